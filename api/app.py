@@ -1,0 +1,83 @@
+"""The Quart-Trio application: versions, authentication and error texts put together.
+
+It holds no state of its own and starts no tasks; `api.serve` runs it. It has no start-up hooks either,
+as `api.serve` does not run the ASGI lifespan.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+from quart import g, request
+from quart_trio import QuartTrio
+
+from api import errors
+from api.auth import Tokens
+from api.caller import request_id
+from api.legacy import routes as legacy_routes
+from api.limits import MAX_BODY
+from api.replies import Response, empty, json_text
+from api.v1 import routes as v1_routes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quart.ctx import RequestContext
+    from quart.typing import ResponseReturnValue
+
+    from tracker.ports import Commands, History
+
+HEALTH_CHECK: Final = "/api/health_check"
+REQUEST_TIMEOUT: Final = 5.0  # seconds, as the reference
+STREAM_TIMEOUT: Final = 600.0  # seconds for a whole listing
+
+
+def create_app(history: History, commands: Commands, tokens: Mapping[str, str]) -> QuartTrio:
+    """The API over `history` and `commands`. `tokens` maps a label to the access token itself."""
+    app = _App(__name__, static_folder=None)
+    _configure(app)
+    errors.install(app)
+    _install_hooks(app, Tokens(tokens))
+    app.add_url_rule(HEALTH_CHECK, "health_check", _health_check, methods=["GET"])
+    app.register_blueprint(v1_routes.blueprint(history, commands))
+    app.register_blueprint(legacy_routes.blueprint(history, commands))
+    return app
+
+
+class _App(QuartTrio):
+    response_class = Response
+
+    async def dispatch_request(
+        self, request_context: RequestContext | None = None
+    ) -> ResponseReturnValue:
+        """Bound the time of reading and handling a request; sending the reply is bounded elsewhere."""
+        with trio.move_on_after(REQUEST_TIMEOUT):
+            return await super().dispatch_request(request_context)
+        return empty(408)
+
+
+def _configure(app: QuartTrio) -> None:
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["BODY_TIMEOUT"] = None  # within REQUEST_TIMEOUT
+    app.config["RESPONSE_TIMEOUT"] = STREAM_TIMEOUT
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # OPTIONS is a wrong method: 405
+    app.url_map.merge_slashes = False  # a doubled slash is another path: 404, no redirect
+
+
+def _install_hooks(app: QuartTrio, tokens: Tokens) -> None:
+    async def identify() -> None:
+        g.request_id = request_id(request)
+        if request.path != HEALTH_CHECK:
+            g.token_label = tokens.label(request)
+
+    async def finish(response: Response) -> Response:
+        response.headers["x-request-id"] = g.request_id
+        return response
+
+    app.before_request(identify)  # before routing errors: who has no token learns no paths
+    app.after_request(finish)
+
+
+async def _health_check() -> Response:
+    return json_text('{"status":"Ok"}')

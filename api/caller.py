@@ -1,0 +1,55 @@
+"""Who is asking: the request id, and the `Actor` that every change is recorded with."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from quart import g, request
+
+from api.errors import bad_request
+from tracker.ports import Actor
+
+if TYPE_CHECKING:
+    from quart import Request
+
+MAX_REASON: Final = 500  # bytes: it stays in the log for ever
+
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+
+
+def request_id(incoming: Request) -> str:
+    """The client's id when it is short and printable, since it is echoed and logged; else a new one."""
+    given = incoming.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
+
+
+def actor() -> Actor:
+    """Whoever sent the current request. Raises `Refusal` for an overlong reason."""
+    return Actor(
+        token=g.token_label,
+        address=_client_address(request.scope.get("client")),
+        request_id=g.request_id,
+        reason=_reason(request),
+    )
+
+
+def _client_address(client: tuple[str, int] | None) -> str:
+    """The peer of the connection, IPv4 in its own form; "" on a Unix socket."""
+    if client is None:
+        return ""
+    try:
+        address = ip_address(client[0])
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
+def _reason(incoming: Request) -> str:
+    raw = incoming.headers.get("x-reason", "").strip().encode("latin-1", "replace")
+    if len(raw) > MAX_REASON:
+        raise bad_request(f"X-Reason is longer than {MAX_REASON} bytes")
+    return raw.decode(errors="replace")

@@ -1,0 +1,176 @@
+"""One connection of the API: Hypercorn's trio server with four of its habits changed.
+
+- Only HTTP/1.1. An `Upgrade` header is ignored (RFC 9110, section 7.8), be it `h2c` or `websocket`:
+  the WebSocket upgrade is where Hypercorn 0.18 raises out of the connection (its issue 225).
+- Sending can be cancelled and has a time limit. Hypercorn shields it, so that a client that
+  stops reading holds up the shutdown for as long as it likes.
+- After an early answer (413) the rest of the request is read and dropped for a moment: closing at
+  once would reset the connection, and the client would lose the answer.
+- Closing is bounded in time, also under TLS.
+
+This module and `api.serve` are the only ones that know Hypercorn's internals: they hold for 0.18.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import h11
+import trio
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.task_group import TaskGroup
+from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import parse_socket_addr
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config
+    from hypercorn.trio.worker_context import WorkerContext
+    from hypercorn.typing import AppWrapper
+
+SEND_TIMEOUT: Final = 10.0  # seconds for one chunk
+LINGER: Final = 1.0  # seconds
+
+_GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
+
+
+class Http1(H11Protocol):
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Where Hypercorn would switch to HTTP/2."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        await super()._create_stream(_without_upgrade(request))
+
+
+def _without_upgrade(request: h11.Request) -> h11.Request:
+    return h11.Request(
+        method=request.method,
+        target=request.target,
+        headers=[(name, value) for name, value in request.headers if name != b"upgrade"],
+        http_version=request.http_version,
+    )
+
+
+class Connection(TCPServer):
+    """Await `run()` once. Raises whatever Hypercorn lets through: the caller contains it."""
+
+    def __init__(
+        self,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
+    ) -> None:
+        # Hypercorn declares TLS streams and takes both.
+        super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+        self._socket = stream
+        self._scope = trio.CancelScope()
+        self._lingering = False
+
+    async def run(self) -> None:
+        try:
+            if await self._handshake():
+                await self._serve()
+        finally:
+            await self._close()
+
+    async def _handshake(self) -> bool:
+        """False when a TLS client did not get through it in time."""
+        if isinstance(self._socket, trio.SocketStream):
+            return True
+        try:
+            with trio.fail_after(self.config.ssl_handshake_timeout):
+                await self._socket.do_handshake()
+        except (trio.BrokenResourceError, trio.TooSlowError):
+            return False
+        return True
+
+    async def _serve(self) -> None:
+        # A scope around the group, as Hypercorn's group lets its own cancellation escape.
+        with self._scope:
+            async with TaskGroup() as self._task_group:
+                await self._talk()
+
+    async def _talk(self) -> None:
+        self.protocol = self._http1()  # type: ignore[assignment] # no wrapper: it never switches
+        await self.idle_task.restart(self._task_group, self._idle_timeout)
+        await self._read_data()
+
+    def _http1(self) -> Http1:
+        tls = isinstance(self._socket, trio.SSLStream)
+        socket = _plain(self._socket).socket
+        return Http1(
+            self.app,
+            self.config,
+            self.context,
+            self._task_group,
+            ConnectionState(self.state),
+            tls,
+            parse_socket_addr(socket.family, socket.getpeername()),
+            parse_socket_addr(socket.family, socket.getsockname()),
+            self.protocol_send,
+        )
+
+    async def protocol_send(self, event: Event) -> None:
+        if isinstance(event, RawData):
+            await self._send(event.data)
+        elif isinstance(event, Closed):
+            await self._half_close()
+            await self.protocol.handle(Closed())
+        elif isinstance(event, Updated):
+            await super().protocol_send(event)
+
+    async def _send(self, data: bytes) -> None:
+        async with self.send_lock:
+            try:
+                with trio.fail_after(SEND_TIMEOUT):
+                    await self.stream.send_all(data)
+            except (*_GONE, trio.TooSlowError):
+                self._scope.cancel()
+
+    async def _half_close(self) -> None:
+        """Say that no more will come, and give the client a moment to read what did."""
+        if self._lingering:
+            return
+        self._lingering = True
+        self._scope.deadline = min(self._scope.deadline, trio.current_time() + LINGER)
+        try:
+            await self._end_of_output()
+        except _GONE:
+            self._scope.cancel()
+
+    async def _end_of_output(self) -> None:
+        if isinstance(self._socket, trio.SocketStream):
+            await self._socket.send_eof()
+        else:  # TLS as trio has it cannot close one direction only
+            await self._socket.aclose()
+
+    async def _read_data(self) -> None:
+        while data := await self._receive():
+            if not self._lingering:
+                await self.protocol.handle(RawData(data))
+        await self.protocol.handle(Closed())
+        self._scope.cancel()
+
+    async def _receive(self) -> bytes:
+        """What the client sent; nothing at its end."""
+        try:
+            return bytes(await self.stream.receive_some(MAX_RECV))
+        except _GONE:
+            return b""
+
+    async def _initiate_server_close(self) -> None:
+        """Hypercorn calls this shielded when the connection was idle, or at shutdown."""
+        with trio.move_on_after(LINGER):
+            await super()._initiate_server_close()
+        self._scope.cancel()
+
+    async def _close(self) -> None:
+        with trio.move_on_after(LINGER):
+            await super()._close()
+        await trio.aclose_forcefully(self.stream)
+
+
+def _plain(stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> trio.SocketStream:
+    return stream if isinstance(stream, trio.SocketStream) else stream.transport_stream

@@ -1,0 +1,137 @@
+"""How a request is refused: the texts clients compare byte by byte, and the handlers that send them.
+
+The contract's oddest rule lives here: most refusals are status 500 with a sentence in the shape of a
+Rust debug print, and clients recognise a bad token by string equality.
+This module must not know any endpoint.
+
+    Refusal             status and text, raised by parsers, authentication and commands alike
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+
+from api.replies import empty, text
+from tracker.ports import CommandError, DuplicateKeyError, InvalidDurationError, UnknownKeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quart import Quart
+
+    from api.replies import Response
+
+_log = logging.getLogger(__name__)
+
+# The reference ends some texts with the place in its source that refused. Ours says where ours did.
+_HERE: Final = "api/errors.py:1:1"
+
+# There is no SQLite behind this API, but these sentences are what existing clients know a
+# duplicate and an unknown key by.
+_DUPLICATE_KEY: Final = (
+    f"The Sqlite3 query was malformed: UNIQUE constraint failed: keys.key, {_HERE}, {_HERE}"
+)
+_UNKNOWN_KEY: Final = f"Failed to remove record from Sqlite3 database, error-code: 0, {_HERE}"
+
+
+class Refusal(Exception):  # noqa: N818 - named for what it is: most refusals are no server error
+    """The request ends here with `status` and the plain text `reason`."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+
+def rejection(reason: str) -> Refusal:
+    """The contract's general refusal (section 1.1): 500 and a debug-printed `Err`."""
+    return Refusal(500, f'Unhandled rejection: Err {{ reason: "{_debug(reason)}" }}')
+
+
+def bad_request(reason: str) -> Refusal:
+    return Refusal(400, reason)
+
+
+def invalid_url(reason: str) -> Refusal:
+    return bad_request(f"Invalid URL: {reason}")
+
+
+def invalid_query(reason: str) -> Refusal:
+    return bad_request(f"Failed to deserialize query string: {reason}")
+
+
+def invalid_duration(seconds: int | None) -> Refusal:
+    return invalid_url(f'invalid auth key duration: "{seconds}"')
+
+
+@contextmanager
+def reported_as(failure: str, *, detailed: bool) -> Iterator[None]:
+    """Turn a refused command into `failure`, followed by the detail where this API version has one.
+
+    `InvalidDurationError` is left to the caller, who knows the duration.
+    """
+    try:
+        yield
+    except InvalidDurationError:
+        raise
+    except CommandError as error:
+        raise rejection(f"{failure}: {_detail(error)}" if detailed else failure) from error
+
+
+def _detail(error: CommandError) -> str:
+    match error:
+        case DuplicateKeyError():
+            return _DUPLICATE_KEY
+        case UnknownKeyError():
+            return _UNKNOWN_KEY
+        case _:
+            return f"{error or type(error).__name__}, {_HERE}"
+
+
+_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
+
+
+def _debug(value: str) -> str:
+    """The inside of a Rust debug-printed string."""
+    return "".join(_ESCAPES.get(char) or _printable(char) for char in value)
+
+
+def _printable(char: str) -> str:
+    return char if char.isprintable() else f"\\u{{{ord(char):x}}}"
+
+
+def install(app: Quart) -> None:
+    """Answer every error of `app` in the contract's way: no page in HTML, no traceback."""
+    app.register_error_handler(Refusal, _refused)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+async def _refused(error: Refusal) -> Response:
+    return text(error.reason, error.status)
+
+
+async def _http_error(error: HTTPException) -> Response:
+    """Unknown path, wrong method and time-outs have empty bodies (contract, section 1.0)."""
+    if isinstance(error, RequestEntityTooLarge):
+        return _too_large()
+    response = empty(error.code or 500)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["allow"] = ",".join(sorted(error.valid_methods or ()))
+    return response
+
+
+def _too_large() -> Response:
+    """The rest of the body was not read, so this connection cannot carry another request."""
+    response = text("Failed to buffer the request body: length limit exceeded", 413)
+    response.headers["connection"] = "close"
+    return response
+
+
+async def _unexpected(error: Exception) -> Response:
+    _log.error("a request failed unexpectedly", exc_info=error)
+    return await _refused(rejection("internal error"))

@@ -1,0 +1,1 @@
+"""The un-prefixed REST API (`/api/…`) that came before version 1, with its own shapes."""

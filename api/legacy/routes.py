@@ -1,0 +1,36 @@
+"""What the un-prefixed API serves (contract, section 1.8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api import routing
+from api.access import Access, reload
+from api.legacy.shapes import LegacyShapes
+from api.stats import Statistics
+from api.torrents import Torrents
+
+if TYPE_CHECKING:
+    from quart import Blueprint
+
+    from tracker.ports import Commands, History
+
+
+def blueprint(history: History, commands: Commands) -> Blueprint:
+    shapes = LegacyShapes()
+    torrents, access = Torrents(history, shapes), Access(commands, shapes)
+    return routing.blueprint(
+        "legacy",
+        "/api",
+        [
+            ("GET", "/stats", Statistics(history).stats),
+            ("GET", "/torrents", torrents.many),
+            ("GET", "/torrent/<info_hash>", torrents.one),
+            ("GET", "/whitelist/reload", reload),
+            ("POST", "/whitelist/<info_hash>", access.whitelist_add),
+            ("DELETE", "/whitelist/<info_hash>", access.whitelist_remove),
+            ("GET", "/keys/reload", reload),
+            ("POST", "/key/<value>", access.generate_key),
+            ("DELETE", "/key/<value>", access.revoke_key),
+        ],
+    )

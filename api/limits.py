@@ -1,0 +1,75 @@
+"""What a request may be before the application sees it: an ASGI layer around any application.
+
+Bodies: Quart's own limit suffices in the pinned version; later ones look at it only when the body is
+complete. So a body is cut one byte past the limit here and declared complete, which makes every
+version refuse it at once, and nothing more is kept in memory.
+
+Request targets: anything that is not a path (`OPTIONS *`, broken absolute URLs) is answered here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from hypercorn.typing import (
+        ASGIFramework,
+        ASGIReceiveCallable,
+        ASGIReceiveEvent,
+        ASGISendCallable,
+        Scope,
+    )
+
+MAX_BODY: Final = 64 * 1024  # bytes
+
+
+class Limited:
+    """`app`, given bodies of at most `max_body` + 1 bytes and only paths as targets."""
+
+    def __init__(self, app: ASGIFramework, max_body: int = MAX_BODY) -> None:
+        self._app = app
+        self._max_body = max_body
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        if scope["type"] == "http" and not _is_path(scope["path"]):
+            await _refuse_target(send)
+        else:
+            await self._app(scope, _CutBody(receive, self._max_body), send)
+
+
+def _is_path(target: str) -> bool:
+    """A path, or an absolute URL that has one."""
+    if target.startswith("/"):
+        return True
+    try:
+        return urlsplit(target).path.startswith("/")
+    except ValueError:
+        return False
+
+
+async def _refuse_target(send: ASGISendCallable) -> None:
+    headers = [(b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _CutBody:
+    def __init__(self, receive: ASGIReceiveCallable, max_body: int) -> None:
+        self._receive = receive
+        self._room = max_body + 1
+
+    async def __call__(self) -> ASGIReceiveEvent:
+        while True:
+            event = await self._receive()
+            if event["type"] != "http.request":
+                return event
+            if self._room > 0:
+                return self._cut(event["body"], more=event["more_body"])
+
+    def _cut(self, body: bytes, *, more: bool) -> ASGIReceiveEvent:
+        kept = body[: self._room]
+        self._room -= len(kept)
+        return {"type": "http.request", "body": kept, "more_body": more and self._room > 0}

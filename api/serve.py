@@ -1,0 +1,119 @@
+"""Running the application under Hypercorn's trio server, on sockets that somebody else has bound.
+
+Hypercorn's own `serve` ends when a single connection raises, and waits for ever for a client that has
+stopped reading. So the loop around its connections is ours: each is contained, and a stop is bounded.
+The ASGI lifespan is not run: the application has no hooks.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
+from attrs import frozen
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.worker_context import WorkerContext
+
+from api.connection import Connection
+from api.limits import MAX_BODY, Limited
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+
+    from hypercorn.typing import AppWrapper, ASGIFramework
+
+    Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+_log = logging.getLogger(__name__)
+
+MAX_HEAD: Final = (
+    64 * 1024
+)  # bytes of request line and headers: some 1,200 info hashes in one query
+
+
+@frozen(kw_only=True)
+class Settings:
+    idle_timeout: float = 5.0  # seconds; also for the head of a request, and for a TLS handshake
+    graceful_timeout: float = 3.0  # seconds for requests in flight at a stop
+    max_body: int = MAX_BODY  # bytes
+    max_connections: int = 512  # more are closed at once
+
+
+async def serve(
+    app: ASGIFramework,
+    listeners: Sequence[trio.SocketListener],
+    shutdown: trio.Event,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    settings: Settings | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer requests on `listeners` (closed on return) until `shutdown` is set.
+
+    Then idle connections end at once, busy ones after their response, and all of them
+    after `graceful_timeout`, whatever the client does. No exception of a connection gets out.
+    """
+    server = _Server(app, settings or Settings())
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as accepting:
+            accepting.start_soon(
+                partial(
+                    trio.serve_listeners,
+                    server.connected,
+                    [_with_tls(listener, ssl_context) for listener in listeners],
+                    handler_nursery=connections,
+                )
+            )
+            task_status.started()
+            await shutdown.wait()
+            accepting.cancel_scope.cancel()
+        await server.stop(connections.cancel_scope)
+
+
+def _with_tls(
+    listener: trio.SocketListener, context: ssl.SSLContext | None
+) -> trio.SocketListener | trio.SSLListener[trio.SocketStream]:
+    return (
+        listener if context is None else trio.SSLListener(listener, context, https_compatible=True)
+    )
+
+
+class _Server:
+    def __init__(self, app: ASGIFramework, settings: Settings) -> None:
+        self._app: AppWrapper = ASGIWrapper(Limited(app, settings.max_body))
+        self._config = _hypercorn_config(settings)
+        self._context = WorkerContext(None)
+        self._settings = settings
+        self._open = 0  # connections, all in the event loop's thread
+
+    async def connected(self, stream: Stream) -> None:
+        """Serve one connection. trio closes `stream` after it."""
+        if self._open >= self._settings.max_connections:
+            return
+        self._open += 1
+        try:
+            await Connection(self._app, self._config, self._context, stream).run()
+        except* Exception as errors:
+            _log.error("an API connection failed", exc_info=errors)
+        finally:
+            self._open -= 1
+
+    async def stop(self, connections: trio.CancelScope) -> None:
+        await self._context.terminated.set()
+        connections.deadline = trio.current_time() + self._settings.graceful_timeout
+
+
+def _hypercorn_config(settings: Settings) -> Config:
+    config = Config()
+    config.accesslog = None
+    config.errorlog = _log
+    config.include_server_header = False
+    config.alpn_protocols = ["http/1.1"]
+    config.h11_max_incomplete_size = MAX_HEAD
+    config.keep_alive_timeout = settings.idle_timeout
+    config.ssl_handshake_timeout = settings.idle_timeout
+    return config

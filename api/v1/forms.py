@@ -1,0 +1,158 @@
+"""The JSON body of `POST /api/v1/keys`, with the reference's texts for each way to get it wrong.
+
+Its parser says at which line and column a member has the wrong type. The standard library's does not,
+so the outermost object is walked member by member here; all inside it is left to `json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from attrs import frozen
+
+from api.errors import Refusal, bad_request
+from api.params import U64_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_FIELDS: Final = ("key", "seconds_valid")
+
+
+@frozen
+class AddKeyForm:
+    key: str | None  # not checked yet
+    seconds_valid: int | None  # 64 bits unsigned
+
+
+@frozen
+class _Member:
+    value: object
+    end: int  # index after the value
+
+
+def parse(body: bytes) -> AddKeyForm:
+    """Raises `Refusal`: 400 for what is no JSON, 422 for JSON of another shape."""
+    text = _decode(body)
+    document = _loads(text)
+    if not isinstance(document, dict):
+        raise _wrong_shape("", f"invalid type: {_describe(document)}", "struct AddKeyForm", text, 1)
+    members = _required(text)
+    return AddKeyForm(_key(text, members["key"]), _seconds(text, members["seconds_valid"]))
+
+
+def _decode(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise _malformed(
+            "invalid unicode code point", error.object[: error.start].decode()
+        ) from error
+
+
+def _loads(text: str) -> object:
+    try:
+        document: object = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise _malformed(error.msg, text[: error.pos]) from error
+    except (RecursionError, ValueError) as error:  # too deep; NaN; too many digits
+        raise _malformed("recursion limit exceeded or number out of range", "") from error
+    return document
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def _required(text: str) -> dict[str, _Member]:
+    members: dict[str, _Member] = {}
+    for name, member in _members(text):
+        if name in _FIELDS and name in members:
+            raise _mismatch(f"duplicate field `{name}`", text, member.end)
+        members[name] = member
+    for name in _FIELDS:
+        if name not in members:
+            raise _mismatch(f"missing field `{name}`", text, len(text.rstrip()))
+    return members
+
+
+def _members(text: str) -> Iterator[tuple[str, _Member]]:
+    """The members of a text that is known to be a JSON object."""
+    index = _skip(text, text.index("{") + 1)
+    while text[index] != "}":
+        name, index = _DECODER.raw_decode(text, _skip(text, index))
+        value, index = _DECODER.raw_decode(text, _skip(text, _skip(text, index) + 1))
+        yield name, _Member(value, index)
+        index = _skip(text, index)
+        index += text[index] == ","
+
+
+def _skip(text: str, index: int) -> int:
+    match = _SPACE.match(text, index)
+    return match.end() if match else index
+
+
+def _key(text: str, member: _Member) -> str | None:
+    value = member.value
+    if value is None or isinstance(value, str):
+        return value
+    problem = f"invalid type: {_describe(value)}"
+    raise _wrong_shape("key: ", problem, "a string", text, member.end)
+
+
+def _seconds(text: str, member: _Member) -> int | None:
+    value = member.value
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= U64_MAX:
+        return value
+    negative = isinstance(value, int) and not isinstance(value, bool) and value < 0
+    problem = f"invalid {'value' if negative else 'type'}: {_describe(value)}"
+    raise _wrong_shape("seconds_valid: ", problem, "u64", text, member.end)
+
+
+def _describe(value: object) -> str:
+    """A JSON value in the words of the reference's parser."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"boolean `{str(value).lower()}`"
+        case int() if value <= U64_MAX:
+            return f"integer `{value}`"
+        case int() | float():
+            return f"floating point `{value}`"
+        case str():
+            return f"string {json.dumps(value, ensure_ascii=False)}"
+        case list():
+            return "sequence"
+        case _:
+            return "map"
+
+
+def _wrong_shape(path: str, problem: str, expected: str, text: str, end: int) -> Refusal:
+    return _mismatch(f"{path}{problem}, expected {expected}", text, end)
+
+
+def _mismatch(problem: str, text: str, end: int) -> Refusal:
+    where = _position(text[:end])
+    return Refusal(
+        422, f"Failed to deserialize the JSON body into the target type: {problem} at {where}"
+    )
+
+
+def _malformed(problem: str, before: str) -> Refusal:
+    where = _position(before)
+    return bad_request(f"Failed to parse the request body as JSON: {problem} at {where}")
+
+
+def _position(before: str) -> str:
+    """Lines count from one; a column is the number of bytes since the line began."""
+    line = before.rpartition("\n")[2]
+    return f"line {before.count(chr(10)) + 1} column {len(line.encode())}"

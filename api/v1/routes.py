@@ -1,0 +1,38 @@
+"""What version 1 serves (contract, sections 1.2 to 1.5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api import routing
+from api.access import Access, reload
+from api.stats import Statistics
+from api.torrents import Torrents
+from api.v1.keys import Keys
+from api.v1.shapes import V1Shapes
+
+if TYPE_CHECKING:
+    from quart import Blueprint
+
+    from tracker.ports import Commands, History
+
+
+def blueprint(history: History, commands: Commands) -> Blueprint:
+    shapes = V1Shapes()
+    torrents, access = Torrents(history, shapes), Access(commands, shapes)
+    return routing.blueprint(
+        "v1",
+        "/api/v1",
+        [
+            ("GET", "/stats", Statistics(history).stats),
+            ("GET", "/torrents", torrents.many),
+            ("GET", "/torrent/<info_hash>", torrents.one),
+            ("GET", "/whitelist/reload", reload),
+            ("POST", "/whitelist/<info_hash>", access.whitelist_add),
+            ("DELETE", "/whitelist/<info_hash>", access.whitelist_remove),
+            ("GET", "/keys/reload", reload),
+            ("POST", "/keys", Keys(access).add),
+            ("POST", "/key/<value>", access.generate_key),
+            ("DELETE", "/key/<value>", access.revoke_key),
+        ],
+    )

@@ -1,0 +1,31 @@
+"""An ordered, checksummed, append-only log of opaque records. Knows nothing of BitTorrent."""
+
+from eventlog.errors import (
+    LogCorruptError,
+    LogError,
+    LogFailedError,
+    LogFormatError,
+    LogFullError,
+    LogLockedError,
+)
+from eventlog.frame import Frame, Header
+from eventlog.log import EventLog, LogStatistics, open_log
+from eventlog.pool import OpenFrame, Pool
+from eventlog.reader import Reader
+
+__all__ = [
+    "EventLog",
+    "Frame",
+    "Header",
+    "LogCorruptError",
+    "LogError",
+    "LogFailedError",
+    "LogFormatError",
+    "LogFullError",
+    "LogLockedError",
+    "LogStatistics",
+    "OpenFrame",
+    "Pool",
+    "Reader",
+    "open_log",
+]

@@ -1,0 +1,51 @@
+"""What can go wrong with an event log, by whose fault it is.
+
+LogError
++- LogCorruptError   bytes on disk are not what was written; the log is never read past them
++- LogFormatError    a segment of a foreign log, or of a format this version does not read
++- LogLockedError    another process holds the log for writing
++- LogFullError      the log has no room; nothing was appended
++- LogFailedError    a write or sync failed; what was not yet durable may be lost
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class LogError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class LogCorruptError(LogError):
+    def __init__(self, path: Path, offset: int, what: str) -> None:
+        super().__init__(
+            f"{path}: damaged at byte {offset}: {what}. Nothing was changed; "
+            "restore the file from a backup, or move the log folder away to begin a new log"
+        )
+        self.path = path
+        self.offset = offset
+        self.what = what
+
+
+class LogFormatError(LogError):
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path}: {what}")
+        self.path = path
+
+
+class LogLockedError(LogError):
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(f"{path} is in use by another process ({holder}); stop it first")
+        self.holder = holder
+
+
+class LogFullError(LogError):
+    pass
+
+
+class LogFailedError(LogError):
+    pass

@@ -1,0 +1,45 @@
+"""Durable file operations: the handful of system calls the log's promises rest on. Blocking calls."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def sync_directory(path: Path) -> None:
+    """Make creations, renames and removals in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Create a small file with this content: whole and durable, or not there at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        write_all(descriptor, [data], 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.rename(path)
+    sync_directory(path.parent)
+
+
+def write_all(descriptor: int, buffers: Sequence[bytes | bytearray], offset: int) -> int:
+    """Write all buffers at `offset`, however many calls that takes; returns the offset after them."""
+    data = b"".join(buffers)
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        if not written:
+            raise OSError("the file system accepted no byte of a write")
+        view = view[written:]
+        offset += written
+    return offset

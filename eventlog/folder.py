@@ -1,0 +1,150 @@
+"""The folder of a log: lock, identity, and what to do about its end after a crash. Blocking calls.
+
+<log>/LOCK            locked for as long as a writer lives; names the holder for people
+<log>/identity.json   the id that all segments carry
+<log>/seg/            segments
+<log>/quarantine/     bytes that recovery cut off; never deleted by us
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from eventlog import segment
+from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError
+from eventlog.files import sync_directory, write_new
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@frozen
+class Recovery:
+    """The end of a log as found at opening."""
+
+    next_seq: int
+    chain: int  # header_crc of the last frame
+    epoch: int  # of the last segment; 0 = there was none
+    last_time_us: int
+    cut_bytes: int = 0  # length of the torn tail that was moved away
+    quarantine: Path | None = None
+
+
+def lock(folder: Path) -> int:
+    """Take the writer's lock; returns the descriptor that holds it. Raises `LogLockedError`."""
+    descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(descriptor, 200).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise LogLockedError(folder, holder) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def create(path: Path) -> None:
+    """Make an empty log folder, or complete one whose making was interrupted."""
+    (path / "seg").mkdir(parents=True, exist_ok=True)
+    identity = path / "identity.json"
+    if not identity.exists():
+        if segment.list_segments(path / "seg"):
+            raise LogFormatError(identity, "is missing, but the folder holds segments")
+        body = {"log_id": secrets.token_hex(16), "format": segment.FORMAT}
+        write_new(identity, json.dumps(body).encode() + b"\n")
+
+
+def read_identity(path: Path) -> bytes:
+    """The 16-byte id of the log; raises `LogFormatError`."""
+    identity = path / "identity.json"
+    try:
+        log_id = bytes.fromhex(json.loads(identity.read_bytes())["log_id"])
+    except FileNotFoundError:
+        raise LogFormatError(path, "there is no event log here") from None
+    except (ValueError, KeyError, TypeError):
+        raise LogFormatError(identity, "is not the identity file of an event log") from None
+    if len(log_id) != 16:
+        raise LogFormatError(identity, "holds no 16-byte log id")
+    return log_id
+
+
+def recover(path: Path, log_id: bytes) -> Recovery:
+    """Find the end of the log and cut a torn tail, keeping the bytes in quarantine.
+
+    Only the newest segment is walked here: older ones ended at a clean frame when they were
+    left, and whoever replays the log checks them frame by frame. Raises `LogCorruptError` when bytes
+    that had been durable are damaged, and `LogFormatError` for a foreign segment.
+    """
+    paths = segment.list_segments(path / "seg")
+    while paths and _never_begun(paths[-1]):
+        _quarantine(path, paths[-1], 0)
+        paths.pop().unlink()
+    if not paths:
+        return Recovery(0, 0, 0, 0)
+    _check_identity(paths, log_id)
+    return _recover_tail(path, paths[-1])
+
+
+def _never_begun(path: Path) -> bool:
+    """A crash while the file was being created: no whole header, and nothing durable behind it."""
+    data = path.read_bytes()
+    try:
+        segment.read_header(path, data)
+    except LogCorruptError:
+        if segment.highest_mark(data, 0) > segment.base_seq_of(path):
+            raise
+        return True
+    return False
+
+
+def _check_identity(paths: list[Path], log_id: bytes) -> None:
+    for path in paths:
+        with path.open("rb") as file:
+            header = segment.read_header(path, file.read(segment.HEADER_SIZE))
+        if header.log_id != log_id:
+            raise LogFormatError(path, "belongs to another log")
+
+
+def _recover_tail(folder: Path, path: Path) -> Recovery:
+    with path.open("rb") as file:
+        walk = segment.Walk(path, file)
+        for _ in walk.frames(file):
+            pass
+    mark, quarantine, cut = walk.durable_seq, None, 0
+    if walk.stopped is not None:
+        data = path.read_bytes()
+        mark = max(mark, segment.highest_mark(data, walk.offset))
+        if mark > walk.next_seq:
+            raise LogCorruptError(path, walk.offset, walk.stopped)
+        cut = len(data) - walk.offset
+        quarantine = _quarantine(folder, path, walk.offset)
+    _truncate(path, walk.offset)
+    return Recovery(
+        walk.next_seq, walk.chain, walk.header.epoch, walk.last_time_us, cut, quarantine
+    )
+
+
+def _quarantine(folder: Path, path: Path, offset: int) -> Path:
+    """Copy what follows `offset` away before it is cut off."""
+    target = folder / "quarantine" / f"{path.name}.{offset}"
+    target.parent.mkdir(exist_ok=True)
+    write_new(target, path.read_bytes()[offset:])
+    return target
+
+
+def _truncate(path: Path, size: int) -> None:
+    """Cut the file and sync it: frames that a killed process left in the page cache are kept."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.ftruncate(descriptor, size)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_directory(path.parent)

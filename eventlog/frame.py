@@ -1,0 +1,131 @@
+"""A frame: one batch of records of one kind, as bytes. Pure functions, no files.
+
+Layout, little-endian, 80 bytes of header, then the plain section, the sealed section and zeros up to
+a multiple of 16 (format 0; see docs/log-format.md):
+
+    off size field
+      0    4 magic "EVF0"
+      4    1 kind           what the records are; 240 and above belong to this package
+      5    1 schema         version of the record layout of that kind
+      6    2 flags
+      8    4 count          records in the frame
+     12    4 plain length   bytes
+     16    4 sealed length  bytes
+     20    4 epoch          incarnation of the writer, equal to the segment's
+     24    8 base_seq       sequence number of the first record
+     32    8 durable_seq    every record below it was on stable storage when this frame was built
+     40    8 time           log time of the first record, microseconds, never decreases
+     48    8 boottime       CLOCK_BOOTTIME in nanoseconds
+     56    4 key_epoch      which key seals the sealed section; 0 = not encrypted
+     60    4 prev_crc       header_crc of the frame before: chains the frames
+     64    4 payload_crc    CRC-32 of both sections
+     68    8 reserved, zero
+     76    4 header_crc     CRC-32 of bytes 0..75, so it covers payload_crc and prev_crc too
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
+
+MAGIC = b"EVF0"
+HEADER = Struct("<4sBBHIIIIQQQQIIIQI")
+HEADER_SIZE = HEADER.size
+ALIGN = 16
+MAX_SECTION = 1 << 20
+
+WATERMARK = 0xF0  # count 0: says only how far the log is durable
+
+_CRC = Struct("<I")
+
+
+class FrameError(ValueError):
+    """These bytes are not a whole and undamaged frame."""
+
+
+class Header(NamedTuple):
+    kind: int
+    schema: int
+    flags: int
+    records: int
+    plain_size: int
+    sealed_size: int
+    epoch: int
+    base_seq: int
+    durable_seq: int
+    time_us: int
+    boottime_ns: int
+    key_epoch: int
+    prev_crc: int
+    payload_crc: int
+    header_crc: int
+
+    @property
+    def payload_size(self) -> int:
+        """Bytes that follow the header, padding included."""
+        return self.plain_size + self.sealed_size + padding(self.plain_size + self.sealed_size)
+
+    @property
+    def next_seq(self) -> int:
+        return self.base_seq + self.records
+
+
+class Frame(NamedTuple):
+    header: Header
+    plain: memoryview
+    sealed: memoryview
+
+
+def padding(size: int) -> int:
+    return -size % ALIGN
+
+
+def build_header(
+    kind: int,
+    schema: int,
+    count: int,
+    plain: bytes | bytearray,
+    sealed: bytes | bytearray,
+    *,
+    epoch: int,
+    base_seq: int,
+    durable_seq: int,
+    time_us: int,
+    boottime_ns: int,
+    prev_crc: int,
+    key_epoch: int = 0,
+) -> tuple[bytes, int]:
+    """The header of a frame, and its `header_crc`: the `prev_crc` of the next one."""
+    body = HEADER.pack(
+        MAGIC, kind, schema, 0, count, len(plain), len(sealed), epoch, base_seq, durable_seq,
+        time_us, boottime_ns, key_epoch, prev_crc, crc32(sealed, crc32(plain)), 0, 0,
+    )[:-4]  # fmt: skip
+    header_crc = crc32(body)
+    return body + _CRC.pack(header_crc), header_crc
+
+
+def parse_header(data: bytes | memoryview) -> Header:
+    """Read a header; raises `FrameError` saying what is wrong with it."""
+    if len(data) < HEADER_SIZE:
+        raise FrameError("incomplete frame header")
+    if data[:4] != MAGIC:
+        raise FrameError("no frame begins here")
+    fields = HEADER.unpack(data[:HEADER_SIZE])
+    header = Header._make((*fields[1:15], fields[16]))
+    if header.header_crc != crc32(data[: HEADER_SIZE - 4]):
+        raise FrameError("frame header checksum does not match")
+    if header.plain_size > MAX_SECTION or header.sealed_size > MAX_SECTION:
+        raise FrameError("frame is longer than any frame may be")
+    return header
+
+
+def split_payload(header: Header, payload: bytes) -> Frame:
+    """Check a payload of `header.payload_size` bytes and cut it; raises `FrameError`."""
+    size = header.plain_size + header.sealed_size
+    if len(payload) < header.payload_size:
+        raise FrameError("incomplete frame")
+    view = memoryview(payload)
+    if crc32(view[:size]) != header.payload_crc:
+        raise FrameError("frame checksum does not match")
+    return Frame(header, view[: header.plain_size], view[header.plain_size : size])

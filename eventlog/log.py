@@ -1,0 +1,279 @@
+"""A log open for writing: append is a plain call, one task commits in groups through a worker thread.
+
+    append --> Pool (memory) --> run(): linger, take --> thread: frame, write, fdatasync --> durable_seq
+
+Never more than one commit is in flight: a second one could hide the failure of the first. What is
+acknowledged to the outside waits for `wait_durable`. A crash can only remove a suffix of what was appended.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import frozen
+
+from eventlog import folder, frame, segment
+from eventlog.errors import LogFailedError
+from eventlog.files import sync_directory, write_all
+from eventlog.pool import OpenFrame, Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SEGMENT_SECONDS = 3600
+WATERMARK_SECONDS = 0.05
+"""Idle time after which the last commit gets a watermark behind it (the design allows 0.2)."""
+MAX_PENDING_BYTES = 64 << 20
+"""Bytes appended and not yet durable before `has_room` says no: a hung disk must not eat memory."""
+
+
+@frozen
+class LogStatistics:
+    next_seq: int
+    durable_seq: int
+    pending_bytes: int
+    commits: int
+    last_commit_seconds: float
+    segment_bytes: int
+
+
+class EventLog:
+    """Open with `open_log`; `run` must be running for anything to become durable."""
+
+    def __init__(
+        self,
+        path: Path,
+        log_id: bytes,
+        lock_descriptor: int,
+        recovery: folder.Recovery,
+        record_sizes: Mapping[int, int],
+        *,
+        segment_bytes: int,
+        linger_seconds: float,
+    ) -> None:
+        self.path = path
+        self.recovery = recovery
+        self.epoch = recovery.epoch + 1
+        self.pool = Pool(record_sizes, recovery.next_seq)
+        self.durable_seq = recovery.next_seq
+        self._log_id = log_id
+        self._lock = lock_descriptor
+        self._linger = linger_seconds
+        self._segment_bytes = segment_bytes
+        # Owned by the committing thread while a commit is in flight, by the loop otherwise.
+        self._descriptor = -1
+        self._offset = 0
+        self._segment_began = 0.0
+        self._chain = recovery.chain
+        self._last_time_us = recovery.last_time_us
+        self._marked_seq = 0  # the highest durable_seq that stands in the file
+        # Owned by the loop.
+        self._limiter = trio.CapacityLimiter(1)
+        self._appended = trio.Event()
+        self._hurry = trio.Event()
+        self._committed = trio.Event()
+        self._in_flight_bytes = 0
+        self._commits = 0
+        self._commit_seconds = 0.0
+        self._failure: LogFailedError | None = None
+        self._closed = False
+
+    @property
+    def next_seq(self) -> int:
+        return self.pool.next_seq
+
+    def has_room(self) -> bool:
+        """Whether announces may be appended now. Asked once a batch, before anything is decided."""
+        return (
+            self._failure is None
+            and not self._closed
+            and self._in_flight_bytes + self.pool.size < MAX_PENDING_BYTES
+        )
+
+    def appended(self) -> None:
+        """Tell the committer that the pool holds something. Cheap, and harmless when it does not."""
+        self._appended.set()
+
+    async def wait_durable(self, seq: int) -> None:
+        """Return once record `seq` is on stable storage; asks the committer not to linger.
+
+        Raises `LogFailedError` when it never will be. Cancelling the wait does not touch the commit.
+        """
+        self._appended.set()
+        self._hurry.set()
+        while self.durable_seq <= seq:
+            if self._failure is not None:
+                raise self._failure
+            await self._committed.wait()
+
+    def statistics(self) -> LogStatistics:
+        return LogStatistics(
+            next_seq=self.next_seq,
+            durable_seq=self.durable_seq,
+            pending_bytes=self._in_flight_bytes + self.pool.size,
+            commits=self._commits,
+            last_commit_seconds=self._commit_seconds,
+            segment_bytes=self._offset,
+        )
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Commit until cancelled, then commit what is left and close. Raises `LogFailedError`."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._close)
+            task_status.started()
+            while True:
+                await self._wait_for_records()
+                await self._wait_for_company()
+                await self._commit()
+
+    async def _wait_for_records(self) -> None:
+        if self.pool.empty and self._marked_seq < self.durable_seq:
+            with trio.move_on_after(WATERMARK_SECONDS):
+                await self._appended.wait()
+                return
+            await self._commit()  # nothing came: the watermark
+        await self._appended.wait()
+
+    async def _wait_for_company(self) -> None:
+        """Linger, so that one sync serves many; not when somebody waits for the disk."""
+        with trio.move_on_after(self._linger):
+            await self._hurry.wait()
+
+    async def _commit(self) -> None:
+        taken = self.pool.take()
+        self._appended = trio.Event()
+        self._hurry = trio.Event()
+        if not taken and self._marked_seq >= self.durable_seq:
+            return
+        self._in_flight_bytes = sum(len(one.plain) + len(one.sealed) for one in taken)
+        began = time.perf_counter()
+        try:
+            # Not cancellable on purpose: a commit that was begun is seen through.
+            await trio.to_thread.run_sync(self._write, taken, limiter=self._limiter)
+        except OSError as error:
+            self._failure = LogFailedError(f"cannot write the event log in {self.path}: {error}")
+            raise self._failure from error
+        finally:
+            self._in_flight_bytes = 0
+            self._commit_seconds = time.perf_counter() - began
+            self._commits += 1
+            if self._failure is None and taken:
+                self.durable_seq = taken[-1].next_seq
+            committed, self._committed = self._committed, trio.Event()
+            committed.set()
+
+    async def _close(self) -> None:
+        self._closed = True
+        with trio.CancelScope(shield=True):
+            if self._failure is None:
+                if not self.pool.empty:
+                    await self._commit()
+                await self._commit()  # the watermark
+            await trio.to_thread.run_sync(self._release)
+
+    def _release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        os.close(self._lock)
+
+    # From here on: the committing thread.
+
+    def _write(self, taken: list[OpenFrame]) -> None:
+        now = time.monotonic()
+        full = self._offset >= self._segment_bytes or now - self._segment_began > SEGMENT_SECONDS
+        if self._descriptor < 0 or (full and taken):
+            self._begin_segment(taken[0].base_seq if taken else self.durable_seq, now)
+        buffers: list[bytes | bytearray] = []
+        chain = self._chain
+        for one in taken or [self._watermark()]:
+            chain = self._add_frame(buffers, one, chain)
+        self._offset = write_all(self._descriptor, buffers, self._offset)
+        os.fdatasync(self._descriptor)
+        self._chain = chain
+        self._marked_seq = self.durable_seq
+
+    def _watermark(self) -> OpenFrame:
+        return OpenFrame(frame.WATERMARK, 0, 0, self.durable_seq, self._last_time_us)
+
+    def _add_frame(self, buffers: list[bytes | bytearray], one: OpenFrame, chain: int) -> int:
+        self._last_time_us = max(self._last_time_us, one.time_us)
+        header, chain = frame.build_header(
+            one.kind,
+            one.schema,
+            one.count,
+            one.plain,
+            one.sealed,
+            epoch=self.epoch,
+            base_seq=one.base_seq,
+            durable_seq=self.durable_seq,
+            time_us=self._last_time_us,
+            boottime_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            prev_crc=chain,
+        )
+        buffers += [header, one.plain, one.sealed]
+        buffers.append(bytes(frame.padding(len(one.plain) + len(one.sealed))))
+        return chain
+
+    def _begin_segment(self, base_seq: int, now: float) -> None:
+        """A new file appears under its name with its header whole, so that readers need not guess."""
+        header = segment.SegmentHeader(
+            self._log_id,
+            base_seq,
+            time.time_ns(),
+            time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            self.epoch,
+            self._chain,
+        )
+        path = self.path / "seg" / segment.file_name(base_seq, self.epoch)
+        temporary = path.with_suffix(".tmp")
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            self._offset = write_all(descriptor, [header.pack()], 0)
+            os.fsync(descriptor)
+            temporary.rename(path)
+            sync_directory(path.parent)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._segment_began = now
+
+
+def open_log(
+    path: Path,
+    record_sizes: Mapping[int, int],
+    *,
+    segment_bytes: int = 64 << 20,
+    linger_seconds: float = 0.005,
+) -> EventLog:
+    """Open (or create) the log in `path` for writing, recovering its end. Blocking.
+
+    `record_sizes` gives the plain bytes of a record by kind, 0 = records vary. Raises `LogLockedError`,
+    `LogFormatError`, `LogCorruptError`, and `OSError` for a folder that cannot be used.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    descriptor = folder.lock(path)
+    try:
+        folder.create(path)
+        log_id = folder.read_identity(path)
+        recovery = folder.recover(path, log_id)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return EventLog(
+        path,
+        log_id,
+        descriptor,
+        recovery,
+        record_sizes,
+        segment_bytes=segment_bytes,
+        linger_seconds=linger_seconds,
+    )

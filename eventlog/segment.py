@@ -1,0 +1,161 @@
+"""One file of the log: its name, its 128-byte header, and a checked walk over its frames. Blocking calls.
+
+off size field
+  0    8 magic 89 45 56 4C 0D 0A 1A 0A   (shows damage by text-mode or 7-bit copying)
+  8    2 format
+ 10    2 reserved, zero
+ 12    4 header length = 128
+ 16   16 log id         refuses segments of another log
+ 32    8 base_seq       first sequence number of the file
+ 40    8 created        wall clock, nanoseconds
+ 48    8 boottime       CLOCK_BOOTTIME, nanoseconds
+ 56    4 epoch          incarnation of the writer, one more at every open for writing
+ 60    4 prev_crc       chain value entering the file
+ 64   60 reserved, zero
+124    4 CRC-32 of bytes 0..123
+"""
+
+from __future__ import annotations
+
+import re
+from os import SEEK_END
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from eventlog.errors import LogCorruptError, LogFormatError
+from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
+from eventlog.frame import MAGIC as FRAME_MAGIC
+from eventlog.frame import Frame, FrameError, Header, parse_header, split_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+    from pathlib import Path
+
+MAGIC = b"\x89EVL\r\n\x1a\n"
+FORMAT = 0
+HEADER_SIZE = 128
+_HEADER = Struct("<8sHHI16sQQQII60xI")
+_NAME = re.compile(r"(\d{20})\.(\d{6})\.evl")
+
+
+class SegmentHeader(NamedTuple):
+    log_id: bytes
+    base_seq: int
+    created_ns: int
+    boottime_ns: int
+    epoch: int
+    prev_crc: int
+
+    def pack(self) -> bytes:
+        body = _HEADER.pack(
+            MAGIC, FORMAT, 0, HEADER_SIZE, self.log_id, self.base_seq, self.created_ns,
+            self.boottime_ns, self.epoch, self.prev_crc, 0,
+        )[:-4]  # fmt: skip
+        return body + crc32(body).to_bytes(4, "little")
+
+
+def file_name(base_seq: int, epoch: int) -> str:
+    return f"{base_seq:020d}.{epoch:06d}.evl"
+
+
+def list_segments(folder: Path) -> list[Path]:
+    """Segment files in log order: by first sequence number, then by epoch."""
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+
+
+def base_seq_of(path: Path) -> int:
+    return int(path.name[:20])
+
+
+def read_header(path: Path, data: bytes) -> SegmentHeader:
+    """Raises `LogCorruptError` for damage, `LogFormatError` for a format not of this version."""
+    if len(data) < HEADER_SIZE:
+        raise LogCorruptError(path, 0, "incomplete segment header")
+    magic, version, _, size, *fields, crc = _HEADER.unpack(data[:HEADER_SIZE])
+    if magic != MAGIC:
+        raise LogFormatError(path, "this is not a segment of an event log")
+    if crc != crc32(data[: HEADER_SIZE - 4]):
+        raise LogCorruptError(path, 0, "segment header checksum does not match")
+    if version != FORMAT or size != HEADER_SIZE:
+        raise LogFormatError(
+            path, f"written in format {version}; this version reads format {FORMAT} only"
+        )
+    return SegmentHeader(*fields)
+
+
+class Walk:
+    """A checked walk over the frames of one open segment.
+
+    `frames()` yields as long as the next frame is whole, undamaged and continues the chain, and then
+    returns; `stopped` says why (None: the file simply ends there). It may be called again
+    when the file has grown. `offset`, `next_seq`, `chain` and `durable_seq` describe the accepted part.
+    """
+
+    def __init__(self, path: Path, file: BufferedReader) -> None:
+        self.path = path
+        self.header = read_header(path, file.read(HEADER_SIZE))
+        self.offset = HEADER_SIZE
+        self.next_seq = self.header.base_seq
+        self.chain = self.header.prev_crc
+        self.durable_seq = 0
+        self.last_time_us = 0
+        self.stopped: str | None = None
+        self._seen = HEADER_SIZE
+
+    def frames(self, file: BufferedReader) -> Iterator[Frame]:
+        self.stopped = None
+        file.seek(self.offset)
+        while (found := self._next(file)) is not None:
+            yield found
+
+    def grown(self) -> bool:
+        """Whether there are bytes behind the accepted part that were not there when the walk stopped."""
+        return self.path.stat().st_size > self._seen
+
+    def _next(self, file: BufferedReader) -> Frame | None:
+        head = file.read(FRAME_HEADER_SIZE)
+        if not head:
+            self._seen = self.offset
+            return None
+        try:
+            header = parse_header(head)
+            self._check_place(header)
+            found = split_payload(header, file.read(header.payload_size))
+        except FrameError as error:
+            self.stopped = str(error)
+            self._seen = file.seek(0, SEEK_END)
+            return None
+        self.offset += FRAME_HEADER_SIZE + header.payload_size
+        self.next_seq = header.next_seq
+        self.chain = header.header_crc
+        self.durable_seq = max(self.durable_seq, header.durable_seq)
+        self.last_time_us = header.time_us
+        return found
+
+    def _check_place(self, header: Header) -> None:
+        if header.epoch != self.header.epoch:
+            raise FrameError("frame of another epoch")
+        if header.base_seq != self.next_seq:
+            raise FrameError(f"sequence {header.base_seq} where {self.next_seq} is due")
+        if header.prev_crc != self.chain:
+            raise FrameError("frame does not continue the chain")
+
+
+def highest_mark(data: bytes, start: int) -> int:
+    """The highest `durable_seq` in any intact frame header at or after `start`; 0 = none.
+
+    This is how a torn tail is told from damage: a later header proves that the bytes before it
+    had been on stable storage.
+    """
+    highest = 0
+    position = data.find(FRAME_MAGIC, start)
+    while position >= 0:
+        try:
+            header = parse_header(data[position : position + FRAME_HEADER_SIZE])
+            highest = max(highest, header.durable_seq)
+        except FrameError:
+            pass
+        position = data.find(FRAME_MAGIC, position + 1)
+    return highest

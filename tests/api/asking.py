@@ -1,0 +1,56 @@
+"""One request through the Quart test client, and its answer as plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quart_trio import QuartTrio
+
+JSON = "application/json"
+KEY_JSON = "application/json; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+TOKEN = "token=MyAccessToken"
+
+
+@frozen
+class Answer:
+    status: int
+    content_type: str | None
+    body: str
+    headers: Mapping[str, str]
+
+    def __iter__(self):  # so that a test may compare the three that matter with a tuple
+        return iter((self.status, self.content_type, self.body))
+
+
+async def ask(
+    app: QuartTrio,
+    method: str,
+    target: str,
+    *,
+    body: bytes = b"",
+    token: str = TOKEN,
+    **headers: str,
+) -> Answer:
+    """`headers` are given with underscores; `token` is added to the query unless empty."""
+    if token:
+        target += ("&" if "?" in target else "?") + token
+    response = await app.test_client().open(
+        target,
+        method=method,
+        data=body or None,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+    text = (await response.get_data(as_text=False)).decode()
+    return Answer(
+        response.status_code, response.headers.get("content-type"), text, dict(response.headers)
+    )
+
+
+def rejected(reason: str) -> tuple[int, str, str]:
+    return 500, TEXT, f'Unhandled rejection: Err {{ reason: "{reason}" }}'

@@ -1,0 +1,30 @@
+"""Fixtures: a fake tracker, and the application over it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api.app import create_app
+from tests.api.fakes import FakeCommands, FakeHistory
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+TOKENS = {"admin": "MyAccessToken", "ops": "пароль ключ"}
+
+
+@pytest.fixture
+def history() -> FakeHistory:
+    return FakeHistory()
+
+
+@pytest.fixture
+def commands() -> FakeCommands:
+    return FakeCommands()
+
+
+@pytest.fixture
+def app(history: FakeHistory, commands: FakeCommands) -> QuartTrio:
+    return create_app(history, commands, TOKENS)

@@ -1,0 +1,293 @@
+"""The server on a real socket: exact headers, hostile clients, and a stop that always ends."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import trio
+
+from api.connection import Http1
+from api.limits import MAX_BODY
+from api.serve import Settings
+from tests.api.sockets import QUERY, body_of, running, unchunked, until_closed
+
+STATS = f"/api/v1/stats{QUERY}"
+HEALTHY = b'{"status":"Ok"}'
+
+
+async def assert_alive(server) -> None:
+    assert body_of(await server.get("/api/health_check")) == HEALTHY
+
+
+async def test_exact_headers(app):
+    """The contract's headers and no other: above all no `server`."""
+    async with running(app) as server:
+        head = (await server.get(STATS)).partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert head[0].startswith("HTTP/1.1 200")
+    fields = dict(line.lower().split(": ", 1) for line in head[1:])
+    assert set(fields) == {"content-type", "content-length", "x-request-id", "date", "connection"}
+    assert fields["content-type"] == "application/json"
+
+
+async def test_keep_alive(app):
+    """Two requests on one connection, the second pipelined behind the first."""
+    async with running(app) as server:
+        one = b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n\r\n"
+        last = one.replace(b"Host", b"Connection: close\r\nHost")
+        answer = await server.exchange(one + last)
+    assert answer.count(HEALTHY) == 2
+
+
+async def test_head_has_no_body(app):
+    """HEAD gets the headers of GET, with the length, and nothing after them."""
+    async with running(app) as server:
+        request = f"HEAD {STATS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = await server.exchange(request.encode())
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert re.search(rb"content-length: [1-9]", answer)
+    assert body_of(answer) == b""
+
+
+async def test_empty_not_found(app):
+    """404 has no body and no content type on the wire either."""
+    async with running(app) as server:
+        for path in ("/nothing", "//api/v1/stats", "//api"):
+            answer = (await server.get(path + QUERY)).lower()
+            assert answer.startswith(b"http/1.1 404")
+            assert b"content-type" not in answer
+            assert body_of(answer) == b""
+
+
+async def test_client_address_is_recorded(app, commands):
+    """The actor of a change has the address of the connection."""
+    async with running(app) as server:
+        await server.exchange(
+            f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\nRemote-Addr: 9.9.9.9\r\n"
+            "X-Forwarded-For: 8.8.8.8\r\nConnection: close\r\n\r\n".encode()
+        )
+    assert [by.address for by in commands.actors] == ["127.0.0.1"]
+
+
+async def test_long_listing(app, history):
+    """4000 torrents unless asked for more, in chunks that make one array."""
+    for number in range(4100):
+        history.add(number.to_bytes(20, "big"))
+    async with running(app) as server:
+        default = unchunked(await server.get(f"/api/v1/torrents{QUERY}"))
+        longer = unchunked(await server.get(f"/api/v1/torrents{QUERY}&limit=9999"))
+    hashes = [entry["info_hash"] for entry in json.loads(longer)]
+    assert (len(json.loads(default)), hashes) == (4000, [f"{n:040x}" for n in range(4100)])
+
+
+UPGRADE = (
+    b"GET /api/health_check HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("stray", [b"", b"X", b"\x81", b"\x00" * 4096])
+async def test_websocket_upgrade(app, stray):
+    """An upgrade with stray bytes behind it (hypercorn issue 225) is an ordinary GET."""
+    async with running(app, Settings(idle_timeout=0.2)) as server:
+        answer = await server.exchange(UPGRADE + stray)
+        await assert_alive(server)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert body_of(answer).startswith(HEALTHY)
+
+
+async def test_raising_connection_is_contained(app, monkeypatch, caplog):
+    """Whatever a connection raises is logged and ends that connection only."""
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("broken on purpose")
+
+    async with running(app) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(Http1, "_create_stream", broken)
+            assert await server.get("/api/health_check") == b""
+        await assert_alive(server)
+    assert "broken on purpose" in caplog.text
+
+
+H2C = b"GET /api/health_check HTTP/1.1\r\nHost: x\r\nConnection: %s\r\nUpgrade: h2c\r\n%s\r\n"
+
+
+async def test_no_http2_upgrade(app):
+    """An offer to upgrade to HTTP/2 is ignored."""
+    async with running(app) as server:
+        offer = H2C % (b"Upgrade, HTTP2-Settings, close", b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n")
+        answer = await server.exchange(offer)
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+HEAD = b"Host: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /api/v1/torrent/%FF%FE?token=MyAccessToken HTTP/1.1\r\n" + HEAD, 400),
+        (b"GET /api/v1/torrent/%zz?token=MyAccessToken HTTP/1.1\r\n" + HEAD, 400),
+        (b"GET /api/v1/torrent/%00?token=MyAccessToken HTTP/1.1\r\n" + HEAD, 400),
+        (b"GET /api/v1/torrents?token=MyAccessToken&limit=%FF HTTP/1.1\r\n" + HEAD, 400),
+        (b"GET /api/v1/stats?token=%zz%&&&=;= HTTP/1.1\r\n" + HEAD, 500),
+        (b"GET /api/v1/stats?token=MyAccessToken%0d%0aX: HTTP/1.1\r\n" + HEAD, 500),
+        (b"GET http://x/api/health_check HTTP/1.1\r\n" + HEAD, 200),
+        (b"GET http://[/x HTTP/1.1\r\n" + HEAD, 400),
+        (b"GET stats HTTP/1.1\r\n" + HEAD, 400),
+        (b"GET ?token=MyAccessToken HTTP/1.1\r\n" + HEAD, 400),
+        (b"OPTIONS * HTTP/1.1\r\n" + HEAD, 400),
+        (b"CONNECT x:80 HTTP/1.1\r\n" + HEAD, 400),
+        (b"GET /api/health_check HTTP/1.1\r\nHost: [::\xff]:x\r\nConnection: close\r\n\r\n", 200),
+        (b"GET /api/health_check HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n", 200),
+        (b"GET /api/health_check HTTP/1.0\r\n\r\n", 200),
+        (b"GET /api/health_check HTTP/1.1\r\n\r\n", 400),
+        (b"GET /\xff HTTP/1.1\r\n" + HEAD, 400),
+        (b"GET /api/health_check HTTP/1.1\r\nContent-Length: x\r\n" + HEAD, 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"\x00" * 100_000, 400),
+    ],
+)
+async def test_odd_requests(app, request_bytes, status):
+    """Each odd request has a plain answer, no page in HTML, and harms nobody else."""
+    async with running(app) as server:
+        answer = await server.exchange(request_bytes)
+        await assert_alive(server)
+    assert answer.startswith(b"HTTP/1.1 %d" % status)
+    assert (b"<html" in answer.lower(), b"Traceback" in answer) == (False, False)
+
+
+JSON_POST = (
+    f"POST /api/v1/keys{QUERY} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
+)
+
+
+@pytest.mark.parametrize("extra", [1, 100_000, 3_000_000])
+async def test_declared_large_body(app, commands, extra):
+    """413 reaches a client that goes on sending a body that was announced as too large."""
+    size = MAX_BODY + extra
+    async with running(app) as server:
+        answer = await server.exchange(
+            JSON_POST + b"Content-Length: %d\r\n\r\n" % size + b"x" * size
+        )
+        await assert_alive(server)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert body_of(answer) == b"Failed to buffer the request body: length limit exceeded"
+    assert commands.actors == []
+
+
+@pytest.mark.parametrize("chunks", [2, 40])
+async def test_chunked_large_body(app, chunks):
+    """413 also when the size was never announced, without waiting for the end of the body."""
+    chunk = b"%x\r\n" % MAX_BODY + b"x" * MAX_BODY + b"\r\n"
+    async with running(app) as server:
+        answer = await server.exchange(
+            JSON_POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk * chunks
+        )
+        await assert_alive(server)
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+async def test_slow_head_is_cut_off(app):
+    """A client that does not finish its headers is let go."""
+    async with running(app, Settings(idle_timeout=0.1)) as server:
+        assert await server.exchange(b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n") == b""
+        await assert_alive(server)
+
+
+async def test_connection_limit(app):
+    """One connection too many is closed at once; a place that becomes free is used again."""
+    async with running(app, Settings(max_connections=1)) as server:
+        async with await server.connect() as first:
+            await first.send_all(b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert HEALTHY in await first.receive_some()
+            async with await server.connect() as second:
+                with pytest.raises((trio.BrokenResourceError, StopAsyncIteration)):
+                    await _end(second)
+        while not (await _get_or_nothing(server)):
+            await trio.lowlevel.checkpoint()
+
+
+async def _end(stream: trio.SocketStream) -> None:
+    if not await stream.receive_some():
+        raise StopAsyncIteration
+
+
+async def _get_or_nothing(server) -> bytes:
+    try:
+        return await server.get("/api/health_check")
+    except trio.BrokenResourceError:
+        return b""
+
+
+class Endless:
+    """An application that sends for as long as somebody lets it."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def __call__(self, scope, receive, send) -> None:
+        assert (scope["type"], (await receive())["type"]) == ("http", "http.request")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+            self.sent += 1
+
+
+async def wait_stalled(app: Endless) -> None:
+    """Until the application is stuck in sending, as nobody reads."""
+    before = -1
+    while before != app.sent or not app.sent:
+        before = app.sent
+        await trio.testing.wait_all_tasks_blocked(0.1)
+
+
+async def test_stalled_reader_does_not_hold_up_the_stop():
+    """A client that has stopped reading is cut off when the grace is over."""
+    app = Endless()
+    async with running(app, Settings(graceful_timeout=0.1)) as server:
+        async with await server.connect() as stalled:
+            await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await wait_stalled(app)
+            server.shutdown.set()
+            await server.stopped.wait()
+
+
+async def test_stop_lets_a_request_finish(history, commands):
+    """A request in flight is answered before the server goes; an idle connection goes at once."""
+    from api.app import create_app
+
+    started, go_on = trio.Event(), trio.Event()
+
+    class Slow(type(commands)):
+        async def issue_key(self, *args):
+            started.set()
+            await go_on.wait()
+            return await super().issue_key(*args)
+
+    async with running(create_app(history, Slow(), {"a": "MyAccessToken"})) as server:
+        async with await server.connect() as idle, await server.connect() as busy:
+            head = f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\n\r\n"
+            await busy.send_all(head.encode())
+            await started.wait()
+            server.shutdown.set()
+            assert await until_closed(idle) == b""
+            go_on.set()
+            assert (await until_closed(busy)).startswith(b"HTTP/1.1 200")
+        await server.stopped.wait()
+
+
+async def test_cancelled_server_ends():
+    """Cancelling `serve` from outside ends it, whatever its clients do."""
+    app = Endless()
+    with trio.CancelScope() as scope:
+        async with running(app) as server:
+            async with await server.connect() as stalled:
+                await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                await wait_stalled(app)
+                scope.cancel()
+                await trio.lowlevel.checkpoint()
+    assert scope.cancelled_caught

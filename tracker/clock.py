@@ -1,0 +1,56 @@
+"""Log time: microseconds since 1970 that never go back, whatever the wall clock does.
+
+It starts at the later of the log's last time and the wall clock, runs with the monotonic clock, and is drawn
+towards the wall clock by at most 500 parts per million. A wall clock far ahead (a suspended
+machine) is followed at once: forward is safe, and peers should expire.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SLEW_PPM = 500
+STEP_US = 10_000_000
+
+
+class LogClock:
+    __slots__ = ("_adjusted_us", "_last_us", "_monotonic_us", "_offset_us", "_wall_us")
+
+    def __init__(
+        self,
+        last_us: int,
+        wall_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        monotonic_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
+    ) -> None:
+        """`last_us`: time of the last event in the log, 0 for an empty log."""
+        self._wall_us = wall_us
+        self._monotonic_us = monotonic_us
+        self._last_us = last_us
+        self._adjusted_us = monotonic_us()
+        self._offset_us = max(last_us, wall_us()) - self._adjusted_us
+
+    def now_us(self) -> int:
+        now = self._monotonic_us() + self._offset_us
+        if now < self._last_us:
+            return self._last_us
+        self._last_us = now
+        return now
+
+    def adjust(self) -> int:
+        """Draw log time towards the wall clock; called at every tick.
+
+        Returns microseconds stepped forward, 0 when time was only slewed.
+        """
+        monotonic = self._monotonic_us()
+        behind = self._wall_us() - (monotonic + self._offset_us)
+        limit = (monotonic - self._adjusted_us) * SLEW_PPM // 1_000_000
+        self._adjusted_us = monotonic
+        if behind > STEP_US:
+            self._offset_us += behind
+            return behind
+        self._offset_us += max(-limit, min(limit, behind))
+        return 0

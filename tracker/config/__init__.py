@@ -1,0 +1,46 @@
+"""The configuration: `load()` reads `tracker.toml` (or a file of Torrust's) into frozen data.
+
+Only these names are for the rest of the tracker.
+"""
+
+from tracker.config.loader import Loaded, load
+from tracker.config.schema import (
+    AnnouncePolicy,
+    Config,
+    Core,
+    EventLog,
+    HealthCheckApi,
+    HttpApi,
+    HttpTracker,
+    Logging,
+    Metadata,
+    Net,
+    PrivateMode,
+    TlsFiles,
+    TrackerPolicy,
+    UdpTracker,
+)
+from tracker.config.structure import ConfigError, effective
+from tracker.config.values import Address
+
+__all__ = [
+    "Address",
+    "AnnouncePolicy",
+    "Config",
+    "ConfigError",
+    "Core",
+    "EventLog",
+    "HealthCheckApi",
+    "HttpApi",
+    "HttpTracker",
+    "Loaded",
+    "Logging",
+    "Metadata",
+    "Net",
+    "PrivateMode",
+    "TlsFiles",
+    "TrackerPolicy",
+    "UdpTracker",
+    "effective",
+    "load",
+]

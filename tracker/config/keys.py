@@ -1,0 +1,101 @@
+"""Which keys the schema knows, and what to say of those it does not know or does not use.
+
+Such keys never stop the tracker: files written for other trackers and versions must load. Looks at
+names only; what the values must be is not its business.
+"""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import attrs
+
+from tracker.config.schema import Config
+
+Shape = dict[str, "Shape | None"]
+"""A table's keys; None for a value or for a table whose keys are free."""
+
+Remark = tuple[str, str]
+"""The key's path, with array indices, and what there is to say."""
+
+# Keys of the reference that are read by nothing here, and why. A path covers all below it.
+_LISTENERS = "core.tracker_usage_statistics decides for all listeners"
+IGNORED: Mapping[str, str] = {
+    "core.database": "the event log is the only storage, see [event_log]",
+    "core.announce_policy.max_peers_per_announce": "the number of peers in a reply is fixed",
+    "http_trackers.network.ipv6_v6only": "the operating system's setting is kept",
+    "http_trackers.public_url": "nothing here needs to know it",
+    "http_trackers.tracker_usage_statistics": _LISTENERS,
+    "http_trackers.use_ip_from_query_string": "addresses named by clients are never believed",
+    "logging.trace_style": "log lines have one style",
+    "udp_tracker_server": "connection ids are always checked and addresses are not banned",
+    "udp_trackers.cookie_lifetime": "connection ids are valid for two minutes",
+    "udp_trackers.max_connection_id_errors_per_ip": "addresses are not banned",
+    "udp_trackers.network.ipv6_v6only": "the operating system's setting is kept",
+    "udp_trackers.public_url": "nothing here needs to know it",
+    "udp_trackers.tracker_usage_statistics": _LISTENERS,
+}
+
+
+def shape(cls: Any = Config) -> Shape:
+    """The keys of a table's class, tables nested."""
+    return {name: _below(hint) for name, hint in get_type_hints(cls, include_extras=True).items()}
+
+
+def known_paths(table: Shape | None = None, prefix: str = "") -> Iterator[str]:
+    """Dotted paths of all keys that hold values, without indices: `udp_trackers.bind_address`."""
+    for name, below in (shape() if table is None else table).items():
+        if below is None:
+            yield prefix + name
+        else:
+            yield from known_paths(below, f"{prefix}{name}.")
+
+
+def remarks(document: Mapping[str, Any]) -> Iterator[Remark]:
+    """The keys that are unknown, or known and not used, in the document's order."""
+    return _remarks(document, shape(), "", "")
+
+
+def _remarks(value: object, table: Shape, place: str, path: str) -> Iterator[Remark]:
+    """`place` is the path with array indices, for people; `path` the one without."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _remarks(item, table, f"{place[:-1]}[{index}].", path)
+    elif isinstance(value, Mapping):
+        for name, below in value.items():
+            yield from _remark(name, below, table, place, path)
+
+
+def _remark(name: str, value: object, table: Shape, place: str, path: str) -> Iterator[Remark]:
+    if path + name in IGNORED:
+        yield place + name, f"accepted and ignored: {IGNORED[path + name]}"
+    elif name not in table and not _holds_ignored(path + name, value):
+        yield place + name, _unknown(name, value, table)
+    elif (below := table.get(name, {})) is not None:
+        yield from _remarks(value, below, f"{place}{name}.", f"{path}{name}.")
+
+
+def _unknown(name: str, value: object, table: Shape) -> str:
+    what = "unknown table" if isinstance(value, dict) else "unknown key"
+    nearest = _nearest(name, table)
+    return f"{what}, ignored" + (f"; the nearest known one is {nearest}" if nearest else "")
+
+
+def _nearest(name: str, table: Shape) -> str | None:
+    """A key of the same table that looks alike, else the path of one so named elsewhere."""
+    alike = get_close_matches(name.lower(), table, n=1)
+    elsewhere = (path for path in known_paths() if path.rpartition(".")[2] == name)
+    return alike[0] if alike else next(elsewhere, None)
+
+
+def _holds_ignored(path: str, value: object) -> bool:
+    return isinstance(value, dict) and any(known.startswith(f"{path}.") for known in IGNORED)
+
+
+def _below(hint: Any) -> Shape | None:
+    if get_origin(hint) is Annotated:
+        return None
+    if attrs.has(hint):
+        return shape(hint)
+    inner = [arg for arg in get_args(hint) if attrs.has(arg)]
+    return shape(inner[0]) if inner else None

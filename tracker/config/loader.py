@@ -1,0 +1,117 @@
+"""The one way to a `Config`: choose a source, merge, translate, check, and say everything at once.
+
+Reads files and the environment it is given; starts nothing and logs nothing, the caller prints.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from tracker.config import keys, sources, translate
+from tracker.config.schema import SCHEMA_VERSION, Config
+from tracker.config.structure import ConfigError, structure
+
+if TYPE_CHECKING:
+    from tracker.config.values import Address
+
+_PRIVATE_MODE_SECTION = (
+    "Configuration error: Private mode section in configuration can only be included "
+    "when the tracker is running in private mode."
+)
+
+
+@frozen
+class Loaded:
+    """A usable configuration, the line that says where it came from, and what to warn about."""
+
+    config: Config
+    source: str
+    warnings: tuple[str, ...]
+
+
+def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Loaded:
+    """Load the configuration; a path given (on the command line) wins over the environment's.
+
+    Overrides of single keys apply to every source. Relative paths are the process's own.
+
+    Raises:
+        ConfigError: with every problem found, one line each.
+    """
+    source = sources.choose(path, environ)
+    document = source.parse()
+    seen = translate.Translation()
+    translate.from_flat(document, seen)  # first: overrides have names that flat files never had
+    problems = sources.override(document, environ)
+    translate.from_v3(document, seen)
+    _refuse_other_versions(document)
+    config, warnings = _check(document, seen, problems)
+    return Loaded(config, source.notice, warnings)
+
+
+def _check(
+    document: Mapping[str, Any], seen: translate.Translation, problems: list[str]
+) -> tuple[Config, tuple[str, ...]]:
+    config, wrong = structure(document)
+    warnings = [_line(seen.name(path), remark) for path, remark in keys.remarks(document)]
+    problems += seen.problems
+    problems += [_line(seen.name(path), reason) for path, reason in wrong]
+    problems += _private_mode_problem(document)
+    if config:
+        problems += _clashes(config, seen)
+        warnings += _advice(config, seen)
+    if problems or not config:
+        raise ConfigError(problems, warnings)
+    return config, tuple(warnings)
+
+
+def _line(path: str, reason: str) -> str:
+    if not reason:
+        return f"Missing mandatory configuration option. Option path: {path}"
+    return f"{path}: {reason}"
+
+
+def _refuse_other_versions(document: Mapping[str, Any]) -> None:
+    # Alone and at once: by the rules of another schema the other problems may be none.
+    metadata = document.get("metadata")
+    version = metadata.get("schema_version") if isinstance(metadata, dict) else None
+    if version not in (None, SCHEMA_VERSION):
+        raise ConfigError([f"Unsupported configuration version: {version}"])
+
+
+def _private_mode_problem(document: Mapping[str, Any]) -> list[str]:
+    # Asked of the document, so that it is said even when other keys are wrong.
+    core = document.get("core")
+    odd = isinstance(core, dict) and "private_mode" in core and core.get("private") is False
+    return [_PRIVATE_MODE_SECTION] if odd else []
+
+
+def _clashes(config: Config, seen: translate.Translation) -> Iterator[str]:
+    """Listeners that ask for the same socket; UDP and TCP do not get in each other's way."""
+    http = {f"http_trackers[{i}]": each.bind_address for i, each in enumerate(config.http_trackers)}
+    udp = {f"udp_trackers[{i}]": each.bind_address for i, each in enumerate(config.udp_trackers)}
+    if config.http_api:
+        http["http_api"] = config.http_api.bind_address
+    http["health_check_api"] = config.health_check_api.bind_address
+    for listeners in (udp, http):
+        taken: dict[Address, str] = {}
+        for place, address in listeners.items():
+            first = taken.setdefault(address, place) if address.port else place
+            if first != place:
+                path = seen.name(f"{place}.bind_address")
+                yield f"{path}: {address} is already taken by {seen.name(first)}"
+
+
+def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:
+    """What is legal and surely not meant."""
+    policy, timeout = config.core.announce_policy, config.core.tracker_policy.max_peer_timeout
+    if policy.interval_min > policy.interval:
+        path = seen.name("core.announce_policy.interval_min")
+        yield f"{path}: longer than {seen.name('core.announce_policy.interval')}"
+    if timeout <= policy.interval:
+        path = seen.name("core.tracker_policy.max_peer_timeout")
+        yield f"{path}: peers are dropped before their next announce is due"
+    tokens = config.http_api.access_tokens if config.http_api else {}
+    if len(set(tokens.values())) < len(tokens):
+        yield "http_api.access_tokens: two labels share a token; the log can name only one of them"

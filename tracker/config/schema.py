@@ -1,0 +1,221 @@
+"""What can be configured: Torrust's schema 2.0.0 and our own `[event_log]`, as frozen data.
+
+A field without a default is mandatory. Units are in the comments of `tracker.toml`, which shows
+every key. Knows nothing of files, environment variables or other schema versions.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from attrs import field, frozen
+
+from tracker.config.values import (
+    Address,
+    Bind,
+    ExternalIp,
+    Flag,
+    Reader,
+    Seconds,
+    SecondsOrOff,
+    Secret,
+    Text,
+    one_of,
+    whole,
+)
+
+SCHEMA_VERSION = "2.0.0"
+
+App = Annotated[str, Reader(one_of("torrust-tracker"))]
+Purpose = Annotated[str, Reader(one_of("configuration"))]
+Threshold = Annotated[
+    Literal["off", "error", "warn", "info", "debug", "trace"],
+    Reader(one_of("off", "error", "warn", "info", "debug", "trace")),
+]
+Durability = Annotated[Literal["group", "strict"], Reader(one_of("group", "strict"))]
+Follower = Annotated[Literal["on", "at_stop"], Reader(one_of("on", "at_stop"))]
+Days = Annotated[int, Reader(whole(1, 36500, "days"))]
+DaysOrNever = Annotated[int, Reader(whole(0, 36500, "days"))]
+LingerMs = Annotated[int, Reader(whole(0, 1000, "milliseconds"))]
+# The lower bound leaves room for a header and full batches, the upper keeps offsets in 32 bits.
+SegmentBytes = Annotated[int, Reader(whole(65_536, 2**30, "bytes"))]
+KeepBytes = Annotated[int, Reader(whole(131_072, 2**63 - 1, "bytes"))]
+
+
+_UDP = Address("0.0.0.0", 6969)  # noqa: S104 -- a tracker is for everybody
+_HTTP = Address("0.0.0.0", 7070)  # noqa: S104 -- a tracker is for everybody
+_API = Address("127.0.0.1", 1212)
+_HEALTH = Address("127.0.0.1", 1313)
+
+
+def _absolute(path: str) -> Path:
+    # Lexical on purpose: the folders need not exist yet.
+    return Path(os.path.abspath(path))
+
+
+def _one_tls_table(tsl: "TlsFiles | None", tls: "TlsFiles | None") -> None:
+    if tsl and tls:
+        raise ValueError("has both tsl_config and tls_config: keep one, they mean the same")
+
+
+@frozen
+class Metadata:
+    """`[metadata]`: which kind of file this is."""
+
+    schema_version: Text
+    app: App = "torrust-tracker"
+    purpose: Purpose = "configuration"
+
+
+@frozen
+class Logging:
+    """`[logging]`: the text log for people, not the event log."""
+
+    threshold: Threshold
+
+
+@frozen
+class PrivateMode:
+    """`[core.private_mode]`: legal only when `core.private` is true."""
+
+    check_keys_expiration: Flag = True
+
+
+@frozen
+class AnnouncePolicy:
+    """`[core.announce_policy]`: how often clients are asked to announce, in seconds."""
+
+    interval: Seconds = 120
+    interval_min: SecondsOrOff = 120
+
+
+@frozen
+class Net:
+    """`[core.net]`: how peers' addresses are understood; `external_ip` None is unset."""
+
+    external_ip: ExternalIp = None
+    on_reverse_proxy: Flag = False
+
+
+@frozen
+class TrackerPolicy:
+    """`[core.tracker_policy]`: when peers and torrents are forgotten."""
+
+    max_peer_timeout: Seconds = 900
+    persistent_torrent_completed_stat: Flag = False
+    remove_peerless_torrents: Flag = True
+
+
+@frozen
+class Core:
+    """`[core]`: the tracker's mode (`listed`, `private`) and its policies."""
+
+    listed: Flag
+    private: Flag
+    private_mode: PrivateMode | None = None
+    inactive_peer_cleanup_interval: SecondsOrOff = 600
+    tracker_usage_statistics: Flag = True
+    announce_policy: AnnouncePolicy = AnnouncePolicy()
+    net: Net = Net()
+    tracker_policy: TrackerPolicy = TrackerPolicy()
+
+
+@frozen
+class TlsFiles:
+    """A certificate chain and its private key, as paths to PEM files."""
+
+    ssl_cert_path: Text
+    ssl_key_path: Text
+
+
+@frozen
+class UdpTracker:
+    """One `[[udp_trackers]]` entry."""
+
+    bind_address: Bind = _UDP
+
+
+@frozen
+class HttpTracker:
+    """One `[[http_trackers]]` entry. TLS goes by either name; see `tls`."""
+
+    bind_address: Bind = _HTTP
+    tsl_config: TlsFiles | None = None
+    tls_config: TlsFiles | None = None
+
+    def __attrs_post_init__(self) -> None:
+        _one_tls_table(self.tsl_config, self.tls_config)
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The TLS files under either spelling, or None for plain HTTP."""
+        return self.tls_config or self.tsl_config
+
+
+@frozen
+class HttpApi:
+    """`[http_api]`: the REST API; tokens (label to secret) stay out of the repr."""
+
+    bind_address: Bind = _API
+    tsl_config: TlsFiles | None = None
+    tls_config: TlsFiles | None = None
+    access_tokens: dict[str, Secret] = field(factory=dict, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        _one_tls_table(self.tsl_config, self.tls_config)
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The TLS files under either spelling, or None for plain HTTP."""
+        return self.tls_config or self.tsl_config
+
+
+@frozen
+class HealthCheckApi:
+    """`[health_check_api]`: always served."""
+
+    bind_address: Bind = _HEALTH
+
+
+@frozen
+class EventLog:
+    """`[event_log]`: where the log and its secrets live, and how long things are kept."""
+
+    path: Text = "./storage/tracker/log"
+    secrets_path: Text = "./storage/tracker/secrets"
+    durability: Durability = "group"
+    linger_ms: LingerMs = 5
+    segment_bytes: SegmentBytes = 67_108_864
+    keep_days: Days = 30
+    keep_bytes: KeepBytes = 20_000_000_000
+    shred_days: DaysOrNever = 7
+    follower: Follower = "on"
+
+    def __attrs_post_init__(self) -> None:
+        problems = [*self._secrets_beside_log(), *self._room_for_two_segments()]
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    def _secrets_beside_log(self) -> list[str]:
+        # Whoever copies the log folder must not copy the keys that unseal it.
+        inside = _absolute(self.secrets_path).is_relative_to(_absolute(self.path))
+        return ["secrets_path must not be inside path, the log's own folder"] if inside else []
+
+    def _room_for_two_segments(self) -> list[str]:
+        # Retention removes whole segments and never the one being written.
+        enough = self.keep_bytes >= 2 * self.segment_bytes
+        return [] if enough else ["keep_bytes must be at least twice segment_bytes"]
+
+
+@frozen
+class Config:
+    """The whole configuration. `http_api` None: no REST API is served."""
+
+    metadata: Metadata
+    logging: Logging
+    core: Core
+    udp_trackers: tuple[UdpTracker, ...] = ()
+    http_trackers: tuple[HttpTracker, ...] = ()
+    http_api: HttpApi | None = None
+    health_check_api: HealthCheckApi = HealthCheckApi()
+    event_log: EventLog = EventLog()

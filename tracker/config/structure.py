@@ -1,0 +1,121 @@
+"""From a TOML document to a `Config`, or to every problem it has at once; and back for printing.
+
+cattrs walks the classes; the readers named in their annotations judge the values. Knows the shape of
+errors, not which keys exist, and nothing of files or environment variables.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address
+from types import GenericAlias
+from typing import Annotated, Any, get_args, get_origin
+
+import attrs
+from cattrs import BaseValidationError, Converter, transform_error
+from cattrs.gen import make_dict_structure_fn
+
+from tracker.config.schema import Config
+from tracker.config.values import Address, Reader, kind
+
+Hook = Callable[[Any, Any], Any]
+
+# Stands for the document in cattrs' paths: a character that TOML text cannot hold.
+_ROOT = "\x00"
+_TABLES_WITH_MANDATORY_KEYS = ("metadata", "logging", "core")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The text has one line for each problem.
+
+    `warnings` are the lines that a successful load would have returned: a misspelt key explains
+    why another one is missing.
+    """
+
+    def __init__(self, problems: Iterable[str], warnings: Iterable[str] = ()) -> None:
+        self.problems = tuple(dict.fromkeys(problems))
+        self.warnings = tuple(warnings)
+        super().__init__("\n".join(self.problems))
+
+
+def structure(document: Mapping[str, Any]) -> tuple[Config | None, list[tuple[str, str]]]:
+    """The configuration, or None and its problems as (path of the key, reason).
+
+    A reason of "" says that a mandatory key is missing.
+    """
+    # An absent table is an empty one, so that its missing keys are named one by one.
+    complete = {**{key: {} for key in _TABLES_WITH_MANDATORY_KEYS}, **document}
+    try:
+        return _converter.structure(complete, Config), []
+    except BaseValidationError as error:
+        return None, [_located(line) for line in transform_error(error, _ROOT, _reason)]
+
+
+def effective(config: Config) -> dict[str, Any]:
+    """The configuration as plain JSON-able data, secrets masked as `***`."""
+    plain: dict[str, Any] = _converter.unstructure(config)
+    if plain["http_api"] is not None:
+        tokens = plain["http_api"]["access_tokens"]
+        plain["http_api"]["access_tokens"] = dict.fromkeys(tokens, "***")
+    return plain
+
+
+def _reason(error: BaseException, _: type | None) -> str:
+    return "" if isinstance(error, KeyError) else str(error)
+
+
+def _located(line: str) -> tuple[str, str]:
+    reason, _, path = line.rpartition(f" @ {_ROOT}")
+    # cattrs writes a key of a free table as ['label'].
+    return re.sub(r"\[(['\"])(.*)\1\]", r".\2", path.removeprefix(".")), reason
+
+
+def _is_generic(origin: type) -> Callable[[Any], bool]:
+    return lambda wanted: getattr(wanted, "__origin__", None) is origin
+
+
+def _is_read(wanted: Any) -> bool:
+    return get_origin(wanted) is Annotated and isinstance(get_args(wanted)[1], Reader)
+
+
+def _value_hook(wanted: Any) -> Hook:
+    reader: Reader = get_args(wanted)[1]
+    return lambda value, _: reader.parse(value)
+
+
+def _table_hook(cls: Any) -> Hook:
+    return _only(dict, "a table", make_dict_structure_fn(cls, _converter))
+
+
+def _free_table_hook(wanted: Any) -> Hook:
+    return _only(dict, "a table", _converter.gen_structure_mapping(wanted))
+
+
+def _array_hook(wanted: Any) -> Hook:
+    items = GenericAlias(list, get_args(wanted)[:1])
+    inner = _converter.get_structure_hook(items)
+    name = "an array of tables, headed by double brackets"
+    return _only(list, name, lambda value, _: tuple(inner(value, items)))
+
+
+def _only(wanted: type, name: str, inner: Hook) -> Hook:
+    # Without this cattrs would index and iterate whatever it is given.
+    def hook(value: Any, cls: Any) -> Any:
+        if not isinstance(value, wanted):
+            raise ValueError(f"must be {name}, not {kind(value)}")
+        return inner(value, cls)
+
+    return hook
+
+
+def _new_converter() -> Converter:
+    converter = Converter(unstruct_collection_overrides={tuple: list})
+    converter.register_structure_hook_factory(attrs.has, _table_hook)
+    converter.register_structure_hook_factory(_is_generic(dict), _free_table_hook)
+    converter.register_structure_hook_factory(_is_generic(tuple), _array_hook)
+    converter.register_structure_hook_factory(_is_read, _value_hook)
+    for printed in (Address, IPv4Address, IPv6Address):
+        converter.register_unstructure_hook(printed, str)
+    return converter
+
+
+_converter = _new_converter()

@@ -1,0 +1,197 @@
+"""Other versions of the reference's schema, turned into the 2.0.0 shape before anything is checked.
+
+Works on plain dictionaries and only moves what it recognises: a key it does not know stays where it
+is and is reported like any other unknown key. Remembers old names, so that errors speak of the key
+that stands in the user's file. Sources: contract 4.3 (flat, v2.x) and 4.4 (3.0.0).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import Factory, define
+
+from tracker.config.schema import SCHEMA_VERSION
+from tracker.config.values import external_ip, flag
+
+Table = dict[str, Any]
+
+_FLAT_KEYS = {
+    "log_level": "logging.threshold",
+    "announce_interval": "core.announce_policy.interval",
+    "min_announce_interval": "core.announce_policy.interval_min",
+    "max_peer_timeout": "core.tracker_policy.max_peer_timeout",
+    "persistent_torrent_completed_stat": "core.tracker_policy.persistent_torrent_completed_stat",
+    "remove_peerless_torrents": "core.tracker_policy.remove_peerless_torrents",
+    "inactive_peer_cleanup_interval": "core.inactive_peer_cleanup_interval",
+    "tracker_usage_statistics": "core.tracker_usage_statistics",
+    "on_reverse_proxy": "core.net.on_reverse_proxy",
+    "external_ip": "core.net.external_ip",
+    "db_driver": "core.database.driver",
+    "db_path": "core.database.path",
+}
+# mode -> (listed, private)
+_MODES = {
+    "public": (False, False),
+    "listed": (True, False),
+    "private": (False, True),
+    "private_listed": (True, True),
+}
+_LEVELS = ("off", "error", "warn", "info", "debug", "trace")
+
+
+@define
+class Translation:
+    """What was learnt on the way: new path -> the user's path, and problems already seen."""
+
+    names: dict[str, str] = Factory(dict)
+    problems: list[str] = Factory(list)
+
+    def name(self, path: str) -> str:
+        """The path as the user's file has it."""
+        for new in sorted(self.names, key=len, reverse=True):
+            if path == new or path.startswith((f"{new}.", f"{new}[")):
+                return self.names[new] + path.removeprefix(new)
+        return path
+
+
+def from_flat(document: Table, seen: Translation) -> None:
+    """Rewrite a flat file of v2.x in place; leaves any other file alone."""
+    present = document.keys()
+    if {"metadata", "core", "logging"} & present or not {"mode", *_FLAT_KEYS} & present:
+        return
+    _flat_mode(document, seen)
+    for old, new in _FLAT_KEYS.items():
+        if old in document:
+            _move(document, old, new, seen)
+    document["metadata"] = {"schema_version": SCHEMA_VERSION}
+    document.setdefault("logging", {"threshold": "info"})
+    for kind in ("udp_trackers", "http_trackers"):
+        _flat_listeners(document, kind, seen)
+    _flat_api(document, seen)
+
+
+def _flat_mode(document: Table, seen: Translation) -> None:
+    mode = document.pop("mode", None)
+    seen.names |= {"core.listed": "mode", "core.private": "mode"}
+    if mode is None:
+        return  # reported as a missing mandatory key
+    known = isinstance(mode, str) and mode in _MODES
+    if not known:
+        seen.problems.append(f"mode: must be one of {', '.join(_MODES)}")
+    listed, private = _MODES[mode if known else "public"]
+    document["core"] = {"listed": listed, "private": private}
+
+
+def _flat_listeners(document: Table, kind: str, seen: Translation) -> None:
+    entries = document.get(kind)
+    if not isinstance(entries, list):
+        return
+    kept: list[Any] = []
+    for index, entry in enumerate(entries):
+        if _enabled(entry, f"{kind}[{index}]", False, seen):
+            seen.names[f"{kind}[{len(kept)}]"] = f"{kind}[{index}]"
+            _flat_tls(entry, f"{kind}[{len(kept)}]", f"{kind}[{index}]", seen)
+            kept.append(entry)
+    document[kind] = kept
+
+
+def _flat_api(document: Table, seen: Translation) -> None:
+    if "http_api" not in document:
+        return
+    if _enabled(document["http_api"], "http_api", True, seen):
+        _flat_tls(document["http_api"], "http_api", "http_api", seen)
+    else:
+        del document["http_api"]
+
+
+def _enabled(entry: Any, place: str, default: bool, seen: Translation) -> bool:
+    if not isinstance(entry, dict):
+        return True  # reported as not being a table
+    try:
+        return flag(entry.pop("enabled", default))
+    except ValueError as error:
+        seen.problems.append(f"{place}.enabled: {error}")
+        return True
+
+
+def _flat_tls(entry: Any, place: str, old_place: str, seen: Translation) -> None:
+    if not isinstance(entry, dict):
+        return
+    files = {key: entry.pop(key) for key in ("ssl_cert_path", "ssl_key_path") if key in entry}
+    if entry.pop("ssl_enabled", False):
+        entry["tsl_config"] = files
+        for key in ("ssl_cert_path", "ssl_key_path"):
+            seen.names[f"{place}.tsl_config.{key}"] = f"{old_place}.{key}"
+
+
+def from_v3(document: Table, seen: Translation) -> None:
+    """Rewrite a file of schema 3.0.0 in place; leaves any other file alone."""
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("schema_version") != "3.0.0":
+        return
+    metadata["schema_version"] = SCHEMA_VERSION
+    _v3_threshold(document, seen)
+    _v3_shared(document, ("http_trackers",), "on_reverse_proxy", seen)
+    _v3_shared(document, ("udp_trackers", "http_trackers"), "external_ip", seen)
+
+
+def _v3_threshold(document: Table, seen: Translation) -> None:
+    """`info,torrust=debug` -> `info`: directives for single modules mean nothing here."""
+    seen.names["logging.threshold"] = "logging.trace_filter"
+    logging = document.get("logging")
+    if not isinstance(logging, dict) or "trace_filter" not in logging:
+        return
+    wanted = logging.pop("trace_filter")
+    words = wanted.lower().replace(" ", "").split(",") if isinstance(wanted, str) else []
+    logging["threshold"] = next((word for word in words if word in _LEVELS), wanted)
+
+
+def _v3_shared(document: Table, kinds: tuple[str, ...], key: str, seen: Translation) -> None:
+    """A setting of each listener becomes the one of all: those that have it must agree."""
+    default = None if key == "external_ip" else False
+    found = [(place, net.pop(key, default)) for place, net in _networks(document, kinds)]
+    chosen = [(place, value) for place, value in found if not _is_unset(key, value)]
+    if not chosen:
+        return
+    first_place, first = chosen[0]
+    seen.problems += [
+        f"{place}.network.{key}: must be the same as {first_place}.network.{key}"
+        for place, value in chosen[1:]
+        if value != first
+    ]
+    if first is not default:
+        _put(document, f"core.net.{key}", first)
+    seen.names[f"core.net.{key}"] = f"{first_place}.network.{key}"
+
+
+def _networks(document: Table, kinds: tuple[str, ...]) -> Iterator[tuple[str, Table]]:
+    for kind in kinds:
+        entries = document.get(kind)
+        for index, entry in enumerate(entries if isinstance(entries, list) else []):
+            network = entry.get("network", {}) if isinstance(entry, dict) else None
+            if isinstance(network, dict):
+                yield f"{kind}[{index}]", network
+
+
+def _is_unset(key: str, value: object) -> bool:
+    # A listener that does not mention the proxy has none: were it to follow the others, its
+    # clients could claim any address.
+    try:
+        return key == "external_ip" and (value is None or external_ip(value) is None)
+    except ValueError:
+        return False
+
+
+def _move(document: Table, old: str, new: str, seen: Translation) -> None:
+    _put(document, new, document.pop(old))
+    seen.names[new] = old
+
+
+def _put(document: Table, path: str, value: object) -> None:
+    *tables, leaf = path.split(".")
+    table = document
+    for name in tables:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            return  # reported as not being a table
+    table[leaf] = value

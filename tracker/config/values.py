@@ -1,0 +1,145 @@
+"""The kinds of value a configuration key can hold, and what is said when it holds another.
+
+Each reader takes whatever TOML gave and returns the value or raises `ValueError` with a reason that
+reads well behind the key's path. Knows nothing of which keys exist, nor of files or cattrs.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated, Any
+
+from attrs import frozen
+
+I32_MAX = 2**31 - 1
+
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
+
+
+@frozen
+class Reader:
+    """Put into `Annotated[T, Reader(parse)]`: how a raw TOML value becomes a T."""
+
+    parse: Callable[[object], Any]
+
+
+@frozen
+class Address:
+    """Where a listener binds: an IP address in its usual spelling, and a port (0: any free one)."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, value: object) -> "Address":
+        """Read `0.0.0.0:6969` or `[::]:6969`; host names are refused, as the reference does.
+
+        Raises:
+            ValueError: it is not such a text, or the port is above 65535.
+        """
+        match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+        try:
+            return cls(_host(match), _port(match))
+        except ValueError:
+            raise ValueError(
+                'must be an IP address and a port, such as "0.0.0.0:6969" or "[::]:6969", '
+                f"not {shown(value)}"
+            ) from None
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _host(match: re.Match[str] | None) -> str:
+    if match is None:
+        raise ValueError("no address")
+    return str(IPv6Address(match["v6"]) if match["v6"] else IPv4Address(match["v4"]))
+
+
+def _port(match: re.Match[str] | None) -> int:
+    port = int(match["port"]) if match else -1
+    if not 0 <= port <= 65535:
+        raise ValueError("no port")
+    return port
+
+
+def shown(value: object) -> str:
+    """A value as a person would recognise it in the file, kept short. Never for secrets."""
+    if isinstance(value, str | bool | int | float):
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= 60 else f"{text[:56]}…"
+    return kind(value)
+
+
+def kind(value: object) -> str:
+    """What sort of TOML value this is, without its content."""
+    names = {str: "a string", bool: "a boolean", dict: "a table", list: "an array"}
+    return names.get(
+        type(value), "a number" if isinstance(value, int | float) else "a date or time"
+    )
+
+
+def flag(value: object) -> bool:
+    """Read a TOML boolean; the texts "true" and "yes" are not booleans."""
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, not {shown(value)}")
+
+
+def text(value: object) -> str:
+    """Read a string with something in it."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string, not {shown(value)}")
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def secret(value: object) -> str:
+    """Read a string with something in it; a complaint never repeats the value."""
+    if isinstance(value, str) and value:
+        return value
+    raise ValueError("must not be empty" if value == "" else f"must be a string, not {kind(value)}")
+
+
+def whole(low: int, high: int, unit: str) -> Callable[[object], int]:
+    """A reader of whole numbers of `unit` between `low` and `high`, both included."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+            return value
+        wanted = f"a whole number of {unit} from {low} to {high}"
+        raise ValueError(f"must be {wanted}, not {shown(value)}")
+
+    return parse
+
+
+def one_of(*choices: str) -> Callable[[object], str]:
+    """A reader of one of these lower-case words, whatever case it is written in."""
+
+    def parse(value: object) -> str:
+        if isinstance(value, str) and value.lower() in choices:
+            return value.lower()
+        raise ValueError(f"must be one of {', '.join(choices)}; not {shown(value)}")
+
+    return parse
+
+
+def external_ip(value: object) -> IPv4Address | IPv6Address | None:
+    """Read an IP address; the wildcards 0.0.0.0 and :: mean that none is set."""
+    try:
+        ip = ip_address(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError(f"must be an IP address, not {shown(value)}") from None
+    plain = (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
+    return None if plain.is_unspecified else plain
+
+
+Flag = Annotated[bool, Reader(flag)]
+Text = Annotated[str, Reader(text)]
+Secret = Annotated[str, Reader(secret)]
+Bind = Annotated[Address, Reader(Address.parse)]
+ExternalIp = Annotated[IPv4Address | IPv6Address | None, Reader(external_ip)]
+Seconds = Annotated[int, Reader(whole(1, I32_MAX, "seconds"))]
+SecondsOrOff = Annotated[int, Reader(whole(0, I32_MAX, "seconds"))]

@@ -1,0 +1,184 @@
+"""The projection: everything the tracker knows, as a function of the log alone.
+
+`apply` is the only way in. The live path calls its parts right after appending; start-up, time travel and
+checks call it with frames that were read back. Same code, same result: `digest` compares them.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from tracker.domain import codec, events
+from tracker.domain.access import Access, Key
+from tracker.domain.settings import Settings
+from tracker.domain.swarms import BUCKETS, Swarms
+
+if TYPE_CHECKING:
+    Section = bytes | memoryview
+
+
+class ReplayError(Exception):
+    """The log says something that cannot have happened; the projector and the log disagree."""
+
+
+class State:
+    """One thread owns a state."""
+
+    __slots__ = (
+        "access",
+        "counters",
+        "resumed_us",
+        "seq",
+        "settings",
+        "settings_seq",
+        "starts",
+        "swarms",
+        "ticks",
+        "time_us",
+    )
+
+    def __init__(self) -> None:
+        self.seq = 0  # events applied so far: the number of the next one
+        self.time_us = 0  # log time of the last event
+        self.settings = Settings()
+        self.settings_seq = -1  # the event that brought the settings; -1 = none did yet
+        self.swarms = Swarms()
+        self.access = Access.empty()
+        self.counters: dict[tuple[int, int], int] = {}  # by counter and label
+        self.ticks = 0
+        self.starts = 0
+        self.resumed_us = 0
+
+    def apply(self, kind: int, base_seq: int, plain: Section, sealed: Section) -> None:
+        """Apply the records of one frame. Raises `ReplayError`, `codec.CodecError`."""
+        if base_seq != self.seq:
+            raise ReplayError(f"event {base_seq} where {self.seq} is due")
+        if kind == events.ANNOUNCE:
+            self._apply_announces(plain, sealed)
+        elif kind == events.ADMIN:
+            for record in codec.decode_admin(bytes(plain)):
+                self.apply_admin(record.type, record.time_us, record.data)
+        elif kind == events.TICK:
+            for time_us, interval_ms, _ in codec.TICK.iter_unpack(plain):
+                self.apply_tick(time_us, interval_ms)
+        elif kind == events.COUNTERS:
+            for time_us, counter, label, _, delta in codec.COUNTER.iter_unpack(plain):
+                self.apply_counter(time_us, counter, label, delta)
+        else:
+            raise ReplayError(f"event {base_seq} is of kind {kind}, unknown to this version")
+
+    def _apply_announces(self, plain: Section, sealed: Section) -> None:
+        swarms = self.swarms
+        seq = self.seq
+        time_us = self.time_us
+        rows = zip(codec.PLAIN.iter_unpack(plain), codec.SEALED.iter_unpack(sealed), strict=True)
+        for row, (address, id_tail, port, _key_hash) in rows:
+            (
+                time_us, info_hash, id_head, uploaded, downloaded, left, _key_ref, prev_seq,
+                _numwant, flags, _listener, what, rule,
+            ) = row  # fmt: skip
+            endpoint = (address if flags & 1 else address[12:]) + port  # events.FLAG_IPV6
+            torrent = swarms.lookup(info_hash)
+            peer = swarms.find(torrent, endpoint) if torrent else 0
+            last_seq = swarms.peer(peer).last_seq if peer else 0
+            if last_seq != prev_seq:
+                raise ReplayError(
+                    f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
+                )
+            swarms.announce(
+                seq, time_us, torrent, peer, info_hash, id_head + id_tail, endpoint,
+                uploaded, downloaded, left, what, rule,
+            )  # fmt: skip
+            seq += 1
+        self.announced(seq, time_us)
+
+    def announced(self, next_seq: int, time_us: int) -> None:
+        """A batch of announces was applied to the swarms; the state stands before `next_seq`."""
+        self.seq = next_seq
+        self.time_us = time_us
+
+    def apply_tick(self, time_us: int, interval_ms: int) -> None:
+        """Sweep one slice of the buckets; all of them are swept once per clean-up interval."""
+        self._advance(time_us)
+        tick = self.ticks
+        self.ticks = tick + 1
+        settings = self.settings
+        cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
+        before_us = time_us - settings.max_peer_timeout * 1_000_000
+        # After an outage nobody could announce: every peer gets one timeout from the restart on.
+        if not cleanup_ms or before_us < self.resumed_us:
+            return
+        slices = max(1, cleanup_ms // interval_ms)
+        part = tick % slices
+        for bucket in range(part * BUCKETS // slices, (part + 1) * BUCKETS // slices):
+            self.swarms.expire(bucket, before_us, settings.remove_peerless_torrents)
+
+    def apply_counter(self, time_us: int, counter: int, label: int, delta: int) -> None:
+        self._advance(time_us)
+        key = counter, label
+        self.counters[key] = self.counters.get(key, 0) + delta
+
+    def apply_admin(self, kind: int, time_us: int, data: dict[str, Any]) -> None:
+        """Apply an admin event (types in `events`); raises `ReplayError` for an unknown one."""
+        self._advance(time_us)
+        if kind == events.TORRENT_WHITELISTED:
+            self.access.whitelist.add(bytes.fromhex(data["info_hash"]))
+        elif kind == events.TORRENT_DELISTED:
+            self._delist(bytes.fromhex(data["info_hash"]))
+        elif kind == events.KEY_ISSUED:
+            key = Key(data["key_ref"], data["valid_until_us"])
+            self.access.issue(bytes.fromhex(data["key_hash"]), key)
+        elif kind == events.KEY_REVOKED:
+            del self.access.keys[bytes.fromhex(data["key_hash"])]
+        elif kind == events.SETTINGS_CHANGED:
+            self._change_settings(Settings.from_data(data["settings"]))
+        elif kind == events.TRACKER_STARTED:
+            self.starts += 1
+            self.resumed_us = time_us
+        elif kind not in (events.TRACKER_STOPPED, events.CLOCK_STEPPED):
+            raise ReplayError(f"event {self.seq - 1} is of type {kind}, unknown to this version")
+
+    def _advance(self, time_us: int) -> None:
+        self.seq += 1
+        self.time_us = time_us
+
+    def _delist(self, info_hash: bytes) -> None:
+        """Where only listed torrents are served, delisting one sends its peers away."""
+        self.access.whitelist.discard(info_hash)
+        torrent = self.swarms.lookup(info_hash)
+        if torrent and self.settings.listed:
+            self.swarms.remove_torrent_peers(torrent)
+            if self.settings.remove_peerless_torrents:
+                self.swarms.drop_if_empty(torrent)
+
+    def _change_settings(self, settings: Settings) -> None:
+        if settings.private != self.settings.private:
+            self.swarms.clear_peers()
+        self.settings = settings
+        self.settings_seq = self.seq - 1
+
+    def digest(self) -> str:
+        """32 hex digits over the whole state; equal states, and only those, have equal digests."""
+        hasher = blake2b(digest_size=16)
+        fixed = (
+            self.seq,
+            self.time_us,
+            self.ticks,
+            self.starts,
+            self.resumed_us,
+            list(self.swarms.announces),
+            sorted(self.counters.items()),
+            self.settings,
+            self.settings_seq,
+            sorted(self.swarms.retired.items()),
+            self.swarms.torrents_total,
+            self.swarms.seeders_total,
+            self.swarms.leechers_total,
+            self.swarms.completed_total,
+        )
+        hasher.update(repr(fixed).encode())
+        hasher.update(self.access.digest())
+        for bucket in range(BUCKETS):
+            hasher.update(self.swarms.digest(bucket))
+        return hasher.hexdigest()

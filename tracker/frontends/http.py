@@ -1,0 +1,241 @@
+"""HTTP tracker sockets: accept all that waits, answer what has arrived, give only the rest a task.
+
+Most clients connect, send one request and wait. When a connection is accepted its request is usually there
+already, so it is read, answered and closed on the spot: no task, no checkpoint. A connection that must be
+waited for (slow, or kept alive) becomes a task with a deadline.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+import httptools
+import trio
+
+if TYPE_CHECKING:
+    from tracker.frontends.requests import RequestHandler
+
+BACKLOG = 4096
+ACCEPTED_AT_ONCE = 128
+REQUEST_LIMIT = 16_384  # bytes of one request; a scrape of 100 torrents has about 7,500
+REQUEST_SECONDS = 10.0  # for one request and its answer; also how long an idle connection is kept
+CONNECTION_LIMIT = 8_192  # of connections that had to be waited for
+_READ = 16_384
+_DONTWAIT = socket.MSG_DONTWAIT
+
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 12\r\nConnection: close\r\n\r\nbad request\n"
+)
+
+
+class BadRequestError(Exception):
+    """What arrived is no HTTP request, or too long for one."""
+
+
+class Reading:
+    """The requests on one connection, as httptools calls them out."""
+
+    __slots__ = ("_forwarded", "_parser", "_size", "_target", "broken", "keep", "ready")
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._forwarded: bytes | None = None
+        self._size = 0
+        self.broken = False
+        self.keep = True
+        self.ready: list[tuple[bytes, bytes, bytes | None, bool]] = []
+
+    def feed(self, data: bytes) -> None:
+        """Raises `BadRequestError`."""
+        self._size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self.broken = True
+        if self.broken or (self._size > REQUEST_LIMIT and not self.ready):
+            self.broken = True
+            raise BadRequestError
+
+    def take(self) -> list[tuple[bytes, bytes, bytes | None, bool]]:
+        """The complete requests: method, target, X-Forwarded-For, keep the connection open."""
+        ready, self.ready = self.ready, []
+        self._size = 0
+        return ready
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(name) == 15 and name.lower() == b"x-forwarded-for":
+            self._forwarded = value
+
+    def on_message_complete(self) -> None:
+        self.keep = self._parser.should_keep_alive()
+        self.ready.append((self._parser.get_method(), self._target, self._forwarded, self.keep))
+        self._target = b""
+        self._forwarded = None
+
+
+def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
+    """A listening, non-blocking TCP socket. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def serve(
+    listener: socket.socket,
+    handler: RequestHandler,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer requests until cancelled. Owns the listening socket."""
+    with listener:
+        async with trio.open_nursery() as nursery:
+            connections = Connections(handler, nursery)
+            task_status.started()
+            while True:
+                await trio.lowlevel.wait_readable(listener)
+                for _ in range(ACCEPTED_AT_ONCE):
+                    try:
+                        connection, source = listener.accept()
+                    except BlockingIOError:
+                        break
+                    except OSError as error:
+                        await _accept_failed(error)
+                        break
+                    connections.accepted(connection, source[0])
+
+
+async def _accept_failed(error: OSError) -> None:
+    """Out of descriptors or memory: let some connections end first. A client that left is no matter."""
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+        await trio.sleep(0.1)
+
+
+class Connections:
+    """The connections of one listener; `waiting` counts those that became tasks."""
+
+    __slots__ = ("_handler", "_nursery", "waiting")
+
+    def __init__(self, handler: RequestHandler, nursery: trio.Nursery) -> None:
+        self._handler = handler
+        self._nursery = nursery
+        self.waiting = 0
+
+    def accepted(self, connection: socket.socket, host: str) -> None:
+        """Answer at once if the request is there; otherwise leave the connection to a task."""
+        address = packed_address(host)
+        reading = Reading()
+        try:
+            data = connection.recv(_READ, _DONTWAIT)
+        except BlockingIOError:
+            goes_on = True
+        except OSError:
+            goes_on = False
+        else:
+            goes_on = _answer_now(connection, self._handler, reading, data, address)
+        if goes_on and self.waiting < CONNECTION_LIMIT:
+            self.waiting += 1
+            self._nursery.start_soon(self._converse, connection, reading, address)
+        else:
+            connection.close()
+
+    async def _converse(self, connection: socket.socket, reading: Reading, address: bytes) -> None:
+        """Serve a connection that is slow or kept alive. Nothing a client does gets out of here."""
+        try:
+            connection.setblocking(False)
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(connection)) as stream:
+                while await _exchange(stream, self._handler, reading, address):
+                    pass
+        except (OSError, trio.BrokenResourceError):
+            return
+        finally:
+            self.waiting -= 1
+
+
+def _answer_now(
+    connection: socket.socket,
+    handler: RequestHandler,
+    reading: Reading,
+    data: bytes,
+    address: bytes,
+) -> bool:
+    """Whether the connection has a future."""
+    if not data:
+        return False
+    try:
+        reading.feed(data)
+    except BadRequestError:
+        return True  # for a task to say so: closing at once would reset the connection
+    for request in reading.take():
+        if not _send(connection, handler.answer(*request[:2], address, *request[2:])):
+            return False
+    return reading.keep
+
+
+def _send(connection: socket.socket, data: bytes) -> bool:
+    """Hand a reply to the kernel; a client that lets its small buffer fill up is let go."""
+    try:
+        return connection.send(data, _DONTWAIT) == len(data)
+    except OSError:
+        return False
+
+
+async def _exchange(
+    stream: trio.SocketStream, handler: RequestHandler, reading: Reading, address: bytes
+) -> bool:
+    """Read until a request is complete and answer it, in bounded time. Whether there may be another."""
+    with trio.move_on_after(REQUEST_SECONDS):
+        try:
+            if reading.broken:
+                raise BadRequestError
+            while not reading.ready:
+                data = await stream.receive_some(_READ)
+                if not data:
+                    return False
+                reading.feed(data)
+        except BadRequestError:
+            await stream.send_all(_BAD_REQUEST)
+            await _linger(stream)
+            return False
+        for request in reading.take():
+            await stream.send_all(handler.answer(*request[:2], address, *request[2:]))
+        if not reading.keep:
+            await _linger(stream)
+        return reading.keep
+    return False
+
+
+async def _linger(stream: trio.SocketStream) -> None:
+    """Read on for a moment, so that what is still under way does not reset our answer."""
+    await stream.send_eof()
+    with trio.move_on_after(1):
+        for _ in range(64):
+            if not await stream.receive_some(_READ):
+                return
+
+
+def packed_address(host: str) -> bytes:
+    """4 or 16 bytes of an address as a socket reports it; v4-mapped ones unmapped."""
+    if ":" not in host:
+        return socket.inet_aton(host)
+    packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    return packed[12:] if packed.startswith(_V4_MAPPED) else packed
+
+
+_V4_MAPPED = bytes(10) + b"\xff\xff"

@@ -1,0 +1,173 @@
+"""Datagrams by the batch: recvmmsg and sendmmsg through ctypes, into buffers allocated once.
+
+Receiving fills a slot per datagram: bytes, source address, and on a wildcard bind the local address it was sent to. The
+reply to a datagram goes out from the same slot, so neither address is ever copied or parsed for
+sending. Linux only; `frontends.udp` has the portable way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+
+BATCH = 256
+SLOT = 2048  # bytes of a datagram that are read; nothing legal is longer
+_NAME = 32  # bytes set aside for a socket address
+_CONTROL = 64
+_MSG_DONTWAIT = 0x40
+
+
+class _IoVector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
+
+
+class _Message(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_size", ctypes.c_uint32),
+        ("iov", ctypes.c_void_p),
+        ("iov_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_size", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+        ("size", ctypes.c_uint32),
+    )
+
+
+_MESSAGE_SIZE = ctypes.sizeof(_Message)
+
+
+def _load() -> ctypes.CDLL | None:
+    """The C library with both calls, or None where there are none (then nothing else here is used)."""
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        for call in (library.recvmmsg, library.sendmmsg):
+            call.restype = ctypes.c_int
+        library.recvmmsg.argtypes = [
+            ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p,
+        ]  # fmt: skip
+        library.sendmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
+    except (OSError, AttributeError):
+        return None
+    return library
+
+
+_library = _load()
+available = _library is not None and _MESSAGE_SIZE == 64
+
+
+class Batch:
+    """Buffers for one socket.
+
+    `data` holds the received datagrams, SLOT bytes each; `receive` tells their sizes and where they came from.
+    """
+
+    def __init__(self, sock: socket.socket, *, local_addresses: bool) -> None:
+        """`local_addresses`: the socket was told to report them (IP_PKTINFO, IPV6_RECVPKTINFO)."""
+        if _library is None:
+            raise OSError(errno.ENOSYS, "this system has no recvmmsg")
+        self._receive, self._send = _library.recvmmsg, _library.sendmmsg
+        self._descriptor = sock.fileno()
+        self._v6 = sock.family == socket.AF_INET6
+        self.data = bytearray(BATCH * SLOT)
+        self._names = bytearray(BATCH * _NAME)
+        self._name_view = memoryview(self._names)
+        self._replies = bytearray(BATCH * SLOT)
+        self._control = bytearray(BATCH * _CONTROL)
+        self._in = self._messages(self.data, local_addresses)
+        self._out = self._messages(self._replies, local_addresses)
+        words = memoryview(self._in[0]).cast("B").cast("I")
+        self._sizes = words[_MESSAGE_SIZE // 4 - 2 :: _MESSAGE_SIZE // 4]
+        self._reply_sizes = memoryview(self._out[1]).cast("B").cast("Q")
+        self._in_address = ctypes.addressof(self._in[0])
+        self._out_address = ctypes.addressof(self._out[0])
+
+    def _messages(
+        self, buffer: bytearray, local_addresses: bool
+    ) -> tuple[ctypes.Array[_Message], ctypes.Array[_IoVector]]:
+        messages = (_Message * BATCH)()
+        vectors = (_IoVector * BATCH)()
+        data, names, control = (_address(part) for part in (buffer, self._names, self._control))
+        # The kernel gives back as many control bytes as these: one IP_PKTINFO or IPV6_PKTINFO, padded.
+        control_size = (40 if self._v6 else 32) if local_addresses else 0
+        for slot, (message, vector) in enumerate(zip(messages, vectors, strict=True)):
+            vector.base = data + slot * SLOT
+            vector.size = SLOT
+            message.name = names + slot * _NAME
+            message.name_size = 28 if self._v6 else 16
+            message.iov = ctypes.addressof(vectors) + slot * ctypes.sizeof(_IoVector)
+            message.iov_count = 1
+            if control_size:
+                message.control = control + slot * _CONTROL
+                message.control_size = control_size
+        return messages, vectors
+
+    def receive(self) -> tuple[list[int], bytes]:
+        """Take what is waiting: sizes by slot, and the socket addresses, _NAME bytes a slot.
+
+        Raises `OSError` for anything but an empty socket.
+        """
+        count = self._receive(self._descriptor, self._in_address, BATCH, _MSG_DONTWAIT, None)
+        if count < 0:
+            number = ctypes.get_errno()
+            if number in (errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED):
+                return [], b""
+            raise OSError(number, os.strerror(number))
+        return self._sizes[:count].tolist(), bytes(self._name_view[: count * _NAME])
+
+    def reply(self, slot: int, reply: bytes) -> None:
+        """Lay the reply to a slot's datagram out; at most SLOT bytes."""
+        start = slot * SLOT
+        self._replies[start : start + len(reply)] = reply
+        self._reply_sizes[slot * 2 + 1] = len(reply)
+
+    def send(self, first: int, last: int) -> int:
+        """Send the replies of slots first..last-1; returns how many the kernel did not take.
+
+        A datagram that cannot be sent (full buffer, unreachable address) is dropped: UDP clients ask again.
+        """
+        dropped = 0
+        while first < last:
+            sent = self._send(
+                self._descriptor,
+                self._out_address + first * _MESSAGE_SIZE,
+                last - first,
+                _MSG_DONTWAIT,
+            )
+            if sent <= 0:
+                dropped += 1
+                sent = 1
+            first += sent
+        return dropped
+
+
+def source_address(names: bytes, slot: int, v6: bool) -> tuple[bytes, bytes]:
+    """Address (4 or 16 bytes, v4-mapped ones unmapped) and source port of a slot's datagram."""
+    start = slot * _NAME
+    port = names[start + 2 : start + 4]
+    if not v6:
+        return names[start + 4 : start + 8], port
+    address = names[start + 8 : start + 24]
+    return (address[12:] if address.startswith(_V4_MAPPED) else address), port
+
+
+_V4_MAPPED = bytes(10) + b"\xff\xff"
+
+
+def _address(buffer: bytearray) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def ask_for_local_addresses(sock: socket.socket) -> None:
+    """Have the socket report which local address each datagram was sent to."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+
+
+_IP_PKTINFO = 8  # <linux/in.h>; Python's socket module does not have it in every version

@@ -1,0 +1,117 @@
+"""UDP sockets: wait until readable, take all that waits, one batch through the handler, send the replies."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import trio
+
+from tracker.frontends import mmsg
+
+if TYPE_CHECKING:
+    from tracker.frontends.datagrams import DatagramHandler
+
+RECEIVE_BUFFER = 4 << 20
+_WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
+
+
+def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
+    """A bound, non-blocking UDP socket. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+        # Bursts wait here while the loop does something else; the kernel caps it at its own maximum.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER)
+        if host in _WILDCARDS and mmsg.available:
+            mmsg.ask_for_local_addresses(sock)
+        sock.bind((host, port))
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def serve(
+    sock: socket.socket,
+    handler: DatagramHandler,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer datagrams until cancelled. Owns the socket."""
+    with sock:
+        task_status.started()
+        if mmsg.available:
+            await _serve_batches(sock, handler)
+        else:
+            await _serve_singly(sock, handler)
+
+
+async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
+    v6 = sock.family == socket.AF_INET6
+    local_addresses = sock.getsockname()[0] in _WILDCARDS
+    batch = mmsg.Batch(sock, local_addresses=local_addresses)
+    while True:
+        await trio.lowlevel.wait_readable(sock)
+        sizes, names = batch.receive()
+        if sizes:
+            answer_batch(batch, handler, sizes, names, v6)
+
+
+def answer_batch(
+    batch: mmsg.Batch, handler: DatagramHandler, sizes: list[int], names: bytes, v6: bool
+) -> None:
+    """Answer the datagrams of one batch. Slots without a reply split the sending into runs."""
+    data = batch.data
+    answer = handler.answer
+    reply_to = batch.reply
+    handler.begin()
+    first = slot = 0
+    for size in sizes:
+        if v6:
+            address, port = mmsg.source_address(names, slot, v6=True)
+        else:
+            place = slot * 32
+            address, port = names[place + 4 : place + 8], names[place + 2 : place + 4]
+        # Source port 0 cannot be answered.
+        reply = answer(data, slot * 2048, size, address) if port != b"\0\0" else None
+        if reply is None:
+            batch.send(first, slot)
+            first = slot + 1
+        else:
+            reply_to(slot, reply)
+        slot += 1
+    handler.end()
+    batch.send(first, slot)
+
+
+async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
+    """Where the system has no recvmmsg: one call each, but still all that waits in one batch."""
+    while True:
+        await trio.lowlevel.wait_readable(sock)
+        handler.begin()
+        for _ in range(mmsg.BATCH):
+            try:
+                data, source = sock.recvfrom(mmsg.SLOT)
+            except OSError:
+                break
+            answer_one(sock, handler, data, source)
+        handler.end()
+
+
+def answer_one(
+    sock: socket.socket, handler: DatagramHandler, data: bytes, source: tuple[str, int]
+) -> None:
+    address = socket.inet_pton(sock.family, source[0].partition("%")[0])
+    if address.startswith(bytes(10) + b"\xff\xff"):
+        address = address[12:]
+    reply = handler.answer(data, 0, len(data), address) if source[1] else None
+    if reply is not None:
+        try:
+            sock.sendto(reply, source)
+        except OSError:
+            return  # dropped, as in Batch.send

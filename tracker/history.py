@@ -1,0 +1,130 @@
+"""Reads: `History.at(moment)` gives the tracker as it was, or is, as a `ReadModel` of plain values."""
+
+from __future__ import annotations
+
+from itertools import islice
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import TYPE_CHECKING, Protocol
+
+from tracker import ports
+from tracker.domain import events
+from tracker.domain.swarms import MARK_EVENT
+from tracker.wire.clients import client_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tracker.domain.state import State
+
+_EVENTS = ("None", "Completed", "Started", "Stopped", "None")
+_LEFT_SHOWN = 2**63 - 1  # an unknown `left` as the largest number that readers of the API can take
+
+
+class Live(Protocol):
+    """What is read: the live state, and the counter deltas that the log does not have yet."""
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def pending(self) -> Mapping[tuple[int, int], int]: ...
+
+
+class LiveHistory:
+    """`ports.History` over the live state. Only now, as yet."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def at(self, moment: None = None) -> Projection:
+        del moment
+        return Projection(self._live.state, self._live.pending)
+
+
+class Projection:
+    """A read model over a state; `pending` are counter deltas that the log does not have yet."""
+
+    def __init__(self, state: State, pending: Mapping[tuple[int, int], int]) -> None:
+        self._state = state
+        self._pending = pending
+
+    def stats(self) -> ports.Stats:
+        swarms = self._state.swarms
+        http4, http6, udp4, udp6 = swarms.announces
+        tcp4_scrapes = self._counter(events.TCP4_SCRAPES)
+        tcp6_scrapes = self._counter(events.TCP6_SCRAPES)
+        return ports.Stats(
+            torrents=swarms.torrents_total,
+            seeders=swarms.seeders_total,
+            completed=swarms.completed_total,
+            leechers=swarms.leechers_total,
+            # The reference counts an HTTP request as a connection (contract, section 5).
+            tcp4_connections_handled=http4 + tcp4_scrapes,
+            tcp4_announces_handled=http4,
+            tcp4_scrapes_handled=tcp4_scrapes,
+            tcp6_connections_handled=http6 + tcp6_scrapes,
+            tcp6_announces_handled=http6,
+            tcp6_scrapes_handled=tcp6_scrapes,
+            udp4_connections_handled=self._counter(events.UDP4_CONNECTS),
+            udp4_announces_handled=udp4,
+            udp4_scrapes_handled=self._counter(events.UDP4_SCRAPES),
+            udp6_connections_handled=self._counter(events.UDP6_CONNECTS),
+            udp6_announces_handled=udp6,
+            udp6_scrapes_handled=self._counter(events.UDP6_SCRAPES),
+        )
+
+    def _counter(self, counter: int) -> int:
+        key = counter, 0
+        return self._state.counters.get(key, 0) + self._pending.get(key, 0)
+
+    def torrents(self, offset: int, limit: int) -> Iterator[ports.TorrentSummary]:
+        """Bucket by bucket, so that a pause between items lets announces go on; see `ports.ReadModel`."""
+        return islice(self._all_torrents(offset), limit)
+
+    def _all_torrents(self, offset: int) -> Iterator[ports.TorrentSummary]:
+        for bucket in self._state.swarms.buckets:
+            if offset >= len(bucket):
+                offset -= len(bucket)
+                continue
+            for info_hash in sorted(bucket)[offset:]:
+                found = self.summary(info_hash)
+                if found is not None:
+                    yield found
+            offset = 0
+
+    def summary(self, info_hash: bytes) -> ports.TorrentSummary | None:
+        swarms = self._state.swarms
+        if not swarms.lookup(info_hash):
+            return None
+        seeders, completed, leechers = swarms.counts(info_hash)
+        return ports.TorrentSummary(info_hash, seeders, completed, leechers)
+
+    def torrent(self, info_hash: bytes) -> ports.Torrent | None:
+        found = self.summary(info_hash)
+        if found is None:
+            return None
+        swarms = self._state.swarms
+        return ports.Torrent(found, tuple(map(self._peer, swarms.peers(swarms.lookup(info_hash)))))
+
+    def _peer(self, number: int) -> ports.Peer:
+        swarms = self._state.swarms
+        row = swarms.peer(number)
+        endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
+        return ports.Peer(
+            peer_id=row.peer_id,
+            client=client_name(row.peer_id),
+            address=format_endpoint(endpoint),
+            updated_ms=row.seen_us // 1000,
+            uploaded=row.uploaded,
+            downloaded=row.downloaded,
+            left=min(row.left, _LEFT_SHOWN),
+            event=_EVENTS[row.mark & MARK_EVENT],
+        )
+
+
+def format_endpoint(endpoint: bytes) -> str:
+    """`192.0.2.1:6881` or `[2001:db8::1]:6881`, from 6 or 18 bytes."""
+    port = int.from_bytes(endpoint[-2:], "big")
+    if len(endpoint) == 6:
+        return f"{inet_ntop(AF_INET, endpoint[:4])}:{port}"
+    return f"[{inet_ntop(AF_INET6, endpoint[:16])}]:{port}"

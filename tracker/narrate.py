@@ -1,0 +1,92 @@
+"""Events as JSON objects for people and tools: what `tracker events` prints, one object a line."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import TYPE_CHECKING, Any
+
+from tracker.domain import codec, events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventlog import Frame
+
+
+def rfc3339(time_us: int) -> str:
+    """Microseconds since 1970 as `2026-11-21T20:24:00.000000Z`."""
+    seconds, micros = divmod(time_us, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
+    """The events of a frame in order: `seq`, `time`, `type` and every field. Raises `CodecError`."""
+    header = frame.header
+    bodies = _BODIES.get(header.kind)
+    if bodies is None:
+        raise codec.CodecError(f"events of kind {header.kind} are unknown to this version")
+    for seq, (time_us, name, body) in enumerate(bodies(frame), header.base_seq):
+        yield {"seq": seq, "time": rfc3339(time_us), "type": name, **body}
+
+
+def line(event: dict[str, Any]) -> str:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+Body = tuple[int, str, dict[str, Any]]
+
+
+def _announced(frame: Frame) -> Iterator[Body]:
+    plain, sealed = codec.PLAIN.iter_unpack(frame.plain), codec.SEALED.iter_unpack(frame.sealed)
+    for row, (address, id_tail, port, key_hash) in zip(plain, sealed, strict=True):
+        (
+            time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
+            flags, listener, what, rule,
+        ) = row  # fmt: skip
+        v6 = flags & events.FLAG_IPV6
+        body = {
+            "info_hash": info_hash.hex(),
+            "peer_id": (id_head + id_tail).hex(),
+            "address": inet_ntop(AF_INET6, address) if v6 else inet_ntop(AF_INET, address[12:]),
+            "port": int.from_bytes(port, "big"),
+            "uploaded": uploaded,
+            "downloaded": downloaded,
+            "left": None if left == events.LEFT_UNKNOWN else left,
+            "event": events.EVENT_NAMES[what & 0x0F],
+            "numwant": None if flags & events.FLAG_NUMWANT_ABSENT else numwant,
+            "compact": not flags & events.FLAG_DICTIONARIES,
+            "protocol": events.PROTOCOL_NAMES[what >> 4],
+            "listener": listener,
+            "key_ref": key_ref or None,
+            "client_key_hash": key_hash,
+            "prev_seq": prev_seq or None,
+            "rule": events.RULE_NAMES.get(rule, rule),
+        }
+        yield time_us, "announced", body
+
+
+def _admin(frame: Frame) -> Iterator[Body]:
+    for record in codec.decode_admin(bytes(frame.plain)):
+        name = events.ADMIN_NAMES.get(record.type, f"admin_{record.type}")
+        yield record.time_us, name, record.data
+
+
+def _ticks(frame: Frame) -> Iterator[Body]:
+    for time_us, interval_ms, _ in codec.TICK.iter_unpack(frame.plain):
+        yield time_us, "tick", {"interval_ms": interval_ms}
+
+
+def _counters(frame: Frame) -> Iterator[Body]:
+    for time_us, counter, label, _, delta in codec.COUNTER.iter_unpack(frame.plain):
+        name = events.COUNTER_NAMES.get(counter, str(counter))
+        yield time_us, "counted", {"counter": name, "label": label, "delta": delta}
+
+
+_BODIES = {
+    events.ANNOUNCE: _announced,
+    events.ADMIN: _admin,
+    events.TICK: _ticks,
+    events.COUNTERS: _counters,
+}

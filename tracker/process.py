@@ -1,0 +1,293 @@
+"""The composition root: builds everything from the configuration, starts it, stops it in order.
+
+log                    outermost: committed and closed last
+ +- producers          UDP and HTTP trackers, ticks, counters; stop first
+ +- API                stops taking requests, then gets a bounded time to finish
+ +- signals            SIGTERM or SIGINT stops; a second one stops at once
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import frozen
+
+from eventlog import EventLog, LogError, Reader, open_log
+from tracker import secrets
+from tracker.clock import LogClock
+from tracker.commands import ServiceCommands
+from tracker.domain import codec, events
+from tracker.domain.settings import Settings
+from tracker.frontends import http, udp
+from tracker.frontends.datagrams import DatagramHandler
+from tracker.frontends.requests import RequestHandler
+from tracker.history import LiveHistory
+from tracker.projector import replay
+from tracker.service import Service
+from tracker.wire.connection_id import ConnectionIds
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+
+    from tracker.config import Address, Config
+    from tracker.domain.state import State
+
+log = logging.getLogger("tracker")
+
+DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # known to everybody, which is what the warning says
+COUNTER_SECONDS = 1.0
+_COUNTER_POLL_SECONDS = 0.1
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+class StartError(Exception):
+    """The tracker cannot start as configured; the text says why and what to do."""
+
+
+@frozen
+class Listeners:
+    """Bound sockets, in the order of the configuration."""
+
+    udp: tuple[socket.socket, ...]
+    http: tuple[socket.socket, ...]
+    api: socket.socket | None
+
+    def close(self) -> None:
+        for sock in (*self.udp, *self.http, *([self.api] if self.api else [])):
+            sock.close()
+
+
+def run(config: Config, version: str, progress: Callable[[int, int], None]) -> None:
+    """Serve until a signal. `progress` is told events replayed and events in all.
+
+    Raises `StartError`, `LogError` (`LogFailedError` while serving), `OSError`.
+    """
+    _refuse_unserved(config)
+    path = Path(config.event_log.path)
+    event_log = open_log(
+        path,
+        codec.RECORD_SIZES,
+        segment_bytes=config.event_log.segment_bytes,
+        linger_seconds=config.event_log.linger_ms / 1000,
+    )
+    _report_recovery(event_log)
+    secret = secrets.load_or_create(Path(config.event_log.secrets_path))
+    total = event_log.next_seq
+    reader = Reader(path, to_end=True)
+    state = replay(reader, lambda done: progress(done, total))
+    progress(total, total)
+    listeners = bind(config)
+    # What was loaded stays: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    failures: list[LogError] = []
+    try:
+        trio.run(_main, config, version, event_log, state, secret, listeners)
+    except* LogError as group:
+        failures += _leaves(group)
+    if failures:
+        raise failures[0]
+
+
+def _leaves(group: BaseExceptionGroup[LogError]) -> Iterator[LogError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _refuse_unserved(config: Config) -> None:
+    if config.core.private:
+        raise StartError("core.private: private mode is not served yet; set it to false")
+    if any(one.tls for one in config.http_trackers) or (config.http_api and config.http_api.tls):
+        raise StartError("tls_config: TLS is not served yet; put a reverse proxy in front")
+
+
+def _report_recovery(event_log: EventLog) -> None:
+    recovery = event_log.recovery
+    if recovery.cut_bytes:
+        log.warning(
+            "The log ended in %d bytes of an unfinished write; they were moved to %s",
+            recovery.cut_bytes,
+            recovery.quarantine,
+        )
+
+
+def settings_of(config: Config) -> Settings:
+    """What decisions depend on, of the configuration."""
+    core = config.core
+    cleanup = core.inactive_peer_cleanup_interval
+    return Settings(
+        private=core.private,
+        listed=core.listed,
+        interval=core.announce_policy.interval,
+        interval_min=core.announce_policy.interval_min,
+        max_peer_timeout=core.tracker_policy.max_peer_timeout,
+        inactive_peer_cleanup_interval=cleanup,
+        remove_peerless_torrents=core.tracker_policy.remove_peerless_torrents,
+        tick_ms=min(10_000, cleanup * 1000) if cleanup else 10_000,
+    )
+
+
+def bind(config: Config) -> Listeners:
+    """Bind every socket before anything is appended. Raises `StartError`."""
+    opened: list[socket.socket] = []
+
+    def one(
+        open_socket: Callable[..., socket.socket], address: Address, what: str
+    ) -> socket.socket:
+        try:
+            sock = open_socket(address.host, address.port)
+        except OSError as error:
+            for other in opened:
+                other.close()
+            raise StartError(f"cannot listen on {address} for {what}: {error.strerror}") from None
+        opened.append(sock)
+        return sock
+
+    return Listeners(
+        udp=tuple(one(udp.open_socket, each.bind_address, "UDP") for each in config.udp_trackers),
+        http=tuple(
+            one(http.open_socket, each.bind_address, "HTTP") for each in config.http_trackers
+        ),
+        api=one(http.open_socket, config.http_api.bind_address, "the API")
+        if config.http_api
+        else None,
+    )
+
+
+async def _main(
+    config: Config,
+    version: str,
+    event_log: EventLog,
+    state: State,
+    secret: bytes,
+    listeners: Listeners,
+) -> None:
+    clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
+    service = Service(event_log, state, clock, secrets.derive(secret, "peer selection"))
+    ids = ConnectionIds(secrets.derive(secret, "connection ids"))
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(event_log.run)
+        _begin(service, config, version, event_log)
+        nursery.start_soon(_stop_at_signal, stop)
+        async with trio.open_nursery() as web, trio.open_nursery() as producers:
+            await _start_producers(producers, config, service, ids, listeners)
+            await _start_api(web, config, service, event_log, secret, listeners, stop)
+            await stop.wait()
+            producers.cancel_scope.cancel()
+        if service.pending:
+            service.flush_counters()
+        service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
+        nursery.cancel_scope.cancel()
+    log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
+
+
+def _begin(service: Service, config: Config, version: str, event_log: EventLog) -> None:
+    """The first events of a run: that it began, and the settings if they are new."""
+    started = {"version": version, "epoch": event_log.epoch}
+    if event_log.recovery.cut_bytes:
+        started["cut_bytes"] = event_log.recovery.cut_bytes
+    service.admin(events.TRACKER_STARTED, started)
+    service.change_settings(settings_of(config))
+
+
+async def _start_producers(
+    nursery: trio.Nursery,
+    config: Config,
+    service: Service,
+    ids: ConnectionIds,
+    listeners: Listeners,
+) -> None:
+    """Trackers, numbered in the order of the configuration (UDP first), then the two clocks."""
+    for number, sock in enumerate(listeners.udp):
+        handler = DatagramHandler(service, ids, number)
+        await nursery.start(udp.serve, sock, handler)
+        log.info("UDP TRACKER: Started on: udp://%s", bound_address(sock))
+    for number, sock in enumerate(listeners.http, len(listeners.udp)):
+        answers = RequestHandler(service, number, proxied=config.core.net.on_reverse_proxy)
+        await nursery.start(http.serve, sock, answers)
+        log.info("HTTP TRACKER: Started on: http://%s", bound_address(sock))
+    nursery.start_soon(_tick, service)
+    nursery.start_soon(_log_counters, service)
+
+
+async def _start_api(
+    nursery: trio.Nursery,
+    config: Config,
+    service: Service,
+    event_log: EventLog,
+    secret: bytes,
+    listeners: Listeners,
+    stop: trio.Event,
+) -> None:
+    if config.http_api is None or listeners.api is None:
+        return
+    # Quart takes a third of a second to import: only where there is an API.
+    from api.app import create_app
+    from api.serve import serve
+
+    address = bound_address(listeners.api)
+    log.info("Starting Torrust APIs server on: http://%s", address)
+    history = LiveHistory(service)
+    commands = ServiceCommands(service, event_log, secret)
+    app = create_app(history, commands, config.http_api.access_tokens)
+    listener = trio.SocketListener(trio.socket.from_stdlib_socket(listeners.api))
+    await nursery.start(serve, app, [listener], stop)
+    log.info("API: Started on http://%s", address)
+    _warn_of_default_token(config.http_api.access_tokens, address)
+
+
+def _warn_of_default_token(tokens: dict[str, str], address: str) -> None:
+    if DEFAULT_TOKEN not in tokens.values():
+        return
+    if address.strip("[").startswith(_LOOPBACK):
+        log.warning(
+            "The API accepts the default access token, which everybody knows: "
+            "change [http_api.access_tokens] before anybody else can reach this machine"
+        )
+        return
+    log.error("*" * 78)
+    log.error("THE API ON %s IS OPEN TO EVERYBODY: it accepts the default access token.", address)
+    log.error("Change [http_api.access_tokens] in the configuration now, or bind it to 127.0.0.1.")
+    log.error("*" * 78)
+
+
+async def _tick(service: Service) -> None:
+    while True:
+        await trio.sleep(service.settings.tick_ms / 1000)
+        service.tick()
+
+
+async def _log_counters(service: Service) -> None:
+    """Log counters at most once a second; the first change after a pause soon."""
+    while True:
+        await trio.sleep(_COUNTER_POLL_SECONDS)
+        if service.pending:
+            service.flush_counters()
+            await trio.sleep(COUNTER_SECONDS)
+
+
+async def _stop_at_signal(stop: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            if stop.is_set():
+                log.warning("Stopping at once")
+                os._exit(1)
+            log.info("Stopping: %s", signal.Signals(number).name)
+            stop.set()
+
+
+def bound_address(sock: socket.socket) -> str:
+    """`host:port` as bound, the real port when 0 was configured."""
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,39 @@
+"""Rebuild the state from the log: at start-up, and for whoever else wants it. Blocking."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+from tracker.domain.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eventlog import Reader
+
+REPORT_EVERY = 20_000  # events
+
+
+def replay(reader: Reader, report: Callable[[int], None] = lambda _seq: None) -> State:
+    """Apply everything the reader gives. `report` is told the events done, now and then.
+
+    Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`,
+    `CodecError`.
+    """
+    state = State()
+    reported = 0
+    # Nothing here makes reference cycles, and the collector would walk the growing tables again and again.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for frame in reader.frames():
+            header = frame.header
+            state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
+            if state.seq >= reported + REPORT_EVERY:
+                reported = state.seq
+                report(state.seq)
+    finally:
+        if collecting:
+            gc.enable()
+    return state

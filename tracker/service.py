@@ -1,0 +1,248 @@
+"""The one write path: decide, append, apply, answer.
+
+Announces go through `begin` (once a batch) and `announce` (each), plain calls with no await between append
+and apply, so that log order is state order. Whatever may refuse does so before the append. Admin commands take the
+same path and are answered once durable.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2s
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tracker.domain import codec, events
+from tracker.domain.swarms import ROW
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eventlog import Pool
+    from tracker.domain.settings import Settings
+    from tracker.domain.state import State
+    from tracker.domain.swarms import Swarms
+
+# Refusals of an announce: what `announce` returns instead of a torrent.
+LOG_FULL = -1
+NOT_WHITELISTED = -2
+
+REFUSALS = {LOG_FULL: "log_full", NOT_WHITELISTED: "not_whitelisted"}
+
+_PLAIN = codec.PLAIN.pack
+_ROW = ROW.unpack_from
+_SEALED = codec.SEALED.pack
+_V4_MAPPED = codec.V4_MAPPED
+
+
+class Log(Protocol):
+    """What the service needs of an event log; `eventlog.EventLog` is one."""
+
+    pool: Pool
+
+    def has_room(self) -> bool: ...
+
+    def appended(self) -> None: ...
+
+    async def wait_durable(self, seq: int) -> None: ...
+
+
+class Clock(Protocol):
+    def now_us(self) -> int: ...
+
+    def adjust(self) -> int: ...
+
+
+class Service:
+    """Owner of the live state's changes. `peer` is the peer of the latest announce (0 after `stopped`)."""
+
+    __slots__ = (
+        "_clock",
+        "_listed",
+        "_log",
+        "_now_us",
+        "_open",
+        "_plain",
+        "_sealed",
+        "_selection_key",
+        "_seq",
+        "_state",
+        "_swarms",
+        "_whitelist",
+        "cap",
+        "peer",
+        "pending",
+    )
+
+    def __init__(self, log: Log, state: State, clock: Clock, selection_key: bytes) -> None:
+        """`selection_key`: 32 secret bytes from which the choice of peers in large swarms follows."""
+        self._log = log
+        self._state = state
+        self._clock = clock
+        self._selection_key = selection_key
+        self._swarms = state.swarms
+        self._whitelist = state.access.whitelist
+        self._listed = state.settings.listed
+        self.cap = state.settings.max_peers_per_announce
+        self.peer = 0
+        self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
+        self._now_us = 0
+        self._open = False
+        self._seq = 0
+        self._plain = bytearray()
+        self._sealed = bytearray()
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def swarms(self) -> Swarms:
+        return self._swarms
+
+    @property
+    def settings(self) -> Settings:
+        return self._state.settings
+
+    def now_us(self) -> int:
+        """Log time."""
+        return self._clock.now_us()
+
+    def begin(self) -> int:
+        """Open a batch: read the clock and ask the log for room, once. Returns log time in microseconds."""
+        now = self._now_us = self._clock.now_us()
+        self._open = self._log.has_room()
+        frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, now)
+        self._plain = frame.plain
+        self._sealed = frame.sealed
+        self._seq = self._state.seq
+        return now
+
+    def end(self) -> None:
+        """Close a batch: let the log commit it."""
+        if self._seq != self._state.seq:
+            self._state.announced(self._seq, self._now_us)
+            self._log.appended()
+
+    def announce(
+        self,
+        listener: int,
+        protocol: int,
+        endpoint: bytes,
+        info_hash: bytes,
+        peer_id: bytes,
+        uploaded: int,
+        downloaded: int,
+        left: int,
+        event: int,
+        numwant: int,
+        flags: int,
+        key_hash: int,
+    ) -> int:
+        """Decide, append and apply one announce; only between `begin` and `end`.
+
+        Args:
+            listener: number of the listener, 0..255.
+            protocol: events.HTTP or events.UDP.
+            endpoint: address and port as on the wire, 6 or 18 bytes.
+            left: bytes, or events.LEFT_UNKNOWN.
+            numwant: as asked, 0..65535.
+            key_hash: 16 bits of the client's `key`.
+
+        Returns:
+            The torrent (0 when it is not tracked: `stopped` of a stranger), or a refusal (negative).
+        """
+        if not self._open:
+            return LOG_FULL
+        if self._listed and info_hash not in self._whitelist:
+            return NOT_WHITELISTED
+        swarms = self._swarms
+        torrent = swarms.buckets[info_hash[0]].get(info_hash, 0)
+        if len(endpoint) == 6:
+            peer = swarms.v4.find(torrent, endpoint) if torrent else 0
+            address = _V4_MAPPED + endpoint[:4]
+        else:
+            peer = swarms.v6.find(torrent, endpoint) if torrent else 0
+            address = endpoint[:16]
+            flags |= 1  # events.FLAG_IPV6
+        if peer:
+            last_id, _, _, _, last_up, last_down, _, _, prev_seq = _ROW(swarms.rows, peer * 72)
+            # A counter that went down is a client's new session; `stopped` may come with zeros.
+            went_down = uploaded < last_up or downloaded < last_down
+            rule = 3 if last_id != peer_id or (went_down and event != 3) else 2
+        else:
+            prev_seq = 0
+            rule = 1
+        what = event | protocol << 4
+        now = self._now_us
+        seq = self._seq
+        self._plain += _PLAIN(
+            now, info_hash, peer_id[:8], uploaded, downloaded, left, 0, prev_seq, numwant,
+            flags, listener, what, rule,
+        )  # fmt: skip
+        self._sealed += _SEALED(address, peer_id[8:], endpoint[-2:], key_hash)
+        self._seq = seq + 1
+        peer = self.peer = swarms.announce(
+            seq, now, torrent, peer, info_hash, peer_id, endpoint,
+            uploaded, downloaded, left, what, rule,
+        )  # fmt: skip
+        return torrent or swarms.lookup(info_hash)
+
+    def chance(self) -> int:
+        """64 bits for the choice of peers: a function of the secret and the log position alone."""
+        seq = self._seq.to_bytes(8, "little")
+        return int.from_bytes(blake2s(seq, key=self._selection_key, digest_size=8).digest(), "big")
+
+    def scrape(self, info_hash: bytes) -> tuple[int, int, int]:
+        """Seeders, completed, leechers; zeros for a torrent that may not be asked about."""
+        if self._listed and info_hash not in self._whitelist:
+            return 0, 0, 0
+        return self._swarms.counts(info_hash)
+
+    def count(self, counter: int, label: int = 0) -> None:
+        """Note something that is logged as a counter, not as an event of its own."""
+        key = counter, label
+        self.pending[key] = self.pending.get(key, 0) + 1
+
+    def refused(self, refusal: int) -> None:
+        self.count(events.REFUSED_REQUESTS, -refusal)
+
+    # Events that time and the process bring.
+
+    def flush_counters(self) -> None:
+        """Log the counters' deltas."""
+        pending, self.pending = self.pending, {}
+        now = self._clock.now_us()
+        for (counter, label), delta in sorted(pending.items()):
+            record = codec.COUNTER.pack(now, counter, label, 0, delta)
+            self._log.pool.append(events.COUNTERS, codec.COUNTERS_SCHEMA, now, record)
+            self._state.apply_counter(now, counter, label, delta)
+        self._log.appended()
+
+    def tick(self) -> None:
+        """Log and apply the passing of time: peers expire here and nowhere else."""
+        stepped = self._clock.adjust()
+        if stepped:
+            self.admin(events.CLOCK_STEPPED, {"forward_us": stepped})
+        now = self._clock.now_us()
+        interval_ms = self._state.settings.tick_ms
+        record = codec.TICK.pack(now, interval_ms, 0)
+        self._log.pool.append(events.TICK, codec.TICK_SCHEMA, now, record)
+        self._state.apply_tick(now, interval_ms)
+        self._log.appended()
+
+    def admin(self, kind: int, data: Mapping[str, Any]) -> int:
+        """Append and apply an admin event; returns its sequence number."""
+        now = self._clock.now_us()
+        body = dict(data)
+        seq = self._log.pool.append(
+            events.ADMIN, codec.ADMIN_SCHEMA, now, codec.encode_admin(kind, now, body)
+        )
+        self._state.apply_admin(kind, now, body)
+        self._log.appended()
+        return seq
+
+    def change_settings(self, settings: Settings) -> None:
+        """Put settings in force, as an event, unless they are already."""
+        if settings != self._state.settings or self._state.settings_seq < 0:
+            self.admin(events.SETTINGS_CHANGED, {"settings": settings.as_data()})
+        self._listed = self._state.settings.listed
+        self.cap = self._state.settings.max_peers_per_announce

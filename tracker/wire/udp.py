@@ -1,0 +1,55 @@
+"""Datagrams of the UDP tracker protocol (BEP 15), as bytes. Big-endian. Pure functions and structs.
+
+connect   request   magic 8 | action 0 | transaction 4                        16 bytes or more
+          reply     action 0 | transaction | connection id 8
+announce  request   connection id 8 | action 1 | transaction | info_hash 20 | peer_id 20 |
+                    downloaded 8 | left 8 | uploaded 8 | event 4 | ip 4 | key 4 | num_want 4 | port 2
+                    and then BEP 41 options                                   98 bytes or more
+          reply     action 1 | transaction | interval | leechers | seeders | endpoints
+scrape    request   connection id 8 | action 2 | transaction | info_hash 20 each
+          reply     action 2 | transaction | (seeders | completed | leechers) each
+error     reply     action 3 | transaction | text
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+CONNECT = 0
+ANNOUNCE = 1
+SCRAPE = 2
+ERROR = 3
+
+MAGIC = bytes.fromhex("0000041727101980")
+MAX_SCRAPED = 74
+
+HEAD = Struct(">8sI4s")  # connection id or magic, action, transaction
+HEAD_SIZE = HEAD.size
+
+ANNOUNCE_REQUEST = Struct(">8sI4s20s20sQQQI4xIi2s")
+"""connection id, action, transaction, info_hash, peer_id, downloaded, left, uploaded, event, key, num_want, port."""
+ANNOUNCE_SIZE = ANNOUNCE_REQUEST.size
+
+CONNECT_REPLY = Struct(">I4s8s")
+ANNOUNCE_REPLY = Struct(">I4sIII")
+_REPLY_HEAD = Struct(">I4s")
+_COUNTS = Struct(">III")
+
+SIGN_BIT = 1 << 63
+
+
+def error(transaction: bytes, text: str) -> bytes:
+    return _REPLY_HEAD.pack(ERROR, transaction) + text.encode()
+
+
+def scrape_reply(transaction: bytes, counts: list[tuple[int, int, int]]) -> bytes:
+    """`counts`: seeders, completed, leechers for each hash, in the order of the request."""
+    return _REPLY_HEAD.pack(SCRAPE, transaction) + b"".join(
+        [_COUNTS.pack(*triple) for triple in counts]
+    )
+
+
+def scrape_hashes(data: bytes | bytearray, at: int, size: int) -> list[bytes]:
+    """The info hashes of a scrape request of `size` bytes at `at`, at most MAX_SCRAPED."""
+    end = min(size, HEAD_SIZE + 20 * MAX_SCRAPED)
+    return [bytes(data[at + o : at + o + 20]) for o in range(HEAD_SIZE, end, 20)]
