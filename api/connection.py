@@ -1,4 +1,4 @@
-"""One connection of the API: Hypercorn's trio server with four of its habits changed.
+"""One connection of the API: Hypercorn's trio server with five of its habits changed.
 
 - Only HTTP/1.1. An `Upgrade` header is ignored (RFC 9110, section 7.8), be it `h2c` or `websocket`:
   the WebSocket upgrade is where Hypercorn 0.18 raises out of the connection (its issue 225).
@@ -6,6 +6,7 @@
   stops reading holds up the shutdown for as long as it likes.
 - After an early answer (413) the rest of the request is read and dropped for a moment: closing at
   once would reset the connection, and the client would lose the answer.
+- The idle timer also runs between two requests; with Quart-Trio, Hypercorn loses it after the first.
 - Closing is bounded in time, also under TLS.
 
 This module and `api.serve` are the only ones that know Hypercorn's internals: they hold for 0.18.
@@ -115,11 +116,15 @@ class Connection(TCPServer):
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, RawData):
             await self._send(event.data)
-        elif isinstance(event, Closed):
-            await self._half_close()
-            await self.protocol.handle(Closed())
-        elif isinstance(event, Updated):
-            await super().protocol_send(event)
+            return
+        # The end of a response comes from a task that Quart cancels at this very moment: without the
+        # shield the idle timer would never start again, and the connection stay open.
+        with trio.move_on_after(LINGER, shield=True):
+            if isinstance(event, Closed):
+                await self._half_close()
+                await self.protocol.handle(Closed())
+            elif isinstance(event, Updated):
+                await super().protocol_send(event)
 
     async def _send(self, data: bytes) -> None:
         async with self.send_lock:

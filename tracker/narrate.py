@@ -45,7 +45,7 @@ def _announced(frame: Frame) -> Iterator[Body]:
             time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
             flags, listener, what, rule,
         ) = row  # fmt: skip
-        v6 = flags & events.FLAG_IPV6
+        v6 = what >> 4 in (events.HTTP6, events.UDP6)
         body = {
             "info_hash": info_hash.hex(),
             "peer_id": (id_head + id_tail).hex(),

@@ -11,7 +11,7 @@ from hashlib import blake2s
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.domain import codec, events
-from tracker.domain.swarms import ROW
+from tracker.domain.swarms import BEFORE, ROW_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,16 @@ NOT_WHITELISTED = -2
 REFUSALS = {LOG_FULL: "log_full", NOT_WHITELISTED: "not_whitelisted"}
 
 _PLAIN = codec.PLAIN.pack
-_ROW = ROW.unpack_from
 _SEALED = codec.SEALED.pack
+_SEALED4 = codec.SEALED4.pack
+_BEFORE = BEFORE.unpack_from
 _V4_MAPPED = codec.V4_MAPPED
+
+# `announce` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
+if (ROW_SIZE, events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (
+    72, 3, 1, 2, 3,
+):  # fmt: skip
+    raise AssertionError("Service.announce spells these numbers out")
 
 
 class Log(Protocol):
@@ -125,10 +132,12 @@ class Service:
     def announce(
         self,
         listener: int,
-        protocol: int,
-        endpoint: bytes,
+        path: int,
+        address: bytes,
+        port: bytes,
         info_hash: bytes,
-        peer_id: bytes,
+        id_head: bytes,
+        id_tail: bytes,
         uploaded: int,
         downloaded: int,
         left: int,
@@ -141,8 +150,10 @@ class Service:
 
         Args:
             listener: number of the listener, 0..255.
-            protocol: events.HTTP or events.UDP.
-            endpoint: address and port as on the wire, 6 or 18 bytes.
+            path: protocol and family, events.HTTP4 to events.UDP6.
+            address: 4 or 16 bytes.
+            port: 2 bytes, big-endian.
+            id_head, id_tail: the peer_id's first 8 and last 12 bytes.
             left: bytes, or events.LEFT_UNKNOWN.
             numwant: as asked, 0..65535.
             key_hash: 16 bits of the client's `key`.
@@ -156,32 +167,34 @@ class Service:
             return NOT_WHITELISTED
         swarms = self._swarms
         torrent = swarms.buckets[info_hash[0]].get(info_hash, 0)
-        if len(endpoint) == 6:
+        endpoint = address + port
+        if len(address) == 4:
             peer = swarms.v4.find(torrent, endpoint) if torrent else 0
-            address = _V4_MAPPED + endpoint[:4]
+            self._sealed += _SEALED4(_V4_MAPPED, address, id_tail, port, key_hash)
         else:
             peer = swarms.v6.find(torrent, endpoint) if torrent else 0
-            address = endpoint[:16]
-            flags |= 1  # events.FLAG_IPV6
+            self._sealed += _SEALED(address, id_tail, port, key_hash)
         if peer:
-            last_id, _, _, _, last_up, last_down, _, _, prev_seq = _ROW(swarms.rows, peer * 72)
-            # A counter that went down is a client's new session; `stopped` may come with zeros.
-            went_down = uploaded < last_up or downloaded < last_down
-            rule = 3 if last_id != peer_id or (went_down and event != 3) else 2
+            last_head, last_tail, last_up, last_down, prev_seq = _BEFORE(swarms.rows, peer * 72)
+            if last_tail != id_tail or last_head != id_head:
+                rule = 3  # events.RULE_RESTARTED
+            elif (uploaded < last_up or downloaded < last_down) and event != 3:
+                rule = 3  # a new session; but `stopped` may come with zeros
+            else:
+                rule = 2  # events.RULE_CONTINUED
         else:
             prev_seq = 0
-            rule = 1
-        what = event | protocol << 4
+            rule = 1  # events.RULE_FIRST
+        what = event | path << 4
         now = self._now_us
         seq = self._seq
         self._plain += _PLAIN(
-            now, info_hash, peer_id[:8], uploaded, downloaded, left, 0, prev_seq, numwant,
+            now, info_hash, id_head, uploaded, downloaded, left, 0, prev_seq, numwant,
             flags, listener, what, rule,
         )  # fmt: skip
-        self._sealed += _SEALED(address, peer_id[8:], endpoint[-2:], key_hash)
         self._seq = seq + 1
-        peer = self.peer = swarms.announce(
-            seq, now, torrent, peer, info_hash, peer_id, endpoint,
+        self.peer = swarms.announce(
+            seq, now, torrent, peer, info_hash, id_head, id_tail, endpoint,
             uploaded, downloaded, left, what, rule,
         )  # fmt: skip
         return torrent or swarms.lookup(info_hash)

@@ -76,9 +76,7 @@ def _file_system(folder: Path) -> str:
 
 def _first_line(command: list[str]) -> str:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except OSError:
         return "unknown"
     lines = done.stdout.strip().splitlines()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from quart_trio import QuartTrio
 
@@ -24,7 +24,9 @@ class Answer:
     body: str
     headers: Mapping[str, str]
 
-    def __iter__(self):  # so that a test may compare the three that matter with a tuple
+    def __iter__(
+        self,
+    ) -> Iterator[object]:  # so that a test may compare the three that matter with a tuple
         return iter((self.status, self.content_type, self.body))
 
 

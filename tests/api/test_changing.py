@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from api.v1.shapes import expiry_time
 from tests.api.asking import JSON, KEY_JSON, TEXT, ask, rejected
 from tests.api.fakes import LONGEST_S, RANDOM_KEY
 from tracker.ports import Actor, LogUnavailableError
@@ -289,8 +290,6 @@ async def test_log_unavailable_in_the_old_api(app, commands, method, path, failu
 )
 def test_expiry_time(micros, text):
     """The fraction has six digits, three, or is absent."""
-    from api.v1.shapes import expiry_time
-
     assert expiry_time(micros) == text
 
 

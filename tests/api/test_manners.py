@@ -6,7 +6,6 @@ import uuid
 
 import pytest
 import trio
-import trio.testing
 
 from api import app as app_module
 from api.app import create_app
@@ -97,8 +96,7 @@ async def test_unexpected_error(commands, caplog):
     assert "secret detail" in caplog.text
 
 
-@pytest.mark.usefixtures("autojump_clock")
-async def test_slow_command(history):
+async def test_slow_command(history, autojump_clock):
     """A request that takes five seconds is given up: 408, empty."""
 
     class Stuck:
@@ -107,7 +105,7 @@ async def test_slow_command(history):
 
     app = create_app(history, Stuck(), {"a": "MyAccessToken"})
     assert tuple(await ask(app, "POST", "/api/v1/key/60")) == (408, None, "")
-    assert trio.current_time() >= app_module.REQUEST_TIMEOUT
+    assert autojump_clock.current_time() >= app_module.REQUEST_TIMEOUT
 
 
 async def test_large_body(app):

@@ -7,11 +7,15 @@ import re
 
 import pytest
 import trio
+import trio.testing
 
+from api import connection
+from api.app import create_app
 from api.connection import Http1
 from api.limits import MAX_BODY
 from api.serve import Settings
-from tests.api.sockets import QUERY, body_of, running, unchunked, until_closed
+from api.streams import BATCH
+from tests.api.sockets import GUARD, QUERY, body_of, running, unchunked, until_closed
 
 STATS = f"/api/v1/stats{QUERY}"
 HEALTHY = b'{"status":"Ok"}'
@@ -53,7 +57,7 @@ async def test_head_has_no_body(app):
 async def test_empty_not_found(app):
     """404 has no body and no content type on the wire either."""
     async with running(app) as server:
-        for path in ("/nothing", "//api/v1/stats", "//api"):
+        for path in ("/nothing", "/api//v1/stats", "//api"):
             answer = (await server.get(path + QUERY)).lower()
             assert answer.startswith(b"http/1.1 404")
             assert b"content-type" not in answer
@@ -198,12 +202,20 @@ async def test_slow_head_is_cut_off(app):
         await assert_alive(server)
 
 
+async def test_idle_connection_is_cut_off(app):
+    """A client that keeps its connection and asks no more is let go, after any number of requests."""
+    request = b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with running(app, Settings(idle_timeout=0.2)) as server:
+        assert (await server.exchange(request)).count(HEALTHY) == 1
+        assert (await server.exchange(request * 3)).count(HEALTHY) == 3
+
+
 async def test_connection_limit(app):
     """One connection too many is closed at once; a place that becomes free is used again."""
     async with running(app, Settings(max_connections=1)) as server:
         async with await server.connect() as first:
             await first.send_all(b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert HEALTHY in await first.receive_some()
+            assert await first.receive_some()
             async with await server.connect() as second:
                 with pytest.raises((trio.BrokenResourceError, StopAsyncIteration)):
                     await _end(second)
@@ -228,13 +240,17 @@ class Endless:
 
     def __init__(self) -> None:
         self.sent = 0
+        self.ended = trio.Event()
 
     async def __call__(self, scope, receive, send) -> None:
         assert (scope["type"], (await receive())["type"]) == ("http", "http.request")
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        while True:
-            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
-            self.sent += 1
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+                self.sent += 1
+        finally:
+            self.ended.set()
 
 
 async def wait_stalled(app: Endless) -> None:
@@ -245,21 +261,30 @@ async def wait_stalled(app: Endless) -> None:
         await trio.testing.wait_all_tasks_blocked(0.1)
 
 
-async def test_stalled_reader_does_not_hold_up_the_stop():
-    """A client that has stopped reading is cut off when the grace is over."""
+async def test_stalled_reader_is_cut_off(monkeypatch):
+    """A client that takes nothing for a while is let go, with nobody stopping the server."""
+    monkeypatch.setattr(connection, "SEND_TIMEOUT", 0.2)
+    app = Endless()
+    async with running(app) as server, await server.connect() as stalled:
+        await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await app.ended.wait()
+
+
+async def test_stalled_reader_does_not_hold_up_the_stop(monkeypatch):
+    """A client that has stopped reading is cut off when the grace is over, and no later."""
+    monkeypatch.setattr(connection, "SEND_TIMEOUT", 10 * GUARD)
     app = Endless()
     async with running(app, Settings(graceful_timeout=0.1)) as server:
-        async with await server.connect() as stalled:
-            await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            await wait_stalled(app)
-            server.shutdown.set()
-            await server.stopped.wait()
+        stalled = await server.connect()
+        await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await wait_stalled(app)
+        server.shutdown.set()
+        await server.stopped.wait()
+        await stalled.aclose()
 
 
 async def test_stop_lets_a_request_finish(history, commands):
     """A request in flight is answered before the server goes; an idle connection goes at once."""
-    from api.app import create_app
-
     started, go_on = trio.Event(), trio.Event()
 
     class Slow(type(commands)):
@@ -284,10 +309,46 @@ async def test_cancelled_server_ends():
     """Cancelling `serve` from outside ends it, whatever its clients do."""
     app = Endless()
     with trio.CancelScope() as scope:
-        async with running(app) as server:
-            async with await server.connect() as stalled:
-                await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-                await wait_stalled(app)
-                scope.cancel()
-                await trio.lowlevel.checkpoint()
+        async with running(app) as server, await server.connect() as stalled:
+            await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await wait_stalled(app)
+            scope.cancel()
+            await trio.lowlevel.checkpoint()
     assert scope.cancelled_caught
+
+
+async def test_client_leaves_in_the_middle(app, history):
+    """A client that hangs up during a long listing leaves nothing behind."""
+    for number in range(100_000):
+        history.add(number.to_bytes(20, "big"))
+    async with running(app) as server:
+        for _ in range(3):
+            async with await server.connect() as leaving:
+                head = f"GET /api/v1/torrents{QUERY}&limit=100000 HTTP/1.1\r\nHost: x\r\n\r\n"
+                await leaving.send_all(head.encode())
+                assert await leaving.receive_some(1000)
+        await assert_alive(server)
+        server.shutdown.set()
+        await server.stopped.wait()
+
+
+async def test_loop_is_not_held_up_by_a_listing(app, history):
+    """Other tasks get a turn at least once per batch while a long listing is made."""
+    count = 20 * BATCH
+    for number in range(count):
+        history.add(number.to_bytes(20, "big"))
+    turns = 0
+
+    async def other_task() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with running(app) as server, trio.open_nursery() as nursery:
+        nursery.start_soon(other_task)
+        await server.get("/api/health_check")
+        alone = turns
+        await server.get(f"/api/v1/torrents{QUERY}&limit={count}")
+        nursery.cancel_scope.cancel()
+    assert turns - alone >= count // BATCH

@@ -3,7 +3,7 @@
 An announce is 112 bytes. The plain 80 alone are enough to recompute every count and total:
 
     time us | info_hash | peer_id[0:8] | uploaded | downloaded | left | key_ref | prev_seq | numwant |
-    flags | listener | event (low nibble), protocol (high nibble) | rule
+    flags | listener | event (low nibble), protocol and family (high nibble) | rule
 
 The sealed 32 say where the peer is: address (IPv6 or v4-mapped) | peer_id[8:20] | port (big-endian) |
 16-bit hash of the client's `key`.
@@ -27,6 +27,7 @@ COUNTERS_SCHEMA = 1
 
 PLAIN = Struct("<Q20s8sQQQIQHHBBH")
 SEALED = Struct("<16s12s2sH")
+SEALED4 = Struct("<12s4s12s2sH")  # the same, the address of an IPv4 peer in two parts
 TICK = Struct("<QII")  # time us, interval ms, reserved
 COUNTER = Struct("<QHHIQ")  # time us, counter, label, reserved, delta
 ADMIN = Struct("<IHHQ")  # length of the JSON, type, schema, time us; JSON and zeros to 16 follow
@@ -73,8 +74,3 @@ def decode_admin(plain: bytes | memoryview) -> Iterator[AdminRecord]:
             raise CodecError(f"admin record: {problem}") from None
         offset += size + (-size % 16)
         yield AdminRecord(kind, time_us, data)
-
-
-def address16(address: bytes) -> bytes:
-    """16 bytes for an IPv4 (4 bytes, then v4-mapped) or IPv6 address."""
-    return V4_MAPPED + address if len(address) == 4 else address

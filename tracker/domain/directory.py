@@ -21,6 +21,8 @@ NOWHERE = 0xFFFFFFFF
 _PARTITIONS = 256
 _FIRST_TABLE = 8
 
+_join = b"".join
+
 
 class Directory:
     """Owner of all its columns."""
@@ -54,8 +56,9 @@ class Directory:
         self.position = array("I", [NOWHERE])
         # Runs given back, by log2 of their room.
         self._free = [array("I") for _ in range(32)]
-        # Open addressing in many small tables, so that growing one never takes long. An entry is the hash
-        # (high half) and the peer (low half); 0 = empty.
+        # Open addressing in many small tables, so that growing one never takes long. An entry is the key (high
+        # half) and the peer (low half); 0 = empty. A key is the endpoint's hash plus the torrent's number: its
+        # low byte chooses the table, so that one client's many torrents spread over all of them.
         self._tables = [array("Q", bytes(8 * _FIRST_TABLE)) for _ in range(_PARTITIONS)]
         self._used = array("I", bytes(4 * _PARTITIONS))
 
@@ -72,10 +75,10 @@ class Directory:
 
     def find(self, torrent: int, endpoint: bytes) -> int:
         """The peer of this torrent at this endpoint; 0 = none."""
-        key = (hash(endpoint) ^ torrent * 0x9E3779B1) & 0xFFFFFFFF
-        table = self._tables[key >> 24]
+        key = (hash(endpoint) + torrent) & 0xFFFFFFFF
+        table = self._tables[key & 255]
         mask = len(table) - 1
-        at = key & mask
+        at = (key >> 8) & mask
         entry = table[at]
         while entry:
             if entry >> 32 == key:
@@ -113,11 +116,11 @@ class Directory:
         self.owners[place] = peer
         self.position[peer] = place
         self.count[torrent] = size + 1
-        self._remember((hash(endpoint) ^ torrent * 0x9E3779B1) & 0xFFFFFFFF, peer)
+        self._remember((hash(endpoint) + torrent) & 0xFFFFFFFF, peer)
 
     def remove(self, torrent: int, peer: int) -> None:
         endpoint = self.endpoint(peer)
-        self._forget((hash(endpoint) ^ torrent * 0x9E3779B1) & 0xFFFFFFFF, peer)
+        self._forget((hash(endpoint) + torrent) & 0xFFFFFFFF, peer)
         first = self.first[torrent]
         place = self.position[peer]
         seeds = self.seeds[torrent]
@@ -144,9 +147,15 @@ class Directory:
         self.seeds[torrent] = seeds + 1 if seeder else seeds - 1
 
     def pick(
-        self, torrent: int, want: int, peer: int, seeder: bool, chance: Callable[[], int]
-    ) -> bytearray:
-        """Up to `want` endpoints for `peer`, itself left out.
+        self,
+        prefix: bytes,
+        torrent: int,
+        want: int,
+        peer: int,
+        seeder: bool,
+        chance: Callable[[], int],
+    ) -> bytes:
+        """`prefix` and up to `want` endpoints for `peer`, itself left out.
 
         Everybody, when that is few enough. Otherwise two runs that begin at places drawn by `chance` (64
         bits): a seeder gets leechers first, a leecher both kinds in equal parts as far as there are.
@@ -158,19 +167,19 @@ class Directory:
         addresses = self.addresses
         if place == NOWHERE:
             if size <= want:
-                return addresses[first * width : (first + size) * width]
+                return prefix + addresses[first * width : (first + size) * width]
         elif size <= want + 1:
             own = place * width
-            return addresses[first * width : own] + addresses[own + width : (first + size) * width]
+            before = addresses[first * width : own]
+            return _join((prefix, before, addresses[own + width : (first + size) * width]))
         draw = chance()
         boundary = first + self.seeds[torrent]
         seeders = boundary - first - (first <= place < boundary)
         leechers = first + size - boundary - (boundary <= place < first + size)
         of_leechers = min(leechers, want if seeder else max(want // 2, want - seeders))
         of_seeders = min(seeders, want - of_leechers)
-        found = self._run(boundary, first + size, of_leechers, place, draw & 0xFFFFFFFF)
-        found += self._run(first, boundary, of_seeders, place, draw >> 32)
-        return found
+        some = self._run(boundary, first + size, of_leechers, place, draw & 0xFFFFFFFF)
+        return _join((prefix, some, self._run(first, boundary, of_seeders, place, draw >> 32)))
 
     def _run(self, start: int, end: int, want: int, place: int, chance: int) -> bytearray:
         """`want` endpoints of a ring, from a start by chance; `place` is left out if it lies there."""
@@ -256,7 +265,7 @@ class Directory:
     # The index.
 
     def _remember(self, key: int, peer: int) -> None:
-        part = key >> 24
+        part = key & 255
         table = self._tables[part]
         used = self._used[part] + 1
         if used * 3 > len(table) * 2:
@@ -266,26 +275,26 @@ class Directory:
 
     def _forget(self, key: int, peer: int) -> None:
         """Remove an entry and close the gap, so that no probe ends early."""
-        table = self._tables[key >> 24]
+        table = self._tables[key & 255]
         mask = len(table) - 1
-        gap = key & mask
+        gap = (key >> 8) & mask
         sought = key << 32 | peer
         while table[gap] != sought:
             gap = (gap + 1) & mask
         at = (gap + 1) & mask
         while entry := table[at]:
-            home = (entry >> 32) & mask
+            home = (entry >> 40) & mask
             if (at - home) & mask >= (at - gap) & mask:
                 table[gap] = entry
                 gap = at
             at = (at + 1) & mask
         table[gap] = 0
-        self._used[key >> 24] -= 1
+        self._used[key & 255] -= 1
 
 
 def _put(table: array[int], entry: int) -> None:
     mask = len(table) - 1
-    at = (entry >> 32) & mask
+    at = (entry >> 40) & mask
     while table[at]:
         at = (at + 1) & mask
     table[at] = entry

@@ -20,16 +20,17 @@ PAUSED = 4
 
 EVENT_NAMES = ("none", "completed", "started", "stopped", "paused")
 
-# How an announce arrived.
-HTTP = 0
-UDP = 1
+# How an announce arrived: protocol and address family, the high nibble of the record's `what`.
+HTTP4 = 0
+HTTP6 = 1
+UDP4 = 2
+UDP6 = 3
 
-PROTOCOL_NAMES = ("http", "udp")
+PROTOCOL_NAMES = ("http", "http", "udp", "udp")
 
 # Flags of an announce.
-FLAG_IPV6 = 0x0001
-FLAG_NUMWANT_ABSENT = 0x0002
-FLAG_DICTIONARIES = 0x0004  # asked for the non-compact form
+FLAG_NUMWANT_ABSENT = 0x0001
+FLAG_DICTIONARIES = 0x0002  # asked for the non-compact form
 
 # Rules: how an announce relates to the one before it of the same peer. Decided once, logged, obeyed
 # by every replay.

@@ -76,9 +76,9 @@ class State:
         for row, (address, id_tail, port, _key_hash) in rows:
             (
                 time_us, info_hash, id_head, uploaded, downloaded, left, _key_ref, prev_seq,
-                _numwant, flags, _listener, what, rule,
+                _numwant, _flags, _listener, what, rule,
             ) = row  # fmt: skip
-            endpoint = (address if flags & 1 else address[12:]) + port  # events.FLAG_IPV6
+            endpoint = (address if what & 0x10 else address[12:]) + port  # IPv6 in odd high nibbles
             torrent = swarms.lookup(info_hash)
             peer = swarms.find(torrent, endpoint) if torrent else 0
             last_seq = swarms.peer(peer).last_seq if peer else 0
@@ -87,7 +87,7 @@ class State:
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
             swarms.announce(
-                seq, time_us, torrent, peer, info_hash, id_head + id_tail, endpoint,
+                seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
                 uploaded, downloaded, left, what, rule,
             )  # fmt: skip
             seq += 1

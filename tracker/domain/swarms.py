@@ -30,6 +30,11 @@ _MARK = 20
 _SEEN = 56
 _TIME = Struct("<Q")
 
+BEFORE = Struct("<8s12s12xQQ16xQ")
+"""What deciding needs of a row: both parts of the peer_id, uploaded, downloaded, last seq."""
+_IDENTITY = Struct("<8s12s4xI")  # peer_id in its two parts, torrent
+_TOTALS = Struct("<QQQQQ")  # uploaded, downloaded, left, last seen us, last seq: bytes 32 to 71
+
 # `mark` of a peer: its last event in the low nibble, and
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
@@ -107,7 +112,8 @@ class Swarms:
         torrent: int,
         peer: int,
         info_hash: bytes,
-        peer_id: bytes,
+        id_head: bytes,
+        id_tail: bytes,
         endpoint: bytes,
         uploaded: int,
         downloaded: int,
@@ -117,20 +123,23 @@ class Swarms:
     ) -> int:
         """Apply an announce of `peer` (0 = a new one) in `torrent` (0 = a new one). Cannot fail.
 
-        `torrent` and `peer` are what `lookup` and `find` give; `what` is the record's byte of event and
-        protocol; `rule` says how it relates to the peer's previous one. Returns the peer's number, 0
-        after `stopped`.
+        `torrent` and `peer` are what `lookup` and `find` give; the peer_id comes as 8 and 12 bytes; `what` is
+        the record's byte of event and protocol; `rule` says how this relates to the peer's previous
+        announce. Returns the peer's number, 0 after `stopped`.
         """
-        self.announces[(what >> 4) * 2 + (len(endpoint) == 18)] += 1
+        self.announces[what >> 4] += 1
         event = what & 0x0F
         if event == 3:  # events.STOPPED
             if peer:
                 self.remove(torrent, peer)
             return 0
+        rows = self.rows
         if peer:
-            mark = self.rows[peer * 72 + 20]
+            row = peer * 72
+            mark = rows[row + 20]
             if rule == 3:  # events.RULE_RESTARTED
                 mark &= 0x10
+                _PACK_IDENTITY(rows, row, id_head, id_tail, torrent)
             if event == 1:  # events.COMPLETED
                 if rule != 3 and not mark & 0x20:
                     self.completed[torrent] += 1
@@ -143,11 +152,11 @@ class Swarms:
             if not torrent:
                 torrent = self._add_torrent(info_hash)
             peer = self._add_peer(torrent, endpoint, left == 0)
+            row = peer * 72
             mark = (0x10 if left == 0 else 0) | (0x20 if event == 1 else 0)
-        _PACK_ROW(
-            self.rows, peer * 72, peer_id, mark & 0xF0 | event, torrent, 0,
-            uploaded, downloaded, left, time_us, seq,
-        )  # fmt: skip
+            _PACK_IDENTITY(rows, row, id_head, id_tail, torrent)
+        rows[row + 20] = mark & 0xF0 | event
+        _PACK_TOTALS(rows, row + 32, uploaded, downloaded, left, time_us, seq)
         return peer
 
     def peer(self, peer: int) -> Peer:
@@ -289,6 +298,7 @@ class Swarms:
 
 # The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines
 # hold the spelling to the names.
-_PACK_ROW = ROW.pack_into
+_PACK_IDENTITY = _IDENTITY.pack_into
+_PACK_TOTALS = _TOTALS.pack_into
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3):
     raise AssertionError("Swarms.announce spells these numbers out")

@@ -1,7 +1,7 @@
 """One datagram in, one reply out: the UDP tracker without its socket (BEP 15).
 
 Nothing longer than a short error is sent before a valid connection id, so that a forged source address gains nobody
-anything. Runs between `Service.begin` and `Service.end`.
+anything. Runs between `begin` and `end`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,16 @@ if TYPE_CHECKING:
     from tracker.service import Service
     from tracker.wire.connection_id import ConnectionIds
 
-_REFUSAL_TEXT = {LOG_FULL: "the tracker cannot record announces now, try again later"}
+Announce = tuple[bytes, int, bytes, bytes, bytes, bytes, int, int, int, int, int, int, bytes]
+
+_FULL = "Tracker error: the tracker cannot record announces now, try again later"
+
+_UNPACK = udp.ANNOUNCE_REQUEST.unpack_from
+_HEAD = udp.ANNOUNCE_REPLY.pack
 
 
 class DatagramHandler:
-    __slots__ = (
-        "_ids",
-        "_interval",
-        "_known",
-        "_listener",
-        "_service",
-        "_swarms",
-    )
+    __slots__ = ("_ids", "_interval", "_known", "_listener", "_service", "_swarms")
 
     def __init__(self, service: Service, ids: ConnectionIds, listener: int) -> None:
         """`listener`: the number that announces are logged with, 0..255."""
@@ -51,7 +49,7 @@ class DatagramHandler:
         None for what deserves none: too short to carry a transaction id.
         """
         if size >= 98:
-            request = udp.ANNOUNCE_REQUEST.unpack_from(data, at)
+            request = _UNPACK(data, at)
             if request[1] == 1:
                 return self._announce(request, address)
         elif size < 16:
@@ -59,45 +57,48 @@ class DatagramHandler:
             return None
         return self._other(data, at, size, address)
 
-    def _announce(
-        self,
-        request: tuple[bytes, int, bytes, bytes, bytes, int, int, int, int, int, int, bytes],
-        address: bytes,
-    ) -> bytes:
+    def _announce(self, request: Announce, address: bytes) -> bytes:
         (
-            connection_id, _, transaction, info_hash, peer_id, downloaded, left, uploaded,
+            connection_id, _, transaction, info_hash, id_head, id_tail, downloaded, left, uploaded,
             event, key, numwant, port,
         ) = request  # fmt: skip
-        # The ids just checked are at hand: that spares most announces a call.
-        if self._known.get(address + connection_id[7:]) != connection_id and not self._ids.valid(
+        # The ids that were checked lately are at hand: that spares most announces a call.
+        if self._known.get(connection_id) != address and not self._ids.valid(
             connection_id, address
         ):
             return self._error(transaction, "connection id could not be verified")
         if event > 3:
             return self._error(transaction, "bad request: Invalid announce event")
-        if port == b"\0\0" and event != events.STOPPED:
+        if port == b"\0\0" and event != 3:  # events.STOPPED
             return self._error(transaction, "bad request: Port can't be 0")
         # Counters beyond 63 bits are no bytes anybody moved: they must not reach the accounting.
-        if (downloaded | uploaded | left) >> 63:
-            downloaded = 0 if downloaded >> 63 else downloaded
-            uploaded = 0 if uploaded >> 63 else uploaded
-            left = events.LEFT_UNKNOWN if left >> 63 else left
+        if left < 0:
+            left = events.LEFT_UNKNOWN
+        if uploaded < 0:
+            uploaded = 0
+        if downloaded < 0:
+            downloaded = 0
         service = self._service
+        swarms = self._swarms
+        if len(address) == 4:
+            path, directory = 2, swarms.v4  # events.UDP4
+        else:
+            path, directory = 3, swarms.v6
         torrent = service.announce(
-            self._listener, 1, address + port, info_hash, peer_id, uploaded, downloaded, left,
-            event, numwant if 0 < numwant < 65535 else 65535, 0, key & 0xFFFF,
+            self._listener, path, address, port, info_hash, id_head, id_tail, uploaded,
+            downloaded, left, event, numwant if 0 < numwant < 65535 else 65535, 0, key & 0xFFFF,
         )  # fmt: skip
         if torrent < 0:
             return self._refuse(transaction, torrent, info_hash)
-        swarms = self._swarms
-        head = udp.ANNOUNCE_REPLY.pack(
+        head = _HEAD(
             1, transaction, self._interval, swarms.leechers[torrent], swarms.seeders[torrent]
         )
-        if event == events.STOPPED:
+        if event == 3:
             return head
-        want = numwant if 0 < numwant < service.cap else service.cap
-        directory = swarms.v4 if len(address) == 4 else swarms.v6
-        return head + directory.pick(torrent, want, service.peer, left == 0, service.chance)
+        want = service.cap
+        if 0 < numwant < want:
+            want = numwant
+        return directory.pick(head, torrent, want, service.peer, left == 0, service.chance)
 
     def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes:
         connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
@@ -128,9 +129,9 @@ class DatagramHandler:
 
     def _refuse(self, transaction: bytes, refusal: int, info_hash: bytes) -> bytes:
         self._service.refused(refusal)
-        text = _REFUSAL_TEXT.get(refusal)
-        if text is None:
-            text = f"Tracker error: The torrent: {info_hash.hex()}, is not whitelisted"
+        if refusal == LOG_FULL:
+            return udp.error(transaction, _FULL)
+        text = f"Tracker error: The torrent: {info_hash.hex()}, is not whitelisted"
         return udp.error(transaction, text)
 
     def _error(self, transaction: bytes, text: str) -> bytes:

@@ -11,6 +11,13 @@ import ctypes
 import errno
 import os
 import socket
+from array import array
+from itertools import accumulate
+from struct import Struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BATCH = 256
 SLOT = 2048  # bytes of a datagram that are read; nothing legal is longer
@@ -34,6 +41,7 @@ class _Message(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_size", ctypes.c_size_t),
         ("flags", ctypes.c_int),
+        ("_end_of_msghdr", ctypes.c_int),
         ("size", ctypes.c_uint32),
     )
 
@@ -76,13 +84,16 @@ class Batch:
         self.data = bytearray(BATCH * SLOT)
         self._names = bytearray(BATCH * _NAME)
         self._name_view = memoryview(self._names)
-        self._replies = bytearray(BATCH * SLOT)
         self._control = bytearray(BATCH * _CONTROL)
         self._in = self._messages(self.data, local_addresses)
+        self._replies = bytearray(BATCH * SLOT)
         self._out = self._messages(self._replies, local_addresses)
         words = memoryview(self._in[0]).cast("B").cast("I")
         self._sizes = words[_MESSAGE_SIZE // 4 - 2 :: _MESSAGE_SIZE // 4]
-        self._reply_sizes = memoryview(self._out[1]).cast("B").cast("Q")
+        vectors = memoryview(self._out[1]).cast("B").cast("Q")
+        self._bases = vectors[::2]
+        self._reply_sizes = vectors[1::2]
+        self._base = _address(self._replies)
         self._in_address = ctypes.addressof(self._in[0])
         self._out_address = ctypes.addressof(self._out[0])
 
@@ -119,11 +130,14 @@ class Batch:
             raise OSError(number, os.strerror(number))
         return self._sizes[:count].tolist(), bytes(self._name_view[: count * _NAME])
 
-    def reply(self, slot: int, reply: bytes) -> None:
-        """Lay the reply to a slot's datagram out; at most SLOT bytes."""
-        start = slot * SLOT
-        self._replies[start : start + len(reply)] = reply
-        self._reply_sizes[slot * 2 + 1] = len(reply)
+    def reply(self, replies: list[bytes]) -> None:
+        """Lay out the replies to the slots from 0 on."""
+        joined = b"".join(replies)
+        self._replies[: len(joined)] = joined
+        sizes = list(map(len, replies))
+        count = len(sizes)
+        self._bases[:count] = array("Q", accumulate(sizes[:-1], initial=self._base))
+        self._reply_sizes[:count] = array("Q", sizes)
 
     def send(self, first: int, last: int) -> int:
         """Send the replies of slots first..last-1; returns how many the kernel did not take.
@@ -145,14 +159,16 @@ class Batch:
         return dropped
 
 
-def source_address(names: bytes, slot: int, v6: bool) -> tuple[bytes, bytes]:
-    """Address (4 or 16 bytes, v4-mapped ones unmapped) and source port of a slot's datagram."""
-    start = slot * _NAME
-    port = names[start + 2 : start + 4]
+_NAME4 = Struct("4x4s24x")
+_NAME6 = Struct("8x16s8x")
+
+
+def addresses(names: bytes, v6: bool) -> Iterator[bytes]:
+    """The source addresses (4 or 16 bytes, v4-mapped ones unmapped) of a batch."""
     if not v6:
-        return names[start + 4 : start + 8], port
-    address = names[start + 8 : start + 24]
-    return (address[12:] if address.startswith(_V4_MAPPED) else address), port
+        return (address for (address,) in _NAME4.iter_unpack(names))
+    found = (address for (address,) in _NAME6.iter_unpack(names))
+    return (one[12:] if one.startswith(_V4_MAPPED) else one for one in found)
 
 
 _V4_MAPPED = bytes(10) + b"\xff\xff"

@@ -94,8 +94,9 @@ class RequestHandler:
         service = self._service
         service.begin()
         torrent = service.announce(
-            self._listener, events.HTTP, address + request.port.to_bytes(2, "big"),
-            request.info_hash, request.peer_id, request.uploaded, request.downloaded, request.left,
+            self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
+            request.port.to_bytes(2, "big"), request.info_hash, request.peer_id[:8],
+            request.peer_id[8:], request.uploaded, request.downloaded, request.left,
             request.event, 65535 if numwant is None else min(numwant, 65535),
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
         )  # fmt: skip
@@ -129,11 +130,11 @@ class RequestHandler:
             return b"", b""
         service, swarms = self._service, self._swarms
         own, other = (swarms.v6, swarms.v4) if v6 else (swarms.v4, swarms.v6)
-        first = bytes(own.pick(torrent, want, service.peer, seeder, service.chance))
+        first = own.pick(b"", torrent, want, service.peer, seeder, service.chance)
         room = want - len(first) // own.width
         second = b""
         if room and other.count[torrent]:
-            second = bytes(other.pick(torrent, room, service.peer, seeder, service.chance))
+            second = other.pick(b"", torrent, room, service.peer, seeder, service.chance)
         return (second, first) if v6 else (first, second)
 
     def _dictionaries(

@@ -65,28 +65,30 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
 def answer_batch(
     batch: mmsg.Batch, handler: DatagramHandler, sizes: list[int], names: bytes, v6: bool
 ) -> None:
-    """Answer the datagrams of one batch. Slots without a reply split the sending into runs."""
+    """Answer the datagrams of one batch."""
     data = batch.data
     answer = handler.answer
-    reply_to = batch.reply
     handler.begin()
-    first = slot = 0
-    for size in sizes:
-        if v6:
-            address, port = mmsg.source_address(names, slot, v6=True)
-        else:
-            place = slot * 32
-            address, port = names[place + 4 : place + 8], names[place + 2 : place + 4]
-        # Source port 0 cannot be answered.
-        reply = answer(data, slot * 2048, size, address) if port != b"\0\0" else None
-        if reply is None:
-            batch.send(first, slot)
-            first = slot + 1
-        else:
-            reply_to(slot, reply)
-        slot += 1
+    replies = [
+        answer(data, at, size, address)
+        for size, at, address in zip(sizes, _SLOTS, mmsg.addresses(names, v6), strict=False)
+    ]
     handler.end()
-    batch.send(first, slot)
+    _send(batch, replies)
+
+
+_SLOTS = range(0, mmsg.BATCH * mmsg.SLOT, mmsg.SLOT)
+
+
+def _send(batch: mmsg.Batch, replies: list[bytes | None]) -> None:
+    """Send from the datagrams' slots. A slot without a reply splits the sending into runs."""
+    batch.reply([reply or b"" for reply in replies])
+    first = 0
+    while None in replies[first:]:
+        silent = replies.index(None, first)
+        batch.send(first, silent)
+        first = silent + 1
+    batch.send(first, len(replies))
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:

@@ -11,11 +11,11 @@ from hashlib import blake2s
 
 SLOT_SECONDS = 30
 SLOTS_ACCEPTED = 5  # this one and four before it: at least 120 seconds
-_CACHE_SIZE = 16_384
+_KNOWN_SIZE = 16_384
 
 
 class ConnectionIds:
-    """Issues and checks ids. The cache spares a client that announces often the MAC; it is bounded."""
+    """Issues and checks ids. `known` spares a client that announces often the MAC; it is bounded."""
 
     __slots__ = ("_key", "_slot", "known")
 
@@ -23,7 +23,7 @@ class ConnectionIds:
         """`key`: up to 32 secret bytes."""
         self._key = key
         self._slot = 0
-        self.known: dict[bytes, bytes] = {}  # by address and slot byte; only ids that are valid now
+        self.known: dict[bytes, bytes] = {}  # addresses by ids that are good now
 
     def set_time(self, seconds: int) -> None:
         """Tell the time, once a batch. Seconds of log time, so that it never goes back."""
@@ -34,27 +34,29 @@ class ConnectionIds:
 
     def issue(self, address: bytes) -> bytes:
         """8 bytes for a client address of 4 or 16 bytes."""
-        return self._expected(self._slot, address)
+        connection_id = self._mac(self._slot, address)
+        self._remember(connection_id, address)
+        return connection_id
 
     def valid(self, connection_id: bytes, address: bytes) -> bool:
+        if self.known.get(connection_id) == address:
+            return True
         # A plain comparison: nanoseconds of memcmp do not show through a network, and what could
         # be won is one address's id for two minutes.
         age = (self._slot - connection_id[7]) & 0xFF
-        if age >= SLOTS_ACCEPTED:
+        if age >= SLOTS_ACCEPTED or self._mac(self._slot - age, address) != connection_id:
             return False
-        return self._expected(self._slot - age, address) == connection_id
+        self._remember(connection_id, address)
+        return True
 
-    def _expected(self, slot: int, address: bytes) -> bytes:
-        low = slot & 0xFF
-        place = address + _BYTES[low]
-        found = self.known.get(place)
-        if found is None:
-            text = slot.to_bytes(8, "big", signed=True) + address
-            found = blake2s(text, key=self._key, digest_size=7).digest() + _BYTES[low]
-            if len(self.known) >= _CACHE_SIZE:
-                self.known.clear()
-            self.known[place] = found
-        return found
+    def _mac(self, slot: int, address: bytes) -> bytes:
+        text = slot.to_bytes(8, "big", signed=True) + address
+        return blake2s(text, key=self._key, digest_size=7).digest() + _BYTES[slot & 0xFF]
+
+    def _remember(self, connection_id: bytes, address: bytes) -> None:
+        if len(self.known) >= _KNOWN_SIZE:
+            self.known.clear()
+        self.known[connection_id] = address
 
 
 _BYTES = [bytes([value]) for value in range(256)]

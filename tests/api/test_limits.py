@@ -1,0 +1,67 @@
+"""The ASGI layer that bounds bodies, around an application that would take anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.limits import Limited
+
+LIMIT = 10
+
+
+class Greedy:
+    """An application that reads a whole body and keeps its pieces."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    async def __call__(self, _scope, receive, _send) -> None:
+        more = True
+        while more:
+            event = await receive()
+            self.pieces.append(event["body"])
+            more = event["more_body"]
+        assert (await receive())["type"] == "http.disconnect"
+
+
+def chunk(body: bytes, *, more: bool = True) -> dict:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+LAST = chunk(b"", more=False)
+
+
+@pytest.mark.parametrize(
+    ("events", "kept"),
+    [
+        ([LAST], 0),
+        ([chunk(b"x" * 10), LAST], 10),
+        ([chunk(b"x" * 11), LAST], 11),
+        ([chunk(b"x" * 12, more=False)], 11),
+        ([chunk(b"x" * 1000)] * 50 + [LAST], 11),
+        ([chunk(b"x")] * 500, 11),
+    ],
+)
+async def test_body_is_cut(events, kept):
+    """The application sees one byte too many and the end; the rest is read and dropped."""
+    incoming = iter([*events, {"type": "http.disconnect"}])
+
+    async def receive():
+        return next(incoming)
+
+    app = Greedy()
+    await Limited(app, LIMIT)({"type": "http", "path": "/"}, receive, None)
+    assert len(b"".join(app.pieces)) == kept
+    assert next(incoming, None) is None
+
+
+@pytest.mark.parametrize("target", ["", "*", "stats", "x:80", "http://[/x", "http://host"])
+async def test_target_that_is_no_path(target):
+    """The application is not called; the answer is 400."""
+    sent = []
+
+    async def send(event) -> None:
+        sent.append(event)
+
+    await Limited(None, LIMIT)({"type": "http", "path": target}, None, send)
+    assert [event.get("status") for event in sent] == [400, None]

@@ -1,0 +1,243 @@
+"""Clients written byte by byte: UDP datagrams, HTTP requests on plain sockets, the REST API.
+
+They share no code with the tracker, so that both cannot be wrong in the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_from_bytes
+
+from attrs import frozen
+
+from tests.e2e.process import DEADLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.process import Address, Tracker
+
+MAGIC = 0x41727101980
+NONE, COMPLETED, STARTED, STOPPED = range(4)
+_RESENDS = 8  # of a connect; each waits as long as the one before
+_PATIENCE = DEADLINE / _RESENDS
+
+
+def peer_id(number: int) -> bytes:
+    return b"-QS0001-%012d" % number
+
+
+def torrent(number: int) -> bytes:
+    """An info hash."""
+    return bytes([number]) * 20
+
+
+@frozen
+class UdpAnnounced:
+    interval: int
+    leechers: int
+    seeders: int
+    peers: list[Address]
+
+
+class UdpClient:
+    """A connected UDP socket: only datagrams from the address it speaks to are received."""
+
+    def __init__(self, address: Address, source: str | None = None) -> None:
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._v6 = family == socket.AF_INET6
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.settimeout(DEADLINE)
+        if source is not None:
+            self._socket.bind((source, 0))
+        self._socket.connect(address)
+        self.connection_id = b""
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, datagram: bytes) -> None:
+        self._socket.send(datagram)
+
+    def exchange(self, datagram: bytes) -> bytes:
+        self.send(datagram)
+        return self._socket.recv(4096)
+
+    def connect(self) -> bytes:
+        """Get a connection id, asking again when a datagram was lost, and keep it."""
+        self._socket.settimeout(_PATIENCE)
+        for transaction in range(_RESENDS):
+            self.send(struct.pack(">QII", MAGIC, 0, transaction))
+            try:
+                self.connection_id = self._connected(transaction)
+            except TimeoutError:
+                continue
+            self._socket.settimeout(DEADLINE)
+            return self.connection_id
+        raise AssertionError("no connection id")
+
+    def _connected(self, transaction: int) -> bytes:
+        """The id of our answer; those to earlier tries and to other datagrams are passed over."""
+        while True:
+            reply = self._socket.recv(4096)
+            if len(reply) == 16 and reply[:8] == struct.pack(">II", 0, transaction):
+                return reply[8:]
+
+    def announce(self, info_hash: bytes, peer: int, port: int, **fields: int) -> UdpAnnounced:
+        reply = self.exchange(
+            announce_datagram(self.connection_id, info_hash, peer, port, **fields)
+        )
+        action, transaction, interval, leechers, seeders = struct.unpack_from(">IIIII", reply)
+        assert (action, transaction) == (1, 7), reply
+        return UdpAnnounced(interval, leechers, seeders, endpoints(reply[20:], v6=self._v6))
+
+    def scrape(self, *hashes: bytes) -> list[tuple[int, int, int]]:
+        """Seeders, completed, leechers of each."""
+        reply = self.exchange(struct.pack(">8sII", self.connection_id, 2, 9) + b"".join(hashes))
+        assert struct.unpack_from(">II", reply) == (2, 9), reply
+        return [
+            (seeders, completed, leechers)
+            for seeders, completed, leechers in struct.iter_unpack(">III", reply[8:])
+        ]
+
+
+def announce_datagram(
+    connection_id: bytes,
+    info_hash: bytes,
+    peer: int,
+    port: int,
+    *,
+    downloaded: int = 0,
+    left: int = 0,
+    uploaded: int = 0,
+    event: int = NONE,
+    numwant: int = -1,
+) -> bytes:
+    """98 bytes with transaction 7."""
+    return struct.pack(
+        ">8sII20s20sQQQIIIiH",
+        connection_id, 1, 7, info_hash, peer_id(peer), downloaded, left, uploaded,
+        event, 0, 0, numwant, port,
+    )  # fmt: skip
+
+
+@contextmanager
+def udp_client(address: Address, source: str | None = None) -> Iterator[UdpClient]:
+    """A client that has a connection id."""
+    client = UdpClient(address, source)
+    try:
+        client.connect()
+        yield client
+    finally:
+        client.close()
+
+
+def endpoints(packed: bytes, *, v6: bool = False) -> list[Address]:
+    size, family = (18, socket.AF_INET6) if v6 else (6, socket.AF_INET)
+    assert len(packed) % size == 0
+    each = [packed[at : at + size] for at in range(0, len(packed), size)]
+    return [(socket.inet_ntop(family, p[:-2]), int.from_bytes(p[-2:], "big")) for p in each]
+
+
+# HTTP
+
+
+def exchange(address: Address, request: bytes) -> bytes:
+    """Send bytes and read until the tracker closes."""
+    with socket.create_connection(address, DEADLINE) as sock:
+        sock.sendall(request)
+        return read_all(sock)
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Everything until the end; what was sent before a reset counts too."""
+    received = b""
+    try:
+        while chunk := sock.recv(65_536):
+            received += chunk
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def get(address: Address, target: str) -> bytes:
+    """The whole response to a request that asks to be closed."""
+    head = f"GET {target} HTTP/1.1\r\nHost: tracker\r\nConnection: close\r\n\r\n"
+    return exchange(address, head.encode("latin-1"))
+
+
+def body(response: bytes) -> bytes:
+    return response.partition(b"\r\n\r\n")[2]
+
+
+def announce_target(info_hash: bytes, peer: int, port: int, **fields: int | str) -> str:
+    more = "".join(f"&{name}={value}" for name, value in fields.items())
+    return (
+        f"/announce?info_hash={quote_from_bytes(info_hash)}&peer_id={quote_from_bytes(peer_id(peer))}"
+        f"&port={port}{more}"
+    )
+
+
+def announce(
+    address: Address, info_hash: bytes, peer: int, port: int, **fields: int | str
+) -> dict[str, Any]:
+    """The decoded answer of an HTTP announce."""
+    answer = bdecode(body(get(address, announce_target(info_hash, peer, port, **fields))))
+    assert isinstance(answer, dict)
+    return answer
+
+
+def bdecode(data: bytes) -> Any:
+    """The one value in `data`. Keys of dictionaries are text (each byte a character) and must be sorted."""
+    value, end = _bdecode(data, 0)
+    assert end == len(data), "bytes after the value"
+    return value
+
+
+def _bdecode(data: bytes, at: int) -> tuple[Any, int]:
+    match data[at : at + 1]:
+        case b"i":
+            end = data.index(b"e", at)
+            return int(data[at + 1 : end]), end + 1
+        case b"l" | b"d":
+            values, at = _values(data, at)
+            return values, at
+        case _:
+            colon = data.index(b":", at)
+            end = colon + 1 + int(data[at:colon])
+            return data[colon + 1 : end], end
+
+
+def _values(data: bytes, at: int) -> tuple[Any, int]:
+    mapping = data[at : at + 1] == b"d"
+    values, at = [], at + 1
+    while data[at : at + 1] != b"e":
+        value, at = _bdecode(data, at)
+        values.append(value)
+    if not mapping:
+        return values, at + 1
+    keys = values[::2]
+    assert keys == sorted(set(keys)), "keys out of order"
+    return {k.decode("latin-1"): v for k, v in zip(keys, values[1::2], strict=True)}, at + 1
+
+
+# REST API
+
+
+def api(tracker: Tracker, path: str, method: str = "GET") -> Any:
+    """The JSON of a request to the API that must succeed; `path` may hold a query."""
+    connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
+    try:
+        mark = "&" if "?" in path else "?"
+        connection.request(method, f"{path}{mark}token=MyAccessToken")
+        response = connection.getresponse()
+        text = response.read().decode()
+        assert response.status == 200, text
+        return json.loads(text)
+    finally:
+        connection.close()

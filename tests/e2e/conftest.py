@@ -1,0 +1,43 @@
+"""Fixtures: a running tracker for one test, and a factory for trackers of other kinds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.process import Listeners, Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def new_tracker(tmp_path: Path) -> Iterator[Callable[..., Tracker]]:
+    """`new_tracker(listeners=None, extra="")`: not started, in a folder of its own; ended with the test."""
+    made: list[Tracker] = []
+
+    def make(listeners: Listeners | None = None, extra: str = "") -> Tracker:
+        made.append(Tracker(tmp_path / f"tracker{len(made)}", listeners, extra))
+        return made[-1]
+
+    yield make
+    for tracker in made:
+        tracker.close()
+
+
+@pytest.fixture
+def tracker(new_tracker: Callable[..., Tracker]) -> Tracker:
+    """A public tracker, one listener of each kind."""
+    return new_tracker().start()
+
+
+@pytest.fixture(scope="module")
+def shared_tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """A public tracker for all tests of a module: each must use a torrent of its own."""
+    tracker = Tracker(tmp_path_factory.mktemp("tracker"))
+    try:
+        yield tracker.start()
+    finally:
+        tracker.close()

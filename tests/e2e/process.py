@@ -1,0 +1,262 @@
+"""The tracker as a process of its own: start, wait for its start-up lines, stop, kill, restart, read its log.
+
+Everything goes through the command line and what it prints, as an operator sees it. Nothing here imports the tracker.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from threading import Condition, Thread
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Address = tuple[str, int]
+Event = dict[str, Any]
+T = TypeVar("T")
+
+DEADLINE = 60.0  # seconds until a test gives up; a loaded machine needs a few, an idle one none
+COMMAND = (sys.executable, "-m", "tracker")
+_VARIABLES = ("TORRUST_", "http_proxy", "https_proxy", "all_proxy", "COLUMNS")
+
+
+@frozen
+class Listeners:
+    """Addresses to listen on, as the configuration spells them. Port 0 = any free one."""
+
+    udp: tuple[str, ...] = ("127.0.0.1:0",)
+    http: tuple[str, ...] = ("127.0.0.1:0",)
+    api: str = "127.0.0.1:0"
+
+
+def lasting_listeners() -> Listeners:
+    """One of each on ports that stay free across a restart.
+
+    They lie below the range that the system hands out for port 0, so that nobody is given one of
+    them between a kill and the restart.
+    """
+    udp, http, api = (f"127.0.0.1:{port}" for port in _free_ports(3))
+    return Listeners((udp,), (http,), api)
+
+
+def _free_ports(count: int) -> list[int]:
+    found: list[int] = []
+    for port in random.SystemRandom().sample(range(15_000, 32_000), 500):
+        if _is_free(port):
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise AssertionError("no free ports below 32000")
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what could configure a tracker or a client from outside."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.lower().startswith(tuple(map(str.lower, _VARIABLES)))
+    }
+
+
+class Lines:
+    """The lines of a process's output as they come, read by a thread of their own."""
+
+    def __init__(self, pipe: IO[str]) -> None:
+        self._pipe = pipe
+        self._lines: list[str] = []
+        self._ended = False
+        self._changed = Condition()
+        Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with self._pipe:
+            for line in self._pipe:
+                with self._changed:
+                    self._lines.append(line.rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def until(self, wanted: Callable[[list[str]], T | None]) -> T:
+        """What `wanted` makes of the lines so far, as soon as that is not None."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or wanted(self._lines) is not None, DEADLINE)
+            found = wanted(self._lines)
+            assert found is not None, "the process said only:\n" + "\n".join(self._lines)
+            return found
+
+    def all(self) -> list[str]:
+        """Every line, once the process has ended."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._ended, DEADLINE), "it did not end"
+            return list(self._lines)
+
+
+def begin(arguments: list[str], folder: Path) -> tuple[subprocess.Popen[str], Lines]:
+    """Start `tracker` with arguments; standard error comes with the output."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert process.stdout is not None
+    return process, Lines(process.stdout)
+
+
+class Tracker:
+    """One tracker in a folder of its own. `udp`, `http` and `api` are the addresses of the latest start."""
+
+    def __init__(self, folder: Path, listeners: Listeners | None = None, extra: str = "") -> None:
+        """`extra`: more TOML, for `[core]` first of all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.config = folder / "tracker.toml"
+        self.listeners = listeners or Listeners()
+        self.udp: list[Address] = []
+        self.http: list[Address] = []
+        self.api: Address = ("", 0)
+        self._process: subprocess.Popen[str] | None = None
+        self.lines: Lines | None = None
+        self.config.write_text(_toml(folder, self.listeners, extra))
+
+    def start(self) -> Tracker:
+        """Start and wait until everything is served."""
+        assert self._process is None, "it is running"
+        self._process, self.lines = begin(["--config", str(self.config)], self.folder)
+        started = self.lines.until(_complete)
+        self.udp = _addresses(started, "UDP TRACKER: Started on: udp://")
+        self.http = _addresses(started, "HTTP TRACKER: Started on: http://")
+        (self.api,) = _addresses(started, " API: Started on http://")
+        return self
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signal it, wait for its end, and return the exit code."""
+        assert self._process is not None, "it is not running"
+        self._process.send_signal(number)
+        try:
+            return self._process.wait(DEADLINE)
+        finally:
+            self.close()
+
+    def kill(self) -> None:
+        assert self.stop(signal.SIGKILL) == -signal.SIGKILL
+
+    def restart(self) -> None:
+        """Start again where it was stopped or killed, on the same ports."""
+        before = (self.udp, self.http, self.api)
+        self.start()
+        assert (self.udp, self.http, self.api) == before
+
+    def close(self) -> None:
+        """End it in whatever state it is."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(DEADLINE)
+            self._process = None
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command to its end on the same configuration."""
+        return run(arguments[0], "--config", str(self.config), *arguments[1:], folder=self.folder)
+
+    def events(self, *arguments: str) -> list[Event]:
+        """What `tracker events` prints: the durable part of the log."""
+        done = self.command("events", *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def events_until(self, wanted: Callable[[list[Event]], bool], *arguments: str) -> list[Event]:
+        """The same, asked again until it satisfies; for what is appended and not yet durable."""
+        for _ in range(200):
+            found = self.events(*arguments)
+            if wanted(found):
+                return found
+        raise AssertionError(f"never in the log; the last answer was {found}")
+
+
+class Follower:
+    """`tracker events --follow`, and what it has printed."""
+
+    def __init__(self, tracker: Tracker, *arguments: str) -> None:
+        command = ["events", "--config", str(tracker.config), "--follow", *arguments]
+        self._process, self._lines = begin(command, tracker.folder)
+
+    def until(self, wanted: Callable[[list[Event]], bool]) -> list[Event]:
+        def check(lines: list[str]) -> list[Event] | None:
+            events = [json.loads(line) for line in lines]
+            return events if wanted(events) else None
+
+        return self._lines.until(check)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self._process.send_signal(number)
+        return self._process.wait(DEADLINE)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait(DEADLINE)
+
+
+def run(
+    *arguments: str, folder: Path, stdout: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
+    """Run `tracker` to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        timeout=DEADLINE,
+        check=False,
+    )
+
+
+def _complete(lines: list[str]) -> list[str] | None:
+    return lines[:] if any(" API: Started on http://" in line for line in lines) else None
+
+
+def _addresses(lines: list[str], mark: str) -> list[Address]:
+    urls = [line.partition(mark)[2] for line in lines if mark in line]
+    pairs = [url.rpartition(":") for url in urls]
+    return [(host.strip("[]"), int(port)) for host, _, port in pairs]
+
+
+def _toml(folder: Path, listeners: Listeners, extra: str) -> str:
+    sections = [
+        'metadata.schema_version = "2.0.0"',
+        'logging.threshold = "info"',
+        "[core]\nlisted = false\nprivate = false",
+        extra,
+        *(f'[[udp_trackers]]\nbind_address = "{address}"' for address in listeners.udp),
+        *(f'[[http_trackers]]\nbind_address = "{address}"' for address in listeners.http),
+        f'[http_api]\nbind_address = "{listeners.api}"\naccess_tokens.admin = "MyAccessToken"',
+        f'[event_log]\npath = "{folder}/log"\nsecrets_path = "{folder}/secrets"',
+    ]
+    return "\n".join(sections) + "\n"

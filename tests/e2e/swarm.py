@@ -1,0 +1,130 @@
+"""Real BitTorrent clients: libtorrent sessions on loopback that find each other by the tracker alone."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha1
+from typing import TYPE_CHECKING
+
+import libtorrent
+from attrs import frozen
+
+from tests.e2e.process import DEADLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from libtorrent import settings_pack
+
+PIECE = 16_384  # bytes
+_NAME = b"payload.bin"
+
+
+@frozen
+class Content:
+    """A private torrent of one file: peers of it may come from its tracker only."""
+
+    data: bytes
+    metainfo: bytes
+    info_hash: bytes
+
+    def put_into(self, folder: Path) -> Path:
+        folder.mkdir()
+        (folder / _NAME.decode()).write_bytes(self.data)
+        return folder
+
+    def found_in(self, folder: Path) -> bool:
+        return (folder / _NAME.decode()).read_bytes() == self.data
+
+
+def content(data: bytes, announce_url: str) -> Content:
+    digests = [sha1(data[at : at + PIECE]).digest() for at in range(0, len(data), PIECE)]  # noqa: S324  # BEP 3
+    pieces = b"".join(digests)
+    info = b"d6:lengthi%de4:name%d:%b12:piece lengthi%de6:pieces%d:%b7:privatei1ee" % (
+        len(data), len(_NAME), _NAME, PIECE, len(pieces), pieces,
+    )  # fmt: skip
+    url = announce_url.encode()
+    metainfo = b"d8:announce%d:%b4:info%be" % (len(url), url, info)
+    return Content(data, metainfo, sha1(info).digest())  # noqa: S324  # BEP 3
+
+
+_SETTINGS: settings_pack = {
+    "listen_interfaces": "127.0.0.1:0",
+    "outgoing_interfaces": "127.0.0.1",
+    "enable_dht": False,
+    "enable_lsd": False,
+    "enable_upnp": False,
+    "enable_natpmp": False,
+    "allow_multiple_connections_per_ip": True,
+    "announce_to_all_trackers": False,
+    "stop_tracker_timeout": 5,
+    "alert_mask": int(libtorrent.alert_category.error)
+    | int(libtorrent.alert_category.tracker)
+    | int(libtorrent.alert_category.storage)
+    | int(libtorrent.alert_category.status),
+}
+
+
+class Client:
+    """A session with one torrent."""
+
+    def __init__(self, torrent: Content, folder: Path, download_limit: int = -1) -> None:
+        """`download_limit`: bytes a second; -1 = none."""
+        self._session = libtorrent.session(_SETTINGS)
+        parameters = libtorrent.load_torrent_buffer(torrent.metainfo)
+        parameters.save_path = str(folder)
+        parameters.download_limit = download_limit
+        self._alerts: list[str] = []
+        self._torrent = self._session.add_torrent(parameters)
+
+    @property
+    def port(self) -> int:
+        return int(self._session.listen_port())
+
+    def wait_announced(self, times: int = 1) -> None:
+        """Until the tracker has answered so many announces."""
+        self._wait(lambda: self._seen("tracker_reply_alert") >= times)
+
+    def wait_stopped(self) -> None:
+        """Leave the swarm and wait for the tracker's answer to that."""
+        before = self._seen("tracker_reply_alert")
+        self._session.remove_torrent(self._torrent)
+        self._wait(lambda: self._seen("tracker_reply_alert") > before)
+
+    def wait_downloading(self) -> None:
+        self._wait(lambda: self._torrent.status().total_payload_download > 0)
+
+    def wait_complete(self) -> None:
+        """Until every piece is there and on disk."""
+        self._wait(lambda: self.complete)
+        self._torrent.flush_cache()
+        self._wait(lambda: self._seen("cache_flushed_alert") > 0)
+
+    @property
+    def complete(self) -> bool:
+        return bool(self._torrent.status().is_seeding)
+
+    def unlimit(self) -> None:
+        self._torrent.set_download_limit(-1)
+
+    def reannounce(self) -> None:
+        """Announce now, and wait for the answer."""
+        before = self._seen("tracker_reply_alert")
+        self._torrent.force_reannounce(0, -1, libtorrent.reannounce_flags_t.ignore_min_interval)
+        self._wait(lambda: self._seen("tracker_reply_alert") > before)
+
+    def close(self) -> None:
+        """End the session without a word to the tracker."""
+        self._session.pause()
+        self._session.pop_alerts()
+
+    def _seen(self, kind: str) -> int:
+        self._alerts += [type(alert).__name__ for alert in self._session.pop_alerts()]
+        return self._alerts.count(kind)
+
+    def _wait(self, reached: Callable[[], bool]) -> None:
+        end = time.monotonic() + DEADLINE
+        while not reached():
+            assert time.monotonic() < end, f"libtorrent said only {self._alerts}"
+            self._session.wait_for_alert(100)

@@ -1,0 +1,97 @@
+"""The project's first invariant: what is live is what the log says, at any time and after any restart."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventlog import EventLog, Reader, open_log
+from tests.property.model import Model
+from tests.property.world import Step, World, steps
+from tests.support import SECOND, HandTime, MemoryLog, replayed
+from tracker.domain import codec
+from tracker.domain.state import State
+from tracker.projector import replay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+steady = settings(deadline=None, derandomize=True, database=None)
+
+
+def assert_same(live: World, rebuilt: State) -> None:
+    other = World(live.log, rebuilt, live.time, live.model)
+    assert rebuilt.digest() == live.state.digest()
+    assert other.choices() == live.choices()
+    other.check()
+
+
+@settings(steady, max_examples=250)
+@given(history=st.lists(steps, max_size=50))
+def test_frames_replayed_equal_the_live_state(history: list[Step]) -> None:
+    """Any history in memory: the model agrees at every step, and the replay at every stop."""
+    log = MemoryLog()
+    world = World(log, State(), HandTime())
+    world.start()
+    for step in history:
+        world.step(step)
+        world.check()
+        if step[0] == "hand over":
+            log.frames()
+        elif step[0] == "restart":
+            rebuilt = replayed(log.frames())
+            assert_same(world, rebuilt)
+            world.time.advance(step[1] * SECOND)
+            world = World(log, rebuilt, world.time, world.model)
+            world.start()
+    assert_same(world, replayed(log.frames()))
+
+
+def sessions(history: list[Step]) -> Iterator[list[Step]]:
+    """The history cut at its restarts; each part ends with the restart or the end."""
+    part: list[Step] = []
+    for step in history:
+        part.append(step)
+        if step[0] == "restart":
+            yield part
+            part = []
+    yield part
+
+
+async def live_through(
+    log: EventLog, state: State, time: HandTime, model: Model, history: list[Step]
+) -> World:
+    """One run of a tracker over a real log, to its orderly end."""
+    world = World(log, state, time, model)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(log.run)
+        world.start()
+        for number, step in enumerate(history):
+            world.step(step)
+            if number % 5 == 0:
+                await log.wait_durable(log.next_seq - 1)
+        world.check()
+        nursery.cancel_scope.cancel()
+    return world
+
+
+@settings(steady, max_examples=25)
+@given(history=st.lists(steps, max_size=60))
+def test_the_state_survives_restarts(history: list[Step]) -> None:
+    """Any history over a log on disk: each run begins with the state the last one ended with."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        time, model, last = HandTime(), Model(), State().digest()
+        for part in sessions(history):
+            log = open_log(folder, codec.RECORD_SIZES, segment_bytes=2000, linger_seconds=0)
+            state = replay(Reader(folder, to_end=True))
+            assert (state.digest(), state.seq) == (last, log.next_seq)
+            world = trio.run(live_through, log, state, time, model, part)
+            last = world.state.digest()
+            assert_same(world, replay(Reader(folder)))
+            time.advance(part[-1][1] * SECOND if part and part[-1][0] == "restart" else 0)

@@ -1,0 +1,205 @@
+"""A tracker and the model of it, driven side by side by operations that hypothesis makes up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve, field
+from hypothesis import strategies as st
+
+from tests.property.model import Model
+from tests.support import (
+    SECOND,
+    SELECTION_KEY,
+    Announce,
+    HandTime,
+    announce,
+    endpoint4,
+    endpoint6,
+    hash_of,
+)
+from tracker.domain import events
+from tracker.domain.settings import Settings
+from tracker.service import NOT_WHITELISTED, Log, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracker.domain.state import State
+
+# Few of each, so that they meet. Two hashes share a bucket; slices of the sweep part the others.
+HASHES = [hash_of(number) for number in (1, 257, 90, 180, 255)]
+ENDPOINTS = [endpoint4(1), endpoint4(1, 6882), endpoint4(2), endpoint4(3), endpoint4(4)] + [
+    endpoint6(number) for number in (1, 2, 3)
+]
+PEER_IDS = [b"-XX0001-abcdefghijkl", b"-XX0001-lkjihgfedcba"]
+TOTALS = [0, 5, 1 << 62]
+LEFTS = [0, 0, 7, events.LEFT_UNKNOWN]
+
+announces = st.builds(
+    Announce,
+    info_hash=st.sampled_from(HASHES),
+    endpoint=st.sampled_from(ENDPOINTS),
+    peer_id=st.sampled_from(PEER_IDS),
+    uploaded=st.sampled_from(TOTALS),
+    downloaded=st.sampled_from(TOTALS),
+    left=st.sampled_from(LEFTS),
+    event=st.sampled_from([0, 0, 1, 1, 2, 3, 4]),
+    protocol=st.sampled_from([events.HTTP, events.UDP]),
+    numwant=st.sampled_from([1, 50, 65535]),
+    flags=st.sampled_from([0, events.FLAG_NUMWANT_ABSENT, events.FLAG_DICTIONARIES]),
+    key_hash=st.integers(0, 65535),
+)
+changes = st.one_of(
+    st.fixed_dictionaries({"listed": st.booleans()}),
+    st.fixed_dictionaries({"private": st.booleans()}),
+    st.fixed_dictionaries({"remove_peerless_torrents": st.booleans()}),
+    st.fixed_dictionaries({"max_peer_timeout": st.sampled_from([1, 20, 60])}),
+    st.fixed_dictionaries({"inactive_peer_cleanup_interval": st.sampled_from([0, 10, 30])}),
+)
+batches = st.tuples(st.just("announce"), st.lists(announces, min_size=1, max_size=6))
+steps = st.one_of(
+    batches,
+    batches,
+    batches,
+    st.tuples(st.just("tick"), st.integers(0, 40)),
+    st.tuples(st.just("tick"), st.integers(0, 40)),
+    st.tuples(st.just("change"), changes),
+    st.tuples(st.just("whitelist"), st.sampled_from(HASHES)),
+    st.tuples(st.just("delist"), st.sampled_from(HASHES)),
+    st.tuples(st.just("key"), st.integers(0, 2)),
+    st.tuples(st.just("count"), st.integers(1, 8)),
+    st.tuples(st.just("restart"), st.integers(0, 100)),
+    st.tuples(st.just("hand over"), st.none()),
+)
+Step = tuple[str, Any]
+
+FIRST_SETTINGS = Settings(max_peer_timeout=20, inactive_peer_cleanup_interval=10)
+
+
+@define
+class World:
+    """`step` does one step to both; `check` compares them."""
+
+    log: Log
+    state: State
+    time: HandTime
+    model: Model = field(factory=Model)
+    service: Service = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.service = Service(
+            self.log, self.state, self.time.log_clock(self.state.time_us), SELECTION_KEY
+        )
+
+    def start(self) -> None:
+        """The first events of a run."""
+        self.service.admin(events.TRACKER_STARTED, {"version": "test", "epoch": 1})
+        self.model.resumed_us = self.state.time_us
+        if not self.state.counters and self.state.starts == 1:
+            self._change(FIRST_SETTINGS)
+
+    def step(self, step: Step) -> None:
+        name, argument = step
+        do = _STEPS.get(name)
+        if do is not None:
+            do(self, argument)
+
+    def _announce(self, batch: list[Announce]) -> None:
+        self.time.advance(SECOND // 4)
+        now = self.service.now_us()
+        taken = [self.model.announce(one, now) for one in batch]
+        returned = announce(self.service, *batch)
+        assert [torrent != NOT_WHITELISTED for torrent in returned] == taken
+
+    def _tick(self, seconds: int) -> None:
+        self.time.advance(seconds * SECOND)
+        self.service.tick()
+        self.model.tick(self.state.time_us)
+
+    def _change_some(self, changed: dict[str, Any]) -> None:
+        self._change(evolve(self.state.settings, **changed))
+
+    def _change(self, settings: Settings) -> None:
+        self.service.change_settings(settings)
+        self.model.change_settings(settings)
+
+    def _whitelist(self, info_hash: bytes) -> None:
+        if info_hash not in self.state.access.whitelist:
+            self.service.admin(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()})
+        self.model.whitelist.add(info_hash)
+
+    def _delist(self, info_hash: bytes) -> None:
+        if info_hash in self.state.access.whitelist:
+            self.service.admin(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()})
+        self.model.delist(info_hash)
+
+    def _key(self, number: int) -> None:
+        """Issue a key, or revoke it when it exists."""
+        key_hash = bytes([number]) * 32
+        known = self.state.access.keys.get(key_hash)
+        data = {"key_hash": key_hash.hex(), "key_ref": self.state.access.next_key_ref}
+        if known is None:
+            self.service.admin(events.KEY_ISSUED, {**data, "valid_until_us": None})
+        else:
+            self.service.admin(events.KEY_REVOKED, {**data, "key_ref": known.key_ref})
+
+    def _count(self, counter: int) -> None:
+        self.service.count(counter)
+        self.service.count(counter)
+        self.service.flush_counters()
+        self.model.counters[counter] = self.model.counters.get(counter, 0) + 2
+
+    def check(self) -> None:
+        """Every count and every peer agree."""
+        swarms, model = self.state.swarms, self.model
+        for info_hash in HASHES:
+            assert swarms.counts(info_hash) == model.counts(info_hash), info_hash.hex()
+            assert self._peers(info_hash) == {
+                (endpoint, peer.peer_id, peer.uploaded, peer.downloaded, peer.seeder, peer.seen_us)
+                for endpoint, peer in model.torrents.get(info_hash, {}).items()
+            }
+        counted = [model.counts(info_hash) for info_hash in HASHES]
+        assert swarms.torrents_total == len(model.torrents)
+        assert swarms.seeders_total == sum(each[0] for each in counted)
+        assert swarms.completed_total == sum(each[1] for each in counted)
+        assert swarms.leechers_total == sum(each[2] for each in counted)
+        assert sum(swarms.announces) == model.announces
+        assert self.state.access.whitelist == model.whitelist
+        assert {key[0]: count for key, count in self.state.counters.items()} == model.counters
+
+    def _peers(self, info_hash: bytes) -> set[tuple[bytes, bytes, int, int, bool, int]]:
+        swarms = self.state.swarms
+        torrent = swarms.lookup(info_hash)
+        found = set()
+        for number in swarms.peers(torrent) if torrent else ():
+            row = swarms.peer(number)
+            endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
+            assert swarms.find(torrent, endpoint) == number
+            found.add(
+                (endpoint, row.peer_id, row.uploaded, row.downloaded, row.left == 0, row.seen_us)
+            )
+        return found
+
+    def choices(self) -> list[tuple[bytes, ...]]:
+        """Who would be answered to an asker from outside: follows from the order of each swarm."""
+        swarms = self.state.swarms
+        return [
+            tuple(
+                bytes(family.pick(swarms.lookup(info_hash), want, 0, False, lambda: 1 << 33 | 1))
+                for family in (swarms.v4, swarms.v6)
+                for want in (1, 2, 74)
+            )
+            for info_hash in HASHES
+        ]
+
+
+_STEPS: dict[str, Callable[[World, Any], None]] = {
+    "announce": World._announce,
+    "tick": World._tick,
+    "change": World._change_some,
+    "whitelist": World._whitelist,
+    "delist": World._delist,
+    "key": World._key,
+    "count": World._count,
+}

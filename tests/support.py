@@ -1,0 +1,173 @@
+"""What many tests stand on: a log in memory, time moved by hand, and a tracker without sockets over both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import trio
+from attrs import define, field, frozen
+
+from eventlog import Frame, OpenFrame, Pool
+from eventlog.frame import build_header, parse_header
+from tracker import narrate
+from tracker.clock import LogClock
+from tracker.domain import codec, events
+from tracker.domain.settings import Settings
+from tracker.domain.state import State
+from tracker.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+START_US = 1_800_000_000_000_000  # a moment in 2027
+SECOND = 1_000_000
+SELECTION_KEY = b"s" * 32
+
+
+class MemoryLog:
+    """`tracker.service.Log` that keeps its frames in a list: everything is durable at once."""
+
+    def __init__(self) -> None:
+        self.pool = Pool(codec.RECORD_SIZES, 0)
+        self.room = True
+        self._taken: list[OpenFrame] = []
+
+    def has_room(self) -> bool:
+        return self.room
+
+    def appended(self) -> None:
+        pass
+
+    async def wait_durable(self, seq: int) -> None:
+        await trio.lowlevel.checkpoint()
+        assert seq < self.pool.next_seq
+
+    def frames(self) -> list[Frame]:
+        """All frames from the beginning on; what is appended later goes into new ones."""
+        self._taken += self.pool.take()
+        return [finished(one) for one in self._taken]
+
+
+def finished(one: OpenFrame) -> Frame:
+    """A frame under construction as a reader gives it."""
+    packed, _ = build_header(
+        one.kind,
+        one.schema,
+        one.count,
+        one.plain,
+        one.sealed,
+        epoch=1,
+        base_seq=one.base_seq,
+        durable_seq=0,
+        time_us=one.time_us,
+        boottime_ns=0,
+        prev_crc=0,
+    )
+    return Frame(
+        parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.sealed))
+    )
+
+
+def replayed(frames: Iterable[Frame]) -> State:
+    """The state that follows from these frames alone."""
+    state = State()
+    for frame in frames:
+        state.apply(frame.header.kind, frame.header.base_seq, frame.plain, frame.sealed)
+    return state
+
+
+def told(frames: Iterable[Frame]) -> list[dict[str, Any]]:
+    """The events of these frames, as `tracker events` prints them."""
+    return [event for frame in frames for event in narrate.narrate(frame)]
+
+
+@define
+class HandTime:
+    """A wall clock and a monotonic one, in microseconds, moved by the test."""
+
+    wall: int = START_US
+    monotonic: int = 5_000_000
+
+    def advance(self, us: int) -> None:
+        self.wall += us
+        self.monotonic += us
+
+    def log_clock(self, last_us: int = 0) -> LogClock:
+        return LogClock(last_us, lambda: self.wall, lambda: self.monotonic)
+
+
+@frozen
+class Announce:
+    """What `Service.announce` takes, with everyday values."""
+
+    info_hash: bytes
+    endpoint: bytes
+    peer_id: bytes = b"-XX0001-abcdefghijkl"
+    uploaded: int = 0
+    downloaded: int = 0
+    left: int = 1000
+    event: int = events.NONE
+    protocol: int = events.UDP
+    numwant: int = 50
+    flags: int = 0
+    key_hash: int = 7
+    listener: int = 0
+
+
+@define
+class Rig:
+    """A service over a log in memory, its time in the test's hands."""
+
+    log: MemoryLog = field(factory=MemoryLog)
+    time: HandTime = field(factory=HandTime)
+    state: State = field(factory=State)
+    service: Service = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.service = Service(self.log, self.state, self.time.log_clock(), SELECTION_KEY)
+
+    @classmethod
+    def with_settings(cls, **changed: Any) -> Rig:
+        rig = cls()
+        rig.service.change_settings(Settings(**changed))
+        return rig
+
+    def announce(self, *announces: Announce) -> list[int]:
+        """One batch; what the service returned for each."""
+        return announce(self.service, *announces)
+
+    def told(self) -> list[dict[str, Any]]:
+        return told(self.log.frames())
+
+    def types(self) -> list[str]:
+        return [event["type"] for event in self.told()]
+
+
+def announce(service: Service, *announces: Announce) -> list[int]:
+    """One batch; what the service returned for each."""
+    service.begin()
+    returned = [
+        service.announce(
+            one.listener, one.protocol, one.endpoint, one.info_hash, one.peer_id,
+            one.uploaded, one.downloaded, one.left, one.event, one.numwant, one.flags,
+            one.key_hash,
+        )
+        for one in announces
+    ]  # fmt: skip
+    service.end()
+    return returned
+
+
+def endpoint4(number: int, port: int = 6881) -> bytes:
+    """An IPv4 endpoint, six bytes."""
+    return bytes([127, 0, number >> 8, number & 0xFF]) + port.to_bytes(2, "big")
+
+
+def endpoint6(number: int, port: int = 6881) -> bytes:
+    """An IPv6 endpoint, eighteen bytes."""
+    return bytes.fromhex("20010db8") + number.to_bytes(12, "big") + port.to_bytes(2, "big")
+
+
+def hash_of(number: int) -> bytes:
+    """An info hash; numbers that differ by a multiple of 256 share a bucket."""
+    return bytes([number & 0xFF]) + number.to_bytes(19, "big")
