@@ -89,7 +89,7 @@ def _detail(error: CommandError) -> str:
         case UnknownKeyError():
             return _UNKNOWN_KEY
         case _:
-            return f"{error or type(error).__name__}, {_HERE}"
+            return f"{str(error) or 'the event log cannot take it now'}, {_HERE}"
 
 
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}

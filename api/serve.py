@@ -97,6 +97,8 @@ class _Server:
         self._open += 1
         try:
             await Connection(self._app, self._config, self._context, stream).run()
+        except* OSError:
+            _log.debug("an API client left", exc_info=True)
         except* Exception as errors:
             _log.error("an API connection failed", exc_info=errors)
         finally:

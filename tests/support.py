@@ -19,6 +19,8 @@ from tracker.service import Service
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tracker.domain.directory import Directory
+
 START_US = 1_800_000_000_000_000  # a moment in 2027
 SECOND = 1_000_000
 SELECTION_KEY = b"s" * 32
@@ -63,9 +65,7 @@ def finished(one: OpenFrame) -> Frame:
         boottime_ns=0,
         prev_crc=0,
     )
-    return Frame(
-        parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.sealed))
-    )
+    return Frame(parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.sealed)))
 
 
 def replayed(frames: Iterable[Frame]) -> State:
@@ -107,11 +107,18 @@ class Announce:
     downloaded: int = 0
     left: int = 1000
     event: int = events.NONE
-    protocol: int = events.UDP
+    udp: bool = True
     numwant: int = 50
     flags: int = 0
     key_hash: int = 7
     listener: int = 0
+
+    @property
+    def path(self) -> int:
+        v6 = len(self.endpoint) == 18
+        if self.udp:
+            return events.UDP6 if v6 else events.UDP4
+        return events.HTTP6 if v6 else events.HTTP4
 
 
 @define
@@ -148,14 +155,23 @@ def announce(service: Service, *announces: Announce) -> list[int]:
     service.begin()
     returned = [
         service.announce(
-            one.listener, one.protocol, one.endpoint, one.info_hash, one.peer_id,
-            one.uploaded, one.downloaded, one.left, one.event, one.numwant, one.flags,
-            one.key_hash,
+            one.listener, one.path, one.endpoint[:-2], one.endpoint[-2:], one.info_hash,
+            one.peer_id[:8], one.peer_id[8:], one.uploaded, one.downloaded, one.left, one.event,
+            one.numwant, one.flags, one.key_hash,
         )
         for one in announces
     ]  # fmt: skip
     service.end()
     return returned
+
+
+def pick(
+    directory: Directory, torrent: int, want: int, peer: int, seeder: bool, draw: int
+) -> list[bytes]:
+    """The endpoints a directory answers with."""
+    found = directory.pick(b"", torrent, want, peer, seeder, lambda: draw)
+    assert len(found) % directory.width == 0
+    return [bytes(found[at : at + directory.width]) for at in range(0, len(found), directory.width)]
 
 
 def endpoint4(number: int, port: int = 6881) -> bytes:

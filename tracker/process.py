@@ -84,9 +84,6 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     state = replay(reader, lambda done: progress(done, total))
     progress(total, total)
     listeners = bind(config)
-    # What was loaded stays: the collector need not look at it again.
-    gc.collect()
-    gc.freeze()
     failures: list[LogError] = []
     try:
         trio.run(_main, config, version, event_log, state, secret, listeners)
@@ -183,6 +180,7 @@ async def _main(
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
             await _start_producers(producers, config, service, ids, listeners)
             await _start_api(web, config, service, event_log, secret, listeners, stop)
+            _settle_collector()
             await stop.wait()
             producers.cancel_scope.cancel()
         if service.pending:
@@ -190,6 +188,14 @@ async def _main(
         service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
         nursery.cancel_scope.cancel()
     log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
+
+
+def _settle_collector() -> None:
+    """What was loaded stays, so the collector need not look at it again; and it should run seldom: the announce
+    path makes no cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _begin(service: Service, config: Config, version: str, event_log: EventLog) -> None:

@@ -42,7 +42,7 @@ async def ask(
     """`headers` are given with underscores; `token` is added to the query unless empty."""
     if token:
         target += ("&" if "?" in target else "?") + token
-    response = await app.test_client().open(
+    response = await app.test_client().open(  # type: ignore[call-arg] # `json` is optional, its protocol forgets
         target,
         method=method,
         data=body or None,

@@ -49,7 +49,7 @@ class FakeHistory:
 
     def summary(self, info_hash: bytes) -> TorrentSummary | None:
         torrent = self.swarms.get(info_hash)
-        return torrent and torrent.summary
+        return None if torrent is None else torrent.summary
 
     def torrent(self, info_hash: bytes) -> Torrent | None:
         return self.swarms.get(info_hash)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import struct
 
 import pytest
 import trio
@@ -202,6 +204,21 @@ async def test_slow_head_is_cut_off(app):
         await assert_alive(server)
 
 
+async def test_reset_connections(app, caplog):
+    """Clients that reset the connection at any point are no error of ours."""
+    request = f"GET {STATS} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    async with running(app) as server:
+        for sent in (b"", request[:10], request, request * 5):
+            for _ in range(20):
+                client = await server.connect()
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                if sent:
+                    await client.send_all(sent)
+                await client.aclose()
+        await assert_alive(server)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_idle_connection_is_cut_off(app):
     """A client that keeps its connection and asks no more is let go, after any number of requests."""
     request = b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -279,8 +296,11 @@ async def test_stalled_reader_does_not_hold_up_the_stop(monkeypatch):
         await stalled.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await wait_stalled(app)
         server.shutdown.set()
-        await server.stopped.wait()
-        await stalled.aclose()
+        with trio.move_on_after(GUARD / 2):
+            await server.stopped.wait()
+        stopped = server.stopped.is_set()
+        await stalled.aclose()  # which would release a server that waits for its client
+        assert stopped
 
 
 async def test_stop_lets_a_request_finish(history, commands):

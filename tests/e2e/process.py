@@ -195,7 +195,7 @@ class Tracker:
             found = self.events(*arguments)
             if wanted(found):
                 return found
-        raise AssertionError(f"never in the log; the last answer was {found}")
+        raise AssertionError(f"never in the log, which ends with {found[-5:]}")
 
 
 class Follower:

@@ -33,13 +33,14 @@ def test_transfer(tracker: Tracker, tmp_path: Path, protocol: str) -> None:
         leech.wait_announced(2)  # `started` and `completed`
         assert torrent.found_in(want)
         _check_api(tracker, torrent.info_hash, ports)
-        leech.wait_stopped()
-        seed.wait_stopped()
-    assert api(tracker, "/api/v1/stats")["seeders"] == 0
-    events = tracker.events_until(
-        lambda found: [one["event"] for one in found].count("stopped") == 2,
-        "--type", "announced", "--info-hash", torrent.info_hash.hex(),
-    )  # fmt: skip
+        leech.leave()
+        seed.leave()
+        events = tracker.events_until(
+            lambda found: [one["event"] for one in found].count("stopped") == 2,
+            "--type", "announced", "--info-hash", torrent.info_hash.hex(),
+        )  # fmt: skip
+    stats = api(tracker, "/api/v1/stats")
+    assert (stats["completed"], stats["seeders"], stats["leechers"]) == (1, 0, 0)
     assert {one["protocol"] for one in events} == {protocol}
     assert {one["port"] for one in events} == set(ports)
     _check_seed([one for one in events if one["port"] == ports[0]])

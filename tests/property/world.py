@@ -17,6 +17,7 @@ from tests.support import (
     endpoint4,
     endpoint6,
     hash_of,
+    pick,
 )
 from tracker.domain import events
 from tracker.domain.settings import Settings
@@ -45,7 +46,7 @@ announces = st.builds(
     downloaded=st.sampled_from(TOTALS),
     left=st.sampled_from(LEFTS),
     event=st.sampled_from([0, 0, 1, 1, 2, 3, 4]),
-    protocol=st.sampled_from([events.HTTP, events.UDP]),
+    udp=st.booleans(),
     numwant=st.sampled_from([1, 50, 65535]),
     flags=st.sampled_from([0, events.FLAG_NUMWANT_ABSENT, events.FLAG_DICTIONARIES]),
     key_hash=st.integers(0, 65535),
@@ -186,7 +187,7 @@ class World:
         swarms = self.state.swarms
         return [
             tuple(
-                bytes(family.pick(swarms.lookup(info_hash), want, 0, False, lambda: 1 << 33 | 1))
+                b"".join(pick(family, swarms.lookup(info_hash), want, 0, False, 1 << 33 | 1))
                 for family in (swarms.v4, swarms.v6)
                 for want in (1, 2, 74)
             )

@@ -13,15 +13,22 @@ from tracker.service import LOG_FULL
 from tracker.wire import udp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tracker.service import Service
     from tracker.wire.connection_id import ConnectionIds
 
-Announce = tuple[bytes, int, bytes, bytes, bytes, bytes, int, int, int, int, int, int, bytes]
-
+_UNVERIFIED = "connection id could not be verified"
+_BAD_EVENT = "bad request: Invalid announce event"
+_BAD_PORT = "bad request: Port can't be 0"
 _FULL = "Tracker error: the tracker cannot record announces now, try again later"
 
 _UNPACK = udp.ANNOUNCE_REQUEST.unpack_from
 _HEAD = udp.ANNOUNCE_REPLY.pack
+
+# `answers` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
+if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (3, 2, 3, 1, 98):
+    raise AssertionError("DatagramHandler.answers spells these numbers out")
 
 
 class DatagramHandler:
@@ -44,63 +51,74 @@ class DatagramHandler:
         self._service.end()
 
     def answer(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
-        """The reply to a datagram of `size` bytes at `at`, from an address of 4 or 16 bytes.
+        """The reply to one datagram of `size` bytes at `at`; see `answers`."""
+        return self.answers(data, range(at, at + 1), (size,), (address,))[0]
 
-        None for what deserves none: too short to carry a transaction id.
+    def answers(
+        self,
+        data: bytes | bytearray,
+        places: Sequence[int],
+        sizes: Sequence[int],
+        addresses: Sequence[bytes],
+    ) -> list[bytes | None]:
+        """The replies to a batch of datagrams.
+
+        Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or 16 bytes.
+        No reply (None) for what deserves none: too short to carry a transaction id.
         """
-        if size >= 98:
-            request = _UNPACK(data, at)
-            if request[1] == 1:
-                return self._announce(request, address)
-        elif size < 16:
+        # One long loop: in the announce path a call, or a name looked up once more, is what costs.
+        known, valid = self._known, self._ids.valid
+        service, swarms, announce = self._service, self._swarms, self._service.announce
+        leechers, seeders = swarms.leechers, swarms.seeders
+        listener, interval, cap, chance = (
+            self._listener,
+            self._interval,
+            service.cap,
+            service.chance,
+        )
+        replies: list[bytes | None] = []
+        for at, size, address in zip(places, sizes, addresses, strict=False):
+            if size < 98 or (request := _UNPACK(data, at))[1] != 1:
+                replies.append(self._other(data, at, size, address))
+                continue
+            (
+                connection_id, _, transaction, info_hash, id_head, id_tail, downloaded, left,
+                uploaded, event, key, numwant, port,
+            ) = request  # fmt: skip
+            if known.get(connection_id) != address and not valid(connection_id, address):
+                replies.append(self._error(transaction, _UNVERIFIED))
+                continue
+            if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
+                replies.append(self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT))
+                continue
+            # Counters beyond 63 bits are no bytes anybody moved: they must not reach the accounting.
+            if left < 0:
+                left = events.LEFT_UNKNOWN
+            if uploaded < 0:
+                uploaded = 0
+            if downloaded < 0:
+                downloaded = 0
+            v4 = len(address) == 4
+            torrent = announce(
+                listener, 2 if v4 else 3, address, port, info_hash, id_head, id_tail, uploaded,
+                downloaded, left, event, numwant if 0 < numwant < 65535 else 65535, 0, key & 65535,
+            )  # fmt: skip
+            if torrent < 0:
+                replies.append(self._refuse(transaction, torrent, info_hash))
+                continue
+            head = _HEAD(1, transaction, interval, leechers[torrent], seeders[torrent])
+            if event == 3:
+                replies.append(head)
+                continue
+            want = numwant if 0 < numwant < cap else cap
+            pick = swarms.v4.pick if v4 else swarms.v6.pick
+            replies.append(pick(head, torrent, want, service.peer, left == 0, chance))
+        return replies
+
+    def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
+        if size < udp.HEAD_SIZE:
             self._service.count(events.UDP_DROPPED)
             return None
-        return self._other(data, at, size, address)
-
-    def _announce(self, request: Announce, address: bytes) -> bytes:
-        (
-            connection_id, _, transaction, info_hash, id_head, id_tail, downloaded, left, uploaded,
-            event, key, numwant, port,
-        ) = request  # fmt: skip
-        # The ids that were checked lately are at hand: that spares most announces a call.
-        if self._known.get(connection_id) != address and not self._ids.valid(
-            connection_id, address
-        ):
-            return self._error(transaction, "connection id could not be verified")
-        if event > 3:
-            return self._error(transaction, "bad request: Invalid announce event")
-        if port == b"\0\0" and event != 3:  # events.STOPPED
-            return self._error(transaction, "bad request: Port can't be 0")
-        # Counters beyond 63 bits are no bytes anybody moved: they must not reach the accounting.
-        if left < 0:
-            left = events.LEFT_UNKNOWN
-        if uploaded < 0:
-            uploaded = 0
-        if downloaded < 0:
-            downloaded = 0
-        service = self._service
-        swarms = self._swarms
-        if len(address) == 4:
-            path, directory = 2, swarms.v4  # events.UDP4
-        else:
-            path, directory = 3, swarms.v6
-        torrent = service.announce(
-            self._listener, path, address, port, info_hash, id_head, id_tail, uploaded,
-            downloaded, left, event, numwant if 0 < numwant < 65535 else 65535, 0, key & 0xFFFF,
-        )  # fmt: skip
-        if torrent < 0:
-            return self._refuse(transaction, torrent, info_hash)
-        head = _HEAD(
-            1, transaction, self._interval, swarms.leechers[torrent], swarms.seeders[torrent]
-        )
-        if event == 3:
-            return head
-        want = service.cap
-        if 0 < numwant < want:
-            want = numwant
-        return directory.pick(head, torrent, want, service.peer, left == 0, service.chance)
-
-    def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes:
         connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
         if action == udp.CONNECT:
             if connection_id != udp.MAGIC:
@@ -117,7 +135,7 @@ class DatagramHandler:
     def _scrape(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes:
         connection_id, _, transaction = udp.HEAD.unpack_from(data, at)
         if not self._ids.valid(connection_id, address):
-            return self._error(transaction, "connection id could not be verified")
+            return self._error(transaction, _UNVERIFIED)
         if size == udp.HEAD_SIZE:
             return self._error(transaction, "bad request: Full scrapes are not allowed")
         if (size - udp.HEAD_SIZE) % 20:

@@ -12,12 +12,13 @@ import errno
 import os
 import socket
 from array import array
+from functools import cache
 from itertools import accumulate
 from struct import Struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
 BATCH = 256
 SLOT = 2048  # bytes of a datagram that are read; nothing legal is longer
@@ -83,7 +84,6 @@ class Batch:
         self._v6 = sock.family == socket.AF_INET6
         self.data = bytearray(BATCH * SLOT)
         self._names = bytearray(BATCH * _NAME)
-        self._name_view = memoryview(self._names)
         self._control = bytearray(BATCH * _CONTROL)
         self._in = self._messages(self.data, local_addresses)
         self._replies = bytearray(BATCH * SLOT)
@@ -117,18 +117,23 @@ class Batch:
                 message.control_size = control_size
         return messages, vectors
 
-    def receive(self) -> tuple[list[int], bytes]:
-        """Take what is waiting: sizes by slot, and the socket addresses, _NAME bytes a slot.
-
-        Raises `OSError` for anything but an empty socket.
-        """
+    def receive(self) -> list[int]:
+        """Take what is waiting: sizes by slot. Raises `OSError` for anything but an empty socket."""
         count = self._receive(self._descriptor, self._in_address, BATCH, _MSG_DONTWAIT, None)
         if count < 0:
             number = ctypes.get_errno()
             if number in (errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED):
-                return [], b""
+                return []
             raise OSError(number, os.strerror(number))
-        return self._sizes[:count].tolist(), bytes(self._name_view[: count * _NAME])
+        sizes: list[int] = self._sizes[:count].tolist()
+        return sizes
+
+    def addresses(self, count: int) -> Sequence[bytes]:
+        """Where the first `count` datagrams came from: 4 or 16 bytes each, v4-mapped ones unmapped."""
+        found = _names(self._v6, count).unpack_from(self._names)
+        if self._v6:
+            return [one[12:] if one.startswith(_V4_MAPPED) else one for one in found]
+        return found
 
     def reply(self, replies: list[bytes]) -> None:
         """Lay out the replies to the slots from 0 on."""
@@ -159,16 +164,10 @@ class Batch:
         return dropped
 
 
-_NAME4 = Struct("4x4s24x")
-_NAME6 = Struct("8x16s8x")
-
-
-def addresses(names: bytes, v6: bool) -> Iterator[bytes]:
-    """The source addresses (4 or 16 bytes, v4-mapped ones unmapped) of a batch."""
-    if not v6:
-        return (address for (address,) in _NAME4.iter_unpack(names))
-    found = (address for (address,) in _NAME6.iter_unpack(names))
-    return (one[12:] if one.startswith(_V4_MAPPED) else one for one in found)
+@cache
+def _names(v6: bool, count: int) -> Struct:
+    """Reads the addresses out of `count` socket addresses (sockaddr_in, sockaddr_in6) in one go."""
+    return Struct(("8x16s8x" if v6 else "4x4s24x") * count)
 
 
 _V4_MAPPED = bytes(10) + b"\xff\xff"

@@ -52,29 +52,16 @@ async def serve(
 
 
 async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
-    v6 = sock.family == socket.AF_INET6
     local_addresses = sock.getsockname()[0] in _WILDCARDS
     batch = mmsg.Batch(sock, local_addresses=local_addresses)
     while True:
         await trio.lowlevel.wait_readable(sock)
-        sizes, names = batch.receive()
+        sizes = batch.receive()
         if sizes:
-            answer_batch(batch, handler, sizes, names, v6)
-
-
-def answer_batch(
-    batch: mmsg.Batch, handler: DatagramHandler, sizes: list[int], names: bytes, v6: bool
-) -> None:
-    """Answer the datagrams of one batch."""
-    data = batch.data
-    answer = handler.answer
-    handler.begin()
-    replies = [
-        answer(data, at, size, address)
-        for size, at, address in zip(sizes, _SLOTS, mmsg.addresses(names, v6), strict=False)
-    ]
-    handler.end()
-    _send(batch, replies)
+            handler.begin()
+            replies = handler.answers(batch.data, _SLOTS, sizes, batch.addresses(len(sizes)))
+            handler.end()
+            _send(batch, replies)
 
 
 _SLOTS = range(0, mmsg.BATCH * mmsg.SLOT, mmsg.SLOT)

@@ -1,0 +1,194 @@
+"""The directory against lists: every torrent's seeders and leechers, and where each peer is."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import define, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support import endpoint4, endpoint6, pick
+from tracker.domain.directory import NOWHERE, Directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TORRENTS = 4
+WIDTHS = {6: endpoint4, 18: endpoint6}
+
+
+@define
+class Pair:
+    """A directory and what should be in it; peers' numbers are used again, the last freed first."""
+
+    directory: Directory
+    endpoint: Callable[[int], bytes]
+    at: dict[tuple[int, bytes], int] = field(factory=dict)  # torrent and endpoint -> peer
+    seeders: set[int] = field(factory=set)
+    free: list[int] = field(factory=list)
+    slots: int = 1
+
+    @classmethod
+    def of_width(cls, width: int, torrents: int = TORRENTS) -> Pair:
+        directory = Directory(width)
+        for _ in range(torrents):
+            directory.add_torrent_slot()
+        return cls(directory, WIDTHS[width])
+
+    def toggle(self, torrent: int, number: int, seeder: bool) -> None:
+        """Come, change side, or leave when there is nothing to change."""
+        endpoint = self.endpoint(number)
+        peer = self.directory.find(torrent, endpoint)
+        assert peer == self.at.get((torrent, endpoint), 0)
+        if not peer:
+            self._insert(torrent, endpoint, seeder)
+        elif (peer in self.seeders) != seeder:
+            self.directory.set_role(torrent, peer, seeder)
+            self.seeders ^= {peer}
+        else:
+            self._remove(torrent, endpoint, peer)
+
+    def _insert(self, torrent: int, endpoint: bytes, seeder: bool) -> None:
+        if not self.free:
+            self.directory.add_peer_slot()
+            self.free.append(self.slots)
+            self.slots += 1
+        peer = self.free.pop()
+        self.directory.insert(torrent, peer, endpoint, seeder)
+        self.at[torrent, endpoint] = peer
+        if seeder:
+            self.seeders.add(peer)
+
+    def _remove(self, torrent: int, endpoint: bytes, peer: int) -> None:
+        self.directory.remove(torrent, peer)
+        del self.at[torrent, endpoint]
+        self.seeders.discard(peer)
+        self.free.append(peer)
+
+    def of(self, torrent: int) -> dict[bytes, int]:
+        return {endpoint: peer for (of, endpoint), peer in self.at.items() if of == torrent}
+
+    def check(self) -> None:
+        """Seeders in front, positions and endpoints right, no two peers in one place."""
+        directory = self.directory
+        places: set[int] = set()
+        for torrent in range(1, TORRENTS + 1):
+            expected = self.of(torrent)
+            first, count = directory.first[torrent], directory.count[torrent]
+            owners = list(directory.owners[first : first + count])
+            seeds = directory.seeds[torrent]
+            assert set(owners[:seeds]) == self.seeders & set(expected.values())
+            assert sorted(owners) == sorted(expected.values())
+            assert [directory.position[peer] for peer in owners] == list(
+                range(first, first + count)
+            )
+            assert {directory.endpoint(peer): peer for peer in owners} == expected
+            assert places.isdisjoint(range(first, first + count))
+            places |= set(range(first, first + count))
+        assert [directory.position[peer] for peer in self.free] == [NOWHERE] * len(self.free)
+        assert all(directory.endpoint(peer) == b"" for peer in self.free)
+
+    def check_pick(self, torrent: int, want: int, asker: int, seeder: bool, draw: int) -> None:
+        """Nobody twice, not the asker, as many as there are; a seeder hears of leechers first."""
+        found = pick(self.directory, torrent, want, asker, seeder, draw)
+        others = {e for e, peer in self.of(torrent).items() if peer != asker}
+        seeds = {e for e in others if self.at[torrent, e] in self.seeders}
+        assert len(found) == len(set(found)) == min(want, len(others))
+        assert set(found) <= others
+        leechers = len(set(found) - seeds)
+        if seeder:
+            assert leechers == min(want, len(others - seeds))
+        elif len(found) < len(others):
+            half = want // 2
+            enough = len(seeds) >= want - half and len(others - seeds) >= half
+            assert (
+                leechers == half if enough else leechers in {len(others - seeds), want - len(seeds)}
+            )
+
+
+operations = st.lists(
+    st.tuples(st.integers(1, TORRENTS), st.integers(1, 12), st.booleans()), max_size=120
+)
+asks = st.tuples(
+    st.integers(1, TORRENTS),
+    st.integers(0, 14),
+    st.integers(0, 12),
+    st.booleans(),
+    st.integers(0, 2**64 - 1),
+)
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=150)
+@given(width=st.sampled_from([6, 18]), operations=operations, questions=st.lists(asks, max_size=10))
+def test_any_history(
+    width: int,
+    operations: list[tuple[int, int, bool]],
+    questions: list[tuple[int, int, int, bool, int]],
+) -> None:
+    """Whatever comes, goes and changes side: the directory holds what the model holds."""
+    pair = Pair.of_width(width)
+    for operation in operations:
+        pair.toggle(*operation)
+        pair.check()
+    for torrent, want, asker, seeder, draw in questions:
+        peer = pair.directory.find(torrent, pair.endpoint(asker)) if asker else 0
+        pair.check_pick(torrent, want, peer, seeder, draw)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_many_peers(width: int) -> None:
+    """Swarms of thousands grow and shrink through every size of run, and the tables with them."""
+    pair, chance = Pair.of_width(width), random.Random(1)
+    for crowd in (3000, 40, 3000, 5):
+        for _ in range(6000):
+            pair.toggle(chance.choice([1, 1, 1, 2]), chance.randrange(crowd), chance.random() < 0.3)
+        pair.check()
+        for want in (0, 1, 10, 74):
+            asker = chance.choice([0, *pair.of(1).values()])
+            pair.check_pick(1, want, asker, chance.random() < 0.5, chance.getrandbits(64))
+    for (torrent, endpoint), peer in list(pair.at.items()):
+        pair._remove(torrent, endpoint, peer)
+    pair.check()
+
+
+def test_one_endpoint_in_many_torrents() -> None:
+    """A client in a thousand torrents is a peer of its own in each of them."""
+    pair = Pair.of_width(6, 1000)
+    for torrent in range(1, 1001):
+        pair.toggle(torrent, 7, torrent % 2 == 0)
+    found = [pair.directory.find(torrent, endpoint4(7)) for torrent in range(1, 1001)]
+    assert found == [pair.at[torrent, endpoint4(7)] for torrent in range(1, 1001)]
+    assert len(set(found)) == 1000
+    for torrent in range(1, 1001, 2):
+        pair.toggle(torrent, 7, seeder=False)
+    assert not any(pair.directory.find(torrent, endpoint4(7)) for torrent in range(1, 1001, 2))
+    assert all(pair.directory.find(torrent, endpoint4(7)) for torrent in range(2, 1001, 2))
+
+
+def test_memory_of_a_swarm_that_left_is_used_again() -> None:
+    """A second swarm of the same size takes the room the first one gave back."""
+    pair = Pair.of_width(6)
+    grown = []
+    for torrent in (1, 2, 3):
+        for number in range(1, 300):
+            pair.toggle(torrent, number, seeder=False)
+        grown.append(len(pair.directory.owners))
+        for number in range(1, 300):
+            pair.toggle(torrent, number, seeder=False)
+    assert grown[0] == grown[1] == grown[2]
+
+
+def test_every_start_is_reached() -> None:
+    """The draw decides where a choice begins: over all draws everybody is named."""
+    pair = Pair.of_width(6)
+    for number in range(1, 41):
+        pair.toggle(1, number, number % 2 == 0)
+    named = {
+        endpoint
+        for draw in range(40)
+        for endpoint in pick(pair.directory, 1, 4, 0, False, draw << 32 | draw)
+    }
+    assert named == {endpoint4(number) for number in range(1, 41)}
