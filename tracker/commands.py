@@ -21,14 +21,19 @@ class ServiceCommands:
         self._service = service
         self._log = log
         self._secret = secret
+        self._last_seq = -1  # of the latest admin event of this run
 
     async def whitelist_add(self, info_hash: bytes, by: ports.Actor) -> None:
-        if info_hash not in self._service.state.access.whitelist:
+        if info_hash in self._service.state.access.whitelist:
+            await self._durable()
+        else:
             await self._write(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()}, by)
 
     async def whitelist_remove(self, info_hash: bytes, by: ports.Actor) -> None:
         if info_hash in self._service.state.access.whitelist:
             await self._write(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()}, by)
+        else:
+            await self._durable()
 
     async def issue_key(self, seconds_valid: int | None, by: ports.Actor) -> ports.IssuedKey:
         # A number beside the request id: a client that sends the same id for two requests still
@@ -41,6 +46,7 @@ class ServiceCommands:
         self, key: str, seconds_valid: int | None, by: ports.Actor
     ) -> ports.IssuedKey:
         if secrets.key_hash(key) in self._service.state.access.keys:
+            await self._durable()
             raise ports.DuplicateKeyError
         return await self._add(key, seconds_valid, by)
 
@@ -62,6 +68,7 @@ class ServiceCommands:
         key_hash = secrets.key_hash(key)
         known = self._service.state.access.keys.get(key_hash)
         if known is None:
+            await self._durable()
             raise ports.UnknownKeyError
         data = {"key_hash": key_hash.hex(), "key_ref": known.key_ref}
         await self._write(events.KEY_REVOKED, data, by)
@@ -72,7 +79,13 @@ class ServiceCommands:
             who["reason"] = by.reason
         if not self._log.has_room():
             raise ports.LogUnavailableError
+        self._last_seq = self._service.admin(kind, {**data, "by": who})
+        await self._durable()
+
+    async def _durable(self) -> None:
+        """Wait until no admin event is only in memory: also an answer that nothing had to change rests on
+        the event that changed it before."""
         try:
-            await self._log.wait_durable(self._service.admin(kind, {**data, "by": who}))
+            await self._log.wait_durable(self._last_seq)
         except LogFailedError:
             raise ports.LogUnavailableError from None

@@ -14,6 +14,7 @@ from tracker.wire.clients import client_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tracker.domain import swarms
     from tracker.domain.state import State
 
 _EVENTS = ("None", "Completed", "Started", "Stopped", "None")
@@ -103,23 +104,30 @@ class Projection:
         found = self.summary(info_hash)
         if found is None:
             return None
-        swarms = self._state.swarms
-        return ports.Torrent(found, tuple(map(self._peer, swarms.peers(swarms.lookup(info_hash)))))
+        torrent = self._state.swarms.lookup(info_hash)
+        return ports.Torrent(found, self._peers(torrent))
 
-    def _peer(self, number: int) -> ports.Peer:
+    def _peers(self, torrent: int) -> Iterator[ports.Peer]:
         swarms = self._state.swarms
-        row = swarms.peer(number)
-        endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
-        return ports.Peer(
-            peer_id=row.peer_id,
-            client=client_name(row.peer_id),
-            address=format_endpoint(endpoint),
-            updated_ms=row.seen_us // 1000,
-            uploaded=row.uploaded,
-            downloaded=row.downloaded,
-            left=min(row.left, _LEFT_SHOWN),
-            event=_EVENTS[row.mark & MARK_EVENT],
-        )
+        for number in swarms.peers(torrent):
+            row = swarms.peer(number)
+            endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
+            # Between two items a peer may have left, and its number gone to another.
+            if endpoint and row.torrent == torrent:
+                yield _peer(row, endpoint)
+
+
+def _peer(row: swarms.Peer, endpoint: bytes) -> ports.Peer:
+    return ports.Peer(
+        peer_id=row.peer_id,
+        client=client_name(row.peer_id),
+        address=format_endpoint(endpoint),
+        updated_ms=row.seen_us // 1000,
+        uploaded=row.uploaded,
+        downloaded=row.downloaded,
+        left=min(row.left, _LEFT_SHOWN),
+        event=_EVENTS[row.mark & MARK_EVENT],
+    )
 
 
 def format_endpoint(endpoint: bytes) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 class CommandError(Exception):
@@ -95,7 +95,7 @@ class Peer:
 @frozen
 class Torrent:
     summary: TorrentSummary
-    peers: tuple[Peer, ...]
+    peers: Iterable[Peer]  # to be consumed once; may be consumed with checkpoints between items
 
 
 class ReadModel(Protocol):

@@ -1,4 +1,4 @@
-"""Where the peers of one address family are: packed endpoints per swarm, and an index over them.
+"""Where the peers of one address family are: packed endpoints per swarm, and an index over the large ones.
 
 Endpoints (address and port as they go on the wire: 6 or 18 bytes) of a swarm lie side by side in one
 pool that all swarms share: seeders at the front, leechers at the back. Insertion, removal and change of role move at
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOWHERE = 0xFFFFFFFF
+
+_SCANNED = 6
+"""Runs of up to 2**6 places are searched from end to end, larger ones through the index: most swarms are
+small, and their endpoints are about to be read for the reply anyway."""
 
 _PARTITIONS = 256
 _FIRST_TABLE = 8
@@ -75,12 +79,24 @@ class Directory:
 
     def find(self, torrent: int, endpoint: bytes) -> int:
         """The peer of this torrent at this endpoint; 0 = none."""
+        if self._room[torrent] > 6:  # _SCANNED
+            return self._find_indexed(torrent, endpoint)
+        width = self.width
+        start = self.first[torrent] * width
+        end = start + self.count[torrent] * width
+        at = self.addresses.find(endpoint, start, end)
+        while at >= 0:
+            if not (at - start) % width:
+                return self.owners[at // width]
+            at = self.addresses.find(endpoint, at + 1, end)  # those bytes lay across two endpoints
+        return 0
+
+    def _find_indexed(self, torrent: int, endpoint: bytes) -> int:
         key = (hash(endpoint) + torrent) & 0xFFFFFFFF
         table = self._tables[key & 255]
         mask = len(table) - 1
         at = (key >> 8) & mask
-        entry = table[at]
-        while entry:
+        while entry := table[at]:
             if entry >> 32 == key:
                 peer = entry & 0xFFFFFFFF
                 place = self.position[peer]
@@ -91,7 +107,6 @@ class Directory:
                 ):
                     return peer
             at = (at + 1) & mask
-            entry = table[at]
         return 0
 
     def endpoint(self, peer: int) -> bytes:
@@ -116,11 +131,12 @@ class Directory:
         self.owners[place] = peer
         self.position[peer] = place
         self.count[torrent] = size + 1
-        self._remember((hash(endpoint) + torrent) & 0xFFFFFFFF, peer)
+        if self._room[torrent] > _SCANNED:
+            self._remember(torrent, peer, endpoint)
 
     def remove(self, torrent: int, peer: int) -> None:
-        endpoint = self.endpoint(peer)
-        self._forget((hash(endpoint) + torrent) & 0xFFFFFFFF, peer)
+        if self._room[torrent] > _SCANNED:
+            self._forget(torrent, peer)
         first = self.first[torrent]
         place = self.position[peer]
         seeds = self.seeds[torrent]
@@ -224,18 +240,26 @@ class Directory:
 
     def _grow(self, torrent: int, size: int) -> None:
         room = self._room[torrent] + 1 if size else 0
-        start = self._take_run(room)
-        self._relocate(torrent, size, start)
+        self._relocate(torrent, size, self._take_run(room))
         self._room[torrent] = room
+        if room == _SCANNED + 1:
+            for peer in self._run_owners(torrent):
+                self._remember(torrent, peer, self.endpoint(peer))
 
     def _shrink(self, torrent: int, size: int) -> None:
         room = self._room[torrent]
         if not size:
             self._free[room].append(self.first[torrent])
         elif room >= 3 and size <= 1 << (room - 2):
-            start = self._take_run(room - 1)
-            self._relocate(torrent, size, start)
+            if room == _SCANNED + 1:
+                for peer in self._run_owners(torrent):
+                    self._forget(torrent, peer)
+            self._relocate(torrent, size, self._take_run(room - 1))
             self._room[torrent] = room - 1
+
+    def _run_owners(self, torrent: int) -> array[int]:
+        first = self.first[torrent]
+        return self.owners[first : first + self.count[torrent]]
 
     def _take_run(self, room: int) -> int:
         free = self._free[room]
@@ -262,9 +286,10 @@ class Directory:
             position[self.owners[place]] = place
         self._free[self._room[torrent]].append(old)
 
-    # The index.
+    # The index, for swarms that are too large to be scanned.
 
-    def _remember(self, key: int, peer: int) -> None:
+    def _remember(self, torrent: int, peer: int, endpoint: bytes) -> None:
+        key = (hash(endpoint) + torrent) & 0xFFFFFFFF
         part = key & 255
         table = self._tables[part]
         used = self._used[part] + 1
@@ -273,8 +298,9 @@ class Directory:
         _put(table, key << 32 | peer)
         self._used[part] = used
 
-    def _forget(self, key: int, peer: int) -> None:
+    def _forget(self, torrent: int, peer: int) -> None:
         """Remove an entry and close the gap, so that no probe ends early."""
+        key = (hash(self.endpoint(peer)) + torrent) & 0xFFFFFFFF
         table = self._tables[key & 255]
         mask = len(table) - 1
         gap = (key >> 8) & mask

@@ -64,7 +64,7 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
             _send(batch, replies)
 
 
-_SLOTS = range(0, mmsg.BATCH * mmsg.SLOT, mmsg.SLOT)
+_SLOTS = tuple(range(0, mmsg.BATCH * mmsg.SLOT, mmsg.SLOT))
 
 
 def _send(batch: mmsg.Batch, replies: list[bytes | None]) -> None:

@@ -1,0 +1,54 @@
+"""A witness: proves after each piece of nonsense that the tracker still answers and recorded nothing of it.
+
+It announces a peer of its own, waits until that announce is in the log, and looks at what came before it. The log
+is in the order of events, so whatever the nonsense had caused would stand there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.e2e.clients import announce, torrent, udp_client
+from tests.e2e.process import Follower
+
+if TYPE_CHECKING:
+    from tests.e2e.process import Event, Tracker
+
+TORRENT = torrent(0xEE)
+
+
+class Witness:
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._follower = Follower(tracker, "--type", "announced")
+        self._announced = 0
+
+    def close(self) -> None:
+        self._follower.close()
+
+    def check_http(self) -> None:
+        """The HTTP tracker answers, and nobody but the witness has announced."""
+        self._announced += 1
+        reply = announce(self._tracker.http[0], TORRENT, self._announced, self._announced)
+        assert reply["complete"] + reply["incomplete"] == self._announced
+        self._check_log()
+
+    def check_udp(self) -> None:
+        """The same of the UDP tracker."""
+        self._announced += 1
+        with udp_client(self._tracker.udp[0]) as client:
+            reply = client.announce(TORRENT, self._announced, self._announced)
+        assert reply.seeders + reply.leechers == self._announced
+        self._check_log()
+
+    def _check_log(self) -> None:
+        def arrived(events: list[Event]) -> bool:
+            return any(self._is_mine(one) and one["port"] == self._announced for one in events)
+
+        events = self._follower.until(arrived)
+        assert [one for one in events if not self._is_mine(one)] == []
+        assert [one["port"] for one in events] == list(range(1, self._announced + 1))
+
+    @staticmethod
+    def _is_mine(event: Event) -> bool:
+        return bool(event["info_hash"] == TORRENT.hex())

@@ -1,0 +1,127 @@
+"""Logs made for tests: written to a folder, taken apart, put back damaged."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import frozen
+
+from eventlog import EventLog, Reader, open_log
+from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
+from eventlog.frame import Header, parse_header
+from eventlog.segment import HEADER_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    import pytest
+
+TEXT = 1  # records vary
+PAIR = 2  # records of 16 bytes
+RECORD_SIZES = {TEXT: 0, PAIR: 16}
+
+
+def append(log: EventLog, *records: bytes) -> int:
+    """Append text records; the number of the last one."""
+    for record in records:
+        log.pool.append(TEXT, 1, 1000 + log.next_seq, record)
+    log.appended()
+    return log.next_seq - 1
+
+
+@asynccontextmanager
+async def running(log: EventLog) -> AsyncIterator[EventLog]:
+    """The log with its committer; closed in order at the end."""
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(log.run)
+            yield log
+            nursery.cancel_scope.cancel()
+
+
+def write(folder: Path, *batches: Sequence[bytes], segment_bytes: int = 64 << 20) -> None:
+    """Open the log, commit each batch by itself, and close."""
+    log = open_log(folder, RECORD_SIZES, segment_bytes=segment_bytes, linger_seconds=0)
+
+    async def main() -> None:
+        async with running(log):
+            for batch in batches:
+                await log.wait_durable(append(log, *batch))
+
+    trio.run(main)
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted((folder / "seg").glob("*.evl"))
+
+
+@frozen
+class Place:
+    """A frame in a segment file."""
+
+    offset: int
+    header: Header
+
+    @property
+    def end(self) -> int:
+        return self.offset + FRAME_HEADER_SIZE + self.header.payload_size
+
+    @property
+    def padding(self) -> range:
+        """Offsets of the zeros at the end, which no checksum covers."""
+        used = FRAME_HEADER_SIZE + self.header.plain_size + self.header.sealed_size
+        return range(self.offset + used, self.end)
+
+
+def places(data: bytes) -> list[Place]:
+    """The frames of an undamaged segment, watermarks included."""
+    found = []
+    offset = HEADER_SIZE
+    while offset < len(data):
+        place = Place(offset, parse_header(data[offset : offset + FRAME_HEADER_SIZE]))
+        found.append(place)
+        offset = place.end
+    return found
+
+
+Read = list[tuple[int, bytes]]
+
+
+def read(folder: Path, *, to_end: bool = True) -> Read:
+    """First number and plain bytes of every frame a new reader gives."""
+    return read_on(Reader(folder, to_end=to_end))
+
+
+def read_on(reader: Reader) -> Read:
+    return [(frame.header.base_seq, bytes(frame.plain)) for frame in reader.frames()]
+
+
+class Gate:
+    """Stands in for `os.fdatasync`: lets the committing thread through when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._real = os.fdatasync
+        self._entered = threading.Semaphore(0)
+        self._opened = threading.Semaphore(0)
+        self.error: OSError | None = None
+        monkeypatch.setattr(os, "fdatasync", self._fdatasync)
+
+    def _fdatasync(self, descriptor: int) -> None:
+        self._entered.release()
+        if not self._opened.acquire(timeout=20):
+            raise OSError("the test never opened the gate")
+        if self.error is not None:
+            raise self.error
+        self._real(descriptor)
+
+    async def entered(self) -> None:
+        """Return once a commit waits at the gate."""
+        assert await trio.to_thread.run_sync(lambda: self._entered.acquire(timeout=20))
+
+    def open(self, times: int = 1000) -> None:
+        self._opened.release(times)

@@ -1,0 +1,306 @@
+"""Committing: in groups, one at a time, never claimed before it is true, never lost on the way out."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+from eventlog import EventLog, LogFailedError, Reader, open_log
+from tests.eventlog.logs import RECORD_SIZES, append, places, read, read_on, running, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.eventlog.logs import Gate
+
+ENDLESS = 1000.0  # seconds of lingering
+
+
+@pytest.fixture
+def log(folder: Path) -> EventLog:
+    return open_log(folder, RECORD_SIZES, linger_seconds=0)
+
+
+async def test_durable_means_synced(log: EventLog, gate: Gate) -> None:
+    """Nobody who waits is told before the sync is through."""
+    told = trio.Event()
+
+    async def wait() -> None:
+        await log.wait_durable(seq)
+        told.set()
+
+    async with running(log), trio.open_nursery() as nursery:
+        seq = append(log, b"one")
+        nursery.start_soon(wait)
+        await gate.entered()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not told.is_set()
+        assert (log.durable_seq, log.statistics().pending_bytes) == (0, 3)
+        gate.open()
+        await told.wait()
+        assert (log.durable_seq, log.statistics().pending_bytes) == (1, 0)
+
+
+async def test_leaving_does_not_stop_the_commit(log: EventLog, gate: Gate) -> None:
+    """A waiter that is cancelled leaves commit and other waiters alone."""
+    async with running(log), trio.open_nursery() as nursery:
+        seq = append(log, b"one")
+        scope = await nursery.start(wait_in_scope, log, seq)
+        nursery.start_soon(log.wait_durable, seq)
+        await gate.entered()
+        scope.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert log.durable_seq == 0
+        gate.open()
+        await log.wait_durable(seq)
+    assert read(log.path) == [(0, b"one")]
+
+
+async def wait_in_scope(
+    log: EventLog, seq: int, task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    with trio.CancelScope() as scope:
+        task_status.started(scope)
+        await log.wait_durable(seq)
+
+
+async def test_many_appends_are_one_commit(folder: Path) -> None:
+    """What comes while the committer lingers shares one frame and one sync."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    async with running(log):
+        for number in range(100):
+            append(log, b"%02d" % number)
+            await trio.testing.wait_all_tasks_blocked()
+        assert log.statistics().commits == 0
+        await log.wait_durable(99)
+        assert (log.statistics().commits, log.durable_seq) == (1, 100)
+    assert [len(plain) for _, plain in read(folder)] == [200]
+
+
+async def test_nobody_waits_for_the_linger(folder: Path) -> None:
+    """A waiter makes the committer hurry, also one that comes while a commit is in flight."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    async with running(log), trio.open_nursery() as nursery:
+        for number in range(5):
+            nursery.start_soon(log.wait_durable, append(log, b"%d" % number))
+            await trio.lowlevel.checkpoint()
+
+
+async def test_one_commit_at_a_time(log: EventLog, gate: Gate) -> None:
+    """What is appended during a commit waits for the next one, and is not claimed with this one."""
+    async with running(log):
+        append(log, b"one")
+        await gate.entered()
+        second = append(log, b"two")
+        gate.open(1)
+        await log.wait_durable(0)
+        assert log.durable_seq == 1
+        await gate.entered()
+        gate.open()
+        await log.wait_durable(second)
+    assert read(log.path) == [(0, b"one"), (1, b"two")]
+
+
+async def test_the_end_commits_what_is_left(folder: Path) -> None:
+    """Cancelled while lingering: everything appended is durable, and vouched for by a watermark."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    async with running(log):
+        append(log, b"one", b"two")
+    assert log.durable_seq == 2
+    assert read_on(Reader(folder)) == [(0, b"onetwo")]
+    last = places(segments(folder)[-1].read_bytes())[-1].header
+    assert (last.records, last.durable_seq) == (0, 2)
+    assert not log.has_room()
+
+
+async def test_the_end_during_a_commit(log: EventLog, gate: Gate) -> None:
+    """Cancelled during a commit: that one is seen through, and what came meanwhile follows it."""
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(log.run)
+            append(log, b"one")
+            await gate.entered()
+            append(log, b"two")
+            nursery.cancel_scope.cancel()
+            gate.open()
+    assert log.durable_seq == 2
+    assert read_on(Reader(log.path)) == [(0, b"one"), (1, b"two")]
+
+
+class CancelJustBefore(trio.abc.Instrument):
+    """Cancels when a task that was told to go on is about to: it sees that at its next checkpoint."""
+
+    def __init__(self, scope: trio.CancelScope) -> None:
+        self._scope = scope
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if "EventLog.run" in task.name:
+            self._scope.cancel()
+
+
+async def test_the_end_just_before_a_commit(folder: Path) -> None:
+    """Cancelled between taking the records and writing them: nothing may be claimed and not written."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as outer:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(log.run)
+                append(log, b"one")
+                await trio.testing.wait_all_tasks_blocked()
+                instrument = CancelJustBefore(nursery.cancel_scope)
+                trio.lowlevel.add_instrument(instrument)
+                outer.start_soon(log.wait_durable, 0)  # ends the lingering
+            trio.lowlevel.remove_instrument(instrument)
+            outer.cancel_scope.cancel()
+    assert read_on(Reader(folder)) == [(0, b"one")]
+    assert log.durable_seq == 1
+
+
+FAILURES = {
+    "disk full": OSError(errno.ENOSPC, "No space left on device"),
+    "input/output error": OSError(errno.EIO, "Input/output error"),
+}
+
+
+def failing(error: BaseException) -> Callable[..., int]:
+    def fail(*_: object) -> int:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("name", FAILURES)
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync", "fsync", "open", "rename"])
+async def test_a_failed_write_ends_the_log(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch, call: str, name: str
+) -> None:
+    """The first error is the last commit: whoever waits hears of it, and nothing is claimed."""
+    heard = []
+
+    async def wait(seq: int) -> None:
+        with pytest.raises(LogFailedError) as caught:
+            await log.wait_durable(seq)
+        heard.append(str(caught.value))
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            monkeypatch.setattr(os, call, failing(FAILURES[name]))
+            for record in (b"one", b"two"):
+                nursery.start_soon(wait, append(log, record))
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(LogFailedError):
+                await log.run()
+            monkeypatch.undo()
+        await wait(0)  # whoever comes later hears of it too
+    assert len(heard) == 3
+    assert not log.has_room()
+    assert log.durable_seq == 0
+
+
+class UnforeseenError(Exception):
+    """An error that no one foresaw."""
+
+
+async def test_an_unforeseen_error_claims_nothing(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ends a commit, memory errors included: its records are not called durable."""
+    monkeypatch.setattr(os, "pwrite", failing(UnforeseenError()))
+    append(log, b"one")
+    with trio.fail_after(10), pytest.raises((UnforeseenError, LogFailedError)):
+        await log.run()
+    assert log.durable_seq == 0
+
+
+async def test_a_failed_log_is_readable_up_to_its_last_commit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fills up half-way through a write: the next start has everything that was promised."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    real = os.pwrite
+
+    def half(descriptor: int, data: bytes, offset: int) -> int:
+        if offset < 400:
+            return real(descriptor, data[:10], offset)
+        raise FAILURES["disk full"]
+
+    with trio.fail_after(10), pytest.RaisesGroup(LogFailedError):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(log.run)
+            await log.wait_durable(append(log, b"one"))
+            monkeypatch.setattr(os, "pwrite", half)
+            with pytest.raises(LogFailedError):
+                await log.wait_durable(append(log, b"t" * 500))
+    monkeypatch.undo()
+    assert log.durable_seq == 1
+    again = open_log(folder, RECORD_SIZES)
+    assert (again.next_seq, again.recovery.next_seq) == (1, 1)
+    assert again.recovery.cut_bytes > 0
+    async with running(again):
+        append(again, b"later")
+    assert read(folder) == [(0, b"one"), (1, b"later")]
+
+
+async def test_a_failure_at_the_end_lets_go_of_the_lock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last commit fails: the log is closed all the same, and can be opened again."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    with trio.fail_after(10), pytest.RaisesGroup(LogFailedError):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(log.run)
+            append(log, b"one")
+            await trio.testing.wait_all_tasks_blocked()
+            monkeypatch.setattr(os, "pwrite", failing(FAILURES["input/output error"]))
+            nursery.cancel_scope.cancel()
+    monkeypatch.undo()
+    assert log.durable_seq == 0
+    async with running(open_log(folder, RECORD_SIZES)) as again:
+        assert again.next_seq == 0
+
+
+async def test_no_room_behind_a_hung_disk(
+    log: EventLog, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes in flight and bytes waiting both count, and room comes back with the disk."""
+    monkeypatch.setattr("eventlog.log.MAX_PENDING_BYTES", 1000)
+    async with running(log):
+        append(log, b"x" * 600)
+        await gate.entered()
+        assert log.has_room()
+        seq = append(log, b"y" * 600)
+        assert not log.has_room()
+        gate.open()
+        await log.wait_durable(seq)
+        assert log.has_room()
+
+
+async def test_fixed_records_are_counted_by_their_bytes(log: EventLog) -> None:
+    """Extending the sections of an open frame numbers its records; full frames are followed by new ones."""
+    async with running(log):
+        for _ in range(10_000):
+            frame = log.pool.frame(2, 7, 5)
+            frame.plain += b"p" * 16
+            frame.sealed += b"s"
+        assert log.next_seq == 10_000
+        await log.wait_durable(9_999)
+    frames = list(Reader(log.path).frames())
+    assert len(frames) == 2
+    assert [frame.header.base_seq for frame in frames] == [0, frames[0].header.records]
+    assert frames[-1].header.next_seq == 10_000
+    assert b"".join(bytes(frame.sealed) for frame in frames) == b"s" * 10_000
+
+
+async def test_time_in_headers_never_decreases(log: EventLog) -> None:
+    """A record with an earlier time does not take a frame's header back."""
+    async with running(log):
+        for time_us in (50, 70, 60):
+            log.pool.append(1, time_us, time_us, b"x")
+        await log.wait_durable(log.next_seq - 1)
+    assert [frame.header.time_us for frame in Reader(log.path).frames()] == [50, 70, 70]

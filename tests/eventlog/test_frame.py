@@ -1,0 +1,127 @@
+"""Frames as bytes: what goes in comes out, and no damaged byte goes unnoticed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventlog.frame import (
+    ALIGN,
+    HEADER,
+    HEADER_SIZE,
+    MAX_SECTION,
+    FrameError,
+    build_header,
+    padding,
+    parse_header,
+    split_payload,
+)
+
+u8, u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
+
+
+@given(
+    kind=u8, schema=u8, count=u32, plain=st.binary(max_size=200), sealed=st.binary(max_size=200),
+    epoch=u32, base_seq=st.integers(0, 2**48), durable_seq=u64, time_us=u64, boottime_ns=u64,
+    prev_crc=u32, key_epoch=u32,
+)  # fmt: skip
+def test_round_trip(
+    kind: int, schema: int, count: int, plain: bytes, sealed: bytes, epoch: int, base_seq: int,
+    durable_seq: int, time_us: int, boottime_ns: int, prev_crc: int, key_epoch: int,
+) -> None:  # fmt: skip
+    """Every field and both sections are read as they were written."""
+    packed, header_crc = build_header(
+        kind, schema, count, plain, sealed, epoch=epoch, base_seq=base_seq,
+        durable_seq=durable_seq, time_us=time_us, boottime_ns=boottime_ns, prev_crc=prev_crc,
+        key_epoch=key_epoch,
+    )  # fmt: skip
+    header = parse_header(packed)
+    assert len(packed) == HEADER_SIZE
+    assert header[:3] == (kind, schema, 0)
+    assert header[3:6] == (count, len(plain), len(sealed))
+    assert header[6:13] == (
+        epoch, base_seq, durable_seq, time_us, boottime_ns, key_epoch, prev_crc,
+    )  # fmt: skip
+    assert header.header_crc == header_crc
+    assert header.next_seq == base_seq + count
+    size = len(plain) + len(sealed)
+    assert header.payload_size % ALIGN == 0
+    assert 0 <= header.payload_size - size < ALIGN
+    frame = split_payload(header, plain + sealed + bytes(padding(size)))
+    assert (bytes(frame.plain), bytes(frame.sealed)) == (plain, sealed)
+
+
+def sample() -> tuple[bytes, bytes]:
+    plain, sealed = b"plain part", b"sealed"
+    packed, _ = build_header(
+        1, 2, 3, plain, sealed, epoch=4, base_seq=5, durable_seq=5, time_us=6, boottime_ns=7,
+        prev_crc=8,
+    )  # fmt: skip
+    return packed, plain + sealed
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_in_the_header_shows(bit: int) -> None:
+    """Each single bit of the header is covered by its checksum."""
+    packed, _ = sample()
+    for at in range(HEADER_SIZE):
+        damaged = bytearray(packed)
+        damaged[at] ^= 1 << bit
+        with pytest.raises(FrameError):
+            parse_header(bytes(damaged))
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_a_flipped_bit_in_the_payload_shows(bit: int) -> None:
+    """Each single bit of both sections is covered by the checksum in the header."""
+    packed, payload = sample()
+    header = parse_header(packed)
+    for at in range(len(payload)):
+        damaged = bytearray(payload)
+        damaged[at] ^= 1 << bit
+        with pytest.raises(FrameError, match="checksum"):
+            split_payload(header, bytes(damaged))
+
+
+DAMAGE = {
+    "nothing": (b"", "incomplete frame header"),
+    "one byte short": (sample()[0][:-1], "incomplete frame header"),
+    "zeros": (bytes(HEADER_SIZE), "no frame begins here"),
+    "another magic": (b"EVF1" + sample()[0][4:], "no frame begins here"),
+    "another checksum": (sample()[0][:-4] + bytes(4), "checksum does not match"),
+    "an endless section": (
+        build_header(
+            1, 1, 1, bytes(MAX_SECTION + 1), b"", epoch=1, base_seq=0, durable_seq=0, time_us=0,
+            boottime_ns=0, prev_crc=0,
+        )[0],
+        "longer than any frame",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_named(name: str) -> None:
+    """The error says what is wrong with a header."""
+    data, message = DAMAGE[name]
+    with pytest.raises(FrameError, match=message):
+        parse_header(data)
+
+
+def test_a_short_payload_is_incomplete() -> None:
+    """A frame whose padding is missing is no whole frame: the next write would begin unaligned."""
+    packed, payload = sample()
+    padded = payload + bytes(padding(len(payload)))
+    longer = build_header(
+        1, 1, 1, b"x", b"", epoch=1, base_seq=0, durable_seq=0, time_us=0, boottime_ns=0, prev_crc=0
+    )[0]
+    split_payload(parse_header(packed), padded)
+    with pytest.raises(FrameError, match="incomplete frame"):
+        split_payload(parse_header(packed), padded[:-1])
+    with pytest.raises(FrameError, match="incomplete frame"):
+        split_payload(parse_header(longer), b"x" + bytes(14))
+
+
+def test_the_header_has_no_holes() -> None:
+    """The layout is packed: 80 bytes."""
+    assert HEADER.size == HEADER_SIZE == 80

@@ -1,0 +1,157 @@
+"""Readers: what is durable, in order, and more when there is more, while a writer is at work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from eventlog import LogFormatError, Reader, open_log
+from tests.eventlog.logs import RECORD_SIZES, append, read, read_on, running, segments, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.eventlog.logs import Gate, Read
+
+
+async def until_marked(reader: Reader, seq: int) -> Read:
+    """Read on until the reader knows that everything below `seq` is durable."""
+    found: Read = []
+    with trio.fail_after(5):
+        while True:
+            found += read_on(reader)
+            if reader.durable_seq >= seq:
+                return found
+            await trio.sleep(0.005)
+
+
+async def test_a_reader_stops_at_the_durable_end(folder: Path, gate: Gate) -> None:
+    """What stands in the file and is not yet synced is not handed out; it is afterwards."""
+    async with running(open_log(folder, RECORD_SIZES, linger_seconds=0)) as log:
+        gate.open(1)
+        await log.wait_durable(append(log, b"one"))
+        append(log, b"two")
+        await gate.entered()  # of the first commit
+        await gate.entered()  # the second is written, and waits to be synced
+        reader = Reader(folder)
+        assert read_on(reader) == [(0, b"one")]
+        assert read(folder, to_end=True)[:2] == [(0, b"one"), (1, b"two")]
+        gate.open()
+        assert await until_marked(reader, 2) == [(1, b"two")]
+
+
+async def test_a_reader_follows_through_segments(folder: Path) -> None:
+    """One reader sees every frame once, in order, across many rotations."""
+    log = open_log(folder, RECORD_SIZES, segment_bytes=300, linger_seconds=0)
+    found: Read = []
+    async with running(log):
+        reader = None
+        for number in range(20):
+            seq = append(log, b"record %d" % number)
+            await log.wait_durable(seq)
+            reader = reader or Reader(folder)
+            found += read_on(reader)
+        assert reader is not None
+        found += await until_marked(reader, 20)
+    assert found == [(number, b"record %d" % number) for number in range(20)]
+    assert len(segments(folder)) > 4
+
+
+async def test_a_reader_goes_on_after_a_restart(folder: Path) -> None:
+    """A reader that saw the end of one run goes on with the next one."""
+    async with running(open_log(folder, RECORD_SIZES)) as log:
+        append(log, b"one")
+    reader = Reader(folder)
+    assert read_on(reader) == [(0, b"one")]
+    assert read_on(reader) == []
+    async with running(open_log(folder, RECORD_SIZES)) as log:
+        await log.wait_durable(append(log, b"two"))
+        assert await until_marked(reader, 2) == [(1, b"two")]
+
+
+async def test_a_reader_may_come_before_the_first_record(folder: Path) -> None:
+    """An empty log reads as nothing, and is read from when something comes."""
+    async with running(open_log(folder, RECORD_SIZES)) as log:
+        reader = Reader(folder)
+        assert read_on(reader) == []
+        await log.wait_durable(append(log, b"one"))
+        assert await until_marked(reader, 1) == [(0, b"one")]
+
+
+async def test_an_idle_writer_soon_vouches_for_its_last_commit(folder: Path) -> None:
+    """No later record is needed: a watermark follows the last commit by itself."""
+    async with running(open_log(folder, RECORD_SIZES)) as log:
+        await log.wait_durable(append(log, b"one"))
+        assert await until_marked(Reader(folder), 1) == [(0, b"one")]
+
+
+async def test_a_frame_opened_and_left_empty_does_not_keep_the_watermark(
+    folder: Path, gate: Gate
+) -> None:
+    """A batch that came to nothing during a commit: the records before it are vouched for all the same."""
+    async with running(open_log(folder, RECORD_SIZES, linger_seconds=0)) as log:
+        append(log, b"one")
+        await gate.entered()
+        log.pool.frame(2, 1, 1)  # as a batch of datagrams does of which none is an announce
+        gate.open()
+        assert await until_marked(Reader(folder), 1) == [(0, b"one")]
+
+
+@pytest.mark.parametrize("first", range(9))
+def test_from_a_number_on(folder: Path, first: int) -> None:
+    """Reading from a number gives the frame that holds it and all after it, whatever the segment."""
+    write(folder, [b"a", b"b"], [b"c"], [b"d", b"e", b"f"], [b"g"], segment_bytes=1)
+    frames = [(0, 2, b"ab"), (2, 3, b"c"), (3, 6, b"def"), (6, 7, b"g")]
+    expected = [(base, plain) for base, end, plain in frames if end > first]
+    assert read_on(Reader(folder, first)) == expected
+
+
+def test_stopping_in_the_middle_loses_nothing(folder: Path) -> None:
+    """Whoever takes one frame and comes back gets the next one."""
+    write(folder, [b"a"], [b"b"], [b"c"])
+    for to_end in (True, False):
+        reader = Reader(folder, to_end=to_end)
+        found = []
+        for _ in range(3):
+            for frame in reader.frames():
+                found.append(bytes(frame.plain))
+                break
+        assert found == [b"a", b"b", b"c"]
+
+
+def test_frames_held_back_are_not_lost_either(folder: Path) -> None:
+    """The same where one mark releases several frames at once."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+
+    async def main() -> None:
+        async with running(log):
+            log.pool.append(1, 1, 1, b"a")
+            log.pool.append(1, 2, 1, b"b")  # another schema: another frame of the same commit
+            log.pool.append(1, 1, 1, b"c")
+            await log.wait_durable(2)
+
+    trio.run(main)
+    reader = Reader(folder)
+    found = []
+    for _ in range(3):
+        for frame in reader.frames():
+            found.append(bytes(frame.plain))
+            break
+    assert found == [b"a", b"b", b"c"]
+
+
+def test_no_log_here(tmp_path: Path) -> None:
+    """A folder without a log is refused, and nothing is created in it."""
+    with pytest.raises(LogFormatError, match="no event log here"):
+        Reader(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_takes_no_lock_and_leaves_no_trace(folder: Path) -> None:
+    """Reading changes no file."""
+    write(folder, [b"a"])
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    read(folder)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before

@@ -1,0 +1,333 @@
+"""Opening after a crash or after damage: an exact prefix, or a refusal; never less than was promised."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import pytest
+import trio
+from attrs import frozen
+
+from eventlog import (
+    LogCorruptError,
+    LogError,
+    LogFormatError,
+    LogLockedError,
+    Reader,
+    open_log,
+)
+from eventlog.frame import build_header
+from tests.eventlog.logs import (
+    RECORD_SIZES,
+    Place,
+    Read,
+    append,
+    places,
+    read,
+    running,
+    segments,
+    write,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BATCHES = [[b"one", b"two"], [b"a record of thirty-two bytes, now"], [b"x" * 16, b"y" * 16, b""]]
+SEGMENT_HEADER = 128
+
+
+@frozen
+class Image:
+    """A healthy log: what can be read from it, and its last segment."""
+
+    folder: Path
+    read: Read
+    last: Path
+    data: bytes
+    places: list[Place]
+
+    @classmethod
+    def of(cls, folder: Path) -> Image:
+        last = segments(folder)[-1]
+        data = last.read_bytes()
+        return cls(folder, read(folder), last, data, places(data))
+
+    def put(self, data: bytes) -> None:
+        """The last segment with this content, and nothing else changed since."""
+        for newer in segments(self.folder):
+            if newer.name > self.last.name:
+                newer.unlink()
+        shutil.rmtree(self.folder / "quarantine", ignore_errors=True)
+        self.last.write_bytes(data)
+
+    def vouched(self, data: bytes) -> int:
+        """How far the whole and undamaged headers say that the log was durable."""
+        return max(
+            (
+                place.header.durable_seq
+                for place in self.places
+                if data[place.offset : place.offset + 80]
+                == self.data[place.offset : place.offset + 80]
+            ),
+            default=0,
+        )
+
+    def quarantined(self) -> list[bytes]:
+        return [path.read_bytes() for path in (self.folder / "quarantine").glob("*")]
+
+
+@pytest.fixture
+def image(folder: Path) -> Image:
+    """Two segments; the last holds three commits and the watermark of an orderly end."""
+    write(folder, [b"the first run"])
+    write(folder, *BATCHES)
+    return Image.of(folder)
+
+
+def go_on(folder: Path, record: bytes) -> int:
+    """Open, append one record, close; the number that record got."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+
+    async def main() -> int:
+        async with running(log):
+            return append(log, record)
+
+    return trio.run(main)
+
+
+@pytest.mark.usefixtures("unsynced")
+def test_truncated_at_every_byte(image: Image) -> None:
+    """What is left is an exact prefix with all that was durable; the cut bytes are kept."""
+    ends = [0, SEGMENT_HEADER, *(place.end for place in image.places)]
+    for size in range(len(image.data)):
+        image.put(image.data[:size])
+        number = go_on(image.folder, b"later")
+        found = read(image.folder)
+        assert found[:-1] == image.read[: len(found) - 1], size
+        assert found[-1] == (number, b"later"), size
+        assert number >= image.vouched(image.data[:size]), size
+        end = max(end for end in ends if end <= size)
+        torn = image.data[end:size]
+        assert image.quarantined() == ([torn] if torn or size < SEGMENT_HEADER else []), size
+
+
+@pytest.mark.usefixtures("unsynced")
+def test_truncation_takes_no_more_than_the_torn_frame(image: Image) -> None:
+    """Cut between frames nothing is lost that was whole, and nothing is moved away."""
+    for number, place in enumerate(image.places):
+        image.put(image.data[: place.end])
+        go_on(image.folder, b"later")
+        assert read(image.folder)[:-1] == image.read[: number + 2]
+        assert image.quarantined() == []
+
+
+@pytest.mark.usefixtures("unsynced")
+@pytest.mark.parametrize("bit", [0, 3, 7])
+def test_a_flipped_bit_anywhere(image: Image, bit: int) -> None:
+    """Damage is refused with nothing touched, or cuts only what nobody vouches for."""
+    refused = 0
+    for at in range(len(image.data)):
+        data = bytearray(image.data)
+        data[at] ^= 1 << bit
+        image.put(bytes(data))
+        try:
+            number = go_on(image.folder, b"later")
+        except LogError:
+            refused += 1
+            assert image.last.read_bytes() == data, at
+            assert image.quarantined() == [], at
+        else:
+            found = read(image.folder)
+            assert found[:-1] == image.read[: len(found) - 1], at
+            assert number >= image.vouched(bytes(data)), at
+    assert refused > image.places[-1].offset // 2
+
+
+def test_damage_before_the_watermark_is_refused(image: Image) -> None:
+    """A frame that a later header vouches for must not be cut off: the error names file and place."""
+    damaged = bytearray(image.data)
+    place = image.places[1]
+    damaged[place.offset + 81] ^= 1
+    image.put(bytes(damaged))
+    with pytest.raises(LogCorruptError) as caught:
+        open_log(image.folder, RECORD_SIZES)
+    assert (caught.value.path, caught.value.offset) == (image.last, place.offset)
+    assert "Nothing was changed" in str(caught.value)
+
+
+@pytest.mark.usefixtures("unsynced")
+def test_damage_in_an_older_segment(folder: Path) -> None:
+    """No flipped bit of an older segment is read over: refused at opening, or by the reader."""
+    write(folder, [b"r" * 16], [b"s" * 16], [b"t" * 16], segment_bytes=1)
+    assert len(segments(folder)) >= 3
+    whole = read(folder)
+    older = segments(folder)[1]
+    data = older.read_bytes()
+    unread = {at for place in places(data) for at in place.padding}
+    for at in set(range(len(data))) - unread:
+        damaged = bytearray(data)
+        damaged[at] ^= 1 << at % 8
+        older.write_bytes(damaged)
+        with pytest.raises((LogCorruptError, LogFormatError)):
+            read(folder)
+    older.write_bytes(data)
+    assert read(folder) == whole
+
+
+def test_a_missing_older_segment_is_noticed(folder: Path) -> None:
+    """The chain says that frames are gone."""
+    write(folder, [b"r"], [b"s"], [b"t"], segment_bytes=1)
+    segments(folder)[1].unlink()
+    with pytest.raises(LogCorruptError, match="does not follow"):
+        read(folder)
+
+
+CREATION = {"empty": 0, "a byte": 1, "half a header": 64, "almost all": 127}
+
+
+@pytest.mark.parametrize("name", CREATION)
+def test_a_crash_while_a_segment_was_created(image: Image, name: str) -> None:
+    """A segment without a whole header was never begun; the log goes on after the one before it."""
+    image.put(image.data[: CREATION[name]])
+    assert go_on(image.folder, b"later") == 1
+    assert read(image.folder) == [image.read[0], (1, b"later")]
+    assert image.quarantined() == [image.data[: CREATION[name]]]
+
+
+def test_a_temporary_segment_is_left_aside(image: Image) -> None:
+    """A crash before the rename leaves a file that is no segment."""
+    (image.folder / "seg" / f"{6:020d}.000009.tmp").write_bytes(b"half")
+    assert go_on(image.folder, b"later") == 7
+    assert read(image.folder)[:-1] == image.read
+
+
+def test_quarantine_keeps_everything(image: Image) -> None:
+    """A second crash at the same place does not replace what the first one left."""
+    for size in (60, 70):
+        image.last.write_bytes(image.data[:size])
+        with Held(image.folder):
+            pass
+    assert sorted(image.quarantined(), key=len) == [image.data[:60], image.data[:70]]
+
+
+class Held:
+    """The log open for writing and never written: recovery alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        self.log = open_log(self._folder, RECORD_SIZES)
+
+    def __exit__(self, *_: object) -> None:
+        async def main() -> None:
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await self.log.run()
+
+        trio.run(main)
+
+
+def reheadered(data: bytes, at: int, value: bytes) -> bytes:
+    """A segment with another field in its header, and the checksum to match."""
+    header = bytearray(data[: SEGMENT_HEADER - 4])
+    header[at : at + len(value)] = value
+    return bytes(header) + crc32(header).to_bytes(4, "little") + data[SEGMENT_HEADER:]
+
+
+FORMATS = {
+    "a newer format": (8, b"\1\0", "format 1; this version reads format 0"),
+    "a longer header": (12, b"\0\1", "this version reads"),
+    "another log": (16, b"another log's id", "belongs to another log"),
+    "no log at all": (0, b"PK", "not a segment"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_foreign_segments_are_refused(image: Image, name: str) -> None:
+    """A segment this version cannot read or that is not of this log: refused, and left as it is."""
+    at, value, message = FORMATS[name]
+    foreign = reheadered(image.data, at, value)
+    image.put(foreign)
+    with pytest.raises(LogFormatError, match=message):
+        open_log(image.folder, RECORD_SIZES)
+    with pytest.raises(LogFormatError, match=message):
+        read(image.folder)
+    assert image.last.read_bytes() == foreign
+
+
+IDENTITIES = {
+    "no JSON": "{",
+    "no id": "{}",
+    "not hexadecimal": '{"log_id": "zz"}',
+    "too short": '{"log_id": "00"}',
+    "no text": '{"log_id": 5}',
+}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_a_broken_identity_is_refused(image: Image, name: str) -> None:
+    """Without its identity a log is not opened, for reading or writing."""
+    (image.folder / "identity.json").write_text(IDENTITIES[name])
+    with pytest.raises(LogFormatError):
+        open_log(image.folder, RECORD_SIZES)
+    with pytest.raises(LogFormatError):
+        Reader(image.folder)
+
+
+def test_a_lost_identity_is_not_made_up(image: Image) -> None:
+    """Segments without an identity are some log's: no new identity is put over them."""
+    (image.folder / "identity.json").unlink()
+    with pytest.raises(LogFormatError, match="holds segments"):
+        open_log(image.folder, RECORD_SIZES)
+    with pytest.raises(LogFormatError, match="no event log here"):
+        Reader(image.folder)
+
+
+def test_a_refused_open_lets_go_of_the_lock(image: Image) -> None:
+    """After a refusal another attempt gets as far as the first one."""
+    image.put(reheadered(image.data, 16, b"another log's id"))
+    for _ in range(2):
+        with pytest.raises(LogFormatError):
+            open_log(image.folder, RECORD_SIZES)
+
+
+async def test_one_writer_at_a_time(folder: Path) -> None:
+    """A second writer is told who the first one is, and may begin when that one has ended."""
+    async with running(open_log(folder, RECORD_SIZES)) as log:
+        append(log, b"one")
+        with pytest.raises(LogLockedError, match=r"process \d+") as caught:
+            open_log(folder, RECORD_SIZES)
+        assert caught.value.holder.startswith("process ")
+    async with running(open_log(folder, RECORD_SIZES)) as log:
+        assert log.next_seq == 1
+
+
+@pytest.mark.usefixtures("unsynced")
+def test_a_record_cannot_vouch_for_anything(folder: Path) -> None:
+    """Bytes inside a record that look like a frame header do not make a torn tail look like damage.
+
+    What is in a record comes from strangers: they must not be able to keep the tracker from starting.
+    """
+    forged, _ = build_header(
+        1,
+        1,
+        0,
+        b"",
+        b"",
+        epoch=1,
+        base_seq=99,
+        durable_seq=99,
+        time_us=0,
+        boottime_ns=0,
+        prev_crc=0,
+    )
+    write(folder, [b"one"], [forged, b"two"])
+    last = segments(folder)[-1]
+    data = last.read_bytes()
+    torn = places(data)[1]
+    last.write_bytes(data[: torn.end - 1])
+    assert go_on(folder, b"later") == 1
+    assert read(folder) == [(0, b"one"), (1, b"later")]
