@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import define, field, frozen
+from hypothesis import settings
 
 from eventlog import Frame, OpenFrame, Pool
 from eventlog.frame import build_header, parse_header
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 START_US = 1_800_000_000_000_000  # a moment in 2027
 SECOND = 1_000_000
 SELECTION_KEY = b"s" * 32
+
+steady = settings(deadline=None, derandomize=True, database=None)
+"""Settings of property tests: the same examples every time, whatever the machine's speed."""
 
 
 class MemoryLog:

@@ -10,7 +10,7 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import endpoint4, endpoint6, pick
+from tests.support import endpoint4, endpoint6, pick, steady
 from tracker.domain.directory import NOWHERE, Directory
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ asks = st.tuples(
 )
 
 
-@settings(deadline=None, derandomize=True, database=None, max_examples=150)
+@settings(steady, max_examples=150)
 @given(width=st.sampled_from([6, 18]), operations=operations, questions=st.lists(asks, max_size=10))
 def test_any_history(
     width: int,

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 DEADLINE = 60.0  # seconds until a test gives up; a loaded machine needs a few, an idle one none
 COMMAND = (sys.executable, "-m", "tracker")
-_VARIABLES = ("TORRUST_", "http_proxy", "https_proxy", "all_proxy", "COLUMNS")
+_VARIABLES = ("TORRUST_", "http_proxy", "https_proxy", "all_proxy", "PYTHONUNBUFFERED")
 
 
 @frozen

@@ -21,12 +21,26 @@ if TYPE_CHECKING:
 HASH = torrent(1)
 GOOD = announce_target(HASH, 1, 6881)  # would be recorded; the tests spoil it
 QUERY = GOOD.partition("?")[2]
+_GOOD_LINE = b"GET " + GOOD.encode()
 END = b"\r\nHost: tracker\r\nConnection: close\r\n\r\n"
 _IN_ANNOUNCE = "Cannot parse query params for announce request: "
 
 
 @pytest.fixture(scope="module")
-def witness(shared_tracker: Tracker) -> Iterator[Witness]:
+def slow_clients(shared_tracker: Tracker) -> Iterator[list[socket.socket]]:
+    """Connections on which nothing was sent, or half of something; open while all the tests run."""
+    held = []
+    for sent in (b"", b"GET ", _GOOD_LINE, _GOOD_LINE + b" HTTP/1.1\r\n") * 10:
+        held.append(socket.create_connection(shared_tracker.http[0], DEADLINE))
+        held[-1].sendall(sent)
+    yield held
+    for sock in held:
+        sock.close()
+
+
+@pytest.fixture(scope="module")
+def witness(shared_tracker: Tracker, slow_clients: list[socket.socket]) -> Iterator[Witness]:
+    assert slow_clients  # whatever is tested is tested beside them
     found = Witness(shared_tracker)
     yield found
     found.close()
@@ -78,7 +92,6 @@ def test_failure_reason(
 
 
 _BIG = random.Random(5).randbytes(1_000_000)
-_GOOD_LINE = b"GET " + GOOD.encode()
 _UPGRADE = b" HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n"
 
 STATUSES = [
@@ -166,19 +179,6 @@ def test_half_a_request(shared_tracker: Tracker, witness: Witness) -> None:
     witness.check_http()
 
 
-def test_slow_clients(shared_tracker: Tracker, witness: Witness) -> None:
-    """Clients that send nothing, or stop half way, hold up nobody and are let go in the end."""
-    sent = (b"", b"GET ", _GOOD_LINE, _GOOD_LINE + b" HTTP/1.1\r\n") * 10
-    held = [socket.create_connection(shared_tracker.http[0], DEADLINE) for _ in sent]
-    for sock, start in zip(held, sent, strict=True):
-        sock.sendall(start)
-    witness.check_http()
-    for sock in held:
-        assert read_all(sock) == b""
-        sock.close()
-    witness.check_http()
-
-
 def test_http_1_0_without_host(shared_tracker: Tracker, witness: Witness) -> None:
     """An old client is answered, and its connection closed without its asking."""
     hashes = b"info_hash=aaaaaaaaaaaaaaaaaaaa"
@@ -215,4 +215,12 @@ def test_answer_to_a_whole_request_before_nonsense(
         received = read_all(sock)
     assert received.count(b"HTTP/1.1 200 OK") == 1
     assert received.count(b"HTTP/1.1 400 Bad Request") == 1
+    witness.check_http()
+
+
+def test_slow_clients(slow_clients: list[socket.socket], witness: Witness) -> None:
+    """Clients that never finish their request hold up nobody, and are let go after some seconds."""
+    witness.check_http()
+    for sock in slow_clients:
+        assert read_all(sock) == b""
     witness.check_http()

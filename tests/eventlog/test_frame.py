@@ -17,10 +17,12 @@ from eventlog.frame import (
     parse_header,
     split_payload,
 )
+from tests.support import steady
 
 u8, u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
 
 
+@steady
 @given(
     kind=u8, schema=u8, count=u32, plain=st.binary(max_size=200), sealed=st.binary(max_size=200),
     epoch=u32, base_seq=st.integers(0, 2**48), durable_seq=u64, time_us=u64, boottime_ns=u64,

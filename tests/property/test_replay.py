@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 from eventlog import EventLog, Reader, open_log
 from tests.property.model import Model
 from tests.property.world import Step, World, steps
-from tests.support import SECOND, HandTime, MemoryLog, replayed
+from tests.support import SECOND, HandTime, MemoryLog, replayed, steady
 from tracker.domain import codec
 from tracker.domain.state import State
 from tracker.projector import replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-steady = settings(deadline=None, derandomize=True, database=None)
 
 
 def assert_same(live: World, rebuilt: State) -> None:

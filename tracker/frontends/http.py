@@ -8,13 +8,17 @@ waited for (slow, or kept alive) becomes a task with a deadline.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from typing import TYPE_CHECKING
 
 import httptools
 import trio
 
+from tracker.frontends.accept import open_acceptor
+
 if TYPE_CHECKING:
+    from tracker.frontends.accept import Accept
     from tracker.frontends.requests import RequestHandler
 
 BACKLOG = 4096
@@ -23,12 +27,14 @@ REQUEST_LIMIT = 16_384  # bytes of one request; a scrape of 100 torrents has abo
 REQUEST_SECONDS = 10.0  # for one request and its answer; also how long an idle connection is kept
 CONNECTION_LIMIT = 8_192  # of connections that had to be waited for
 _READ = 16_384
-_DONTWAIT = socket.MSG_DONTWAIT
 
 _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 12\r\nConnection: close\r\n\r\nbad request\n"
 )
+
+Request = tuple[bytes, bytes, bytes | None, bool]
+"""Method, target, X-Forwarded-For, whether the connection may stay open."""
 
 
 class BadRequestError(Exception):
@@ -47,7 +53,7 @@ class Reading:
         self._size = 0
         self.broken = False
         self.keep = True
-        self.ready: list[tuple[bytes, bytes, bytes | None, bool]] = []
+        self.ready: list[Request] = []
 
     def feed(self, data: bytes) -> None:
         """Raises `BadRequestError`."""
@@ -60,24 +66,34 @@ class Reading:
             self.broken = True
             raise BadRequestError
 
-    def take(self) -> list[tuple[bytes, bytes, bytes | None, bool]]:
-        """The complete requests: method, target, X-Forwarded-For, keep the connection open."""
+    def take(self) -> list[Request]:
+        """The complete requests."""
         ready, self.ready = self.ready, []
         self._size = 0
         return ready
 
+    def close(self) -> None:
+        """The parser holds our callbacks and we hold it: part, so that no collector is needed."""
+        del self._parser
+
     def on_url(self, url: bytes) -> None:
         self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if len(name) == 15 and name.lower() == b"x-forwarded-for":
-            self._forwarded = value
 
     def on_message_complete(self) -> None:
         self.keep = self._parser.should_keep_alive()
         self.ready.append((self._parser.get_method(), self._target, self._forwarded, self.keep))
         self._target = b""
         self._forwarded = None
+
+
+class ProxiedReading(Reading):
+    """Looks at headers too, which costs a call each: only behind a proxy."""
+
+    __slots__ = ()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(name) == 15 and name.lower() == b"x-forwarded-for":
+            self._forwarded = value
 
 
 def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
@@ -107,18 +123,14 @@ async def serve(
     with listener:
         async with trio.open_nursery() as nursery:
             connections = Connections(handler, nursery)
+            accept = open_acceptor(listener)
             task_status.started()
             while True:
                 await trio.lowlevel.wait_readable(listener)
-                for _ in range(ACCEPTED_AT_ONCE):
-                    try:
-                        connection, source = listener.accept()
-                    except BlockingIOError:
-                        break
-                    except OSError as error:
-                        await _accept_failed(error)
-                        break
-                    connections.accepted(connection, source[0])
+                try:
+                    connections.accept_waiting(accept)
+                except OSError as error:
+                    await _accept_failed(error)
 
 
 async def _accept_failed(error: OSError) -> None:
@@ -130,35 +142,48 @@ async def _accept_failed(error: OSError) -> None:
 class Connections:
     """The connections of one listener; `waiting` counts those that became tasks."""
 
-    __slots__ = ("_handler", "_nursery", "waiting")
+    __slots__ = ("_handler", "_nursery", "_reading", "waiting")
 
     def __init__(self, handler: RequestHandler, nursery: trio.Nursery) -> None:
         self._handler = handler
         self._nursery = nursery
+        self._reading = ProxiedReading if handler.proxied else Reading
         self.waiting = 0
 
-    def accepted(self, connection: socket.socket, host: str) -> None:
-        """Answer at once if the request is there; otherwise leave the connection to a task."""
-        address = packed_address(host)
-        reading = Reading()
+    def accept_waiting(self, accept: Accept) -> None:
+        """Take what waits, in one batch. Raises `OSError` when accepting fails."""
+        self._handler.begin()
         try:
-            data = connection.recv(_READ, _DONTWAIT)
+            for _ in range(ACCEPTED_AT_ONCE):
+                descriptor, address = accept()
+                if descriptor < 0:
+                    return
+                self._accepted(descriptor, address)
+        finally:
+            self._handler.end()
+
+    def _accepted(self, descriptor: int, address: bytes) -> None:
+        """Answer at once if the request is there; otherwise leave the connection to a task."""
+        reading = self._reading()
+        try:
+            data = os.read(descriptor, _READ)
         except BlockingIOError:
             goes_on = True
         except OSError:
             goes_on = False
         else:
-            goes_on = _answer_now(connection, self._handler, reading, data, address)
+            goes_on = _answer_now(descriptor, self._handler, reading, data, address)
         if goes_on and self.waiting < CONNECTION_LIMIT:
             self.waiting += 1
-            self._nursery.start_soon(self._converse, connection, reading, address)
+            self._nursery.start_soon(self._converse, descriptor, reading, address)
         else:
-            connection.close()
+            reading.close()
+            os.close(descriptor)
 
-    async def _converse(self, connection: socket.socket, reading: Reading, address: bytes) -> None:
+    async def _converse(self, descriptor: int, reading: Reading, address: bytes) -> None:
         """Serve a connection that is slow or kept alive. Nothing a client does gets out of here."""
+        connection = socket.socket(fileno=descriptor)
         try:
-            connection.setblocking(False)
             async with trio.SocketStream(trio.socket.from_stdlib_socket(connection)) as stream:
                 while await _exchange(stream, self._handler, reading, address):
                     pass
@@ -166,14 +191,11 @@ class Connections:
             return
         finally:
             self.waiting -= 1
+            reading.close()
 
 
 def _answer_now(
-    connection: socket.socket,
-    handler: RequestHandler,
-    reading: Reading,
-    data: bytes,
-    address: bytes,
+    descriptor: int, handler: RequestHandler, reading: Reading, data: bytes, address: bytes
 ) -> bool:
     """Whether the connection has a future."""
     if not data:
@@ -183,17 +205,13 @@ def _answer_now(
     except BadRequestError:
         return True  # for a task to say so: closing at once would reset the connection
     for request in reading.take():
-        if not _send(connection, handler.answer(*request[:2], address, *request[2:])):
+        reply = handler.answer(*request[:2], address, *request[2:])
+        try:
+            if os.write(descriptor, reply) != len(reply):
+                return False  # a client that lets even this fill its buffer is let go
+        except OSError:
             return False
     return reading.keep
-
-
-def _send(connection: socket.socket, data: bytes) -> bool:
-    """Hand a reply to the kernel; a client that lets its small buffer fill up is let go."""
-    try:
-        return connection.send(data, _DONTWAIT) == len(data)
-    except OSError:
-        return False
 
 
 async def _exchange(
@@ -214,7 +232,10 @@ async def _exchange(
             await _linger(stream)
             return False
         for request in reading.take():
-            await stream.send_all(handler.answer(*request[:2], address, *request[2:]))
+            handler.begin()
+            reply = handler.answer(*request[:2], address, *request[2:])
+            handler.end()
+            await stream.send_all(reply)
         if not reading.keep:
             await _linger(stream)
         return reading.keep
@@ -228,14 +249,3 @@ async def _linger(stream: trio.SocketStream) -> None:
         for _ in range(64):
             if not await stream.receive_some(_READ):
                 return
-
-
-def packed_address(host: str) -> bytes:
-    """4 or 16 bytes of an address as a socket reports it; v4-mapped ones unmapped."""
-    if ":" not in host:
-        return socket.inet_aton(host)
-    packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    return packed[12:] if packed.startswith(_V4_MAPPED) else packed
-
-
-_V4_MAPPED = bytes(10) + b"\xff\xff"

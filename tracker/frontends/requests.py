@@ -23,40 +23,48 @@ _BENCODED = b"application/octet-stream"
 _TEXT = b"text/plain; charset=utf-8"
 _JSON = b"application/json"
 
-_REASONS = {200: b"OK", 400: b"Bad Request", 404: b"Not Found", 405: b"Method Not Allowed"}
-
 _BEHIND_PROXY = (
     "Error resolving peer IP: missing or invalid the right most X-Forwarded-For IP "
     "(mandatory on reverse proxy tracker configuration)"
 )
 
 
-def response(status: int, body: bytes, content_type: bytes = _TEXT, extra: bytes = b"") -> bytes:
-    """A whole response but for the `Connection` header and the body's blank line: see `finish`."""
-    kind = b"Content-Type: " + content_type + b"\r\n" if body else b""
-    return b"HTTP/1.1 %d %s\r\n%sContent-Length: %d\r\n%s" % (
-        status, _REASONS[status], kind, len(body), extra,
-    )  # fmt: skip
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n"
+_NOT_ALLOWED = b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET,HEAD\r\nContent-Length: 0\r\n"
+_CLOSE = b"Connection: close\r\n\r\n"
+_KEEP = b"\r\n"
+_OK = {
+    (kind, keep): b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %%d\r\n%s" % (kind, end)
+    for kind in (_BENCODED, _TEXT, _JSON)
+    for keep, end in ((True, _KEEP), (False, _CLOSE))
+}
 
 
 class RequestHandler:
     """Answers for one listener."""
 
-    __slots__ = ("_interval", "_interval_min", "_listener", "_proxied", "_service", "_swarms")
+    __slots__ = ("_interval", "_interval_min", "_listener", "_service", "_swarms", "proxied")
 
     def __init__(self, service: Service, listener: int, *, proxied: bool) -> None:
         """`proxied`: the client's address is the right-most of X-Forwarded-For."""
         self._service = service
         self._swarms = service.swarms
         self._listener = listener
-        self._proxied = proxied
+        self.proxied = proxied
         self._interval = service.settings.interval
         self._interval_min = service.settings.interval_min
+
+    def begin(self) -> None:
+        """Before each batch."""
+        self._service.begin()
+
+    def end(self) -> None:
+        self._service.end()
 
     def answer(
         self, method: bytes, target: bytes, address: bytes, forwarded: bytes | None, keep: bool
     ) -> bytes:
-        """The bytes to send for a request.
+        """The bytes to send for a request; between `begin` and `end`.
 
         Args:
             target: the request target as received.
@@ -64,8 +72,8 @@ class RequestHandler:
             forwarded: the X-Forwarded-For header, None without one.
             keep: whether the connection stays open.
         """
-        if method not in (b"GET", b"HEAD"):
-            return _finish(response(405, b"", extra=b"Allow: GET,HEAD\r\n"), b"", keep)
+        if method != b"GET" and method != b"HEAD":
+            return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
         kind, key, query = http.parse_target(target)
         if kind == http.ANNOUNCE:
             body, content_type = self._announce(query, key, address, forwarded)
@@ -74,8 +82,9 @@ class RequestHandler:
         elif kind == http.HEALTH:
             body, content_type = b'{"status":"Ok"}', _JSON
         else:
-            return _finish(response(404, b""), b"", keep)
-        return _finish(response(200, body, content_type), b"" if method == b"HEAD" else body, keep)
+            return _NOT_FOUND + (_KEEP if keep else _CLOSE)
+        head = _OK[content_type, keep] % len(body)
+        return head if method == b"HEAD" else head + body
 
     def _announce(
         self, query: bytes | None, key: bytes | None, address: bytes, forwarded: bytes | None
@@ -86,13 +95,12 @@ class RequestHandler:
             return self._refuse(error.reason)
         if key is not None and not _is_key(key):
             return self._refuse(_INVALID_KEY)
-        if self._proxied:
+        if self.proxied:
             address = forwarded_address(forwarded)
             if not address:
                 return self._refuse(_BEHIND_PROXY)
         numwant = request.numwant
         service = self._service
-        service.begin()
         torrent = service.announce(
             self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
             request.port.to_bytes(2, "big"), request.info_hash, request.peer_id[:8],
@@ -100,7 +108,6 @@ class RequestHandler:
             request.event, 65535 if numwant is None else min(numwant, 65535),
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
         )  # fmt: skip
-        service.end()
         if torrent < 0:
             service.refused(torrent)
             return http.failure(_refusal(torrent, request.info_hash)), _TEXT
@@ -157,7 +164,7 @@ class RequestHandler:
             return self._refuse(error.reason)
         if key is not None and not _is_key(key):
             return self._refuse(_INVALID_KEY)
-        if self._proxied:
+        if self.proxied:
             address = forwarded_address(forwarded)
             if not address:
                 return self._refuse(_BEHIND_PROXY)
@@ -206,7 +213,3 @@ def forwarded_address(header: bytes | None) -> bytes:
         return b""
     mapped = address.ipv4_mapped if address.version == 6 else None
     return (mapped or address).packed
-
-
-def _finish(head: bytes, body: bytes, keep: bool) -> bytes:
-    return head + (b"\r\n" if keep else b"Connection: close\r\n\r\n") + body

@@ -1,0 +1,316 @@
+"""`tracker events`: its filters, following, pipes that break, and wrong usage."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.clients import announce, api, torrent, udp_client
+from tests.e2e.process import COMMAND, Follower, Tracker, clean_environment, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.process import Event
+
+HASH = torrent(0xAB)  # has letters in hexadecimal
+OTHER = torrent(0x11)
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """A tracker that has seen a few things and was stopped: its log changes no more."""
+    tracker = Tracker(tmp_path_factory.mktemp("tracker")).start()
+    try:
+        with udp_client(tracker.udp[0]) as client:
+            for port in range(1, 6):
+                client.announce(HASH, port, port, left=port)
+                client.announce(OTHER, port, port)
+        api(tracker, f"/api/v1/whitelist/{HASH.hex()}", "POST")
+        announce(tracker.http[0], HASH, 9, 9, left=3, event="started", numwant=5, compact=0)
+        assert tracker.stop() == 0
+        yield tracker
+    finally:
+        tracker.close()
+
+
+@pytest.fixture(scope="module")
+def everything(stopped: Tracker) -> list[Event]:
+    return stopped.events()
+
+
+def test_all(everything: list[Event]) -> None:
+    """Every event with its number, time and type, in order and without a gap."""
+    assert [one["seq"] for one in everything] == list(range(len(everything)))
+    times = [one["time"] for one in everything]
+    assert times == sorted(times)
+    assert [one["type"] for one in everything][:2] == ["tracker_started", "settings_changed"]
+    assert everything[-1]["type"] == "tracker_stopped"
+    counted = [one for one in everything if one["type"] == "counted"]
+    assert [(one["counter"], one["delta"]) for one in counted] == [("udp4_connects", 1)]
+
+
+def test_fields_of_an_announce(everything: list[Event]) -> None:
+    """All that a client said, in words and plain numbers."""
+    last = [one for one in everything if one["type"] == "announced"][-1]
+    assert {name: value for name, value in last.items() if name not in {"seq", "time"}} == {
+        "type": "announced",
+        "info_hash": HASH.hex(),
+        "peer_id": b"-QS0001-000000000009".hex(),
+        "address": "127.0.0.1",
+        "port": 9,
+        "uploaded": 0,
+        "downloaded": 0,
+        "left": 3,
+        "event": "started",
+        "numwant": 5,
+        "compact": False,
+        "protocol": "http",
+        "listener": 1,
+        "key_ref": None,
+        "client_key_hash": 0,
+        "prev_seq": None,
+        "rule": "first",
+    }
+
+
+def test_admin_event_tells_who(everything: list[Event]) -> None:
+    """A change made over the API names the token's label and the address, and never the token."""
+    (change,) = (one for one in everything if one["type"] == "torrent_whitelisted")
+    assert change["info_hash"] == HASH.hex()
+    assert (change["by"]["token"], change["by"]["address"]) == ("admin", "127.0.0.1")
+    assert "MyAccessToken" not in str(everything)
+
+
+@pytest.mark.parametrize("spelling", [HASH.hex(), HASH.hex().upper()], ids=["lower", "upper"])
+def test_info_hash(stopped: Tracker, everything: list[Event], spelling: str) -> None:
+    """Only events of one torrent, of whatever type, whatever the case of the letters."""
+    found = stopped.events("--info-hash", spelling)
+    assert found == [one for one in everything if one.get("info_hash") == HASH.hex()]
+    assert {one["type"] for one in found} == {"announced", "torrent_whitelisted"}
+
+
+def test_info_hash_nobody_announced(stopped: Tracker) -> None:
+    """Nothing to show is no error."""
+    assert stopped.events("--info-hash", "00" * 20) == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [("announced",), ("tracker_started", "tracker_stopped"), ("tick",), ("counted",)],
+    ids=str,
+)
+def test_type(stopped: Tracker, everything: list[Event], wanted: tuple[str, ...]) -> None:
+    """Only events of some types."""
+    found = stopped.events(*(part for one in wanted for part in ("--type", one)))
+    assert found == [one for one in everything if one["type"] in wanted]
+
+
+def test_filters_together(stopped: Tracker, everything: list[Event]) -> None:
+    """Filters narrow each other."""
+    found = stopped.events(
+        "--type", "announced", "--info-hash", OTHER.hex(), "--from", "6", "--to", "9"
+    )
+    assert [one["seq"] for one in found] == [
+        one["seq"] for one in everything[6:10] if one.get("info_hash") == OTHER.hex()
+    ]
+    assert found
+
+
+@pytest.mark.parametrize("by", ["seq", "time"])
+def test_range(stopped: Tracker, everything: list[Event], by: str) -> None:
+    """From one event to another, both included, by number or by time."""
+    first, last = everything[4], everything[8]
+    found = stopped.events("--from", str(first[by]), "--to", str(last[by]))
+    assert found == [one for one in everything if first[by] <= one[by] <= last[by]]
+    assert stopped.events("--from", str(last[by])) == [
+        one for one in everything if one[by] >= last[by]
+    ]
+    assert stopped.events("--to", str(first[by])) == [
+        one for one in everything if one[by] <= first[by]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        (("--from", "2000-01-01"), None),
+        (("--from", "2000-01-01T00:00:00+05:00"), None),
+        (("--to", "9999-12-31T23:59:59Z"), None),
+        (("--from", "9999-01-01T00:00:00"), 0),
+        (("--to", "2000-01-01T00:00:00Z"), 0),
+        (("--from", "99999999"), 0),
+        (("--from", "5", "--to", "4"), 0),
+    ],
+    ids=str,
+)
+def test_range_outside(
+    stopped: Tracker, everything: list[Event], arguments: tuple[str, ...], count: int | None
+) -> None:
+    """Moments far away: all or nothing, and no error."""
+    found = stopped.events(*arguments)
+    assert found == everything if count is None else len(found) == count
+
+
+def test_time_in_another_zone(stopped: Tracker, everything: list[Event]) -> None:
+    """A time may be given in any zone; without one it is UTC."""
+    moment = str(everything[5]["time"])
+    naive = moment.removesuffix("Z")
+    hour = f"{(int(naive[11:13]) + 1) % 24:02}"
+    found = stopped.events("--from", naive)
+    assert found[-1] == everything[-1]
+    assert found[0]["time"] == moment
+    if hour != "00":  # the date would change with it
+        shifted = f"{naive[:11]}{hour}{naive[13:]}+01:00"
+        assert stopped.events("--from", shifted) == found
+
+
+def test_log_folder(stopped: Tracker, everything: list[Event], tmp_path: Path) -> None:
+    """With --log no configuration is needed."""
+    done = run("events", "--log", str(stopped.folder / "log"), folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == len(everything)
+
+
+def test_follow(tracker: Tracker) -> None:
+    """An announce made after the follower was started is shown; the signals end it quietly."""
+    with (
+        closing(Follower(tracker)) as all_of_it,
+        closing(Follower(tracker, "--type", "announced")) as some,
+    ):
+        all_of_it.until(lambda events: any(one["type"] == "settings_changed" for one in events))
+        for port in (1, 2):
+            wanted = partial(up_to, last=port)
+            announce(tracker.http[0], HASH, port, port)
+            all_of_it.until(wanted)
+            found = some.until(wanted)
+            assert [one["type"] for one in found] == ["announced"] * port
+        assert some.stop(signal.SIGINT) == 0
+        tracker.stop()
+        ended = all_of_it.until(lambda events: events[-1]["type"] == "tracker_stopped")
+        assert [one["seq"] for one in ended] == list(range(len(ended)))
+
+
+def up_to(events: list[Event], last: int) -> bool:
+    return announced(events) == list(range(1, last + 1))
+
+
+def announced(events: list[Event]) -> list[int]:
+    return [one["port"] for one in events if one["type"] == "announced"]
+
+
+def test_follow_across_a_restart(tracker: Tracker) -> None:
+    """A follower goes on with what a later run of the tracker appends."""
+    with closing(Follower(tracker)) as follower:
+        assert tracker.stop() == 0
+        tracker.start()
+        announce(tracker.http[0], HASH, 1, 1)
+        events = follower.until(lambda found: announced(found) == [1])
+    starts = [one["type"] for one in events if one["type"].startswith("tracker_")]
+    assert starts == ["tracker_started", "tracker_stopped", "tracker_started"]
+
+
+def piped(stopped: Tracker, arguments: str, reader: str) -> subprocess.CompletedProcess[str]:
+    """`tracker events … | reader` in a shell; its status is that of the tracker."""
+    tracker = " ".join(COMMAND)
+    line = f"set -o pipefail; {tracker} events --config {stopped.config} {arguments} | {reader}"
+    return subprocess.run(
+        ["bash", "-c", line], env=clean_environment(), cwd=stopped.folder, capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+
+
+def test_head(stopped: Tracker) -> None:
+    """A reader that has seen enough may leave."""
+    done = piped(stopped, "", "head -1")
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--to", "3")], ids=["all", "to"])
+def test_reader_that_left_before(stopped: Tracker, arguments: tuple[str, ...]) -> None:
+    """The same when it has left before the first line: no traceback, no message."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = run(
+            "events",
+            "--config",
+            str(stopped.config),
+            *arguments,
+            folder=stopped.folder,
+            stdout=write,
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+USAGE = [
+    ("events", "--from", "yesterday"),
+    ("events", "--from", "-1"),
+    ("events", "--from", ""),
+    ("events", "--to", "2026-13-01"),
+    ("events", "--to", "0001-01-01T00:00:00+10:00"),
+    ("events", "--to", "9999-12-31T23:59:59-10:00"),
+    ("events", "--info-hash", "abc"),
+    ("events", "--info-hash", "g" * 40),
+    ("events", "--type", "nothing"),
+    ("events", "--unknown"),
+    ("events", "extra"),
+    ("events", "--log"),
+    ("unknown",),
+    ("--unknown",),
+    ("serve", "extra"),
+]
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
+def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Exit code 2, how it should be, and a last line that says what is wrong."""
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("usage: tracker")
+    assert "error: " in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def no_log(folder: Path) -> None:
+    """There is nothing."""
+
+
+def empty(folder: Path) -> None:
+    folder.mkdir()
+
+
+def a_file(folder: Path) -> None:
+    folder.write_text("not a folder")
+
+
+@pytest.mark.parametrize("prepare", [no_log, empty, a_file])
+def test_no_log(tmp_path: Path, prepare: object) -> None:
+    """Where no log is, one line says so and names the place; nothing is created."""
+    folder = tmp_path / "missing"
+    assert callable(prepare)
+    prepare(folder)
+    done = run("events", "--log", str(folder), folder=tmp_path)
+    assert done.returncode in (1, 3)
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tracker: ")
+    assert str(folder) in line
+    assert not folder.is_dir() or not any(folder.iterdir())
+
+
+def test_help_and_version(tmp_path: Path) -> None:
+    """Both need no configuration."""
+    for arguments in (("--help",), ("events", "--help"), ("--version",)):
+        done = run(*arguments, folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout

@@ -1,0 +1,95 @@
+"""Connection ids: whom they are good for, and how long."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.support import steady
+from tracker.wire.connection_id import ConnectionIds
+
+KEY = b"k" * 32
+V4 = bytes([127, 0, 0, 1])
+V6 = bytes.fromhex("20010db8") + bytes(12)
+START = 1_800_000_000
+
+times = st.integers(0, 2**40)
+
+
+def at(seconds: int, key: bytes = KEY) -> ConnectionIds:
+    """A new instance, told the time."""
+    ids = ConnectionIds(key)
+    ids.set_time(seconds)
+    return ids
+
+
+@steady
+@given(issued=times, age=st.integers(0, 400), address=st.sampled_from([V4, V6]))
+@example(issued=START, age=120, address=V4)
+@example(issued=START + 29, age=120, address=V4)
+def test_two_minutes(issued: int, age: int, address: bytes) -> None:
+    """Good for 120 seconds at least, never for 150 or more; with and without the cache of the issuer."""
+    ids = at(issued)
+    connection_id = ids.issue(address)
+    ids.set_time(issued + age)
+    for judge in (ids, at(issued + age)):
+        valid = judge.valid(connection_id, address)
+        assert valid or age > 120
+        assert not valid or age < 150
+
+
+@pytest.mark.parametrize("later", [7680, 2 * 7680, 7650, 65_536 * 30])
+def test_old_ids_do_not_come_back(later: int) -> None:
+    """The slot's byte repeats after two hours; the id does not."""
+    ids = at(START)
+    connection_id = ids.issue(V4)
+    ids.set_time(START + later)
+    assert not ids.valid(connection_id, V4)
+
+
+def test_for_one_address_only() -> None:
+    """Another address is refused, before and after the right one was seen."""
+    ids = at(START)
+    connection_id = ids.issue(V4)
+    others = [bytes([127, 0, 0, 2]), V6, bytes(10) + b"\xff\xff" + V4]
+    for _ in range(2):
+        assert not any(ids.valid(connection_id, other) for other in others)
+        assert ids.valid(connection_id, V4)
+
+
+def test_an_id_outlives_the_process() -> None:
+    """The key makes the id: a new instance with the same one accepts it, with another one does not."""
+    connection_id = at(START).issue(V4)
+    assert at(START + 60).valid(connection_id, V4)
+    assert at(START).issue(V4) == connection_id
+    assert not at(START + 60, b"another key").valid(connection_id, V4)
+
+
+def test_every_bit_counts() -> None:
+    """A flipped bit makes any id invalid."""
+    ids = at(START)
+    connection_id = int.from_bytes(ids.issue(V4), "big")
+    for bit in range(64):
+        assert not ids.valid((connection_id ^ 1 << bit).to_bytes(8, "big"), V4)
+
+
+@steady
+@given(connection_id=st.binary(min_size=8, max_size=8), time=times)
+@example(connection_id=bytes.fromhex("0000041727101980"), time=START)
+@example(connection_id=bytes(8), time=0)
+@example(connection_id=b"\xff" * 8, time=0)
+def test_guesses_are_refused(connection_id: bytes, time: int) -> None:
+    """Nothing made up is valid, not even at the beginning of time."""
+    assert not at(time).valid(connection_id, V4)
+
+
+def test_many_clients() -> None:
+    """However many clients there are between: an id stays good, and what is kept stays bounded."""
+    ids = at(START)
+    addresses = [bytes([10, *number.to_bytes(3, "big")]) for number in range(40_000)]
+    issued = [ids.issue(address) for address in addresses]
+    assert len(ids.known) < 20_000
+    assert len(set(issued)) == len(issued)
+    assert all(map(ids.valid, issued, addresses))
+    assert len(ids.known) < 20_000
