@@ -66,7 +66,7 @@ class Pool:
 
     @property
     def empty(self) -> bool:
-        return not self._frames
+        return self.next_seq == self._taken_seq
 
     @property
     def size(self) -> int:

@@ -20,6 +20,15 @@ TORRENTS = 4
 WIDTHS = {6: endpoint4, 18: endpoint6}
 
 
+def dense4(number: int) -> bytes:
+    """Endpoints of zeros and ones: wherever two of them meet, others seem to begin in between."""
+    return bytes(number >> bit & 1 for bit in range(6))
+
+
+def dense6(number: int) -> bytes:
+    return bytes(number >> bit % 7 & 1 for bit in range(18))
+
+
 @define
 class Pair:
     """A directory and what should be in it; peers' numbers are used again, the last freed first."""
@@ -121,15 +130,40 @@ asks = st.tuples(
 )
 
 
+@pytest.mark.parametrize("endpoint", [dense4, dense6, endpoint4, endpoint6])
+def test_growing_and_shrinking(endpoint: Callable[[int], bytes]) -> None:
+    """Up to a few hundred and back to none, twice, looking up everybody and nobody at every size."""
+    crowd = list(dict.fromkeys(endpoint(number) for number in range(1, 150)))
+    pair, chance = Pair.of_width(len(crowd[0])), random.Random(2)
+    pair.endpoint = crowd.__getitem__
+    for _ in range(2):
+        for order in (chance.sample(range(len(crowd)), len(crowd)) for _ in range(2)):
+            for number in order:
+                here = pair.directory.find(1, crowd[number])
+                seeder = here in pair.seeders if here else chance.random() < 0.4
+                pair.toggle(1, number, seeder)
+                if number % 8 == 0:
+                    pair.check()
+                    found = [pair.directory.find(1, each) for each in crowd]
+                    assert found == [pair.at.get((1, each), 0) for each in crowd]
+                    pair.toggle(2, number, seeder=False)
+        assert pair.of(1) == {}
+
+
 @settings(steady, max_examples=150)
-@given(width=st.sampled_from([6, 18]), operations=operations, questions=st.lists(asks, max_size=10))
+@given(
+    endpoint=st.sampled_from([endpoint4, endpoint6, dense4, dense6]),
+    operations=operations,
+    questions=st.lists(asks, max_size=10),
+)
 def test_any_history(
-    width: int,
+    endpoint: Callable[[int], bytes],
     operations: list[tuple[int, int, bool]],
     questions: list[tuple[int, int, int, bool, int]],
 ) -> None:
     """Whatever comes, goes and changes side: the directory holds what the model holds."""
-    pair = Pair.of_width(width)
+    pair = Pair.of_width(len(endpoint(0)))
+    pair.endpoint = endpoint
     for operation in operations:
         pair.toggle(*operation)
         pair.check()

@@ -186,7 +186,8 @@ def announce_target(info_hash: bytes, peer: int, port: int, **fields: int | str)
 def announce(
     address: Address, info_hash: bytes, peer: int, port: int, **fields: int | str
 ) -> dict[str, Any]:
-    """The decoded answer of an HTTP announce."""
+    """The decoded answer of an HTTP announce, of a seeder unless `left` says otherwise."""
+    fields = {"left": 0, **fields}
     answer = bdecode(body(get(address, announce_target(info_hash, peer, port, **fields))))
     assert isinstance(answer, dict)
     return answer

@@ -302,7 +302,9 @@ def test_behind_a_proxy(new_tracker: Callable[..., Tracker]) -> None:
     tracker = new_tracker(extra="net.on_reverse_proxy = true").start()
 
     def ask(header: bytes) -> dict[str, Any]:
-        line = f"GET {announce_target(torrent(1), 1, 1001)} HTTP/1.1\r\nHost: x\r\n".encode()
+        line = (
+            f"GET {announce_target(torrent(1), 1, 1001, left=0)} HTTP/1.1\r\nHost: x\r\n".encode()
+        )
         answer = bdecode(
             body(exchange(tracker.http[0], line + header + b"Connection: close\r\n\r\n"))
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,18 @@ from hypothesis import strategies as st
 
 from eventlog import EventLog, Reader, open_log
 from tests.property.model import Model
-from tests.property.world import Step, World, steps
-from tests.support import SECOND, HandTime, MemoryLog, replayed, steady
+from tests.property.world import PEER_IDS, Step, World, steps
+from tests.support import (
+    SECOND,
+    Announce,
+    HandTime,
+    MemoryLog,
+    endpoint4,
+    endpoint6,
+    hash_of,
+    replayed,
+    steady,
+)
 from tracker.domain import codec
 from tracker.domain.state import State
 from tracker.projector import replay
@@ -23,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def assert_same(live: World, rebuilt: State) -> None:
-    other = World(live.log, rebuilt, live.time, live.model)
+    other = World(live.log, rebuilt, live.time, live.model, live.hashes)
     assert rebuilt.digest() == live.state.digest()
     assert other.choices() == live.choices()
     other.check()
@@ -47,6 +58,41 @@ def test_frames_replayed_equal_the_live_state(history: list[Step]) -> None:
             world.time.advance(step[1] * SECOND)
             world = World(log, rebuilt, world.time, world.model)
             world.start()
+    assert_same(world, replayed(log.frames()))
+
+
+def crowd(chance: random.Random, hashes: list[bytes]) -> list[Announce]:
+    """A batch as a busy tracker gets it: large and small swarms, both families, all events."""
+    return [
+        Announce(
+            # The first swarms are large: every second announce is theirs.
+            chance.choice(hashes[: chance.choice((2, len(hashes)))]),
+            chance.choice((endpoint4, endpoint6))(chance.randrange(300)),
+            chance.choice(PEER_IDS[:1] * 9 + PEER_IDS),
+            uploaded=chance.choice((5, 5, 5, 6)),
+            left=chance.choice((0, 7, 7)),
+            event=chance.choice((0, 0, 0, 1, 2, 3)),
+        )
+        for _ in range(20)
+    ]
+
+
+def test_large_swarms() -> None:
+    """Forty thousand announces: swarms of hundreds grow, shrink, end and begin again."""
+    chance, log = random.Random(3), MemoryLog()
+    hashes = [hash_of(number) for number in range(0, 600, 11)]
+    world = World(log, State(), HandTime(), Model(), hashes)
+    world.start()
+    for number in range(2000):
+        world.step(("announce", crowd(chance, hashes)))
+        if number % 10 == 0:
+            world.step(("tick", chance.choice((0, 1, 1, 1, 1, 1, 1, 15))))
+        if number % 200 == 0:
+            world.check()
+            log.frames()
+        if number % 700 == 0:
+            world.step(("change", {"private": number % 1400 == 0}))
+    world.check()
     assert_same(world, replayed(log.frames()))
 
 

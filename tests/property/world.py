@@ -86,6 +86,7 @@ class World:
     state: State
     time: HandTime
     model: Model = field(factory=Model)
+    hashes: list[bytes] = field(default=HASHES)
     service: Service = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -154,13 +155,13 @@ class World:
     def check(self) -> None:
         """Every count and every peer agree."""
         swarms, model = self.state.swarms, self.model
-        for info_hash in HASHES:
+        for info_hash in self.hashes:
             assert swarms.counts(info_hash) == model.counts(info_hash), info_hash.hex()
             assert self._peers(info_hash) == {
                 (endpoint, peer.peer_id, peer.uploaded, peer.downloaded, peer.seeder, peer.seen_us)
                 for endpoint, peer in model.torrents.get(info_hash, {}).items()
             }
-        counted = [model.counts(info_hash) for info_hash in HASHES]
+        counted = [model.counts(info_hash) for info_hash in self.hashes]
         assert swarms.torrents_total == len(model.torrents)
         assert swarms.seeders_total == sum(each[0] for each in counted)
         assert swarms.completed_total == sum(each[1] for each in counted)
@@ -191,7 +192,7 @@ class World:
                 for family in (swarms.v4, swarms.v6)
                 for want in (1, 2, 74)
             )
-            for info_hash in HASHES
+            for info_hash in self.hashes
         ]
 
 

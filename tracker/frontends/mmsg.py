@@ -25,6 +25,7 @@ SLOT = 2048  # bytes of a datagram that are read; nothing legal is longer
 _NAME = 32  # bytes set aside for a socket address
 _CONTROL = 64
 _MSG_DONTWAIT = 0x40
+_NOTHING_NOW = (errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED, errno.ENOBUFS, errno.ENOMEM)
 
 
 class _IoVector(ctypes.Structure):
@@ -122,7 +123,7 @@ class Batch:
         count = self._receive(self._descriptor, self._in_address, BATCH, _MSG_DONTWAIT, None)
         if count < 0:
             number = ctypes.get_errno()
-            if number in (errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED):
+            if number in _NOTHING_NOW:
                 return []
             raise OSError(number, os.strerror(number))
         sizes: list[int] = self._sizes[:count].tolist()

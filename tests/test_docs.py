@@ -1,0 +1,77 @@
+"""What exists is documented: a key, command, endpoint or event kind that the docs do not name fails here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import tomli
+
+from api.app import create_app
+from tests.api.fakes import FakeCommands, FakeHistory
+from tracker.cli import _parser
+from tracker.domain import events
+
+ROOT = Path(__file__).parents[1]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+LOG_FORMAT = (ROOT / "docs" / "log-format.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", [*events.EVENT_TYPES, *events.COUNTER_NAMES.values()])
+def test_event_is_documented(name: str) -> None:
+    """Every type and counter that `tracker events` prints stands in the log's page."""
+    assert f"`{name}`" in LOG_FORMAT
+
+
+def test_commands_are_documented() -> None:
+    """Every command and each of its options stands in the operations page."""
+    commands = _parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]  # argparse has no public way
+    for name, parser in commands.items():
+        assert f"`tracker {name}`" in OPERATIONS
+        for option in parser._option_string_actions:
+            assert option in ("-h", "--help") or f"`{option}" in OPERATIONS or option in OPERATIONS
+
+
+def endpoints() -> list[tuple[str, str]]:
+    """Method and path of every route, with the parameter as the docs spell it."""
+    app = create_app(FakeHistory(), FakeCommands(), {"admin": "secret"})
+    found = []
+    for rule in app.url_map.iter_rules():
+        for method in (rule.methods or set()) & {"GET", "POST", "DELETE"}:
+            seconds = "{seconds}" if method == "POST" else "{key}"
+            path = re.sub(r"<(?:\w+:)?info_hash>", "{info_hash}", rule.rule)
+            found.append((method, re.sub(r"<[^>]+>", seconds, path)))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(("method", "path"), endpoints())
+def test_endpoint_is_documented(method: str, path: str) -> None:
+    """Every endpoint stands in the API's page."""
+    assert (
+        f"{method} {path}`" in API
+        or (f"`{method}`" in API and f"`{method} {path}`" in API)
+        or (f"`POST` and `DELETE {path}`" in API)
+    )
+
+
+def test_configuration_keys_have_comments() -> None:
+    """Every table of the shipped file can be read, and each of its keys has a comment above or beside it."""
+    text = (ROOT / "tracker.toml").read_text()
+    tomli.loads(text)
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"#? ?\w+ = ", line):
+            block = lines[max(0, number - 12) : number]
+            assert "#" in line.partition("=")[2] or any(one.startswith("#") for one in block), line
+
+
+def test_readme_names_what_there_is() -> None:
+    """The pages that the README links to exist, and its two commands too."""
+    for target in re.findall(r"\]\((docs/[^)]+)\)", README):
+        assert (ROOT / target).is_file(), target
+    for script in ("scripts/run", "scripts/test"):
+        assert script in README
+        assert (ROOT / script).is_file()

@@ -1,0 +1,94 @@
+"""Log time against wall clocks that jump and drift."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import SECOND, START_US, HandTime, Rig, steady
+
+HOUR = 3600 * SECOND
+
+
+def test_it_begins_at_the_wall_clock() -> None:
+    """An empty log begins now."""
+    assert HandTime().log_clock(0).now_us() == START_US
+
+
+def test_it_begins_at_the_end_of_the_log_when_that_is_later() -> None:
+    """A wall clock behind the log's last event does not take time back; it runs on from there."""
+    time = HandTime()
+    clock = time.log_clock(START_US + HOUR)
+    assert clock.now_us() == START_US + HOUR
+    time.advance(SECOND)
+    assert clock.now_us() == START_US + HOUR + SECOND
+
+
+def test_a_wall_clock_set_back_is_not_followed() -> None:
+    """Time runs on, a little slower: 500 millionths of what passed are given back at each tick."""
+    time = HandTime()
+    clock = time.log_clock()
+    time.wall -= HOUR
+    time.advance(10 * SECOND)
+    before = clock.now_us()
+    assert before == START_US + 10 * SECOND
+    assert clock.adjust() == 0
+    assert clock.now_us() == before  # it stands still rather than go back
+    time.advance(10 * SECOND)
+    assert clock.now_us() == START_US + 20 * SECOND - 5_000
+
+
+def test_small_differences_are_slewed() -> None:
+    """Up to ten seconds ahead is caught up with slowly, and not overshot."""
+    time = HandTime()
+    clock = time.log_clock()
+    time.wall += 6_000
+    for expected in (5_000, 6_000, 6_000):
+        time.advance(10 * SECOND)
+        assert clock.adjust() == 0
+        assert clock.now_us() - (time.monotonic - HandTime().monotonic) - START_US == expected
+
+
+def test_a_wall_clock_far_ahead_is_followed_at_once() -> None:
+    """More than ten seconds is a machine that slept: time steps, and says by how much."""
+    time = HandTime()
+    clock = time.log_clock()
+    time.wall += 10 * SECOND
+    assert clock.adjust() == 0
+    time.wall += 1
+    assert clock.adjust() == 10 * SECOND + 1
+    assert clock.now_us() == time.wall
+    assert clock.adjust() == 0
+
+
+def test_a_step_is_an_event() -> None:
+    """The log says that time was stepped, before the tick that followed."""
+    rig = Rig()
+    rig.time.wall += HOUR
+    rig.service.tick()
+    stepped, tick = rig.told()
+    assert (stepped["type"], stepped["forward_us"], tick["type"]) == ("clock_stepped", HOUR, "tick")
+    assert stepped["time"] == tick["time"] == "2027-01-15T09:00:00.000000Z"
+
+
+moves = st.lists(
+    st.tuples(st.integers(0, 60 * SECOND), st.integers(-HOUR, HOUR), st.booleans()), max_size=30
+)
+
+
+@steady
+@given(moves=moves, last=st.integers(0, 2 * START_US))
+def test_it_never_goes_back(moves: list[tuple[int, int, bool]], last: int) -> None:
+    """Whatever the wall clock does, and however often time is adjusted."""
+    time = HandTime()
+    clock = time.log_clock(last)
+    before = clock.now_us()
+    assert before == max(last, START_US)
+    for passed, jump, adjusted in moves:
+        time.advance(passed)
+        time.wall += jump
+        if adjusted:
+            clock.adjust()
+        now = clock.now_us()
+        assert now >= before
+        before = now

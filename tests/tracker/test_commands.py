@@ -1,0 +1,212 @@
+"""Admin commands over a real log: durable before the answer, and no key in the file."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+from attrs import frozen
+
+from eventlog import EventLog, LogFailedError, Reader, open_log
+from tests.eventlog.logs import Gate, running
+from tests.support import (
+    SECOND,
+    SELECTION_KEY,
+    START_US,
+    Announce,
+    HandTime,
+    announce,
+    endpoint4,
+    hash_of,
+    told,
+)
+from tracker import ports, secrets
+from tracker.commands import ServiceCommands
+from tracker.domain import codec
+from tracker.domain.settings import Settings
+from tracker.domain.state import State
+from tracker.projector import replay
+from tracker.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+HASH = hash_of(1)
+SECRET = b"s" * 32
+BY = ports.Actor(token="ops", address="192.0.2.1", request_id="r-1", reason="because")
+ROOM = 253_402_300_800 - START_US // SECOND  # seconds to the end of the year 9999
+
+
+@frozen
+class Admin:
+    """Commands, and what they work on."""
+
+    log: EventLog
+    service: Service
+    commands: ServiceCommands
+
+    def events(self) -> list[dict[str, object]]:
+        """What stands in the log so far, as a fresh reader sees it."""
+        return told(Reader(self.log.path, to_end=True).frames())
+
+
+@asynccontextmanager
+async def administered(folder: Path) -> AsyncIterator[Admin]:
+    log = open_log(folder, codec.RECORD_SIZES)
+    service = Service(log, State(), HandTime().log_clock(), SELECTION_KEY)
+    async with running(log):
+        yield Admin(log, service, ServiceCommands(service, log, SECRET))
+
+
+COMMANDS: dict[str, Callable[[ports.Commands], Awaitable[object]]] = {
+    "whitelist": lambda commands: commands.whitelist_add(HASH, BY),
+    "delist": lambda commands: commands.whitelist_remove(hash_of(9), BY),
+    "issue": lambda commands: commands.issue_key(60, BY),
+    "add": lambda commands: commands.add_key("A" * 32, None, BY),
+    "revoke": lambda commands: commands.revoke_key("Z" * 32, BY),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_durable_before_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """No command is answered before the disk has its event."""
+    answered = trio.Event()
+    async with administered(tmp_path) as admin, trio.open_nursery() as nursery:
+        await admin.commands.whitelist_add(hash_of(9), BY)
+        await admin.commands.add_key("Z" * 32, None, BY)
+        gate = Gate(monkeypatch)
+
+        async def ask() -> None:
+            await COMMANDS[name](admin.commands)
+            answered.set()
+
+        nursery.start_soon(ask)
+        await gate.entered()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not answered.is_set()
+        gate.open()
+        await answered.wait()
+        assert admin.log.durable_seq == admin.service.state.seq == 3
+
+
+async def test_the_whitelist(tmp_path: Path) -> None:
+    """What changes nothing appends nothing; every event says who asked, and why."""
+    async with administered(tmp_path) as admin:
+        for _ in range(2):
+            await admin.commands.whitelist_add(HASH, BY)
+        assert admin.service.state.access.whitelist == {HASH}
+        for _ in range(2):
+            await admin.commands.whitelist_remove(HASH, ports.Actor("admin", "", "r-2"))
+        events = admin.events()
+    assert [event["type"] for event in events] == ["torrent_whitelisted", "torrent_delisted"]
+    assert [event["info_hash"] for event in events] == [HASH.hex()] * 2
+    assert [event["by"] for event in events] == [
+        {"token": "ops", "address": "192.0.2.1", "request_id": "r-1", "reason": "because"},
+        {"token": "admin", "address": "", "request_id": "r-2"},
+    ]
+
+
+async def test_delisting_in_listed_mode(tmp_path: Path) -> None:
+    """The swarm of a torrent that is no longer listed is gone with the answer."""
+    async with administered(tmp_path) as admin:
+        admin.service.change_settings(Settings(listed=True))
+        await admin.commands.whitelist_add(HASH, BY)
+        announce(admin.service, Announce(HASH, endpoint4(1)))
+        assert admin.service.scrape(HASH) == (0, 0, 1)
+        await admin.commands.whitelist_remove(HASH, BY)
+        assert admin.service.state.swarms.leechers_total == 0
+
+
+def everything_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+async def test_keys_are_not_in_the_log(tmp_path: Path) -> None:
+    """A key is in no file of the log, in no form but its hash; a replay knows it all the same."""
+    async with administered(tmp_path) as admin:
+        issued = await admin.commands.issue_key(60, BY)
+        permanent = await admin.commands.issue_key(None, BY)
+        added = await admin.commands.add_key("A1" * 16, None, BY)
+        await admin.commands.revoke_key(issued.key, BY)
+        live = admin.service.state.digest()
+    assert issued.valid_until_us == START_US + 60 * SECOND
+    assert permanent.valid_until_us is None
+    assert added == ports.IssuedKey("A1" * 16, None)
+    content = everything_in(tmp_path)
+    for key in (issued.key, permanent.key, added.key):
+        assert key.encode() not in content
+        assert secrets.key_hash(key).hex().encode() in content
+    state = replay(Reader(tmp_path))
+    assert state.digest() == live
+    assert set(state.access.keys) == {secrets.key_hash(k) for k in (permanent.key, added.key)}
+    assert [key.key_ref for key in state.access.keys.values()] == [2, 3]
+    assert state.access.next_key_ref == 4
+
+
+async def test_issued_keys_differ(tmp_path: Path) -> None:
+    """A client that sends the same request id again gets another key; so does a number used before."""
+    async with administered(tmp_path) as admin:
+        first = await admin.commands.issue_key(None, BY)
+        second = await admin.commands.issue_key(None, BY)
+        await admin.commands.revoke_key(second.key, BY)
+        third = await admin.commands.issue_key(None, BY)
+    assert len({first.key, second.key, third.key}) == 3
+
+
+async def test_refused_key_commands(tmp_path: Path) -> None:
+    """Unknown, revoked, existing keys: refused, and nothing is appended."""
+    async with administered(tmp_path) as admin:
+        key = (await admin.commands.add_key("K" * 32, 5, BY)).key
+        with pytest.raises(ports.DuplicateKeyError):
+            await admin.commands.add_key(key, None, BY)
+        with pytest.raises(ports.UnknownKeyError):
+            await admin.commands.revoke_key("U" * 32, BY)
+        await admin.commands.revoke_key(key, BY)
+        with pytest.raises(ports.UnknownKeyError):
+            await admin.commands.revoke_key(key, BY)
+        await admin.commands.add_key(key, None, BY)
+        types = [event["type"] for event in admin.events()]
+    assert types == ["key_issued", "key_revoked", "key_issued"]
+
+
+async def test_durations(tmp_path: Path) -> None:
+    """A key may last to the end of the year 9999, and no second longer."""
+    async with administered(tmp_path) as admin:
+        for seconds in (ROOM, ROOM + 1, 2**63, 2**64, 10**30):
+            with pytest.raises(ports.InvalidDurationError):
+                await admin.commands.issue_key(seconds, BY)
+            with pytest.raises(ports.InvalidDurationError):
+                await admin.commands.add_key("D" * 32, seconds, BY)
+        assert admin.service.state.seq == 0
+        assert (await admin.commands.issue_key(0, BY)).valid_until_us == START_US
+        longest = await admin.commands.issue_key(ROOM - 1, BY)
+        assert longest.valid_until_us == START_US + (ROOM - 1) * SECOND
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_a_log_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The command whose write failed, and every one after it, says that the log is unavailable."""
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.RaisesGroup(LogFailedError, flatten_subgroups=True):
+        async with administered(tmp_path) as admin:
+            await admin.commands.whitelist_add(hash_of(9), BY)
+            await admin.commands.add_key("Z" * 32, None, BY)
+            monkeypatch.setattr(os, "pwrite", full)
+            with trio.CancelScope(shield=True):
+                with pytest.raises(ports.LogUnavailableError):
+                    await COMMANDS[name](admin.commands)
+                before = admin.service.state.seq
+                with pytest.raises(ports.LogUnavailableError):
+                    await admin.commands.whitelist_add(hash_of(77), BY)
+                assert admin.service.state.seq == before

@@ -1,0 +1,194 @@
+"""The read model: lists, counts and peers as the API shows them."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import asdict, evolve
+
+from tests.support import SECOND, START_US, Announce, Rig, endpoint4, endpoint6, hash_of
+from tracker import ports
+from tracker.domain import events
+from tracker.history import LiveHistory, Projection, format_endpoint
+
+HASHES = sorted(hash_of(number) for number in (0, 256, 512, 3, 259, 4, 200, 255, 511))
+
+
+@pytest.fixture
+def rig() -> Rig:
+    rig = Rig()
+    rig.announce(*(Announce(info_hash, endpoint4(1)) for info_hash in reversed(HASHES)))
+    return rig
+
+
+def now(rig: Rig) -> Projection:
+    return LiveHistory(rig.service).at()
+
+
+@pytest.mark.parametrize("offset", range(len(HASHES) + 2))
+@pytest.mark.parametrize("limit", [0, 1, 2, 4, 100])
+def test_torrents_come_in_order(rig: Rig, offset: int, limit: int) -> None:
+    """By info hash, over the buckets' borders, from any place, as many as asked for."""
+    found = [one.info_hash for one in now(rig).torrents(offset, limit)]
+    assert found == HASHES[offset : offset + limit]
+
+
+def test_a_listing_goes_on_while_torrents_come_and_go(rig: Rig) -> None:
+    """What leaves before its turn is left out; what was there all along is listed once."""
+    listing = now(rig).torrents(0, 100)
+    found = [next(listing).info_hash]
+    gone = HASHES[1]
+    rig.announce(Announce(gone, endpoint4(1), event=events.STOPPED))
+    rig.state.swarms.drop_if_empty(rig.state.swarms.lookup(gone))
+    rig.announce(Announce(hash_of(768), endpoint4(1)), Announce(hash_of(201), endpoint4(1)))
+    found += [one.info_hash for one in listing]
+    assert found == sorted([*(set(HASHES) - {gone}), hash_of(201)])
+
+
+def test_summaries(rig: Rig) -> None:
+    """Seeders, completed, leechers of a torrent; nothing for one that is not tracked."""
+    leecher = Announce(HASHES[0], endpoint4(1))
+    rig.announce(evolve(leecher, event=1), evolve(leecher, endpoint=endpoint6(1), left=0))
+    assert now(rig).summary(HASHES[0]) == ports.TorrentSummary(HASHES[0], 1, 1, 1)
+    assert now(rig).summary(hash_of(99)) is None
+    assert now(rig).torrent(hash_of(99)) is None
+
+
+def test_stats_add_up() -> None:
+    """Each counter comes from its own place: announces from events, the rest from logged counters."""
+    rig = Rig()
+    for udp, endpoint, times in (
+        (False, endpoint4, 1), (False, endpoint6, 2), (True, endpoint4, 4), (True, endpoint6, 8),
+    ):  # fmt: skip
+        for number in range(times):
+            rig.announce(Announce(hash_of(1), endpoint(number), udp=udp, left=number % 2))
+    rig.announce(Announce(hash_of(1), endpoint4(0), event=1))
+    rig.announce(Announce(hash_of(2), endpoint4(0), event=3))
+    for counter, times in (
+        (events.UDP4_CONNECTS, 16), (events.UDP6_CONNECTS, 32), (events.TCP4_SCRAPES, 64),
+        (events.TCP6_SCRAPES, 128), (events.UDP4_SCRAPES, 256), (events.UDP6_SCRAPES, 512),
+        (events.REFUSED_REQUESTS, 5), (events.UDP_DROPPED, 5),
+    ):  # fmt: skip
+        for _ in range(times):
+            rig.service.count(counter)
+    expected = {
+        "torrents": 1,
+        "seeders": 5,
+        "completed": 1,
+        "leechers": 7,
+        "tcp4_connections_handled": 1 + 64,
+        "tcp4_announces_handled": 1,
+        "tcp4_scrapes_handled": 64,
+        "tcp6_connections_handled": 2 + 128,
+        "tcp6_announces_handled": 2,
+        "tcp6_scrapes_handled": 128,
+        "udp4_connections_handled": 16,
+        "udp4_announces_handled": 4 + 2,
+        "udp4_scrapes_handled": 256,
+        "udp6_connections_handled": 32,
+        "udp6_announces_handled": 8,
+        "udp6_scrapes_handled": 512,
+    }
+    assert asdict(now(rig).stats()) == expected
+    rig.service.flush_counters()
+    assert asdict(now(rig).stats()) == expected
+    rig.service.count(events.UDP4_SCRAPES)
+    assert now(rig).stats().udp4_scrapes_handled == 257
+
+
+EVENTS = {0: "None", 1: "Completed", 2: "Started", 4: "None"}
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize(
+    ("endpoint", "shown"),
+    [(endpoint4(1, 6881), "127.0.0.1:6881"), (endpoint6(1, 65535), "[2001:db8::1]:65535")],
+    ids=["v4", "v6"],
+)
+def test_peers(event: int, endpoint: bytes, shown: str) -> None:
+    """Every field of a peer, in both families."""
+    rig = Rig()
+    one = Announce(
+        hash_of(1), endpoint, b"-TR3000-abcdefghijkl", 2**63 - 1, 12, 13, event=event, udp=False
+    )
+    rig.announce(one)
+    rig.time.advance(1_999)
+    rig.announce(one)
+    found = now(rig).torrent(hash_of(1))
+    assert found is not None
+    assert tuple(found.peers) == (
+        ports.Peer(
+            peer_id=b"-TR3000-abcdefghijkl",
+            client="Transmission",
+            address=shown,
+            updated_ms=START_US // 1000 + 1,
+            uploaded=2**63 - 1,
+            downloaded=12,
+            left=13,
+            event=EVENTS[event],
+        ),
+    )
+
+
+def test_an_unknown_left_is_the_largest_number() -> None:
+    """Readers of the API know no unknown: they are shown the largest number they can take."""
+    rig = Rig()
+    rig.announce(Announce(hash_of(1), endpoint4(1), b"\0" * 20, left=events.LEFT_UNKNOWN))
+    found = now(rig).torrent(hash_of(1))
+    assert found is not None
+    assert [(peer.left, peer.client) for peer in found.peers] == [(2**63 - 1, None)]
+
+
+def test_all_peers_of_both_families_each_once() -> None:
+    """A torrent's peers are as many as its counts say."""
+    rig = Rig()
+    rig.announce(
+        *(Announce(hash_of(1), e(n), left=n % 2) for n in range(50) for e in (endpoint4, endpoint6))
+    )
+    found = now(rig).torrent(hash_of(1))
+    assert found is not None
+    addresses = [peer.address for peer in found.peers]
+    assert len(set(addresses)) == len(addresses) == 100
+    assert (found.summary.seeders, found.summary.leechers) == (50, 50)
+
+
+def test_a_list_of_peers_goes_on_while_peers_come_and_go() -> None:
+    """Who leaves before his turn is left out, and nobody of another torrent takes his place."""
+    rig = Rig()
+    rig.announce(*(Announce(hash_of(1), endpoint4(number)) for number in range(5)))
+    found = now(rig).torrent(hash_of(1))
+    assert found is not None
+    peers = iter(found.peers)
+    shown = [next(peers).address]
+    rig.announce(Announce(hash_of(1), endpoint4(2), event=events.STOPPED))
+    rig.announce(Announce(hash_of(2), endpoint4(9)))
+    shown += [peer.address for peer in peers]
+    assert shown == [f"127.0.0.{number}:6881" for number in (0, 1, 3, 4)]
+
+
+def test_a_list_of_peers_ends_with_its_torrent() -> None:
+    """A torrent dropped meanwhile has no more peers, though its number and theirs are used again."""
+    rig = Rig.with_settings(max_peer_timeout=10, inactive_peer_cleanup_interval=10)
+    rig.announce(*(Announce(hash_of(1), endpoint4(number)) for number in range(5)))
+    found = now(rig).torrent(hash_of(1))
+    assert found is not None
+    peers = iter(found.peers)
+    shown = [next(peers).address]
+    rig.time.advance(10 * SECOND)
+    rig.service.tick()
+    rig.announce(*(Announce(hash_of(2), endpoint4(10 + number)) for number in range(5)))
+    shown += [peer.address for peer in peers]
+    assert shown == ["127.0.0.0:6881"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "shown"),
+    [
+        (bytes(6), "0.0.0.0:0"),
+        (bytes.fromhex("00000000000000000000ffff7f0000011ae1"), "[::ffff:127.0.0.1]:6881"),
+        (bytes(18), "[::]:0"),
+    ],
+    ids=["v4", "mapped", "v6"],
+)
+def test_endpoints_as_text(endpoint: bytes, shown: str) -> None:
+    """Addresses as people write them, a port behind; IPv6 in brackets."""
+    assert format_endpoint(endpoint) == shown
