@@ -7,6 +7,7 @@ import argparse
 import logging
 import os
 import re
+import signal
 import sys
 import time
 from contextlib import contextmanager
@@ -136,6 +137,8 @@ def serve(options: argparse.Namespace) -> int:
     # The process brings trio and all the sockets: other commands do without.
     from tracker import process
 
+    # Until the process has its own way to stop: nothing is being written yet.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with _progress() as progress:
             process.run(loaded.config, version(), progress)

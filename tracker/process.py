@@ -59,10 +59,6 @@ class Listeners:
     http: tuple[socket.socket, ...]
     api: socket.socket | None
 
-    def close(self) -> None:
-        for sock in (*self.udp, *self.http, *([self.api] if self.api else [])):
-            sock.close()
-
 
 def run(config: Config, version: str, progress: Callable[[int, int], None]) -> None:
     """Serve until a signal. `progress` is told events replayed and events in all.
@@ -138,26 +134,30 @@ def bind(config: Config) -> Listeners:
     """Bind every socket before anything is appended. Raises `StartError`."""
     opened: list[socket.socket] = []
 
-    def one(
-        open_socket: Callable[..., socket.socket], address: Address, what: str
-    ) -> socket.socket:
-        try:
-            sock = open_socket(address.host, address.port)
-        except OSError as error:
-            for other in opened:
-                other.close()
-            raise StartError(f"cannot listen on {address} for {what}: {error.strerror}") from None
-        opened.append(sock)
-        return sock
+    def each(
+        open_socket: Callable[..., socket.socket], addresses: list[Address], what: str
+    ) -> None:
+        for address in addresses:
+            # `[::]` takes IPv4 too, unless that has a listener of its own.
+            v6only = any(one.port == address.port and ":" not in one.host for one in addresses)
+            try:
+                opened.append(open_socket(address.host, address.port, v6only=v6only))
+            except OSError as error:
+                for sock in opened:
+                    sock.close()
+                text = f"cannot listen on {address} for {what}: {error.strerror or error}"
+                raise StartError(text) from None
 
+    each(udp.open_socket, [one.bind_address for one in config.udp_trackers], "UDP")
+    each(http.open_socket, [one.bind_address for one in config.http_trackers], "HTTP")
+    if config.http_api:
+        each(http.open_socket, [config.http_api.bind_address], "the API")
+    udps = len(config.udp_trackers)
+    trackers = udps + len(config.http_trackers)
     return Listeners(
-        udp=tuple(one(udp.open_socket, each.bind_address, "UDP") for each in config.udp_trackers),
-        http=tuple(
-            one(http.open_socket, each.bind_address, "HTTP") for each in config.http_trackers
-        ),
-        api=one(http.open_socket, config.http_api.bind_address, "the API")
-        if config.http_api
-        else None,
+        udp=tuple(opened[:udps]),
+        http=tuple(opened[udps:trackers]),
+        api=opened[trackers] if config.http_api else None,
     )
 
 
