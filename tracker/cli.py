@@ -55,6 +55,8 @@ def _run(options: argparse.Namespace) -> int:
         return _fail(CANNOT, str(error))
     except (LogError, ReplayError, CodecError) as error:
         return _fail(LOG_DAMAGED, str(error))
+    except BrokenPipeError:
+        raise
     except (SecretError, OSError) as error:
         return _fail(CANNOT, str(error))
 

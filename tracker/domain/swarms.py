@@ -137,17 +137,10 @@ class Swarms:
         if peer:
             row = peer * 72
             mark = rows[row + 20]
-            if rule == 3:  # events.RULE_RESTARTED
-                mark &= 0x10
-                _PACK_IDENTITY(rows, row, id_head, id_tail, torrent)
-            if event == 1:  # events.COMPLETED
-                if rule != 3 and not mark & 0x20:
-                    self.completed[torrent] += 1
-                    self.completed_total += 1
-                mark |= 0x20
-            if (left == 0) != (mark & 0x10 != 0):
-                mark ^= 0x10
-                self._set_role(torrent, peer, left == 0)
+            if event or rule == 3 or (left == 0) != (mark & 0x10 != 0):
+                mark = self._changed(torrent, peer, mark, event, rule, left == 0)
+                if rule == 3:  # events.RULE_RESTARTED
+                    _PACK_IDENTITY(rows, row, id_head, id_tail, torrent)
         else:
             if not torrent:
                 torrent = self._add_torrent(info_hash)
@@ -158,6 +151,22 @@ class Swarms:
         rows[row + 20] = mark & 0xF0 | event
         _PACK_TOTALS(rows, row + 32, uploaded, downloaded, left, time_us, seq)
         return peer
+
+    def _changed(
+        self, torrent: int, peer: int, mark: int, event: int, rule: int, seeder: bool
+    ) -> int:
+        """The mark of a known peer after an announce that may change its session or role."""
+        if rule == events.RULE_RESTARTED:
+            mark &= MARK_SEEDER
+        if event == events.COMPLETED:
+            if rule != events.RULE_RESTARTED and not mark & MARK_COMPLETED:
+                self.completed[torrent] += 1
+                self.completed_total += 1
+            mark |= MARK_COMPLETED
+        if seeder != (mark & MARK_SEEDER != 0):
+            mark ^= MARK_SEEDER
+            self._set_role(torrent, peer, seeder)
+        return mark
 
     def peer(self, peer: int) -> Peer:
         return Peer._make(ROW.unpack_from(self.rows, peer * ROW_SIZE))
