@@ -198,16 +198,24 @@ def print_events(options: argparse.Namespace) -> int:
     first = options.first if isinstance(options.first, int) else 0
     reader = Reader(folder, first)
     while True:
-        for frame in reader.frames():
-            for event in narrate.narrate(frame):
-                if _past(event, options.last):
-                    return 0
-                if wanted(event):
-                    sys.stdout.write(narrate.line(event) + "\n")
+        done = _print_new(reader, wanted, options.last)
         sys.stdout.flush()
-        if not options.follow:
+        if done or not options.follow:
             return 0
         time.sleep(_FOLLOW_SECONDS)
+
+
+def _print_new(
+    reader: Reader, wanted: Callable[[dict[str, Any]], bool], last: int | str | None
+) -> bool:
+    """Print what the reader has now; whether the end that was asked for is reached."""
+    for frame in reader.frames():
+        for event in narrate.narrate(frame):
+            if _past(event, last):
+                return True
+            if wanted(event):
+                sys.stdout.write(narrate.line(event) + "\n")
+    return False
 
 
 def _filter(options: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:
@@ -247,10 +255,10 @@ def _moment(text: str) -> int | str:
         return int(text)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
             "expected a sequence number or a time such as 2026-11-21T20:24:00Z"
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
