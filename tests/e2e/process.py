@@ -27,7 +27,14 @@ T = TypeVar("T")
 
 DEADLINE = 60.0  # seconds until a test gives up; a loaded machine needs a few, an idle one none
 COMMAND = (sys.executable, "-m", "tracker")
-_VARIABLES = ("TORRUST_", "http_proxy", "https_proxy", "all_proxy", "PYTHONUNBUFFERED")
+_VARIABLES = (
+    "TORRUST_",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "PYTHONUNBUFFERED",  # output through a pipe is to be buffered, as it is for users
+    "PYTHONDONTWRITEBYTECODE",  # a hundred starts of the tracker need not compile it a hundred times
+)
 
 
 @frozen
@@ -39,14 +46,14 @@ class Listeners:
     api: str = "127.0.0.1:0"
 
 
-def lasting_listeners() -> Listeners:
+def lasting_listeners(udp_host: str = "127.0.0.1") -> Listeners:
     """One of each on ports that stay free across a restart.
 
     They lie below the range that the system hands out for port 0, so that nobody is given one of
     them between a kill and the restart.
     """
-    udp, http, api = (f"127.0.0.1:{port}" for port in _free_ports(3))
-    return Listeners((udp,), (http,), api)
+    udp, http, api = _free_ports(3)
+    return Listeners((f"{udp_host}:{udp}",), (f"127.0.0.1:{http}",), f"127.0.0.1:{api}")
 
 
 def _free_ports(count: int) -> list[int]:
@@ -63,7 +70,7 @@ def _is_free(port: int) -> bool:
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as sock:
             try:
-                sock.bind(("127.0.0.1", port))
+                sock.bind(("", port))
             except OSError:
                 return False
     return True

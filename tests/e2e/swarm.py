@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from hashlib import sha1
+from itertools import count
 from typing import TYPE_CHECKING
 
 import libtorrent
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from libtorrent import settings_pack
+
+_hosts = count(1)
+
+
+def unused_host() -> str:
+    """A loopback address for a UDP tracker that no client of this process has met.
+
+    libtorrent keeps connection ids for a minute, in one place for all sessions, by the tracker's
+    address without its port: at an address used before it would show a new tracker an old one's id.
+    """
+    return f"127.0.77.{next(_hosts)}"
+
 
 PIECE = 16_384  # bytes
 _NAME = b"payload.bin"
@@ -118,11 +131,11 @@ class Client:
         self._session.pop_alerts()
 
     def _seen(self, kind: str) -> int:
-        self._alerts += [type(alert).__name__ for alert in self._session.pop_alerts()]
-        return self._alerts.count(kind)
+        self._alerts += [f"{type(one).__name__}: {one}" for one in self._session.pop_alerts()]
+        return sum(one.startswith(f"{kind}: ") for one in self._alerts)
 
     def _wait(self, reached: Callable[[], bool]) -> None:
         end = time.monotonic() + DEADLINE
         while not reached():
-            assert time.monotonic() < end, f"libtorrent said only {self._alerts}"
+            assert time.monotonic() < end, "libtorrent said only:\n" + "\n".join(self._alerts)
             self._session.wait_for_alert(100)

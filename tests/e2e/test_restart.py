@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.clients import COMPLETED, STARTED, STOPPED, announce, api, torrent, udp_client
 from tests.e2e.process import lasting_listeners
-from tests.e2e.swarm import Client, content
+from tests.e2e.swarm import Client, content, unused_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ OF_ANNOUNCES = ("--type", "announced")
 @pytest.fixture
 def tracker(new_tracker: Callable[..., Tracker]) -> Tracker:
     """A tracker that can be restarted on its ports."""
-    return new_tracker(lasting_listeners()).start()
+    return new_tracker(lasting_listeners(unused_host())).start()
 
 
 def picture(tracker: Tracker, *hashes: bytes) -> list[Any]:

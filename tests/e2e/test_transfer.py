@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.clients import api
-from tests.e2e.swarm import Client, content
+from tests.e2e.process import Listeners
+from tests.e2e.swarm import Client, content, unused_host
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.e2e.process import Event, Tracker
@@ -20,8 +22,9 @@ SIZE = 3_000_000
 
 
 @pytest.mark.parametrize("protocol", ["http", "udp"])
-def test_transfer(tracker: Tracker, tmp_path: Path, protocol: str) -> None:
+def test_transfer(new_tracker: Callable[..., Tracker], tmp_path: Path, protocol: str) -> None:
     """The file arrives whole, the API counts one completion, the log tells the story of both peers."""
+    tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",))).start()
     ((host, port),) = getattr(tracker, protocol)
     data = random.Random(3).randbytes(SIZE)
     torrent = content(data, f"{protocol}://{host}:{port}/announce")

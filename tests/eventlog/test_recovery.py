@@ -184,6 +184,20 @@ def test_a_missing_older_segment_is_noticed(folder: Path) -> None:
         read(folder)
 
 
+def test_a_frame_of_another_log_is_noticed(tmp_path: Path) -> None:
+    """A frame that is whole, of the right epoch and number, but not what was written: the chain tells."""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        write(folder, [folder.name.encode()], [b"second"], [b"third"])
+    own, other = (segments(folder)[0] for folder in folders)
+    data = own.read_bytes()
+    first, second = places(data)[:2]
+    foreign = other.read_bytes()[first.offset : second.offset]
+    own.write_bytes(data[: first.offset] + foreign + data[second.offset :])
+    with pytest.raises(LogCorruptError, match="does not continue the chain"):
+        open_log(folders[0], RECORD_SIZES)
+
+
 CREATION = {"empty": 0, "a byte": 1, "half a header": 64, "almost all": 127}
 
 

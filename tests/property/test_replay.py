@@ -40,7 +40,7 @@ def assert_same(live: World, rebuilt: State) -> None:
     other.check()
 
 
-@settings(steady, max_examples=250)
+@settings(steady, max_examples=500)
 @given(history=st.lists(steps, max_size=50))
 def test_frames_replayed_equal_the_live_state(history: list[Step]) -> None:
     """Any history in memory: the model agrees at every step, and the replay at every stop."""
@@ -124,7 +124,7 @@ async def live_through(
     return world
 
 
-@settings(steady, max_examples=25)
+@settings(steady, max_examples=60)
 @given(history=st.lists(steps, max_size=60))
 def test_the_state_survives_restarts(history: list[Step]) -> None:
     """Any history over a log on disk: each run begins with the state the last one ended with."""

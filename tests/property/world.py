@@ -166,6 +166,8 @@ class World:
         assert swarms.seeders_total == sum(each[0] for each in counted)
         assert swarms.completed_total == sum(each[1] for each in counted)
         assert swarms.leechers_total == sum(each[2] for each in counted)
+        gone = {each for each in model.completed if each not in model.torrents}
+        assert swarms.retired == {each: model.completed[each] for each in gone}
         assert sum(swarms.announces) == model.announces
         assert self.state.access.whitelist == model.whitelist
         assert {key[0]: count for key, count in self.state.counters.items()} == model.counters

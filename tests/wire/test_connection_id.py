@@ -28,6 +28,8 @@ def at(seconds: int, key: bytes = KEY) -> ConnectionIds:
 @given(issued=times, age=st.integers(0, 400), address=st.sampled_from([V4, V6]))
 @example(issued=START, age=120, address=V4)
 @example(issued=START + 29, age=120, address=V4)
+@example(issued=START, age=150, address=V4)
+@example(issued=START + 29, age=150, address=V6)
 def test_two_minutes(issued: int, age: int, address: bytes) -> None:
     """Good for 120 seconds at least, never for 150 or more; with and without the cache of the issuer."""
     ids = at(issued)
