@@ -83,7 +83,7 @@ def recover(path: Path, log_id: bytes) -> Recovery:
     that had been durable are damaged, and `LogFormatError` for a foreign segment.
     """
     paths = segment.list_segments(path / "seg")
-    while paths and _never_begun(paths[-1]):
+    while paths and _never_begun(paths[-1], log_id):
         _quarantine(path, paths[-1], 0)
         paths.pop().unlink()
     if not paths:
@@ -92,13 +92,13 @@ def recover(path: Path, log_id: bytes) -> Recovery:
     return _recover_tail(path, paths[-1])
 
 
-def _never_begun(path: Path) -> bool:
+def _never_begun(path: Path, log_id: bytes) -> bool:
     """A crash while the file was being created: no whole header, and nothing durable behind it."""
     data = path.read_bytes()
     try:
         segment.read_header(path, data)
     except LogCorruptError:
-        if segment.highest_mark(data, 0) > segment.base_seq_of(path):
+        if segment.highest_mark(data, 0, log_id) > segment.base_seq_of(path):
             raise
         return True
     return False
@@ -120,7 +120,7 @@ def _recover_tail(folder: Path, path: Path) -> Recovery:
     mark, quarantine, cut = walk.durable_seq, None, 0
     if walk.stopped is not None:
         data = path.read_bytes()
-        mark = max(mark, segment.highest_mark(data, walk.offset))
+        mark = max(mark, segment.highest_mark(data, walk.offset, walk.header.log_id))
         if mark > walk.next_seq:
             raise LogCorruptError(path, walk.offset, walk.stopped)
         cut = len(data) - walk.offset
@@ -135,6 +135,10 @@ def _quarantine(folder: Path, path: Path, offset: int) -> Path:
     """Copy what follows `offset` away before it is cut off."""
     target = folder / "quarantine" / f"{path.name}.{offset}"
     target.parent.mkdir(exist_ok=True)
+    again = 0
+    while target.exists():  # a crash at the same place once more
+        again += 1
+        target = target.with_name(f"{path.name}.{offset}.{again}")
     write_new(target, path.read_bytes()[offset:])
     return target
 

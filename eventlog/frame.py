@@ -20,7 +20,8 @@ a multiple of 16 (format 0; see docs/log-format.md):
      60    4 prev_crc       header_crc of the frame before: chains the frames
      64    4 payload_crc    CRC-32 of both sections
      68    8 reserved, zero
-     76    4 header_crc     CRC-32 of bytes 0..75, so it covers payload_crc and prev_crc too
+     76    4 header_crc     CRC-32 of bytes 0..75, so it covers payload_crc and prev_crc too; begun with the
+                            CRC-32 of the log id instead of 0
 """
 
 from __future__ import annotations
@@ -95,17 +96,24 @@ def build_header(
     boottime_ns: int,
     prev_crc: int,
     key_epoch: int = 0,
+    seed: int = 0,
 ) -> tuple[bytes, int]:
-    """The header of a frame, and its `header_crc`: the `prev_crc` of the next one."""
+    """The header of a frame, and its `header_crc`: the `prev_crc` of the next one. `seed`: see `seed_of`."""
     body = HEADER.pack(
         MAGIC, kind, schema, 0, count, len(plain), len(sealed), epoch, base_seq, durable_seq,
         time_us, boottime_ns, key_epoch, prev_crc, crc32(sealed, crc32(plain)), 0, 0,
     )[:-4]  # fmt: skip
-    header_crc = crc32(body)
+    header_crc = crc32(body, seed)
     return body + _CRC.pack(header_crc), header_crc
 
 
-def parse_header(data: bytes | memoryview) -> Header:
+def seed_of(log_id: bytes) -> int:
+    """What the header checksums of a log begin with. Records hold bytes that strangers chose: without the log's
+    id they cannot make them look like a header."""
+    return crc32(log_id)
+
+
+def parse_header(data: bytes | memoryview, seed: int = 0) -> Header:
     """Read a header; raises `FrameError` saying what is wrong with it."""
     if len(data) < HEADER_SIZE:
         raise FrameError("incomplete frame header")
@@ -113,7 +121,7 @@ def parse_header(data: bytes | memoryview) -> Header:
         raise FrameError("no frame begins here")
     fields = HEADER.unpack(data[:HEADER_SIZE])
     header = Header._make((*fields[1:15], fields[16]))
-    if header.header_crc != crc32(data[: HEADER_SIZE - 4]):
+    if header.header_crc != crc32(data[: HEADER_SIZE - 4], seed):
         raise FrameError("frame header checksum does not match")
     if header.plain_size > MAX_SECTION or header.sealed_size > MAX_SECTION:
         raise FrameError("frame is longer than any frame may be")
@@ -126,6 +134,6 @@ def split_payload(header: Header, payload: bytes) -> Frame:
     if len(payload) < header.payload_size:
         raise FrameError("incomplete frame")
     view = memoryview(payload)
-    if crc32(view[:size]) != header.payload_crc:
+    if crc32(view[:size]) != header.payload_crc or any(view[size:]):
         raise FrameError("frame checksum does not match")
     return Frame(header, view[: header.plain_size], view[header.plain_size : size])

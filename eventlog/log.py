@@ -69,6 +69,7 @@ class EventLog:
         self._descriptor = -1
         self._offset = 0
         self._segment_began = 0.0
+        self._seed = frame.seed_of(log_id)
         self._chain = recovery.chain
         self._last_time_us = recovery.last_time_us
         self._marked_seq = 0  # the highest durable_seq that stands in the file
@@ -82,6 +83,7 @@ class EventLog:
         self._commit_seconds = 0.0
         self._failure: LogFailedError | None = None
         self._closed = False
+        self._released = False
 
     @property
     def next_seq(self) -> int:
@@ -109,6 +111,8 @@ class EventLog:
         while self.durable_seq <= seq:
             if self._failure is not None:
                 raise self._failure
+            if self._released:
+                raise LogFailedError(f"the event log in {self.path} is closed")
             await self._committed.wait()
 
     def statistics(self) -> LogStatistics:
@@ -153,28 +157,37 @@ class EventLog:
         self._in_flight_bytes = sum(len(one.plain) + len(one.sealed) for one in taken)
         began = time.perf_counter()
         try:
-            # Not cancellable on purpose: a commit that was begun is seen through.
-            await trio.to_thread.run_sync(self._write, taken, limiter=self._limiter)
-        except OSError as error:
+            # Shielded: what was taken from the pool is in no other place, so a commit that was begun is seen
+            # through.
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._write, taken, limiter=self._limiter)
+        except Exception as error:
             self._failure = LogFailedError(f"cannot write the event log in {self.path}: {error}")
             raise self._failure from error
+        else:
+            self.durable_seq = taken[-1].next_seq if taken else self.durable_seq
         finally:
             self._in_flight_bytes = 0
             self._commit_seconds = time.perf_counter() - began
             self._commits += 1
-            if self._failure is None and taken:
-                self.durable_seq = taken[-1].next_seq
-            committed, self._committed = self._committed, trio.Event()
-            committed.set()
+            self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
+        committed, self._committed = self._committed, trio.Event()
+        committed.set()
 
     async def _close(self) -> None:
         self._closed = True
         with trio.CancelScope(shield=True):
-            if self._failure is None:
-                if not self.pool.empty:
-                    await self._commit()
-                await self._commit()  # the watermark
-            await trio.to_thread.run_sync(self._release)
+            try:
+                if self._failure is None:
+                    if not self.pool.empty:
+                        await self._commit()
+                    await self._commit()  # the watermark
+            finally:
+                await trio.to_thread.run_sync(self._release)
+                self._released = True
+                self._wake_waiters()
 
     def _release(self) -> None:
         if self._descriptor >= 0:
@@ -215,6 +228,7 @@ class EventLog:
             time_us=self._last_time_us,
             boottime_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME),
             prev_crc=chain,
+            seed=self._seed,
         )
         buffers += [header, one.plain, one.sealed]
         buffers.append(bytes(frame.padding(len(one.plain) + len(one.sealed))))

@@ -78,6 +78,8 @@ class Pool:
         if self._frames:
             last = self._frames[-1]
             if last.kind == kind and last.schema == schema and len(last.plain) < FRAME_BYTES:
+                if not last.plain:  # opened for a batch that came to nothing
+                    last.time_us = time_us
                 return last
         return self._open(kind, schema, time_us)
 

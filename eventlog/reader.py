@@ -7,6 +7,7 @@ a watermark, so a frame is handed out once a later header vouches for it.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from eventlog import folder, frame, segment
@@ -31,11 +32,12 @@ class Reader:
         self._from_seq = from_seq
         self._to_end = to_end
         self._current: segment.Walk | None = None
-        self._held: list[frame.Frame] = []
+        self._held: deque[frame.Frame] = deque()
         self.durable_seq = 0
 
     def frames(self) -> Iterator[frame.Frame]:
         """Raises `LogCorruptError` for damage before the end, `LogFormatError` for a foreign segment."""
+        yield from self._released()
         for found in self._walk():
             self.durable_seq = max(self.durable_seq, found.header.durable_seq)
             if found.header.records and found.header.next_seq > self._from_seq:
@@ -43,17 +45,9 @@ class Reader:
             yield from self._released()
 
     def _released(self) -> Iterator[frame.Frame]:
-        if self._to_end:
-            ready = len(self._held)
-        else:
-            ready = 0
-            while ready < len(self._held):
-                if self._held[ready].header.next_seq > self.durable_seq:
-                    break
-                ready += 1
-        if ready:
-            released, self._held = self._held[:ready], self._held[ready:]
-            yield from released
+        held = self._held
+        while held and (self._to_end or held[0].header.next_seq <= self.durable_seq):
+            yield held.popleft()
 
     def _walk(self) -> Iterator[frame.Frame]:
         while True:

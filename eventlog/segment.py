@@ -26,7 +26,7 @@ from zlib import crc32
 from eventlog.errors import LogCorruptError, LogFormatError
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC as FRAME_MAGIC
-from eventlog.frame import Frame, FrameError, Header, parse_header, split_payload
+from eventlog.frame import Frame, FrameError, Header, parse_header, seed_of, split_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +99,7 @@ class Walk:
         self.offset = HEADER_SIZE
         self.next_seq = self.header.base_seq
         self.chain = self.header.prev_crc
+        self._seed = seed_of(self.header.log_id)
         self.durable_seq = 0
         self.last_time_us = 0
         self.stopped: str | None = None
@@ -120,7 +121,7 @@ class Walk:
             self._seen = self.offset
             return None
         try:
-            header = parse_header(head)
+            header = parse_header(head, self._seed)
             self._check_place(header)
             found = split_payload(header, file.read(header.payload_size))
         except FrameError as error:
@@ -143,17 +144,18 @@ class Walk:
             raise FrameError("frame does not continue the chain")
 
 
-def highest_mark(data: bytes, start: int) -> int:
+def highest_mark(data: bytes, start: int, log_id: bytes) -> int:
     """The highest `durable_seq` in any intact frame header at or after `start`; 0 = none.
 
     This is how a torn tail is told from damage: a later header proves that the bytes before it
     had been on stable storage.
     """
     highest = 0
+    seed = seed_of(log_id)
     position = data.find(FRAME_MAGIC, start)
     while position >= 0:
         try:
-            header = parse_header(data[position : position + FRAME_HEADER_SIZE])
+            header = parse_header(data[position : position + FRAME_HEADER_SIZE], seed)
             highest = max(highest, header.durable_seq)
         except FrameError:
             pass

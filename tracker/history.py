@@ -105,11 +105,13 @@ class Projection:
         if found is None:
             return None
         torrent = self._state.swarms.lookup(info_hash)
-        return ports.Torrent(found, self._peers(torrent))
+        return ports.Torrent(found, self._peers(info_hash, torrent))
 
-    def _peers(self, torrent: int) -> Iterator[ports.Peer]:
+    def _peers(self, info_hash: bytes, torrent: int) -> Iterator[ports.Peer]:
         swarms = self._state.swarms
         for number in swarms.peers(torrent):
+            if swarms.lookup(info_hash) != torrent:
+                return  # dropped between two items
             row = swarms.peer(number)
             endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
             # Between two items a peer may have left, and its number gone to another.

@@ -170,10 +170,10 @@ class Service:
         endpoint = address + port
         if len(address) == 4:
             peer = swarms.v4.find(torrent, endpoint) if torrent else 0
-            self._sealed += _SEALED4(_V4_MAPPED, address, id_tail, port, key_hash)
+            sealed = _SEALED4(_V4_MAPPED, address, id_tail, port, key_hash)
         else:
             peer = swarms.v6.find(torrent, endpoint) if torrent else 0
-            self._sealed += _SEALED(address, id_tail, port, key_hash)
+            sealed = _SEALED(address, id_tail, port, key_hash)
         if peer:
             last_head, last_tail, last_up, last_down, prev_seq = _BEFORE(swarms.rows, peer * 72)
             if last_tail != id_tail or last_head != id_head:
@@ -192,6 +192,7 @@ class Service:
             now, info_hash, id_head, uploaded, downloaded, left, 0, prev_seq, numwant,
             flags, listener, what, rule,
         )  # fmt: skip
+        self._sealed += sealed
         self._seq = seq + 1
         self.peer = swarms.announce(
             seq, now, torrent, peer, info_hash, id_head, id_tail, endpoint,

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from eventlog import EventLog, Reader, open_log
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
-from eventlog.frame import Header, parse_header
+from eventlog.frame import Header, parse_header, seed_of
 from eventlog.segment import HEADER_SIZE
 
 if TYPE_CHECKING:
@@ -71,19 +71,14 @@ class Place:
     def end(self) -> int:
         return self.offset + FRAME_HEADER_SIZE + self.header.payload_size
 
-    @property
-    def padding(self) -> range:
-        """Offsets of the zeros at the end, which no checksum covers."""
-        used = FRAME_HEADER_SIZE + self.header.plain_size + self.header.sealed_size
-        return range(self.offset + used, self.end)
-
 
 def places(data: bytes) -> list[Place]:
     """The frames of an undamaged segment, watermarks included."""
     found = []
+    seed = seed_of(data[16:32])
     offset = HEADER_SIZE
     while offset < len(data):
-        place = Place(offset, parse_header(data[offset : offset + FRAME_HEADER_SIZE]))
+        place = Place(offset, parse_header(data[offset : offset + FRAME_HEADER_SIZE], seed))
         found.append(place)
         offset = place.end
     return found

@@ -72,5 +72,7 @@ def decode_admin(plain: bytes | memoryview) -> Iterator[AdminRecord]:
             data = json.loads(bytes(plain[offset : offset + size]))
         except (error, ValueError) as problem:
             raise CodecError(f"admin record: {problem}") from None
+        if not isinstance(data, dict):
+            raise CodecError("admin record: its JSON is no object")
         offset += size + (-size % 16)
         yield AdminRecord(kind, time_us, data)
