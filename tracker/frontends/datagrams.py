@@ -99,9 +99,11 @@ class DatagramHandler:
             if downloaded < 0:
                 downloaded = 0
             v4 = len(address) == 4
+            asked = 0 < numwant
             torrent = announce(
                 listener, 2 if v4 else 3, address, port, info_hash, id_head, id_tail, uploaded,
-                downloaded, left, event, numwant if 0 < numwant < 65535 else 65535, 0, key & 65535,
+                downloaded, left, event, numwant if asked and numwant < 65535 else 65535,
+                0 if asked else 1, key & 65535,
             )  # fmt: skip
             if torrent < 0:
                 replies.append(self._refuse(transaction, torrent, info_hash))
@@ -110,7 +112,7 @@ class DatagramHandler:
             if event == 3:
                 replies.append(head)
                 continue
-            want = numwant if 0 < numwant < cap else cap
+            want = numwant if asked and numwant < cap else cap
             pick = swarms.v4.pick if v4 else swarms.v6.pick
             replies.append(pick(head, torrent, want, service.peer, left == 0, chance))
         return replies
