@@ -99,7 +99,7 @@ class DatagramHandler:
             if downloaded < 0:
                 downloaded = 0
             v4 = len(address) == 4
-            asked = 0 < numwant
+            asked = numwant > 0
             torrent = announce(
                 listener, 2 if v4 else 3, address, port, info_hash, id_head, id_tail, uploaded,
                 downloaded, left, event, numwant if asked and numwant < 65535 else 65535,
