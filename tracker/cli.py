@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventlog import LogError, LogLockedError, Reader
+from eventlog import LogError, LogLockedError, LogUnusableError, Reader
 from tracker import narrate
 from tracker.config import ConfigError, load
 from tracker.domain import events
@@ -34,6 +34,8 @@ _FOLLOW_SECONDS = 0.1
 
 
 def main(arguments: list[str] | None = None) -> int:
+    # Started in the background of a script, Python would have been told to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
@@ -51,7 +53,7 @@ def _run(options: argparse.Namespace) -> int:
         return command(options)
     except ConfigError as error:
         return _fail(CANNOT, str(error))
-    except LogLockedError as error:
+    except (LogLockedError, LogUnusableError) as error:
         return _fail(CANNOT, str(error))
     except (LogError, ReplayError, CodecError) as error:
         return _fail(LOG_DAMAGED, str(error))
@@ -215,6 +217,8 @@ def _print_new(
                 return True
             if wanted(event):
                 sys.stdout.write(narrate.line(event) + "\n")
+            if event["seq"] == last:
+                return True
     return False
 
 

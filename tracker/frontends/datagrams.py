@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracker.domain import events
+from tracker.frontends.requests import is_loopback
 from tracker.service import LOG_FULL
 from tracker.wire import udp
 
@@ -32,10 +33,14 @@ if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) !
 
 
 class DatagramHandler:
-    __slots__ = ("_ids", "_interval", "_known", "_listener", "_service", "_swarms")
+    __slots__ = ("_external", "_ids", "_interval", "_known", "_listener", "_service", "_swarms")
 
-    def __init__(self, service: Service, ids: ConnectionIds, listener: int) -> None:
-        """`listener`: the number that announces are logged with, 0..255."""
+    def __init__(
+        self, service: Service, ids: ConnectionIds, listener: int, external: bytes | None = None
+    ) -> None:
+        """`listener`: the number that announces are logged with, 0..255. `external`: 4 or 16 bytes, the address
+        under which clients on this machine are listed."""
+        self._external = external
         self._service = service
         self._swarms = service.swarms
         self._ids = ids
@@ -70,6 +75,7 @@ class DatagramHandler:
         known, valid = self._known, self._ids.valid
         service, swarms, announce = self._service, self._swarms, self._service.announce
         leechers, seeders = swarms.leechers, swarms.seeders
+        external = self._external
         listener, interval, cap, chance = (
             self._listener,
             self._interval,
@@ -98,6 +104,8 @@ class DatagramHandler:
                 uploaded = 0
             if downloaded < 0:
                 downloaded = 0
+            if external is not None and is_loopback(address):
+                address = external
             v4 = len(address) == 4
             asked = numwant > 0
             torrent = announce(
