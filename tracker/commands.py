@@ -56,9 +56,11 @@ class ServiceCommands:
             valid_until_us = self._service.now_us() + seconds_valid * 1_000_000
             if valid_until_us >= _LAST_US:
                 raise ports.InvalidDurationError
+        access = self._service.state.access
         data = {
             "key_hash": secrets.key_hash(key).hex(),
-            "key_ref": self._service.state.access.next_key_ref,
+            "key_ref": access.next_key_ref,
+            "account": access.account_for(None),
             "valid_until_us": valid_until_us,
         }
         await self._write(events.KEY_ISSUED, data, by)

@@ -44,7 +44,7 @@ class State:
         self.settings = Settings()
         self.settings_seq = -1  # the event that brought the settings; -1 = none did yet
         self.swarms = Swarms()
-        self.access = Access.empty()
+        self.access = Access()
         self.counters: dict[tuple[int, int], int] = {}  # by counter and label
         self.ticks = 0
         self.starts = 0
@@ -127,10 +127,14 @@ class State:
         elif kind == events.TORRENT_DELISTED:
             self._delist(bytes.fromhex(data["info_hash"]))
         elif kind == events.KEY_ISSUED:
-            key = Key(data["key_ref"], data["valid_until_us"])
-            self.access.issue(bytes.fromhex(data["key_hash"]), key)
+            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
         elif kind == events.KEY_REVOKED:
-            del self.access.keys[bytes.fromhex(data["key_hash"])]
+            self.access.revoke(bytes.fromhex(data["key_hash"]))
+        elif kind == events.KEY_ROTATED:
+            self.access.revoke(bytes.fromhex(data["old_key_hash"]))
+            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
+        elif kind == events.COMPLETED_IMPORTED:
+            self.swarms.import_completed(bytes.fromhex(data["info_hash"]), data["completed"])
         elif kind == events.SETTINGS_CHANGED:
             self._change_settings(Settings.from_data(data["settings"]))
         elif kind == events.TRACKER_STARTED:
@@ -182,3 +186,14 @@ class State:
         for bucket in range(BUCKETS):
             hasher.update(self.swarms.digest(bucket))
         return hasher.hexdigest()
+
+
+def _key(data: dict[str, Any]) -> Key:
+    """The key of a `key_issued` or `key_rotated` event; the first ones had no account."""
+    return Key(
+        data["key_ref"],
+        data["valid_until_us"],
+        data.get("account", data["key_ref"]),
+        data.get("owner"),
+        data.get("label"),
+    )

@@ -207,6 +207,15 @@ class Swarms:
             if drop_empty:
                 self.drop_if_empty(torrent)
 
+    def import_completed(self, info_hash: bytes, completed: int) -> None:
+        """Add completions counted elsewhere, before this log began."""
+        torrent = self.lookup(info_hash)
+        if torrent:
+            self.completed[torrent] += completed
+        else:
+            self.retired[info_hash] = self.retired.get(info_hash, 0) + completed
+        self.completed_total += completed
+
     def remove_torrent_peers(self, torrent: int) -> None:
         for peer in self.peers(torrent):
             self.remove(torrent, peer)
