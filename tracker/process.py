@@ -98,8 +98,6 @@ def _leaves(group: BaseExceptionGroup[LogError]) -> Iterator[LogError]:
 
 
 def _refuse_unserved(config: Config) -> None:
-    if config.core.private:
-        raise StartError("core.private: private mode is not served yet; set it to false")
     if any(one.tls for one in config.http_trackers) or (config.http_api and config.http_api.tls):
         raise StartError("tls_config: TLS is not served yet; put a reverse proxy in front")
 
@@ -120,6 +118,7 @@ def settings_of(config: Config) -> Settings:
     cleanup = core.inactive_peer_cleanup_interval
     return Settings(
         private=core.private,
+        check_keys_expiration=core.private_mode.check_keys_expiration if core.private_mode else True,
         listed=core.listed,
         interval=core.announce_policy.interval,
         interval_min=core.announce_policy.interval_min,

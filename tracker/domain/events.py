@@ -55,6 +55,7 @@ KEY_REVOKED = 21
 KEY_ROTATED = 22
 COMPLETED_IMPORTED = 30
 SETTINGS_CHANGED = 40
+ANNOUNCE_REFUSED = 50
 
 ADMIN_NAMES = {
     TRACKER_STARTED: "tracker_started",
@@ -67,6 +68,7 @@ ADMIN_NAMES = {
     KEY_ROTATED: "key_rotated",
     COMPLETED_IMPORTED: "completed_imported",
     SETTINGS_CHANGED: "settings_changed",
+    ANNOUNCE_REFUSED: "announce_refused",
 }
 
 # Counters that no announce event tells: connects, scrapes, refusals. Logged as deltas.
