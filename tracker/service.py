@@ -340,6 +340,7 @@ class Service:
         if self._seq != self._state.seq:
             self._state.announced(self._seq, self._now_us)
         yield
+        self._now_us = max(self._now_us, self._state.time_us)
         frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, self._now_us)
         self._plain = frame.plain
         self._sealed = frame.sealed

@@ -66,6 +66,8 @@ def _load(cert: str, key: str) -> ssl.SSLContext:
         context.load_cert_chain(cert, key, no_password)
     except ssl.SSLError as error:
         raise TlsError(_pair_problem(error, cert, key)) from None
+    except OSError as error:
+        raise TlsError(f"{cert} with {key}: {error.strerror or error}") from None
     return context
 
 
@@ -80,7 +82,7 @@ def _check_certificate(cert: str) -> None:
     """Tell a bad certificate from a bad key: `load_cert_chain` does not."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cert)
-    except ssl.SSLError:
+    except OSError:
         raise TlsError(f"{cert}: holds no certificate in PEM form") from None
 
 

@@ -37,9 +37,7 @@ def note(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def add_config(
-    parser: argparse.ArgumentParser, default: str | None = argparse.SUPPRESS
-) -> None:
+def add_config(parser: argparse.ArgumentParser, default: str | None = argparse.SUPPRESS) -> None:
     """`--config`; only the outermost parser may have a default, or it would undo what came before."""
     parser.add_argument(
         "--config",
@@ -65,20 +63,27 @@ def version_line() -> str:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, nothing elsewhere. Gives what is to be told how much is done, and how much there is."""
+def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on a terminal, nothing elsewhere. Gives what is to be told how much is done, and how much there is.
+
+    It shows from the first report to the one that all is done, so that one bar can follow another.
+    """
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console  # a tenth of a second, for a terminal only
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(title, total=None)
 
-        def report(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-            if done == total:
-                bar.stop()
+    def report(done: int, total: int | None) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+        if done == total:
+            bar.stop()
 
+    try:
         yield report
+    finally:
+        bar.stop()

@@ -72,8 +72,11 @@ class Accounts:
             self.sessions[account] += event != events.STOPPED
             return False
         # `stopped` may come with zeros after larger values: nothing is taken back.
-        self.uploaded[account] += max(0, uploaded - before.uploaded)
-        self.downloaded[account] += max(0, downloaded - before.downloaded)
+        for column, now, base in (
+            (self.uploaded, uploaded, before.uploaded),
+            (self.downloaded, downloaded, before.downloaded),
+        ):
+            column[account] = min(2**64 - 1, column[account] + max(0, now - base))
         if before.mark & MARK_SEEDER:
             self.seeding_us[account] += min(time_us - before.seen_us, timeout_us)
         done = event == events.COMPLETED or (left == 0 and not before.mark & MARK_SEEDER)

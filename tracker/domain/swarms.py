@@ -230,6 +230,7 @@ class Swarms:
             if directory.position[peer] != NOWHERE:
                 directory.remove(torrent, peer)
         self.of_key.remove(peer)
+        _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, 0)
         if self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER:
             self.seeders[torrent] -= 1
             self.seeders_total -= 1

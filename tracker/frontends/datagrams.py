@@ -131,7 +131,10 @@ class DatagramHandler:
         """How to announce with the key in the URL data (BEP 41), or the reply that refuses it."""
         service = self._service
         target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
-        text = target.key or http.query_passkey(target.query)
+        try:
+            text = target.key or http.query_passkey(target.query)
+        except http.WireError as error:
+            return self._error(transaction, error.reason)
         if text and not (len(text) == 32 and text.isalnum()):
             return self._error(transaction, INVALID_KEY)
         key = service.authenticate(text)

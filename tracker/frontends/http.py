@@ -267,7 +267,7 @@ async def _exchange(
                 data = await stream.receive_some(_READ)
                 if not data:
                     return False
-                reading.feed(data)
+                reading.feed(bytes(data))
         except BadRequestError:
             await stream.send_all(_BAD_REQUEST)
             await _linger(stream)

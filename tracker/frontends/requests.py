@@ -144,7 +144,7 @@ class RequestHandler:
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
         """Clients show a warning beside the tracker: the way to tell that a key runs out."""
         left_us = valid_until_us - self._service.now_us()
-        if left_us > WARN_US:
+        if left_us > WARN_US or not self._service.settings.check_keys_expiration:
             return reply
         hours = max(1, left_us // 3_600_000_000)
         return http.with_warning(reply, f"Your tracker key expires in about {hours} h: renew it")
