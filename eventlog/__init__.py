@@ -5,8 +5,8 @@ from eventlog.errors import (
     LogError,
     LogFailedError,
     LogFormatError,
-    LogFullError,
     LogLockedError,
+    LogUnusableError,
 )
 from eventlog.frame import Frame, Header
 from eventlog.log import EventLog, LogStatistics, open_log
@@ -21,9 +21,9 @@ __all__ = [
     "LogError",
     "LogFailedError",
     "LogFormatError",
-    "LogFullError",
     "LogLockedError",
     "LogStatistics",
+    "LogUnusableError",
     "OpenFrame",
     "Pool",
     "Reader",

@@ -4,7 +4,7 @@ LogError
 +- LogCorruptError   bytes on disk are not what was written; the log is never read past them
 +- LogFormatError    a segment of a foreign log, or of a format this version does not read
 +- LogLockedError    another process holds the log for writing
-+- LogFullError      the log has no room; nothing was appended
++- LogUnusableError  there is no log, or its folder cannot be used: permissions, no space
 +- LogFailedError    a write or sync failed; what was not yet durable may be lost
 """
 
@@ -43,8 +43,10 @@ class LogLockedError(LogError):
         self.holder = holder
 
 
-class LogFullError(LogError):
-    pass
+class LogUnusableError(LogError):
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"the event log in {path} cannot be used: {what}")
+        self.path = path
 
 
 class LogFailedError(LogError):

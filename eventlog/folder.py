@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from eventlog import segment
-from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError
+from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
 from eventlog.files import sync_directory, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_LOST = "is missing, but the folder holds segments"
 
 
 @frozen
@@ -38,7 +41,7 @@ class Recovery:
 
 def lock(folder: Path) -> int:
     """Take the writer's lock; returns the descriptor that holds it. Raises `LogLockedError`."""
-    descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT, 0o640)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -52,22 +55,24 @@ def lock(folder: Path) -> int:
 
 def create(path: Path) -> None:
     """Make an empty log folder, or complete one whose making was interrupted."""
-    (path / "seg").mkdir(parents=True, exist_ok=True)
+    (path / "seg").mkdir(mode=0o750, parents=True, exist_ok=True)
     identity = path / "identity.json"
     if not identity.exists():
         if segment.list_segments(path / "seg"):
-            raise LogFormatError(identity, "is missing, but the folder holds segments")
+            raise LogFormatError(identity, _LOST)
         body = {"log_id": secrets.token_hex(16), "format": segment.FORMAT}
         write_new(identity, json.dumps(body).encode() + b"\n")
 
 
 def read_identity(path: Path) -> bytes:
-    """The 16-byte id of the log; raises `LogFormatError`."""
+    """The 16-byte id of the log; raises `LogUnusableError`, `LogFormatError`."""
     identity = path / "identity.json"
     try:
         log_id = bytes.fromhex(json.loads(identity.read_bytes())["log_id"])
     except FileNotFoundError:
-        raise LogFormatError(path, "there is no event log here") from None
+        if (path / "seg").is_dir():
+            raise LogFormatError(identity, _LOST) from None
+        raise LogUnusableError(path, "there is none") from None
     except (ValueError, KeyError, TypeError):
         raise LogFormatError(identity, "is not the identity file of an event log") from None
     if len(log_id) != 16:
@@ -94,10 +99,11 @@ def recover(path: Path, log_id: bytes) -> Recovery:
 
 def _never_begun(path: Path, log_id: bytes) -> bool:
     """A crash while the file was being created: no whole header, and nothing durable behind it."""
-    data = path.read_bytes()
     try:
-        segment.read_header(path, data)
+        with path.open("rb") as file:
+            segment.read_header(path, file.read(segment.HEADER_SIZE))
     except LogCorruptError:
+        data = path.read_bytes()
         if segment.highest_mark(data, 0, log_id) > segment.base_seq_of(path):
             raise
         return True
@@ -134,7 +140,7 @@ def _recover_tail(folder: Path, path: Path) -> Recovery:
 def _quarantine(folder: Path, path: Path, offset: int) -> Path:
     """Copy what follows `offset` away before it is cut off."""
     target = folder / "quarantine" / f"{path.name}.{offset}"
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(mode=0o750, exist_ok=True)
     again = 0
     while target.exists():  # a crash at the same place once more
         again += 1

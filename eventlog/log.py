@@ -8,6 +8,7 @@ acknowledged to the outside waits for `wait_durable`. A crash can only remove a 
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import AsyncExitStack
@@ -17,8 +18,8 @@ import trio
 from attrs import frozen
 
 from eventlog import folder, frame, segment
-from eventlog.errors import LogFailedError
-from eventlog.files import sync_directory, write_all
+from eventlog.errors import LogFailedError, LogUnusableError
+from eventlog.files import write_all
 from eventlog.pool import OpenFrame, Pool
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 SEGMENT_SECONDS = 3600
 WATERMARK_SECONDS = 0.05
 """Idle time after which the last commit gets a watermark behind it (the design allows 0.2)."""
+RESERVE_BYTES = 4 << 20
+"""Free space below which only what is reserved may be appended: admin events, ticks, counters."""
 MAX_PENDING_BYTES = 64 << 20
 """Bytes appended and not yet durable before `has_room` says no: a hung disk must not eat memory."""
 
@@ -67,6 +70,8 @@ class EventLog:
         self._segment_bytes = segment_bytes
         # Owned by the committing thread while a commit is in flight, by the loop otherwise.
         self._descriptor = -1
+        # Held, so that a process out of descriptors can still make a new segment's name durable.
+        self._folder = os.open(path / "seg", os.O_RDONLY | os.O_DIRECTORY)
         self._offset = 0
         self._segment_began = 0.0
         self._seed = frame.seed_of(log_id)
@@ -84,16 +89,21 @@ class EventLog:
         self._failure: LogFailedError | None = None
         self._closed = False
         self._released = False
+        self._disk_low = False
 
     @property
     def next_seq(self) -> int:
         return self.pool.next_seq
 
-    def has_room(self) -> bool:
-        """Whether announces may be appended now. Asked once a batch, before anything is decided."""
+    def has_room(self, *, reserved: bool = False) -> bool:
+        """Whether records may be appended now. Asked once a batch, before anything is decided.
+
+        `reserved`: for what matters more than the rest, and may use the last of the disk.
+        """
         return (
             self._failure is None
             and not self._closed
+            and (reserved or not self._disk_low)
             and self._in_flight_bytes + self.pool.size < MAX_PENDING_BYTES
         )
 
@@ -193,6 +203,7 @@ class EventLog:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+        os.close(self._folder)
         os.close(self._lock)
 
     # From here on: the committing thread.
@@ -201,7 +212,7 @@ class EventLog:
         now = time.monotonic()
         full = self._offset >= self._segment_bytes or now - self._segment_began > SEGMENT_SECONDS
         if self._descriptor < 0 or (full and taken):
-            self._begin_segment(taken[0].base_seq if taken else self.durable_seq, now)
+            self._next_segment(taken[0].base_seq if taken else self.durable_seq, now)
         buffers: list[bytes | bytearray] = []
         chain = self._chain
         for one in taken or [self._watermark()]:
@@ -210,6 +221,20 @@ class EventLog:
         os.fdatasync(self._descriptor)
         self._chain = chain
         self._marked_seq = self.durable_seq
+        self._look_at_disk()
+
+    def _look_at_disk(self) -> None:
+        """Decided ahead of need: announces should never meet a full disk in a write."""
+        room = os.fstatvfs(self._descriptor)
+        self._disk_low = room.f_bavail * room.f_frsize < RESERVE_BYTES
+
+    def _next_segment(self, base_seq: int, now: float) -> None:
+        try:
+            self._begin_segment(base_seq, now)
+        except OSError as error:
+            # Out of descriptors, so nothing was made: the segment may well grow on until there is one.
+            if self._descriptor < 0 or error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
 
     def _watermark(self) -> OpenFrame:
         return OpenFrame(frame.WATERMARK, 0, 0, self.durable_seq, self._last_time_us)
@@ -246,12 +271,12 @@ class EventLog:
         )
         path = self.path / "seg" / segment.file_name(base_seq, self.epoch)
         temporary = path.with_suffix(".tmp")
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
         try:
             self._offset = write_all(descriptor, [header.pack()], 0)
             os.fsync(descriptor)
             temporary.rename(path)
-            sync_directory(path.parent)
+            os.fsync(self._folder)
         except BaseException:
             os.close(descriptor)
             raise
@@ -271,17 +296,20 @@ def open_log(
     """Open (or create) the log in `path` for writing, recovering its end. Blocking.
 
     `record_sizes` gives the plain bytes of a record by kind, 0 = records vary. Raises `LogLockedError`,
-    `LogFormatError`, `LogCorruptError`, and `OSError` for a folder that cannot be used.
+    `LogFormatError`, `LogCorruptError`, and `LogUnusableError`.
     """
-    path.mkdir(parents=True, exist_ok=True)
-    descriptor = folder.lock(path)
     try:
-        folder.create(path)
-        log_id = folder.read_identity(path)
-        recovery = folder.recover(path, log_id)
-    except BaseException:
-        os.close(descriptor)
-        raise
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        descriptor = folder.lock(path)
+        try:
+            folder.create(path)
+            log_id = folder.read_identity(path)
+            recovery = folder.recover(path, log_id)
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise LogUnusableError(path, str(error)) from None
     return EventLog(
         path,
         log_id,

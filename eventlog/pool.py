@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FRAME_BYTES = 96 * 1024
-"""A frame is closed once its plain section reaches this: CRC-32 stays meaningful below 128 KiB."""
+FRAME_BYTES = 64 * 1024
+"""A frame is closed once its plain section reaches this. With the sealed section and the rest of a batch it stays
+below 128 KiB, where CRC-32 still finds every small error."""
+_FRAME_AT_MOST = 128 * 1024
 
 
 class OpenFrame:
@@ -70,8 +72,8 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """Bytes waiting, at most about: the frames, each taken for full. Asked for every batch."""
-        return len(self._frames) * FRAME_BYTES
+        """Bytes waiting, at most: the frames, each taken for full. Asked for every batch."""
+        return len(self._frames) * _FRAME_AT_MOST
 
     def frame(self, kind: int, schema: int, time_us: int) -> OpenFrame:
         """The frame to extend with records of this kind: the open one, or a new one after it."""

@@ -17,8 +17,8 @@ off size field
 
 from __future__ import annotations
 
+import os
 import re
-from os import SEEK_END
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -107,6 +107,7 @@ class Walk:
 
     def frames(self, file: BufferedReader) -> Iterator[Frame]:
         self.stopped = None
+        self._seen = os.fstat(file.fileno()).st_size
         file.seek(self.offset)
         while (found := self._next(file)) is not None:
             yield found
@@ -118,7 +119,6 @@ class Walk:
     def _next(self, file: BufferedReader) -> Frame | None:
         head = file.read(FRAME_HEADER_SIZE)
         if not head:
-            self._seen = self.offset
             return None
         try:
             header = parse_header(head, self._seed)
@@ -126,7 +126,6 @@ class Walk:
             found = split_payload(header, file.read(header.payload_size))
         except FrameError as error:
             self.stopped = str(error)
-            self._seen = file.seek(0, SEEK_END)
             return None
         self.offset += FRAME_HEADER_SIZE + header.payload_size
         self.next_seq = header.next_seq

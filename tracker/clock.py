@@ -2,7 +2,7 @@
 
 It starts at the later of the log's last time and the wall clock, runs with the monotonic clock, and is drawn
 towards the wall clock by at most 500 parts per million. A wall clock far ahead (a suspended
-machine) is followed at once: forward is safe, and peers should expire.
+machine) is followed at once; that is an event, from which peers get a timeout of grace.
 """
 
 from __future__ import annotations

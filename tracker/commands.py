@@ -79,7 +79,7 @@ class ServiceCommands:
         who = {"token": by.token, "address": by.address, "request_id": by.request_id}
         if by.reason:
             who["reason"] = by.reason
-        if not self._log.has_room():
+        if not self._log.has_room(reserved=True):
             raise ports.LogUnavailableError
         self._last_seq = self._service.admin(kind, {**data, "by": who})
         await self._durable()

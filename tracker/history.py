@@ -34,24 +34,32 @@ class Live(Protocol):
 class LiveHistory:
     """`ports.History` over the live state. Only now, as yet."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, *, usage_statistics: bool = True) -> None:
+        """`usage_statistics`: false shows the counters of requests as 0."""
         self._live = live
+        self._usage_statistics = usage_statistics
 
     def at(self, moment: None = None) -> Projection:
         del moment
-        return Projection(self._live.state, self._live.pending)
+        return Projection(self._live.state, self._live.pending, self._usage_statistics)
 
 
 class Projection:
     """A read model over a state; `pending` are counter deltas that the log does not have yet."""
 
-    def __init__(self, state: State, pending: Mapping[tuple[int, int], int]) -> None:
+    def __init__(
+        self,
+        state: State,
+        pending: Mapping[tuple[int, int], int],
+        usage_statistics: bool = True,
+    ) -> None:
         self._state = state
         self._pending = pending
+        self._usage_statistics = usage_statistics
 
     def stats(self) -> ports.Stats:
         swarms = self._state.swarms
-        http4, http6, udp4, udp6 = swarms.announces
+        http4, http6, udp4, udp6 = swarms.announces if self._usage_statistics else (0, 0, 0, 0)
         tcp4_scrapes = self._counter(events.TCP4_SCRAPES)
         tcp6_scrapes = self._counter(events.TCP6_SCRAPES)
         return ports.Stats(
@@ -75,6 +83,8 @@ class Projection:
         )
 
     def _counter(self, counter: int) -> int:
+        if not self._usage_statistics:
+            return 0
         key = counter, 0
         return self._state.counters.get(key, 0) + self._pending.get(key, 0)
 

@@ -273,7 +273,7 @@ class _Nowhere:
     def __init__(self, next_seq: int) -> None:
         self.pool = Pool(codec.RECORD_SIZES, next_seq)
 
-    def has_room(self) -> bool:
+    def has_room(self, *, reserved: bool = False) -> bool:  # noqa: ARG002  # the protocol's name
         return True
 
     def appended(self) -> None:

@@ -74,8 +74,8 @@ def _admin(frame: Frame) -> Iterator[Body]:
 
 
 def _ticks(frame: Frame) -> Iterator[Body]:
-    for time_us, interval_ms, _ in codec.TICK.iter_unpack(frame.plain):
-        yield time_us, "tick", {"interval_ms": interval_ms}
+    for time_us, interval_ms, goes_on in codec.TICK.iter_unpack(frame.plain):
+        yield time_us, "tick", {"interval_ms": interval_ms, "goes_on": bool(goes_on)}
 
 
 def _counters(frame: Frame) -> Iterator[Body]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class CommandError(Exception):
-    """A command was refused; nothing was appended to the log."""
+    """A command was not done. Nothing was appended to the log, but for `LogUnavailableError`."""
 
 
 class UnknownKeyError(CommandError):
@@ -121,7 +121,8 @@ class History(Protocol):
 class Commands(Protocol):
     """Admin writes. Each returns after its event is on stable storage, or raises `CommandError`.
 
-    A command that changes nothing (a torrent whitelisted twice) appends nothing and returns at once.
+    A command that changes nothing (a torrent whitelisted twice) appends nothing; it too returns only when
+    the event that it agrees with is on stable storage.
     """
 
     async def whitelist_add(self, info_hash: bytes, by: Actor) -> None: ...

@@ -11,7 +11,9 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import resource
 import signal
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +53,7 @@ log = logging.getLogger("tracker")
 DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # known to everybody, which is what the warning says
 HEALTH_CONNECTIONS = 64  # each makes as many connections as there are listeners
 COUNTER_SECONDS = 1.0
+SWEEP_PAUSE_SECONDS = 0.02
 _COUNTER_POLL_SECONDS = 0.1
 _LOOPBACK = ("127.", "::1", "localhost")
 
@@ -60,7 +63,11 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
 
     Raises `StartError`, `LogError` (`LogFailedError` while serving), `OSError`.
     """
+    _refuse_unserved(config)
     certificates = read_certificates(config)
+    _say_what_is_not_in_force()
+    # It would print a traceback for each time the descriptors run out, many times a second.
+    logging.getLogger("trio.serve_listeners").setLevel(logging.CRITICAL)
     path = Path(config.event_log.path)
     event_log = open_log(
         path,
@@ -92,6 +99,13 @@ def _leaves(group: BaseExceptionGroup[LogError]) -> Iterator[LogError]:
             yield error
 
 
+def _refuse_unserved(config: Config) -> None:
+    if len(config.udp_trackers) + len(config.http_trackers) > 256:
+        raise StartError("udp_trackers, http_trackers: there may be 256 of them together")
+    if config.event_log.durability != "group":
+        raise StartError('event_log.durability: "strict" is not served yet; set it to "group"')
+
+
 def _report_recovery(event_log: EventLog) -> None:
     recovery = event_log.recovery
     if recovery.cut_bytes:
@@ -100,6 +114,13 @@ def _report_recovery(event_log: EventLog) -> None:
             recovery.cut_bytes,
             recovery.quarantine,
         )
+
+
+def _say_what_is_not_in_force() -> None:
+    log.warning(
+        "Not in force yet: event_log.keep_days, keep_bytes, shred_days, follower. "
+        "Everything is kept, peers' addresses in clear"
+    )
 
 
 def settings_of(config: Config) -> Settings:
@@ -133,6 +154,11 @@ async def _main(
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
     service = Service(event_log, state, clock, secrets.derive(secret, "peer selection"))
     ids = ConnectionIds(secrets.derive(secret, "connection ids"))
+    ahead_us = clock.now_us() - time.time_ns() // 1000
+    if ahead_us > 60_000_000:
+        log.warning(
+            "The log is %d s ahead of the clock: it was wrong then, or is now", ahead_us // 10**6
+        )
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -178,16 +204,31 @@ async def _start_producers(
     listeners: Listeners,
 ) -> None:
     """Trackers, numbered in the order of the configuration (UDP first), then the two clocks."""
+    external = config.core.net.external_ip.packed if config.core.net.external_ip else None
     for number, listener in enumerate(listeners.udp):
-        handler = DatagramHandler(service, ids, number)
+        handler = DatagramHandler(service, ids, number, external)
         await nursery.start(udp.serve, listener.socket, handler)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)
+    waiting = trio.CapacityLimiter(_connection_limit())
     for number, listener in enumerate(listeners.http, len(listeners.udp)):
-        answers = RequestHandler(service, number, proxied=config.core.net.on_reverse_proxy)
-        await nursery.start(http.serve, listener.socket, answers, listener.tls)
+        answers = RequestHandler(
+            service, number, proxied=config.core.net.on_reverse_proxy, external=external
+        )
+        await nursery.start(http.serve, listener.socket, answers, waiting, listener.tls)
         log.info("HTTP TRACKER: Started on: %s", listener.url)
     nursery.start_soon(_tick, service)
     nursery.start_soon(_log_counters, service)
+
+
+def _connection_limit() -> int:
+    """How many HTTP tracker connections may wait at once: what the system allows, less a share for all else."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wished = hard if hard != resource.RLIM_INFINITY else 65_536
+    if soft != resource.RLIM_INFINITY and soft < wished:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
+        soft = wished
+    room = 65_536 if soft == resource.RLIM_INFINITY else soft
+    return max(8, min(8_192, room - min(600, room // 2)))
 
 
 async def _start_api(
@@ -206,7 +247,7 @@ async def _start_api(
     from api.serve import serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
-    history = LiveHistory(service)
+    history = LiveHistory(service, usage_statistics=config.core.tracker_usage_statistics)
     commands = ServiceCommands(service, event_log, secret)
     app = create_app(history, commands, config.http_api.access_tokens)
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
@@ -259,7 +300,15 @@ def _warn_of_default_token(tokens: dict[str, str], address: str) -> None:
 async def _tick(service: Service) -> None:
     while True:
         await trio.sleep(service.settings.tick_ms / 1000)
-        service.tick()
+        stepped = service.tick()
+        if stepped:
+            log.warning(
+                "The clock went forward by %d s at once; nobody expires for one timeout",
+                stepped // 10**6,
+            )
+        while not service.state.sweep.done:
+            await trio.sleep(SWEEP_PAUSE_SECONDS)
+            service.tick(goes_on=True)
 
 
 async def _log_counters(service: Service) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from eventlog.files import write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,11 +34,7 @@ def load_or_create(folder: Path) -> bytes:
 
 def _create(path: Path) -> bytes:
     secret = secrets.token_bytes(32)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secret)
-        file.flush()
-        os.fsync(file.fileno())
+    write_new(path, secret, 0o600)
     return secret
 
 

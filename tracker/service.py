@@ -61,7 +61,7 @@ class Log(Protocol):
 
     pool: Pool
 
-    def has_room(self) -> bool: ...
+    def has_room(self, *, reserved: bool = False) -> bool: ...
 
     def appended(self) -> None: ...
 
@@ -378,17 +378,22 @@ class Service:
             self._state.apply_counter(now, counter, label, delta)
         self._log.appended()
 
-    def tick(self) -> None:
-        """Log and apply the passing of time: peers expire here and nowhere else."""
+    def tick(self, *, goes_on: bool = False) -> int:
+        """Log and apply the passing of time: peers expire here and nowhere else.
+
+        While `state.sweep` is not done, a tick that `goes_on` is due after a checkpoint. Returns microseconds that
+        log time was stepped forward by, 0 as a rule.
+        """
         stepped = self._clock.adjust()
         if stepped:
             self.admin(events.CLOCK_STEPPED, {"forward_us": stepped})
         now = self._clock.now_us()
         interval_ms = self._state.settings.tick_ms
-        record = codec.TICK.pack(now, interval_ms, 0)
+        record = codec.TICK.pack(now, interval_ms, goes_on)
         self._log.pool.append(events.TICK, codec.TICK_SCHEMA, now, record)
-        self._state.apply_tick(now, interval_ms)
+        self._state.apply_tick(now, interval_ms, goes_on)
         self._log.appended()
+        return stepped
 
     def admin(self, kind: int, data: Mapping[str, Any]) -> int:
         """Append and apply an admin event; returns its sequence number."""

@@ -110,8 +110,16 @@ STATUSES = [
     ("many-headers", _GOOD_LINE + b" HTTP/1.1" + b"\r\nA: b" * 20_000 + END, 400),
     ("target-100-kb", _GOOD_LINE + b"&a=" + b"x" * 100_000 + b" HTTP/1.1" + END, 400),
     ("body-100-kb", _GOOD_LINE + b" HTTP/1.1\r\nContent-Length: 100000" + END + bytes(100_000), 400),
-    ("websocket", _GOOD_LINE + _UPGRADE, 400),
 ]  # fmt: skip
+
+
+def test_an_upgrade_is_ignored(shared_tracker: Tracker, witness: Witness) -> None:
+    """A client that would rather speak another protocol is answered in this one (RFC 9110, 7.8)."""
+    response = exchange(shared_tracker.http[0], b"GET /health_check" + _UPGRADE)
+    assert response.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nConnection: close\r\n" in response
+    assert body(response) == b'{"status":"Ok"}'
+    witness.check_http()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shlex
 import shutil
@@ -59,7 +60,9 @@ def examples() -> list[Example]:
 @pytest.fixture
 def shipped_ports() -> Iterator[None]:
     """The ports of the shipped file, which only one test run at a time can have."""
-    with (Path(tempfile.gettempdir()) / "swarmlog-shipped-ports.lock").open("w") as lock:
+    with (Path(tempfile.gettempdir()) / f"swarmlog-shipped-ports-{os.getuid()}.lock").open(
+        "w"
+    ) as lock:
         _wait_for(lock)
         for kind, host, port in _shipped_addresses():
             with socket.socket(socket.AF_INET, kind) as sock:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from eventlog import LogFormatError, Reader, open_log
+from eventlog import LogUnusableError, Reader, open_log
 from tests.eventlog.logs import RECORD_SIZES, append, read, read_on, running, segments, write
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def test_frames_held_back_are_not_lost_either(folder: Path) -> None:
 
 def test_no_log_here(tmp_path: Path) -> None:
     """A folder without a log is refused, and nothing is created in it."""
-    with pytest.raises(LogFormatError, match="no event log here"):
+    with pytest.raises(LogUnusableError, match="there is none"):
         Reader(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -298,7 +298,7 @@ def test_a_lost_identity_is_not_made_up(image: Image) -> None:
     (image.folder / "identity.json").unlink()
     with pytest.raises(LogFormatError, match="holds segments"):
         open_log(image.folder, RECORD_SIZES)
-    with pytest.raises(LogFormatError, match="no event log here"):
+    with pytest.raises(LogFormatError, match="holds segments"):
         Reader(image.folder)
 
 

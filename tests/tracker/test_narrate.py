@@ -88,7 +88,7 @@ def test_the_other_kinds() -> None:
     rig.service.change_settings(Settings(interval=9))
     assert rig.told() == [
         {"seq": 0, "time": TIME, "type": "tracker_started", "version": "1.0", "epoch": 3},
-        {"seq": 1, "time": TIME, "type": "tick", "interval_ms": 10_000},
+        {"seq": 1, "time": TIME, "type": "tick", "interval_ms": 10_000, "goes_on": False},
         {
             "seq": 2, "time": TIME, "type": "counted",
             "counter": "udp_dropped", "label": 0, "delta": 1,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
-from eventlog import LogError, LogLockedError
+from eventlog import LogError, LogLockedError, LogUnusableError
 from tracker.cli import administering, checking, importing, reading, serving
 from tracker.cli.shared import CANNOT, LOG_DAMAGED, CannotError, add_config, fail, version_line
 from tracker.config import ConfigError
@@ -26,6 +27,8 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
+    # Started in the background of a script, Python would have been told to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
@@ -43,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
         code = command(options)
         sys.stdout.flush()  # here, so that a reader who left is noticed while it can be forgiven
         return code
-    except (ConfigError, LogLockedError, CannotError) as error:
+    except (ConfigError, LogLockedError, LogUnusableError, CannotError) as error:
         return fail(CANNOT, str(error))
     except (LogError, ReplayError, CodecError) as error:
         return fail(LOG_DAMAGED, str(error))

@@ -67,6 +67,8 @@ def _print_new(
                 return True
             if wanted(event):
                 say(narrate.line(event))
+            if event["seq"] == last:
+                return True
     return False
 
 

@@ -23,7 +23,7 @@ _LISTENERS = "core.tracker_usage_statistics decides for all listeners"
 IGNORED: Mapping[str, str] = {
     "core.database": "the event log is the only storage, see [event_log]",
     "core.announce_policy.max_peers_per_announce": "the number of peers in a reply is fixed",
-    "http_trackers.network.ipv6_v6only": "the operating system's setting is kept",
+    "http_trackers.network.ipv6_v6only": "[::] takes IPv4 too, unless that has a listener of its own",
     "http_trackers.public_url": "nothing here needs to know it",
     "http_trackers.tracker_usage_statistics": _LISTENERS,
     "http_trackers.use_ip_from_query_string": "addresses named by clients are never believed",
@@ -31,7 +31,7 @@ IGNORED: Mapping[str, str] = {
     "udp_tracker_server": "connection ids are always checked and addresses are not banned",
     "udp_trackers.cookie_lifetime": "connection ids are valid for two minutes",
     "udp_trackers.max_connection_id_errors_per_ip": "addresses are not banned",
-    "udp_trackers.network.ipv6_v6only": "the operating system's setting is kept",
+    "udp_trackers.network.ipv6_v6only": "[::] takes IPv4 too, unless that has a listener of its own",
     "udp_trackers.public_url": "nothing here needs to know it",
     "udp_trackers.tracker_usage_statistics": _LISTENERS,
 }

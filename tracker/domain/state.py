@@ -14,6 +14,7 @@ from tracker.domain.access import Access, Key
 from tracker.domain.accounts import Accounts
 from tracker.domain.settings import Settings
 from tracker.domain.swarms import BUCKETS, Swarms
+from tracker.domain.sweep import Sweep
 
 if TYPE_CHECKING:
     Section = bytes | memoryview
@@ -39,6 +40,7 @@ class State:
         "settings_seq",
         "starts",
         "swarms",
+        "sweep",
         "ticks",
         "time_us",
     )
@@ -54,6 +56,7 @@ class State:
         self.counters: dict[tuple[int, int], int] = {}  # by counter and label
         self.ticks = 0
         self.starts = 0
+        self.sweep = Sweep()
         self.resumed_us = 0
 
     def apply(self, kind: int, base_seq: int, plain: Section, sealed: Section) -> None:
@@ -66,8 +69,8 @@ class State:
             for record in codec.decode_admin(bytes(plain)):
                 self.apply_admin(record.type, record.time_us, record.data)
         elif kind == events.TICK:
-            for time_us, interval_ms, _ in codec.TICK.iter_unpack(plain):
-                self.apply_tick(time_us, interval_ms)
+            for time_us, interval_ms, goes_on in codec.TICK.iter_unpack(plain):
+                self.apply_tick(time_us, interval_ms, goes_on)
         elif kind == events.EVICTIONS:
             for time_us, info_hash, _, last_seq in codec.EVICTION.iter_unpack(plain):
                 self.apply_eviction(time_us, info_hash, last_seq)
@@ -162,21 +165,25 @@ class State:
         self.seq = next_seq
         self.time_us = time_us
 
-    def apply_tick(self, time_us: int, interval_ms: int) -> None:
-        """Sweep one slice of the buckets; all of them are swept once per clean-up interval."""
+    def apply_tick(self, time_us: int, interval_ms: int, goes_on: int) -> None:
+        """Sweep a piece. A tick adds one slice of the buckets, so that all are swept once per clean-up
+        interval; one that `goes_on` only continues what is left."""
         self._advance(time_us)
-        tick = self.ticks
-        self.ticks = tick + 1
         settings = self.settings
         cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
+        if not goes_on:
+            tick = self.ticks
+            self.ticks = tick + 1
+            if cleanup_ms:
+                slices = max(1, cleanup_ms // interval_ms)
+                part = tick % slices
+                first, last = part * BUCKETS // slices, (part + 1) * BUCKETS // slices
+                self.sweep.add(self.swarms, first, last)
         before_us = time_us - settings.max_peer_timeout * 1_000_000
         # After an outage nobody could announce: every peer gets one timeout from the restart on.
-        if not cleanup_ms or before_us < self.resumed_us:
-            return
-        slices = max(1, cleanup_ms // interval_ms)
-        part = tick % slices
-        for bucket in range(part * BUCKETS // slices, (part + 1) * BUCKETS // slices):
-            self.swarms.expire(bucket, before_us, settings.remove_peerless_torrents)
+        if before_us < self.resumed_us:
+            before_us = -1
+        self.sweep.step(self.swarms, before_us, settings.remove_peerless_torrents)
 
     def apply_counter(self, time_us: int, counter: int, label: int, delta: int) -> None:
         self._advance(time_us)
@@ -205,6 +212,8 @@ class State:
         elif kind == events.TRACKER_STARTED:
             self.starts += 1
             self.resumed_us = time_us
+        elif kind == events.CLOCK_STEPPED:
+            self.resumed_us = time_us  # a suspended machine: nobody could announce
         elif kind not in _WITHOUT_EFFECT:
             raise ReplayError(f"event {self.seq - 1} is of type {kind}, unknown to this version")
 
@@ -235,6 +244,7 @@ class State:
             self.time_us,
             self.ticks,
             self.starts,
+            self.sweep.digest(),
             self.resumed_us,
             list(self.swarms.announces),
             sorted(self.counters.items()),

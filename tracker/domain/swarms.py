@@ -27,8 +27,8 @@ One row of 72 bytes rather than a column each: an announce touches all of it, an
 """
 ROW_SIZE = ROW.size
 _MARK = 20
-_SEEN = 56
-_TIME = Struct("<Q")
+SEEN_AT = 56
+SEEN = Struct("<Q")  # last seen, microseconds
 _KEY_REF_AT = 28
 _KEY_REF = Struct("<I")
 
@@ -241,26 +241,14 @@ class Swarms:
 
     def drop_if_empty(self, torrent: int) -> None:
         """Forget a torrent without peers; its completed count is kept for its return."""
-        if self.seeders[torrent] or self.leechers[torrent]:
-            return
         info_hash = bytes(self.hashes[torrent * 20 : torrent * 20 + 20])
+        if self.seeders[torrent] or self.leechers[torrent] or self.lookup(info_hash) != torrent:
+            return
         if self.completed[torrent]:
             self.retired[info_hash] = self.completed[torrent]
         del self.buckets[info_hash[0]][info_hash]
         self.torrents_total -= 1
         self._free_torrents.append(torrent)
-
-    def expire(self, bucket: int, before_us: int, drop_empty: bool) -> None:
-        """Remove the peers of a bucket that were last seen at or before a time."""
-        rows = self.rows
-        for torrent in list(self.buckets[bucket].values()):
-            for directory in (self.v4, self.v6, self.identities):
-                first = directory.first[torrent]
-                for peer in directory.owners[first : first + directory.count[torrent]]:
-                    if _TIME.unpack_from(rows, peer * ROW_SIZE + _SEEN)[0] <= before_us:
-                        self.remove(torrent, peer)
-            if drop_empty:
-                self.drop_if_empty(torrent)
 
     def import_completed(self, info_hash: bytes, completed: int) -> None:
         """Add completions counted elsewhere, before this log began."""

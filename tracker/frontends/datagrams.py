@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tracker.domain import events
 from tracker.frontends.refusals import INVALID_KEY, refusal_text
+from tracker.frontends.requests import is_loopback
 from tracker.wire import http, udp
 
 if TYPE_CHECKING:
@@ -32,10 +33,14 @@ if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) !
 
 
 class DatagramHandler:
-    __slots__ = ("_ids", "_interval", "_known", "_listener", "_service", "_swarms")
+    __slots__ = ("_external", "_ids", "_interval", "_known", "_listener", "_service", "_swarms")
 
-    def __init__(self, service: Service, ids: ConnectionIds, listener: int) -> None:
-        """`listener`: the number that announces are logged with, 0..255."""
+    def __init__(
+        self, service: Service, ids: ConnectionIds, listener: int, external: bytes | None = None
+    ) -> None:
+        """`listener`: the number that announces are logged with, 0..255. `external`: 4 or 16 bytes, the address
+        under which clients on this machine are listed."""
+        self._external = external
         self._service = service
         self._swarms = service.swarms
         self._ids = ids
@@ -72,6 +77,7 @@ class DatagramHandler:
         announce: Callable[..., int] = service.announce
         leechers, seeders = swarms.leechers, swarms.seeders
         private = service.private
+        external = self._external
         listener, interval, cap, chance = (
             self._listener,
             self._interval,
@@ -100,6 +106,8 @@ class DatagramHandler:
                 uploaded = 0
             if downloaded < 0:
                 downloaded = 0
+            if external is not None and is_loopback(address):
+                address = external
             v4 = len(address) == 4
             if private:
                 keyed = self._authenticated(data, at, size, transaction, info_hash)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import httptools
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
     Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 BACKLOG = 4096
-ACCEPTED_AT_ONCE = 128
+ACCEPT_SECONDS = 0.005  # of accepting and answering, before the rest of the program has its turn
 REQUEST_LIMIT = 16_384  # bytes of one request; a scrape of 100 torrents has about 7,500
 REQUEST_SECONDS = 10.0  # for one request and its answer; also how long an idle connection is kept
 HANDSHAKE_SECONDS = 10.0  # for a TLS handshake
-CONNECTION_LIMIT = 8_192  # of connections that had to be waited for
 _READ = 16_384
 
 _BAD_REQUEST = (
@@ -67,7 +67,11 @@ class Reading:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self.broken = True
+            # What is complete is answered (an Upgrade may be ignored, RFC 9110 7.8); nothing after it can be.
+            self.keep = False
+            self.broken = not self.ready
+            if self.ready:
+                self.ready[-1] = (*self.ready[-1][:3], False)
         if self.broken or (self._size > REQUEST_LIMIT and not self.ready):
             self.broken = True
             raise BadRequestError
@@ -75,7 +79,8 @@ class Reading:
     def take(self) -> list[Request]:
         """The complete requests."""
         ready, self.ready = self.ready, []
-        self._size = 0
+        if ready:
+            self._size = 0
         return ready
 
     def close(self) -> None:
@@ -93,13 +98,24 @@ class Reading:
 
 
 class ProxiedReading(Reading):
-    """Looks at headers too, which costs a call each: only behind a proxy."""
+    """Looks at headers too, which costs a call each: only behind a proxy. Not at trailers: those are the client's."""
 
-    __slots__ = ()
+    __slots__ = ("_in_body",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_body = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(name) == 15 and name.lower() == b"x-forwarded-for":
+        if not self._in_body and len(name) == 15 and name.lower() == b"x-forwarded-for":
             self._forwarded = value
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_body = False
 
 
 def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
@@ -122,15 +138,21 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
 async def serve(
     listener: socket.socket,
     handler: RequestHandler,
+    waiting: trio.CapacityLimiter,
     tls: ssl.SSLContext | None = None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer requests until cancelled, under TLS with a context. Owns the listening socket."""
+    """Answer requests until cancelled, under TLS with a context. Owns the listening socket.
+
+    `waiting` bounds the connections, of all listeners that share it, that have to be waited for.
+    """
     with listener:
         async with trio.open_nursery() as nursery:
             connections = (
-                TlsConnections(handler, nursery, tls) if tls else Connections(handler, nursery)
+                TlsConnections(handler, nursery, waiting, tls)
+                if tls
+                else Connections(handler, nursery, waiting)
             )
             accept = open_acceptor(listener)
             task_status.started()
@@ -149,21 +171,24 @@ async def _accept_failed(error: OSError) -> None:
 
 
 class Connections:
-    """The connections of one listener; `waiting` counts those that became tasks."""
+    """The connections of one listener."""
 
-    __slots__ = ("_handler", "_nursery", "_reading", "waiting")
+    __slots__ = ("_handler", "_nursery", "_reading", "_waiting")
 
-    def __init__(self, handler: RequestHandler, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, handler: RequestHandler, nursery: trio.Nursery, waiting: trio.CapacityLimiter
+    ) -> None:
         self._handler = handler
         self._nursery = nursery
         self._reading = ProxiedReading if handler.proxied else Reading
-        self.waiting = 0
+        self._waiting = waiting
 
     def accept_waiting(self, accept: Accept) -> None:
         """Take what waits, in one batch. Raises `OSError` when accepting fails."""
         self._handler.begin()
+        until = time.perf_counter() + ACCEPT_SECONDS
         try:
-            for _ in range(ACCEPTED_AT_ONCE):
+            while time.perf_counter() < until:
                 descriptor, address = accept()
                 if descriptor < 0:
                     return
@@ -188,8 +213,8 @@ class Connections:
         self, descriptor: int, reading: Reading, address: bytes, goes_on: bool = True
     ) -> None:
         """To a task of its own, or close it."""
-        if goes_on and self.waiting < CONNECTION_LIMIT:
-            self.waiting += 1
+        if goes_on and self._waiting.available_tokens:
+            self._waiting.acquire_on_behalf_of_nowait(reading)
             self._nursery.start_soon(self._converse, descriptor, reading, address)
         else:
             reading.close()
@@ -206,7 +231,7 @@ class Connections:
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             return
         finally:
-            self.waiting -= 1
+            self._waiting.release_on_behalf_of(reading)
             reading.close()
 
     async def _open(self, transport: trio.SocketStream) -> Stream:
@@ -219,9 +244,13 @@ class TlsConnections(Connections):
     __slots__ = ("_context",)
 
     def __init__(
-        self, handler: RequestHandler, nursery: trio.Nursery, context: ssl.SSLContext
+        self,
+        handler: RequestHandler,
+        nursery: trio.Nursery,
+        waiting: trio.CapacityLimiter,
+        context: ssl.SSLContext,
     ) -> None:
-        super().__init__(handler, nursery)
+        super().__init__(handler, nursery, waiting)
         self._context = context
 
     def _accepted(self, descriptor: int, address: bytes) -> None:
@@ -245,6 +274,8 @@ def _answer_now(
         reading.feed(data)
     except BadRequestError:
         return True  # for a task to say so: closing at once would reset the connection
+    if len(reading.ready) > 1:
+        return True  # pipelined: for a task, which pauses between replies
     for request in reading.take():
         reply = handler.answer(*request[:2], address, *request[2:])
         try:
@@ -274,8 +305,10 @@ async def _exchange(
             return False
         for request in reading.take():
             handler.begin()
-            reply = handler.answer(*request[:2], address, *request[2:])
-            handler.end()
+            try:
+                reply = handler.answer(*request[:2], address, *request[2:])
+            finally:
+                handler.end()
             await stream.send_all(reply)
         if not reading.keep:
             await _linger(stream)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BATCH = 256
-SLOT = 1600  # bytes of a datagram that are read; nothing legal is longer
+SLOT = 2016  # bytes of a datagram that are read: of a longer scrape whole hashes, 100 of them
 _NAME = 32  # bytes set aside for a socket address
 _CONTROL = 64
 _MSG_DONTWAIT = 0x40

@@ -48,10 +48,24 @@ _OK = {
 class RequestHandler:
     """Answers for one listener."""
 
-    __slots__ = ("_interval", "_interval_min", "_listener", "_service", "_swarms", "proxied")
+    __slots__ = (
+        "_interval",
+        "_interval_min",
+        "_listener",
+        "_service",
+        "_swarms",
+        "external",
+        "proxied",
+    )
 
-    def __init__(self, service: Service, listener: int, *, proxied: bool) -> None:
-        """`proxied`: the client's address is the right-most of X-Forwarded-For."""
+    def __init__(
+        self, service: Service, listener: int, *, proxied: bool, external: bytes | None = None
+    ) -> None:
+        """`proxied`: the client's address is the right-most of X-Forwarded-For.
+
+        `external`: 4 or 16 bytes, the address under which clients on this machine are listed.
+        """
+        self.external = external
         self._service = service
         self._swarms = service.swarms
         self._listener = listener
@@ -80,6 +94,8 @@ class RequestHandler:
         if method != b"GET" and method != b"HEAD":
             return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
         kind, key, query = http.parse_target(target)
+        if kind == http.ANNOUNCE and method == b"HEAD":  # an announce changes things, HEAD may not
+            return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
         if kind == http.ANNOUNCE:
             body, content_type = self._announce(query, key, address, forwarded)
         elif kind == http.SCRAPE:
@@ -116,6 +132,8 @@ class RequestHandler:
             address = forwarded_address(forwarded)
             if not address:
                 return self._refuse(_BEHIND_PROXY)
+        if self.external is not None and is_loopback(address):
+            address = self.external
         numwant = request.numwant
         torrent = announce(
             self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
@@ -220,6 +238,13 @@ class RequestHandler:
         return http.failure(reason), _TEXT
 
 
+_SAME_NUMBERS = (events.NONE, events.COMPLETED, events.STARTED, events.STOPPED, events.PAUSED)
+if (http.NONE, http.COMPLETED, http.STARTED, http.STOPPED, http.PAUSED) != _SAME_NUMBERS or (
+    http.LEFT_UNKNOWN != events.LEFT_UNKNOWN
+):
+    raise AssertionError("the wire and the domain number events differently")
+
+
 def _is_key(key: bytes) -> bool:
     return len(key) == 32 and key.isalnum()
 
@@ -228,6 +253,14 @@ def _flags(numwant: int | None, compact: bool) -> int:
     return (events.FLAG_NUMWANT_ABSENT if numwant is None else 0) | (
         0 if compact else events.FLAG_DICTIONARIES
     )
+
+
+def is_loopback(address: bytes) -> bool:
+    """Of 4 or 16 bytes."""
+    return address[0] == 127 if len(address) == 4 else address == _LOOPBACK6
+
+
+_LOOPBACK6 = bytes(15) + b"\x01"
 
 
 def forwarded_address(header: bytes | None) -> bytes:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from tracker.frontends.datagrams import DatagramHandler
 
 RECEIVE_BUFFER = 4 << 20
-BATCHES_AT_ONCE = 3
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
@@ -57,11 +56,8 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     batch = mmsg.Batch(sock, local_addresses=local_addresses)
     while True:
         await trio.lowlevel.wait_readable(sock)
-        # Under load more has come meanwhile; the bound keeps the loop's stall to a few milliseconds.
-        for _ in range(BATCHES_AT_ONCE):
-            sizes = batch.receive()
-            if not sizes:
-                break
+        sizes = batch.receive()
+        if sizes:
             handler.begin()
             replies = handler.answers(batch.data, _SLOTS, sizes, batch.addresses(len(sizes)))
             handler.end()
