@@ -311,7 +311,7 @@ class Service:
         record = codec.EVICTION.pack(self._now_us, info_hash, 0, last_seq)
         with self._interrupted():
             self._log.pool.append(events.EVICTIONS, codec.EVICTIONS_SCHEMA, self._now_us, record)
-            self._state.apply_eviction(self._now_us, info_hash, last_seq)
+            self._state.apply_eviction(self._now_us, info_hash, last_seq, peer)
 
     def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
         """What a known key was refused is an event; not more often than anybody needs to know."""

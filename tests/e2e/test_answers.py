@@ -267,7 +267,7 @@ def test_several_listeners(new_tracker: Callable[..., Tracker]) -> None:
 
 
 def failure(answer: dict[str, Any]) -> str:
-    assert list(answer) == ["failure reason"]
+    assert (list(answer), answer["retry in"]) == (["failure reason", "retry in"], 30)
     return str(answer["failure reason"].decode())
 
 

@@ -613,7 +613,7 @@ async def test_over_sockets() -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(udp.serve, datagrams, DatagramHandler(front.rig.service, ids, 0))
             handler = RequestHandler(front.rig.service, 1, proxied=False)
-            await nursery.start(http.serve, requests, handler)
+            await nursery.start(http.serve, requests, handler, trio.CapacityLimiter(8))
             assert MISSING_TEXT.encode() in await request(http_port, announce())
             assert UNREADABLE_TEXT.encode() + UNKNOWN in await request(http_port, announce(UNKNOWN))
             assert b"10:incompletei1e" in await request(http_port, announce(GOOD))

@@ -156,9 +156,14 @@ class State:
                 swarms.note_snatched(peer)
         return peer
 
-    def apply_eviction(self, time_us: int, info_hash: bytes, last_seq: int) -> None:
+    def apply_eviction(self, time_us: int, info_hash: bytes, last_seq: int, peer: int = 0) -> None:
+        """`peer`: whose last announce that was, when the caller knows; replay has to look for it."""
         self._advance(time_us)
-        self.swarms.evict(info_hash, last_seq)
+        torrent = self.swarms.lookup(info_hash)
+        peer = peer or self.swarms.with_last_seq(torrent, last_seq)
+        if not peer:
+            raise ReplayError(f"event {self.seq - 1} evicts a peer that is not there")
+        self.swarms.remove(torrent, peer)
 
     def announced(self, next_seq: int, time_us: int) -> None:
         """A batch of announces was applied to the swarms; the state stands before `next_seq`."""

@@ -29,6 +29,8 @@ ROW_SIZE = ROW.size
 _MARK = 20
 SEEN_AT = 56
 SEEN = Struct("<Q")  # last seen, microseconds
+_LAST_SEQ_AT = 64
+_LAST_SEQ = Struct("<Q")
 _KEY_REF_AT = 28
 _KEY_REF = Struct("<I")
 
@@ -208,13 +210,12 @@ class Swarms:
     def note_snatched(self, peer: int) -> None:
         self.rows[peer * ROW_SIZE + _MARK] |= MARK_SNATCHED
 
-    def evict(self, info_hash: bytes, last_seq: int) -> None:
-        """Remove the peer whose last announce this was: another took its address."""
-        torrent = self.lookup(info_hash)
+    def with_last_seq(self, torrent: int, last_seq: int) -> int:
+        """The peer of a torrent whose last announce this was; 0 = none."""
         for peer in self.peers(torrent) if torrent else ():
-            if self.peer(peer).last_seq == last_seq:
-                self.remove(torrent, peer)
-                return
+            if _LAST_SEQ.unpack_from(self.rows, peer * ROW_SIZE + _LAST_SEQ_AT)[0] == last_seq:
+                return peer
+        return 0
 
     def remove_key_peers(self, key_ref: int, drop_empty: bool) -> None:
         """Send the peers of a key away from all swarms."""
