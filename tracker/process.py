@@ -209,6 +209,8 @@ async def _start_producers(
         handler = DatagramHandler(service, ids, number, external)
         await nursery.start(udp.serve, listener.socket, handler)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)
+    if service.private and listeners.udp:
+        log.info("Private mode over UDP: keys are read from the URL data of BEP 41")
     waiting = trio.CapacityLimiter(_connection_limit())
     for number, listener in enumerate(listeners.http, len(listeners.udp)):
         answers = RequestHandler(
