@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -18,8 +20,9 @@ from tracker.domain.state import State
 from tracker.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from tracker.domain.accounts import Totals
     from tracker.domain.directory import Directory
 
 START_US = 1_800_000_000_000_000  # a moment in 2027
@@ -116,6 +119,9 @@ class Announce:
     flags: int = 0
     key_hash: int = 7
     listener: int = 0
+    key: bytes | None = (
+        None  # the text of a tracker key, b"" = none given; None = do not ask for one
+    )
 
     @property
     def path(self) -> int:
@@ -147,6 +153,22 @@ class Rig:
         """One batch; what the service returned for each."""
         return announce(self.service, *announces)
 
+    def issue(
+        self, number: int, owner: str | None = None, valid_until_us: int | None = None
+    ) -> bytes:
+        """Issue key `number`; its text."""
+        issue(self.service, key_text(number), owner, valid_until_us)
+        return key_text(number)
+
+    def revoke(self, text: bytes) -> None:
+        revoke(self.service, text)
+
+    def rotate(self, old: bytes, new: bytes) -> None:
+        rotate(self.service, old, new)
+
+    def totals(self, account: int) -> Totals:
+        return self.state.accounts.totals(account)
+
     def told(self) -> list[dict[str, Any]]:
         return told(self.log.frames())
 
@@ -155,18 +177,70 @@ class Rig:
 
 
 def announce(service: Service, *announces: Announce) -> list[int]:
-    """One batch; what the service returned for each."""
+    """One batch; what the service returned for each. In private modes as a front end does it: by key."""
     service.begin()
-    returned = [
-        service.announce(
-            one.listener, one.path, one.endpoint[:-2], one.endpoint[-2:], one.info_hash,
-            one.peer_id[:8], one.peer_id[8:], one.uploaded, one.downloaded, one.left, one.event,
-            one.numwant, one.flags, one.key_hash,
-        )
-        for one in announces
-    ]  # fmt: skip
+    returned = [announce_one(service, one) for one in announces]
     service.end()
     return returned
+
+
+def announce_one(service: Service, one: Announce) -> int:
+    """Between `begin` and `end`."""
+    take: Callable[..., int] = service.announce
+    if service.private and one.key is not None:
+        key = service.authenticate(one.key or None)
+        if isinstance(key, int):
+            if one.key:
+                service.refused_key(one.key, key, one.info_hash)
+            return key
+        take = partial(service.announce_keyed, key)
+    return take(
+        one.listener, one.path, one.endpoint[:-2], one.endpoint[-2:], one.info_hash,
+        one.peer_id[:8], one.peer_id[8:], one.uploaded, one.downloaded, one.left, one.event,
+        one.numwant, one.flags, one.key_hash,
+    )  # fmt: skip
+
+
+def key_text(number: int) -> bytes:
+    """A tracker key as clients write it."""
+    return b"key%029d" % number
+
+
+def key_hash(text: bytes) -> str:
+    """What the log knows of a key."""
+    return sha256(text).hexdigest()
+
+
+def issue(
+    service: Service, text: bytes, owner: str | None = None, valid_until_us: int | None = None
+) -> None:
+    access = service.state.access
+    data = {
+        "key_hash": key_hash(text),
+        "key_ref": access.next_key_ref,
+        "account": access.account_for(owner),
+        "valid_until_us": valid_until_us,
+    }
+    service.admin(events.KEY_ISSUED, data if owner is None else {**data, "owner": owner})
+
+
+def revoke(service: Service, text: bytes) -> None:
+    key = service.state.access.keys[bytes.fromhex(key_hash(text))]
+    service.admin(events.KEY_REVOKED, {"key_hash": key_hash(text), "key_ref": key.key_ref})
+
+
+def rotate(service: Service, old: bytes, new: bytes) -> None:
+    """Give the holder of a key another one: the account stays."""
+    access = service.state.access
+    key = access.keys[bytes.fromhex(key_hash(old))]
+    data = {
+        "old_key_hash": key_hash(old),
+        "key_hash": key_hash(new),
+        "key_ref": access.next_key_ref,
+        "account": key.account,
+        "valid_until_us": key.valid_until_us,
+    }
+    service.admin(events.KEY_ROTATED, data if key.owner is None else {**data, "owner": key.owner})
 
 
 def pick(

@@ -9,6 +9,7 @@ from tracker import ports, secrets
 from tracker.domain import events
 
 if TYPE_CHECKING:
+    from tracker.domain.access import Access
     from tracker.service import Log, Service
 
 _LAST_US = 253_402_300_800 * 1_000_000  # the end of the year 9999: later dates cannot be printed
@@ -56,9 +57,11 @@ class ServiceCommands:
             valid_until_us = self._service.now_us() + seconds_valid * 1_000_000
             if valid_until_us >= _LAST_US:
                 raise ports.InvalidDurationError
+        access = self._service.state.access
         data = {
             "key_hash": secrets.key_hash(key).hex(),
-            "key_ref": self._service.state.access.next_key_ref,
+            "key_ref": access.next_key_ref,
+            "account": _account(access, key),
             "valid_until_us": valid_until_us,
         }
         await self._write(events.KEY_ISSUED, data, by)
@@ -89,3 +92,9 @@ class ServiceCommands:
             await self._log.wait_durable(self._last_seq)
         except LogFailedError:
             raise ports.LogUnavailableError from None
+
+
+def _account(access: Access, key: str) -> int:
+    """A key that is issued again goes on with its account."""
+    before = access.revoked.get(secrets.key_hash(key))
+    return before.account if before else access.account_for(None)

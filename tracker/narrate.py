@@ -84,7 +84,13 @@ def _counters(frame: Frame) -> Iterator[Body]:
         yield time_us, "counted", {"counter": name, "label": label, "delta": delta}
 
 
+def _evictions(frame: Frame) -> Iterator[Body]:
+    for time_us, info_hash, _, last_seq in codec.EVICTION.iter_unpack(frame.plain):
+        yield time_us, "evicted", {"info_hash": info_hash.hex(), "last_seq": last_seq}
+
+
 _BODIES = {
+    events.EVICTIONS: _evictions,
     events.ANNOUNCE: _announced,
     events.ADMIN: _admin,
     events.TICK: _ticks,

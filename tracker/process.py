@@ -2,8 +2,8 @@
 
 log                    outermost: committed and closed last
  +- producers          UDP and HTTP trackers, ticks, counters; stop first
- +- API                stops taking requests, then gets a bounded time to finish
- +- signals            SIGTERM or SIGINT stops; a second one stops at once
+ +- API, health check  stop taking requests, then get a bounded time to finish
+ +- signals            SIGTERM or SIGINT stops; a second one stops at once; SIGHUP reads certificates again
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import os
 import resource
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
-from attrs import frozen
 
 from eventlog import EventLog, LogError, Reader, open_log
 from tracker import secrets
@@ -30,37 +30,32 @@ from tracker.frontends import http, udp
 from tracker.frontends.datagrams import DatagramHandler
 from tracker.frontends.requests import RequestHandler
 from tracker.history import LiveHistory
+from tracker.listeners import StartError, bind, read_certificates
 from tracker.projector import replay
 from tracker.service import Service
+from tracker.tls import TlsError
 from tracker.wire.connection_id import ConnectionIds
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from tracker.config import Address, Config
+    from api.health.services import Kind
+    from api.health.services import Service as Checked
+    from tracker.config import Config
     from tracker.domain.state import State
+    from tracker.listeners import Listener, Listeners
+    from tracker.tls import Certificate
+
+__all__ = ["StartError", "run", "settings_of"]
 
 log = logging.getLogger("tracker")
 
 DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # known to everybody, which is what the warning says
+HEALTH_CONNECTIONS = 64  # each makes as many connections as there are listeners
 COUNTER_SECONDS = 1.0
 SWEEP_PAUSE_SECONDS = 0.02
 _COUNTER_POLL_SECONDS = 0.1
 _LOOPBACK = ("127.", "::1", "localhost")
-
-
-class StartError(Exception):
-    """The tracker cannot start as configured; the text says why and what to do."""
-
-
-@frozen
-class Listeners:
-    """Bound sockets, in the order of the configuration."""
-
-    udp: tuple[socket.socket, ...]
-    http: tuple[socket.socket, ...]
-    api: socket.socket | None
 
 
 def run(config: Config, version: str, progress: Callable[[int, int], None]) -> None:
@@ -69,6 +64,7 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     Raises `StartError`, `LogError` (`LogFailedError` while serving), `OSError`.
     """
     _refuse_unserved(config)
+    certificates = read_certificates(config)
     _say_what_is_not_in_force()
     # It would print a traceback for each time the descriptors run out, many times a second.
     logging.getLogger("trio.serve_listeners").setLevel(logging.CRITICAL)
@@ -85,10 +81,10 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     reader = Reader(path, to_end=True)
     state = replay(reader, lambda done: progress(done, total))
     progress(total, total)
-    listeners = bind(config)
+    listeners = bind(config, certificates)
     failures: list[LogError] = []
     try:
-        trio.run(_main, config, version, event_log, state, secret, listeners)
+        trio.run(_main, config, version, event_log, state, secret, listeners, certificates.values())
     except* LogError as group:
         failures += _leaves(group)
     if failures:
@@ -108,10 +104,6 @@ def _refuse_unserved(config: Config) -> None:
         raise StartError("udp_trackers, http_trackers: there may be 256 of them together")
     if config.event_log.durability != "group":
         raise StartError('event_log.durability: "strict" is not served yet; set it to "group"')
-    if config.core.private:
-        raise StartError("core.private: private mode is not served yet; set it to false")
-    if any(one.tls for one in config.http_trackers) or (config.http_api and config.http_api.tls):
-        raise StartError("tls_config: TLS is not served yet; put a reverse proxy in front")
 
 
 def _report_recovery(event_log: EventLog) -> None:
@@ -137,6 +129,9 @@ def settings_of(config: Config) -> Settings:
     cleanup = core.inactive_peer_cleanup_interval
     return Settings(
         private=core.private,
+        check_keys_expiration=core.private_mode.check_keys_expiration
+        if core.private_mode
+        else True,
         listed=core.listed,
         interval=core.announce_policy.interval,
         interval_min=core.announce_policy.interval_min,
@@ -147,37 +142,6 @@ def settings_of(config: Config) -> Settings:
     )
 
 
-def bind(config: Config) -> Listeners:
-    """Bind every socket before anything is appended. Raises `StartError`."""
-    opened: list[socket.socket] = []
-
-    def each(
-        open_socket: Callable[..., socket.socket], addresses: list[Address], what: str
-    ) -> None:
-        for address in addresses:
-            # `[::]` takes IPv4 too, unless that has a listener of its own.
-            v6only = any(one.port == address.port and ":" not in one.host for one in addresses)
-            try:
-                opened.append(open_socket(address.host, address.port, v6only=v6only))
-            except OSError as error:
-                for sock in opened:
-                    sock.close()
-                text = f"cannot listen on {address} for {what}: {error.strerror or error}"
-                raise StartError(text) from None
-
-    each(udp.open_socket, [one.bind_address for one in config.udp_trackers], "UDP")
-    each(http.open_socket, [one.bind_address for one in config.http_trackers], "HTTP")
-    if config.http_api:
-        each(http.open_socket, [config.http_api.bind_address], "the API")
-    udps = len(config.udp_trackers)
-    trackers = udps + len(config.http_trackers)
-    return Listeners(
-        udp=tuple(opened[:udps]),
-        http=tuple(opened[udps:trackers]),
-        api=opened[trackers] if config.http_api else None,
-    )
-
-
 async def _main(
     config: Config,
     version: str,
@@ -185,6 +149,7 @@ async def _main(
     state: State,
     secret: bytes,
     listeners: Listeners,
+    certificates: Iterable[Certificate],
 ) -> None:
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
     service = Service(event_log, state, clock, secrets.derive(secret, "peer selection"))
@@ -199,9 +164,11 @@ async def _main(
         await nursery.start(event_log.run)
         _begin(service, config, version, event_log)
         nursery.start_soon(_stop_at_signal, stop)
+        nursery.start_soon(_reload_at_hangup, tuple(certificates))
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
             await _start_producers(producers, config, service, ids, listeners)
-            await _start_api(web, config, service, event_log, secret, listeners, stop)
+            await _start_api(web, config, service, event_log, secret, listeners.api, stop)
+            await _start_health(web, listeners, stop)
             _settle_collector()
             await stop.wait()
             producers.cancel_scope.cancel()
@@ -238,17 +205,19 @@ async def _start_producers(
 ) -> None:
     """Trackers, numbered in the order of the configuration (UDP first), then the two clocks."""
     external = config.core.net.external_ip.packed if config.core.net.external_ip else None
-    for number, sock in enumerate(listeners.udp):
+    for number, listener in enumerate(listeners.udp):
         handler = DatagramHandler(service, ids, number, external)
-        await nursery.start(udp.serve, sock, handler)
-        log.info("UDP TRACKER: Started on: udp://%s", bound_address(sock))
+        await nursery.start(udp.serve, listener.socket, handler)
+        log.info("UDP TRACKER: Started on: udp://%s", listener.address)
+    if service.private and listeners.udp:
+        log.info("Private mode over UDP: keys are read from the URL data of BEP 41")
     waiting = trio.CapacityLimiter(_connection_limit())
-    for number, sock in enumerate(listeners.http, len(listeners.udp)):
+    for number, listener in enumerate(listeners.http, len(listeners.udp)):
         answers = RequestHandler(
             service, number, proxied=config.core.net.on_reverse_proxy, external=external
         )
-        await nursery.start(http.serve, sock, answers, waiting)
-        log.info("HTTP TRACKER: Started on: http://%s", bound_address(sock))
+        await nursery.start(http.serve, listener.socket, answers, waiting, listener.tls)
+        log.info("HTTP TRACKER: Started on: %s", listener.url)
     nursery.start_soon(_tick, service)
     nursery.start_soon(_log_counters, service)
 
@@ -270,24 +239,49 @@ async def _start_api(
     service: Service,
     event_log: EventLog,
     secret: bytes,
-    listeners: Listeners,
+    listener: Listener | None,
     stop: trio.Event,
 ) -> None:
-    if config.http_api is None or listeners.api is None:
+    if config.http_api is None or listener is None:
         return
     # Quart takes a third of a second to import: only where there is an API.
     from api.app import create_app
     from api.serve import serve
 
-    address = bound_address(listeners.api)
-    log.info("Starting Torrust APIs server on: http://%s", address)
+    log.info("Starting Torrust APIs server on: %s", listener.url)
     history = LiveHistory(service, usage_statistics=config.core.tracker_usage_statistics)
     commands = ServiceCommands(service, event_log, secret)
     app = create_app(history, commands, config.http_api.access_tokens)
-    listener = trio.SocketListener(trio.socket.from_stdlib_socket(listeners.api))
-    await nursery.start(serve, app, [listener], stop)
-    log.info("API: Started on http://%s", address)
-    _warn_of_default_token(config.http_api.access_tokens, address)
+    accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
+    await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))
+    log.info("API: Started on %s", listener.url)
+    _warn_of_default_token(config.http_api.access_tokens, listener.address)
+
+
+async def _start_health(nursery: trio.Nursery, listeners: Listeners, stop: trio.Event) -> None:
+    """Last, so that whoever finds it can ask for all the others."""
+    from api.health.app import create_app
+    from api.serve import Settings, serve
+
+    app = create_app(tuple(_checked(listeners)))
+    accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listeners.health.socket))]
+    settings = Settings(max_connections=HEALTH_CONNECTIONS)
+    await nursery.start(partial(serve, app, accepting, stop, settings=settings))
+    log.info("HEALTH CHECK API: Started on: %s", listeners.health.url)
+
+
+def _checked(listeners: Listeners) -> Iterator[Checked]:
+    from api.health.services import Service
+
+    kinds: list[tuple[Kind, tuple[Listener, ...]]] = [
+        ("udp", listeners.udp),
+        ("http", listeners.http),
+        ("api", (listeners.api,) if listeners.api else ()),
+    ]
+    for kind, found in kinds:
+        for listener in found:
+            host, port = listener.socket.getsockname()[:2]
+            yield Service(kind, host, port, listener.tls is not None)
 
 
 def _warn_of_default_token(tokens: dict[str, str], address: str) -> None:
@@ -338,7 +332,19 @@ async def _stop_at_signal(stop: trio.Event) -> None:
             stop.set()
 
 
-def bound_address(sock: socket.socket) -> str:
-    """`host:port` as bound, the real port when 0 was configured."""
-    host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+async def _reload_at_hangup(certificates: tuple[Certificate, ...]) -> None:
+    with trio.open_signal_receiver(signal.SIGHUP) as signals:
+        async for _ in signals:
+            for certificate in certificates:
+                _reload(certificate)
+            if not certificates:
+                log.info("SIGHUP: there are no certificates to read again")
+
+
+def _reload(certificate: Certificate) -> None:
+    try:
+        certificate.reload()
+    except TlsError as error:
+        log.error("The certificate in force stays: %s", error)
+    else:
+        log.info("Certificate read again: %s", certificate)

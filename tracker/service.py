@@ -7,16 +7,18 @@ same path and are answered once durable.
 
 from __future__ import annotations
 
-from hashlib import blake2s
+from contextlib import contextmanager
+from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.domain import codec, events
 from tracker.domain.swarms import BEFORE, ROW_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from eventlog import Pool
+    from tracker.domain.access import Key
     from tracker.domain.settings import Settings
     from tracker.domain.state import State
     from tracker.domain.swarms import Swarms
@@ -24,8 +26,22 @@ if TYPE_CHECKING:
 # Refusals of an announce: what `announce` returns instead of a torrent.
 LOG_FULL = -1
 NOT_WHITELISTED = -2
+KEY_MISSING = -3
+KEY_UNKNOWN = -4
+KEY_EXPIRED = -5
+KEY_REVOKED = -6
 
-REFUSALS = {LOG_FULL: "log_full", NOT_WHITELISTED: "not_whitelisted"}
+REFUSALS = {
+    LOG_FULL: "log_full",
+    NOT_WHITELISTED: "not_whitelisted",
+    KEY_MISSING: "key_missing",
+    KEY_UNKNOWN: "key_unknown",
+    KEY_EXPIRED: "key_expired",
+    KEY_REVOKED: "key_revoked",
+}
+
+REFUSAL_SECONDS = 60
+"""Refusals of a known key are logged at most this often for each key and reason."""
 
 _PLAIN = codec.PLAIN.pack
 _SEALED = codec.SEALED.pack
@@ -63,11 +79,13 @@ class Service:
 
     __slots__ = (
         "_clock",
+        "_keys",
         "_listed",
         "_log",
         "_now_us",
         "_open",
         "_plain",
+        "_refused_us",
         "_sealed",
         "_selection_key",
         "_seq",
@@ -77,6 +95,7 @@ class Service:
         "cap",
         "peer",
         "pending",
+        "private",
     )
 
     def __init__(self, log: Log, state: State, clock: Clock, selection_key: bytes) -> None:
@@ -89,6 +108,11 @@ class Service:
         self._whitelist = state.access.whitelist
         self._listed = state.settings.listed
         self.cap = state.settings.max_peers_per_announce
+        self.private = state.settings.private
+        self._keys: dict[
+            bytes, Key
+        ] = {}  # keys in force, as clients write them; emptied by admin events
+        self._refused_us: dict[tuple[int, int], int] = {}  # when, by key_ref and refusal
         self.peer = 0
         self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
         self._now_us = 0
@@ -200,6 +224,129 @@ class Service:
         )  # fmt: skip
         return torrent or swarms.lookup(info_hash)
 
+    def whitelisted(self, info_hash: bytes) -> bool:
+        """Whether the torrent may be announced, in the mode in force."""
+        return not self._listed or info_hash in self._whitelist
+
+    def authenticate(self, text: bytes | None) -> Key | int:
+        """The key in force that a client gave, or a refusal. 32 alphanumeric characters, or None."""
+        if not text:
+            return KEY_MISSING
+        key = self._keys.get(text)
+        if key is None:
+            access = self._state.access
+            digest = sha256(text).digest()
+            key = access.keys.get(digest)
+            if key is None:
+                return KEY_REVOKED if digest in access.revoked else KEY_UNKNOWN
+            self._keys[text] = key
+        if (
+            key.valid_until_us is not None
+            and self._clock.now_us() > key.valid_until_us
+            and self._state.settings.check_keys_expiration
+        ):
+            return KEY_EXPIRED
+        return key
+
+    def announce_keyed(
+        self,
+        key: Key,
+        listener: int,
+        path: int,
+        address: bytes,
+        port: bytes,
+        info_hash: bytes,
+        id_head: bytes,
+        id_tail: bytes,
+        uploaded: int,
+        downloaded: int,
+        left: int,
+        event: int,
+        numwant: int,
+        flags: int,
+        key_hash: int,
+    ) -> int:
+        """`announce` in a private mode: a peer is an account's peer_id, at one address of each family."""
+        if not self._open:
+            return LOG_FULL
+        if self._listed and info_hash not in self._whitelist:
+            self._log_refusal(key, NOT_WHITELISTED, info_hash)
+            return NOT_WHITELISTED
+        swarms = self._swarms
+        torrent = swarms.lookup(info_hash)
+        endpoint = address + port
+        peer = swarms.keyed(torrent, key.account, id_head + id_tail) if torrent else 0
+        if torrent and event != events.STOPPED:
+            holder = swarms.find(torrent, endpoint)
+            if holder and holder != peer:
+                self._evict(info_hash, holder)
+        prev_seq, rule = 0, events.RULE_FIRST
+        if peer:
+            before = swarms.peer(peer)
+            went_down = uploaded < before.uploaded or downloaded < before.downloaded
+            restarted = went_down and event != events.STOPPED
+            rule = events.RULE_RESTARTED if restarted else events.RULE_CONTINUED
+            prev_seq = before.last_seq
+        what = event | path << 4
+        plain = _PLAIN(
+            self._now_us, info_hash, id_head, uploaded, downloaded, left, key.key_ref, prev_seq,
+            numwant, flags, listener, what, rule,
+        )  # fmt: skip
+        sealed = _SEALED(
+            address if len(address) == 16 else _V4_MAPPED + address, id_tail, port, key_hash
+        )
+        self._plain += plain
+        self._sealed += sealed
+        seq = self._seq
+        self._seq = seq + 1
+        self.peer = self._state.apply_keyed(
+            key.key_ref, key.account, seq, self._now_us, torrent, peer, info_hash, id_head,
+            id_tail, endpoint, uploaded, downloaded, left, what, rule,
+        )  # fmt: skip
+        return torrent or swarms.lookup(info_hash)
+
+    def _evict(self, info_hash: bytes, peer: int) -> None:
+        """Another peer announced from this one's address: it has to go, and that is an event of its own."""
+        last_seq = self._swarms.peer(peer).last_seq
+        record = codec.EVICTION.pack(self._now_us, info_hash, 0, last_seq)
+        with self._interrupted():
+            self._log.pool.append(events.EVICTIONS, codec.EVICTIONS_SCHEMA, self._now_us, record)
+            self._state.apply_eviction(self._now_us, info_hash, last_seq, peer)
+
+    def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
+        """What a known key was refused is an event; not more often than anybody needs to know."""
+        if self._now_us - self._refused_us.get((key.key_ref, refusal), 0) < REFUSAL_SECONDS * 10**6:
+            return
+        self._refused_us[key.key_ref, refusal] = self._now_us
+        data = {
+            "key_ref": key.key_ref,
+            "reason": REFUSALS[refusal],
+            "info_hash": info_hash.hex(),
+        }
+        with self._interrupted():
+            self.admin(events.ANNOUNCE_REFUSED, data)
+
+    def refused_key(self, text: bytes, refusal: int, info_hash: bytes) -> None:
+        """Log that a key that was once issued is refused; between `begin` and `end`."""
+        digest = sha256(text).digest()
+        key = self._state.access.keys.get(digest) or self._state.access.revoked.get(digest)
+        if key is not None and self._open:
+            self._log_refusal(key, refusal, info_hash)
+
+    @contextmanager
+    def _interrupted(self) -> Iterator[None]:
+        """An event of another kind in the middle of a batch: the state stands where the batch is, and
+        the batch goes on in a frame after it."""
+        if self._seq != self._state.seq:
+            self._state.announced(self._seq, self._now_us)
+        yield
+        self._now_us = max(self._now_us, self._state.time_us)
+        frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, self._now_us)
+        self._plain = frame.plain
+        self._sealed = frame.sealed
+        self._seq = self._state.seq
+        self._log.appended()
+
     def chance(self) -> int:
         """64 bits for the choice of peers: a function of the secret and the log position alone."""
         seq = self._seq.to_bytes(8, "little")
@@ -256,6 +403,7 @@ class Service:
             events.ADMIN, codec.ADMIN_SCHEMA, now, codec.encode_admin(kind, now, body)
         )
         self._state.apply_admin(kind, now, body)
+        self._keys.clear()
         self._log.appended()
         return seq
 
@@ -264,4 +412,5 @@ class Service:
         if settings != self._state.settings or self._state.settings_seq < 0:
             self.admin(events.SETTINGS_CHANGED, {"settings": settings.as_data()})
         self._listed = self._state.settings.listed
+        self.private = self._state.settings.private
         self.cap = self._state.settings.max_peers_per_announce

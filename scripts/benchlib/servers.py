@@ -38,6 +38,8 @@ private = false
 bind_address = "127.0.0.1:0"
 [[http_trackers]]
 bind_address = "127.0.0.1:0"
+[health_check_api]
+bind_address = "127.0.0.1:0"
 [event_log]
 path = "{folder}/log"
 secrets_path = "{folder}/secrets"

@@ -26,6 +26,7 @@ Event = dict[str, Any]
 T = TypeVar("T")
 
 DEADLINE = 60.0  # seconds until a test gives up; a loaded machine needs a few, an idle one none
+HEALTH_STARTED = " HEALTH CHECK API: Started on: "  # the last line of a start
 COMMAND = (sys.executable, "-m", "tracker")
 _VARIABLES = (
     "TORRUST_",
@@ -44,6 +45,7 @@ class Listeners:
     udp: tuple[str, ...] = ("127.0.0.1:0",)
     http: tuple[str, ...] = ("127.0.0.1:0",)
     api: str = "127.0.0.1:0"
+    health: str = "127.0.0.1:0"
 
 
 def lasting_listeners(udp_host: str = "127.0.0.1") -> Listeners:
@@ -136,7 +138,7 @@ def begin(arguments: list[str], folder: Path) -> tuple[subprocess.Popen[str], Li
 
 
 class Tracker:
-    """One tracker in a folder of its own. `udp`, `http` and `api` are the addresses of the latest start."""
+    """One tracker in a folder of its own. `udp`, `http`, `api` and `health` are the addresses of the latest start."""
 
     def __init__(self, folder: Path, listeners: Listeners | None = None, extra: str = "") -> None:
         """`extra`: more TOML, for `[core]` first of all."""
@@ -147,6 +149,7 @@ class Tracker:
         self.udp: list[Address] = []
         self.http: list[Address] = []
         self.api: Address = ("", 0)
+        self.health: Address = ("", 0)
         self._process: subprocess.Popen[str] | None = None
         self.lines: Lines | None = None
         self.config.write_text(_toml(folder, self.listeners, extra))
@@ -156,9 +159,10 @@ class Tracker:
         assert self._process is None, "it is running"
         self._process, self.lines = begin(["--config", str(self.config)], self.folder)
         started = self.lines.until(_complete)
-        self.udp = _addresses(started, "UDP TRACKER: Started on: udp://")
-        self.http = _addresses(started, "HTTP TRACKER: Started on: http://")
-        (self.api,) = _addresses(started, " API: Started on http://")
+        self.udp = _addresses(started, " UDP TRACKER: Started on: ")
+        self.http = _addresses(started, " HTTP TRACKER: Started on: ")
+        self.api = next(iter(_addresses(started, " API: Started on ")), ("", 0))
+        (self.health,) = _addresses(started, HEALTH_STARTED)
         return self
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -169,6 +173,11 @@ class Tracker:
             return self._process.wait(DEADLINE)
         finally:
             self.close()
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal it, and go on."""
+        assert self._process is not None, "it is not running"
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         assert self.stop(signal.SIGKILL) == -signal.SIGKILL
@@ -246,12 +255,12 @@ def run(
 
 
 def _complete(lines: list[str]) -> list[str] | None:
-    return lines[:] if any(" API: Started on http://" in line for line in lines) else None
+    return lines[:] if any(HEALTH_STARTED in line for line in lines) else None
 
 
 def _addresses(lines: list[str], mark: str) -> list[Address]:
     urls = [line.partition(mark)[2] for line in lines if mark in line]
-    pairs = [url.rpartition(":") for url in urls]
+    pairs = [url.partition("://")[2].rpartition(":") for url in urls]
     return [(host.strip("[]"), int(port)) for host, _, port in pairs]
 
 
@@ -264,6 +273,7 @@ def _toml(folder: Path, listeners: Listeners, extra: str) -> str:
         *(f'[[udp_trackers]]\nbind_address = "{address}"' for address in listeners.udp),
         *(f'[[http_trackers]]\nbind_address = "{address}"' for address in listeners.http),
         f'[http_api]\nbind_address = "{listeners.api}"\naccess_tokens.admin = "MyAccessToken"',
+        f'[health_check_api]\nbind_address = "{listeners.health}"',
         f'[event_log]\npath = "{folder}/log"\nsecrets_path = "{folder}/secrets"',
     ]
     return "\n".join(sections) + "\n"

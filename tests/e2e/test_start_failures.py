@@ -127,13 +127,3 @@ def test_configuration_that_is_not_there(new_tracker: Callable[..., Tracker]) ->
     line = refused(tracker)
     assert str(tracker.config) in line
     assert "not valid TOML" in line
-
-
-def test_private_mode(new_tracker: Callable[..., Tracker]) -> None:
-    """What is not served yet is refused, rather than served to everybody."""
-    tracker = new_tracker()
-    tracker.config.write_text(
-        tracker.config.read_text().replace("private = false", "private = true")
-    )
-    assert "core.private" in refused(tracker)
-    assert not (tracker.folder / "log").exists()

@@ -8,15 +8,43 @@ from tests.support import SECOND, Announce
 from tracker.domain import events
 from tracker.domain.settings import Settings
 
+MOST = 2**64 - 1  # what a total can tell
+
+Identity = bytes | tuple[int, bytes]
+"""Who a peer is: its endpoint, or in private modes its account and its peer_id."""
+
 
 @define
 class ModelPeer:
     peer_id: bytes
+    endpoints: set[bytes]  # at most one of each family
     uploaded: int
     downloaded: int
     seeder: bool
     completed: bool  # said so in this session
+    snatched: bool  # its account was given this download, in this session
     seen_us: int
+    key_ref: int = 0
+
+
+@define
+class ModelKey:
+    key_ref: int
+    account: int
+    owner: str | None
+    valid_until_us: int | None
+    revoked: bool = False
+
+
+@define
+class ModelAccount:
+    uploaded: int = 0
+    downloaded: int = 0
+    seeding_us: int = 0
+    sessions: int = 0
+    snatched: int = 0
+    first_us: int = 0
+    last_us: int = 0
 
 
 @define
@@ -24,33 +52,91 @@ class Model:
     """What the tracker should know after the same announces, commands and ticks."""
 
     settings: Settings = field(factory=Settings)
-    torrents: dict[bytes, dict[bytes, ModelPeer]] = field(factory=dict)
+    torrents: dict[bytes, dict[Identity, ModelPeer]] = field(factory=dict)
     completed: dict[bytes, int] = field(factory=dict)
     whitelist: set[bytes] = field(factory=set)
+    keys: dict[bytes, ModelKey] = field(factory=dict)
+    key_refs: int = 0  # handed out so far
+    owners: dict[str, int] = field(factory=dict)  # their accounts
+    accounts: dict[int, ModelAccount] = field(factory=dict)
     counters: dict[int, int] = field(factory=dict)
     announces: int = 0
     ticks: int = 0
     resumed_us: int = 0
 
-    def announce(self, one: Announce, now: int) -> bool:
-        """Whether it was taken."""
+    def announce(self, one: Announce, now: int) -> str | None:
+        """Why it was refused; None = it was taken."""
+        refusal = self._refusal(one, now)
+        if refusal is None:
+            self._take(one, now)
+        return refusal
+
+    def _refusal(self, one: Announce, now: int) -> str | None:
+        if self.settings.private:
+            if not one.key:
+                return "key_missing"
+            key = self.keys.get(one.key)
+            if key is None:
+                return "key_unknown"
+            if key.revoked:
+                return "key_revoked"
+            if self.settings.check_keys_expiration and now > (key.valid_until_us or now):
+                return "key_expired"
         if self.settings.listed and one.info_hash not in self.whitelist:
-            return False
+            return "not_whitelisted"
+        return None
+
+    def _take(self, one: Announce, now: int) -> None:
         self.announces += 1
-        if one.event == events.STOPPED:
-            self.torrents.get(one.info_hash, {}).pop(one.endpoint, None)
-            return True
-        peers = self.torrents.setdefault(one.info_hash, {})
-        before = peers.get(one.endpoint)
-        says_completed = one.event == events.COMPLETED
+        peers = self.torrents.get(one.info_hash, {})
+        key = self.keys[one.key or b""] if self.settings.private else None
+        identity = (key.account, one.peer_id) if key else one.endpoint
+        before = peers.get(identity)
         same_session = before is not None and continues(before, one)
+        gets = key is not None and self._account(key.account, before, one, now)
+        if one.event == events.STOPPED:
+            peers.pop(identity, None)
+            return
+        for other in [each for each, peer in peers.items() if one.endpoint in peer.endpoints]:
+            if other != identity:
+                del peers[other]
+        says_completed = one.event == events.COMPLETED
         if says_completed and before is not None and same_session and not before.completed:
             self.completed[one.info_hash] = self.completed.get(one.info_hash, 0) + 1
-        said = before is not None and same_session and before.completed
-        peers[one.endpoint] = ModelPeer(
-            one.peer_id, one.uploaded, one.downloaded, one.left == 0, said or says_completed, now
+        elsewhere = (
+            {e for e in before.endpoints if len(e) != len(one.endpoint)} if before else set()
         )
-        return True
+        kept = before if same_session else None
+        self.torrents.setdefault(one.info_hash, peers)[identity] = ModelPeer(
+            peer_id=one.peer_id,
+            endpoints=elsewhere | {one.endpoint},
+            uploaded=one.uploaded,
+            downloaded=one.downloaded,
+            seeder=one.left == 0,
+            completed=says_completed or (kept is not None and kept.completed),
+            snatched=gets or (kept is not None and kept.snatched),
+            seen_us=now,
+            key_ref=key.key_ref if key else 0,
+        )
+
+    def _account(self, number: int, before: ModelPeer | None, one: Announce, now: int) -> bool:
+        """What an announce means for an account; whether it is given the download."""
+        account = self.accounts.setdefault(number, ModelAccount(first_us=now))
+        account.last_us = now
+        stops = one.event == events.STOPPED
+        if before is None or not (stops or continues(before, one)):
+            account.sessions += not stops
+            return False
+        account.uploaded = min(MOST, account.uploaded + max(0, one.uploaded - before.uploaded))
+        account.downloaded = min(
+            MOST, account.downloaded + max(0, one.downloaded - before.downloaded)
+        )
+        if before.seeder:
+            account.seeding_us += min(now - before.seen_us, self.settings.max_peer_timeout * SECOND)
+        finished = one.event == events.COMPLETED or (one.left == 0 and not before.seeder)
+        gets = finished and not before.completed and not before.snatched
+        account.snatched += gets
+        return gets
 
     def tick(self, now: int) -> None:
         tick, self.ticks = self.ticks, self.ticks + 1
@@ -62,8 +148,8 @@ class Model:
         first, end = (256 * part // slices for part in (tick % slices, tick % slices + 1))
         for info_hash in [each for each in self.torrents if first <= each[0] < end]:
             peers = self.torrents[info_hash]
-            for endpoint in [e for e, peer in peers.items() if peer.seen_us <= before_us]:
-                del peers[endpoint]
+            for identity in [e for e, peer in peers.items() if peer.seen_us <= before_us]:
+                del peers[identity]
             self._drop_if_empty(info_hash)
 
     def _drop_if_empty(self, info_hash: bytes) -> None:
@@ -77,6 +163,28 @@ class Model:
         if self.settings.listed and info_hash in self.torrents:
             self.torrents[info_hash].clear()
             self._drop_if_empty(info_hash)
+
+    def issue(self, text: bytes, owner: str | None, valid_until_us: int | None) -> None:
+        self.key_refs += 1
+        account = self.owners.setdefault(owner, self.key_refs) if owner else self.key_refs
+        self.keys[text] = ModelKey(self.key_refs, account, owner, valid_until_us)
+
+    def revoke(self, text: bytes) -> None:
+        """Its peers go, at once and everywhere."""
+        key = self.keys[text]
+        key.revoked = True
+        for info_hash, peers in list(self.torrents.items()):
+            gone = [each for each, peer in peers.items() if peer.key_ref == key.key_ref]
+            for identity in gone:
+                del peers[identity]
+            if gone:
+                self._drop_if_empty(info_hash)
+
+    def rotate(self, old: bytes, new: bytes) -> None:
+        key = self.keys[old]
+        key.revoked = True
+        self.key_refs += 1
+        self.keys[new] = ModelKey(self.key_refs, key.account, key.owner, key.valid_until_us)
 
     def change_settings(self, settings: Settings) -> None:
         if settings.private != self.settings.private:

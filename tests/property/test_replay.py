@@ -7,13 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog, Reader, open_log
 from tests.property.model import Model
-from tests.property.world import PEER_IDS, Step, World, steps
+from tests.property.world import FIRST_SETTINGS, KEYS, Step, World, steps
 from tests.support import (
     SECOND,
     Announce,
@@ -40,12 +42,14 @@ def assert_same(live: World, rebuilt: State) -> None:
     other.check()
 
 
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
 @settings(steady, max_examples=500)
 @given(history=st.lists(steps, max_size=50))
-def test_frames_replayed_equal_the_live_state(history: list[Step]) -> None:
+def test_frames_replayed_equal_the_live_state(history: list[Step], private: bool) -> None:
     """Any history in memory: the model agrees at every step, and the replay at every stop."""
     log = MemoryLog()
-    world = World(log, State(), HandTime())
+    first = evolve(FIRST_SETTINGS, private=private)
+    world = World(log, State(), HandTime(), first_settings=first)
     world.start()
     for step in history:
         world.step(step)
@@ -63,18 +67,24 @@ def test_frames_replayed_equal_the_live_state(history: list[Step]) -> None:
 
 def crowd(chance: random.Random, hashes: list[bytes]) -> list[Announce]:
     """A batch as a busy tracker gets it: large and small swarms, both families, all events."""
-    return [
-        Announce(
-            # The first swarms are large: every second announce is theirs.
-            chance.choice(hashes[: chance.choice((2, len(hashes)))]),
-            chance.choice((endpoint4, endpoint6))(chance.randrange(300)),
-            chance.choice(PEER_IDS[:1] * 9 + PEER_IDS),
-            uploaded=chance.choice((5, 5, 5, 6)),
-            left=chance.choice((0, 7, 7)),
-            event=chance.choice((0, 0, 0, 1, 2, 3)),
-        )
-        for _ in range(20)
-    ]
+    return [someone(chance, hashes) for _ in range(20)]
+
+
+def someone(chance: random.Random, hashes: list[bytes]) -> Announce:
+    """Mostly each client at its address of either family, with its key; now and then another's."""
+    client = chance.randrange(300)
+    place = client if chance.random() < 0.9 else chance.randrange(300)
+    named = client if chance.random() < 0.9 else chance.randrange(300)
+    return Announce(
+        # The first swarms are large: every second announce is theirs.
+        chance.choice(hashes[: chance.choice((2, len(hashes)))]),
+        chance.choice((endpoint4, endpoint6))(place),
+        b"-XX0001-%012d" % named,
+        uploaded=chance.choice((5, 5, 5, 6)),
+        left=chance.choice((0, 7, 7)),
+        event=chance.choice((0, 0, 0, 1, 2, 3)),
+        key=KEYS[client % 4],
+    )
 
 
 def test_large_swarms() -> None:
@@ -92,6 +102,9 @@ def test_large_swarms() -> None:
             log.frames()
         if number % 700 == 0:
             world.step(("change", {"private": number % 1400 == 0}))
+        if number % 150 == 75:
+            # Revokes it, or issues it again.
+            world.step(("key", (KEYS[number // 150 % 4], "bert", None)))
     world.check()
     assert_same(world, replayed(log.frames()))
 

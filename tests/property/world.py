@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attrs import define, evolve, field
+from attrs import asdict, define, evolve, field
 from hypothesis import strategies as st
 
-from tests.property.model import Model
+from tests.property.model import Model, ModelAccount
 from tests.support import (
     SECOND,
     SELECTION_KEY,
@@ -17,11 +17,16 @@ from tests.support import (
     endpoint4,
     endpoint6,
     hash_of,
+    issue,
+    key_hash,
+    key_text,
     pick,
+    revoke,
+    rotate,
 )
 from tracker.domain import events
 from tracker.domain.settings import Settings
-from tracker.service import NOT_WHITELISTED, Log, Service
+from tracker.service import REFUSALS, Log, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +39,10 @@ ENDPOINTS = [endpoint4(1), endpoint4(1, 6882), endpoint4(2), endpoint4(3), endpo
     endpoint6(number) for number in (1, 2, 3)
 ]
 PEER_IDS = [b"-XX0001-abcdefghijkl", b"-XX0001-lkjihgfedcba"]
-TOTALS = [0, 5, 1 << 62]
+TOTALS = [0, 5, (1 << 63) - 1]
 LEFTS = [0, 0, 7, events.LEFT_UNKNOWN]
+KEYS = [key_text(number) for number in range(4)]
+OWNERS = [None, None, "anna", "bert"]
 
 announces = st.builds(
     Announce,
@@ -50,10 +57,12 @@ announces = st.builds(
     numwant=st.sampled_from([1, 50, 65535]),
     flags=st.sampled_from([0, events.FLAG_NUMWANT_ABSENT, events.FLAG_DICTIONARIES]),
     key_hash=st.integers(0, 65535),
+    key=st.sampled_from([*KEYS[:2], *KEYS, key_text(99), b""]),
 )
 changes = st.one_of(
     st.fixed_dictionaries({"listed": st.booleans()}),
     st.fixed_dictionaries({"private": st.booleans()}),
+    st.fixed_dictionaries({"check_keys_expiration": st.booleans()}),
     st.fixed_dictionaries({"remove_peerless_torrents": st.booleans()}),
     st.fixed_dictionaries({"max_peer_timeout": st.sampled_from([1, 20, 60])}),
     st.fixed_dictionaries({"inactive_peer_cleanup_interval": st.sampled_from([0, 10, 30])}),
@@ -68,7 +77,15 @@ steps = st.one_of(
     st.tuples(st.just("change"), changes),
     st.tuples(st.just("whitelist"), st.sampled_from(HASHES)),
     st.tuples(st.just("delist"), st.sampled_from(HASHES)),
-    st.tuples(st.just("key"), st.integers(0, 2)),
+    st.tuples(
+        st.just("key"),
+        st.tuples(
+            st.sampled_from(KEYS),
+            st.sampled_from(OWNERS),
+            st.one_of(st.none(), st.integers(0, 40)),
+        ),
+    ),
+    st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
     st.tuples(st.just("count"), st.integers(1, 8)),
     st.tuples(st.just("restart"), st.integers(0, 100)),
     st.tuples(st.just("hand over"), st.none()),
@@ -76,6 +93,19 @@ steps = st.one_of(
 Step = tuple[str, Any]
 
 FIRST_SETTINGS = Settings(max_peer_timeout=20, inactive_peer_cleanup_interval=10)
+FIRST_KEYS = ((KEYS[0], None), (KEYS[1], "anna"), (KEYS[2], "anna"))
+
+
+class PeerSeen(NamedTuple):
+    """A peer as both tell it."""
+
+    endpoints: tuple[bytes, ...]
+    peer_id: bytes
+    uploaded: int
+    downloaded: int
+    seeder: bool
+    seen_us: int
+    key_ref: int
 
 
 @define
@@ -87,6 +117,7 @@ class World:
     time: HandTime
     model: Model = field(factory=Model)
     hashes: list[bytes] = field(default=HASHES)
+    first_settings: Settings = field(default=FIRST_SETTINGS)
     service: Service = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -99,7 +130,9 @@ class World:
         self.service.admin(events.TRACKER_STARTED, {"version": "test", "epoch": 1})
         self.model.resumed_us = self.state.time_us
         if not self.state.counters and self.state.starts == 1:
-            self._change(FIRST_SETTINGS)
+            self._change(self.first_settings)
+            for text, owner in FIRST_KEYS:
+                self._issue(text, owner, None)
 
     def step(self, step: Step) -> None:
         name, argument = step
@@ -110,9 +143,9 @@ class World:
     def _announce(self, batch: list[Announce]) -> None:
         self.time.advance(SECOND // 4)
         now = self.service.now_us()
-        taken = [self.model.announce(one, now) for one in batch]
+        expected = [self.model.announce(one, now) for one in batch]
         returned = announce(self.service, *batch)
-        assert [torrent != NOT_WHITELISTED for torrent in returned] == taken
+        assert [REFUSALS.get(torrent) for torrent in returned] == expected
 
     def _tick(self, seconds: int) -> None:
         self.time.advance(seconds * SECOND)
@@ -136,15 +169,30 @@ class World:
             self.service.admin(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()})
         self.model.delist(info_hash)
 
-    def _key(self, number: int) -> None:
-        """Issue a key, or revoke it when it exists."""
-        key_hash = bytes([number]) * 32
-        known = self.state.access.keys.get(key_hash)
-        data = {"key_hash": key_hash.hex(), "key_ref": self.state.access.next_key_ref}
-        if known is None:
-            self.service.admin(events.KEY_ISSUED, {**data, "valid_until_us": None})
+    def _key(self, key: tuple[bytes, str | None, int | None]) -> None:
+        """Issue a key, or revoke it when it is in force."""
+        text, owner, seconds = key
+        if self._in_force(text):
+            revoke(self.service, text)
+            self.model.revoke(text)
         else:
-            self.service.admin(events.KEY_REVOKED, {**data, "key_ref": known.key_ref})
+            self._issue(
+                text, owner, None if seconds is None else self.service.now_us() + seconds * SECOND
+            )
+
+    def _issue(self, text: bytes, owner: str | None, valid_until_us: int | None) -> None:
+        issue(self.service, text, owner, valid_until_us)
+        self.model.issue(text, owner, valid_until_us)
+
+    def _rotate(self, keys: tuple[bytes, bytes]) -> None:
+        """Replace a key that is in force by one that is not."""
+        old, new = keys
+        if self._in_force(old) and not self._in_force(new):
+            rotate(self.service, old, new)
+            self.model.rotate(old, new)
+
+    def _in_force(self, text: bytes) -> bool:
+        return bytes.fromhex(key_hash(text)) in self.state.access.keys
 
     def _count(self, counter: int) -> None:
         self.service.count(counter)
@@ -157,10 +205,7 @@ class World:
         swarms, model = self.state.swarms, self.model
         for info_hash in self.hashes:
             assert swarms.counts(info_hash) == model.counts(info_hash), info_hash.hex()
-            assert self._peers(info_hash) == {
-                (endpoint, peer.peer_id, peer.uploaded, peer.downloaded, peer.seeder, peer.seen_us)
-                for endpoint, peer in model.torrents.get(info_hash, {}).items()
-            }
+            assert self._peers(info_hash) == self._model_peers(info_hash)
         counted = [model.counts(info_hash) for info_hash in self.hashes]
         assert swarms.torrents_total == len(model.torrents)
         assert swarms.seeders_total == sum(each[0] for each in counted)
@@ -170,20 +215,40 @@ class World:
         assert swarms.retired == {each: model.completed[each] for each in gone}
         assert sum(swarms.announces) == model.announces
         assert self.state.access.whitelist == model.whitelist
+        assert {
+            number: self.state.accounts.totals(number)._asdict()
+            for number in range(1, model.key_refs + 2)
+        } == {
+            number: asdict(model.accounts.get(number, ModelAccount()))
+            for number in range(1, model.key_refs + 2)
+        }
         assert {key[0]: count for key, count in self.state.counters.items()} == model.counters
 
-    def _peers(self, info_hash: bytes) -> set[tuple[bytes, bytes, int, int, bool, int]]:
+    def _model_peers(self, info_hash: bytes) -> list[PeerSeen]:
+        return sorted(
+            PeerSeen(
+                tuple(sorted(peer.endpoints)), peer.peer_id, peer.uploaded, peer.downloaded,
+                peer.seeder, peer.seen_us, peer.key_ref,
+            )
+            for peer in self.model.torrents.get(info_hash, {}).values()
+        )  # fmt: skip
+
+    def _peers(self, info_hash: bytes) -> list[PeerSeen]:
         swarms = self.state.swarms
         torrent = swarms.lookup(info_hash)
-        found = set()
+        found = []
         for number in swarms.peers(torrent) if torrent else ():
             row = swarms.peer(number)
-            endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
-            assert swarms.find(torrent, endpoint) == number
-            found.add(
-                (endpoint, row.peer_id, row.uploaded, row.downloaded, row.left == 0, row.seen_us)
-            )
-        return found
+            both = (swarms.v4.endpoint(number), swarms.v6.endpoint(number))
+            endpoints = tuple(sorted(filter(None, both)))
+            assert {swarms.find(torrent, endpoint) for endpoint in endpoints} == {number}
+            found.append(
+                PeerSeen(
+                    endpoints, row.peer_id, row.uploaded, row.downloaded, row.left == 0,
+                    row.seen_us, row.key_ref,
+                )
+            )  # fmt: skip
+        return sorted(found)
 
     def choices(self) -> list[tuple[bytes, ...]]:
         """Who would be answered to an asker from outside: follows from the order of each swarm."""
@@ -205,5 +270,6 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "whitelist": World._whitelist,
     "delist": World._delist,
     "key": World._key,
+    "rotate": World._rotate,
     "count": World._count,
 }

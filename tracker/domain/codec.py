@@ -24,12 +24,14 @@ ANNOUNCE_SCHEMA = 1
 ADMIN_SCHEMA = 1
 TICK_SCHEMA = 1
 COUNTERS_SCHEMA = 1
+EVICTIONS_SCHEMA = 1
 
 PLAIN = Struct("<Q20s8sQQQIQHHBBH")
 SEALED = Struct("<16s12s2sH")
 SEALED4 = Struct("<12s4s12s2sH")  # the same, the address of an IPv4 peer in two parts
 TICK = Struct("<QII")  # time us, interval ms, 1 = goes on with the sweep of the tick before
 COUNTER = Struct("<QHHIQ")  # time us, counter, label, reserved, delta
+EVICTION = Struct("<Q20sIQ")  # time us, info_hash, reserved, last seq of the peer that has to go
 ADMIN = Struct("<IHHQ")  # length of the JSON, type, schema, time us; JSON and zeros to 16 follow
 
 RECORD_SIZES = {
@@ -37,6 +39,7 @@ RECORD_SIZES = {
     events.ADMIN: 0,
     events.TICK: TICK.size,
     events.COUNTERS: COUNTER.size,
+    events.EVICTIONS: EVICTION.size,
 }
 """Plain bytes of a record by kind, as eventlog wants them; 0 = records vary."""
 

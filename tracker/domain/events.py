@@ -10,6 +10,7 @@ ANNOUNCE = 1
 ADMIN = 2
 TICK = 3
 COUNTERS = 4
+EVICTIONS = 5
 
 # What an announce says is happening: BEP 3's events by BEP 15's numbers, and BEP 21's `paused`.
 NONE = 0
@@ -51,7 +52,10 @@ TORRENT_WHITELISTED = 10
 TORRENT_DELISTED = 11
 KEY_ISSUED = 20
 KEY_REVOKED = 21
+KEY_ROTATED = 22
+COMPLETED_IMPORTED = 30
 SETTINGS_CHANGED = 40
+ANNOUNCE_REFUSED = 50
 
 ADMIN_NAMES = {
     TRACKER_STARTED: "tracker_started",
@@ -61,7 +65,10 @@ ADMIN_NAMES = {
     TORRENT_DELISTED: "torrent_delisted",
     KEY_ISSUED: "key_issued",
     KEY_REVOKED: "key_revoked",
+    KEY_ROTATED: "key_rotated",
+    COMPLETED_IMPORTED: "completed_imported",
     SETTINGS_CHANGED: "settings_changed",
+    ANNOUNCE_REFUSED: "announce_refused",
 }
 
 # Counters that no announce event tells: connects, scrapes, refusals. Logged as deltas.
@@ -85,5 +92,5 @@ COUNTER_NAMES = {
     UDP_DROPPED: "udp_dropped",
 }
 
-EVENT_TYPES = ("announced", "tick", "counted", *ADMIN_NAMES.values())
+EVENT_TYPES = ("announced", "evicted", "tick", "counted", *ADMIN_NAMES.values())
 """Every `type` that `tracker events` can print."""

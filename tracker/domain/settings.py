@@ -16,6 +16,7 @@ class Settings:
 
     private: bool = False
     listed: bool = False
+    check_keys_expiration: bool = True
     interval: int = 120
     interval_min: int = 120
     max_peer_timeout: int = 900

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.domain import codec, events
 from tracker.domain.access import Access, Key
+from tracker.domain.accounts import Accounts
 from tracker.domain.settings import Settings
 from tracker.domain.swarms import BUCKETS, Swarms
 from tracker.domain.sweep import Sweep
 
 if TYPE_CHECKING:
     Section = bytes | memoryview
+
+
+_WITHOUT_EFFECT = (events.TRACKER_STOPPED, events.CLOCK_STEPPED, events.ANNOUNCE_REFUSED)
 
 
 class ReplayError(Exception):
@@ -28,6 +32,7 @@ class State:
 
     __slots__ = (
         "access",
+        "accounts",
         "counters",
         "resumed_us",
         "seq",
@@ -46,7 +51,8 @@ class State:
         self.settings = Settings()
         self.settings_seq = -1  # the event that brought the settings; -1 = none did yet
         self.swarms = Swarms()
-        self.access = Access.empty()
+        self.access = Access()
+        self.accounts = Accounts()
         self.counters: dict[tuple[int, int], int] = {}  # by counter and label
         self.ticks = 0
         self.starts = 0
@@ -65,6 +71,9 @@ class State:
         elif kind == events.TICK:
             for time_us, interval_ms, goes_on in codec.TICK.iter_unpack(plain):
                 self.apply_tick(time_us, interval_ms, goes_on)
+        elif kind == events.EVICTIONS:
+            for time_us, info_hash, _, last_seq in codec.EVICTION.iter_unpack(plain):
+                self.apply_eviction(time_us, info_hash, last_seq)
         elif kind == events.COUNTERS:
             for time_us, counter, label, _, delta in codec.COUNTER.iter_unpack(plain):
                 self.apply_counter(time_us, counter, label, delta)
@@ -73,28 +82,88 @@ class State:
 
     def _apply_announces(self, plain: Section, sealed: Section) -> None:
         swarms = self.swarms
+        account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
         rows = zip(codec.PLAIN.iter_unpack(plain), codec.SEALED.iter_unpack(sealed), strict=True)
         for row, (address, id_tail, port, _key_hash) in rows:
             (
-                time_us, info_hash, id_head, uploaded, downloaded, left, _key_ref, prev_seq,
+                time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq,
                 _numwant, _flags, _listener, what, rule,
             ) = row  # fmt: skip
             endpoint = (address if what & 0x10 else address[12:]) + port  # IPv6 in odd high nibbles
             torrent = swarms.lookup(info_hash)
-            peer = swarms.find(torrent, endpoint) if torrent else 0
+            account = account_of[key_ref]
+            if not torrent:
+                peer = 0
+            elif account:
+                peer = swarms.keyed(torrent, account, id_head + id_tail)
+            else:
+                peer = swarms.find(torrent, endpoint)
             last_seq = swarms.peer(peer).last_seq if peer else 0
             if last_seq != prev_seq:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
-            swarms.announce(
+            announced = (
                 seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
                 uploaded, downloaded, left, what, rule,
             )  # fmt: skip
+            if account:
+                self.apply_keyed(key_ref, account, *announced)
+            else:
+                swarms.announce(*announced)
             seq += 1
         self.announced(seq, time_us)
+
+    def apply_keyed(
+        self,
+        key_ref: int,
+        account: int,
+        seq: int,
+        time_us: int,
+        torrent: int,
+        peer: int,
+        info_hash: bytes,
+        id_head: bytes,
+        id_tail: bytes,
+        endpoint: bytes,
+        uploaded: int,
+        downloaded: int,
+        left: int,
+        what: int,
+        rule: int,
+    ) -> int:
+        """Apply an announce in a private mode: `Swarms.announce`, and what it means for the account.
+
+        `peer` is what `swarms.keyed` gave; nobody else may be at the endpoint.
+        """
+        swarms = self.swarms
+        event = what & 0x0F
+        done = self.accounts.record(
+            account, swarms.peer(peer) if peer else None, time_us, uploaded, downloaded, left,
+            event, rule, self.settings.max_peer_timeout * 1_000_000,
+        )  # fmt: skip
+        if peer and event != events.STOPPED:
+            swarms.move(torrent, peer, endpoint)
+        peer = swarms.announce(
+            seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
+            uploaded, downloaded, left, what, rule,
+        )  # fmt: skip
+        if peer:
+            swarms.identify(peer, account, key_ref)
+            if done:
+                swarms.note_snatched(peer)
+        return peer
+
+    def apply_eviction(self, time_us: int, info_hash: bytes, last_seq: int, peer: int = 0) -> None:
+        """`peer`: whose last announce that was, when the caller knows; replay has to look for it."""
+        self._advance(time_us)
+        torrent = self.swarms.lookup(info_hash)
+        peer = peer or self.swarms.with_last_seq(torrent, last_seq)
+        if not peer:
+            raise ReplayError(f"event {self.seq - 1} evicts a peer that is not there")
+        self.swarms.remove(torrent, peer)
 
     def announced(self, next_seq: int, time_us: int) -> None:
         """A batch of announces was applied to the swarms; the state stands before `next_seq`."""
@@ -134,10 +203,15 @@ class State:
         elif kind == events.TORRENT_DELISTED:
             self._delist(bytes.fromhex(data["info_hash"]))
         elif kind == events.KEY_ISSUED:
-            key = Key(data["key_ref"], data["valid_until_us"])
-            self.access.issue(bytes.fromhex(data["key_hash"]), key)
+            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
         elif kind == events.KEY_REVOKED:
-            del self.access.keys[bytes.fromhex(data["key_hash"])]
+            key = self.access.revoke(bytes.fromhex(data["key_hash"]))
+            self.swarms.remove_key_peers(key.key_ref, self.settings.remove_peerless_torrents)
+        elif kind == events.KEY_ROTATED:
+            self.access.revoke(bytes.fromhex(data["old_key_hash"]))
+            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
+        elif kind == events.COMPLETED_IMPORTED:
+            self.swarms.import_completed(bytes.fromhex(data["info_hash"]), data["completed"])
         elif kind == events.SETTINGS_CHANGED:
             self._change_settings(Settings.from_data(data["settings"]))
         elif kind == events.TRACKER_STARTED:
@@ -145,7 +219,7 @@ class State:
             self.resumed_us = time_us
         elif kind == events.CLOCK_STEPPED:
             self.resumed_us = time_us  # a suspended machine: nobody could announce
-        elif kind != events.TRACKER_STOPPED:
+        elif kind not in _WITHOUT_EFFECT:
             raise ReplayError(f"event {self.seq - 1} is of type {kind}, unknown to this version")
 
     def _advance(self, time_us: int) -> None:
@@ -189,6 +263,18 @@ class State:
         )
         hasher.update(repr(fixed).encode())
         hasher.update(self.access.digest())
+        hasher.update(self.accounts.digest())
         for bucket in range(BUCKETS):
             hasher.update(self.swarms.digest(bucket))
         return hasher.hexdigest()
+
+
+def _key(data: dict[str, Any]) -> Key:
+    """The key of a `key_issued` or `key_rotated` event; the first ones had no account."""
+    return Key(
+        data["key_ref"],
+        data["valid_until_us"],
+        data.get("account", data["key_ref"]),
+        data.get("owner"),
+        data.get("label"),
+    )

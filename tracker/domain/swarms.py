@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BUCKETS = 256
 
 ROW = Struct("<20sB3xIIQQQQQ")
-"""A peer: peer_id, mark, torrent, account, uploaded, downloaded, left, last seen us, last seq.
+"""A peer: peer_id, mark, torrent, key_ref, uploaded, downloaded, left, last seen us, last seq.
 
 One row of 72 bytes rather than a column each: an announce touches all of it, and memory by the line.
 """
@@ -29,6 +29,10 @@ ROW_SIZE = ROW.size
 _MARK = 20
 SEEN_AT = 56
 SEEN = Struct("<Q")  # last seen, microseconds
+_LAST_SEQ_AT = 64
+_LAST_SEQ = Struct("<Q")
+_KEY_REF_AT = 28
+_KEY_REF = Struct("<I")
 
 BEFORE = Struct("<8s12s12xQQ16xQ")
 """What deciding needs of a row: both parts of the peer_id, uploaded, downloaded, last seq."""
@@ -39,6 +43,7 @@ _TOTALS = Struct("<QQQQQ")  # uploaded, downloaded, left, last seen us, last seq
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
 MARK_COMPLETED = 0x20  # said `completed` in this session: not counted again
+MARK_SNATCHED = 0x40  # its account was given this download, in this session
 
 
 class Peer(NamedTuple):
@@ -47,7 +52,7 @@ class Peer(NamedTuple):
     peer_id: bytes
     mark: int
     torrent: int
-    account: int
+    key_ref: int
     uploaded: int
     downloaded: int
     left: int
@@ -66,8 +71,10 @@ class Swarms:
         "completed",
         "completed_total",
         "hashes",
+        "identities",
         "leechers",
         "leechers_total",
+        "of_key",
         "retired",
         "rows",
         "seeders",
@@ -96,6 +103,9 @@ class Swarms:
         self._free_peers = array("I")
         self.v4 = Directory(6)
         self.v6 = Directory(18)
+        # In private modes peers are found by who they are, wherever they are: see `keyed`.
+        self.identities = Directory(24)
+        self.of_key = KeyPeers()
 
     def lookup(self, info_hash: bytes) -> int:
         """The torrent's number; 0 = not tracked now."""
@@ -171,11 +181,57 @@ class Swarms:
     def peer(self, peer: int) -> Peer:
         return Peer._make(ROW.unpack_from(self.rows, peer * ROW_SIZE))
 
+    # Private modes.
+
+    def keyed(self, torrent: int, account: int, peer_id: bytes) -> int:
+        """The peer of an account with a peer_id, at whatever addresses; 0 = none."""
+        return self.identities.find(torrent, account.to_bytes(4, "little") + peer_id)
+
+    def identify(self, peer: int, account: int, key_ref: int) -> None:
+        """Say whose peer a new one is, or that it goes on with another key of the account."""
+        at = peer * ROW_SIZE
+        row = self.peer(peer)
+        if self.identities.position[peer] == NOWHERE:
+            identity = account.to_bytes(4, "little") + row.peer_id
+            self.identities.insert(row.torrent, peer, identity, bool(row.mark & MARK_SEEDER))
+        _KEY_REF.pack_into(self.rows, at + _KEY_REF_AT, key_ref)
+        self.of_key.move(peer, key_ref)
+
+    def move(self, torrent: int, peer: int, endpoint: bytes) -> None:
+        """Note where a known peer announces from: one address a family, the latest. It must be free."""
+        directory = self.v4 if len(endpoint) == 6 else self.v6
+        if directory.position[peer] != NOWHERE:
+            if directory.endpoint(peer) == endpoint:
+                return
+            directory.remove(torrent, peer)
+        seeder = bool(self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER)
+        directory.insert(torrent, peer, endpoint, seeder)
+
+    def note_snatched(self, peer: int) -> None:
+        self.rows[peer * ROW_SIZE + _MARK] |= MARK_SNATCHED
+
+    def with_last_seq(self, torrent: int, last_seq: int) -> int:
+        """The peer of a torrent whose last announce this was; 0 = none."""
+        for peer in self.peers(torrent) if torrent else ():
+            if _LAST_SEQ.unpack_from(self.rows, peer * ROW_SIZE + _LAST_SEQ_AT)[0] == last_seq:
+                return peer
+        return 0
+
+    def remove_key_peers(self, key_ref: int, drop_empty: bool) -> None:
+        """Send the peers of a key away from all swarms."""
+        for peer in self.of_key.peers(key_ref):
+            torrent = self.peer(peer).torrent
+            self.remove(torrent, peer)
+            if drop_empty:
+                self.drop_if_empty(torrent)
+
     def remove(self, torrent: int, peer: int) -> None:
         """Take a peer out. Its torrent stays until `drop_if_empty`."""
-        for directory in (self.v4, self.v6):
+        for directory in (self.v4, self.v6, self.identities):
             if directory.position[peer] != NOWHERE:
                 directory.remove(torrent, peer)
+        self.of_key.remove(peer)
+        _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, 0)
         if self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER:
             self.seeders[torrent] -= 1
             self.seeders_total -= 1
@@ -195,6 +251,15 @@ class Swarms:
         self.torrents_total -= 1
         self._free_torrents.append(torrent)
 
+    def import_completed(self, info_hash: bytes, completed: int) -> None:
+        """Add completions counted elsewhere, before this log began."""
+        torrent = self.lookup(info_hash)
+        if torrent:
+            self.completed[torrent] += completed
+        else:
+            self.retired[info_hash] = self.retired.get(info_hash, 0) + completed
+        self.completed_total += completed
+
     def remove_torrent_peers(self, torrent: int) -> None:
         for peer in self.peers(torrent):
             self.remove(torrent, peer)
@@ -211,7 +276,7 @@ class Swarms:
     def peers(self, torrent: int) -> list[int]:
         """The peers of a torrent in directory order, each once."""
         found: list[int] = []
-        for directory in (self.v4, self.v6):
+        for directory in (self.identities, self.v4, self.v6):
             first = directory.first[torrent]
             found += directory.owners[first : first + directory.count[torrent]]
         return list(dict.fromkeys(found))
@@ -237,7 +302,7 @@ class Swarms:
         return hasher.digest()
 
     def _rows(self, torrent: int, info_hash: bytes) -> Iterator[bytes]:
-        for directory in (self.v4, self.v6):
+        for directory in (self.v4, self.v6, self.identities):
             first = directory.first[torrent]
             yield f"{directory.count[torrent]},{directory.seeds[torrent]}".encode()
             for peer in directory.owners[first : first + directory.count[torrent]]:
@@ -248,7 +313,7 @@ class Swarms:
     # Slots.
 
     def _set_role(self, torrent: int, peer: int, seeder: bool) -> None:
-        for directory in (self.v4, self.v6):
+        for directory in (self.v4, self.v6, self.identities):
             if directory.position[peer] != NOWHERE:
                 directory.set_role(torrent, peer, seeder)
         step = 1 if seeder else -1
@@ -268,6 +333,7 @@ class Swarms:
             self.hashes += bytes(20)
             self.v4.add_torrent_slot()
             self.v6.add_torrent_slot()
+            self.identities.add_torrent_slot()
         self.hashes[torrent * 20 : torrent * 20 + 20] = info_hash
         self.completed[torrent] = self.retired.pop(info_hash, 0)
         self.buckets[info_hash[0]][info_hash] = torrent
@@ -290,7 +356,59 @@ class Swarms:
         self.rows += bytes(ROW_SIZE)
         self.v4.add_peer_slot()
         self.v6.add_peer_slot()
+        self.identities.add_peer_slot()
+        self.of_key.add_peer_slot()
         return peer
+
+
+class KeyPeers:
+    """Which peers came with which key: lists threaded through columns, so that revoking one need not look at all."""
+
+    __slots__ = ("_after", "_before", "_first", "_key")
+
+    def __init__(self) -> None:
+        self._first = array("I", [0])  # by key_ref
+        self._after = array("I", [0])  # by peer
+        self._before = array("I", [0])
+        self._key = array("I", [0])
+
+    def add_peer_slot(self) -> None:
+        for column in (self._after, self._before, self._key):
+            column.append(0)
+
+    def peers(self, key_ref: int) -> list[int]:
+        found = []
+        peer = self._first[key_ref] if key_ref < len(self._first) else 0
+        while peer:
+            found.append(peer)
+            peer = self._after[peer]
+        return found
+
+    def move(self, peer: int, key_ref: int) -> None:
+        """Put a peer on a key's list, off the one it was on."""
+        if self._key[peer] == key_ref:
+            return
+        self.remove(peer)
+        while len(self._first) <= key_ref:
+            self._first.append(0)
+        following = self._first[key_ref]
+        self._first[key_ref] = peer
+        self._after[peer] = following
+        self._before[peer] = 0
+        self._before[following] = peer
+        self._key[peer] = key_ref
+
+    def remove(self, peer: int) -> None:
+        key_ref = self._key[peer]
+        if not key_ref:
+            return
+        before, after = self._before[peer], self._after[peer]
+        if before:
+            self._after[before] = after
+        else:
+            self._first[key_ref] = after
+        self._before[after] = before
+        self._key[peer] = 0
 
 
 # The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines

@@ -49,7 +49,8 @@ class Sweep:
         budget = PIECE
         while budget > 0 and not self.done:
             torrent = self._torrents[self._at]
-            families = swarms.v4, swarms.v6
+            # A peer whose address another took is in the last one only.
+            families = swarms.v4, swarms.v6, swarms.identities
             while budget > 0 and self._family < len(families):
                 budget = self._walk(swarms, families[self._family], torrent, before_us, budget)
             if self._family == len(families):

@@ -6,15 +6,16 @@ anything. Runs between `begin` and `end`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tracker.domain import events
+from tracker.frontends.refusals import INVALID_KEY, refusal_text
 from tracker.frontends.requests import is_loopback
-from tracker.service import LOG_FULL
-from tracker.wire import udp
+from tracker.wire import http, udp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tracker.service import Service
     from tracker.wire.connection_id import ConnectionIds
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _UNVERIFIED = "connection id could not be verified"
 _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
-_FULL = "Tracker error: the tracker cannot record announces now, try again later"
 
 _UNPACK = udp.ANNOUNCE_REQUEST.unpack_from
 _HEAD = udp.ANNOUNCE_REPLY.pack
@@ -73,8 +73,10 @@ class DatagramHandler:
         """
         # One long loop: in the announce path a call, or a name looked up once more, is what costs.
         known, valid = self._known, self._ids.valid
-        service, swarms, announce = self._service, self._swarms, self._service.announce
+        service, swarms = self._service, self._swarms
+        announce: Callable[..., int] = service.announce
         leechers, seeders = swarms.leechers, swarms.seeders
+        private = service.private
         external = self._external
         listener, interval, cap, chance = (
             self._listener,
@@ -107,6 +109,12 @@ class DatagramHandler:
             if external is not None and is_loopback(address):
                 address = external
             v4 = len(address) == 4
+            if private:
+                keyed = self._authenticated(data, at, size, transaction, info_hash)
+                if isinstance(keyed, bytes):
+                    replies.append(keyed)
+                    continue
+                announce = keyed
             asked = numwant > 0
             torrent = announce(
                 listener, 2 if v4 else 3, address, port, info_hash, id_head, id_tail, uploaded,
@@ -124,6 +132,25 @@ class DatagramHandler:
             pick = swarms.v4.pick if v4 else swarms.v6.pick
             replies.append(pick(head, torrent, want, service.peer, left == 0, chance))
         return replies
+
+    def _authenticated(
+        self, data: bytes | bytearray, at: int, size: int, transaction: bytes, info_hash: bytes
+    ) -> Callable[..., int] | bytes:
+        """How to announce with the key in the URL data (BEP 41), or the reply that refuses it."""
+        service = self._service
+        target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
+        try:
+            text = target.key or http.query_passkey(target.query)
+        except http.WireError as error:
+            return self._error(transaction, error.reason)
+        if text and not (len(text) == 32 and text.isalnum()):
+            return self._error(transaction, INVALID_KEY)
+        key = service.authenticate(text)
+        if not isinstance(key, int):
+            return partial(service.announce_keyed, key)
+        if text:
+            service.refused_key(text, key, info_hash)
+        return self._refuse(transaction, key, info_hash, text)
 
     def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
         if size < udp.HEAD_SIZE:
@@ -152,15 +179,16 @@ class DatagramHandler:
             return self._error(transaction, "bad request: Invalid info hash list")
         service = self._service
         service.count(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES)
-        counts = [service.scrape(info_hash) for info_hash in udp.scrape_hashes(data, at, size)]
+        hashes = udp.scrape_hashes(data, at, size)
+        # A scrape carries no key: in a private mode it learns nothing.
+        counts = [(0, 0, 0) if service.private else service.scrape(each) for each in hashes]
         return udp.scrape_reply(transaction, counts)
 
-    def _refuse(self, transaction: bytes, refusal: int, info_hash: bytes) -> bytes:
+    def _refuse(
+        self, transaction: bytes, refusal: int, info_hash: bytes, key: bytes | None = None
+    ) -> bytes:
         self._service.refused(refusal)
-        if refusal == LOG_FULL:
-            return udp.error(transaction, _FULL)
-        text = f"Tracker error: The torrent: {info_hash.hex()}, is not whitelisted"
-        return udp.error(transaction, text)
+        return udp.error(transaction, refusal_text(refusal, info_hash, key))
 
     def _error(self, transaction: bytes, text: str) -> bytes:
         self._service.count(events.REFUSED_REQUESTS)

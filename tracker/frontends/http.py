@@ -2,7 +2,8 @@
 
 Most clients connect, send one request and wait. When a connection is accepted its request is usually there
 already, so it is read, answered and closed on the spot: no task, no checkpoint. A connection that must be
-waited for (slow, or kept alive) becomes a task with a deadline.
+waited for (slow, or kept alive) becomes a task with a deadline. So does every connection under TLS, where the
+handshake must be waited for.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ import trio
 from tracker.frontends.accept import open_acceptor
 
 if TYPE_CHECKING:
+    import ssl
+
     from tracker.frontends.accept import Accept
     from tracker.frontends.requests import RequestHandler
+
+    Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 BACKLOG = 4096
 ACCEPT_SECONDS = 0.005  # of accepting and answering, before the rest of the program has its turn
 REQUEST_LIMIT = 16_384  # bytes of one request; a scrape of 100 torrents has about 7,500
 REQUEST_SECONDS = 10.0  # for one request and its answer; also how long an idle connection is kept
+HANDSHAKE_SECONDS = 10.0  # for a TLS handshake
 _READ = 16_384
 
 _BAD_REQUEST = (
@@ -133,16 +139,21 @@ async def serve(
     listener: socket.socket,
     handler: RequestHandler,
     waiting: trio.CapacityLimiter,
+    tls: ssl.SSLContext | None = None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer requests until cancelled. Owns the listening socket.
+    """Answer requests until cancelled, under TLS with a context. Owns the listening socket.
 
     `waiting` bounds the connections, of all listeners that share it, that have to be waited for.
     """
     with listener:
         async with trio.open_nursery() as nursery:
-            connections = Connections(handler, nursery, waiting)
+            connections = (
+                TlsConnections(handler, nursery, waiting, tls)
+                if tls
+                else Connections(handler, nursery, waiting)
+            )
             accept = open_acceptor(listener)
             task_status.started()
             while True:
@@ -196,6 +207,12 @@ class Connections:
             goes_on = False
         else:
             goes_on = _answer_now(descriptor, self._handler, reading, data, address)
+        self._hand_over(descriptor, reading, address, goes_on)
+
+    def _hand_over(
+        self, descriptor: int, reading: Reading, address: bytes, goes_on: bool = True
+    ) -> None:
+        """To a task of its own, or close it."""
         if goes_on and self._waiting.available_tokens:
             self._waiting.acquire_on_behalf_of_nowait(reading)
             self._nursery.start_soon(self._converse, descriptor, reading, address)
@@ -207,14 +224,44 @@ class Connections:
         """Serve a connection that is slow or kept alive. Nothing a client does gets out of here."""
         connection = socket.socket(fileno=descriptor)
         try:
-            async with trio.SocketStream(trio.socket.from_stdlib_socket(connection)) as stream:
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(connection)) as transport:
+                stream = await self._open(transport)
                 while await _exchange(stream, self._handler, reading, address):
                     pass
-        except (OSError, trio.BrokenResourceError):
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             return
         finally:
             self._waiting.release_on_behalf_of(reading)
             reading.close()
+
+    async def _open(self, transport: trio.SocketStream) -> Stream:
+        return transport
+
+
+class TlsConnections(Connections):
+    """The same under TLS: no connection is answered without a task."""
+
+    __slots__ = ("_context",)
+
+    def __init__(
+        self,
+        handler: RequestHandler,
+        nursery: trio.Nursery,
+        waiting: trio.CapacityLimiter,
+        context: ssl.SSLContext,
+    ) -> None:
+        super().__init__(handler, nursery, waiting)
+        self._context = context
+
+    def _accepted(self, descriptor: int, address: bytes) -> None:
+        self._hand_over(descriptor, self._reading(), address)
+
+    async def _open(self, transport: trio.SocketStream) -> Stream:
+        """Raises `BrokenResourceError` for a client that speaks no TLS, or none that we do."""
+        stream = trio.SSLStream(transport, self._context, server_side=True)
+        with trio.fail_after(HANDSHAKE_SECONDS):
+            await stream.do_handshake()
+        return stream
 
 
 def _answer_now(
@@ -240,7 +287,7 @@ def _answer_now(
 
 
 async def _exchange(
-    stream: trio.SocketStream, handler: RequestHandler, reading: Reading, address: bytes
+    stream: Stream, handler: RequestHandler, reading: Reading, address: bytes
 ) -> bool:
     """Read until a request is complete and answer it, in bounded time. Whether there may be another."""
     with trio.move_on_after(REQUEST_SECONDS):
@@ -251,7 +298,7 @@ async def _exchange(
                 data = await stream.receive_some(_READ)
                 if not data:
                     return False
-                reading.feed(data)
+                reading.feed(bytes(data))
         except BadRequestError:
             await stream.send_all(_BAD_REQUEST)
             await _linger(stream)
@@ -269,10 +316,13 @@ async def _exchange(
     return False
 
 
-async def _linger(stream: trio.SocketStream) -> None:
+async def _linger(stream: Stream) -> None:
     """Read on for a moment, so that what is still under way does not reset our answer."""
-    await stream.send_eof()
     with trio.move_on_after(1):
+        if isinstance(stream, trio.SSLStream):
+            await stream.unwrap()  # says that no more comes, and waits for the same
+            return
+        await stream.send_eof()
         for _ in range(64):
             if not await stream.receive_some(_READ):
                 return

@@ -5,19 +5,24 @@ Failures of the protocol are HTTP 200 with a bencoded `failure reason`: many cli
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tracker.domain import events
-from tracker.service import LOG_FULL
+from tracker.frontends.refusals import INVALID_KEY, refusal_text, retry_in
+from tracker.service import NOT_WHITELISTED
 from tracker.wire import http
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tracker.service import Service
+
+WARN_US = 3 * 86_400_000_000
+"""A key that runs out within this time is announced to its clients."""
 
 _BENCODED = b"application/octet-stream"
 _TEXT = b"text/plain; charset=utf-8"
@@ -109,17 +114,28 @@ class RequestHandler:
             request = http.parse_announce(query)
         except http.WireError as error:
             return self._refuse(error.reason)
+        key = key or request.passkey
         if key is not None and not _is_key(key):
-            return self._refuse(_INVALID_KEY)
+            return self._refuse(INVALID_KEY)
+        service = self._service
+        announce: Callable[..., int] = service.announce
+        holder = None
+        if service.private:
+            found = service.authenticate(key)
+            if isinstance(found, int):
+                return self._refuse_announce(found, request.info_hash, key)
+            holder = found
+            announce = partial(service.announce_keyed, holder)
         if self.proxied:
+            if not service.whitelisted(request.info_hash):
+                return self._refuse_announce(NOT_WHITELISTED, request.info_hash, key)
             address = forwarded_address(forwarded)
             if not address:
                 return self._refuse(_BEHIND_PROXY)
         if self.external is not None and is_loopback(address):
             address = self.external
         numwant = request.numwant
-        service = self._service
-        torrent = service.announce(
+        torrent = announce(
             self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
             request.port.to_bytes(2, "big"), request.info_hash, request.peer_id[:8],
             request.peer_id[8:], request.uploaded, request.downloaded, request.left,
@@ -127,9 +143,29 @@ class RequestHandler:
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
         )  # fmt: skip
         if torrent < 0:
-            service.refused(torrent)
-            return http.failure(_refusal(torrent, request.info_hash)), _TEXT
-        return self._reply(torrent, request, len(address) == 16), _BENCODED
+            return self._refuse_announce(torrent, request.info_hash, None)
+        reply = self._reply(torrent, request, len(address) == 16)
+        if holder is not None and holder.valid_until_us is not None:
+            reply = self._with_expiry(reply, holder.valid_until_us)
+        return reply, _BENCODED
+
+    def _refuse_announce(
+        self, refusal: int, info_hash: bytes, key: bytes | None
+    ) -> tuple[bytes, bytes]:
+        """`key`: what was refused, if it was the key."""
+        self._service.refused(refusal)
+        if key:
+            self._service.refused_key(key, refusal, info_hash)
+        text = refusal_text(refusal, info_hash, key)
+        return http.failure(text, retry_in(refusal)), _TEXT
+
+    def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
+        """Clients show a warning beside the tracker: the way to tell that a key runs out."""
+        left_us = valid_until_us - self._service.now_us()
+        if left_us > WARN_US or not self._service.settings.check_keys_expiration:
+            return reply
+        hours = max(1, left_us // 3_600_000_000)
+        return http.with_warning(reply, f"Your tracker key expires in about {hours} h: renew it")
 
     def _reply(self, torrent: int, request: http.Announce, v6: bool) -> bytes:
         swarms = self._swarms
@@ -180,29 +216,26 @@ class RequestHandler:
             hashes = http.parse_scrape(query)
         except http.WireError as error:
             return self._refuse(error.reason)
+        key = key or http.query_passkey(query)
         if key is not None and not _is_key(key):
-            return self._refuse(_INVALID_KEY)
+            return self._refuse(INVALID_KEY)
         if self.proxied:
             address = forwarded_address(forwarded)
             if not address:
                 return self._refuse(_BEHIND_PROXY)
         service = self._service
+        # Without a good key a private tracker says that there is nothing.
+        silent = service.private and isinstance(service.authenticate(key), int)
         service.count(events.TCP6_SCRAPES if len(address) == 16 else events.TCP4_SCRAPES)
         files = []
         for info_hash in hashes:
-            seeders, completed, leechers = service.scrape(info_hash)
+            seeders, completed, leechers = (0, 0, 0) if silent else service.scrape(info_hash)
             files.append((info_hash, seeders, completed, leechers))
         return http.scrape_reply(files), _BENCODED
 
     def _refuse(self, reason: str) -> tuple[bytes, bytes]:
         self._service.count(events.REFUSED_REQUESTS)
         return http.failure(reason), _TEXT
-
-
-_INVALID_KEY = (
-    "Tracker authentication error: Authentication error: "
-    "Invalid format for authentication key param."
-)
 
 
 _SAME_NUMBERS = (events.NONE, events.COMPLETED, events.STARTED, events.STOPPED, events.PAUSED)
@@ -220,12 +253,6 @@ def _flags(numwant: int | None, compact: bool) -> int:
     return (events.FLAG_NUMWANT_ABSENT if numwant is None else 0) | (
         0 if compact else events.FLAG_DICTIONARIES
     )
-
-
-def _refusal(refusal: int, info_hash: bytes) -> str:
-    if refusal == LOG_FULL:
-        return "Tracker error: the tracker cannot record announces now, try again later"
-    return f"Tracker error: The torrent: {info_hash.hex()}, is not whitelisted"
 
 
 def is_loopback(address: bytes) -> bool:

@@ -319,6 +319,12 @@ def announce_reply(
     )
 
 
+def with_warning(reply: bytes, text: str) -> bytes:
+    """An announce reply with a `warning message`, the last of its keys in order."""
+    message = text.encode()
+    return b"%s15:warning message%d:%se" % (reply[:-1], len(message), message)
+
+
 def announce_reply_dicts(
     interval: int,
     min_interval: int,

@@ -48,6 +48,28 @@ def scrape_reply(transaction: bytes, counts: list[tuple[int, int, int]]) -> byte
     )
 
 
+def url_data(data: bytes | bytearray, start: int, end: int) -> bytes:
+    """The path of the tracker's address that a client sent along (BEP 41): the URLData options joined.
+
+    Options begin behind the 98 bytes of an announce. 0 ends them, 1 is nothing, all others have a length; unknown
+    ones are skipped, and a truncated one ends the list.
+    """
+    found = b""
+    while start < end and data[start]:
+        option = data[start]
+        start += 1
+        if option == 1:
+            continue
+        if start >= end or start + 1 + data[start] > end:
+            break
+        size = data[start]
+        start += 1
+        if option == 2:
+            found += data[start : start + size]
+        start += size
+    return found
+
+
 def scrape_hashes(data: bytes | bytearray, at: int, size: int) -> list[bytes]:
     """The info hashes of a scrape request of `size` bytes at `at`, at most MAX_SCRAPED."""
     end = min(size, HEAD_SIZE + 20 * MAX_SCRAPED)

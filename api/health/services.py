@@ -1,0 +1,49 @@
+"""What there is to check: plain data about a listener, and the texts that name it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    Kind = Literal["udp", "http", "api"]
+
+_PATHS = {"http": "/health_check", "api": "/api/health_check"}
+_INFO = {
+    "udp": "checking the udp tracker health check at: ",
+    "http": "checking http tracker health check at: ",
+    "api": "checking api health check at: ",
+}
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
+
+
+@frozen
+class Service:
+    """A listener as it is bound: an IP address and the real port."""
+
+    kind: Kind
+    host: str
+    port: int
+    tls: bool = False
+
+    @property
+    def binding(self) -> str:
+        """`127.0.0.1:7070` or `[::1]:7070`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def path(self) -> str:
+        """Where the service says how it is; "" for a UDP tracker."""
+        return _PATHS.get(self.kind, "")
+
+    @property
+    def info(self) -> str:
+        """The sentence of the contract, with the address as bound."""
+        scheme = "" if self.kind == "udp" else "https://" if self.tls else "http://"
+        return f"{_INFO[self.kind]}{scheme}{self.binding}{self.path}"
+
+    @property
+    def target(self) -> tuple[str, int]:
+        """Host and port to connect to: a wildcard is reached through loopback."""
+        return _LOOPBACK.get(self.host, self.host), self.port

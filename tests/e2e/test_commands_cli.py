@@ -1,0 +1,165 @@
+"""The commands of administrators against a real tracker: clients of its API while it runs, imports while it does not."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.certificates import make
+from tests.e2e.clients import announce, api, torrent
+from tests.e2e.process import lasting_listeners, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.e2e.process import Tracker
+
+KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+TORRENT = torrent(0xAB)
+HASH = TORRENT.hex()
+
+
+@pytest.fixture
+def known(new_tracker: Callable[..., Tracker]) -> Tracker:
+    """A running tracker whose configuration says where its API is."""
+    return new_tracker(lasting_listeners()).start()
+
+
+def accepted(tracker: Tracker, *arguments: str) -> str:
+    """What a command prints that must succeed."""
+    done = run("--config", str(tracker.config), *arguments, folder=tracker.folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def refused(tracker: Tracker, *arguments: str) -> str:
+    """The one line of a command that must fail."""
+    done = run("--config", str(tracker.config), *arguments, folder=tracker.folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_keys(known: Tracker) -> None:
+    """Issued, given, refused twice, revoked: every change is in the log with its reason, and no key is."""
+    key = accepted(known, "key", "add", "--seconds", "60").strip()
+    assert len(key) == 32
+    issued = json.loads(accepted(known, "key", "add", "--key", KEY, "--json"))
+    assert (issued["key"], issued["valid_until"]) == (KEY, None)
+    assert "exists already" in refused(known, "key", "add", "--key", KEY)
+    assert accepted(known, "key", "revoke", KEY, "--reason", "left us") == f"revoked {KEY}\n"
+    assert "never issued, or is revoked" in refused(known, "key", "revoke", KEY)
+    events = known.events("--type", "key_issued", "--type", "key_revoked")
+    assert [one["type"] for one in events] == ["key_issued", "key_issued", "key_revoked"]
+    assert (events[-1]["by"]["reason"], events[-1]["by"]["token"]) == ("left us", "admin")
+    assert KEY not in str(events)
+    assert key not in str(events)
+
+
+def test_whitelist(known: Tracker) -> None:
+    """Added and removed, several at once; what changes nothing is no event."""
+    other = torrent(0xCD).hex()
+    lines = accepted(known, "whitelist", "add", HASH.upper(), other, HASH).splitlines()
+    assert lines == [f"whitelisted {one}" for one in (HASH, other, HASH)]
+    assert accepted(known, "whitelist", "remove", HASH) == f"delisted {HASH}\n"
+    events = known.events("--type", "torrent_whitelisted", "--type", "torrent_delisted")
+    assert [(one["type"], one["info_hash"]) for one in events] == [
+        ("torrent_whitelisted", HASH),
+        ("torrent_whitelisted", other),
+        ("torrent_delisted", HASH),
+    ]
+
+
+def test_stats(known: Tracker) -> None:
+    """The same numbers in the same order as the API's."""
+    announce(known.http[0], TORRENT, 1, 1)
+    expected = api(known, "/api/v1/stats")
+    assert expected["seeders"] == 1
+    assert json.loads(accepted(known, "stats", "--json")) == expected
+    lines = accepted(known, "stats").splitlines()
+    assert lines == [f"{name} {value}" for name, value in expected.items()]
+
+
+def test_wrong_token_and_no_tracker(known: Tracker) -> None:
+    """One line each, and nothing changed."""
+    assert "refused the access token" in refused(known, "stats", "--token", "wrong")
+    assert known.stop() == 0
+    for command in (["stats"], ["key", "add"], ["whitelist", "add", HASH]):
+        assert "is the tracker running?" in refused(known, *command)
+    assert known.events()[-1]["type"] == "tracker_stopped"
+
+
+def test_over_tls(new_tracker: Callable[..., Tracker]) -> None:
+    """An API with TLS is asked over TLS, and its own certificate is trusted."""
+    tracker = new_tracker(lasting_listeners())
+    files = make("tracker").write(tracker.folder)
+    text = tracker.config.read_text()
+    tracker.config.write_text(text.replace("[http_api]\n", f"[http_api]\ntls_config = {files}\n"))
+    tracker.start()
+    assert len(accepted(tracker, "key", "add").strip()) == 32
+
+
+def torrust_database(folder: Path) -> str:
+    path = folder / "torrust.db"
+    with closing(sqlite3.connect(path)) as made, made:
+        made.executescript(
+            "CREATE TABLE whitelist (id INTEGER PRIMARY KEY, info_hash TEXT UNIQUE);"
+            "CREATE TABLE keys (id INTEGER PRIMARY KEY, key TEXT UNIQUE, valid_until INTEGER);"
+            "CREATE TABLE torrents (id INTEGER PRIMARY KEY, info_hash TEXT UNIQUE, completed INTEGER);"
+        )
+        made.execute("INSERT INTO whitelist VALUES (1, ?)", (HASH,))
+        made.execute("INSERT INTO keys VALUES (1, ?, NULL)", (KEY,))
+        made.execute("INSERT INTO torrents VALUES (1, ?, 41)", (HASH,))
+    return str(path)
+
+
+def test_import(new_tracker: Callable[..., Tracker]) -> None:
+    """Before the first start, and again after it: the tracker serves what was imported, once."""
+    tracker = new_tracker(lasting_listeners())
+    file = torrust_database(tracker.folder)
+    planned = accepted(tracker, "import", "torrust-sqlite", "--dry-run", file).splitlines()
+    assert len(planned) == 4
+    assert not (tracker.folder / "log").exists()
+    summary = "1 key, 1 torrent whitelisted, 1 completed count; 0 already there"
+    assert planned[-1] == f"would import {summary}"
+    assert accepted(tracker, "import", "torrust-sqlite", file) == f"{summary}\n"
+    tracker.start()
+    announce(tracker.http[0], TORRENT, 1, 1)
+    assert api(tracker, f"/api/v1/torrent/{HASH}")["completed"] == 41
+    assert "exists already" in refused(tracker, "key", "add", "--key", KEY)
+    assert "is in use by another process" in refused(tracker, "import", "torrust-sqlite", file)
+    assert tracker.stop() == 0
+    again = accepted(tracker, "import", "torrust-sqlite", file)
+    assert again == "0 keys, 0 torrents whitelisted, 0 completed counts; 3 already there\n"
+    tracker.restart()
+    assert api(tracker, "/api/v1/stats")["seeders"] == 1
+
+
+def test_import_keys(new_tracker: Callable[..., Tracker]) -> None:
+    """Imported keys can be revoked through the API like any other."""
+    tracker = new_tracker(lasting_listeners())
+    file = tracker.folder / "keys.csv"
+    file.write_text(f"key,owner\n{KEY},alice\n")
+    accepted(tracker, "import", "keys", str(file))
+    tracker.start()
+    assert accepted(tracker, "key", "revoke", KEY) == f"revoked {KEY}\n"
+    issued, revoked = tracker.events("--type", "key_issued", "--type", "key_revoked")
+    assert (issued["owner"], issued["account"]) == ("alice", issued["key_ref"])
+    assert issued["by"]["reason"] == "keys.csv"
+    assert revoked["key_ref"] == issued["key_ref"]
+
+
+def test_check_config(new_tracker: Callable[..., Tracker]) -> None:
+    """A configuration that starts a tracker is usable; checking it makes nothing."""
+    tracker = new_tracker()
+    before = set(tracker.folder.iterdir())
+    text = accepted(tracker, "check-config")
+    assert 'admin = "***"' in text
+    assert "MyAccessToken" not in text
+    assert text.count(" a day\n") == 3
+    assert set(tracker.folder.iterdir()) == before

@@ -1,0 +1,276 @@
+"""Real clients on a private tracker: keys over HTTP and UDP, and accounts that tell what was moved."""
+
+from __future__ import annotations
+
+import random
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import libtorrent
+import pytest
+
+from eventlog import Reader
+from tests.e2e import swarm
+from tests.e2e.clients import announce_datagram, api, body, get, torrent, udp_client
+from tests.e2e.process import Listeners, lasting_listeners
+from tests.e2e.swarm import Client, Content, content, unused_host
+from tracker.projector import replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.e2e.process import Event, Tracker
+    from tracker.domain.accounts import Totals
+
+SIZE = 3_000_000
+SLOW = 100_000  # bytes a second: the transfer goes on while the tracker or a key is taken away
+SEED, LEECH = 1, 2  # accounts: the first key issued, and the second
+MEMBERS = {SEED: "seed", LEECH: "leech"}
+
+
+class Member(Client):
+    """A session that may listen on several addresses and can be refused."""
+
+    def __init__(
+        self, torrent: Content, folder: Path, download_limit: int = -1, hosts: tuple[str, ...] = ()
+    ) -> None:
+        """`hosts`: where to listen; none = as `Client` does."""
+        interfaces = ",".join(f"{host}:0" for host in hosts) or "127.0.0.1:0"
+        usual = swarm._SETTINGS.copy()
+        swarm._SETTINGS["listen_interfaces"] = interfaces
+        if hosts:
+            swarm._SETTINGS["outgoing_interfaces"] = ""
+        try:
+            super().__init__(torrent, folder, download_limit)
+        finally:
+            swarm._SETTINGS.update(usual)
+
+    def ask_and_be_refused(self) -> str:
+        """Announce now; the reason that the client shows its user."""
+        before = self._seen("tracker_error_alert")
+        self._torrent.force_reannounce(0, -1, libtorrent.reannounce_flags_t.ignore_min_interval)
+        self._wait(lambda: self._seen("tracker_error_alert") > before)
+        return [one for one in self._alerts if one.startswith("tracker_error_alert: ")][-1]
+
+
+def private(tracker: Tracker) -> list[str]:
+    """Make it private, start it, and issue a key for each member."""
+    tracker.config.write_text(
+        tracker.config.read_text().replace("private = false", "private = true")
+    )
+    tracker.start()
+    return [api(tracker, "/api/v1/key/86400000", "POST")["key"] for _ in MEMBERS]
+
+
+def shares(tracker: Tracker, keys: list[str], protocol: str, seed: int = 7) -> list[Content]:
+    """The same torrent for each member, with the announce address that is theirs alone."""
+    ((host, port),) = getattr(tracker, protocol)
+    data = random.Random(seed).randbytes(SIZE)
+    return [content(data, f"{protocol}://{host}:{port}/announce/{key}") for key in keys]
+
+
+def announced(events: list[Event]) -> list[Event]:
+    return [one for one in events if one["type"] == "announced"]
+
+
+def until_stopped(tracker: Tracker) -> list[Event]:
+    """Every announce, once both members have left the swarm."""
+
+    def both_left(events: list[Event]) -> bool:
+        return {one["key_ref"] for one in events if one["event"] == "stopped"} == set(MEMBERS)
+
+    return tracker.events_until(both_left, "--type", "announced")
+
+
+def rebuilt_totals(tracker: Tracker) -> dict[int, Totals]:
+    """What the log alone tells of the members' accounts. The tracker has been stopped."""
+    state = replay(Reader(tracker.folder / "log"))
+    return {account: state.accounts.totals(account) for account in MEMBERS}
+
+
+def check_secrecy(tracker: Tracker, keys: list[str]) -> None:
+    """No key is in the log or in what the tracker printed."""
+    written = b"".join(
+        one.read_bytes() for one in (tracker.folder / "log").rglob("*") if one.is_file()
+    )
+    assert written
+    assert tracker.lines is not None
+    printed = "\n".join(tracker.lines.all())
+    for key in keys:
+        assert key.encode() not in written
+        assert key not in printed
+
+
+def peers(tracker: Tracker, info_hash: bytes) -> list[Any]:
+    found = api(tracker, f"/api/v1/torrent/{info_hash.hex()}")
+    return found["peers"] if isinstance(found, dict) else []
+
+
+def check_accounts(tracker: Tracker, events: list[Event]) -> None:
+    """Bytes by account, against the file's size and against what the clients said of themselves."""
+    totals = rebuilt_totals(tracker)
+    assert totals[LEECH].downloaded == SIZE
+    assert totals[SEED].uploaded >= SIZE
+    said = {ref: [one for one in events if one["key_ref"] == ref] for ref in MEMBERS}
+    for account in MEMBERS:
+        # One session, begun at zero: its total is the largest number that the client named.
+        assert totals[account].uploaded == max(one["uploaded"] for one in said[account])
+        assert totals[account].downloaded == max(one["downloaded"] for one in said[account])
+        assert totals[account].sessions == 1
+    assert (totals[SEED].snatched, totals[LEECH].snatched) == (0, 1)
+    assert totals[SEED].downloaded == 0
+
+
+@pytest.mark.parametrize("protocol", ["http", "udp"])
+def test_transfer(new_tracker: Callable[..., Tracker], tmp_path: Path, protocol: str) -> None:
+    """The file arrives, each account has what its client moved, and no key is written anywhere."""
+    tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",)))
+    keys = private(tracker)
+    ours, theirs = shares(tracker, keys, protocol)
+    have, want = ours.put_into(tmp_path / "have"), tmp_path / "want"
+    with closing(Member(ours, have)) as seed, closing(Member(theirs, want)) as leech:
+        seed.wait_announced()
+        leech.wait_complete()
+        leech.wait_announced(2)
+        assert ours.found_in(want)
+        assert len(peers(tracker, ours.info_hash)) == 2
+        leech.leave()
+        seed.leave()
+        events = until_stopped(tracker)
+    assert {one["protocol"] for one in events} == {protocol}
+    assert tracker.stop() == 0
+    check_accounts(tracker, events)
+    check_secrecy(tracker, keys)
+
+
+@pytest.mark.parametrize("protocol", ["http", "udp"])
+def test_several_addresses(
+    new_tracker: Callable[..., Tracker], tmp_path: Path, protocol: str
+) -> None:
+    """A seed with two addresses announces from both: one peer in the swarm, credited once."""
+    tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",)))
+    keys = private(tracker)
+    ours, _ = shares(tracker, keys, protocol)
+    # libtorrent keeps one connection id per tracker, which is good for one of the seed's addresses only: over
+    # UDP the leech could not use it, so it comes over HTTP.
+    _, theirs = shares(tracker, keys, "http")
+    have, want = ours.put_into(tmp_path / "have"), tmp_path / "want"
+    hosts = ("127.0.0.1", "127.0.0.2")
+    with closing(Member(ours, have, hosts=hosts)) as seed:
+        tracker.events_until(
+            lambda events: {one["address"] for one in events} == set(hosts), "--type", "announced"
+        )
+        assert len(peers(tracker, ours.info_hash)) == 1
+        assert api(tracker, "/api/v1/stats")["seeders"] == 1
+        with closing(Member(theirs, want)) as leech:
+            leech.wait_complete()
+            leech.wait_announced(2)
+            assert ours.found_in(want)
+            seed.reannounce()
+            assert len(peers(tracker, ours.info_hash)) == 2
+            leech.leave()
+            seed.leave()
+            events = until_stopped(tracker)
+    assert len({one["peer_id"] for one in events if one["key_ref"] == SEED}) == 1
+    assert tracker.stop() == 0
+    # What came after those stops changed nothing: both addresses are one peer.
+    check_accounts(tracker, announced(tracker.events()))
+
+
+def test_a_key_revoked_in_mid_swarm(new_tracker: Callable[..., Tracker], tmp_path: Path) -> None:
+    """Its peer is gone at once and refused from then on; revoking the other one's empties the swarm."""
+    tracker = new_tracker()
+    keys = private(tracker)
+    ours, theirs = shares(tracker, keys, "http")
+    have, want = ours.put_into(tmp_path / "have"), tmp_path / "want"
+    with closing(Member(ours, have)) as seed, closing(Member(theirs, want, SLOW)) as leech:
+        seed.wait_announced()
+        leech.wait_announced()
+        leech.wait_downloading()
+        assert len(peers(tracker, ours.info_hash)) == 2
+        api(tracker, f"/api/v1/key/{keys[1]}", "DELETE")
+        (left,) = peers(tracker, ours.info_hash)
+        assert left["peer_addr"] == f"127.0.0.1:{seed.port}"
+        assert "Failed to read key" in leech.ask_and_be_refused()
+        assert not leech.complete
+        assert len(peers(tracker, ours.info_hash)) == 1
+        seed.reannounce()
+        api(tracker, f"/api/v1/key/{keys[0]}", "DELETE")
+        assert peers(tracker, ours.info_hash) == []
+        assert "Failed to read key" in seed.ask_and_be_refused()
+    assert tracker.stop() == 0
+    events = tracker.events()
+    last = {one["key_ref"]: one["seq"] for one in announced(events)}
+    revoked = {one["key_ref"]: one["seq"] for one in events if one["type"] == "key_revoked"}
+    refused = {one["key_ref"]: one for one in events if one["type"] == "announce_refused"}
+    assert set(last) == set(revoked) == set(refused) == set(MEMBERS)
+    for member in MEMBERS:
+        assert last[member] < revoked[member] < refused[member]["seq"]
+        assert refused[member]["reason"] == "key_revoked"
+    check_secrecy(tracker, keys)
+
+
+@pytest.mark.parametrize("protocol", ["http", "udp"])
+def test_restart_in_mid_transfer(
+    new_tracker: Callable[..., Tracker], tmp_path: Path, protocol: str
+) -> None:
+    """Killed during a transfer: the clients carry on, and the accounts have every byte once."""
+    tracker = new_tracker(lasting_listeners(unused_host()))
+    keys = private(tracker)
+    ours, theirs = shares(tracker, keys, protocol)
+    have, want = ours.put_into(tmp_path / "have"), tmp_path / "want"
+    with closing(Member(ours, have)) as seed, closing(Member(theirs, want, SLOW)) as leech:
+        seed.wait_announced()
+        leech.wait_announced()
+        leech.wait_downloading()
+        seed.reannounce()
+        leech.reannounce()
+        tracker.events_until(lambda events: len(events) >= 4, "--type", "announced")
+        tracker.kill()
+        assert not leech.complete
+        tracker.restart()
+        assert len(peers(tracker, ours.info_hash)) == 2
+        leech.reannounce()
+        leech.unlimit()
+        leech.wait_complete()
+        assert ours.found_in(want)
+        # The answer to `completed` too: a client that leaves before it has that says no `stopped`.
+        leech.wait_announced(4)
+        leech.leave()
+        seed.leave()
+        events = until_stopped(tracker)
+    assert tracker.stop() == 0
+    assert [one["prev_seq"] for one in events].count(None) == len(MEMBERS)
+    check_accounts(tracker, events)
+    check_secrecy(tracker, keys)
+
+
+def test_refusals_over_sockets(new_tracker: Callable[..., Tracker]) -> None:
+    """Without a key, with an unknown and with a malformed one, over both protocols; then with a good one."""
+    tracker = new_tracker()
+    good = private(tracker)[0]
+    query = f"info_hash={'%07' * 20}&peer_id=-QS0001-000000000007&port=6881&left=5"
+    with udp_client(tracker.udp[0]) as client:
+        for path, text in (
+            ("/announce", b"Missing authentication key param for private tracker"),
+            (f"/announce/{'k' * 32}", b"Failed to read key: " + b"k" * 32),
+            ("/announce/short", b"Invalid format for authentication key param"),
+        ):
+            assert text in body(get(tracker.http[0], f"{path}?{query}"))
+            assert text in client.exchange(with_path(client.connection_id, path))
+        assert b"Cannot parse query params" in client.exchange(
+            with_path(client.connection_id, "/announce?passkey=a=b")
+        )
+        assert b"10:incompletei1e" in body(get(tracker.http[0], f"/{good}?{query}"))
+        assert client.exchange(with_path(client.connection_id, f"/{good}"))[:4] == bytes(
+            [0, 0, 0, 1]
+        )
+    assert tracker.stop() == 0
+    check_secrecy(tracker, [good])
+
+
+def with_path(connection_id: bytes, path: str) -> bytes:
+    """An announce with BEP 41 URL data."""
+    datagram = announce_datagram(connection_id, torrent(7), 7, 6881, left=5)
+    return datagram + bytes([2, len(path)]) + path.encode()

@@ -1,0 +1,156 @@
+"""`tracker check-config`: every problem at once, or the configuration in force as TOML with comments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import tomli
+
+from tracker.cli import main, toml
+from tracker.cli.estimate import estimate, size
+from tracker.config import effective, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MINIMAL = """
+metadata.schema_version = "2.0.0"
+logging.threshold = "info"
+core.listed = true
+core.private = false
+core.anounce_policy.interval = 7
+[[http_trackers]]
+[http_api.access_tokens]
+admin = "TopSecret"
+"odd label" = "AlsoSecret"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A usable file, in a folder that is the current one; nothing comes from the environment."""
+    for name in ("_TOML", "_TOML_PATH"):
+        monkeypatch.delenv(f"TORRUST_TRACKER_CONFIG{name}", raising=False)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tracker.toml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(["check-config", *arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def without_none(value: Any) -> Any:
+    """As TOML can say it."""
+    if isinstance(value, dict):
+        return {name: without_none(one) for name, one in value.items() if one is not None}
+    return [without_none(one) for one in value] if isinstance(value, list) else value
+
+
+def test_usable(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Source and warnings first, then the effective configuration; no secret, no file made."""
+    code, out, err = checked(capsys)
+    assert (code, err) == (0, "")
+    first, second, *_ = out.splitlines()
+    assert first == "# Loading configuration from config file ./tracker.toml"
+    assert second.startswith("# warning: core.anounce_policy: ")
+    assert "announce_policy" in second
+    assert tomli.loads(out) == without_none(effective(load(str(config)).config))
+    assert tomli.loads(out)["http_api"]["access_tokens"] == {"admin": "***", "odd label": "***"}
+    assert "Secret" not in out
+    assert [path.name for path in config.parent.iterdir()] == ["tracker.toml"]
+
+
+def test_printed_configuration_loads(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed is a configuration: printing that one gives the same."""
+    _, out, _ = checked(capsys, "--config", str(config))
+    again = config.with_name("again.toml")
+    again.write_text(out)
+    code, repeated, _ = checked(capsys, "--config", str(again))
+    assert code == 0
+    assert tomli.loads(repeated) == tomli.loads(out)
+
+
+def test_estimate_is_printed(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of arithmetic for each number of peers, by the configured interval."""
+    config.write_text(MINIMAL.replace("anounce", "announce").replace("= 7", "= 1800"))
+    _, out, _ = checked(capsys)
+    lines = [line for line in out.splitlines() if " peers every 1800 s: " in line]
+    assert [line.split()[1] for line in lines] == ["1,000", "100,000", "1,000,000"]
+    for line in lines:
+        assert "× 112 B" in line
+        assert "× 80 B" in line
+        assert line.endswith(" a day")
+
+
+def test_problems(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of them, each by its key's path and with a reason; warnings too, for they may explain them."""
+    config.write_text(
+        'metadata.schema_version = "2.0.0"\nlogging.treshold = "info"\ncore.listed = "yes"\n'
+        'core.private = false\nhttp_api.bind_address = "nowhere"\nevent_log.linger_ms = -1\n'
+    )
+    code, out, err = checked(capsys)
+    assert (code, out) == (1, "")
+    for path in ("logging.threshold", "core.listed: ", "http_api.bind_address: ", "linger_ms: "):
+        assert sum(path in line for line in err.splitlines() if "warning" not in line) == 1, path
+    assert "warning: logging.treshold: " in err
+
+
+def test_certificates_that_are_not_there(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each listener whose certificate cannot be served is named."""
+    files = 'tls_config = { ssl_cert_path = "./no.crt", ssl_key_path = "./no.key" }'
+    config.write_text(
+        MINIMAL.replace("[[http_trackers]]", f"[[http_trackers]]\n{files}").replace(
+            "[http_api.access_tokens]", f"[http_api]\n{files}\n[http_api.access_tokens]"
+        )
+    )
+    code, out, err = checked(capsys)
+    assert (code, out) == (1, "")
+    assert err.count("no.crt") == 2
+    assert "http_trackers[0]: " in err
+    assert "http_api: " in err
+
+
+def test_no_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing file is one line that names it."""
+    config.unlink()
+    code, out, err = checked(capsys)
+    assert (code, out) == (1, "")
+    assert err == "tracker: ./tracker.toml: cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"a": 1, "b": True, "c": "text", "d": [1, 2], "e": []},
+        {"a": {"b": {"c": 1}, "d": 2}, "z": 3},
+        {"a": [{"b": 1, "c": {"d": 1}}, {}, {"b": [{"x": 1}, {"x": 2}]}]},
+        {"odd key": {"dotted.key": 1, "": 2, 'quo"te': {"ü": 3}}},
+        {"text": 'a"b\\c\n\t\x00\x1f\x7f ü \U0001f600'},
+    ],
+    ids=["empty", "values", "tables", "arrays", "keys", "text"],
+)
+def test_toml(document: dict[str, Any]) -> None:
+    """What is written reads as what it was."""
+    assert tomli.loads("\n".join(toml.lines(document))) == document
+
+
+def test_estimate_grows_with_announces() -> None:
+    """A busy log comes near the record's own size; a quiet one pays a frame and a watermark for each."""
+    quiet, busy = estimate(1, 3600, 5), estimate(10_000_000, 120, 5)
+    assert quiet.bytes_a_day == pytest.approx(24 * (112 + 2 * 80), rel=0.01)
+    assert busy.bytes_a_day == pytest.approx(busy.announces * 112 * 86_400, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (171_500_000, "172 MB"), (2.5e15, "2,500 TB")],
+)
+def test_size(count: float, text: str) -> None:
+    """Three digits and a decimal unit."""
+    assert size(count) == text

@@ -1,0 +1,189 @@
+"""`tracker key`, `tracker whitelist` and `tracker stats`: thin clients of the running tracker's API.
+
+They change nothing themselves: the tracker that runs is the log's only writer. Listing whitelist and keys, and
+rotating a key, have to wait for an API that can.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from tracker.cli.shared import CannotError, add_config, info_hash, say
+from tracker.client import ApiError, Client, endpoint_at, endpoint_of
+from tracker.config import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracker.client import Endpoint
+    from tracker.config import HttpApi
+
+MAX_SECONDS = 2**63 - 1
+
+
+def add_to(commands: Any) -> None:
+    _add_key(
+        commands.add_parser("key", help="issue or revoke tracker keys, through the running API")
+    )
+    whitelist = commands.add_parser("whitelist", help="whitelist torrents, through the running API")
+    _add_whitelist(whitelist)
+    stats = commands.add_parser("stats", help="print the running tracker's counters")
+    _add_client(stats, print_stats)
+
+
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add = commands.add_parser("add", help="issue a key and print it")
+    validity = add.add_mutually_exclusive_group()
+    validity.add_argument("--seconds", metavar="N", type=_seconds, help="valid for so long")
+    validity.add_argument("--permanent", action="store_true", help="valid for ever (the default)")
+    add.add_argument("--key", type=_key, help="this key, not a random one: 32 letters and digits")
+    _add_change(add, add_key)
+    revoke = commands.add_parser("revoke", help="revoke a key, at once")
+    revoke.add_argument("key", metavar="KEY", type=_key)
+    _add_change(revoke, revoke_key)
+
+
+def _add_whitelist(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add = commands.add_parser("add", help="whitelist torrents")
+    add.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
+    _add_change(add, whitelist_add)
+    remove = commands.add_parser("remove", help="take torrents off the whitelist")
+    remove.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
+    _add_change(remove, whitelist_remove)
+
+
+def _add_change(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
+    parser.add_argument("--reason", type=_line, default="", help="recorded with the change")
+    _add_client(parser, run)
+
+
+def _add_client(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
+    add_config(parser)
+    parser.add_argument("--url", help="the API, instead of the configured one on this machine")
+    token = parser.add_mutually_exclusive_group()
+    token.add_argument(
+        "--token", type=_line, help="access token (other users of this machine may see it)"
+    )
+    token.add_argument(
+        "--token-label", metavar="LABEL", help="take the configured token of that label"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.set_defaults(run=lambda options: _run(run, options))
+
+
+def _run(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
+    try:
+        command(options)
+    except ApiError as error:
+        raise CannotError(str(error)) from None
+    return 0
+
+
+# What they do.
+
+
+def print_stats(options: argparse.Namespace) -> None:
+    stats = _client(options).stats()
+    if options.json:
+        _say_json(stats)
+        return
+    for name, value in stats.items():
+        say(f"{name} {value}")
+
+
+def add_key(options: argparse.Namespace) -> None:
+    issued = _client(options).add_key(options.key, options.seconds)
+    if options.json:
+        _say_json(issued)
+    else:
+        say(issued["key"])
+
+
+def revoke_key(options: argparse.Namespace) -> None:
+    _client(options).revoke_key(options.key)
+    _done(options, "revoked", options.key)
+
+
+def whitelist_add(options: argparse.Namespace) -> None:
+    client = _client(options)
+    for one in options.hashes:
+        client.whitelist_add(one)
+        _done(options, "whitelisted", one)
+
+
+def whitelist_remove(options: argparse.Namespace) -> None:
+    client = _client(options)
+    for one in options.hashes:
+        client.whitelist_remove(one)
+        _done(options, "delisted", one)
+
+
+def _done(options: argparse.Namespace, what: str, name: str) -> None:
+    if options.json:
+        _say_json({what: name})
+    else:
+        say(f"{what} {name}")
+
+
+def _say_json(value: object) -> None:
+    say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+# Whom they ask.
+
+
+def _client(options: argparse.Namespace) -> Client:
+    """By what was given, and the configuration only for what was not. Raises `ApiError`, `ConfigError`."""
+    reason = getattr(options, "reason", "")
+    if options.url and options.token:
+        return Client(endpoint_at(options.url), options.token, reason)
+    api = load(options.config).config.http_api
+    return Client(_endpoint(options, api), _token(options, api), reason)
+
+
+def _endpoint(options: argparse.Namespace, api: HttpApi | None) -> Endpoint:
+    if options.url:
+        return endpoint_at(options.url)
+    if api is None:
+        raise ApiError("the configuration has no [http_api]: give --url and --token")
+    return endpoint_of(api)
+
+
+def _token(options: argparse.Namespace, api: HttpApi | None) -> str:
+    if options.token:
+        return str(options.token)
+    tokens = api.access_tokens if api else {}
+    if not tokens:
+        raise ApiError("the configuration has no [http_api.access_tokens]: give --token")
+    label = options.token_label or next(iter(tokens))
+    if label not in tokens:
+        known = ", ".join(tokens)
+        raise ApiError(f"http_api.access_tokens has no label {label}; it has {known}")
+    return tokens[label]
+
+
+# Arguments.
+
+
+def _key(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z]{32}", text):
+        raise argparse.ArgumentTypeError("a key is 32 letters and digits")
+    return text
+
+
+def _seconds(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > MAX_SECONDS:
+        raise argparse.ArgumentTypeError("expected a number of seconds")
+    return int(text)
+
+
+def _line(text: str) -> str:
+    """Text that can be a header's value."""
+    if not text.isprintable() or text != text.strip():
+        raise argparse.ArgumentTypeError("expected one line of printable text")
+    return text

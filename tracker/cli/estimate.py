@@ -1,0 +1,67 @@
+"""How much log a number of peers makes in a day: arithmetic over the record sizes, no measurement.
+
+Announces come at random. The first one after a commit opens a frame, which takes what comes within `linger_ms`; when
+nothing comes for a while after a commit, a watermark is written, a frame without records. Committing is taken to
+need no time, which makes more and smaller frames than there will be.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+from attrs import frozen
+
+from eventlog.frame import HEADER_SIZE
+from eventlog.log import WATERMARK_SECONDS
+from tracker.domain import codec
+
+ANNOUNCE_BYTES = codec.PLAIN.size + codec.SEALED.size
+PEERS = (1_000, 100_000, 1_000_000)
+
+_DAY = 86_400
+_UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+@frozen
+class Estimate:
+    """Rates are averages a second."""
+
+    peers: int
+    interval: int  # seconds between two announces of a peer
+    announces: float
+    frames: float  # watermarks included
+
+    @property
+    def bytes_a_day(self) -> float:
+        return _DAY * (self.announces * ANNOUNCE_BYTES + self.frames * HEADER_SIZE)
+
+    def __str__(self) -> str:
+        rates = (
+            f"{_rate(self.announces)} announces/s × {ANNOUNCE_BYTES} B + "
+            f"{_rate(self.frames)} frames/s × {HEADER_SIZE} B"
+        )
+        return (
+            f"{self.peers:,} peers every {self.interval} s: ({rates}) × {_DAY:,} s = "
+            f"{size(self.bytes_a_day)} a day"
+        )
+
+
+def estimate(peers: int, interval: int, linger_ms: int) -> Estimate:
+    """For `peers` that announce every `interval` seconds (1 or more)."""
+    announces = peers / interval
+    commits = 1 / (1 / announces + linger_ms / 1000)
+    watermarks = commits * exp(-announces * WATERMARK_SECONDS)
+    return Estimate(peers, interval, announces, commits + watermarks)
+
+
+def size(count: float) -> str:
+    """Bytes for people, 1 MB being a million bytes: `157 MB`, `2.34 GB`."""
+    for factor, unit in _UNITS:
+        if count >= factor:
+            return f"{_rate(count / factor)} {unit}"
+    return f"{count:.0f} B"
+
+
+def _rate(number: float) -> str:
+    """Three digits, or all those before the point."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

@@ -1,0 +1,112 @@
+"""`tracker events`: print the log. Reads beside a running tracker, and never writes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eventlog import Reader
+from tracker import narrate
+from tracker.cli.shared import add_config, info_hash, say
+from tracker.config import load
+from tracker.domain import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FOLLOW_SECONDS = 0.1
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "events",
+        help="print the log, one JSON object a line",
+        description="Print the events of the log, one JSON object a line. Works beside a running tracker.",
+    )
+    add_config(parser)
+    parser.add_argument(
+        "--log", metavar="FOLDER", type=Path, help="the log, instead of the configured one"
+    )
+    parser.add_argument("--follow", action="store_true", help="go on as events come")
+    parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="only of this torrent")
+    parser.add_argument(
+        "--type", action="append", choices=events.EVENT_TYPES, metavar="TYPE",
+        help=f"only of this type, may be repeated: {', '.join(events.EVENT_TYPES)}",
+    )  # fmt: skip
+    parser.add_argument("--from", dest="first", metavar="SEQ|TIME", type=_moment, help="begin here")
+    parser.add_argument(
+        "--to", dest="last", metavar="SEQ|TIME", type=_moment, help="end here, inclusive"
+    )
+    parser.set_defaults(run=print_events)
+
+
+def print_events(options: argparse.Namespace) -> int:
+    folder = options.log or Path(load(options.config).config.event_log.path)
+    wanted = _filter(options)
+    first = options.first if isinstance(options.first, int) else 0
+    reader = Reader(folder, first)
+    while True:
+        done = _print_new(reader, wanted, options.last)
+        sys.stdout.flush()
+        if done or not options.follow:
+            return 0
+        time.sleep(_FOLLOW_SECONDS)
+
+
+def _print_new(
+    reader: Reader, wanted: Callable[[dict[str, Any]], bool], last: int | str | None
+) -> bool:
+    """Print what the reader has now; whether the end that was asked for is reached."""
+    for frame in reader.frames():
+        for event in narrate.narrate(frame):
+            if _past(event, last):
+                return True
+            if wanted(event):
+                say(narrate.line(event))
+            if event["seq"] == last:
+                return True
+    return False
+
+
+def _filter(options: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:
+    types = set(options.type or ())
+
+    def wanted(event: dict[str, Any]) -> bool:
+        return (
+            (not types or event["type"] in types)
+            and (options.info_hash is None or event.get("info_hash") == options.info_hash)
+            and not _before(event, options.first)
+        )
+
+    return wanted
+
+
+def _before(event: dict[str, Any], moment: int | str | None) -> bool:
+    if isinstance(moment, str):
+        return bool(event["time"] < moment)
+    return moment is not None and event["seq"] < moment
+
+
+def _past(event: dict[str, Any], moment: int | str | None) -> bool:
+    if isinstance(moment, str):
+        return bool(event["time"] > moment)
+    return moment is not None and event["seq"] > moment
+
+
+def _moment(text: str) -> int | str:
+    """A sequence number, or a time as events show it (they compare as text)."""
+    if text.isdecimal():
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            "expected a sequence number or a time such as 2026-11-21T20:24:00Z"
+        ) from None

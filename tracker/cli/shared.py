@@ -1,0 +1,89 @@
+"""What the commands have in common: exit codes, options, printing, progress. Knows no command."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from contextlib import contextmanager
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CANNOT = 1
+LOG_DAMAGED = 3
+
+
+class CannotError(Exception):
+    """What was asked for cannot be done; the text says why, in a line, and is all the user sees."""
+
+
+def fail(code: int, text: str) -> int:
+    """Say on standard error what went wrong; returns `code`."""
+    note(f"tracker: {text}")
+    return code
+
+
+def say(text: str) -> None:
+    """A line of the command's result."""
+    sys.stdout.write(f"{text}\n")
+
+
+def note(text: str) -> None:
+    """A line for the person who waits, which is no part of the result."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{text}\n")
+
+
+def add_config(parser: argparse.ArgumentParser, default: str | None = argparse.SUPPRESS) -> None:
+    """`--config`; only the outermost parser may have a default, or it would undo what came before."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=default,
+        help="configuration file (default: ./tracker.toml, or what the environment says)",
+    )
+
+
+def info_hash(text: str) -> str:
+    """An argument's type: 40 hexadecimal digits, in lower case."""
+    if not re.fullmatch(r"[0-9A-Fa-f]{40}", text):
+        raise argparse.ArgumentTypeError("expected 40 hexadecimal digits")
+    return text.lower()
+
+
+def version() -> str:
+    return metadata.version("swarmlog")
+
+
+def version_line() -> str:
+    return f"swarmlog {version()} (pure Python)"
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on a terminal, nothing elsewhere. Gives what is to be told how much is done, and how much there is.
+
+    It shows from the first report to the one that all is done, so that one bar can follow another.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console  # a tenth of a second, for a terminal only
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(title, total=None)
+
+    def report(done: int, total: int | None) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+        if done == total:
+            bar.stop()
+
+    try:
+        yield report
+    finally:
+        bar.stop()

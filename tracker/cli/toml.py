@@ -1,0 +1,55 @@
+"""Plain data as TOML text, so that what is printed can stand in a configuration file again.
+
+Writes what `tracker.config.effective` returns: tables, arrays of tables, texts, whole numbers, booleans, and None,
+which TOML has no word for: such keys are left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def lines(table: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """The lines of a document: a table's values first, then the tables in it."""
+    for name, value in table.items():
+        if value is not None and not _is_nested(value):
+            yield f"{_key(name)} = {_value(value)}"
+    for name, value in table.items():
+        if _is_nested(value):
+            yield from _section(path + _key(name), value)
+
+
+def _section(path: str, value: Any) -> Iterator[str]:
+    tables, heading = (value, f"[[{path}]]") if isinstance(value, list) else ([value], f"[{path}]")
+    for table in tables:
+        yield ""
+        yield heading
+        yield from lines(table, f"{path}.")
+
+
+def _is_nested(value: object) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+    )
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _text(name)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return _text(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _text(text: str) -> str:
+    # JSON's escapes are TOML's too, but JSON leaves this control character as it is.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

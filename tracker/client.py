@@ -1,0 +1,188 @@
+"""A small client of the tracker's own REST API, version 1: what `tracker key`, `whitelist` and `stats` speak.
+
+Every failure is an `ApiError` whose text is one line for the person who typed the command. Blocking. Knows the
+API from the outside only: nothing of the service or the log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from tracker.config import HttpApi
+
+TIMEOUT_SECONDS = 30
+_MAX_ANSWER = 1 << 20  # bytes; the largest answer asked for here has one
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound to
+
+# The API's texts (docs/api.md) that have a plainer meaning, and whether the token is at fault.
+_MEANINGS = {
+    'reason: "unauthorized"': "the API refused the request: it came without an access token",
+    'reason: "token not valid"': "the API refused the access token",
+    'reason: "unknown token provided"': "the API refused the access token",
+    "UNIQUE constraint failed: keys.key": "that key exists already",
+    "Failed to remove record": "that key was never issued, or is revoked already",
+}
+
+
+class ApiError(Exception):
+    """The API could not be asked, or refused; the text says which, in one line."""
+
+
+@frozen
+class Endpoint:
+    """Where an API listens, and how its certificate is judged."""
+
+    url: str  # scheme, host, port and perhaps a path; without a slash at the end
+    certificate: str | None = None  # a PEM file: the only certificate to trust, whatever its names
+
+
+@frozen
+class Client:
+    """`reason` is recorded with every change, "" for none."""
+
+    endpoint: Endpoint
+    token: str = field(repr=False)
+    reason: str = ""
+
+    def stats(self) -> dict[str, int]:
+        """The counters of `GET /api/v1/stats`, in its order. Raises `ApiError`."""
+        stats: dict[str, int] = self._ask("GET", "/api/v1/stats", dict)
+        return stats
+
+    def add_key(self, key: str | None, seconds_valid: int | None) -> dict[str, Any]:
+        """Issue a key, a random one for None; `key`, `valid_until` and `expiry_time`. Raises `ApiError`."""
+        form = {"key": key, "seconds_valid": seconds_valid}
+        issued: dict[str, Any] = self._ask("POST", "/api/v1/keys", dict, form)
+        return issued
+
+    def revoke_key(self, key: str) -> None:
+        """`key`: 32 alphanumeric characters. Raises `ApiError`."""
+        self._ask("DELETE", f"/api/v1/key/{key}", dict)
+
+    def whitelist_add(self, info_hash: str) -> None:
+        """`info_hash`: 40 hexadecimal digits. Raises `ApiError`."""
+        self._ask("POST", f"/api/v1/whitelist/{info_hash}", dict)
+
+    def whitelist_remove(self, info_hash: str) -> None:
+        """`info_hash`: 40 hexadecimal digits. Raises `ApiError`."""
+        self._ask("DELETE", f"/api/v1/whitelist/{info_hash}", dict)
+
+    def _ask(self, method: str, path: str, kind: type, form: object = None) -> Any:
+        """The JSON of a good answer, which has to be a `kind`."""
+        status, body = self._exchange(method, path, form)
+        if status != 200:
+            raise ApiError(_meaning(status, body.decode(errors="replace"), self.endpoint.url))
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, kind):
+            raise ApiError(f"what answers at {self.endpoint.url} is not a tracker's API")
+        return answer
+
+    def _exchange(self, method: str, path: str, form: object) -> tuple[int, bytes]:
+        headers: dict[str, str | bytes] = {"Authorization": b"Bearer " + self.token.encode()}
+        if self.reason:
+            headers["X-Reason"] = self.reason.encode()
+        body = None
+        if form is not None:
+            body = json.dumps(form)
+            headers["Content-Type"] = "application/json"
+        try:
+            connection, prefix = _connection(self.endpoint)
+            try:
+                connection.request(method, prefix + path, body, headers)
+                response = connection.getresponse()
+                return response.status, response.read(_MAX_ANSWER)
+            finally:
+                connection.close()
+        except (OSError, HTTPException, ValueError) as error:
+            raise ApiError(_unreachable(self.endpoint, error)) from error
+
+
+def endpoint_of(api: HttpApi) -> Endpoint:
+    """Where the API of this configuration is reached from this machine. Raises `ApiError`."""
+    address = api.bind_address
+    if not address.port:
+        raise ApiError("http_api.bind_address names no port (0 = any free one): give --url")
+    host = _WILDCARDS.get(address.host, address.host)
+    netloc = f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
+    if api.tls is None:
+        return Endpoint(f"http://{netloc}")
+    return Endpoint(f"https://{netloc}", api.tls.ssl_cert_path)
+
+
+def endpoint_at(url: str) -> Endpoint:
+    """An API at a URL that a person gave. Raises `ApiError` for what is none."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or parts.query or parts.fragment or parts.username is not None:
+        raise ApiError("--url: expected something like http://127.0.0.1:1212")
+    return Endpoint(url.rstrip("/"))
+
+
+def _connection(endpoint: Endpoint) -> tuple[HTTPConnection, str]:
+    """A connection to be opened, and the path that comes before every other."""
+    parts = urlsplit(endpoint.url)
+    host = parts.hostname or ""
+    if parts.scheme == "http":
+        return HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS), parts.path
+    context = _tls(endpoint.certificate)
+    return HTTPSConnection(host, parts.port, timeout=TIMEOUT_SECONDS, context=context), parts.path
+
+
+def _tls(certificate: str | None) -> ssl.SSLContext:
+    """Trust the certificate authorities of this machine; or one certificate alone, which is the API's own.
+
+    That one names the tracker's host, not the loopback address it is asked at, so names are not compared.
+    """
+    if certificate is None:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not have signed itself
+    first, end, _ = Path(certificate).read_text().partition("-----END CERTIFICATE-----")
+    context.load_verify_locations(cadata=first + end + "\n")
+    return context
+
+
+def _unreachable(endpoint: Endpoint, error: Exception) -> str:
+    where = f"cannot reach the API at {endpoint.url}"
+    match error:
+        case ConnectionRefusedError():
+            return f"{where}: nothing listens there; is the tracker running?"
+        case ssl.SSLCertVerificationError():
+            return f"{where}: its certificate is not trusted: {error.verify_message}"
+        case ssl.SSLError():
+            return f"{where}: TLS failed ({error.reason})"
+        case TimeoutError():
+            return f"{where}: no answer within {TIMEOUT_SECONDS} seconds"
+        case OSError():
+            return f"{where}: {error.strerror or error}"
+        case _:
+            return f"{where}: it does not speak HTTP" + (
+                " (or only https)" if endpoint.url.startswith("http:") else ""
+            )
+
+
+def _meaning(status: int, text: str, url: str) -> str:
+    for sign, meaning in _MEANINGS.items():
+        if sign in text:
+            return meaning
+    reason = re.search(r'reason: "(.*)" }', text, re.DOTALL)
+    shown = " ".join((reason[1] if reason else text).split())[:300]
+    if not shown:
+        return f"what answers at {url} says {status}: is it a tracker's API?"
+    return f"the API refused: {shown}"
