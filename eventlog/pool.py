@@ -15,6 +15,7 @@ FRAME_BYTES = 64 * 1024
 """A frame is closed once its plain section reaches this. With the sealed section and the rest of a batch it stays
 below 128 KiB, where CRC-32 still finds every small error."""
 _FRAME_AT_MOST = 128 * 1024
+_HEADER = 96  # bytes that a frame takes beside its sections, at most
 
 
 class OpenFrame:
@@ -60,6 +61,7 @@ class Pool:
         self._record_sizes = record_sizes
         self._frames: list[OpenFrame] = []
         self._taken_seq = next_seq
+        self._closed_bytes = 0
 
     @property
     def next_seq(self) -> int:
@@ -72,8 +74,8 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """Bytes waiting, at most: the frames, each taken for full. Asked for every batch."""
-        return len(self._frames) * _FRAME_AT_MOST
+        """Bytes waiting, at most: the open frame is taken for full. Asked for every batch."""
+        return self._closed_bytes + (_FRAME_AT_MOST if self._frames else 0)
 
     def frame(self, kind: int, schema: int, time_us: int) -> OpenFrame:
         """The frame to extend with records of this kind: the open one, or a new one after it."""
@@ -86,6 +88,9 @@ class Pool:
         return self._open(kind, schema, time_us)
 
     def _open(self, kind: int, schema: int, time_us: int) -> OpenFrame:
+        if self._frames:
+            closed = self._frames[-1]
+            self._closed_bytes += len(closed.plain) + len(closed.sealed) + _HEADER
         fresh = OpenFrame(kind, schema, self._record_sizes[kind], self.next_seq, time_us)
         self._frames.append(fresh)
         return fresh
@@ -101,5 +106,6 @@ class Pool:
     def take(self) -> list[OpenFrame]:
         """Hand over all frames; nothing may be added to them from here on."""
         self._taken_seq = self.next_seq
+        self._closed_bytes = 0
         taken, self._frames = self._frames, []
         return [frame for frame in taken if frame.count]

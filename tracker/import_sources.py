@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -75,7 +76,7 @@ class TorrustDatabase:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return os.fsencode(self.path.name).decode(errors="replace")
 
     def __iter__(self) -> Iterator[Entry]:
         """Raises `SourceError`."""
@@ -175,7 +176,7 @@ class KeysFile:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return os.fsencode(self.path.name).decode(errors="replace")
 
     def __iter__(self) -> Iterator[Entry]:
         rows = csv.reader(io.StringIO(self._text, newline=""), strict=True)

@@ -307,11 +307,13 @@ class Service:
 
     def _evict(self, info_hash: bytes, peer: int) -> None:
         """Another peer announced from this one's address: it has to go, and that is an event of its own."""
-        last_seq = self._swarms.peer(peer).last_seq
-        record = codec.EVICTION.pack(self._now_us, info_hash, 0, last_seq)
+        swarms = self._swarms
+        last_seq = swarms.peer(peer).last_seq
+        place = swarms.place_of(swarms.lookup(info_hash), peer)
+        record = codec.EVICTION.pack(self._now_us, info_hash, place, last_seq)
         with self._interrupted():
             self._log.pool.append(events.EVICTIONS, codec.EVICTIONS_SCHEMA, self._now_us, record)
-            self._state.apply_eviction(self._now_us, info_hash, last_seq, peer)
+            self._state.apply_eviction(self._now_us, info_hash, place, last_seq)
 
     def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
         """What a known key was refused is an event; not more often than anybody needs to know."""

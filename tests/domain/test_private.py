@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
 from tests.support import (
     SECOND,
@@ -19,6 +20,7 @@ from tests.support import (
 from tracker.domain import events
 from tracker.domain.settings import Settings
 from tracker.service import KEY_REVOKED
+from tracker.wire import udp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -272,3 +274,18 @@ def test_a_crowd_of_one_account(rig: Rig) -> None:
     assert sum(rig.state.swarms.counts(HASH)) == 201
     rig.revoke(b"key%029d" % 0)
     assert listed(rig) == [{endpoint4(297)}, set()]
+
+
+def test_more_completions_than_32_bits() -> None:
+    """Counts imported from elsewhere may be large; the torrent comes back, goes on counting, and scrapes."""
+    rig = Rig.with_settings()
+    data = {"info_hash": hash_of(1).hex(), "completed": 2**32 - 1}
+    rig.service.admin(events.COMPLETED_IMPORTED, data)
+    first = Announce(hash_of(1), endpoint4(1))
+    rig.announce(first)
+    rig.announce(evolve(first, left=0, event=events.COMPLETED))
+    rig.service.admin(events.COMPLETED_IMPORTED, {**data, "completed": 2**40})
+    assert rig.state.swarms.counts(hash_of(1)) == (1, 2**32 + 2**40, 0)
+    assert replayed(rig.log.frames()).digest() == rig.state.digest()
+    counts = udp.scrape_reply(b"abcd", [rig.service.scrape(hash_of(1))])
+    assert counts[-8:-4] == b"\xff\xff\xff\xff"

@@ -35,8 +35,8 @@ class Accounts:
         self.uploaded = array("Q", [0])
         self.downloaded = array("Q", [0])
         self.seeding_us = array("Q", [0])
-        self.sessions = array("I", [0])
-        self.snatched = array("I", [0])
+        self.sessions = array("Q", [0])
+        self.snatched = array("Q", [0])
         self.first_us = array("Q", [0])
         self.last_us = array("Q", [0])
 

@@ -31,7 +31,7 @@ SEALED = Struct("<16s12s2sH")
 SEALED4 = Struct("<12s4s12s2sH")  # the same, the address of an IPv4 peer in two parts
 TICK = Struct("<QII")  # time us, interval ms, 1 = goes on with the sweep of the tick before
 COUNTER = Struct("<QHHIQ")  # time us, counter, label, reserved, delta
-EVICTION = Struct("<Q20sIQ")  # time us, info_hash, reserved, last seq of the peer that has to go
+EVICTION = Struct("<Q20sIQ")  # time us, info_hash, place and last seq of the peer that has to go
 ADMIN = Struct("<IHHQ")  # length of the JSON, type, schema, time us; JSON and zeros to 16 follow
 
 RECORD_SIZES = {

@@ -72,8 +72,8 @@ class State:
             for time_us, interval_ms, goes_on in codec.TICK.iter_unpack(plain):
                 self.apply_tick(time_us, interval_ms, goes_on)
         elif kind == events.EVICTIONS:
-            for time_us, info_hash, _, last_seq in codec.EVICTION.iter_unpack(plain):
-                self.apply_eviction(time_us, info_hash, last_seq)
+            for time_us, info_hash, place, last_seq in codec.EVICTION.iter_unpack(plain):
+                self.apply_eviction(time_us, info_hash, place, last_seq)
         elif kind == events.COUNTERS:
             for time_us, counter, label, _, delta in codec.COUNTER.iter_unpack(plain):
                 self.apply_counter(time_us, counter, label, delta)
@@ -156,12 +156,12 @@ class State:
                 swarms.note_snatched(peer)
         return peer
 
-    def apply_eviction(self, time_us: int, info_hash: bytes, last_seq: int, peer: int = 0) -> None:
-        """`peer`: whose last announce that was, when the caller knows; replay has to look for it."""
+    def apply_eviction(self, time_us: int, info_hash: bytes, place: int, last_seq: int) -> None:
+        """Remove the peer at a place of its torrent (`Swarms.place_of`), whose last announce was `last_seq`."""
         self._advance(time_us)
         torrent = self.swarms.lookup(info_hash)
-        peer = peer or self.swarms.with_last_seq(torrent, last_seq)
-        if not peer:
+        peer = self.swarms.at_place(torrent, place) if torrent else 0
+        if not peer or self.swarms.peer(peer).last_seq != last_seq:
             raise ReplayError(f"event {self.seq - 1} evicts a peer that is not there")
         self.swarms.remove(torrent, peer)
 

@@ -29,8 +29,6 @@ ROW_SIZE = ROW.size
 _MARK = 20
 SEEN_AT = 56
 SEEN = Struct("<Q")  # last seen, microseconds
-_LAST_SEQ_AT = 64
-_LAST_SEQ = Struct("<Q")
 _KEY_REF_AT = 28
 _KEY_REF = Struct("<I")
 
@@ -94,7 +92,7 @@ class Swarms:
         self.completed_total = 0  # of all torrents ever, also the retired ones
         # By torrent.
         self.hashes = bytearray(20)
-        self.completed = array("I", [0])
+        self.completed = array("Q", [0])
         self.seeders = array("I", [0])
         self.leechers = array("I", [0])
         self._free_torrents = array("I")
@@ -210,12 +208,15 @@ class Swarms:
     def note_snatched(self, peer: int) -> None:
         self.rows[peer * ROW_SIZE + _MARK] |= MARK_SNATCHED
 
-    def with_last_seq(self, torrent: int, last_seq: int) -> int:
-        """The peer of a torrent whose last announce this was; 0 = none."""
-        for peer in self.peers(torrent) if torrent else ():
-            if _LAST_SEQ.unpack_from(self.rows, peer * ROW_SIZE + _LAST_SEQ_AT)[0] == last_seq:
-                return peer
-        return 0
+    def place_of(self, torrent: int, peer: int) -> int:
+        """Where a peer stands among the identities of its torrent."""
+        return self.identities.position[peer] - self.identities.first[torrent]
+
+    def at_place(self, torrent: int, place: int) -> int:
+        """The peer at a place; 0 = none."""
+        if place >= self.identities.count[torrent]:
+            return 0
+        return self.identities.owners[self.identities.first[torrent] + place]
 
     def remove_key_peers(self, key_ref: int, drop_empty: bool) -> None:
         """Send the peers of a key away from all swarms."""

@@ -35,6 +35,7 @@ CONNECT_REPLY = Struct(">I4s8s")
 ANNOUNCE_REPLY = Struct(">I4sIII")
 _REPLY_HEAD = Struct(">I4s")
 _COUNTS = Struct(">III")
+_MOST = 0xFFFFFFFF  # that a count of a scrape can say
 
 
 def error(transaction: bytes, text: str) -> bytes:
@@ -44,7 +45,10 @@ def error(transaction: bytes, text: str) -> bytes:
 def scrape_reply(transaction: bytes, counts: list[tuple[int, int, int]]) -> bytes:
     """`counts`: seeders, completed, leechers for each hash, in the order of the request."""
     return _REPLY_HEAD.pack(SCRAPE, transaction) + b"".join(
-        [_COUNTS.pack(*triple) for triple in counts]
+        [
+            _COUNTS.pack(seeders, min(completed, _MOST), leechers)
+            for seeders, completed, leechers in counts
+        ]
     )
 
 
