@@ -34,8 +34,6 @@ class Entry(NamedTuple):
     base_downloaded: int | None
     delta_uploaded: int
     delta_downloaded: int
-    credited_uploaded: int
-    credited_downloaded: int
     rule: str
 
 
@@ -113,8 +111,6 @@ class Ledger:
             None if left == events.LEFT_UNKNOWN else left,
             before[1] if before else None,
             before[2] if before else None,
-            up,
-            down,
             up,
             down,
             said,

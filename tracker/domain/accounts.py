@@ -1,7 +1,7 @@
 """What each account moved: totals by account number, in columns. Changed by applying announces only.
 
 Raw totals are sums of the differences between successive announces of one peer: never negative, nothing for the
-first announce of a session. A site's ledger rests on them; `credited` may differ by factors.
+first announce of a session. The ledger lists the announces behind them.
 """
 
 from __future__ import annotations
