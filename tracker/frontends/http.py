@@ -305,7 +305,7 @@ class TlsConnections(Connections):
         super().__init__(handler, nursery, waiting)
         self._context = context
 
-    def _receive(self, accept: Accept, arrived: list[Arrived]) -> bool:
+    def _serve_some(self, accept: Accept) -> bool:
         for _ in range(TOGETHER):
             descriptor, address = accept()
             if descriptor < 0:
