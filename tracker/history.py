@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tracker.domain import swarms
+    from tracker.domain.factors import Factor
     from tracker.domain.state import State
 
 _EVENTS = ("None", "Completed", "Started", "Stopped", "None")
@@ -117,6 +118,28 @@ class Projection:
         torrent = self._state.swarms.lookup(info_hash)
         return ports.Torrent(found, self._peers(info_hash, torrent))
 
+    def account(self, account: int) -> ports.Account | None:
+        if not self._state.access.has_account(account):
+            return None
+        totals = self._state.accounts.totals(account)
+        seen = {"first_us": totals.first_us or None, "last_us": totals.last_us or None}
+        return ports.Account(account, **{**totals._asdict(), **seen})
+
+    def account_of(self, owner: str) -> int | None:
+        return self._state.access.owners.get(owner)
+
+    def factor(self, number: int) -> ports.Factor | None:
+        found = self._state.factors.current.get(number)
+        if found is None or found.is_over(self._state.time_us):
+            return None
+        return factor_seen(found)
+
+    def factors(self) -> Iterator[ports.Factor]:
+        for number in list(self._state.factors.current):
+            found = self.factor(number)
+            if found is not None:
+                yield found
+
     def _peers(self, info_hash: bytes, torrent: int) -> Iterator[ports.Peer]:
         swarms = self._state.swarms
         for number in swarms.peers(torrent):
@@ -140,6 +163,19 @@ def _peer(row: swarms.Peer, endpoint: bytes) -> ports.Peer:
         left=min(row.left, _LEFT_SHOWN),
         event=_EVENTS[row.mark & MARK_EVENT],
     )
+
+
+def factor_seen(factor: Factor) -> ports.Factor:
+    terms = ports.FactorTerms(
+        account=factor.account or None,
+        info_hash=factor.info_hash or None,
+        upload_percent=factor.upload_percent,
+        download_percent=factor.download_percent,
+        from_us=factor.from_us,
+        until_us=factor.until_us,
+        label=factor.label,
+    )
+    return ports.Factor(factor.number, factor.seq, terms)
 
 
 def format_endpoint(endpoint: bytes) -> str:

@@ -30,6 +30,22 @@ class InvalidDurationError(CommandError):
     """A key's validity would end after the last representable date."""
 
 
+class InvalidFactorError(CommandError):
+    """A credit factor cannot be as it was asked for; the text says why."""
+
+
+class UnknownFactorError(CommandError):
+    """No credit factor was ever set under this number."""
+
+
+class UnknownAccountError(CommandError):
+    """No key was ever issued to this account."""
+
+
+class InvalidCorrectionError(CommandError):
+    """A correction cannot be as it was asked for; the text says why."""
+
+
 class LogUnavailableError(CommandError):
     """The log cannot take the event now; whether an earlier attempt was kept is unknown."""
 
@@ -48,6 +64,42 @@ class Actor:
 class IssuedKey:
     key: str  # 32 alphanumeric characters
     valid_until_us: int | None  # Unix microseconds; None = permanent
+
+
+@frozen(kw_only=True)
+class FactorTerms:
+    """What a credit factor says. Percentages 0 to 10000, at least one of them; None leaves that side alone."""
+
+    account: int | None = None  # None = every account
+    info_hash: bytes | None = None  # 20 bytes; None = every torrent
+    upload_percent: int | None = None
+    download_percent: int | None = None
+    from_us: int | None = None  # log time, Unix microseconds; None = from the moment it is set
+    until_us: int | None = None  # the first microsecond it is over; None = until it is ended
+    label: str = ""  # "freeleech", "neutral", "double_upload": at most 100 printable characters
+
+
+@frozen
+class Factor:
+    number: int
+    seq: int  # the event that set it
+    terms: FactorTerms  # `from_us` is never None here
+
+
+@frozen
+class Account:
+    """Totals of an account. Bytes; `credited_*` after factors and corrections, the others as announced."""
+
+    account: int  # number of its first key
+    uploaded: int
+    downloaded: int
+    credited_uploaded: int
+    credited_downloaded: int
+    seeding_us: int
+    sessions: int
+    snatched: int
+    first_us: int | None  # Unix microseconds of the first announce; None = there was none
+    last_us: int | None
 
 
 @frozen
@@ -111,6 +163,23 @@ class ReadModel(Protocol):
 
     def torrent(self, info_hash: bytes) -> Torrent | None: ...
 
+    def account(self, account: int) -> Account | None:
+        """Totals of an account; None for a number that is none. Per torrent they are not kept at hand: they are
+        sums over the ledger (`tracker.ledger`, docs/audit.md)."""
+        ...
+
+    def account_of(self, owner: str) -> int | None:
+        """The account of an owner, as the site names it."""
+        ...
+
+    def factor(self, number: int) -> Factor | None:
+        """A credit factor that is not over."""
+        ...
+
+    def factors(self) -> Iterator[Factor]:
+        """Credit factors in force and yet to come, by number."""
+        ...
+
 
 class History(Protocol):
     def at(self, moment: None = None) -> ReadModel:
@@ -139,4 +208,25 @@ class Commands(Protocol):
 
     async def revoke_key(self, key: str, by: Actor) -> None:
         """Raises `UnknownKeyError`."""
+        ...
+
+    async def set_factor(self, terms: FactorTerms, by: Actor) -> Factor:
+        """Put a credit factor in force, now or later. One that says the same and is not over is given back.
+
+        Raises `UnknownAccountError`, `InvalidFactorError`.
+        """
+        ...
+
+    async def end_factor(self, number: int, by: Actor) -> None:
+        """End a factor before its time; one that is over is left alone. Raises `UnknownFactorError`."""
+        ...
+
+    async def correct(
+        self, account: int, uploaded: int, downloaded: int, corrects: int, by: Actor
+    ) -> int:
+        """Add signed amounts of bytes to an account's credited totals; returns the correction's seq.
+
+        `corrects` is the seq of the event that it makes good; `by.reason` must not be empty.
+        Raises `UnknownAccountError`, `InvalidCorrectionError`.
+        """
         ...

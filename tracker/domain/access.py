@@ -42,6 +42,10 @@ class Access:
             return self.next_key_ref
         return self.owners.get(owner, self.next_key_ref)
 
+    def has_account(self, account: int) -> bool:
+        """Whether a key was ever issued to it: an account goes by the number of its first key."""
+        return 0 < account < len(self.account_of) and self.account_of[account] == account
+
     def issue(self, key_hash: bytes, key: Key) -> None:
         self.keys[key_hash] = key
         self.revoked.pop(key_hash, None)

@@ -56,6 +56,9 @@ KEY_ROTATED = 22
 COMPLETED_IMPORTED = 30
 SETTINGS_CHANGED = 40
 ANNOUNCE_REFUSED = 50
+CREDIT_FACTOR_SET = 60
+CREDIT_FACTOR_ENDED = 61
+CREDIT_CORRECTED = 62
 
 ADMIN_NAMES = {
     TRACKER_STARTED: "tracker_started",
@@ -69,6 +72,9 @@ ADMIN_NAMES = {
     COMPLETED_IMPORTED: "completed_imported",
     SETTINGS_CHANGED: "settings_changed",
     ANNOUNCE_REFUSED: "announce_refused",
+    CREDIT_FACTOR_SET: "credit_factor_set",
+    CREDIT_FACTOR_ENDED: "credit_factor_ended",
+    CREDIT_CORRECTED: "credit_corrected",
 }
 
 # Counters that no announce event tells: connects, scrapes, refusals. Logged as deltas.
