@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from tracker.domain import codec, events
-from tracker.domain.access import Access, Key
+from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
 from tracker.domain.settings import Settings
 from tracker.domain.swarms import BUCKETS, Swarms
@@ -199,17 +199,19 @@ class State:
         """Apply an admin event (types in `events`); raises `ReplayError` for an unknown one."""
         self._advance(time_us)
         if kind == events.TORRENT_WHITELISTED:
-            self.access.whitelist.add(bytes.fromhex(data["info_hash"]))
+            self.access.add_to_whitelist(bytes.fromhex(data["info_hash"]))
         elif kind == events.TORRENT_DELISTED:
             self._delist(bytes.fromhex(data["info_hash"]))
         elif kind == events.KEY_ISSUED:
-            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
+            self._issue(data)
+        elif kind == events.KEY_CHANGED:
+            self.access.label(bytes.fromhex(data["key_hash"]), data["label"])
         elif kind == events.KEY_REVOKED:
             key = self.access.revoke(bytes.fromhex(data["key_hash"]))
             self.swarms.remove_key_peers(key.key_ref, self.settings.remove_peerless_torrents)
         elif kind == events.KEY_ROTATED:
             self.access.revoke(bytes.fromhex(data["old_key_hash"]))
-            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
+            self._issue(data)
         elif kind == events.COMPLETED_IMPORTED:
             self.swarms.import_completed(bytes.fromhex(data["info_hash"]), data["completed"])
         elif kind == events.SETTINGS_CHANGED:
@@ -226,9 +228,17 @@ class State:
         self.seq += 1
         self.time_us = time_us
 
+    def _issue(self, data: dict[str, Any]) -> None:
+        key_hash = bytes.fromhex(data["key_hash"])
+        self.access.issue(key_hash, _key(data))
+        if "request" in data:
+            by = data["by"]
+            name = by["token"], by["idempotency_key"]
+            self.access.requests[name] = Request(data["request"], key_hash)
+
     def _delist(self, info_hash: bytes) -> None:
         """Where only listed torrents are served, delisting one sends its peers away."""
-        self.access.whitelist.discard(info_hash)
+        self.access.take_off_whitelist(info_hash)
         torrent = self.swarms.lookup(info_hash)
         if torrent and self.settings.listed:
             self.swarms.remove_torrent_peers(torrent)
