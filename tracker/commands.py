@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
+import trio
+from attrs import asdict
 
 from eventlog import LogFailedError
-from tracker import ports, secrets
+from tracker import crediting, ports, secrets
 from tracker.domain import events
-from tracker.domain.accounts import MOST
-from tracker.domain.factors import ANY_TORRENT, ANYBODY, MOST_PERCENT
 from tracker.history import factor_seen
 
 if TYPE_CHECKING:
-    from tracker.domain.access import Access
-    from tracker.domain.factors import Factor
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tracker.domain.access import Key
     from tracker.service import Log, Service
 
 _LAST_US = 253_402_300_800 * 1_000_000  # the end of the year 9999: later dates cannot be printed
-_LABEL_LENGTH = 100
-
-FACTORS_PER_SCOPE = 16
-"""Factors of one account and torrent (or all of either) at a time: each announce there looks at all of them."""
+_BATCH = 100
+"""Events between two checkpoints: a few milliseconds."""
 
 
 class ServiceCommands:
@@ -34,129 +34,254 @@ class ServiceCommands:
         self._secret = secret
         self._last_seq = -1  # of the latest admin event of this run
 
-    async def whitelist_add(self, info_hash: bytes, by: ports.Actor) -> None:
-        if info_hash in self._service.state.access.whitelist:
+    async def whitelist_add(self, info_hashes: Iterable[bytes], by: ports.Actor) -> list[bytes]:
+        whitelist = self._service.state.access.whitelist
+        added = []
+        for number, info_hash in enumerate(info_hashes, 1):
+            if info_hash not in whitelist:
+                self._append(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()}, by)
+                added.append(info_hash)
+            if number % _BATCH == 0:
+                await trio.lowlevel.checkpoint()  # announces go on
+        await self._durable()
+        return added
+
+    async def whitelist_remove(self, info_hash: bytes, by: ports.Actor) -> bool:
+        listed = info_hash in self._service.state.access.whitelist
+        if listed:
+            self._append(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()}, by)
+        await self._durable()
+        return listed
+
+    async def issue_key(self, new: ports.NewKey, by: ports.Actor) -> ports.IssuedKey:
+        fingerprint = _fingerprint("issue", asdict(new))
+        try:
+            issued = self._repeated(fingerprint, new.key, by)
+            if issued is None:
+                issued = self._issue(*self._decided(new), fingerprint, by)
+        finally:
             await self._durable()
-        else:
-            await self._write(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()}, by)
+        return issued
 
-    async def whitelist_remove(self, info_hash: bytes, by: ports.Actor) -> None:
-        if info_hash in self._service.state.access.whitelist:
-            await self._write(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()}, by)
-        else:
+    async def import_keys(
+        self, new: Sequence[ports.NewKey], by: ports.Actor
+    ) -> list[ports.IssuedKey]:
+        """Decide for all, then append all with no await in between."""
+        try:
+            decided = self._all_decided(new)
+            issued = [self._issue(key, until_us, one, "", by) for key, until_us, one in decided]
+        finally:
+            await self._durable()
+        return issued
+
+    async def label_key(self, key_ref: int, label: str | None, by: ports.Actor) -> None:
+        try:
+            key_hash, key = self._in_force(key_ref)
+            if key.label != label:
+                data = {"key_hash": key_hash.hex(), "key_ref": key_ref, "label": label}
+                self._append(events.KEY_CHANGED, data, by)
+        finally:
             await self._durable()
 
-    async def issue_key(self, seconds_valid: int | None, by: ports.Actor) -> ports.IssuedKey:
-        # A number beside the request id: a client that sends the same id for two requests still
-        # gets two keys.
-        number = self._service.state.access.next_key_ref
-        key = secrets.tracker_key(self._secret, f"{number} {by.request_id}")
-        return await self._add(key, seconds_valid, by)
-
-    async def add_key(
-        self, key: str, seconds_valid: int | None, by: ports.Actor
-    ) -> ports.IssuedKey:
-        if secrets.key_hash(key) in self._service.state.access.keys:
+    async def rotate_key(self, key_ref: int, by: ports.Actor) -> ports.IssuedKey:
+        fingerprint = _fingerprint("rotate", {"key_ref": key_ref})
+        try:
+            issued = self._repeated(fingerprint, None, by)
+            if issued is None:
+                issued = self._rotate(key_ref, fingerprint, by)
+        finally:
             await self._durable()
-            raise ports.DuplicateKeyError
-        return await self._add(key, seconds_valid, by)
+        return issued
 
-    async def _add(self, key: str, seconds_valid: int | None, by: ports.Actor) -> ports.IssuedKey:
-        valid_until_us = None
-        if seconds_valid is not None:
-            valid_until_us = self._service.now_us() + seconds_valid * 1_000_000
-            if valid_until_us >= _LAST_US:
-                raise ports.InvalidDurationError
-        access = self._service.state.access
+    def _rotate(self, key_ref: int, fingerprint: str, by: ports.Actor) -> ports.IssuedKey:
+        old_hash, old = self._in_force(key_ref)
+        key = self._random_key(by)
         data = {
-            "key_hash": secrets.key_hash(key).hex(),
-            "key_ref": access.next_key_ref,
-            "account": _account(access, key),
-            "valid_until_us": valid_until_us,
+            **self._key_data(key, old.valid_until_us, old.account, old.owner, old.label),
+            **_request(fingerprint, by),
+            "old_key_hash": old_hash.hex(),
+            "old_key_ref": key_ref,
         }
-        await self._write(events.KEY_ISSUED, data, by)
-        return ports.IssuedKey(key, valid_until_us)
+        self._append(events.KEY_ROTATED, data, by)
+        return ports.IssuedKey(key, old.valid_until_us, data["key_ref"])
 
     async def revoke_key(self, key: str, by: ports.Actor) -> None:
         key_hash = secrets.key_hash(key)
-        known = self._service.state.access.keys.get(key_hash)
-        if known is None:
+        try:
+            known = self._service.state.access.keys.get(key_hash)
+            if known is None:
+                raise ports.UnknownKeyError
+            self._revoke(key_hash, known, by)
+        finally:
             await self._durable()
+
+    async def revoke_key_ref(self, key_ref: int, by: ports.Actor) -> None:
+        try:
+            self._revoke(*self._in_force(key_ref), by)
+        finally:
+            await self._durable()
+
+    def _revoke(self, key_hash: bytes, key: Key, by: ports.Actor) -> None:
+        data = {"key_hash": key_hash.hex(), "key_ref": key.key_ref}
+        self._append(events.KEY_REVOKED, data, by)
+
+    def _in_force(self, key_ref: int) -> tuple[bytes, Key]:
+        """The key of that number, expired perhaps. Raises `UnknownKeyError`, `RevokedKeyError`."""
+        access = self._service.state.access
+        key_hash = access.hash_of(key_ref)
+        if key_hash is None:
             raise ports.UnknownKeyError
-        data = {"key_hash": key_hash.hex(), "key_ref": known.key_ref}
-        await self._write(events.KEY_REVOKED, data, by)
+        key = access.keys.get(key_hash)
+        # One that was issued again has another number now; this one stays revoked.
+        if key is None or key.key_ref != key_ref:
+            raise ports.RevokedKeyError
+        return key_hash, key
+
+    # Credit: decided in `crediting`.
 
     async def set_factor(self, terms: ports.FactorTerms, by: ports.Actor) -> ports.Factor:
         state, now = self._service.state, self._service.now_us()
-        if terms.account is not None and not state.access.has_account(terms.account):
+        try:
+            factor = crediting.same_factor(state, terms, now)
+            if factor is None:
+                data = crediting.new_factor(state, terms, now)
+                self._append(events.CREDIT_FACTOR_SET, data, by)
+                factor = state.factors.current[data["factor"]]
+        finally:
             await self._durable()
-            raise ports.UnknownAccountError
-        _check_terms(terms, now)
-        scope = terms.account or ANYBODY, terms.info_hash or ANY_TORRENT
-        there = [one for one in state.factors.in_scope(*scope) if not one.is_over(now)]
-        for factor in there:
-            if _says_the_same(factor, terms, now):
-                await self._durable()
-                return factor_seen(factor)
-        from_us = now if terms.from_us is None else terms.from_us
-        if from_us < now:
-            raise ports.InvalidFactorError(
-                "it cannot begin in the past: what was credited stays, or is corrected"
-            )
-        if len(there) >= FACTORS_PER_SCOPE:
-            raise ports.InvalidFactorError(f"there are {len(there)} of this scope already")
-        number = state.factors.next_number
-        terms = evolve(terms, from_us=from_us)
-        seq = await self._write(events.CREDIT_FACTOR_SET, _factor_data(number, terms), by)
-        return ports.Factor(number, seq, terms)
+        return factor_seen(factor)
 
     async def end_factor(self, number: int, by: ports.Actor) -> None:
-        factors = self._service.state.factors
-        factor = factors.current.get(number)
-        if factor is not None and not factor.is_over(self._service.now_us()):
-            await self._write(events.CREDIT_FACTOR_ENDED, {"factor": number}, by)
-            return
-        await self._durable()
-        if not 0 < number < factors.next_number:
-            raise ports.UnknownFactorError
-
-    async def correct(
-        self, account: int, uploaded: int, downloaded: int, corrects: int, by: ports.Actor
-    ) -> int:
-        state = self._service.state
-        if not state.access.has_account(account):
-            await self._durable()
-            raise ports.UnknownAccountError
-        if not by.reason:
-            raise ports.InvalidCorrectionError("a correction needs a reason")
-        if not uploaded and not downloaded:
-            raise ports.InvalidCorrectionError("a correction of nothing")
-        if not 0 <= corrects < state.seq:
-            raise ports.InvalidCorrectionError(f"there is no event {corrects} to correct")
         try:
-            state.accounts.corrected(account, uploaded, downloaded)
-        except ValueError as error:
-            raise ports.InvalidCorrectionError(
-                f"it would lead to {error}; they stay from 0 to {MOST}"
-            ) from None
-        data = {
-            "account": account,
-            "uploaded": uploaded,
-            "downloaded": downloaded,
-            "corrects": corrects,
-        }
-        return await self._write(events.CREDIT_CORRECTED, data, by)
+            data = crediting.factor_to_end(self._service.state, number, self._service.now_us())
+            if data is not None:
+                self._append(events.CREDIT_FACTOR_ENDED, data, by)
+        finally:
+            await self._durable()
 
-    async def _write(self, kind: int, data: dict[str, Any], by: ports.Actor) -> int:
-        """Returns the event's sequence number once it is on stable storage."""
+    async def correct(self, asked: ports.Correction, by: ports.Actor) -> int:
+        state = self._service.state
+        fingerprint = _fingerprint("correct", {**asdict(asked), "reason": by.reason})
+        try:
+            before = state.access.requests.get((by.token, by.idempotency_key))
+            if before is not None and by.idempotency_key:
+                if before.fingerprint != fingerprint:
+                    raise ports.RepeatedRequestError
+                return before.seq
+            data = crediting.correction(state, asked, by.reason)
+            return self._append(events.CREDIT_CORRECTED, {**data, **_request(fingerprint, by)}, by)
+        finally:
+            await self._durable()
+
+    # Issuing: decided here, before anything is appended.
+
+    def _decided(self, new: ports.NewKey) -> tuple[str | None, int | None, ports.NewKey]:
+        """The given key (None: a random one is to be made) and the end of its validity."""
+        if new.key is not None and secrets.key_hash(new.key) in self._service.state.access.keys:
+            raise ports.DuplicateKeyError
+        until_us = new.valid_until_us
+        if new.seconds_valid is not None:
+            until_us = self._service.now_us() + new.seconds_valid * 1_000_000
+        if until_us is not None and until_us >= _LAST_US:
+            raise ports.InvalidDurationError
+        return new.key, until_us, new
+
+    def _all_decided(
+        self, new: Sequence[ports.NewKey]
+    ) -> list[tuple[str | None, int | None, ports.NewKey]]:
+        """Raises what the first key at fault raises, with its number in the list."""
+        decided, given = [], set()
+        for number, one in enumerate(new):
+            try:
+                decided.append(self._decided(one))
+            except ports.DuplicateKeyError:
+                raise ports.DuplicateKeyError(f"keys[{number}]: exists already") from None
+            except ports.InvalidDurationError:
+                text = f"keys[{number}]: its validity would end after the year 9999"
+                raise ports.InvalidDurationError(text) from None
+            if one.key is not None and one.key in given:
+                raise ports.DuplicateKeyError(f"keys[{number}]: comes twice")
+            given.add(one.key)
+        return decided
+
+    def _issue(
+        self,
+        given: str | None,
+        until_us: int | None,
+        new: ports.NewKey,
+        fingerprint: str,
+        by: ports.Actor,
+    ) -> ports.IssuedKey:
+        access = self._service.state.access
+        key = given or self._random_key(by)
+        # A key that is issued again goes on with its account, unless it gets another owner.
+        before = access.revoked.get(secrets.key_hash(key))
+        owner = new.owner
+        if before is not None and owner in (None, before.owner):
+            owner, account = before.owner, before.account
+        else:
+            account = access.account_for(owner)
+        data = {
+            **self._key_data(key, until_us, account, owner, new.label),
+            **_request(fingerprint, by),
+        }
+        self._append(events.KEY_ISSUED, data, by)
+        return ports.IssuedKey(key, until_us, data["key_ref"])
+
+    def _key_data(
+        self, key: str, until_us: int | None, account: int, owner: str | None, label: str | None
+    ) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "key_hash": secrets.key_hash(key).hex(),
+            "key_ref": self._service.state.access.next_key_ref,
+            "account": account,
+            "valid_until_us": until_us,
+        }
+        given = {"owner": owner, "label": label}
+        return data | {name: value for name, value in given.items() if value is not None}
+
+    def _random_key(self, by: ports.Actor) -> str:
+        if by.idempotency_key:
+            return self._key_for(by)
+        # A number beside the request id: a client that sends the same id for two requests still
+        # gets two keys.
+        number = self._service.state.access.next_key_ref
+        return secrets.tracker_key(self._secret, f"{number} {by.request_id}")
+
+    def _key_for(self, by: ports.Actor) -> str:
+        """The key that belongs to an idempotency key: the same after any restart, and nowhere stored."""
+        return secrets.tracker_key(self._secret, f"once {by.token}\n{by.idempotency_key}")
+
+    def _repeated(
+        self, fingerprint: str, given: str | None, by: ports.Actor
+    ) -> ports.IssuedKey | None:
+        """What the request got when it came before; None = it did not. Raises `RepeatedRequestError`, `RevokedKeyError`."""
+        access = self._service.state.access
+        request = access.requests.get((by.token, by.idempotency_key))
+        if request is None or not by.idempotency_key:
+            return None
+        text = given or self._key_for(by)
+        # The hash differs where the server's secret is another one than at the first time.
+        if (request.fingerprint, request.key_hash) != (fingerprint, secrets.key_hash(text)):
+            raise ports.RepeatedRequestError("the idempotency key came before with another request")
+        key = access.keys.get(request.key_hash)
+        if key is None:
+            raise ports.RevokedKeyError("the key of this idempotency key is revoked")
+        return ports.IssuedKey(text, key.valid_until_us, key.key_ref)
+
+    # Appending.
+
+    def _append(self, kind: int, data: dict[str, Any], by: ports.Actor) -> int:
+        """Returns the event's sequence number."""
         who = {"token": by.token, "address": by.address, "request_id": by.request_id}
         if by.reason:
             who["reason"] = by.reason
+        if by.idempotency_key:
+            who["idempotency_key"] = by.idempotency_key
         if not self._log.has_room(reserved=True):
             raise ports.LogUnavailableError
-        seq = self._last_seq = self._service.admin(kind, {**data, "by": who})
-        await self._durable()
-        return seq
+        self._last_seq = self._service.admin(kind, {**data, "by": who})
+        return self._last_seq
 
     async def _durable(self) -> None:
         """Wait until no admin event is only in memory: also an answer that nothing had to change rests on
@@ -167,56 +292,12 @@ class ServiceCommands:
             raise ports.LogUnavailableError from None
 
 
-def _account(access: Access, key: str) -> int:
-    """A key that is issued again goes on with its account."""
-    before = access.revoked.get(secrets.key_hash(key))
-    return before.account if before else access.account_for(None)
+def _fingerprint(what: str, asked: Mapping[str, Any]) -> str:
+    """32 hex digits that tell one request from another; what was left open does not count."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    text = json.dumps([what, given], sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()[:32]
 
 
-def _says_the_same(factor: Factor, terms: ports.FactorTerms, now: int) -> bool:
-    """Whether asking for these terms (in the same scope) asks for a factor that is there already."""
-    begins = factor.from_us <= now if terms.from_us is None else factor.from_us == terms.from_us
-    return begins and (
-        (factor.upload_percent, factor.download_percent, factor.until_us, factor.label)
-        == (terms.upload_percent, terms.download_percent, terms.until_us, terms.label)
-    )
-
-
-def _check_terms(terms: ports.FactorTerms, now: int) -> None:
-    """Raises `InvalidFactorError`."""
-    percents = [each for each in (terms.upload_percent, terms.download_percent) if each is not None]
-    from_us = now if terms.from_us is None else terms.from_us
-    until_us = _LAST_US if terms.until_us is None else terms.until_us
-    problem = None
-    if not percents:
-        problem = "it says nothing about uploads or downloads"
-    elif not all(0 <= percent <= MOST_PERCENT for percent in percents):
-        problem = f"percentages go from 0 to {MOST_PERCENT}"
-    elif terms.info_hash is not None and len(terms.info_hash) != 20:
-        problem = "an info hash has 20 bytes"
-    elif not from_us < until_us <= _LAST_US:
-        problem = "it would be over before it begins, or end after the year 9999"
-    elif len(terms.label) > _LABEL_LENGTH or not terms.label.isprintable():
-        problem = f"a label has at most {_LABEL_LENGTH} printable characters"
-    if problem:
-        raise ports.InvalidFactorError(problem)
-
-
-def _factor_data(number: int, terms: ports.FactorTerms) -> dict[str, Any]:
-    """The event's data; what it does not say anything about is absent."""
-    given = {"torrent": terms.info_hash, "account": terms.account}
-    scope = [name for name, value in given.items() if value is not None]
-    data: dict[str, Any] = {
-        "factor": number,
-        "scope": "+".join(scope) or "global",
-        "from_us": terms.from_us,
-        "until_us": terms.until_us,
-        "label": terms.label,
-    }
-    said = {
-        "account": terms.account,
-        "info_hash": None if terms.info_hash is None else terms.info_hash.hex(),
-        "upload_percent": terms.upload_percent,
-        "download_percent": terms.download_percent,
-    }
-    return data | {name: value for name, value in said.items() if value is not None}
+def _request(fingerprint: str, by: ports.Actor) -> dict[str, str]:
+    return {"request": fingerprint} if by.idempotency_key and fingerprint else {}

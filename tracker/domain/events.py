@@ -53,6 +53,7 @@ TORRENT_DELISTED = 11
 KEY_ISSUED = 20
 KEY_REVOKED = 21
 KEY_ROTATED = 22
+KEY_CHANGED = 23
 COMPLETED_IMPORTED = 30
 SETTINGS_CHANGED = 40
 ANNOUNCE_REFUSED = 50
@@ -69,6 +70,7 @@ ADMIN_NAMES = {
     KEY_ISSUED: "key_issued",
     KEY_REVOKED: "key_revoked",
     KEY_ROTATED: "key_rotated",
+    KEY_CHANGED: "key_changed",
     COMPLETED_IMPORTED: "completed_imported",
     SETTINGS_CHANGED: "settings_changed",
     ANNOUNCE_REFUSED: "announce_refused",

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from tracker.domain import codec, events
-from tracker.domain.access import Access, Key
+from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
 from tracker.domain.settings import Settings
@@ -203,17 +203,19 @@ class State:
         """Apply an admin event (types in `events`); raises `ReplayError` for an unknown one."""
         self._advance(time_us)
         if kind == events.TORRENT_WHITELISTED:
-            self.access.whitelist.add(bytes.fromhex(data["info_hash"]))
+            self.access.add_to_whitelist(bytes.fromhex(data["info_hash"]))
         elif kind == events.TORRENT_DELISTED:
             self._delist(bytes.fromhex(data["info_hash"]))
         elif kind == events.KEY_ISSUED:
-            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
+            self._issue(data)
+        elif kind == events.KEY_CHANGED:
+            self.access.label(bytes.fromhex(data["key_hash"]), data["label"])
         elif kind == events.KEY_REVOKED:
             key = self.access.revoke(bytes.fromhex(data["key_hash"]))
             self.swarms.remove_key_peers(key.key_ref, self.settings.remove_peerless_torrents)
         elif kind == events.KEY_ROTATED:
             self.access.revoke(bytes.fromhex(data["old_key_hash"]))
-            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
+            self._issue(data)
         elif kind == events.COMPLETED_IMPORTED:
             self.swarms.import_completed(bytes.fromhex(data["info_hash"]), data["completed"])
         elif kind == events.SETTINGS_CHANGED:
@@ -229,7 +231,7 @@ class State:
         elif kind == events.CREDIT_FACTOR_ENDED:
             self._end_factor(data["factor"])
         elif kind == events.CREDIT_CORRECTED:
-            self._correct(data["account"], data["uploaded"], data["downloaded"])
+            self._correct(data)
         elif kind not in _WITHOUT_EFFECT:
             raise ReplayError(f"event {self.seq - 1} is of type {kind}, unknown to this version")
 
@@ -237,9 +239,17 @@ class State:
         self.seq += 1
         self.time_us = time_us
 
+    def _issue(self, data: dict[str, Any]) -> None:
+        key_hash = bytes.fromhex(data["key_hash"])
+        self.access.issue(key_hash, _key(data))
+        if "request" in data:
+            by = data["by"]
+            name = by["token"], by["idempotency_key"]
+            self.access.requests[name] = Request(data["request"], key_hash)
+
     def _delist(self, info_hash: bytes) -> None:
         """Where only listed torrents are served, delisting one sends its peers away."""
-        self.access.whitelist.discard(info_hash)
+        self.access.take_off_whitelist(info_hash)
         torrent = self.swarms.lookup(info_hash)
         if torrent and self.settings.listed:
             self.swarms.remove_torrent_peers(torrent)
@@ -251,13 +261,16 @@ class State:
             raise ReplayError(f"event {self.seq - 1} ends factor {number}, which is over")
         self.factors.end(number)
 
-    def _correct(self, account: int, uploaded: int, downloaded: int) -> None:
+    def _correct(self, data: dict[str, Any]) -> None:
+        seq, account = self.seq - 1, data["account"]
         try:
-            self.accounts.correct(account, uploaded, downloaded)
+            self.accounts.correct(account, data["uploaded"], data["downloaded"])
         except ValueError as error:
-            raise ReplayError(
-                f"event {self.seq - 1} corrects account {account} to {error}"
-            ) from None
+            raise ReplayError(f"event {seq} corrects account {account} to {error}") from None
+        if "request" in data:
+            by = data["by"]
+            name = by["token"], by["idempotency_key"]
+            self.access.requests[name] = Request(data["request"], b"", seq)
 
     def _change_settings(self, settings: Settings) -> None:
         if settings.private != self.settings.private:
