@@ -22,9 +22,9 @@ _LABEL_LENGTH = 100
 
 
 def same_factor(state: State, terms: ports.FactorTerms, now: int) -> Factor | None:
-    """A factor that is not over and says what is asked for. Raises `UnknownAccountError`, `InvalidFactorError`."""
+    """A factor that is not over and says what is asked for. Raises `InvalidFactorError`."""
     if terms.account is not None and not state.access.has_account(terms.account):
-        raise ports.UnknownAccountError
+        raise ports.InvalidFactorError(f"there is no account {terms.account}")
     _check(terms, now)
     said = terms.upload_percent, terms.download_percent, terms.until_us, terms.label
     for there in _in_scope(state, terms, now):

@@ -176,8 +176,8 @@ class Projection:
             return None
         return factor_seen(found)
 
-    def factors(self) -> Iterator[ports.Factor]:
-        for number in list(self._state.factors.current):
+    def factors(self, after: int) -> Iterator[ports.Factor]:
+        for number in self._state.factors.numbers_after(after):
             found = self.factor(number)
             if found is not None:
                 yield found

@@ -237,8 +237,8 @@ class ReadModel(Protocol):
         """A credit factor that is not over."""
         ...
 
-    def factors(self) -> Iterator[Factor]:
-        """Credit factors in force and yet to come, by number."""
+    def factors(self, after: int) -> Iterator[Factor]:
+        """Credit factors in force and to come whose number is larger than `after`, ascending."""
         ...
 
 
@@ -296,7 +296,7 @@ class Commands(Protocol):
     async def set_factor(self, terms: FactorTerms, by: Actor) -> Factor:
         """Put a credit factor in force, now or later. One that says the same and is not over is given back.
 
-        Raises `UnknownAccountError`, `InvalidFactorError`.
+        Raises `InvalidFactorError`.
         """
         ...
 

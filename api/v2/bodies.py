@@ -88,6 +88,16 @@ def whole(given: Members, name: str, most: int, place: str = "") -> int | None:
     raise Problem(422, f"{place}{name}: expected a whole number, at most {most}")
 
 
+def signed(given: Members, name: str, most: int, place: str = "") -> int | None:
+    """A whole number from -`most` to `most`."""
+    value = given.get(name)
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and -most <= value <= most:
+        return value
+    raise Problem(422, f"{place}{name}: expected a whole number from {-most} to {most}")
+
+
 def time_us(given: Members, name: str, place: str = "") -> int | None:
     """An RFC 3339 time as Unix microseconds."""
     value = given.get(name)

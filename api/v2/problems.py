@@ -20,9 +20,13 @@ from api.replies import Response, encode
 from tracker.ports import (
     CommandError,
     DuplicateKeyError,
+    InvalidCorrectionError,
     InvalidDurationError,
+    InvalidFactorError,
     RepeatedRequestError,
     RevokedKeyError,
+    UnknownAccountError,
+    UnknownFactorError,
     UnknownKeyError,
 )
 
@@ -70,9 +74,13 @@ def commanded() -> Iterator[None]:
 
 _COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
     DuplicateKeyError: (409, "that key exists already"),
+    InvalidCorrectionError: (422, "that correction cannot be made"),
+    InvalidFactorError: (422, "there cannot be such a factor"),
     InvalidDurationError: (422, "the key's validity would end after the year 9999"),
     RepeatedRequestError: (422, "that Idempotency-Key came before, with another request"),
     RevokedKeyError: (410, "that key is revoked"),
+    UnknownAccountError: (404, "there is no such account"),
+    UnknownFactorError: (404, "there is no such factor"),
     UnknownKeyError: (404, "there is no such key"),
 }
 

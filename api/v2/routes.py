@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api import routing
+from api.v2.credit import Accounts, Factors
 from api.v2.keys import Keys
 from api.v2.problems import PREFIX
 from api.v2.whitelist import Whitelist
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 def blueprint(history: History, commands: Commands) -> Blueprint:
     keys, whitelist = Keys(history, commands), Whitelist(history, commands)
+    factors, accounts = Factors(history, commands), Accounts(history, commands)
     return routing.blueprint(
         "v2",
         PREFIX,
@@ -28,6 +30,12 @@ def blueprint(history: History, commands: Commands) -> Blueprint:
             ("PATCH", "/keys/<key_ref>", keys.change),
             ("DELETE", "/keys/<key_ref>", keys.revoke),
             ("POST", "/keys/<key_ref>/rotate", keys.rotate),
+            ("GET", "/accounts/<account>", accounts.one),
+            ("POST", "/accounts/<account>/corrections", accounts.correct),
+            ("GET", "/factors", factors.many),
+            ("POST", "/factors", factors.set),
+            ("GET", "/factors/<factor>", factors.one),
+            ("DELETE", "/factors/<factor>", factors.end),
             ("GET", "/whitelist", whitelist.many),
             ("POST", "/whitelist", whitelist.add_many),
             ("GET", "/whitelist/<info_hash>", whitelist.one),

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import attrs
 
 from tracker.ports import (
+    Account,
     Actor,
     CommandError,
+    Correction,
     DuplicateKeyError,
+    Factor,
+    FactorTerms,
     InvalidDurationError,
     IssuedKey,
     KeyInfo,
@@ -21,6 +25,8 @@ from tracker.ports import (
     Stats,
     Torrent,
     TorrentSummary,
+    UnknownAccountError,
+    UnknownFactorError,
     UnknownKeyError,
 )
 
@@ -70,6 +76,15 @@ class FakeHistory:
         latest = {info.key_hash: info for info in self.keys(0)}
         return latest.get(key_hash)
 
+    def account(self, account: int) -> Account | None:
+        return self.commands.accounts.get(account)
+
+    def factor(self, number: int) -> Factor | None:
+        return self.commands.factors.get(number)
+
+    def factors(self, after: int) -> Iterator[Factor]:
+        return (one for number, one in self.commands.factors.items() if number > after)
+
     def whitelist(self, after: bytes) -> Iterator[bytes]:
         return (each for each in sorted(self.commands.whitelist) if each > after)
 
@@ -87,6 +102,9 @@ class FakeCommands:
 
     whitelist: set[bytes] = attrs.field(factory=set)
     issued: dict[int, tuple[str, KeyInfo]] = attrs.field(factory=dict)
+    accounts: dict[int, Account] = attrs.field(factory=dict)
+    factors: dict[int, Factor] = attrs.field(factory=dict)
+    corrections: list[Correction] = attrs.field(factory=list)
     actors: list[Actor] = attrs.field(factory=list)
     failure: CommandError | None = None  # raised by every command when set
 
@@ -144,6 +162,32 @@ class FakeCommands:
     async def revoke_key_ref(self, key_ref: int, by: Actor) -> None:
         self._asked(by)
         self._change(key_ref, state="revoked")
+
+    async def set_factor(self, terms: FactorTerms, by: Actor) -> Factor:
+        self._asked(by)
+        number = len(self.factors) + 1
+        from_us = NOW_US if terms.from_us is None else terms.from_us
+        self.factors[number] = Factor(number, 100 + number, attrs.evolve(terms, from_us=from_us))
+        return self.factors[number]
+
+    async def end_factor(self, number: int, by: Actor) -> None:
+        self._asked(by)
+        if self.factors.pop(number, None) is None:
+            raise UnknownFactorError
+
+    async def correct(self, asked: Correction, by: Actor) -> int:
+        self._asked(by)
+        account = self.accounts.get(asked.account)
+        if account is None:
+            raise UnknownAccountError
+        self.corrections.append(asked)
+        up, down = account.credited_uploaded, account.credited_downloaded
+        self.accounts[asked.account] = attrs.evolve(
+            account,
+            credited_uploaded=up + asked.uploaded,
+            credited_downloaded=down + asked.downloaded,
+        )
+        return 1000 + len(self.corrections)
 
     def add(self, new: NewKey) -> IssuedKey:
         key = new.key or RANDOM_KEY

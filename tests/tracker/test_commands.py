@@ -70,6 +70,8 @@ COMMANDS: dict[str, Callable[[ports.Commands], Awaitable[object]]] = {
     "issue": lambda commands: commands.issue_key(ports.NewKey(seconds_valid=60), BY),
     "add": lambda commands: commands.issue_key(ports.NewKey("A" * 32), BY),
     "revoke": lambda commands: commands.revoke_key("Z" * 32, BY),
+    "factor": lambda commands: commands.set_factor(ports.FactorTerms(upload_percent=200), BY),
+    "correct": lambda commands: commands.correct(ports.Correction(1, 5, 0, 0), BY),
 }
 
 

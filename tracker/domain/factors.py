@@ -96,6 +96,10 @@ class Factors:
         """The current factors of exactly this scope."""
         return self._scopes.get((account, info_hash), ())
 
+    def numbers_after(self, number: int) -> list[int]:
+        """Of the current factors, ascending: those are added in order."""
+        return [each for each in self.current if each > number]
+
     def applied(self, account: int, info_hash: bytes, time_us: int) -> Applied:
         """What an announce of an account in a torrent counts at a log time."""
         if not self.current:
