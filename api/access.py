@@ -14,7 +14,7 @@ from api import params
 from api.caller import actor
 from api.errors import invalid_duration, reported_as
 from api.replies import JSON_WITH_CHARSET, json_text, ok
-from tracker.ports import InvalidDurationError
+from tracker.ports import InvalidDurationError, NewKey
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -36,7 +36,7 @@ class Access:
     async def whitelist_add(self, info_hash: str) -> Response:
         torrent = params.info_hash(info_hash)
         with self._reported_as("failed to whitelist torrent"):
-            await self.commands.whitelist_add(torrent, actor())
+            await self.commands.whitelist_add([torrent], actor())
         return ok()
 
     async def whitelist_remove(self, info_hash: str) -> Response:
@@ -50,13 +50,10 @@ class Access:
 
     async def issue_key(self, key: str | None, seconds_valid: int | None) -> Response:
         """Add `key`, or a random one for `None`; permanent when it has no duration."""
-        by = actor()
+        new = NewKey(key, seconds_valid)
         try:
             with self._reported_as("failed to generate key"):
-                if key is None:
-                    issued = await self.commands.issue_key(seconds_valid, by)
-                else:
-                    issued = await self.commands.add_key(key, seconds_valid, by)
+                issued = await self.commands.issue_key(new, actor())
         except InvalidDurationError as error:
             raise invalid_duration(seconds_valid) from error
         return json_text(self.shapes.key(issued), content_type=JSON_WITH_CHARSET)

@@ -6,11 +6,12 @@ as `api.serve` does not run the ASGI lifespan.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from quart import g, request
 from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
 
 from api import errors
 from api.auth import Tokens
@@ -19,6 +20,9 @@ from api.legacy import routes as legacy_routes
 from api.limits import MAX_BODY
 from api.replies import Response, empty, json_text
 from api.v1 import routes as v1_routes
+from api.v2 import auth as v2_auth
+from api.v2 import problems
+from api.v2 import routes as v2_routes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,15 +37,24 @@ REQUEST_TIMEOUT: Final = 5.0  # seconds, as the reference
 STREAM_TIMEOUT: Final = 600.0  # seconds for a whole listing
 
 
-def create_app(history: History, commands: Commands, tokens: Mapping[str, str]) -> QuartTrio:
-    """The API over `history` and `commands`. `tokens` maps a label to the access token itself."""
+def create_app(
+    history: History,
+    commands: Commands,
+    tokens: Mapping[str, str],
+    scopes: Mapping[str, str] | None = None,
+) -> QuartTrio:
+    """The API over `history` and `commands`.
+
+    `tokens` maps a label to the access token itself, `scopes` some of the labels to `read` or `full`.
+    """
     app = _App(__name__, static_folder=None)
     _configure(app)
-    errors.install(app)
-    _install_hooks(app, Tokens(tokens))
+    _install_errors(app)
+    _install_hooks(app, Tokens(tokens, scopes))
     app.add_url_rule(HEALTH_CHECK, "health_check", _health_check, methods=["GET"])
     app.register_blueprint(v1_routes.blueprint(history, commands))
     app.register_blueprint(legacy_routes.blueprint(history, commands))
+    app.register_blueprint(v2_routes.blueprint(history, commands))
     return app
 
 
@@ -54,6 +67,8 @@ class _App(QuartTrio):
         """Bound the time of reading and handling a request; sending the reply is bounded elsewhere."""
         with trio.move_on_after(REQUEST_TIMEOUT):
             return await super().dispatch_request(request_context)
+        if problems.is_ours(request.path):
+            return problems.answer(problems.Problem(408))
         return empty(408)
 
 
@@ -65,10 +80,31 @@ def _configure(app: QuartTrio) -> None:
     app.url_map.merge_slashes = False  # a doubled slash is another path: 404, no redirect
 
 
+def _install_errors(app: QuartTrio) -> None:
+    """Every error in the manner of the version that was asked, also where no route matched."""
+    for kind, contract, v2 in (
+        (errors.Refusal, errors.of_refusal, problems.of_refusal),
+        (HTTPException, errors.of_http, problems.of_http),
+        (Exception, errors.of_defect, problems.of_defect),
+    ):
+        app.register_error_handler(kind, _by_version(contract, v2))
+    app.register_error_handler(problems.Problem, problems.of_problem)
+
+
+def _by_version(contract: Any, v2: Any) -> Any:
+    async def handle(error: Exception) -> Response:
+        answer: Response = await (v2 if problems.is_ours(request.path) else contract)(error)
+        return answer
+
+    return handle
+
+
 def _install_hooks(app: QuartTrio, tokens: Tokens) -> None:
     async def identify() -> None:
         g.request_id = request_id(request)
-        if request.path != HEALTH_CHECK:
+        if problems.is_ours(request.path):
+            g.token_label = v2_auth.label(tokens, request)
+        elif request.path != HEALTH_CHECK:
             g.token_label = tokens.label(request)
 
     async def finish(response: Response) -> Response:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from quart import Request
 
 MAX_REASON: Final = 500  # bytes: it stays in the log for ever
+MAX_IDEMPOTENCY_KEY: Final = 128  # likewise
 
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
+_IDEMPOTENCY_KEY = re.compile(rf"[ -~]{{1,{MAX_IDEMPOTENCY_KEY}}}")
 
 
 def request_id(incoming: Request) -> str:
@@ -27,12 +29,13 @@ def request_id(incoming: Request) -> str:
 
 
 def actor() -> Actor:
-    """Whoever sent the current request. Raises `Refusal` for an overlong reason."""
+    """Whoever sent the current request. Raises `Refusal` for headers that do not fit into the log."""
     return Actor(
         token=g.token_label,
         address=_client_address(request.scope.get("client")),
         request_id=g.request_id,
         reason=_reason(request),
+        idempotency_key=_idempotency_key(request),
     )
 
 
@@ -46,6 +49,15 @@ def _client_address(client: tuple[str, int] | None) -> str:
         return ""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
+
+
+def _idempotency_key(incoming: Request) -> str:
+    given = incoming.headers.get("idempotency-key", "").strip()
+    if given and not _IDEMPOTENCY_KEY.fullmatch(given):
+        raise bad_request(
+            f"Idempotency-Key has to be printable ASCII, at most {MAX_IDEMPOTENCY_KEY} characters"
+        )
+    return given
 
 
 def _reason(incoming: Request) -> str:

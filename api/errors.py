@@ -21,8 +21,6 @@ from tracker.ports import CommandError, DuplicateKeyError, InvalidDurationError,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from quart import Quart
-
     from api.replies import Response
 
 _log = logging.getLogger(__name__)
@@ -104,18 +102,14 @@ def _printable(char: str) -> str:
     return char if char.isprintable() else f"\\u{{{ord(char):x}}}"
 
 
-def install(app: Quart) -> None:
-    """Answer every error of `app` in the contract's way: no page in HTML, no traceback."""
-    app.register_error_handler(Refusal, _refused)
-    app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(Exception, _unexpected)
+# Handlers: no page in HTML, no traceback.
 
 
-async def _refused(error: Refusal) -> Response:
+async def of_refusal(error: Refusal) -> Response:
     return text(error.reason, error.status)
 
 
-async def _http_error(error: HTTPException) -> Response:
+async def of_http(error: HTTPException) -> Response:
     """Unknown path, wrong method and time-outs have empty bodies (contract, section 1.0)."""
     if isinstance(error, RequestEntityTooLarge):
         return _too_large()
@@ -132,6 +126,6 @@ def _too_large() -> Response:
     return response
 
 
-async def _unexpected(error: Exception) -> Response:
+async def of_defect(error: Exception) -> Response:
     _log.error("a request failed unexpectedly", exc_info=error)
-    return await _refused(rejection("internal error"))
+    return await of_refusal(rejection("internal error"))

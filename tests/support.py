@@ -166,6 +166,20 @@ class Rig:
     def rotate(self, old: bytes, new: bytes) -> None:
         rotate(self.service, old, new)
 
+    def set_factor(self, **said: Any) -> int:
+        """Put a credit factor in force at once, unless it is said otherwise; its number."""
+        number = self.state.factors.next_number
+        now = self.service.now_us()
+        data = {"factor": number, "from_us": now, "until_us": None, "label": "test"}
+        self.service.admin(events.CREDIT_FACTOR_SET, {**data, **said})
+        return number
+
+    def correct(self, account: int, uploaded: int, downloaded: int, corrects: int) -> int:
+        """Correct an account's credited totals; the event's seq."""
+        data = {"account": account, "uploaded": uploaded, "downloaded": downloaded}
+        by = {"token": "ops", "reason": "a test"}
+        return self.service.admin(events.CREDIT_CORRECTED, {**data, "corrects": corrects, "by": by})
+
     def totals(self, account: int) -> Totals:
         return self.state.accounts.totals(account)
 

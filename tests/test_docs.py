@@ -42,7 +42,8 @@ def endpoints() -> list[tuple[str, str]]:
     for rule in app.url_map.iter_rules():
         for method in (rule.methods or set()) & {"GET", "POST", "DELETE"}:
             seconds = "{seconds}" if method == "POST" else "{key}"
-            path = re.sub(r"<(?:\w+:)?info_hash>", "{info_hash}", rule.rule)
+            named = r"\w+" if rule.rule.startswith("/api/v2") else "info_hash"
+            path = re.sub(rf"<(?:\w+:)?({named})>", r"{\1}", rule.rule)
             found.append((method, re.sub(r"<[^>]+>", seconds, path)))
     return sorted(found)
 

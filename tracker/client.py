@@ -1,4 +1,4 @@
-"""A small client of the tracker's own REST API, version 1: what `tracker key`, `whitelist` and `stats` speak.
+"""A small client of the tracker's own REST API: what `tracker key`, `whitelist` and `stats` speak.
 
 Every failure is an `ApiError` whose text is one line for the person who typed the command. Blocking. Knows the
 API from the outside only: nothing of the service or the log.
@@ -9,27 +9,31 @@ from __future__ import annotations
 import json
 import re
 import ssl
+from hashlib import sha256
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from attrs import field, frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from tracker.config import HttpApi
 
 TIMEOUT_SECONDS = 30
-_MAX_ANSWER = 1 << 20  # bytes; the largest answer asked for here has one
+KEY_LENGTH = 32
+_MAX_ANSWER = 1 << 20  # bytes
+_PAGE = 200  # items asked for at once: with the longest names they fit
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound to
 
-# The API's texts (docs/api.md) that have a plainer meaning, and whether the token is at fault.
+# The texts of version 1 (docs/api.md) that have a plainer meaning.
+_TOKEN_REFUSED = "the API refused the access token"  # noqa: S105  # a sentence
 _MEANINGS = {
     'reason: "unauthorized"': "the API refused the request: it came without an access token",
-    'reason: "token not valid"': "the API refused the access token",
-    'reason: "unknown token provided"': "the API refused the access token",
-    "UNIQUE constraint failed: keys.key": "that key exists already",
-    "Failed to remove record": "that key was never issued, or is revoked already",
+    'reason: "token not valid"': _TOKEN_REFUSED,
+    'reason: "unknown token provided"': _TOKEN_REFUSED,
 }
 
 
@@ -58,34 +62,65 @@ class Client:
         stats: dict[str, int] = self._ask("GET", "/api/v1/stats", dict)
         return stats
 
-    def add_key(self, key: str | None, seconds_valid: int | None) -> dict[str, Any]:
-        """Issue a key, a random one for None; `key`, `valid_until` and `expiry_time`. Raises `ApiError`."""
-        form = {"key": key, "seconds_valid": seconds_valid}
-        issued: dict[str, Any] = self._ask("POST", "/api/v1/keys", dict, form)
+    def add_key(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        """Issue a key: `POST /api/v2/keys` with the members that are not None. Raises `ApiError`."""
+        given = {name: value for name, value in form.items() if value is not None}
+        issued: dict[str, Any] = self._ask("POST", "/api/v2/keys", dict, given)
         return issued
 
+    def keys(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        """Every key, page by page, as `GET /api/v2/keys` tells it. Raises `ApiError`."""
+        return self._pages("keys", filters)
+
     def revoke_key(self, key: str) -> None:
-        """`key`: 32 alphanumeric characters. Raises `ApiError`."""
-        self._ask("DELETE", f"/api/v1/key/{key}", dict)
+        """`key`: 32 alphanumeric characters, or a `key_ref`. Raises `ApiError`."""
+        self._ask("DELETE", f"/api/v2/keys/{self._key_ref(key)}", None)
+
+    def rotate_key(self, key: str) -> dict[str, Any]:
+        """The key that comes in the place of `key`, which is one or a `key_ref`. Raises `ApiError`."""
+        path = f"/api/v2/keys/{self._key_ref(key)}/rotate"
+        issued: dict[str, Any] = self._ask("POST", path, dict)
+        return issued
+
+    def _key_ref(self, key: str) -> int:
+        """By the hash of the key, so that the key itself is in no URL."""
+        if len(key) < KEY_LENGTH:
+            return int(key)
+        found = list(self.keys({"key_hash": sha256(key.encode()).hexdigest()}))
+        if not found or found[0].get("state") == "revoked":
+            raise ApiError("that key was never issued, or is revoked already")
+        return int(found[0]["key_ref"])
 
     def whitelist_add(self, info_hash: str) -> None:
         """`info_hash`: 40 hexadecimal digits. Raises `ApiError`."""
-        self._ask("POST", f"/api/v1/whitelist/{info_hash}", dict)
+        self._ask("PUT", f"/api/v2/whitelist/{info_hash}", dict)
 
     def whitelist_remove(self, info_hash: str) -> None:
-        """`info_hash`: 40 hexadecimal digits. Raises `ApiError`."""
-        self._ask("DELETE", f"/api/v1/whitelist/{info_hash}", dict)
+        """`info_hash`: 40 hexadecimal digits. Raises `ApiError`, also when it is not there."""
+        self._ask("DELETE", f"/api/v2/whitelist/{info_hash}", None)
 
-    def _ask(self, method: str, path: str, kind: type, form: object = None) -> Any:
-        """The JSON of a good answer, which has to be a `kind`."""
+    def whitelist(self) -> Iterator[str]:
+        """Every whitelisted info hash, ascending. Raises `ApiError`."""
+        return self._pages("whitelist", {})
+
+    def _pages(self, name: str, filters: Mapping[str, str]) -> Iterator[Any]:
+        query = {**filters, "limit": str(_PAGE)}
+        while True:
+            answer = self._ask("GET", f"/api/v2/{name}?{urlencode(query)}", dict)
+            if not isinstance(answer.get(name), list):
+                raise ApiError(f"what answers at {self.endpoint.url} is not a tracker's API")
+            yield from answer[name]
+            if answer.get("next") is None:
+                return
+            query["after"] = str(answer["next"])
+
+    def _ask(self, method: str, path: str, kind: type | None, form: object = None) -> Any:
+        """The JSON of a good answer, which has to be a `kind`; without one it has no body."""
         status, body = self._exchange(method, path, form)
-        if status != 200:
+        if status not in (200, 201, 204):
             raise ApiError(_meaning(status, body.decode(errors="replace"), self.endpoint.url))
-        try:
-            answer = json.loads(body)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, kind):
+        answer = _json(body)
+        if kind is not None and not isinstance(answer, kind):
             raise ApiError(f"what answers at {self.endpoint.url} is not a tracker's API")
         return answer
 
@@ -177,12 +212,31 @@ def _unreachable(endpoint: Endpoint, error: Exception) -> str:
             )
 
 
+def _json(body: bytes) -> object:
+    """None for what is none."""
+    try:
+        answer: object = json.loads(body)
+    except ValueError:
+        answer = None
+    return answer
+
+
 def _meaning(status: int, text: str, url: str) -> str:
+    if status == 401:
+        return _TOKEN_REFUSED
     for sign, meaning in _MEANINGS.items():
         if sign in text:
             return meaning
-    reason = re.search(r'reason: "(.*)" }', text, re.DOTALL)
-    shown = " ".join((reason[1] if reason else text).split())[:300]
+    shown = " ".join(_reason(text).split())[:300]
     if not shown:
         return f"what answers at {url} says {status}: is it a tracker's API?"
     return f"the API refused: {shown}"
+
+
+def _reason(text: str) -> str:
+    """Out of a problem document, a refusal of version 1, or whatever it is."""
+    document = _json(text.encode())
+    if isinstance(document, dict):
+        return str(document.get("detail") or document.get("title") or "")
+    reason = re.search(r'reason: "(.*)" }', text, re.DOTALL)
+    return reason[1] if reason else text

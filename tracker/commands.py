@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import trio
+from attrs import asdict
+
 from eventlog import LogFailedError
-from tracker import ports, secrets
+from tracker import crediting, ports, secrets
 from tracker.domain import events
+from tracker.history import factor_seen
 
 if TYPE_CHECKING:
-    from tracker.domain.access import Access
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tracker.domain.access import Key
     from tracker.service import Log, Service
 
 _LAST_US = 253_402_300_800 * 1_000_000  # the end of the year 9999: later dates cannot be printed
+_BATCH = 100
+"""Events between two checkpoints: a few milliseconds."""
 
 
 class ServiceCommands:
@@ -24,66 +34,254 @@ class ServiceCommands:
         self._secret = secret
         self._last_seq = -1  # of the latest admin event of this run
 
-    async def whitelist_add(self, info_hash: bytes, by: ports.Actor) -> None:
-        if info_hash in self._service.state.access.whitelist:
+    async def whitelist_add(self, info_hashes: Iterable[bytes], by: ports.Actor) -> list[bytes]:
+        whitelist = self._service.state.access.whitelist
+        added = []
+        for number, info_hash in enumerate(info_hashes, 1):
+            if info_hash not in whitelist:
+                self._append(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()}, by)
+                added.append(info_hash)
+            if number % _BATCH == 0:
+                await trio.lowlevel.checkpoint()  # announces go on
+        await self._durable()
+        return added
+
+    async def whitelist_remove(self, info_hash: bytes, by: ports.Actor) -> bool:
+        listed = info_hash in self._service.state.access.whitelist
+        if listed:
+            self._append(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()}, by)
+        await self._durable()
+        return listed
+
+    async def issue_key(self, new: ports.NewKey, by: ports.Actor) -> ports.IssuedKey:
+        fingerprint = _fingerprint("issue", asdict(new))
+        try:
+            issued = self._repeated(fingerprint, new.key, by)
+            if issued is None:
+                issued = self._issue(*self._decided(new), fingerprint, by)
+        finally:
             await self._durable()
-        else:
-            await self._write(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()}, by)
+        return issued
 
-    async def whitelist_remove(self, info_hash: bytes, by: ports.Actor) -> None:
-        if info_hash in self._service.state.access.whitelist:
-            await self._write(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()}, by)
-        else:
+    async def import_keys(
+        self, new: Sequence[ports.NewKey], by: ports.Actor
+    ) -> list[ports.IssuedKey]:
+        """Decide for all, then append all with no await in between."""
+        try:
+            decided = self._all_decided(new)
+            issued = [self._issue(key, until_us, one, "", by) for key, until_us, one in decided]
+        finally:
+            await self._durable()
+        return issued
+
+    async def label_key(self, key_ref: int, label: str | None, by: ports.Actor) -> None:
+        try:
+            key_hash, key = self._in_force(key_ref)
+            if key.label != label:
+                data = {"key_hash": key_hash.hex(), "key_ref": key_ref, "label": label}
+                self._append(events.KEY_CHANGED, data, by)
+        finally:
             await self._durable()
 
-    async def issue_key(self, seconds_valid: int | None, by: ports.Actor) -> ports.IssuedKey:
-        # A number beside the request id: a client that sends the same id for two requests still
-        # gets two keys.
-        number = self._service.state.access.next_key_ref
-        key = secrets.tracker_key(self._secret, f"{number} {by.request_id}")
-        return await self._add(key, seconds_valid, by)
-
-    async def add_key(
-        self, key: str, seconds_valid: int | None, by: ports.Actor
-    ) -> ports.IssuedKey:
-        if secrets.key_hash(key) in self._service.state.access.keys:
+    async def rotate_key(self, key_ref: int, by: ports.Actor) -> ports.IssuedKey:
+        fingerprint = _fingerprint("rotate", {"key_ref": key_ref})
+        try:
+            issued = self._repeated(fingerprint, None, by)
+            if issued is None:
+                issued = self._rotate(key_ref, fingerprint, by)
+        finally:
             await self._durable()
-            raise ports.DuplicateKeyError
-        return await self._add(key, seconds_valid, by)
+        return issued
 
-    async def _add(self, key: str, seconds_valid: int | None, by: ports.Actor) -> ports.IssuedKey:
-        valid_until_us = None
-        if seconds_valid is not None:
-            valid_until_us = self._service.now_us() + seconds_valid * 1_000_000
-            if valid_until_us >= _LAST_US:
-                raise ports.InvalidDurationError
-        access = self._service.state.access
+    def _rotate(self, key_ref: int, fingerprint: str, by: ports.Actor) -> ports.IssuedKey:
+        old_hash, old = self._in_force(key_ref)
+        key = self._random_key(by)
         data = {
-            "key_hash": secrets.key_hash(key).hex(),
-            "key_ref": access.next_key_ref,
-            "account": _account(access, key),
-            "valid_until_us": valid_until_us,
+            **self._key_data(key, old.valid_until_us, old.account, old.owner, old.label),
+            **_request(fingerprint, by),
+            "old_key_hash": old_hash.hex(),
+            "old_key_ref": key_ref,
         }
-        await self._write(events.KEY_ISSUED, data, by)
-        return ports.IssuedKey(key, valid_until_us)
+        self._append(events.KEY_ROTATED, data, by)
+        return ports.IssuedKey(key, old.valid_until_us, data["key_ref"])
 
     async def revoke_key(self, key: str, by: ports.Actor) -> None:
         key_hash = secrets.key_hash(key)
-        known = self._service.state.access.keys.get(key_hash)
-        if known is None:
+        try:
+            known = self._service.state.access.keys.get(key_hash)
+            if known is None:
+                raise ports.UnknownKeyError
+            self._revoke(key_hash, known, by)
+        finally:
             await self._durable()
-            raise ports.UnknownKeyError
-        data = {"key_hash": key_hash.hex(), "key_ref": known.key_ref}
-        await self._write(events.KEY_REVOKED, data, by)
 
-    async def _write(self, kind: int, data: dict[str, Any], by: ports.Actor) -> None:
+    async def revoke_key_ref(self, key_ref: int, by: ports.Actor) -> None:
+        try:
+            self._revoke(*self._in_force(key_ref), by)
+        finally:
+            await self._durable()
+
+    def _revoke(self, key_hash: bytes, key: Key, by: ports.Actor) -> None:
+        data = {"key_hash": key_hash.hex(), "key_ref": key.key_ref}
+        self._append(events.KEY_REVOKED, data, by)
+
+    def _in_force(self, key_ref: int) -> tuple[bytes, Key]:
+        """The key of that number, expired perhaps. Raises `UnknownKeyError`, `RevokedKeyError`."""
+        access = self._service.state.access
+        key_hash = access.hash_of(key_ref)
+        if key_hash is None:
+            raise ports.UnknownKeyError
+        key = access.keys.get(key_hash)
+        # One that was issued again has another number now; this one stays revoked.
+        if key is None or key.key_ref != key_ref:
+            raise ports.RevokedKeyError
+        return key_hash, key
+
+    # Credit: decided in `crediting`.
+
+    async def set_factor(self, terms: ports.FactorTerms, by: ports.Actor) -> ports.Factor:
+        state, now = self._service.state, self._service.now_us()
+        try:
+            factor = crediting.same_factor(state, terms, now)
+            if factor is None:
+                data = crediting.new_factor(state, terms, now)
+                self._append(events.CREDIT_FACTOR_SET, data, by)
+                factor = state.factors.current[data["factor"]]
+        finally:
+            await self._durable()
+        return factor_seen(factor)
+
+    async def end_factor(self, number: int, by: ports.Actor) -> None:
+        try:
+            data = crediting.factor_to_end(self._service.state, number, self._service.now_us())
+            if data is not None:
+                self._append(events.CREDIT_FACTOR_ENDED, data, by)
+        finally:
+            await self._durable()
+
+    async def correct(self, asked: ports.Correction, by: ports.Actor) -> int:
+        state = self._service.state
+        fingerprint = _fingerprint("correct", {**asdict(asked), "reason": by.reason})
+        try:
+            before = state.access.requests.get((by.token, by.idempotency_key))
+            if before is not None and by.idempotency_key:
+                if before.fingerprint != fingerprint:
+                    raise ports.RepeatedRequestError
+                return before.seq
+            data = crediting.correction(state, asked, by.reason)
+            return self._append(events.CREDIT_CORRECTED, {**data, **_request(fingerprint, by)}, by)
+        finally:
+            await self._durable()
+
+    # Issuing: decided here, before anything is appended.
+
+    def _decided(self, new: ports.NewKey) -> tuple[str | None, int | None, ports.NewKey]:
+        """The given key (None: a random one is to be made) and the end of its validity."""
+        if new.key is not None and secrets.key_hash(new.key) in self._service.state.access.keys:
+            raise ports.DuplicateKeyError
+        until_us = new.valid_until_us
+        if new.seconds_valid is not None:
+            until_us = self._service.now_us() + new.seconds_valid * 1_000_000
+        if until_us is not None and until_us >= _LAST_US:
+            raise ports.InvalidDurationError
+        return new.key, until_us, new
+
+    def _all_decided(
+        self, new: Sequence[ports.NewKey]
+    ) -> list[tuple[str | None, int | None, ports.NewKey]]:
+        """Raises what the first key at fault raises, with its number in the list."""
+        decided, given = [], set()
+        for number, one in enumerate(new):
+            try:
+                decided.append(self._decided(one))
+            except ports.DuplicateKeyError:
+                raise ports.DuplicateKeyError(f"keys[{number}]: exists already") from None
+            except ports.InvalidDurationError:
+                text = f"keys[{number}]: its validity would end after the year 9999"
+                raise ports.InvalidDurationError(text) from None
+            if one.key is not None and one.key in given:
+                raise ports.DuplicateKeyError(f"keys[{number}]: comes twice")
+            given.add(one.key)
+        return decided
+
+    def _issue(
+        self,
+        given: str | None,
+        until_us: int | None,
+        new: ports.NewKey,
+        fingerprint: str,
+        by: ports.Actor,
+    ) -> ports.IssuedKey:
+        access = self._service.state.access
+        key = given or self._random_key(by)
+        # A key that is issued again goes on with its account, unless it gets another owner.
+        before = access.revoked.get(secrets.key_hash(key))
+        owner = new.owner
+        if before is not None and owner in (None, before.owner):
+            owner, account = before.owner, before.account
+        else:
+            account = access.account_for(owner)
+        data = {
+            **self._key_data(key, until_us, account, owner, new.label),
+            **_request(fingerprint, by),
+        }
+        self._append(events.KEY_ISSUED, data, by)
+        return ports.IssuedKey(key, until_us, data["key_ref"])
+
+    def _key_data(
+        self, key: str, until_us: int | None, account: int, owner: str | None, label: str | None
+    ) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "key_hash": secrets.key_hash(key).hex(),
+            "key_ref": self._service.state.access.next_key_ref,
+            "account": account,
+            "valid_until_us": until_us,
+        }
+        given = {"owner": owner, "label": label}
+        return data | {name: value for name, value in given.items() if value is not None}
+
+    def _random_key(self, by: ports.Actor) -> str:
+        if by.idempotency_key:
+            return self._key_for(by)
+        # A number beside the request id: a client that sends the same id for two requests still
+        # gets two keys.
+        number = self._service.state.access.next_key_ref
+        return secrets.tracker_key(self._secret, f"{number} {by.request_id}")
+
+    def _key_for(self, by: ports.Actor) -> str:
+        """The key that belongs to an idempotency key: the same after any restart, and nowhere stored."""
+        return secrets.tracker_key(self._secret, f"once {by.token}\n{by.idempotency_key}")
+
+    def _repeated(
+        self, fingerprint: str, given: str | None, by: ports.Actor
+    ) -> ports.IssuedKey | None:
+        """What the request got when it came before; None = it did not. Raises `RepeatedRequestError`, `RevokedKeyError`."""
+        access = self._service.state.access
+        request = access.requests.get((by.token, by.idempotency_key))
+        if request is None or not by.idempotency_key:
+            return None
+        text = given or self._key_for(by)
+        # The hash differs where the server's secret is another one than at the first time.
+        if (request.fingerprint, request.key_hash) != (fingerprint, secrets.key_hash(text)):
+            raise ports.RepeatedRequestError("the idempotency key came before with another request")
+        key = access.keys.get(request.key_hash)
+        if key is None:
+            raise ports.RevokedKeyError("the key of this idempotency key is revoked")
+        return ports.IssuedKey(text, key.valid_until_us, key.key_ref)
+
+    # Appending.
+
+    def _append(self, kind: int, data: dict[str, Any], by: ports.Actor) -> int:
+        """Returns the event's sequence number."""
         who = {"token": by.token, "address": by.address, "request_id": by.request_id}
         if by.reason:
             who["reason"] = by.reason
+        if by.idempotency_key:
+            who["idempotency_key"] = by.idempotency_key
         if not self._log.has_room(reserved=True):
             raise ports.LogUnavailableError
         self._last_seq = self._service.admin(kind, {**data, "by": who})
-        await self._durable()
+        return self._last_seq
 
     async def _durable(self) -> None:
         """Wait until no admin event is only in memory: also an answer that nothing had to change rests on
@@ -94,7 +292,12 @@ class ServiceCommands:
             raise ports.LogUnavailableError from None
 
 
-def _account(access: Access, key: str) -> int:
-    """A key that is issued again goes on with its account."""
-    before = access.revoked.get(secrets.key_hash(key))
-    return before.account if before else access.account_for(None)
+def _fingerprint(what: str, asked: Mapping[str, Any]) -> str:
+    """32 hex digits that tell one request from another; what was left open does not count."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    text = json.dumps([what, given], sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+def _request(fingerprint: str, by: ports.Actor) -> dict[str, str]:
+    return {"request": fingerprint} if by.idempotency_key and fingerprint else {}

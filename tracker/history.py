@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tracker.domain import swarms
+    from tracker.domain.access import Key
+    from tracker.domain.factors import Factor
     from tracker.domain.state import State
 
 _EVENTS = ("None", "Completed", "Started", "Stopped", "None")
@@ -30,6 +32,8 @@ class Live(Protocol):
     @property
     def pending(self) -> Mapping[tuple[int, int], int]: ...
 
+    def now_us(self) -> int: ...
+
 
 class LiveHistory:
     """`ports.History` over the live state. Only now, as yet."""
@@ -41,7 +45,9 @@ class LiveHistory:
 
     def at(self, moment: None = None) -> Projection:
         del moment
-        return Projection(self._live.state, self._live.pending, self._usage_statistics)
+        return Projection(
+            self._live.state, self._live.pending, self._usage_statistics, self._live.now_us()
+        )
 
 
 class Projection:
@@ -52,8 +58,11 @@ class Projection:
         state: State,
         pending: Mapping[tuple[int, int], int],
         usage_statistics: bool = True,
+        now_us: int | None = None,
     ) -> None:
+        """`now_us`: log time to judge by; as a rule that of the state's last event."""
         self._state = state
+        self._now_us = state.time_us if now_us is None else now_us
         self._pending = pending
         self._usage_statistics = usage_statistics
 
@@ -117,6 +126,62 @@ class Projection:
         torrent = self._state.swarms.lookup(info_hash)
         return ports.Torrent(found, self._peers(info_hash, torrent))
 
+    def keys(self, after: int) -> Iterator[ports.KeyInfo]:
+        for key_ref in range(after + 1, self._state.access.next_key_ref):
+            found = self.key(key_ref)
+            if found is not None and found.key_ref == key_ref:
+                yield found
+
+    def key(self, key_ref: int) -> ports.KeyInfo | None:
+        key_hash = self._state.access.hash_of(key_ref)
+        return None if key_hash is None else self.key_of_hash(key_hash)
+
+    def key_of_hash(self, key_hash: bytes) -> ports.KeyInfo | None:
+        access = self._state.access
+        key = access.keys.get(key_hash)
+        if key is not None:
+            over = key.valid_until_us is not None and key.valid_until_us < self._now_us
+            return self._key_info(key_hash, key, "expired" if over else "valid")
+        key = access.revoked.get(key_hash)
+        return None if key is None else self._key_info(key_hash, key, "revoked")
+
+    def _key_info(self, key_hash: bytes, key: Key, state: str) -> ports.KeyInfo:
+        return ports.KeyInfo(
+            key.key_ref,
+            key_hash,
+            state,
+            key.account,
+            key.owner,
+            key.label,
+            key.valid_until_us,
+            self._state.accounts.totals(key.account).last_us or None,
+        )
+
+    def whitelist(self, after: bytes) -> Iterator[bytes]:
+        return self._state.access.listed_after(after)
+
+    def whitelisted(self, info_hash: bytes) -> bool:
+        return info_hash in self._state.access.whitelist
+
+    def account(self, account: int) -> ports.Account | None:
+        if not self._state.access.has_account(account):
+            return None
+        totals = self._state.accounts.totals(account)
+        seen = {"first_us": totals.first_us or None, "last_us": totals.last_us or None}
+        return ports.Account(account, **{**totals._asdict(), **seen})
+
+    def factor(self, number: int) -> ports.Factor | None:
+        found = self._state.factors.current.get(number)
+        if found is None or found.is_over(self._now_us):
+            return None
+        return factor_seen(found)
+
+    def factors(self, after: int) -> Iterator[ports.Factor]:
+        for number in self._state.factors.numbers_after(after):
+            found = self.factor(number)
+            if found is not None:
+                yield found
+
     def _peers(self, info_hash: bytes, torrent: int) -> Iterator[ports.Peer]:
         swarms = self._state.swarms
         for number in swarms.peers(torrent):
@@ -140,6 +205,19 @@ def _peer(row: swarms.Peer, endpoint: bytes) -> ports.Peer:
         left=min(row.left, _LEFT_SHOWN),
         event=_EVENTS[row.mark & MARK_EVENT],
     )
+
+
+def factor_seen(factor: Factor) -> ports.Factor:
+    terms = ports.FactorTerms(
+        account=factor.account or None,
+        info_hash=factor.info_hash or None,
+        upload_percent=factor.upload_percent,
+        download_percent=factor.download_percent,
+        from_us=factor.from_us,
+        until_us=factor.until_us,
+        label=factor.label,
+    )
+    return ports.Factor(factor.number, factor.seq, terms)
 
 
 def format_endpoint(endpoint: bytes) -> str:

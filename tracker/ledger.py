@@ -1,14 +1,24 @@
 """The ledger: every announce behind an account's totals, with where each byte of credit comes from.
 
-It is a walk over the log, from each announce to the one it refers to as its previous one. The differences it lists
-sum exactly to the totals that the projection keeps for the account.
+It is a walk over the log, from each announce to the one it refers to as its previous one. Each entry says what it
+added to the raw and to the credited totals, by which rule and factors; corrections are entries of their own. The
+entries sum exactly to the totals that the projection keeps for the account: the same code adds them up.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from array import array
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from attrs import define
 
 from tracker.domain import codec, events
+from tracker.domain.accounts import NOTHING, Accounts, Totals
+from tracker.domain.factors import Factors
+from tracker.domain.settings import Settings
+from tracker.domain.state import factor_of
+from tracker.domain.swarms import MARK_COMPLETED, MARK_EVENT, MARK_SEEDER, MARK_SNATCHED, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,51 +44,140 @@ class Entry(NamedTuple):
     base_downloaded: int | None
     delta_uploaded: int
     delta_downloaded: int
+    credited_uploaded: int
+    credited_downloaded: int
     rule: str
+    factors: tuple[int, ...]  # their numbers; they are named in the rule as well
+
+
+class Correction(NamedTuple):
+    """A correction of the credited totals, in signed bytes."""
+
+    seq: int
+    time_us: int
+    info_hash: bytes | None  # of the announce that it corrects, directly or through corrections
+    credited_uploaded: int
+    credited_downloaded: int
+    corrects: int  # seq
+    reason: str
+
+
+@define
+class Sums:
+    """What the entries of a torrent, or of the account, come to."""
+
+    announces: int = 0
+    corrections: int = 0
+    totals: Totals = NOTHING
+
+    def add(self, one: Entry | Correction, then: Totals, now: Totals) -> None:
+        """Add an entry that took the account's totals from `then` to `now`."""
+        announced = isinstance(one, Entry)
+        self.announces += announced
+        self.corrections += not announced
+        *mine, first_us, last_us = self.totals
+        summed = [
+            each + after - before
+            for each, before, after in zip(mine, then[:-2], now[:-2], strict=True)
+        ]
+        self.totals = Totals._make(
+            [
+                *summed,
+                first_us or (one.time_us if announced else 0),
+                one.time_us if announced else last_us,
+            ]
+        )
+
+
+def find_account(who: str, frames: Iterable[Frame]) -> int | None:
+    """The account of an owner (an id of the site's) or, when nobody is called that, of a key's number."""
+    of_number = None
+    for frame in frames:
+        if frame.header.kind != events.ADMIN:
+            continue
+        for record in codec.decode_admin(bytes(frame.plain)):
+            if record.type in (events.KEY_ISSUED, events.KEY_ROTATED):
+                if record.data.get("owner") == who:
+                    return _account(record.data)
+                if str(record.data["key_ref"]) == who:
+                    of_number = _account(record.data)
+    return of_number
+
+
+def _account(data: dict[str, Any]) -> int:
+    return int(data.get("account", data["key_ref"]))
 
 
 class Ledger:
-    """Feed it the log's frames in order; it yields the entries of one account.
+    """Feed it the log's frames from the first one on; it yields the entries of one account.
 
-    `who` is an account's owner (an id of the site's) or the number of one of its keys.
+    Afterwards `torrents` has the sums by torrent (under None of what belongs to no torrent), and `account` all.
     """
 
-    def __init__(self, who: str, info_hash: bytes | None = None) -> None:
-        self._who = who
+    def __init__(self, account: int, info_hash: bytes | None = None) -> None:
+        """`info_hash`: yield only the entries of this torrent."""
+        self._account = account
         self._info_hash = info_hash
-        self._accounts: dict[int, int] = {}  # by key_ref
-        self._account: int | None = None
-        self._last: dict[int, tuple[int, int, int, int]] = {}  # time, up, down, event by seq
+        self._keys: set[int] = set()
+        self._settings = Settings()
+        self._factors = Factors()
+        self._accounts = Accounts(self._factors)
+        self._latest: dict[int, Peer] = {}  # announces that may yet be referred to, by seq
+        self._torrent_of = _Torrents()
+        self.torrents: dict[bytes | None, Sums] = {}
+        self.account = Sums()
 
-    @property
-    def known(self) -> bool:
-        """Whether the account turned up in the frames so far."""
-        return self._account is not None
-
-    def entries(self, frames: Iterable[Frame]) -> Iterator[Entry]:
+    def entries(self, frames: Iterable[Frame]) -> Iterator[Entry | Correction]:
         for frame in frames:
+            found: Iterable[Entry | Correction] = ()
             if frame.header.kind == events.ADMIN:
-                for record in codec.decode_admin(bytes(frame.plain)):
-                    if record.type in (events.KEY_ISSUED, events.KEY_ROTATED):
-                        self._learn(record.data)
-            elif frame.header.kind == events.ANNOUNCE and self.known:
-                yield from self._announces(frame)
+                found = self._corrections(frame)
+            elif frame.header.kind == events.ANNOUNCE and self._keys:
+                found = self._announces(frame)
+            for entry in found:
+                if self._info_hash in (None, entry.info_hash):
+                    yield entry
 
-    def _learn(self, data: dict[str, object]) -> None:
-        key_ref = int(str(data["key_ref"]))
-        account = int(str(data.get("account", key_ref)))
-        self._accounts[key_ref] = account
-        if self._who in (data.get("owner"), str(key_ref)) and self._account is None:
-            self._account = account
+    def _corrections(self, frame: Frame) -> Iterator[Correction]:
+        """Learn what an admin frame says; corrections of the account are entries."""
+        admin = codec.decode_admin(bytes(frame.plain))
+        for seq, (kind, time_us, data) in enumerate(admin, frame.header.base_seq):
+            if kind in (events.KEY_ISSUED, events.KEY_ROTATED):
+                if _account(data) == self._account:
+                    self._keys.add(data["key_ref"])
+            elif kind == events.SETTINGS_CHANGED:
+                self._settings = Settings.from_data(data["settings"])
+            elif kind == events.CREDIT_FACTOR_SET:
+                self._factors.expire(time_us)
+                self._factors.set(factor_of(data, seq))
+                self._accounts.keep_credit()
+            elif kind == events.CREDIT_FACTOR_ENDED and data["factor"] in self._factors.current:
+                self._factors.end(data["factor"])
+            elif kind == events.CREDIT_CORRECTED and data["account"] == self._account:
+                yield self._correction(seq, time_us, data)
+
+    def _correction(self, seq: int, time_us: int, data: dict[str, Any]) -> Correction:
+        then = self._totals()
+        self._accounts.correct(self._account, data["uploaded"], data["downloaded"])
+        info_hash = self._torrent_of.find(data["corrects"])
+        entry = Correction(
+            seq,
+            time_us,
+            info_hash,
+            data["uploaded"],
+            data["downloaded"],
+            data["corrects"],
+            data.get("by", {}).get("reason", ""),
+        )
+        self._add(entry, then)
+        return entry
 
     def _announces(self, frame: Frame) -> Iterator[Entry]:
         plain, sealed = codec.PLAIN.iter_unpack(frame.plain), codec.SEALED.iter_unpack(frame.sealed)
         rows = zip(plain, sealed, strict=True)
         for seq, (row, (_, id_tail, _, _)) in enumerate(rows, frame.header.base_seq):
-            if row[6] and self._accounts.get(row[6]) == self._account:
-                entry = self._entry(seq, row, id_tail)
-                if self._info_hash in (None, entry.info_hash):
-                    yield entry
+            if row[6] in self._keys:
+                yield self._entry(seq, row, id_tail)
 
     def _entry(
         self,
@@ -88,30 +187,99 @@ class Ledger:
     ) -> Entry:
         time_us, info_hash, id_head, uploaded, downloaded, left, _, prev_seq, *_, what, rule = row
         event = what & 0x0F
-        before = self._last.pop(prev_seq, None)
-        if rule != events.RULE_CONTINUED:
-            before = None  # a new session has a new base
+        then = self._totals()
+        before = self._latest.pop(prev_seq, None)
+        done = self._accounts.record(
+            self._account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
+            self._settings.max_peer_timeout * 1_000_000,
+        )  # fmt: skip
+        base = before if rule == events.RULE_CONTINUED else None  # a new session has a new base
+        peer = Peer(
+            id_head + id_tail, _mark(base, left, event, done), 0, 0, uploaded, downloaded, left,
+            time_us, seq,
+        )  # fmt: skip
         if event != events.STOPPED:
-            self._last[seq] = (time_us, uploaded, downloaded, event)
-        up = down = 0
-        said = events.RULE_NAMES.get(rule, str(rule))
-        if before is not None:
-            up, down = max(0, uploaded - before[1]), max(0, downloaded - before[2])
-            same = (uploaded, downloaded, event) == before[1:]
-            if same and time_us - before[0] < DUPLICATE_US:
-                said = f"duplicate of {prev_seq}"
-        return Entry(
+            self._latest[seq] = peer
+        said, factors = self._rule(base, peer, info_hash, rule)
+        now = self._totals()
+        entry = Entry(
             seq,
             time_us,
             info_hash,
-            id_head + id_tail,
+            peer.peer_id,
             events.EVENT_NAMES[event],
             uploaded,
             downloaded,
             None if left == events.LEFT_UNKNOWN else left,
-            before[1] if before else None,
-            before[2] if before else None,
-            up,
-            down,
+            base.uploaded if base else None,
+            base.downloaded if base else None,
+            now.uploaded - then.uploaded,
+            now.downloaded - then.downloaded,
+            now.credited_uploaded - then.credited_uploaded,
+            now.credited_downloaded - then.credited_downloaded,
             said,
+            factors,
         )
+        self._add(entry, then)
+        return entry
+
+    def _rule(
+        self, base: Peer | None, peer: Peer, info_hash: bytes, rule: int
+    ) -> tuple[str, tuple[int, ...]]:
+        """By what an announce counts as it does, in words, and the factors among it."""
+        if base is None:
+            return events.RULE_NAMES.get(rule, str(rule)), ()
+        same = (
+            (peer.uploaded, peer.downloaded, peer.mark & MARK_EVENT)
+            == (base.uploaded, base.downloaded, base.mark & MARK_EVENT)
+        )  # fmt: skip
+        if same and peer.seen_us - base.seen_us < DUPLICATE_US:
+            return f"duplicate of {base.last_seq}", ()
+        applied = self._factors.applied(self._account, info_hash, peer.seen_us)
+        said = [events.RULE_NAMES.get(rule, str(rule))]
+        if applied.upload_factor:
+            said.append(f"upload {applied.upload_percent}% by factor {applied.upload_factor}")
+        if applied.download_factor:
+            said.append(f"download {applied.download_percent}% by factor {applied.download_factor}")
+        factors = {applied.upload_factor, applied.download_factor} - {0}
+        return ", ".join(said), tuple(sorted(factors))
+
+    def _totals(self) -> Totals:
+        return self._accounts.totals(self._account)
+
+    def _add(self, entry: Entry | Correction, then: Totals) -> None:
+        now = self._totals()
+        self._torrent_of.note(entry.seq, entry.info_hash)
+        self.torrents.setdefault(entry.info_hash, Sums()).add(entry, then, now)
+        self.account.add(entry, then, now)
+
+
+def _mark(base: Peer | None, left: int, event: int, done: bool) -> int:
+    """What the peer's row says after an announce, as `Swarms` keeps it."""
+    kept = base.mark & (MARK_COMPLETED | MARK_SNATCHED) if base else 0
+    seeder = MARK_SEEDER if left == 0 else 0
+    completed = MARK_COMPLETED if event == events.COMPLETED else 0
+    return kept | seeder | completed | (MARK_SNATCHED if done else 0) | event
+
+
+class _Torrents:
+    """Which torrent an entry belongs to, for corrections that name it: 12 bytes an entry."""
+
+    def __init__(self) -> None:
+        self._seqs = array("Q")  # ascending
+        self._torrents = array("I")
+        self._hashes: list[bytes | None] = []
+        self._numbers: dict[bytes | None, int] = {}
+
+    def note(self, seq: int, info_hash: bytes | None) -> None:
+        number = self._numbers.setdefault(info_hash, len(self._hashes))
+        if number == len(self._hashes):
+            self._hashes.append(info_hash)
+        self._seqs.append(seq)
+        self._torrents.append(number)
+
+    def find(self, seq: int) -> bytes | None:
+        at = bisect_left(self._seqs, seq)
+        if at == len(self._seqs) or self._seqs[at] != seq:
+            return None
+        return self._hashes[self._torrents[at]]

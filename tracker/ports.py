@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class CommandError(Exception):
@@ -19,7 +19,11 @@ class CommandError(Exception):
 
 
 class UnknownKeyError(CommandError):
-    """The tracker key to revoke was never issued, or is revoked already."""
+    """The tracker key, or `key_ref`, was never issued; a key may also be revoked already."""
+
+
+class RevokedKeyError(CommandError):
+    """The key of that `key_ref` is revoked already, or the one that an idempotency key stands for."""
 
 
 class DuplicateKeyError(CommandError):
@@ -28,6 +32,26 @@ class DuplicateKeyError(CommandError):
 
 class InvalidDurationError(CommandError):
     """A key's validity would end after the last representable date."""
+
+
+class RepeatedRequestError(CommandError):
+    """An idempotency key came again with another request."""
+
+
+class InvalidFactorError(CommandError):
+    """A credit factor cannot be as it was asked for; the text says why."""
+
+
+class UnknownFactorError(CommandError):
+    """No credit factor was ever set under this number."""
+
+
+class UnknownAccountError(CommandError):
+    """No key was ever issued to this account."""
+
+
+class InvalidCorrectionError(CommandError):
+    """A correction cannot be as it was asked for; the text says why."""
 
 
 class LogUnavailableError(CommandError):
@@ -42,12 +66,87 @@ class Actor:
     address: str  # client address; "" when there is none (unix socket)
     request_id: str
     reason: str = ""
+    idempotency_key: str = ""  # what marks a repetition of an earlier request of the same token
+
+
+@frozen
+class NewKey:
+    """A key to issue. Permanent without either end of its validity; `seconds_valid` counts from now."""
+
+    key: str | None = None  # 32 alphanumeric characters; None = a random one
+    seconds_valid: int | None = None
+    valid_until_us: int | None = None
+    owner: str | None = (
+        None  # the site's name for whose key it is: all keys of one share an account
+    )
+    label: str | None = None
 
 
 @frozen
 class IssuedKey:
     key: str  # 32 alphanumeric characters
     valid_until_us: int | None  # Unix microseconds; None = permanent
+    key_ref: int
+
+
+@frozen
+class KeyInfo:
+    """What is known of a key that was issued; the key itself is not."""
+
+    key_ref: int
+    key_hash: bytes  # SHA-256 of the key
+    state: str  # "valid" | "expired" | "revoked"
+    account: int
+    owner: str | None
+    label: str | None
+    valid_until_us: int | None  # Unix microseconds; None = permanent
+    account_seen_us: int | None  # last announce with any key of its account; None = never
+
+
+@frozen(kw_only=True)
+class FactorTerms:
+    """What a credit factor says. Percentages 0 to 10000, at least one of them; None leaves that side alone."""
+
+    account: int | None = None  # None = every account
+    info_hash: bytes | None = None  # 20 bytes; None = every torrent
+    upload_percent: int | None = None
+    download_percent: int | None = None
+    from_us: int | None = None  # log time, Unix microseconds; None = from the moment it is set
+    until_us: int | None = None  # the first microsecond it is over; None = until it is ended
+    label: str = ""  # "freeleech", "neutral", "double_upload": at most 100 printable characters
+
+
+@frozen
+class Factor:
+    number: int
+    seq: int  # the event that set it
+    terms: FactorTerms  # `from_us` is never None here
+
+
+@frozen
+class Correction:
+    """Amounts to add to an account's credited totals."""
+
+    account: int
+    uploaded: int  # bytes, signed
+    downloaded: int
+    corrects: int  # seq of the event that it makes good: an announce, a correction, a factor
+
+
+@frozen
+class Account:
+    """Totals of an account. Bytes; `credited_*` after factors and corrections, the others as announced."""
+
+    account: int  # number of its first key
+    uploaded: int
+    downloaded: int
+    credited_uploaded: int
+    credited_downloaded: int
+    seeding_us: int
+    sessions: int
+    snatched: int
+    first_us: int | None  # Unix microseconds of the first announce; None = there was none
+    last_us: int | None
 
 
 @frozen
@@ -111,6 +210,37 @@ class ReadModel(Protocol):
 
     def torrent(self, info_hash: bytes) -> Torrent | None: ...
 
+    def keys(self, after: int) -> Iterator[KeyInfo]:
+        """Keys whose `key_ref` is larger than `after`, ascending. Of a key that was revoked and issued again, the latest."""
+        ...
+
+    def key(self, key_ref: int) -> KeyInfo | None:
+        """The key that got this number: one that was issued again has another `key_ref` now."""
+        ...
+
+    def key_of_hash(self, key_hash: bytes) -> KeyInfo | None:
+        """By the SHA-256 of the key."""
+        ...
+
+    def whitelist(self, after: bytes) -> Iterator[bytes]:
+        """Whitelisted info hashes larger than `after` (b"" = all), ascending."""
+        ...
+
+    def whitelisted(self, info_hash: bytes) -> bool: ...
+
+    def account(self, account: int) -> Account | None:
+        """Totals of an account; None for a number that is none. Per torrent they are not kept at hand: they are
+        sums over the ledger (`tracker.ledger`, docs/audit.md)."""
+        ...
+
+    def factor(self, number: int) -> Factor | None:
+        """A credit factor that is not over."""
+        ...
+
+    def factors(self, after: int) -> Iterator[Factor]:
+        """Credit factors in force and to come whose number is larger than `after`, ascending."""
+        ...
+
 
 class History(Protocol):
     def at(self, moment: None = None) -> ReadModel:
@@ -125,18 +255,59 @@ class Commands(Protocol):
     the event that it agrees with is on stable storage.
     """
 
-    async def whitelist_add(self, info_hash: bytes, by: Actor) -> None: ...
-
-    async def whitelist_remove(self, info_hash: bytes, by: Actor) -> None: ...
-
-    async def issue_key(self, seconds_valid: int | None, by: Actor) -> IssuedKey:
-        """Raises `InvalidDurationError`."""
+    async def whitelist_add(self, info_hashes: Iterable[bytes], by: Actor) -> list[bytes]:
+        """The torrents that were not on the whitelist before."""
         ...
 
-    async def add_key(self, key: str, seconds_valid: int | None, by: Actor) -> IssuedKey:
-        """Raises `DuplicateKeyError`, `InvalidDurationError`."""
+    async def whitelist_remove(self, info_hash: bytes, by: Actor) -> bool:
+        """Whether it was on the whitelist."""
+        ...
+
+    async def issue_key(self, new: NewKey, by: Actor) -> IssuedKey:
+        """With an idempotency key, a repetition gets the key of the first time.
+
+        Raises `DuplicateKeyError`, `InvalidDurationError`, `RepeatedRequestError`, `RevokedKeyError`.
+        """
+        ...
+
+    async def import_keys(self, new: Sequence[NewKey], by: Actor) -> list[IssuedKey]:
+        """All of the keys, or none. Raises `DuplicateKeyError`, `InvalidDurationError`; the text names the first one at fault."""
+        ...
+
+    async def label_key(self, key_ref: int, label: str | None, by: Actor) -> None:
+        """Raises `UnknownKeyError`, `RevokedKeyError`."""
+        ...
+
+    async def rotate_key(self, key_ref: int, by: Actor) -> IssuedKey:
+        """Revoke a key and issue a random one in its place: same account, owner, label and validity.
+
+        Raises `UnknownKeyError`, `RevokedKeyError`, `RepeatedRequestError`.
+        """
         ...
 
     async def revoke_key(self, key: str, by: Actor) -> None:
         """Raises `UnknownKeyError`."""
+        ...
+
+    async def revoke_key_ref(self, key_ref: int, by: Actor) -> None:
+        """Raises `UnknownKeyError`, `RevokedKeyError`."""
+        ...
+
+    async def set_factor(self, terms: FactorTerms, by: Actor) -> Factor:
+        """Put a credit factor in force, now or later. One that says the same and is not over is given back.
+
+        Raises `InvalidFactorError`.
+        """
+        ...
+
+    async def end_factor(self, number: int, by: Actor) -> None:
+        """End a factor before its time; one that is over is left alone. Raises `UnknownFactorError`."""
+        ...
+
+    async def correct(self, asked: Correction, by: Actor) -> int:
+        """Returns the seq of the event. `by.reason` must not be empty; with the same `by.idempotency_key` the
+        same correction is made once.
+
+        Raises `UnknownAccountError`, `InvalidCorrectionError`, `RepeatedRequestError`.
+        """
         ...

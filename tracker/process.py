@@ -251,7 +251,7 @@ async def _start_api(
     log.info("Starting Torrust APIs server on: %s", listener.url)
     history = LiveHistory(service, usage_statistics=config.core.tracker_usage_statistics)
     commands = ServiceCommands(service, event_log, secret)
-    app = create_app(history, commands, config.http_api.access_tokens)
+    app = create_app(history, commands, config.http_api.access_tokens, config.http_api.token_scopes)
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))
     log.info("API: Started on %s", listener.url)

@@ -16,8 +16,8 @@ TOKENS = {"admin": "MyAccessToken", "ops": "пароль ключ"}
 
 
 @pytest.fixture
-def history() -> FakeHistory:
-    return FakeHistory()
+def history(commands: FakeCommands) -> FakeHistory:
+    return FakeHistory(commands=commands)
 
 
 @pytest.fixture

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
 
 from tracker.ports import (
+    Account,
     Actor,
     CommandError,
+    Correction,
     DuplicateKeyError,
+    Factor,
+    FactorTerms,
     InvalidDurationError,
     IssuedKey,
+    KeyInfo,
+    NewKey,
     Peer,
+    RevokedKeyError,
     Stats,
     Torrent,
     TorrentSummary,
+    UnknownAccountError,
+    UnknownFactorError,
     UnknownKeyError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 NOW_US = 1_680_006_300_058_085
 LONGEST_S = 250_000_000_000
@@ -32,9 +42,10 @@ COUNTERS = Stats(*range(1, 17))
 
 @attrs.define
 class FakeHistory:
-    """Torrents by info hash; the fake is its own read model."""
+    """Torrents by info hash; the fake is its own read model. Keys and whitelist are those of `commands`."""
 
     swarms: dict[bytes, Torrent] = attrs.field(factory=dict)
+    commands: FakeCommands = attrs.field(factory=lambda: FakeCommands())
 
     def at(self, moment: None = None) -> FakeHistory:
         assert moment is None
@@ -54,6 +65,32 @@ class FakeHistory:
     def torrent(self, info_hash: bytes) -> Torrent | None:
         return self.swarms.get(info_hash)
 
+    def keys(self, after: int) -> Iterator[KeyInfo]:
+        return (info for ref, (_, info) in sorted(self.commands.issued.items()) if ref > after)
+
+    def key(self, key_ref: int) -> KeyInfo | None:
+        found = self.commands.issued.get(key_ref)
+        return None if found is None else self.key_of_hash(found[1].key_hash)
+
+    def key_of_hash(self, key_hash: bytes) -> KeyInfo | None:
+        latest = {info.key_hash: info for info in self.keys(0)}
+        return latest.get(key_hash)
+
+    def account(self, account: int) -> Account | None:
+        return self.commands.accounts.get(account)
+
+    def factor(self, number: int) -> Factor | None:
+        return self.commands.factors.get(number)
+
+    def factors(self, after: int) -> Iterator[Factor]:
+        return (one for number, one in self.commands.factors.items() if number > after)
+
+    def whitelist(self, after: bytes) -> Iterator[bytes]:
+        return (each for each in sorted(self.commands.whitelist) if each > after)
+
+    def whitelisted(self, info_hash: bytes) -> bool:
+        return info_hash in self.commands.whitelist
+
     def add(self, info_hash: bytes, *peers: Peer, seeders: int = 1, completed: int = 0) -> None:
         summary = TorrentSummary(info_hash, seeders, completed, len(peers))
         self.swarms[info_hash] = Torrent(summary, peers)
@@ -61,46 +98,120 @@ class FakeHistory:
 
 @attrs.define
 class FakeCommands:
+    """The whitelist, and keys by `key_ref`, the latest last."""
+
     whitelist: set[bytes] = attrs.field(factory=set)
-    keys: set[str] = attrs.field(factory=set)
+    issued: dict[int, tuple[str, KeyInfo]] = attrs.field(factory=dict)
+    accounts: dict[int, Account] = attrs.field(factory=dict)
+    factors: dict[int, Factor] = attrs.field(factory=dict)
+    corrections: list[Correction] = attrs.field(factory=list)
     actors: list[Actor] = attrs.field(factory=list)
     failure: CommandError | None = None  # raised by every command when set
+
+    @property
+    def keys(self) -> set[str]:
+        """Those in force."""
+        return {key for key, info in self.issued.values() if info.state != "revoked"}
 
     def _asked(self, by: Actor) -> None:
         if self.failure is not None:
             raise self.failure
         self.actors.append(by)
 
-    async def whitelist_add(self, info_hash: bytes, by: Actor) -> None:
+    async def whitelist_add(self, info_hashes: Iterable[bytes], by: Actor) -> list[bytes]:
         self._asked(by)
-        self.whitelist.add(info_hash)
+        added = [each for each in dict.fromkeys(info_hashes) if each not in self.whitelist]
+        self.whitelist.update(added)
+        return added
 
-    async def whitelist_remove(self, info_hash: bytes, by: Actor) -> None:
+    async def whitelist_remove(self, info_hash: bytes, by: Actor) -> bool:
         self._asked(by)
+        known = info_hash in self.whitelist
         self.whitelist.discard(info_hash)
+        return known
 
-    async def issue_key(self, seconds_valid: int | None, by: Actor) -> IssuedKey:
+    async def issue_key(self, new: NewKey, by: Actor) -> IssuedKey:
         self._asked(by)
-        return self._kept(RANDOM_KEY, seconds_valid)
+        return self.add(new)
 
-    async def add_key(self, key: str, seconds_valid: int | None, by: Actor) -> IssuedKey:
+    async def import_keys(self, new: Sequence[NewKey], by: Actor) -> list[IssuedKey]:
         self._asked(by)
-        if key in self.keys:
-            raise DuplicateKeyError
-        return self._kept(key, seconds_valid)
+        for number, one in enumerate(new):
+            if one.key in self.keys:
+                raise DuplicateKeyError(f"keys[{number}]: exists already")
+        return [self.add(one) for one in new]
+
+    async def label_key(self, key_ref: int, label: str | None, by: Actor) -> None:
+        self._asked(by)
+        self._change(key_ref, label=label)
+
+    async def rotate_key(self, key_ref: int, by: Actor) -> IssuedKey:
+        self._asked(by)
+        self._change(key_ref, state="revoked")
+        info = self.issued[key_ref][1]
+        return self.add(NewKey(RANDOM_KEY[::-1], None, info.valid_until_us, info.owner, info.label))
 
     async def revoke_key(self, key: str, by: Actor) -> None:
         self._asked(by)
-        if key not in self.keys:
-            raise UnknownKeyError
-        self.keys.remove(key)
+        for key_ref, (text, info) in self.issued.items():
+            if text == key and info.state != "revoked":
+                self._change(key_ref, state="revoked")
+                return
+        raise UnknownKeyError
 
-    def _kept(self, key: str, seconds_valid: int | None) -> IssuedKey:
-        if seconds_valid is None:
-            until_us = None
-        elif seconds_valid > LONGEST_S:
-            raise InvalidDurationError
-        else:
-            until_us = NOW_US + seconds_valid * 1_000_000
-        self.keys.add(key)
-        return IssuedKey(key, until_us)
+    async def revoke_key_ref(self, key_ref: int, by: Actor) -> None:
+        self._asked(by)
+        self._change(key_ref, state="revoked")
+
+    async def set_factor(self, terms: FactorTerms, by: Actor) -> Factor:
+        self._asked(by)
+        number = len(self.factors) + 1
+        from_us = NOW_US if terms.from_us is None else terms.from_us
+        self.factors[number] = Factor(number, 100 + number, attrs.evolve(terms, from_us=from_us))
+        return self.factors[number]
+
+    async def end_factor(self, number: int, by: Actor) -> None:
+        self._asked(by)
+        if self.factors.pop(number, None) is None:
+            raise UnknownFactorError
+
+    async def correct(self, asked: Correction, by: Actor) -> int:
+        self._asked(by)
+        account = self.accounts.get(asked.account)
+        if account is None:
+            raise UnknownAccountError
+        self.corrections.append(asked)
+        up, down = account.credited_uploaded, account.credited_downloaded
+        self.accounts[asked.account] = attrs.evolve(
+            account,
+            credited_uploaded=up + asked.uploaded,
+            credited_downloaded=down + asked.downloaded,
+        )
+        return 1000 + len(self.corrections)
+
+    def add(self, new: NewKey) -> IssuedKey:
+        key = new.key or RANDOM_KEY
+        if new.key in self.keys:
+            raise DuplicateKeyError
+        until_us = new.valid_until_us
+        if new.seconds_valid is not None:
+            until_us = NOW_US + new.seconds_valid * 1_000_000
+            if new.seconds_valid > LONGEST_S:
+                raise InvalidDurationError
+        key_ref = len(self.issued) + 1
+        self.issued[key_ref] = (
+            key,
+            KeyInfo(
+                key_ref, sha256(key.encode()).digest(), "valid", key_ref, new.owner, new.label,
+                until_us, None,
+            ),
+        )  # fmt: skip
+        return IssuedKey(key, until_us, key_ref)
+
+    def _change(self, key_ref: int, **changed: str | None) -> None:
+        if key_ref not in self.issued:
+            raise UnknownKeyError
+        key, info = self.issued[key_ref]
+        if info.state == "revoked":
+            raise RevokedKeyError
+        self.issued[key_ref] = key, attrs.evolve(info, **changed)

@@ -10,7 +10,7 @@ import pytest
 from api.v1.shapes import expiry_time
 from tests.api.asking import JSON, KEY_JSON, TEXT, ask, rejected
 from tests.api.fakes import LONGEST_S, RANDOM_KEY
-from tracker.ports import Actor, LogUnavailableError
+from tracker.ports import Actor, LogUnavailableError, NewKey
 
 HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
 KEY = "Xc1L4PbQJSFGlrgSRZl8wxSFAuMa21z7"
@@ -221,7 +221,7 @@ async def test_duplicate_key(app):
 @BOTH
 async def test_delete_key(app, commands, prefix):
     """A key that exists is deleted."""
-    commands.keys.add(KEY)
+    commands.add(NewKey(KEY))
     assert tuple(await ask(app, "DELETE", f"{prefix}/key/{KEY}")) == OK
     assert commands.keys == set()
 

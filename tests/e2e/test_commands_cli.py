@@ -46,19 +46,37 @@ def refused(tracker: Tracker, *arguments: str) -> str:
 
 
 def test_keys(known: Tracker) -> None:
-    """Issued, given, refused twice, revoked: every change is in the log with its reason, and no key is."""
+    """Issued, given, refused twice, rotated, revoked: every change is in the log with its reason, and no key is."""
     key = accepted(known, "key", "add", "--seconds", "60").strip()
     assert len(key) == 32
-    issued = json.loads(accepted(known, "key", "add", "--key", KEY, "--json"))
+    given = ("--key", KEY, "--owner", "anna", "--label", "für zuhause")
+    issued = json.loads(accepted(known, "key", "add", *given, "--json"))
     assert (issued["key"], issued["valid_until"]) == (KEY, None)
     assert "exists already" in refused(known, "key", "add", "--key", KEY)
-    assert accepted(known, "key", "revoke", KEY, "--reason", "left us") == f"revoked {KEY}\n"
+    second = accepted(known, "key", "rotate", KEY).strip()
+    third = accepted(known, "key", "rotate", "3").strip()
+    assert len({KEY, second, third}) == 3
+    assert accepted(known, "key", "list", "--owner", "anna", "--state", "valid") == (
+        "4\tvalid\tpermanent\tanna\tfür zuhause\n"
+    )
+    states = [json.loads(line) for line in accepted(known, "key", "list", "--json").splitlines()]
+    assert [(one["key_ref"], one["state"], one["account"]) for one in states] == [
+        (1, "valid", 1),
+        (2, "revoked", 2),
+        (3, "revoked", 2),
+        (4, "valid", 2),
+    ]
+    assert accepted(known, "key", "revoke", third, "--reason", "left us") == f"revoked {third}\n"
     assert "never issued, or is revoked" in refused(known, "key", "revoke", KEY)
-    events = known.events("--type", "key_issued", "--type", "key_revoked")
-    assert [one["type"] for one in events] == ["key_issued", "key_issued", "key_revoked"]
+    assert "that key is revoked" in refused(known, "key", "revoke", "4")
+    assert "there is no such key" in refused(known, "key", "rotate", "5")
+    events = known.events("--type", "key_issued", "--type", "key_rotated", "--type", "key_revoked")
+    assert [one["type"] for one in events] == [
+        "key_issued", "key_issued", "key_rotated", "key_rotated", "key_revoked",
+    ]  # fmt: skip
     assert (events[-1]["by"]["reason"], events[-1]["by"]["token"]) == ("left us", "admin")
     assert KEY not in str(events)
-    assert key not in str(events)
+    assert not any(each in str(events) for each in (key, second, third))
 
 
 def test_whitelist(known: Tracker) -> None:
@@ -66,7 +84,9 @@ def test_whitelist(known: Tracker) -> None:
     other = torrent(0xCD).hex()
     lines = accepted(known, "whitelist", "add", HASH.upper(), other, HASH).splitlines()
     assert lines == [f"whitelisted {one}" for one in (HASH, other, HASH)]
+    assert accepted(known, "whitelist", "list") == f"{HASH}\n{other}\n"
     assert accepted(known, "whitelist", "remove", HASH) == f"delisted {HASH}\n"
+    assert "is not on the whitelist" in refused(known, "whitelist", "remove", HASH)
     events = known.events("--type", "torrent_whitelisted", "--type", "torrent_delisted")
     assert [(one["type"], one["info_hash"]) for one in events] == [
         ("torrent_whitelisted", HASH),

@@ -37,9 +37,22 @@ class ModelKey:
 
 
 @define
+class ModelFactor:
+    account: int | None  # None = all
+    info_hash: bytes | None
+    upload: int | None  # percent
+    download: int | None
+    from_us: int
+    until_us: int | None
+    ended: bool = False
+
+
+@define
 class ModelAccount:
     uploaded: int = 0
     downloaded: int = 0
+    credited_uploaded: int = 0
+    credited_downloaded: int = 0
     seeding_us: int = 0
     sessions: int = 0
     snatched: int = 0
@@ -59,6 +72,7 @@ class Model:
     key_refs: int = 0  # handed out so far
     owners: dict[str, int] = field(factory=dict)  # their accounts
     accounts: dict[int, ModelAccount] = field(factory=dict)
+    factors: list[ModelFactor] = field(factory=list)  # all that ever were
     counters: dict[int, int] = field(factory=dict)
     announces: int = 0
     ticks: int = 0
@@ -121,15 +135,21 @@ class Model:
 
     def _account(self, number: int, before: ModelPeer | None, one: Announce, now: int) -> bool:
         """What an announce means for an account; whether it is given the download."""
-        account = self.accounts.setdefault(number, ModelAccount(first_us=now))
+        account = self.accounts.setdefault(number, ModelAccount())
+        account.first_us = account.first_us or now
         account.last_us = now
         stops = one.event == events.STOPPED
         if before is None or not (stops or continues(before, one)):
             account.sessions += not stops
             return False
-        account.uploaded = min(MOST, account.uploaded + max(0, one.uploaded - before.uploaded))
-        account.downloaded = min(
-            MOST, account.downloaded + max(0, one.downloaded - before.downloaded)
+        up = min(max(0, one.uploaded - before.uploaded), MOST - account.uploaded)
+        down = min(max(0, one.downloaded - before.downloaded), MOST - account.downloaded)
+        account.uploaded += up
+        account.downloaded += down
+        percent_up, percent_down = self.percents(number, one.info_hash, now)
+        account.credited_uploaded = min(MOST, account.credited_uploaded + up * percent_up // 100)
+        account.credited_downloaded = min(
+            MOST, account.credited_downloaded + down * percent_down // 100
         )
         if before.seeder:
             account.seeding_us += min(now - before.seen_us, self.settings.max_peer_timeout * SECOND)
@@ -137,6 +157,32 @@ class Model:
         gets = finished and not before.completed and not before.snatched
         account.snatched += gets
         return gets
+
+    def percents(self, account: int, info_hash: bytes, now: int) -> tuple[int, int]:
+        """What uploads and downloads count: the best factor in force for each side, 100 without one."""
+        force = [
+            factor
+            for factor in self.factors
+            if not factor.ended
+            and factor.account in (None, account)
+            and factor.info_hash in (None, info_hash)
+            and factor.from_us <= now
+            and (factor.until_us is None or now < factor.until_us)
+        ]
+        ups = [factor.upload for factor in force if factor.upload is not None]
+        downs = [factor.download for factor in force if factor.download is not None]
+        return max(ups, default=100), min(downs, default=100)
+
+    def correct(self, number: int, uploaded: int, downloaded: int) -> bool:
+        """Whether the correction can be made."""
+        account = self.accounts.get(number, ModelAccount())
+        up = account.credited_uploaded + uploaded
+        down = account.credited_downloaded + downloaded
+        if not (0 <= up <= MOST and 0 <= down <= MOST):
+            return False
+        self.accounts[number] = account
+        account.credited_uploaded, account.credited_downloaded = up, down
+        return True
 
     def tick(self, now: int) -> None:
         tick, self.ticks = self.ticks, self.ticks + 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attrs import asdict, define, evolve, field
 from hypothesis import strategies as st
 
-from tests.property.model import Model, ModelAccount
+from tests.property.model import Model, ModelAccount, ModelFactor
 from tests.support import (
     SECOND,
     SELECTION_KEY,
@@ -67,6 +67,16 @@ changes = st.one_of(
     st.fixed_dictionaries({"max_peer_timeout": st.sampled_from([1, 20, 60])}),
     st.fixed_dictionaries({"inactive_peer_cleanup_interval": st.sampled_from([0, 10, 30])}),
 )
+percents = st.sampled_from([None, 0, 50, 99, 200, 10_000])
+factors = st.tuples(
+    st.sampled_from([None, None, *range(1, 6)]),  # account
+    st.sampled_from([None, None, *HASHES[:2]]),
+    percents,
+    percents,
+    st.integers(0, 20),  # seconds until it begins
+    st.one_of(st.none(), st.integers(1, 40)),  # seconds it lasts
+)
+amounts = st.sampled_from([0, 1, -1, -3, 2**63, -(2**63), 2**64 - 1, 1 - 2**64])
 batches = st.tuples(st.just("announce"), st.lists(announces, min_size=1, max_size=6))
 steps = st.one_of(
     batches,
@@ -87,6 +97,10 @@ steps = st.one_of(
     ),
     st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
     st.tuples(st.just("count"), st.integers(1, 8)),
+    st.tuples(st.just("factor"), factors),
+    st.tuples(st.just("factor"), factors),
+    st.tuples(st.just("end factor"), st.integers(0, 5)),
+    st.tuples(st.just("correct"), st.tuples(st.integers(1, 5), amounts, amounts)),
     st.tuples(st.just("restart"), st.integers(0, 100)),
     st.tuples(st.just("hand over"), st.none()),
 )
@@ -200,6 +214,38 @@ class World:
         self.service.flush_counters()
         self.model.counters[counter] = self.model.counters.get(counter, 0) + 2
 
+    def _factor(self, factor: tuple[Any, ...]) -> None:
+        account, info_hash, upload, download, wait, lasts = factor
+        from_us = self.service.now_us() + wait * SECOND
+        until_us = None if lasts is None else from_us + lasts * SECOND
+        self.model.factors.append(
+            ModelFactor(account, info_hash, upload, download, from_us, until_us)
+        )
+        data = {
+            "factor": len(self.model.factors),
+            "account": account,
+            "info_hash": info_hash and info_hash.hex(),
+            "upload_percent": upload,
+            "download_percent": download,
+        }
+        said = {name: value for name, value in data.items() if value is not None}
+        times = {"from_us": from_us, "until_us": until_us, "label": "test"}
+        self.service.admin(events.CREDIT_FACTOR_SET, {**said, **times})
+
+    def _end_factor(self, back: int) -> None:
+        """End one of the latest factors, if it is still there: those that are over go with a tick."""
+        number = len(self.model.factors) - back
+        if number in self.state.factors.current:
+            self.service.admin(events.CREDIT_FACTOR_ENDED, {"factor": number})
+            self.model.factors[number - 1].ended = True
+
+    def _correct(self, correction: tuple[int, int, int]) -> None:
+        account, uploaded, downloaded = correction
+        if self.state.access.has_account(account) and self.model.correct(*correction):
+            data = {"account": account, "uploaded": uploaded, "downloaded": downloaded}
+            corrects = self.state.seq - 1
+            self.service.admin(events.CREDIT_CORRECTED, {**data, "corrects": corrects})
+
     def check(self) -> None:
         """Every count and every peer agree."""
         swarms, model = self.state.swarms, self.model
@@ -272,4 +318,7 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "key": World._key,
     "rotate": World._rotate,
     "count": World._count,
+    "factor": World._factor,
+    "end factor": World._end_factor,
+    "correct": World._correct,
 }

@@ -65,11 +65,13 @@ async def administered(folder: Path) -> AsyncIterator[Admin]:
 
 
 COMMANDS: dict[str, Callable[[ports.Commands], Awaitable[object]]] = {
-    "whitelist": lambda commands: commands.whitelist_add(HASH, BY),
+    "whitelist": lambda commands: commands.whitelist_add([HASH], BY),
     "delist": lambda commands: commands.whitelist_remove(hash_of(9), BY),
-    "issue": lambda commands: commands.issue_key(60, BY),
-    "add": lambda commands: commands.add_key("A" * 32, None, BY),
+    "issue": lambda commands: commands.issue_key(ports.NewKey(seconds_valid=60), BY),
+    "add": lambda commands: commands.issue_key(ports.NewKey("A" * 32), BY),
     "revoke": lambda commands: commands.revoke_key("Z" * 32, BY),
+    "factor": lambda commands: commands.set_factor(ports.FactorTerms(upload_percent=200), BY),
+    "correct": lambda commands: commands.correct(ports.Correction(1, 5, 0, 0), BY),
 }
 
 
@@ -80,8 +82,8 @@ async def test_durable_before_the_answer(
     """No command is answered before the disk has its event."""
     answered = trio.Event()
     async with administered(tmp_path) as admin, trio.open_nursery() as nursery:
-        await admin.commands.whitelist_add(hash_of(9), BY)
-        await admin.commands.add_key("Z" * 32, None, BY)
+        await admin.commands.whitelist_add([hash_of(9)], BY)
+        await admin.commands.issue_key(ports.NewKey("Z" * 32), BY)
         gate = Gate(monkeypatch)
 
         async def ask() -> None:
@@ -101,7 +103,7 @@ async def test_the_whitelist(tmp_path: Path) -> None:
     """What changes nothing appends nothing; every event says who asked, and why."""
     async with administered(tmp_path) as admin:
         for _ in range(2):
-            await admin.commands.whitelist_add(HASH, BY)
+            await admin.commands.whitelist_add([HASH], BY)
         assert admin.service.state.access.whitelist == {HASH}
         for _ in range(2):
             await admin.commands.whitelist_remove(HASH, ports.Actor("admin", "", "r-2"))
@@ -118,7 +120,7 @@ async def test_delisting_in_listed_mode(tmp_path: Path) -> None:
     """The swarm of a torrent that is no longer listed is gone with the answer."""
     async with administered(tmp_path) as admin:
         admin.service.change_settings(Settings(listed=True))
-        await admin.commands.whitelist_add(HASH, BY)
+        await admin.commands.whitelist_add([HASH], BY)
         announce(admin.service, Announce(HASH, endpoint4(1)))
         assert admin.service.scrape(HASH) == (0, 0, 1)
         await admin.commands.whitelist_remove(HASH, BY)
@@ -132,14 +134,14 @@ def everything_in(folder: Path) -> bytes:
 async def test_keys_are_not_in_the_log(tmp_path: Path) -> None:
     """A key is in no file of the log, in no form but its hash; a replay knows it all the same."""
     async with administered(tmp_path) as admin:
-        issued = await admin.commands.issue_key(60, BY)
-        permanent = await admin.commands.issue_key(None, BY)
-        added = await admin.commands.add_key("A1" * 16, None, BY)
+        issued = await admin.commands.issue_key(ports.NewKey(seconds_valid=60), BY)
+        permanent = await admin.commands.issue_key(ports.NewKey(), BY)
+        added = await admin.commands.issue_key(ports.NewKey("A1" * 16), BY)
         await admin.commands.revoke_key(issued.key, BY)
         live = admin.service.state.digest()
     assert issued.valid_until_us == START_US + 60 * SECOND
     assert permanent.valid_until_us is None
-    assert added == ports.IssuedKey("A1" * 16, None)
+    assert added == ports.IssuedKey("A1" * 16, None, 3)
     content = everything_in(tmp_path)
     for key in (issued.key, permanent.key, added.key):
         assert key.encode() not in content
@@ -154,25 +156,25 @@ async def test_keys_are_not_in_the_log(tmp_path: Path) -> None:
 async def test_issued_keys_differ(tmp_path: Path) -> None:
     """A client that sends the same request id again gets another key; so does a number used before."""
     async with administered(tmp_path) as admin:
-        first = await admin.commands.issue_key(None, BY)
-        second = await admin.commands.issue_key(None, BY)
+        first = await admin.commands.issue_key(ports.NewKey(), BY)
+        second = await admin.commands.issue_key(ports.NewKey(), BY)
         await admin.commands.revoke_key(second.key, BY)
-        third = await admin.commands.issue_key(None, BY)
+        third = await admin.commands.issue_key(ports.NewKey(), BY)
     assert len({first.key, second.key, third.key}) == 3
 
 
 async def test_refused_key_commands(tmp_path: Path) -> None:
     """Unknown, revoked, existing keys: refused, and nothing is appended."""
     async with administered(tmp_path) as admin:
-        key = (await admin.commands.add_key("K" * 32, 5, BY)).key
+        key = (await admin.commands.issue_key(ports.NewKey("K" * 32, 5), BY)).key
         with pytest.raises(ports.DuplicateKeyError):
-            await admin.commands.add_key(key, None, BY)
+            await admin.commands.issue_key(ports.NewKey(key), BY)
         with pytest.raises(ports.UnknownKeyError):
             await admin.commands.revoke_key("U" * 32, BY)
         await admin.commands.revoke_key(key, BY)
         with pytest.raises(ports.UnknownKeyError):
             await admin.commands.revoke_key(key, BY)
-        await admin.commands.add_key(key, None, BY)
+        await admin.commands.issue_key(ports.NewKey(key), BY)
         types = [event["type"] for event in admin.events()]
     assert types == ["key_issued", "key_revoked", "key_issued"]
 
@@ -182,12 +184,14 @@ async def test_durations(tmp_path: Path) -> None:
     async with administered(tmp_path) as admin:
         for seconds in (ROOM, ROOM + 1, 2**63, 2**64, 10**30):
             with pytest.raises(ports.InvalidDurationError):
-                await admin.commands.issue_key(seconds, BY)
+                await admin.commands.issue_key(ports.NewKey(None, seconds), BY)
             with pytest.raises(ports.InvalidDurationError):
-                await admin.commands.add_key("D" * 32, seconds, BY)
+                await admin.commands.issue_key(ports.NewKey("D" * 32, seconds), BY)
         assert admin.service.state.seq == 0
-        assert (await admin.commands.issue_key(0, BY)).valid_until_us == START_US
-        longest = await admin.commands.issue_key(ROOM - 1, BY)
+        assert (
+            await admin.commands.issue_key(ports.NewKey(seconds_valid=0), BY)
+        ).valid_until_us == START_US
+        longest = await admin.commands.issue_key(ports.NewKey(seconds_valid=ROOM - 1), BY)
         assert longest.valid_until_us == START_US + (ROOM - 1) * SECOND
 
 
@@ -200,13 +204,13 @@ async def test_a_log_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
     with pytest.RaisesGroup(LogFailedError, flatten_subgroups=True):
         async with administered(tmp_path) as admin:
-            await admin.commands.whitelist_add(hash_of(9), BY)
-            await admin.commands.add_key("Z" * 32, None, BY)
+            await admin.commands.whitelist_add([hash_of(9)], BY)
+            await admin.commands.issue_key(ports.NewKey("Z" * 32), BY)
             monkeypatch.setattr(os, "pwrite", full)
             with trio.CancelScope(shield=True):
                 with pytest.raises(ports.LogUnavailableError):
                     await COMMANDS[name](admin.commands)
                 before = admin.service.state.seq
                 with pytest.raises(ports.LogUnavailableError):
-                    await admin.commands.whitelist_add(hash_of(77), BY)
+                    await admin.commands.whitelist_add([hash_of(77)], BY)
                 assert admin.service.state.seq == before

@@ -142,11 +142,12 @@ def test_every_known_key_is_in_the_shipped_file() -> None:
 def test_every_key_in_the_shipped_file_is_explained_and_known() -> None:
     """Each key has a comment above it; the second TLS spelling refers to the first."""
     known = {*known_paths(), "core.database.driver", "core.database.path"}
+    labelled = ("http_api.access_tokens.admin", "http_api.token_scopes.admin")
     for path, explained in paths_shown(SHIPPED.read_text()).items():
-        if path in known and ".tls_config." not in path and path != "http_api.access_tokens.admin":
+        if path in known and ".tls_config." not in path:
             assert explained, path
         if not any(other.startswith(f"{path}.") for other in known):
-            assert path in known or path == "http_api.access_tokens.admin", path
+            assert path in known or path in labelled, path
 
 
 def test_optional_parts_of_the_shipped_file_work_when_uncommented() -> None:
@@ -275,6 +276,8 @@ BAD_VALUES = [
     ("http_api", "[]", "must be a table, not an array"),
     ("http_api.access_tokens", '"x"', "must be a table, not a string"),
     ("http_api.access_tokens.admin", '""', "must not be empty"),
+    ("http_api.token_scopes", '"read"', "must be a table, not a string"),
+    ("http_api.token_scopes.admin", '"write"', 'must be one of read, full; not "write"'),
     ("http_api.access_tokens.admin", "12345", "must be a string, not a number"),
     ("metadata.app", '"torrust-index"', 'must be one of torrust-tracker; not "torrust-index"'),
     ("metadata.purpose", "1", "must be one of configuration; not 1"),
@@ -489,6 +492,15 @@ REMARKS = [
 def test_warning(text: str, line: str) -> None:
     """What is odd but harmless loads, with one line that says what and where."""
     assert from_text(MINIMAL + text).warnings == (line,)
+
+
+def test_scopes() -> None:
+    """A token can be narrowed by its label, in words of any case; a label that no token has is a problem."""
+    tokens = 'http_api.access_tokens = {admin = "a", watch = "w"}\n'
+    loaded = from_text(f'{MINIMAL}{tokens}http_api.token_scopes = {{watch = "Read"}}')
+    assert at(loaded.config, "http_api.token_scopes") == {"watch": "read"}
+    error = refused(f'{MINIMAL}{tokens}http_api.token_scopes = {{wacth = "read", admin = "full"}}')
+    assert error.problems == ("http_api: token_scopes: no such label in access_tokens: wacth",)
 
 
 # --- sources --------------------------------------------------------------------------------------

@@ -10,28 +10,30 @@ from eventlog import Reader
 from tracker import narrate
 from tracker.cli.shared import CannotError, add_config, info_hash, say
 from tracker.config import load
-from tracker.ledger import Ledger
+from tracker.ledger import Correction, Ledger, Sums, find_account
 
 if TYPE_CHECKING:
     import argparse
 
     from tracker.ledger import Entry
 
-_COLUMNS = "{:>10}  {:<27}  {:<40}  {:<9}  {:>16}  {:>16}  {:>14}  {:>14}  {}"
+_COLUMNS = "{:>10}  {:<27}  {:<40}  {:<10}  {:>16}  {:>16}  {:>14}  {:>14}  {:>14}  {:>14}  {}"
+_SUMS = "{:<40}  {:>10}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>8}  {:>8}  {:<27}  {}"
 
 
 def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "ledger",
         help="list the announces behind an account's totals",
-        description="List every announce of an account, what it added to the totals, and by which rule. "
-        "The sums are exact.",
+        description="List every announce and correction of an account, what it added to the totals, raw and "
+        "credited, and by which rule; then the totals by torrent. The sums are exact.",
     )
     add_config(parser)
     parser.add_argument(
         "--log", metavar="FOLDER", type=Path, help="the log, instead of the configured one"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object a line, the sums last")
+    parser.add_argument("--totals", action="store_true", help="the sums only")
     parser.add_argument("who", metavar="ACCOUNT|KEY_REF", help="an owner, or the number of a key")
     parser.add_argument(
         "info_hash", metavar="INFO_HASH", nargs="?", type=info_hash, help="only of this torrent"
@@ -42,42 +44,91 @@ def add_to(commands: Any) -> None:
 def print_ledger(options: argparse.Namespace) -> int:
     folder = options.log or Path(load(options.config).config.event_log.path)
     only = bytes.fromhex(options.info_hash) if options.info_hash else None
-    ledger = Ledger(options.who, only)
-    entries = up = down = 0
-    if not options.json:
+    account = find_account(options.who, Reader(folder).frames())
+    if account is None:
+        raise CannotError(f"no key was issued to an account or under a number {options.who}")
+    ledger = Ledger(account, only)
+    if not (options.json or options.totals):
         say(_heading())
     for entry in ledger.entries(Reader(folder).frames()):
-        say(_json(entry) if options.json else _row(entry))
-        entries += 1
-        up += entry.delta_uploaded
-        down += entry.delta_downloaded
-    if not ledger.known:
-        raise CannotError(f"no key was issued to an account or under a number {options.who}")
-    sums = {"announces": entries, "uploaded": up, "downloaded": down}
-    say(
-        json.dumps(sums)
-        if options.json
-        else f"{entries} announces: uploaded {up}, downloaded {down}"
-    )
+        if not options.totals:
+            say(_json(entry) if options.json else _row(entry))
+    _print_sums(ledger, only, as_json=options.json)
     return 0
+
+
+def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
+    """The totals of each torrent, then the account's; of one torrent alone when it was asked for."""
+    if not as_json:
+        say(_sums_heading())
+    torrents = ledger.torrents if only is None else {only: ledger.torrents.get(only, Sums())}
+    for torrent, sums in torrents.items():
+        name = torrent.hex() if torrent else None
+        if as_json:
+            say(json.dumps({"type": "torrent", "info_hash": name, **_sums_shown(sums)}))
+        else:
+            say(_sums_row(name or "no torrent", sums))
+    if only is None:
+        shown = {"type": "account", **_sums_shown(ledger.account)}
+        say(json.dumps(shown) if as_json else _sums_row("the account", ledger.account))
 
 
 def _heading() -> str:
     return _COLUMNS.format(
-        "seq", "time", "info_hash", "event", "uploaded", "downloaded", "+up", "+down", "rule"
-    )
-
-
-def _row(entry: Entry) -> str:
-    return _COLUMNS.format(
-        entry.seq, narrate.rfc3339(entry.time_us), entry.info_hash.hex(), entry.event,
-        entry.uploaded, entry.downloaded, entry.delta_uploaded, entry.delta_downloaded, entry.rule,
+        "seq", "time", "info_hash", "event", "uploaded", "downloaded", "+up", "+down",
+        "+credited up", "+credited down", "rule",
     )  # fmt: skip
 
 
-def _json(entry: Entry) -> str:
-    shown: dict[str, object] = entry._asdict()
+def _row(entry: Entry | Correction) -> str:
+    shown_hash = entry.info_hash.hex() if entry.info_hash else ""
+    seq, time = entry.seq, narrate.rfc3339(entry.time_us)
+    credited = entry.credited_uploaded, entry.credited_downloaded
+    if isinstance(entry, Correction):
+        rule = f"corrects {entry.corrects}: {json.dumps(entry.reason, ensure_ascii=False)}"
+        return _COLUMNS.format(
+            seq, time, shown_hash, "correction", "", "", "", "", *credited, rule
+        )  # fmt: skip
+    return _COLUMNS.format(
+        seq, time, shown_hash, entry.event, entry.uploaded, entry.downloaded,
+        entry.delta_uploaded, entry.delta_downloaded, *credited, entry.rule,
+    )  # fmt: skip
+
+
+def _json(entry: Entry | Correction) -> str:
+    kind = "correction" if isinstance(entry, Correction) else "announce"
+    shown: dict[str, object] = {"type": kind, **entry._asdict()}
     shown["time"] = narrate.rfc3339(entry.time_us)
     del shown["time_us"]
-    shown |= {"info_hash": entry.info_hash.hex(), "peer_id": entry.peer_id.hex()}
+    shown["info_hash"] = entry.info_hash.hex() if entry.info_hash else None
+    if not isinstance(entry, Correction):
+        shown["peer_id"] = entry.peer_id.hex()
     return json.dumps(shown)
+
+
+def _sums_heading() -> str:
+    return _SUMS.format(
+        "totals of", "announces", "uploaded", "downloaded", "credited up", "credited down",
+        "seeding s", "sessions", "snatched", "first seen", "last seen",
+    )  # fmt: skip
+
+
+def _sums_row(name: str, sums: Sums) -> str:
+    totals = sums.totals
+    return _SUMS.format(
+        name, sums.announces, totals.uploaded, totals.downloaded, totals.credited_uploaded,
+        totals.credited_downloaded, totals.seeding_us // 1_000_000, totals.sessions,
+        totals.snatched, *(_seen(sums).values()),
+    )  # fmt: skip
+
+
+def _sums_shown(sums: Sums) -> dict[str, object]:
+    shown: dict[str, object] = {"announces": sums.announces, "corrections": sums.corrections}
+    shown |= sums.totals._asdict()
+    del shown["first_us"], shown["last_us"]
+    return shown | {name: text or None for name, text in _seen(sums).items()}
+
+
+def _seen(sums: Sums) -> dict[str, str]:
+    times = {"first_seen": sums.totals.first_us, "last_seen": sums.totals.last_us}
+    return {name: narrate.rfc3339(time_us) if time_us else "" for name, time_us in times.items()}

@@ -1,7 +1,6 @@
 """`tracker key`, `tracker whitelist` and `tracker stats`: thin clients of the running tracker's API.
 
-They change nothing themselves: the tracker that runs is the log's only writer. Listing whitelist and keys, and
-rotating a key, have to wait for an API that can.
+They change nothing themselves: the tracker that runs is the log's only writer.
 """
 
 from __future__ import annotations
@@ -23,12 +22,17 @@ if TYPE_CHECKING:
 
 MAX_SECONDS = 2**63 - 1
 
+# What a line of `key list` shows, and what stands for nothing.
+_ABSENT = {"key_ref": "", "state": "", "valid_until": "permanent", "owner": "-", "label": ""}
+
 
 def add_to(commands: Any) -> None:
     _add_key(
-        commands.add_parser("key", help="issue or revoke tracker keys, through the running API")
+        commands.add_parser(
+            "key", help="issue, list, revoke or rotate tracker keys, through the running API"
+        )
     )
-    whitelist = commands.add_parser("whitelist", help="whitelist torrents, through the running API")
+    whitelist = commands.add_parser("whitelist", help="list or change it, through the running API")
     _add_whitelist(whitelist)
     stats = commands.add_parser("stats", help="print the running tracker's counters")
     _add_client(stats, print_stats)
@@ -41,10 +45,19 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
     validity.add_argument("--seconds", metavar="N", type=_seconds, help="valid for so long")
     validity.add_argument("--permanent", action="store_true", help="valid for ever (the default)")
     add.add_argument("--key", type=_key, help="this key, not a random one: 32 letters and digits")
+    add.add_argument("--owner", type=_line, help="whose it is: keys of one owner share an account")
+    add.add_argument("--label", type=_line, help="a note beside the key")
     _add_change(add, add_key)
+    listing = commands.add_parser("list", help="list keys: number, state, end, owner, label")
+    listing.add_argument("--owner", type=_line, help="only the keys of this owner")
+    listing.add_argument("--state", choices=("valid", "expired", "revoked"), help="only such keys")
+    _add_client(listing, list_keys)
     revoke = commands.add_parser("revoke", help="revoke a key, at once")
-    revoke.add_argument("key", metavar="KEY", type=_key)
+    revoke.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
     _add_change(revoke, revoke_key)
+    rotate = commands.add_parser("rotate", help="replace a key by a new one of its account")
+    rotate.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
+    _add_change(rotate, rotate_key)
 
 
 def _add_whitelist(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +65,7 @@ def _add_whitelist(parser: argparse.ArgumentParser) -> None:
     add = commands.add_parser("add", help="whitelist torrents")
     add.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
     _add_change(add, whitelist_add)
+    _add_client(commands.add_parser("list", help="list whitelisted torrents"), list_whitelist)
     remove = commands.add_parser("remove", help="take torrents off the whitelist")
     remove.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
     _add_change(remove, whitelist_remove)
@@ -97,7 +111,29 @@ def print_stats(options: argparse.Namespace) -> None:
 
 
 def add_key(options: argparse.Namespace) -> None:
-    issued = _client(options).add_key(options.key, options.seconds)
+    form = {
+        "key": options.key,
+        "seconds": options.seconds,
+        "owner": options.owner,
+        "label": options.label,
+    }
+    _say_issued(options, _client(options).add_key(form))
+
+
+def list_keys(options: argparse.Namespace) -> None:
+    filters = {"owner": options.owner, "state": options.state}
+    for key in _client(options).keys({name: text for name, text in filters.items() if text}):
+        if options.json:
+            _say_json(key)
+        else:
+            say("\t".join(str(key.get(name) or _ABSENT[name]) for name in _ABSENT))
+
+
+def rotate_key(options: argparse.Namespace) -> None:
+    _say_issued(options, _client(options).rotate_key(options.key))
+
+
+def _say_issued(options: argparse.Namespace, issued: dict[str, Any]) -> None:
     if options.json:
         _say_json(issued)
     else:
@@ -121,6 +157,14 @@ def whitelist_remove(options: argparse.Namespace) -> None:
     for one in options.hashes:
         client.whitelist_remove(one)
         _done(options, "delisted", one)
+
+
+def list_whitelist(options: argparse.Namespace) -> None:
+    for one in _client(options).whitelist():
+        if options.json:
+            _say_json({"info_hash": one})
+        else:
+            say(one)
 
 
 def _done(options: argparse.Namespace, what: str, name: str) -> None:
@@ -174,6 +218,11 @@ def _key(text: str) -> str:
     if not re.fullmatch(r"[0-9A-Za-z]{32}", text):
         raise argparse.ArgumentTypeError("a key is 32 letters and digits")
     return text
+
+
+def _key_or_ref(text: str) -> str:
+    """A key, or the number that stands for it everywhere but in clients."""
+    return text if re.fullmatch(r"[1-9][0-9]{0,9}", text) else _key(text)
 
 
 def _seconds(text: str) -> int:

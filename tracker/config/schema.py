@@ -34,6 +34,7 @@ Threshold = Annotated[
 ]
 Durability = Annotated[Literal["group", "strict"], Reader(one_of("group", "strict"))]
 Follower = Annotated[Literal["on", "at_stop"], Reader(one_of("on", "at_stop"))]
+Scope = Annotated[Literal["read", "full"], Reader(one_of("read", "full"))]
 Days = Annotated[int, Reader(whole(1, 36500, "days"))]
 DaysOrNever = Annotated[int, Reader(whole(0, 36500, "days"))]
 LingerMs = Annotated[int, Reader(whole(0, 1000, "milliseconds"))]
@@ -154,15 +155,20 @@ class HttpTracker:
 
 @frozen
 class HttpApi:
-    """`[http_api]`: the REST API; tokens (label to secret) stay out of the repr."""
+    """`[http_api]`: the REST API; tokens (label to secret) stay out of the repr, scopes are theirs by label."""
 
     bind_address: Bind = _API
     tsl_config: TlsFiles | None = None
     tls_config: TlsFiles | None = None
     access_tokens: dict[str, Secret] = field(factory=dict, repr=False)
+    token_scopes: dict[str, Scope] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         _one_tls_table(self.tsl_config, self.tls_config)
+        # A misspelt label would leave a token with more rights than meant.
+        unknown = [label for label in self.token_scopes if label not in self.access_tokens]
+        if unknown:
+            raise ValueError(f"token_scopes: no such label in access_tokens: {', '.join(unknown)}")
 
     @property
     def tls(self) -> TlsFiles | None:

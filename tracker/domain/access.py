@@ -7,11 +7,17 @@ An account is a key's owner (an id the site gives) or, without one, the key itse
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right, insort
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FIRST_KEY_REF = 1
+HASH_SIZE = 32
 
 
 @frozen
@@ -23,17 +29,40 @@ class Key:
     label: str | None = None
 
 
+@frozen
+class Request:
+    """What an idempotency key stands for."""
+
+    fingerprint: str  # of what was asked for
+    key_hash: bytes  # of the key that it got; b"" = it was no request for a key
+    seq: int = 0  # of the event, where it was none for a key
+
+
 class Access:
     """Owner: the projection. Changed by applying events only."""
 
-    __slots__ = ("account_of", "keys", "next_key_ref", "owners", "revoked", "whitelist")
+    __slots__ = (
+        "_listed",
+        "account_of",
+        "hashes",
+        "keys",
+        "next_key_ref",
+        "owners",
+        "requests",
+        "revoked",
+        "whitelist",
+    )
 
     def __init__(self) -> None:
         self.whitelist: set[bytes] = set()
+        # The same by first byte and sorted, so that a page of a long list is found without sorting all.
+        self._listed: list[list[bytes]] = [[] for _ in range(256)]
         self.keys: dict[bytes, Key] = {}  # by SHA-256 of the key; those in force or expired
         self.revoked: dict[bytes, Key] = {}  # likewise; never in force again
         self.owners: dict[str, int] = {}  # account numbers
         self.account_of = array("I", [0])  # by key_ref, also of revoked keys
+        self.hashes = bytearray(HASH_SIZE)  # by key_ref: the SHA-256 of the key that got the number
+        self.requests: dict[tuple[str, str], Request] = {}  # by token label and idempotency key
         self.next_key_ref = FIRST_KEY_REF
 
     def account_for(self, owner: str | None) -> int:
@@ -41,6 +70,10 @@ class Access:
         if owner is None:
             return self.next_key_ref
         return self.owners.get(owner, self.next_key_ref)
+
+    def has_account(self, account: int) -> bool:
+        """Whether a key was ever issued to it: an account goes by the number of its first key."""
+        return 0 < account < len(self.account_of) and self.account_of[account] == account
 
     def issue(self, key_hash: bytes, key: Key) -> None:
         self.keys[key_hash] = key
@@ -50,12 +83,45 @@ class Access:
         self.next_key_ref = max(self.next_key_ref, key.key_ref + 1)
         while len(self.account_of) <= key.key_ref:
             self.account_of.append(0)
+            self.hashes += bytes(HASH_SIZE)
         self.account_of[key.key_ref] = key.account
+        self.hashes[key.key_ref * HASH_SIZE : (key.key_ref + 1) * HASH_SIZE] = key_hash
 
     def revoke(self, key_hash: bytes) -> Key:
         """Raises `KeyError` for a key that is not in force."""
         key = self.revoked[key_hash] = self.keys.pop(key_hash)
         return key
+
+    def label(self, key_hash: bytes, label: str | None) -> None:
+        """Raises `KeyError` for a key that is not in force."""
+        self.keys[key_hash] = evolve(self.keys[key_hash], label=label)
+
+    def hash_of(self, key_ref: int) -> bytes | None:
+        """The SHA-256 of the key that got this number; None = no key did."""
+        if not FIRST_KEY_REF <= key_ref < self.next_key_ref:
+            return None
+        return bytes(self.hashes[key_ref * HASH_SIZE : (key_ref + 1) * HASH_SIZE])
+
+    def add_to_whitelist(self, info_hash: bytes) -> None:
+        if info_hash not in self.whitelist:
+            self.whitelist.add(info_hash)
+            insort(self._listed[info_hash[0]], info_hash)
+
+    def take_off_whitelist(self, info_hash: bytes) -> None:
+        if info_hash in self.whitelist:
+            self.whitelist.remove(info_hash)
+            bucket = self._listed[info_hash[0]]
+            del bucket[bisect_left(bucket, info_hash)]
+
+    def listed_after(self, info_hash: bytes) -> Iterator[bytes]:
+        """Whitelisted torrents beyond this one (b"" = all), ascending. The whitelist may change between items."""
+        for number in range(info_hash[0] if info_hash else 0, 256):
+            bucket = self._listed[number]
+            at = bisect_right(bucket, info_hash)
+            while at < len(bucket):
+                info_hash = bucket[at]
+                yield info_hash
+                at = bisect_right(bucket, info_hash)
 
     def digest(self) -> bytes:
         hasher = blake2b(digest_size=16)
@@ -66,4 +132,6 @@ class Access:
                 hasher.update(key_hash + repr(keys[key_hash]).encode())
             hasher.update(b"|")
         hasher.update(repr((self.next_key_ref, sorted(self.owners.items()))).encode())
+        hasher.update(repr(sorted(self.requests.items(), key=lambda each: each[0])).encode())
+        hasher.update(self.hashes)
         return hasher.digest()

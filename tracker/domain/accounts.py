@@ -1,17 +1,24 @@
-"""What each account moved: totals by account number, in columns. Changed by applying announces only.
+"""What each account moved, and what it is credited with: totals by account number, in columns.
 
 Raw totals are sums of the differences between successive announces of one peer: never negative, nothing for the
-first announce of a session. The ledger lists the announces behind them.
+first announce of a session. Credited totals take the factors in force into account, and corrections; raw ones never
+do. The ledger lists the announces behind them.
 """
 
 from __future__ import annotations
 
 from array import array
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events
 from tracker.domain.swarms import MARK_COMPLETED, MARK_SEEDER, MARK_SNATCHED, Peer
+
+if TYPE_CHECKING:
+    from tracker.domain.factors import Factors
+
+MOST = 2**64 - 1
+"""Where totals stay when an announce would take them further."""
 
 
 class Totals(NamedTuple):
@@ -19,6 +26,8 @@ class Totals(NamedTuple):
 
     uploaded: int
     downloaded: int
+    credited_uploaded: int
+    credited_downloaded: int
     seeding_us: int
     sessions: int
     snatched: int
@@ -26,14 +35,24 @@ class Totals(NamedTuple):
     last_us: int
 
 
+NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
 class Accounts:
-    """Columns by account number; number 0 is nobody."""
+    """Columns by account number; number 0 is nobody.
 
-    __slots__ = Totals._fields
+    The credited columns are empty until the first factor or correction: up to then they are the raw ones, and
+    cost nothing.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (*Totals._fields, "_factors")
+
+    def __init__(self, factors: Factors) -> None:
+        self._factors = factors
         self.uploaded = array("Q", [0])
         self.downloaded = array("Q", [0])
+        self.credited_uploaded = array("Q")
+        self.credited_downloaded = array("Q")
         self.seeding_us = array("Q", [0])
         self.sessions = array("Q", [0])
         self.snatched = array("Q", [0])
@@ -43,14 +62,37 @@ class Accounts:
     def totals(self, account: int) -> Totals:
         """Zeros for an account that never announced."""
         if account >= len(self.uploaded):
-            return Totals(0, 0, 0, 0, 0, 0, 0)
-        return Totals(*(getattr(self, name)[account] for name in Totals._fields))
+            return NOTHING
+        return Totals(*(column[account] for column in self._columns()))
+
+    def _columns(self) -> tuple[array[int], ...]:
+        """In the order of `Totals`."""
+        return (
+            self.uploaded, self.downloaded,
+            self.credited_uploaded or self.uploaded, self.credited_downloaded or self.downloaded,
+            self.seeding_us, self.sessions, self.snatched, self.first_us, self.last_us,
+        )  # fmt: skip
+
+    def keep_credit(self) -> None:
+        """From now on credited totals have columns of their own."""
+        if not self.credited_uploaded:
+            self.credited_uploaded = self.uploaded[:]
+            self.credited_downloaded = self.downloaded[:]
+
+    def _reach(self, account: int) -> None:
+        """Have a row for an account."""
+        while len(self.uploaded) <= account:
+            for name in Totals._fields:
+                column = getattr(self, name)
+                if column:  # number 0 has a row in all but credited columns that are not kept yet
+                    column.append(0)
 
     def record(
         self,
         account: int,
         before: Peer | None,
         time_us: int,
+        info_hash: bytes,
         uploaded: int,
         downloaded: int,
         left: int,
@@ -62,9 +104,8 @@ class Accounts:
 
         Returns whether this announce completed the download, said or inferred from `left`.
         """
-        while len(self.uploaded) <= account:
-            for name in Totals._fields:
-                getattr(self, name).append(0)
+        if len(self.uploaded) <= account:
+            self._reach(account)
         if not self.first_us[account]:
             self.first_us[account] = time_us
         self.last_us[account] = time_us
@@ -72,11 +113,12 @@ class Accounts:
             self.sessions[account] += event != events.STOPPED
             return False
         # `stopped` may come with zeros after larger values: nothing is taken back.
-        for column, now, base in (
-            (self.uploaded, uploaded, before.uploaded),
-            (self.downloaded, downloaded, before.downloaded),
-        ):
-            column[account] = min(2**64 - 1, column[account] + max(0, now - base))
+        up = _add(self.uploaded, account, max(0, uploaded - before.uploaded))
+        down = _add(self.downloaded, account, max(0, downloaded - before.downloaded))
+        if self.credited_uploaded:
+            applied = self._factors.applied(account, info_hash, time_us)
+            _add(self.credited_uploaded, account, up * applied.upload_percent // 100)
+            _add(self.credited_downloaded, account, down * applied.download_percent // 100)
         if before.mark & MARK_SEEDER:
             self.seeding_us[account] += min(time_us - before.seen_us, timeout_us)
         done = event == events.COMPLETED or (left == 0 and not before.mark & MARK_SEEDER)
@@ -85,8 +127,33 @@ class Accounts:
         self.snatched[account] += 1
         return True
 
+    def corrected(self, account: int, uploaded: int, downloaded: int) -> tuple[int, int]:
+        """The credited totals as a correction would leave them. Raises `ValueError` beyond 0 to `MOST`."""
+        totals = self.totals(account)
+        after = totals.credited_uploaded + uploaded, totals.credited_downloaded + downloaded
+        if not all(0 <= total <= MOST for total in after):
+            raise ValueError(f"credited totals of {after[0]} and {after[1]} bytes")
+        return after
+
+    def correct(self, account: int, uploaded: int, downloaded: int) -> None:
+        """Add signed amounts to the credited totals, in full. Raises as `corrected` does."""
+        up, down = self.corrected(account, uploaded, downloaded)
+        self.keep_credit()
+        self._reach(account)
+        self.credited_uploaded[account] = up
+        self.credited_downloaded[account] = down
+
     def digest(self) -> bytes:
         hasher = blake2b(digest_size=16)
         for name in Totals._fields:
-            hasher.update(getattr(self, name).tobytes())
+            column = getattr(self, name)
+            hasher.update(b"%d|" % len(column) + column.tobytes())
         return hasher.digest()
+
+
+def _add(column: array[int], account: int, amount: int) -> int:
+    """Add as much of an amount as there is room for; returns how much that was."""
+    total = column[account]
+    amount = min(amount, MOST - total)
+    column[account] = total + amount
+    return amount

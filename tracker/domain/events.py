@@ -53,9 +53,13 @@ TORRENT_DELISTED = 11
 KEY_ISSUED = 20
 KEY_REVOKED = 21
 KEY_ROTATED = 22
+KEY_CHANGED = 23
 COMPLETED_IMPORTED = 30
 SETTINGS_CHANGED = 40
 ANNOUNCE_REFUSED = 50
+CREDIT_FACTOR_SET = 60
+CREDIT_FACTOR_ENDED = 61
+CREDIT_CORRECTED = 62
 
 ADMIN_NAMES = {
     TRACKER_STARTED: "tracker_started",
@@ -66,9 +70,13 @@ ADMIN_NAMES = {
     KEY_ISSUED: "key_issued",
     KEY_REVOKED: "key_revoked",
     KEY_ROTATED: "key_rotated",
+    KEY_CHANGED: "key_changed",
     COMPLETED_IMPORTED: "completed_imported",
     SETTINGS_CHANGED: "settings_changed",
     ANNOUNCE_REFUSED: "announce_refused",
+    CREDIT_FACTOR_SET: "credit_factor_set",
+    CREDIT_FACTOR_ENDED: "credit_factor_ended",
+    CREDIT_CORRECTED: "credit_corrected",
 }
 
 # Counters that no announce event tells: connects, scrapes, refusals. Logged as deltas.

@@ -10,8 +10,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from tracker.domain import codec, events
-from tracker.domain.access import Access, Key
+from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
+from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
 from tracker.domain.settings import Settings
 from tracker.domain.swarms import BUCKETS, Swarms
 from tracker.domain.sweep import Sweep
@@ -34,6 +35,7 @@ class State:
         "access",
         "accounts",
         "counters",
+        "factors",
         "resumed_us",
         "seq",
         "settings",
@@ -52,7 +54,8 @@ class State:
         self.settings_seq = -1  # the event that brought the settings; -1 = none did yet
         self.swarms = Swarms()
         self.access = Access()
-        self.accounts = Accounts()
+        self.factors = Factors()
+        self.accounts = Accounts(self.factors)
         self.counters: dict[tuple[int, int], int] = {}  # by counter and label
         self.ticks = 0
         self.starts = 0
@@ -141,8 +144,8 @@ class State:
         swarms = self.swarms
         event = what & 0x0F
         done = self.accounts.record(
-            account, swarms.peer(peer) if peer else None, time_us, uploaded, downloaded, left,
-            event, rule, self.settings.max_peer_timeout * 1_000_000,
+            account, swarms.peer(peer) if peer else None, time_us, info_hash, uploaded, downloaded,
+            left, event, rule, self.settings.max_peer_timeout * 1_000_000,
         )  # fmt: skip
         if peer and event != events.STOPPED:
             swarms.move(torrent, peer, endpoint)
@@ -174,6 +177,7 @@ class State:
         """Sweep a piece. A tick adds one slice of the buckets, so that all are swept once per clean-up
         interval; one that `goes_on` only continues what is left."""
         self._advance(time_us)
+        self.factors.expire(time_us)
         settings = self.settings
         cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
         if not goes_on:
@@ -199,17 +203,19 @@ class State:
         """Apply an admin event (types in `events`); raises `ReplayError` for an unknown one."""
         self._advance(time_us)
         if kind == events.TORRENT_WHITELISTED:
-            self.access.whitelist.add(bytes.fromhex(data["info_hash"]))
+            self.access.add_to_whitelist(bytes.fromhex(data["info_hash"]))
         elif kind == events.TORRENT_DELISTED:
             self._delist(bytes.fromhex(data["info_hash"]))
         elif kind == events.KEY_ISSUED:
-            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
+            self._issue(data)
+        elif kind == events.KEY_CHANGED:
+            self.access.label(bytes.fromhex(data["key_hash"]), data["label"])
         elif kind == events.KEY_REVOKED:
             key = self.access.revoke(bytes.fromhex(data["key_hash"]))
             self.swarms.remove_key_peers(key.key_ref, self.settings.remove_peerless_torrents)
         elif kind == events.KEY_ROTATED:
             self.access.revoke(bytes.fromhex(data["old_key_hash"]))
-            self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
+            self._issue(data)
         elif kind == events.COMPLETED_IMPORTED:
             self.swarms.import_completed(bytes.fromhex(data["info_hash"]), data["completed"])
         elif kind == events.SETTINGS_CHANGED:
@@ -219,6 +225,13 @@ class State:
             self.resumed_us = time_us
         elif kind == events.CLOCK_STEPPED:
             self.resumed_us = time_us  # a suspended machine: nobody could announce
+        elif kind == events.CREDIT_FACTOR_SET:
+            self.factors.set(factor_of(data, self.seq - 1))
+            self.accounts.keep_credit()
+        elif kind == events.CREDIT_FACTOR_ENDED:
+            self._end_factor(data["factor"])
+        elif kind == events.CREDIT_CORRECTED:
+            self._correct(data)
         elif kind not in _WITHOUT_EFFECT:
             raise ReplayError(f"event {self.seq - 1} is of type {kind}, unknown to this version")
 
@@ -226,14 +239,38 @@ class State:
         self.seq += 1
         self.time_us = time_us
 
+    def _issue(self, data: dict[str, Any]) -> None:
+        key_hash = bytes.fromhex(data["key_hash"])
+        self.access.issue(key_hash, _key(data))
+        if "request" in data:
+            by = data["by"]
+            name = by["token"], by["idempotency_key"]
+            self.access.requests[name] = Request(data["request"], key_hash)
+
     def _delist(self, info_hash: bytes) -> None:
         """Where only listed torrents are served, delisting one sends its peers away."""
-        self.access.whitelist.discard(info_hash)
+        self.access.take_off_whitelist(info_hash)
         torrent = self.swarms.lookup(info_hash)
         if torrent and self.settings.listed:
             self.swarms.remove_torrent_peers(torrent)
             if self.settings.remove_peerless_torrents:
                 self.swarms.drop_if_empty(torrent)
+
+    def _end_factor(self, number: int) -> None:
+        if number not in self.factors.current:
+            raise ReplayError(f"event {self.seq - 1} ends factor {number}, which is over")
+        self.factors.end(number)
+
+    def _correct(self, data: dict[str, Any]) -> None:
+        seq, account = self.seq - 1, data["account"]
+        try:
+            self.accounts.correct(account, data["uploaded"], data["downloaded"])
+        except ValueError as error:
+            raise ReplayError(f"event {seq} corrects account {account} to {error}") from None
+        if "request" in data:
+            by = data["by"]
+            name = by["token"], by["idempotency_key"]
+            self.access.requests[name] = Request(data["request"], b"", seq)
 
     def _change_settings(self, settings: Settings) -> None:
         if settings.private != self.settings.private:
@@ -264,6 +301,7 @@ class State:
         hasher.update(repr(fixed).encode())
         hasher.update(self.access.digest())
         hasher.update(self.accounts.digest())
+        hasher.update(self.factors.digest())
         for bucket in range(BUCKETS):
             hasher.update(self.swarms.digest(bucket))
         return hasher.hexdigest()
@@ -277,4 +315,19 @@ def _key(data: dict[str, Any]) -> Key:
         data.get("account", data["key_ref"]),
         data.get("owner"),
         data.get("label"),
+    )
+
+
+def factor_of(data: dict[str, Any], seq: int) -> Factor:
+    """The factor of a `credit_factor_set` event."""
+    return Factor(
+        data["factor"],
+        seq,
+        data.get("account", ANYBODY),
+        bytes.fromhex(data["info_hash"]) if "info_hash" in data else ANY_TORRENT,
+        data.get("upload_percent"),
+        data.get("download_percent"),
+        data["from_us"],
+        data["until_us"],
+        data["label"],
     )

@@ -1,0 +1,42 @@
+"""Access tokens in version 2: 401 without a good one, 403 where it may only read (RFC 6750, RFC 9110)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.auth import READING, as_utf8
+from api.v2.problems import Problem
+
+if TYPE_CHECKING:
+    from quart import Request
+
+    from api.auth import Tokens
+
+_CHALLENGE = 'Bearer realm="tracker"'
+
+
+def label(tokens: Tokens, request: Request) -> str:
+    """The label of the token that `request` carries, as a bearer or in the query. Raises `Problem`."""
+    grant = tokens.find(_presented(request))
+    if grant is None:
+        challenge = f'{_CHALLENGE}, error="invalid_token"'
+        raise Problem(401, "the access token is not valid", {"www-authenticate": challenge})
+    if not grant.writes and request.method not in READING:
+        challenge = f'{_CHALLENGE}, error="insufficient_scope"'
+        raise Problem(403, "this access token may only read", {"www-authenticate": challenge})
+    return grant.label
+
+
+def _presented(request: Request) -> str:
+    """The header wins over the query."""
+    header = request.headers.get("Authorization")
+    in_query = request.args.getlist("token")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return as_utf8(token.strip())
+    elif len(in_query) > 1:
+        raise Problem(400, "token: given more than once")
+    elif in_query:
+        return in_query[0]
+    raise Problem(401, "an access token is needed", {"www-authenticate": _CHALLENGE})

@@ -1,0 +1,138 @@
+"""Credit in version 2: factors, an account's totals, corrections. Raw totals are never changed by any of these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+from quart import request
+
+from api.caller import actor
+from api.replies import empty, encode, json_text
+from api.v2 import bodies, params
+from api.v2.pages import gather, page
+from api.v2.problems import Problem, commanded
+from tracker.ports import Correction, FactorTerms
+
+if TYPE_CHECKING:
+    from api.replies import Response
+    from tracker.ports import Account, Commands, Factor, History
+
+MAX_LABEL: Final = 100
+MAX_PERCENT: Final = 10_000
+
+_TERMS: Final = (
+    "account", "info_hash", "upload_percent", "download_percent", "from", "until", "label",
+)  # fmt: skip
+_U64_MAX: Final = 2**64 - 1
+_SEQ_MAX: Final = 2**63 - 1
+
+
+@frozen
+class Factors:
+    history: History
+    commands: Commands
+
+    async def many(self) -> Response:
+        """In force and to come, ascending by number."""
+        given = params.only(request.args, "after", "limit")
+        after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
+        listed = self.history.at().factors(after)
+        found, more = await gather(listed, params.limit(given), lambda _: True)
+        return page(
+            "factors", [_factor_shown(one) for one in found], found[-1].number if more else None
+        )
+
+    async def one(self, factor: str) -> Response:
+        found = self.history.at().factor(params.number(factor, "factor"))
+        if found is None:
+            raise Problem(404, "there is no such factor, or it is over")
+        return json_text(encode(_factor_shown(found)))
+
+    async def set(self) -> Response:
+        """201; also for a factor that is there already with the same terms, which is left as it is."""
+        terms = _terms(await bodies.members(*_TERMS))
+        with commanded():
+            factor = await self.commands.set_factor(terms, actor())
+        response = json_text(encode(_factor_shown(factor)), 201)
+        response.headers["location"] = f"/api/v2/factors/{factor.number}"
+        return response
+
+    async def end(self, factor: str) -> Response:
+        """204, also when it is over already."""
+        with commanded():
+            await self.commands.end_factor(params.number(factor, "factor"), actor())
+        return empty(204)
+
+
+@frozen
+class Accounts:
+    history: History
+    commands: Commands
+
+    async def one(self, account: str) -> Response:
+        return json_text(encode(_account_shown(self._found(params.number(account, "account")))))
+
+    def _found(self, account: int) -> Account:
+        found = self.history.at().account(account)
+        if found is None:
+            raise Problem(404, "there is no such account")
+        return found
+
+    async def correct(self, account: str) -> Response:
+        """201 with the correction's seq and the totals after it. `X-Reason` is needed."""
+        number = params.number(account, "account")
+        given = await bodies.members("uploaded", "downloaded", "corrects")
+        corrects = bodies.whole(given, "corrects", _SEQ_MAX)
+        if corrects is None:
+            raise Problem(422, "corrects: missing; the seq of the event that this makes good")
+        uploaded = bodies.signed(given, "uploaded", _U64_MAX) or 0
+        downloaded = bodies.signed(given, "downloaded", _U64_MAX) or 0
+        asked = Correction(number, uploaded, downloaded, corrects)
+        with commanded():
+            seq = await self.commands.correct(asked, actor())
+        body = {"seq": seq, "account": _account_shown(self._found(number))}
+        return json_text(encode(body), 201)
+
+
+def _terms(given: dict[str, Any]) -> FactorTerms:
+    info_hash = given.get("info_hash")
+    return FactorTerms(
+        account=bodies.whole(given, "account", params.NUMBER_MAX),
+        info_hash=None if info_hash is None else bodies.info_hash(info_hash, "info_hash"),
+        upload_percent=bodies.whole(given, "upload_percent", MAX_PERCENT),
+        download_percent=bodies.whole(given, "download_percent", MAX_PERCENT),
+        from_us=bodies.time_us(given, "from"),
+        until_us=bodies.time_us(given, "until"),
+        label=bodies.text(given, "label", MAX_LABEL) or "",
+    )
+
+
+def _factor_shown(factor: Factor) -> dict[str, object]:
+    terms = factor.terms
+    return {
+        "factor": factor.number,
+        "seq": factor.seq,
+        "account": terms.account,
+        "info_hash": None if terms.info_hash is None else terms.info_hash.hex(),
+        "upload_percent": terms.upload_percent,
+        "download_percent": terms.download_percent,
+        "from": params.rfc3339(terms.from_us),
+        "until": params.rfc3339(terms.until_us),
+        "label": terms.label,
+    }
+
+
+def _account_shown(account: Account) -> dict[str, object]:
+    return {
+        "account": account.account,
+        "uploaded": account.uploaded,
+        "downloaded": account.downloaded,
+        "credited_uploaded": account.credited_uploaded,
+        "credited_downloaded": account.credited_downloaded,
+        "seeding_seconds": account.seeding_us // 1_000_000,
+        "sessions": account.sessions,
+        "snatched": account.snatched,
+        "first_seen": params.rfc3339(account.first_us),
+        "last_seen": params.rfc3339(account.last_us),
+    }

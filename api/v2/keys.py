@@ -1,0 +1,153 @@
+"""Tracker keys in version 2: known by their `key_ref`, so that nobody who administers them has to know them.
+
+A key itself is in two answers only: of issuing and of rotating it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+from quart import request
+
+from api.caller import actor
+from api.replies import empty, encode, json_text
+from api.v2 import bodies, params
+from api.v2.pages import gather, page
+from api.v2.problems import Problem, commanded
+from tracker.ports import NewKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from api.replies import Response
+    from tracker.ports import Commands, History, IssuedKey, KeyInfo
+
+MAX_NAME: Final = 200  # characters of an owner or a label
+MAX_KEYS: Final = 200  # in one import: decided and appended in one go, some milliseconds
+STATES: Final = ("valid", "expired", "revoked")
+
+_NEW: Final = ("key", "seconds", "until", "owner", "label")
+_U64_MAX: Final = 2**64 - 1
+
+
+@frozen
+class Keys:
+    history: History
+    commands: Commands
+
+    async def many(self) -> Response:
+        """Ascending by `key_ref`; filters combine."""
+        given = params.only(request.args, "after", "limit", "owner", "state", "key_hash")
+        limit, wanted = params.limit(given), _filter(given)
+        found, more = await gather(self._candidates(given), limit, wanted)
+        return page("keys", [_shown(one) for one in found], found[-1].key_ref if more else None)
+
+    def _candidates(self, given: dict[str, str]) -> Iterator[KeyInfo]:
+        after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
+        if "key_hash" not in given:
+            return self.history.at().keys(after)
+        one = self.history.at().key_of_hash(_key_hash(given["key_hash"]))
+        return iter([one] if one is not None and one.key_ref > after else [])
+
+    async def one(self, key_ref: str) -> Response:
+        return json_text(encode(_shown(self._found(params.number(key_ref)))))
+
+    def _found(self, key_ref: int) -> KeyInfo:
+        found = self.history.at().key(key_ref)
+        if found is None:
+            raise Problem(404, "there is no such key")
+        if found.key_ref != key_ref:
+            detail = f"revoked, and issued again as key {found.key_ref}"
+            raise Problem(410, detail, key_ref=found.key_ref)
+        return found
+
+    async def issue(self) -> Response:
+        """201, or with a repeated `Idempotency-Key` the same answer again."""
+        new = _new_key(await bodies.members_or_none(*_NEW), "")
+        with commanded():
+            issued = await self.commands.issue_key(new, actor())
+        return self._issued(issued)
+
+    async def import_many(self) -> Response:
+        """All of the keys, or none."""
+        listed = bodies.items(await bodies.members("keys"), "keys", MAX_KEYS)
+        new = [_new_key(bodies.known(value, f"{at}.", *_NEW), f"{at}.") for at, value in listed]
+        for number, one in enumerate(new):
+            if one.key is None:
+                raise Problem(422, f"keys[{number}].key: missing")
+        with commanded():
+            issued = await self.commands.import_keys(new, actor())
+        return json_text(encode({"key_refs": [one.key_ref for one in issued]}), 201)
+
+    async def change(self, key_ref: str) -> Response:
+        """The label; null takes it away."""
+        number = params.number(key_ref)
+        given = await bodies.members("label")
+        if "label" not in given:
+            raise Problem(422, "label: missing")
+        label = bodies.text(given, "label", MAX_NAME)
+        with commanded():
+            await self.commands.label_key(number, label, actor())
+        return json_text(encode(_shown(self._found(number))))
+
+    async def revoke(self, key_ref: str) -> Response:
+        with commanded():
+            await self.commands.revoke_key_ref(params.number(key_ref), actor())
+        return empty(204)
+
+    async def rotate(self, key_ref: str) -> Response:
+        await bodies.members_or_none()
+        with commanded():
+            issued = await self.commands.rotate_key(params.number(key_ref), actor())
+        return self._issued(issued)
+
+    def _issued(self, issued: IssuedKey) -> Response:
+        body = {"key": issued.key, **_shown(self._found(issued.key_ref))}
+        response = json_text(encode(body), 201)
+        response.headers["location"] = f"/api/v2/keys/{issued.key_ref}"
+        response.headers["cache-control"] = "no-store"
+        return response
+
+
+def _shown(key: KeyInfo) -> dict[str, object]:
+    return {
+        "key_ref": key.key_ref,
+        "key_hash": key.key_hash.hex(),
+        "state": key.state,
+        "account": key.account,
+        "owner": key.owner,
+        "label": key.label,
+        "valid_until": params.rfc3339(key.valid_until_us),
+        "account_last_seen": params.rfc3339(key.account_seen_us),
+    }
+
+
+def _filter(given: dict[str, str]) -> Callable[[KeyInfo], bool]:
+    owner, state = given.get("owner"), given.get("state")
+    if state is not None and state not in STATES:
+        raise Problem(400, f"state: expected one of {', '.join(STATES)}")
+    return lambda key: owner in (None, key.owner) and state in (None, key.state)
+
+
+def _key_hash(value: str) -> bytes:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        raise Problem(400, "key_hash: expected 64 hexadecimal digits")
+    return bytes.fromhex(value)
+
+
+def _new_key(given: dict[str, Any], place: str) -> NewKey:
+    """A key as asked for: random without `key`, permanent without `seconds` and `until`."""
+    if given.get("seconds") is not None and given.get("until") is not None:
+        raise Problem(422, f"{place}seconds, {place}until: one of the two")
+    key = bodies.text(given, "key", 32, place)
+    if key is not None and not re.fullmatch(r"[0-9A-Za-z]{32}", key):
+        raise Problem(422, f"{place}key: expected 32 letters and digits")
+    return NewKey(
+        key,
+        bodies.whole(given, "seconds", _U64_MAX, place),
+        bodies.time_us(given, "until", place),
+        bodies.text(given, "owner", MAX_NAME, place),
+        bodies.text(given, "label", MAX_NAME, place),
+    )

@@ -1,0 +1,129 @@
+"""How version 2 refuses: problem documents (RFC 9457), one media type for every error.
+
+`type` is left out, which means `about:blank`: the status tells the kind, `detail` the case. This module must
+not know any endpoint.
+
+    Problem             status and detail, raised by parsers, authentication and handlers alike
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+
+from api.limits import MAX_BODY
+from api.replies import Response, encode
+from tracker.ports import (
+    CommandError,
+    DuplicateKeyError,
+    InvalidCorrectionError,
+    InvalidDurationError,
+    InvalidFactorError,
+    RepeatedRequestError,
+    RevokedKeyError,
+    UnknownAccountError,
+    UnknownFactorError,
+    UnknownKeyError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from api.errors import Refusal
+
+_log = logging.getLogger(__name__)
+
+PREFIX: Final = "/api/v2"
+PROBLEM: Final = "application/problem+json"
+
+# RFC 9110's names, which Python has from 3.13 on.
+_TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+
+class Problem(Exception):  # noqa: N818 - the RFC's word
+    """The request ends here. `more` are further members of the document."""
+
+    def __init__(
+        self, status: int, detail: str = "", headers: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
+        self.more = more
+
+
+def is_ours(path: str) -> bool:
+    """Whether version 2 answers for `path`, also where it has nothing."""
+    return path == PREFIX or path.startswith(PREFIX + "/")
+
+
+@contextmanager
+def commanded() -> Iterator[None]:
+    """Turn a refused command into a problem."""
+    try:
+        yield
+    except CommandError as error:
+        status, detail = _COMMANDS.get(type(error), (503, "the event log cannot take it now"))
+        raise Problem(status, str(error) or detail) from error
+
+
+_COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
+    DuplicateKeyError: (409, "that key exists already"),
+    InvalidCorrectionError: (422, "that correction cannot be made"),
+    InvalidFactorError: (422, "there cannot be such a factor"),
+    InvalidDurationError: (422, "the key's validity would end after the year 9999"),
+    RepeatedRequestError: (422, "that Idempotency-Key came before, with another request"),
+    RevokedKeyError: (410, "that key is revoked"),
+    UnknownAccountError: (404, "there is no such account"),
+    UnknownFactorError: (404, "there is no such factor"),
+    UnknownKeyError: (404, "there is no such key"),
+}
+
+
+# Handlers.
+
+
+def answer(problem: Problem) -> Response:
+    """`problem` as a response."""
+    document = {
+        "title": _TITLES.get(problem.status) or HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        **({"detail": problem.detail} if problem.detail else {}),
+        **problem.more,
+    }
+    # A query can smuggle in half a surrogate pair, which has no UTF-8 form.
+    body = encode(document).encode(errors="replace")
+    response = Response(body, problem.status, content_type=PROBLEM)
+    response.headers.update(problem.headers)
+    return response
+
+
+async def of_problem(error: Problem) -> Response:
+    return answer(error)
+
+
+async def of_refusal(error: Refusal) -> Response:
+    """From what is shared with the other versions: its texts are plain sentences below status 500."""
+    return answer(Problem(error.status, error.reason))
+
+
+async def of_http(error: HTTPException) -> Response:
+    """Unknown path, wrong method, large body."""
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        return answer(Problem(405, f"allowed here: {allowed}", {"allow": allowed}))
+    if isinstance(error, RequestEntityTooLarge):
+        # The rest of the body was not read, so this connection cannot carry another request.
+        detail = f"a body may have {MAX_BODY} bytes"
+        return answer(Problem(413, detail, {"connection": "close"}))
+    return answer(Problem(error.code or 500, "" if error.code != 404 else "there is nothing here"))
+
+
+async def of_defect(error: Exception) -> Response:
+    _log.error("a request failed unexpectedly", exc_info=error)
+    return answer(Problem(500))

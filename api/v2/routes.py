@@ -1,0 +1,45 @@
+"""What version 2 serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api import routing
+from api.v2.credit import Accounts, Factors
+from api.v2.keys import Keys
+from api.v2.problems import PREFIX
+from api.v2.whitelist import Whitelist
+
+if TYPE_CHECKING:
+    from quart import Blueprint
+
+    from tracker.ports import Commands, History
+
+
+def blueprint(history: History, commands: Commands) -> Blueprint:
+    keys, whitelist = Keys(history, commands), Whitelist(history, commands)
+    factors, accounts = Factors(history, commands), Accounts(history, commands)
+    return routing.blueprint(
+        "v2",
+        PREFIX,
+        [
+            ("GET", "/keys", keys.many),
+            ("POST", "/keys", keys.issue),
+            ("POST", "/keys/import", keys.import_many),
+            ("GET", "/keys/<key_ref>", keys.one),
+            ("PATCH", "/keys/<key_ref>", keys.change),
+            ("DELETE", "/keys/<key_ref>", keys.revoke),
+            ("POST", "/keys/<key_ref>/rotate", keys.rotate),
+            ("GET", "/accounts/<account>", accounts.one),
+            ("POST", "/accounts/<account>/corrections", accounts.correct),
+            ("GET", "/factors", factors.many),
+            ("POST", "/factors", factors.set),
+            ("GET", "/factors/<factor>", factors.one),
+            ("DELETE", "/factors/<factor>", factors.end),
+            ("GET", "/whitelist", whitelist.many),
+            ("POST", "/whitelist", whitelist.add_many),
+            ("GET", "/whitelist/<info_hash>", whitelist.one),
+            ("PUT", "/whitelist/<info_hash>", whitelist.add),
+            ("DELETE", "/whitelist/<info_hash>", whitelist.remove),
+        ],
+    )

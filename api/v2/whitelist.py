@@ -1,0 +1,70 @@
+"""The whitelist in version 2: list, membership, add, remove, add many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+from quart import request
+
+from api.caller import actor
+from api.replies import empty, encode, json_text
+from api.v2 import bodies, params
+from api.v2.pages import gather, page
+from api.v2.problems import Problem, commanded
+
+if TYPE_CHECKING:
+    from api.replies import Response
+    from tracker.ports import Commands, History
+
+MAX_HASHES: Final = 1000
+
+
+@frozen
+class Whitelist:
+    history: History
+    commands: Commands
+
+    async def many(self) -> Response:
+        """Ascending by info hash."""
+        given = params.only(request.args, "after", "limit")
+        after = params.info_hash(given["after"], "after") if "after" in given else b""
+        listed = self.history.at().whitelist(after)
+        found, more = await gather(listed, params.limit(given), lambda _: True)
+        items: list[object] = [info_hash.hex() for info_hash in found]
+        return page("whitelist", items, items[-1] if more else None)
+
+    async def one(self, info_hash: str) -> Response:
+        torrent = params.info_hash(info_hash)
+        if not self.history.at().whitelisted(torrent):
+            raise Problem(404, "that torrent is not on the whitelist")
+        return _shown(torrent)
+
+    async def add(self, info_hash: str) -> Response:
+        """201 when it was not there before, else 200."""
+        torrent = params.info_hash(info_hash)
+        with commanded():
+            added = await self.commands.whitelist_add([torrent], actor())
+        return _shown(torrent, 201 if added else 200)
+
+    async def add_many(self) -> Response:
+        """The ones that are there already are skipped, so that a repetition does no harm."""
+        given = await bodies.members("info_hashes")
+        listed = bodies.items(given, "info_hashes", MAX_HASHES)
+        torrents = [bodies.info_hash(value, place) for place, value in listed]
+        with commanded():
+            added = await self.commands.whitelist_add(torrents, actor())
+        present = len(set(torrents)) - len(added)
+        return json_text(encode({"added": len(added), "present": present}))
+
+    async def remove(self, info_hash: str) -> Response:
+        torrent = params.info_hash(info_hash)
+        with commanded():
+            removed = await self.commands.whitelist_remove(torrent, actor())
+        if not removed:
+            raise Problem(404, "that torrent is not on the whitelist")
+        return empty(204)
+
+
+def _shown(info_hash: bytes, status: int = 200) -> Response:
+    return json_text(encode({"info_hash": info_hash.hex()}), status)

@@ -1,0 +1,157 @@
+"""Version 2: credit factors, accounts and corrections."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.api.asking import JSON, ask
+from tracker.ports import Account, Correction, InvalidCorrectionError, InvalidFactorError
+
+HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
+FACTORS = "/api/v2/factors"
+CORRECTIONS = "/api/v2/accounts/7/corrections"
+BIG = 2**64 - 1
+
+NOW = "2023-03-28T12:25:00.058085Z"
+FREELEECH = {
+    "factor": 1,
+    "seq": 101,
+    "account": None,
+    "info_hash": HASH,
+    "upload_percent": None,
+    "download_percent": 0,
+    "from": NOW,
+    "until": "2027-01-31T23:00:00.000000Z",
+    "label": "freeleech",
+}
+
+
+@pytest.fixture
+def member(commands):
+    """Account 7, which was credited with more than it moved."""
+    commands.accounts[7] = Account(7, 10, 20, 30, BIG, 5_900_000, 2, 1, 1_680_006_300_058_085, None)
+
+
+async def send(app, method, path, body=None, **headers):
+    """Status and document."""
+    data = b"" if body is None else json.dumps(body).encode()
+    answer = await ask(app, method, path, body=data, content_type=JSON, **headers)
+    return answer.status, json.loads(answer.body) if answer.body else None
+
+
+async def test_a_factor(app):
+    """Set, shown, listed, ended."""
+    asked = {
+        "info_hash": HASH.upper(),
+        "download_percent": 0,
+        "until": "2027-02-01T00:00:00+01:00",
+        "label": "freeleech",
+    }
+    answer = await ask(app, "POST", FACTORS, body=json.dumps(asked).encode(), content_type=JSON)
+    assert (answer.status, answer.headers["location"]) == (201, f"{FACTORS}/1")
+    assert json.loads(answer.body) == FREELEECH
+    assert await send(app, "GET", f"{FACTORS}/1") == (200, FREELEECH)
+    assert await send(app, "GET", FACTORS) == (200, {"factors": [FREELEECH], "next": None})
+    assert await send(app, "DELETE", f"{FACTORS}/1") == (204, None)
+    assert (await send(app, "GET", f"{FACTORS}/1"))[0] == 404
+    assert (await send(app, "DELETE", f"{FACTORS}/1"))[0] == 404
+
+
+async def test_every_term(app):
+    """Of an account, for uploads, from a time to come on."""
+    asked = {"account": 7, "upload_percent": 10_000, "from": "2027-01-31T23:00:00Z"}
+    status, shown = await send(app, "POST", FACTORS, asked)
+    assert status == 201
+    expected = {"account": 7, "upload_percent": 10_000, "from": "2027-01-31T23:00:00.000000Z"}
+    assert {name: shown[name] for name in expected} == expected
+    assert (shown["info_hash"], shown["until"], shown["label"]) == (None, None, "")
+
+
+async def test_pages(app):
+    """By number, as many as asked for."""
+    for _ in range(3):
+        await send(app, "POST", FACTORS, {"upload_percent": 200})
+    _, first = await send(app, "GET", f"{FACTORS}?limit=2")
+    assert ([one["factor"] for one in first["factors"]], first["next"]) == ([1, 2], 2)
+    _, second = await send(app, "GET", f"{FACTORS}?limit=2&after=2")
+    assert ([one["factor"] for one in second["factors"]], second["next"]) == ([3], None)
+
+
+BAD = [
+    (FACTORS, {"upload_percent": -1}, "upload_percent: expected a whole number, at most 10000"),
+    (FACTORS, {"upload_percent": 1.5}, "upload_percent: expected a whole number, at most 10000"),
+    (FACTORS, {"upload_percent": True}, "upload_percent: expected a whole number, at most 10000"),
+    (FACTORS, {"download_percent": 10_001}, "download_percent: expected"),
+    (FACTORS, {"info_hash": "xx"}, "info_hash: expected 40 hexadecimal digits"),
+    (FACTORS, {"info_hash": ""}, "info_hash: expected 40 hexadecimal digits"),
+    (FACTORS, {"from": "soon"}, "from: expected a time"),
+    (FACTORS, {"until": 5}, "until: expected a time"),
+    (FACTORS, {"label": "x" * 101}, "label: expected 1 to 100 printable characters"),
+    (FACTORS, {"percent": 1}, "percent: unknown member"),
+    (CORRECTIONS, {"uploaded": 1}, "corrects: missing"),
+    (CORRECTIONS, {"uploaded": "1", "corrects": 1}, "uploaded: expected a whole number"),
+    (CORRECTIONS, {"downloaded": -(2**64), "corrects": 1}, "downloaded: expected a whole number"),
+    (CORRECTIONS, {"corrects": -1}, "corrects: expected a whole number"),
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("member")
+@pytest.mark.parametrize(("path", "body", "detail"), BAD)
+async def test_bad_bodies(app, commands, path, body, detail):
+    """422, naming the member; nothing was asked of the tracker."""
+    status, problem = await send(app, "POST", path, body)
+    assert status == 422
+    assert problem["detail"].startswith(detail)
+    assert commands.actors == []
+
+
+@pytest.mark.usefixtures("member")
+async def test_an_account(app):
+    """Raw and credited totals side by side; what never was is null."""
+    assert await send(app, "GET", "/api/v2/accounts/7") == (
+        200,
+        {
+            "account": 7,
+            "uploaded": 10,
+            "downloaded": 20,
+            "credited_uploaded": 30,
+            "credited_downloaded": BIG,
+            "seeding_seconds": 5,
+            "sessions": 2,
+            "snatched": 1,
+            "first_seen": NOW,
+            "last_seen": None,
+        },
+    )
+    assert (await send(app, "GET", "/api/v2/accounts/8"))[0] == 404
+    assert (await send(app, "GET", "/api/v2/accounts/anna"))[0] == 404
+
+
+@pytest.mark.usefixtures("member")
+async def test_a_correction(app, commands):
+    """Signed amounts, an absent one is none; the answer has the totals after it, the event the reason."""
+    body = {"uploaded": -30, "corrects": 55}
+    status, shown = await send(app, "POST", CORRECTIONS, body, x_reason="counted twice")
+    assert (status, shown["seq"]) == (201, 1001)
+    assert (shown["account"]["uploaded"], shown["account"]["credited_uploaded"]) == (10, 0)
+    assert commands.corrections == [Correction(7, -30, 0, 55)]
+    assert commands.actors[0].reason == "counted twice"
+    missing = await send(app, "POST", "/api/v2/accounts/8/corrections", body)
+    assert missing[0] == 404
+
+
+@pytest.mark.usefixtures("member")
+@pytest.mark.parametrize(
+    ("path", "body", "error"),
+    [
+        (FACTORS, {"upload_percent": 1}, InvalidFactorError("why not")),
+        (CORRECTIONS, {"uploaded": 1, "corrects": 1}, InvalidCorrectionError("why not")),
+    ],
+)
+async def test_refused(app, commands, path, body, error):
+    """422 with the tracker's reason."""
+    commands.failure = error
+    status, problem = await send(app, "POST", path, body)
+    assert (status, problem["detail"]) == (422, "why not")

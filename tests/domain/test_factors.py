@@ -1,0 +1,127 @@
+"""Credit factors: which are in force where and when, and that those that are over are gone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import hash_of
+from tracker.domain.factors import (
+    ANY_TORRENT,
+    ANYBODY,
+    DROPPED_AT_ONCE,
+    EVEN,
+    Applied,
+    Factor,
+    Factors,
+)
+
+HASH, OTHER = hash_of(1), hash_of(2)
+NOW = 1000
+
+
+def factor(
+    number: int,
+    up: int | None = None,
+    down: int | None = None,
+    account: int = ANYBODY,
+    info_hash: bytes = ANY_TORRENT,
+    from_us: int = 0,
+    until_us: int | None = None,
+) -> Factor:
+    return Factor(number, 5, account, info_hash, up, down, from_us, until_us, "")
+
+
+# Factors, and what an announce of account 7 in HASH counts at NOW.
+APPLIED: dict[str, tuple[list[Factor], Applied]] = {
+    "none": ([], EVEN),
+    "freeleech for everybody": ([factor(1, down=0)], Applied(100, 0, 0, 1)),
+    "of the torrent": ([factor(1, down=50, info_hash=HASH)], Applied(100, 50, 0, 1)),
+    "of another torrent": ([factor(1, down=50, info_hash=OTHER)], EVEN),
+    "of the account": ([factor(1, 200, account=7)], Applied(200, 100, 1, 0)),
+    "of another account": ([factor(1, 200, account=8)], EVEN),
+    "of the account in the torrent": (
+        [factor(1, 200, 0, account=7, info_hash=HASH)],
+        Applied(200, 0, 1, 1),
+    ),
+    "of the account in another torrent": ([factor(1, 200, account=7, info_hash=OTHER)], EVEN),
+    "of another account in the torrent": ([factor(1, 200, account=8, info_hash=HASH)], EVEN),
+    "neutral": ([factor(1, 0, 0)], Applied(0, 0, 1, 1)),
+    "worse than without, when alone": ([factor(1, 50, 150)], Applied(50, 150, 1, 1)),
+    "the best for the member, side by side": (
+        [factor(1, 200, 50), factor(2, 150, 0, info_hash=HASH), factor(3, 100, 100, account=7)],
+        Applied(200, 0, 1, 2),
+    ),
+    "a side nobody speaks of": (
+        [factor(1, None, 50), factor(2, None, 70)],
+        Applied(100, 50, 0, 1),
+    ),
+    "equals: the first one is named": ([factor(1, 200), factor(2, 200)], Applied(200, 100, 1, 0)),
+    "from this moment": ([factor(1, 200, from_us=NOW)], Applied(200, 100, 1, 0)),
+    "not yet": ([factor(1, 200, from_us=NOW + 1)], EVEN),
+    "still": ([factor(1, 200, until_us=NOW + 1)], Applied(200, 100, 1, 0)),
+    "just over": ([factor(1, 200, until_us=NOW)], EVEN),
+    "over, and another": (
+        [factor(1, 300, until_us=NOW), factor(2, 200)],
+        Applied(200, 100, 2, 0),
+    ),
+}
+
+
+@pytest.mark.parametrize(("factors", "expected"), APPLIED.values(), ids=APPLIED)
+def test_applied(factors: list[Factor], expected: Applied) -> None:
+    """Of those in force the best for each side, and which one it was."""
+    assert filled(*factors).applied(7, HASH, NOW) == expected
+
+
+def filled(*factors: Factor) -> Factors:
+    found = Factors()
+    for each in factors:
+        found.set(each)
+    return found
+
+
+def test_ended() -> None:
+    """An ended factor is gone at once, the others of its scope are not; a number is never used twice."""
+    factors = filled(factor(1, 300), factor(2, 200))
+    factors.end(1)
+    assert factors.applied(7, HASH, NOW) == Applied(200, 100, 2, 0)
+    with pytest.raises(KeyError):
+        factors.end(1)
+    factors.end(2)
+    assert factors.applied(7, HASH, NOW) is EVEN
+    assert factors.next_number == 3
+    assert factors.in_scope(ANYBODY, ANY_TORRENT) == ()
+
+
+def test_expired_ones_are_dropped() -> None:
+    """With time what is over goes, so many at once, and leaves nothing to look at."""
+    factors = filled(
+        *(
+            factor(number, 200, info_hash=hash_of(number), until_us=number)
+            for number in range(1, DROPPED_AT_ONCE + 6)
+        )
+    )
+    factors.end(2)  # before its time: does not count among the dropped
+    last = DROPPED_AT_ONCE + 5
+    factors.expire(0)
+    assert len(factors.current) == last - 1
+    factors.expire(3)
+    assert min(factors.current) == 4
+    factors.expire(10**9)
+    assert list(factors.current) == [last - 1, last]
+    factors.expire(10**9)
+    assert factors.applied(7, HASH, 0) is EVEN
+    assert factors.digest() != Factors().digest()
+
+
+def test_digests_tell_states_apart() -> None:
+    """Every field of a factor counts, and what is over does not."""
+    same = filled(factor(1, 200)).digest()
+    assert filled(factor(1, 200)).digest() == same
+    others = [
+        factor(1, 201),
+        factor(1, 200, 0),
+        factor(1, 200, until_us=9),
+        factor(1, 200, account=1),
+    ]
+    assert len({same, *(filled(one).digest() for one in others)}) == 5
