@@ -40,9 +40,9 @@ def endpoints() -> list[tuple[str, str]]:
     app = create_app(FakeHistory(), FakeCommands(), {"admin": "secret"})
     found = []
     for rule in app.url_map.iter_rules():
-        for method in (rule.methods or set()) & {"GET", "POST", "DELETE"}:
+        for method in (rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}:
             seconds = "{seconds}" if method == "POST" else "{key}"
-            path = re.sub(r"<(?:\w+:)?info_hash>", "{info_hash}", rule.rule)
+            path = re.sub(r"<(?:\w+:)?(info_hash|key_ref)>", r"{\1}", rule.rule)
             found.append((method, re.sub(r"<[^>]+>", seconds, path)))
     return sorted(found)
 
@@ -55,6 +55,17 @@ def test_endpoint_is_documented(method: str, path: str) -> None:
         or (f"`{method}`" in API and f"`{method} {path}`" in API)
         or (f"`POST` and `DELETE {path}`" in API)
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [each for each in endpoints() if each[1].startswith("/api/v2/")]
+)
+def test_endpoint_has_a_curl_line(method: str, path: str) -> None:
+    """Of version 2, every endpoint is shown in use."""
+    said = "" if method == "GET" else f"-X {method} "
+    target = re.sub(r"\\{\w+\\}", "[0-9a-f]+", re.escape(path))
+    line = rf'(?m)^\$ curl -s {said}(?!-X ).*"http://127\.0\.0\.1:1212{target}(\?[^"]*)?"$'
+    assert re.search(line, API)
 
 
 def test_configuration_keys_have_comments() -> None:

@@ -38,6 +38,7 @@ class ServiceCommands:
         added = []
         for number, info_hash in enumerate(info_hashes, 1):
             if info_hash not in whitelist:
+                self._need_room()
                 self._append(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()}, by)
                 added.append(info_hash)
             if number % _BATCH == 0:
@@ -48,6 +49,7 @@ class ServiceCommands:
     async def whitelist_remove(self, info_hash: bytes, by: ports.Actor) -> bool:
         listed = info_hash in self._service.state.access.whitelist
         if listed:
+            self._need_room()
             self._append(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()}, by)
         await self._durable()
         return listed
@@ -77,6 +79,7 @@ class ServiceCommands:
         try:
             key_hash, key = self._in_force(key_ref)
             if key.label != label:
+                self._need_room()
                 data = {"key_hash": key_hash.hex(), "key_ref": key_ref, "label": label}
                 self._append(events.KEY_CHANGED, data, by)
         finally:
@@ -94,6 +97,7 @@ class ServiceCommands:
 
     def _rotate(self, key_ref: int, fingerprint: str, by: ports.Actor) -> ports.IssuedKey:
         old_hash, old = self._in_force(key_ref)
+        self._need_room()
         key = self._random_key(by)
         data = {
             **self._key_data(key, old.valid_until_us, old.account, old.owner, old.label),
@@ -121,6 +125,7 @@ class ServiceCommands:
             await self._durable()
 
     def _revoke(self, key_hash: bytes, key: Key, by: ports.Actor) -> None:
+        self._need_room()
         data = {"key_hash": key_hash.hex(), "key_ref": key.key_ref}
         self._append(events.KEY_REVOKED, data, by)
 
@@ -147,6 +152,7 @@ class ServiceCommands:
             until_us = self._service.now_us() + new.seconds_valid * 1_000_000
         if until_us is not None and until_us >= _LAST_US:
             raise ports.InvalidDurationError
+        self._need_room()
         return new.key, until_us, new
 
     def _all_decided(
@@ -234,14 +240,17 @@ class ServiceCommands:
 
     # Appending.
 
+    def _need_room(self) -> None:
+        """Part of every decision, so that nothing is refused between two events of one command."""
+        if not self._log.has_room(reserved=True):
+            raise ports.LogUnavailableError
+
     def _append(self, kind: int, data: dict[str, Any], by: ports.Actor) -> None:
         who = {"token": by.token, "address": by.address, "request_id": by.request_id}
         if by.reason:
             who["reason"] = by.reason
         if by.idempotency_key:
             who["idempotency_key"] = by.idempotency_key
-        if not self._log.has_room(reserved=True):
-            raise ports.LogUnavailableError
         self._last_seq = self._service.admin(kind, {**data, "by": who})
 
     async def _durable(self) -> None:

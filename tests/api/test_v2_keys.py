@@ -7,9 +7,8 @@ from hashlib import sha256
 
 import pytest
 
-from tests.api.asking import JSON, ask
+from tests.api.asking import JSON, ask, problem
 from tests.api.fakes import LONGEST_S, RANDOM_KEY
-from tests.api.test_v2_manners import problem
 from tracker.ports import Actor, NewKey, RepeatedRequestError, RevokedKeyError
 
 KEY = "Xc1L4PbQJSFGlrgSRZl8wxSFAuMa21z7"
