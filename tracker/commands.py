@@ -231,11 +231,13 @@ class ServiceCommands:
             return None
         text = given or self._key_for(by)
         # The hash differs where the server's secret is another one than at the first time.
-        if (request.fingerprint, request.key_hash) != (fingerprint, secrets.key_hash(text)):
+        first = request.fingerprint, access.hash_of(request.key_ref)
+        if first != (fingerprint, secrets.key_hash(text)):
             raise ports.RepeatedRequestError("the idempotency key came before with another request")
-        key = access.keys.get(request.key_hash)
-        if key is None:
-            raise ports.RevokedKeyError("the key of this idempotency key is revoked")
+        try:
+            _, key = self._in_force(request.key_ref)
+        except ports.RevokedKeyError:
+            raise ports.RevokedKeyError("the key of this idempotency key is revoked") from None
         return ports.IssuedKey(text, key.valid_until_us, key.key_ref)
 
     # Appending.

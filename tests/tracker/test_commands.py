@@ -241,6 +241,17 @@ async def test_repetitions_that_are_refused(tmp_path: Path) -> None:
         assert admin.service.state.seq == 2
 
 
+async def test_a_repetition_after_the_key_was_issued_again(tmp_path: Path) -> None:
+    """What the request got is revoked, whoever has the same key now."""
+    new = ports.NewKey("K" * 32)
+    async with administered(tmp_path) as admin:
+        await admin.commands.issue_key(new, ONCE)
+        await admin.commands.revoke_key_ref(1, BY)
+        assert (await admin.commands.issue_key(new, BY)).key_ref == 2
+        with pytest.raises(ports.RevokedKeyError):
+            await admin.commands.issue_key(new, ONCE)
+
+
 async def test_a_log_that_fills_up() -> None:
     """What one command comes to is decided as a whole: all keys of an import, or none."""
     rig = Rig()

@@ -34,7 +34,7 @@ class Request:
     """What an idempotency key stands for."""
 
     fingerprint: str  # of what was asked for
-    key_hash: bytes  # of the key that it got
+    key_ref: int  # of the key that it got
 
 
 class Access:
