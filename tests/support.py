@@ -41,7 +41,7 @@ class MemoryLog:
         self.room = True
         self._taken: list[OpenFrame] = []
 
-    def has_room(self) -> bool:
+    def has_room(self, *, reserved: bool = False) -> bool:  # noqa: ARG002  # the protocol's name
         return self.room
 
     def appended(self) -> None:

@@ -40,7 +40,7 @@ def endpoints() -> list[tuple[str, str]]:
     app = create_app(FakeHistory(), FakeCommands(), {"admin": "secret"})
     found = []
     for rule in app.url_map.iter_rules():
-        for method in (rule.methods or set()) & {"GET", "POST", "DELETE"}:
+        for method in (rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}:
             seconds = "{seconds}" if method == "POST" else "{key}"
             named = r"\w+" if rule.rule.startswith("/api/v2") else "info_hash"
             path = re.sub(rf"<(?:\w+:)?({named})>", r"{\1}", rule.rule)
@@ -56,6 +56,17 @@ def test_endpoint_is_documented(method: str, path: str) -> None:
         or (f"`{method}`" in API and f"`{method} {path}`" in API)
         or (f"`POST` and `DELETE {path}`" in API)
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [each for each in endpoints() if each[1].startswith("/api/v2/")]
+)
+def test_endpoint_has_a_curl_line(method: str, path: str) -> None:
+    """Of version 2, every endpoint is shown in use."""
+    said = "" if method == "GET" else f"-X {method} "
+    target = re.sub(r"\\{\w+\\}", "[0-9a-f]+", re.escape(path))
+    line = rf'(?m)^\$ curl -s {said}(?!-X ).*"http://127\.0\.0\.1:1212{target}(\?[^"]*)?"$'
+    assert re.search(line, API)
 
 
 def test_configuration_keys_have_comments() -> None:

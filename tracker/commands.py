@@ -39,6 +39,7 @@ class ServiceCommands:
         added = []
         for number, info_hash in enumerate(info_hashes, 1):
             if info_hash not in whitelist:
+                self._need_room()
                 self._append(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()}, by)
                 added.append(info_hash)
             if number % _BATCH == 0:
@@ -49,6 +50,7 @@ class ServiceCommands:
     async def whitelist_remove(self, info_hash: bytes, by: ports.Actor) -> bool:
         listed = info_hash in self._service.state.access.whitelist
         if listed:
+            self._need_room()
             self._append(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()}, by)
         await self._durable()
         return listed
@@ -78,6 +80,7 @@ class ServiceCommands:
         try:
             key_hash, key = self._in_force(key_ref)
             if key.label != label:
+                self._need_room()
                 data = {"key_hash": key_hash.hex(), "key_ref": key_ref, "label": label}
                 self._append(events.KEY_CHANGED, data, by)
         finally:
@@ -95,6 +98,7 @@ class ServiceCommands:
 
     def _rotate(self, key_ref: int, fingerprint: str, by: ports.Actor) -> ports.IssuedKey:
         old_hash, old = self._in_force(key_ref)
+        self._need_room()
         key = self._random_key(by)
         data = {
             **self._key_data(key, old.valid_until_us, old.account, old.owner, old.label),
@@ -122,6 +126,7 @@ class ServiceCommands:
             await self._durable()
 
     def _revoke(self, key_hash: bytes, key: Key, by: ports.Actor) -> None:
+        self._need_room()
         data = {"key_hash": key_hash.hex(), "key_ref": key.key_ref}
         self._append(events.KEY_REVOKED, data, by)
 
@@ -145,6 +150,7 @@ class ServiceCommands:
             factor = crediting.same_factor(state, terms, now)
             if factor is None:
                 data = crediting.new_factor(state, terms, now)
+                self._need_room()
                 self._append(events.CREDIT_FACTOR_SET, data, by)
                 factor = state.factors.current[data["factor"]]
         finally:
@@ -155,6 +161,7 @@ class ServiceCommands:
         try:
             data = crediting.factor_to_end(self._service.state, number, self._service.now_us())
             if data is not None:
+                self._need_room()
                 self._append(events.CREDIT_FACTOR_ENDED, data, by)
         finally:
             await self._durable()
@@ -169,6 +176,7 @@ class ServiceCommands:
                     raise ports.RepeatedRequestError
                 return before.seq
             data = crediting.correction(state, asked, by.reason)
+            self._need_room()
             return self._append(events.CREDIT_CORRECTED, {**data, **_request(fingerprint, by)}, by)
         finally:
             await self._durable()
@@ -184,6 +192,7 @@ class ServiceCommands:
             until_us = self._service.now_us() + new.seconds_valid * 1_000_000
         if until_us is not None and until_us >= _LAST_US:
             raise ports.InvalidDurationError
+        self._need_room()
         return new.key, until_us, new
 
     def _all_decided(
@@ -262,14 +271,21 @@ class ServiceCommands:
             return None
         text = given or self._key_for(by)
         # The hash differs where the server's secret is another one than at the first time.
-        if (request.fingerprint, request.key_hash) != (fingerprint, secrets.key_hash(text)):
+        first = request.fingerprint, access.hash_of(request.key_ref)
+        if first != (fingerprint, secrets.key_hash(text)):
             raise ports.RepeatedRequestError("the idempotency key came before with another request")
-        key = access.keys.get(request.key_hash)
-        if key is None:
-            raise ports.RevokedKeyError("the key of this idempotency key is revoked")
+        try:
+            _, key = self._in_force(request.key_ref)
+        except ports.RevokedKeyError:
+            raise ports.RevokedKeyError("the key of this idempotency key is revoked") from None
         return ports.IssuedKey(text, key.valid_until_us, key.key_ref)
 
     # Appending.
+
+    def _need_room(self) -> None:
+        """Part of every decision, so that nothing is refused between two events of one command."""
+        if not self._log.has_room(reserved=True):
+            raise ports.LogUnavailableError
 
     def _append(self, kind: int, data: dict[str, Any], by: ports.Actor) -> int:
         """Returns the event's sequence number."""
@@ -278,8 +294,6 @@ class ServiceCommands:
             who["reason"] = by.reason
         if by.idempotency_key:
             who["idempotency_key"] = by.idempotency_key
-        if not self._log.has_room(reserved=True):
-            raise ports.LogUnavailableError
         self._last_seq = self._service.admin(kind, {**data, "by": who})
         return self._last_seq
 

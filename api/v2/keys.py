@@ -104,7 +104,9 @@ class Keys:
         return self._issued(issued)
 
     def _issued(self, issued: IssuedKey) -> Response:
-        body = {"key": issued.key, **_shown(self._found(issued.key_ref))}
+        # Whatever became of it meanwhile, this request did what it was asked to.
+        told = self.history.at().key(issued.key_ref)
+        body = {"key": issued.key, **(_shown(told) if told else {}), "key_ref": issued.key_ref}
         response = json_text(encode(body), 201)
         response.headers["location"] = f"/api/v2/keys/{issued.key_ref}"
         response.headers["cache-control"] = "no-store"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 KEY_JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
+PROBLEM = "application/problem+json"
 TOKEN = "token=MyAccessToken"
 
 
@@ -56,3 +58,11 @@ async def ask(
 
 def rejected(reason: str) -> tuple[int, str, str]:
     return 500, TEXT, f'Unhandled rejection: Err {{ reason: "{reason}" }}'
+
+
+def problem(answer: Answer) -> dict[str, Any]:
+    """The document of a refusal of version 2, which says what the status line says."""
+    assert answer.content_type == PROBLEM
+    document: dict[str, Any] = json.loads(answer.body)
+    assert document["status"] == answer.status
+    return document

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import trio
 
 from api.app import create_app
-from tests.api.asking import TOKEN, ask, rejected
+from tests.api.asking import TOKEN, ask, problem, rejected
 from tracker.ports import LogUnavailableError
 
-PROBLEM = "application/problem+json"
 HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
 
 TOKENS = {"admin": "MyAccessToken", "watch": "MayRead"}
@@ -21,14 +18,6 @@ READ = "token=MayRead"
 @pytest.fixture
 def app(history, commands):
     return create_app(history, commands, TOKENS, {"watch": "read"})
-
-
-def problem(answer) -> dict[str, object]:
-    """The document, which says what the status line says."""
-    assert answer.content_type == PROBLEM
-    document = json.loads(answer.body)
-    assert document["status"] == answer.status
-    return document
 
 
 @pytest.mark.parametrize("path", ["/api/v2", "/api/v2/keys", "/api/v2/nothing", "/api/v2/keys/x"])

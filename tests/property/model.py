@@ -34,6 +34,7 @@ class ModelKey:
     owner: str | None
     valid_until_us: int | None
     revoked: bool = False
+    label: str | None = None
 
 
 @define
@@ -188,8 +189,10 @@ class Model:
         tick, self.ticks = self.ticks, self.ticks + 1
         cleanup_ms = self.settings.inactive_peer_cleanup_interval * 1000
         before_us = now - self.settings.max_peer_timeout * SECOND
-        if not cleanup_ms or before_us < self.resumed_us:
+        if not cleanup_ms:
             return
+        if before_us < self.resumed_us:
+            before_us = -1  # nobody expires; torrents that were left empty go all the same
         slices = max(1, cleanup_ms // self.settings.tick_ms)
         first, end = (256 * part // slices for part in (tick % slices, tick % slices + 1))
         for info_hash in [each for each in self.torrents if first <= each[0] < end]:
@@ -231,6 +234,9 @@ class Model:
         key.revoked = True
         self.key_refs += 1
         self.keys[new] = ModelKey(self.key_refs, key.account, key.owner, key.valid_until_us)
+
+    def label(self, text: bytes, label: str | None) -> None:
+        self.keys[text].label = label
 
     def change_settings(self, settings: Settings) -> None:
         if settings.private != self.settings.private:

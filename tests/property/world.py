@@ -96,6 +96,7 @@ steps = st.one_of(
         ),
     ),
     st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
+    st.tuples(st.just("label"), st.tuples(st.sampled_from(KEYS), st.sampled_from([None, "x"]))),
     st.tuples(st.just("count"), st.integers(1, 8)),
     st.tuples(st.just("factor"), factors),
     st.tuples(st.just("factor"), factors),
@@ -205,6 +206,14 @@ class World:
             rotate(self.service, old, new)
             self.model.rotate(old, new)
 
+    def _label(self, change: tuple[bytes, str | None]) -> None:
+        text, label = change
+        if self._in_force(text):
+            key = self.state.access.keys[bytes.fromhex(key_hash(text))]
+            data = {"key_hash": key_hash(text), "key_ref": key.key_ref, "label": label}
+            self.service.admin(events.KEY_CHANGED, data)
+            self.model.label(text, label)
+
     def _in_force(self, text: bytes) -> bool:
         return bytes.fromhex(key_hash(text)) in self.state.access.keys
 
@@ -261,6 +270,8 @@ class World:
         assert swarms.retired == {each: model.completed[each] for each in gone}
         assert sum(swarms.announces) == model.announces
         assert self.state.access.whitelist == model.whitelist
+        assert list(self.state.access.listed_after(b"")) == sorted(model.whitelist)
+        self._check_keys()
         assert {
             number: self.state.accounts.totals(number)._asdict()
             for number in range(1, model.key_refs + 2)
@@ -269,6 +280,15 @@ class World:
             for number in range(1, model.key_refs + 2)
         }
         assert {key[0]: count for key, count in self.state.counters.items()} == model.counters
+
+    def _check_keys(self) -> None:
+        access = self.state.access
+        for text, told in self.model.keys.items():
+            digest = bytes.fromhex(key_hash(text))
+            key = (access.revoked if told.revoked else access.keys)[digest]
+            assert asdict(key) | {"revoked": told.revoked} == asdict(told)
+            assert access.hash_of(key.key_ref) == digest
+        assert len(access.keys) + len(access.revoked) == len(self.model.keys)
 
     def _model_peers(self, info_hash: bytes) -> list[PeerSeen]:
         return sorted(
@@ -317,6 +337,7 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "delist": World._delist,
     "key": World._key,
     "rotate": World._rotate,
+    "label": World._label,
     "count": World._count,
     "factor": World._factor,
     "end factor": World._end_factor,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 import trio.testing
-from attrs import frozen
+from attrs import evolve, frozen
 
 from eventlog import EventLog, LogFailedError, Reader, open_log
 from tests.eventlog.logs import Gate, running
@@ -20,6 +20,7 @@ from tests.support import (
     START_US,
     Announce,
     HandTime,
+    Rig,
     announce,
     endpoint4,
     hash_of,
@@ -72,6 +73,10 @@ COMMANDS: dict[str, Callable[[ports.Commands], Awaitable[object]]] = {
     "revoke": lambda commands: commands.revoke_key("Z" * 32, BY),
     "factor": lambda commands: commands.set_factor(ports.FactorTerms(upload_percent=200), BY),
     "correct": lambda commands: commands.correct(ports.Correction(1, 5, 0, 0), BY),
+    "revoke by number": lambda commands: commands.revoke_key_ref(1, BY),
+    "rotate": lambda commands: commands.rotate_key(1, BY),
+    "label": lambda commands: commands.label_key(1, "x", BY),
+    "import": lambda commands: commands.import_keys([ports.NewKey("I" * 32)], BY),
 }
 
 
@@ -138,19 +143,23 @@ async def test_keys_are_not_in_the_log(tmp_path: Path) -> None:
         permanent = await admin.commands.issue_key(ports.NewKey(), BY)
         added = await admin.commands.issue_key(ports.NewKey("A1" * 16), BY)
         await admin.commands.revoke_key(issued.key, BY)
+        rotated = await admin.commands.rotate_key(3, BY)
+        (imported,) = await admin.commands.import_keys([ports.NewKey("I1" * 16)], BY)
         live = admin.service.state.digest()
     assert issued.valid_until_us == START_US + 60 * SECOND
     assert permanent.valid_until_us is None
     assert added == ports.IssuedKey("A1" * 16, None, 3)
     content = everything_in(tmp_path)
-    for key in (issued.key, permanent.key, added.key):
+    for key in (issued.key, permanent.key, added.key, rotated.key, imported.key):
         assert key.encode() not in content
         assert secrets.key_hash(key).hex().encode() in content
     state = replay(Reader(tmp_path))
     assert state.digest() == live
-    assert set(state.access.keys) == {secrets.key_hash(k) for k in (permanent.key, added.key)}
-    assert [key.key_ref for key in state.access.keys.values()] == [2, 3]
-    assert state.access.next_key_ref == 4
+    assert set(state.access.keys) == {
+        secrets.key_hash(one.key) for one in (permanent, rotated, imported)
+    }
+    assert [key.key_ref for key in state.access.keys.values()] == [2, 4, 5]
+    assert state.access.next_key_ref == 6
 
 
 async def test_issued_keys_differ(tmp_path: Path) -> None:
@@ -177,6 +186,86 @@ async def test_refused_key_commands(tmp_path: Path) -> None:
         await admin.commands.issue_key(ports.NewKey(key), BY)
         types = [event["type"] for event in admin.events()]
     assert types == ["key_issued", "key_revoked", "key_issued"]
+
+
+async def test_issued_again(tmp_path: Path) -> None:
+    """A revoked key goes on with owner and account; with another owner it is theirs."""
+    async with administered(tmp_path) as admin:
+        for owner in ("anna", None, "bert", "bert"):
+            issued = await admin.commands.issue_key(ports.NewKey("K" * 32, owner=owner), BY)
+            await admin.commands.revoke_key_ref(issued.key_ref, BY)
+        issued_events = [one for one in admin.events() if one["type"] == "key_issued"]
+    assert [one["owner"] for one in issued_events] == ["anna", "anna", "bert", "bert"]
+    assert [one["account"] for one in issued_events] == [1, 1, 3, 3]
+
+
+ONCE = evolve(BY, idempotency_key="once")
+
+
+@pytest.mark.parametrize(
+    ("by", "secret", "same"),
+    [
+        (ONCE, SECRET, True),
+        (evolve(ONCE, address="192.0.2.2", request_id="r-2", reason=""), SECRET, True),
+        (evolve(ONCE, token="other"), SECRET, False),
+        (evolve(ONCE, idempotency_key="twice"), SECRET, False),
+        (BY, SECRET, False),
+        (evolve(ONCE, token="other"), b"t" * 32, False),
+    ],
+    ids=["same", "elsewhere", "another token", "another key", "without", "another secret"],
+)
+async def test_repetitions(tmp_path: Path, by: ports.Actor, secret: bytes, same: bool) -> None:
+    """A request is told by the token's label and its idempotency key, whoever sends it from wherever."""
+    new = ports.NewKey(seconds_valid=60)
+    async with administered(tmp_path) as admin:
+        first = await admin.commands.issue_key(new, ONCE)
+        other = ServiceCommands(admin.service, admin.log, secret)
+        second = await other.issue_key(new, by)
+        assert (first == second, admin.service.state.seq) == (same, 1 if same else 2)
+        assert (first.key == second.key) == same
+
+
+async def test_repetitions_that_are_refused(tmp_path: Path) -> None:
+    """Another request, another server secret, a key that is revoked since: nothing is appended."""
+    new = ports.NewKey(label="x")
+    async with administered(tmp_path) as admin:
+        await admin.commands.issue_key(new, ONCE)
+        for asked in (ports.NewKey(), evolve(new, key="K" * 32), evolve(new, owner="anna")):
+            with pytest.raises(ports.RepeatedRequestError):
+                await admin.commands.issue_key(asked, ONCE)
+        with pytest.raises(ports.RepeatedRequestError):
+            await admin.commands.rotate_key(1, ONCE)
+        with pytest.raises(ports.RepeatedRequestError):
+            await ServiceCommands(admin.service, admin.log, b"t" * 32).issue_key(new, ONCE)
+        await admin.commands.revoke_key_ref(1, BY)
+        with pytest.raises(ports.RevokedKeyError):
+            await admin.commands.issue_key(new, ONCE)
+        assert admin.service.state.seq == 2
+
+
+async def test_a_repetition_after_the_key_was_issued_again(tmp_path: Path) -> None:
+    """What the request got is revoked, whoever has the same key now."""
+    new = ports.NewKey("K" * 32)
+    async with administered(tmp_path) as admin:
+        await admin.commands.issue_key(new, ONCE)
+        await admin.commands.revoke_key_ref(1, BY)
+        assert (await admin.commands.issue_key(new, BY)).key_ref == 2
+        with pytest.raises(ports.RevokedKeyError):
+            await admin.commands.issue_key(new, ONCE)
+
+
+async def test_a_log_that_fills_up() -> None:
+    """What one command comes to is decided as a whole: all keys of an import, or none."""
+    rig = Rig()
+    commands = ServiceCommands(rig.service, rig.log, SECRET)
+    new = [ports.NewKey(f"{number:032}") for number in range(3)]
+    rig.log.room = False
+    with pytest.raises(ports.LogUnavailableError):
+        await commands.import_keys(new, BY)
+    assert rig.state.seq == 0
+    await commands.whitelist_remove(HASH, BY)  # changes nothing, and needs no room
+    rig.log.room = True
+    assert [one.key_ref for one in await commands.import_keys(new, BY)] == [1, 2, 3]
 
 
 async def test_durations(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Request:
     """What an idempotency key stands for."""
 
     fingerprint: str  # of what was asked for
-    key_hash: bytes  # of the key that it got; b"" = it was no request for a key
+    key_ref: int  # of the key that it got; 0 = it was no request for a key
     seq: int = 0  # of the event, where it was none for a key
 
 

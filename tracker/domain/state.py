@@ -240,12 +240,11 @@ class State:
         self.time_us = time_us
 
     def _issue(self, data: dict[str, Any]) -> None:
-        key_hash = bytes.fromhex(data["key_hash"])
-        self.access.issue(key_hash, _key(data))
+        self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
         if "request" in data:
             by = data["by"]
             name = by["token"], by["idempotency_key"]
-            self.access.requests[name] = Request(data["request"], key_hash)
+            self.access.requests[name] = Request(data["request"], data["key_ref"])
 
     def _delist(self, info_hash: bytes) -> None:
         """Where only listed torrents are served, delisting one sends its peers away."""
@@ -270,7 +269,7 @@ class State:
         if "request" in data:
             by = data["by"]
             name = by["token"], by["idempotency_key"]
-            self.access.requests[name] = Request(data["request"], b"", seq)
+            self.access.requests[name] = Request(data["request"], 0, seq)
 
     def _change_settings(self, settings: Settings) -> None:
         if settings.private != self.settings.private:

@@ -1,0 +1,280 @@
+"""Any history of admin commands and restarts: what each answers, and that the log alone tells the same state."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from attrs import define, evolve, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support import (
+    SECOND,
+    SELECTION_KEY,
+    HandTime,
+    MemoryLog,
+    hash_of,
+    key_text,
+    replayed,
+    steady,
+)
+from tracker import ports, secrets
+from tracker.commands import ServiceCommands
+from tracker.domain.state import State
+from tracker.history import LiveHistory
+from tracker.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+SECRET = b"s" * 32
+LABELS = [None, None, "x"]
+OWNERS = [None, "anna", "bert"]
+HASHES = [hash_of(number) for number in (0, 1, 257, 255)]
+
+given_keys = st.sampled_from([key_text(number).decode() for number in range(3)])
+new_keys = st.builds(
+    ports.NewKey,
+    key=st.one_of(st.none(), given_keys),
+    seconds_valid=st.sampled_from([None, 0, 20, 10**15]),
+    owner=st.sampled_from(OWNERS),
+    label=st.sampled_from(LABELS),
+)
+imported_keys = st.builds(ports.NewKey, key=given_keys, owner=st.sampled_from(OWNERS))
+repeats = st.sampled_from(["", "once", "twice"])  # idempotency keys
+refs = st.integers(1, 6)
+steps = st.one_of(
+    st.tuples(st.just("issue"), new_keys, repeats),
+    st.tuples(st.just("issue"), new_keys, repeats),
+    st.tuples(st.just("import"), st.lists(imported_keys, min_size=1, max_size=3)),
+    st.tuples(st.just("rotate"), refs, repeats),
+    st.tuples(st.just("revoke"), refs),
+    st.tuples(st.just("label"), refs, st.sampled_from(LABELS)),
+    st.tuples(st.just("list"), st.lists(st.sampled_from(HASHES), max_size=4)),
+    st.tuples(st.just("delist"), st.sampled_from(HASHES)),
+    st.tuples(st.just("restart")),
+)
+
+
+@define
+class Admin:
+    """Commands over a log in memory, and plain notes of what should be: keys by number, the latest of each text."""
+
+    log: MemoryLog = field(factory=MemoryLog)
+    time: HandTime = field(factory=HandTime)
+    keys: dict[int, tuple[str, ports.KeyInfo]] = field(factory=dict)
+    owners: dict[str, int] = field(factory=dict)
+    requests: dict[str, tuple[object, int]] = field(factory=dict)
+    whitelist: set[bytes] = field(factory=set)
+    service: Service = field(init=False)
+    commands: ServiceCommands = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.serve(State())
+
+    def serve(self, state: State) -> None:
+        clock = self.time.log_clock(state.time_us)
+        self.service = Service(self.log, state, clock, SELECTION_KEY)
+        self.commands = ServiceCommands(self.service, self.log, SECRET)
+
+    def restart(self) -> None:
+        state = replayed(self.log.frames())
+        assert state.digest() == self.service.state.digest()
+        self.serve(state)
+
+    # What should come of a command; an error is raised before anything is noted.
+
+    def latest(self, text: str) -> ports.KeyInfo | None:
+        found = [info for known, info in self.keys.values() if known == text]
+        return found[-1] if found else None
+
+    def in_force(self, key_ref: int) -> tuple[str, ports.KeyInfo]:
+        if key_ref not in self.keys:
+            raise ports.UnknownKeyError
+        if self.keys[key_ref][1].state == "revoked":
+            raise ports.RevokedKeyError
+        return self.keys[key_ref]
+
+    def repeated(self, name: str, asked: object) -> int | None:
+        """The number that a repetition gets."""
+        before, key_ref = self.requests.get(name, (None, 0))
+        if not key_ref:
+            return None
+        if before != asked:
+            raise ports.RepeatedRequestError
+        self.in_force(key_ref)
+        return key_ref
+
+    def decide(self, new: ports.NewKey) -> None:
+        latest = self.latest(new.key) if new.key else None
+        if latest is not None and latest.state != "revoked":
+            raise ports.DuplicateKeyError
+        if new.seconds_valid == 10**15:
+            raise ports.InvalidDurationError
+
+    def note(self, text: str, new: ports.NewKey) -> None:
+        before, key_ref, owner = self.latest(text), len(self.keys) + 1, new.owner
+        if before is not None and owner in (None, before.owner):
+            owner, account = before.owner, before.account
+        else:
+            account = self.owners.get(owner, key_ref) if owner else key_ref
+        if owner:
+            self.owners.setdefault(owner, account)
+        until_us = None
+        if new.seconds_valid is not None:
+            until_us = self.service.now_us() + new.seconds_valid * SECOND
+        info = ports.KeyInfo(
+            key_ref, secrets.key_hash(text), "valid", account, owner, new.label, until_us, None
+        )
+        self.keys[key_ref] = text, info
+
+    def change(self, key_ref: int, **changed: Any) -> None:
+        text, info = self.keys[key_ref]
+        self.keys[key_ref] = text, evolve(info, **changed)
+
+    # Each step, done and noted.
+
+    async def issue(self, new: ports.NewKey, name: str) -> None:
+        ask = partial(self.commands.issue_key, new, by(name))
+        issued, repeated = await self.asked(ask, name, ("issue", new), partial(self.decide, new))
+        if issued is not None and repeated is None:
+            assert new.key in (None, issued.key)
+            self.note(issued.key, new)
+            self.requests[name] = ("issue", new), issued.key_ref
+
+    async def rotate(self, key_ref: int, name: str) -> None:
+        ask = partial(self.commands.rotate_key, key_ref, by(name))
+        check = partial(self.in_force, key_ref)
+        issued, repeated = await self.asked(ask, name, ("rotate", key_ref), check)
+        if issued is not None and repeated is None:
+            info = self.keys[key_ref][1]
+            self.change(key_ref, state="revoked")
+            new = evolve(info, key_ref=issued.key_ref, key_hash=secrets.key_hash(issued.key))
+            self.keys[issued.key_ref] = issued.key, new
+            self.requests[name] = ("rotate", key_ref), issued.key_ref
+
+    async def asked(
+        self,
+        ask: Callable[[], Awaitable[ports.IssuedKey]],
+        name: str,
+        what: object,
+        check: Callable[[], object],
+    ) -> tuple[ports.IssuedKey | None, int | None]:
+        """What a command gave that may be a repetition; nothing where it had to refuse."""
+        repeated = None
+
+        def expected() -> None:
+            nonlocal repeated
+            repeated = self.repeated(name, what) if name else None
+            if repeated is None:
+                check()
+
+        issued = await self.same_error(ask, expected)
+        if issued is not None and repeated is not None:
+            text, info = self.keys[repeated]
+            assert issued == ports.IssuedKey(text, info.valid_until_us, repeated)
+        return issued, repeated
+
+    async def same_error(
+        self, ask: Callable[[], Awaitable[Any]], expected: Callable[[], object]
+    ) -> Any:
+        """The command's answer, or None when it refused as it should and appended nothing."""
+        before = self.service.state.seq
+        try:
+            expected()
+        except ports.CommandError as error:
+            with pytest.raises(type(error)):
+                await ask()
+            assert self.service.state.seq == before
+            return None
+        return await ask()
+
+    async def bring_in(self, new: list[ports.NewKey]) -> None:
+        def expected() -> None:
+            for one in new:
+                self.decide(one)
+            if len({one.key for one in new}) < len(new):
+                raise ports.DuplicateKeyError
+
+        ask = partial(self.commands.import_keys, new, by(""))
+        for issued, one in zip(await self.same_error(ask, expected) or [], new, strict=False):
+            self.note(issued.key, one)
+
+    async def revoke(self, key_ref: int) -> None:
+        ask = partial(self.commands.revoke_key_ref, key_ref, by(""))
+        if await self.same_error(self.done(ask), partial(self.in_force, key_ref)):
+            self.change(key_ref, state="revoked")
+
+    async def label(self, key_ref: int, label: str | None) -> None:
+        ask = partial(self.commands.label_key, key_ref, label, by(""))
+        if await self.same_error(self.done(ask), partial(self.in_force, key_ref)):
+            self.change(key_ref, label=label)
+
+    @staticmethod
+    def done(ask: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[bool]]:
+        async def ask_and_say_so() -> bool:
+            await ask()
+            return True
+
+        return ask_and_say_so
+
+    async def enlist(self, hashes: list[bytes]) -> None:
+        new = [each for each in dict.fromkeys(hashes) if each not in self.whitelist]
+        assert await self.commands.whitelist_add(hashes, by("")) == new
+        self.whitelist.update(new)
+
+    async def delist(self, info_hash: bytes) -> None:
+        removed = await self.commands.whitelist_remove(info_hash, by(""))
+        assert removed == (info_hash in self.whitelist)
+        self.whitelist.discard(info_hash)
+
+    def check(self) -> None:
+        """What can be read is what was noted."""
+        model = LiveHistory(self.service).at()
+        now = self.service.now_us()
+        told = {info.key_ref: info for info in model.keys(0)}
+        noted = {}
+        for text, info in self.keys.values():
+            if self.latest(text) is info:
+                over = info.valid_until_us is not None and info.valid_until_us < now
+                state = "expired" if over and info.state == "valid" else info.state
+                noted[info.key_ref] = evolve(info, state=state)
+        assert told == noted
+        for key_ref, (text, _) in self.keys.items():
+            assert model.key(key_ref) == noted[self.latest(text).key_ref]
+        assert list(model.whitelist(b"")) == sorted(self.whitelist)
+
+
+def by(idempotency_key: str) -> ports.Actor:
+    return ports.Actor("ops", "192.0.2.1", "r-1", idempotency_key=idempotency_key)
+
+
+async def live(history: list[tuple[Any, ...]]) -> None:
+    admin = Admin()
+    do = {
+        "issue": admin.issue,
+        "import": admin.bring_in,
+        "rotate": admin.rotate,
+        "revoke": admin.revoke,
+        "label": admin.label,
+        "list": admin.enlist,
+        "delist": admin.delist,
+    }
+    for name, *arguments in history:
+        admin.time.advance(7 * SECOND)
+        if name == "restart":
+            admin.restart()
+        else:
+            await do[name](*arguments)
+        admin.check()
+    admin.restart()
+
+
+@settings(steady, max_examples=200)
+@given(history=st.lists(steps, max_size=20))
+def test_commands(history: list[tuple[Any, ...]]) -> None:
+    """Refusals append nothing, repetitions get the same key across restarts, and replay agrees."""
+    trio.run(live, history)
