@@ -5,19 +5,20 @@ Failures of the protocol are HTTP 200 with a bencoded `failure reason`: many cli
 
 from __future__ import annotations
 
-from functools import partial
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tracker.domain import events
+from tracker.domain.policy import IP_ALWAYS, IP_IGNORED, RATE_EXCEEDED
 from tracker.frontends.refusals import INVALID_KEY, refusal_text, retry_in
-from tracker.service import NOT_WHITELISTED
+from tracker.service import EARLY, NOT_WHITELISTED
 from tracker.wire import http
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from ipaddress import IPv4Address, IPv6Address
 
     from tracker.service import Service
 
@@ -49,9 +50,9 @@ class RequestHandler:
     """Answers for one listener."""
 
     __slots__ = (
-        "_interval",
         "_interval_min",
         "_listener",
+        "_policy",
         "_service",
         "_swarms",
         "external",
@@ -70,7 +71,7 @@ class RequestHandler:
         self._swarms = service.swarms
         self._listener = listener
         self.proxied = proxied
-        self._interval = service.settings.interval
+        self._policy = service.settings.policy
         self._interval_min = service.settings.interval_min
 
     def begin(self) -> None:
@@ -118,36 +119,51 @@ class RequestHandler:
         if key is not None and not _is_key(key):
             return self._refuse(INVALID_KEY)
         service = self._service
-        announce: Callable[..., int] = service.announce
+        source = forwarded_address(forwarded) if self.proxied else address
+        if source and not service.admits(source):
+            return self._refuse_announce(RATE_EXCEEDED, request.info_hash, key)
         holder = None
         if service.private:
             found = service.authenticate(key)
             if isinstance(found, int):
                 return self._refuse_announce(found, request.info_hash, key)
             holder = found
-            announce = partial(service.announce_keyed, holder)
         if self.proxied:
             if not service.whitelisted(request.info_hash):
                 return self._refuse_announce(NOT_WHITELISTED, request.info_hash, key)
-            address = forwarded_address(forwarded)
-            if not address:
+            if not source:
                 return self._refuse(_BEHIND_PROXY)
-        if self.external is not None and is_loopback(address):
-            address = self.external
+        address = self._listed_address(source, request.ip)
         numwant = request.numwant
-        torrent = announce(
+        torrent = service.announcer(holder)(
             self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
             request.port.to_bytes(2, "big"), request.info_hash, request.peer_id[:8],
             request.peer_id[8:], request.uploaded, request.downloaded, request.left,
             request.event, 65535 if numwant is None else min(numwant, 65535),
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
         )  # fmt: skip
-        if torrent < 0:
+        early = torrent == EARLY
+        if early:
+            torrent = self._swarms.lookup(request.info_hash)
+        elif torrent < 0:
             return self._refuse_announce(torrent, request.info_hash, None)
-        reply = self._reply(torrent, request, len(address) == 16)
+        reply = self._reply(torrent, request, len(address) == 16, early)
+        if self._policy.external_ip_in_replies:
+            reply = http.with_external_ip(reply, source)
         if holder is not None and holder.valid_until_us is not None:
             reply = self._with_expiry(reply, holder.valid_until_us)
         return reply, _BENCODED
+
+    def _listed_address(self, source: bytes, claimed: bytes | None) -> bytes:
+        """Under which address a client is listed: the one it names, where that is believed; else its own."""
+        policy = self._policy.ip_parameter
+        if claimed and policy != IP_IGNORED and (policy == IP_ALWAYS or is_local(source)):
+            address = claimed_address(claimed, source)
+            if address:
+                return address
+        if self.external is not None and is_loopback(source):
+            return self.external
+        return source
 
     def _refuse_announce(
         self, refusal: int, info_hash: bytes, key: bytes | None
@@ -157,7 +173,7 @@ class RequestHandler:
         if key:
             self._service.refused_key(key, refusal, info_hash)
         text = refusal_text(refusal, info_hash, key)
-        return http.failure(text, retry_in(refusal)), _TEXT
+        return http.failure(text, retry_in(refusal, self._policy.retry_in_minutes)), _TEXT
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
         """Clients show a warning beside the tracker: the way to tell that a key runs out."""
@@ -167,15 +183,15 @@ class RequestHandler:
         hours = max(1, left_us // 3_600_000_000)
         return http.with_warning(reply, f"Your tracker key expires in about {hours} h: renew it")
 
-    def _reply(self, torrent: int, request: http.Announce, v6: bool) -> bytes:
+    def _reply(self, torrent: int, request: http.Announce, v6: bool, early: bool) -> bytes:
         swarms = self._swarms
         cap = self._service.cap
         want = cap if request.numwant is None else min(request.numwant, cap)
-        if request.event == events.STOPPED:
+        if early or request.event == events.STOPPED:
             want = 0
         peers4, peers6 = self._peers(torrent, want, request.left == 0, v6)
         counts = (
-            self._interval,
+            self._service.interval(),
             self._interval_min,
             swarms.seeders[torrent],
             swarms.leechers[torrent],
@@ -224,6 +240,8 @@ class RequestHandler:
             if not address:
                 return self._refuse(_BEHIND_PROXY)
         service = self._service
+        if not service.admits(address):
+            return self._refuse_announce(RATE_EXCEEDED, b"", None)
         # Without a good key a private tracker says that there is nothing.
         silent = service.private and isinstance(service.authenticate(key), int)
         service.count(events.TCP6_SCRAPES if len(address) == 16 else events.TCP4_SCRAPES)
@@ -231,7 +249,10 @@ class RequestHandler:
         for info_hash in hashes:
             seeders, completed, leechers = (0, 0, 0) if silent else service.scrape(info_hash)
             files.append((info_hash, seeders, completed, leechers))
-        return http.scrape_reply(files), _BENCODED
+        if not self._policy.partial_seeds:
+            return http.scrape_reply(files), _BENCODED
+        downloaders = {each: 0 if silent else service.downloaders(each) for each in hashes}
+        return http.scrape_reply(files, downloaders), _BENCODED
 
     def _refuse(self, reason: str) -> tuple[bytes, bytes]:
         self._service.count(events.REFUSED_REQUESTS)
@@ -263,13 +284,48 @@ def is_loopback(address: bytes) -> bool:
 _LOOPBACK6 = bytes(15) + b"\x01"
 
 
+_LOCAL = tuple(
+    map(
+        ip_network,
+        (
+            "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+            "::1/128", "fc00::/7", "fe80::/10",
+        ),
+    )
+)  # fmt: skip
+
+
+def is_local(address: bytes) -> bool:
+    """Whether 4 or 16 bytes are of this machine or of a private network (RFC 1918, 3927, 4193, 4291)."""
+    ip = ip_address(address)
+    return any(ip in network for network in _LOCAL)
+
+
+def claimed_address(text: bytes, source: bytes) -> bytes:
+    """4 or 16 bytes of the address in `ip=`; b"" for one that no peer can be reached at from elsewhere, and for names.
+
+    `source`: of the client itself; only one on this machine may name an address of this machine.
+    """
+    try:
+        address = _plain_ip(http.unescape(text).decode("ascii"))
+    except ValueError:
+        return b""
+    if address.is_unspecified or address.is_multicast:
+        return b""
+    return b"" if address.is_loopback and not is_loopback(source) else address.packed
+
+
+def _plain_ip(text: str) -> IPv4Address | IPv6Address:
+    """v4-mapped addresses as IPv4. Raises `ValueError`."""
+    address = ip_address(text)
+    return (address.ipv4_mapped if address.version == 6 else None) or address
+
+
 def forwarded_address(header: bytes | None) -> bytes:
     """4 or 16 bytes of the right-most address in X-Forwarded-For, b"" when there is none."""
     if header is None:
         return b""
     try:
-        address = ip_address(header.rpartition(b",")[2].strip().decode("ascii"))
+        return _plain_ip(header.rpartition(b",")[2].strip().decode("ascii")).packed
     except ValueError:
         return b""
-    mapped = address.ipv4_mapped if address.version == 6 else None
-    return (mapped or address).packed
