@@ -22,6 +22,7 @@ from tracker.config.values import (
     SecondsOrOff,
     Secret,
     Text,
+    limit,
     one_of,
     whole,
 )
@@ -38,7 +39,7 @@ Durability = Annotated[Literal["group", "strict"], Reader(one_of("group", "stric
 IpParameter = Annotated[
     Literal["ignored", "local", "always"], Reader(one_of("ignored", "local", "always"))
 ]
-Limit = Annotated[int, Reader(whole(0, 2**31 - 1, "whatever it counts"))]
+Limit = Annotated[int, Reader(limit)]
 Jitter = Annotated[int, Reader(whole(0, 86_400, "seconds"))]
 Minutes = Annotated[int, Reader(whole(1, 525_600, "minutes"))]
 Timeout = Annotated[int, Reader(whole(1, 3600, "seconds"))]

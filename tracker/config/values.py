@@ -116,6 +116,15 @@ def whole(low: int, high: int, unit: str) -> Callable[[object], int]:
     return parse
 
 
+def limit(value: object) -> int:
+    """Read a largest number of something; 0 = there is none."""
+    try:
+        return whole(0, I32_MAX, "")(value)
+    except ValueError:
+        wanted = f"a whole number, 0 for no limit, up to {I32_MAX}"
+        raise ValueError(f"must be {wanted}; not {shown(value)}") from None
+
+
 def one_of(*choices: str) -> Callable[[object], str]:
     """A reader of one of these lower-case words, whatever case it is written in."""
 

@@ -31,7 +31,7 @@ class Settings:
     policy: Policy = field(factory=Policy)
 
     def as_data(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self, value_serializer=_as_json)
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Settings:
@@ -41,3 +41,7 @@ class Settings:
         if "policy" in values:
             values["policy"] = Policy.from_data(values["policy"])
         return cls(**values)
+
+
+def _as_json(_owner: object, _field: object, value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

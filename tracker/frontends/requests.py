@@ -50,11 +50,14 @@ class RequestHandler:
     """Answers for one listener."""
 
     __slots__ = (
+        "_believes",
+        "_interval",
         "_interval_min",
         "_listener",
         "_policy",
         "_service",
         "_swarms",
+        "_tells_address",
         "external",
         "proxied",
     )
@@ -71,7 +74,11 @@ class RequestHandler:
         self._swarms = service.swarms
         self._listener = listener
         self.proxied = proxied
-        self._policy = service.settings.policy
+        self._interval = service.settings.interval
+        policy = service.settings.policy
+        self._believes = policy.ip_parameter != IP_IGNORED
+        self._tells_address = policy.external_ip_in_replies
+        self._policy = policy
         self._interval_min = service.settings.interval_min
 
     def begin(self) -> None:
@@ -120,7 +127,8 @@ class RequestHandler:
             return self._refuse(INVALID_KEY)
         service = self._service
         source = forwarded_address(forwarded) if self.proxied else address
-        if source and not service.admits(source):
+        guarded = service.guarded
+        if guarded and source and not service.admits(source):
             return self._refuse_announce(RATE_EXCEEDED, request.info_hash, key)
         holder = None
         if service.private:
@@ -133,36 +141,36 @@ class RequestHandler:
                 return self._refuse_announce(NOT_WHITELISTED, request.info_hash, key)
             if not source:
                 return self._refuse(_BEHIND_PROXY)
-        address = self._listed_address(source, request.ip)
+        address = source
+        if self._believes and request.ip:
+            address = self._claimed(request.ip, source)
+        if self.external is not None and address is source and is_loopback(source):
+            address = self.external
         numwant = request.numwant
-        torrent = service.announcer(holder)(
+        announce = service.announcer(holder) if guarded else service.announce
+        torrent = announce(
             self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
             request.port.to_bytes(2, "big"), request.info_hash, request.peer_id[:8],
             request.peer_id[8:], request.uploaded, request.downloaded, request.left,
             request.event, 65535 if numwant is None else min(numwant, 65535),
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
         )  # fmt: skip
-        early = torrent == EARLY
-        if early:
+        if torrent < 0:
+            if torrent != EARLY:
+                return self._refuse_announce(torrent, request.info_hash, None)
             torrent = self._swarms.lookup(request.info_hash)
-        elif torrent < 0:
-            return self._refuse_announce(torrent, request.info_hash, None)
-        reply = self._reply(torrent, request, len(address) == 16, early)
-        if self._policy.external_ip_in_replies:
+            request = request._replace(numwant=0)
+        reply = self._reply(torrent, request, len(address) == 16)
+        if self._tells_address:
             reply = http.with_external_ip(reply, source)
         if holder is not None and holder.valid_until_us is not None:
             reply = self._with_expiry(reply, holder.valid_until_us)
         return reply, _BENCODED
 
-    def _listed_address(self, source: bytes, claimed: bytes | None) -> bytes:
-        """Under which address a client is listed: the one it names, where that is believed; else its own."""
-        policy = self._policy.ip_parameter
-        if claimed and policy != IP_IGNORED and (policy == IP_ALWAYS or is_local(source)):
-            address = claimed_address(claimed, source)
-            if address:
-                return address
-        if self.external is not None and is_loopback(source):
-            return self.external
+    def _claimed(self, text: bytes, source: bytes) -> bytes:
+        """The address that a client names, where it is believed; else its own."""
+        if self._policy.ip_parameter == IP_ALWAYS or is_local(source):
+            return claimed_address(text, source) or source
         return source
 
     def _refuse_announce(
@@ -183,15 +191,15 @@ class RequestHandler:
         hours = max(1, left_us // 3_600_000_000)
         return http.with_warning(reply, f"Your tracker key expires in about {hours} h: renew it")
 
-    def _reply(self, torrent: int, request: http.Announce, v6: bool, early: bool) -> bytes:
+    def _reply(self, torrent: int, request: http.Announce, v6: bool) -> bytes:
         swarms = self._swarms
         cap = self._service.cap
         want = cap if request.numwant is None else min(request.numwant, cap)
-        if early or request.event == events.STOPPED:
+        if request.event == events.STOPPED:
             want = 0
         peers4, peers6 = self._peers(torrent, want, request.left == 0, v6)
         counts = (
-            self._service.interval(),
+            self._service.interval() if self._service.guarded else self._interval,
             self._interval_min,
             swarms.seeders[torrent],
             swarms.leechers[torrent],
