@@ -623,6 +623,8 @@ GOOD_OVERRIDES = [
     ("HTTP_API__ACCESS_TOKENS__ADMIN", "1\nx = 2", "http_api.access_tokens.admin", "1\nx = 2"),
     ("HTTP_API__ACCESS_TOKENS", '{a = "x"}', "http_api.access_tokens", {"a": "x"}),
     ("EVENT_LOG__PATH", "2024", "event_log.path", "2024"),
+    ("POLICY__CLIENTS_DENIED", '["-XL", "-SD"]', "policy.clients_denied", ("-XL", "-SD")),
+    ("POLICY__MAX_TORRENTS", "5", "policy.max_torrents", 5),
     ("EVENT_LOG__SECRETS_PATH", "/a b/c", "event_log.secrets_path", "/a b/c"),
     ("UDP_TRACKERS", '[{bind_address = "[::]:5"}]', "udp_trackers.0.bind_address", Address("::", 5)),
 ]  # fmt: skip
