@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from tracker.domain.state import State
 from tracker.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from tracker.domain.accounts import Totals
     from tracker.domain.directory import Directory
@@ -200,14 +199,14 @@ def announce(service: Service, *announces: Announce) -> list[int]:
 
 def announce_one(service: Service, one: Announce) -> int:
     """Between `begin` and `end`."""
-    take: Callable[..., int] = service.announce
+    take = service.announcer(None)
     if service.private and one.key is not None:
         key = service.authenticate(one.key or None)
         if isinstance(key, int):
             if one.key:
                 service.refused_key(one.key, key, one.info_hash)
             return key
-        take = partial(service.announce_keyed, key)
+        take = service.announcer(key)
     return take(
         one.listener, one.path, one.endpoint[:-2], one.endpoint[-2:], one.info_hash,
         one.peer_id[:8], one.peer_id[8:], one.uploaded, one.downloaded, one.left, one.event,

@@ -19,20 +19,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
+from attrs import asdict
 
 from eventlog import EventLog, LogError, Reader, open_log
 from tracker import secrets
 from tracker.clock import LogClock
 from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
+from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.frontends import http, udp
 from tracker.frontends.datagrams import DatagramHandler
 from tracker.frontends.requests import RequestHandler
+from tracker.frontends.waiting import Waiting
 from tracker.history import LiveHistory
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.projector import replay
 from tracker.service import Service
+from tracker.sources import Bans
 from tracker.tls import TlsError
 from tracker.wire.connection_id import ConnectionIds
 
@@ -139,6 +143,7 @@ def settings_of(config: Config) -> Settings:
         inactive_peer_cleanup_interval=cleanup,
         remove_peerless_torrents=core.tracker_policy.remove_peerless_torrents,
         tick_ms=min(10_000, cleanup * 1000) if cleanup else 10_000,
+        policy=Policy.from_data(asdict(config.policy)),
     )
 
 
@@ -205,13 +210,14 @@ async def _start_producers(
 ) -> None:
     """Trackers, numbered in the order of the configuration (UDP first), then the two clocks."""
     external = config.core.net.external_ip.packed if config.core.net.external_ip else None
+    bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
     for number, listener in enumerate(listeners.udp):
-        handler = DatagramHandler(service, ids, number, external)
+        handler = DatagramHandler(service, ids, number, external, bans)
         await nursery.start(udp.serve, listener.socket, handler)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)
     if service.private and listeners.udp:
         log.info("Private mode over UDP: keys are read from the URL data of BEP 41")
-    waiting = trio.CapacityLimiter(_connection_limit())
+    waiting = _waiting(config)
     for number, listener in enumerate(listeners.http, len(listeners.udp)):
         answers = RequestHandler(
             service, number, proxied=config.core.net.on_reverse_proxy, external=external
@@ -222,6 +228,17 @@ async def _start_producers(
     nursery.start_soon(_log_counters, service)
 
 
+def _waiting(config: Config) -> Waiting:
+    policy = config.policy
+    return Waiting(
+        min(_connection_limit(), policy.http_connections or 8_192),
+        # Behind a proxy all connections come from its address.
+        0 if config.core.net.on_reverse_proxy else policy.http_connections_per_address,
+        policy.http_request_seconds,
+        policy.http_handshake_seconds,
+    )
+
+
 def _connection_limit() -> int:
     """How many HTTP tracker connections may wait at once: what the system allows, less a share for all else."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -230,7 +247,7 @@ def _connection_limit() -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
         soft = wished
     room = 65_536 if soft == resource.RLIM_INFINITY else soft
-    return max(8, min(8_192, room - min(600, room // 2)))
+    return max(8, room - min(600, room // 2))
 
 
 async def _start_api(

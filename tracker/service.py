@@ -8,14 +8,17 @@ same path and are answered once durable.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker.domain import codec, events
+from tracker.domain import codec, events, policy
+from tracker.domain.policy import Rules
 from tracker.domain.swarms import BEFORE, ROW_SIZE
+from tracker.sources import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from eventlog import Pool
     from tracker.domain.access import Key
@@ -38,7 +41,12 @@ REFUSALS = {
     KEY_UNKNOWN: "key_unknown",
     KEY_EXPIRED: "key_expired",
     KEY_REVOKED: "key_revoked",
+    **policy.REFUSALS,
 }
+
+EARLY = -100
+"""No refusal: what `announce_policed` and `announce_keyed` return when all is done, but the peer asked too soon and is
+told of no others."""
 
 REFUSAL_SECONDS = 60
 """Refusals of a known key are logged at most this often for each key and reason."""
@@ -85,7 +93,9 @@ class Service:
         "_now_us",
         "_open",
         "_plain",
+        "_rate",
         "_refused_us",
+        "_rules",
         "_sealed",
         "_selection_key",
         "_seq",
@@ -93,6 +103,7 @@ class Service:
         "_swarms",
         "_whitelist",
         "cap",
+        "guarded",
         "peer",
         "pending",
         "private",
@@ -106,9 +117,7 @@ class Service:
         self._selection_key = selection_key
         self._swarms = state.swarms
         self._whitelist = state.access.whitelist
-        self._listed = state.settings.listed
-        self.cap = state.settings.max_peers_per_announce
-        self.private = state.settings.private
+        self._obey_settings()
         self._keys: dict[
             bytes, Key
         ] = {}  # keys in force, as clients write them; emptied by admin events
@@ -184,6 +193,8 @@ class Service:
 
         Returns:
             The torrent (0 when it is not tracked: `stopped` of a stranger), or a refusal (negative).
+
+        Knows nothing of keys and of the site's own rules: `announcer` says which way of announcing is due.
         """
         if not self._open:
             return LOG_FULL
@@ -223,6 +234,52 @@ class Service:
             uploaded, downloaded, left, what, rule,
         )  # fmt: skip
         return torrent or swarms.lookup(info_hash)
+
+    def announcer(self, key: Key | None) -> Callable[..., int]:
+        """The way to announce that is due now, with the key of a private mode; called as `announce`.
+
+        It may also return `EARLY`. Where `guarded` is false it is `announce`.
+        """
+        if key is not None:
+            return partial(self.announce_keyed, key)
+        return self.announce_policed if self._rules.active else self.announce
+
+    def announce_policed(
+        self,
+        listener: int,
+        path: int,
+        address: bytes,
+        port: bytes,
+        info_hash: bytes,
+        id_head: bytes,
+        id_tail: bytes,
+        uploaded: int,
+        downloaded: int,
+        left: int,
+        event: int,
+        numwant: int,
+        flags: int,
+        key_hash: int,
+    ) -> int:
+        """`announce` where the site has rules of its own."""
+        early = False
+        if self._open and self.whitelisted(info_hash):
+            swarms, rules, endpoint = self._swarms, self._rules, address + port
+            torrent = swarms.lookup(info_hash)
+            peer = swarms.find(torrent, endpoint) if torrent else 0
+            refusal = rules.refusal(swarms, torrent, peer, port, id_head + id_tail, event)
+            if refusal:
+                return refusal
+            early = rules.early(swarms, peer, endpoint, event, self._now_us)
+        returned = self.announce(
+            listener, path, address, port, info_hash, id_head, id_tail, uploaded, downloaded,
+            left, event, numwant, flags, key_hash,
+        )  # fmt: skip
+        return EARLY if early else returned
+
+    def admits(self, address: bytes) -> bool:
+        """Count a request of an address, 4 or 16 bytes; False = it has made too many. Between `begin` and `end`."""
+        return self._rate is None or self._rate.admits(address, self._now_us)
 
     def whitelisted(self, info_hash: bytes) -> bool:
         """Whether the torrent may be announced, in the mode in force."""
@@ -276,10 +333,19 @@ class Service:
         torrent = swarms.lookup(info_hash)
         endpoint = address + port
         peer = swarms.keyed(torrent, key.account, id_head + id_tail) if torrent else 0
-        if torrent and event != events.STOPPED:
-            holder = swarms.find(torrent, endpoint)
-            if holder and holder != peer:
-                self._evict(info_hash, holder)
+        holder = swarms.find(torrent, endpoint) if torrent and event != events.STOPPED else 0
+        evicted = holder if holder != peer else 0
+        early = False
+        if self._rules.active:
+            refusal = self._rules.refusal(
+                swarms, torrent, peer, port, id_head + id_tail, event, key.account, evicted
+            )
+            if refusal:
+                self._log_refusal(key, refusal, info_hash)
+                return refusal
+            early = self._rules.early(swarms, peer, endpoint, event, self._now_us)
+        if evicted:
+            self._evict(info_hash, evicted)
         prev_seq, rule = 0, events.RULE_FIRST
         if peer:
             before = swarms.peer(peer)
@@ -303,7 +369,7 @@ class Service:
             key.key_ref, key.account, seq, self._now_us, torrent, peer, info_hash, id_head,
             id_tail, endpoint, uploaded, downloaded, left, what, rule,
         )  # fmt: skip
-        return torrent or swarms.lookup(info_hash)
+        return EARLY if early else torrent or swarms.lookup(info_hash)
 
     def _evict(self, info_hash: bytes, peer: int) -> None:
         """Another peer announced from this one's address: it has to go, and that is an event of its own."""
@@ -353,6 +419,21 @@ class Service:
         """64 bits for the choice of peers: a function of the secret and the log position alone."""
         seq = self._seq.to_bytes(8, "little")
         return int.from_bytes(blake2s(seq, key=self._selection_key, digest_size=8).digest(), "big")
+
+    def interval(self) -> int:
+        """Seconds until the next announce. What is added at random is, like `chance`, a function of the secret and the
+        log position; it changes nothing here, so it is not logged."""
+        settings = self._state.settings
+        most = settings.policy.interval_jitter
+        if not most:
+            return settings.interval
+        seq = self._seq.to_bytes(8, "little")
+        drawn = blake2s(seq, key=self._selection_key, digest_size=8, person=b"interval").digest()
+        return settings.interval + int.from_bytes(drawn, "big") % (most + 1)
+
+    def downloaders(self, info_hash: bytes) -> int:
+        """Leechers that are no partial seeds (BEP 21), in the same way as `scrape`."""
+        return self._swarms.downloaders(info_hash) if self.whitelisted(info_hash) else 0
 
     def scrape(self, info_hash: bytes) -> tuple[int, int, int]:
         """Seeders, completed, leechers; zeros for a torrent that may not be asked about."""
@@ -413,6 +494,17 @@ class Service:
         """Put settings in force, as an event, unless they are already."""
         if settings != self._state.settings or self._state.settings_seq < 0:
             self.admin(events.SETTINGS_CHANGED, {"settings": settings.as_data()})
-        self._listed = self._state.settings.listed
-        self.private = self._state.settings.private
-        self.cap = self._state.settings.max_peers_per_announce
+            self._obey_settings()
+
+    def _obey_settings(self) -> None:
+        settings = self._state.settings
+        self._listed = settings.listed
+        self.private = settings.private
+        self.cap = settings.max_peers_per_announce
+        self._rules = Rules(settings.policy, settings.interval_min)
+        limit = settings.policy.requests_per_minute
+        self._rate = Rate(limit) if limit else None
+        # Whether a front end has anything to ask before it calls `announce`.
+        self.guarded = bool(
+            settings.private or self._rules.active or limit or settings.policy.interval_jitter
+        )

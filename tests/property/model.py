@@ -23,6 +23,7 @@ class ModelPeer:
     seeder: bool
     completed: bool  # said so in this session
     snatched: bool  # its account was given this download, in this session
+    partial: bool  # a partial seed: paused, and not complete
     seen_us: int
     key_ref: int = 0
 
@@ -80,11 +81,13 @@ class Model:
     resumed_us: int = 0
 
     def announce(self, one: Announce, now: int) -> str | None:
-        """Why it was refused; None = it was taken."""
-        refusal = self._refusal(one, now)
-        if refusal is None:
-            self._take(one, now)
-        return refusal
+        """Why it was refused; None = it was taken, "early" = it was, too soon."""
+        refusal = self._refusal(one, now) or self._policy_refusal(one)
+        if refusal is not None:
+            return refusal
+        early = self._early(one, now)
+        self._take(one, now)
+        return "early" if early else None
 
     def _refusal(self, one: Announce, now: int) -> str | None:
         if self.settings.private:
@@ -101,11 +104,59 @@ class Model:
             return "not_whitelisted"
         return None
 
+    def _identity(self, one: Announce) -> Identity:
+        key = self.keys[one.key or b""] if self.settings.private else None
+        return (key.account, one.peer_id) if key else one.endpoint
+
+    def _policy_refusal(self, one: Announce) -> str | None:
+        """What the site's own rules say; `stopped` is never refused."""
+        policy = self.settings.policy
+        if one.event == events.STOPPED:
+            return None
+        name = one.peer_id.decode()
+        if any(name.startswith(each) for each in policy.clients_denied):
+            return "client_refused"
+        if policy.clients_allowed and not any(name.startswith(e) for e in policy.clients_allowed):
+            return "client_refused"
+        if str(int.from_bytes(one.endpoint[-2:], "big")) in policy.refused_ports:
+            return "port_refused"
+        peers = self.torrents.get(one.info_hash, {})
+        identity = self._identity(one)
+        return None if identity in peers else self._no_room(one, peers, identity)
+
+    def _no_room(
+        self, one: Announce, peers: dict[Identity, ModelPeer], identity: Identity
+    ) -> str | None:
+        policy = self.settings.policy
+        staying = [e for e, peer in peers.items() if one.endpoint not in peer.endpoints]
+        own = [each for each in staying if each[0] == identity[0]]
+        if self.settings.private and 0 < policy.peers_per_account <= len(own):
+            return "account_full"
+        if len(staying) < len(peers):
+            return None  # it takes the place of another
+        if one.info_hash not in self.torrents and 0 < policy.max_torrents <= len(self.torrents):
+            return "torrents_full"
+        if peers and 0 < policy.max_peers_per_torrent <= len(peers):
+            return "swarm_full"
+        if 0 < policy.max_peers <= sum(map(len, self.torrents.values())):
+            return "peers_full"
+        return None
+
+    def _early(self, one: Announce, now: int) -> bool:
+        before = self.torrents.get(one.info_hash, {}).get(self._identity(one))
+        return (
+            self.settings.policy.enforce_interval_min
+            and before is not None
+            and before.endpoints == {one.endpoint}
+            and one.event in (events.NONE, events.PAUSED)
+            and now - before.seen_us < self.settings.interval_min * SECOND
+        )
+
     def _take(self, one: Announce, now: int) -> None:
         self.announces += 1
         peers = self.torrents.get(one.info_hash, {})
         key = self.keys[one.key or b""] if self.settings.private else None
-        identity = (key.account, one.peer_id) if key else one.endpoint
+        identity = self._identity(one)
         before = peers.get(identity)
         same_session = before is not None and continues(before, one)
         gets = key is not None and self._account(key.account, before, one, now)
@@ -130,6 +181,7 @@ class Model:
             seeder=one.left == 0,
             completed=says_completed or (kept is not None and kept.completed),
             snatched=gets or (kept is not None and kept.snatched),
+            partial=one.event == events.PAUSED and one.left != 0,
             seen_us=now,
             key_ref=key.key_ref if key else 0,
         )
@@ -242,6 +294,10 @@ class Model:
         if settings.private != self.settings.private:
             self.torrents.clear()
         self.settings = settings
+
+    def downloaders(self, info_hash: bytes) -> int:
+        peers = self.torrents.get(info_hash, {}).values()
+        return sum(not peer.seeder and not peer.partial for peer in peers)
 
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
         """Seeders, completed, leechers."""

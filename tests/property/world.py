@@ -25,8 +25,9 @@ from tests.support import (
     rotate,
 )
 from tracker.domain import events
+from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
-from tracker.service import REFUSALS, Log, Service
+from tracker.service import EARLY, REFUSALS, Log, Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,19 @@ announces = st.builds(
     key_hash=st.integers(0, 65535),
     key=st.sampled_from([*KEYS[:2], *KEYS, key_text(99), b""]),
 )
+policies = st.builds(
+    Policy,
+    enforce_interval_min=st.booleans(),
+    peers_per_account=st.sampled_from([0, 0, 1, 2]),
+    clients_allowed=st.sampled_from([(), (), ("-XX",), ("-XX0001-a", "-qB")]),
+    clients_denied=st.sampled_from([(), (), (), ("-XX0001-l",)]),
+    refused_ports=st.sampled_from([(), (), ("6882",)]),
+    max_torrents=st.sampled_from([0, 0, 1, 3]),
+    max_peers=st.sampled_from([0, 0, 2, 6]),
+    max_peers_per_torrent=st.sampled_from([0, 0, 1, 3]),
+)
 changes = st.one_of(
+    st.fixed_dictionaries({"policy": policies, "interval_min": st.sampled_from([1, 120])}),
     st.fixed_dictionaries({"listed": st.booleans()}),
     st.fixed_dictionaries({"private": st.booleans()}),
     st.fixed_dictionaries({"check_keys_expiration": st.booleans()}),
@@ -107,6 +120,7 @@ steps = st.one_of(
 )
 Step = tuple[str, Any]
 
+OUTCOMES = {**REFUSALS, EARLY: "early"}
 FIRST_SETTINGS = Settings(max_peer_timeout=20, inactive_peer_cleanup_interval=10)
 FIRST_KEYS = ((KEYS[0], None), (KEYS[1], "anna"), (KEYS[2], "anna"))
 
@@ -160,7 +174,7 @@ class World:
         now = self.service.now_us()
         expected = [self.model.announce(one, now) for one in batch]
         returned = announce(self.service, *batch)
-        assert [REFUSALS.get(torrent) for torrent in returned] == expected
+        assert [OUTCOMES.get(torrent) for torrent in returned] == expected
 
     def _tick(self, seconds: int) -> None:
         self.time.advance(seconds * SECOND)
@@ -260,6 +274,7 @@ class World:
         swarms, model = self.state.swarms, self.model
         for info_hash in self.hashes:
             assert swarms.counts(info_hash) == model.counts(info_hash), info_hash.hex()
+            assert swarms.downloaders(info_hash) == model.downloaders(info_hash)
             assert self._peers(info_hash) == self._model_peers(info_hash)
         counted = [model.counts(info_hash) for info_hash in self.hashes]
         assert swarms.torrents_total == len(model.torrents)

@@ -25,6 +25,7 @@ from tracker.config import (
     Logging,
     Metadata,
     Net,
+    Policy,
     TlsFiles,
     UdpTracker,
     effective,
@@ -186,6 +187,13 @@ GOOD_VALUES = [
     ("event_log.linger_ms", "0", 0),
     ("event_log.shred_days", "0", 0),
     ("event_log.segment_bytes", "65536", 65536),
+    ("policy.clients_denied", '["-XL", "-", "A~ b"]', ("-XL", "-", "A~ b")),
+    ("policy.refused_ports", '[1, 65535, "25", "6881-6889"]', ("1", "65535", "25", "6881-6889")),
+    ("policy.refused_ports", "[]", ()),
+    ("policy.ip_parameter", '"Local"', "local"),
+    ("policy.enforce_interval_min", "true", True),
+    ("policy.interval_jitter", "86400", 86400),
+    ("policy.http_request_seconds", "1", 1),
 ]
 
 
@@ -252,6 +260,8 @@ NO_ADDRESS = (
     'must be an IP address and a port, such as "0.0.0.0:6969" or "[::]:6969", not ',
     "health_check_api.bind_address",
 )
+CLIENTS = 'must hold the first characters of a peer id, such as "-qB" or "-TR29", not '
+PORTS = 'must hold ports from 1 to 65535 or ranges such as "6881-6889", not '
 BAD_VALUES = [
     ("core.announce_policy.interval", "0", f"{SECONDS}0"),
     ("core.announce_policy.interval", "2147483648", f"{SECONDS}2147483648"),
@@ -302,6 +312,26 @@ BAD_VALUES = [
         "must be a whole number of bytes from 131072 to 9223372036854775807, not 131071",
     ),
     ("event_log.shred_days", "-1", "must be a whole number of days from 0 to 36500, not -1"),
+    ("policy.clients_denied", '"-XL"', 'must be an array, not "-XL"'),
+    ("policy.clients_denied", '[""]', f'{CLIENTS}""'),
+    ("policy.clients_allowed", '["ü"]', f'{CLIENTS}"ü"'),
+    ("policy.clients_allowed", "[5]", f"{CLIENTS}5"),
+    ("policy.refused_ports", "[0]", f"{PORTS}0"),
+    ("policy.refused_ports", "[65536]", f"{PORTS}65536"),
+    ("policy.refused_ports", "[true]", f"{PORTS}true"),
+    ("policy.refused_ports", '["9-8"]', f'{PORTS}"9-8"'),
+    ("policy.refused_ports", '["-9"]', f'{PORTS}"-9"'),
+    ("policy.ip_parameter", '"on"', 'must be one of ignored, local, always; not "on"'),
+    (
+        "policy.max_peers",
+        "-1",
+        "must be a whole number, 0 for no limit, up to 2147483647; not -1",
+    ),
+    (
+        "policy.retry_in_minutes",
+        "0",
+        "must be a whole number of minutes from 1 to 525600, not 0",
+    ),
 ]
 
 
@@ -482,6 +512,14 @@ REMARKS = [
         "core.tracker_policy.max_peer_timeout: peers are dropped before their next announce is due",
     ),
     (
+        "policy.interval_jitter = 780",
+        "core.tracker_policy.max_peer_timeout: peers are dropped before their next announce is due",
+    ),
+    (
+        "policy.peers_per_account = 2",
+        "policy.peers_per_account: has no effect where there are no keys (core.private = false)",
+    ),
+    (
         'http_api.access_tokens = {a = "same", b = "same", c = "other"}',
         "http_api.access_tokens: two labels share a token; the log can name only one of them",
     ),
@@ -597,6 +635,8 @@ GOOD_OVERRIDES = [
     ("HTTP_API__ACCESS_TOKENS__ADMIN", "1\nx = 2", "http_api.access_tokens.admin", "1\nx = 2"),
     ("HTTP_API__ACCESS_TOKENS", '{a = "x"}', "http_api.access_tokens", {"a": "x"}),
     ("EVENT_LOG__PATH", "2024", "event_log.path", "2024"),
+    ("POLICY__CLIENTS_DENIED", '["-XL", "-SD"]', "policy.clients_denied", ("-XL", "-SD")),
+    ("POLICY__MAX_TORRENTS", "5", "policy.max_torrents", 5),
     ("EVENT_LOG__SECRETS_PATH", "/a b/c", "event_log.secrets_path", "/a b/c"),
     ("UDP_TRACKERS", '[{bind_address = "[::]:5"}]', "udp_trackers.0.bind_address", Address("::", 5)),
 ]  # fmt: skip
@@ -829,7 +869,8 @@ def test_file_of_schema_3() -> None:
         + """
         logging.trace_style = "json"
         core.announce_policy.max_peers_per_announce = 74
-        udp_tracker_server.max_connection_id_errors_per_ip = 10
+        udp_tracker_server.max_connection_id_errors_per_ip = 7
+        udp_tracker_server.ip_bans_reset_interval_in_secs = 3600
         [[udp_trackers]]
         network = {external_ip = "203.0.113.9", ipv6_v6only = true}
         [[http_trackers]]
@@ -842,11 +883,11 @@ def test_file_of_schema_3() -> None:
     assert loaded.config.logging.threshold == "debug"
     assert loaded.config.core.net == Net(ip_address("203.0.113.9"), on_reverse_proxy=True)
     assert at(loaded.config, "http_trackers.0.tls") == TlsFiles("a", "b")
+    assert loaded.config.policy == Policy(max_connection_id_errors=7, ban_seconds=3600)
     assert sorted(line.partition(":")[0] for line in loaded.warnings) == [
         "core.announce_policy.max_peers_per_announce",
         "http_trackers[0].public_url",
         "logging.trace_style",
-        "udp_tracker_server",
         "udp_trackers[0].network.ipv6_v6only",
     ]
 

@@ -28,6 +28,7 @@ from tracker.domain.settings import Settings
 from tracker.frontends import http, udp
 from tracker.frontends.datagrams import DatagramHandler
 from tracker.frontends.requests import RequestHandler
+from tracker.frontends.waiting import Waiting
 from tracker.wire.bencode import decode
 from tracker.wire.connection_id import ConnectionIds
 
@@ -613,7 +614,7 @@ async def test_over_sockets() -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(udp.serve, datagrams, DatagramHandler(front.rig.service, ids, 0))
             handler = RequestHandler(front.rig.service, 1, proxied=False)
-            await nursery.start(http.serve, requests, handler, trio.CapacityLimiter(8))
+            await nursery.start(http.serve, requests, handler, Waiting(8))
             assert MISSING_TEXT.encode() in await request(http_port, announce())
             assert UNREADABLE_TEXT.encode() + UNKNOWN in await request(http_port, announce(UNKNOWN))
             assert b"10:incompletei1e" in await request(http_port, announce(GOOD))

@@ -109,9 +109,11 @@ def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:
     if policy.interval_min > policy.interval:
         path = seen.name("core.announce_policy.interval_min")
         yield f"{path}: longer than {seen.name('core.announce_policy.interval')}"
-    if timeout <= policy.interval:
+    if timeout <= policy.interval + config.policy.interval_jitter:
         path = seen.name("core.tracker_policy.max_peer_timeout")
         yield f"{path}: peers are dropped before their next announce is due"
+    if config.policy.peers_per_account and not config.core.private:
+        yield "policy.peers_per_account: has no effect where there are no keys (core.private = false)"
     tokens = config.http_api.access_tokens if config.http_api else {}
     if len(set(tokens.values())) < len(tokens):
         yield "http_api.access_tokens: two labels share a token; the log can name only one of them"

@@ -1,4 +1,4 @@
-"""What can be configured: Torrust's schema 2.0.0 and our own `[event_log]`, as frozen data.
+"""What can be configured: Torrust's schema 2.0.0 and our own `[event_log]` and `[policy]`, as frozen data.
 
 A field without a default is mandatory. Units are in the comments of `tracker.toml`, which shows
 every key. Knows nothing of files, environment variables or other schema versions.
@@ -13,13 +13,16 @@ from attrs import field, frozen
 from tracker.config.values import (
     Address,
     Bind,
+    Clients,
     ExternalIp,
     Flag,
+    Ports,
     Reader,
     Seconds,
     SecondsOrOff,
     Secret,
     Text,
+    limit,
     one_of,
     whole,
 )
@@ -33,6 +36,13 @@ Threshold = Annotated[
     Reader(one_of("off", "error", "warn", "info", "debug", "trace")),
 ]
 Durability = Annotated[Literal["group", "strict"], Reader(one_of("group", "strict"))]
+IpParameter = Annotated[
+    Literal["ignored", "local", "always"], Reader(one_of("ignored", "local", "always"))
+]
+Limit = Annotated[int, Reader(limit)]
+Jitter = Annotated[int, Reader(whole(0, 86_400, "seconds"))]
+Minutes = Annotated[int, Reader(whole(1, 525_600, "minutes"))]
+Timeout = Annotated[int, Reader(whole(1, 3600, "seconds"))]
 Follower = Annotated[Literal["on", "at_stop"], Reader(one_of("on", "at_stop"))]
 Scope = Annotated[Literal["read", "full"], Reader(one_of("read", "full"))]
 Days = Annotated[int, Reader(whole(1, 36500, "days"))]
@@ -214,6 +224,32 @@ class EventLog:
 
 
 @frozen
+class Policy:
+    """`[policy]`: the site's own rules; numbers are limits, 0 = none. Every default is what the reference does."""
+
+    interval_jitter: Jitter = 0
+    enforce_interval_min: Flag = False
+    peers_per_account: Limit = 0
+    clients_allowed: Clients = ()
+    clients_denied: Clients = ()
+    refused_ports: Ports = ()
+    requests_per_minute: Limit = 0
+    max_torrents: Limit = 0
+    max_peers: Limit = 0
+    max_peers_per_torrent: Limit = 0
+    retry_in_minutes: Minutes = 30
+    ip_parameter: IpParameter = "ignored"
+    partial_seeds: Flag = False
+    external_ip_in_replies: Flag = False
+    max_connection_id_errors: Limit = 10
+    ban_seconds: Seconds = 86_400
+    http_connections: Limit = 0
+    http_connections_per_address: Limit = 0
+    http_request_seconds: Timeout = 10
+    http_handshake_seconds: Timeout = 10
+
+
+@frozen
 class Config:
     """The whole configuration. `http_api` None: no REST API is served."""
 
@@ -225,3 +261,4 @@ class Config:
     http_api: HttpApi | None = None
     health_check_api: HealthCheckApi = HealthCheckApi()
     event_log: EventLog = EventLog()
+    policy: Policy = Policy()

@@ -36,6 +36,10 @@ _MODES = {
     "private": (False, True),
     "private_listed": (True, True),
 }
+_V3_BANS = {
+    "max_connection_id_errors_per_ip": "max_connection_id_errors",
+    "ip_bans_reset_interval_in_secs": "ban_seconds",
+}
 _LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
 
@@ -131,6 +135,7 @@ def from_v3(document: Table, seen: Translation) -> None:
         return
     metadata["schema_version"] = SCHEMA_VERSION
     _v3_threshold(document, seen)
+    _v3_bans(document, seen)
     _v3_shared(document, ("http_trackers",), "on_reverse_proxy", seen)
     _v3_shared(document, ("udp_trackers", "http_trackers"), "external_ip", seen)
 
@@ -144,6 +149,16 @@ def _v3_threshold(document: Table, seen: Translation) -> None:
     wanted = logging.pop("trace_filter")
     words = wanted.lower().replace(" ", "").split(",") if isinstance(wanted, str) else []
     logging["threshold"] = next((word for word in words if word in _LEVELS), wanted)
+
+
+def _v3_bans(document: Table, seen: Translation) -> None:
+    server = document.get("udp_tracker_server")
+    for old, new in _V3_BANS.items():
+        if isinstance(server, dict) and old in server:
+            _put(document, f"policy.{new}", server.pop(old))
+            seen.names[f"policy.{new}"] = f"udp_tracker_server.{old}"
+    if server == {}:
+        del document["udp_tracker_server"]
 
 
 def _v3_shared(document: Table, kinds: tuple[str, ...], key: str, seen: Translation) -> None:

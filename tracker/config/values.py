@@ -15,6 +15,7 @@ from attrs import frozen
 I32_MAX = 2**31 - 1
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
+_PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
 @frozen
@@ -115,6 +116,15 @@ def whole(low: int, high: int, unit: str) -> Callable[[object], int]:
     return parse
 
 
+def limit(value: object) -> int:
+    """Read a largest number of something; 0 = there is none."""
+    try:
+        return whole(0, I32_MAX, "")(value)
+    except ValueError:
+        wanted = f"a whole number, 0 for no limit, up to {I32_MAX}"
+        raise ValueError(f"must be {wanted}; not {shown(value)}") from None
+
+
 def one_of(*choices: str) -> Callable[[object], str]:
     """A reader of one of these lower-case words, whatever case it is written in."""
 
@@ -124,6 +134,36 @@ def one_of(*choices: str) -> Callable[[object], str]:
         raise ValueError(f"must be one of {', '.join(choices)}; not {shown(value)}")
 
     return parse
+
+
+def _array(parse: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
+    """A reader of arrays of which each element is read by `parse`."""
+
+    def parse_all(value: object) -> tuple[str, ...]:
+        if isinstance(value, list):
+            return tuple(map(parse, value))
+        raise ValueError(f"must be an array, not {shown(value)}")
+
+    return parse_all
+
+
+def client(value: object) -> str:
+    """Read the beginning of a peer_id: 1 to 20 printable ASCII characters."""
+    if isinstance(value, str) and 1 <= len(value) <= 20 and value.isascii() and value.isprintable():
+        return value
+    wanted = 'the first characters of a peer id, such as "-qB" or "-TR29"'
+    raise ValueError(f"must hold {wanted}, not {shown(value)}")
+
+
+def ports(value: object) -> str:
+    """Read a port (a number) or a range of them (`"6881-6889"`); returned as text."""
+    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    match = _PORTS.fullmatch(written) if isinstance(written, str) else None
+    if match and 1 <= int(match[1]) <= int(match[2] or match[1]) <= 65535:
+        return match[0]
+    raise ValueError(
+        f'must hold ports from 1 to 65535 or ranges such as "6881-6889", not {shown(value)}'
+    )
 
 
 def external_ip(value: object) -> IPv4Address | IPv6Address | None:
@@ -141,5 +181,7 @@ Text = Annotated[str, Reader(text)]
 Secret = Annotated[str, Reader(secret)]
 Bind = Annotated[Address, Reader(Address.parse)]
 ExternalIp = Annotated[IPv4Address | IPv6Address | None, Reader(external_ip)]
+Clients = Annotated[tuple[str, ...], Reader(_array(client))]
+Ports = Annotated[tuple[str, ...], Reader(_array(ports))]
 Seconds = Annotated[int, Reader(whole(1, I32_MAX, "seconds"))]
 SecondsOrOff = Annotated[int, Reader(whole(0, I32_MAX, "seconds"))]

@@ -87,7 +87,8 @@ TCP6_SCRAPES = 4
 UDP4_SCRAPES = 5
 UDP6_SCRAPES = 6
 REFUSED_REQUESTS = 7  # by reason, in the label
-UDP_DROPPED = 8  # datagrams that got no answer
+UDP_DROPPED = 8  # datagrams that got no answer; label 1: of banned addresses
+DROPPED_BANNED = 1
 
 COUNTER_NAMES = {
     UDP4_CONNECTS: "udp4_connects",

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import asdict, fields, frozen
+from attrs import asdict, field, fields, frozen
+
+from tracker.domain.policy import Policy
 
 
 @frozen
@@ -26,12 +28,20 @@ class Settings:
     tick_ms: int = 10_000
     identity: int = 1
     accounting: int = 1
+    policy: Policy = field(factory=Policy)
 
     def as_data(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self, value_serializer=_as_json)
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Settings:
         """Settings of an event; keys this version does not know are left aside."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in data.items() if name in known})
+        known = {one.name for one in fields(cls)}
+        values = {name: value for name, value in data.items() if name in known}
+        if "policy" in values:
+            values["policy"] = Policy.from_data(values["policy"])
+        return cls(**values)
+
+
+def _as_json(_owner: object, _field: object, value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

@@ -36,12 +36,17 @@ BEFORE = Struct("<8s12s12xQQ16xQ")
 """What deciding needs of a row: both parts of the peer_id, uploaded, downloaded, last seq."""
 _IDENTITY = Struct("<8s12s4xI")  # peer_id in its two parts, torrent
 _TOTALS = Struct("<QQQQQ")  # uploaded, downloaded, left, last seen us, last seq: bytes 32 to 71
+_OWNER = Struct("<I20x")  # the account of an identity
 
 # `mark` of a peer: its last event in the low nibble, and
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
 MARK_COMPLETED = 0x20  # said `completed` in this session: not counted again
 MARK_SNATCHED = 0x40  # its account was given this download, in this session
+
+# A partial seed (BEP 21) is a leecher whose last event is `paused`: of those that are kept the only one with this bit.
+_PAUSED_BIT = 0x04
+_ROLE = MARK_SEEDER | _PAUSED_BIT
 
 
 class Peer(NamedTuple):
@@ -73,6 +78,7 @@ class Swarms:
         "leechers",
         "leechers_total",
         "of_key",
+        "partial",
         "retired",
         "rows",
         "seeders",
@@ -95,6 +101,7 @@ class Swarms:
         self.completed = array("Q", [0])
         self.seeders = array("I", [0])
         self.leechers = array("I", [0])
+        self.partial = array("I", [0])  # partial seeds; leechers too
         self._free_torrents = array("I")
         # By peer.
         self.rows = bytearray(ROW_SIZE)
@@ -145,7 +152,7 @@ class Swarms:
         if peer:
             row = peer * 72
             mark = rows[row + 20]
-            if event or rule == 3 or (left == 0) != (mark & 0x10 != 0):
+            if event or rule == 3 or mark & 0x14 != (0x10 if left == 0 else 0):
                 mark = self._changed(torrent, peer, mark, event, rule, left == 0)
                 if rule == 3:  # events.RULE_RESTARTED
                     _PACK_IDENTITY(rows, row, id_head, id_tail, torrent)
@@ -155,6 +162,8 @@ class Swarms:
             peer = self._add_peer(torrent, endpoint, left == 0)
             row = peer * 72
             mark = (0x10 if left == 0 else 0) | (0x20 if event == 1 else 0)
+            if event == 4 and left:  # events.PAUSED
+                self.partial[torrent] += 1
             _PACK_IDENTITY(rows, row, id_head, id_tail, torrent)
         rows[row + 20] = mark & 0xF0 | event
         _PACK_TOTALS(rows, row + 32, uploaded, downloaded, left, time_us, seq)
@@ -164,6 +173,7 @@ class Swarms:
         self, torrent: int, peer: int, mark: int, event: int, rule: int, seeder: bool
     ) -> int:
         """The mark of a known peer after an announce that may change its session or role."""
+        self.partial[torrent] += (event == events.PAUSED and not seeder) - _is_partial(mark)
         if rule == events.RULE_RESTARTED:
             mark &= MARK_SEEDER
         if event == events.COMPLETED:
@@ -233,7 +243,9 @@ class Swarms:
                 directory.remove(torrent, peer)
         self.of_key.remove(peer)
         _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, 0)
-        if self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER:
+        mark = self.rows[peer * ROW_SIZE + _MARK]
+        self.partial[torrent] -= _is_partial(mark)
+        if mark & MARK_SEEDER:
             self.seeders[torrent] -= 1
             self.seeders_total -= 1
         else:
@@ -289,6 +301,26 @@ class Swarms:
             return 0, self.retired.get(info_hash, 0), 0
         return self.seeders[torrent], self.completed[torrent], self.leechers[torrent]
 
+    def downloaders(self, info_hash: bytes) -> int:
+        """Leechers that are no partial seeds (BEP 21)."""
+        torrent = self.lookup(info_hash)
+        return self.leechers[torrent] - self.partial[torrent]
+
+    def size(self, torrent: int) -> int:
+        """How many peers a torrent has."""
+        return self.seeders[torrent] + self.leechers[torrent]
+
+    def account_of(self, peer: int) -> int:
+        """Whose peer it is; 0 = nobody's."""
+        return int.from_bytes(self.identities.endpoint(peer)[:4], "little")
+
+    def peers_of(self, torrent: int, account: int) -> int:
+        """How many peers of a torrent are an account's; looks at all of them."""
+        first, count = self.identities.first[torrent], self.identities.count[torrent]
+        width = self.identities.width
+        run = self.identities.addresses[first * width : (first + count) * width]
+        return sum(account == owner for (owner,) in _OWNER.iter_unpack(run))
+
     def digest(self, bucket: int) -> bytes:
         """A hash of everything a bucket holds, order of rows included."""
         hasher = blake2b(digest_size=16)
@@ -296,7 +328,12 @@ class Swarms:
         for info_hash in sorted(torrents):
             torrent = torrents[info_hash]
             hasher.update(info_hash)
-            counts = (self.completed[torrent], self.seeders[torrent], self.leechers[torrent])
+            counts = (
+                self.completed[torrent],
+                self.seeders[torrent],
+                self.leechers[torrent],
+                self.partial[torrent],
+            )
             hasher.update(repr(counts).encode())
             for row in self._rows(torrent, info_hash):
                 hasher.update(row)
@@ -331,6 +368,7 @@ class Swarms:
             self.completed.append(0)
             self.seeders.append(0)
             self.leechers.append(0)
+            self.partial.append(0)
             self.hashes += bytes(20)
             self.v4.add_torrent_slot()
             self.v6.add_torrent_slot()
@@ -360,6 +398,10 @@ class Swarms:
         self.identities.add_peer_slot()
         self.of_key.add_peer_slot()
         return peer
+
+
+def _is_partial(mark: int) -> bool:
+    return mark & _ROLE == _PAUSED_BIT
 
 
 class KeyPeers:
@@ -416,5 +458,7 @@ class KeyPeers:
 # hold the spelling to the names.
 _PACK_IDENTITY = _IDENTITY.pack_into
 _PACK_TOTALS = _TOTALS.pack_into
-if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3):
+if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
+    (MARK_SEEDER, _ROLE, events.PAUSED) != (0x10, 0x14, 4)
+):
     raise AssertionError("Swarms.announce spells these numbers out")

@@ -6,12 +6,14 @@ anything. Runs between `begin` and `end`.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from tracker.domain import events
+from tracker.domain.policy import RATE_EXCEEDED
 from tracker.frontends.refusals import INVALID_KEY, refusal_text
 from tracker.frontends.requests import is_loopback
+from tracker.service import EARLY
+from tracker.sources import Bans
 from tracker.wire import http, udp
 
 if TYPE_CHECKING:
@@ -33,13 +35,21 @@ if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) !
 
 
 class DatagramHandler:
-    __slots__ = ("_external", "_ids", "_interval", "_known", "_listener", "_service", "_swarms")
+    __slots__ = (
+        "_bans", "_external", "_ids", "_interval", "_known", "_listener", "_service", "_swarms",
+    )  # fmt: skip
 
     def __init__(
-        self, service: Service, ids: ConnectionIds, listener: int, external: bytes | None = None
+        self,
+        service: Service,
+        ids: ConnectionIds,
+        listener: int,
+        external: bytes | None = None,
+        bans: Bans | None = None,
     ) -> None:
         """`listener`: the number that announces are logged with, 0..255. `external`: 4 or 16 bytes, the address
-        under which clients on this machine are listed."""
+        under which clients on this machine are listed. `bans`: shared by all listeners; None = nobody is banned."""
+        self._bans = bans or Bans(0, 1)
         self._external = external
         self._service = service
         self._swarms = service.swarms
@@ -76,7 +86,7 @@ class DatagramHandler:
         service, swarms = self._service, self._swarms
         announce: Callable[..., int] = service.announce
         leechers, seeders = swarms.leechers, swarms.seeders
-        private = service.private
+        guarded = service.guarded
         external = self._external
         listener, interval, cap, chance = (
             self._listener,
@@ -94,7 +104,7 @@ class DatagramHandler:
                 uploaded, event, key, numwant, port,
             ) = request  # fmt: skip
             if known.get(connection_id) != address and not valid(connection_id, address):
-                replies.append(self._error(transaction, _UNVERIFIED))
+                replies.append(self._unverified(transaction, address))
                 continue
             if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
                 replies.append(self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT))
@@ -106,15 +116,16 @@ class DatagramHandler:
                 uploaded = 0
             if downloaded < 0:
                 downloaded = 0
+            if guarded:
+                let_in = self._let_in(data, at, size, transaction, info_hash, address)
+                if isinstance(let_in, bytes):
+                    replies.append(let_in)
+                    continue
+                announce = let_in
+                interval = service.interval()
             if external is not None and is_loopback(address):
                 address = external
             v4 = len(address) == 4
-            if private:
-                keyed = self._authenticated(data, at, size, transaction, info_hash)
-                if isinstance(keyed, bytes):
-                    replies.append(keyed)
-                    continue
-                announce = keyed
             asked = numwant > 0
             torrent = announce(
                 listener, 2 if v4 else 3, address, port, info_hash, id_head, id_tail, uploaded,
@@ -122,7 +133,11 @@ class DatagramHandler:
                 0 if asked else 1, key & 65535,
             )  # fmt: skip
             if torrent < 0:
-                replies.append(self._refuse(transaction, torrent, info_hash))
+                replies.append(
+                    self._early(transaction, interval, info_hash)
+                    if torrent == EARLY
+                    else self._refuse(transaction, torrent, info_hash)
+                )
                 continue
             head = _HEAD(1, transaction, interval, leechers[torrent], seeders[torrent])
             if event == 3:
@@ -133,11 +148,22 @@ class DatagramHandler:
             replies.append(pick(head, torrent, want, service.peer, left == 0, chance))
         return replies
 
-    def _authenticated(
-        self, data: bytes | bytearray, at: int, size: int, transaction: bytes, info_hash: bytes
+    def _let_in(
+        self,
+        data: bytes | bytearray,
+        at: int,
+        size: int,
+        transaction: bytes,
+        info_hash: bytes,
+        address: bytes,
     ) -> Callable[..., int] | bytes:
-        """How to announce with the key in the URL data (BEP 41), or the reply that refuses it."""
+        """How to announce, in private modes with the key in the URL data (BEP 41); or the reply that refuses it."""
         service = self._service
+        admitted = service.admits(address)
+        if not service.private:
+            if admitted:
+                return service.announcer(None)
+            return self._refuse(transaction, RATE_EXCEEDED, info_hash)
         target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
         try:
             text = target.key or http.query_passkey(target.query)
@@ -145,9 +171,9 @@ class DatagramHandler:
             return self._error(transaction, error.reason)
         if text and not (len(text) == 32 and text.isalnum()):
             return self._error(transaction, INVALID_KEY)
-        key = service.authenticate(text)
+        key = service.authenticate(text) if admitted else RATE_EXCEEDED
         if not isinstance(key, int):
-            return partial(service.announce_keyed, key)
+            return service.announcer(key)
         if text:
             service.refused_key(text, key, info_hash)
         return self._refuse(transaction, key, info_hash, text)
@@ -155,6 +181,9 @@ class DatagramHandler:
     def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
         if size < udp.HEAD_SIZE:
             self._service.count(events.UDP_DROPPED)
+            return None
+        if self._bans.banned(address, self._service.now_us()):
+            self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
             return None
         connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
         if action == udp.CONNECT:
@@ -169,20 +198,35 @@ class DatagramHandler:
             return self._error(transaction, "bad request: invalid data")
         return self._error(transaction, "bad request: Invalid action")
 
-    def _scrape(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes:
+    def _scrape(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
         connection_id, _, transaction = udp.HEAD.unpack_from(data, at)
         if not self._ids.valid(connection_id, address):
-            return self._error(transaction, _UNVERIFIED)
+            return self._unverified(transaction, address)
         if size == udp.HEAD_SIZE:
             return self._error(transaction, "bad request: Full scrapes are not allowed")
         if (size - udp.HEAD_SIZE) % 20:
             return self._error(transaction, "bad request: Invalid info hash list")
         service = self._service
+        if not service.admits(address):
+            return self._refuse(transaction, RATE_EXCEEDED, b"")
         service.count(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES)
         hashes = udp.scrape_hashes(data, at, size)
         # A scrape carries no key: in a private mode it learns nothing.
         counts = [(0, 0, 0) if service.private else service.scrape(each) for each in hashes]
         return udp.scrape_reply(transaction, counts)
+
+    def _early(self, transaction: bytes, interval: int, info_hash: bytes) -> bytes:
+        seeders, _, leechers = self._swarms.counts(info_hash)
+        return _HEAD(udp.ANNOUNCE, transaction, interval, leechers, seeders)
+
+    def _unverified(self, transaction: bytes, address: bytes) -> bytes | None:
+        """The error for a wrong connection id; nothing for an address that sent too many."""
+        now_us = self._service.now_us()
+        if self._bans.banned(address, now_us):
+            self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
+            return None
+        self._bans.add_error(address, now_us)
+        return self._error(transaction, _UNVERIFIED)
 
     def _refuse(
         self, transaction: bytes, refusal: int, info_hash: bytes, key: bytes | None = None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tracker.frontends.accept import Accept
     from tracker.frontends.requests import RequestHandler
+    from tracker.frontends.waiting import Waiting
 
     Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
@@ -32,8 +33,6 @@ BACKLOG = 4096
 ACCEPT_SECONDS = 0.005  # of accepting and answering, before the rest of the program has its turn
 TOGETHER = 32  # connections that go through each step together
 REQUEST_LIMIT = 16_384  # bytes of one request; a scrape of 100 torrents has about 7,500
-REQUEST_SECONDS = 10.0  # for one request and its answer; also how long an idle connection is kept
-HANDSHAKE_SECONDS = 10.0  # for a TLS handshake
 _READ = 16_384
 
 _BAD_REQUEST = (
@@ -163,7 +162,7 @@ def _send_at_once(connection: socket.socket) -> None:
 async def serve(
     listener: socket.socket,
     handler: RequestHandler,
-    waiting: trio.CapacityLimiter,
+    waiting: Waiting,
     tls: ssl.SSLContext | None = None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
@@ -200,9 +199,7 @@ class Connections:
 
     __slots__ = ("_handler", "_nursery", "_reading", "_waiting")
 
-    def __init__(
-        self, handler: RequestHandler, nursery: trio.Nursery, waiting: trio.CapacityLimiter
-    ) -> None:
+    def __init__(self, handler: RequestHandler, nursery: trio.Nursery, waiting: Waiting) -> None:
         self._handler = handler
         self._nursery = nursery
         self._reading = ProxiedReading if handler.proxied else Reading
@@ -264,8 +261,7 @@ class Connections:
         self, descriptor: int, reading: Reading, address: bytes, goes_on: bool = True
     ) -> None:
         """To a task of its own, or close it."""
-        if goes_on and self._waiting.available_tokens:
-            self._waiting.acquire_on_behalf_of_nowait(reading)
+        if goes_on and self._waiting.take(address):
             self._nursery.start_soon(self._converse, descriptor, reading, address)
         else:
             reading.close()
@@ -278,12 +274,13 @@ class Connections:
             _send_at_once(connection)
             async with trio.SocketStream(trio.socket.from_stdlib_socket(connection)) as transport:
                 stream = await self._open(transport)
-                while await _exchange(stream, self._handler, reading, address):
+                seconds = self._waiting.request_seconds
+                while await _exchange(stream, self._handler, reading, address, seconds):
                     pass
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             return
         finally:
-            self._waiting.release_on_behalf_of(reading)
+            self._waiting.give_back(address)
             reading.close()
 
     async def _open(self, transport: trio.SocketStream) -> Stream:
@@ -299,7 +296,7 @@ class TlsConnections(Connections):
         self,
         handler: RequestHandler,
         nursery: trio.Nursery,
-        waiting: trio.CapacityLimiter,
+        waiting: Waiting,
         context: ssl.SSLContext,
     ) -> None:
         super().__init__(handler, nursery, waiting)
@@ -316,7 +313,7 @@ class TlsConnections(Connections):
     async def _open(self, transport: trio.SocketStream) -> Stream:
         """Raises `BrokenResourceError` for a client that speaks no TLS, or none that we do."""
         stream = trio.SSLStream(transport, self._context, server_side=True)
-        with trio.fail_after(HANDSHAKE_SECONDS):
+        with trio.fail_after(self._waiting.handshake_seconds):
             await stream.do_handshake()
         return stream
 
@@ -339,10 +336,10 @@ def _reply_now(
 
 
 async def _exchange(
-    stream: Stream, handler: RequestHandler, reading: Reading, address: bytes
+    stream: Stream, handler: RequestHandler, reading: Reading, address: bytes, seconds: float
 ) -> bool:
-    """Read until a request is complete and answer it, in bounded time. Whether there may be another."""
-    with trio.move_on_after(REQUEST_SECONDS):
+    """Read until a request is complete and answer it, within `seconds`. Whether there may be another."""
+    with trio.move_on_after(seconds):
         try:
             if reading.broken:
                 raise BadRequestError

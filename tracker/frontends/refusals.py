@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tracker import service
-
-UNLISTED_RETRY_MINUTES = 30
+from tracker.domain import policy
 
 _AUTHENTICATION = "Tracker authentication error: Authentication error: "
 
@@ -16,6 +15,13 @@ _TEXTS = {
     service.LOG_FULL: "Tracker error: the tracker cannot record announces now, try again later",
     service.KEY_MISSING: _AUTHENTICATION + "Missing authentication key param for private tracker.",
     service.KEY_EXPIRED: _AUTHENTICATION + "Key has expired",
+    policy.CLIENT_REFUSED: "Tracker error: this client is not allowed here",
+    policy.PORT_REFUSED: "Tracker error: this port is not allowed here, choose another",
+    policy.TORRENTS_FULL: "Tracker error: the tracker takes no more torrents now",
+    policy.SWARM_FULL: "Tracker error: this torrent takes no more peers now",
+    policy.PEERS_FULL: "Tracker error: the tracker takes no more peers now",
+    policy.ACCOUNT_FULL: "Tracker error: too many clients with your key on this torrent",
+    policy.RATE_EXCEEDED: "Tracker error: too many requests from your address, try again in a minute",
 }
 
 
@@ -28,8 +34,19 @@ def refusal_text(refusal: int, info_hash: bytes, key: bytes | None) -> str:
     return _TEXTS[refusal]
 
 
-def retry_in(refusal: int) -> int | Literal["never"] | None:
-    """Minutes after which asking again may help (BEP 31)."""
-    if refusal == service.KEY_REVOKED:
+_LATER = (
+    service.NOT_WHITELISTED,
+    policy.TORRENTS_FULL,
+    policy.SWARM_FULL,
+    policy.PEERS_FULL,
+    policy.ACCOUNT_FULL,
+)
+
+
+def retry_in(refusal: int, minutes: int) -> int | Literal["never"] | None:
+    """Minutes after which asking again may help (BEP 31); `minutes` where nobody knows."""
+    if refusal in (service.KEY_REVOKED, policy.CLIENT_REFUSED):
         return "never"
-    return UNLISTED_RETRY_MINUTES if refusal == service.NOT_WHITELISTED else None
+    if refusal == policy.RATE_EXCEEDED:
+        return 1
+    return minutes if refusal in _LATER else None

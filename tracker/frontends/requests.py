@@ -5,19 +5,20 @@ Failures of the protocol are HTTP 200 with a bencoded `failure reason`: many cli
 
 from __future__ import annotations
 
-from functools import partial
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tracker.domain import events
+from tracker.domain.policy import IP_ALWAYS, IP_IGNORED, RATE_EXCEEDED
 from tracker.frontends.refusals import INVALID_KEY, refusal_text, retry_in
-from tracker.service import NOT_WHITELISTED
+from tracker.service import EARLY, NOT_WHITELISTED
 from tracker.wire import http
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from ipaddress import IPv4Address, IPv6Address
 
     from tracker.service import Service
 
@@ -49,11 +50,14 @@ class RequestHandler:
     """Answers for one listener."""
 
     __slots__ = (
+        "_believes",
         "_interval",
         "_interval_min",
         "_listener",
+        "_policy",
         "_service",
         "_swarms",
+        "_tells_address",
         "external",
         "proxied",
     )
@@ -71,6 +75,10 @@ class RequestHandler:
         self._listener = listener
         self.proxied = proxied
         self._interval = service.settings.interval
+        policy = service.settings.policy
+        self._believes = policy.ip_parameter != IP_IGNORED
+        self._tells_address = policy.external_ip_in_replies
+        self._policy = policy
         self._interval_min = service.settings.interval_min
 
     def begin(self) -> None:
@@ -118,23 +126,28 @@ class RequestHandler:
         if key is not None and not _is_key(key):
             return self._refuse(INVALID_KEY)
         service = self._service
-        announce: Callable[..., int] = service.announce
+        source = forwarded_address(forwarded) if self.proxied else address
+        guarded = service.guarded
+        if guarded and source and not service.admits(source):
+            return self._refuse_announce(RATE_EXCEEDED, request.info_hash, key)
         holder = None
         if service.private:
             found = service.authenticate(key)
             if isinstance(found, int):
                 return self._refuse_announce(found, request.info_hash, key)
             holder = found
-            announce = partial(service.announce_keyed, holder)
         if self.proxied:
             if not service.whitelisted(request.info_hash):
                 return self._refuse_announce(NOT_WHITELISTED, request.info_hash, key)
-            address = forwarded_address(forwarded)
-            if not address:
+            if not source:
                 return self._refuse(_BEHIND_PROXY)
-        if self.external is not None and is_loopback(address):
+        address = source
+        if self._believes and request.ip:
+            address = self._claimed(request.ip, source)
+        if self.external is not None and address is source and is_loopback(source):
             address = self.external
         numwant = request.numwant
+        announce = service.announcer(holder) if guarded else service.announce
         torrent = announce(
             self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
             request.port.to_bytes(2, "big"), request.info_hash, request.peer_id[:8],
@@ -143,11 +156,22 @@ class RequestHandler:
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
         )  # fmt: skip
         if torrent < 0:
-            return self._refuse_announce(torrent, request.info_hash, None)
+            if torrent != EARLY:
+                return self._refuse_announce(torrent, request.info_hash, None)
+            torrent = self._swarms.lookup(request.info_hash)
+            request = request._replace(numwant=0)
         reply = self._reply(torrent, request, len(address) == 16)
+        if self._tells_address:
+            reply = http.with_external_ip(reply, source)
         if holder is not None and holder.valid_until_us is not None:
             reply = self._with_expiry(reply, holder.valid_until_us)
         return reply, _BENCODED
+
+    def _claimed(self, text: bytes, source: bytes) -> bytes:
+        """The address that a client names, where it is believed; else its own."""
+        if self._policy.ip_parameter == IP_ALWAYS or is_local(source):
+            return claimed_address(text, source) or source
+        return source
 
     def _refuse_announce(
         self, refusal: int, info_hash: bytes, key: bytes | None
@@ -157,7 +181,7 @@ class RequestHandler:
         if key:
             self._service.refused_key(key, refusal, info_hash)
         text = refusal_text(refusal, info_hash, key)
-        return http.failure(text, retry_in(refusal)), _TEXT
+        return http.failure(text, retry_in(refusal, self._policy.retry_in_minutes)), _TEXT
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
         """Clients show a warning beside the tracker: the way to tell that a key runs out."""
@@ -175,7 +199,7 @@ class RequestHandler:
             want = 0
         peers4, peers6 = self._peers(torrent, want, request.left == 0, v6)
         counts = (
-            self._interval,
+            self._service.interval() if self._service.guarded else self._interval,
             self._interval_min,
             swarms.seeders[torrent],
             swarms.leechers[torrent],
@@ -224,6 +248,8 @@ class RequestHandler:
             if not address:
                 return self._refuse(_BEHIND_PROXY)
         service = self._service
+        if not service.admits(address):
+            return self._refuse_announce(RATE_EXCEEDED, b"", None)
         # Without a good key a private tracker says that there is nothing.
         silent = service.private and isinstance(service.authenticate(key), int)
         service.count(events.TCP6_SCRAPES if len(address) == 16 else events.TCP4_SCRAPES)
@@ -231,7 +257,10 @@ class RequestHandler:
         for info_hash in hashes:
             seeders, completed, leechers = (0, 0, 0) if silent else service.scrape(info_hash)
             files.append((info_hash, seeders, completed, leechers))
-        return http.scrape_reply(files), _BENCODED
+        if not self._policy.partial_seeds:
+            return http.scrape_reply(files), _BENCODED
+        downloaders = {each: 0 if silent else service.downloaders(each) for each in hashes}
+        return http.scrape_reply(files, downloaders), _BENCODED
 
     def _refuse(self, reason: str) -> tuple[bytes, bytes]:
         self._service.count(events.REFUSED_REQUESTS)
@@ -263,13 +292,48 @@ def is_loopback(address: bytes) -> bool:
 _LOOPBACK6 = bytes(15) + b"\x01"
 
 
+_LOCAL = tuple(
+    map(
+        ip_network,
+        (
+            "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+            "::1/128", "fc00::/7", "fe80::/10",
+        ),
+    )
+)  # fmt: skip
+
+
+def is_local(address: bytes) -> bool:
+    """Whether 4 or 16 bytes are of this machine or of a private network (RFC 1918, 3927, 4193, 4291)."""
+    ip = ip_address(address)
+    return any(ip in network for network in _LOCAL)
+
+
+def claimed_address(text: bytes, source: bytes) -> bytes:
+    """4 or 16 bytes of the address in `ip=`; b"" for one that no peer can be reached at from elsewhere, and for names.
+
+    `source`: of the client itself; only one on this machine may name an address of this machine.
+    """
+    try:
+        address = _plain_ip(http.unescape(text).decode("ascii"))
+    except ValueError:
+        return b""
+    if address.is_unspecified or address.is_multicast:
+        return b""
+    return b"" if address.is_loopback and not is_loopback(source) else address.packed
+
+
+def _plain_ip(text: str) -> IPv4Address | IPv6Address:
+    """v4-mapped addresses as IPv4. Raises `ValueError`."""
+    address = ip_address(text)
+    return (address.ipv4_mapped if address.version == 6 else None) or address
+
+
 def forwarded_address(header: bytes | None) -> bytes:
     """4 or 16 bytes of the right-most address in X-Forwarded-For, b"" when there is none."""
     if header is None:
         return b""
     try:
-        address = ip_address(header.rpartition(b",")[2].strip().decode("ascii"))
+        return _plain_ip(header.rpartition(b",")[2].strip().decode("ascii")).packed
     except ValueError:
         return b""
-    mapped = address.ipv4_mapped if address.version == 6 else None
-    return (mapped or address).packed

@@ -14,7 +14,7 @@ from codecs import escape_decode
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 # The numbers 0 to 3 are those of BEP 15; `paused` (BEP 21) travels over HTTP only.
 NONE: Final = 0
@@ -325,6 +325,12 @@ def with_warning(reply: bytes, text: str) -> bytes:
     return b"%s15:warning message%d:%se" % (reply[:-1], len(message), message)
 
 
+def with_external_ip(reply: bytes, address: bytes) -> bytes:
+    """An announce reply that tells the client its own address, 4 or 16 bytes (BEP 24)."""
+    head, incomplete, rest = reply.partition(b"10:incomplete")
+    return b"%b11:external ip%d:%b%b%b" % (head, len(address), address, incomplete, rest)
+
+
 def announce_reply_dicts(
     interval: int,
     min_interval: int,
@@ -348,15 +354,20 @@ def _peer(peer_id: bytes, ip: str, port: int, no_peer_id: bool) -> bytes:
     return b"d2:ip%d:%b%b4:porti%dee" % (len(ip), ip.encode("ascii"), middle, port)
 
 
-def scrape_reply(files: Iterable[tuple[bytes, int, int, int]]) -> bytes:
+def scrape_reply(
+    files: Iterable[tuple[bytes, int, int, int]], downloaders: Mapping[bytes, int] | None = None
+) -> bytes:
     """A scrape's answer (BEP 48) from info hash, complete, downloaded and incomplete.
 
-    A hash given twice appears once.
+    A hash given twice appears once. `downloaders`: those of the incomplete that are no partial seeds, by info
+    hash (BEP 21); None leaves them out.
     """
     by_hash = {file[0]: file for file in files}
+    middles = {each: b"11:downloadersi%de" % count for each, count in (downloaders or {}).items()}
     return b"d5:filesd%bee" % b"".join(
         [
-            b"20:%bd8:completei%de10:downloadedi%de10:incompletei%dee" % by_hash[info_hash]
+            b"20:%bd8:completei%de10:downloadedi%de%b10:incompletei%dee"
+            % (*by_hash[info_hash][:3], middles.get(info_hash, b""), by_hash[info_hash][3])
             for info_hash in sorted(by_hash)
         ]
     )

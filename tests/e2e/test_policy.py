@@ -1,0 +1,57 @@
+"""The site's own rules from the configuration file on: in force, in the log, and enough against floods."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from tests.e2e.clients import announce, announce_datagram, api, torrent, udp_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.process import Tracker
+
+RULES = """[policy]
+max_torrents = 3
+refused_ports = ["1-1023"]
+clients_denied = ["-ZZ"]
+"""
+
+
+def test_flood_and_ban(new_tracker: Callable[..., Tracker]) -> None:
+    """Random info hashes end at the cap, known peers go on; forged connection ids end in silence."""
+    tracker = new_tracker(extra=RULES).start()
+    chance, mine = random.Random(5), torrent(1)
+    with udp_client(tracker.udp[0]) as client:
+        assert client.announce(mine, 1, 2001).seeders == 1
+        for number in range(300):
+            datagram = announce_datagram(client.connection_id, chance.randbytes(20), 9, 2000)
+            refused = (
+                client.exchange(datagram)[8:]
+                == b"Tracker error: the tracker takes no more torrents now"
+            )
+            assert refused == (number >= 2)
+        for _ in range(20):
+            answer = announce(tracker.http[0], chance.randbytes(20), 9, 2000)
+            assert answer == {
+                "failure reason": b"Tracker error: the tracker takes no more torrents now",
+                "retry in": 30,
+            }
+        assert client.announce(mine, 2, 2002).seeders == 2
+        assert (
+            b"this port is not allowed" in announce(tracker.http[0], mine, 1, 80)["failure reason"]
+        )
+    with udp_client(tracker.udp[0], "127.0.0.2") as client:
+        for _ in range(11):
+            reply = client.exchange(announce_datagram(bytes(8), mine, 1, 2001))
+            assert reply[8:] == b"connection id could not be verified"
+        client.send(announce_datagram(bytes(8), mine, 1, 2001))
+        client.send(client.connection_id + bytes(8))  # a connect without the magic
+        assert client.announce(mine, 3, 2003).seeders == 3
+    assert api(tracker, "/api/v1/stats")["torrents"] == 3
+    assert tracker.stop() == 0
+    (changed,) = tracker.events("--type", "settings_changed")
+    policy = changed["settings"]["policy"]
+    assert (policy["max_torrents"], policy["refused_ports"]) == (3, ["1-1023"])
+    assert (policy["clients_denied"], policy["max_peers"]) == (["-ZZ"], 0)
