@@ -37,6 +37,7 @@ def test_unescaped(public: Tracker, asked: bytes) -> None:
 KEEPING = [
     case(40, "version 1.0 without a host", "HTTP/1.0\r\n\r\n", False),
     case(40, "version 1.0 with a host", "HTTP/1.0\r\nHost: x\r\n\r\n", False),
+    case(40, "version 1.0, to be kept", "HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", False),
     case(41, "version 1.1", "HTTP/1.1\r\nHost: x\r\n\r\n", True),
     case(41, "version 1.1, to be closed", f"HTTP/1.1\r\n{CLOSE}", False),
 ]  # fmt: skip
