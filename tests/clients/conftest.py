@@ -52,6 +52,7 @@ class Site:
     tracker: Tracker
     ours: Content
     theirs: Content
+    keys: tuple[str, ...]  # in the same order; none: it is public
 
     def ledger(self, key_ref: int) -> dict[str, int]:
         """The sums of `tracker ledger`, which must be those of the announces that it lists."""
@@ -69,16 +70,16 @@ def new_site(new_tracker: Callable[..., Tracker]) -> Callable[..., Site]:
 
     def make(protocol: str, *, keyed: bool = False) -> Site:
         tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",)), QUICK)
-        paths = ["/announce"] * 2
         if keyed:
             text = tracker.config.read_text()
             tracker.config.write_text(text.replace("private = false", "private = true"))
         tracker.start()
-        if keyed:
-            paths = [f"{path}/{_key(tracker)}" for path in paths]
+        keys = tuple(_key(tracker) for _ in "12") if keyed else ()
         ((host, port),) = getattr(tracker, protocol)
+        url = f"{protocol}://{host}:{port}/announce"
         data = random.Random(7).randbytes(SIZE)
-        return Site(tracker, *(content(data, f"{protocol}://{host}:{port}{p}") for p in paths))
+        ours, theirs = (content(data, f"{url}/{k}" if k else url) for k in keys or ("", ""))
+        return Site(tracker, ours, theirs, keys)
 
     return make
 
