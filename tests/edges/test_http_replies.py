@@ -89,7 +89,7 @@ def test_case_03_only_peers_of_the_other_family(both: Tracker, info_hash: bytes)
 def test_keys_in_order(public: Tracker, info_hash: bytes, asked: dict[str, Any]) -> None:
     """Sorted as bytes, at every level; our decoder insists on it."""
     ask(public.http[0], target(info_hash, port=1))
-    assert ask(public.http[0], target(info_hash, more="", **{"port": 2, **asked}))
+    assert ask(public.http[0], target(info_hash, **{"port": 2, **asked}))
 
 
 def test_case_27_no_tracker_id(public: Tracker, info_hash: bytes) -> None:
