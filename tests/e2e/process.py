@@ -54,11 +54,12 @@ def lasting_listeners(udp_host: str = "127.0.0.1") -> Listeners:
     They lie below the range that the system hands out for port 0, so that nobody is given one of
     them between a kill and the restart.
     """
-    udp, http, api = _free_ports(3)
+    udp, http, api = free_ports(3)
     return Listeners((f"{udp_host}:{udp}",), (f"127.0.0.1:{http}",), f"127.0.0.1:{api}")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports below the range that the system hands out for port 0."""
     found: list[int] = []
     for port in random.SystemRandom().sample(range(15_000, 32_000), 500):
         if _is_free(port):

@@ -82,9 +82,15 @@ _SETTINGS: settings_pack = {
 class Client:
     """A session with one torrent."""
 
-    def __init__(self, torrent: Content, folder: Path, download_limit: int = -1) -> None:
-        """`download_limit`: bytes a second; -1 = none."""
-        self._session = libtorrent.session(_SETTINGS)
+    def __init__(
+        self,
+        torrent: Content,
+        folder: Path,
+        download_limit: int = -1,
+        settings: settings_pack | None = None,
+    ) -> None:
+        """`download_limit`: bytes a second; -1 = none. `settings`: those that differ from the usual ones."""
+        self._session = libtorrent.session({**_SETTINGS, **(settings or {})})
         parameters = libtorrent.load_torrent_buffer(torrent.metainfo)
         parameters.save_path = str(folder)
         parameters.download_limit = download_limit

@@ -100,7 +100,9 @@ class Reading:
         self._target += url
 
     def on_message_complete(self) -> None:
-        self.keep = self._parser.should_keep_alive()
+        # A client of HTTP/1.0 may ask to keep the connection and still read to its end (RFC 9112, C.2.2).
+        parser = self._parser
+        self.keep = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         self.ready.append((self._parser.get_method(), self._target, self._forwarded, self.keep))
         self._target = b""
         self._forwarded = None

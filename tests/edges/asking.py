@@ -1,0 +1,134 @@
+"""Requests with a flaw or an oddity: each starts from a good one, of which a test changes what it is about."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.clients import announce_datagram, api, bdecode, body, get, read_all
+from tests.e2e.process import DEADLINE
+
+if TYPE_CHECKING:
+    from tests.e2e.clients import UdpClient
+    from tests.e2e.process import Address, Tracker
+
+PEER_ID = b"-QS0001-000000000001"
+
+
+def escaped(value: bytes) -> str:
+    """Every byte as `%xx`."""
+    return "".join(f"%{byte:02x}" for byte in value)
+
+
+def target(
+    info_hash: bytes, /, more: str = "", path: str = "/announce", **changed: str | int | None
+) -> str:
+    """The request target of a leecher's announce; a parameter that is None is left out."""
+    fields: dict[str, str | int | None] = {
+        "info_hash": escaped(info_hash),
+        "peer_id": PEER_ID.decode(),
+        "port": 6881,
+        "left": 1000,
+        **changed,
+    }
+    query = "&".join(f"{name}={value}" for name, value in fields.items() if value is not None)
+    return f"{path}?{query}{more}"
+
+
+def ask(address: Address, request_target: str) -> dict[str, Any]:
+    """The decoded answer. Its keys are in order, or it does not decode."""
+    answer = bdecode(body(get(address, request_target)))
+    assert isinstance(answer, dict)
+    return answer
+
+
+def from_host(host: str, address: Address, request_target: str) -> dict[str, Any]:
+    """The same for a client at another local address."""
+    request = f"GET {request_target} HTTP/1.0\r\n\r\n".encode()
+    with socket.create_connection(address, DEADLINE, source_address=(host, 0)) as sock:
+        sock.sendall(request)
+        answer = bdecode(body(read_all(sock)))
+    assert isinstance(answer, dict)
+    return answer
+
+
+def reason(answer: dict[str, Any]) -> str:
+    """Why a request failed; a failure says nothing else but when to ask again."""
+    assert set(answer) <= {"failure reason", "retry in"}, answer
+    return str(answer["failure reason"].decode())
+
+
+def headers(response: bytes) -> dict[str, str]:
+    """By lower-case name, `status` for the first line."""
+    first, *lines = response.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    pairs = (line.partition(": ") for line in lines)
+    return {"status": first, **{name.lower(): value for name, _, value in pairs}}
+
+
+def counts(tracker: Tracker, info_hash: bytes) -> tuple[int, int, int]:
+    """Seeders, completed, leechers, as the API has them; zeros for a torrent that is not tracked."""
+    found = torrent(tracker, info_hash)
+    return found.get("seeders", 0), found.get("completed", 0), found.get("leechers", 0)
+
+
+def peers(tracker: Tracker, info_hash: bytes) -> list[dict[str, Any]]:
+    """As the API has them."""
+    return list(torrent(tracker, info_hash).get("peers", []))
+
+
+def addresses(tracker: Tracker, info_hash: bytes) -> list[str]:
+    return sorted(one["peer_addr"] for one in peers(tracker, info_hash))
+
+
+def torrent(tracker: Tracker, info_hash: bytes) -> dict[str, Any]:
+    found = api(tracker, f"/api/v1/torrent/{info_hash.hex()}")
+    return found if isinstance(found, dict) else {}
+
+
+def issue_key(tracker: Tracker, seconds: int = 864_000) -> str:
+    """A new key of an account of its own; ten days are far enough for no warning."""
+    return str(api(tracker, f"/api/v1/key/{seconds}", "POST")["key"])
+
+
+def revoke_key(tracker: Tracker, key: str) -> None:
+    api(tracker, f"/api/v1/key/{key}", "DELETE")
+
+
+def whitelist(tracker: Tracker, info_hash: bytes) -> None:
+    api(tracker, f"/api/v1/whitelist/{info_hash.hex()}", "POST")
+
+
+# UDP
+
+
+def url_data(*parts: bytes) -> bytes:
+    """BEP 41 options that carry the path of the tracker's address in so many parts."""
+    return b"".join(bytes([2, len(part)]) + part for part in parts)
+
+
+def udp_announce(client: UdpClient, info_hash: bytes, options: bytes = b"", **fields: int) -> bytes:
+    """The raw reply to an announce with BEP 41 options behind it."""
+    fields = {"peer": 1, "port": 6881, "left": 1000, **fields}
+    datagram = announce_datagram(client.connection_id, info_hash, **fields)
+    return client.exchange(datagram + options)
+
+
+def udp_error(reply: bytes) -> str:
+    """The text of an error, which carries the transaction of the request."""
+    assert reply[:8] == struct.pack(">II", 3, 7), reply
+    return reply[8:].decode()
+
+
+def udp_counts(reply: bytes) -> tuple[int, int]:
+    """Seeders and leechers of an announce's reply."""
+    assert reply[:8] == struct.pack(">II", 1, 7), reply
+    leechers, seeders = struct.unpack_from(">II", reply, 12)
+    return seeders, leechers
+
+
+def converse(address: Address, *requests: bytes) -> bytes:
+    """All that comes back on one connection to requests that were sent together."""
+    with socket.create_connection(address, DEADLINE) as sock:
+        sock.sendall(b"".join(requests))
+        return read_all(sock)

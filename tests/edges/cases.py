@@ -1,0 +1,38 @@
+"""Names of tests: every edge case has a number, by which it is found again, and a few words of its own."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+    from _pytest.mark import ParameterSet
+
+_NUMBER = re.compile(r"case[-_](\d+)")
+
+CASES = 84
+
+
+def case(number: int, words: str, *values: object) -> ParameterSet:
+    """A row of a table, named `case-NN: words`."""
+    return pytest.param(*values, id=f"case-{number:02}: {words}")
+
+
+def numbers_in(module: ModuleType) -> Iterator[int]:
+    """The numbers in the names of a module's tests (`test_case_NN_…`) and of the rows of their tables."""
+    for name, test in vars(module).items():
+        if name.startswith("test_"):
+            for named in (name, *_rows(test)):
+                if found := _NUMBER.match(named.removeprefix("test_")):
+                    yield int(found[1])
+
+
+def _rows(test: object) -> Iterator[str]:
+    for mark in getattr(test, "pytestmark", ()):
+        if mark.name == "parametrize":
+            yield from (str(getattr(row, "id", "")) for row in mark.args[1])

@@ -1,0 +1,86 @@
+"""One tracker of each mode for all tests of this folder, and an info hash for each test alone."""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.clients import UdpClient, udp_client
+from tests.e2e.process import Listeners, Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BOTH = Listeners(("[::]:0",), ("[::]:0",))
+
+
+def running(
+    folder: Path, mode: str = "", listeners: Listeners | None = None, extra: str = ""
+) -> Iterator[Tracker]:
+    """A tracker whose `mode` names the switches of `[core]` that are on."""
+    tracker = Tracker(folder, listeners, extra)
+    text = tracker.config.read_text()
+    for switch in mode.split():
+        text = text.replace(f"{switch} = false", f"{switch} = true")
+    tracker.config.write_text(text)
+    try:
+        yield tracker.start()
+    finally:
+        tracker.close()
+
+
+@pytest.fixture(scope="package")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    yield from running(tmp_path_factory.mktemp("public"))
+
+
+@pytest.fixture(scope="package")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """A public tracker for IPv4 and IPv6 on wildcard addresses."""
+    yield from running(tmp_path_factory.mktemp("both"), listeners=BOTH)
+
+
+@pytest.fixture(scope="package")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """A public tracker behind a reverse proxy."""
+    extra = "net.on_reverse_proxy = true"
+    yield from running(tmp_path_factory.mktemp("proxied"), extra=extra)
+
+
+@pytest.fixture(scope="package")
+def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    yield from running(tmp_path_factory.mktemp("listed"), "listed")
+
+
+@pytest.fixture(scope="package")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """For IPv4 and IPv6."""
+    yield from running(tmp_path_factory.mktemp("private"), "private", BOTH)
+
+
+@pytest.fixture(scope="package")
+def private_listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    yield from running(tmp_path_factory.mktemp("private_listed"), "private listed")
+
+
+@pytest.fixture
+def info_hash(request: pytest.FixtureRequest) -> bytes:
+    """A torrent that no other test knows."""
+    return sha1(request.node.nodeid.encode(), usedforsecurity=False).digest()
+
+
+@pytest.fixture
+def client(public: Tracker) -> Iterator[UdpClient]:
+    with udp_client(public.udp[0]) as found:
+        yield found
+
+
+@pytest.fixture
+def stranger(public: Tracker, request: pytest.FixtureRequest) -> Iterator[UdpClient]:
+    """A client at an address that no other test uses: what it does wrong is held against nobody else."""
+    one, two, three, *_ = sha1(request.node.nodeid.encode(), usedforsecurity=False).digest()
+    with udp_client(public.udp[0], f"127.{one % 200 + 1}.{two}.{three % 200 + 1}") as found:
+        yield found
