@@ -11,10 +11,13 @@ from eventlog.errors import (
 from eventlog.frame import Frame, Header
 from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
-from eventlog.reader import Reader
+from eventlog.reader import Reader, ends, frame_at
+from eventlog.verifier import Checked, Finding, Verifier
 
 __all__ = [
+    "Checked",
     "EventLog",
+    "Finding",
     "Frame",
     "Header",
     "LogCorruptError",
@@ -27,5 +30,8 @@ __all__ = [
     "OpenFrame",
     "Pool",
     "Reader",
+    "Verifier",
+    "ends",
+    "frame_at",
     "open_log",
 ]

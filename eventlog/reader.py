@@ -86,3 +86,33 @@ class Reader:
     def _following(self, walk: segment.Walk) -> Path | None:
         later = [p for p in segment.list_segments(self._path / "seg") if p.name > walk.path.name]
         return later[0] if later else None
+
+
+def ends(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
+    """The first and the last durable frame, without reading all between them; None for an empty log.
+
+    Raises what a `Reader` does.
+    """
+    first = next(Reader(path).frames(), None)
+    if first is None:
+        return None
+    for one in reversed(segment.list_segments(path / "seg")):
+        if found := deque(Reader(path, segment.base_seq_of(one)).frames(), maxlen=1):
+            return first, found[0]
+    return first, first
+
+
+def frame_at(path: Path, time_us: int) -> frame.Frame | None:
+    """The last durable frame that begins at or before a log time; None = the log begins later.
+
+    Raises what a `Reader` does.
+    """
+    found = None
+    for one in reversed(segment.list_segments(path / "seg")):
+        for each in Reader(path, segment.base_seq_of(one)).frames():
+            if each.header.time_us > time_us:
+                break
+            found = each
+        if found is not None:
+            break
+    return found
