@@ -50,6 +50,7 @@ class Reader:
             yield held.popleft()
 
     def _walk(self) -> Iterator[frame.Frame]:
+        doubted = -1
         while True:
             walk = self._current or self._open_first()
             if walk is None:
@@ -58,12 +59,25 @@ class Reader:
                 yield from walk.frames(file)
             following = self._following(walk)
             if following is None:
-                return
+                if walk.stopped is None or not self._vouched(walk):
+                    return
+                # What a later header vouches for was whole before that was written: if it is the writer's work
+                # that was seen half done, it can be read now.
+                if doubted == walk.offset:
+                    raise LogCorruptError(walk.path, walk.offset, walk.stopped)
+                doubted = walk.offset
+                continue
             if walk.stopped is not None and not walk.grown():
                 raise LogCorruptError(walk.path, walk.offset, walk.stopped)
             if walk.grown():
                 continue
             self._enter(following, walk)
+
+    def _vouched(self, walk: segment.Walk) -> bool:
+        """Whether what the walk did not get past had been durable."""
+        with walk.path.open("rb") as file:
+            file.seek(walk.offset)
+            return segment.highest_mark(file.read(), 0, self._log_id) > walk.next_seq
 
     def _open_first(self) -> segment.Walk | None:
         paths = segment.list_segments(self._path / "seg")

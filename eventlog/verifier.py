@@ -235,8 +235,9 @@ class Verifier:
 
     def _mark(self, path: Path, offset: int) -> int:
         """How far the headers behind a place say that the log was durable."""
-        found = segment.highest_mark(path.read_bytes(), offset, self._log_id)
-        return max(self.durable_seq, found)
+        with path.open("rb") as file:
+            file.seek(offset)
+            return max(self.durable_seq, segment.highest_mark(file.read(), 0, self._log_id))
 
     def _accept(self, header: Header) -> None:
         self.frames += 1
