@@ -8,11 +8,12 @@ from eventlog.errors import (
     LogLockedError,
     LogUnusableError,
 )
+from eventlog.findings import Checked, Finding
 from eventlog.frame import Frame, Header
 from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader, ends, frame_at
-from eventlog.verifier import Checked, Finding, Verifier
+from eventlog.verifier import Verifier
 
 __all__ = [
     "Checked",

@@ -8,12 +8,11 @@ vouches for have to be there; the rest is the next start's to cut off.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
-
-from attrs import frozen
+from typing import TYPE_CHECKING
 
 from eventlog import folder, segment
 from eventlog.errors import LogCorruptError, LogError, LogFormatError
+from eventlog.findings import NOTHING, REPORT, RESTORE, Checked, Finding
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, WATERMARK, Frame, FrameError, parse_header, seed_of, split_payload
 
@@ -23,34 +22,8 @@ if TYPE_CHECKING:
 
     from eventlog.frame import Header
 
-RESTORE = "no tracker starts with this log: restore the file from a backup"
-REPORT = (
-    "the bytes are as they were written, but no tracker writes that: keep a copy, and report it"
-)
-NOTHING = "nothing has to be done"
-
 _OWN_KINDS = 0xF0  # and above: this package's
 _RESERVED_AT, _RESERVED = 68, bytes(8)
-
-
-@frozen
-class Finding:
-    """Something about a place in the log, for people. `damage` false: worth knowing, and in order."""
-
-    path: Path
-    offset: int  # bytes
-    seq: int  # of the event at that place, or the next one
-    what: str
-    advice: str
-    damage: bool = True
-
-
-class Checked(NamedTuple):
-    """An intact frame, and where it stands."""
-
-    path: Path
-    offset: int
-    frame: Frame
 
 
 class Verifier:

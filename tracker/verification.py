@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventlog import Finding, Verifier
-from eventlog.verifier import REPORT
+from eventlog.findings import REPORT
 from tracker.domain.state import State
 from tracker.record_checks import RecordChecks
 

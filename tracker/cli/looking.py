@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker import narrate
 from tracker.cli.moments import add_at, add_log, past
-from tracker.cli.shared import info_hash, say
+from tracker.cli.shared import count, info_hash, say
 from tracker.picture import as_json, members
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def print_swarm(options: argparse.Namespace) -> int:
         say(row(member))
     seeders, completed, leechers = state.swarms.counts(swarm)
     when = f"event {state.seq - 1}, {narrate.rfc3339(state.time_us)}" if state.seq else "no event"
-    say(f"{seeders} seeders, {leechers} leechers, {completed} completed; after {when}")
+    said = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
+    say(f"{said}; after {when}")
     return 0
 
 

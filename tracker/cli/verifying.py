@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker import narrate
 from tracker.cli.moments import add_log, log_folder, seen_through
-from tracker.cli.shared import LOG_DAMAGED, progress, say
+from tracker.cli.shared import LOG_DAMAGED, count, progress, say
 from tracker.verification import Verification
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _json(folder: Path, one: Finding) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-def _summary(verification: Verification, findings: int) -> dict[str, object]:
+def _summary(verification: Verification, findings: int) -> dict[str, Any]:
     log, state = verification.log, verification.state
     return {
         "type": "summary",
@@ -79,11 +79,12 @@ def _summary(verification: Verification, findings: int) -> dict[str, object]:
     }
 
 
-def _sentence(summary: dict[str, object]) -> str:
-    found = summary["findings"]
-    verdict = "The log is whole" if not found else f"The log is damaged: {found} findings"
+def _sentence(summary: dict[str, Any]) -> str:
+    findings = summary["findings"]
+    verdict = f"damaged: {count(findings, 'finding')}" if findings else "whole"
+    walked = f"{count(summary['segments'], 'segment')}, {count(summary['frames'], 'frame')}"
     return (
-        f"{verdict}. {summary['segments']} segments, {summary['frames']} frames, {summary['bytes']} bytes; "
-        f"next event {summary['next_seq']}, durable to {summary['durable_seq']}, "
-        f"replayed to {summary['replayed_seq']}; digest {summary['digest'] or 'none'}"
+        f"The log is {verdict}. {walked}, {summary['bytes']} bytes; next event {summary['next_seq']}, "
+        f"durable to {summary['durable_seq']}, replayed to {summary['replayed_seq']}; "
+        f"digest {summary['digest'] or 'none'}"
     )
