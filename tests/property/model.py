@@ -142,8 +142,10 @@ class Model:
         tick, self.ticks = self.ticks, self.ticks + 1
         cleanup_ms = self.settings.inactive_peer_cleanup_interval * 1000
         before_us = now - self.settings.max_peer_timeout * SECOND
-        if not cleanup_ms or before_us < self.resumed_us:
+        if not cleanup_ms:
             return
+        if before_us < self.resumed_us:
+            before_us = -1  # nobody expires so soon after a start
         slices = max(1, cleanup_ms // self.settings.tick_ms)
         first, end = (256 * part // slices for part in (tick % slices, tick % slices + 1))
         for info_hash in [each for each in self.torrents if first <= each[0] < end]:
