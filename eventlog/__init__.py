@@ -8,13 +8,17 @@ from eventlog.errors import (
     LogLockedError,
     LogUnusableError,
 )
+from eventlog.findings import Checked, Finding
 from eventlog.frame import Frame, Header
 from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
-from eventlog.reader import Reader
+from eventlog.reader import Reader, ends, frame_at
+from eventlog.verifier import Verifier
 
 __all__ = [
+    "Checked",
     "EventLog",
+    "Finding",
     "Frame",
     "Header",
     "LogCorruptError",
@@ -27,5 +31,8 @@ __all__ = [
     "OpenFrame",
     "Pool",
     "Reader",
+    "Verifier",
+    "ends",
+    "frame_at",
     "open_log",
 ]

@@ -50,6 +50,7 @@ class Reader:
             yield held.popleft()
 
     def _walk(self) -> Iterator[frame.Frame]:
+        doubted = -1
         while True:
             walk = self._current or self._open_first()
             if walk is None:
@@ -58,12 +59,25 @@ class Reader:
                 yield from walk.frames(file)
             following = self._following(walk)
             if following is None:
-                return
+                if walk.stopped is None or not self._vouched(walk):
+                    return
+                # What a later header vouches for was whole before that was written: if it is the writer's work
+                # that was seen half done, it can be read now.
+                if doubted == walk.offset:
+                    raise LogCorruptError(walk.path, walk.offset, walk.stopped)
+                doubted = walk.offset
+                continue
             if walk.stopped is not None and not walk.grown():
                 raise LogCorruptError(walk.path, walk.offset, walk.stopped)
             if walk.grown():
                 continue
             self._enter(following, walk)
+
+    def _vouched(self, walk: segment.Walk) -> bool:
+        """Whether what the walk did not get past had been durable."""
+        with walk.path.open("rb") as file:
+            file.seek(walk.offset)
+            return segment.highest_mark(file.read(), 0, self._log_id) > walk.next_seq
 
     def _open_first(self) -> segment.Walk | None:
         paths = segment.list_segments(self._path / "seg")
@@ -86,3 +100,33 @@ class Reader:
     def _following(self, walk: segment.Walk) -> Path | None:
         later = [p for p in segment.list_segments(self._path / "seg") if p.name > walk.path.name]
         return later[0] if later else None
+
+
+def ends(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
+    """The first and the last durable frame, without reading all between them; None for an empty log.
+
+    Raises what a `Reader` does.
+    """
+    first = next(Reader(path).frames(), None)
+    if first is None:
+        return None
+    for one in reversed(segment.list_segments(path / "seg")):
+        if found := deque(Reader(path, segment.base_seq_of(one)).frames(), maxlen=1):
+            return first, found[0]
+    return first, first
+
+
+def frame_at(path: Path, time_us: int) -> frame.Frame | None:
+    """The last durable frame that begins at or before a log time; None = the log begins later.
+
+    Raises what a `Reader` does.
+    """
+    found = None
+    for one in reversed(segment.list_segments(path / "seg")):
+        for each in Reader(path, segment.base_seq_of(one)).frames():
+            if each.header.time_us > time_us:
+                break
+            found = each
+        if found is not None:
+            break
+    return found

@@ -69,6 +69,10 @@ def base_seq_of(path: Path) -> int:
     return int(path.name[:20])
 
 
+def epoch_of(path: Path) -> int:
+    return int(path.name[21:27])
+
+
 def read_header(path: Path, data: bytes) -> SegmentHeader:
     """Raises `LogCorruptError` for damage, `LogFormatError` for a format not of this version."""
     if len(data) < HEADER_SIZE:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tracker.domain.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from eventlog import Reader
 
@@ -23,17 +24,23 @@ def replay(reader: Reader, report: Callable[[int], None] = lambda _seq: None) ->
     """
     state = State()
     reported = 0
-    # Nothing here makes reference cycles, and the collector would walk the growing tables again and again.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with collector_off():
         for frame in reader.frames():
             header = frame.header
             state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
             if state.seq >= reported + REPORT_EVERY:
                 reported = state.seq
                 report(state.seq)
+    return state
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Replay makes no reference cycles, and the collector would walk the growing tables again and again."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()
-    return state

@@ -1,4 +1,5 @@
-"""scripts/bench udp|http: rounds of (our tracker, opentracker) under the same load, medians and their ratio.
+"""scripts/bench udp|http|log: rounds of (our tracker, opentracker) under the same load, medians and their ratio;
+or what the event log costs, without any load from outside.
 
 The composition root of the benchmark: options, turns, clean-up. Exit status 0: measured; 1: a server gave wrong
 answers or failed; 2: nothing could be measured here.
@@ -14,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from benchlib import machine, report
+from benchlib import logbench, machine, report
 from benchlib.load import (
     ROOT,
     Generator,
@@ -38,16 +39,20 @@ SERVERS = ("tracker", "opentracker")
 def main() -> int:
     signal.signal(signal.SIGTERM, _interrupted)  # so that `finally` stops servers and removes files
     options = _parse(sys.argv[1:])
+    binary = Path()
     try:
-        binary = compile_loadgen()
+        if options.protocol != "log":
+            binary = compile_loadgen()
     except NoCompilerError:
         _say("bench: cc is required (the load generator is C): install a C compiler.")
         return 2
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.tmp))
     try:
         folder.chmod(0o755)
+        if options.protocol == "log":
+            return _bench_log(options, folder)
         return _bench(options, binary, folder)
-    except (ServerError, LoadError) as failure:
+    except (ServerError, LoadError, logbench.PartError) as failure:
         _say(f"bench: {failure}")
         return 1
     except KeyboardInterrupt:
@@ -58,7 +63,7 @@ def main() -> int:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0])
-    parser.add_argument("protocol", choices=("udp", "http"))
+    parser.add_argument("protocol", choices=("udp", "http", "log"))
     parser.add_argument("--only", choices=SERVERS, help="measure this server alone")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each server (3)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each timed phase (5)")
@@ -74,6 +79,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         default=60.0,
         help="age of a UDP connection id; 0: one per request",
     )
+    parser.add_argument("--events", type=int, default=1_000_000, help="in the log (log only)")
     parser.add_argument("--tmp", default=tempfile.gettempdir(), help="where the event log goes")
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
     options = parser.parse_args(arguments)
@@ -103,8 +109,17 @@ def _bench(options: argparse.Namespace, binary: Path, folder: Path) -> int:
     ]
     _say("\n".join(["", *report.summary(runs)]))
     if options.write:
-        _write(options, facts, runs)
+        _write(options, report.block(_command(), facts, runs))
     return _verdict(runs)
+
+
+def _bench_log(options: argparse.Namespace, folder: Path) -> int:
+    facts = machine.describe(folder)
+    rounds, lines = logbench.bench(options, folder, _say)
+    _say("\n".join(["", *lines]))
+    if options.write:
+        _write(options, logbench.block(_command(), facts, rounds, lines))
+    return 0
 
 
 def _servers(only: str | None) -> list[str]:
@@ -166,9 +181,11 @@ def _folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _write(options: argparse.Namespace, facts: dict[str, str], runs: list[report.Run]) -> None:
-    command = " ".join(["scripts/bench", *(a for a in sys.argv[1:] if a != "--write")])
-    text = report.block(command, facts, runs)
+def _command() -> str:
+    return " ".join(["scripts/bench", *(a for a in sys.argv[1:] if a != "--write")])
+
+
+def _write(options: argparse.Namespace, text: str) -> None:
     PAGE.write_text(report.replace_block(PAGE.read_text(), options.protocol, text))
     _say(f"written to {PAGE.relative_to(ROOT)}")
 

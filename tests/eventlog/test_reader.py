@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
-from eventlog import LogUnusableError, Reader, open_log
-from tests.eventlog.logs import RECORD_SIZES, append, read, read_on, running, segments, write
+from eventlog import LogCorruptError, LogUnusableError, Reader, open_log, segment
+from tests.eventlog.logs import (
+    RECORD_SIZES,
+    append,
+    places,
+    read,
+    read_on,
+    running,
+    segments,
+    write,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,6 +149,37 @@ def test_frames_held_back_are_not_lost_either(folder: Path) -> None:
             found.append(bytes(frame.plain))
             break
     assert found == [b"a", b"b", b"c"]
+
+
+def test_damage_in_the_newest_segment_is_no_end(folder: Path) -> None:
+    """Where a later header vouches for what cannot be read, reading fails: it must not look like a shorter log."""
+    write(folder, [b"a"], [b"b"], [b"c"])
+    (path,) = segments(folder)
+    data = path.read_bytes()
+    for place in places(data)[:-1]:
+        path.write_bytes(data[: place.offset + 81] + b"?" + data[place.offset + 82 :])
+        with pytest.raises(LogCorruptError) as caught:
+            read(folder, to_end=False)
+        assert caught.value.offset == place.offset
+
+
+def test_a_frame_in_the_making_is_read_when_it_is_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer goes on while a reader wonders: what was seen half written is looked at once more."""
+    write(folder, [b"a"], [b"b"], [b"c"])
+    (path,) = segments(folder)
+    data = path.read_bytes()
+    real = segment.highest_mark
+
+    def meanwhile(*arguments: Any) -> int:
+        path.write_bytes(data)
+        return real(path.read_bytes(), *arguments[1:])
+
+    monkeypatch.setattr(segment, "highest_mark", meanwhile)
+    for size in [place.offset + part for place in places(data)[:-1] for part in (1, 79, 85)]:
+        path.write_bytes(data[:size])
+        assert read(folder, to_end=False) == [(0, b"a"), (1, b"b"), (2, b"c")]
 
 
 def test_no_log_here(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from tests.support import (
 from tracker.domain import codec
 from tracker.domain.state import State
 from tracker.projector import replay
+from tracker.verification import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,3 +153,6 @@ def test_the_state_survives_restarts(history: list[Step]) -> None:
             last = world.state.digest()
             assert_same(world, replay(Reader(folder)))
             time.advance(part[-1][1] * SECOND if part and part[-1][0] == "restart" else 0)
+        verification = Verification(folder)
+        assert list(verification.findings(lambda _done, _total: None)) == []
+        assert verification.state.digest() == last

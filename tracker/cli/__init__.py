@@ -13,7 +13,18 @@ import sys
 from typing import TYPE_CHECKING
 
 from eventlog import LogError, LogLockedError, LogUnusableError
-from tracker.cli import accounting, administering, checking, importing, reading, serving
+from tracker.cli import (
+    accounting,
+    administering,
+    checking,
+    comparing,
+    importing,
+    looking,
+    reading,
+    replaying,
+    serving,
+    verifying,
+)
 from tracker.cli.shared import CANNOT, LOG_DAMAGED, CannotError, add_config, fail, version_line
 from tracker.config import ConfigError
 from tracker.domain.codec import CodecError
@@ -65,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add_config(parser, None)
     parser.set_defaults(run=serving.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for family in (serving, checking, reading, accounting, administering, importing):
+    reads = (reading, verifying, replaying, looking, comparing, accounting)
+    for family in (serving, checking, *reads, administering, importing):
         family.add_to(commands)
     return parser

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader
 from tracker import narrate
+from tracker.cli.moments import moment
 from tracker.cli.shared import add_config, info_hash, say
 from tracker.config import load
 from tracker.domain import events
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
 _FOLLOW_SECONDS = 0.1
@@ -97,16 +97,7 @@ def _past(event: dict[str, Any], moment: int | str | None) -> bool:
     return moment is not None and event["seq"] > moment
 
 
-def _moment(text: str) -> int | str:
+def _moment(text: str) -> int | str | None:
     """A sequence number, or a time as events show it (they compare as text)."""
-    if text.isdecimal():
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(
-            "expected a sequence number or a time such as 2026-11-21T20:24:00Z"
-        ) from None
+    given = moment(text)
+    return given.seq if given.time_us is None else narrate.rfc3339(given.time_us)

@@ -37,6 +37,11 @@ def note(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
+def count(number: int, noun: str) -> str:
+    """`1 peer`, `2 peers`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def add_config(parser: argparse.ArgumentParser, default: str | None = argparse.SUPPRESS) -> None:
     """`--config`; only the outermost parser may have a default, or it would undo what came before."""
     parser.add_argument(

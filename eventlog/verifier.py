@@ -1,0 +1,292 @@
+"""Check a log from end to end, from any process and without a lock: all findings, not only the first.
+
+Behind damage the walk goes on at the next intact frame, so that one bad sector does not hide another. What
+is damage and what is the torn end of a crash is decided as `folder.recover` decides it: bytes that an intact header behind them
+vouches for have to be there; the rest is the next start's to cut off.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from eventlog import folder, segment
+from eventlog.errors import LogCorruptError, LogError, LogFormatError
+from eventlog.findings import NOTHING, REPORT, RESTORE, Checked, Finding
+from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
+from eventlog.frame import MAGIC, WATERMARK, Frame, FrameError, parse_header, seed_of, split_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from eventlog.frame import Header
+
+_OWN_KINDS = 0xF0  # and above: this package's
+_RESERVED_AT, _RESERVED = 68, bytes(8)
+
+
+class Verifier:
+    """Iterate `walk` once; what it counts is what was walked so far."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `LogUnusableError`, `LogFormatError`."""
+        self._path = path
+        self._log_id = folder.read_identity(path)
+        self._seed = seed_of(self._log_id)
+        self.segments = 0
+        self.frames = 0
+        self.bytes = 0
+        self.next_seq = 0
+        self.durable_seq = 0
+        self._chain: int | None = 0  # None = what it was is lost
+        self._epoch = 0
+        self._time_us = 0
+        self._ended = False
+
+    def size(self) -> int:
+        """Bytes in all segments, now."""
+        return sum(path.stat().st_size for path in self._later(None))
+
+    def walk(self) -> Iterator[Checked | Finding]:
+        """Every intact frame in log order, watermarks too, and findings where they belong.
+
+        Ends at the end that the log has meanwhile; a tracker may be appending.
+        """
+        if not (self._path / "seg").is_dir():
+            what = "there is no folder of segments: a start would begin an empty log"
+            yield Finding(self._path / "seg", 0, 0, what, RESTORE)
+            return
+        yield from self._strays()
+        path: Path | None = None
+        while later := self._later(path):
+            path = later[0]
+            if self._ended and self._begun(path):
+                return  # the tracker has begun it since
+            yield from self._segment(path)
+
+    def _later(self, path: Path | None) -> list[Path]:
+        every = segment.list_segments(self._path / "seg")
+        return [each for each in every if path is None or each.name > path.name]
+
+    def _strays(self) -> Iterator[Finding]:
+        """What else lies in the folders."""
+        segments = set(self._later(None))
+        for each in sorted((self._path / "seg").iterdir()):
+            if each not in segments:
+                what = "this is no segment, by its name: it is never read"
+                yield Finding(each, 0, 0, what, NOTHING, damage=False)
+        kept = self._path / "quarantine"
+        for each in sorted(kept.iterdir()) if kept.is_dir() else ():
+            what = f"{each.stat().st_size} bytes that a start cut off a torn end"
+            yield Finding(each, 0, 0, what, NOTHING, damage=False)
+
+    # A segment.
+
+    def _segment(self, path: Path) -> Iterator[Checked | Finding]:
+        begin = self.bytes
+        self.segments += 1
+        with path.open("rb") as file:
+            descriptor = file.fileno()
+            data = os.pread(descriptor, segment.HEADER_SIZE, 0)
+            try:
+                header = segment.read_header(path, data)
+                if header.log_id != self._log_id:
+                    raise LogFormatError(path, "belongs to another log")
+            except LogError as error:
+                if not self._begun(path) and not self._begun_after(path):
+                    yield self._never_begun(path)
+                    return
+                yield self._damage(path, 0, _text(error, path))
+                self._chain, self._epoch = None, segment.epoch_of(path)
+                if _next_intact(path, 0, self._seed) is None:
+                    return  # not ours, or nothing is left of it
+            else:
+                yield from self._header(path, header, data)
+            yield from self._frames(path, descriptor, begin)
+            self.bytes = begin + os.fstat(descriptor).st_size
+
+    def _begun(self, path: Path) -> bool:
+        """Whether it has to be there: not if it has no whole header, and nothing durable is in it."""
+        try:
+            with path.open("rb") as file:
+                segment.read_header(path, file.read(segment.HEADER_SIZE))
+        except LogCorruptError:
+            mark = segment.highest_mark(path.read_bytes(), 0, self._log_id)
+            return mark > segment.base_seq_of(path)
+        except LogFormatError:
+            pass
+        return True
+
+    def _begun_after(self, path: Path) -> bool:
+        return any(self._begun(each) for each in self._later(path))
+
+    def _never_begun(self, path: Path) -> Finding:
+        what = "has no whole header, and nothing durable in it: its making was cut off"
+        advice = "the next start moves it to quarantine"
+        return Finding(path, 0, self.next_seq, what, advice, damage=False)
+
+    def _header(self, path: Path, header: segment.SegmentHeader, data: bytes) -> Iterator[Finding]:
+        named = segment.base_seq_of(path), segment.epoch_of(path)
+        if (header.base_seq, header.epoch) != named:
+            what = (
+                f"begins with event {header.base_seq} in epoch {header.epoch}, not as its name says"
+            )
+            yield self._damage(path, 0, what)
+        if any(data[10:12]) or any(data[64:124]):
+            yield self._odd(path, 0, "bytes of the segment header that are not in use are not zero")
+        if header.epoch < max(1, self._epoch):
+            yield self._odd(path, 0, f"epoch {header.epoch} comes after epoch {self._epoch}")
+        if self._chain is not None:
+            if header.base_seq > self.next_seq:
+                what = (
+                    f"events {self.next_seq} to {header.base_seq - 1} are missing before this file"
+                )
+                yield self._damage(path, 0, what)
+            elif (header.base_seq, header.prev_crc) != (self.next_seq, self._chain):
+                yield self._damage(path, 0, "does not continue the file before it")
+        self._epoch = header.epoch
+        self.next_seq, self._chain = header.base_seq, header.prev_crc
+
+    # Its frames.
+
+    def _frames(self, path: Path, descriptor: int, begin: int) -> Iterator[Checked | Finding]:
+        offset = segment.HEADER_SIZE
+        while True:
+            found, problem = self._look(descriptor, offset)
+            if found is None or problem:
+                last = not self._begun_after(path)
+                vouched = not last or self._mark(path, offset) > self.next_seq
+                # The tracker may be writing here. What is vouched for was complete before that could be seen.
+                found, problem = self._look(descriptor, offset)
+                if found is None and not problem:
+                    self._ended = last
+                    return
+                if problem and not vouched:
+                    self._ended = True
+                    yield self._torn(path, offset)
+                    return
+            if problem or found is None:
+                at = offset if found else _next_intact(path, offset + 1, self._seed)
+                found = self._frame(descriptor, at) if at is not None else None
+                yield self._damaged_frame(path, offset, problem, at, found)
+                if at is None or found is None:
+                    self._chain = None
+                    return
+                offset = at
+            yield from self._oddities(path, descriptor, offset, found.header)
+            self._accept(found.header)
+            yield Checked(path, offset, found)
+            offset += FRAME_HEADER_SIZE + found.header.payload_size
+            self.bytes = begin + offset
+
+    def _frame(self, descriptor: int, offset: int) -> Frame | None:
+        """The frame at a place, None at the end of the file; raises `FrameError`. Always from the file."""
+        head = os.pread(descriptor, FRAME_HEADER_SIZE, offset)
+        if not head:
+            return None
+        header = parse_header(head, self._seed)
+        payload = os.pread(descriptor, header.payload_size, offset + FRAME_HEADER_SIZE)
+        return split_payload(header, payload)
+
+    def _look(self, descriptor: int, offset: int) -> tuple[Frame | None, str]:
+        """The frame at a place, if it is intact; and what is wrong with it, or with its being there."""
+        try:
+            found = self._frame(descriptor, offset)
+        except FrameError as error:
+            return None, str(error)
+        return found, self._misplaced(found.header) if found else ""
+
+    def _misplaced(self, header: Header) -> str:
+        if self._chain is None:
+            return ""
+        if header.epoch != self._epoch:
+            return f"a frame of epoch {header.epoch} in a file of epoch {self._epoch}"
+        if header.base_seq != self.next_seq:
+            return f"event {header.base_seq} where {self.next_seq} is due"
+        return "" if header.prev_crc == self._chain else "the frame does not continue the chain"
+
+    def _mark(self, path: Path, offset: int) -> int:
+        """How far the headers behind a place say that the log was durable."""
+        with path.open("rb") as file:
+            file.seek(offset)
+            return max(self.durable_seq, segment.highest_mark(file.read(), 0, self._log_id))
+
+    def _accept(self, header: Header) -> None:
+        self.frames += 1
+        self.next_seq = header.next_seq
+        self.durable_seq = max(self.durable_seq, header.durable_seq)
+        self._chain = header.header_crc
+        self._time_us = max(self._time_us, header.time_us)
+
+    def _oddities(
+        self, path: Path, descriptor: int, offset: int, header: Header
+    ) -> Iterator[Finding]:
+        """What the checksums cannot know: rules that every writer keeps."""
+        reserved = os.pread(descriptor, len(_RESERVED), offset + _RESERVED_AT)
+        if header.flags or (not header.key_epoch and reserved != _RESERVED):
+            yield self._odd(
+                path, offset, "bytes of the frame header that are not in use are not zero"
+            )
+        if header.durable_seq > header.base_seq:
+            what = f"event {header.base_seq} says that the log was durable to {header.durable_seq}"
+            yield self._odd(path, offset, what)
+        if header.durable_seq < self.durable_seq:
+            yield self._odd(path, offset, "the durable end goes back")
+        if header.time_us < self._time_us:
+            yield self._odd(path, offset, "log time goes back")
+        if header.kind >= _OWN_KINDS and (header.kind, header.records) != (WATERMARK, 0):
+            yield self._odd(path, offset, f"a frame of kind {header.kind}, which is not in use")
+
+    # Words.
+
+    def _damage(self, path: Path, offset: int, what: str) -> Finding:
+        return Finding(path, offset, self.next_seq, what, RESTORE)
+
+    def _odd(self, path: Path, offset: int, what: str) -> Finding:
+        return Finding(path, offset, self.next_seq, what, REPORT)
+
+    def _torn(self, path: Path, offset: int) -> Finding:
+        size = path.stat().st_size - offset
+        what = f"{size} bytes that are not whole frames, and nothing durable in them: a write is cut off or going on"
+        advice = "nothing has to be done; if the tracker is not running, its next start moves them to quarantine"
+        return Finding(path, offset, self.next_seq, what, advice, damage=False)
+
+    def _damaged_frame(
+        self, path: Path, offset: int, problem: str, at: int | None, found: Frame | None
+    ) -> Finding:
+        if at is None or found is None:
+            return self._damage(
+                path, offset, f"{problem}; nothing after it in this file can be read"
+            )
+        until = found.header.base_seq
+        lost = (
+            f"; events {self.next_seq} to {until - 1} cannot be read"
+            if until > self.next_seq
+            else ""
+        )
+        on = f"; the file goes on at byte {at}" if at > offset else ""
+        return self._damage(path, offset, f"{problem}{lost}{on}")
+
+
+def _text(error: LogError, path: Path) -> str:
+    """What an error says of a file, without the name."""
+    return (
+        error.what if isinstance(error, LogCorruptError) else str(error).removeprefix(f"{path}: ")
+    )
+
+
+def _next_intact(path: Path, start: int, seed: int) -> int | None:
+    """Where the next whole and undamaged frame begins."""
+    data = path.read_bytes()
+    at = data.find(MAGIC, start)
+    while at >= 0:
+        try:
+            header = parse_header(data[at : at + FRAME_HEADER_SIZE], seed)
+            body = at + FRAME_HEADER_SIZE
+            split_payload(header, data[body : body + header.payload_size])
+        except FrameError:
+            at = data.find(MAGIC, at + 1)
+        else:
+            return at
+    return None

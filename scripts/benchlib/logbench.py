@@ -1,0 +1,141 @@
+"""scripts/bench log: what the event log costs, part by part, in rounds: medians, and the machine named.
+
+Costs are CPU time of all threads, which other work on the machine changes little; waits are by the clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchlib import machine
+from benchlib.servers import tracker
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    Numbers = dict[str, float]
+    Round = dict[str, Numbers]
+
+PART_LIMIT = 600.0  # seconds
+HEAD = "| Round | Append and commit, µs/event | Events a commit | Wait for the disk, ms | Replay, events/s | Verify, events/s | Start, s of CPU | by the clock |"
+RULE = "|---" * 8 + "|"
+
+
+class PartError(Exception):
+    """A part failed; the message holds what it said."""
+
+
+def bench(
+    options: argparse.Namespace, folder: Path, say: Callable[[str], None]
+) -> tuple[list[Round], list[str]]:
+    """All rounds, and their summary."""
+    log = folder / "log"
+    made = _part("generate", log, options.events, options.peers)
+    size = sum(path.stat().st_size for path in log.rglob("*.evl"))
+    say(f"{HEAD}\n{RULE}")
+    rounds = []
+    for number in range(1, options.rounds + 1):
+        machine.wait_quiet(8.0)
+        rounds.append(_round(folder, log, options.events))
+        say(row(number, rounds[-1]))
+    return rounds, summary(rounds, made, size, options)
+
+
+def _round(folder: Path, log: Path, events: int) -> Round:
+    scratch = folder / "scratch"
+    try:
+        return {
+            "append": _part("append", scratch, events),
+            "acknowledge": _part("acknowledge", scratch),
+            "replay": _part("replay", log),
+            "verify": _part("verify", log),
+            "start": _start(folder, log),
+        }
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _part(name: str, folder: Path, *numbers: int) -> Numbers:
+    command = [sys.executable, "-m", "benchlib.logparts", name, str(folder), *map(str, numbers)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PART_LIMIT, check=False)
+    if done.returncode:
+        raise PartError(f"{name}: exit {done.returncode}\n{done.stderr[-1500:]}")
+    result: Numbers = json.loads(done.stdout)
+    return result
+
+
+def _start(folder: Path, log: Path) -> Numbers:
+    """From the command to the lines that say it serves, on a copy of the log: a start appends to it."""
+    place = folder / "start"
+    try:
+        shutil.copytree(log, place / "log")
+        began = time.perf_counter()
+        with tracker(place, pinned=False) as target:
+            return {"seconds": time.perf_counter() - began, "cpu": _cpu_of(target.pid)}
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _cpu_of(pid: int) -> float:
+    """CPU seconds that a process has used, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _rate(part: Numbers) -> float:
+    return part["events"] / part["cpu"]
+
+
+def _cost(part: Numbers) -> float:
+    return part["cpu"] / part["events"] * 1e6
+
+
+def _company(part: Numbers) -> float:
+    return part["events"] / part["commits"]
+
+
+def row(number: int, one: Round) -> str:
+    append, waits = one["append"], one["acknowledge"]
+    cells = [
+        *(str(number), f"{_cost(append):.3f}", f"{_company(append):,.0f}"),
+        *(f"{waits['median_ms']:.2f}", f"{_rate(one['replay']):,.0f}"),
+        *(f"{_rate(one['verify']):,.0f}", f"{one['start']['cpu']:.2f}"),
+        f"{one['start']['seconds']:.2f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def summary(
+    rounds: Sequence[Round], made: Numbers, size: int, options: argparse.Namespace
+) -> list[str]:
+    append = statistics.median(_cost(one["append"]) for one in rounds)
+    rate = statistics.median(one["append"]["events"] / one["append"]["seconds"] for one in rounds)
+    wait = statistics.median(one["acknowledge"]["median_ms"] for one in rounds)
+    replayed = statistics.median(_rate(one["replay"]) for one in rounds)
+    verified = statistics.median(_rate(one["verify"]) for one in rounds)
+    start = statistics.median(one["start"]["cpu"] for one in rounds)
+    clock = statistics.median(one["start"]["seconds"] for one in rounds)
+    log = f"{options.events:,} announces of {options.peers:,} peers, {size / 1e6:.0f} MB"
+    return [
+        f"- the log: {log}; made by the write path in {_cost(made):.2f} µs of CPU an announce",
+        f"- append and commit alone: median **{append:.3f} µs** of CPU a record, {rate:,.0f} records/s",
+        f"- one event, waited for until it is durable: median {wait:.2f} ms",
+        f"- replay: median **{replayed:,.0f} events** a second of CPU; verify: {verified:,.0f}",
+        f"- start with that log, from the command to serving: median **{start:.2f} s** of CPU, {clock:.2f} s by the clock",
+    ]
+
+
+def block(command: str, facts: dict[str, str], rounds: Sequence[Round], lines: list[str]) -> str:
+    """The Markdown that --write puts between the markers."""
+    named = "; ".join(f"{name}: {value}" for name, value in facts.items() if name != "opentracker")
+    rows = [row(number, one) for number, one in enumerate(rounds, 1)]
+    return "\n".join([f"`{command}`", "", named, "", HEAD, RULE, *rows, "", *lines])

@@ -1,0 +1,173 @@
+"""What scripts/bench log times, each in a process of its own: `python -m benchlib.logparts PART FOLDER ...`.
+
+Every part prints one JSON object: `events`, `seconds` (wall), `cpu` (seconds, all threads), and what else it knows.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+import sys
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from eventlog import EventLog, Reader, open_log
+from tracker.clock import LogClock
+from tracker.domain import codec, events
+from tracker.domain.settings import Settings
+from tracker.domain.state import State
+from tracker.projector import replay
+from tracker.service import Service
+from tracker.verification import Verification
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    Numbers = dict[str, float]
+
+BATCH = 256  # announces a pass of the loop, as the UDP tracker takes them
+SWARMS_SHARE = 20  # peers a swarm
+ACKNOWLEDGED = 200
+
+
+def generate(folder: Path, announces: int, peers: int) -> Numbers:
+    """A log as the tracker writes it, through its own write path: random peers announce again and again."""
+    chance = random.Random(1)  # noqa: S311  # the same log every time
+    hashes = [chance.randbytes(20) for _ in range(max(1, peers // SWARMS_SHARE))]
+    crowd = [_peer(chance, hashes, number) for number in range(peers)]
+
+    async def main() -> None:
+        log = open_log(folder, codec.RECORD_SIZES)
+        async with _running(log):
+            service = Service(log, State(), LogClock(0), bytes(32))
+            service.admin(events.TRACKER_STARTED, {"version": "bench", "epoch": log.epoch})
+            service.change_settings(Settings())
+            for first in range(0, announces, BATCH):
+                service.begin()
+                for number in range(first, min(announces, first + BATCH)):
+                    _announce(
+                        service,
+                        crowd[number if number < peers else chance.randrange(peers)],
+                        number,
+                    )
+                service.end()
+                await _breathe(log)
+
+    return _timed(announces, lambda: trio.run(main))
+
+
+def _peer(
+    chance: random.Random, hashes: list[bytes], number: int
+) -> tuple[bytes, bytes, bytes, int]:
+    """Info hash, address, port and bytes left: three in ten are seeders."""
+    address = bytes([10, *number.to_bytes(3, "big")])
+    return chance.choice(hashes), address, b"\x1a\xe1", 0 if chance.random() < 0.3 else 1000
+
+
+def _announce(service: Service, peer: tuple[bytes, bytes, bytes, int], number: int) -> None:
+    info_hash, address, port, left = peer
+    service.announce(
+        0, events.UDP4, address, port, info_hash, b"-XX0001-", b"abcdefghijkl", number, number,
+        left, events.NONE, 50, 0, 7,
+    )  # fmt: skip
+
+
+def append(folder: Path, records: int) -> Numbers:
+    """Announce records straight into the log, as fast as it commits them: no decision, no state."""
+    plain, sealed = bytes(codec.PLAIN.size) * BATCH, bytes(codec.SEALED.size) * BATCH
+    commits: list[int] = []
+
+    async def main() -> None:
+        log = open_log(folder, codec.RECORD_SIZES)
+        async with _running(log):
+            for number in range(records // BATCH):
+                frame = log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, number)
+                frame.plain += plain
+                frame.sealed += sealed
+                log.appended()
+                await _breathe(log)
+            await log.wait_durable(log.next_seq - 1)
+            commits.append(log.statistics().commits)
+
+    return {**_timed(records, lambda: trio.run(main)), "commits": commits[0]}
+
+
+def acknowledge(folder: Path) -> Numbers:
+    """One event at a time, waited for: what an admin write waits for the disk. Median and worst, in ms."""
+    waits: list[float] = []
+    record = codec.encode_admin(events.TRACKER_STOPPED, 0, {"reason": "bench"})
+
+    async def main() -> None:
+        log = open_log(folder, codec.RECORD_SIZES)
+        async with _running(log):
+            for _ in range(ACKNOWLEDGED):
+                began = time.perf_counter()
+                seq = log.pool.append(events.ADMIN, codec.ADMIN_SCHEMA, 0, record)
+                await log.wait_durable(seq)
+                waits.append((time.perf_counter() - began) * 1000)
+
+    numbers = _timed(ACKNOWLEDGED, lambda: trio.run(main))
+    return {**numbers, "median_ms": statistics.median(waits), "max_ms": max(waits)}
+
+
+def replay_all(folder: Path) -> Numbers:
+    """What a start does: every checksum, every event."""
+    states: list[State] = []
+    numbers = _timed(0, lambda: states.append(replay(Reader(folder, to_end=True))))
+    return {**numbers, "events": states[0].seq}
+
+
+def verify(folder: Path) -> Numbers:
+    verification = Verification(folder)
+    found: list[object] = []
+    numbers = _timed(0, lambda: found.extend(verification.findings(lambda _done, _total: None)))
+    if found:
+        raise SystemExit(f"the log that was generated is damaged: {found[0]}")
+    return {**numbers, "events": verification.state.seq}
+
+
+@asynccontextmanager
+async def _running(log: EventLog) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(log.run)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def _breathe(log: EventLog) -> None:
+    """Let the committer take its turn, and wait for it where it is far behind."""
+    await trio.lowlevel.checkpoint()
+    if log.statistics().pending_bytes > 16 << 20:
+        await log.wait_durable(log.next_seq - 1)
+
+
+def _timed(count: int, part: object) -> Numbers:
+    assert callable(part)  # noqa: S101
+    began, cpu = time.perf_counter(), time.process_time()
+    part()
+    return {
+        "events": count,
+        "seconds": time.perf_counter() - began,
+        "cpu": time.process_time() - cpu,
+    }
+
+
+def main() -> None:
+    part, folder, *numbers = sys.argv[1:]
+    parts = {
+        "generate": generate,
+        "append": append,
+        "acknowledge": acknowledge,
+        "replay": replay_all,
+        "verify": verify,
+    }
+    sys.stdout.write(json.dumps(parts[part](Path(folder), *map(int, numbers))) + "\n")  # type: ignore[operator]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""What the commands that look back have in common: which log, which moment, and the way there."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracker.cli.shared import CannotError, add_config, progress
+from tracker.config import load
+from tracker.past import Moment, NoSuchMomentError, Past
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def add_log(parser: argparse.ArgumentParser, json_help: str) -> None:
+    add_config(parser)
+    parser.add_argument(
+        "--log", metavar="FOLDER", type=Path, help="the log, instead of the configured one"
+    )
+    parser.add_argument("--json", action="store_true", help=json_help)
+
+
+def add_at(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--at", metavar="SEQ|TIME", type=moment,
+        help="after the event of that number, or when all events up to that time had happened "
+        "(default: now)",
+    )  # fmt: skip
+
+
+def log_folder(options: argparse.Namespace) -> Path:
+    return options.log or Path(load(options.config).config.event_log.path)
+
+
+def moment(text: str) -> Moment:
+    """An argument's type: a sequence number, or a time in RFC 3339; UTC where it names no zone."""
+    if text.isdecimal():
+        return Moment(seq=int(text))
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=UTC)
+        return Moment(time_us=(time.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            "expected a sequence number or a time such as 2026-11-21T20:24:00Z"
+        ) from None
+
+
+@contextmanager
+def past(options: argparse.Namespace) -> Iterator[Past]:
+    """The log that was asked for, to be replayed with a bar on a terminal."""
+    with seen_through(), progress("Replaying the log") as report:
+        try:
+            yield Past(log_folder(options), report)
+        except NoSuchMomentError as error:
+            raise CannotError(str(error)) from None
+
+
+@contextmanager
+def seen_through() -> Iterator[None]:
+    """Interrupted, a command that was to give one answer has given none: that is no success."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CannotError("interrupted: there is no result") from None

@@ -1,0 +1,59 @@
+"""Everything that can be checked about a log: the bytes, each record, and that replay accepts them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventlog import Finding, Verifier
+from eventlog.findings import REPORT
+from tracker.domain.state import State
+from tracker.record_checks import RecordChecks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from eventlog import Checked
+
+REPORT_EVERY = 1 << 20  # bytes
+
+
+class Verification:
+    """One check of one log; reads beside a running tracker."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `LogUnusableError`, `LogFormatError`."""
+        self.log = Verifier(folder)
+        self.state = State()
+        self.replayed = True  # the state is that of all frames so far
+        self._records = RecordChecks()
+
+    def findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
+        """Findings in log order, while walking. `report` is told bytes done and bytes in all."""
+        reported, total = 0, self.log.size()
+        for one in self.log.walk():
+            if self.log.bytes >= reported + REPORT_EVERY:
+                reported = self.log.bytes
+                report(reported, max(total, reported + 1))
+            if isinstance(one, Finding):
+                yield one
+            elif one.frame.header.records:
+                yield from self._frame(one)
+        report(self.log.bytes, self.log.bytes)
+
+    def _frame(self, checked: Checked) -> Iterator[Finding]:
+        path, offset, frame = checked
+        for seq, what in self._records.problems(frame):
+            yield Finding(path, offset, seq, what, REPORT)
+        header = frame.header
+        if header.base_seq != self.state.seq:
+            self.replayed = False  # there is a finding that says why
+        if not self.replayed:
+            return
+        try:
+            self.state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
+        except Exception as error:
+            # Of whatever class: these records may be anything, and apply expects what a tracker wrote.
+            self.replayed = False
+            what = f"replay ends in this frame: {error or type(error).__name__}"
+            yield Finding(path, offset, header.base_seq, what, REPORT)
