@@ -54,16 +54,31 @@ class Reader:
             walk = self._current or self._open_first()
             if walk is None:
                 return
-            with walk.path.open("rb") as file:
-                yield from walk.frames(file)
             following = self._following(walk)
+            end = _end_in(walk, following) if following else None
+            if end and walk.next_seq >= end[0] and walk.end != end:
+                walk = self._back_to(walk, end)
+            with walk.path.open("rb") as file:
+                yield from walk.frames(file, end)
             if following is None:
-                return
+                if self._following(walk) is None:
+                    return
+                continue
             if walk.stopped is not None and not walk.grown():
                 raise LogCorruptError(walk.path, walk.offset, walk.stopped)
             if walk.grown():
                 continue
             self._enter(following, walk)
+
+    def _back_to(self, walk: segment.Walk, end: segment.End) -> segment.Walk:
+        """What was read beyond `end` came from a write that failed, and was never durable."""
+        with walk.path.open("rb") as file:
+            again = segment.Walk(walk.path, file)
+            for _ in again.frames(file, end):
+                pass
+        self._held = deque(one for one in self._held if one.header.next_seq <= end[0])
+        self._current = again
+        return again
 
     def _open_first(self) -> segment.Walk | None:
         paths = segment.list_segments(self._path / "seg")
@@ -86,3 +101,13 @@ class Reader:
     def _following(self, walk: segment.Walk) -> Path | None:
         later = [p for p in segment.list_segments(self._path / "seg") if p.name > walk.path.name]
         return later[0] if later else None
+
+
+def _end_in(walk: segment.Walk, following: Path) -> segment.End | None:
+    """Where the log leaves a segment for the one after it; None: at its last byte.
+
+    A writer of another epoch goes on after a crash, or after a write that failed: what the old file holds behind that
+    place does not count.
+    """
+    header = segment.open_header(following)
+    return None if header.epoch == walk.header.epoch else (header.base_seq, header.prev_crc)

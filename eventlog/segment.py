@@ -40,6 +40,10 @@ _HEADER = Struct("<8sHHI16sQQQII60xI")
 _NAME = re.compile(r"(\d{20})\.(\d{6})\.evl")
 
 
+End = tuple[int, int]
+"""A place between two frames: the sequence number that is due, and the chain value."""
+
+
 class SegmentHeader(NamedTuple):
     log_id: bytes
     base_seq: int
@@ -85,6 +89,11 @@ def read_header(path: Path, data: bytes) -> SegmentHeader:
     return SegmentHeader(*fields)
 
 
+def open_header(path: Path) -> SegmentHeader:
+    with path.open("rb") as file:
+        return read_header(path, file.read(HEADER_SIZE))
+
+
 class Walk:
     """A checked walk over the frames of one open segment.
 
@@ -105,11 +114,17 @@ class Walk:
         self.stopped: str | None = None
         self._seen = HEADER_SIZE
 
-    def frames(self, file: BufferedReader) -> Iterator[Frame]:
+    @property
+    def end(self) -> End:
+        """Where the accepted part ends, as the header of the segment that goes on says it."""
+        return self.next_seq, self.chain
+
+    def frames(self, file: BufferedReader, end: End | None = None) -> Iterator[Frame]:
+        """`end`: where another segment goes on; what lies behind it here is not looked at."""
         self.stopped = None
         self._seen = os.fstat(file.fileno()).st_size
         file.seek(self.offset)
-        while (found := self._next(file)) is not None:
+        while self.end != end and (found := self._next(file)) is not None:
             yield found
 
     def grown(self) -> bool:
