@@ -104,7 +104,7 @@ def test_a_fault_at_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.fixture
-def failing_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def failing_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Makes the next call of that name fail, after it did its work when it is a sync."""
 
     def arm(name: str) -> None:
