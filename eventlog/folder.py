@@ -40,17 +40,24 @@ class Recovery:
 
 
 def lock(folder: Path) -> int:
-    """Take the writer's lock; returns the descriptor that holds it. Raises `LogLockedError`."""
+    """Take the writer's lock; returns the descriptor that holds it. Raises `LogLockedError`, `OSError`."""
     descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT, 0o640)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.read(descriptor, 200).decode(errors="replace").strip() or "unknown"
+        _take(folder, descriptor)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+    except BaseException:
         os.close(descriptor)
-        raise LogLockedError(folder, holder) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+        raise
     return descriptor
+
+
+def _take(folder: Path, descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 200).decode(errors="replace").strip() or "unknown"
+        raise LogLockedError(folder, holder) from None
 
 
 def create(path: Path) -> None:
@@ -100,8 +107,7 @@ def recover(path: Path, log_id: bytes) -> Recovery:
 def _never_begun(path: Path, log_id: bytes) -> bool:
     """A crash while the file was being created: no whole header, and nothing durable behind it."""
     try:
-        with path.open("rb") as file:
-            segment.read_header(path, file.read(segment.HEADER_SIZE))
+        segment.open_header(path)
     except LogCorruptError:
         data = path.read_bytes()
         if segment.highest_mark(data, 0, log_id) > segment.base_seq_of(path):
@@ -112,8 +118,7 @@ def _never_begun(path: Path, log_id: bytes) -> bool:
 
 def _check_identity(paths: list[Path], log_id: bytes) -> None:
     for path in paths:
-        with path.open("rb") as file:
-            header = segment.read_header(path, file.read(segment.HEADER_SIZE))
+        header = segment.open_header(path)
         if header.log_id != log_id:
             raise LogFormatError(path, "belongs to another log")
 

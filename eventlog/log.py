@@ -9,9 +9,10 @@ acknowledged to the outside waits for `wait_durable`. A crash can only remove a 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -25,6 +26,8 @@ from eventlog.pool import OpenFrame, Pool
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+_logger = logging.getLogger(__name__)
 
 SEGMENT_SECONDS = 3600
 WATERMARK_SECONDS = 0.05
@@ -84,6 +87,7 @@ class EventLog:
         self._hurry = trio.Event()
         self._committed = trio.Event()
         self._in_flight_bytes = 0
+        self.rewrites = 0  # commits that failed, and then succeeded in a new file
         self._commits = 0
         self._commit_seconds = 0.0
         self._failure: LogFailedError | None = None
@@ -213,15 +217,36 @@ class EventLog:
         full = self._offset >= self._segment_bytes or now - self._segment_began > SEGMENT_SECONDS
         if self._descriptor < 0 or (full and taken):
             self._next_segment(taken[0].base_seq if taken else self.durable_seq, now)
-        buffers: list[bytes | bytearray] = []
-        chain = self._chain
-        for one in taken or [self._watermark()]:
-            chain = self._add_frame(buffers, one, chain)
-        self._offset = write_all(self._descriptor, buffers, self._offset)
-        os.fdatasync(self._descriptor)
-        self._chain = chain
+        frames = taken or [self._watermark()]
+        try:
+            self._put(frames)
+        except OSError as error:
+            self._put_elsewhere(frames, error)
         self._marked_seq = self.durable_seq
         self._look_at_disk()
+
+    def _put(self, frames: list[OpenFrame]) -> None:
+        buffers: list[bytes | bytearray] = []
+        chain = self._chain
+        for one in frames:
+            chain = self._add_frame(buffers, one, chain)
+        offset = write_all(self._descriptor, buffers, self._offset)
+        os.fdatasync(self._descriptor)
+        self._offset = offset
+        self._chain = chain
+
+    def _put_elsewhere(self, frames: list[OpenFrame], error: OSError) -> None:
+        """Once more, into a new file: the kernel may have dropped what it could not write, and another sync of
+        the same file would succeed all the same. The new epoch tells readers where to leave the old file.
+        """
+        _logger.error("Writing the event log failed (%s); trying once more in a new file", error)
+        failed, self._descriptor = self._descriptor, -1
+        with suppress(OSError):
+            os.close(failed)
+        self.epoch += 1
+        self._begin_segment(frames[0].base_seq, time.monotonic())
+        self._put(frames)
+        self.rewrites += 1
 
     def _look_at_disk(self) -> None:
         """Decided ahead of need: announces should never meet a full disk in a write."""
@@ -305,17 +330,17 @@ def open_log(
             folder.create(path)
             log_id = folder.read_identity(path)
             recovery = folder.recover(path, log_id)
+            return EventLog(
+                path,
+                log_id,
+                descriptor,
+                recovery,
+                record_sizes,
+                segment_bytes=segment_bytes,
+                linger_seconds=linger_seconds,
+            )
         except BaseException:
             os.close(descriptor)
             raise
     except OSError as error:
         raise LogUnusableError(path, str(error)) from None
-    return EventLog(
-        path,
-        log_id,
-        descriptor,
-        recovery,
-        record_sizes,
-        segment_bytes=segment_bytes,
-        linger_seconds=linger_seconds,
-    )

@@ -55,10 +55,15 @@ class Reader:
             walk = self._current or self._open_first()
             if walk is None:
                 return
-            with walk.path.open("rb") as file:
-                yield from walk.frames(file)
             following = self._following(walk)
+            end = segment.end_before(following, walk.header.epoch) if following else None
+            if end and walk.next_seq >= end[0] and walk.end != end:
+                walk = self._back_to(walk, end)
+            with walk.path.open("rb") as file:
+                yield from walk.frames(file, end)
             if following is None:
+                if self._following(walk) is not None:
+                    continue
                 if walk.stopped is None or not self._vouched(walk):
                     return
                 # What a later header vouches for was whole before that was written: if it is the writer's work
@@ -71,6 +76,9 @@ class Reader:
                 raise LogCorruptError(walk.path, walk.offset, walk.stopped)
             if walk.grown():
                 continue
+            if end == walk.end:
+                with walk.path.open("rb") as file:
+                    walk.check_left_over(file)
             self._enter(following, walk)
 
     def _vouched(self, walk: segment.Walk) -> bool:
@@ -78,6 +86,16 @@ class Reader:
         with walk.path.open("rb") as file:
             file.seek(walk.offset)
             return segment.highest_mark(file.read(), 0, self._log_id) > walk.next_seq
+
+    def _back_to(self, walk: segment.Walk, end: segment.End) -> segment.Walk:
+        """What was read beyond `end` came from a write that failed, and was never durable."""
+        with walk.path.open("rb") as file:
+            again = segment.Walk(walk.path, file)
+            for _ in again.frames(file, end):
+                pass
+        self._held = deque(one for one in self._held if one.header.next_seq <= end[0])
+        self._current = again
+        return again
 
     def _open_first(self) -> segment.Walk | None:
         paths = segment.list_segments(self._path / "seg")

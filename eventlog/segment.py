@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+from copy import copy
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -38,6 +39,10 @@ FORMAT = 0
 HEADER_SIZE = 128
 _HEADER = Struct("<8sHHI16sQQQII60xI")
 _NAME = re.compile(r"(\d{20})\.(\d{6})\.evl")
+
+
+End = tuple[int, int]
+"""A place between two frames: the sequence number that is due, and the chain value."""
 
 
 class SegmentHeader(NamedTuple):
@@ -89,6 +94,21 @@ def read_header(path: Path, data: bytes) -> SegmentHeader:
     return SegmentHeader(*fields)
 
 
+def open_header(path: Path) -> SegmentHeader:
+    with path.open("rb") as file:
+        return read_header(path, file.read(HEADER_SIZE))
+
+
+def end_before(following: Path, epoch: int) -> End | None:
+    """Where the log leaves a segment of `epoch` for the one after it; None: at its last byte.
+
+    A writer of another epoch goes on after a crash, or after a write that failed: what the old file holds behind that
+    place does not count.
+    """
+    header = open_header(following)
+    return None if header.epoch == epoch else (header.base_seq, header.prev_crc)
+
+
 class Walk:
     """A checked walk over the frames of one open segment.
 
@@ -109,12 +129,39 @@ class Walk:
         self.stopped: str | None = None
         self._seen = HEADER_SIZE
 
-    def frames(self, file: BufferedReader) -> Iterator[Frame]:
+    @property
+    def end(self) -> End:
+        """Where the accepted part ends, as the header of the segment that goes on says it."""
+        return self.next_seq, self.chain
+
+    def frames(self, file: BufferedReader, end: End | None = None) -> Iterator[Frame]:
+        """`end`: where another segment goes on; what lies behind it here is not looked at."""
         self.stopped = None
         self._seen = os.fstat(file.fileno()).st_size
         file.seek(self.offset)
-        while (found := self._next(file)) is not None:
+        while self.end != end and (found := self._next(file)) is not None:
             yield found
+
+    def check_left_over(self, file: BufferedReader) -> None:
+        """Look at what stands behind the accepted part, where a segment of another epoch goes on.
+
+        It can be the frames of a write that failed, whole or torn, and nothing else: raises `LogCorruptError`.
+        """
+        rest = copy(self)
+        for found in rest.frames(file):
+            if found.header.durable_seq > self.next_seq:
+                raise LogCorruptError(self.path, self.offset, "durable events are not in the log")
+        file.seek(rest.offset)
+        try:
+            self._check_left_over(rest, parse_header(file.read(FRAME_HEADER_SIZE), self._seed))
+        except FrameError:
+            return  # torn
+
+    def _check_left_over(self, rest: Walk, header: Header) -> None:
+        try:
+            rest._check_place(header)
+        except FrameError as error:
+            raise LogCorruptError(self.path, rest.offset, str(error)) from None
 
     def grown(self) -> bool:
         """Whether there are bytes behind the accepted part that were not there when the walk stopped."""

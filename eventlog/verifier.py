@@ -152,7 +152,11 @@ class Verifier:
 
     def _frames(self, path: Path, descriptor: int, begin: int) -> Iterator[Checked | Finding]:
         offset = segment.HEADER_SIZE
+        end = self._left_at(path)
         while True:
+            if (self.next_seq, self._chain) == end:
+                yield from self._left_over(path, offset)
+                return
             found, problem = self._look(descriptor, offset)
             if found is None or problem:
                 last = not self._begun_after(path)
@@ -179,6 +183,30 @@ class Verifier:
             yield Checked(path, offset, found)
             offset += FRAME_HEADER_SIZE + found.header.payload_size
             self.bytes = begin + offset
+
+    def _left_at(self, path: Path) -> segment.End | None:
+        """Where another epoch goes on with the log, in the next file."""
+        later = [each for each in self._later(path) if self._begun(each)]
+        try:
+            return segment.end_before(later[0], self._epoch) if later else None
+        except LogError:
+            return None  # found again when it is that file's turn
+
+    def _left_over(self, path: Path, offset: int) -> Iterator[Finding]:
+        size = path.stat().st_size - offset
+        if not size:
+            return
+        with path.open("rb") as file:
+            walk = segment.Walk(path, file)
+            for _ in walk.frames(file, (self.next_seq, self._chain or 0)):
+                pass
+            try:
+                walk.check_left_over(file)
+            except LogCorruptError as error:
+                yield self._damage(path, error.offset, error.what)
+            else:
+                what = f"{size} bytes of a write that failed; the log goes on in the next file"
+                yield Finding(path, offset, self.next_seq, what, NOTHING, damage=False)
 
     def _frame(self, descriptor: int, offset: int) -> Frame | None:
         """The frame at a place, None at the end of the file; raises `FrameError`. Always from the file."""
