@@ -55,7 +55,7 @@ class Verifier:
         """
         if not (self._path / "seg").is_dir():
             what = "there is no folder of segments: a start would begin an empty log"
-            yield Finding(self._path / "seg", 0, 0, what, RESTORE)
+            yield Finding(self._path / "seg", 0, 0, what, "restore the folder from a backup")
             return
         yield from self._strays()
         path: Path | None = None
@@ -132,7 +132,10 @@ class Verifier:
             what = (
                 f"begins with event {header.base_seq} in epoch {header.epoch}, not as its name says"
             )
-            yield self._damage(path, 0, what)
+            named_by = segment.file_name(header.base_seq, header.epoch)
+            yield Finding(
+                path, 0, self.next_seq, what, f"rename it to {named_by}, and verify again"
+            )
         if any(data[10:12]) or any(data[64:124]):
             yield self._odd(path, 0, "bytes of the segment header that are not in use are not zero")
         if header.epoch < max(1, self._epoch):
@@ -178,7 +181,8 @@ class Verifier:
                     self._chain = None
                     return
                 offset = at
-            yield from self._oddities(path, descriptor, offset, found.header)
+            else:
+                yield from self._oddities(path, descriptor, offset, found.header)
             self._accept(found.header)
             yield Checked(path, offset, found)
             offset += FRAME_HEADER_SIZE + found.header.payload_size
