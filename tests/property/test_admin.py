@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 SECRET = b"s" * 32
 LABELS = [None, None, "x"]
-OWNERS = [None, "anna", "bert"]
+OWNERS = [None, None, "anna"]
 HASHES = [hash_of(number) for number in (0, 1, 257, 255)]
 
-given_keys = st.sampled_from([key_text(number).decode() for number in range(3)])
+given_keys = st.sampled_from([key_text(number).decode() for number in range(2)])
 new_keys = st.builds(
     ports.NewKey,
-    key=st.one_of(st.none(), given_keys),
-    seconds_valid=st.sampled_from([None, 0, 20, 10**15]),
+    key=st.one_of(given_keys, given_keys, st.none()),
+    seconds_valid=st.sampled_from([None, None, None, 20, 10**15]),
     owner=st.sampled_from(OWNERS),
     label=st.sampled_from(LABELS),
 )
 imported_keys = st.builds(ports.NewKey, key=given_keys, owner=st.sampled_from(OWNERS))
 repeats = st.sampled_from(["", "once", "twice"])  # idempotency keys
-refs = st.integers(1, 6)
+refs = st.integers(1, 4)
 steps = st.one_of(
     st.tuples(st.just("issue"), new_keys, repeats),
     st.tuples(st.just("issue"), new_keys, repeats),

@@ -191,12 +191,13 @@ async def test_refused_key_commands(tmp_path: Path) -> None:
 async def test_issued_again(tmp_path: Path) -> None:
     """A revoked key goes on with owner and account; with another owner it is theirs."""
     async with administered(tmp_path) as admin:
-        for owner in ("anna", None, "bert", "bert"):
+        for owner in (None, None, "anna", None, "bert", "bert"):
             issued = await admin.commands.issue_key(ports.NewKey("K" * 32, owner=owner), BY)
             await admin.commands.revoke_key_ref(issued.key_ref, BY)
         issued_events = [one for one in admin.events() if one["type"] == "key_issued"]
-    assert [one["owner"] for one in issued_events] == ["anna", "anna", "bert", "bert"]
-    assert [one["account"] for one in issued_events] == [1, 1, 3, 3]
+    owners = [one.get("owner") for one in issued_events]
+    assert owners == [None, None, "anna", "anna", "bert", "bert"]
+    assert [one["account"] for one in issued_events] == [1, 1, 3, 3, 5, 5]
 
 
 ONCE = evolve(BY, idempotency_key="once")
