@@ -19,7 +19,7 @@ moving = st.builds(
         endpoint4(who),
         b"-XX0001-%012d" % who,
         uploaded=moved,
-        downloaded=moved * 3,
+        downloaded=moved // 3,
         key=KEYS[who],
     ),
     st.integers(0, 1),
