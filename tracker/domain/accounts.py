@@ -113,8 +113,9 @@ class Accounts:
             self.sessions[account] += event != events.STOPPED
             return False
         # `stopped` may come with zeros after larger values: nothing is taken back.
-        up = _add(self.uploaded, account, max(0, uploaded - before.uploaded))
-        down = _add(self.downloaded, account, max(0, downloaded - before.downloaded))
+        up, down = uploaded - before.uploaded, downloaded - before.downloaded
+        up = _add(self.uploaded, account, up) if up > 0 else 0
+        down = _add(self.downloaded, account, down) if down > 0 else 0
         if self.credited_uploaded:
             applied = self._factors.applied(account, info_hash, time_us)
             _add(self.credited_uploaded, account, up * applied.upload_percent // 100)
