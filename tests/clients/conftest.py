@@ -58,7 +58,8 @@ class Site:
         """The sums of `tracker ledger`, which must be those of the announces that it lists."""
         done = self.tracker.command("ledger", "--json", str(key_ref))
         assert (done.returncode, done.stderr) == (0, "")
-        *entries, sums = map(json.loads, done.stdout.splitlines())
+        *lines, sums = map(json.loads, done.stdout.splitlines())
+        entries = [one for one in lines if one["type"] == "announce"]
         for way in ("uploaded", "downloaded"):
             assert sum(one[f"delta_{way}"] for one in entries) == sums[way]
         return {way: sums[way] for way in ("uploaded", "downloaded")}

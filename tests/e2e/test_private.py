@@ -91,7 +91,8 @@ def check_ledger(tracker: Tracker, key_ref: int, totals: Totals) -> None:
     """`tracker ledger` lists the announces that make up an account's totals."""
     done = tracker.command("ledger", "--json", str(key_ref))
     assert (done.returncode, done.stderr) == (0, "")
-    *entries, sums = map(json.loads, done.stdout.splitlines())
+    *lines, sums = map(json.loads, done.stdout.splitlines())
+    entries = [one for one in lines if one["type"] == "announce"]
     assert sums["announces"] == len(entries)
     for way in ("uploaded", "downloaded"):
         assert sum(one[f"delta_{way}"] for one in entries) == sums[way] == getattr(totals, way)

@@ -206,8 +206,9 @@ class Model:
         )
         if before.seeder:
             account.seeding_us += min(now - before.seen_us, self.settings.max_peer_timeout * SECOND)
-        finished = one.event == events.COMPLETED or (one.left == 0 and not before.seeder)
-        gets = finished and not before.completed and not before.snatched
+        said = one.event == events.COMPLETED and one.left in (0, events.LEFT_UNKNOWN)
+        finished = said or (one.left == 0 and not before.seeder)
+        gets = finished and not before.snatched
         account.snatched += gets
         return gets
 

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events
-from tracker.domain.swarms import MARK_COMPLETED, MARK_SEEDER, MARK_SNATCHED, Peer
+from tracker.domain.swarms import MARK_SEEDER, MARK_SNATCHED, Peer
 
 if TYPE_CHECKING:
     from tracker.domain.factors import Factors
@@ -122,8 +122,10 @@ class Accounts:
             _add(self.credited_downloaded, account, down * applied.download_percent // 100)
         if before.mark & MARK_SEEDER:
             self.seeding_us[account] += min(time_us - before.seen_us, timeout_us)
-        done = event == events.COMPLETED or (left == 0 and not before.mark & MARK_SEEDER)
-        if not done or before.mark & (MARK_COMPLETED | MARK_SNATCHED):
+        # Some say `completed` of the part they wanted: with something left it is no download of the torrent.
+        said = event == events.COMPLETED and left in (0, events.LEFT_UNKNOWN)
+        done = said or (left == 0 and not before.mark & MARK_SEEDER)
+        if not done or before.mark & MARK_SNATCHED:
             return False
         self.snatched[account] += 1
         return True

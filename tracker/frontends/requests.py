@@ -123,7 +123,7 @@ class RequestHandler:
         except http.WireError as error:
             return self._refuse(error.reason)
         key = key or request.passkey
-        if key is not None and not _is_key(key):
+        if key and not _is_key(key):
             return self._refuse(INVALID_KEY)
         service = self._service
         source = forwarded_address(forwarded) if self.proxied else address
@@ -241,7 +241,7 @@ class RequestHandler:
         except http.WireError as error:
             return self._refuse(error.reason)
         key = key or http.query_passkey(query)
-        if key is not None and not _is_key(key):
+        if key and not _is_key(key):
             return self._refuse(INVALID_KEY)
         if self.proxied:
             address = forwarded_address(forwarded)
