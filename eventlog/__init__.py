@@ -12,6 +12,7 @@ from eventlog.frame import Frame, Header
 from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader
+from eventlog.sealing import Opener, Place, Sealed, Sealer
 
 __all__ = [
     "EventLog",
@@ -25,7 +26,11 @@ __all__ = [
     "LogStatistics",
     "LogUnusableError",
     "OpenFrame",
+    "Opener",
+    "Place",
     "Pool",
     "Reader",
+    "Sealed",
+    "Sealer",
     "open_log",
 ]

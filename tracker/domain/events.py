@@ -41,6 +41,8 @@ RULE_RESTARTED = 3  # a counter went down, or another peer id appeared at the sa
 
 RULE_NAMES = {RULE_FIRST: "first", RULE_CONTINUED: "continued", RULE_RESTARTED: "restarted"}
 
+DAY_US = 86_400_000_000
+
 LEFT_UNKNOWN = 2**64 - 1
 """`left` was absent, or not a number of bytes a torrent can have: the peer is a leecher."""
 
@@ -56,6 +58,8 @@ KEY_ROTATED = 22
 COMPLETED_IMPORTED = 30
 SETTINGS_CHANGED = 40
 ANNOUNCE_REFUSED = 50
+ADDRESSES_SHREDDED = 60
+ADDRESSES_LOST = 61
 
 ADMIN_NAMES = {
     TRACKER_STARTED: "tracker_started",
@@ -69,6 +73,8 @@ ADMIN_NAMES = {
     COMPLETED_IMPORTED: "completed_imported",
     SETTINGS_CHANGED: "settings_changed",
     ANNOUNCE_REFUSED: "announce_refused",
+    ADDRESSES_SHREDDED: "addresses_shredded",
+    ADDRESSES_LOST: "addresses_lost",
 }
 
 # Counters that no announce event tells: connects, scrapes, refusals. Logged as deltas.
