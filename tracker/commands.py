@@ -77,12 +77,9 @@ class ServiceCommands:
         await self._write(events.KEY_REVOKED, data, by)
 
     async def _write(self, kind: int, data: dict[str, Any], by: ports.Actor) -> None:
-        who = {"token": by.token, "address": by.address, "request_id": by.request_id}
-        if by.reason:
-            who["reason"] = by.reason
         if not self._log.has_room(reserved=True):
             raise ports.LogUnavailableError
-        self._last_seq = self._service.admin(kind, {**data, "by": who})
+        self._last_seq = self._service.admin(kind, {**data, "by": by.as_data()})
         await self._durable()
 
     async def _durable(self) -> None:

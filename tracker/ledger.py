@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     seq: int
     time_us: int
     info_hash: bytes
-    peer_id: bytes
+    peer_id: bytes  # its first 8 bytes only, where the rest cannot be read
     event: str
     uploaded: int
     downloaded: int
@@ -72,9 +72,9 @@ class Ledger:
             self._account = account
 
     def _announces(self, frame: Frame) -> Iterator[Entry]:
-        plain, sealed = codec.PLAIN.iter_unpack(frame.plain), codec.SEALED.iter_unpack(frame.sealed)
-        rows = zip(plain, sealed, strict=True)
-        for seq, (row, (_, id_tail, _, _)) in enumerate(rows, frame.header.base_seq):
+        rows = codec.decode_announces(frame.plain, frame.sealed)
+        for seq, (row, sealed) in enumerate(rows, frame.header.base_seq):
+            id_tail = sealed[1] if sealed else b""
             if row[6] and self._accounts.get(row[6]) == self._account:
                 entry = self._entry(seq, row, id_tail)
                 if self._info_hash in (None, entry.info_hash):
@@ -83,7 +83,7 @@ class Ledger:
     def _entry(
         self,
         seq: int,
-        row: tuple[int, bytes, bytes, int, int, int, int, int, int, int, int, int, int],
+        row: codec.Plain,
         id_tail: bytes,
     ) -> Entry:
         time_us, info_hash, id_head, uploaded, downloaded, left, _, prev_seq, *_, what, rule = row

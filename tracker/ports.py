@@ -43,6 +43,11 @@ class Actor:
     request_id: str
     reason: str = ""
 
+    def as_data(self) -> dict[str, str]:
+        """The `by` of an event."""
+        who = {"token": self.token, "address": self.address, "request_id": self.request_id}
+        return {**who, "reason": self.reason} if self.reason else who
+
 
 @frozen
 class IssuedKey:

@@ -25,6 +25,7 @@ class ModelPeer:
     snatched: bool  # its account was given this download, in this session
     seen_us: int
     key_ref: int = 0
+    days: dict[int, int] = field(factory=dict)  # of the endpoint of that length
 
 
 @define
@@ -103,9 +104,13 @@ class Model:
         says_completed = one.event == events.COMPLETED
         if says_completed and before is not None and same_session and not before.completed:
             self.completed[one.info_hash] = self.completed.get(one.info_hash, 0) + 1
-        elsewhere = (
-            {e for e in before.endpoints if len(e) != len(one.endpoint)} if before else set()
-        )
+        width, day = len(one.endpoint), now // events.DAY_US
+        # The address of the other family stays for a day after its own.
+        elsewhere = {
+            endpoint
+            for endpoint in (before.endpoints if before else ())
+            if len(endpoint) != width and before and before.days[len(endpoint)] >= day - 1
+        }
         kept = before if same_session else None
         self.torrents.setdefault(one.info_hash, peers)[identity] = ModelPeer(
             peer_id=one.peer_id,
@@ -117,6 +122,7 @@ class Model:
             snatched=gets or (kept is not None and kept.snatched),
             seen_us=now,
             key_ref=key.key_ref if key else 0,
+            days={**(before.days if before else {}), width: day},
         )
 
     def _account(self, number: int, before: ModelPeer | None, one: Announce, now: int) -> bool:
@@ -142,8 +148,10 @@ class Model:
         tick, self.ticks = self.ticks, self.ticks + 1
         cleanup_ms = self.settings.inactive_peer_cleanup_interval * 1000
         before_us = now - self.settings.max_peer_timeout * SECOND
-        if not cleanup_ms or before_us < self.resumed_us:
+        if not cleanup_ms:
             return
+        if before_us < self.resumed_us:
+            before_us = -1  # nobody expires; torrents left empty go all the same
         slices = max(1, cleanup_ms // self.settings.tick_ms)
         first, end = (256 * part // slices for part in (tick % slices, tick % slices + 1))
         for info_hash in [each for each in self.torrents if first <= each[0] < end]:

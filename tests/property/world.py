@@ -152,6 +152,10 @@ class World:
         self.service.tick()
         self.model.tick(self.state.time_us)
 
+    def _wait(self, seconds: int) -> None:
+        """Time passes, and no tick comes."""
+        self.time.advance(seconds * SECOND)
+
     def _change_some(self, changed: dict[str, Any]) -> None:
         self._change(evolve(self.state.settings, **changed))
 
@@ -266,6 +270,7 @@ class World:
 _STEPS: dict[str, Callable[[World, Any], None]] = {
     "announce": World._announce,
     "tick": World._tick,
+    "wait": World._wait,
     "change": World._change_some,
     "whitelist": World._whitelist,
     "delist": World._delist,

@@ -13,7 +13,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from eventlog import LogError, LogLockedError, LogUnusableError
-from tracker.cli import accounting, administering, checking, importing, reading, serving
+from tracker.cli import (
+    accounting,
+    administering,
+    checking,
+    importing,
+    reading,
+    serving,
+    shredding,
+)
 from tracker.cli.shared import CANNOT, LOG_DAMAGED, CannotError, add_config, fail, version_line
 from tracker.config import ConfigError
 from tracker.domain.codec import CodecError
@@ -65,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     add_config(parser, None)
     parser.set_defaults(run=serving.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for family in (serving, checking, reading, accounting, administering, importing):
+    for family in (
+        serving, checking, reading, accounting, administering, importing, shredding,
+    ):  # fmt: skip
         family.add_to(commands)
     return parser

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader
 from tracker import narrate
-from tracker.cli.shared import CannotError, add_config, info_hash, say
-from tracker.config import load
+from tracker.cli.shared import CannotError, add_config, add_log, info_hash, log_and_keys, say
 from tracker.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -28,9 +26,7 @@ def add_to(commands: Any) -> None:
         "The sums are exact.",
     )
     add_config(parser)
-    parser.add_argument(
-        "--log", metavar="FOLDER", type=Path, help="the log, instead of the configured one"
-    )
+    add_log(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line, the sums last")
     parser.add_argument("who", metavar="ACCOUNT|KEY_REF", help="an owner, or the number of a key")
     parser.add_argument(
@@ -40,13 +36,13 @@ def add_to(commands: Any) -> None:
 
 
 def print_ledger(options: argparse.Namespace) -> int:
-    folder = options.log or Path(load(options.config).config.event_log.path)
+    folder, keys = log_and_keys(options)
     only = bytes.fromhex(options.info_hash) if options.info_hash else None
     ledger = Ledger(options.who, only)
     entries = up = down = 0
     if not options.json:
         say(_heading())
-    for entry in ledger.entries(Reader(folder).frames()):
+    for entry in ledger.entries(Reader(folder, keys=keys).frames()):
         say(_json(entry) if options.json else _row(entry))
         entries += 1
         up += entry.delta_uploaded

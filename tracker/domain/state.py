@@ -7,7 +7,6 @@ checks call it with frames that were read back. Same code, same result: `digest`
 from __future__ import annotations
 
 from hashlib import blake2b
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from tracker.domain import codec, events
@@ -142,8 +141,7 @@ class State:
         hidden = self.hidden or Hidden(swarms)
         seq = self.seq
         time_us = self.time_us
-        known = codec.SEALED.iter_unpack(sealed) if sealed else repeat(None)
-        for row, where in zip(codec.PLAIN.iter_unpack(plain), known):  # noqa: B905  # the second may be endless
+        for row, where in codec.decode_announces(plain, sealed):
             (
                 time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq,
                 _numwant, _flags, _listener, what, rule,
