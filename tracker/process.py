@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from api.health.services import Kind
     from api.health.services import Service as Checked
     from tracker.config import Config
-    from tracker.config import EventLog as LogConfig
     from tracker.domain.state import State
     from tracker.listeners import Listener, Listeners
     from tracker.tls import Certificate
@@ -168,7 +167,7 @@ async def _main(
             "The log is %d s ahead of the clock: it was wrong then, or is now", ahead_us // 10**6
         )
     keyring.prepare(day_of(clock.now_us()))  # what cannot be sealed should not be served
-    shredder = Shredder(service, event_log, keyring)
+    shredder = Shredder(service, event_log, keyring, config.event_log.shred_days)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -177,7 +176,7 @@ async def _main(
         nursery.start_soon(_reload_at_hangup, tuple(certificates))
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
             await _start_producers(producers, config, service, ids, listeners)
-            await _start_shredding(producers, config.event_log, shredder)
+            await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
             await _start_api(web, config, service, event_log, secret, listeners.api, stop)
             await _start_health(web, listeners, stop)
             _settle_collector()
@@ -215,16 +214,17 @@ def _begin(service: Service, config: Config, version: str, event_log: EventLog) 
         )
 
 
-async def _start_shredding(nursery: trio.Nursery, config: LogConfig, shredder: Shredder) -> None:
+async def _start_shredding(nursery: trio.Nursery, secrets_path: Path, shredder: Shredder) -> None:
     async def answer(request: dict[str, Any]) -> dict[str, Any]:
         by = Actor("shred", "", request["request_id"], request["reason"])
         try:
-            return asdict(await shredder.shred(request["first"], request["last"], by))
+            days = request["days"] and (int(request["days"][0]), int(request["days"][1]))
+            return asdict(await shredder.shred(days, by))
         except (LogUnavailableError, OSError) as error:
             return {"error": f"the tracker could not: {error!r}"}
 
-    await nursery.start(control.serve, Path(config.secrets_path), answer)
-    nursery.start_soon(keep_schedule, shredder, config.shred_days)
+    await nursery.start(control.serve, secrets_path, answer)
+    nursery.start_soon(keep_schedule, shredder)
 
 
 async def _start_producers(

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from tracker.config import EventLog as LogConfig
     from tracker.service import Log
 
+Days = tuple[int, int]
+"""The first and the last of some days, by `keyring.day_of`."""
+
 log = logging.getLogger("tracker")
 
 SCHEDULE_SECONDS = 3600.0
@@ -59,13 +62,15 @@ class Shredder:
     service: Service
     log: Log
     keyring: Keyring
+    shred_days: int = 0
     _turn: trio.Lock = field(factory=trio.Lock)
 
-    async def shred(self, first: int, last: int, by: ports.Actor) -> Shredding:
-        """Destroy the keys of the days first..last that are not needed any more.
+    async def shred(self, days: Days | None, by: ports.Actor) -> Shredding:
+        """Destroy the keys of these days that are not needed any more; None: of what `shred_days` says is due.
 
         Raises `ports.LogUnavailableError`, `OSError`.
         """
+        first, last = days or (0, self._due())
         async with self._turn:
             await self.finish()
             there = [day for day in self.keyring.days() if first <= day <= last]
@@ -76,6 +81,12 @@ class Shredder:
                 await self.finish()
             kept = [day_name(day) for day in there if day >= needed]
             return Shredding(going, kept, day_name(needed))
+
+    def _due(self) -> int:
+        """The last day whose addresses are all `shred_days` old; -1 = there is none."""
+        if not self.shred_days:
+            return -1
+        return day_of(self.service.now_us()) - self.shred_days - 1
 
     async def finish(self) -> None:
         """Destroy the keys that are there although the log says that they were shredded."""
@@ -106,29 +117,20 @@ class Shredder:
             raise ports.LogUnavailableError from None
 
 
-def days_past(now_us: int, shred_days: int) -> int:
-    """The last day whose addresses are all at least so many days old."""
-    return day_of(now_us) - shred_days - 1
-
-
-async def keep_schedule(shredder: Shredder, shred_days: int) -> None:
-    """Every hour: shred what is due (`shred_days` 0 = nothing), and make tomorrow's key ahead of need."""
+async def keep_schedule(shredder: Shredder) -> None:
+    """Every hour: shred what is due, and make tomorrow's key ahead of need."""
     while True:
         try:
-            await _keep_schedule(shredder, shred_days)
+            await _keep_schedule(shredder)
         except (ports.LogUnavailableError, OSError) as error:
             log.warning("Keys could not be made or shredded, tried again in an hour: %r", error)
         await trio.sleep(SCHEDULE_SECONDS)
 
 
-async def _keep_schedule(shredder: Shredder, shred_days: int) -> None:
-    now_us = shredder.service.now_us()
-    await trio.to_thread.run_sync(shredder.keyring.prepare, day_of(now_us) + 1)
-    if not shred_days:
-        await shredder.finish()
-        return
-    by = ports.Actor("shred_days", "", "")
-    done = await shredder.shred(0, days_past(now_us, shred_days), by)
+async def _keep_schedule(shredder: Shredder) -> None:
+    tomorrow = day_of(shredder.service.now_us()) + 1
+    await trio.to_thread.run_sync(shredder.keyring.prepare, tomorrow)
+    done = await shredder.shred(None, ports.Actor("shred_days", "", ""))
     if done.shredded:
         log.info("Addresses of %s were shredded", ", ".join(done.shredded))
     if done.kept:
@@ -140,8 +142,7 @@ async def _keep_schedule(shredder: Shredder, shred_days: int) -> None:
 
 def shred_offline(
     config: LogConfig,
-    first: int,
-    last: int,
+    days: Days | None,
     by: ports.Actor,
     replaying: Callable[[int, int], None],
     recovered: Callable[[Recovery], None],
@@ -155,13 +156,13 @@ def shred_offline(
     replaying(total, total)
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
     service = Service(event_log, state, clock, _NO_SELECTION)
-    shredder = Shredder(service, event_log, keyring)
+    shredder = Shredder(service, event_log, keyring, config.shred_days)
     done: list[Shredding] = []
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(event_log.run)
-            done.append(await shredder.shred(first, last, by))
+            done.append(await shredder.shred(days, by))
             nursery.cancel_scope.cancel()
 
     _run(main, event_log)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -38,8 +37,10 @@ def add_to(commands: Any) -> None:
 
 def shred(options: argparse.Namespace) -> int:
     config = load(options.config).config.event_log
-    first, last = _days(options, config)
-    done = _shred(config, first, last, options.reason)
+    days = _days(options)
+    if days is None and not config.shred_days:
+        raise CannotError("event_log.shred_days is 0 (never): give --before or --day")
+    done = _shred(config, days, options.reason)
     if options.json:
         say(json.dumps(done))
     else:
@@ -50,42 +51,42 @@ def shred(options: argparse.Namespace) -> int:
     return 0
 
 
-def _days(options: argparse.Namespace, config: EventLog) -> tuple[int, int]:
-    """The first and the last day that are meant."""
+def _days(options: argparse.Namespace) -> tuple[int, int] | None:
+    """The first and the last day that are meant; None = those that are due."""
     if options.day is not None:
         return options.day, options.day
-    if options.before is not None:
-        return 0, options.before - 1
-    if not config.shred_days:
-        raise CannotError("event_log.shred_days is 0 (never): give --before or --day")
-    from tracker.shredding import days_past  # brings trio
-
-    return 0, days_past(time.time_ns() // 1000, config.shred_days)
+    return None if options.before is None else (0, options.before - 1)
 
 
-def _shred(config: EventLog, first: int, last: int, reason: str) -> dict[str, Any]:
+def _shred(config: EventLog, days: tuple[int, int] | None, reason: str) -> dict[str, Any]:
     request_id = str(uuid4())
     try:
-        done = _offline(config, first, last, request_id, reason)
+        done = _offline(config, days, request_id, reason)
         return {"shredded": done.shredded, "kept": done.kept, "needed_from": done.needed_from}
     except LogLockedError as locked:
-        return _by_the_running(config, first, last, request_id, reason, locked)
+        return _by_the_running(config, days, request_id, reason, locked)
 
 
-def _offline(config: EventLog, first: int, last: int, request_id: str, reason: str) -> Shredding:
+def _offline(
+    config: EventLog, days: tuple[int, int] | None, request_id: str, reason: str
+) -> Shredding:
     from tracker import ports, shredding
 
     by = ports.Actor("shred", "", request_id, reason)
     with progress("Replaying the log") as replaying:
-        return shredding.shred_offline(config, first, last, by, replaying, recovery_noted)
+        return shredding.shred_offline(config, days, by, replaying, recovery_noted)
 
 
 def _by_the_running(
-    config: EventLog, first: int, last: int, request_id: str, reason: str, locked: LogLockedError
+    config: EventLog,
+    days: tuple[int, int] | None,
+    request_id: str,
+    reason: str,
+    locked: LogLockedError,
 ) -> dict[str, Any]:
     from tracker import control
 
-    request = {"first": first, "last": last, "request_id": request_id, "reason": reason}
+    request = {"days": days, "request_id": request_id, "reason": reason}
     try:
         done = control.ask(Path(config.secrets_path), request)
     except control.ControlError as error:
