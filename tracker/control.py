@@ -71,7 +71,7 @@ async def _converse(answer: Answer, stream: trio.SocketStream) -> None:
         try:
             request = json.loads(await _line(stream))
             said = await answer(request)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             said = {"error": f"not understood: {error}"}
         except trio.BrokenResourceError:
             return

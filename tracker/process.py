@@ -216,7 +216,7 @@ def _begin(service: Service, config: Config, version: str, event_log: EventLog) 
 
 async def _start_shredding(nursery: trio.Nursery, secrets_path: Path, shredder: Shredder) -> None:
     async def answer(request: dict[str, Any]) -> dict[str, Any]:
-        by = Actor("shred", "", request["request_id"], request["reason"])
+        by = Actor("shred", "", str(request["request_id"]), str(request["reason"]))
         try:
             days = request["days"] and (int(request["days"][0]), int(request["days"][1]))
             return asdict(await shredder.shred(days, by))

@@ -23,6 +23,7 @@ from tracker.clock import LogClock
 from tracker.domain import codec, events
 from tracker.keyring import Keyring, day_name, day_of
 from tracker.projector import replay
+from tracker.secrets import SecretError
 from tracker.service import Service
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ async def keep_schedule(shredder: Shredder) -> None:
     while True:
         try:
             await _keep_schedule(shredder)
-        except (ports.LogUnavailableError, OSError) as error:
+        except (ports.LogUnavailableError, SecretError, OSError) as error:
             log.warning("Keys could not be made or shredded, tried again in an hour: %r", error)
         await trio.sleep(SCHEDULE_SECONDS)
 
