@@ -64,6 +64,7 @@ class Model:
     announces: int = 0
     ticks: int = 0
     resumed_us: int = 0
+    shredded: set[str] = field(factory=set)
 
     def announce(self, one: Announce, now: int) -> str | None:
         """Why it was refused; None = it was taken."""

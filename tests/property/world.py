@@ -87,6 +87,8 @@ steps = st.one_of(
     ),
     st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
     st.tuples(st.just("count"), st.integers(1, 8)),
+    st.tuples(st.just("shred"), st.sampled_from(["2027-01-14", "2027-01-15"])),
+    st.tuples(st.just("lose"), st.none()),
     st.tuples(st.just("restart"), st.integers(0, 100)),
     st.tuples(st.just("hand over"), st.none()),
 )
@@ -204,6 +206,14 @@ class World:
         self.service.flush_counters()
         self.model.counters[counter] = self.model.counters.get(counter, 0) + 2
 
+    def _shred(self, day: str) -> None:
+        self.service.admin(events.ADDRESSES_SHREDDED, {"days": [day]})
+        self.model.shredded.add(day)
+
+    def _lose(self, _: None) -> None:
+        self.service.admin(events.ADDRESSES_LOST, {})
+        self.model.torrents.clear()
+
     def check(self) -> None:
         """Every count and every peer agree."""
         swarms, model = self.state.swarms, self.model
@@ -219,6 +229,7 @@ class World:
         assert swarms.retired == {each: model.completed[each] for each in gone}
         assert sum(swarms.announces) == model.announces
         assert self.state.access.whitelist == model.whitelist
+        assert self.state.shredded == model.shredded
         assert {
             number: self.state.accounts.totals(number)._asdict()
             for number in range(1, model.key_refs + 2)
@@ -277,4 +288,6 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "key": World._key,
     "rotate": World._rotate,
     "count": World._count,
+    "shred": World._shred,
+    "lose": World._lose,
 }
