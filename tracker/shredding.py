@@ -150,10 +150,11 @@ def shred_offline(
 ) -> Shredding:
     """`Shredder.shred` where no tracker runs. Raises `LogLockedError` where one does, `LogError`, `ReplayError`, `OSError`."""
     path, keyring = Path(config.path), Keyring(Path(config.secrets_path))
+    reader = Reader(path, to_end=True, keys=keyring)  # first: it makes no log where there is none
     event_log = open_log(path, codec.RECORD_SIZES, segment_bytes=config.segment_bytes)
     recovered(event_log.recovery)
     total = event_log.next_seq
-    state = replay(Reader(path, to_end=True, keys=keyring), lambda done: replaying(done, total))
+    state = replay(reader, lambda done: replaying(done, total))
     replaying(total, total)
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
     service = Service(event_log, state, clock, _NO_SELECTION)
@@ -175,7 +176,7 @@ def _run(main: Callable[[], Any], event_log: EventLog) -> None:
     failures: list[BaseException] = []
     try:
         trio.run(main)
-    except* (LogError, OSError, ports.CommandError) as group:
+    except* (LogError, OSError, ports.CommandError, KeyboardInterrupt) as group:
         failures += _leaves(group.exceptions)
     if failures:
         if isinstance(failures[0], ports.CommandError):

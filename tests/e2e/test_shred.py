@@ -102,6 +102,15 @@ def test_without_a_tracker(found: Found) -> None:
     assert site.traces() == []
 
 
+def test_where_there_is_no_log(new_tracker: Callable[..., Tracker]) -> None:
+    """Nothing is made."""
+    tracker = new_tracker()
+    done = tracker.command("shred")
+    assert done.returncode == 1
+    assert "the event log in" in done.stderr
+    assert not (tracker.folder / "log").exists()
+
+
 def test_a_log_without_its_keys(found: Found) -> None:
     """A log that was carried away shows no address; with the keys' folder it does."""
     _, site = found
