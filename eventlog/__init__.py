@@ -13,6 +13,7 @@ from eventlog.frame import Frame, Header
 from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader, ends, frame_at
+from eventlog.sealing import Opener, Place, Sealed, Sealer, opened
 from eventlog.verifier import Verifier
 
 __all__ = [
@@ -29,10 +30,15 @@ __all__ = [
     "LogStatistics",
     "LogUnusableError",
     "OpenFrame",
+    "Opener",
+    "Place",
     "Pool",
     "Reader",
+    "Sealed",
+    "Sealer",
     "Verifier",
     "ends",
     "frame_at",
     "open_log",
+    "opened",
 ]

@@ -33,6 +33,24 @@ def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
     sync_directory(path.parent)
 
 
+def destroy(path: Path) -> None:
+    """Overwrite a small file, then remove it, durably; one that is not there is nothing to do.
+
+    What the file system or the device keep of the old blocks (journals, snapshots, flash) is out of reach from here.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY)
+    except FileNotFoundError:
+        return
+    try:
+        write_all(descriptor, [os.urandom(os.fstat(descriptor).st_size)], 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    path.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
 def write_all(descriptor: int, buffers: Sequence[bytes | bytearray], offset: int) -> int:
     """Write all buffers at `offset`, however many calls that takes; returns the offset after them."""
     data = b"".join(buffers)

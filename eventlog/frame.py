@@ -18,8 +18,8 @@ a multiple of 16 (format 0; see docs/log-format.md):
      48    8 boottime       CLOCK_BOOTTIME in nanoseconds
      56    4 key_epoch      which key seals the sealed section; 0 = not encrypted
      60    4 prev_crc       header_crc of the frame before: chains the frames
-     64    4 payload_crc    CRC-32 of both sections
-     68    8 reserved, zero
+     64    4 payload_crc    CRC-32 of both sections as they are here, the second one encrypted
+     68    8 key_check      tells that key from others; 0 = not encrypted
      76    4 header_crc     CRC-32 of bytes 0..75, so it covers payload_crc and prev_crc too; begun with the
                             CRC-32 of the log id instead of 0
 """
@@ -60,6 +60,7 @@ class Header(NamedTuple):
     key_epoch: int
     prev_crc: int
     payload_crc: int
+    key_check: int
     header_crc: int
 
     @property
@@ -73,6 +74,9 @@ class Header(NamedTuple):
 
 
 class Frame(NamedTuple):
+    """`sealed` is opened, and empty when its key is not there (`header.sealed_size` tells the two apart); as it
+    is in the file where no reader gave it out."""
+
     header: Header
     plain: memoryview
     sealed: memoryview
@@ -96,12 +100,13 @@ def build_header(
     boottime_ns: int,
     prev_crc: int,
     key_epoch: int = 0,
+    key_check: int = 0,
     seed: int = 0,
 ) -> tuple[bytes, int]:
     """The header of a frame, and its `header_crc`: the `prev_crc` of the next one. `seed`: see `seed_of`."""
     body = HEADER.pack(
         MAGIC, kind, schema, 0, count, len(plain), len(sealed), epoch, base_seq, durable_seq,
-        time_us, boottime_ns, key_epoch, prev_crc, crc32(sealed, crc32(plain)), 0, 0,
+        time_us, boottime_ns, key_epoch, prev_crc, crc32(sealed, crc32(plain)), key_check, 0,
     )[:-4]  # fmt: skip
     header_crc = crc32(body, seed)
     return body + _CRC.pack(header_crc), header_crc
@@ -119,8 +124,7 @@ def parse_header(data: bytes | memoryview, seed: int = 0) -> Header:
         raise FrameError("incomplete frame header")
     if data[:4] != MAGIC:
         raise FrameError("no frame begins here")
-    fields = HEADER.unpack(data[:HEADER_SIZE])
-    header = Header._make((*fields[1:15], fields[16]))
+    header = Header._make(HEADER.unpack(data[:HEADER_SIZE])[1:])
     if header.header_crc != crc32(data[: HEADER_SIZE - 4], seed):
         raise FrameError("frame header checksum does not match")
     if header.plain_size > MAX_SECTION or header.sealed_size > MAX_SECTION:

@@ -22,10 +22,13 @@ from eventlog import folder, frame, segment
 from eventlog.errors import LogFailedError, LogUnusableError
 from eventlog.files import write_all
 from eventlog.pool import OpenFrame, Pool
+from eventlog.sealing import Place, Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from eventlog.sealing import Sealer
 
 _logger = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ class EventLog:
         *,
         segment_bytes: int,
         linger_seconds: float,
+        sealer: Sealer | None,
     ) -> None:
         self.path = path
         self.recovery = recovery
@@ -71,6 +75,7 @@ class EventLog:
         self._lock = lock_descriptor
         self._linger = linger_seconds
         self._segment_bytes = segment_bytes
+        self._sealer = sealer
         # Owned by the committing thread while a commit is in flight, by the loop otherwise.
         self._descriptor = -1
         # Held, so that a process out of descriptors can still make a new segment's name durable.
@@ -266,23 +271,33 @@ class EventLog:
 
     def _add_frame(self, buffers: list[bytes | bytearray], one: OpenFrame, chain: int) -> int:
         self._last_time_us = max(self._last_time_us, one.time_us)
+        boottime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        sealed = self._seal(one, boottime_ns)
         header, chain = frame.build_header(
             one.kind,
             one.schema,
             one.count,
             one.plain,
-            one.sealed,
+            sealed.data,
             epoch=self.epoch,
             base_seq=one.base_seq,
             durable_seq=self.durable_seq,
             time_us=self._last_time_us,
-            boottime_ns=time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            boottime_ns=boottime_ns,
             prev_crc=chain,
+            key_epoch=sealed.key_epoch,
+            key_check=sealed.check,
             seed=self._seed,
         )
-        buffers += [header, one.plain, one.sealed]
+        buffers += [header, one.plain, sealed.data]
         buffers.append(bytes(frame.padding(len(one.plain) + len(one.sealed))))
         return chain
+
+    def _seal(self, one: OpenFrame, boottime_ns: int) -> Sealed:
+        if self._sealer is None or not one.sealed:
+            return Sealed(0, 0, bytes(one.sealed))
+        place = Place(self._log_id, self.epoch, one.base_seq, boottime_ns)
+        return self._sealer.seal(place, self._last_time_us, one.sealed)
 
     def _begin_segment(self, base_seq: int, now: float) -> None:
         """A new file appears under its name with its header whole, so that readers need not guess."""
@@ -317,11 +332,12 @@ def open_log(
     *,
     segment_bytes: int = 64 << 20,
     linger_seconds: float = 0.005,
+    sealer: Sealer | None = None,
 ) -> EventLog:
     """Open (or create) the log in `path` for writing, recovering its end. Blocking.
 
-    `record_sizes` gives the plain bytes of a record by kind, 0 = records vary. Raises `LogLockedError`,
-    `LogFormatError`, `LogCorruptError`, and `LogUnusableError`.
+    `record_sizes` gives the plain bytes of a record by kind, 0 = records vary. Without a `sealer` the sealed sections
+    are written in clear. Raises `LogLockedError`, `LogFormatError`, `LogCorruptError`, and `LogUnusableError`.
     """
     try:
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -338,6 +354,7 @@ def open_log(
                 record_sizes,
                 segment_bytes=segment_bytes,
                 linger_seconds=linger_seconds,
+                sealer=sealer,
             )
         except BaseException:
             os.close(descriptor)

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 from eventlog import folder, frame, segment
 from eventlog.errors import LogCorruptError, LogFormatError
+from eventlog.sealing import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from eventlog.sealing import Opener
 
 
 class Reader:
@@ -24,13 +27,23 @@ class Reader:
     `to_end` hands out frames that no later header vouches for too: for the writer itself, after
     recovery. Frames without records (watermarks) are not handed out. The first frame may begin
     before `from_seq`: frames are the unit.
+
+    `keys` open the sealed sections; what they do not open is handed out with an empty one.
     """
 
-    def __init__(self, path: Path, from_seq: int = 0, *, to_end: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        from_seq: int = 0,
+        *,
+        to_end: bool = False,
+        keys: Opener | None = None,
+    ) -> None:
         self._path = path
         self._log_id = folder.read_identity(path)
         self._from_seq = from_seq
         self._to_end = to_end
+        self._keys = keys
         self._current: segment.Walk | None = None
         self._held: deque[frame.Frame] = deque()
         self.durable_seq = 0
@@ -47,7 +60,7 @@ class Reader:
     def _released(self) -> Iterator[frame.Frame]:
         held = self._held
         while held and (self._to_end or held[0].header.next_seq <= self.durable_seq):
-            yield held.popleft()
+            yield opened(self._log_id, held.popleft(), self._keys)
 
     def _walk(self) -> Iterator[frame.Frame]:
         doubted = -1

@@ -32,8 +32,8 @@ class Verifier:
     def __init__(self, path: Path) -> None:
         """Raises `LogUnusableError`, `LogFormatError`."""
         self._path = path
-        self._log_id = folder.read_identity(path)
-        self._seed = seed_of(self._log_id)
+        self.log_id = folder.read_identity(path)
+        self._seed = seed_of(self.log_id)
         self.segments = 0
         self.frames = 0
         self.bytes = 0
@@ -91,7 +91,7 @@ class Verifier:
             data = os.pread(descriptor, segment.HEADER_SIZE, 0)
             try:
                 header = segment.read_header(path, data)
-                if header.log_id != self._log_id:
+                if header.log_id != self.log_id:
                     raise LogFormatError(path, "belongs to another log")
             except LogError as error:
                 if not self._begun(path) and not self._begun_after(path):
@@ -112,7 +112,7 @@ class Verifier:
             with path.open("rb") as file:
                 segment.read_header(path, file.read(segment.HEADER_SIZE))
         except LogCorruptError:
-            mark = segment.highest_mark(path.read_bytes(), 0, self._log_id)
+            mark = segment.highest_mark(path.read_bytes(), 0, self.log_id)
             return mark > segment.base_seq_of(path)
         except LogFormatError:
             pass
@@ -242,7 +242,7 @@ class Verifier:
         """How far the headers behind a place say that the log was durable."""
         with path.open("rb") as file:
             file.seek(offset)
-            return max(self.durable_seq, segment.highest_mark(file.read(), 0, self._log_id))
+            return max(self.durable_seq, segment.highest_mark(file.read(), 0, self.log_id))
 
     def _accept(self, header: Header) -> None:
         self.frames += 1

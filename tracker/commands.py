@@ -289,12 +289,7 @@ class ServiceCommands:
 
     def _append(self, kind: int, data: dict[str, Any], by: ports.Actor) -> int:
         """Returns the event's sequence number."""
-        who = {"token": by.token, "address": by.address, "request_id": by.request_id}
-        if by.reason:
-            who["reason"] = by.reason
-        if by.idempotency_key:
-            who["idempotency_key"] = by.idempotency_key
-        self._last_seq = self._service.admin(kind, {**data, "by": who})
+        self._last_seq = self._service.admin(kind, {**data, "by": by.as_data()})
         return self._last_seq
 
     async def _durable(self) -> None:

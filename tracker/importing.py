@@ -30,13 +30,14 @@ from tracker.import_sources import (
     SourceError,
     WhitelistEntry,
 )
+from tracker.keyring import Keyring
 from tracker.projector import replay
 from tracker.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from eventlog import EventLog, Frame
+    from eventlog import EventLog, Frame, Opener
     from eventlog.folder import Recovery
     from tracker.config import EventLog as LogConfig
     from tracker.import_sources import Entry
@@ -170,8 +171,8 @@ class Importer:
 class _NotingReader(Reader):
     """A reader that adds up, in passing, the completions that imports brought."""
 
-    def __init__(self, path: Path, *, to_end: bool) -> None:
-        super().__init__(path, to_end=to_end)
+    def __init__(self, path: Path, *, to_end: bool, keys: Opener | None = None) -> None:
+        super().__init__(path, to_end=to_end, keys=keys)
         self.imported: dict[bytes, int] = {}
 
     def frames(self) -> Iterator[Frame]:
@@ -210,7 +211,8 @@ def run(
         linger_seconds=config.linger_ms / 1000,
     )
     recovered(event_log.recovery)
-    reader = _NotingReader(Path(config.path), to_end=True)
+    keys = Keyring(Path(config.secrets_path))
+    reader = _NotingReader(Path(config.path), to_end=True, keys=keys)
     state = replay(reader, lambda done: replaying(done, event_log.next_seq))
     replaying(event_log.next_seq, event_log.next_seq)
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))

@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     seq: int
     time_us: int
     info_hash: bytes
-    peer_id: bytes
+    peer_id: bytes  # its first 8 bytes only, where the rest cannot be read
     event: str
     uploaded: int
     downloaded: int
@@ -173,16 +173,15 @@ class Ledger:
         return entry
 
     def _announces(self, frame: Frame) -> Iterator[Entry]:
-        plain, sealed = codec.PLAIN.iter_unpack(frame.plain), codec.SEALED.iter_unpack(frame.sealed)
-        rows = zip(plain, sealed, strict=True)
-        for seq, (row, (_, id_tail, _, _)) in enumerate(rows, frame.header.base_seq):
+        rows = codec.decode_announces(frame.plain, frame.sealed)
+        for seq, (row, sealed) in enumerate(rows, frame.header.base_seq):
             if row[6] in self._keys:
-                yield self._entry(seq, row, id_tail)
+                yield self._entry(seq, row, sealed[1] if sealed else b"")
 
     def _entry(
         self,
         seq: int,
-        row: tuple[int, bytes, bytes, int, int, int, int, int, int, int, int, int, int],
+        row: codec.Plain,
         id_tail: bytes,
     ) -> Entry:
         time_us, info_hash, id_head, uploaded, downloaded, left, _, prev_seq, *_, what, rule = row

@@ -39,18 +39,18 @@ Body = tuple[int, str, dict[str, Any]]
 
 
 def _announced(frame: Frame) -> Iterator[Body]:
-    plain, sealed = codec.PLAIN.iter_unpack(frame.plain), codec.SEALED.iter_unpack(frame.sealed)
-    for row, (address, id_tail, port, key_hash) in zip(plain, sealed, strict=True):
+    for row, sealed in codec.decode_announces(frame.plain, frame.sealed):
         (
             time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
             flags, listener, what, rule,
         ) = row  # fmt: skip
-        v6 = what >> 4 in (events.HTTP6, events.UDP6)
+        # Where the sealed part cannot be read, the peer_id's first 8 bytes are all there is of it.
+        address, id_tail, port, key_hash = sealed or (None, b"", None, None)
         body = {
             "info_hash": info_hash.hex(),
             "peer_id": (id_head + id_tail).hex(),
-            "address": inet_ntop(AF_INET6, address) if v6 else inet_ntop(AF_INET, address[12:]),
-            "port": int.from_bytes(port, "big"),
+            "address": _address(address, what >> 4),
+            "port": int.from_bytes(port, "big") if port is not None else None,
             "uploaded": uploaded,
             "downloaded": downloaded,
             "left": None if left == events.LEFT_UNKNOWN else left,
@@ -65,6 +65,13 @@ def _announced(frame: Frame) -> Iterator[Body]:
             "rule": events.RULE_NAMES.get(rule, rule),
         }
         yield time_us, "announced", body
+
+
+def _address(address: bytes | None, path: int) -> str | None:
+    if address is None:
+        return None
+    v6 = path in (events.HTTP6, events.UDP6)
+    return inet_ntop(AF_INET6, address) if v6 else inet_ntop(AF_INET, address[12:])
 
 
 def _admin(frame: Frame) -> Iterator[Body]:

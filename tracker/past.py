@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from eventlog import Opener
+
 
 class NoSuchMomentError(Exception):
     """The log does not hold that moment; the text says which ones it holds."""
@@ -76,11 +78,13 @@ def replay_to(folder: Path, moment: Moment | None, report: Callable[[int, int], 
 class Past:
     """A log that is replayed forward, from one moment to the next."""
 
-    def __init__(self, folder: Path, report: Callable[[int, int], None]) -> None:
-        """`report` is told events replayed and events to replay. Raises what reading does."""
+    def __init__(
+        self, folder: Path, report: Callable[[int, int], None], keys: Opener | None = None
+    ) -> None:
+        """`report` is told events replayed and events to replay. `keys` open addresses. Raises what reading does."""
         self.span = span(folder)
         self._folder = folder
-        self._frames = Reader(folder).frames()
+        self._frames = Reader(folder, keys=keys).frames()
         self._rest: Frame | None = None  # of a frame in whose middle a moment was
         self._state = State()
         self._report = report

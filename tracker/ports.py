@@ -68,6 +68,12 @@ class Actor:
     reason: str = ""
     idempotency_key: str = ""  # what marks a repetition of an earlier request of the same token
 
+    def as_data(self) -> dict[str, str]:
+        """The `by` of an event."""
+        who = {"token": self.token, "address": self.address, "request_id": self.request_id}
+        more = {"reason": self.reason, "idempotency_key": self.idempotency_key}
+        return who | {name: value for name, value in more.items() if value}
+
 
 @frozen
 class NewKey:

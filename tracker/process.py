@@ -16,13 +16,13 @@ import signal
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import asdict
 
 from eventlog import EventLog, LogError, Reader, open_log
-from tracker import secrets
+from tracker import control, secrets
 from tracker.clock import LogClock
 from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
@@ -33,9 +33,12 @@ from tracker.frontends.datagrams import DatagramHandler
 from tracker.frontends.requests import RequestHandler
 from tracker.frontends.waiting import Waiting
 from tracker.history import LiveHistory
+from tracker.keyring import Keyring, day_of
 from tracker.listeners import StartError, bind, read_certificates
+from tracker.ports import Actor, LogUnavailableError
 from tracker.projector import replay
 from tracker.service import Service
+from tracker.shredding import Shredder, keep_schedule
 from tracker.sources import Bans
 from tracker.tls import TlsError
 from tracker.wire.connection_id import ConnectionIds
@@ -72,23 +75,28 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     _say_what_is_not_in_force()
     # It would print a traceback for each time the descriptors run out, many times a second.
     logging.getLogger("trio.serve_listeners").setLevel(logging.CRITICAL)
-    path = Path(config.event_log.path)
+    path, secrets_path = Path(config.event_log.path), Path(config.event_log.secrets_path)
+    keyring = Keyring(secrets_path)
     event_log = open_log(
         path,
         codec.RECORD_SIZES,
         segment_bytes=config.event_log.segment_bytes,
         linger_seconds=config.event_log.linger_ms / 1000,
+        sealer=keyring,
     )
     _report_recovery(event_log)
-    secret = secrets.load_or_create(Path(config.event_log.secrets_path))
+    secret = secrets.load_or_create(secrets_path)
     total = event_log.next_seq
-    reader = Reader(path, to_end=True)
+    reader = Reader(path, to_end=True, keys=keyring)
     state = replay(reader, lambda done: progress(done, total))
     progress(total, total)
     listeners = bind(config, certificates)
     failures: list[LogError] = []
     try:
-        trio.run(_main, config, version, event_log, state, secret, listeners, certificates.values())
+        trio.run(
+            _main, config, version, event_log, state, secret, keyring, listeners,
+            certificates.values(),
+        )  # fmt: skip
     except* LogError as group:
         failures += _leaves(group)
     if failures:
@@ -121,10 +129,7 @@ def _report_recovery(event_log: EventLog) -> None:
 
 
 def _say_what_is_not_in_force() -> None:
-    log.warning(
-        "Not in force yet: event_log.keep_days, keep_bytes, shred_days, follower. "
-        "Everything is kept, peers' addresses in clear"
-    )
+    log.warning("Not in force yet: event_log.keep_days, keep_bytes, follower. Everything is kept")
 
 
 def settings_of(config: Config) -> Settings:
@@ -153,6 +158,7 @@ async def _main(
     event_log: EventLog,
     state: State,
     secret: bytes,
+    keyring: Keyring,
     listeners: Listeners,
     certificates: Iterable[Certificate],
 ) -> None:
@@ -164,6 +170,8 @@ async def _main(
         log.warning(
             "The log is %d s ahead of the clock: it was wrong then, or is now", ahead_us // 10**6
         )
+    keyring.prepare(day_of(clock.now_us()))  # what cannot be sealed should not be served
+    shredder = Shredder(service, event_log, keyring, config.event_log.shred_days)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -172,6 +180,7 @@ async def _main(
         nursery.start_soon(_reload_at_hangup, tuple(certificates))
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
             await _start_producers(producers, config, service, ids, listeners)
+            await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
             await _start_api(web, config, service, event_log, secret, listeners.api, stop)
             await _start_health(web, listeners, stop)
             _settle_collector()
@@ -199,6 +208,27 @@ def _begin(service: Service, config: Config, version: str, event_log: EventLog) 
         started["cut_bytes"] = event_log.recovery.cut_bytes
     service.admin(events.TRACKER_STARTED, started)
     service.change_settings(settings_of(config))
+    if service.state.hidden_peers():
+        # Their addresses cannot be told to anybody, nor would they be known by them. Everybody goes, so that it does not
+        # matter which ones they were: a replay with the keys at hand comes to the same.
+        service.admin(events.ADDRESSES_LOST, {})
+        log.error(
+            "Keys of recent days are missing in event_log.secrets_path: the addresses logged under them cannot be read. "
+            "All swarms begin empty; peers come back with their next announce"
+        )
+
+
+async def _start_shredding(nursery: trio.Nursery, secrets_path: Path, shredder: Shredder) -> None:
+    async def answer(request: dict[str, Any]) -> dict[str, Any]:
+        by = Actor("shred", "", str(request["request_id"]), str(request["reason"]))
+        try:
+            days = request["days"] and (int(request["days"][0]), int(request["days"][1]))
+            return asdict(await shredder.shred(days, by))
+        except (LogUnavailableError, OSError) as error:
+            return {"error": f"the tracker could not: {error!r}"}
+
+    await nursery.start(control.serve, secrets_path, answer)
+    nursery.start_soon(keep_schedule, shredder)
 
 
 async def _start_producers(

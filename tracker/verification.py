@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventlog import Finding, Verifier
+from eventlog import Finding, Verifier, opened
 from eventlog.findings import REPORT
 from tracker.domain.state import State
 from tracker.record_checks import RecordChecks
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from eventlog import Checked
+    from eventlog import Checked, Opener
 
 REPORT_EVERY = 1 << 20  # bytes
 
@@ -21,9 +21,10 @@ REPORT_EVERY = 1 << 20  # bytes
 class Verification:
     """One check of one log; reads beside a running tracker."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises `LogUnusableError`, `LogFormatError`."""
+    def __init__(self, folder: Path, keys: Opener | None = None) -> None:
+        """`keys` open the sealed sections for replay. Raises `LogUnusableError`, `LogFormatError`."""
         self.log = Verifier(folder)
+        self._keys = keys
         self.state = State()
         self.replayed = True  # the state is that of all frames so far
         self._records = RecordChecks()
@@ -51,7 +52,8 @@ class Verification:
         if not self.replayed:
             return
         try:
-            self.state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
+            sealed = opened(self.log.log_id, frame, self._keys).sealed
+            self.state.apply(header.kind, header.base_seq, frame.plain, sealed)
         except Exception as error:
             # Of whatever class: these records may be anything, and apply expects what a tracker wrote.
             self.replayed = False

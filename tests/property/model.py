@@ -26,6 +26,7 @@ class ModelPeer:
     partial: bool  # a partial seed: paused, and not complete
     seen_us: int
     key_ref: int = 0
+    days: dict[int, int] = field(factory=dict)  # of the endpoint of that length
 
 
 @define
@@ -79,6 +80,7 @@ class Model:
     announces: int = 0
     ticks: int = 0
     resumed_us: int = 0
+    shredded: set[str] = field(factory=set)
 
     def announce(self, one: Announce, now: int) -> str | None:
         """Why it was refused; None = it was taken, "early" = it was, too soon."""
@@ -169,9 +171,13 @@ class Model:
         says_completed = one.event == events.COMPLETED
         if says_completed and before is not None and same_session and not before.completed:
             self.completed[one.info_hash] = self.completed.get(one.info_hash, 0) + 1
-        elsewhere = (
-            {e for e in before.endpoints if len(e) != len(one.endpoint)} if before else set()
-        )
+        width, day = len(one.endpoint), now // events.DAY_US
+        # The address of the other family stays for a day after its own.
+        elsewhere = {
+            endpoint
+            for endpoint in (before.endpoints if before else ())
+            if len(endpoint) != width and before and before.days[len(endpoint)] >= day - 1
+        }
         kept = before if same_session else None
         self.torrents.setdefault(one.info_hash, peers)[identity] = ModelPeer(
             peer_id=one.peer_id,
@@ -184,6 +190,7 @@ class Model:
             partial=one.event == events.PAUSED and one.left != 0,
             seen_us=now,
             key_ref=key.key_ref if key else 0,
+            days={**(before.days if before else {}), width: day},
         )
 
     def _account(self, number: int, before: ModelPeer | None, one: Announce, now: int) -> bool:

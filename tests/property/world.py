@@ -115,6 +115,8 @@ steps = st.one_of(
     st.tuples(st.just("factor"), factors),
     st.tuples(st.just("end factor"), st.integers(0, 5)),
     st.tuples(st.just("correct"), st.tuples(st.integers(1, 5), amounts, amounts)),
+    st.tuples(st.just("shred"), st.sampled_from(["2027-01-14", "2027-01-15"])),
+    st.tuples(st.just("lose"), st.none()),
     st.tuples(st.just("restart"), st.integers(0, 100)),
     st.tuples(st.just("hand over"), st.none()),
 )
@@ -180,6 +182,10 @@ class World:
         self.time.advance(seconds * SECOND)
         self.service.tick()
         self.model.tick(self.state.time_us)
+
+    def _wait(self, seconds: int) -> None:
+        """Time passes, and no tick comes."""
+        self.time.advance(seconds * SECOND)
 
     def _change_some(self, changed: dict[str, Any]) -> None:
         self._change(evolve(self.state.settings, **changed))
@@ -269,6 +275,14 @@ class World:
             corrects = self.state.seq - 1
             self.service.admin(events.CREDIT_CORRECTED, {**data, "corrects": corrects})
 
+    def _shred(self, day: str) -> None:
+        self.service.admin(events.ADDRESSES_SHREDDED, {"days": [day]})
+        self.model.shredded.add(day)
+
+    def _lose(self, _: None) -> None:
+        self.service.admin(events.ADDRESSES_LOST, {})
+        self.model.torrents.clear()
+
     def check(self) -> None:
         """Every count and every peer agree."""
         swarms, model = self.state.swarms, self.model
@@ -286,6 +300,7 @@ class World:
         assert sum(swarms.announces) == model.announces
         assert self.state.access.whitelist == model.whitelist
         assert list(self.state.access.listed_after(b"")) == sorted(model.whitelist)
+        assert self.state.shredded == model.shredded
         self._check_keys()
         self.check_totals()
         assert {key[0]: count for key, count in self.state.counters.items()} == model.counters
@@ -347,6 +362,7 @@ class World:
 _STEPS: dict[str, Callable[[World, Any], None]] = {
     "announce": World._announce,
     "tick": World._tick,
+    "wait": World._wait,
     "change": World._change_some,
     "whitelist": World._whitelist,
     "delist": World._delist,
@@ -357,4 +373,6 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "factor": World._factor,
     "end factor": World._end_factor,
     "correct": World._correct,
+    "shred": World._shred,
+    "lose": World._lose,
 }

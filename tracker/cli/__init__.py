@@ -23,6 +23,7 @@ from tracker.cli import (
     reading,
     replaying,
     serving,
+    shredding,
     verifying,
 )
 from tracker.cli.shared import CANNOT, LOG_DAMAGED, CannotError, add_config, fail, version_line
@@ -77,6 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=serving.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
     reads = (reading, verifying, replaying, looking, comparing, accounting)
-    for family in (serving, checking, *reads, administering, importing):
+    for family in (serving, checking, *reads, administering, importing, shredding):
         family.add_to(commands)
     return parser

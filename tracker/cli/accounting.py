@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader
 from tracker import narrate
-from tracker.cli.shared import CannotError, add_config, info_hash, say
-from tracker.config import load
+from tracker.cli.shared import CannotError, add_config, add_log, info_hash, log_and_keys, say
 from tracker.ledger import Correction, Ledger, Sums, find_account
 
 if TYPE_CHECKING:
@@ -29,9 +27,7 @@ def add_to(commands: Any) -> None:
         "credited, and by which rule; then the totals by torrent. The sums are exact.",
     )
     add_config(parser)
-    parser.add_argument(
-        "--log", metavar="FOLDER", type=Path, help="the log, instead of the configured one"
-    )
+    add_log(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line, the sums last")
     parser.add_argument("--totals", action="store_true", help="the sums only")
     parser.add_argument("who", metavar="ACCOUNT|KEY_REF", help="an owner, or the number of a key")
@@ -42,7 +38,7 @@ def add_to(commands: Any) -> None:
 
 
 def print_ledger(options: argparse.Namespace) -> int:
-    folder = options.log or Path(load(options.config).config.event_log.path)
+    folder, keys = log_and_keys(options)
     only = bytes.fromhex(options.info_hash) if options.info_hash else None
     account = find_account(options.who, Reader(folder).frames())
     if account is None:
@@ -50,7 +46,7 @@ def print_ledger(options: argparse.Namespace) -> int:
     ledger = Ledger(account, only)
     if not (options.json or options.totals):
         say(_heading())
-    for entry in ledger.entries(Reader(folder).frames()):
+    for entry in ledger.entries(Reader(folder, keys=keys).frames()):
         if not options.totals:
             say(_json(entry) if options.json else _row(entry))
     _print_sums(ledger, only, as_json=options.json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moments import add_log, moment, past
+from tracker.cli.moments import add_log_and_json, moment, past
 from tracker.cli.shared import info_hash, say
 from tracker.differences import differences
 from tracker.picture import picture
@@ -20,7 +20,7 @@ def add_to(commands: Any) -> None:
         help="compare two moments of the log",
         description="Replay the log to two moments and list what changed from the first to the second.",
     )
-    add_log(parser, "one JSON object a change")
+    add_log_and_json(parser, "one JSON object a change")
     parser.add_argument(
         "--info-hash", metavar="HASH", type=info_hash, help="and who joined and left this swarm"
     )

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.shared import CannotError, add_config, note, progress, say
+from tracker.cli.shared import CannotError, add_config, progress, recovery_noted, say
 from tracker.config import load
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
-    from eventlog.folder import Recovery
     from tracker.config import EventLog
     from tracker.importing import Source, Summary
 
@@ -75,19 +74,11 @@ def _import(source: Source, config: EventLog) -> Summary:
 
     try:
         with progress("Replaying the log") as replaying, progress("Importing") as report:
-            return importing.run(source, config, replaying, report, _report_recovery)
+            return importing.run(source, config, replaying, report, recovery_noted)
     except* KeyboardInterrupt:
         pass  # what is raised here would be a group
     text = "interrupted: what is imported so far stays; the same command goes on from there"
     raise CannotError(text)
-
-
-def _report_recovery(recovery: Recovery) -> None:
-    if recovery.cut_bytes:
-        note(
-            f"The log ended in {recovery.cut_bytes} bytes of an unfinished write; "
-            f"they were moved to {recovery.quarantine}"
-        )
 
 
 def _rehearse(source: Source, config: EventLog) -> Summary:

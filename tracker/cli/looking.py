@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tracker import narrate
-from tracker.cli.moments import add_at, add_log, past
+from tracker.cli.moments import add_at, add_log_and_json, past
 from tracker.cli.shared import count, info_hash, say
 from tracker.picture import as_json, members
 
@@ -24,7 +24,7 @@ def add_to(commands: Any) -> None:
         help="list who was in a swarm at any moment of the log",
         description="Replay the log to a moment and list the peers of a swarm, the latest announce last.",
     )
-    add_log(parser, "one JSON object a peer")
+    add_log_and_json(parser, "one JSON object a peer")
     add_at(parser)
     parser.add_argument("info_hash", metavar="INFO_HASH", type=info_hash)
     parser.set_defaults(run=print_swarm)

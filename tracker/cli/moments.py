@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker.cli.shared import CannotError, add_config, progress
-from tracker.config import load
+from tracker.cli.shared import CannotError, add_config, add_log, log_and_keys, progress
 from tracker.past import Moment, NoSuchMomentError, Past
 
 if TYPE_CHECKING:
@@ -18,11 +16,9 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def add_log(parser: argparse.ArgumentParser, json_help: str) -> None:
+def add_log_and_json(parser: argparse.ArgumentParser, json_help: str) -> None:
     add_config(parser)
-    parser.add_argument(
-        "--log", metavar="FOLDER", type=Path, help="the log, instead of the configured one"
-    )
+    add_log(parser)
     parser.add_argument("--json", action="store_true", help=json_help)
 
 
@@ -32,10 +28,6 @@ def add_at(parser: argparse.ArgumentParser) -> None:
         help="after the event of that number, or when all events up to that time had happened "
         "(default: now)",
     )  # fmt: skip
-
-
-def log_folder(options: argparse.Namespace) -> Path:
-    return options.log or Path(load(options.config).config.event_log.path)
 
 
 def moment(text: str) -> Moment:
@@ -58,7 +50,8 @@ def past(options: argparse.Namespace) -> Iterator[Past]:
     """The log that was asked for, to be replayed with a bar on a terminal."""
     with seen_through(), progress("Replaying the log") as report:
         try:
-            yield Past(log_folder(options), report)
+            folder, keys = log_and_keys(options)
+            yield Past(folder, report, keys)
         except NoSuchMomentError as error:
             raise CannotError(str(error)) from None
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader
 from tracker import narrate
 from tracker.cli.moments import moment
-from tracker.cli.shared import add_config, info_hash, say
-from tracker.config import load
+from tracker.cli.shared import add_config, add_log, info_hash, log_and_keys, say
 from tracker.domain import events
 
 if TYPE_CHECKING:
@@ -28,9 +26,7 @@ def add_to(commands: Any) -> None:
         description="Print the events of the log, one JSON object a line. Works beside a running tracker.",
     )
     add_config(parser)
-    parser.add_argument(
-        "--log", metavar="FOLDER", type=Path, help="the log, instead of the configured one"
-    )
+    add_log(parser)
     parser.add_argument("--follow", action="store_true", help="go on as events come")
     parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="only of this torrent")
     parser.add_argument(
@@ -45,10 +41,10 @@ def add_to(commands: Any) -> None:
 
 
 def print_events(options: argparse.Namespace) -> int:
-    folder = options.log or Path(load(options.config).config.event_log.path)
+    folder, keys = log_and_keys(options)
     wanted = _filter(options)
     first = options.first if isinstance(options.first, int) else 0
-    reader = Reader(folder, first)
+    reader = Reader(folder, first, keys=keys)
     while True:
         done = _print_new(reader, wanted, options.last)
         sys.stdout.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moments import add_at, add_log, past
+from tracker.cli.moments import add_at, add_log_and_json, past
 from tracker.cli.shared import say
 from tracker.picture import summary
 
@@ -21,7 +21,7 @@ def add_to(commands: Any) -> None:
         description="Replay the log to a moment and print what the state was, with its digest: equal states, and "
         "only those, have equal digests.",
     )
-    add_log(parser, "one JSON object")
+    add_log_and_json(parser, "one JSON object")
     add_at(parser)
     parser.set_defaults(run=print_state)
 

@@ -7,10 +7,14 @@ import re
 import sys
 from contextlib import contextmanager
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from eventlog.folder import Recovery
+    from tracker.keyring import Keyring
 
 CANNOT = 1
 LOG_DAMAGED = 3
@@ -50,6 +54,39 @@ def add_config(parser: argparse.ArgumentParser, default: str | None = argparse.S
         default=default,
         help="configuration file (default: ./tracker.toml, or what the environment says)",
     )
+
+
+def add_log(parser: argparse.ArgumentParser) -> None:
+    """`--log` and `--secrets`, for commands that read the log; see `log_and_keys`."""
+    parser.add_argument(
+        "--log", metavar="FOLDER", type=Path, help="the log, instead of the configured one"
+    )
+    parser.add_argument(
+        "--secrets", metavar="FOLDER", type=Path,
+        help="the folder with the keys to the addresses; with --log alone they are shown as null",
+    )  # fmt: skip
+
+
+def log_and_keys(options: argparse.Namespace) -> tuple[Path, Keyring | None]:
+    """The folder of the log, and the keys to its sealed part."""
+    from tracker.config import load
+    from tracker.keyring import Keyring
+
+    path: Path | None = options.log
+    secrets: Path | None = options.secrets
+    if path is None:
+        config = load(options.config).config.event_log
+        path, secrets = Path(config.path), secrets or Path(config.secrets_path)
+    return path, Keyring(secrets) if secrets else None
+
+
+def recovery_noted(recovery: Recovery) -> None:
+    """Say that the log's torn end was cut, if it was."""
+    if recovery.cut_bytes:
+        note(
+            f"The log ended in {recovery.cut_bytes} bytes of an unfinished write; "
+            f"they were moved to {recovery.quarantine}"
+        )
 
 
 def info_hash(text: str) -> str:

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tracker import narrate
-from tracker.cli.moments import add_log, log_folder, seen_through
-from tracker.cli.shared import LOG_DAMAGED, count, progress, say
+from tracker.cli.moments import add_log_and_json, seen_through
+from tracker.cli.shared import LOG_DAMAGED, count, log_and_keys, progress, say
 from tracker.verification import Verification
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def add_to(commands: Any) -> None:
         description="Check every segment, frame and record of the log, and that replay accepts them all. Every "
         "finding names file, byte and event. Exit code 0: nothing is wrong; 3: something is.",
     )
-    add_log(parser, "one JSON object a finding or note, the summary last")
+    add_log_and_json(parser, "one JSON object a finding or note, the summary last")
     parser.set_defaults(run=verify)
 
 
 def verify(options: argparse.Namespace) -> int:
-    folder = log_folder(options)
-    verification = Verification(folder)
+    folder, keys = log_and_keys(options)
+    verification = Verification(folder, keys)
     findings = 0
     with seen_through(), progress("Checking the log") as report:
         for one in verification.findings(report):

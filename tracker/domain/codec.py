@@ -56,6 +56,22 @@ class AdminRecord(NamedTuple):
     data: dict[str, Any]
 
 
+Plain = tuple[int, bytes, bytes, int, int, int, int, int, int, int, int, int, int]
+"""The fields of `PLAIN`."""
+Private = tuple[bytes, bytes, bytes, int]
+"""The fields of `SEALED`."""
+
+
+def decode_announces(
+    plain: bytes | memoryview, sealed: bytes | memoryview
+) -> Iterator[tuple[Plain, Private | None]]:
+    """The announces of a frame, both parts of each. An empty `sealed` could not be opened: None for each."""
+    rows = PLAIN.iter_unpack(plain)
+    if sealed:
+        return zip(rows, SEALED.iter_unpack(sealed), strict=True)
+    return ((row, None) for row in rows)
+
+
 def encode_admin(kind: int, time_us: int, data: dict[str, Any]) -> bytes:
     """Canonical JSON (sorted, compact, UTF-8, no floats) behind a 16-byte head, padded to 16."""
     body = json.dumps(

@@ -153,6 +153,16 @@ class Directory:
         self.position[peer] = NOWHERE
         self._shrink(torrent, size)
 
+    def rename(self, torrent: int, peer: int, endpoint: bytes) -> None:
+        """Give a peer another endpoint, at its place."""
+        indexed = self._room[torrent] > _SCANNED
+        if indexed:
+            self._forget(torrent, peer)
+        start = self.position[peer] * self.width
+        self.addresses[start : start + self.width] = endpoint
+        if indexed:
+            self._remember(torrent, peer, endpoint)
+
     def set_role(self, torrent: int, peer: int, seeder: bool) -> None:
         """Move a peer over the boundary between seeders and leechers; it must be on the other side."""
         seeds = self.seeds[torrent]

@@ -41,6 +41,8 @@ RULE_RESTARTED = 3  # a counter went down, or another peer id appeared at the sa
 
 RULE_NAMES = {RULE_FIRST: "first", RULE_CONTINUED: "continued", RULE_RESTARTED: "restarted"}
 
+DAY_US = 86_400_000_000
+
 LEFT_UNKNOWN = 2**64 - 1
 """`left` was absent, or not a number of bytes a torrent can have: the peer is a leecher."""
 
@@ -60,6 +62,8 @@ ANNOUNCE_REFUSED = 50
 CREDIT_FACTOR_SET = 60
 CREDIT_FACTOR_ENDED = 61
 CREDIT_CORRECTED = 62
+ADDRESSES_SHREDDED = 70
+ADDRESSES_LOST = 71
 
 ADMIN_NAMES = {
     TRACKER_STARTED: "tracker_started",
@@ -77,6 +81,8 @@ ADMIN_NAMES = {
     CREDIT_FACTOR_SET: "credit_factor_set",
     CREDIT_FACTOR_ENDED: "credit_factor_ended",
     CREDIT_CORRECTED: "credit_corrected",
+    ADDRESSES_SHREDDED: "addresses_shredded",
+    ADDRESSES_LOST: "addresses_lost",
 }
 
 # Counters that no announce event tells: connects, scrapes, refusals. Logged as deltas.

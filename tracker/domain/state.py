@@ -13,6 +13,7 @@ from tracker.domain import codec, events
 from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
+from tracker.domain.hidden import Hidden
 from tracker.domain.settings import Settings
 from tracker.domain.swarms import BUCKETS, Swarms
 from tracker.domain.sweep import Sweep
@@ -36,10 +37,12 @@ class State:
         "accounts",
         "counters",
         "factors",
+        "hidden",
         "resumed_us",
         "seq",
         "settings",
         "settings_seq",
+        "shredded",
         "starts",
         "swarms",
         "sweep",
@@ -61,13 +64,21 @@ class State:
         self.starts = 0
         self.sweep = Sweep()
         self.resumed_us = 0
+        self.shredded: set[str] = set()  # days, "2026-11-21"
+        self.hidden: Hidden | None = None  # no part of the state: what replay cannot read
 
     def apply(self, kind: int, base_seq: int, plain: Section, sealed: Section) -> None:
-        """Apply the records of one frame. Raises `ReplayError`, `codec.CodecError`."""
+        """Apply the records of one frame; an empty `sealed` is one that could not be opened.
+
+        Raises `ReplayError`, `codec.CodecError`.
+        """
         if base_seq != self.seq:
             raise ReplayError(f"event {base_seq} where {self.seq} is due")
         if kind == events.ANNOUNCE:
-            self._apply_announces(plain, sealed)
+            if self._hides(sealed):
+                self._apply_hidden(plain, sealed)
+            else:
+                self._apply_announces(plain, sealed)
         elif kind == events.ADMIN:
             for record in codec.decode_admin(bytes(plain)):
                 self.apply_admin(record.type, record.time_us, record.data)
@@ -119,6 +130,60 @@ class State:
             seq += 1
         self.announced(seq, time_us)
 
+    def _hides(self, sealed: Section) -> bool:
+        """Whether the next announces are of peers some of whom are not where they seem to be."""
+        if not sealed:
+            self.hidden = self.hidden or Hidden(self.swarms)
+        elif self.hidden is not None and self.hidden.over(self.swarms):
+            self.hidden = None
+        return self.hidden is not None
+
+    def _apply_hidden(self, plain: Section, sealed: Section) -> None:
+        """Apply announces that cannot be read, or that come while peers of such ones are there."""
+        swarms = self.swarms
+        hidden = self.hidden or Hidden(swarms)
+        seq = self.seq
+        time_us = self.time_us
+        for row, where in codec.decode_announces(plain, sealed):
+            (
+                time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq,
+                _numwant, _flags, _listener, what, rule,
+            ) = row  # fmt: skip
+            torrent = swarms.lookup(info_hash)
+            account = self.access.account_of[key_ref]
+            peer = hidden.find(swarms, torrent, prev_seq) if rule != events.RULE_FIRST else 0
+            if not peer and rule != events.RULE_FIRST:
+                raise ReplayError(f"event {seq} continues {prev_seq}, which is no peer's last")
+            if where is None:
+                endpoint, id_tail = hidden.guise(swarms, peer, seq, what, rule, account != 0)
+            else:
+                address, id_tail, port, _key_hash = where
+                endpoint = (address if what & 0x10 else address[12:]) + port
+                holder = swarms.find(torrent, endpoint) if torrent else 0
+                if holder not in (0, peer) and what & 0x0F != events.STOPPED:
+                    raise ReplayError(f"event {seq} comes from where another peer is")
+                if peer:
+                    swarms.call(peer, account, id_head + id_tail)
+            announced = (
+                seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
+                uploaded, downloaded, left, what, rule,
+            )  # fmt: skip
+            if account:
+                peer = self.apply_keyed(key_ref, account, *announced)
+            else:
+                if peer and what & 0x0F != events.STOPPED:
+                    swarms.move(torrent, peer, endpoint)
+                peer = swarms.announce(*announced)
+            hidden.note(swarms, seq, peer, where is None)
+            seq += 1
+        self.announced(seq, time_us)
+
+    def hidden_peers(self) -> bool:
+        """Whether peers are left whose addresses could not be read. Looks at them all."""
+        if self.hidden is not None and self.hidden.over(self.swarms, now=True):
+            self.hidden = None
+        return self.hidden is not None
+
     def apply_keyed(
         self,
         key_ref: int,
@@ -155,6 +220,7 @@ class State:
         )  # fmt: skip
         if peer:
             swarms.identify(peer, account, key_ref)
+            swarms.keep_family(torrent, peer, bool(what & 0x10), time_us // events.DAY_US)
             if done:
                 swarms.note_snatched(peer)
         return peer
@@ -232,6 +298,11 @@ class State:
             self._end_factor(data["factor"])
         elif kind == events.CREDIT_CORRECTED:
             self._correct(data)
+        elif kind == events.ADDRESSES_SHREDDED:
+            self.shredded.update(data["days"])
+        elif kind == events.ADDRESSES_LOST:
+            self.swarms.clear_peers()
+            self.hidden = None
         elif kind not in _WITHOUT_EFFECT:
             raise ReplayError(f"event {self.seq - 1} is of type {kind}, unknown to this version")
 
@@ -287,6 +358,7 @@ class State:
             self.starts,
             self.sweep.digest(),
             self.resumed_us,
+            sorted(self.shredded),
             list(self.swarms.announces),
             sorted(self.counters.items()),
             self.settings,

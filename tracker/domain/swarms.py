@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 BUCKETS = 256
 
 ROW = Struct("<20sB3xIIQQQQQ")
-"""A peer: peer_id, mark, torrent, key_ref, uploaded, downloaded, left, last seen us, last seq.
+"""A peer: peer_id, mark, (two days, see `keep_family`,) torrent, key_ref, uploaded, downloaded, left, last seen us,
+last seq.
 
 One row of 72 bytes rather than a column each: an announce touches all of it, and memory by the line.
 """
 ROW_SIZE = ROW.size
 _MARK = 20
+_DAYS = 21  # two bytes: IPv4, IPv6
 SEEN_AT = 56
 SEEN = Struct("<Q")  # last seen, microseconds
 _KEY_REF_AT = 28
@@ -34,7 +36,8 @@ _KEY_REF = Struct("<I")
 
 BEFORE = Struct("<8s12s12xQQ16xQ")
 """What deciding needs of a row: both parts of the peer_id, uploaded, downloaded, last seq."""
-_IDENTITY = Struct("<8s12s4xI")  # peer_id in its two parts, torrent
+_IDENTITY = Struct("<8s12s4xI")  # peer_id in its two parts, torrent; zeros the four bytes between
+_PEER_ID = Struct("<8s12s")
 _TOTALS = Struct("<QQQQQ")  # uploaded, downloaded, left, last seen us, last seq: bytes 32 to 71
 _OWNER = Struct("<I20x")  # the account of an identity
 
@@ -155,7 +158,7 @@ class Swarms:
             if event or rule == 3 or mark & 0x14 != (0x10 if left == 0 else 0):
                 mark = self._changed(torrent, peer, mark, event, rule, left == 0)
                 if rule == 3:  # events.RULE_RESTARTED
-                    _PACK_IDENTITY(rows, row, id_head, id_tail, torrent)
+                    _PACK_PEER_ID(rows, row, id_head, id_tail)
         else:
             if not torrent:
                 torrent = self._add_torrent(info_hash)
@@ -206,14 +209,38 @@ class Swarms:
         self.of_key.move(peer, key_ref)
 
     def move(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        """Note where a known peer announces from: one address a family, the latest. It must be free."""
+        """Note where a known peer announces from: one address a family, the latest. It must be free.
+
+        Another address takes the place of the one before: the order of a swarm does not tell that it was another, so
+        replay need not know the addresses.
+        """
         directory = self.v4 if len(endpoint) == 6 else self.v6
-        if directory.position[peer] != NOWHERE:
-            if directory.endpoint(peer) == endpoint:
-                return
-            directory.remove(torrent, peer)
-        seeder = bool(self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER)
-        directory.insert(torrent, peer, endpoint, seeder)
+        if directory.position[peer] == NOWHERE:
+            seeder = bool(self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER)
+            directory.insert(torrent, peer, endpoint, seeder)
+        elif directory.endpoint(peer) != endpoint:
+            directory.rename(torrent, peer, endpoint)
+
+    def keep_family(self, torrent: int, peer: int, v6: bool, day: int) -> None:
+        """Note the day of a known peer's announce over a family. The peer's address of the other family goes, unless
+        it was announced that day or the day before: nobody is sent to addresses that are older, and their day's
+        key may be shredded. Days are kept by their low byte.
+        """
+        days = peer * ROW_SIZE + _DAYS
+        other = self.v4 if v6 else self.v6
+        if other.position[peer] != NOWHERE and (day - self.rows[days + 1 - v6]) & 0xFF > 1:
+            other.remove(torrent, peer)
+        self.rows[days + v6] = day & 0xFF
+
+    def call(self, peer: int, account: int, peer_id: bytes) -> None:
+        """Give a peer the peer_id that it turns out to have; see `hidden`."""
+        row = self.peer(peer)
+        if row.peer_id == peer_id:
+            return
+        _PACK_PEER_ID(self.rows, peer * ROW_SIZE, peer_id[:8], peer_id[8:])
+        if self.identities.position[peer] != NOWHERE:
+            identity = account.to_bytes(4, "little") + peer_id
+            self.identities.rename(row.torrent, peer, identity)
 
     def note_snatched(self, peer: int) -> None:
         self.rows[peer * ROW_SIZE + _MARK] |= MARK_SNATCHED
@@ -293,6 +320,24 @@ class Swarms:
             first = directory.first[torrent]
             found += directory.owners[first : first + directory.count[torrent]]
         return list(dict.fromkeys(found))
+
+    def present(self, peer: int) -> bool:
+        """Whether that number is a peer's now."""
+        return self.v4.position[peer] != NOWHERE or self.v6.position[peer] != NOWHERE
+
+    @property
+    def peer_slots(self) -> int:
+        """One more than the highest number a peer has had."""
+        return len(self.rows) // ROW_SIZE
+
+    def oldest_seen(self, first: int, end: int) -> int | None:
+        """The earliest `seen_us` of the peers numbered first..end-1, None when there are none."""
+        seen = (
+            SEEN.unpack_from(self.rows, peer * ROW_SIZE + SEEN_AT)[0]
+            for peer in range(first, min(end, self.peer_slots))
+            if self.present(peer)
+        )
+        return min(seen, default=None)
 
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
         """Seeders, completed, leechers; zeros for a torrent never seen."""
@@ -457,6 +502,7 @@ class KeyPeers:
 # The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines
 # hold the spelling to the names.
 _PACK_IDENTITY = _IDENTITY.pack_into
+_PACK_PEER_ID = _PEER_ID.pack_into
 _PACK_TOTALS = _TOTALS.pack_into
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
     (MARK_SEEDER, _ROLE, events.PAUSED) != (0x10, 0x14, 4)

@@ -1,0 +1,125 @@
+"""Logs of many days, written in a moment: every day a few peers come from addresses of their own, and leave."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import define, field
+
+from eventlog import Reader, open_log
+from tests.eventlog.logs import running
+from tests.support import SECOND, SELECTION_KEY, START_US, Announce, HandTime, announce, hash_of
+from tracker.domain import codec, events
+from tracker.domain.events import DAY_US
+from tracker.domain.settings import Settings
+from tracker.keyring import Keyring, day_name, day_of
+from tracker.projector import replay
+from tracker.service import Service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tracker.domain.state import State
+    from tracker.service import Log
+
+TORRENT = hash_of(7)
+SETTINGS = Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)
+V4, V6 = 4, 3  # peers a day
+
+
+@define
+class Site:
+    """A folder with a log and its secrets, and its own time."""
+
+    folder: Path
+    time: HandTime = field(factory=lambda: HandTime(wall=START_US // DAY_US * DAY_US + DAY_US // 2))
+    first_day: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.first_day = day_of(self.time.wall)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets"
+
+    def live(self, days: int, *, leave: bool = True, sealed: bool = True) -> State:
+        """So many days, each ending with everybody gone unless they do not `leave`; the state after them."""
+        return trio.run(self._live, days, leave, sealed)
+
+    async def _live(self, days: int, leave: bool, sealed: bool) -> State:
+        keyring = Keyring(self.secrets)
+        log = open_log(self.log, codec.RECORD_SIZES, sealer=keyring if sealed else None)
+        state = replay(Reader(self.log, to_end=True, keys=keyring))
+        async with running(log):
+            service = self.service(log, state)
+            service.change_settings(SETTINGS)
+            for day in range(days):
+                if day:
+                    self.time.advance(DAY_US)
+                await log.wait_durable(self._day(service, leave))
+        return state
+
+    def service(self, log: Log, state: State) -> Service:
+        service = Service(log, state, self.time.log_clock(state.time_us), SELECTION_KEY)
+        service.admin(events.TRACKER_STARTED, {"version": "test", "epoch": 1})
+        return service
+
+    def _day(self, service: Service, leave: bool) -> int:
+        """The number of its last event."""
+        day = day_of(self.time.wall)
+        announce(service, *(Announce(TORRENT, each) for each in endpoints(day)))
+        self.time.advance(SECOND)
+        announce(service, *(Announce(TORRENT, each, event=1, left=0) for each in endpoints(day)))
+        for _ in range(2 if leave else 0):
+            self.time.advance(61 * SECOND)
+            service.tick()
+        return service.state.seq - 1
+
+    def replayed(self, *, keys: bool = True) -> State:
+        opener = Keyring(self.secrets) if keys else None
+        return replay(Reader(self.log, to_end=True, keys=opener))
+
+    def day(self, number: int) -> str:
+        """The name of the day that came so many after the first."""
+        return day_name(self.first_day + number)
+
+    def traces(self) -> list[str]:
+        """The known addresses that are found in any file of the log's folder, in text or packed."""
+        files = [path.read_bytes() for path in self.log.rglob("*") if path.is_file()]
+        days = range(self.first_day, day_of(self.time.wall) + 1)
+        known = [address_of(endpoint) for day in days for endpoint in endpoints(day)]
+        return [
+            address
+            for address in known
+            if any(form in data for form in forms(address) for data in files)
+        ]
+
+
+def endpoints(day: int) -> list[bytes]:
+    """Who announces on a day."""
+    low = day & 0xFF
+    return [bytes([10, 83, low, 17 * number]) + b"\x1a\xe1" for number in range(1, V4 + 1)] + [
+        bytes.fromhex("20010db8c0ffee") + bytes([low, 0, 0, 77, 1, 9, 8, 7, number]) + b"\x1a\xe2"
+        for number in range(1, V6 + 1)
+    ]
+
+
+def address_of(endpoint: bytes) -> str:
+    return str(ip_address(endpoint[:-2]))
+
+
+def forms(address: str) -> list[bytes]:
+    """An address as text, and as the bytes that it is on the wire and in the log.
+
+    Four bytes of an address may stand anywhere by chance, so they are sought with what they would stand beside.
+    """
+    ip = ip_address(address)
+    if ip.version == 6:
+        return [address.encode(), ip.packed]
+    return [address.encode(), b"\xff\xff" + ip.packed, ip.packed + b"\x1a\xe1"]

@@ -1,0 +1,149 @@
+"""`tracker shred`: beside the running tracker, which does it, and by itself where none runs; and the schedule."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import pytest
+
+from tests.days import V4, V6, Site
+from tests.e2e.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.process import Tracker
+
+DAYS = 12  # of history; the shipped schedule leaves seven, and today
+
+Found = tuple["Tracker", Site]
+
+
+@pytest.fixture
+def found(new_tracker: Callable[..., Tracker]) -> Found:
+    """A tracker that is not started, over a log of twelve days whose peers are all gone."""
+    tracker = new_tracker()
+    site = Site(tracker.folder)
+    site.live(DAYS)
+    return tracker, site
+
+
+def shredded(tracker: Tracker) -> list[tuple[str, list[str]]]:
+    """Who shredded which days, as the log tells it."""
+    events = tracker.events_until(bool, "--type", "addresses_shredded")
+    return [(event["by"]["token"], event["days"]) for event in events]
+
+
+def addresses(tracker: Tracker) -> list[str | None]:
+    """What is shown of each day's first announce."""
+    events = tracker.events("--type", "announced")
+    return [event["address"] for event in events[:: 2 * (V4 + V6)]]
+
+
+def stats(tracker: Tracker) -> dict[str, Any]:
+    host, port = tracker.api
+    with urlopen(f"http://{host}:{port}/api/v1/stats?token=MyAccessToken", timeout=30) as answer:
+        body: dict[str, Any] = json.load(answer)
+    return body
+
+
+def test_the_schedule_and_the_command(found: Found) -> None:
+    """At its start the tracker shreds what is due; asked by the command, it shreds more; a restart counts the same."""
+    tracker, site = found
+    tracker.start()
+    due = [site.day(number) for number in range(4)]
+    assert shredded(tracker) == [("shred_days", due)]
+    before = stats(tracker)
+    done = tracker.command("shred", "--before", site.day(6), "--reason", "asked to")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        f"shredded {site.day(4)}\nshredded {site.day(5)}\n",
+        "",
+    )
+    assert shredded(tracker)[1:] == [("shred", [site.day(4), site.day(5)])]
+    shown = addresses(tracker)
+    assert shown[:6] == [None] * 6
+    assert None not in shown[6:]
+    assert site.traces() == []
+    tracker.stop()
+    tracker.start()
+    assert stats(tracker) == before
+    assert before["udp4_announces_handled"] == DAYS * 2 * V4
+
+
+def test_what_is_needed_is_refused(found: Found) -> None:
+    """Today's key stays, and so does the text that says so; a day without a key is another refusal."""
+    tracker, site = found
+    tracker.start()
+    today = tracker.command("shred", "--day", site.day(DAYS - 1))
+    assert today.returncode == 1
+    assert f"{site.day(DAYS - 1)} was not shredded: its key is still needed" in today.stderr
+    gone = tracker.command("shred", "--day", site.day(0))
+    assert gone.returncode == 1
+    assert "there is no key of that day" in gone.stderr
+    assert addresses(tracker)[-1] is not None
+
+
+def test_without_a_tracker(found: Found) -> None:
+    """The command takes the lock and does it itself: what is due, or what it is told; and says what it kept."""
+    tracker, site = found
+    done = tracker.command("shred", "--json")
+    assert json.loads(done.stdout) == {
+        "shredded": [site.day(number) for number in range(4)],
+        "kept": [],
+        "needed_from": site.day(DAYS - 2),
+    }
+    done = tracker.command("shred", "--before", site.day(DAYS))
+    assert done.stdout.count("shredded") == DAYS - 4 - 2
+    assert f"kept {site.day(DAYS - 2)}, {site.day(DAYS - 1)}" in done.stderr
+    assert addresses(tracker)[: DAYS - 2] == [None] * (DAYS - 2)
+    assert site.traces() == []
+
+
+def test_where_there_is_no_log(new_tracker: Callable[..., Tracker]) -> None:
+    """Nothing is made."""
+    tracker = new_tracker()
+    done = tracker.command("shred")
+    assert done.returncode == 1
+    assert "the event log in" in done.stderr
+    assert not (tracker.folder / "log").exists()
+
+
+def test_a_log_without_its_keys(found: Found) -> None:
+    """A log that was carried away shows no address; with the keys' folder it does."""
+    _, site = found
+    for options, known in (([], False), (["--secrets", str(site.secrets)], True)):
+        told = run(
+            "events", "--log", str(site.log), "--type", "announced", *options, folder=site.folder
+        )
+        assert told.stderr == ""
+        shown = {json.loads(line)["address"] is not None for line in told.stdout.splitlines()}
+        assert shown == {known}
+
+
+def announced(tracker: Tracker) -> int:
+    host, port = tracker.http[0]
+    query = f"info_hash={'%41' * 20}&peer_id=-XX0001-abcdefghijkl&port=6881"
+    query += "&uploaded=0&downloaded=0&left=0"
+    with urlopen(f"http://{host}:{port}/announce?{query}", timeout=30) as answer:
+        return int(answer.status)
+
+
+def test_lost_keys(tracker: Tracker) -> None:
+    """Keys that are gone with peers alive: the start says so, swarms begin empty, and announces go on."""
+    assert announced(tracker) == 200
+    tracker.stop()
+    for key in (tracker.folder / "secrets" / "privacy").glob("*.key"):
+        key.unlink()
+    tracker.start()
+    assert tracker.lines is not None
+    tracker.lines.until(lambda some: any("All swarms begin empty" in line for line in some) or None)
+    assert stats(tracker)["seeders"] == 0
+    assert announced(tracker) == 200
+    counted = stats(tracker)
+    assert (counted["seeders"], counted["tcp4_announces_handled"]) == (1, 2)
+    tracker.stop()
+    tracker.start()
+    assert stats(tracker) == counted

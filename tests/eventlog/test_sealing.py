@@ -1,0 +1,128 @@
+"""Sealed sections: what is written, who can read it, and that it is checked without a key. The cipher here is a toy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import define, field
+
+from eventlog import EventLog, LogCorruptError, LogFailedError, Place, Reader, Sealed, open_log
+from tests.eventlog.logs import PAIR, RECORD_SIZES, places, running, segments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLAIN = bytes(16)
+SECRET = b"somebody lives here"
+
+
+@define
+class Toy:
+    """Turns every byte over; the key of a day is its number."""
+
+    keys: set[int] = field(factory=set)
+    places: list[Place] = field(factory=list)
+    error: OSError | None = None
+
+    def seal(self, place: Place, time_us: int, data: bytes | bytearray) -> Sealed:
+        if self.error is not None:
+            raise self.error
+        self.places.append(place)
+        self.keys.add(time_us)
+        return Sealed(time_us, place.base_seq + 7, turned(data))
+
+    def open(
+        self, place: Place, key_epoch: int, check: int, data: bytes | memoryview
+    ) -> bytes | None:
+        assert check == place.base_seq + 7
+        return turned(data) if key_epoch in self.keys else None
+
+
+def turned(data: bytes | bytearray | memoryview) -> bytes:
+    return bytes(byte ^ 0xFF for byte in data)
+
+
+def append(log: EventLog, time_us: int, *, close: bool = True) -> int:
+    """A record with a sealed part, in a frame of its own with `close`."""
+    frame = log.pool.frame(PAIR, 1, time_us)
+    frame.plain += PLAIN
+    frame.sealed += SECRET
+    if close:
+        log.pool.append(1, 1, time_us, b"between")
+    log.appended()
+    return log.next_seq - 1
+
+
+async def write(folder: Path, toy: Toy | None, *times: int) -> None:
+    async with running(open_log(folder, RECORD_SIZES, sealer=toy)) as log:
+        for time_us in times:
+            await log.wait_durable(append(log, time_us))
+
+
+def sealed_parts(reader: Reader) -> list[bytes]:
+    return [bytes(one.sealed) for one in reader.frames() if one.header.kind == PAIR]
+
+
+async def test_only_the_key_opens_it(folder: Path) -> None:
+    """Nothing of it is in the file; a reader gets what its keys open and else an empty section, of the length it had."""
+    toy = Toy()
+    await write(folder, toy, 5, 6)
+    data = segments(folder)[0].read_bytes()
+    assert SECRET not in data
+    assert data.count(turned(SECRET)) == 2
+    assert sealed_parts(Reader(folder, keys=toy)) == [SECRET, SECRET]
+    assert sealed_parts(Reader(folder, keys=Toy({6}))) == [b"", SECRET]
+    assert sealed_parts(Reader(folder)) == [b"", b""]
+    headers = [one.header for one in Reader(folder).frames()]
+    assert [(one.key_epoch, one.key_check, one.sealed_size) for one in headers] == [
+        (5, 7, len(SECRET)),
+        (0, 0, 0),
+        (6, 9, len(SECRET)),
+        (0, 0, 0),
+    ]
+
+
+async def test_a_log_may_be_written_in_clear(folder: Path) -> None:
+    """Without a sealer the section is as it was given, for every reader; a later run may seal."""
+    await write(folder, None, 5)
+    await write(folder, Toy(), 6)
+    assert sealed_parts(Reader(folder)) == [SECRET, b""]
+    assert sealed_parts(Reader(folder, keys=Toy({6}))) == [SECRET, SECRET]
+
+
+async def test_no_place_comes_twice(folder: Path) -> None:
+    """Over runs, and over the loss of what was written last."""
+    toy = Toy()
+    await write(folder, toy, 5, 6)
+    await write(folder, toy, 7)
+    newest = segments(folder)[-1]
+    first = places(newest.read_bytes())[0]
+    with newest.open("r+b") as file:
+        file.truncate(first.end - 5)
+    await write(folder, toy, 8)
+    assert [place.base_seq for place in toy.places] == [0, 2, 4, 4]
+    assert len({(place.epoch, place.base_seq) for place in toy.places}) == 4
+    assert {place.log_id for place in toy.places} == {newest.read_bytes()[16:32]}
+
+
+async def test_damage_is_found_without_a_key(folder: Path) -> None:
+    """The checksum is over what is in the file."""
+    await write(folder, Toy(), 5, 6)
+    path = segments(folder)[0]
+    data = bytearray(path.read_bytes())
+    data[data.index(turned(SECRET)) + 3] ^= 1
+    path.write_bytes(data)
+    assert sealed_parts(Reader(folder, to_end=True)) == []
+    with pytest.raises(LogCorruptError, match="frame checksum does not match"):
+        open_log(folder, RECORD_SIZES)
+
+
+async def test_without_a_key_nothing_is_written(folder: Path) -> None:
+    """A sealer that cannot make its key fails the commit, as a disk would."""
+    toy = Toy(error=OSError("no room for a key"))
+    with pytest.RaisesGroup(LogFailedError):
+        async with running(open_log(folder, RECORD_SIZES, sealer=toy)) as log:
+            with pytest.raises(LogFailedError, match="no room for a key"):
+                await log.wait_durable(append(log, 5))
+    assert SECRET not in b"".join(path.read_bytes() for path in segments(folder))

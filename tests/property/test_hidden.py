@@ -1,0 +1,112 @@
+"""Replay without some of the addresses: every count at every moment, and the state itself once those peers are known again."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.property.test_replay import crowd
+from tests.property.world import FIRST_SETTINGS, Step, World, steps
+from tests.support import HandTime, MemoryLog, hash_of, replayed, steady
+from tracker.domain import events
+from tracker.domain.state import State
+
+if TYPE_CHECKING:
+    from eventlog import Frame
+
+DAY = 86_400  # seconds
+
+waits = st.tuples(st.just("wait"), st.sampled_from([DAY // 3, DAY, 2 * DAY]))
+long_steps = st.one_of(steps, steps, steps, waits)
+modes = pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+
+
+def shredded(frame: Frame) -> Frame:
+    """As a reader without the key gives it."""
+    return frame._replace(sealed=memoryview(b""))
+
+
+def counts(state: State, hashes: list[bytes]) -> object:
+    """Everything that can be told without an address."""
+    swarms = state.swarms
+    return (
+        [swarms.counts(info_hash) for info_hash in hashes],
+        (swarms.torrents_total, swarms.seeders_total, swarms.leechers_total),
+        (swarms.completed_total, swarms.retired, list(swarms.announces)),
+        (state.accounts.digest(), state.access.digest(), state.counters, state.sweep.digest()),
+        [len(swarms.peers(swarms.lookup(each))) for each in hashes if swarms.lookup(each)],
+    )
+
+
+def compare(frames: list[Frame], gone: list[bool], hashes: list[bytes]) -> State:
+    """Replay with and without what is gone, side by side."""
+    whole, part = State(), State()
+    for number, frame in enumerate(frames):
+        given_out = shredded(frame) if gone[number % len(gone)] else frame
+        for state, one in ((whole, frame), (part, given_out)):
+            state.apply(one.header.kind, one.header.base_seq, one.plain, one.sealed)
+        assert counts(part, hashes) == counts(whole, hashes)
+        if not part.hidden_peers():
+            assert part.digest() == whole.digest()
+    return part
+
+
+@modes
+@settings(steady, max_examples=300)
+@given(
+    history=st.lists(long_steps, max_size=40),
+    gone=st.lists(st.booleans(), min_size=1, max_size=8),
+)
+def test_any_frames_may_be_shredded(history: list[Step], gone: list[bool], private: bool) -> None:
+    """Any history, any frames of it: counts agree after every frame, states whenever nobody is hidden; and nobody is
+    once all peers are gone."""
+    log = MemoryLog()
+    world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=private))
+    world.start()
+    for step in history:
+        world.step(step)
+        log.frames()
+        world.check()
+    everybody_goes(world)
+    part = compare(log.frames(), gone, world.hashes)
+    assert not part.hidden_peers()
+    assert part.digest() == world.state.digest() == replayed(log.frames()).digest()
+
+
+def everybody_goes(world: World) -> None:
+    """A timeout and a whole sweep later."""
+    world.step(("change", {"inactive_peer_cleanup_interval": 10, "max_peer_timeout": 20}))
+    for _ in range(2):
+        world.step(("tick", 60))
+    assert not world.state.swarms.seeders_total + world.state.swarms.leechers_total
+
+
+@modes
+def test_days_of_large_swarms(private: bool) -> None:
+    """Ten days of swarms of hundreds; the keys of the first seven are gone. In the end everybody has announced since, and
+    the states are the same."""
+    chance, log = random.Random(5), MemoryLog()
+    hashes = [hash_of(number) for number in range(0, 200, 11)]
+    first = evolve(FIRST_SETTINGS, private=private, max_peer_timeout=DAY)
+    world = World(log, State(), HandTime(), hashes=hashes, first_settings=first)
+    world.start()
+    for number in range(300):
+        world.step(("announce", crowd(chance, hashes)))
+        if number % 3 == 0:
+            world.step(("tick", 60))
+        if number % 30 == 29:
+            world.step(("wait", DAY))
+            log.frames()
+    world.check()
+    frames = log.frames()
+    shred_before = (frames[0].header.time_us // events.DAY_US + 7) * events.DAY_US
+    gone = [frame.header.time_us < shred_before for frame in frames]
+    assert 100 < sum(gone) < len(gone)
+    part = compare(frames, gone, hashes)
+    assert not part.hidden_peers()
+    assert part.digest() == world.state.digest()

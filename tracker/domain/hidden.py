@@ -1,0 +1,95 @@
+"""Peers whose addresses cannot be read, because the key of their day was shredded or is not here.
+
+Replay finds such a peer by the number of its last announce, which the plain part of its next one names, and keeps it at its
+place in every directory under a stand-in: an endpoint that nobody has, in a block that is never assigned, with port
+0. So every count is exact, and every swarm is in its order. With the first announce that can be read a peer gets its own
+endpoint and peer_id back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracker.domain import events
+
+if TYPE_CHECKING:
+    from tracker.domain.swarms import Swarms
+
+_V6 = bytes.fromhex("0100000000000000")  # RFC 6666: discard-only
+_NO_PORT = b"\0\0"
+_UNKNOWN = b"\0\0\0\0"
+_SPARE = 1000
+
+
+def stand_in(seq: int, v6: bool) -> bytes:
+    """An endpoint for the peer of announce `seq`: 18 bytes with `v6`, else 6."""
+    if v6:
+        return _V6 + seq.to_bytes(8, "big") + _NO_PORT
+    return (0xF0000000 | seq & 0x0FFFFFFF).to_bytes(4, "big") + _NO_PORT
+
+
+class Hidden:
+    """In use from the first frame that cannot be opened until every peer is itself again. Owner: the state."""
+
+    __slots__ = ("_last", "_suspects", "_unlooked")
+
+    def __init__(self, swarms: Swarms) -> None:
+        self._last: dict[
+            int, int
+        ] = {}  # peers by their last announce; those that left stay for a while
+        self._suspects: set[int] = set()  # peers that were given a stand-in
+        self._unlooked = 0  # announces since the suspects were looked at
+        self._collect(swarms)
+
+    def find(self, swarms: Swarms, torrent: int, prev_seq: int) -> int:
+        """The peer of this torrent whose last announce that is; 0 = none."""
+        peer = self._last.pop(prev_seq, 0)
+        if not peer or not swarms.present(peer):
+            return 0
+        row = swarms.peer(peer)
+        return peer if (row.last_seq, row.torrent) == (prev_seq, torrent) else 0
+
+    def guise(
+        self, swarms: Swarms, peer: int, seq: int, what: int, rule: int, keyed: bool
+    ) -> tuple[bytes, bytes]:
+        """Endpoint and last 12 bytes of the peer_id for an announce that cannot be read."""
+        v6 = bool(what & 0x10)
+        endpoint = (swarms.v6 if v6 else swarms.v4).endpoint(peer) if peer else b""
+        if not endpoint.endswith(_NO_PORT):
+            endpoint = stand_in(seq, v6)
+        # In private modes a peer keeps its peer_id; elsewhere another one may be what restarted.
+        if peer and (keyed or rule != events.RULE_RESTARTED):
+            return endpoint, swarms.peer(peer).peer_id[8:]
+        return endpoint, _UNKNOWN + seq.to_bytes(8, "big")
+
+    def note(self, swarms: Swarms, seq: int, peer: int, hidden: bool) -> None:
+        """Peer `peer` (0 after `stopped`) announced."""
+        self._unlooked += 1
+        if not peer:
+            return
+        self._last[seq] = peer
+        if hidden:
+            self._suspects.add(peer)
+        if len(self._last) > 2 * (swarms.seeders_total + swarms.leechers_total) + _SPARE:
+            self._collect(swarms)
+
+    def over(self, swarms: Swarms, *, now: bool = False) -> bool:
+        """Whether no peer has a stand-in. Looks seldom enough to cost little, unless asked to look `now`."""
+        if not now and self._unlooked < len(self._suspects):
+            return False
+        self._unlooked = 0
+        families = swarms.v4, swarms.v6
+        self._suspects = {
+            peer
+            for peer in self._suspects
+            if any(family.endpoint(peer).endswith(_NO_PORT) for family in families)
+        }
+        return not self._suspects
+
+    def _collect(self, swarms: Swarms) -> None:
+        self._last = {
+            swarms.peer(peer).last_seq: peer
+            for bucket in swarms.buckets
+            for torrent in bucket.values()
+            for peer in swarms.peers(torrent)
+        }
