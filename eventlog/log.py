@@ -125,6 +125,8 @@ class EventLog:
 
         Raises `LogFailedError` when it never will be. Cancelling the wait does not touch the commit.
         """
+        if self.durable_seq > seq:
+            return
         self._appended.set()
         self._hurry.set()
         while self.durable_seq <= seq:

@@ -114,8 +114,6 @@ def _leaves(group: BaseExceptionGroup[LogError]) -> Iterator[LogError]:
 def _refuse_unserved(config: Config) -> None:
     if len(config.udp_trackers) + len(config.http_trackers) > 256:
         raise StartError("udp_trackers, http_trackers: there may be 256 of them together")
-    if config.event_log.durability != "group":
-        raise StartError('event_log.durability: "strict" is not served yet; set it to "group"')
 
 
 def _report_recovery(event_log: EventLog) -> None:
@@ -163,7 +161,13 @@ async def _main(
     certificates: Iterable[Certificate],
 ) -> None:
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
-    service = Service(event_log, state, clock, secrets.derive(secret, "peer selection"))
+    service = Service(
+        event_log,
+        state,
+        clock,
+        secrets.derive(secret, "peer selection"),
+        strict=config.event_log.durability == "strict",
+    )
     ids = ConnectionIds(secrets.derive(secret, "connection ids"))
     ahead_us = clock.now_us() - time.time_ns() // 1000
     if ahead_us > 60_000_000:

@@ -107,10 +107,23 @@ class Service:
         "peer",
         "pending",
         "private",
+        "strict",
     )
 
-    def __init__(self, log: Log, state: State, clock: Clock, selection_key: bytes) -> None:
-        """`selection_key`: 32 secret bytes from which the choice of peers in large swarms follows."""
+    def __init__(
+        self,
+        log: Log,
+        state: State,
+        clock: Clock,
+        selection_key: bytes,
+        *,
+        strict: bool = False,
+    ) -> None:
+        """`selection_key`: 32 secret bytes from which the choice of peers in large swarms follows.
+
+        `strict`: who answers announces awaits `settle` first.
+        """
+        self.strict = strict
         self._log = log
         self._state = state
         self._clock = clock
@@ -161,6 +174,10 @@ class Service:
         if self._seq != self._state.seq:
             self._state.announced(self._seq, self._now_us)
             self._log.appended()
+
+    async def settle(self) -> None:
+        """Return once everything so far is on stable storage. Raises `LogFailedError`."""
+        await self._log.wait_durable(self._state.seq - 1)
 
     def announce(
         self,

@@ -37,6 +37,7 @@ if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) !
 class DatagramHandler:
     __slots__ = (
         "_bans", "_external", "_ids", "_interval", "_known", "_listener", "_service", "_swarms",
+        "settle",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +58,7 @@ class DatagramHandler:
         self._known = ids.known
         self._listener = listener
         self._interval = service.settings.interval
+        self.settle = service.settle if service.strict else None
 
     def begin(self) -> None:
         """Before each batch."""

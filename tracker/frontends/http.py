@@ -13,6 +13,7 @@ import errno
 import os
 import socket
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
@@ -22,6 +23,7 @@ from tracker.frontends.accept import open_acceptor
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
 
     from tracker.frontends.accept import Accept
     from tracker.frontends.requests import RequestHandler
@@ -188,6 +190,9 @@ async def serve(
                     connections.accept_waiting(accept)
                 except OSError as error:
                     await _accept_failed(error)
+                if handler.settle is not None:
+                    with connections.held():
+                        await handler.settle()
 
 
 async def _accept_failed(error: OSError) -> None:
@@ -199,10 +204,11 @@ async def _accept_failed(error: OSError) -> None:
 class Connections:
     """The connections of one listener."""
 
-    __slots__ = ("_handler", "_nursery", "_reading", "_waiting")
+    __slots__ = ("_handler", "_nursery", "_reading", "_replies", "_waiting")
 
     def __init__(self, handler: RequestHandler, nursery: trio.Nursery, waiting: Waiting) -> None:
         self._handler = handler
+        self._replies: list[tuple[Arrived, Reading, bytes]] = []  # not sent yet
         self._nursery = nursery
         self._reading = ProxiedReading if handler.proxied else Reading
         self._waiting = waiting
@@ -224,6 +230,19 @@ class Connections:
             return self._receive(accept, arrived)
         finally:
             self._answer(arrived)
+            if self._handler.settle is None:
+                self._send()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Replies wait until the block is through. If it fails they are never sent."""
+        try:
+            yield
+        except BaseException:
+            for one, reading, _ in self._replies:
+                self._hand_over(one.descriptor, reading, one.address, goes_on=False)
+            raise
+        self._send()
 
     def _receive(self, accept: Accept, arrived: list[Arrived]) -> bool:
         """Accept some and read; one whose request is not there yet is left to a task."""
@@ -243,14 +262,16 @@ class Connections:
         return True
 
     def _answer(self, arrived: list[Arrived]) -> None:
-        replies: list[tuple[Arrived, Reading, bytes]] = []
         for one in arrived:
             reading = self._reading()
             reply = _reply_now(self._handler, reading, one.data, one.address)
             if reply is None:
                 self._hand_over(one.descriptor, reading, one.address)
             else:
-                replies.append((one, reading, reply))
+                self._replies.append((one, reading, reply))
+
+    def _send(self) -> None:
+        replies, self._replies = self._replies, []
         for one, reading, reply in replies:
             try:
                 # A client that lets even this fill its buffer is let go.
@@ -360,6 +381,8 @@ async def _exchange(
                 reply = handler.answer(*request[:2], address, *request[2:])
             finally:
                 handler.end()
+            if handler.settle is not None:
+                await handler.settle()
             await stream.send_all(reply)
         if not reading.keep:
             await _linger(stream)

@@ -60,6 +60,7 @@ class RequestHandler:
         "_tells_address",
         "external",
         "proxied",
+        "settle",
     )
 
     def __init__(
@@ -80,6 +81,7 @@ class RequestHandler:
         self._tells_address = policy.external_ip_in_replies
         self._policy = policy
         self._interval_min = service.settings.interval_min
+        self.settle = service.settle if service.strict else None
 
     def begin(self) -> None:
         """Before each batch."""

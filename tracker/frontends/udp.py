@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -61,6 +62,8 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
             handler.begin()
             replies = handler.answers(batch.data, _SLOTS, sizes, batch.addresses(len(sizes)))
             handler.end()
+            if handler.settle is not None:
+                await handler.settle()
             _send(batch, replies)
 
 
@@ -83,24 +86,26 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
     while True:
         await trio.lowlevel.wait_readable(sock)
         handler.begin()
+        replies = []
         for _ in range(mmsg.BATCH):
             try:
                 data, source = sock.recvfrom(mmsg.SLOT)
             except OSError:
                 break
-            answer_one(sock, handler, data, source)
+            replies.append((reply_to(sock, handler, data, source), source))
         handler.end()
+        if handler.settle is not None:
+            await handler.settle()
+        for reply, source in replies:
+            if reply is not None:
+                with suppress(OSError):  # dropped, as in Batch.send
+                    sock.sendto(reply, source)
 
 
-def answer_one(
+def reply_to(
     sock: socket.socket, handler: DatagramHandler, data: bytes, source: tuple[str, int]
-) -> None:
+) -> bytes | None:
     address = socket.inet_pton(sock.family, source[0].partition("%")[0])
     if address.startswith(bytes(10) + b"\xff\xff"):
         address = address[12:]
-    reply = handler.answer(data, 0, len(data), address) if source[1] else None
-    if reply is not None:
-        try:
-            sock.sendto(reply, source)
-        except OSError:
-            return  # dropped, as in Batch.send
+    return handler.answer(data, 0, len(data), address) if source[1] else None
