@@ -35,9 +35,11 @@ class SlowDisk(MemoryLog):
         self.durable_seq = 0
         self.failed = False
         self._synced = trio.Event()
+        self.waited_for = trio.Event()
 
     async def wait_durable(self, seq: int) -> None:
         while self.durable_seq <= seq:
+            self.waited_for.set()
             if self.failed:
                 raise LogFailedError("the disk is gone")
             await self._synced.wait()
@@ -88,8 +90,7 @@ async def held_back(site: Site, stream: trio.SocketStream | trio.socket.SocketTy
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(receive)
-        while site.log.pool.empty:
-            await trio.sleep(0.001)
+        await site.log.waited_for.wait()
         await trio.testing.wait_all_tasks_blocked(0.02)
         assert answers == []
         site.log.sync()
@@ -119,8 +120,7 @@ async def test_http_kept_alive(site: Site) -> None:
     """One that stays: the first answer, and the second from a task of its own."""
     async with await ask(site, b"keep-alive", waits=True) as stream:
         assert b"8:completei1e" in await held_back(site, stream)
-        site.log.pool.take()
-        site.log.durable_seq = 0
+        site.log.waited_for = trio.Event()
         await stream.send_all(b"GET " + TARGET + b" HTTP/1.1\r\nHost: t\r\n\r\n")
         assert b"8:completei1e" in await held_back(site, stream)
 
@@ -154,8 +154,7 @@ async def test_a_disk_that_fails(waits: bool) -> None:
             site = Site(nursery)
             await site.start()
             async with await ask(site, b"close", waits=waits) as stream:
-                while site.log.pool.empty:
-                    await trio.sleep(0.001)
+                await site.log.waited_for.wait()
                 with trio.CancelScope(shield=True):
                     site.log.sync(fail=True)
                     assert await stream.receive_some() == b""
