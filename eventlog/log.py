@@ -22,6 +22,7 @@ from eventlog import folder, frame, segment
 from eventlog.errors import LogFailedError, LogUnusableError
 from eventlog.files import write_all
 from eventlog.pool import OpenFrame, Pool
+from eventlog.reserve import Reserve
 from eventlog.sealing import Place, Sealed
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class EventLog:
         *,
         segment_bytes: int,
         linger_seconds: float,
+        reserve_bytes: int,
         sealer: Sealer | None,
     ) -> None:
         self.path = path
@@ -76,6 +78,7 @@ class EventLog:
         self._linger = linger_seconds
         self._segment_bytes = segment_bytes
         self._sealer = sealer
+        self._reserve = Reserve(path, reserve_bytes)
         # Owned by the committing thread while a commit is in flight, by the loop otherwise.
         self._descriptor = -1
         # Held, so that a process out of descriptors can still make a new segment's name durable.
@@ -251,14 +254,18 @@ class EventLog:
         with suppress(OSError):
             os.close(failed)
         self.epoch += 1
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and self._reserve.give_up():
+            _logger.error("The disk is full: the log has used up its reserve")
         self._begin_segment(frames[0].base_seq, time.monotonic())
         self._put(frames)
         self.rewrites += 1
 
     def _look_at_disk(self) -> None:
         """Decided ahead of need: announces should never meet a full disk in a write."""
-        room = os.fstatvfs(self._descriptor)
-        self._disk_low = room.f_bavail * room.f_frsize < RESERVE_BYTES
+        found = os.fstatvfs(self._descriptor)
+        free = found.f_bavail * found.f_frsize
+        self._disk_low = free < RESERVE_BYTES
+        self._reserve.keep(free)
 
     def _next_segment(self, base_seq: int, now: float) -> None:
         try:
@@ -334,11 +341,13 @@ def open_log(
     *,
     segment_bytes: int = 64 << 20,
     linger_seconds: float = 0.005,
+    reserve_bytes: int = 0,
     sealer: Sealer | None = None,
 ) -> EventLog:
     """Open (or create) the log in `path` for writing, recovering its end. Blocking.
 
-    `record_sizes` gives the plain bytes of a record by kind, 0 = records vary. Without a `sealer` the sealed sections
+    `record_sizes` gives the plain bytes of a record by kind, 0 = records vary. `reserve_bytes` of the disk are held
+    for when it is full. Without a `sealer` the sealed sections
     are written in clear. Raises `LogLockedError`, `LogFormatError`, `LogCorruptError`, and `LogUnusableError`.
     """
     try:
@@ -356,6 +365,7 @@ def open_log(
                 record_sizes,
                 segment_bytes=segment_bytes,
                 linger_seconds=linger_seconds,
+                reserve_bytes=reserve_bytes,
                 sealer=sealer,
             )
         except BaseException:

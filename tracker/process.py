@@ -60,6 +60,7 @@ log = logging.getLogger("tracker")
 DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # known to everybody, which is what the warning says
 HEALTH_CONNECTIONS = 64  # each makes as many connections as there are listeners
 COUNTER_SECONDS = 1.0
+RESERVE_BYTES = 4 << 20  # for admin events on a full disk
 SWEEP_PAUSE_SECONDS = 0.02
 _COUNTER_POLL_SECONDS = 0.1
 _LOOPBACK = ("127.", "::1", "localhost")
@@ -82,6 +83,7 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
         codec.RECORD_SIZES,
         segment_bytes=config.event_log.segment_bytes,
         linger_seconds=config.event_log.linger_ms / 1000,
+        reserve_bytes=RESERVE_BYTES,
         sealer=keyring,
     )
     _report_recovery(event_log)

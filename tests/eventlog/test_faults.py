@@ -11,6 +11,7 @@ import trio
 
 from eventlog import LogError, Reader, open_log
 from eventlog.findings import Finding
+from eventlog.reserve import Reserve
 from eventlog.verifier import Verifier
 from tests.eventlog.logs import RECORD_SIZES, append, read, read_on, running, segments, write
 
@@ -181,3 +182,38 @@ def test_a_second_failure_ends_the_log(folder: Path, monkeypatch: pytest.MonkeyP
         assert trio.run(fill, folder) == 0
         assert faults.calls == 2
     assert open_log(folder, RECORD_SIZES).recovery.next_seq in (1, 2)
+
+
+async def test_a_full_disk_gives_up_the_reserve(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Something else took all the space: the commit gets that of the reserve, which comes back with the space."""
+    reserve = folder / "reserve"
+    log = open_log(folder, RECORD_SIZES, linger_seconds=0, reserve_bytes=8192)
+    real = os.pwrite
+
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        if reserve.exists() or reserve.with_name("reserve.tmp").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data, offset)
+
+    async with running(log):
+        await log.wait_durable(append(log, b"one"))
+        assert reserve.read_bytes() == bytes(8192)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", full)
+            await log.wait_durable(append(log, b"two"))
+            assert not reserve.exists()
+            assert "used up its reserve" in caplog.text
+            await log.wait_durable(append(log, b"three"))
+        await log.wait_durable(append(log, b"four"))
+        assert reserve.exists()
+    assert [bytes(plain) for _, plain in read(folder)] == [b"one", b"two", b"three", b"four"]
+    assert log.rewrites == 1
+
+
+def test_no_reserve_on_a_small_disk(folder: Path) -> None:
+    """It is not made where it would take more than half of what is free."""
+    folder.mkdir()
+    Reserve(folder, 8192).keep(free=16_000)
+    assert list(folder.iterdir()) == []

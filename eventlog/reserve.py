@@ -1,0 +1,53 @@
+"""A file of zeros that is given up when the disk is full, so that what must be logged still can be. Blocking calls.
+
+Free space belongs to everybody on the machine; this much of it is the log's own. It is written, not merely
+allocated: on file systems that copy on write even that is no promise, and nothing else would be either.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from eventlog.files import sync_directory, write_new
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "reserve"
+
+
+class Reserve:
+    """`size` bytes in the folder of the log; 0 = none."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._path = folder / NAME
+        self._size = size
+        self._held = False
+
+    def keep(self, free: int) -> None:
+        """Make it if it is not there and the disk has room for it twice. `free`: bytes."""
+        if self._held or not self._size:
+            return
+        with suppress(OSError):
+            self._held = self._path.stat().st_size == self._size
+        if self._held or free < 2 * self._size:
+            return
+        try:
+            write_new(self._path, bytes(self._size))
+            self._held = True
+        except OSError:  # the log can do without, and will try again
+            with suppress(OSError):
+                self._path.with_name(NAME + ".tmp").unlink(missing_ok=True)
+
+    def give_up(self) -> bool:
+        """Free the space; whether there was any."""
+        if not self._held:
+            return False
+        self._held = False
+        with suppress(OSError):
+            os.unlink(self._path)
+            sync_directory(self._path.parent)
+            return True
+        return False
