@@ -178,7 +178,7 @@ def _resident(pid: int) -> int:
 
 
 def _folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in folder.rglob("*.evl") if path.is_file())
 
 
 def _command() -> str:
