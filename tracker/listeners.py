@@ -107,7 +107,7 @@ def _open(what: str, addresses: list[Address], opened: ExitStack) -> Iterator[so
     open_socket = udp.open_socket if what == "UDP" else http.open_socket
     for address in addresses:
         # `[::]` takes IPv4 too, unless that has a listener of its own.
-        v6only = any(one.port == address.port and ":" not in one.host for one in addresses)
+        v6only = any(address.port == one.port != 0 and ":" not in one.host for one in addresses)
         try:
             sock = open_socket(address.host, address.port, v6only=v6only)
         except OSError as error:
