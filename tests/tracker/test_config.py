@@ -317,6 +317,7 @@ BAD_VALUES = [
     ("policy.clients_allowed", '["ü"]', f'{CLIENTS}"ü"'),
     ("policy.clients_allowed", "[5]", f"{CLIENTS}5"),
     ("policy.refused_ports", "[0]", f"{PORTS}0"),
+    ("policy.refused_ports", '[0, 25, "x"]', f'{PORTS}0; {PORTS}"x"'),
     ("policy.refused_ports", "[65536]", f"{PORTS}65536"),
     ("policy.refused_ports", "[true]", f"{PORTS}true"),
     ("policy.refused_ports", '["9-8"]', f'{PORTS}"9-8"'),

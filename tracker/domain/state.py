@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Section = bytes | memoryview
 
 
-_WITHOUT_EFFECT = (events.TRACKER_STOPPED, events.CLOCK_STEPPED, events.ANNOUNCE_REFUSED)
+_WITHOUT_EFFECT = (events.TRACKER_STOPPED, events.ANNOUNCE_REFUSED)
 
 
 class ReplayError(Exception):
