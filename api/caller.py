@@ -64,4 +64,8 @@ def _reason(incoming: Request) -> str:
     raw = incoming.headers.get("x-reason", "").strip().encode("latin-1", "replace")
     if len(raw) > MAX_REASON:
         raise bad_request(f"X-Reason is longer than {MAX_REASON} bytes")
-    return raw.decode(errors="replace")
+    reason = raw.decode(errors="replace")
+    # Whoever reads the log in a terminal must not be told something else by it.
+    if not reason.isprintable():
+        raise bad_request("X-Reason has to be printable text in one line")
+    return reason

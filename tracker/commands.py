@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tracker.domain.access import Key
     from tracker.service import Log, Service
 
-_LAST_US = 253_402_300_800 * 1_000_000  # the end of the year 9999: later dates cannot be printed
 _BATCH = 100
 """Events between two checkpoints: a few milliseconds."""
 
@@ -190,7 +189,7 @@ class ServiceCommands:
         until_us = new.valid_until_us
         if new.seconds_valid is not None:
             until_us = self._service.now_us() + new.seconds_valid * 1_000_000
-        if until_us is not None and until_us >= _LAST_US:
+        if until_us is not None and until_us >= crediting.END_US:
             raise ports.InvalidDurationError
         self._need_room()
         return new.key, until_us, new

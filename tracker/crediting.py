@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tracker.domain.factors import Factor
     from tracker.domain.state import State
 
-LAST_US = 253_402_300_800 * 1_000_000  # the end of the year 9999: later dates cannot be printed
+END_US = 253_402_300_800 * 1_000_000  # the year 10000 begins: from here on dates cannot be printed
 MOST_PER_SCOPE = 16
 """Factors of one account and torrent (or all of either) at a time: each announce there looks at all of them."""
 _LABEL_LENGTH = 100
@@ -76,7 +76,7 @@ def _check(terms: ports.FactorTerms, now: int) -> None:
     """Raises `InvalidFactorError` for what could not be a factor in any state."""
     percents = [each for each in (terms.upload_percent, terms.download_percent) if each is not None]
     from_us = now if terms.from_us is None else terms.from_us
-    until_us = LAST_US if terms.until_us is None else terms.until_us
+    until_us = END_US - 1 if terms.until_us is None else terms.until_us
     problem = None
     if not percents:
         problem = "it says nothing about uploads or downloads"
@@ -84,7 +84,7 @@ def _check(terms: ports.FactorTerms, now: int) -> None:
         problem = f"percentages go from 0 to {MOST_PERCENT}"
     elif terms.info_hash is not None and len(terms.info_hash) != 20:
         problem = "an info hash has 20 bytes"
-    elif not max(from_us, now) < until_us <= LAST_US:
+    elif not max(from_us, now) < until_us < END_US:
         problem = "it would never be in force, or end after the year 9999"
     elif len(terms.label) > _LABEL_LENGTH or not terms.label.isprintable():
         problem = f"a label has at most {_LABEL_LENGTH} printable characters"

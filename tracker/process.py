@@ -45,6 +45,7 @@ from tracker.wire.connection_id import ConnectionIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from ipaddress import IPv4Address, IPv6Address
 
     from api.health.services import Kind
     from api.health.services import Service as Checked
@@ -245,31 +246,39 @@ async def _start_producers(
     listeners: Listeners,
 ) -> None:
     """Trackers, numbered in the order of the configuration (UDP first), then the two clocks."""
-    external = config.core.net.external_ip.packed if config.core.net.external_ip else None
+    net = config.core.net
     bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
-    for number, listener in enumerate(listeners.udp):
+    for number, (listener, udp_own) in enumerate(
+        zip(listeners.udp, config.udp_trackers, strict=True)
+    ):
+        external = _packed(udp_own.network.external_ip or net.external_ip)
         handler = DatagramHandler(service, ids, number, external, bans)
         await nursery.start(udp.serve, listener.socket, handler)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)
     if service.private and listeners.udp:
         log.info("Private mode over UDP: keys are read from the URL data of BEP 41")
     waiting = _waiting(config)
-    for number, listener in enumerate(listeners.http, len(listeners.udp)):
-        answers = RequestHandler(
-            service, number, proxied=config.core.net.on_reverse_proxy, external=external
-        )
+    for number, (listener, http_own) in enumerate(
+        zip(listeners.http, config.http_trackers, strict=True), len(listeners.udp)
+    ):
+        external = _packed(http_own.network.external_ip or net.external_ip)
+        proxied = http_own.network.on_reverse_proxy or net.on_reverse_proxy
+        answers = RequestHandler(service, number, proxied=proxied, external=external)
         await nursery.start(http.serve, listener.socket, answers, waiting, listener.tls)
         log.info("HTTP TRACKER: Started on: %s", listener.url)
     nursery.start_soon(_tick, service)
     nursery.start_soon(_log_counters, service)
 
 
+def _packed(ip: IPv4Address | IPv6Address | None) -> bytes | None:
+    return ip.packed if ip else None
+
+
 def _waiting(config: Config) -> Waiting:
     policy = config.policy
     return Waiting(
         min(_connection_limit(), policy.http_connections or 8_192),
-        # Behind a proxy all connections come from its address.
-        0 if config.core.net.on_reverse_proxy else policy.http_connections_per_address,
+        policy.http_connections_per_address,
         policy.http_request_seconds,
         policy.http_handshake_seconds,
     )

@@ -8,6 +8,7 @@ from attrs import frozen
 from quart import request
 
 from api.caller import actor
+from api.params import U64_MAX
 from api.replies import empty, encode, json_text
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
@@ -24,7 +25,6 @@ MAX_PERCENT: Final = 10_000
 _TERMS: Final = (
     "account", "info_hash", "upload_percent", "download_percent", "from", "until", "label",
 )  # fmt: skip
-_U64_MAX: Final = 2**64 - 1
 _SEQ_MAX: Final = 2**63 - 1
 
 
@@ -86,8 +86,8 @@ class Accounts:
         corrects = bodies.whole(given, "corrects", _SEQ_MAX)
         if corrects is None:
             raise Problem(422, "corrects: missing; the seq of the event that this makes good")
-        uploaded = bodies.signed(given, "uploaded", _U64_MAX) or 0
-        downloaded = bodies.signed(given, "downloaded", _U64_MAX) or 0
+        uploaded = bodies.signed(given, "uploaded", U64_MAX) or 0
+        downloaded = bodies.signed(given, "downloaded", U64_MAX) or 0
         asked = Correction(number, uploaded, downloaded, corrects)
         with commanded():
             seq = await self.commands.correct(asked, actor())

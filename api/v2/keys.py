@@ -12,6 +12,7 @@ from attrs import frozen
 from quart import request
 
 from api.caller import actor
+from api.params import U64_MAX
 from api.replies import empty, encode, json_text
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
@@ -29,7 +30,6 @@ MAX_KEYS: Final = 200  # in one import: decided and appended in one go, some mil
 STATES: Final = ("valid", "expired", "revoked")
 
 _NEW: Final = ("key", "seconds", "until", "owner", "label")
-_U64_MAX: Final = 2**64 - 1
 
 
 @frozen
@@ -148,7 +148,7 @@ def _new_key(given: dict[str, Any], place: str) -> NewKey:
         raise Problem(422, f"{place}key: expected 32 letters and digits")
     return NewKey(
         key,
-        bodies.whole(given, "seconds", _U64_MAX, place),
+        bodies.whole(given, "seconds", U64_MAX, place),
         bodies.time_us(given, "until", place),
         bodies.text(given, "owner", MAX_NAME, place),
         bodies.text(given, "label", MAX_NAME, place),

@@ -75,7 +75,10 @@ def moment(text: str) -> int | None:
         return None
     year, month, day, hour, minute, second = (int(part) for part in match.group(1, 2, 3, 4, 5, 6))
     micros = int((match[7] or "0").ljust(6, "0")[:6])
-    offset = timedelta(hours=int(match[9] or 0), minutes=int(match[10] or 0))
+    hours, minutes = int(match[9] or 0), int(match[10] or 0)
+    if hours > 23 or minutes > 59:
+        return None
+    offset = timedelta(hours=hours, minutes=minutes)
     try:
         there = datetime(year, month, day, hour, minute, second, micros, UTC)
         since = there - _EPOCH + (offset if match[8] == "-" else -offset)

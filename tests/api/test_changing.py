@@ -316,6 +316,14 @@ async def test_actor_without_headers(app, commands):
     assert uuid.UUID(by.request_id).version == 4
 
 
+@pytest.mark.parametrize("reason", ["a\u009b31mb", "a\tb", "a\u202eb"])
+async def test_unprintable_reason(app, commands, reason):
+    """What would command a terminal, or turn a line around, does not get into the log."""
+    answer = await ask(app, "POST", "/api/v1/key/60", x_reason=reason)
+    assert tuple(answer) == (400, TEXT, "X-Reason has to be printable text in one line")
+    assert commands.actors == []
+
+
 async def test_long_reason(app, commands):
     """A reason stays in the log for ever, so it is bounded, and never cut in silence."""
     answer = await ask(app, "POST", "/api/v1/key/60", x_reason="x" * 501)

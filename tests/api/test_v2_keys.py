@@ -104,6 +104,8 @@ WRONG = [
     ({"until": 5}, "POST", "/keys", 422, "until: expected a time"),
     ({"until": "2030-02-30T00:00:00Z"}, "POST", "/keys", 422, "until: expected a time"),
     ({"until": "2030-01-01 00:00:00"}, "POST", "/keys", 422, "until: expected a time"),
+    ({"until": "2030-01-01T00:00:00+24:00"}, "POST", "/keys", 422, "until: expected a time"),
+    ({"until": "2030-01-01T00:00:00-01:60"}, "POST", "/keys", 422, "until: expected a time"),
     ({"until": "1969-12-31T23:59:59Z"}, "POST", "/keys", 422, "until: expected a time"),
     ({"owner": ""}, "POST", "/keys", 422, "owner: expected 1 to 200"),
     ({"owner": "x" * 201}, "POST", "/keys", 422, "owner: expected 1 to 200"),

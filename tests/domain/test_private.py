@@ -222,6 +222,15 @@ def test_rotating_keeps_account_and_peers(rig: Rig) -> None:
     assert rig.state.swarms.counts(HASH) == (0, 0, 0)
 
 
+def test_revoking_a_rotated_key(rig: Rig) -> None:
+    """A peer that never came with the new key leaves with it all the same."""
+    rig.announce(says(0, A, HOME))
+    rig.rotate(b"key%029d" % 0, b"key%029d" % 7)
+    rig.rotate(b"key%029d" % 7, b"key%029d" % 8)
+    rig.revoke(b"key%029d" % 8)
+    assert rig.state.swarms.counts(HASH) == (0, 0, 0)
+
+
 def test_expiry_takes_a_peer_from_everywhere(rig: Rig) -> None:
     """A peer unseen for the timeout goes from both families and can return."""
     rig.announce(says(0, A, HOME), says(0, A, HOME6))

@@ -320,6 +320,20 @@ def test_behind_a_proxy(new_tracker: Callable[..., Tracker]) -> None:
     assert [one["peer_addr"] for one in peers] == ["80.80.100.20:1001", "[2001:db8::5]:1001"]
 
 
+def test_one_listener_behind_a_proxy(new_tracker: Callable[..., Tracker]) -> None:
+    """A forwarded address counts where the proxy is, and is nothing to the listener beside it."""
+    tracker = new_tracker(Listeners(http=("127.0.0.1:0", "127.0.0.1:0")))
+    first, listener, rest = tracker.config.read_text().partition("[[http_trackers]]\n")
+    tracker.config.write_text(f"{first}{listener}network.on_reverse_proxy = true\n{rest}")
+    tracker.start()
+    for number, address in enumerate(tracker.http, 1):
+        target = announce_target(torrent(1), number, 1000 + number, left=0)
+        header = "Host: x\r\nX-Forwarded-For: 80.80.100.20\r\nConnection: close"
+        exchange(address, f"GET {target} HTTP/1.1\r\n{header}\r\n\r\n".encode())
+    peers = api(tracker, f"/api/v1/torrent/{torrent(1).hex()}")["peers"]
+    assert [one["peer_addr"] for one in peers] == ["80.80.100.20:1001", "127.0.0.1:1002"]
+
+
 def test_this_machine_has_ipv6() -> None:
     """The tests above need the address ::1; this one says so when it is missing."""
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:

@@ -290,10 +290,15 @@ class Model:
                 self._drop_if_empty(info_hash)
 
     def rotate(self, old: bytes, new: bytes) -> None:
+        """Its peers are the new one's."""
         key = self.keys[old]
         key.revoked = True
         self.key_refs += 1
         self.keys[new] = ModelKey(self.key_refs, key.account, key.owner, key.valid_until_us)
+        for peers in self.torrents.values():
+            for peer in peers.values():
+                if peer.key_ref == key.key_ref:
+                    peer.key_ref = self.key_refs
 
     def label(self, text: bytes, label: str | None) -> None:
         self.keys[text].label = label

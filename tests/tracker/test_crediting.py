@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from tests.support import SECOND, START_US, Announce, Rig, endpoint4, hash_of, replayed
 from tracker import ports
 from tracker.commands import ServiceCommands
-from tracker.crediting import LAST_US, MOST_PER_SCOPE
+from tracker.crediting import END_US, MOST_PER_SCOPE
 from tracker.domain.accounts import MOST
 from tracker.history import LiveHistory
 
@@ -138,7 +138,7 @@ REFUSED: dict[str, tuple[ports.FactorTerms, str]] = {
         evolve(FREE, from_us=START_US + 9, until_us=START_US + 9),
         "never be in force",
     ),
-    "too late": (evolve(FREE, until_us=LAST_US + 1), "year 9999"),
+    "too late": (evolve(FREE, until_us=END_US), "year 9999"),
     "a long label": (evolve(FREE, label="x" * 101), "label"),
     "a label of two lines": (evolve(FREE, label="a\nb"), "label"),
     "half a character": (evolve(FREE, label="\ud800"), "label"),

@@ -591,6 +591,12 @@ async def test_http_connections_per_address() -> None:
             sock.close()
 
 
+def test_connections_through_a_proxy() -> None:
+    """All come from its address: they are bounded together only."""
+    waiting, proxy = Waiting(2, per_address=1), b"\x7f\0\0\1"
+    assert [waiting.take(proxy, proxied=True) for _ in range(3)] == [True, True, False]
+
+
 async def test_http_request_seconds() -> None:
     """A connection that says nothing is closed in its time."""
     async with serving(Policy(), waiting=Waiting(8, request_seconds=0.02)) as site:

@@ -11,6 +11,7 @@ from tracker.config.schema import (
     EventLog,
     HealthCheckApi,
     HttpApi,
+    HttpNetwork,
     HttpTracker,
     Logging,
     Metadata,
@@ -19,6 +20,7 @@ from tracker.config.schema import (
     PrivateMode,
     TlsFiles,
     TrackerPolicy,
+    UdpNetwork,
     UdpTracker,
 )
 from tracker.config.structure import ConfigError, effective
@@ -33,6 +35,7 @@ __all__ = [
     "EventLog",
     "HealthCheckApi",
     "HttpApi",
+    "HttpNetwork",
     "HttpTracker",
     "Loaded",
     "Logging",
@@ -42,6 +45,7 @@ __all__ = [
     "PrivateMode",
     "TlsFiles",
     "TrackerPolicy",
+    "UdpNetwork",
     "UdpTracker",
     "effective",
     "load",

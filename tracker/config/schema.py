@@ -140,10 +140,26 @@ class TlsFiles:
 
 
 @frozen
+class UdpNetwork:
+    """`[udp_trackers.network]`: what one listener has beyond `[core.net]`, as in schema 3.0.0."""
+
+    external_ip: ExternalIp = None
+
+
+@frozen
+class HttpNetwork:
+    """`[http_trackers.network]`: the same; a proxy in front of one listener is trusted by no other."""
+
+    external_ip: ExternalIp = None
+    on_reverse_proxy: Flag = False
+
+
+@frozen
 class UdpTracker:
     """One `[[udp_trackers]]` entry."""
 
     bind_address: Bind = _UDP
+    network: UdpNetwork = UdpNetwork()
 
 
 @frozen
@@ -153,6 +169,7 @@ class HttpTracker:
     bind_address: Bind = _HTTP
     tsl_config: TlsFiles | None = None
     tls_config: TlsFiles | None = None
+    network: HttpNetwork = HttpNetwork()
 
     def __attrs_post_init__(self) -> None:
         _one_tls_table(self.tsl_config, self.tls_config)

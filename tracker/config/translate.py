@@ -5,13 +5,12 @@ is and is reported like any other unknown key. Remembers old names, so that erro
 that stands in the user's file. Sources: contract 4.3 (flat, v2.x) and 4.4 (3.0.0).
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from attrs import Factory, define
 
 from tracker.config.schema import SCHEMA_VERSION
-from tracker.config.values import external_ip, flag
+from tracker.config.values import flag
 
 Table = dict[str, Any]
 
@@ -136,8 +135,6 @@ def from_v3(document: Table, seen: Translation) -> None:
     metadata["schema_version"] = SCHEMA_VERSION
     _v3_threshold(document, seen)
     _v3_bans(document, seen)
-    _v3_shared(document, ("http_trackers",), "on_reverse_proxy", seen)
-    _v3_shared(document, ("udp_trackers", "http_trackers"), "external_ip", seen)
 
 
 def _v3_threshold(document: Table, seen: Translation) -> None:
@@ -159,42 +156,6 @@ def _v3_bans(document: Table, seen: Translation) -> None:
             seen.names[f"policy.{new}"] = f"udp_tracker_server.{old}"
     if server == {}:
         del document["udp_tracker_server"]
-
-
-def _v3_shared(document: Table, kinds: tuple[str, ...], key: str, seen: Translation) -> None:
-    """A setting of each listener becomes the one of all: those that have it must agree."""
-    default = None if key == "external_ip" else False
-    found = [(place, net.pop(key, default)) for place, net in _networks(document, kinds)]
-    chosen = [(place, value) for place, value in found if not _is_unset(key, value)]
-    if not chosen:
-        return
-    first_place, first = chosen[0]
-    seen.problems += [
-        f"{place}.network.{key}: must be the same as {first_place}.network.{key}"
-        for place, value in chosen[1:]
-        if value != first
-    ]
-    if first is not default:
-        _put(document, f"core.net.{key}", first)
-    seen.names[f"core.net.{key}"] = f"{first_place}.network.{key}"
-
-
-def _networks(document: Table, kinds: tuple[str, ...]) -> Iterator[tuple[str, Table]]:
-    for kind in kinds:
-        entries = document.get(kind)
-        for index, entry in enumerate(entries if isinstance(entries, list) else []):
-            network = entry.get("network", {}) if isinstance(entry, dict) else None
-            if isinstance(network, dict):
-                yield f"{kind}[{index}]", network
-
-
-def _is_unset(key: str, value: object) -> bool:
-    # A listener that does not mention the proxy has none: were it to follow the others, its
-    # clients could claim any address.
-    try:
-        return key == "external_ip" and (value is None or external_ip(value) is None)
-    except ValueError:
-        return False
 
 
 def _move(document: Table, old: str, new: str, seen: Translation) -> None:

@@ -137,12 +137,20 @@ def one_of(*choices: str) -> Callable[[object], str]:
 
 
 def _array(parse: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
-    """A reader of arrays of which each element is read by `parse`."""
+    """A reader of arrays of which each element is read by `parse`; all that are wrong are told at once."""
 
     def parse_all(value: object) -> tuple[str, ...]:
-        if isinstance(value, list):
-            return tuple(map(parse, value))
-        raise ValueError(f"must be an array, not {shown(value)}")
+        if not isinstance(value, list):
+            raise ValueError(f"must be an array, not {shown(value)}")
+        found, problems = [], []
+        for one in value:
+            try:
+                found.append(parse(one))
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return tuple(found)
 
     return parse_all
 

@@ -1,8 +1,8 @@
 """The site's own rules for announces: who is refused, and who gets no peers. As long as none is set, all may.
 
 A rule is a setting, in force by its event like any other. `Rules` is the same made ready for decisions: pure, over
-the swarms as they are. What is said here goes for all protocols and modes; `stopped` is never refused, so that
-nobody is kept in a swarm against his will.
+the swarms as they are. What is said here goes for all protocols and modes; `stopped` is refused by none of
+these rules (the rate of an address is asked before them), so that nobody is kept in a swarm against his will.
 """
 
 from __future__ import annotations

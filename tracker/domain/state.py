@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Section = bytes | memoryview
 
 
-_WITHOUT_EFFECT = (events.TRACKER_STOPPED, events.CLOCK_STEPPED, events.ANNOUNCE_REFUSED)
+_WITHOUT_EFFECT = (events.TRACKER_STOPPED, events.ANNOUNCE_REFUSED)
 
 
 class ReplayError(Exception):
@@ -280,8 +280,9 @@ class State:
             key = self.access.revoke(bytes.fromhex(data["key_hash"]))
             self.swarms.remove_key_peers(key.key_ref, self.settings.remove_peerless_torrents)
         elif kind == events.KEY_ROTATED:
-            self.access.revoke(bytes.fromhex(data["old_key_hash"]))
+            old = self.access.revoke(bytes.fromhex(data["old_key_hash"]))
             self._issue(data)
+            self.swarms.hand_over_peers(old.key_ref, data["key_ref"])
         elif kind == events.COMPLETED_IMPORTED:
             self.swarms.import_completed(bytes.fromhex(data["info_hash"]), data["completed"])
         elif kind == events.SETTINGS_CHANGED:

@@ -255,6 +255,12 @@ class Swarms:
             return 0
         return self.identities.owners[self.identities.first[torrent] + place]
 
+    def hand_over_peers(self, old_key_ref: int, key_ref: int) -> None:
+        """Peers of a key belong to the one in its place from now on: revoking that one sends them away."""
+        for peer in self.of_key.peers(old_key_ref):
+            _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
+            self.of_key.move(peer, key_ref)
+
     def remove_key_peers(self, key_ref: int, drop_empty: bool) -> None:
         """Send the peers of a key away from all swarms."""
         for peer in self.of_key.peers(key_ref):

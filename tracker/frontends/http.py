@@ -284,7 +284,7 @@ class Connections:
         self, descriptor: int, reading: Reading, address: bytes, goes_on: bool = True
     ) -> None:
         """To a task of its own, or close it."""
-        if goes_on and self._waiting.take(address):
+        if goes_on and self._waiting.take(address, proxied=self._handler.proxied):
             self._nursery.start_soon(self._converse, descriptor, reading, address)
         else:
             reading.close()

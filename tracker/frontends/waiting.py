@@ -28,11 +28,14 @@ class Waiting:
         self.request_seconds = request_seconds
         self.handshake_seconds = handshake_seconds
 
-    def take(self, address: bytes) -> bool:
-        """Whether one more may wait; `give_back` when it is over."""
+    def take(self, address: bytes, *, proxied: bool = False) -> bool:
+        """Whether one more may wait; `give_back` when it is over.
+
+        `proxied`: it comes through a proxy, as all from that address do: the limit of one address is not for it.
+        """
         source = network(address)
         waiting = self._by_source.get(source, 0)
-        if not self._free or 0 < self._per_address <= waiting:
+        if not self._free or (not proxied and 0 < self._per_address <= waiting):
             return False
         self._free -= 1
         self._by_source[source] = waiting + 1
