@@ -83,6 +83,7 @@ class Swarms:
         "rows",
         "seeders",
         "seeders_total",
+        "torrents_added",
         "torrents_total",
         "v4",
         "v6",
@@ -93,6 +94,7 @@ class Swarms:
         self.retired: dict[bytes, int] = {}  # completed counts of torrents that have no peers now
         self.announces = array("Q", bytes(32))  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
+        self.torrents_added = 0  # since this process began: a statistic, no part of the state
         self.seeders_total = 0
         self.leechers_total = 0
         self.completed_total = 0  # of all torrents ever, also the retired ones
@@ -377,6 +379,7 @@ class Swarms:
         self.completed[torrent] = self.retired.pop(info_hash, 0)
         self.buckets[info_hash[0]][info_hash] = torrent
         self.torrents_total += 1
+        self.torrents_added += 1
         return torrent
 
     def _add_peer(self, torrent: int, endpoint: bytes, seeder: bool) -> int:

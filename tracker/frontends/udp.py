@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import trio
@@ -58,38 +59,45 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
         await trio.lowlevel.wait_readable(sock)
         sizes = batch.receive()
         if sizes:
+            began = perf_counter_ns()
             handler.begin()
             replies = handler.answers(batch.data, _SLOTS, sizes, batch.addresses(len(sizes)))
             handler.end()
-            _send(batch, replies)
+            unsent = _send(batch, replies)
+            handler.traffic.batch(len(sizes), unsent, perf_counter_ns() - began)
 
 
 _SLOTS = tuple(range(0, mmsg.BATCH * mmsg.SLOT, mmsg.SLOT))
 
 
-def _send(batch: mmsg.Batch, replies: list[bytes | None]) -> None:
-    """Send from the datagrams' slots. A slot without a reply splits the sending into runs."""
+def _send(batch: mmsg.Batch, replies: list[bytes | None]) -> int:
+    """Send from the datagrams' slots; how many replies the kernel did not take. A slot without a reply splits the
+    sending into runs."""
     batch.reply([reply or b"" for reply in replies])
-    first = 0
+    first = unsent = 0
     while None in replies[first:]:
         silent = replies.index(None, first)
-        batch.send(first, silent)
+        unsent += batch.send(first, silent)
         first = silent + 1
-    batch.send(first, len(replies))
+    return unsent + batch.send(first, len(replies))
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
     """Where the system has no recvmmsg: one call each, but still all that waits in one batch."""
     while True:
         await trio.lowlevel.wait_readable(sock)
+        began = perf_counter_ns()
+        requests = 0
         handler.begin()
         for _ in range(mmsg.BATCH):
             try:
                 data, source = sock.recvfrom(mmsg.SLOT)
             except OSError:
                 break
+            requests += 1
             answer_one(sock, handler, data, source)
         handler.end()
+        handler.traffic.batch(requests, 0, perf_counter_ns() - began)
 
 
 def answer_one(
@@ -98,9 +106,12 @@ def answer_one(
     address = socket.inet_pton(sock.family, source[0].partition("%")[0])
     if address.startswith(bytes(10) + b"\xff\xff"):
         address = address[12:]
-    reply = handler.answer(data, 0, len(data), address) if source[1] else None
+    if not source[1]:
+        handler.traffic.ignored += 1
+        return
+    reply = handler.answer(data, 0, len(data), address)
     if reply is not None:
         try:
             sock.sendto(reply, source)
         except OSError:
-            return  # dropped, as in Batch.send
+            handler.traffic.unsent += 1  # dropped, as in Batch.send
