@@ -92,11 +92,10 @@ def of_udp(listeners: tuple[UdpListener, ...], banned: int) -> Iterator[Metric]:
 
 def of_swarms(swarms: Swarms) -> Iterator[Metric]:
     prefix = "swarm_coordination_registry_"
-    added, now = swarms.torrents_added, swarms.torrents_total
     for name, kind, what, value in (
-        ("torrents_total", "gauge", "Torrents.", now),
-        ("torrents_added_total", "counter", "Torrents that came.", added),
-        ("torrents_removed_total", "counter", "Torrents that went.", added - now),
+        ("torrents_total", "gauge", "Torrents.", swarms.torrents_total),
+        ("torrents_added_total", "counter", "Torrents that came.", swarms.torrents_added),
+        ("torrents_removed_total", "counter", "Torrents that went.", swarms.torrents_removed),
         ("torrents_downloads_total", "counter", "Downloads completed.", swarms.completed_total),
     ):
         yield Metric(prefix + name, kind, what, (Sample(value),))
