@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from quart.ctx import RequestContext
     from quart.typing import ResponseReturnValue
 
-    from tracker.ports import Commands, History
+    from tracker.ports import Commands, Gauges, History
 
 HEALTH_CHECK: Final = "/api/health_check"
 REQUEST_TIMEOUT: Final = 5.0  # seconds, as the reference
@@ -42,17 +42,19 @@ def create_app(
     commands: Commands,
     tokens: Mapping[str, str],
     scopes: Mapping[str, str] | None = None,
+    gauges: Gauges | None = None,
 ) -> QuartTrio:
     """The API over `history` and `commands`.
 
     `tokens` maps a label to the access token itself, `scopes` some of the labels to `read` or `full`.
+    Without `gauges` there are no metrics.
     """
     app = _App(__name__, static_folder=None)
     _configure(app)
     _install_errors(app)
     _install_hooks(app, Tokens(tokens, scopes))
     app.add_url_rule(HEALTH_CHECK, "health_check", _health_check, methods=["GET"])
-    app.register_blueprint(v1_routes.blueprint(history, commands))
+    app.register_blueprint(v1_routes.blueprint(history, commands, gauges))
     app.register_blueprint(legacy_routes.blueprint(history, commands))
     app.register_blueprint(v2_routes.blueprint(history, commands))
     return app

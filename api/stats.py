@@ -5,29 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-from quart import request
 
-from api.errors import invalid_query
-from api.params import single
+from api.metrics import PROMETHEUS, stats_lines, wanted_format
 from api.replies import encode, json_text, text
 
 if TYPE_CHECKING:
     from api.replies import Response
-    from tracker.ports import History
+    from tracker.ports import Gauges, History
 
 
 @attrs.frozen
 class Statistics:
     history: History
+    gauges: Gauges | None = None
 
     async def stats(self) -> Response:
-        """`format` is `json` (default) or `prometheus`."""
-        wanted = single(request.args, "format") or "json"
-        if wanted not in {"json", "prometheus"}:
-            raise invalid_query(f"unknown variant `{wanted}`, expected `json` or `prometheus`")
-        counters = attrs.asdict(self.history.at().stats())
-        return json_text(encode(counters)) if wanted == "json" else text(_lines(counters))
-
-
-def _lines(counters: dict[str, int]) -> str:
-    return "\n".join(f"{name} {value}" for name, value in counters.items())
+        """As JSON the counters of the contract; for Prometheus those of the gauges too."""
+        stats = self.history.at().stats()
+        if wanted_format() == PROMETHEUS:
+            return text(stats_lines(stats, self.gauges.udp() if self.gauges else None))
+        return json_text(encode(attrs.asdict(stats)))

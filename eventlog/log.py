@@ -50,6 +50,9 @@ class LogStatistics:
     commits: int
     last_commit_seconds: float
     segment_bytes: int
+    written_bytes: int  # since the log was opened
+    rewrites: int  # commits that failed, and then succeeded in a new file
+    disk_free_bytes: int
 
 
 class EventLog:
@@ -101,6 +104,8 @@ class EventLog:
         self._failure: LogFailedError | None = None
         self._closed = False
         self._released = False
+        self._written_bytes = 0
+        self._disk_free = _free_bytes(self._folder)
         self._disk_low = False
 
     @property
@@ -147,6 +152,9 @@ class EventLog:
             commits=self._commits,
             last_commit_seconds=self._commit_seconds,
             segment_bytes=self._offset,
+            written_bytes=self._written_bytes,
+            rewrites=self.rewrites,
+            disk_free_bytes=self._disk_free,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -242,6 +250,7 @@ class EventLog:
             chain = self._add_frame(buffers, one, chain)
         offset = write_all(self._descriptor, buffers, self._offset)
         os.fdatasync(self._descriptor)
+        self._written_bytes += offset - self._offset
         self._offset = offset
         self._chain = chain
 
@@ -262,10 +271,9 @@ class EventLog:
 
     def _look_at_disk(self) -> None:
         """Decided ahead of need: announces should never meet a full disk in a write."""
-        found = os.fstatvfs(self._descriptor)
-        free = found.f_bavail * found.f_frsize
-        self._disk_low = free < RESERVE_BYTES
-        self._reserve.keep(free)
+        self._disk_free = _free_bytes(self._descriptor)
+        self._disk_low = self._disk_free < RESERVE_BYTES
+        self._reserve.keep(self._disk_free)
 
     def _next_segment(self, base_seq: int, now: float) -> None:
         try:
@@ -333,6 +341,12 @@ class EventLog:
             os.close(self._descriptor)
         self._descriptor = descriptor
         self._segment_began = now
+
+
+def _free_bytes(descriptor: int) -> int:
+    """What may still be written to a descriptor's file system."""
+    room = os.fstatvfs(descriptor)
+    return room.f_bavail * room.f_frsize
 
 
 def open_log(

@@ -9,7 +9,8 @@ import pytest
 import tomli
 
 from api.app import create_app
-from tests.api.fakes import FakeCommands, FakeHistory
+from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory
+from tests.tracker.test_gauges import told
 from tracker.cli import _parser
 from tracker.domain import events
 
@@ -37,7 +38,7 @@ def test_commands_are_documented() -> None:
 
 def endpoints() -> list[tuple[str, str]]:
     """Method and path of every route, with the parameter as the docs spell it."""
-    app = create_app(FakeHistory(), FakeCommands(), {"admin": "secret"})
+    app = create_app(FakeHistory(), FakeCommands(), {"admin": "secret"}, gauges=FakeGauges())
     found = []
     for rule in app.url_map.iter_rules():
         for method in (rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}:
@@ -67,6 +68,18 @@ def test_endpoint_has_a_curl_line(method: str, path: str) -> None:
     target = re.sub(r"\\{\w+\\}", "[0-9a-f]+", re.escape(path))
     line = rf'(?m)^\$ curl -s {said}(?!-X ).*"http://127\.0\.0\.1:1212{target}(\?[^"]*)?"$'
     assert re.search(line, API)
+
+
+@pytest.mark.parametrize("name", sorted(told()))
+def test_metric_is_documented(name: str) -> None:
+    """Every metric, and every counter that `stats` adds for Prometheus, stands in the API's page."""
+    assert f"`{name}`" in API
+
+
+def test_documented_metrics_are_told() -> None:
+    """The page names no metric that there is none of."""
+    named = re.findall(r"`((?:swarmlog|\w+_tracker_(?:core|server)|swarm_coordination)_\w+)`", API)
+    assert set(named) <= told()
 
 
 def test_configuration_keys_have_comments() -> None:

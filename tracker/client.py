@@ -62,6 +62,13 @@ class Client:
         stats: dict[str, int] = self._ask("GET", "/api/v1/stats", dict)
         return stats
 
+    def metrics(self) -> list[dict[str, Any]]:
+        """`GET /api/v1/metrics` as JSON. Raises `ApiError`."""
+        metrics = self._ask("GET", "/api/v1/metrics", dict).get("metrics")
+        if not isinstance(metrics, list):
+            raise ApiError(f"what answers at {self.endpoint.url} is not a tracker's API")
+        return metrics
+
     def add_key(self, form: Mapping[str, Any]) -> dict[str, Any]:
         """Issue a key: `POST /api/v2/keys` with the members that are not None. Raises `ApiError`."""
         given = {name: value for name, value in form.items() if value is not None}

@@ -1,4 +1,5 @@
-"""What the API may see of the tracker: one side to read (`History`, `ReadModel`), one to write (`Commands`).
+"""What the API may see of the tracker: one side to read (`History`, `ReadModel`; of the process `Gauges`), one to
+write (`Commands`).
 
 The values here are plain frozen data in the tracker's own terms (bytes, integers, Unix milliseconds).
 How they look as JSON is the business of each API version.
@@ -178,6 +179,45 @@ class Stats:
 
 
 @frozen
+class UdpStats:
+    """What the reference's development line adds to its counters (contract, section 1.5). Since the start, by listener:
+    4 and 6 are the family of the socket. Times are of a request, in nanoseconds."""
+
+    udp_requests_aborted: int  # answers that the system did not take
+    udp_requests_banned: int
+    udp_banned_ips_total: int  # now
+    udp_avg_connect_processing_time_ns: int
+    udp_avg_announce_processing_time_ns: int
+    udp_avg_scrape_processing_time_ns: int
+    udp4_requests: int
+    udp4_responses: int
+    udp4_errors_handled: int
+    udp6_requests: int
+    udp6_responses: int
+    udp6_errors_handled: int
+
+
+Labels = tuple[tuple[str, str], ...]
+"""Names and values, in the order of the names."""
+
+
+@frozen
+class Sample:
+    value: float
+    labels: Labels = ()
+
+
+@frozen
+class Metric:
+    """A metric by its name in Prometheus; without samples while there is nothing to tell."""
+
+    name: str  # of a counter it ends in `_total`
+    kind: str  # "counter" | "gauge"
+    help: str
+    samples: tuple[Sample, ...]
+
+
+@frozen
 class TorrentSummary:
     info_hash: bytes  # 20 bytes
     seeders: int
@@ -252,6 +292,14 @@ class History(Protocol):
     def at(self, moment: None = None) -> ReadModel:
         """The read model at a moment; `None` is now."""
         ...
+
+
+class Gauges(Protocol):
+    """How the process itself is doing. Calls are synchronous, and cost a millisecond or so."""
+
+    def udp(self) -> UdpStats: ...
+
+    def metrics(self) -> list[Metric]: ...
 
 
 class Commands(Protocol):

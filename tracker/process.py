@@ -32,6 +32,7 @@ from tracker.frontends import http, udp
 from tracker.frontends.datagrams import DatagramHandler
 from tracker.frontends.requests import RequestHandler
 from tracker.frontends.waiting import Waiting
+from tracker.gauges import LiveGauges
 from tracker.history import LiveHistory
 from tracker.keyring import Keyring, day_of
 from tracker.listeners import StartError, bind, read_certificates
@@ -172,6 +173,8 @@ async def _main(
         strict=config.event_log.durability == "strict",
     )
     ids = ConnectionIds(secrets.derive(secret, "connection ids"))
+    usage = config.core.tracker_usage_statistics
+    gauges = LiveGauges(service, event_log, version, usage_statistics=usage)
     ahead_us = clock.now_us() - time.time_ns() // 1000
     if ahead_us > 60_000_000:
         log.warning(
@@ -186,9 +189,9 @@ async def _main(
         nursery.start_soon(_stop_at_signal, stop)
         nursery.start_soon(_reload_at_hangup, tuple(certificates))
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
-            await _start_producers(producers, config, service, ids, listeners)
+            await _start_producers(producers, config, service, ids, listeners, gauges)
             await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
-            await _start_api(web, config, service, event_log, secret, listeners.api, stop)
+            await _start_api(web, config, service, event_log, secret, listeners.api, stop, gauges)
             await _start_health(web, listeners, stop)
             _settle_collector()
             await stop.wait()
@@ -244,15 +247,17 @@ async def _start_producers(
     service: Service,
     ids: ConnectionIds,
     listeners: Listeners,
+    gauges: LiveGauges,
 ) -> None:
-    """Trackers, numbered in the order of the configuration (UDP first), then the two clocks."""
+    """Trackers, numbered in the order of the configuration (UDP first), then what time brings."""
     net = config.core.net
-    bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
+    bans = gauges.bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
     for number, (listener, udp_own) in enumerate(
         zip(listeners.udp, config.udp_trackers, strict=True)
     ):
         external = _packed(udp_own.network.external_ip or net.external_ip)
-        handler = DatagramHandler(service, ids, number, external, bans)
+        counted = gauges.add_udp(listener.socket)
+        handler = DatagramHandler(service, ids, number, external, bans, counted)
         await nursery.start(udp.serve, listener.socket, handler)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)
     if service.private and listeners.udp:
@@ -263,11 +268,15 @@ async def _start_producers(
     ):
         external = _packed(http_own.network.external_ip or net.external_ip)
         proxied = http_own.network.on_reverse_proxy or net.on_reverse_proxy
-        answers = RequestHandler(service, number, proxied=proxied, external=external)
+        counted_here = gauges.add_http(listener.socket, tls=listener.tls is not None)
+        answers = RequestHandler(
+            service, number, proxied=proxied, external=external, traffic=counted_here
+        )
         await nursery.start(http.serve, listener.socket, answers, waiting, listener.tls)
         log.info("HTTP TRACKER: Started on: %s", listener.url)
     nursery.start_soon(_tick, service)
     nursery.start_soon(_log_counters, service)
+    nursery.start_soon(gauges.watch.run)
 
 
 def _packed(ip: IPv4Address | IPv6Address | None) -> bytes | None:
@@ -303,6 +312,7 @@ async def _start_api(
     secret: bytes,
     listener: Listener | None,
     stop: trio.Event,
+    gauges: LiveGauges,
 ) -> None:
     if config.http_api is None or listener is None:
         return
@@ -313,7 +323,8 @@ async def _start_api(
     log.info("Starting Torrust APIs server on: %s", listener.url)
     history = LiveHistory(service, usage_statistics=config.core.tracker_usage_statistics)
     commands = ServiceCommands(service, event_log, secret)
-    app = create_app(history, commands, config.http_api.access_tokens, config.http_api.token_scopes)
+    tokens, scopes = config.http_api.access_tokens, config.http_api.token_scopes
+    app = create_app(history, commands, tokens, scopes, gauges)
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))
     log.info("API: Started on %s", listener.url)

@@ -29,6 +29,12 @@ class Table:
     def __len__(self) -> int:
         return len(self._counts)
 
+    def above(self, limit: int, now_us: int) -> int:
+        """How many networks have a higher count; looks at all of them."""
+        if now_us >= self._until_us:
+            return 0
+        return sum(count > limit for count in self._counts.values())
+
     def count(self, address: bytes, now_us: int) -> int:
         """How many were added in this period; `now_us` never goes back."""
         if now_us >= self._until_us:
@@ -74,6 +80,10 @@ class Bans:
 
     def banned(self, address: bytes, now_us: int) -> bool:
         return 0 < self._most < self._table.count(address, now_us)
+
+    def total(self, now_us: int) -> int:
+        """Networks that are banned."""
+        return self._table.above(self._most, now_us) if self._most else 0
 
     def add_error(self, address: bytes, now_us: int) -> None:
         if self._most:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from api import routing
 from api.access import Access, reload
+from api.metrics import Metrics
 from api.stats import Statistics
 from api.torrents import Torrents
 from api.v1.keys import Keys
@@ -14,17 +15,21 @@ from api.v1.shapes import V1Shapes
 if TYPE_CHECKING:
     from quart import Blueprint
 
-    from tracker.ports import Commands, History
+    from api.routing import Route
+    from tracker.ports import Commands, Gauges, History
 
 
-def blueprint(history: History, commands: Commands) -> Blueprint:
+def blueprint(history: History, commands: Commands, gauges: Gauges | None = None) -> Blueprint:
+    """Without gauges there are no metrics."""
     shapes = V1Shapes()
     torrents, access = Torrents(history, shapes), Access(commands, shapes)
+    metrics: list[Route] = [("GET", "/metrics", Metrics(gauges).metrics)] if gauges else []
     return routing.blueprint(
         "v1",
         "/api/v1",
         [
-            ("GET", "/stats", Statistics(history).stats),
+            *metrics,
+            ("GET", "/stats", Statistics(history, gauges).stats),
             ("GET", "/torrents", torrents.many),
             ("GET", "/torrent/<info_hash>", torrents.one),
             ("GET", "/whitelist/reload", reload),

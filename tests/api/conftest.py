@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.app import create_app
-from tests.api.fakes import FakeCommands, FakeHistory
+from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -27,4 +27,4 @@ def commands() -> FakeCommands:
 
 @pytest.fixture
 def app(history: FakeHistory, commands: FakeCommands) -> QuartTrio:
-    return create_app(history, commands, TOKENS)
+    return create_app(history, commands, TOKENS, gauges=FakeGauges())

@@ -19,12 +19,15 @@ from tracker.ports import (
     InvalidDurationError,
     IssuedKey,
     KeyInfo,
+    Metric,
     NewKey,
     Peer,
     RevokedKeyError,
+    Sample,
     Stats,
     Torrent,
     TorrentSummary,
+    UdpStats,
     UnknownAccountError,
     UnknownFactorError,
     UnknownKeyError,
@@ -38,6 +41,7 @@ LONGEST_S = 250_000_000_000
 RANDOM_KEY = "2cjvmxYTzG1ESiJBSAn5dxNornXB5CeD"
 
 COUNTERS = Stats(*range(1, 17))
+UDP_COUNTERS = UdpStats(*range(101, 113))
 
 
 @attrs.define
@@ -94,6 +98,21 @@ class FakeHistory:
     def add(self, info_hash: bytes, *peers: Peer, seeders: int = 1, completed: int = 0) -> None:
         summary = TorrentSummary(info_hash, seeders, completed, len(peers))
         self.swarms[info_hash] = Torrent(summary, peers)
+
+
+class FakeGauges:
+    """One metric of each kind, and one without samples."""
+
+    def udp(self) -> UdpStats:
+        return UDP_COUNTERS
+
+    def metrics(self) -> list[Metric]:
+        labels = ("a", 'x"\n'), ("kind", "one")
+        return [
+            Metric("asked_total", "counter", "How often.", (Sample(3, labels), Sample(2**40))),
+            Metric("here_total", "gauge", "How many.", (Sample(0.5),)),
+            Metric("never", "gauge", "Nothing yet.", ()),
+        ]
 
 
 @attrs.define

@@ -46,8 +46,8 @@ async def test_stats(app, prefix):
 
 
 async def test_stats_for_prometheus(app):
-    """One `name value` line per counter in the same order, nothing else."""
-    status, content_type, body = await ask(app, "GET", "/api/v1/stats?format=prometheus")
+    """One `name value` line per counter in the same order, nothing else; of the older API."""
+    status, content_type, body = await ask(app, "GET", "/api/stats?format=prometheus")
     expected = "\n".join(f"{name} {value}" for name, value in json.loads(V1_STATS).items())
     assert (status, content_type, body) == (200, TEXT, expected)
 

@@ -97,6 +97,7 @@ class Pair:
             assert {directory.endpoint(peer): peer for peer in owners} == expected
             assert places.isdisjoint(range(first, first + count))
             places |= set(range(first, first + count))
+        assert directory.total == len(self.at)
         assert [directory.position[peer] for peer in self.free] == [NOWHERE] * len(self.free)
         assert all(directory.endpoint(peer) == b"" for peer in self.free)
 

@@ -304,6 +304,8 @@ class World:
         self._check_keys()
         self.check_totals()
         assert {key[0]: count for key, count in self.state.counters.items()} == model.counters
+        for directory in (self.state.swarms.v4, self.state.swarms.v6):
+            assert directory.total == sum(directory.count)
 
     def check_totals(self) -> None:
         """Every account's totals agree."""

@@ -203,6 +203,27 @@ def test_stats(
     assert api.asked[0].path == "/api/v1/stats"
 
 
+METRICS = (
+    b'{"metrics":[{"kind":"gauge","name":"a","help":"A.","samples":[{"value":0.5,"labels":[]}]},'
+    b'{"kind":"gauge","name":"b","help":"B.","samples":[]},{"kind":"counter","name":"c_total","help":"C.",'
+    b'"samples":[{"value":7,"labels":[{"name":"x","value":"1"},{"name":"y","value":"2"}]}]}]}'
+)
+
+
+def test_metrics(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Name, value and labels a line; as JSON an object a metric. Something else than a list is no tracker's."""
+    api.answer = METRICS
+    out = "a 0.5\nc_total 7 x=1 y=2\n"
+    assert run(capsys, "stats", "--config", config, "--metrics") == (0, out, "")
+    assert api.asked[0].path == "/api/v1/metrics"
+    _, out, _ = run(capsys, "stats", "--config", config, "--metrics", "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert lines == json.loads(METRICS)["metrics"]
+    api.answer = b'{"metrics": 1}'
+    code, _, err = run(capsys, "stats", "--config", config, "--metrics")
+    assert (code, "is not a tracker's API" in err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "token"),
     [(["--token", "Mine"], "Mine"), (["--token-label", "second"], "Token2")],

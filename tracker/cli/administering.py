@@ -35,6 +35,9 @@ def add_to(commands: Any) -> None:
     whitelist = commands.add_parser("whitelist", help="list or change it, through the running API")
     _add_whitelist(whitelist)
     stats = commands.add_parser("stats", help="print the running tracker's counters")
+    stats.add_argument(
+        "--metrics", action="store_true", help="all that Prometheus is told, instead"
+    )
     _add_client(stats, print_stats)
 
 
@@ -102,12 +105,25 @@ def _run(command: Callable[[argparse.Namespace], None], options: argparse.Namesp
 
 
 def print_stats(options: argparse.Namespace) -> None:
+    if options.metrics:
+        print_metrics(options)
+        return
     stats = _client(options).stats()
     if options.json:
         _say_json(stats)
         return
     for name, value in stats.items():
         say(f"{name} {value}")
+
+
+def print_metrics(options: argparse.Namespace) -> None:
+    for metric in _client(options).metrics():
+        if options.json:
+            _say_json(metric)
+            continue
+        for sample in metric["samples"]:
+            labels = " ".join(f"{one['name']}={one['value']}" for one in sample["labels"])
+            say(f"{metric['name']} {sample['value']} {labels}".rstrip())
 
 
 def add_key(options: argparse.Namespace) -> None:

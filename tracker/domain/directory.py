@@ -42,12 +42,14 @@ class Directory:
         "owners",
         "position",
         "seeds",
+        "total",
         "width",
     )
 
     def __init__(self, width: int) -> None:
         """`width`: bytes of an endpoint, 6 or 18."""
         self.width = width
+        self.total = 0  # endpoints
         # By place in the pool.
         self.addresses = bytearray()
         self.owners = array("I")
@@ -131,6 +133,7 @@ class Directory:
         self.owners[place] = peer
         self.position[peer] = place
         self.count[torrent] = size + 1
+        self.total += 1
         if self._room[torrent] > _SCANNED:
             self._remember(torrent, peer, endpoint)
 
@@ -150,6 +153,7 @@ class Directory:
         if place != first + size:
             self._move(first + size, place)
         self.count[torrent] = size
+        self.total -= 1
         self.position[peer] = NOWHERE
         self._shrink(torrent, size)
 

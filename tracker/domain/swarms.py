@@ -86,6 +86,8 @@ class Swarms:
         "rows",
         "seeders",
         "seeders_total",
+        "torrents_added",
+        "torrents_removed",
         "torrents_total",
         "v4",
         "v6",
@@ -96,6 +98,9 @@ class Swarms:
         self.retired: dict[bytes, int] = {}  # completed counts of torrents that have no peers now
         self.announces = array("Q", bytes(32))  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
+        # Of this process: statistics, no part of the state.
+        self.torrents_added = 0
+        self.torrents_removed = 0
         self.seeders_total = 0
         self.leechers_total = 0
         self.completed_total = 0  # of all torrents ever, also the retired ones
@@ -295,6 +300,7 @@ class Swarms:
             self.retired[info_hash] = self.completed[torrent]
         del self.buckets[info_hash[0]][info_hash]
         self.torrents_total -= 1
+        self.torrents_removed += 1
         self._free_torrents.append(torrent)
 
     def import_completed(self, info_hash: bytes, completed: int) -> None:
@@ -428,6 +434,7 @@ class Swarms:
         self.completed[torrent] = self.retired.pop(info_hash, 0)
         self.buckets[info_hash[0]][info_hash] = torrent
         self.torrents_total += 1
+        self.torrents_added += 1
         return torrent
 
     def _add_peer(self, torrent: int, endpoint: bytes, seeder: bool) -> int:

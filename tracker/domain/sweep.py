@@ -36,6 +36,11 @@ class Sweep:
     def done(self) -> bool:
         return self._at == len(self._torrents)
 
+    @property
+    def left(self) -> int:
+        """Torrents still to be looked at."""
+        return len(self._torrents) - self._at
+
     def add(self, swarms: Swarms, first: int, last: int) -> None:
         """Note the torrents of buckets first..last-1. A number that goes to another torrent meanwhile does no harm."""
         if self.done:

@@ -14,6 +14,7 @@ from tracker.frontends.refusals import INVALID_KEY, refusal_text
 from tracker.frontends.requests import is_loopback
 from tracker.service import EARLY
 from tracker.sources import Bans
+from tracker.traffic import UdpTraffic
 from tracker.wire import http, udp
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) !
 class DatagramHandler:
     __slots__ = (
         "_bans", "_external", "_ids", "_interval", "_known", "_listener", "_service", "_swarms",
-        "settle",
+        "settle", "traffic",
     )  # fmt: skip
 
     def __init__(
@@ -47,9 +48,11 @@ class DatagramHandler:
         listener: int,
         external: bytes | None = None,
         bans: Bans | None = None,
+        traffic: UdpTraffic | None = None,
     ) -> None:
         """`listener`: the number that announces are logged with, 0..255. `external`: 4 or 16 bytes, the address
-        under which clients on this machine are listed. `bans`: shared by all listeners; None = nobody is banned."""
+        under which clients on this machine are listed. `bans`: shared by all listeners; None = nobody is banned. `traffic`: where to count."""
+        self.traffic = traffic or UdpTraffic()
         self._bans = bans or Bans(0, 1)
         self._external = external
         self._service = service
@@ -106,7 +109,7 @@ class DatagramHandler:
                 uploaded, event, key, numwant, port,
             ) = request  # fmt: skip
             if known.get(connection_id) != address and not valid(connection_id, address):
-                replies.append(self._unverified(transaction, address))
+                replies.append(self._unverified(transaction, address, id_head + id_tail))
                 continue
             if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
                 replies.append(self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT))
@@ -183,15 +186,17 @@ class DatagramHandler:
     def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
         if size < udp.HEAD_SIZE:
             self._service.count(events.UDP_DROPPED)
+            self.traffic.ignored += 1
             return None
         if self._bans.banned(address, self._service.now_us()):
-            self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
+            self._count_banned()
             return None
         connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
         if action == udp.CONNECT:
             if connection_id != udp.MAGIC:
                 return self._error(transaction, "bad request: Protocol identifier missing")
             v6 = len(address) == 16
+            self.traffic.connects += 1
             self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS)
             return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self._ids.issue(address))
         if action == udp.SCRAPE:
@@ -211,6 +216,7 @@ class DatagramHandler:
         service = self._service
         if not service.admits(address):
             return self._refuse(transaction, RATE_EXCEEDED, b"")
+        self.traffic.scrapes += 1
         service.count(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES)
         hashes = udp.scrape_hashes(data, at, size)
         # A scrape carries no key: in a private mode it learns nothing.
@@ -221,21 +227,29 @@ class DatagramHandler:
         seeders, _, leechers = self._swarms.counts(info_hash)
         return _HEAD(udp.ANNOUNCE, transaction, interval, leechers, seeders)
 
-    def _unverified(self, transaction: bytes, address: bytes) -> bytes | None:
+    def _unverified(self, transaction: bytes, address: bytes, peer_id: bytes = b"") -> bytes | None:
         """The error for a wrong connection id; nothing for an address that sent too many."""
         now_us = self._service.now_us()
         if self._bans.banned(address, now_us):
-            self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
+            self._count_banned()
             return None
         self._bans.add_error(address, now_us)
+        if peer_id:
+            self.traffic.wrong_id(peer_id)
         return self._error(transaction, _UNVERIFIED)
+
+    def _count_banned(self) -> None:
+        self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
+        self.traffic.banned += 1
 
     def _refuse(
         self, transaction: bytes, refusal: int, info_hash: bytes, key: bytes | None = None
     ) -> bytes:
         self._service.refused(refusal)
+        self.traffic.errors += 1
         return udp.error(transaction, refusal_text(refusal, info_hash, key))
 
     def _error(self, transaction: bytes, text: str) -> bytes:
         self._service.count(events.REFUSED_REQUESTS)
+        self.traffic.errors += 1
         return udp.error(transaction, text)

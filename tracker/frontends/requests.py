@@ -14,6 +14,7 @@ from tracker.domain import events
 from tracker.domain.policy import IP_ALWAYS, IP_IGNORED, RATE_EXCEEDED
 from tracker.frontends.refusals import INVALID_KEY, refusal_text, retry_in
 from tracker.service import EARLY, NOT_WHITELISTED
+from tracker.traffic import HttpTraffic
 from tracker.wire import http
 
 if TYPE_CHECKING:
@@ -61,15 +62,24 @@ class RequestHandler:
         "external",
         "proxied",
         "settle",
+        "traffic",
     )
 
     def __init__(
-        self, service: Service, listener: int, *, proxied: bool, external: bytes | None = None
+        self,
+        service: Service,
+        listener: int,
+        *,
+        proxied: bool,
+        external: bytes | None = None,
+        traffic: HttpTraffic | None = None,
     ) -> None:
         """`proxied`: the client's address is the right-most of X-Forwarded-For.
 
         `external`: 4 or 16 bytes, the address under which clients on this machine are listed.
+        `traffic`: where to count.
         """
+        self.traffic = traffic or HttpTraffic()
         self.external = external
         self._service = service
         self._swarms = service.swarms
@@ -107,8 +117,10 @@ class RequestHandler:
         if kind == http.ANNOUNCE and method == b"HEAD":  # an announce changes things, HEAD may not
             return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
         if kind == http.ANNOUNCE:
+            self.traffic.announces += 1
             body, content_type = self._announce(query, key, address, forwarded)
         elif kind == http.SCRAPE:
+            self.traffic.scrapes += 1
             body, content_type = self._scrape(query, key, address, forwarded)
         elif kind == http.HEALTH:
             body, content_type = b'{"status":"Ok"}', _JSON

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 import trio
@@ -59,32 +59,36 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
         await trio.lowlevel.wait_readable(sock)
         sizes = batch.receive()
         if sizes:
+            began = perf_counter_ns()
             handler.begin()
             replies = handler.answers(batch.data, _SLOTS, sizes, batch.addresses(len(sizes)))
             handler.end()
             if handler.settle is not None:
                 await handler.settle()
-            _send(batch, replies)
+            unsent = _send(batch, replies)
+            handler.traffic.batch(len(sizes), unsent, perf_counter_ns() - began)
 
 
 _SLOTS = tuple(range(0, mmsg.BATCH * mmsg.SLOT, mmsg.SLOT))
 
 
-def _send(batch: mmsg.Batch, replies: list[bytes | None]) -> None:
-    """Send from the datagrams' slots. A slot without a reply splits the sending into runs."""
+def _send(batch: mmsg.Batch, replies: list[bytes | None]) -> int:
+    """Send from the datagrams' slots; how many replies the kernel did not take. A slot without a reply splits the
+    sending into runs."""
     batch.reply([reply or b"" for reply in replies])
-    first = 0
+    first = unsent = 0
     while None in replies[first:]:
         silent = replies.index(None, first)
-        batch.send(first, silent)
+        unsent += batch.send(first, silent)
         first = silent + 1
-    batch.send(first, len(replies))
+    return unsent + batch.send(first, len(replies))
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
     """Where the system has no recvmmsg: one call each, but still all that waits in one batch."""
     while True:
         await trio.lowlevel.wait_readable(sock)
+        began = perf_counter_ns()
         handler.begin()
         replies = []
         for _ in range(mmsg.BATCH):
@@ -96,10 +100,14 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
         handler.end()
         if handler.settle is not None:
             await handler.settle()
+        unsent = 0
         for reply, source in replies:
             if reply is not None:
-                with suppress(OSError):  # dropped, as in Batch.send
+                try:
                     sock.sendto(reply, source)
+                except OSError:  # dropped, as in Batch.send
+                    unsent += 1
+        handler.traffic.batch(len(replies), unsent, perf_counter_ns() - began)
 
 
 def reply_to(
@@ -108,4 +116,7 @@ def reply_to(
     address = socket.inet_pton(sock.family, source[0].partition("%")[0])
     if address.startswith(bytes(10) + b"\xff\xff"):
         address = address[12:]
-    return handler.answer(data, 0, len(data), address) if source[1] else None
+    if not source[1]:
+        handler.traffic.ignored += 1
+        return None
+    return handler.answer(data, 0, len(data), address)

@@ -1,0 +1,109 @@
+"""How the tracker is doing, for Prometheus or as JSON (contract, sections 1.5 and 1.6)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import asdict, frozen
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Metric as Family
+from quart import request
+
+from api.errors import invalid_query
+from api.params import single
+from api.replies import encode, json_text, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from api.replies import Response
+    from tracker.ports import Gauges, Metric, Stats, UdpStats
+
+JSON: Final = "json"
+PROMETHEUS: Final = "prometheus"
+
+
+def wanted_format() -> str:
+    """`format` of the query: `json` (also when it is absent or empty) or `prometheus`. Raises `Refusal`."""
+    wanted = single(request.args, "format") or JSON
+    if wanted not in {JSON, PROMETHEUS}:
+        raise invalid_query(f"unknown variant `{wanted}`, expected `json` or `prometheus`")
+    return wanted
+
+
+@frozen
+class Metrics:
+    gauges: Gauges
+
+    async def metrics(self) -> Response:
+        metrics = self.gauges.metrics()
+        if wanted_format() == JSON:
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            return json_text(encode({"metrics": [_shown(metric, now) for metric in metrics]}))
+        return text(exposition(metrics))
+
+
+def _shown(metric: Metric, now: str) -> dict[str, Any]:
+    samples = [
+        {
+            "value": sample.value,
+            "recorded_at": now,
+            "labels": [{"name": name, "value": value} for name, value in sample.labels],
+        }
+        for sample in metric.samples
+    ]
+    return {"kind": metric.kind, "name": metric.name, "help": metric.help, "samples": samples}
+
+
+def exposition(metrics: list[Metric]) -> str:
+    """Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collected(metrics))
+    return generate_latest(registry).decode()
+
+
+@frozen(eq=False)  # a registry keeps its collectors by identity
+class _Collected:
+    metrics: list[Metric]
+
+    def collect(self) -> Iterator[Family]:
+        for metric in self.metrics:
+            # The package takes a counter's name without the ending that its samples have.
+            plain = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
+            family = Family(plain, metric.help, metric.kind)
+            for sample in metric.samples:
+                family.add_sample(metric.name, dict(sample.labels), sample.value)
+            yield family
+
+
+def stats_lines(stats: Stats, udp: UdpStats | None) -> str:
+    """`name value` a line, in the order of the reference's development line; no comments, no last line's end."""
+    counters = asdict(stats)
+    if udp is not None:
+        first = [name for name in counters if not name.startswith("udp")]
+        counters |= asdict(udp)
+        counters = {name: counters[name] for name in (*first, *_UDP_LINES)}
+    return "\n".join(f"{name} {value}" for name, value in counters.items())
+
+
+_UDP_LINES: Final = (
+    "udp_requests_aborted",
+    "udp_requests_banned",
+    "udp_banned_ips_total",
+    "udp_avg_connect_processing_time_ns",
+    "udp_avg_announce_processing_time_ns",
+    "udp_avg_scrape_processing_time_ns",
+    *(
+        f"{family}_{name}"
+        for family in ("udp4", "udp6")
+        for name in (
+            "requests",
+            "connections_handled",
+            "announces_handled",
+            "scrapes_handled",
+            "responses",
+            "errors_handled",
+        )
+    ),
+)

@@ -1,0 +1,220 @@
+"""The files in docs/deploy name what there is: metrics, labels, commands, options, configuration, paths of the API."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import pytest
+import tomli
+import yaml
+
+from tests.e2e.clients import announce, body, get, torrent
+from tests.e2e.process import DEADLINE, clean_environment
+from tests.e2e.test_metrics import exposed
+from tracker.cli import _parser
+from tracker.config import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.process import Tracker
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "docs" / "deploy"
+UNIT = [
+    tuple(line.split("=", 1))
+    for line in (DEPLOY / "swarmlog.service").read_text().splitlines()
+    if line and line[0] not in "#["
+]
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
+PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
+ALERTS = yaml.safe_load((DEPLOY / "swarmlog-alerts.yml").read_text())
+
+
+def targets() -> Iterator[dict[str, Any]]:
+    for panel in DASHBOARD["panels"]:
+        yield from panel["targets"]
+
+
+def rules() -> Iterator[dict[str, Any]]:
+    for group in ALERTS["groups"]:
+        yield from group["rules"]
+
+
+def metrics_in(expression: str) -> set[str]:
+    """Names in a query that are no functions, labels, durations or operators."""
+    plain = re.sub(r"\{[^}]*\}|\[[^]]*\]|\b(?:by|without)\s*\([^)]*\)", " ", expression)
+    return set(re.findall(r"\b[a-z_]\w*\b(?!\s*\()", plain)) - {"and", "or", "unless"}
+
+
+QUERIES = sorted(
+    {
+        name
+        for one in [*targets(), *rules()]
+        for name in metrics_in(one["expr"])
+        if name != "up"  # Prometheus' own
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def found(shared_tracker: Tracker) -> dict[str, Any]:
+    """What a tracker tells that has refused something."""
+    announce(shared_tracker.http[0], torrent(1), 1, 7001)
+    body(get(shared_tracker.http[0], "/announce"))
+    return exposed(shared_tracker)
+
+
+def test_queries_are_understood() -> None:
+    """The reader of queries sees names, and nothing else."""
+    query = 'sum by (kind) (rate(a_total{b="c"}[5m])) > 1e9 and max(d) unless e'
+    assert metrics_in(query) == {"a_total", "d", "e"}
+    assert len(QUERIES) > 15
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_metric_exists(found: dict[str, Any], name: str) -> None:
+    """Every metric of dashboard and alert rules is told by a tracker that runs."""
+    assert name in found
+
+
+def test_labels_exist(found: dict[str, Any]) -> None:
+    """Labels that legends and sums name are on what they are about."""
+    for one in targets():
+        named = set(re.findall(r"\{\{(\w+)\}\}", one["legendFormat"]))
+        named |= {
+            label.strip()
+            for labels in re.findall(r"\bby \(([^)]*)\)", one["expr"])
+            for label in labels.split(",")
+        }
+        for name in metrics_in(one["expr"]):
+            for labels, _ in found[name]:
+                assert named <= set(labels), one["expr"]
+    for rule in rules():
+        for without in re.findall(r"without \(([^)]*)\) \(rate\((\w+)", rule["expr"]):
+            for labels, _ in found[without[1]]:
+                assert {label.strip() for label in without[0].split(",")} == set(labels)
+
+
+def test_rules_are_whole() -> None:
+    """Each has a name of its own, a severity and a sentence; the scrape configuration reads this file."""
+    names = [rule["alert"] for rule in rules()]
+    assert len(names) == len(set(names))
+    for rule in rules():
+        assert rule["labels"]["severity"] in ("page", "ticket")
+        assert rule["annotations"]["summary"].endswith(".") or "?" in rule["annotations"]["summary"]
+    (file,) = PROMETHEUS["rule_files"]
+    assert (DEPLOY / file).is_file()
+    jobs = {job["job_name"] for job in PROMETHEUS["scrape_configs"]}
+    used = {job for rule in rules() for job in re.findall(r'job="(\w+)"', rule["expr"])}
+    assert used <= jobs
+
+
+@pytest.mark.parametrize("job", PROMETHEUS["scrape_configs"], ids=lambda job: job["job_name"])
+def test_scrape(shared_tracker: Tracker, job: dict[str, Any]) -> None:
+    """What Prometheus is told to ask for is there, for a bearer."""
+    assert job["authorization"]["type"] == "Bearer"
+    connection = HTTPConnection(*shared_tracker.api, timeout=DEADLINE)
+    target = f"{job['metrics_path']}?{urlencode(job['params'], doseq=True)}"
+    connection.request("GET", target, headers={"Authorization": "Bearer MyAccessToken"})
+    response = connection.getresponse()
+    assert (response.status, response.read()[:1] != b"") == (200, True)
+    connection.close()
+
+
+def unit(name: str) -> list[str]:
+    return [value for key, value in UNIT if key == name]
+
+
+def test_unit_starts_the_tracker() -> None:
+    """Its command and options exist, and it obeys the exit codes that are documented."""
+    (command,) = unit("ExecStart")
+    program, *arguments = command.split()
+    assert Path(program).name == "tracker"
+    _parser().parse_args(arguments)
+    assert arguments[0] in _parser()._subparsers._group_actions[0].choices
+    assert unit("RestartPreventExitStatus") == ["2 3"]
+
+
+def test_image_starts_the_tracker() -> None:
+    """What it copies is there, its command exists, it stops by the signal that closes the log, as no root."""
+    for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert f"!{source}\n" in (DEPLOY / "Dockerfile.dockerignore").read_text()
+    (command,) = re.findall(r"^CMD (.+)$", DOCKERFILE, re.MULTILINE)
+    _parser().parse_args(json.loads(command))
+    assert "STOPSIGNAL SIGTERM\n" in DOCKERFILE
+    assert re.search(r"^USER swarmlog$", DOCKERFILE, re.MULTILINE)
+
+
+def environments() -> dict[str, dict[str, str]]:
+    """What the unit and the image set for the tracker."""
+    (in_image,) = re.findall(r"^ENV (PYTHONUNBUFFERED.+)$", DOCKERFILE, re.MULTILINE)
+    return {
+        "unit": dict(value.split("=", 1) for value in unit("Environment")),
+        "image": dict(pair.split("=", 1) for pair in in_image.split()),
+    }
+
+
+@pytest.mark.parametrize("where", ["unit", "image"])
+def test_environment_is_configuration(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """The variables put log and secrets where the unit and the image make their folders."""
+    for name in set(os.environ) - set(clean_environment()):
+        monkeypatch.delenv(name)
+    for name, value in environments()[where].items():
+        monkeypatch.setenv(name, value)
+    loaded = load(str(ROOT / "tracker.toml"))
+    log, secrets = loaded.config.event_log.path, loaded.config.event_log.secrets_path
+    assert (log, secrets) == ("/var/lib/swarmlog/log", "/var/lib/swarmlog/secrets")
+    assert not [warning for warning in loaded.warnings if "unknown" in warning]
+    if where == "unit":
+        folders = {f"/var/lib/{name}" for name in unit("StateDirectory")[0].split()}
+        assert {log, secrets} <= folders
+    else:
+        (volumes,) = re.findall(r"^VOLUME (.+)$", DOCKERFILE, re.MULTILINE)
+        assert set(json.loads(volumes)) == {log, secrets}
+
+
+def test_health_check_of_the_image(shared_tracker: Tracker) -> None:
+    """It passes while all is served, and fails when nobody answers."""
+    (command,) = re.findall(r"^HEALTHCHECK .* CMD (.+)$", DOCKERFILE, re.MULTILINE)
+    _, option, code = json.loads(command)
+    assert ":1313/" in code
+
+    def passes(port: int) -> bool:
+        done = subprocess.run(
+            [sys.executable, option, code.replace(":1313/", f":{port}/")],
+            env=clean_environment(),
+            capture_output=True,
+            check=False,
+            timeout=DEADLINE,
+        )
+        return done.returncode == 0
+
+    assert passes(shared_tracker.health[1])
+    assert not passes(shared_tracker.udp[0][1])  # nothing speaks TCP there
+
+
+def test_proxy_leads_to_the_listeners() -> None:
+    """NGINX goes to the ports of the configuration as shipped, gives one address and keeps the request as it came."""
+    text = (DEPLOY / "nginx.conf").read_text()
+    assert text.count("{") == text.count("}")
+    shipped = tomli.loads((ROOT / "tracker.toml").read_text())
+    bound = [
+        shipped["http_trackers"][0]["bind_address"],
+        shipped["http_api"]["bind_address"],
+    ]
+    upstreams = re.findall(r"^    server 127\.0\.0\.1:(\d+);$", text, re.MULTILINE)
+    assert upstreams == [address.rpartition(":")[2] for address in bound]
+    assert text.count("proxy_set_header X-Forwarded-For $remote_addr;") == 2
+    assert re.findall(r"proxy_pass http://\w+(\S*);", text) == ["", ""]

@@ -1,0 +1,129 @@
+"""Metrics of a tracker that runs, after traffic of every kind: what Prometheus reads is what happened."""
+
+from __future__ import annotations
+
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.clients import (
+    UdpClient,
+    announce,
+    announce_datagram,
+    api,
+    body,
+    get,
+    torrent,
+    udp_client,
+)
+from tests.e2e.process import DEADLINE, Listeners
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.process import Tracker
+
+WRONG_IDS = 11  # answered, before an address is banned
+AT = "server_binding_"
+
+
+def exposed(tracker: Tracker) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """Labels and values by name, as a parser of the format reads them."""
+    connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
+    try:
+        connection.request(
+            "GET",
+            "/api/v1/metrics?format=prometheus",
+            headers={"Authorization": "Bearer MyAccessToken"},
+        )
+        response = connection.getresponse()
+        assert response.status == 200
+        text = response.read().decode()
+    finally:
+        connection.close()
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in text_string_to_metric_families(text):
+        # Of a counter that has no samples the reader gives the name without its ending.
+        name = family.name + ("_total" if family.type == "counter" else "")
+        found[name] = [(sample.labels, sample.value) for sample in family.samples]
+    return found
+
+
+def total(found: list[tuple[dict[str, str], float]], **labels: str) -> float:
+    """The sum of the samples with these labels."""
+    return sum(value for having, value in found if labels.items() <= having.items())
+
+
+def test_traffic_is_told(new_tracker: Callable[..., Tracker]) -> None:
+    """Requests, errors, bans and wrong ids by listener, peers and events: of both formats, and of the stats."""
+    tracker = new_tracker(Listeners(udp=("127.0.0.1:0", "127.0.0.1:0"))).start()
+    with udp_client(tracker.udp[0]) as client:
+        client.announce(torrent(1), 1, 7001)
+        client.announce(torrent(1), 2, 7002, left=5)
+        client.scrape(torrent(1))
+        # Once banned, an address is still served with a connection id that it has.
+        wrong = UdpClient(tracker.udp[0])
+        for _ in range(WRONG_IDS):
+            wrong.exchange(announce_datagram(b"\1" * 8, torrent(1), 3, 7003))
+        wrong.send(announce_datagram(b"\1" * 8, torrent(1), 3, 7003))
+        wrong.send(b"short")
+        wrong.close()
+        client.announce(torrent(1), 1, 7001)
+    announce(tracker.http[0], torrent(2), 4, 7004)
+    body(get(tracker.http[0], "/announce"))
+    found = exposed(tracker)
+    ports = [str(address[1]) for address in tracker.udp]
+    udp = "udp_tracker_server_"
+    connects = total(found[udp + "requests_accepted_total"], request_kind="connect")
+    assert connects >= 1  # more when one was lost
+    assert total(found[udp + "requests_received_total"]) == connects + 4 + WRONG_IDS + 2
+    assert total(found[udp + "requests_received_total"], server_binding_port=ports[1]) == 0
+    accepted = found[udp + "requests_accepted_total"]
+    assert total(accepted, request_kind="announce", server_binding_port=ports[0]) == 3
+    assert total(accepted, request_kind="scrape", server_binding_address_ip_family="inet") == 1
+    assert total(found[udp + "errors_total"]) == WRONG_IDS
+    assert total(found[udp + "requests_banned_total"]) == 1
+    assert found[udp + "ips_banned_total"] == [({}, 1)]
+    assert total(found[udp + "responses_sent_total"], result="ok") == connects + 4
+    assert total(found[udp + "responses_sent_total"], result="error") == WRONG_IDS
+    assert total(found[udp + "connection_id_errors_total"]) == WRONG_IDS
+    times = found[udp + "performance_avg_processing_time_ns"]
+    assert total(times, request_kind="announce", server_binding_port=ports[0]) > 0
+    http = found["http_tracker_core_requests_received_total"]
+    assert total(http, request_kind="announce", server_binding_protocol="http") == 2
+    assert found["swarm_coordination_registry_torrents_total"] == [({}, 2)]
+    assert total(found["swarmlog_peers"], role="seeder") == 2
+    assert total(found["swarmlog_peers"], role="leecher") == 1
+    assert total(found["swarmlog_announces_total"], protocol="udp", family="ipv4") == 3
+    assert total(found["swarmlog_requests_refused_total"], reason="malformed") == WRONG_IDS + 1
+    assert total(found["swarmlog_udp_dropped_total"], reason="banned") == 1
+    assert total(found["swarmlog_udp_dropped_total"], reason="malformed") == 1
+    assert total(found["swarmlog_disk_free_bytes"]) > 0
+    assert total(found["swarmlog_commits_total"]) > 0
+    assert total(found["swarmlog_log_has_room"]) == 1
+    as_json = {one["name"]: one for one in api(tracker, "/api/v1/metrics")["metrics"]}
+    assert set(as_json) == set(found)
+    assert as_json["swarm_coordination_registry_torrents_total"]["samples"][0]["value"] == 2
+    lines = body(get(tracker.api, "/api/v1/stats?format=prometheus&token=MyAccessToken")).decode()
+    stats = {line.split()[0]: int(line.split()[1]) for line in lines.splitlines()}
+    assert stats["udp4_errors_handled"] == WRONG_IDS
+    assert stats["udp_banned_ips_total"] == stats["udp_requests_banned"] == 1
+    assert stats["udp4_requests"] == stats["udp4_responses"] + 2
+    assert stats["udp_avg_announce_processing_time_ns"] > 0
+
+
+def test_what_goes_on_after_a_restart(new_tracker: Callable[..., Tracker]) -> None:
+    """Counters of the log go on; those of the process begin anew."""
+    tracker = new_tracker().start()
+    with udp_client(tracker.udp[0]) as client:
+        client.announce(torrent(1), 1, 7001)
+    before = exposed(tracker)
+    assert tracker.stop() == 0
+    tracker.start()
+    after = exposed(tracker)
+    name = "swarmlog_announces_total"
+    assert total(before[name]) == total(after[name]) == 1
+    assert total(after["udp_tracker_server_requests_received_total"]) == 0
+    name = "swarmlog_events_appended_total"
+    assert total(after[name]) > total(before[name])

@@ -1,0 +1,51 @@
+"""A task that looks at the process once a second: how late the loop is, and how fast the log grows."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DAY = 86_400
+_MINUTE = 60
+
+
+class Watch:
+    """Fed by `look`; asked at any time."""
+
+    def __init__(self, written_bytes: Callable[[], int]) -> None:
+        """`written_bytes`: by the log since the start."""
+        self._written_bytes = written_bytes
+        self._lags: deque[float] = deque(maxlen=_MINUTE)
+        self._written: deque[tuple[float, int]] = deque(maxlen=DAY // _MINUTE)  # one a minute
+
+    async def run(self) -> None:
+        while True:
+            due = trio.current_time() + 1
+            await trio.sleep_until(due)
+            self.look(due, trio.current_time())
+
+    def look(self, due: float, now: float) -> None:
+        """Seconds of one clock: when it was to look, and when it did."""
+        self._lags.append(max(0.0, now - due))
+        if not self._written or now - self._written[-1][0] >= _MINUTE:
+            self._written.append((now, self._written_bytes()))
+
+    @property
+    def loop_lag(self) -> float:
+        """The longest delay of the last minute, in seconds."""
+        return max(self._lags, default=0.0)
+
+    def days_left(self, free_bytes: int) -> float | None:
+        """Until the disk is full if the log grows as it did on average in the last day, or since the start. None
+        while it did not grow, and in the first minute or two."""
+        if len(self._written) < 2:
+            return None
+        (first, before), (last, after) = self._written[0], self._written[-1]
+        if after <= before:
+            return None
+        return free_bytes / (after - before) * (last - first) / DAY
