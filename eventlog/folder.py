@@ -18,7 +18,7 @@ from attrs import frozen
 
 from eventlog import segment
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
-from eventlog.files import sync_directory, write_new
+from eventlog.files import settle_directory, sync_directory, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +67,7 @@ def create(path: Path) -> None:
     if not identity.exists():
         if segment.list_segments(path / "seg"):
             raise LogFormatError(identity, _LOST)
+        settle_directory(path)  # where there is an identity, there is a durable place for segments
         body = {"log_id": secrets.token_hex(16), "format": segment.FORMAT}
         write_new(identity, json.dumps(body).encode() + b"\n")
 
@@ -151,6 +152,7 @@ def _quarantine(folder: Path, path: Path, offset: int) -> Path:
         again += 1
         target = target.with_name(f"{path.name}.{offset}.{again}")
     write_new(target, path.read_bytes()[offset:])
+    sync_directory(folder)
     return target
 
 
