@@ -19,6 +19,22 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def settle_directory(path: Path) -> None:
+    """Make a directory durable by name: its own entry, and those of its parents, up to where the file system begins.
+
+    For what is kept in it for the first time. An attempt before this one may have made any of them, and
+    have ended before they were synced.
+    """
+    path = path.absolute()
+    sync_directory(path)
+    while not path.is_mount():
+        path = path.parent
+        try:
+            sync_directory(path)
+        except PermissionError:
+            return  # none of ours: making an entry takes more
+
+
 def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
     """Create a small file with this content: whole and durable, or not there at all."""
     temporary = path.with_name(path.name + ".tmp")

@@ -12,13 +12,14 @@ import fcntl
 import json
 import os
 import secrets
+from collections import deque
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from eventlog import segment
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
-from eventlog.files import sync_directory, write_new
+from eventlog.files import settle_directory, sync_directory, write_all, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,7 @@ def create(path: Path) -> None:
     if not identity.exists():
         if segment.list_segments(path / "seg"):
             raise LogFormatError(identity, _LOST)
+        settle_directory(path)  # where there is an identity, there is a durable place for segments
         body = {"log_id": secrets.token_hex(16), "format": segment.FORMAT}
         write_new(identity, json.dumps(body).encode() + b"\n")
 
@@ -124,10 +126,15 @@ def _check_identity(paths: list[Path], log_id: bytes) -> None:
 
 
 def _recover_tail(folder: Path, path: Path) -> Recovery:
+    doubtful: deque[tuple[int, int]] = deque()  # first event and offset of frames nobody vouches for
     with path.open("rb") as file:
         walk = segment.Walk(path, file)
-        for _ in walk.frames(file):
-            pass
+        begin = walk.offset
+        for one in walk.frames(file):
+            doubtful.append((one.header.base_seq, begin))
+            begin = walk.offset
+            while doubtful and doubtful[0][0] < walk.durable_seq:
+                doubtful.popleft()
     mark, quarantine, cut = walk.durable_seq, None, 0
     if walk.stopped is not None:
         data = path.read_bytes()
@@ -136,7 +143,7 @@ def _recover_tail(folder: Path, path: Path) -> Recovery:
             raise LogCorruptError(path, walk.offset, walk.stopped)
         cut = len(data) - walk.offset
         quarantine = _quarantine(folder, path, walk.offset)
-    _truncate(path, walk.offset)
+    _settle(path, doubtful[0][1] if doubtful else walk.offset, walk.offset)
     return Recovery(
         walk.next_seq, walk.chain, walk.header.epoch, walk.last_time_us, cut, quarantine
     )
@@ -151,14 +158,20 @@ def _quarantine(folder: Path, path: Path, offset: int) -> Path:
         again += 1
         target = target.with_name(f"{path.name}.{offset}.{again}")
     write_new(target, path.read_bytes()[offset:])
+    sync_directory(folder)
     return target
 
 
-def _truncate(path: Path, size: int) -> None:
-    """Cut the file and sync it: frames that a killed process left in the page cache are kept."""
+def _settle(path: Path, durable: int, end: int) -> None:
+    """Cut the file at `end`, and make what lies between `durable` and it durable too.
+
+    A killed process left it in the page cache, or a sync that failed: then the kernel takes it for written, and
+    another sync would say so. Only writing the same bytes again gets them to the disk.
+    """
     descriptor = os.open(path, os.O_RDWR)
     try:
-        os.ftruncate(descriptor, size)
+        write_all(descriptor, [os.pread(descriptor, end - durable, durable)], durable)
+        os.ftruncate(descriptor, end)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -88,6 +88,7 @@ class EventLog:
         self._folder = os.open(path / "seg", os.O_RDONLY | os.O_DIRECTORY)
         self._offset = 0
         self._segment_began = 0.0
+        self._segment_base = 0
         self._seed = frame.seed_of(log_id)
         self._chain = recovery.chain
         self._last_time_us = recovery.last_time_us
@@ -233,7 +234,9 @@ class EventLog:
     def _write(self, taken: list[OpenFrame]) -> None:
         now = time.monotonic()
         full = self._offset >= self._segment_bytes or now - self._segment_began > SEGMENT_SECONDS
-        if self._descriptor < 0 or (full and taken):
+        # A second segment with the same first event would take the name, and the place, of the one before.
+        full = full and bool(taken) and taken[0].base_seq > self._segment_base
+        if self._descriptor < 0 or full:
             self._next_segment(taken[0].base_seq if taken else self.durable_seq, now)
         frames = taken or [self._watermark()]
         try:
@@ -341,6 +344,7 @@ class EventLog:
             os.close(self._descriptor)
         self._descriptor = descriptor
         self._segment_began = now
+        self._segment_base = base_seq
 
 
 def _free_bytes(descriptor: int) -> int:

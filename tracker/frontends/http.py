@@ -141,7 +141,6 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
         sock.listen(BACKLOG)
-        _save_segments(sock)
         sock.setblocking(False)
     except BaseException:
         sock.close()
@@ -151,7 +150,8 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
 
 def _save_segments(listener: socket.socket) -> None:
     """What the kernel passes on to accepted connections: the request's acknowledgement may wait for the
-    reply, and the reply for the close behind it, so that one segment carries all three."""
+    reply, and the reply for the close behind it, so that one segment carries all three. Only for who takes the cork
+    out again: what stays corked is held back for 200 ms."""
     if hasattr(socket, "TCP_CORK"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
@@ -182,6 +182,7 @@ async def serve(
                 if tls
                 else Connections(handler, nursery, waiting)
             )
+            _save_segments(listener)
             accept = open_acceptor(listener)
             task_status.started()
             while True:

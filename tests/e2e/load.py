@@ -1,0 +1,117 @@
+"""Admin writes under load, their acknowledgements noted outside the tracker; and what the log must hold of them then."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPConnection, HTTPException
+from threading import Condition, Thread
+from typing import TYPE_CHECKING
+
+from tests.e2e.clients import UdpClient, announce_datagram, torrent
+from tests.e2e.process import DEADLINE
+
+if TYPE_CHECKING:
+    from tests.e2e.process import Tracker
+
+BURST = 16  # announces at a time
+
+
+class Writes:
+    """Whitelists one torrent after another, each a number; those that were answered with success are `acknowledged`."""
+
+    def __init__(self) -> None:
+        self.acknowledged: set[int] = set()
+        self.refused = 0
+        self.changed = Condition()
+        self._next = 0
+        self._threads: list[Thread] = []
+
+    def begin(self, tracker: Tracker, writers: int = 3) -> None:
+        """Write over connections of their own until the tracker is gone."""
+        assert not self._threads
+        self._threads = [Thread(target=self._write, args=[tracker]) for _ in range(writers)]
+        self._threads.append(Thread(target=self._announce, args=[tracker]))
+        for thread in self._threads:
+            thread.start()
+
+    def end(self) -> None:
+        """Once the tracker is gone."""
+        for thread in self._threads:
+            thread.join(DEADLINE)
+            assert not thread.is_alive()
+        self._threads = []
+
+    def wait(self, number: int) -> bool:
+        """Until so many more are acknowledged; false if one was refused meanwhile, or the tracker is gone."""
+        with self.changed:
+            due, refused = len(self.acknowledged) + number, self.refused
+            self.changed.wait_for(
+                lambda: len(self.acknowledged) >= due or self.refused > refused or self._gone(),
+                DEADLINE,
+            )
+            return len(self.acknowledged) >= due
+
+    def _gone(self) -> bool:
+        return not any(thread.is_alive() for thread in self._threads[:-1])
+
+    def write(self, connection: HTTPConnection) -> bool:
+        """One more; whether it was acknowledged. Raises `OSError`, `HTTPException`."""
+        with self.changed:
+            number = self._next
+            self._next += 1
+        connection.request("POST", f"/api/v1/whitelist/{number:040x}?token=MyAccessToken")
+        response = connection.getresponse()
+        done = response.read() == b'{"status":"ok"}' and response.status == 200
+        with self.changed:
+            if done:
+                self.acknowledged.add(number)
+            self.refused += not done
+            self.changed.notify_all()
+        return done
+
+    def _write(self, tracker: Tracker) -> None:
+        connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
+        try:
+            while True:
+                self.write(connection)
+        except (OSError, HTTPException):
+            with self.changed:
+                self.changed.notify_all()
+        finally:
+            connection.close()
+
+    def _announce(self, tracker: Tracker) -> None:
+        """Beside them announces, which promise nothing."""
+        client = UdpClient(tracker.udp[0])
+        try:
+            client.connect()
+            while True:
+                for number in range(BURST):
+                    client.send(
+                        announce_datagram(client.connection_id, torrent(number % 5), number, 7000)
+                    )
+                client.exchange(
+                    announce_datagram(client.connection_id, torrent(1), number, 7000)
+                )
+        except (OSError, AssertionError):
+            pass  # it is gone
+        finally:
+            client.close()
+
+    def check(self, tracker: Tracker) -> None:
+        """The log of an ended tracker is whole, before and after another start, and holds all that was acknowledged;
+        the two commands that replay it come to the same state."""
+        verified = tracker.command("verify", "--json")
+        assert verified.returncode == 0, verified.stdout
+        tracker.start()
+        assert tracker.stop() == 0
+        verified = tracker.command("verify", "--json")
+        assert verified.returncode == 0, verified.stdout
+        *_, summary = map(json.loads, verified.stdout.splitlines())
+        replayed = tracker.command("replay", "--json")
+        assert replayed.returncode == 0, replayed.stderr
+        assert json.loads(replayed.stdout)["digest"] == summary["digest"]
+        listed = tracker.events("--type", "torrent_whitelisted")
+        found = {int(one["info_hash"], 16) for one in listed}
+        assert self.acknowledged <= found
+        assert found <= set(range(self._next))

@@ -1,0 +1,221 @@
+"""A tracker's lives on a disk that loses power: starts, serves made-up clients, ends somehow, starts again.
+
+Whole but for the sockets: the handlers of both protocols, the admin commands, ticks, counters, the event log with its
+committer and its recovery. What was acknowledged is noted outside, and asked for after every start.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import trio
+from attrs import define, field
+
+from eventlog import EventLog, LogError, LogUnusableError, Reader, open_log
+from tests.simulation import scheduling
+from tests.simulation.clients import Clients
+from tests.simulation.disk import Disk, PowerCut
+from tests.support import SECOND, SELECTION_KEY, START_US, finished, replayed
+from tracker.clock import LogClock
+from tracker.domain import codec, events
+from tracker.domain.settings import Settings
+from tracker.process import _log_counters, _tick
+from tracker.projector import replay
+from tracker.service import Service
+from tracker.verification import Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from eventlog import Frame, OpenFrame
+    from tracker.domain.state import State
+
+Record = tuple[int, int, bytes]
+"""Of a frame: number of the first event, kind, plain section."""
+
+
+@define
+class Promises:
+    """What somebody outside was told: survives everything."""
+
+    durable: int = 0  # events that the log called durable, or that a reader was given
+    facts: dict[tuple[str, Any], Any] = field(factory=dict)  # what admin commands answered
+
+    def saw(self, next_seq: int) -> None:
+        self.durable = max(self.durable, next_seq)
+
+
+@define
+class Site:
+    """`trace` tells what happened, and is the same for the same seed."""
+
+    folder: Path
+    seed: int
+    chance: random.Random = field(init=False)
+    disk: Disk = field(init=False)
+    settings: Settings = field(init=False)
+    wall_us: int = START_US
+    promises: Promises = field(factory=Promises)
+    trace: list[tuple[Any, ...]] = field(factory=list)
+    _appended: list[Frame] = field(factory=list)  # all that this log should hold, and what may be lost
+    _last: tuple[int, str] = (0, "")  # events and digest of the live state at the end of the last life
+    _whole: bool = False  # the last life ended in order
+
+    def __attrs_post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        root = self.folder / "disk"
+        root.mkdir()
+        self.disk = Disk(root, self.chance)
+        self.settings = Settings(
+            private=self.seed % 2 == 1,
+            max_peer_timeout=20,
+            inactive_peer_cleanup_interval=10,
+            tick_ms=3_000,
+        )
+
+    def live(self) -> None:
+        """One life, from the start to whatever end it comes to."""
+        chance = self.chance
+        self.disk.trouble = chance.choice((0.0, 0.0, 0.002, 0.03))
+        self.disk.cut_in = chance.choice((None, chance.randrange(40), chance.randrange(400)))
+        with self.disk.attached():
+            how = self._start()
+        self.trace.append((how, self.disk.calls, self.disk.failures, *self._last))
+        if self.disk.dead or chance.random() < 0.3:
+            self.disk.power_up()
+        self.wall_us += chance.choice((0, 1, 3600, -3600)) * SECOND
+
+    def _start(self) -> str:
+        path = self.disk.path / "data" / "log"
+        try:
+            log = open_log(
+                path,
+                codec.RECORD_SIZES,
+                segment_bytes=self.chance.choice((1, 3_000, 1 << 20)),
+                linger_seconds=self.chance.choice((0.0, 0.005, 0.05)),
+            )
+        except PowerCut:
+            return "cut while starting"
+        except LogUnusableError:
+            assert self.disk.failures
+            return "could not start"
+        self._tee(log)
+        state = self._check(path, log)
+        try:
+            scheduling.run(lambda: self._serve(log, state), self.chance)
+        except* PowerCut:
+            pass
+        except* LogError:
+            assert self.disk.failures
+        else:
+            self._whole = True
+        self._note(log, state)
+        return "stopped" if self._whole else "cut" if self.disk.dead else "failed"
+
+    # After a start.
+
+    def _check(self, path: Path, log: EventLog) -> State:
+        """What is there is a prefix of what was appended, with all that was promised; and it is in order."""
+        reached = log.next_seq
+        assert reached >= self.promises.durable
+        kept = [one for one in self._appended if one.header.next_seq <= reached]
+        assert [_record(one) for one in Reader(path, to_end=True).frames()] == [
+            _record(one) for one in kept
+        ]
+        assert not self._whole or kept == self._appended
+        state = replay(Reader(path, to_end=True))
+        assert state.digest() == replayed(kept).digest()
+        assert reached != self._last[0] or not reached or state.digest() == self._last[1]
+        for fact, value in self.promises.facts.items():
+            assert _holds(state, *fact) == value, fact
+        findings = Verification(path).findings(lambda _done, _total: None)
+        assert [one for one in findings if one.damage] == []
+        self._appended, self._whole = kept, False
+        return state
+
+    # While it lives.
+
+    def _tee(self, log: EventLog) -> None:
+        """Note what is handed to the committer, beside it."""
+        pool, take = log.pool, log.pool.take
+
+        def teeing() -> list[OpenFrame]:
+            taken = take()
+            self._appended += [finished(one) for one in taken]
+            return taken
+
+        setattr(pool, "take", teeing)  # noqa: B010  # a method, which mypy lets nobody replace by assignment
+
+    async def _serve(self, log: EventLog, state: State) -> None:
+        began = trio.current_time()
+
+        def passed_us() -> int:
+            return round((trio.current_time() - began) * 1e6)
+
+        start_us = self.wall_us
+        clock = LogClock(
+            max(state.time_us, log.recovery.last_time_us),
+            lambda: self.wall_us + passed_us(),
+            lambda: 7 * SECOND + passed_us(),
+        )
+        service = Service(log, state, clock, SELECTION_KEY)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(log.run)
+                service.admin(
+                    events.TRACKER_STARTED, {"version": "simulated", "epoch": log.epoch}
+                )
+                service.change_settings(self.settings)
+                async with trio.open_nursery() as producers:
+                    Clients(service, log, self.disk, self.promises, self.chance).begin(producers)
+                    producers.start_soon(_tick, service)
+                    producers.start_soon(_log_counters, service)
+                    producers.start_soon(self._weather)
+                    await trio.sleep(self.chance.choice((0.01, 1, 10, 40)) * self.chance.random())
+                    self._end_somehow()
+                    producers.cancel_scope.cancel()
+                if service.pending:
+                    service.flush_counters()
+                service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
+                nursery.cancel_scope.cancel()
+        finally:
+            self.wall_us = start_us + passed_us() + (self.wall_us - start_us)
+
+    def _end_somehow(self) -> None:
+        if self.chance.random() < 0.5:
+            self.disk.dead = True
+            raise PowerCut
+
+    async def _weather(self) -> None:
+        """The disk fills and empties; the wall clock is set."""
+        while True:
+            await trio.sleep(self.chance.expovariate(0.2))
+            self.disk.low = not self.disk.low
+            self.wall_us += self.chance.choice((0, 0, 60, -60, 7200)) * SECOND
+
+    def _note(self, log: EventLog, state: State) -> None:
+        """What was live at the end; a replay of all that was appended tells the same."""
+        log.pool.take()
+        self._last = state.seq, state.digest()
+        assert replayed(self._appended).digest() == self._last[1]
+        self.promises.saw(log.durable_seq)
+
+
+def _record(one: Frame) -> Record:
+    return one.header.base_seq, one.header.kind, bytes(one.plain)
+
+
+_FACTS: dict[str, Callable[[State, Any], Any]] = {
+    "listed": lambda state, info_hash: info_hash in state.access.whitelist,
+    "key": lambda state, key_ref: state.access.hash_of(key_ref),
+    "in force": lambda state, key_hash: key_hash in state.access.keys,
+    "label": lambda state, key_ref: next(
+        (key.label for key in state.access.keys.values() if key.key_ref == key_ref), None
+    ),
+}
+
+
+def _holds(state: State, name: str, about: Any) -> Any:
+    return _FACTS[name](state, about)
