@@ -86,6 +86,7 @@ class EventLog:
         self._descriptor = -1
         # Held, so that a process out of descriptors can still make a new segment's name durable.
         self._folder = os.open(path / "seg", os.O_RDONLY | os.O_DIRECTORY)
+        self._reserve.keep(_free_bytes(self._folder))
         self._offset = 0
         self._segment_began = 0.0
         self._segment_base = 0

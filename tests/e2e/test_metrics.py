@@ -72,6 +72,7 @@ def test_traffic_is_told(new_tracker: Callable[..., Tracker]) -> None:
         client.announce(torrent(1), 1, 7001)
     announce(tracker.http[0], torrent(2), 4, 7004)
     body(get(tracker.http[0], "/announce"))
+    api(tracker, f"/api/v1/whitelist/{torrent(1).hex()}", "POST")  # answered when it is committed
     found = exposed(tracker)
     ports = [str(address[1]) for address in tracker.udp]
     udp = "udp_tracker_server_"
