@@ -13,7 +13,7 @@ from tests.e2e.process import DEADLINE
 if TYPE_CHECKING:
     from tests.e2e.process import Tracker
 
-BURST = 16  # announces at a time
+BURST = 4  # announces at a time
 
 
 class Writes:
