@@ -126,7 +126,9 @@ def _check_identity(paths: list[Path], log_id: bytes) -> None:
 
 
 def _recover_tail(folder: Path, path: Path) -> Recovery:
-    doubtful: deque[tuple[int, int]] = deque()  # first event and offset of frames nobody vouches for
+    doubtful: deque[tuple[int, int]] = (
+        deque()
+    )  # first event and offset of frames nobody vouches for
     with path.open("rb") as file:
         walk = segment.Walk(path, file)
         begin = walk.offset

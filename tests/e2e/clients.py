@@ -61,6 +61,10 @@ class UdpClient:
     def close(self) -> None:
         self._socket.close()
 
+    def wait_at_most(self, seconds: float) -> None:
+        """For each datagram from here on; then `TimeoutError`."""
+        self._socket.settimeout(seconds)
+
     def send(self, datagram: bytes) -> None:
         self._socket.send(datagram)
 

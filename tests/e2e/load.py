@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from tests.e2e.process import DEADLINE
 if TYPE_CHECKING:
     from tests.e2e.process import Tracker
 
-BURST = 16  # announces at a time
+BURST = 4  # announces at a time
 
 
 class Writes:
@@ -30,7 +31,10 @@ class Writes:
         """Write over connections of their own until the tracker is gone."""
         assert not self._threads
         self._threads = [Thread(target=self._write, args=[tracker]) for _ in range(writers)]
-        self._threads.append(Thread(target=self._announce, args=[tracker]))
+        client = UdpClient(tracker.udp[0])
+        client.connect()
+        client.wait_at_most(0.5)
+        self._threads.append(Thread(target=self._announce, args=[client]))
         for thread in self._threads:
             thread.start()
 
@@ -80,21 +84,19 @@ class Writes:
         finally:
             connection.close()
 
-    def _announce(self, tracker: Tracker) -> None:
+    def _announce(self, client: UdpClient) -> None:
         """Beside them announces, which promise nothing."""
-        client = UdpClient(tracker.udp[0])
         try:
-            client.connect()
             while True:
                 for number in range(BURST):
-                    client.send(
-                        announce_datagram(client.connection_id, torrent(number % 5), number, 7000)
+                    datagram = announce_datagram(
+                        client.connection_id, torrent(number % 5), number, 7000
                     )
-                client.exchange(
-                    announce_datagram(client.connection_id, torrent(1), number, 7000)
-                )
-        except (OSError, AssertionError):
-            pass  # it is gone
+                    client.send(datagram)
+                with suppress(TimeoutError):  # the next datagram tells whether it is gone
+                    client.exchange(datagram)
+        except OSError:
+            pass
         finally:
             client.close()
 

@@ -180,6 +180,19 @@ class Tracker:
         assert self._process is not None, "it is not running"
         self._process.send_signal(number)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it is not running"
+        return self._process.pid
+
+    def wait(self) -> int:
+        """Wait for an end that it comes to by itself; the exit code."""
+        assert self._process is not None, "it is not running"
+        try:
+            return self._process.wait(DEADLINE)
+        finally:
+            self.close()
+
     def kill(self) -> None:
         assert self.stop(signal.SIGKILL) == -signal.SIGKILL
 

@@ -25,7 +25,7 @@ def kills(tracker: Tracker, rounds: int, seed: int) -> Writes:
         assert writes.wait(chance.randrange(1, 30))
         tracker.kill()
         writes.end()
-        if number % 25 == 0 or number == rounds:
+        if number % 50 == 0 or number == rounds:
             writes.check(tracker)
     return writes
 

@@ -198,9 +198,7 @@ class Clients:
                 lambda issued: gone | self._noted(issued),
             )
         else:
-            await self._told(
-                lambda: self.commands.revoke_key_ref(key.key_ref, by), lambda _: gone
-            )
+            await self._told(lambda: self.commands.revoke_key_ref(key.key_ref, by), lambda _: gone)
 
     # Reading.
 

@@ -37,7 +37,9 @@ class File:
     seen: bytes = b""  # what reading gives
 
     def write(self, offset: int, data: bytes) -> None:
-        self._change(lambda old: old[:offset].ljust(offset, b"\0") + data + old[offset + len(data) :])
+        self._change(
+            lambda old: old[:offset].ljust(offset, b"\0") + data + old[offset + len(data) :]
+        )
 
     def truncate(self, size: int) -> None:
         self._change(lambda old: old[:size].ljust(size, b"\0"))

@@ -59,8 +59,13 @@ class Site:
     wall_us: int = START_US
     promises: Promises = field(factory=Promises)
     trace: list[tuple[Any, ...]] = field(factory=list)
-    _appended: list[Frame] = field(factory=list)  # all that this log should hold, and what may be lost
-    _last: tuple[int, str] = (0, "")  # events and digest of the live state at the end of the last life
+    _appended: list[Frame] = field(
+        factory=list
+    )  # all that this log should hold, and what may be lost
+    _last: tuple[int, str] = (
+        0,
+        "",
+    )  # events and digest of the live state at the end of the last life
     _whole: bool = False  # the last life ended in order
 
     def __attrs_post_init__(self) -> None:
@@ -164,9 +169,7 @@ class Site:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(log.run)
-                service.admin(
-                    events.TRACKER_STARTED, {"version": "simulated", "epoch": log.epoch}
-                )
+                service.admin(events.TRACKER_STARTED, {"version": "simulated", "epoch": log.epoch})
                 service.change_settings(self.settings)
                 async with trio.open_nursery() as producers:
                     Clients(service, log, self.disk, self.promises, self.chance).begin(producers)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIVES = 6
-SEEDS = [*range(12), *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(12, 400))]
+SEEDS = [*range(10), *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(10, 160))]
 
 
 def lived(folder: Path, seed: int) -> Site:

@@ -1,0 +1,118 @@
+"""Log folders that are not as this tracker left them: each is refused in a line, or served for what it is."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from tests.e2e.clients import announce, api, torrent
+from tests.e2e.process import run
+from tests.support import SECOND
+from tests.tracker.logged import write_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.e2e.process import Tracker
+    from tests.support import Rig
+
+
+def whitelist(tracker: Tracker, number: int) -> None:
+    api(tracker, f"/api/v1/whitelist/{number:040x}", "POST")
+
+
+def whitelisted(tracker: Tracker) -> list[int]:
+    return [int(one["info_hash"], 16) for one in tracker.events("--type", "torrent_whitelisted")]
+
+
+def newest(folder: Path) -> Path:
+    return max((folder / "seg").glob("*.evl"))
+
+
+def refused(tracker: Tracker, code: int) -> str:
+    done = run("--config", str(tracker.config), folder=tracker.folder)
+    assert done.returncode == code
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_a_newer_format(tracker: Tracker) -> None:
+    """Exit code 3, the file is named, and nothing is touched."""
+    whitelist(tracker, 1)
+    assert tracker.stop() == 0
+    path = newest(tracker.folder / "log")
+    data = path.read_bytes()
+    header = bytearray(data[:124])
+    header[8:10] = (1).to_bytes(2, "little")
+    newer = header + crc32(header).to_bytes(4, "little") + data[128:]
+    path.write_bytes(newer)
+    line = refused(tracker, 3)
+    assert path.name in line
+    assert "written in format 1; this version reads format 0 only" in line
+    assert path.read_bytes() == newer
+
+
+def test_an_older_copy_of_the_folder(tracker: Tracker, tmp_path: Path) -> None:
+    """It is served as what it is: all up to the copy, nothing after it, and a whole log from there on.
+
+    A log cannot know that it once was longer. Parts of both in one folder are refused.
+    """
+    log, copy = tracker.folder / "log", tmp_path / "copy"
+    whitelist(tracker, 1)
+    shutil.copytree(log, copy)  # while it runs
+    whitelist(tracker, 2)
+    assert tracker.stop() == 0
+    later = tmp_path / "later"
+    log.rename(later)
+    shutil.copytree(copy, log)
+    tracker.start()
+    assert whitelisted(tracker) == [1]
+    whitelist(tracker, 3)
+    assert tracker.stop() == 0
+    assert whitelisted(tracker) == [1, 3]
+    assert tracker.command("verify").returncode == 0
+    # The newest file of one and the older ones of the other: two histories.
+    shutil.copy(newest(later), log / "seg")
+    assert "damaged at byte" in refused(tracker, 3)
+
+
+def test_an_older_file_in_a_newer_folder(tracker: Tracker) -> None:
+    """One segment out of a backup taken before it was full: what came after it shows that something is missing."""
+    whitelist(tracker, 1)
+    path = newest(tracker.folder / "log")
+    data = path.read_bytes()
+    whitelist(tracker, 2)
+    assert tracker.stop() == 0
+    tracker.start()
+    whitelist(tracker, 3)
+    assert tracker.stop() == 0
+    path.write_bytes(data)
+    assert "which does not follow this" in refused(tracker, 3)
+
+
+def test_a_log_from_the_future(new_tracker: Callable[..., Tracker]) -> None:
+    """The clock was set back, or was wrong: the tracker says so, and log time runs on from where it was."""
+    tracker = new_tracker()
+
+    def tomorrow(rig: Rig) -> Iterator[None]:
+        rig.time.wall = time.time_ns() // 1000 + 86_400 * SECOND
+        rig.service.tick()
+        yield
+
+    write_log(tracker.folder / "log", tomorrow)
+    last = tracker.events()[-1]["time"]
+    tracker.start()
+    assert tracker.lines is not None
+    (said,) = tracker.lines.until(
+        lambda lines: [one for one in lines if "ahead of the clock" in one] or None
+    )
+    assert "it was wrong then, or is now" in said
+    announce(tracker.http[0], torrent(1), 1, 6001)
+    assert tracker.stop() == 0
+    times = [one["time"] for one in tracker.events()]
+    assert times == sorted(times)
+    assert times[-1] > last
+    assert tracker.command("verify").returncode == 0

@@ -1,0 +1,113 @@
+"""The log on a file system that is really full, or cannot be written: what goes on, what is refused, and how it is said."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.clients import announce, api, torrent, udp_client
+from tests.e2e.load import Writes
+from tests.e2e.mounts import Mount, mounted
+from tests.e2e.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.e2e.process import Tracker
+
+pytestmark = pytest.mark.faults
+SIZE = 12 << 20
+LOG_FAILED = 3  # the exit code
+TURNS = 300
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Mount]:
+    """Twelve megabytes."""
+    with mounted(tmp_path / "disk", SIZE) as found:
+        if isinstance(found, str):
+            pytest.skip(found)
+        yield found
+
+
+@pytest.fixture
+def tracker(new_tracker: Callable[..., Tracker], disk: Mount) -> Tracker:
+    """A tracker with its log on that disk, not started."""
+    tracker = new_tracker(extra="inactive_peer_cleanup_interval = 1")  # a tick every second
+    text = tracker.config.read_text()
+    tracker.config.write_text(text.replace(f'"{tracker.folder}/log"', f'"{disk.path}/log"'))
+    return tracker
+
+
+def until(tracker: Tracker, *, served: bool) -> str:
+    """Announce until it is served, or refused: the disk is looked at with each commit. The reason of a refusal."""
+    for number in range(TURNS):
+        api(tracker, f"/api/v1/whitelist/{number:040x}", "POST")
+        answer = announce(tracker.http[0], torrent(1), 1, 6001)
+        if ("failure reason" not in answer) == served:
+            return str(answer.get("failure reason", ""))
+    raise AssertionError("it never came to that")
+
+
+def test_space_runs_out_and_returns(tracker: Tracker, disk: Mount) -> None:
+    """Announces are refused with a reason, reads and admin writes go on; with space again all is as before."""
+    tracker.start()
+    until(tracker, served=True)
+    disk.fill(leaving=3 << 20)
+    assert "cannot record announces now" in until(tracker, served=False)
+    with udp_client(tracker.udp[0]) as client:
+        assert client.scrape(torrent(1)) == [(1, 0, 0)]
+    assert api(tracker, "/api/v1/stats")["seeders"] == 1
+    before = api(tracker, "/api/v1/stats")["tcp4_announces_handled"]
+    assert api(tracker, "/api/v1/key/60", "POST")["key"]
+    assert "failure reason" in announce(tracker.http[0], torrent(2), 2, 6002)
+    assert api(tracker, "/api/v1/stats")["tcp4_announces_handled"] == before
+    disk.empty()
+    until(tracker, served=True)
+    assert tracker.stop() == 0
+    assert tracker.events()[-1]["type"] == "tracker_stopped"
+
+
+def test_no_byte_is_left(tracker: Tracker, disk: Mount) -> None:
+    """Another program takes everything: the tracker stops by itself when nothing can be written, and starts again with
+    all that it acknowledged when there is space."""
+    writes = Writes()
+    tracker.start()
+    writes.begin(tracker)
+    assert writes.wait(20)
+    disk.fill(leaving=0)
+    assert tracker.wait() == LOG_FAILED
+    writes.end()
+    disk.empty()
+    writes.check(tracker)
+
+
+def test_a_read_only_folder(tracker: Tracker, disk: Mount) -> None:
+    """Commands read it; a start is refused in one line that says why."""
+    tracker.start()
+    api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
+    assert tracker.stop() == 0
+    before = tracker.events()
+    disk.make_read_only()
+    done = run("--config", str(tracker.config), folder=tracker.folder)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"the event log in {disk.path}/log cannot be used" in line
+    assert "Read-only file system" in line
+    assert tracker.events() == before
+    assert tracker.command("verify").returncode == 0
+
+
+def test_no_space_to_begin(tracker: Tracker, disk: Mount) -> None:
+    """A first start on a full disk says so, and a later one finds nothing in its way."""
+    disk.fill(leaving=0)
+    done = run("--config", str(tracker.config), folder=tracker.folder)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No space left on device" in done.stderr
+    disk.empty()
+    tracker.start()
+    assert tracker.stop() == 0
+    shutil.rmtree(disk.path / "log")

@@ -1,0 +1,88 @@
+"""System calls of a real tracker that fail, at each place in turn: it goes on or stops by itself, and nothing that it
+acknowledged is lost."""
+
+from __future__ import annotations
+
+import signal
+from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e import tracing
+from tests.e2e.clients import UdpClient, announce_datagram, torrent
+from tests.e2e.load import Writes
+from tests.e2e.process import DEADLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.process import Tracker
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.skipif(bool(tracing.why_not()), reason=tracing.why_not() or "strace works"),
+]
+SEGMENT = "segment_bytes = 65536"
+WRITES, BURST = 18, 45  # with as many announces before each: they fill more than a segment
+LOG_FAILED = 3  # the exit code
+
+
+def some_writes(tracker: Tracker, writes: Writes) -> bool:
+    """Writes on both sides of the beginning of a new segment; false when one was not acknowledged."""
+    connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
+    client = UdpClient(tracker.udp[0])
+    try:
+        client.connect()
+        for number in range(WRITES):
+            for each in range(BURST):
+                client.send(announce_datagram(client.connection_id, torrent(number), each, 7000))
+            if not writes.write(connection):
+                return False
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+        client.close()
+    return True
+
+
+ONCE = [f"error=EIO:when={when}" for when in (1, 2, 4)] + ["error=ENOSPC:when=1"]
+LASTING = ["error=EIO:when=1+", "error=EIO:when=3+", "error=ENOSPC:when=2+"]
+KILLS = [f"signal=KILL:when={when}" for when in (1, 2, 4)]
+CALLS = {"pwrite64": 3, "fdatasync": 3, "openat": 1, "?rename,renameat": 1, "fsync": 1}
+"""By name: the highest count that the writes are sure to reach."""
+
+
+def cases() -> list[tuple[str, str]]:
+    def reached(call: str, fault: str) -> bool:
+        return int(fault.partition("when=")[2].rstrip("+")) <= CALLS[call] + 1
+
+    return [
+        (call, fault)
+        for call in CALLS
+        for fault in (*ONCE, *LASTING, *KILLS)
+        if reached(call, fault)
+    ]
+
+
+@pytest.mark.parametrize(("call", "fault"), cases())
+def test_a_call_of_the_committing_thread(
+    new_tracker: Callable[..., Tracker], call: str, fault: str
+) -> None:
+    """The writes go on, or the tracker ends with its own code; the next start has all that was answered."""
+    tracker = new_tracker()
+    tracker.config.write_text(tracker.config.read_text() + f"{SEGMENT}\n")
+    tracker.start()
+    writes = Writes()
+    assert some_writes(tracker, writes)
+    with tracing.attached(tracing.workers(tracker.pid), call, fault):
+        done = some_writes(tracker, writes)
+        if not done:
+            assert tracker.wait() == (-signal.SIGKILL if "KILL" in fault else LOG_FAILED)
+    if done:
+        assert tracker.stop() == 0
+    else:
+        lasting_or_fatal = "+" in fault or "KILL" in fault or call not in ("pwrite64", "fdatasync")
+        assert lasting_or_fatal, "one failed write has to be survived"
+    writes.check(tracker)
