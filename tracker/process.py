@@ -59,7 +59,7 @@ HEALTH_CONNECTIONS = 64  # each makes as many connections as there are listeners
 COUNTER_SECONDS = 1.0
 SWEEP_PAUSE_SECONDS = 0.02
 _COUNTER_POLL_SECONDS = 0.1
-_LOOPBACK = ("127.", "::1", "localhost")
+_LOOPBACK = ("127.", "::1", "localhost", "unix:")
 
 
 def run(config: Config, version: str, progress: Callable[[int, int], None]) -> None:
@@ -268,7 +268,8 @@ async def _start_api(
     log.info("Starting Torrust APIs server on: %s", listener.url)
     history = LiveHistory(service, usage_statistics=config.core.tracker_usage_statistics)
     commands = ServiceCommands(service, event_log, secret)
-    app = create_app(history, commands, config.http_api.access_tokens, config.http_api.token_scopes)
+    api = config.http_api
+    app = create_app(history, commands, api.access_tokens, api.token_scopes, api.trusted_proxies)
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))
     log.info("API: Started on %s", listener.url)
@@ -297,6 +298,9 @@ def _checked(listeners: Listeners) -> Iterator[Checked]:
     ]
     for kind, found in kinds:
         for listener in found:
+            if listener.address.startswith("unix:"):
+                yield Service(kind, listener.address, 0)
+                continue
             host, port = listener.socket.getsockname()[:2]
             yield Service(kind, host, port, listener.tls is not None)
 

@@ -22,7 +22,7 @@ from tracker.config.schema import (
     UdpTracker,
 )
 from tracker.config.structure import ConfigError, effective
-from tracker.config.values import Address
+from tracker.config.values import Address, UnixAddress
 
 __all__ = [
     "Address",
@@ -43,6 +43,7 @@ __all__ = [
     "TlsFiles",
     "TrackerPolicy",
     "UdpTracker",
+    "UnixAddress",
     "effective",
     "load",
 ]

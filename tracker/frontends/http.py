@@ -129,8 +129,13 @@ class ProxiedReading(Reading):
         self._in_body = False
 
 
-def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
-    """A listening, non-blocking TCP socket. Raises `OSError`."""
+def open_socket(
+    host: str, port: int, *, v6only: bool = False, save_segments: bool = True
+) -> socket.socket:
+    """A listening, non-blocking TCP socket. Raises `OSError`.
+
+    `save_segments`: for answers that end with the connection. On one that is kept they would wait 200 ms.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -139,7 +144,8 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
         sock.listen(BACKLOG)
-        _save_segments(sock)
+        if save_segments:
+            _save_segments(sock)
         sock.setblocking(False)
     except BaseException:
         sock.close()
