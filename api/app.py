@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from quart.ctx import RequestContext
     from quart.typing import ResponseReturnValue
 
-    from tracker.ports import Commands, History
+    from tracker.ports import Commands, History, Journal
 
 HEALTH_CHECK: Final = "/api/health_check"
 REQUEST_TIMEOUT: Final = 5.0  # seconds, as the reference
@@ -44,11 +44,12 @@ def create_app(
     tokens: Mapping[str, str],
     scopes: Mapping[str, str] | None = None,
     trusted_proxies: Iterable[str] = (),
+    journal: Journal | None = None,
 ) -> QuartTrio:
     """The API over `history` and `commands`.
 
     `tokens` maps a label to the access token itself, `scopes` some of the labels to `read` or `full`;
-    `trusted_proxies` are as `Proxies` takes them.
+    `trusted_proxies` are as `Proxies` takes them. Without a `journal`, what reads the log is not there.
     """
     app = _App(__name__, static_folder=None)
     _configure(app)
@@ -57,7 +58,7 @@ def create_app(
     app.add_url_rule(HEALTH_CHECK, "health_check", _health_check, methods=["GET"])
     app.register_blueprint(v1_routes.blueprint(history, commands))
     app.register_blueprint(legacy_routes.blueprint(history, commands))
-    app.register_blueprint(v2_routes.blueprint(history, commands))
+    app.register_blueprint(v2_routes.blueprint(history, commands, journal))
     return app
 
 

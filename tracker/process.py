@@ -33,9 +33,10 @@ from tracker.frontends.datagrams import DatagramHandler
 from tracker.frontends.requests import RequestHandler
 from tracker.frontends.waiting import Waiting
 from tracker.history import LiveHistory
+from tracker.journal import LogJournal
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.projector import replay
-from tracker.service import Service
+from tracker.service import REFUSALS, Service
 from tracker.sources import Bans
 from tracker.tls import TlsError
 from tracker.wire.connection_id import ConnectionIds
@@ -266,10 +267,16 @@ async def _start_api(
     from api.serve import serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
-    history = LiveHistory(service, usage_statistics=config.core.tracker_usage_statistics)
+    history = LiveHistory(
+        service, usage_statistics=config.core.tracker_usage_statistics, reasons=REFUSALS
+    )
     commands = ServiceCommands(service, event_log, secret)
     api = config.http_api
-    app = create_app(history, commands, api.access_tokens, api.token_scopes, api.trusted_proxies)
+    account_of = service.state.access.account_of
+    journal = LogJournal(event_log.path, lambda: event_log.durable_seq, account_of, stop)
+    app = create_app(
+        history, commands, api.access_tokens, api.token_scopes, api.trusted_proxies, journal
+    )
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))
     log.info("API: Started on %s", listener.url)

@@ -310,6 +310,10 @@ class Swarms:
         """How many peers a torrent has."""
         return self.seeders[torrent] + self.leechers[torrent]
 
+    def identified(self, peer: int) -> bool:
+        """Whether a peer of this number is in a swarm, and somebody's."""
+        return peer in self.identities
+
     def account_of(self, peer: int) -> int:
         """Whose peer it is; 0 = nobody's."""
         return int.from_bytes(self.identities.endpoint(peer)[:4], "little")
