@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api import routing
+from api.v2 import about
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Ledgers, Rejections, Stream
 from api.v2.keys import Keys
@@ -28,6 +29,8 @@ def blueprint(history: History, commands: Commands, journal: Journal | None) -> 
         PREFIX,
         [
             *([] if journal is None else _of_the_log(history, journal)),
+            ("GET", "/openapi.json", about.openapi),
+            ("GET", "/docs", about.docs),
             ("GET", "/settings", Settings(history).now),
             ("GET", "/keys", keys.many),
             ("POST", "/keys", keys.issue),
