@@ -44,7 +44,8 @@ def form(required: tuple[str, ...] = (), /, **members: Schema) -> Schema:
 
 
 def pair(first: Schema, second: Schema) -> Schema:
-    return {"type": "array", "prefixItems": [first, second], "minItems": 2, "maxItems": 2}
+    # Not by place (`prefixItems`): there are tools that do not know it yet.
+    return {"type": "array", "items": {"anyOf": [first, second]}, "minItems": 2, "maxItems": 2}
 
 
 OK: Final = record(status={"const": "ok"})
