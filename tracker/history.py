@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
 
 _EVENTS = ("None", "Completed", "Started", "Stopped", "None")
-_SORTED_AT_ONCE = 4096  # sorting takes half a millisecond
+_SORTED_AT_ONCE = 4096  # sorting takes about a millisecond
+_COPIED_AT_ONCE = 50_000  # likewise
+_LOOKED_AT_ONCE = 1000  # torrents by number: likewise
+_SKIPPED_AT_ONCE = 1000  # likewise
 _KEYS_AT_ONCE = 50_000  # looked at between two pauses: about a millisecond
 _LEFT_SHOWN = 2**63 - 1  # an unknown `left` as the largest number that readers of the API can take
 
@@ -127,18 +130,40 @@ class Projection:
 
     def _hashes(self, offset: int) -> Iterator[bytes | None]:
         """Tracked torrents, ascending, after skipping some. None = work was done, and more is to do."""
-        for bucket in self._state.swarms.buckets:
+        for number, bucket in enumerate(self._state.swarms.buckets):
             if offset >= len(bucket):
                 offset -= len(bucket)
                 continue
-            for info_hash in _in_order(bucket):
+            for info_hash in self._in_order(number):
                 if info_hash is None or not offset:
                     yield info_hash
                     continue
                 offset -= 1
-                if offset % _SORTED_AT_ONCE == 0:
+                if offset % _SKIPPED_AT_ONCE == 0:
                     yield None
             offset = 0
+
+    def _in_order(self, bucket: int) -> Iterator[bytes | None]:
+        """A bucket's torrents, ascending; None before each piece of work that takes about a millisecond.
+
+        The bucket may change meanwhile. Whoever chooses info hashes can fill it with as many as he likes.
+        """
+        swarms = self._state.swarms
+        size = len(swarms.buckets[bucket])
+        if size <= _SORTED_AT_ONCE:
+            yield from sorted(swarms.buckets[bucket])
+            return
+        # Copying a very large bucket would itself take long: its torrents are looked through by number.
+        copied = list(swarms.buckets[bucket]) if size <= _COPIED_AT_ONCE else None
+        end = len(swarms.completed) if copied is None else size
+        step = _LOOKED_AT_ONCE if copied is None else _SORTED_AT_ONCE
+        runs = []
+        for start in range(0, end, step):
+            yield None
+            stop = start + step
+            some = swarms.in_bucket(bucket, start, stop) if copied is None else copied[start:stop]
+            runs.append(sorted(some))
+        yield from merge(*runs)
 
     def summary(self, info_hash: bytes) -> ports.TorrentSummary | None:
         swarms = self._state.swarms
@@ -270,20 +295,6 @@ class Projection:
                 # Between two items a peer may have left, and its number gone to another.
                 if endpoint and row.torrent == torrent:
                     yield _peer(row, endpoint)
-
-
-def _in_order(bucket: Mapping[bytes, int]) -> Iterator[bytes | None]:
-    """The keys, ascending; None before each piece of work that takes about a millisecond.
-
-    The bucket may change meanwhile. Whoever chooses info hashes can fill a bucket with as many as he likes.
-    """
-    keys = list(bucket)
-    runs = []
-    for start in range(0, len(keys), _SORTED_AT_ONCE):
-        if start:
-            yield None
-        runs.append(sorted(keys[start : start + _SORTED_AT_ONCE]))
-    yield from merge(*runs)
 
 
 def _peer(row: swarms.Peer, endpoint: bytes) -> ports.Peer:

@@ -32,14 +32,24 @@ def test_torrents_come_in_order(rig: Rig, offset: int, limit: int) -> None:
     assert found == HASHES[offset : offset + limit]
 
 
+@pytest.mark.parametrize("copied", [1000, 50])
 @pytest.mark.parametrize("offset", [0, 1, 9, 10, 57, 99, 100])
 def test_a_large_bucket_is_listed_in_steps(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, offset: int
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, offset: int, copied: int
 ) -> None:
     """However many torrents share a first byte: a pause before each piece of sorting, and while skipping."""
     monkeypatch.setattr(history, "_SORTED_AT_ONCE", 10)
+    monkeypatch.setattr(history, "_SKIPPED_AT_ONCE", 10)
+    monkeypatch.setattr(history, "_LOOKED_AT_ONCE", 10)
+    monkeypatch.setattr(history, "_COPIED_AT_ONCE", copied)
     hashes = [bytes([7]) + (number * 7919 % 10_007).to_bytes(19, "big") for number in range(100)]
-    rig.announce(*(Announce(one, endpoint4(1)) for one in hashes))
+    gone = [bytes([7]) + bytes(18) + bytes([number]) for number in range(60)]
+    rig.announce(*(Announce(one, endpoint4(1)) for one in gone + hashes[50:]))
+    for one in gone:  # their numbers are used again, and some are left over
+        rig.announce(Announce(one, endpoint4(1), event=events.STOPPED))
+        rig.state.swarms.drop_if_empty(rig.state.swarms.lookup(one))
+    rig.announce(*(Announce(one, endpoint4(1)) for one in hashes[:20]))
+    rig.announce(*(Announce(one, endpoint4(1)) for one in hashes[20:50]))
     before = [one for one in HASHES if one < hashes[0][:1]]
     listing = list(now(rig).torrents(offset + len(before), 1000))
     found = [one.info_hash for one in listing if one]
