@@ -18,6 +18,7 @@ from api.auth import Tokens
 from api.caller import request_id
 from api.legacy import routes as legacy_routes
 from api.limits import MAX_BODY
+from api.proxies import Proxies
 from api.replies import Response, empty, json_text
 from api.v1 import routes as v1_routes
 from api.v2 import auth as v2_auth
@@ -25,12 +26,12 @@ from api.v2 import problems
 from api.v2 import routes as v2_routes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from quart.ctx import RequestContext
     from quart.typing import ResponseReturnValue
 
-    from tracker.ports import Commands, Gauges, History
+    from tracker.ports import Commands, Gauges, History, Journal
 
 HEALTH_CHECK: Final = "/api/health_check"
 REQUEST_TIMEOUT: Final = 5.0  # seconds, as the reference
@@ -42,21 +43,24 @@ def create_app(
     commands: Commands,
     tokens: Mapping[str, str],
     scopes: Mapping[str, str] | None = None,
+    trusted_proxies: Iterable[str] = (),
+    journal: Journal | None = None,
     gauges: Gauges | None = None,
 ) -> QuartTrio:
     """The API over `history` and `commands`.
 
-    `tokens` maps a label to the access token itself, `scopes` some of the labels to `read` or `full`.
-    Without `gauges` there are no metrics.
+    `tokens` maps a label to the access token itself, `scopes` some of the labels to `read` or `full`;
+    `trusted_proxies` are as `Proxies` takes them. Without a `journal`, what reads the log is not there; without
+    `gauges` there are no metrics.
     """
     app = _App(__name__, static_folder=None)
     _configure(app)
     _install_errors(app)
-    _install_hooks(app, Tokens(tokens, scopes))
+    _install_hooks(app, Tokens(tokens, scopes), Proxies(trusted_proxies))
     app.add_url_rule(HEALTH_CHECK, "health_check", _health_check, methods=["GET"])
     app.register_blueprint(v1_routes.blueprint(history, commands, gauges))
     app.register_blueprint(legacy_routes.blueprint(history, commands))
-    app.register_blueprint(v2_routes.blueprint(history, commands))
+    app.register_blueprint(v2_routes.blueprint(history, commands, journal))
     return app
 
 
@@ -101,9 +105,10 @@ def _by_version(contract: Any, v2: Any) -> Any:
     return handle
 
 
-def _install_hooks(app: QuartTrio, tokens: Tokens) -> None:
+def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
     async def identify() -> None:
         g.request_id = request_id(request)
+        g.client_address = proxies.client(request)
         if problems.is_ours(request.path):
             g.token_label = v2_auth.label(tokens, request)
         elif request.path != HEALTH_CHECK:

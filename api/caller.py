@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -32,23 +31,11 @@ def actor() -> Actor:
     """Whoever sent the current request. Raises `Refusal` for headers that do not fit into the log."""
     return Actor(
         token=g.token_label,
-        address=_client_address(request.scope.get("client")),
+        address=g.client_address,
         request_id=g.request_id,
         reason=_reason(request),
         idempotency_key=_idempotency_key(request),
     )
-
-
-def _client_address(client: tuple[str, int] | None) -> str:
-    """The peer of the connection, IPv4 in its own form; "" on a Unix socket."""
-    if client is None:
-        return ""
-    try:
-        address = ip_address(client[0])
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address)
 
 
 def _idempotency_key(incoming: Request) -> str:

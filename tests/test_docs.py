@@ -9,7 +9,7 @@ import pytest
 import tomli
 
 from api.app import create_app
-from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory
+from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory, FakeJournal
 from tests.tracker.test_gauges import told
 from tracker.cli import _parser
 from tracker.domain import events
@@ -38,7 +38,13 @@ def test_commands_are_documented() -> None:
 
 def endpoints() -> list[tuple[str, str]]:
     """Method and path of every route, with the parameter as the docs spell it."""
-    app = create_app(FakeHistory(), FakeCommands(), {"admin": "secret"}, gauges=FakeGauges())
+    app = create_app(
+        FakeHistory(),
+        FakeCommands(),
+        {"admin": "secret"},
+        journal=FakeJournal(),
+        gauges=FakeGauges(),
+    )
     found = []
     for rule in app.url_map.iter_rules():
         for method in (rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
 from hashlib import sha256
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from attrs import field, frozen
+
+from tracker.config import UnixAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,6 +50,7 @@ class Endpoint:
 
     url: str  # scheme, host, port and perhaps a path; without a slash at the end
     certificate: str | None = None  # a PEM file: the only certificate to trust, whatever its names
+    socket: str | None = None  # path of a Unix socket, which is asked instead of the host
 
 
 @frozen
@@ -154,6 +158,8 @@ class Client:
 def endpoint_of(api: HttpApi) -> Endpoint:
     """Where the API of this configuration is reached from this machine. Raises `ApiError`."""
     address = api.bind_address
+    if isinstance(address, UnixAddress):
+        return Endpoint("http://localhost", socket=address.path)
     if not address.port:
         raise ApiError("http_api.bind_address names no port (0 = any free one): give --url")
     host = _WILDCARDS.get(address.host, address.host)
@@ -175,8 +181,21 @@ def endpoint_at(url: str) -> Endpoint:
     return Endpoint(url.rstrip("/"))
 
 
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT_SECONDS)
+        self.sock.connect(self._path)
+
+
 def _connection(endpoint: Endpoint) -> tuple[HTTPConnection, str]:
     """A connection to be opened, and the path that comes before every other."""
+    if endpoint.socket is not None:
+        return _UnixConnection(endpoint.socket), ""
     parts = urlsplit(endpoint.url)
     host = parts.hostname or ""
     if parts.scheme == "http":
@@ -201,9 +220,10 @@ def _tls(certificate: str | None) -> ssl.SSLContext:
 
 
 def _unreachable(endpoint: Endpoint, error: Exception) -> str:
-    where = f"cannot reach the API at {endpoint.url}"
+    place = endpoint.url if endpoint.socket is None else f"unix:{endpoint.socket}"
+    where = f"cannot reach the API at {place}"
     match error:
-        case ConnectionRefusedError():
+        case ConnectionRefusedError() | FileNotFoundError():
             return f"{where}: nothing listens there; is the tracker running?"
         case ssl.SSLCertVerificationError():
             return f"{where}: its certificate is not trusted: {error.verify_message}"

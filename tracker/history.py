@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from heapq import merge
 from socket import AF_INET, AF_INET6, inet_ntop
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker import ports
 from tracker.domain import events
-from tracker.domain.swarms import MARK_EVENT
+from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
 from tracker.wire.clients import client_name
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
 
 _EVENTS = ("None", "Completed", "Started", "Stopped", "None")
+_SORTED_AT_ONCE = 4096  # sorting takes about a millisecond
+_COPIED_AT_ONCE = 50_000  # likewise
+_LOOKED_AT_ONCE = 1000  # torrents by number: likewise
+_SKIPPED_AT_ONCE = 1000  # likewise
+_KEYS_AT_ONCE = 50_000  # looked at between two pauses: about a millisecond
 _LEFT_SHOWN = 2**63 - 1  # an unknown `left` as the largest number that readers of the API can take
 
 
@@ -38,15 +43,26 @@ class Live(Protocol):
 class LiveHistory:
     """`ports.History` over the live state. Only now, as yet."""
 
-    def __init__(self, live: Live, *, usage_statistics: bool = True) -> None:
-        """`usage_statistics`: false shows the counters of requests as 0."""
+    def __init__(
+        self,
+        live: Live,
+        *,
+        usage_statistics: bool = True,
+        reasons: Mapping[int, str] | None = None,
+    ) -> None:
+        """`usage_statistics`: false shows the counters of requests as 0; `reasons`: names of refusals."""
         self._live = live
+        self._reasons = reasons or {}
         self._usage_statistics = usage_statistics
 
     def at(self, moment: None = None) -> Projection:
         del moment
         return Projection(
-            self._live.state, self._live.pending, self._usage_statistics, self._live.now_us()
+            self._live.state,
+            self._live.pending,
+            self._usage_statistics,
+            self._live.now_us(),
+            self._reasons,
         )
 
 
@@ -59,12 +75,14 @@ class Projection:
         pending: Mapping[tuple[int, int], int],
         usage_statistics: bool = True,
         now_us: int | None = None,
+        reasons: Mapping[int, str] | None = None,
     ) -> None:
         """`now_us`: log time to judge by; as a rule that of the state's last event."""
         self._state = state
         self._now_us = state.time_us if now_us is None else now_us
         self._pending = pending
         self._usage_statistics = usage_statistics
+        self._reasons = reasons or {}
 
     def stats(self) -> ports.Stats:
         swarms = self._state.swarms
@@ -97,20 +115,55 @@ class Projection:
         key = counter, 0
         return self._state.counters.get(key, 0) + self._pending.get(key, 0)
 
-    def torrents(self, offset: int, limit: int) -> Iterator[ports.TorrentSummary]:
-        """Bucket by bucket, so that a pause between items lets announces go on; see `ports.ReadModel`."""
-        return islice(self._all_torrents(offset), limit)
+    def torrents(self, offset: int, limit: int) -> Iterator[ports.TorrentSummary | None]:
+        """Bucket by bucket, and a large bucket in steps, so that announces go on; see `ports.ReadModel`."""
+        hashes = self._hashes(offset)
+        while limit:
+            info_hash = next(hashes, b"")
+            if info_hash is None:
+                yield None
+            elif not info_hash:
+                return
+            elif (found := self.summary(info_hash)) is not None:
+                limit -= 1
+                yield found
 
-    def _all_torrents(self, offset: int) -> Iterator[ports.TorrentSummary]:
-        for bucket in self._state.swarms.buckets:
+    def _hashes(self, offset: int) -> Iterator[bytes | None]:
+        """Tracked torrents, ascending, after skipping some. None = work was done, and more is to do."""
+        for number, bucket in enumerate(self._state.swarms.buckets):
             if offset >= len(bucket):
                 offset -= len(bucket)
                 continue
-            for info_hash in sorted(bucket)[offset:]:
-                found = self.summary(info_hash)
-                if found is not None:
-                    yield found
+            for info_hash in self._in_order(number):
+                if info_hash is None or not offset:
+                    yield info_hash
+                    continue
+                offset -= 1
+                if offset % _SKIPPED_AT_ONCE == 0:
+                    yield None
             offset = 0
+
+    def _in_order(self, bucket: int) -> Iterator[bytes | None]:
+        """A bucket's torrents, ascending; None before each piece of work that takes about a millisecond.
+
+        The bucket may change meanwhile. Whoever chooses info hashes can fill it with as many as he likes.
+        """
+        swarms = self._state.swarms
+        size = len(swarms.buckets[bucket])
+        if size <= _SORTED_AT_ONCE:
+            yield from sorted(swarms.buckets[bucket])
+            return
+        # Copying a very large bucket would itself take long: its torrents are looked through by number.
+        copied = list(swarms.buckets[bucket]) if size <= _COPIED_AT_ONCE else None
+        end = len(swarms.completed) if copied is None else size
+        step = _LOOKED_AT_ONCE if copied is None else _SORTED_AT_ONCE
+        runs = []
+        for start in range(0, end, step):
+            yield None
+            stop = start + step
+            some = swarms.in_bucket(bucket, start, stop) if copied is None else copied[start:stop]
+            runs.append(sorted(some))
+        yield from merge(*runs)
 
     def summary(self, info_hash: bytes) -> ports.TorrentSummary | None:
         swarms = self._state.swarms
@@ -163,6 +216,51 @@ class Projection:
     def whitelisted(self, info_hash: bytes) -> bool:
         return info_hash in self._state.access.whitelist
 
+    def settings(self) -> tuple[int | None, Mapping[str, Any]]:
+        seq = self._state.settings_seq
+        return (None if seq < 0 else seq), self._state.settings.as_data()
+
+    def refusals(self) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        for counted in (self._state.counters, self._pending):
+            for (counter, label), count in counted.items():
+                if counter == events.REFUSED_REQUESTS:
+                    name = self._reasons.get(-label, str(label)) if label else "bad_request"
+                    found[name] = found.get(name, 0) + count
+        return found
+
+    def present(self, account: int) -> Iterator[ports.Present | None]:
+        swarms = self._state.swarms
+        for key_ref in self._keys_of(account):
+            if key_ref is None:
+                yield None
+                continue
+            for number in swarms.of_key.peers(key_ref):
+                # Between two items a peer may have left, and its number gone to another.
+                if swarms.identified(number) and swarms.account_of(number) == account:
+                    yield self._present(number)
+
+    def _keys_of(self, account: int) -> Iterator[int | None]:
+        """Numbers of the account's keys; None now and then while there are none."""
+        account_of, at = self._state.access.account_of, account
+        while at < len(account_of):
+            stop = at + _KEYS_AT_ONCE
+            try:
+                at = account_of.index(account, at, stop) + 1
+                yield at - 1
+            except ValueError:
+                at = stop
+                yield None
+
+    def _present(self, number: int) -> ports.Present:
+        swarms = self._state.swarms
+        row = swarms.peer(number)
+        info_hash = bytes(swarms.hashes[row.torrent * 20 : row.torrent * 20 + 20])
+        endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
+        return ports.Present(
+            info_hash, _peer(row, endpoint), bool(row.mark & MARK_SEEDER), row.key_ref
+        )
+
     def account(self, account: int) -> ports.Account | None:
         if not self._state.access.has_account(account):
             return None
@@ -184,14 +282,19 @@ class Projection:
 
     def _peers(self, info_hash: bytes, torrent: int) -> Iterator[ports.Peer]:
         swarms = self._state.swarms
-        for number in swarms.peers(torrent):
-            if swarms.lookup(info_hash) != torrent:
-                return  # dropped between two items
-            row = swarms.peer(number)
-            endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
-            # Between two items a peer may have left, and its number gone to another.
-            if endpoint and row.torrent == torrent:
-                yield _peer(row, endpoint)
+        # Where each is found first: a peer may have an address of either family, and an identity.
+        places = (swarms.identities, swarms.v4, swarms.v6)
+        for first, directory in enumerate(places):
+            for number in directory.members(torrent):
+                if swarms.lookup(info_hash) != torrent:
+                    return  # dropped between two items
+                if any(number in earlier for earlier in places[:first]):
+                    continue
+                row = swarms.peer(number)
+                endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
+                # Between two items a peer may have left, and its number gone to another.
+                if endpoint and row.torrent == torrent:
+                    yield _peer(row, endpoint)
 
 
 def _peer(row: swarms.Peer, endpoint: bytes) -> ports.Peer:

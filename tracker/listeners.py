@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
-from tracker.frontends import http, udp
+from tracker.config import UnixAddress
+from tracker.frontends import http, udp, unix
 from tracker.tls import Certificate, TlsError
 
 if TYPE_CHECKING:
-    import socket
     import ssl
     from collections.abc import Iterator, Sequence
 
@@ -24,7 +25,7 @@ class Table(Protocol):
     """A table of the configuration that has a listener."""
 
     @property
-    def bind_address(self) -> Address: ...
+    def bind_address(self) -> Address | UnixAddress: ...
 
 
 class StartError(Exception):
@@ -40,7 +41,9 @@ class Listener:
 
     @property
     def address(self) -> str:
-        """`host:port` as bound, the real port when 0 was configured."""
+        """`host:port` as bound, the real port when 0 was configured; or `unix:/path`."""
+        if self.socket.family == socket.AF_UNIX:
+            return f"unix:{self.socket.getsockname()}"
         host, port = self.socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -103,13 +106,21 @@ def bind(config: Config, certificates: Certificates) -> Listeners:
     return listeners
 
 
-def _open(what: str, addresses: list[Address], opened: ExitStack) -> Iterator[socket.socket]:
+def _open(
+    what: str, addresses: list[Address | UnixAddress], opened: ExitStack
+) -> Iterator[socket.socket]:
     open_socket = udp.open_socket if what == "UDP" else http.open_socket
+    ipv4_ports = {
+        one.port for one in addresses if not isinstance(one, UnixAddress) and ":" not in one.host
+    }
     for address in addresses:
-        # `[::]` takes IPv4 too, unless that has a listener of its own.
-        v6only = any(address.port == one.port != 0 and ":" not in one.host for one in addresses)
         try:
-            sock = open_socket(address.host, address.port, v6only=v6only)
+            if isinstance(address, UnixAddress):
+                sock = unix.open_socket(address.path)
+            else:
+                # `[::]` takes IPv4 too, unless that has a listener of its own.
+                v6only = address.port in ipv4_ports - {0}
+                sock = open_socket(address.host, address.port, v6only=v6only)
         except OSError as error:
             text = f"cannot listen on {address} for {what}: {error.strerror or error}"
             raise StartError(text) from None

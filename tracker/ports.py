@@ -7,12 +7,12 @@ How they look as JSON is the business of each API version.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 
 
 class CommandError(Exception):
@@ -57,6 +57,10 @@ class InvalidCorrectionError(CommandError):
 
 class LogUnavailableError(CommandError):
     """The log cannot take the event now; whether an earlier attempt was kept is unknown."""
+
+
+class BusyError(Exception):
+    """What was asked for takes long, and too many are asking for it; the text says what to do."""
 
 
 @frozen
@@ -243,13 +247,61 @@ class Torrent:
     peers: Iterable[Peer]  # to be consumed once; may be consumed with checkpoints between items
 
 
+@frozen
+class Present:
+    """A peer of an account, in a swarm now."""
+
+    info_hash: bytes  # 20 bytes
+    peer: Peer
+    seeder: bool
+    key_ref: int  # the key it came with
+
+
+@frozen(kw_only=True)
+class LogPart:
+    """Events by number and by log time, all ends included. None = as far as the log goes."""
+
+    first: int = 0
+    last: int | None = None
+    from_us: int | None = None
+    to_us: int | None = None
+
+
+@frozen(kw_only=True)
+class EventFilter:
+    """All that is given must hold."""
+
+    types: frozenset[str] = frozenset()  # empty = every type
+    info_hash: bytes | None = None  # 20 bytes
+    key_ref: int | None = None
+    account: int | None = None
+
+
+@frozen
+class EventPage:
+    events: list[dict[str, Any]]  # as `tracker events` prints them, ascending
+    following: (
+        int | None
+    )  # the next event to look at; None = the part, or the durable end, was reached
+    end: int  # the number that the event after the last durable one will get
+
+
+@frozen
+class Followed:
+    events: list[dict[str, Any]]  # may be empty
+    seen: int  # everything up to this event was looked at
+
+
 class ReadModel(Protocol):
     """The projection at one moment. Calls are synchronous; iterators may be consumed with checkpoints between items."""
 
     def stats(self) -> Stats: ...
 
-    def torrents(self, offset: int, limit: int) -> Iterator[TorrentSummary]:
-        """At most `limit` torrents in ascending order of info hash, after skipping `offset`."""
+    def torrents(self, offset: int, limit: int) -> Iterator[TorrentSummary | None]:
+        """At most `limit` torrents in ascending order of info hash, after skipping `offset`.
+
+        None = nothing to tell yet, a pause may be made.
+        """
         ...
 
     def summary(self, info_hash: bytes) -> TorrentSummary | None: ...
@@ -273,6 +325,18 @@ class ReadModel(Protocol):
         ...
 
     def whitelisted(self, info_hash: bytes) -> bool: ...
+
+    def settings(self) -> tuple[int | None, Mapping[str, Any]]:
+        """What decisions depend on, as the log has it, and the event that put it in force (None = none did)."""
+        ...
+
+    def refusals(self) -> Mapping[str, int]:
+        """Requests refused since the log began, by reason."""
+        ...
+
+    def present(self, account: int) -> Iterator[Present | None]:
+        """The account's peers in all swarms now; None = nothing to tell yet, a pause may be made."""
+        ...
 
     def account(self, account: int) -> Account | None:
         """Totals of an account; None for a number that is none. Per torrent they are not kept at hand: they are
@@ -300,6 +364,37 @@ class Gauges(Protocol):
     def udp(self) -> UdpStats: ...
 
     def metrics(self) -> list[Metric]: ...
+
+
+class Journal(Protocol):
+    """The durable part of the log. No call holds up the loop; each raises what reading the log does."""
+
+    @property
+    def event_types(self) -> Sequence[str]: ...
+
+    @property
+    def end(self) -> int:
+        """The number that the event after the last durable one will get."""
+        ...
+
+    async def read(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
+        """At most `limit` events of a part of the log; fewer after about a second of work."""
+        ...
+
+    def follow(self, after: int | None, wanted: EventFilter) -> AsyncGenerator[Followed, None]:
+        """Events beyond `after` (None = from now on) as they become durable, until the tracker stops.
+
+        Gives something several times a second, be it empty. What is not asked for waits in the log.
+        """
+        ...
+
+    def check_ledger(self) -> None:
+        """Raises `BusyError` when `ledger` would."""
+        ...
+
+    async def ledger(self, account: int, info_hash: bytes | None, after: int, limit: int) -> str:
+        """A page of an account's ledger, as JSON text. Takes as long as reading the whole log. Raises `BusyError`."""
+        ...
 
 
 class Commands(Protocol):

@@ -34,11 +34,12 @@ from tracker.frontends.requests import RequestHandler
 from tracker.frontends.waiting import Waiting
 from tracker.gauges import LiveGauges
 from tracker.history import LiveHistory
+from tracker.journal import LogJournal
 from tracker.keyring import Keyring, day_of
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.ports import Actor, LogUnavailableError
 from tracker.projector import replay
-from tracker.service import Service
+from tracker.service import REFUSALS, Service
 from tracker.shredding import Shredder, keep_schedule
 from tracker.sources import Bans
 from tracker.tls import TlsError
@@ -65,7 +66,7 @@ COUNTER_SECONDS = 1.0
 RESERVE_BYTES = 4 << 20  # for admin events on a full disk
 SWEEP_PAUSE_SECONDS = 0.02
 _COUNTER_POLL_SECONDS = 0.1
-_LOOPBACK = ("127.", "::1", "localhost")
+_LOOPBACK = ("127.", "::1", "localhost", "unix:")
 
 
 def run(config: Config, version: str, progress: Callable[[int, int], None]) -> None:
@@ -321,10 +322,28 @@ async def _start_api(
     from api.serve import serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
-    history = LiveHistory(service, usage_statistics=config.core.tracker_usage_statistics)
+    history = LiveHistory(
+        service, usage_statistics=config.core.tracker_usage_statistics, reasons=REFUSALS
+    )
     commands = ServiceCommands(service, event_log, secret)
-    tokens, scopes = config.http_api.access_tokens, config.http_api.token_scopes
-    app = create_app(history, commands, tokens, scopes, gauges)
+    api = config.http_api
+    account_of = service.state.access.account_of
+    journal = LogJournal(
+        event_log.path,
+        lambda: event_log.durable_seq,
+        account_of,
+        stop,
+        Path(config.event_log.secrets_path),
+    )
+    app = create_app(
+        history,
+        commands,
+        api.access_tokens,
+        api.token_scopes,
+        api.trusted_proxies,
+        journal,
+        gauges,
+    )
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))
     log.info("API: Started on %s", listener.url)
@@ -353,6 +372,9 @@ def _checked(listeners: Listeners) -> Iterator[Checked]:
     ]
     for kind, found in kinds:
         for listener in found:
+            if listener.address.startswith("unix:"):
+                yield Service(kind, listener.address, 0)
+                continue
             host, port = listener.socket.getsockname()[:2]
             yield Service(kind, host, port, listener.tls is not None)
 

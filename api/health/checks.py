@@ -60,6 +60,8 @@ async def _ask_udp(service: Service) -> str:
 
 async def _ask_http(service: Service) -> str:
     family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
+    if service.socket_path:
+        family = socket.AF_UNIX
     sock = trio.socket.socket(family, socket.SOCK_STREAM)
     with sock:
         await sock.connect(service.target)
@@ -83,7 +85,8 @@ def _under_tls(transport: trio.SocketStream) -> trio.SSLStream[trio.SocketStream
 async def _status(stream: Stream, service: Service) -> int:
     """Ask, and read as far as the status of the answer."""
     parser = h11.Connection(h11.CLIENT)
-    headers = [("Host", service.binding), ("Connection", "close")]
+    host = "localhost" if service.socket_path else service.binding
+    headers = [("Host", host), ("Connection", "close")]
     request = parser.send(h11.Request(method="GET", target=service.path, headers=headers))
     await stream.send_all((request or b"") + (parser.send(h11.EndOfMessage()) or b""))
     while not isinstance(event := parser.next_event(), h11.Response):

@@ -15,12 +15,13 @@ _INFO = {
     "http": "checking http tracker health check at: ",
     "api": "checking api health check at: ",
 }
+_UNIX = "unix:"
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
 
 
 @frozen
 class Service:
-    """A listener as it is bound: an IP address and the real port."""
+    """A listener as it is bound: an IP address and the real port, or `unix:/path` and 0."""
 
     kind: Kind
     host: str
@@ -29,8 +30,15 @@ class Service:
 
     @property
     def binding(self) -> str:
-        """`127.0.0.1:7070` or `[::1]:7070`."""
+        """`127.0.0.1:7070`, `[::1]:7070` or `unix:/path`."""
+        if self.socket_path:
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def socket_path(self) -> str:
+        """Of a Unix socket; else empty."""
+        return self.host.removeprefix(_UNIX) if self.host.startswith(_UNIX) else ""
 
     @property
     def path(self) -> str:
@@ -44,6 +52,8 @@ class Service:
         return f"{_INFO[self.kind]}{scheme}{self.binding}{self.path}"
 
     @property
-    def target(self) -> tuple[str, int]:
-        """Host and port to connect to: a wildcard is reached through loopback."""
+    def target(self) -> tuple[str, int] | str:
+        """Host and port to connect to, or a path: a wildcard is reached through loopback."""
+        if self.socket_path:
+            return self.socket_path
         return _LOOPBACK.get(self.host, self.host), self.port

@@ -10,6 +10,7 @@ from quart import request
 from api.caller import actor
 from api.params import U64_MAX
 from api.replies import empty, encode, json_text
+from api.streams import json_array, shaped
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
@@ -17,7 +18,7 @@ from tracker.ports import Correction, FactorTerms
 
 if TYPE_CHECKING:
     from api.replies import Response
-    from tracker.ports import Account, Commands, Factor, History
+    from tracker.ports import Account, Commands, Factor, History, Present
 
 MAX_LABEL: Final = 100
 MAX_PERCENT: Final = 10_000
@@ -79,6 +80,14 @@ class Accounts:
             raise Problem(404, "there is no such account")
         return found
 
+    async def present(self, account: str) -> Response:
+        """The account's peers in all swarms now, in no order."""
+        number = params.number(account, "account")
+        params.only(request.args)
+        self._found(number)
+        found = shaped(_present_shown, self.history.at().present(number))
+        return await json_array(found, '{"torrents":[', "]}")
+
     async def correct(self, account: str) -> Response:
         """201 with the correction's seq and the totals after it. `X-Reason` is needed."""
         number = params.number(account, "account")
@@ -121,6 +130,25 @@ def _factor_shown(factor: Factor) -> dict[str, object]:
         "until": params.rfc3339(terms.until_us),
         "label": terms.label,
     }
+
+
+def _present_shown(present: Present) -> str:
+    peer = present.peer
+    return encode(
+        {
+            "info_hash": present.info_hash.hex(),
+            "role": "seeder" if present.seeder else "leecher",
+            "key_ref": present.key_ref,
+            "peer_id": peer.peer_id.hex(),
+            "client": peer.client,
+            "address": peer.address,
+            "uploaded": peer.uploaded,
+            "downloaded": peer.downloaded,
+            "left": peer.left,
+            "event": peer.event.lower(),
+            "last_seen": params.rfc3339(peer.updated_ms * 1000),
+        }
+    )
 
 
 def _account_shown(account: Account) -> dict[str, object]:

@@ -23,14 +23,15 @@ _TIME = re.compile(
 )
 
 
-def only(query: MultiDict[str, str], *names: str) -> dict[str, str]:
+def only(query: MultiDict[str, str], *names: str, repeated: tuple[str, ...] = ()) -> dict[str, str]:
     """The parameters given, each of `names` at most once. A misspelt filter must not be a filter less: 400."""
     found = {}
     for name, values in query.lists():
-        if name == "token":
+        if name == "token" or name in repeated:
             continue
         if name not in names:
-            raise Problem(400, f"{name}: unknown parameter; known here: {', '.join(names) or '-'}")
+            known = ", ".join((*names, *repeated)) or "-"
+            raise Problem(400, f"{name}: unknown parameter; known here: {known}")
         if len(values) > 1:
             raise Problem(400, f"{name}: given more than once")
         found[name] = values[0]
@@ -52,6 +53,11 @@ def whole(name: str, value: str, most: int) -> int:
     if re.fullmatch(r"[0-9]{1,20}", value) and int(value) <= most:
         return int(value)
     raise Problem(400, f"{name}: expected a whole number, at most {most}")
+
+
+def optional_number(given: dict[str, str], name: str) -> int | None:
+    """A `key_ref` or account to filter by."""
+    return whole(name, given[name], NUMBER_MAX) if name in given else None
 
 
 def info_hash(value: str, name: str = "info_hash") -> bytes:

@@ -5,24 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api import routing
+from api.v2 import about
 from api.v2.credit import Accounts, Factors
+from api.v2.events import Events, Ledgers, Rejections, Stream
 from api.v2.keys import Keys
 from api.v2.problems import PREFIX
+from api.v2.settings import Settings
 from api.v2.whitelist import Whitelist
 
 if TYPE_CHECKING:
     from quart import Blueprint
 
-    from tracker.ports import Commands, History
+    from api.routing import Route
+    from tracker.ports import Commands, History, Journal
 
 
-def blueprint(history: History, commands: Commands) -> Blueprint:
+def blueprint(history: History, commands: Commands, journal: Journal | None) -> Blueprint:
+    """Without a journal, what reads the log is not there."""
     keys, whitelist = Keys(history, commands), Whitelist(history, commands)
     factors, accounts = Factors(history, commands), Accounts(history, commands)
     return routing.blueprint(
         "v2",
         PREFIX,
         [
+            *([] if journal is None else _of_the_log(history, journal)),
+            ("GET", "/openapi.json", about.openapi),
+            ("GET", "/docs", about.docs),
+            ("GET", "/settings", Settings(history).now),
             ("GET", "/keys", keys.many),
             ("POST", "/keys", keys.issue),
             ("POST", "/keys/import", keys.import_many),
@@ -32,6 +41,7 @@ def blueprint(history: History, commands: Commands) -> Blueprint:
             ("POST", "/keys/<key_ref>/rotate", keys.rotate),
             ("GET", "/accounts/<account>", accounts.one),
             ("POST", "/accounts/<account>/corrections", accounts.correct),
+            ("GET", "/accounts/<account>/torrents", accounts.present),
             ("GET", "/factors", factors.many),
             ("POST", "/factors", factors.set),
             ("GET", "/factors/<factor>", factors.one),
@@ -43,3 +53,14 @@ def blueprint(history: History, commands: Commands) -> Blueprint:
             ("DELETE", "/whitelist/<info_hash>", whitelist.remove),
         ],
     )
+
+
+def _of_the_log(history: History, journal: Journal) -> list[Route]:
+    events, rejections = Events(journal), Rejections(history, journal)
+    return [
+        ("GET", "/events", events.many),
+        ("GET", "/events/stream", Stream(events).follow),
+        ("GET", "/rejections", rejections.reasons),
+        ("GET", "/rejections/keys", rejections.keys),
+        ("GET", "/accounts/<account>/ledger", Ledgers(history, journal).one),
+    ]

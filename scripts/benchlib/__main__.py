@@ -1,5 +1,5 @@
-"""scripts/bench udp|http|log: rounds of (our tracker, opentracker) under the same load, medians and their ratio;
-or what the event log costs, without any load from outside.
+"""scripts/bench udp|http|log|api: rounds of (our tracker, opentracker) under the same load, medians and their ratio;
+or what the event log costs, without any load from outside; or what listing all torrents costs announces.
 
 The composition root of the benchmark: options, turns, clean-up. Exit status 0: measured; 1: a server gave wrong
 answers or failed; 2: nothing could be measured here.
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from benchlib import logbench, machine, report
+from benchlib import apibench, logbench, machine, report
 from benchlib.load import (
     ROOT,
     Generator,
@@ -51,6 +51,8 @@ def main() -> int:
         folder.chmod(0o755)
         if options.protocol == "log":
             return _bench_log(options, folder)
+        if options.protocol == "api":
+            return _bench_api(options, binary, folder)
         return _bench(options, binary, folder)
     except (ServerError, LoadError, logbench.PartError) as failure:
         _say(f"bench: {failure}")
@@ -63,11 +65,11 @@ def main() -> int:
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__.split("\n")[0])
-    parser.add_argument("protocol", choices=("udp", "http", "log"))
+    parser.add_argument("protocol", choices=("udp", "http", "log", "api"))
     parser.add_argument("--only", choices=SERVERS, help="measure this server alone")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each server (3)")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each timed phase (5)")
-    parser.add_argument("--in-flight", type=_levels, help="e.g. 16,256 (udp 256, http 64)")
+    parser.add_argument("--in-flight", type=_levels, help="e.g. 16,256 (udp 256, http 64, api 16)")
     parser.add_argument("--torrents", type=int, default=10_000)
     parser.add_argument("--peers", type=int, default=200_000)
     parser.add_argument("--addresses", type=int, default=250, help="of the peers (250)")
@@ -83,7 +85,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--tmp", default=tempfile.gettempdir(), help="where the event log goes")
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
     options = parser.parse_args(arguments)
-    options.in_flight = options.in_flight or ([256] if options.protocol == "udp" else [64])
+    options.in_flight = options.in_flight or [{"udp": 256, "api": 16}.get(options.protocol, 64)]
     return options
 
 
@@ -120,6 +122,16 @@ def _bench_log(options: argparse.Namespace, folder: Path) -> int:
     if options.write:
         _write(options, logbench.block(_command(), facts, rounds, lines))
     return 0
+
+
+def _bench_api(options: argparse.Namespace, binary: Path, folder: Path) -> int:
+    facts = machine.describe(folder)
+    generator = _generator(options, binary)
+    turns = apibench.bench(options, generator, folder, machine.two_cores(), _say)
+    _say("\n".join(["", *apibench.summary(turns, options.torrents)]))
+    if options.write:
+        _write(options, apibench.block(_command(), facts, turns, options.torrents))
+    return int(any(turn.result.errors for turn in turns))
 
 
 def _servers(only: str | None) -> list[str]:

@@ -61,10 +61,10 @@ def opentracker_command() -> str | None:
 
 
 @contextlib.contextmanager
-def tracker(folder: Path, pinned: bool) -> Iterator[Target]:
-    """Our tracker with its event log in `folder`. Raises ServerError."""
+def tracker(folder: Path, pinned: bool, more: str = "") -> Iterator[Target]:
+    """Our tracker with its event log in `folder`; `more` configuration. Raises ServerError."""
     config = folder / "tracker.toml"
-    config.write_text(CONFIG.format(folder=folder))
+    config.write_text(CONFIG.format(folder=folder) + more)
     command = [tracker_command(), "serve", "--config", str(config)]
     with _running(command, folder / "output", pinned) as process:
         ports = _announced_ports(process, folder / "output")
@@ -76,7 +76,7 @@ def opentracker(folder: Path, whitelist: str, pinned: bool) -> Iterator[Target]:
     """Debian's opentracker, which serves only the info hashes of `whitelist`. Raises ServerError."""
     folder.chmod(0o755)  # it changes root to this folder and then reads as nobody
     (folder / "whitelist").write_text(whitelist)
-    port = str(_free_port())
+    port = str(free_port())
     # -p is the TCP port and -P the UDP one; -i and -d hold for the listeners named after them.
     command = [opentracker_command() or "opentracker", "-i", "127.0.0.1", "-p", port, "-P", port]
     command += ["-d", str(folder), "-u", "nobody", "-w", "whitelist"]
@@ -152,7 +152,7 @@ def _tail(output: Path) -> str:
     return output.read_text(errors="replace")[-1500:]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port free for TCP just now (UDP is then tried by the server itself)."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

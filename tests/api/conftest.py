@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.app import create_app
-from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory
+from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory, FakeJournal
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -26,5 +26,10 @@ def commands() -> FakeCommands:
 
 
 @pytest.fixture
-def app(history: FakeHistory, commands: FakeCommands) -> QuartTrio:
-    return create_app(history, commands, TOKENS, gauges=FakeGauges())
+def journal() -> FakeJournal:
+    return FakeJournal()
+
+
+@pytest.fixture
+def app(history: FakeHistory, commands: FakeCommands, journal: FakeJournal) -> QuartTrio:
+    return create_app(history, commands, TOKENS, journal=journal, gauges=FakeGauges())

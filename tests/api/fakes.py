@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
+import trio
 
 from tracker.ports import (
     Account,
     Actor,
+    BusyError,
     CommandError,
     Correction,
     DuplicateKeyError,
+    EventFilter,
+    EventPage,
     Factor,
     FactorTerms,
+    Followed,
     InvalidDurationError,
     IssuedKey,
     KeyInfo,
+    LogPart,
     Metric,
     NewKey,
     Peer,
+    Present,
     RevokedKeyError,
     Sample,
     Stats,
@@ -34,7 +42,7 @@ from tracker.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 
 NOW_US = 1_680_006_300_058_085
 LONGEST_S = 250_000_000_000
@@ -80,6 +88,18 @@ class FakeHistory:
         latest = {info.key_hash: info for info in self.keys(0)}
         return latest.get(key_hash)
 
+    def settings(self) -> tuple[int | None, Mapping[str, Any]]:
+        return 1, {"private": True, "policy": {"max_peers": 0}}
+
+    def refusals(self) -> Mapping[str, int]:
+        return {"key_unknown": 3, "bad_request": 1}
+
+    def present(self, account: int) -> Iterator[Present | None]:
+        yield None
+        for info_hash, torrent in self.swarms.items():
+            for peer in torrent.peers:
+                yield Present(info_hash, peer, True, account)
+
     def account(self, account: int) -> Account | None:
         return self.commands.accounts.get(account)
 
@@ -113,6 +133,44 @@ class FakeGauges:
             Metric("here_total", "gauge", "How many.", (Sample(0.5),)),
             Metric("never", "gauge", "Nothing yet.", ()),
         ]
+
+
+@attrs.define
+class FakeJournal:
+    """A log of these events, all of them found by every filter; `busy` refuses ledgers."""
+
+    events: list[dict[str, Any]] = attrs.field(factory=list)
+    asked: list[tuple[LogPart, EventFilter]] = attrs.field(factory=list)
+    busy: bool = False
+    event_types: tuple[str, ...] = ("announced", "key_issued")
+
+    @property
+    def end(self) -> int:
+        return len(self.events)
+
+    async def read(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
+        self.asked.append((part, wanted))
+        found = self.events[part.first : part.first + limit]
+        following = part.first + len(found)
+        return EventPage(found, following if following < self.end else None, self.end)
+
+    async def follow(
+        self, after: int | None, wanted: EventFilter
+    ) -> AsyncGenerator[Followed, None]:
+        first = self.end if after is None else after + 1
+        self.asked.append((LogPart(first=first), wanted))
+        yield Followed(self.events[first:], self.end - 1)
+        while True:
+            await trio.sleep(1)
+            yield Followed([], self.end - 1)
+
+    def check_ledger(self) -> None:
+        if self.busy:
+            raise BusyError("ask again later")
+
+    async def ledger(self, account: int, info_hash: bytes | None, after: int, limit: int) -> str:
+        shown = info_hash.hex() if info_hash else None
+        return json.dumps({"account": account, "info_hash": shown, "after": after, "limit": limit})
 
 
 @attrs.define

@@ -124,7 +124,7 @@ async def test_wrong_format(app, path, query, reason):
 
 async def test_tokens(history, commands):
     """Without a token nothing is told; one that may only read is enough."""
-    app = create_app(history, commands, {"watch": "W"}, {"watch": "read"}, FakeGauges())
+    app = create_app(history, commands, {"watch": "W"}, {"watch": "read"}, gauges=FakeGauges())
     assert tuple(await ask(app, "GET", URL, token="")) == rejected("unauthorized")
     assert tuple(await ask(app, "GET", URL, token="token=")) == rejected("token not valid")
     assert (await ask(app, "GET", URL, token="token=W")).status == 200

@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 
+from api import app as app_module
 from api import connection
 from api.app import create_app
 from api.connection import Http1
@@ -202,6 +203,22 @@ async def test_slow_head_is_cut_off(app):
     async with running(app, Settings(idle_timeout=0.1)) as server:
         assert await server.exchange(b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n") == b""
         await assert_alive(server)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("/api/v1/keys", (b"", b"")), ("/api/v2/keys", (b"application/problem+json", b"408"))],
+)
+async def test_slow_body_is_cut_off(app, commands, monkeypatch, path, said):
+    """A body that does not come within the time of a request is 408 in the manner of its version."""
+    monkeypatch.setattr(app_module, "REQUEST_TIMEOUT", 0.2)
+    head = f"POST {path}{QUERY} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    async with running(app, Settings(idle_timeout=0.2)) as server:
+        answer = await server.exchange(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+        await assert_alive(server)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert all(each in answer for each in said)
+    assert commands.actors == []
 
 
 async def test_reset_connections(app, caplog):

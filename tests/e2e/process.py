@@ -274,7 +274,8 @@ def _complete(lines: list[str]) -> list[str] | None:
 
 def _addresses(lines: list[str], mark: str) -> list[Address]:
     urls = [line.partition(mark)[2] for line in lines if mark in line]
-    pairs = [url.partition("://")[2].rpartition(":") for url in urls]
+    bound = [url.partition("://")[2] for url in urls]
+    pairs = [each.rpartition(":") for each in bound if not each.startswith("unix:")]
     return [(host.strip("[]"), int(port)) for host, _, port in pairs]
 
 

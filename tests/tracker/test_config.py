@@ -30,6 +30,7 @@ from tracker.config import (
     TlsFiles,
     UdpNetwork,
     UdpTracker,
+    UnixAddress,
     effective,
     load,
 )
@@ -183,6 +184,12 @@ GOOD_VALUES = [
     ("core.tracker_policy.remove_peerless_torrents", "false", False),
     ("health_check_api.bind_address", '"[::1]:0"', Address("::1", 0)),
     ("http_api.bind_address", '"[0::0]:65535"', Address("::", 65535)),
+    ("http_api.bind_address", '"unix:/run/a b.sock"', UnixAddress("/run/a b.sock")),
+    (
+        "http_api.trusted_proxies",
+        '["10.0.0.0/8", "::1", "unix"]',
+        ("10.0.0.0/8", "::1/128", "unix"),
+    ),
     ("http_api.access_tokens.someone", '"123"', "123"),
     ("event_log.durability", '"strict"', "strict"),
     ("event_log.follower", '"at_stop"', "at_stop"),
@@ -286,6 +293,17 @@ BAD_VALUES = [
         "must be an array of tables, headed by double brackets, not a table",
     ),
     ("http_api", "[]", "must be a table, not an array"),
+    (
+        "http_api.bind_address",
+        '"unix:api.sock"',
+        'must be an absolute path after "unix:", of at most 107 bytes',
+    ),
+    ("http_api.trusted_proxies", '"unix"', 'must be an array, not "unix"'),
+    (
+        "http_api.trusted_proxies",
+        '["10.0.0.1/8"]',
+        'must hold addresses or networks such as "10.0.0.0/8", or "unix", not "10.0.0.1/8"',
+    ),
     ("http_api.access_tokens", '"x"', "must be a table, not a string"),
     ("http_api.access_tokens.admin", '""', "must not be empty"),
     ("http_api.token_scopes", '"read"', "must be a table, not a string"),
@@ -390,6 +408,10 @@ PRIVATE_MODE_LINE = (
     "when the tracker is running in private mode."
 )
 SECTION_PROBLEMS = [
+    (
+        'http_api.bind_address = "unix:/x"\nhttp_api.tls_config = {ssl_cert_path = "a", ssl_key_path = "b"}',
+        "http_api: has TLS on a Unix socket: that is for the proxy in front of it",
+    ),
     ("core.private_mode = {}", PRIVATE_MODE_LINE),
     ("core.private_mode.check_keys_expiration = true", PRIVATE_MODE_LINE),
     (

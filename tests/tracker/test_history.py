@@ -6,7 +6,7 @@ import pytest
 from attrs import asdict, evolve
 
 from tests.support import SECOND, START_US, Announce, Rig, endpoint4, endpoint6, hash_of
-from tracker import ports
+from tracker import history, ports
 from tracker.domain import events
 from tracker.history import LiveHistory, Projection, format_endpoint
 
@@ -28,19 +28,66 @@ def now(rig: Rig) -> Projection:
 @pytest.mark.parametrize("limit", [0, 1, 2, 4, 100])
 def test_torrents_come_in_order(rig: Rig, offset: int, limit: int) -> None:
     """By info hash, over the buckets' borders, from any place, as many as asked for."""
-    found = [one.info_hash for one in now(rig).torrents(offset, limit)]
+    found = [one.info_hash for one in now(rig).torrents(offset, limit) if one]
     assert found == HASHES[offset : offset + limit]
+
+
+@pytest.mark.parametrize("copied", [1000, 50])
+@pytest.mark.parametrize("offset", [0, 1, 9, 10, 57, 99, 100])
+def test_a_large_bucket_is_listed_in_steps(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, offset: int, copied: int
+) -> None:
+    """However many torrents share a first byte: a pause before each piece of sorting, and while skipping."""
+    monkeypatch.setattr(history, "_SORTED_AT_ONCE", 10)
+    monkeypatch.setattr(history, "_SKIPPED_AT_ONCE", 10)
+    monkeypatch.setattr(history, "_LOOKED_AT_ONCE", 10)
+    monkeypatch.setattr(history, "_COPIED_AT_ONCE", copied)
+    hashes = [bytes([7]) + (number * 7919 % 10_007).to_bytes(19, "big") for number in range(100)]
+    gone = [bytes([7]) + bytes(18) + bytes([number]) for number in range(60)]
+    rig.announce(*(Announce(one, endpoint4(1)) for one in gone + hashes[50:]))
+    for one in gone:  # their numbers are used again, and some are left over
+        rig.announce(Announce(one, endpoint4(1), event=events.STOPPED))
+        rig.state.swarms.drop_if_empty(rig.state.swarms.lookup(one))
+    rig.announce(*(Announce(one, endpoint4(1)) for one in hashes[:20]))
+    rig.announce(*(Announce(one, endpoint4(1)) for one in hashes[20:50]))
+    before = [one for one in HASHES if one < hashes[0][:1]]
+    listing = list(now(rig).torrents(offset + len(before), 1000))
+    found = [one.info_hash for one in listing if one]
+    assert found == sorted([*HASHES, *hashes])[offset + len(before) :]
+    if offset < 100:
+        assert listing.count(None) >= 9 + offset // 10
+
+
+def test_peers_that_are_in_several_directories(rig: Rig) -> None:
+    """In private modes a peer has an identity and an address of each family: it is shown once."""
+    rig = Rig.with_settings(private=True)
+    keys = [rig.issue(number) for number in (1, 2)]
+    for number, key in enumerate(keys):
+        peer_id = b"-XX0001-%012d" % number
+        for endpoint in (endpoint4(number), endpoint6(number)):
+            rig.announce(Announce(HASHES[0], endpoint, peer_id, key=key, left=number))
+    torrent = now(rig).torrent(HASHES[0])
+    assert torrent is not None
+    peers = list(torrent.peers)
+    assert sorted(peer.peer_id[-1:] for peer in peers) == [b"0", b"1"]
+    assert {peer.address for peer in peers} == {"127.0.0.0:6881", "127.0.0.1:6881"}
+    present = [one for one in now(rig).present(1) if one]
+    assert [(one.info_hash, one.seeder, one.key_ref) for one in present] == [(HASHES[0], True, 1)]
+    assert [one.peer for one in present] == [one for one in peers if one.peer_id[-1:] == b"0"]
+    listing = now(rig).present(2)
+    rig.revoke(keys[1])
+    assert [one for one in listing if one] == []
 
 
 def test_a_listing_goes_on_while_torrents_come_and_go(rig: Rig) -> None:
     """What leaves before its turn is left out; what was there all along is listed once."""
     listing = now(rig).torrents(0, 100)
-    found = [next(listing).info_hash]
+    found = [first.info_hash for first in [next(listing)] if first]
     gone = HASHES[1]
     rig.announce(Announce(gone, endpoint4(1), event=events.STOPPED))
     rig.state.swarms.drop_if_empty(rig.state.swarms.lookup(gone))
     rig.announce(Announce(hash_of(768), endpoint4(1)), Announce(hash_of(201), endpoint4(1)))
-    found += [one.info_hash for one in listing]
+    found += [one.info_hash for one in listing if one]
     assert found == sorted([*(set(HASHES) - {gone}), hash_of(201)])
 
 

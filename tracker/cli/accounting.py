@@ -9,6 +9,7 @@ from eventlog import Reader
 from tracker import narrate
 from tracker.cli.shared import CannotError, add_config, add_log, info_hash, log_and_keys, say
 from tracker.ledger import Correction, Ledger, Sums, find_account
+from tracker.ledger_page import entry_shown, seen, sums_shown
 
 if TYPE_CHECKING:
     import argparse
@@ -48,7 +49,7 @@ def print_ledger(options: argparse.Namespace) -> int:
         say(_heading())
     for entry in ledger.entries(Reader(folder, keys=keys).frames()):
         if not options.totals:
-            say(_json(entry) if options.json else _row(entry))
+            say(json.dumps(entry_shown(entry)) if options.json else _row(entry))
     _print_sums(ledger, only, as_json=options.json)
     return 0
 
@@ -61,11 +62,11 @@ def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
     for torrent, sums in torrents.items():
         name = torrent.hex() if torrent else None
         if as_json:
-            say(json.dumps({"type": "torrent", "info_hash": name, **_sums_shown(sums)}))
+            say(json.dumps({"type": "torrent", "info_hash": name, **sums_shown(sums)}))
         else:
             say(_sums_row(name or "no torrent", sums))
     if only is None:
-        shown = {"type": "account", **_sums_shown(ledger.account)}
+        shown = {"type": "account", **sums_shown(ledger.account)}
         say(json.dumps(shown) if as_json else _sums_row("the account", ledger.account))
 
 
@@ -91,17 +92,6 @@ def _row(entry: Entry | Correction) -> str:
     )  # fmt: skip
 
 
-def _json(entry: Entry | Correction) -> str:
-    kind = "correction" if isinstance(entry, Correction) else "announce"
-    shown: dict[str, object] = {"type": kind, **entry._asdict()}
-    shown["time"] = narrate.rfc3339(entry.time_us)
-    del shown["time_us"]
-    shown["info_hash"] = entry.info_hash.hex() if entry.info_hash else None
-    if not isinstance(entry, Correction):
-        shown["peer_id"] = entry.peer_id.hex()
-    return json.dumps(shown)
-
-
 def _sums_heading() -> str:
     return _SUMS.format(
         "totals of", "announces", "uploaded", "downloaded", "credited up", "credited down",
@@ -114,17 +104,5 @@ def _sums_row(name: str, sums: Sums) -> str:
     return _SUMS.format(
         name, sums.announces, totals.uploaded, totals.downloaded, totals.credited_uploaded,
         totals.credited_downloaded, totals.seeding_us // 1_000_000, totals.sessions,
-        totals.snatched, *(_seen(sums).values()),
+        totals.snatched, *(seen(sums).values()),
     )  # fmt: skip
-
-
-def _sums_shown(sums: Sums) -> dict[str, object]:
-    shown: dict[str, object] = {"announces": sums.announces, "corrections": sums.corrections}
-    shown |= sums.totals._asdict()
-    del shown["first_us"], shown["last_us"]
-    return shown | {name: text or None for name, text in _seen(sums).items()}
-
-
-def _seen(sums: Sums) -> dict[str, str]:
-    times = {"first_seen": sums.totals.first_us, "last_seen": sums.totals.last_us}
-    return {name: narrate.rfc3339(time_us) if time_us else "" for name, time_us in times.items()}

@@ -24,7 +24,7 @@ from tracker.config.schema import (
     UdpTracker,
 )
 from tracker.config.structure import ConfigError, effective
-from tracker.config.values import Address
+from tracker.config.values import Address, UnixAddress
 
 __all__ = [
     "Address",
@@ -47,6 +47,7 @@ __all__ = [
     "TrackerPolicy",
     "UdpNetwork",
     "UdpTracker",
+    "UnixAddress",
     "effective",
     "load",
 ]

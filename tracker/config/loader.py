@@ -5,16 +5,14 @@ Reads files and the environment it is given; starts nothing and logs nothing, th
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import frozen
 
 from tracker.config import keys, sources, translate
 from tracker.config.schema import SCHEMA_VERSION, Config
 from tracker.config.structure import ConfigError, structure
-
-if TYPE_CHECKING:
-    from tracker.config.values import Address
+from tracker.config.values import Address
 
 _PRIVATE_MODE_SECTION = (
     "Configuration error: Private mode section in configuration can only be included "
@@ -91,7 +89,7 @@ def _clashes(config: Config, seen: translate.Translation) -> Iterator[str]:
     """Listeners that ask for the same socket; UDP and TCP do not get in each other's way."""
     http = {f"http_trackers[{i}]": each.bind_address for i, each in enumerate(config.http_trackers)}
     udp = {f"udp_trackers[{i}]": each.bind_address for i, each in enumerate(config.udp_trackers)}
-    if config.http_api:
+    if config.http_api and isinstance(config.http_api.bind_address, Address):
         http["http_api"] = config.http_api.bind_address
     http["health_check_api"] = config.health_check_api.bind_address
     for listeners in (udp, http):

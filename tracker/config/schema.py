@@ -12,16 +12,19 @@ from attrs import field, frozen
 
 from tracker.config.values import (
     Address,
+    ApiBind,
     Bind,
     Clients,
     ExternalIp,
     Flag,
     Ports,
+    Proxies,
     Reader,
     Seconds,
     SecondsOrOff,
     Secret,
     Text,
+    UnixAddress,
     limit,
     one_of,
     whole,
@@ -184,14 +187,17 @@ class HttpTracker:
 class HttpApi:
     """`[http_api]`: the REST API; tokens (label to secret) stay out of the repr, scopes are theirs by label."""
 
-    bind_address: Bind = _API
+    bind_address: ApiBind = _API
     tsl_config: TlsFiles | None = None
     tls_config: TlsFiles | None = None
     access_tokens: dict[str, Secret] = field(factory=dict, repr=False)
     token_scopes: dict[str, Scope] = field(factory=dict)
+    trusted_proxies: Proxies = ()
 
     def __attrs_post_init__(self) -> None:
         _one_tls_table(self.tsl_config, self.tls_config)
+        if self.tls and isinstance(self.bind_address, UnixAddress):
+            raise ValueError("has TLS on a Unix socket: that is for the proxy in front of it")
         # A misspelt label would leave a token with more rights than meant.
         unknown = [label for label in self.token_scopes if label not in self.access_tokens]
         if unknown:

@@ -15,7 +15,7 @@ from cattrs import BaseValidationError, Converter, transform_error
 from cattrs.gen import make_dict_structure_fn
 
 from tracker.config.schema import Config
-from tracker.config.values import Address, Reader, kind
+from tracker.config.values import Address, Reader, UnixAddress, kind
 
 Hook = Callable[[Any, Any], Any]
 
@@ -113,7 +113,7 @@ def _new_converter() -> Converter:
     converter.register_structure_hook_factory(_is_generic(dict), _free_table_hook)
     converter.register_structure_hook_factory(_is_generic(tuple), _array_hook)
     converter.register_structure_hook_factory(_is_read, _value_hook)
-    for printed in (Address, IPv4Address, IPv6Address):
+    for printed in (Address, UnixAddress, IPv4Address, IPv6Address):
         converter.register_unstructure_hook(printed, str)
     return converter
 

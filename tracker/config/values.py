@@ -7,12 +7,13 @@ reads well behind the key's path. Knows nothing of which keys exist, nor of file
 import json
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Annotated, Any
 
 from attrs import frozen
 
 I32_MAX = 2**31 - 1
+UNIX = "unix:"
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
@@ -50,6 +51,27 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@frozen
+class UnixAddress:
+    """Where the API binds instead of a port: a Unix socket, as `unix:/run/tracker/api.sock`."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"{UNIX}{self.path}"
+
+
+def api_address(value: object) -> Address | UnixAddress:
+    """Read an address, or the absolute path of a Unix socket after `unix:`."""
+    if not isinstance(value, str) or not value.startswith(UNIX):
+        return Address.parse(value)
+    path = value.removeprefix(UNIX)
+    # The kernel takes 108 bytes with a zero at the end.
+    if path.startswith("/") and "\0" not in path and len(path.encode()) < 108:
+        return UnixAddress(path)
+    raise ValueError(f'must be an absolute path after "{UNIX}", of at most 107 bytes')
 
 
 def _host(match: re.Match[str] | None) -> str:
@@ -174,6 +196,17 @@ def ports(value: object) -> str:
     )
 
 
+def proxy(value: object) -> str:
+    """Read the address or network of a proxy, or "unix"; returned as text."""
+    if value == "unix":
+        return "unix"
+    try:
+        return str(ip_network(value if isinstance(value, str) else ""))
+    except ValueError:
+        wanted = 'addresses or networks such as "10.0.0.0/8", or "unix"'
+        raise ValueError(f"must hold {wanted}, not {shown(value)}") from None
+
+
 def external_ip(value: object) -> IPv4Address | IPv6Address | None:
     """Read an IP address; the wildcards 0.0.0.0 and :: mean that none is set."""
     try:
@@ -188,6 +221,8 @@ Flag = Annotated[bool, Reader(flag)]
 Text = Annotated[str, Reader(text)]
 Secret = Annotated[str, Reader(secret)]
 Bind = Annotated[Address, Reader(Address.parse)]
+ApiBind = Annotated[Address | UnixAddress, Reader(api_address)]
+Proxies = Annotated[tuple[str, ...], Reader(_array(proxy))]
 ExternalIp = Annotated[IPv4Address | IPv6Address | None, Reader(external_ip)]
 Clients = Annotated[tuple[str, ...], Reader(_array(client))]
 Ports = Annotated[tuple[str, ...], Reader(_array(ports))]

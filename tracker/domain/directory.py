@@ -116,6 +116,13 @@ class Directory:
         start = self.position[peer] * self.width
         return bytes(self.addresses[start : start + self.width])
 
+    def members(self, torrent: int) -> array[int]:
+        """The peers of a torrent here, in order: a copy."""
+        return self._run_owners(torrent)
+
+    def __contains__(self, peer: int) -> bool:
+        return self.position[peer] != NOWHERE
+
     def insert(self, torrent: int, peer: int, endpoint: bytes, seeder: bool) -> None:
         size = self.count[torrent]
         if not size or size == 1 << self._room[torrent]:

@@ -351,6 +351,20 @@ class Swarms:
         )
         return min(seen, default=None)
 
+    def in_bucket(self, bucket: int, first: int, stop: int) -> list[bytes]:
+        """Info hashes of the torrents of a bucket whose numbers are in this range: a large bucket in steps."""
+        found = []
+        torrents = self.buckets[bucket]
+        heads = self.hashes[first * 20 : stop * 20 : 20]
+        at = heads.find(bucket)
+        while at >= 0:
+            number = first + at
+            info_hash = bytes(self.hashes[number * 20 : number * 20 + 20])
+            if torrents.get(info_hash) == number:  # else the slot is free, or was used again
+                found.append(info_hash)
+            at = heads.find(bucket, at + 1)
+        return found
+
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
         """Seeders, completed, leechers; zeros for a torrent never seen."""
         torrent = self.lookup(info_hash)
@@ -366,6 +380,10 @@ class Swarms:
     def size(self, torrent: int) -> int:
         """How many peers a torrent has."""
         return self.seeders[torrent] + self.leechers[torrent]
+
+    def identified(self, peer: int) -> bool:
+        """Whether a peer of this number is in a swarm, and somebody's."""
+        return peer in self.identities
 
     def account_of(self, peer: int) -> int:
         """Whose peer it is; 0 = nobody's."""

@@ -1,0 +1,108 @@
+"""The tables as an OpenAPI 3.1 document, and as a page of HTML that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import escape
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from api.openapi.operations import OPERATIONS, PATHS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from api.openapi.operations import Operation
+
+_TITLE = "Swarmlog's REST API"
+
+
+def document() -> dict[str, Any]:
+    paths: dict[str, dict[str, Any]] = {}
+    for one in OPERATIONS:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": _TITLE, "version": "2"},
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "query": {"type": "apiKey", "in": "query", "name": "token"},
+            }
+        },
+        "security": [{"bearer": []}, {"query": []}],
+    }
+
+
+def _operation(one: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "summary": one.says,
+        "parameters": [*_path_parameters(one), *_query_parameters(one)],
+        "responses": {str(status): _response(one, status) for status in sorted(one.answers)},
+    }
+    if one.body is not None:
+        content = {"application/json": {"schema": one.body}}
+        described["requestBody"] = {"content": content, "required": one.body_needed}
+    if one.open:
+        described["security"] = []
+    return described
+
+
+def _path_parameters(one: Operation) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"{(\w+)}", one.path):
+        yield {"name": name, "in": "path", "required": True, "schema": PATHS[name]}
+
+
+def _query_parameters(one: Operation) -> Iterator[dict[str, Any]]:
+    for each in one.query:
+        yield {"name": each.name, "in": "query", "schema": each.schema, "description": each.says}
+
+
+def _response(one: Operation, status: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    content = {media: {"schema": schema} for media, schema in one.answers[status].items()}
+    return {**answer, "content": content} if content else answer
+
+
+_STYLE = """\
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }
+code, pre { font: 13px/1.4 ui-monospace, monospace; } pre { overflow: auto; padding: .6em; background: #8881; }
+h2 { font-size: 1em; margin: 1.6em 0 .2em; } table { border-collapse: collapse; } td { padding: .1em 1em .1em 0; }
+:root { color-scheme: light dark; }
+"""
+
+
+def page() -> str:
+    """No script, nothing loaded: a strict Content-Security-Policy suits it."""
+    operations = "\n".join(_section(one) for one in OPERATIONS)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(_TITLE)}</title>'
+        f"<style>{_STYLE}</style><h1>{escape(_TITLE)}</h1>"
+        "<p>An access token goes into the header <code>Authorization: Bearer …</code> or the query, "
+        f"<code>?token=…</code>. Machines read <code>/api/v2/openapi.json</code>.</p>{operations}</html>"
+    )
+
+
+def _section(one: Operation) -> str:
+    rows = "".join(
+        f"<tr><td><code>{escape(each.name)}</code><td><code>{escape(json.dumps(each.schema))}</code>"
+        f"<td>{escape(each.says)}"
+        for each in one.query
+    )
+    table = f"<table>{rows}</table>" if rows else ""
+    body = "" if one.body is None else f"<p>Body</p>{_pretty(one.body)}"
+    answers = "".join(
+        f"<p>{status} {escape(', '.join(content) or 'empty')}</p>"
+        + "".join(map(_pretty, content.values() if status < 300 else ()))
+        for status, content in sorted(one.answers.items())
+    )
+    return (
+        f"<h2><code>{one.method} {escape(one.path)}</code></h2><p>{escape(one.says)}</p>{table}"
+        f"<details><summary>Body and answers</summary>{body}{answers}</details>"
+    )
+
+
+def _pretty(schema: dict[str, Any]) -> str:
+    return f"<pre>{escape(json.dumps(schema, indent=1))}</pre>"

@@ -1,0 +1,158 @@
+"""JSON Schemas of what the API takes and gives: the values that `operations` names."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+STRING: Final[Schema] = {"type": "string"}
+WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
+SIGNED: Final[Schema] = {"type": "integer"}
+FLAG: Final[Schema] = {"type": "boolean"}
+HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-fA-F]{40}$"}
+KEY_TEXT: Final[Schema] = {"type": "string", "pattern": "^[0-9A-Za-z]{32}$"}
+NUMBER: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
+SEQ: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+TIME: Final[Schema] = {"type": "string", "format": "date-time"}
+NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 200}
+ANYTHING: Final[Schema] = {"type": "object"}
+
+
+def nullable(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def array(items: Schema, most: int | None = None) -> Schema:
+    bounds = {} if most is None else {"minItems": 1, "maxItems": most}
+    return {"type": "array", "items": items, **bounds}
+
+
+def record(**members: Schema) -> Schema:
+    """An object that has all of these members, and may have others."""
+    return {"type": "object", "properties": members, "required": list(members)}
+
+
+def form(required: tuple[str, ...] = (), /, **members: Schema) -> Schema:
+    """A body: these members and no others."""
+    return {
+        "type": "object",
+        "properties": members,
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def pair(first: Schema, second: Schema) -> Schema:
+    # Not by place (`prefixItems`): there are tools that do not know it yet.
+    return {"type": "array", "items": {"anyOf": [first, second]}, "minItems": 2, "maxItems": 2}
+
+
+OK: Final = record(status={"const": "ok"})
+HEALTHY: Final = record(status={"const": "Ok"})
+_FAMILIES: Final = ("tcp4", "tcp6", "udp4", "udp6")
+STATS: Final = record(
+    **dict.fromkeys(("torrents", "seeders", "completed", "leechers"), WHOLE),
+    **{
+        f"{family}_{what}_handled": WHOLE
+        for family in _FAMILIES
+        for what in ("connections", "announces", "scrapes")
+    },
+)
+METRICS: Final = record(
+    metrics=array(
+        record(
+            kind={"enum": ["counter", "gauge"]},
+            name=STRING,
+            help=STRING,
+            samples=array(
+                record(
+                    value={"type": "number"},
+                    recorded_at=TIME,
+                    labels=array(record(name=STRING, value=STRING)),
+                )
+            ),
+        )
+    )
+)
+SUMMARY: Final = record(info_hash=HASH, seeders=WHOLE, completed=WHOLE, leechers=WHOLE)
+_AMOUNTS: Final = dict.fromkeys(("updated", "uploaded", "downloaded", "left"), WHOLE)
+_WHO: Final = record(id=STRING, client=nullable(STRING))
+PEER: Final = record(
+    peer_id=_WHO, peer_addr=STRING, updated_milliseconds_ago=WHOLE, event=STRING, **_AMOUNTS
+)
+OLD_PEER: Final = pair(_WHO, record(ip=STRING, event=STRING, **_AMOUNTS))
+
+
+def torrent(peer: Schema) -> Schema:
+    """A torrent with its swarm, or the string for one that is not known."""
+    known = record(**SUMMARY["properties"], peers=array(peer))
+    return {"anyOf": [known, {"const": "torrent not known"}]}
+
+
+ISSUED: Final = record(key=KEY_TEXT, valid_until=nullable(WHOLE), expiry_time=nullable(STRING))
+OLD_ISSUED: Final = record(key=KEY_TEXT, valid_until=nullable(WHOLE))
+ADD_KEY: Final = {
+    **record(key=nullable(KEY_TEXT), seconds_valid=nullable({**WHOLE, "maximum": 10**9})),
+}
+
+# Version 2.
+
+PROBLEM: Final = {
+    "type": "object",
+    "properties": {"title": STRING, "status": WHOLE, "detail": STRING},
+    "required": ["title", "status"],
+}
+KEY: Final = record(
+    key_ref=NUMBER,
+    key_hash=STRING,
+    state={"enum": ["valid", "expired", "revoked"]},
+    account=NUMBER,
+    owner=nullable(STRING),
+    label=nullable(STRING),
+    valid_until=nullable(TIME),
+    account_last_seen=nullable(TIME),
+)
+NEW_KEY: Final = record(**KEY["properties"], key=KEY_TEXT)
+NEW_KEY_FORM: Final = form(
+    key=nullable(KEY_TEXT), seconds=nullable({**WHOLE, "maximum": 10**9}), owner=nullable(NAME),
+    until=nullable(TIME), label=nullable(NAME),
+)  # fmt: skip
+_PERCENT: Final = {"type": "integer", "minimum": 0, "maximum": 10_000}
+FACTOR: Final = record(
+    factor=NUMBER,
+    seq=SEQ,
+    account=nullable(NUMBER),
+    info_hash=nullable(HASH),
+    upload_percent=nullable(_PERCENT),
+    download_percent=nullable(_PERCENT),
+    **{"from": TIME, "until": nullable(TIME), "label": STRING},
+)
+FACTOR_FORM: Final = form(
+    **{"account": nullable(NUMBER), "info_hash": nullable(HASH), "from": nullable(TIME)},
+    upload_percent=nullable(_PERCENT),
+    download_percent=nullable(_PERCENT),
+    until=nullable(TIME),
+    label=nullable({**NAME, "maxLength": 100}),
+)
+_TOTALS: Final = dict.fromkeys(
+    ("uploaded", "downloaded", "sessions", "snatched", "seeding_seconds"), WHOLE
+)
+ACCOUNT: Final = record(
+    account=NUMBER, credited_uploaded=SIGNED, credited_downloaded=SIGNED,
+    first_seen=nullable(TIME), last_seen=nullable(TIME), **_TOTALS,
+)  # fmt: skip
+CORRECTION_FORM: Final = form(
+    ("corrects",), uploaded=nullable(SIGNED), downloaded=nullable(SIGNED), corrects=SEQ
+)
+EVENT: Final = record(seq=SEQ, time=TIME, type=STRING)
+REJECTED: Final = record(key_ref=NUMBER, reason=STRING, times=WHOLE, last=TIME)
+PRESENT: Final = record(
+    info_hash=HASH, role={"enum": ["seeder", "leecher"]}, key_ref=NUMBER, peer_id=STRING,
+    client=nullable(STRING), address=STRING, uploaded=WHOLE, downloaded=WHOLE, left=WHOLE,
+    event=STRING, last_seen=TIME,
+)  # fmt: skip
+
+
+def page(name: str, item: Schema, following: Schema) -> Schema:
+    return record(**{name: array(item), "next": nullable(following)})

@@ -1,0 +1,202 @@
+"""The log in version 2: events by page and as a stream, what was refused, an account's ledger.
+
+Everything here reads the durable part of the log through `tracker.ports.Journal`, and nothing it keeps.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from attrs import define, frozen
+from quart import request
+
+from api.replies import Response, encode, json_text
+from api.streams import json_array
+from api.v2 import params
+from api.v2.problems import Problem
+from tracker.ports import BusyError, EventFilter, LogPart
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tracker.ports import History, Journal
+
+SEQ_MAX: Final = 2**63 - 1
+MAX_STREAMS: Final = 32
+STREAM_SECONDS: Final = 300.0  # then the client comes again, with the last id it got
+HEARTBEAT_SECONDS: Final = 15.0
+
+_FILTERS: Final = ("info_hash", "key_ref", "account")
+
+
+@frozen
+class Events:
+    journal: Journal
+
+    async def many(self) -> Response:
+        """Ascending; a page may be short, or empty, and still have a `next`: the search goes on there."""
+        given = params.only(
+            request.args, "after", "limit", "from", "to", *_FILTERS, repeated=("type",)
+        )
+        page = await self.journal.read(_part(given), self.wanted(given), params.limit(given))
+        following = None if page.following is None else page.following - 1
+        tail = f'],"next":{encode(following)},"end":{page.end}}}'
+        return await json_array(map(encode, page.events), '{"events":[', tail)
+
+    def wanted(self, given: dict[str, str]) -> EventFilter:
+        types = request.args.getlist("type")
+        for name in types:
+            if name not in self.journal.event_types:
+                known = ", ".join(self.journal.event_types)
+                raise Problem(400, f"type: expected one of {known}")
+        info_hash = given.get("info_hash")
+        return EventFilter(
+            types=frozenset(types),
+            info_hash=None if info_hash is None else params.info_hash(info_hash),
+            key_ref=params.optional_number(given, "key_ref"),
+            account=params.optional_number(given, "account"),
+        )
+
+
+@define
+class Stream:
+    """Server-sent events: `id` is the seq, so that a client that comes again misses nothing.
+
+    There is no buffer: who reads slowly is behind in the log, and who does not read is cut off by the server.
+    """
+
+    events: Events
+    _open: int = 0
+
+    async def follow(self) -> Response:
+        given = params.only(request.args, "after", *_FILTERS, repeated=("type",))
+        wanted, after = self.events.wanted(given), _resumed(given)
+        if self._open >= MAX_STREAMS:
+            raise Problem(503, "too many streams are open", {"retry-after": "5"})
+        body = b"" if request.method == "HEAD" else self._told(after, wanted)
+        response = Response(body, content_type="text/event-stream")
+        response.headers["cache-control"] = "no-store"
+        return response
+
+    async def _told(self, after: int | None, wanted: EventFilter) -> AsyncIterator[bytes]:
+        self._open += 1
+        try:
+            yield b"retry: 1000\n\n"
+            ends = trio.current_time() + STREAM_SECONDS
+            told = trio.current_time()
+            async with aclosing(self.events.journal.follow(after, wanted)) as found:
+                async for each in found:
+                    now = trio.current_time()
+                    if each.events:
+                        yield "".join(map(_sent, each.events)).encode()
+                        told = now
+                    elif now - told >= HEARTBEAT_SECONDS:
+                        # An id without data moves the client's mark on, and is no event.
+                        yield (
+                            b": still here\nid: %d\n\n" % each.seen if each.seen >= 0 else b":\n\n"
+                        )
+                        told = now
+                    if now >= ends:
+                        return
+        finally:
+            self._open -= 1
+
+
+@frozen
+class Rejections:
+    history: History
+    journal: Journal
+
+    async def reasons(self) -> Response:
+        """How often requests were refused since the log began, by reason."""
+        params.only(request.args)
+        found = self.history.at().refusals()
+        return json_text(encode({"reasons": dict(sorted(found.items()))}))
+
+    async def keys(self) -> Response:
+        """Refusals of keys that were issued, by key and reason; at most one a minute of each is in the log."""
+        given = params.only(request.args, "after", "from", "to", "key_ref", "account")
+        wanted = EventFilter(
+            types=frozenset({"announce_refused"}),
+            key_ref=params.optional_number(given, "key_ref"),
+            account=params.optional_number(given, "account"),
+        )
+        page = await self.journal.read(_part(given), wanted, params.MAX_LIMIT)
+        following = None if page.following is None else page.following - 1
+        return json_text(encode({"keys": _by_key(page.events), "next": following, "end": page.end}))
+
+
+@frozen
+class Ledgers:
+    history: History
+    journal: Journal
+
+    async def one(self, account: str) -> Response:
+        """Sent when it is computed, which takes as long as reading the log; the time of a request is not enough."""
+        number = params.number(account, "account")
+        given = params.only(request.args, "after", "limit", "info_hash")
+        after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
+        only = params.info_hash(given["info_hash"]) if "info_hash" in given else None
+        limit = params.limit(given)
+        if self.history.at().account(number) is None:
+            raise Problem(404, "there is no such account")
+        with _not_busy():
+            self.journal.check_ledger()
+        if request.method == "HEAD":
+            return json_text("")
+
+        async def computed() -> AsyncIterator[bytes]:
+            yield (await self.journal.ledger(number, only, after, limit)).encode()
+
+        return json_text(computed())
+
+
+@contextmanager
+def _not_busy() -> Iterator[None]:
+    try:
+        yield
+    except BusyError as error:
+        raise Problem(503, str(error), {"retry-after": "5"}) from error
+
+
+def _part(given: dict[str, str]) -> LogPart:
+    first, from_us = _place(given, "from")
+    last, to_us = _place(given, "to")
+    if "after" in given:
+        first = max(first or 0, params.whole("after", given["after"], SEQ_MAX) + 1)
+    return LogPart(first=first or 0, last=last, from_us=from_us, to_us=to_us)
+
+
+def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
+    """A seq, or a time in Unix microseconds."""
+    text = given.get(name)
+    if text is None:
+        return None, None
+    if text.isdecimal():
+        return params.whole(name, text, SEQ_MAX), None
+    moment = params.moment(text)
+    if moment is None:
+        raise Problem(400, f"{name}: expected a seq, or a time such as 2027-01-31T23:59:59Z")
+    return None, moment
+
+
+def _resumed(given: dict[str, str]) -> int | None:
+    """The last event that the client has; None = it wants what comes from now on."""
+    text = request.headers.get("last-event-id") or given.get("after")
+    return None if text is None else params.whole("after", text, SEQ_MAX)
+
+
+def _sent(event: dict[str, Any]) -> str:
+    return f"id: {event['seq']}\nevent: {event['type']}\ndata: {encode(event)}\n\n"
+
+
+def _by_key(events: list[dict[str, Any]]) -> list[object]:
+    found: dict[tuple[int, str], dict[str, object]] = {}
+    times: dict[tuple[int, str], int] = {}
+    for event in events:
+        name = event["key_ref"], event["reason"]
+        times[name] = times.get(name, 0) + 1
+        found[name] = {"key_ref": name[0], "reason": name[1], "last": event["time"]}
+    return [{**found[name], "times": times[name]} for name in sorted(found)]

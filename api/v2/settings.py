@@ -1,0 +1,26 @@
+"""The settings in force in version 2: what decisions depend on, as the log has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+from quart import request
+
+from api.replies import encode, json_text
+from api.v2 import params
+
+if TYPE_CHECKING:
+    from api.replies import Response
+    from tracker.ports import History
+
+
+@frozen
+class Settings:
+    history: History
+
+    async def now(self) -> Response:
+        """With the seq of the event that put them in force."""
+        params.only(request.args)
+        seq, settings = self.history.at().settings()
+        return json_text(encode({"seq": seq, "settings": settings}))

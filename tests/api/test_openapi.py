@@ -1,0 +1,37 @@
+"""The API's description: every route is in it and no other, and it can be read."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+from api.openapi.document import document
+from api.openapi.operations import OPERATIONS
+from tests.api.asking import JSON, ask
+from tests.test_docs import endpoints
+
+
+def test_describes_what_is_served():
+    """Method and path of every route, with the parameters as the docs spell them."""
+    described = [(one.method, one.path) for one in OPERATIONS]
+    assert sorted(described) == endpoints()
+
+
+async def test_openapi(app):
+    """The document as it is served: JSON, of the version it says."""
+    answer = await ask(app, "GET", "/api/v2/openapi.json")
+    assert (answer.status, answer.content_type) == (200, JSON)
+    assert json.loads(answer.body) == document()
+    assert document()["openapi"] == "3.1.0"
+
+
+async def test_docs_page(app):
+    """A page that loads nothing, names every operation, and is well formed as far as its tags go."""
+    answer = await ask(app, "GET", "/api/v2/docs")
+    assert (answer.status, answer.content_type) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert re.search(r"(?i)<(script|link|img|iframe)|(src|href)=", answer.body) is None
+    for one in OPERATIONS:
+        assert f"<code>{one.method} {one.path}</code>" in answer.body
+    HTMLParser().feed(answer.body)

@@ -1,0 +1,67 @@
+"""Whose change it is, behind reverse proxies: the right-most address that no trusted proxy is."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.app import create_app
+from tests.api.asking import TOKEN
+from tests.api.sockets import QUERY, running
+
+TRUSTED = ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32")
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ([], "127.0.0.1"),
+        ([""], "127.0.0.1"),
+        (["9.9.9.9"], "9.9.9.9"),
+        (["8.8.8.8, 9.9.9.9"], "9.9.9.9"),
+        (["8.8.8.8", "9.9.9.9"], "9.9.9.9"),
+        (["8.8.8.8, 9.9.9.9, 10.1.2.3 , 2001:db8::7"], "9.9.9.9"),
+        (["10.0.0.1, 10.0.0.2"], "10.0.0.1"),
+        (["8.8.8.8, nonsense, 10.0.0.2"], "10.0.0.2"),
+        (["8.8.8.8,"], "127.0.0.1"),
+        (["9.9.9.9:4711"], "9.9.9.9"),
+        (["[2001:db9::1]:4711"], "2001:db9::1"),
+        (["::ffff:9.9.9.9"], "9.9.9.9"),
+        (["::ffff:10.9.9.9, 10.0.0.2"], "10.9.9.9"),
+    ],
+)
+async def test_forwarded_for(history, commands, forwarded, address):
+    """From the right, past those that are trusted, as far as there are addresses."""
+    app = create_app(history, commands, {"a": "MyAccessToken"}, None, TRUSTED)
+    headers = "".join(f"X-Forwarded-For: {one}\r\n" for one in forwarded)
+    async with running(app) as server:
+        head = (
+            f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
+        )
+        assert (await server.exchange(head.encode())).startswith(b"HTTP/1.1 200")
+    assert [by.address for by in commands.actors] == [address]
+
+
+@pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",), ("unix",)])
+async def test_nobody_is_believed_unless_configured(history, commands, trusted):
+    """A client that is no trusted proxy says what it likes, and nobody listens."""
+    app = create_app(history, commands, {"a": "MyAccessToken"}, None, trusted)
+    async with running(app) as server:
+        await server.exchange(
+            f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.1\r\n"
+            "Connection: close\r\n\r\n".encode()
+        )
+    assert [by.address for by in commands.actors] == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(("trusted", "address"), [((), ""), (("unix",), "9.9.9.9")])
+async def test_unix_socket(history, commands, trusted, address):
+    """Who connects to the socket file has no address; as a trusted proxy it may tell its client's."""
+    app = create_app(history, commands, {"a": "MyAccessToken"}, None, trusted)
+    client = app.test_client()
+    await client.open(
+        f"/api/v1/key/60?{TOKEN}",
+        method="POST",
+        headers={"X-Forwarded-For": "8.8.8.8, 9.9.9.9"},
+        scope_base={"client": None},
+    )
+    assert [by.address for by in commands.actors] == [address]

@@ -1,0 +1,101 @@
+"""The log in version 2 over a fake journal: what is asked of it, and how its answers look."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api.v2 import events
+from tests.api.asking import JSON, TOKEN, ask, problem
+from tests.api.sockets import running
+from tracker.ports import EventFilter, LogPart
+
+if TYPE_CHECKING:
+    import trio
+
+HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
+
+
+def event(seq: int, **more: object) -> dict[str, object]:
+    return {"seq": seq, "time": f"t{seq}", "type": "key_issued", **more}
+
+
+@pytest.mark.parametrize(
+    ("query", "part", "wanted"),
+    [
+        ("", LogPart(), EventFilter()),
+        ("after=4", LogPart(first=5), EventFilter()),
+        ("after=4&from=7&to=9", LogPart(first=7, last=9), EventFilter()),
+        ("from=1970-01-01T00:00:01Z&to=1970-01-01T00:00:02Z",
+         LogPart(from_us=1_000_000, to_us=2_000_000), EventFilter()),
+        (f"info_hash={HASH.upper()}", LogPart(), EventFilter(info_hash=bytes.fromhex(HASH))),
+        ("key_ref=3&account=0", LogPart(), EventFilter(key_ref=3, account=0)),
+        ("type=announced&type=key_issued", LogPart(),
+         EventFilter(types=frozenset({"announced", "key_issued"}))),
+    ],
+)  # fmt: skip
+async def test_what_is_asked(app, journal, query, part, wanted):
+    """Each parameter in the journal's terms."""
+    assert (await ask(app, "GET", f"/api/v2/events?{query}")).status == 200
+    assert journal.asked == [(part, wanted)]
+
+
+async def test_page(app, journal):
+    """Events, the cursor of the next page, and where the log ends."""
+    journal.events = [event(seq) for seq in range(5)]
+    answer = await ask(app, "GET", "/api/v2/events?limit=3")
+    assert (answer.status, answer.content_type) == (200, JSON)
+    assert json.loads(answer.body) == {"events": journal.events[:3], "next": 2, "end": 5}
+    answer = await ask(app, "GET", "/api/v2/events?after=2")
+    assert json.loads(answer.body) == {"events": journal.events[3:], "next": None, "end": 5}
+
+
+async def read(stream: trio.SocketStream, wanted: bytes) -> bytes:
+    got = b""
+    while wanted not in got:
+        got += await stream.receive_some()
+    return got
+
+
+async def test_stream(app, journal, monkeypatch):
+    """Events with their ids, then a sign of life that moves the client's mark and is no event."""
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.5)
+    journal.events = [event(seq, owner="ä\nb") for seq in range(3)]
+    head = (
+        f"GET /api/v2/events/stream?{TOKEN}&after=0 HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1\r\n\r\n"
+    )
+    async with running(app) as server, await server.connect() as stream:
+        await stream.send_all(head.encode())
+        got = (await read(stream, b": still here\nid: 2\n\n")).decode()
+    assert "content-type: text/event-stream\r\n" in got
+    assert "cache-control: no-store\r\n" in got
+    said = json.dumps(journal.events[2], separators=(",", ":"), ensure_ascii=False)
+    assert f"id: 2\nevent: key_issued\ndata: {said}\n\n" in got
+    assert "id: 1\n" not in got
+
+
+async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
+    """One too many is 503; a stream ends by itself, and gives its place back."""
+    monkeypatch.setattr(events, "MAX_STREAMS", 1)
+    monkeypatch.setattr(events, "STREAM_SECONDS", 0.5)
+    head = f"GET /api/v2/events/stream?{TOKEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    async with running(app) as server, await server.connect() as first:
+        await first.send_all(head.encode())
+        await read(first, b"retry: ")
+        assert (await server.get(f"/api/v2/events/stream?{TOKEN}")).startswith(b"HTTP/1.1 503")
+        rest = b"".join([chunk async for chunk in first])
+        assert rest.endswith(b"0\r\n\r\n")
+        assert (await server.get(f"/api/v2/events/stream?{TOKEN}")).startswith(b"HTTP/1.1 200")
+
+
+async def test_ledger_is_busy(app, history, journal):
+    """One at a time; the next one is told to come again."""
+    history.commands.accounts[1] = object()
+    answer = await ask(app, "GET", "/api/v2/accounts/1/ledger?after=7&limit=5")
+    asked = {"account": 1, "info_hash": None, "after": 7, "limit": 5}
+    assert json.loads(answer.body) == asked
+    journal.busy = True
+    answer = await ask(app, "GET", "/api/v2/accounts/1/ledger")
+    assert (problem(answer)["detail"], answer.headers["retry-after"]) == ("ask again later", "5")

@@ -1,0 +1,216 @@
+"""The log through version 2 of a real tracker's API: pages, filters, the stream, refusals, ledgers, settings."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.clients import announce_target, get, torrent
+from tests.e2e.process import Tracker
+from tests.e2e.test_api_v2 import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEYS = {1: "A" * 32, 2: "B" * 32, 3: "C" * 32}
+READ = {"Authorization": "Bearer MyAccessToken"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """A private tracker with three keys, two of one owner, and some announces."""
+    tracker = Tracker(tmp_path_factory.mktemp("site"))
+    tracker.config.write_text(
+        tracker.config.read_text().replace("private = false", "private = true")
+    )
+    try:
+        tracker.start()
+        for number, owner in ((1, "anna"), (2, "bert"), (3, "anna")):
+            form = {"key": KEYS[number], "owner": owner}
+            assert ask(tracker, "POST", "/api/v2/keys", form).status == 201
+        for number in range(20):
+            tell(tracker, 1 + number % 3, number % 5, uploaded=100 * number)
+        assert ask(tracker, "DELETE", "/api/v2/keys/2").status == 204
+        tell(tracker, 2, 1)
+        tracker.events_until(lambda found: found[-1]["type"] != "announce_refused")
+        yield tracker
+    finally:
+        tracker.close()
+
+
+def tell(tracker: Tracker, key: int, number: int, **fields: int | str) -> None:
+    target = announce_target(torrent(number + 1), key, 6000 + key, left=1, **fields)
+    get(tracker.http[0], target.replace("announce", f"announce/{KEYS[key]}", 1))
+
+
+def pages(tracker: Tracker, query: str, limit: int) -> list[dict[str, Any]]:
+    """All of them, page by page."""
+    found: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        answer = ask(tracker, "GET", f"/api/v2/events?limit={limit}{after}{query}")
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        assert len(answer.body["events"]) <= limit
+        found += answer.body["events"]
+        if answer.body["next"] is None:
+            return found
+        after = f"&after={answer.body['next']}"
+
+
+def settled(tracker: Tracker) -> list[dict[str, Any]]:
+    """What the command prints: nothing happens to this site but ticks and counters."""
+    return [one for one in tracker.events() if one["type"] not in ("tick", "counted")]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("", lambda _: True),
+        ("&type=key_issued", lambda one: one["type"] == "key_issued"),
+        (
+            "&type=announced&type=key_revoked",
+            lambda one: one["type"] in ("announced", "key_revoked"),
+        ),
+        (f"&info_hash={torrent(2).hex()}", lambda one: one.get("info_hash") == torrent(2).hex()),
+        ("&key_ref=3", lambda one: one.get("key_ref") == 3),
+        ("&account=1&type=announced", lambda one: one.get("key_ref") in (1, 3)),
+        ("&account=1&type=key_issued", lambda one: one.get("account") == 1),
+        ("&key_ref=4294967295", lambda _: False),
+        ("&from=5&to=9", lambda one: 5 <= one["seq"] <= 9),
+        ("&from=2020-01-01T00:00:00Z&to=2020-02-01T00:00:00Z", lambda _: False),
+        ("&from=2020-01-01T00:00:00Z", lambda _: True),
+        ("&to=2099-01-01T00:00:00Z&key_ref=1", lambda one: one.get("key_ref") == 1),
+    ],
+)
+def test_pages(site: Tracker, query: str, wanted: Any, limit: int) -> None:
+    """The events that the command prints, filtered, whatever the size of the page."""
+    types = query.count("&type=")
+    kinds = [part.partition("=")[2] for part in query.split("&") if part.startswith("type=")]
+    expected = [one for one in settled(site) if wanted(one) and (not types or one["type"] in kinds)]
+    found = [one for one in pages(site, query, limit) if one["type"] not in ("tick", "counted")]
+    assert found == expected
+
+
+def test_by_time(site: Tracker) -> None:
+    """Both ends of a time are included, to the microsecond."""
+    every = settled(site)
+    first, last = every[3], every[-3]
+    found = pages(site, f"&from={first['time']}&to={last['time']}", 1000)
+    told = [one for one in found if one["type"] not in ("tick", "counted")]
+    assert told == [one for one in every if first["time"] <= one["time"] <= last["time"]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["type=nothing", "from=yesterday", "to=-1", "limit=0", "after=x", "info_hash=1", "colour=red",
+     "key_ref=4294967296", "from=1&from=2", "after=9223372036854775808"],
+)  # fmt: skip
+def test_bad_queries(site: Tracker, query: str) -> None:
+    """A parameter that is none is told by name."""
+    answer = ask(site, "GET", f"/api/v2/events?{query}")
+    assert (answer.status, answer.content_type) == (400, "application/problem+json")
+    assert answer.body["detail"].startswith(query.partition("=")[0])
+
+
+def stream(tracker: Tracker, query: str, **headers: str) -> Iterator[dict[str, str]]:
+    """The events of a stream, each as its fields."""
+    connection = HTTPConnection(*tracker.api, timeout=30)
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request("GET", f"/api/v2/events/stream?{query}", headers=READ | sent)
+    with closing(connection), connection.getresponse() as response:
+        assert (response.status, response.headers["content-type"]) == (200, "text/event-stream")
+        fields: dict[str, str] = {}
+        while line := response.readline():
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            elif "data" in fields:
+                yield fields
+                fields = {}
+            else:
+                fields = {}
+
+
+def test_stream(site: Tracker) -> None:
+    """What happens is told as it becomes durable; who comes again with the last id misses nothing."""
+    before = [one for one in settled(site) if one["type"] == "torrent_whitelisted"]
+    assert before == []
+    hashes = [torrent(0x80 + number).hex() for number in range(4)]
+    end = ask(site, "GET", "/api/v2/events?limit=1").body["end"]
+    with closing(stream(site, f"type=torrent_whitelisted&after={end - 1}")) as first:
+        for info_hash in hashes[:2]:
+            assert ask(site, "PUT", f"/api/v2/whitelist/{info_hash}").status == 201
+        told = [next(first), next(first)]
+    assert ask(site, "PUT", f"/api/v2/whitelist/{hashes[2]}").status == 201
+    with closing(stream(site, "type=torrent_whitelisted", last_event_id=told[-1]["id"])) as again:
+        told.append(next(again))
+        assert ask(site, "PUT", f"/api/v2/whitelist/{hashes[3]}").status == 201
+        told.append(next(again))
+    events = [json.loads(one["data"]) for one in told]
+    assert [one["info_hash"] for one in events] == hashes
+    assert [(one["id"], one["event"]) for one in told] == [
+        (str(event["seq"]), "torrent_whitelisted") for event in events
+    ]
+    assert ask(site, "HEAD", "/api/v2/events/stream").status == 200
+
+
+def test_rejections(site: Tracker) -> None:
+    """By reason since the log began; by key from the log."""
+    reasons = ask(site, "GET", "/api/v2/rejections").body["reasons"]
+    assert reasons["key_revoked"] >= 1
+    found = ask(site, "GET", "/api/v2/rejections/keys").body
+    ((one,), more) = found["keys"], found["next"]
+    assert (one["key_ref"], one["reason"], one["times"], more) == (2, "key_revoked", 1, None)
+    assert ask(site, "GET", "/api/v2/rejections/keys?key_ref=1").body["keys"] == []
+
+
+def test_ledger(site: Tracker) -> None:
+    """Page by page what the command prints; the totals come with the last page."""
+    printed = site.command("ledger", "--json", "anna").stdout.splitlines()
+    rows = [json.loads(line) for line in printed]
+    entries = [one for one in rows if one["type"] in ("announce", "correction")]
+    assert len(entries) > 5
+    found, after = [], ""
+    while True:
+        page = ask(site, "GET", f"/api/v2/accounts/1/ledger?limit=5{after}").body
+        found += page["entries"]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert found == entries
+    account = {"type": "account", **page["totals"]}
+    assert account == rows[-1]
+    only = ask(site, "GET", f"/api/v2/accounts/1/ledger?info_hash={torrent(1).hex()}").body
+    assert {one["info_hash"] for one in only["entries"]} == {torrent(1).hex()}
+    assert ask(site, "GET", "/api/v2/accounts/9/ledger").status == 404
+
+
+def test_present(site: Tracker) -> None:
+    """An account's peers in all swarms."""
+    found = ask(site, "GET", "/api/v2/accounts/1/torrents").body["torrents"]
+    assert {one["key_ref"] for one in found} == {1, 3}
+    assert {one["info_hash"] for one in found} == {torrent(number + 1).hex() for number in range(5)}
+    assert {one["role"] for one in found} == {"leecher"}
+    assert ask(site, "GET", "/api/v2/accounts/2/torrents").body == {"torrents": []}
+
+
+def test_settings(site: Tracker) -> None:
+    """Those that the log has, and the event that brought them."""
+    told = ask(site, "GET", "/api/v2/settings").body
+    (event,) = site.events("--type", "settings_changed")
+    assert (told["seq"], told["settings"]) == (event["seq"], event["settings"])
+    assert told["settings"]["private"] is True
+
+
+def test_stop_with_a_stream_open(new_tracker: Any) -> None:
+    """Who follows the log does not hold up the stop."""
+    tracker = new_tracker().start()
+    with closing(stream(tracker, "after=0")) as told:
+        assert json.loads(next(told)["data"])["seq"] == 1
+        assert tracker.stop() == 0
+        assert all(json.loads(one["data"])["seq"] > 1 for one in told)  # and it ends

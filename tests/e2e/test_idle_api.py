@@ -1,0 +1,44 @@
+"""Ten thousand clients that connect to the API and say nothing: the tracker announces, and takes the API back."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from tests.e2e.clients import announce, api, torrent, udp_client
+
+if TYPE_CHECKING:
+    from tests.e2e.process import Tracker
+
+WANTED = 10_000
+KEPT_FREE = 300  # descriptors for all else that this process does
+
+
+def room() -> int:
+    """How many connections this process may hold."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard - KEPT_FREE)
+
+
+def test_idle_connections(tracker: Tracker) -> None:
+    """Each is kept for a moment or closed; announces of both kinds are answered meanwhile, the API afterwards."""
+    count = room()
+    assert count > 600, "more descriptors are needed to say anything"
+    with ExitStack() as opened:
+        idle = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for number, sock in enumerate(idle):
+            sock.settimeout(20)
+            sock.connect(tracker.api)
+            if number % 1000 == 999:
+                assert "interval" in announce(tracker.http[0], torrent(1), number, 6881)
+                with udp_client(tracker.udp[0]) as client:
+                    assert client.announce(torrent(2), number, 6881).interval
+        # The first ones were kept until they had been idle too long; all end without a word.
+        assert {sock.recv(1) for sock in (idle[0], idle[511], idle[-1])} == {b""}
+        for sock in idle:
+            assert sock.recv(1) == b""
+    assert api(tracker, "/api/v1/stats")["torrents"] == 2

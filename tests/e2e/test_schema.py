@@ -1,0 +1,44 @@
+"""The API of a running tracker against its own description: schemathesis asks all that it allows, and what it does not.
+
+No status that is not described, no body of another shape or media type; of version 2, no status 500 either.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.process import clean_environment
+
+if TYPE_CHECKING:
+    from tests.e2e.process import Tracker
+
+PROGRAM = str(Path(sys.executable).with_name("schemathesis"))
+CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
+SECONDS = 300  # some twenty are needed
+EXAMPLES = 5  # of each operation, beside those that go through each bound of each parameter
+
+
+@pytest.mark.schema
+@pytest.mark.parametrize(
+    ("which", "checks"),
+    [("--include-path-regex", f"{CHECKS},not_a_server_error"), ("--exclude-path-regex", CHECKS)],
+    ids=["v2", "older"],
+)
+def test_description(tracker: Tracker, which: str, checks: str) -> None:
+    """The stream is left out, as it does not end."""
+    url = f"http://127.0.0.1:{tracker.api[1]}/api/v2/openapi.json"
+    command = [PROGRAM, "run", url, "--header", "Authorization: Bearer MyAccessToken"]
+    command += ["--checks", checks, "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES)]
+    command += ["--seed", "1", "--no-color", which, "^/api/v2/"]
+    command += ["--exclude-path", "/api/v2/events/stream"]
+    done = subprocess.run(
+        command, cwd=tracker.folder, env=clean_environment(), capture_output=True, text=True,
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
+    assert tracker.stop() == 0
