@@ -73,7 +73,12 @@ class LogJournal:
     ) -> ports.EventPage:
         scan = self._scan(part, wanted)
         worked = 0.0
-        while not scan.over and len(scan.found) < limit and worked < READ_SECONDS:
+        # However long the way to the first event was: a page that does not get beyond it would be asked for again.
+        while (
+            not scan.over
+            and len(scan.found) < limit
+            and (worked < READ_SECONDS or scan.seq == part.first)
+        ):
             worked += await trio.to_thread.run_sync(scan.step, limit, limiter=self._threads)
             await trio.lowlevel.checkpoint()
         return ports.EventPage(scan.take(), None if scan.over else scan.seq, self.end)
