@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from eventlog import Frame, Reader, ends, frame_at
-from tracker import narrate
+from tracker import narrate, opening
 from tracker.domain import codec, events
-from tracker.domain.state import State
 from tracker.projector import REPORT_EVERY, collector_off
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog import Opener
+    from tracker.domain.state import State
 
 
 class NoSuchMomentError(Exception):
@@ -84,9 +84,10 @@ class Past:
         """`report` is told events replayed and events to replay. `keys` open addresses. Raises what reading does."""
         self.span = span(folder)
         self._folder = folder
-        self._frames = Reader(folder, keys=keys).frames()
+        reader = Reader(folder, keys=keys)
+        self._frames = reader.frames()
         self._rest: Frame | None = None  # of a frame in whose middle a moment was
-        self._state = State()
+        self._state, _ = opening.begin(folder, reader.first_seq)
         self._report = report
 
     def resolve(self, moment: Moment) -> int:

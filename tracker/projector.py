@@ -6,24 +6,25 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tracker.domain.state import State
+from tracker import opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from eventlog import Reader
+    from tracker.domain.state import State
 
 REPORT_EVERY = 20_000  # events
 
 
 def replay(reader: Reader, report: Callable[[int], None] = lambda _seq: None) -> State:
-    """Apply everything the reader gives. `report` is told the events done, now and then.
+    """The state that a log comes to: its beginning, and everything that the reader gives, which is all. `report` is told the events done, now and then.
 
     Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`,
     `CodecError`.
     """
-    state = State()
-    reported = 0
+    state, opened = opening.begin(reader.path, reader.first_seq)
+    reported = state.seq
     with collector_off():
         for frame in reader.frames():
             header = frame.header
@@ -31,6 +32,8 @@ def replay(reader: Reader, report: Callable[[int], None] = lambda _seq: None) ->
             if state.seq >= reported + REPORT_EVERY:
                 reported = state.seq
                 report(state.seq)
+    if opened:
+        opening.check(reader.path, reader.first_seq, opened, state)
     return state
 
 

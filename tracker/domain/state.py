@@ -7,7 +7,7 @@ checks call it with frames that were read back. Same code, same result: `digest`
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracker.domain import codec, events
 from tracker.domain.access import Access, Key, Request
@@ -29,6 +29,14 @@ class ReplayError(Exception):
     """The log says something that cannot have happened; the projector and the log disagree."""
 
 
+class Pruned(NamedTuple):
+    """A removal of the oldest events, as the event that vouches for the opening says it."""
+
+    seq: int  # of that event
+    first_seq: int  # the first event that was kept
+    opening: str  # SHA-256 of the opening's file
+
+
 class State:
     """One thread owns a state."""
 
@@ -38,6 +46,7 @@ class State:
         "counters",
         "factors",
         "hidden",
+        "pruned",
         "resumed_us",
         "seq",
         "settings",
@@ -65,6 +74,8 @@ class State:
         self.sweep = Sweep()
         self.resumed_us = 0
         self.shredded: set[str] = set()  # days, "2026-11-21"
+        # The latest removal, and the one before it: that is where the log begins if the latest was cut off.
+        self.pruned: tuple[Pruned, ...] = ()
         self.hidden: Hidden | None = None  # no part of the state: what replay cannot read
 
     def apply(self, kind: int, base_seq: int, plain: Section, sealed: Section) -> None:
@@ -300,6 +311,9 @@ class State:
             self._correct(data)
         elif kind == events.ADDRESSES_SHREDDED:
             self.shredded.update(data["days"])
+        elif kind == events.LOG_PRUNED:
+            removal = Pruned(self.seq - 1, data["first_seq"], data["opening"])
+            self.pruned = (*self.pruned[-1:], removal)
         elif kind == events.ADDRESSES_LOST:
             self.swarms.clear_peers()
             self.hidden = None
@@ -359,6 +373,7 @@ class State:
             self.sweep.digest(),
             self.resumed_us,
             sorted(self.shredded),
+            self.pruned,
             list(self.swarms.announces),
             sorted(self.counters.items()),
             self.settings,

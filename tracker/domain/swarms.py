@@ -41,6 +41,9 @@ _PEER_ID = Struct("<8s12s")
 _TOTALS = Struct("<QQQQQ")  # uploaded, downloaded, left, last seen us, last seq: bytes 32 to 71
 _OWNER = Struct("<I20x")  # the account of an identity
 
+NEVER_US = 2**64 - 1
+"""Later than any log time."""
+
 # `mark` of a peer: its last event in the low nibble, and
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
@@ -338,6 +341,20 @@ class Swarms:
             if self.present(peer)
         )
         return min(seen, default=None)
+
+    def oldest_needed(self, first: int, end: int) -> tuple[int, int] | None:
+        """From which event and log time on announces are needed to know where the peers numbered first..end-1 are; None
+        when there are none. A peer with two addresses announced one of them on the day before its last at the
+        earliest (see `keep_family`)."""
+        seqs, times = [], []
+        for peer in range(first, min(end, self.peer_slots)):
+            here = self.v4.position[peer] != NOWHERE, self.v6.position[peer] != NOWHERE
+            if any(here):
+                row = self.peer(peer)
+                seqs.append(row.last_seq)
+                if all(here):
+                    times.append((row.seen_us // events.DAY_US - 1) * events.DAY_US)
+        return (min(seqs), min(times, default=NEVER_US)) if seqs else None
 
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
         """Seeders, completed, leechers; zeros for a torrent never seen."""
