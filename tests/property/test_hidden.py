@@ -40,6 +40,7 @@ def counts(state: State, hashes: list[bytes]) -> object:
         (swarms.completed_total, swarms.retired, list(swarms.announces)),
         (state.accounts.digest(), state.access.digest(), state.counters, state.sweep.digest()),
         [len(swarms.peers(swarms.lookup(each))) for each in hashes if swarms.lookup(each)],
+        state.digest(addresses=False),
     )
 
 

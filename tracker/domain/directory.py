@@ -11,6 +11,7 @@ Nothing here is an object per peer: typed arrays and byte arrays only.
 from __future__ import annotations
 
 from array import array
+from struct import Struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -308,6 +309,21 @@ class Directory:
         _put(table, key << 32 | peer)
         self._used[part] = used
 
+    def index_all(self) -> None:
+        """Build the index from the runs: hashes of endpoints are those of one process."""
+        parts: list[list[int]] = [[] for _ in range(_PARTITIONS)]
+        endpoints = Struct(f"{self.width}s")
+        for torrent, room in enumerate(self._room):
+            if room > _SCANNED and self.count[torrent]:
+                start = self.first[torrent] * self.width
+                run = self.addresses[start : start + self.count[torrent] * self.width]
+                owners = self._run_owners(torrent)
+                for (endpoint,), peer in zip(endpoints.iter_unpack(run), owners, strict=True):
+                    key = (hash(endpoint) + torrent) & 0xFFFFFFFF
+                    parts[key & 255].append(key << 32 | peer)
+        self._used = array("I", map(len, parts))
+        self._tables = [_table(part) for part in parts]
+
     def _forget(self, torrent: int, peer: int) -> None:
         """Remove an entry and close the gap, so that no probe ends early."""
         key = (hash(self.endpoint(peer)) + torrent) & 0xFFFFFFFF
@@ -334,6 +350,16 @@ def _put(table: array[int], entry: int) -> None:
     while table[at]:
         at = (at + 1) & mask
     table[at] = entry
+
+
+def _table(entries: list[int]) -> array[int]:
+    size = _FIRST_TABLE
+    while len(entries) * 3 > size * 2:
+        size *= 2
+    table = array("Q", bytes(8 * size))
+    for entry in entries:
+        _put(table, entry)
+    return table
 
 
 def _doubled(table: array[int]) -> array[int]:

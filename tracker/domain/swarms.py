@@ -383,8 +383,8 @@ class Swarms:
         run = self.identities.addresses[first * width : (first + count) * width]
         return sum(account == owner for (owner,) in _OWNER.iter_unpack(run))
 
-    def digest(self, bucket: int) -> bytes:
-        """A hash of everything a bucket holds, order of rows included."""
+    def digest(self, bucket: int, *, addresses: bool) -> bytes:
+        """A hash of everything a bucket holds, order of rows included; see `State.digest`."""
         hasher = blake2b(digest_size=16)
         torrents = self.buckets[bucket]
         for info_hash in sorted(torrents):
@@ -397,18 +397,23 @@ class Swarms:
                 self.partial[torrent],
             )
             hasher.update(repr(counts).encode())
-            for row in self._rows(torrent, info_hash):
+            for row in self._rows(torrent, info_hash, addresses):
                 hasher.update(row)
         return hasher.digest()
 
-    def _rows(self, torrent: int, info_hash: bytes) -> Iterator[bytes]:
+    def _rows(self, torrent: int, info_hash: bytes, addresses: bool) -> Iterator[bytes]:
         for directory in (self.v4, self.v6, self.identities):
             first = directory.first[torrent]
             yield f"{directory.count[torrent]},{directory.seeds[torrent]}".encode()
             for peer in directory.owners[first : first + directory.count[torrent]]:
                 row = self.rows[peer * ROW_SIZE : (peer + 1) * ROW_SIZE]
                 row[24:28] = info_hash[:4]  # numbers of torrents are no part of the state
-                yield directory.endpoint(peer) + row
+                if addresses:
+                    yield directory.endpoint(peer) + row
+                else:
+                    keyed = directory is self.identities
+                    row[8:20] = directory.endpoint(peer)[:4] if keyed else b""  # the account
+                    yield bytes(row)
 
     # Slots.
 
