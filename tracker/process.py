@@ -22,7 +22,7 @@ import trio
 from attrs import asdict
 
 from eventlog import EventLog, LogError, Reader, open_log
-from tracker import control, secrets
+from tracker import control, retention, secrets
 from tracker.clock import LogClock
 from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
@@ -129,7 +129,7 @@ def _report_recovery(event_log: EventLog) -> None:
 
 
 def _say_what_is_not_in_force() -> None:
-    log.warning("Not in force yet: event_log.keep_days, keep_bytes, follower. Everything is kept")
+    log.warning("Not in force yet: event_log.follower")
 
 
 def settings_of(config: Config) -> Settings:
@@ -172,6 +172,8 @@ async def _main(
         )
     keyring.prepare(day_of(clock.now_us()))  # what cannot be sealed should not be served
     shredder = Shredder(service, event_log, keyring, config.event_log.shred_days)
+    keep = config.event_log
+    pruner = retention.Pruner(service, event_log, keep.keep_days, keep.keep_bytes)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -181,6 +183,8 @@ async def _main(
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
             await _start_producers(producers, config, service, ids, listeners)
             await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
+            producers.start_soon(event_log.keep_seals)
+            producers.start_soon(retention.keep_schedule, pruner)
             await _start_api(web, config, service, event_log, secret, listeners.api, stop)
             await _start_health(web, listeners, stop)
             _settle_collector()

@@ -1,6 +1,6 @@
 """Removing the oldest segments of a log: what has to be made durable before, and what goes. Blocking; knows no service.
 
-1. `make`: the opening balance, and the admin events that are kept for ever
+1. `make`: the opening balance, and the admin events that are kept for ever; `adopt`
 2. the event `log_pruned` is durable: it vouches for both
 3. `finish`: the segments go, the oldest first; then what only they needed
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from attrs import asdict, frozen
 
 from eventlog import LogCorruptError, LogError, Reader, first_seq, kept, opening_path, seals, segment
 from eventlog.beginning import list_openings, segments_of, superfluous
-from eventlog.files import sync_directory, write_new
+from eventlog.files import sync_directory
 from tracker import opening
 from tracker.domain import events
 from tracker.domain.codec import CodecError
@@ -32,6 +31,7 @@ from tracker.projector import collector_off
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from eventlog import Frame
     from tracker.domain.state import State
 
 _NICE = 10
@@ -42,6 +42,7 @@ class Made:
     """What stands for the events before `first_seq`; files by name, with their SHA-256."""
 
     first_seq: int
+    file: str  # name of the opening, as yet
     opening: str
     kept: dict[str, str]
     segments: int
@@ -55,28 +56,34 @@ def make(folder: Path, seq: int) -> Made:
     """
     begin = first_seq(folder)
     going = [path for path in segments_of(folder) if segment.base_seq_of(path) < seq]
-    data = opening.pack(state_before(folder, seq))
-    target = opening_path(folder, seq)
-    target.parent.mkdir(mode=0o750, exist_ok=True)
-    target.unlink(missing_ok=True)  # of a removal that came to nothing
-    write_new(target, data)
+    name, digest = opening.write(folder, *state_before(folder, seq))
     files = kept.keep(folder, begin, seq, (events.ADMIN,))
     size = sum(path.stat().st_size for path in going)
-    return Made(seq, sha256(data).hexdigest(), files, len(going), size)
+    return Made(seq, name, digest, files, len(going), size)
 
 
-def state_before(folder: Path, seq: int) -> State:
-    """The state that the events below `seq` come to, as if no address could be read."""
+def adopt(folder: Path, made: Made) -> None:
+    """Give the opening its name. Not in the process that made it: that may have outlived the tracker that began it,
+    and what an event of a later one vouches for must not be replaced."""
+    target = opening_path(folder, made.first_seq)
+    (target.parent / made.file).rename(target)
+    sync_directory(target.parent)
+
+
+def state_before(folder: Path, seq: int) -> tuple[State, Frame]:
+    """The state that the events below `seq` come to, as if no address could be read; and their last frame."""
     reader = Reader(folder)
     state, _ = opening.begin(folder, reader.first_seq)
+    last = None
     with collector_off():
         for frame in reader.frames():
             if frame.header.base_seq >= seq:
                 break
             state.apply(frame.header.kind, frame.header.base_seq, frame.plain, b"")
-    if state.seq != seq:
+            last = frame
+    if last is None or state.seq != seq:
         raise LogCorruptError(folder / "seg", 0, f"the log does not hold the events to {seq - 1}")
-    return state
+    return state, last
 
 
 def finish(folder: Path, begin: int) -> int:
@@ -95,8 +102,8 @@ def finish(folder: Path, begin: int) -> int:
     _remove(path for path in _files(folder / "quarantine") if _before(path, begin))
     _remove(path for seq, path in list_openings(folder).items() if seq != begin)
     _remove(each.path for each in kept.list_kept(folder) if each.path not in needed)
-    for name in ("opening", kept.FOLDER, seals.FOLDER):
-        _remove(path for path in _files(folder / name) if path.suffix == ".tmp")
+    for each in (opening_path(folder, begin).parent, folder / kept.FOLDER, folder / seals.FOLDER):
+        _remove(path for path in _files(each) if path.suffix in (".tmp", ".made"))
     return len(going)
 
 

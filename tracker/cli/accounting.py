@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from eventlog import Reader
-from tracker import narrate
+from eventlog import Reader, kept_frames
+from tracker import narrate, opening
 from tracker.cli.shared import CannotError, add_config, add_log, info_hash, log_and_keys, say
-from tracker.ledger import Correction, Ledger, Sums, find_account
+from tracker.ledger import Correction, Ledger, Opening, Sums, find_account
 
 if TYPE_CHECKING:
     import argparse
+
+    from collections.abc import Iterable
 
     from tracker.ledger import Entry
 
@@ -40,13 +44,18 @@ def add_to(commands: Any) -> None:
 def print_ledger(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
     only = bytes.fromhex(options.info_hash) if options.info_hash else None
-    account = find_account(options.who, Reader(folder).frames())
+    reader = Reader(folder, keys=keys)
+    kept = partial(kept_frames, folder, reader.first_seq)
+    account = find_account(options.who, chain(kept(), Reader(folder).frames()))
     if account is None:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")
     ledger = Ledger(account, only)
     if not (options.json or options.totals):
         say(_heading())
-    for entry in ledger.entries(Reader(folder, keys=keys).frames()):
+    before: Iterable[Opening | Correction] = ()
+    if reader.first_seq:
+        before = ledger.opening(kept(), opening.begin(folder, reader.first_seq)[0])
+    for entry in chain(before, ledger.entries(reader.frames())):
         if not options.totals:
             say(_json(entry) if options.json else _row(entry))
     _print_sums(ledger, only, as_json=options.json)
@@ -76,7 +85,14 @@ def _heading() -> str:
     )  # fmt: skip
 
 
-def _row(entry: Entry | Correction) -> str:
+def _row(entry: Entry | Correction | Opening) -> str:
+    if isinstance(entry, Opening):
+        totals = entry.totals
+        return _COLUMNS.format(
+            entry.seq, narrate.rfc3339(entry.time_us), "", "opening", "", "", totals.uploaded,
+            totals.downloaded, totals.credited_uploaded, totals.credited_downloaded,
+            "balance of the events before, which were removed",
+        )  # fmt: skip
     shown_hash = entry.info_hash.hex() if entry.info_hash else ""
     seq, time = entry.seq, narrate.rfc3339(entry.time_us)
     credited = entry.credited_uploaded, entry.credited_downloaded
@@ -91,7 +107,12 @@ def _row(entry: Entry | Correction) -> str:
     )  # fmt: skip
 
 
-def _json(entry: Entry | Correction) -> str:
+def _json(entry: Entry | Correction | Opening) -> str:
+    if isinstance(entry, Opening):
+        begun = {"type": "opening", "seq": entry.seq, "time": narrate.rfc3339(entry.time_us)}
+        balance = _sums_shown(Sums(totals=entry.totals))
+        del balance["announces"], balance["corrections"]
+        return json.dumps(begun | balance)
     kind = "correction" if isinstance(entry, Correction) else "announce"
     shown: dict[str, object] = {"type": kind, **entry._asdict()}
     shown["time"] = narrate.rfc3339(entry.time_us)

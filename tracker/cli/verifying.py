@@ -69,6 +69,8 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
         "type": "summary",
         "findings": findings,
         "segments": log.segments,
+        "sealed": log.sealed,
+        "first_seq": log.first_seq,
         "frames": log.frames,
         "bytes": log.bytes,
         "next_seq": log.next_seq,
@@ -82,7 +84,12 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
 def _sentence(summary: dict[str, Any]) -> str:
     findings = summary["findings"]
     verdict = f"damaged: {count(findings, 'finding')}" if findings else "whole"
-    walked = f"{count(summary['segments'], 'segment')}, {count(summary['frames'], 'frame')}"
+    walked = (
+        f"{count(summary['segments'], 'segment')} ({summary['sealed']} as sealed), "
+        f"{count(summary['frames'], 'frame')}"
+    )
+    if summary["first_seq"]:
+        walked += f" from event {summary['first_seq']} on"
     return (
         f"The log is {verdict}. {walked}, {summary['bytes']} bytes; next event {summary['next_seq']}, "
         f"durable to {summary['durable_seq']}, replayed to {summary['replayed_seq']}; "

@@ -23,7 +23,7 @@ from tracker.domain.events import DAY_US
 from tracker.domain.factors import Factor
 from tracker.domain.hidden import Hidden, stand_in, unknown_tail
 from tracker.domain.settings import Settings
-from tracker.domain.state import State
+from tracker.domain.state import Pruned, State
 from tracker.domain.swarms import ROW_SIZE, Swarms
 
 if TYPE_CHECKING:
@@ -300,6 +300,7 @@ def _rest(state: State) -> dict[str, Any]:
             for name, one in state.access.requests.items()
         ],
         "next_factor": factors.next_number,
+        "pruned": state.pruned,
         "factors": [
             factor._replace(info_hash=factor.info_hash.hex())  # type: ignore[arg-type]  # JSON has no bytes
             for factor in factors.current.values()
@@ -327,6 +328,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     for number, seq, account, info_hash, *others in rest["factors"]:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
+    state.pruned = tuple(Pruned(*each) for each in rest["pruned"])
 
 
 # Columns as bytes.
