@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 REPORT_EVERY = 20_000  # events
 
 
-def replay(reader: Reader, report: Callable[[int], None] = lambda _seq: None) -> State:
-    """Apply everything the reader gives. `report` is told the events done, now and then.
+def replay(
+    reader: Reader,
+    report: Callable[[int], None] = lambda _seq: None,
+    state: State | None = None,
+) -> State:
+    """Apply everything the reader gives, to `state` if it goes on from one (see `snapshots.start`). `report` is told the
+    events done, now and then.
 
     Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`,
     `CodecError`.
     """
-    state = State()
-    reported = 0
+    state = state or State()
+    reported = state.seq
     with collector_off():
         for frame in reader.frames():
             header = frame.header

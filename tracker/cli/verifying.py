@@ -71,6 +71,7 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
         "segments": log.segments,
         "frames": log.frames,
         "bytes": log.bytes,
+        "snapshots": verification.snapshots,
         "next_seq": log.next_seq,
         "durable_seq": log.durable_seq,
         "replayed_seq": state.seq,
@@ -82,7 +83,8 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
 def _sentence(summary: dict[str, Any]) -> str:
     findings = summary["findings"]
     verdict = f"damaged: {count(findings, 'finding')}" if findings else "whole"
-    walked = f"{count(summary['segments'], 'segment')}, {count(summary['frames'], 'frame')}"
+    walked = f"{count(summary['segments'], 'segment')}, {count(summary['frames'], 'frame')}, "
+    walked += f"{count(summary['snapshots'], 'snapshot')}"
     return (
         f"The log is {verdict}. {walked}, {summary['bytes']} bytes; next event {summary['next_seq']}, "
         f"durable to {summary['durable_seq']}, replayed to {summary['replayed_seq']}; "
