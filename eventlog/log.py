@@ -155,10 +155,10 @@ class EventLog:
         sealed = 0
         while True:
             if sealed != (begun := self._segments_begun):
-                sealed = begun if await trio.to_thread.run_sync(self._seal) else sealed
+                sealed = begun if await trio.to_thread.run_sync(self._seal_finished) else sealed
             await trio.sleep(SEAL_SECONDS)
 
-    def _seal(self) -> bool:
+    def _seal_finished(self) -> bool:
         try:
             seals.write_missing(self.path)
         except (OSError, LogError) as error:

@@ -160,11 +160,11 @@ class Ledger:
             credited_uploaded=totals.credited_uploaded - corrected.credited_uploaded,
             credited_downloaded=totals.credited_downloaded - corrected.credited_downloaded,
         )
-        entry = Opening(state.seq, state.time_us, balance)
+        begun = Opening(state.seq, state.time_us, balance)
         for sums in (self.torrents.setdefault(None, Sums()), self.account):
-            sums.open(entry)
+            sums.open(begun)
         if self._info_hash is None:
-            yield entry
+            yield begun
 
     def _kept_corrections(self, frame: Frame) -> Iterator[Correction]:
         admin = codec.decode_admin(bytes(frame.plain))
@@ -302,9 +302,7 @@ class Ledger:
         self.account.add(entry, then, now)
 
 
-def _corrected(
-    seq: int, time_us: int, data: dict[str, Any], info_hash: bytes | None
-) -> Correction:
+def _corrected(seq: int, time_us: int, data: dict[str, Any], info_hash: bytes | None) -> Correction:
     reason = data.get("by", {}).get("reason", "")
     amounts = data["uploaded"], data["downloaded"]
     return Correction(seq, time_us, info_hash, *amounts, data["corrects"], reason)

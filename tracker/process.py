@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import asdict
 
-from eventlog import EventLog, LogError, Reader, open_log
-from tracker import control, retention, secrets
+from eventlog import EventLog, LogError, open_log
+from tracker import control, retention, secrets, snapshots
 from tracker.clock import LogClock
 from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
@@ -87,8 +87,12 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     _report_recovery(event_log)
     secret = secrets.load_or_create(secrets_path)
     total = event_log.next_seq
-    reader = Reader(path, to_end=True, keys=keyring)
-    state = replay(reader, lambda done: progress(done, total))
+    state, reader = snapshots.start(
+        path, keyring, to_end=True, refused=lambda why: log.warning("%s", why)
+    )
+    if state.seq > reader.first_seq:
+        log.info("Starting from the snapshot before event %d of %d", state.seq, total)
+    state = replay(reader, lambda done: progress(done, total), state)
     progress(total, total)
     listeners = bind(config, certificates)
     failures: list[LogError] = []
@@ -101,6 +105,18 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
         failures += _leaves(group)
     if failures:
         raise failures[0]
+    _write_snapshot(path, state, keyring)
+
+
+def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:
+    """So that the next start has little to replay. A second signal ends this, and nothing is lost."""
+    try:
+        written = snapshots.write(path, state, keyring)
+    except (LogError, OSError) as error:
+        log.warning("No snapshot was written: %s", error)
+    else:
+        if written:
+            log.info("Snapshot before event %d written", state.seq)
 
 
 def _leaves(group: BaseExceptionGroup[LogError]) -> Iterator[LogError]:

@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 REPORT_EVERY = 20_000  # events
 
 
-def replay(reader: Reader, report: Callable[[int], None] = lambda _seq: None) -> State:
-    """The state that a log comes to: its beginning, and everything that the reader gives, which is all. `report` is told the events done, now and then.
+def replay(
+    reader: Reader,
+    report: Callable[[int], None] = lambda _seq: None,
+    state: State | None = None,
+) -> State:
+    """Apply everything the reader gives, to `state` if it goes on from one (see `snapshots.start`), else to that of the
+    log's beginning. `report` is told the events done, now and then.
 
     Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`,
     `CodecError`.
     """
-    state, opened = opening.begin(reader.path, reader.first_seq)
+    opened = ""
+    if state is None:
+        state, opened = opening.begin(reader.path, reader.first_seq)
     reported = state.seq
     with collector_off():
         for frame in reader.frames():

@@ -19,10 +19,19 @@ from typing import TYPE_CHECKING
 
 from attrs import asdict, frozen
 
-from eventlog import LogCorruptError, LogError, Reader, first_seq, kept, opening_path, seals, segment
+from eventlog import (
+    LogCorruptError,
+    LogError,
+    Reader,
+    first_seq,
+    kept,
+    opening_path,
+    seals,
+    segment,
+)
 from eventlog.beginning import list_openings, segments_of, superfluous
 from eventlog.files import sync_directory
-from tracker import opening
+from tracker import opening, snapshots
 from tracker.domain import events
 from tracker.domain.codec import CodecError
 from tracker.domain.state import ReplayError
@@ -94,13 +103,16 @@ def finish(folder: Path, begin: int) -> int:
     if begin and not opening_path(folder, begin).exists():
         raise LogCorruptError(opening_path(folder, begin), 0, "the opening balance is missing")
     if first_seq(folder) > begin:
-        raise LogCorruptError(folder / "seg", 0, f"no event says that it begins with {first_seq(folder)}")
+        raise LogCorruptError(
+            folder / "seg", 0, f"no event says that it begins with {first_seq(folder)}"
+        )
     needed = {each.path for each in kept.chain(folder, begin)}
     going = superfluous(folder, begin)
     _remove(going)
     _remove(path for path in seals.list_seals(folder) if segment.base_seq_of(path) < begin)
     _remove(path for path in _files(folder / "quarantine") if _before(path, begin))
     _remove(path for seq, path in list_openings(folder).items() if seq != begin)
+    _remove(path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin)
     _remove(each.path for each in kept.list_kept(folder) if each.path not in needed)
     for each in (opening_path(folder, begin).parent, folder / kept.FOLDER, folder / seals.FOLDER):
         _remove(path for path in _files(each) if path.suffix in (".tmp", ".made"))

@@ -10,7 +10,7 @@ import json
 import logging
 import subprocess
 import sys
-from pathlib import Path
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -25,6 +25,7 @@ from tracker.domain.swarms import NEVER_US
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from eventlog import EventLog
     from tracker.service import Service
@@ -81,7 +82,7 @@ def due(
     wanted = {"keep_days": 0, "keep_bytes": 0}
     left = sum(each.size for each in there)
     free = 0
-    for at, (before, here) in enumerate(zip(there, there[1:], strict=False), 1):
+    for at, (before, here) in enumerate(pairwise(there), 1):
         if here.first_us <= keep_from_us:
             wanted["keep_days"] = at
         if left > keep_bytes:
@@ -213,7 +214,9 @@ async def keep_schedule(pruner: Pruner) -> None:
         try:
             made = await pruner.look()
         except (PruningError, ports.LogUnavailableError, LogError, OSError) as error:
-            log.warning("The log could not be pruned, tried again in an hour: %s", error or repr(error))
+            log.warning(
+                "The log could not be pruned, tried again in an hour: %s", error or repr(error)
+            )
         else:
             if made is not None:
                 log.info(

@@ -6,29 +6,39 @@ from typing import TYPE_CHECKING
 
 from eventlog import Finding, LogCorruptError, Verifier, opened
 from eventlog.findings import REPORT, RESTORE
-from tracker import opening
+from tracker import opening, snapshot, snapshots
+from tracker.domain import image
 from tracker.domain.state import State
 from tracker.record_checks import RecordChecks
 from tracker.removals import Removals
+from tracker.snapshot import OldSnapshotError, Position, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from eventlog import Checked, Opener
+    from eventlog import Checked, Header
+    from tracker.keyring import Keyring
 
 REPORT_EVERY = 1 << 20  # bytes
+DELETE = "delete the file: the log holds all that it does"
 
 
 class Verification:
     """One check of one log; reads beside a running tracker."""
 
-    def __init__(self, folder: Path, keys: Opener | None = None) -> None:
+    def __init__(self, folder: Path, keys: Keyring | None = None) -> None:
         """`keys` open the sealed sections for replay. Raises `LogUnusableError`, `LogFormatError`."""
         self.log = Verifier(folder)
         self._folder = folder
         self._keys = keys
         self.state = State()
+        self.snapshots = 0  # that were compared
+        self._snapshots = {
+            snapshots.seq_of(path): path
+            for path in snapshots.found(folder)
+            if snapshots.seq_of(path) > self.log.first_seq
+        }
         self.replayed = True  # the state is that of all frames so far
         self._removals = Removals(folder, self.log.first_seq)
         self._records = RecordChecks()
@@ -46,6 +56,9 @@ class Verification:
             elif one.frame.header.records:
                 yield from self._frame(one)
         yield from self._removals.findings()
+        if self.replayed:
+            for seq, path in sorted(self._snapshots.items()):
+                yield Finding(path, 0, seq, "no frame of the log ends there", DELETE)
         report(self.log.bytes, self.log.bytes)
 
     def _begin(self) -> Iterator[Finding]:
@@ -74,3 +87,28 @@ class Verification:
             self.replayed = False
             what = f"replay ends in this frame: {error or type(error).__name__}"
             yield Finding(path, offset, header.base_seq, what, REPORT)
+            return
+        if header.next_seq in self._snapshots:
+            yield from self._snapshot(self._snapshots.pop(header.next_seq), header)
+
+    def _snapshot(self, path: Path, header: Header) -> Iterator[Finding]:
+        """Compare a file with the state that replay came to."""
+        seq = self.state.seq
+        try:
+            one = snapshot.read(path, self.log.log_id, self._keys)
+        except OldSnapshotError as error:
+            yield Finding(path, 0, seq, str(error), DELETE, damage=False)
+            return
+        except FileNotFoundError:
+            return  # the tracker has newer ones by now
+        except (SnapshotError, OSError) as error:
+            yield Finding(path, 0, seq, str(error), DELETE)
+            return
+        self.snapshots += 1
+        expected = Position(self.log.log_id, seq, header.base_seq, header.header_crc)
+        taken = image.dump(self.state)
+        same = taken.digest() == one.digest == image.digest(one.plain)
+        if same and self.state.hidden is None:
+            same = all(taken.private.get(which) == data for which, data in one.private.items())
+        if one.position != expected or not same:
+            yield Finding(path, 0, seq, "replay comes to another state", DELETE)

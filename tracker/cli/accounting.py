@@ -14,7 +14,6 @@ from tracker.ledger import Correction, Ledger, Opening, Sums, find_account
 
 if TYPE_CHECKING:
     import argparse
-
     from collections.abc import Iterable
 
     from tracker.ledger import Entry

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from array import array
+from hashlib import blake2b
 from itertools import chain
 from struct import Struct, error
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,6 +37,9 @@ PROJECTOR = 1
 
 TAILS, V4, V6 = "tails", "v4.addresses", "v6.addresses"
 """The columns of a day: 12, 6 and 18 bytes a peer, in the order of peers' numbers."""
+
+HIDDEN = "hidden"
+"""The column that says (in one byte) whether peers had stand-ins: no part of the state."""
 
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
 _WHEN = Struct("<21xBB33xQ8x")  # of a row: the low bytes of two days, last seen
@@ -62,6 +66,20 @@ class Image(NamedTuple):
     plain: dict[str, bytes]
     private: dict[tuple[int, str], bytes]
 
+    def digest(self) -> bytes:
+        """16 bytes over all that is no address: the same with hidden peers and without."""
+        return digest(self.plain)
+
+
+def digest(plain: Mapping[str, Buffer]) -> bytes:
+    """`Image.digest` of columns that were read."""
+    hasher = blake2b(digest_size=16)
+    for name in sorted(plain):
+        if name != HIDDEN:
+            hasher.update(b"%s %d|" % (name.encode(), len(plain[name])))
+            hasher.update(plain[name])
+    return hasher.digest()
+
 
 class Where(NamedTuple):
     """Peers, ascending, of whom something was announced on a day: their peer_id, an IPv4, an IPv6 endpoint."""
@@ -75,6 +93,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     """The image of a state; without `addresses` nothing in it says where any peer is."""
     swarms = state.swarms
     plain = {"state": json.dumps(_rest(state), ensure_ascii=False).encode()}
+    plain[HIDDEN] = bytes([state.hidden is not None])
     for prefix, owner, names in _owners(state):
         for name in names:
             plain[prefix + name.strip("_")] = _bytes(getattr(owner, name))
@@ -104,8 +123,7 @@ def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer])
 def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
     state = State()
     swarms = state.swarms
-    rest = json.loads(bytes(plain["state"]))
-    _set_rest(state, rest)
+    _set_rest(state, json.loads(bytes(plain["state"])))
     for prefix, owner, names in _owners(state):
         for name in names:
             setattr(owner, name, _like(getattr(owner, name), plain[prefix + name.strip("_")]))
@@ -122,7 +140,8 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     _load_identities(swarms, plain["identities.accounts"])
     for _, directory in _directories(swarms):
         directory.index_all()
-    if lost or rest["hidden"]:
+    (hidden,) = plain[HIDDEN]
+    if lost or hidden:
         state.hidden = Hidden(swarms, look=True)
     return state
 
@@ -290,7 +309,6 @@ def _rest(state: State) -> dict[str, Any]:
         "settings": state.settings.as_data(),
         "counters": [[*key, count] for key, count in state.counters.items()],
         "shredded": sorted(state.shredded),
-        "hidden": state.hidden is not None,
         "totals": [getattr(state.swarms, name) for name in _TOTALS],
         "sweep": [getattr(state.sweep, name) for name in _SWEEP],
         "next_key_ref": state.access.next_key_ref,
