@@ -19,8 +19,6 @@ from tracker.domain.state import State
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eventlog import Frame
-
 
 def begin(log: Path, seq: int) -> tuple[State, str]:
     """The state at the beginning of a log, which is `seq`, and the SHA-256 of its opening ("" = it needs none).
@@ -48,18 +46,18 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
     raise LogCorruptError(path, 0, "the first segment does not continue what this balance is of")
 
 
-def write(log: Path, state: State, last: Frame) -> tuple[str, str]:
-    """Write an opening, without any address, for the log to begin after `last`. Returns name and SHA-256 of the file.
+def write(log: Path, state: State) -> tuple[str, str]:
+    """Write the opening of a log that is to begin where the state is, with a segment; without any address. Returns name and SHA-256 of the file.
 
     It does not count before it gets its right name: only the process that holds the log may give it, see
     `pruning.adopt`. Raises `OSError`.
     """
-    header = last.header
-    path = opening_path(log, state.seq).with_suffix(f".{os.getpid()}.made")
+    base = state.seq
+    first = next(each for each in segments_of(log) if segment.base_seq_of(each) == base)
+    path = opening_path(log, base).with_suffix(f".{os.getpid()}.made")
     path.parent.mkdir(mode=0o750, exist_ok=True)
-    position = snapshot.Position(
-        folder.read_identity(log), state.seq, header.base_seq, header.header_crc
-    )
+    chain = segment.open_header(first).prev_crc
+    position = snapshot.Position(folder.read_identity(log), base, base, chain)
     snapshot.write(path, position, state, None)
     return path.name, sha256(path.read_bytes()).hexdigest()
 

@@ -40,7 +40,6 @@ from tracker.projector import collector_off
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from eventlog import Frame
     from tracker.domain.state import State
 
 _NICE = 10
@@ -65,7 +64,7 @@ def make(folder: Path, seq: int) -> Made:
     """
     begin = first_seq(folder)
     going = [path for path in segments_of(folder) if segment.base_seq_of(path) < seq]
-    name, digest = opening.write(folder, *state_before(folder, seq))
+    name, digest = opening.write(folder, state_before(folder, seq))
     files = kept.keep(folder, begin, seq, (events.ADMIN,))
     size = sum(path.stat().st_size for path in going)
     return Made(seq, name, digest, files, len(going), size)
@@ -79,20 +78,18 @@ def adopt(folder: Path, made: Made) -> None:
     sync_directory(target.parent)
 
 
-def state_before(folder: Path, seq: int) -> tuple[State, Frame]:
-    """The state that the events below `seq` come to, as if no address could be read; and their last frame."""
+def state_before(folder: Path, seq: int) -> State:
+    """The state that the events below `seq` come to, as if no address could be read."""
     reader = Reader(folder)
     state, _ = opening.begin(folder, reader.first_seq)
-    last = None
     with collector_off():
         for frame in reader.frames():
             if frame.header.base_seq >= seq:
                 break
             state.apply(frame.header.kind, frame.header.base_seq, frame.plain, b"")
-            last = frame
-    if last is None or state.seq != seq:
+    if state.seq != seq:
         raise LogCorruptError(folder / "seg", 0, f"the log does not hold the events to {seq - 1}")
-    return state, last
+    return state
 
 
 def finish(folder: Path, begin: int) -> int:
