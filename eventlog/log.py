@@ -137,6 +137,17 @@ class EventLog:
                 raise LogFailedError(f"the event log in {self.path} is closed")
             await self._committed.wait()
 
+    async def wait_readable(self, seq: int) -> None:
+        """Return once readers are given record `seq`: when a later header says that it is durable. Raises as
+        `wait_durable` does."""
+        await self.wait_durable(seq)
+        while self._marked_seq <= seq:
+            if self._failure is not None:
+                raise self._failure
+            if self._released:
+                raise LogFailedError(f"the event log in {self.path} is closed")
+            await self._committed.wait()
+
     def statistics(self) -> LogStatistics:
         return LogStatistics(
             next_seq=self.next_seq,

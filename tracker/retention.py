@@ -148,7 +148,8 @@ class Pruner:
         begin = 0
         if pruned := self.service.state.pruned:
             begin = pruned[-1].first_seq
-            await self.log.wait_durable(pruned[-1].seq)
+            # Whoever reads the log from its new beginning on finds the event that vouches for it.
+            await self.log.wait_readable(pruned[-1].seq)
         await trio.to_thread.run_sync(pruning.finish, self.log.path, begin)
 
     async def _due(self) -> Due | None:
