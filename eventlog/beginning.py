@@ -57,6 +57,11 @@ def first_seq(folder: Path) -> int:
     return begin if begin in list_openings(folder) else 0
 
 
+def needed_from(folder: Path) -> int:
+    """The first event that has to be there; where the first segment is missing too."""
+    return first_seq(folder) or max(list_openings(folder), default=0)
+
+
 def superfluous(folder: Path, begin: int) -> list[Path]:
     """Segments of events before `begin`, the oldest first."""
     paths = segment.list_segments(folder / "seg")

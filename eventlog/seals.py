@@ -14,10 +14,10 @@ from hashlib import file_digest
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from attrs import asdict, frozen
+from attrs import asdict, astuple, frozen
 
 from eventlog import segment
-from eventlog.beginning import segments_of
+from eventlog.beginning import needed_from, segments_of
 from eventlog.errors import LogCorruptError
 from eventlog.files import write_new
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
@@ -56,14 +56,19 @@ def seal_path(path: Path) -> Path:
 
 def read_seal(path: Path) -> Seal:
     """The seal in a file. Raises `SealError`, `FileNotFoundError`."""
+    data = path.read_bytes()
     try:
-        found = Seal(**json.loads(path.read_bytes()))
+        found = Seal(**json.loads(data))
+        whole = pack(found) == data and all(type(each) is int for each in astuple(found)[1:])
     except (ValueError, TypeError):
-        raise SealError("is not the seal of a segment") from None
-    numbers = (found.length, found.first_seq, found.next_seq, found.first_us, found.last_us)
-    if not isinstance(found.sha256, str) or not all(type(each) is int for each in numbers):
+        whole = False
+    if not whole:
         raise SealError("is not the seal of a segment")
     return found
+
+
+def pack(seal: Seal) -> bytes:
+    return json.dumps(asdict(seal)).encode() + b"\n"
 
 
 def take(path: Path, following: Path) -> Seal:
@@ -116,8 +121,7 @@ def write_missing(folder: Path) -> int:
         target = seal_path(path)
         if not target.exists():
             target.parent.mkdir(mode=0o750, exist_ok=True)
-            body = json.dumps(asdict(take(path, following)))
-            write_new(target, body.encode() + b"\n")
+            write_new(target, pack(take(path, following)))
             written += 1
     return written
 
@@ -127,11 +131,10 @@ def check_lengths(folder: Path, segments: Iterable[Path]) -> None:
 
     Raises `LogCorruptError`.
     """
-    there = list(segments)
-    begin = there[0].stem if there else ""
-    names = {path.stem: path for path in there}
+    names = {path.stem: path for path in segments}
+    begin = needed_from(folder)
     for sealed in list_seals(folder):
-        if sealed.stem < begin:
+        if segment.base_seq_of(sealed) < begin:
             continue  # of a segment that is being removed
         path = names.get(sealed.stem, folder / "seg" / f"{sealed.stem}.evl")
         try:

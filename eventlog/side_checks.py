@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 from eventlog import kept, seals, segment
@@ -59,8 +58,8 @@ def kept_frames(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
             yield Finding(one.path, 0, one.first, what, RESTORE_KEPT)
 
 
-def seal_of(path: Path, seq: int) -> Iterator[Finding | None]:
-    """Check a finished segment against its seal; None = it is as it was sealed, nothing = there is no seal."""
+def seal_of(path: Path, following: Path, seq: int) -> Iterator[Finding | None]:
+    """Check a finished segment, before another one, against its seal; None = it is as it was sealed, nothing = there is no seal."""
     sealed = seals.seal_path(path)
     try:
         seal = seals.read_seal(sealed)
@@ -69,17 +68,15 @@ def seal_of(path: Path, seq: int) -> Iterator[Finding | None]:
     except seals.SealError as error:
         yield Finding(sealed, 0, seq, str(error), DROP_SEAL)
         return
-    with path.open("rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
-        length = file.tell()
-    if length != seal.length:
-        what = f"has {length} bytes, and had {seal.length} when it was sealed"
-        yield Finding(path, min(length, seal.length), seq, what, RESTORE)
-    elif digest != seal.sha256:
-        what = f"its SHA-256 is {digest}, and was {seal.sha256} when it was sealed"
+    now = seals.take(path, following)
+    if now.length != seal.length:
+        what = f"has {now.length} bytes, and had {seal.length} when it was sealed"
+        yield Finding(path, min(now.length, seal.length), seq, what, RESTORE)
+    elif now.sha256 != seal.sha256:
+        what = f"its SHA-256 is {now.sha256}, and was {seal.sha256} when it was sealed"
         yield Finding(path, 0, seq, what, RESTORE)
-    elif (seal.first_seq, seal.next_seq) != (segment.base_seq_of(path), seq):
-        what = f"the seal is of events {seal.first_seq} to {seal.next_seq - 1}"
+    elif now != seal:
+        what = "the seal gives other events or times than the segment, which is as it was"
         yield Finding(sealed, 0, seq, what, DROP_SEAL)
     else:
         yield None

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from eventlog import folder, segment, side_checks
-from eventlog.beginning import first_seq, segments_of
+from eventlog.beginning import first_seq, needed_from, segments_of
 from eventlog.errors import LogCorruptError, LogError, LogFormatError, LogPrunedError
 from eventlog.findings import NOTHING, REPORT, RESTORE, Checked, Finding
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
@@ -70,7 +70,7 @@ class Verifier:
             if first_seq(self._path) > self.first_seq:
                 raise LogPrunedError(self._path) from None
             raise
-        yield from side_checks.missing(self._path, first_seq(self._path))
+        yield from side_checks.missing(self._path, needed_from(self._path))
 
     def _segments(self) -> Iterator[Checked | Finding]:
         path: Path | None = None
@@ -79,15 +79,18 @@ class Verifier:
             if self._ended and self._begun(path):
                 return  # the tracker has begun it since
             yield from self._segment(path)
-            if self._later(path):
-                yield from self._seal(path)
+            if following := self._later(path):
+                yield from self._seal(path, following[0])
 
-    def _seal(self, path: Path) -> Iterator[Finding]:
-        for one in side_checks.seal_of(path, self.next_seq):
-            if one is None:
-                self.sealed += 1
-            else:
-                yield one
+    def _seal(self, path: Path, following: Path) -> Iterator[Finding]:
+        try:
+            for one in side_checks.seal_of(path, following, self.next_seq):
+                if one is None:
+                    self.sealed += 1
+                else:
+                    yield one
+        except LogError:
+            pass  # headers that cannot be read have findings of their own
 
     def _later(self, path: Path | None) -> list[Path]:
         every = segments_of(self._path)

@@ -23,7 +23,17 @@ from eventlog import (
     opening_path,
 )
 from tests.eventlog.logs import running, segments
-from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of, told
+from tests.support import (
+    SECOND,
+    START_US,
+    Announce,
+    HandTime,
+    Rig,
+    endpoint4,
+    endpoint6,
+    hash_of,
+    told,
+)
 from tests.tracker.logged import history
 from tests.tracker.pruned import InlinePruner, prune
 from tracker import pruning
@@ -101,7 +111,13 @@ def test_days_left() -> None:
 def live(folder: Path, do: Callable[[Rig, EventLog], Awaitable[object]]) -> str:
     """Open a log, let something be done to a tracker over it, and close; the digest then."""
     log = open_log(folder, codec.RECORD_SIZES, segment_bytes=400, linger_seconds=0)
-    rig = Rig(log=log, state=replay(Reader(folder, to_end=True)))  # type: ignore[arg-type]  # a real log
+    try:
+        state = replay(Reader(folder, to_end=True))
+    except LogError:
+        log._release()
+        raise
+    time = HandTime(wall=max(START_US, state.time_us))
+    rig = Rig(log=log, state=state, time=time)  # type: ignore[arg-type]  # a real log
 
     async def main() -> None:
         async with running(log):
@@ -167,10 +183,10 @@ def test_peers_hold_it(tmp_path: Path) -> None:
             Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)
         )
         for number in range(30):
-            rig.announce(Announce(hash_of(number % 3), endpoint4(number % 25)))
+            rig.announce(Announce(hash_of(1), endpoint4(number % 5)))
             await log.wait_durable(log.next_seq - 1)
         assert (made := await prune(rig.service, log))
-        assert made.first_seq <= 6
+        assert 10 < made.first_seq <= 26
         assert await prune(rig.service, log) is None
         rig.time.advance(100 * SECOND)
         rig.service.tick()
@@ -305,7 +321,7 @@ def killed_at_removal(number: int) -> Callable[..., Awaitable[None]]:
 
 
 POINTS = [killed_in_make, killed_before_the_name, killed_before_the_event]
-POINTS += [killed_at_removal(number) for number in range(26)]
+POINTS += [killed_at_removal(number) for number in (0, 1, 2, 5, 9, 14, 17, 20, 22, 23, 24, 25)]
 
 
 @pytest.fixture(scope="module")
