@@ -50,7 +50,7 @@ def test_a_pruned_log(pruned: Tracker) -> None:
     (event,) = tracker.events("--type", "log_pruned")
     begin = event["first_seq"]
     assert event["by"]["token"] == "keep_days"
-    assert event["segments"] == 5
+    assert event["segments"] == 4
     before = stats(tracker)
     assert before["udp4_announces_handled"] == DAYS * 2 * 4
     segments = sorted(each.name for each in (tracker.folder / "log" / "seg").iterdir())
@@ -84,4 +84,4 @@ def test_removed_addresses(pruned: Tracker) -> None:
     site = Site(pruned.folder)
     shown = {event["address"] for event in pruned.events("--type", "announced")}
     days = [{address_of(each) for each in endpoints(site.first_day + day)} for day in range(DAYS)]
-    assert [bool(day & shown) for day in days] == [day >= 5 for day in range(DAYS)]
+    assert [bool(day & shown) for day in days] == [day >= 4 for day in range(DAYS)]
