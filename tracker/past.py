@@ -120,7 +120,9 @@ class Past:
             while self._state.seq < end and (frame := self._next()) is not None:
                 frame, self._rest = split(frame, end)
                 header = frame.header
-                self._state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
+                self._state.apply(
+                    header.kind, header.schema, header.base_seq, frame.plain, frame.sealed
+                )
                 if self._state.seq >= reported + REPORT_EVERY:
                     reported = self._state.seq
                     self._report(reported, max(end, reported + 1))
@@ -164,7 +166,7 @@ def _times(frame: Frame) -> list[int]:
     header = frame.header
     if header.kind == events.ADMIN:
         return [record.time_us for record in codec.decode_admin(frame.plain)]
-    size = codec.RECORD_SIZES.get(header.kind)
+    size = codec.record_size(header.kind, header.schema)
     if not size or len(frame.plain) != size * header.records:
         raise codec.CodecError(
             f"event {header.base_seq} is of kind {header.kind}, unknown as it is"

@@ -32,7 +32,7 @@ def replay(
     with collector_off():
         for frame in reader.frames():
             header = frame.header
-            state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
+            state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.sealed)
             if state.seq >= reported + REPORT_EVERY:
                 reported = state.seq
                 report(state.seq)

@@ -40,7 +40,7 @@ def lived(history: list[Step], private: bool) -> tuple[World, list[Frame]]:
 def applied(state: State, frames: Iterable[Frame]) -> State:
     for one in frames:
         header = one.header
-        state.apply(header.kind, header.base_seq, one.plain, one.sealed)
+        state.apply(header.kind, header.schema, header.base_seq, one.plain, one.sealed)
     return state
 
 
