@@ -28,6 +28,7 @@ from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
+from tracker.following import Following
 from tracker.frontends import http, udp
 from tracker.frontends.datagrams import DatagramHandler
 from tracker.frontends.requests import RequestHandler
@@ -96,16 +97,18 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     progress(total, total)
     listeners = bind(config, certificates)
     failures: list[LogError] = []
+    following = Following(path, secrets_path)
     try:
         trio.run(
             _main, config, version, event_log, state, secret, keyring, listeners,
-            certificates.values(),
+            certificates.values(), following,
         )  # fmt: skip
     except* LogError as group:
         failures += _leaves(group)
     if failures:
         raise failures[0]
-    _write_snapshot(path, state, keyring)
+    if not following.alarm:
+        _write_snapshot(path, state, keyring)
 
 
 def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:
@@ -145,7 +148,7 @@ def _report_recovery(event_log: EventLog) -> None:
 
 
 def _say_what_is_not_in_force() -> None:
-    log.warning("Not in force yet: event_log.keep_days, keep_bytes, follower. Everything is kept")
+    log.warning("Not in force yet: event_log.keep_days, keep_bytes. Everything is kept")
 
 
 def settings_of(config: Config) -> Settings:
@@ -177,6 +180,7 @@ async def _main(
     keyring: Keyring,
     listeners: Listeners,
     certificates: Iterable[Certificate],
+    following: Following,
 ) -> None:
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
     service = Service(event_log, state, clock, secrets.derive(secret, "peer selection"))
@@ -199,6 +203,8 @@ async def _main(
             await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
             await _start_api(web, config, service, event_log, secret, listeners.api, stop)
             await _start_health(web, listeners, stop)
+            if config.event_log.follower == "on":
+                nursery.start_soon(following.run)
             _settle_collector()
             await stop.wait()
             producers.cancel_scope.cancel()

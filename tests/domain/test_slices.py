@@ -57,6 +57,7 @@ def test_ticks_of_schema_1_still_replay() -> None:
 
 def test_no_digest_depends_on_an_address() -> None:
     """Nor on the end of a peer_id; on all else of a peer it does."""
+
     def digest(**changed: object) -> int:
         rig = Rig(MemoryLog(), HandTime())
         rig.announce(Announce(HASH, **{"endpoint": endpoint4(1), **changed}))  # type: ignore[arg-type]  # a test's short form
