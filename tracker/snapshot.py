@@ -31,7 +31,7 @@ SPARE_BYTES = 64 << 20
 """Free space that a snapshot leaves: the log needs it more."""
 
 _HEADER = Struct("<8sHHI16sQQ16sQI4x16s24xII")
-_ROW = Struct("<24sQQIIQ8x")
+_ROW = Struct("<32sQQIIQ")
 _CRC = Struct("<I")
 _FOOTER = 32
 _ALIGN = 16
