@@ -28,13 +28,14 @@ _LINE_BYTES = 1 << 16
 
 @define
 class Following:
-    """`seq` is how far it is, None while none runs; `alarm` what it found wrong, for good."""
+    """`process_id` and `seq` (how far it is) are None while none runs; `alarm` is what it found wrong, for good."""
 
     path: Path
     secrets_path: Path
     options: tuple[str, ...] = ()
     delay: float = DELAY_SECONDS
     first_pause: float = FIRST_PAUSE_SECONDS
+    process_id: int | None = None
     seq: int | None = None
     snapshot_seq: int | None = None  # the latest that it wrote
     alarm: str = ""
@@ -80,11 +81,13 @@ class Following:
             self._said = str(error)
             return 1
         self.starts += 1
+        self.process_id = process.pid
+        log.info("Follower started: process %d", process.pid)
         try:
             await self._listen(process)
             return await process.wait()
         finally:
-            self.seq = None
+            self.seq = self.process_id = None
             with trio.CancelScope(shield=True):
                 await _end(process)
 
