@@ -112,11 +112,11 @@ class Past:
             end = self.resolve(moment) + 1
         else:
             end = self.span.last_seq + 1 if self.span else 0
-        if self._frames is None:
-            self._state, reader = snapshots.start(self._folder, self._keys, at_most=end)
-            self._frames = reader.frames()
-        reported = self._state.seq
         with collector_off():
+            if self._frames is None:
+                self._state, reader = snapshots.start(self._folder, self._keys, at_most=end)
+                self._frames = reader.frames()
+            reported = self._state.seq
             while self._state.seq < end and (frame := self._next()) is not None:
                 frame, self._rest = split(frame, end)
                 header = frame.header

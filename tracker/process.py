@@ -37,7 +37,7 @@ from tracker.history import LiveHistory
 from tracker.keyring import Keyring, day_of
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.ports import Actor, LogUnavailableError
-from tracker.projector import replay
+from tracker.projector import collector_off, replay
 from tracker.service import Service
 from tracker.shredding import Shredder, keep_schedule
 from tracker.sources import Bans
@@ -88,9 +88,10 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     _report_recovery(event_log)
     secret = secrets.load_or_create(secrets_path)
     total = event_log.next_seq
-    state, reader = snapshots.start(
-        path, keyring, to_end=True, refused=lambda why: log.warning("%s", why)
-    )
+    with collector_off():
+        state, reader = snapshots.start(
+            path, keyring, to_end=True, refused=lambda why: log.warning("%s", why)
+        )
     if state.seq:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
     state = replay(reader, lambda done: progress(done, total), state)
