@@ -49,7 +49,7 @@ def by_day(swarms: Swarms) -> dict[int, Where]:
     )
     day_us, day, here = -DAY_US, -1, Where([], [], [])
     for peer, ((day4, day6, seen), place4, place6) in enumerate(places):
-        if place4 == place6:  # nowhere, both
+        if place4 == NOWHERE == place6:
             continue
         if not day_us <= seen < day_us + DAY_US:
             day = seen // DAY_US
