@@ -56,7 +56,7 @@ def applied(state: State, frames: Iterable[Frame]) -> State:
 
 
 @modes
-@settings(steady, max_examples=100)
+@settings(steady, max_examples=60)
 @given(history=st.lists(long_steps, max_size=40), cut=st.floats(0, 1))
 def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, private: bool) -> None:
     """Loaded at any moment: the same state, and the same after every frame of the rest."""
@@ -75,7 +75,7 @@ def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, priv
 
 
 @modes
-@settings(steady, max_examples=100)
+@settings(steady, max_examples=60)
 @given(
     history=st.lists(long_steps, max_size=40),
     cut=st.floats(0, 1),
