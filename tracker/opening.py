@@ -1,7 +1,7 @@
 """The opening balance of a log whose oldest events were removed: the state at its first event, without addresses.
 
 A file beside the segments rather than an event among them: replay has to know it before it reads the first event, and
-the event that vouches for it, `log_pruned`, comes later in the log (docs/adr/0008). In the format of a snapshot, whose
+the event that vouches for it, `log_pruned`, comes later in the log (docs/adr/0010). In the format of a snapshot, whose
 peers are hidden ones (`domain.hidden`); but no cache: the events it stands for are gone.
 """
 
@@ -62,11 +62,17 @@ def write(log: Path, state: State) -> tuple[str, str]:
     return path.name, sha256(path.read_bytes()).hexdigest()
 
 
+def digest_of(log: Path, seq: int) -> str:
+    """SHA-256 of the opening; "" = there is none. What was read with `begin` counts, if it went meanwhile."""
+    path = opening_path(log, seq)
+    return sha256(path.read_bytes()).hexdigest() if seq and path.exists() else ""
+
+
 def check(log: Path, seq: int, digest: str, state: State) -> None:
     """That an event vouches for the opening that a replay began with, once it is at the end.
 
     Raises `LogCorruptError`.
     """
-    if seq and not any((seq, digest) == (each.first_seq, each.opening) for each in state.pruned):
+    if digest and not any((seq, digest) == (each.first_seq, each.opening) for each in state.pruned):
         what = "no event of the log vouches for this opening balance"
         raise LogCorruptError(opening_path(log, seq), 0, what)

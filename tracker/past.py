@@ -112,15 +112,17 @@ class Past:
             end = self.resolve(moment) + 1
         else:
             end = self.span.last_seq + 1 if self.span else 0
-        if self._frames is None:
-            self._state, reader = snapshots.start(self._folder, self._keys, at_most=end)
-            self._frames = reader.frames()
-        reported = self._state.seq
         with collector_off():
+            if self._frames is None:
+                self._state, reader = snapshots.start(self._folder, self._keys, at_most=end)
+                self._frames = reader.frames()
+            reported = self._state.seq
             while self._state.seq < end and (frame := self._next()) is not None:
                 frame, self._rest = split(frame, end)
                 header = frame.header
-                self._state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
+                self._state.apply(
+                    header.kind, header.schema, header.base_seq, frame.plain, frame.sealed
+                )
                 if self._state.seq >= reported + REPORT_EVERY:
                     reported = self._state.seq
                     self._report(reported, max(end, reported + 1))
@@ -164,7 +166,7 @@ def _times(frame: Frame) -> list[int]:
     header = frame.header
     if header.kind == events.ADMIN:
         return [record.time_us for record in codec.decode_admin(frame.plain)]
-    size = codec.RECORD_SIZES.get(header.kind)
+    size = codec.record_size(header.kind, header.schema)
     if not size or len(frame.plain) != size * header.records:
         raise codec.CodecError(
             f"event {header.base_seq} is of kind {header.kind}, unknown as it is"

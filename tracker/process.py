@@ -28,6 +28,7 @@ from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
+from tracker.following import Following
 from tracker.frontends import http, udp
 from tracker.frontends.datagrams import DatagramHandler
 from tracker.frontends.requests import RequestHandler
@@ -36,7 +37,7 @@ from tracker.history import LiveHistory
 from tracker.keyring import Keyring, day_of
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.ports import Actor, LogUnavailableError
-from tracker.projector import replay
+from tracker.projector import collector_off, replay
 from tracker.service import Service
 from tracker.shredding import Shredder, keep_schedule
 from tracker.sources import Bans
@@ -72,7 +73,6 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     """
     _refuse_unserved(config)
     certificates = read_certificates(config)
-    _say_what_is_not_in_force()
     # It would print a traceback for each time the descriptors run out, many times a second.
     logging.getLogger("trio.serve_listeners").setLevel(logging.CRITICAL)
     path, secrets_path = Path(config.event_log.path), Path(config.event_log.secrets_path)
@@ -87,25 +87,28 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     _report_recovery(event_log)
     secret = secrets.load_or_create(secrets_path)
     total = event_log.next_seq
-    state, reader = snapshots.start(
-        path, keyring, to_end=True, refused=lambda why: log.warning("%s", why)
-    )
+    with collector_off():
+        state, reader = snapshots.start(
+            path, keyring, to_end=True, refused=lambda why: log.warning("%s", why)
+        )
     if state.seq > reader.first_seq:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
     state = replay(reader, lambda done: progress(done, total), state)
     progress(total, total)
     listeners = bind(config, certificates)
     failures: list[LogError] = []
+    following = Following(path, secrets_path)
     try:
         trio.run(
             _main, config, version, event_log, state, secret, keyring, listeners,
-            certificates.values(),
+            certificates.values(), following,
         )  # fmt: skip
     except* LogError as group:
         failures += _leaves(group)
     if failures:
         raise failures[0]
-    _write_snapshot(path, state, keyring)
+    if not following.alarm:
+        _write_snapshot(path, state, keyring)
 
 
 def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:
@@ -144,10 +147,6 @@ def _report_recovery(event_log: EventLog) -> None:
         )
 
 
-def _say_what_is_not_in_force() -> None:
-    log.warning("Not in force yet: event_log.follower")
-
-
 def settings_of(config: Config) -> Settings:
     """What decisions depend on, of the configuration."""
     core = config.core
@@ -177,6 +176,7 @@ async def _main(
     keyring: Keyring,
     listeners: Listeners,
     certificates: Iterable[Certificate],
+    following: Following,
 ) -> None:
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
     service = Service(event_log, state, clock, secrets.derive(secret, "peer selection"))
@@ -203,6 +203,8 @@ async def _main(
             producers.start_soon(retention.keep_schedule, pruner)
             await _start_api(web, config, service, event_log, secret, listeners.api, stop)
             await _start_health(web, listeners, stop)
+            if config.event_log.follower == "on":
+                nursery.start_soon(following.run)
             _settle_collector()
             await stop.wait()
             producers.cancel_scope.cancel()

@@ -28,19 +28,19 @@ def replay(
     Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`,
     `CodecError`.
     """
-    opened = ""
     if state is None:
-        state, opened = opening.begin(reader.path, reader.first_seq)
+        state, _ = opening.begin(reader.path, reader.first_seq)
+    begins = state.seq == reader.first_seq
+    opened = opening.digest_of(reader.path, reader.first_seq) if begins else ""
     reported = state.seq
     with collector_off():
         for frame in reader.frames():
             header = frame.header
-            state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
+            state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.sealed)
             if state.seq >= reported + REPORT_EVERY:
                 reported = state.seq
                 report(state.seq)
-    if opened:
-        opening.check(reader.path, reader.first_seq, opened, state)
+    opening.check(reader.path, reader.first_seq, opened, state)
     return state
 
 

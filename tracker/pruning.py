@@ -84,9 +84,10 @@ def state_before(folder: Path, seq: int) -> State:
     state, _ = opening.begin(folder, reader.first_seq)
     with collector_off():
         for frame in reader.frames():
-            if frame.header.base_seq >= seq:
+            header = frame.header
+            if header.base_seq >= seq:
                 break
-            state.apply(frame.header.kind, frame.header.base_seq, frame.plain, b"")
+            state.apply(header.kind, header.schema, header.base_seq, frame.plain, b"")
     if state.seq != seq:
         raise LogCorruptError(folder / "seg", 0, f"the log does not hold the events to {seq - 1}")
     return state

@@ -81,7 +81,7 @@ class Verification:
             return
         try:
             sealed = opened(self.log.log_id, frame, self._keys).sealed
-            self.state.apply(header.kind, header.base_seq, frame.plain, sealed)
+            self.state.apply(header.kind, header.schema, header.base_seq, frame.plain, sealed)
         except Exception as error:
             # Of whatever class: these records may be anything, and apply expects what a tracker wrote.
             self.replayed = False

@@ -10,10 +10,21 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.property.test_hidden import counts, everybody_goes, long_steps
+from tests.property.test_hidden import DAY, counts, everybody_goes, long_steps
 from tests.property.test_replay import crowd
 from tests.property.world import FIRST_SETTINGS, Step, World
-from tests.support import HandTime, MemoryLog, hash_of, replayed, steady
+from tests.support import (
+    SECOND,
+    Announce,
+    HandTime,
+    MemoryLog,
+    Rig,
+    endpoint4,
+    endpoint6,
+    hash_of,
+    replayed,
+    steady,
+)
 from tracker.domain import image
 from tracker.domain.state import State
 
@@ -40,12 +51,12 @@ def lived(history: list[Step], private: bool) -> tuple[World, list[Frame]]:
 def applied(state: State, frames: Iterable[Frame]) -> State:
     for one in frames:
         header = one.header
-        state.apply(header.kind, header.base_seq, one.plain, one.sealed)
+        state.apply(header.kind, header.schema, header.base_seq, one.plain, one.sealed)
     return state
 
 
 @modes
-@settings(steady, max_examples=100)
+@settings(steady, max_examples=60)
 @given(history=st.lists(long_steps, max_size=40), cut=st.floats(0, 1))
 def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, private: bool) -> None:
     """Loaded at any moment: the same state, and the same after every frame of the rest."""
@@ -64,7 +75,7 @@ def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, priv
 
 
 @modes
-@settings(steady, max_examples=100)
+@settings(steady, max_examples=60)
 @given(
     history=st.lists(long_steps, max_size=40),
     cut=st.floats(0, 1),
@@ -115,8 +126,9 @@ def test_large_swarms_from_an_image(private: bool) -> None:
     for number, one in enumerate(log.frames()):
         applied(state, [one])
         if number % 4 == 0:
-            taken = image.dump(state)
+            taken, before = image.dump(state), state.digest()
             state = image.load(taken.plain, taken.private)
+            assert state.digest() == before
     assert state.digest() == world.state.digest()
 
 
@@ -142,3 +154,22 @@ def test_other_columns_are_refused() -> None:
         if name not in ("rows", "hashes", "retired", "whitelist") and not name.endswith("room"):
             with pytest.raises(image.ImageError):
                 image.load(changed, {})
+
+
+def test_a_peer_at_the_same_place_of_both_families() -> None:
+    """Places are numbered in each family alone; days are of each address."""
+    rig = Rig.with_settings(private=True, max_peer_timeout=10 * DAY)
+    both = [
+        Announce(hash_of(1), endpoint, key=rig.issue(1))
+        for endpoint in (endpoint4(1), endpoint6(1))
+    ]
+    rig.announce(both[0])
+    rig.time.advance(DAY * SECOND)
+    rig.announce(both[1])
+    swarms = rig.state.swarms
+    assert swarms.v4.position[1] == swarms.v6.position[1]
+    taken = image.dump(rig.state)
+    assert len({day for day, _ in taken.private}) == 2
+    loaded = image.load(taken.plain, taken.private)
+    assert loaded.digest() == rig.state.digest()
+    assert loaded.swarms.find(1, both[0].endpoint) == loaded.swarms.find(1, both[1].endpoint) == 1

@@ -33,13 +33,13 @@ class Directory:
     """Owner of all its columns."""
 
     __slots__ = (
-        "_free",
         "_room",
         "_tables",
         "_used",
         "addresses",
         "count",
         "first",
+        "free",
         "owners",
         "position",
         "seeds",
@@ -60,7 +60,7 @@ class Directory:
         # By peer.
         self.position = array("I", [NOWHERE])
         # Runs given back, by log2 of their room.
-        self._free = [array("I") for _ in range(32)]
+        self.free = [array("I") for _ in range(32)]
         # Open addressing in many small tables, so that growing one never takes long. An entry is the key (high
         # half) and the peer (low half); 0 = empty. A key is the endpoint's hash plus the torrent's number: its
         # low byte chooses the table, so that one client's many torrents spread over all of them.
@@ -260,7 +260,7 @@ class Directory:
     def _shrink(self, torrent: int, size: int) -> None:
         room = self._room[torrent]
         if not size:
-            self._free[room].append(self.first[torrent])
+            self.free[room].append(self.first[torrent])
         elif room >= 3 and size <= 1 << (room - 2):
             if room == _SCANNED + 1:
                 for peer in self._run_owners(torrent):
@@ -273,7 +273,7 @@ class Directory:
         return self.owners[first : first + self.count[torrent]]
 
     def _take_run(self, room: int) -> int:
-        free = self._free[room]
+        free = self.free[room]
         if free:
             return free.pop()
         start = len(self.owners)
@@ -295,7 +295,7 @@ class Directory:
         position = self.position
         for place in range(start, start + size):
             position[self.owners[place]] = place
-        self._free[self._room[torrent]].append(old)
+        self.free[self._room[torrent]].append(old)
 
     # The index, for swarms that are too large to be scanned.
 

@@ -4,7 +4,7 @@ A state that was loaded goes on exactly as the one that was dumped: numbers of t
 numbers are kept as they were. Integers are little-endian; docs/log-format.md lists the columns.
 
 Where peers are (endpoints, and the last 12 bytes of peer_ids) is apart from all else, by the day it was announced: each
-day's part can be sealed under that day's key. Peers whose part is not there on loading are hidden ones, see `hidden`.
+day's part can be sealed under that day's key (`whereabouts`). Peers whose part is not there on loading are hidden ones, see `hidden`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from itertools import chain
 from struct import Struct, error
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tracker.domain import whereabouts
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
 from tracker.domain.directory import NOWHERE, Directory
-from tracker.domain.events import DAY_US
 from tracker.domain.factors import Factor
-from tracker.domain.hidden import Hidden, stand_in, unknown_tail
+from tracker.domain.hidden import Hidden
 from tracker.domain.settings import Settings
 from tracker.domain.state import Pruned, State
 from tracker.domain.swarms import ROW_SIZE, Swarms
@@ -35,15 +35,10 @@ if TYPE_CHECKING:
 PROJECTOR = 1
 """Which rules made a state. One more with every change after which a log gives another state than before, or another image."""
 
-TAILS, V4, V6 = "tails", "v4.addresses", "v6.addresses"
-"""The columns of a day: 12, 6 and 18 bytes a peer, in the order of peers' numbers."""
-
 HIDDEN = "hidden"
 """The column that says (in one byte) whether peers had stand-ins: no part of the state."""
 
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
-_WHEN = Struct("<21xBB33xQ8x")  # of a row: the low bytes of two days, last seen
-_LAST_SEQ_AT = 64
 _KEY = Struct("<32sIIQB3x")  # hash, key_ref, account, valid until, 1 = it ends then
 _WORD = 4
 
@@ -81,14 +76,6 @@ def digest(plain: Mapping[str, Buffer]) -> bytes:
     return hasher.digest()
 
 
-class Where(NamedTuple):
-    """Peers, ascending, of whom something was announced on a day: their peer_id, an IPv4, an IPv6 endpoint."""
-
-    tails: list[int]
-    v4: list[int]
-    v6: list[int]
-
-
 def dump(state: State, *, addresses: bool = True) -> Image:
     """The image of a state; without `addresses` nothing in it says where any peer is."""
     swarms = state.swarms
@@ -104,12 +91,12 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     _fill_words(rows, ROW_SIZE, _HEAD, bytes(_TAIL * swarms.peer_slots), _TAIL)
     plain["rows"] = bytes(rows)
     for prefix, directory in _directories(swarms):
-        runs = getattr(directory, "_free")  # noqa: B009  # as all the others here
+        runs = directory.free
         plain[prefix + "free"] = b"".join(_bytes(run) for run in runs)
         plain[prefix + "free_counts"] = _bytes(array("I", map(len, runs)))
     plain["identities.accounts"] = _words(swarms.identities.addresses, 24, 0, 4)
     _dump_access(state.access, plain)
-    return Image(plain, _dump_private(swarms) if addresses else {})
+    return Image(plain, whereabouts.dump(swarms) if addresses else {})
 
 
 def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
@@ -136,7 +123,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         _load_free(directory, plain[prefix + "free"], plain[prefix + "free_counts"])
         directory.addresses = bytearray(len(directory.owners) * directory.width)
     _load_access(state.access, plain)
-    lost = _load_private(swarms, private)
+    lost = whereabouts.load(swarms, private)
     _load_identities(swarms, plain["identities.accounts"])
     for _, directory in _directories(swarms):
         directory.index_all()
@@ -159,91 +146,6 @@ def _owners(state: State) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
 
 def _directories(swarms: Swarms) -> tuple[tuple[str, Directory], ...]:
     return ("v4.", swarms.v4), ("v6.", swarms.v6), ("identities.", swarms.identities)
-
-
-# Where peers are.
-
-
-def by_day(swarms: Swarms) -> dict[int, Where]:
-    """Which peer's what is of which day; it follows from the plain columns.
-
-    A peer of a public mode announces all it has each time. In private modes the two endpoints have days of their
-    own, of which the row keeps the low byte.
-    """
-    found: dict[int, Where] = {}
-    identities = swarms.identities.position
-    places = zip(
-        _WHEN.iter_unpack(swarms.rows), swarms.v4.position, swarms.v6.position, strict=True
-    )
-    day_us, day, here = -DAY_US, -1, Where([], [], [])
-    for peer, ((day4, day6, seen), place4, place6) in enumerate(places):
-        if place4 == place6:  # nowhere, both
-            continue
-        if not day_us <= seen < day_us + DAY_US:
-            day = seen // DAY_US
-            day_us = day * DAY_US
-            here = found.setdefault(day, Where([], [], []))
-        here.tails.append(peer)
-        keyed = identities[peer] != NOWHERE
-        if place4 != NOWHERE:
-            of4 = _of_day(found, day - (day - day4 & 0xFF)) if keyed else here
-            of4.v4.append(peer)
-        if place6 != NOWHERE:
-            of6 = _of_day(found, day - (day - day6 & 0xFF)) if keyed else here
-            of6.v6.append(peer)
-    return found
-
-
-def _of_day(found: dict[int, Where], day: int) -> Where:
-    return found.setdefault(day, Where([], [], []))
-
-
-def _dump_private(swarms: Swarms) -> dict[tuple[int, str], bytes]:
-    rows = bytes(swarms.rows)
-    private: dict[tuple[int, str], bytes] = {}
-    for day, where in by_day(swarms).items():
-        starts = [peer * ROW_SIZE + _HEAD for peer in where.tails]
-        private[day, TAILS] = b"".join([rows[at : at + _TAIL] for at in starts])
-        private[day, V4] = _endpoints(swarms.v4, where.v4)
-        private[day, V6] = _endpoints(swarms.v6, where.v6)
-    return {which: data for which, data in private.items() if data}
-
-
-def _endpoints(directory: Directory, peers: list[int]) -> bytes:
-    width, position = directory.width, directory.position
-    addresses = bytes(directory.addresses)
-    starts = [position[peer] * width for peer in peers]
-    return b"".join([addresses[at : at + width] for at in starts])
-
-
-def _load_private(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
-    """Put everybody where he is. Returns whether some are not known and have stand-ins."""
-    lost = False
-    for day, where in by_day(swarms).items():
-        for name, directory, peers in (V4, swarms.v4, where.v4), (V6, swarms.v6, where.v6):
-            data = private.get((day, name))
-            lost = lost or (data is None and bool(peers))
-            if data is None:
-                wide = directory.width == 18
-                data = b"".join(stand_in(swarms.peer(peer).last_seq, wide) for peer in peers)
-            _put_endpoints(directory, peers, data)
-        tails = private.get((day, TAILS))
-        if tails is None:
-            tails = b"".join(unknown_tail(swarms.peer(peer).last_seq) for peer in where.tails)
-        rows = swarms.rows
-        pieces = Struct(f"{_TAIL}s").iter_unpack(tails)
-        for peer, (tail,) in zip(where.tails, pieces, strict=True):
-            at = peer * ROW_SIZE + _HEAD
-            rows[at : at + _TAIL] = tail
-    return lost
-
-
-def _put_endpoints(directory: Directory, peers: list[int], data: Buffer) -> None:
-    width, position, addresses = directory.width, directory.position, directory.addresses
-    pieces = Struct(f"{width}s").iter_unpack(data)
-    for peer, (endpoint,) in zip(peers, pieces, strict=True):
-        at = position[peer] * width
-        addresses[at : at + width] = endpoint
 
 
 def _load_identities(swarms: Swarms, accounts: Buffer) -> None:
@@ -274,7 +176,7 @@ def _load_free(directory: Directory, free: Buffer, counts: Buffer) -> None:
     for count in _like(array("I"), counts):
         runs.append(every[at : at + count])
         at += count
-    setattr(directory, "_free", runs)  # noqa: B010  # as all the others here
+    directory.free = runs
 
 
 def _dump_access(access: Access, plain: dict[str, bytes]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import codec, events
+from tracker.domain import codec, events, slices
 from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
@@ -78,8 +78,9 @@ class State:
         self.pruned: tuple[Pruned, ...] = ()
         self.hidden: Hidden | None = None  # no part of the state: what replay cannot read
 
-    def apply(self, kind: int, base_seq: int, plain: Section, sealed: Section) -> None:
-        """Apply the records of one frame; an empty `sealed` is one that could not be opened.
+    def apply(self, kind: int, schema: int, base_seq: int, plain: Section, sealed: Section) -> None:
+        """Apply the records of one frame; an empty `sealed` is one that could not be opened. A tick's digest is compared with
+        the state as it is.
 
         Raises `ReplayError`, `codec.CodecError`.
         """
@@ -94,7 +95,9 @@ class State:
             for record in codec.decode_admin(bytes(plain)):
                 self.apply_admin(record.type, record.time_us, record.data)
         elif kind == events.TICK:
-            for time_us, interval_ms, goes_on in codec.TICK.iter_unpack(plain):
+            for time_us, interval_ms, goes_on, expected in codec.decode_ticks(schema, plain):
+                if expected is not None:
+                    self._compare(*expected)
                 self.apply_tick(time_us, interval_ms, goes_on)
         elif kind == events.EVICTIONS:
             for time_us, info_hash, place, last_seq in codec.EVICTION.iter_unpack(plain):
@@ -270,6 +273,13 @@ class State:
         if before_us < self.resumed_us:
             before_us = -1
         self.sweep.step(self.swarms, before_us, settings.remove_peerless_torrents)
+
+    def _compare(self, number: int, expected: int) -> None:
+        if slices.digest(self, number) != expected:
+            raise ReplayError(
+                f"event {self.seq} holds the digest of another state (slice {number}): the tracker that wrote it and this replay "
+                "differ since some earlier event"
+            )
 
     def apply_counter(self, time_us: int, counter: int, label: int, delta: int) -> None:
         self._advance(time_us)
