@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import define, frozen
 
-from eventlog import LogError, LogFailedError, seals, segment
+from eventlog import LogError, LogFailedError, first_seq, seals, segment
 from eventlog.beginning import segments_of
 from tracker import ports, pruning
 from tracker.domain import events
@@ -50,7 +50,7 @@ class Segment:
 
 @frozen
 class Due:
-    """What should go: the events below `first_seq`. `held`: more should, and peers in the swarms need it."""
+    """What can go: the events below `first_seq`. `held`: more should, and peers in the swarms need it."""
 
     first_seq: int
     rule: str  # "keep_days" or "keep_bytes"
@@ -75,7 +75,7 @@ def due(
     needed_seq: int,
     needed_us: int,
 ) -> Due | None:
-    """Where a log of these segments should begin; None = where it does. The newest one always stays.
+    """Where a log of these segments should begin; None = where it does, and nothing is held. The newest always stays.
 
     `needed_seq`, `needed_us`: that event, and all from that log time on, have to stay.
     """
@@ -92,9 +92,10 @@ def due(
             free = at
     rule = max(wanted, key=lambda each: wanted[each])
     at = min(wanted[rule], free)
-    if not there or there[at].first_seq == there[0].first_seq:
+    held = free < wanted[rule]
+    if not there or (there[at].first_seq == there[0].first_seq and not held):
         return None
-    return Due(there[at].first_seq, rule, free < wanted[rule])
+    return Due(there[at].first_seq, rule, held)
 
 
 def bytes_a_day(there: Sequence[Segment]) -> float:
@@ -133,14 +134,16 @@ class Pruner:
         found = await self._due()
         if found is None:
             return None
-        made = await self._make(found.first_seq)
-        await self._write(made, found.rule)
-        await self.finish()
         if found.held:
             log.warning(
                 "The log holds more than event_log.%s says: peers that are in the swarms need it",
                 found.rule,
             )
+        if found.first_seq == first_seq(self.log.path):
+            return None
+        made = await self._make(found.first_seq)
+        await self._write(made, found.rule)
+        await self.finish()
         return made
 
     async def finish(self) -> None:

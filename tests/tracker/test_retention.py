@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from eventlog import (
     EventLog,
     LogCorruptError,
     LogError,
+    LogPrunedError,
     Reader,
     first_seq,
     kept,
@@ -37,6 +39,7 @@ from tests.support import (
 from tests.tracker.logged import history
 from tests.tracker.pruned import InlinePruner, prune
 from tracker import pruning
+from tracker.cli import main
 from tracker.domain import codec, events
 from tracker.domain.events import DAY_US
 from tracker.domain.settings import Settings
@@ -72,10 +75,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (0, 0, 99, NEVER, Due(9, "keep_bytes", held=False)),
         (0, 0, 9, NEVER, Due(9, "keep_bytes", held=False)),
         (0, 0, 8, NEVER, Due(5, "keep_bytes", held=True)),
-        (0, 0, 4, NEVER, None),
+        (0, 0, 4, NEVER, Due(0, "keep_bytes", held=True)),
         (0, 0, 99, 31, Due(9, "keep_bytes", held=False)),
         (0, 0, 99, 30, Due(5, "keep_bytes", held=True)),
-        (0, 0, 99, 20, None),
+        (0, 0, 99, 20, Due(0, "keep_bytes", held=True)),
     ],
 )
 def test_due(
@@ -268,6 +271,65 @@ def test_many_removals(tmp_path: Path) -> None:
         if e["type"] == "torrent_whitelisted"
     ]
     assert len(listed) > 150
+
+
+def test_overtaken(tmp_path: Path) -> None:
+    """A reader whose next segment is removed says so; one that follows the end goes on."""
+
+    async def overtake(rig: Rig, log: EventLog) -> None:
+        await script(rig, log)
+        behind, kept_behind = Reader(log.path).frames(), Reader(log.path)
+        next(behind)
+        ahead = Reader(log.path, to_end=True)
+        seen = sum(frame.header.records for frame in ahead.frames())
+        assert await prune(rig.service, log)
+        with pytest.raises(LogPrunedError):
+            list(behind)
+        with pytest.raises(LogPrunedError):
+            list(kept_behind.frames())
+        seen += sum(frame.header.records for frame in ahead.frames())
+        assert seen == rig.state.seq
+
+    live(tmp_path / "log", overtake)
+
+
+def test_the_ledger_begins_with_a_balance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Corrections from before are still there with their reasons, then the balance; the sums are the account's."""
+    folder = tmp_path / "log"
+
+    async def corrected(rig: Rig, log: EventLog) -> None:
+        rig.service.change_settings(
+            Settings(private=True, max_peer_timeout=60, inactive_peer_cleanup_interval=10)
+        )
+        one = Announce(hash_of(1), endpoint4(1), key=rig.issue(1, owner="anna"))
+        for number in range(20):
+            rig.announce(evolve(one, uploaded=10 * number))
+            await log.wait_durable(log.next_seq - 1)
+        rig.correct(1, -190, 7, rig.state.seq - 1)
+        rig.time.advance(100 * SECOND)
+        rig.service.tick()
+        for number in range(4):
+            rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+            await log.wait_durable(log.next_seq - 1)
+        assert await prune(rig.service, log)
+        rig.announce(evolve(one, uploaded=500), evolve(one, uploaded=503))
+
+    live(folder, corrected)
+    assert main(["ledger", "--json", "--log", str(folder), "anna"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["type"] for line in lines] == [
+        "correction", "opening", "announce", "announce", "torrent", "torrent", "account",
+    ]  # fmt: skip
+    assert (lines[0]["credited_uploaded"], lines[0]["reason"]) == (-190, "a test")
+    assert (lines[1]["uploaded"], lines[1]["credited_uploaded"]) == (190, 190)
+    assert (lines[1]["seq"], lines[1]["sessions"]) == (first_seq(folder), 1)
+    account = lines[-1]
+    assert (account["uploaded"], account["credited_uploaded"]) == (193, 3)
+    assert (account["credited_downloaded"], account["sessions"]) == (7, 2)
+    assert main(["ledger", "--log", str(folder), "anna"]) == 0
+    assert "  opening  " in capsys.readouterr().out
 
 
 # Crashes.
