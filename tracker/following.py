@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracker")
 
-DELAY_SECONDS = 2.0
+DELAY_SECONDS = 5.0
 """A start has enough to do, and what it began with is a snapshot as a rule."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 600.0
 _STEADY_SECONDS = 600.0  # a run as long as this was a good one

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START_LIMIT = 30.0  # seconds to say the ports
+START_LIMIT = 120.0  # seconds to say the ports
 STOP_LIMIT = 20.0  # seconds from SIGTERM to SIGKILL
 SERVER_CORE = 0
 
