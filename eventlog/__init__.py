@@ -1,15 +1,18 @@
 """An ordered, checksummed, append-only log of opaque records. Knows nothing of BitTorrent."""
 
+from eventlog.beginning import first_seq, opening_path
 from eventlog.errors import (
     LogCorruptError,
     LogError,
     LogFailedError,
     LogFormatError,
     LogLockedError,
+    LogPrunedError,
     LogUnusableError,
 )
 from eventlog.findings import Checked, Finding
 from eventlog.frame import Frame, Header
+from eventlog.kept import kept_frames
 from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader, ends, frame_at
@@ -27,6 +30,7 @@ __all__ = [
     "LogFailedError",
     "LogFormatError",
     "LogLockedError",
+    "LogPrunedError",
     "LogStatistics",
     "LogUnusableError",
     "OpenFrame",
@@ -38,7 +42,10 @@ __all__ = [
     "Sealer",
     "Verifier",
     "ends",
+    "first_seq",
     "frame_at",
+    "kept_frames",
     "open_log",
     "opened",
+    "opening_path",
 ]

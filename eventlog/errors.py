@@ -5,6 +5,7 @@ LogError
 +- LogFormatError    a segment of a foreign log, or of a format this version does not read
 +- LogLockedError    another process holds the log for writing
 +- LogUnusableError  there is no log, or its folder cannot be used: permissions, no space
++- LogPrunedError    the log lost its beginning while it was read; read again
 +- LogFailedError    a write or sync failed; what was not yet durable may be lost
 """
 
@@ -46,6 +47,12 @@ class LogLockedError(LogError):
 class LogUnusableError(LogError):
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"the event log in {path} cannot be used: {what}")
+        self.path = path
+
+
+class LogPrunedError(LogError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: the oldest events were removed while they were read; try again")
         self.path = path
 
 

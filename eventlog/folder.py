@@ -3,7 +3,7 @@
 <log>/LOCK            locked for as long as a writer lives; names the holder for people
 <log>/identity.json   the id that all segments carry
 <log>/seg/            segments
-<log>/quarantine/     bytes that recovery cut off; never deleted by us
+<log>/quarantine/     bytes that recovery cut off; they go with the segments around them
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from eventlog import segment
+from eventlog import seals, segment
+from eventlog.beginning import list_openings
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
 from eventlog.files import settle_directory, sync_directory, write_all, write_new
 
@@ -93,14 +94,17 @@ def recover(path: Path, log_id: bytes) -> Recovery:
     """Find the end of the log and cut a torn tail, keeping the bytes in quarantine.
 
     Only the newest segment is walked here: older ones ended at a clean frame when they were
-    left, and whoever replays the log checks them frame by frame. Raises `LogCorruptError` when bytes
+    left, and whoever replays the log checks them frame by frame; their lengths are those in their seals. Raises `LogCorruptError` when bytes
     that had been durable are damaged, and `LogFormatError` for a foreign segment.
     """
     paths = segment.list_segments(path / "seg")
     while paths and _never_begun(paths[-1], log_id):
         _quarantine(path, paths[-1], 0)
         paths.pop().unlink()
+    seals.check_lengths(path, paths)
     if not paths:
+        if list_openings(path):
+            raise LogCorruptError(path / "seg", 0, "the log has a beginning, and no segments")
         return Recovery(0, 0, 0, 0)
     _check_identity(paths, log_id)
     return _recover_tail(path, paths[-1])

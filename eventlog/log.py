@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import frozen
 
-from eventlog import folder, frame, segment
-from eventlog.errors import LogFailedError, LogUnusableError
+from eventlog import folder, frame, seals, segment
+from eventlog.errors import LogError, LogFailedError, LogUnusableError
 from eventlog.files import write_all
 from eventlog.pool import OpenFrame, Pool
 from eventlog.reserve import Reserve
@@ -38,6 +38,8 @@ WATERMARK_SECONDS = 0.05
 """Idle time after which the last commit gets a watermark behind it (the design allows 0.2)."""
 RESERVE_BYTES = 4 << 20
 """Free space below which only what is reserved may be appended: admin events, ticks, counters."""
+SEAL_SECONDS = 5.0
+"""How often is looked whether a segment was finished."""
 MAX_PENDING_BYTES = 64 << 20
 """Bytes appended and not yet durable before `has_room` says no: a hung disk must not eat memory."""
 
@@ -90,6 +92,7 @@ class EventLog:
         self._offset = 0
         self._segment_began = 0.0
         self._segment_base = 0
+        self._segments_begun = 0
         self._seed = frame.seed_of(log_id)
         self._chain = recovery.chain
         self._last_time_us = recovery.last_time_us
@@ -146,6 +149,17 @@ class EventLog:
                 raise LogFailedError(f"the event log in {self.path} is closed")
             await self._committed.wait()
 
+    async def wait_readable(self, seq: int) -> None:
+        """Return once readers are given record `seq`: when a later header says that it is durable. Raises as
+        `wait_durable` does."""
+        await self.wait_durable(seq)
+        while self._marked_seq <= seq:
+            if self._failure is not None:
+                raise self._failure
+            if self._released:
+                raise LogFailedError(f"the event log in {self.path} is closed")
+            await self._committed.wait()
+
     def statistics(self) -> LogStatistics:
         return LogStatistics(
             next_seq=self.next_seq,
@@ -158,6 +172,25 @@ class EventLog:
             rewrites=self.rewrites,
             disk_free_bytes=self._disk_free,
         )
+
+    async def keep_seals(self) -> None:
+        """Seal every segment soon after it is finished, those that earlier runs left too; until cancelled.
+
+        Run it beside `run`: it has a thread of its own, and no commit waits for it.
+        """
+        sealed = 0
+        while True:
+            if sealed != (begun := self._segments_begun):
+                sealed = begun if await trio.to_thread.run_sync(self._seal_finished) else sealed
+            await trio.sleep(SEAL_SECONDS)
+
+    def _seal_finished(self) -> bool:
+        try:
+            seals.write_missing(self.path)
+        except (OSError, LogError) as error:
+            _logger.warning("Finished segments could not be sealed, tried again: %s", error)
+            return False
+        return True
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled, then commit what is left and close. Raises `LogFailedError`."""
@@ -346,6 +379,7 @@ class EventLog:
         self._descriptor = descriptor
         self._segment_began = now
         self._segment_base = base_seq
+        self._segments_begun += 1
 
 
 def _free_bytes(descriptor: int) -> int:

@@ -11,7 +11,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from eventlog import folder, frame, segment
-from eventlog.errors import LogCorruptError, LogFormatError
+from eventlog.beginning import first_seq, segments_of
+from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
 from eventlog.sealing import opened
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Reader:
     recovery. Frames without records (watermarks) are not handed out. The first frame may begin
     before `from_seq`: frames are the unit.
 
-    `keys` open the sealed sections; what they do not open is handed out with an empty one.
+    `keys` open the sealed sections; what they do not open is handed out with an empty one. A log whose oldest segments
+    were removed begins with its first segment: `first_seq`, which is settled when the reader is made.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class Reader:
         to_end: bool = False,
         keys: Opener | None = None,
     ) -> None:
-        self._path = path
+        self.path = path
         self._log_id = folder.read_identity(path)
+        self.first_seq = first_seq(path)
         self._from_seq = from_seq
         self._to_end = to_end
         self._keys = keys
@@ -49,9 +52,10 @@ class Reader:
         self.durable_seq = 0
 
     def frames(self) -> Iterator[frame.Frame]:
-        """Raises `LogCorruptError` for damage before the end, `LogFormatError` for a foreign segment."""
+        """Raises `LogCorruptError` for damage before the end, `LogFormatError` for a foreign segment, and
+        `LogPrunedError` when what is to be read was removed meanwhile."""
         yield from self._released()
-        for found in self._walk():
+        for found in self._walk_while_there():
             self.durable_seq = max(self.durable_seq, found.header.durable_seq)
             if found.header.records and found.header.next_seq > self._from_seq:
                 self._held.append(found)
@@ -61,6 +65,15 @@ class Reader:
         held = self._held
         while held and (self._to_end or held[0].header.next_seq <= self.durable_seq):
             yield opened(self._log_id, held.popleft(), self._keys)
+
+    def _walk_while_there(self) -> Iterator[frame.Frame]:
+        try:
+            yield from self._walk()
+        except FileNotFoundError:
+            at = self._current.header.base_seq if self._current else self.first_seq
+            if first_seq(self.path) > at:
+                raise LogPrunedError(self.path) from None
+            raise
 
     def _walk(self) -> Iterator[frame.Frame]:
         doubted = -1
@@ -111,9 +124,11 @@ class Reader:
         return again
 
     def _open_first(self) -> segment.Walk | None:
-        paths = segment.list_segments(self._path / "seg")
+        paths = segments_of(self.path)
         if not paths:
             return None
+        if first_seq(self.path) > self.first_seq >= self._from_seq:
+            raise LogPrunedError(self.path)
         at_or_before = [path for path in paths if segment.base_seq_of(path) <= self._from_seq]
         return self._enter(at_or_before[-1] if at_or_before else paths[0], None)
 
@@ -129,7 +144,7 @@ class Reader:
         return walk
 
     def _following(self, walk: segment.Walk) -> Path | None:
-        later = [p for p in segment.list_segments(self._path / "seg") if p.name > walk.path.name]
+        later = [p for p in segment.list_segments(self.path / "seg") if p.name > walk.path.name]
         return later[0] if later else None
 
 
@@ -141,7 +156,7 @@ def ends(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
     first = next(Reader(path).frames(), None)
     if first is None:
         return None
-    for one in reversed(segment.list_segments(path / "seg")):
+    for one in reversed(segments_of(path)):
         if found := deque(Reader(path, segment.base_seq_of(one)).frames(), maxlen=1):
             return first, found[0]
     return first, first
@@ -153,7 +168,7 @@ def frame_at(path: Path, time_us: int) -> frame.Frame | None:
     Raises what a `Reader` does.
     """
     found = None
-    for one in reversed(segment.list_segments(path / "seg")):
+    for one in reversed(segments_of(path)):
         for each in Reader(path, segment.base_seq_of(one)).frames():
             if each.header.time_us > time_us:
                 break

@@ -99,6 +99,16 @@ def open_header(path: Path) -> SegmentHeader:
         return read_header(path, file.read(HEADER_SIZE))
 
 
+def first_frame(path: Path) -> Header | None:
+    """The header of the first frame; None when there is none that is whole. Raises what `read_header` does."""
+    with path.open("rb") as file:
+        header = read_header(path, file.read(HEADER_SIZE))
+        try:
+            return parse_header(file.read(FRAME_HEADER_SIZE), seed_of(header.log_id))
+        except FrameError:
+            return None
+
+
 def end_before(following: Path, epoch: int) -> End | None:
     """Where the log leaves a segment of `epoch` for the one after it; None: at its last byte.
 
@@ -107,6 +117,12 @@ def end_before(following: Path, epoch: int) -> End | None:
     """
     header = open_header(following)
     return None if header.epoch == epoch else (header.base_seq, header.prev_crc)
+
+
+def end_of(path: Path) -> End | None:
+    """Where the log leaves a segment for the one that is there after it; None: at its last byte."""
+    later = [each for each in list_segments(path.parent) if each.name > path.name]
+    return end_before(later[0], epoch_of(path)) if later else None
 
 
 class Walk:

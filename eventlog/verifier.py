@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from eventlog import folder, segment
-from eventlog.errors import LogCorruptError, LogError, LogFormatError
+from eventlog import folder, segment, side_checks
+from eventlog.beginning import first_seq, needed_from, segments_of
+from eventlog.errors import LogCorruptError, LogError, LogFormatError, LogPrunedError
 from eventlog.findings import NOTHING, REPORT, RESTORE, Checked, Finding
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, WATERMARK, Frame, FrameError, parse_header, seed_of, split_payload
@@ -36,10 +37,13 @@ class Verifier:
         self._seed = seed_of(self.log_id)
         self.segments = 0
         self.frames = 0
+        self.sealed = 0  # segments that are as their seals say
         self.bytes = 0
-        self.next_seq = 0
+        self.first_seq = first_seq(path)
+        self.next_seq = self.first_seq
         self.durable_seq = 0
-        self._chain: int | None = 0  # None = what it was is lost
+        # None = what it was is lost, or was removed
+        self._chain: int | None = None if self.first_seq else 0
         self._epoch = 0
         self._time_us = 0
         self._ended = False
@@ -51,35 +55,46 @@ class Verifier:
     def walk(self) -> Iterator[Checked | Finding]:
         """Every intact frame in log order, watermarks too, and findings where they belong.
 
-        Ends at the end that the log has meanwhile; a tracker may be appending.
+        Ends at the end that the log has meanwhile; a tracker may be appending. Raises `LogPrunedError` when it removed
+        what was still to be walked.
         """
         if not (self._path / "seg").is_dir():
             what = "there is no folder of segments: a start would begin an empty log"
             yield Finding(self._path / "seg", 0, 0, what, "restore the folder from a backup")
             return
-        yield from self._strays()
+        yield from side_checks.leftovers(self._path, self.first_seq)
+        yield from side_checks.kept_frames(self._path, self.first_seq, self.log_id)
+        try:
+            yield from self._segments()
+        except FileNotFoundError:
+            if first_seq(self._path) > self.first_seq:
+                raise LogPrunedError(self._path) from None
+            raise
+        yield from side_checks.missing(self._path, needed_from(self._path))
+
+    def _segments(self) -> Iterator[Checked | Finding]:
         path: Path | None = None
         while later := self._later(path):
             path = later[0]
             if self._ended and self._begun(path):
                 return  # the tracker has begun it since
             yield from self._segment(path)
+            if following := self._later(path):
+                yield from self._seal(path, following[0])
+
+    def _seal(self, path: Path, following: Path) -> Iterator[Finding]:
+        try:
+            for one in side_checks.seal_of(path, following, self.next_seq):
+                if one is None:
+                    self.sealed += 1
+                else:
+                    yield one
+        except LogError:
+            pass  # headers that cannot be read have findings of their own
 
     def _later(self, path: Path | None) -> list[Path]:
-        every = segment.list_segments(self._path / "seg")
+        every = segments_of(self._path)
         return [each for each in every if path is None or each.name > path.name]
-
-    def _strays(self) -> Iterator[Finding]:
-        """What else lies in the folders."""
-        segments = set(self._later(None))
-        for each in sorted((self._path / "seg").iterdir()):
-            if each not in segments:
-                what = "this is no segment, by its name: it is never read"
-                yield Finding(each, 0, 0, what, NOTHING, damage=False)
-        kept = self._path / "quarantine"
-        for each in sorted(kept.iterdir()) if kept.is_dir() else ():
-            what = f"{each.stat().st_size} bytes that a start cut off a torn end"
-            yield Finding(each, 0, 0, what, NOTHING, damage=False)
 
     # A segment.
 

@@ -78,7 +78,9 @@ def replayed(frames: Iterable[Frame]) -> State:
     """The state that follows from these frames alone."""
     state = State()
     for frame in frames:
-        state.apply(frame.header.kind, frame.header.base_seq, frame.plain, frame.sealed)
+        state.apply(
+            frame.header.kind, frame.header.schema, frame.header.base_seq, frame.plain, frame.sealed
+        )
     return state
 
 

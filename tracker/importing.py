@@ -18,7 +18,7 @@ from uuid import uuid4
 import trio
 from attrs import define
 
-from eventlog import LogError, Pool, Reader, open_log
+from eventlog import LogError, Pool, Reader, kept_frames, open_log
 from tracker import secrets
 from tracker.clock import LogClock
 from tracker.domain import codec, events
@@ -176,6 +176,8 @@ class _NotingReader(Reader):
         self.imported: dict[bytes, int] = {}
 
     def frames(self) -> Iterator[Frame]:
+        for frame in kept_frames(self.path, self.first_seq):
+            self._note(bytes(frame.plain))
         for frame in super().frames():
             if frame.header.kind == events.ADMIN:
                 self._note(bytes(frame.plain))

@@ -9,7 +9,8 @@ The section is AES-128-CTR with these.
 
 Counter mode is broken by one key and counter used for two texts. Here every place has both of its own, and no place comes
 twice: see `eventlog.Place`. A section is 2**16 blocks at most, so it never counts into anything; and a second log under
-the same keys has another id. The frames that a crash tore off were sealed in an epoch that ended with it.
+the same keys has another id. The sections of a snapshot have keys of their own: HMAC of "swarmlog snapshot", the file's random 16
+bytes and the section's name. The frames that a crash tore off were sealed in an epoch that ended with it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 KEY_SIZE = 32
 
+_FRAME, _SECTION = b"swarmlog frame", b"swarmlog snapshot"
 _PLACE = Struct("<16sIQQ")
 _FIRST_DAY = date(1970, 1, 1)
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.key")
@@ -70,7 +72,9 @@ class Keyring:
     def seal(self, place: Place, time_us: int, data: bytes | bytearray) -> Sealed:
         """Raises `SecretError`, `OSError` when there is no key for the day and none can be made."""
         day = day_of(time_us)
-        key, counter, check = _derive(self._keys.get(day) or self.prepare(day), place)
+        key, counter, check = _derive(
+            self._keys.get(day) or self.prepare(day), _FRAME + _PLACE.pack(*place)
+        )
         return Sealed(day, check, _crypt(key, counter, data))
 
     def open(
@@ -80,7 +84,26 @@ class Keyring:
         master = self._keys.get(key_epoch) or self._load_for_reading(key_epoch)
         if master is None:
             return None
-        key, counter, expected = _derive(master, place)
+        key, counter, expected = _derive(master, _FRAME + _PLACE.pack(*place))
+        return _crypt(key, counter, data) if check == expected else None
+
+    def seal_section(self, day: int, context: bytes, data: bytes) -> Sealed | None:
+        """Seal what is no frame under a day's key; `context` never comes twice with one key. None when there is no such key:
+        none is made, for the day may have been shredded."""
+        master = self._keys.get(day) or self._load_for_reading(day)
+        if master is None:
+            return None
+        key, counter, check = _derive(master, _SECTION + context)
+        return Sealed(day, check, _crypt(key, counter, data))
+
+    def open_section(
+        self, day: int, context: bytes, check: int, data: bytes | memoryview
+    ) -> bytes | None:
+        """As `open`, of what `seal_section` gave."""
+        master = self._keys.get(day) or self._load_for_reading(day)
+        if master is None:
+            return None
+        key, counter, expected = _derive(master, _SECTION + context)
         return _crypt(key, counter, data) if check == expected else None
 
     def prepare(self, day: int) -> bytes:
@@ -132,9 +155,9 @@ class Keyring:
         return self._folder / f"{day_name(day)}.key"
 
 
-def _derive(master: bytes, place: Place) -> tuple[bytes, bytes, int]:
-    """AES key, initial counter block and key check of a frame."""
-    derived = hmac.digest(master, b"swarmlog frame" + _PLACE.pack(*place), "sha512")
+def _derive(master: bytes, context: bytes) -> tuple[bytes, bytes, int]:
+    """AES key, initial counter block and key check of a frame or section."""
+    derived = hmac.digest(master, context, "sha512")
     return derived[:16], derived[16:32], int.from_bytes(derived[32:40], "little")
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from eventlog import Frame
+    from tracker.domain.state import State
 
 DUPLICATE_US = 30_000_000
 """The same words within this time are a client that announces from several addresses, or once more."""
@@ -50,6 +51,15 @@ class Entry(NamedTuple):
     factors: tuple[int, ...]  # their numbers; they are named in the rule as well
 
 
+class Opening(NamedTuple):
+    """What the account had when the log began: the announces behind it were removed. Without the corrections, which
+    are entries of their own also from before."""
+
+    seq: int  # of the first event that the log holds
+    time_us: int  # of the last event before it
+    totals: Totals  # the credited ones as they would have been without corrections
+
+
 class Correction(NamedTuple):
     """A correction of the credited totals, in signed bytes."""
 
@@ -69,6 +79,12 @@ class Sums:
     announces: int = 0
     corrections: int = 0
     totals: Totals = NOTHING
+
+    def open(self, one: Opening) -> None:
+        """Begin with a balance; corrections may have been added before."""
+        *mine, _, _ = self.totals
+        summed = [each + more for each, more in zip(mine, one.totals[:-2], strict=True)]
+        self.totals = Totals._make([*summed, *one.totals[-2:]])
 
     def add(self, one: Entry | Correction, then: Totals, now: Totals) -> None:
         """Add an entry that took the account's totals from `then` to `now`."""
@@ -109,7 +125,8 @@ def _account(data: dict[str, Any]) -> int:
 
 
 class Ledger:
-    """Feed it the log's frames from the first one on; it yields the entries of one account.
+    """Feed it the log's frames from the first one on; it yields the entries of one account. Of a log whose oldest
+    events were removed feed it what was kept of them first, with `opening`.
 
     Afterwards `torrents` has the sums by torrent (under None of what belongs to no torrent), and `account` all.
     """
@@ -126,6 +143,44 @@ class Ledger:
         self._torrent_of = _Torrents()
         self.torrents: dict[bytes | None, Sums] = {}
         self.account = Sums()
+
+    def opening(self, kept: Iterable[Frame], state: State) -> Iterator[Opening | Correction]:
+        """The entries from before the log began, which is with `state`: corrections, and the balance."""
+        for frame in kept:
+            for entry in self._kept_corrections(frame):
+                amounts = {"credited_uploaded": entry.credited_uploaded}
+                amounts["credited_downloaded"] = entry.credited_downloaded
+                self._sum(entry, NOTHING, NOTHING._replace(**amounts))
+                if self._info_hash is None:
+                    yield entry
+        self._begin(state)
+        corrected = self.account.totals
+        totals = self._totals()
+        balance = totals._replace(
+            credited_uploaded=totals.credited_uploaded - corrected.credited_uploaded,
+            credited_downloaded=totals.credited_downloaded - corrected.credited_downloaded,
+        )
+        begun = Opening(state.seq, state.time_us, balance)
+        for sums in (self.torrents.setdefault(None, Sums()), self.account):
+            sums.open(begun)
+        if self._info_hash is None:
+            yield begun
+
+    def _kept_corrections(self, frame: Frame) -> Iterator[Correction]:
+        admin = codec.decode_admin(bytes(frame.plain))
+        for seq, (kind, time_us, data) in enumerate(admin, frame.header.base_seq):
+            if kind == events.CREDIT_CORRECTED and data["account"] == self._account:
+                yield _corrected(seq, time_us, data, None)
+
+    def _begin(self, state: State) -> None:
+        """Go on from where the removed events ended."""
+        access, peer = state.access, state.swarms.peer
+        self._keys = {ref for ref, owner in enumerate(access.account_of) if owner == self._account}
+        self._settings = state.settings
+        self._factors = state.factors
+        self._accounts = state.accounts
+        theirs = [peer(one) for ref in self._keys for one in state.swarms.of_key.peers(ref)]
+        self._latest = {one.last_seq: one for one in theirs}
 
     def entries(self, frames: Iterable[Frame]) -> Iterator[Entry | Correction]:
         for frame in frames:
@@ -160,15 +215,7 @@ class Ledger:
         then = self._totals()
         self._accounts.correct(self._account, data["uploaded"], data["downloaded"])
         info_hash = self._torrent_of.find(data["corrects"])
-        entry = Correction(
-            seq,
-            time_us,
-            info_hash,
-            data["uploaded"],
-            data["downloaded"],
-            data["corrects"],
-            data.get("by", {}).get("reason", ""),
-        )
+        entry = _corrected(seq, time_us, data, info_hash)
         self._add(entry, then)
         return entry
 
@@ -247,10 +294,18 @@ class Ledger:
         return self._accounts.totals(self._account)
 
     def _add(self, entry: Entry | Correction, then: Totals) -> None:
-        now = self._totals()
+        self._sum(entry, then, self._totals())
+
+    def _sum(self, entry: Entry | Correction, then: Totals, now: Totals) -> None:
         self._torrent_of.note(entry.seq, entry.info_hash)
         self.torrents.setdefault(entry.info_hash, Sums()).add(entry, then, now)
         self.account.add(entry, then, now)
+
+
+def _corrected(seq: int, time_us: int, data: dict[str, Any], info_hash: bytes | None) -> Correction:
+    reason = data.get("by", {}).get("reason", "")
+    amounts = data["uploaded"], data["downloaded"]
+    return Correction(seq, time_us, info_hash, *amounts, data["corrects"], reason)
 
 
 def _mark(base: Peer | None, left: int, event: int, done: bool) -> int:

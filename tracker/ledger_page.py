@@ -12,12 +12,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventlog import Reader
-from tracker import narrate
+from eventlog import Reader, kept_frames
+from tracker import narrate, opening
 from tracker.keyring import Keyring
-from tracker.ledger import Correction, Ledger, Sums
+from tracker.ledger import Correction, Ledger, Opening, Sums
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracker.ledger import Entry
 
 
@@ -32,7 +34,7 @@ def page(
     """`entries`, `next` (the `after` of the next page, None = that was all) and then `totals`."""
     ledger = Ledger(account, info_hash)
     entries: list[dict[str, object]] = []
-    for entry in ledger.entries(Reader(folder, keys=keys).frames()):
+    for entry in every_entry(folder, ledger, keys):
         if entry.seq <= after:
             continue
         if len(entries) == limit:
@@ -42,7 +44,23 @@ def page(
     return {"entries": entries, "next": None, "totals": sums_shown(sums)}
 
 
-def entry_shown(entry: Entry | Correction) -> dict[str, object]:
+def every_entry(
+    folder: Path, ledger: Ledger, keys: Keyring | None
+) -> Iterator[Opening | Correction | Entry]:
+    """The ledger's entries over a whole log: one without its oldest events begins with the balance of them."""
+    reader = Reader(folder, keys=keys)
+    if reader.first_seq:
+        kept = kept_frames(folder, reader.first_seq)
+        yield from ledger.opening(kept, opening.begin(folder, reader.first_seq)[0])
+    yield from ledger.entries(reader.frames())
+
+
+def entry_shown(entry: Entry | Correction | Opening) -> dict[str, object]:
+    if isinstance(entry, Opening):
+        begun = {"type": "opening", "seq": entry.seq, "time": narrate.rfc3339(entry.time_us)}
+        balance = sums_shown(Sums(totals=entry.totals))
+        del balance["announces"], balance["corrections"]
+        return begun | balance
     kind = "correction" if isinstance(entry, Correction) else "announce"
     shown: dict[str, object] = {"type": kind, **entry._asdict()}
     shown["time"] = narrate.rfc3339(entry.time_us)

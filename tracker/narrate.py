@@ -81,7 +81,7 @@ def _admin(frame: Frame) -> Iterator[Body]:
 
 
 def _ticks(frame: Frame) -> Iterator[Body]:
-    for time_us, interval_ms, goes_on in codec.TICK.iter_unpack(frame.plain):
+    for time_us, interval_ms, goes_on, _ in codec.decode_ticks(frame.header.schema, frame.plain):
         yield time_us, "tick", {"interval_ms": interval_ms, "goes_on": bool(goes_on)}
 
 

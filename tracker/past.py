@@ -1,4 +1,4 @@
-"""The state at a moment of the log, by replay. Blocking; reads beside a running tracker.
+"""The state at a moment of the log, by replay from the nearest snapshot before it. Blocking; reads beside a running tracker.
 
 A moment is after an event, or a log time: everything up to it has happened, that event and that microsecond included.
 """
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from eventlog import Frame, Reader, ends, frame_at
-from tracker import narrate
+from eventlog import Frame, ends, frame_at
+from tracker import narrate, snapshots
 from tracker.domain import codec, events
 from tracker.domain.state import State
 from tracker.projector import REPORT_EVERY, collector_off
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from eventlog import Opener
+    from tracker.keyring import Keyring
 
 
 class NoSuchMomentError(Exception):
@@ -79,12 +79,13 @@ class Past:
     """A log that is replayed forward, from one moment to the next."""
 
     def __init__(
-        self, folder: Path, report: Callable[[int, int], None], keys: Opener | None = None
+        self, folder: Path, report: Callable[[int, int], None], keys: Keyring | None = None
     ) -> None:
         """`report` is told events replayed and events to replay. `keys` open addresses. Raises what reading does."""
         self.span = span(folder)
         self._folder = folder
-        self._frames = Reader(folder, keys=keys).frames()
+        self._keys = keys
+        self._frames: Iterator[Frame] | None = None  # nothing was asked for yet
         self._rest: Frame | None = None  # of a frame in whose middle a moment was
         self._state = State()
         self._report = report
@@ -111,12 +112,17 @@ class Past:
             end = self.resolve(moment) + 1
         else:
             end = self.span.last_seq + 1 if self.span else 0
-        reported = self._state.seq
         with collector_off():
+            if self._frames is None:
+                self._state, reader = snapshots.start(self._folder, self._keys, at_most=end)
+                self._frames = reader.frames()
+            reported = self._state.seq
             while self._state.seq < end and (frame := self._next()) is not None:
                 frame, self._rest = split(frame, end)
                 header = frame.header
-                self._state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
+                self._state.apply(
+                    header.kind, header.schema, header.base_seq, frame.plain, frame.sealed
+                )
                 if self._state.seq >= reported + REPORT_EVERY:
                     reported = self._state.seq
                     self._report(reported, max(end, reported + 1))
@@ -125,7 +131,7 @@ class Past:
 
     def _next(self) -> Frame | None:
         rest, self._rest = self._rest, None
-        return rest if rest is not None else next(self._frames, None)
+        return rest if rest is not None else next(self._frames or iter(()), None)
 
 
 def split(frame: Frame, seq: int) -> tuple[Frame, Frame | None]:
@@ -160,7 +166,7 @@ def _times(frame: Frame) -> list[int]:
     header = frame.header
     if header.kind == events.ADMIN:
         return [record.time_us for record in codec.decode_admin(frame.plain)]
-    size = codec.RECORD_SIZES.get(header.kind)
+    size = codec.record_size(header.kind, header.schema)
     if not size or len(frame.plain) != size * header.records:
         raise codec.CodecError(
             f"event {header.base_seq} is of kind {header.kind}, unknown as it is"

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import asdict
 
-from eventlog import EventLog, LogError, Reader, open_log
-from tracker import control, secrets
+from eventlog import EventLog, LogError, open_log
+from tracker import control, retention, secrets, snapshots
 from tracker.clock import LogClock
 from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
+from tracker.following import Following
 from tracker.frontends import http, udp
 from tracker.frontends.datagrams import DatagramHandler
 from tracker.frontends.requests import RequestHandler
@@ -38,7 +39,7 @@ from tracker.journal import LogJournal
 from tracker.keyring import Keyring, day_of
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.ports import Actor, LogUnavailableError
-from tracker.projector import replay
+from tracker.projector import collector_off, replay
 from tracker.service import REFUSALS, Service
 from tracker.shredding import Shredder, keep_schedule
 from tracker.sources import Bans
@@ -76,7 +77,6 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     """
     _refuse_unserved(config)
     certificates = read_certificates(config)
-    _say_what_is_not_in_force()
     # It would print a traceback for each time the descriptors run out, many times a second.
     logging.getLogger("trio.serve_listeners").setLevel(logging.CRITICAL)
     path, secrets_path = Path(config.event_log.path), Path(config.event_log.secrets_path)
@@ -92,20 +92,39 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     _report_recovery(event_log)
     secret = secrets.load_or_create(secrets_path)
     total = event_log.next_seq
-    reader = Reader(path, to_end=True, keys=keyring)
-    state = replay(reader, lambda done: progress(done, total))
+    with collector_off():
+        state, reader = snapshots.start(
+            path, keyring, to_end=True, refused=lambda why: log.warning("%s", why)
+        )
+    if state.seq > reader.first_seq:
+        log.info("Starting from the snapshot before event %d of %d", state.seq, total)
+    state = replay(reader, lambda done: progress(done, total), state)
     progress(total, total)
     listeners = bind(config, certificates)
     failures: list[LogError] = []
+    following = Following(path, secrets_path)
     try:
         trio.run(
             _main, config, version, event_log, state, secret, keyring, listeners,
-            certificates.values(),
+            certificates.values(), following,
         )  # fmt: skip
     except* LogError as group:
         failures += _leaves(group)
     if failures:
         raise failures[0]
+    if not following.alarm:
+        _write_snapshot(path, state, keyring)
+
+
+def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:
+    """So that the next start has little to replay. A second signal ends this, and nothing is lost."""
+    try:
+        written = snapshots.write(path, state, keyring)
+    except (LogError, OSError) as error:
+        log.warning("No snapshot was written: %s", error)
+    else:
+        if written:
+            log.info("Snapshot before event %d written", state.seq)
 
 
 def _leaves(group: BaseExceptionGroup[LogError]) -> Iterator[LogError]:
@@ -129,10 +148,6 @@ def _report_recovery(event_log: EventLog) -> None:
             recovery.cut_bytes,
             recovery.quarantine,
         )
-
-
-def _say_what_is_not_in_force() -> None:
-    log.warning("Not in force yet: event_log.keep_days, keep_bytes, follower. Everything is kept")
 
 
 def settings_of(config: Config) -> Settings:
@@ -164,6 +179,7 @@ async def _main(
     keyring: Keyring,
     listeners: Listeners,
     certificates: Iterable[Certificate],
+    following: Following,
 ) -> None:
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
     service = Service(
@@ -183,6 +199,8 @@ async def _main(
         )
     keyring.prepare(day_of(clock.now_us()))  # what cannot be sealed should not be served
     shredder = Shredder(service, event_log, keyring, config.event_log.shred_days)
+    keep = config.event_log
+    pruner = retention.Pruner(service, event_log, keep.keep_days, keep.keep_bytes)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -192,8 +210,12 @@ async def _main(
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
             await _start_producers(producers, config, service, ids, listeners, gauges)
             await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
+            producers.start_soon(event_log.keep_seals)
+            producers.start_soon(retention.keep_schedule, pruner)
             await _start_api(web, config, service, event_log, secret, listeners.api, stop, gauges)
             await _start_health(web, listeners, stop)
+            if config.event_log.follower == "on":
+                nursery.start_soon(following.run)
             _settle_collector()
             await stop.wait()
             producers.cancel_scope.cancel()

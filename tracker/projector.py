@@ -6,31 +6,41 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tracker.domain.state import State
+from tracker import opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from eventlog import Reader
+    from tracker.domain.state import State
 
 REPORT_EVERY = 20_000  # events
 
 
-def replay(reader: Reader, report: Callable[[int], None] = lambda _seq: None) -> State:
-    """Apply everything the reader gives. `report` is told the events done, now and then.
+def replay(
+    reader: Reader,
+    report: Callable[[int], None] = lambda _seq: None,
+    state: State | None = None,
+) -> State:
+    """Apply everything the reader gives, to `state` if it goes on from one (see `snapshots.start`), else to that of the
+    log's beginning. `report` is told the events done, now and then.
 
     Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`,
     `CodecError`.
     """
-    state = State()
-    reported = 0
+    if state is None:
+        state, _ = opening.begin(reader.path, reader.first_seq)
+    begins = state.seq == reader.first_seq
+    opened = opening.digest_of(reader.path, reader.first_seq) if begins else ""
+    reported = state.seq
     with collector_off():
         for frame in reader.frames():
             header = frame.header
-            state.apply(header.kind, header.base_seq, frame.plain, frame.sealed)
+            state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.sealed)
             if state.seq >= reported + REPORT_EVERY:
                 reported = state.seq
                 report(state.seq)
+    opening.check(reader.path, reader.first_seq, opened, state)
     return state
 
 

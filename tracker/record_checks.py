@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
 
-_SCHEMAS = {
-    events.ANNOUNCE: codec.ANNOUNCE_SCHEMA,
-    events.ADMIN: codec.ADMIN_SCHEMA,
-    events.TICK: codec.TICK_SCHEMA,
-    events.COUNTERS: codec.COUNTERS_SCHEMA,
-    events.EVICTIONS: codec.EVICTIONS_SCHEMA,
-}
 _FIXED: dict[int, Struct] = {
-    events.TICK: codec.TICK,
     events.COUNTERS: codec.COUNTER,
     events.EVICTIONS: codec.EVICTION,
 }
@@ -41,13 +33,13 @@ class RecordChecks:
     def problems(self, frame: Frame) -> Iterator[tuple[int, str]]:
         """Number of the event, and what is wrong with it."""
         header = frame.header
-        schema = _SCHEMAS.get(header.kind)
-        if schema is None:
+        size = codec.record_size(header.kind, header.schema)
+        if header.kind not in codec.RECORD_SIZES:
             yield header.base_seq, f"events of kind {header.kind} are unknown to this version"
-        elif header.schema != schema:
+        elif size is None:
             what = f"kind {header.kind} in schema {header.schema}, unknown to this version"
             yield header.base_seq, what
-        elif self._wrong_size(frame):
+        elif self._wrong_size(frame, size):
             what = f"{header.records} records of kind {header.kind} do not have this length"
             yield header.base_seq, what
         else:
@@ -58,14 +50,14 @@ class RecordChecks:
                     yield number, "log time goes back"
                 self.time_us = max(self.time_us, time_us)
 
-    def _wrong_size(self, frame: Frame) -> bool:
+    def _wrong_size(self, frame: Frame, size: int) -> bool:
         header = frame.header
         sealed = codec.SEALED.size if header.kind == events.ANNOUNCE else 0
         if len(frame.sealed) != sealed * header.records:
             return True
         if header.kind == events.ADMIN:
             return sum(1 for _ in _admin_records(frame.plain)) != header.records
-        return len(frame.plain) != codec.RECORD_SIZES[header.kind] * header.records
+        return len(frame.plain) != size * header.records
 
     def _records(self, frame: Frame) -> Iterator[tuple[int, str]]:
         """Time and problem ("" = none) of each record."""
@@ -75,6 +67,9 @@ class RecordChecks:
         elif frame.header.kind == events.ADMIN:
             for record in _admin_records(frame.plain):
                 yield codec.ADMIN.unpack_from(record)[3], _admin_problem(record)
+        elif frame.header.kind == events.TICK:
+            for row in codec.decode_ticks(frame.header.schema, frame.plain):
+                yield row[0], ""
         else:
             for row in _FIXED[frame.header.kind].iter_unpack(frame.plain):
                 yield row[0], ""

@@ -12,7 +12,7 @@ from functools import partial
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker.domain import codec, events, policy
+from tracker.domain import codec, events, policy, slices
 from tracker.domain.policy import Rules
 from tracker.domain.swarms import BEFORE, ROW_SIZE
 from tracker.sources import Rate
@@ -99,6 +99,7 @@ class Service:
         "_sealed",
         "_selection_key",
         "_seq",
+        "_slice",
         "_state",
         "_swarms",
         "_whitelist",
@@ -135,6 +136,7 @@ class Service:
             bytes, Key
         ] = {}  # keys in force, as clients write them; emptied by admin events
         self._refused_us: dict[tuple[int, int], int] = {}  # when, by key_ref and refusal
+        self._slice = 0  # of the state: the next that a tick says the digest of
         self.peer = 0
         self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
         self._now_us = 0
@@ -489,7 +491,10 @@ class Service:
             self.admin(events.CLOCK_STEPPED, {"forward_us": stepped})
         now = self._clock.now_us()
         interval_ms = self._state.settings.tick_ms
-        record = codec.TICK.pack(now, interval_ms, goes_on)
+        number = self._slice % slices.count(self._state)
+        self._slice = number + 1
+        digest = slices.digest(self._state, number)
+        record = codec.TICK.pack(now, interval_ms, goes_on, number, 0, digest)
         self._log.pool.append(events.TICK, codec.TICK_SCHEMA, now, record)
         self._state.apply_tick(now, interval_ms, goes_on)
         self._log.appended()

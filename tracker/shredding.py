@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import define, field, frozen
 
-from eventlog import LogError, LogFailedError, Reader, open_log
-from tracker import ports
+from eventlog import LogError, LogFailedError, open_log
+from eventlog.folder import read_identity
+from tracker import ports, snapshots
 from tracker.clock import LogClock
 from tracker.domain import codec, events
 from tracker.keyring import Keyring, day_name, day_of
@@ -150,11 +151,12 @@ def shred_offline(
 ) -> Shredding:
     """`Shredder.shred` where no tracker runs. Raises `LogLockedError` where one does, `LogError`, `ReplayError`, `OSError`."""
     path, keyring = Path(config.path), Keyring(Path(config.secrets_path))
-    reader = Reader(path, to_end=True, keys=keyring)  # first: it makes no log where there is none
+    read_identity(path)  # first: no log is made where there is none
     event_log = open_log(path, codec.RECORD_SIZES, segment_bytes=config.segment_bytes)
     recovered(event_log.recovery)
     total = event_log.next_seq
-    state = replay(reader, lambda done: replaying(done, total))
+    state, reader = snapshots.start(path, keyring, to_end=True)
+    state = replay(reader, lambda done: replaying(done, total), state)
     replaying(total, total)
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
     service = Service(event_log, state, clock, _NO_SELECTION)

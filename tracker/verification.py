@@ -4,33 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventlog import Finding, Verifier, opened
-from eventlog.findings import REPORT
+from eventlog import Finding, LogCorruptError, Verifier, opened
+from eventlog.findings import REPORT, RESTORE
+from tracker import opening, snapshot, snapshots
+from tracker.domain import image
 from tracker.domain.state import State
 from tracker.record_checks import RecordChecks
+from tracker.removals import Removals
+from tracker.snapshot import OldSnapshotError, Position, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from eventlog import Checked, Opener
+    from eventlog import Checked, Header
+    from tracker.keyring import Keyring
 
 REPORT_EVERY = 1 << 20  # bytes
+DELETE = "delete the file: the log holds all that it does"
 
 
 class Verification:
     """One check of one log; reads beside a running tracker."""
 
-    def __init__(self, folder: Path, keys: Opener | None = None) -> None:
+    def __init__(self, folder: Path, keys: Keyring | None = None) -> None:
         """`keys` open the sealed sections for replay. Raises `LogUnusableError`, `LogFormatError`."""
         self.log = Verifier(folder)
+        self._folder = folder
         self._keys = keys
         self.state = State()
+        self.snapshots = 0  # that were compared
+        self._snapshots = {
+            snapshots.seq_of(path): path
+            for path in snapshots.found(folder)
+            if snapshots.seq_of(path) > self.log.first_seq
+        }
         self.replayed = True  # the state is that of all frames so far
+        self._removals = Removals(folder, self.log.first_seq)
         self._records = RecordChecks()
 
     def findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
         """Findings in log order, while walking. `report` is told bytes done and bytes in all."""
+        yield from self._begin()
         reported, total = 0, self.log.size()
         for one in self.log.walk():
             if self.log.bytes >= reported + REPORT_EVERY:
@@ -40,22 +55,60 @@ class Verification:
                 yield one
             elif one.frame.header.records:
                 yield from self._frame(one)
+        yield from self._removals.findings()
+        if self.replayed:
+            for seq, path in sorted(self._snapshots.items()):
+                yield Finding(path, 0, seq, "no frame of the log ends there", DELETE)
         report(self.log.bytes, self.log.bytes)
+
+    def _begin(self) -> Iterator[Finding]:
+        """Take the opening balance, where the log's oldest events were removed."""
+        try:
+            self.state, self._removals.opening = opening.begin(self._folder, self.log.first_seq)
+        except LogCorruptError as error:
+            self.replayed = False
+            yield Finding(error.path, error.offset, self.log.first_seq, error.what, RESTORE)
 
     def _frame(self, checked: Checked) -> Iterator[Finding]:
         path, offset, frame = checked
         for seq, what in self._records.problems(frame):
             yield Finding(path, offset, seq, what, REPORT)
         header = frame.header
+        self._removals.note(frame)
         if header.base_seq != self.state.seq:
             self.replayed = False  # there is a finding that says why
         if not self.replayed:
             return
         try:
             sealed = opened(self.log.log_id, frame, self._keys).sealed
-            self.state.apply(header.kind, header.base_seq, frame.plain, sealed)
+            self.state.apply(header.kind, header.schema, header.base_seq, frame.plain, sealed)
         except Exception as error:
             # Of whatever class: these records may be anything, and apply expects what a tracker wrote.
             self.replayed = False
             what = f"replay ends in this frame: {error or type(error).__name__}"
             yield Finding(path, offset, header.base_seq, what, REPORT)
+            return
+        if header.next_seq in self._snapshots:
+            yield from self._snapshot(self._snapshots.pop(header.next_seq), header)
+
+    def _snapshot(self, path: Path, header: Header) -> Iterator[Finding]:
+        """Compare a file with the state that replay came to."""
+        seq = self.state.seq
+        try:
+            one = snapshot.read(path, self.log.log_id, self._keys)
+        except OldSnapshotError as error:
+            yield Finding(path, 0, seq, str(error), DELETE, damage=False)
+            return
+        except FileNotFoundError:
+            return  # the tracker has newer ones by now
+        except (SnapshotError, OSError) as error:
+            yield Finding(path, 0, seq, str(error), DELETE)
+            return
+        self.snapshots += 1
+        expected = Position(self.log.log_id, seq, header.base_seq, header.header_crc)
+        taken = image.dump(self.state)
+        same = taken.digest() == one.digest == image.digest(one.plain)
+        if same and self.state.hidden is None:
+            same = all(taken.private.get(which) == data for which, data in one.private.items())
+        if one.position != expected or not same:
+            yield Finding(path, 0, seq, "replay comes to another state", DELETE)

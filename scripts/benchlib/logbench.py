@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Round = dict[str, Numbers]
 
 PART_LIMIT = 600.0  # seconds
-HEAD = "| Round | Append and commit, µs/event | Events a commit | Wait for the disk, ms | Replay, events/s | Verify, events/s | Start, s of CPU | by the clock |"
-RULE = "|---" * 8 + "|"
+HEAD = "| Round | Append and commit, µs/event | Events a commit | Wait for the disk, ms | Replay, events/s | Verify, events/s | Start, s of CPU | by the clock | Snapshot written, s | loaded, s | Start from one, s |"
+RULE = "|---" * 11 + "|"
 
 
 class PartError(Exception):
@@ -58,7 +58,8 @@ def _round(folder: Path, log: Path, events: int) -> Round:
             "acknowledge": _part("acknowledge", scratch),
             "replay": _part("replay", log),
             "verify": _part("verify", log),
-            "start": _start(folder, log),
+            "snapshots": _part("snapshots", log),
+            **_starts(folder, log),
         }
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -73,16 +74,21 @@ def _part(name: str, folder: Path, *numbers: int) -> Numbers:
     return result
 
 
-def _start(folder: Path, log: Path) -> Numbers:
-    """From the command to the lines that say it serves, on a copy of the log: a start appends to it."""
+def _starts(folder: Path, log: Path) -> Round:
+    """On a copy of the log, for a start appends to it: one that replays all, and one from the snapshot that the stop left."""
     place = folder / "start"
     try:
         shutil.copytree(log, place / "log")
-        began = time.perf_counter()
-        with tracker(place, pinned=False) as target:
-            return {"seconds": time.perf_counter() - began, "cpu": _cpu_of(target.pid)}
+        return {"start": _start(place), "restart": _start(place)}
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _start(place: Path) -> Numbers:
+    """From the command to the lines that say it serves."""
+    began = time.perf_counter()
+    with tracker(place, pinned=False) as target:
+        return {"seconds": time.perf_counter() - began, "cpu": _cpu_of(target.pid)}
 
 
 def _cpu_of(pid: int) -> float:
@@ -110,6 +116,8 @@ def row(number: int, one: Round) -> str:
         *(f"{waits['median_ms']:.2f}", f"{_rate(one['replay']):,.0f}"),
         *(f"{_rate(one['verify']):,.0f}", f"{one['start']['cpu']:.2f}"),
         f"{one['start']['seconds']:.2f}",
+        *(f"{one['snapshots']['cpu']:.2f}", f"{one['snapshots']['load']:.2f}"),
+        f"{one['restart']['cpu']:.2f}",
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -124,12 +132,20 @@ def summary(
     verified = statistics.median(_rate(one["verify"]) for one in rounds)
     start = statistics.median(one["start"]["cpu"] for one in rounds)
     clock = statistics.median(one["start"]["seconds"] for one in rounds)
+    taken = [one["snapshots"] for one in rounds]
+    wrote = statistics.median(each["cpu"] for each in taken)
+    loaded = statistics.median(each["load"] for each in taken)
+    slice_ms = statistics.median(each["slice_ms"] for each in taken)
+    restart = statistics.median(one["restart"]["cpu"] for one in rounds)
     log = f"{options.events:,} announces of {options.peers:,} peers, {size / 1e6:.0f} MB"
     return [
         f"- the log: {log}; made by the write path in {_cost(made):.2f} µs of CPU an announce",
         f"- append and commit alone: median **{append:.3f} µs** of CPU a record, {rate:,.0f} records/s",
         f"- one event, waited for until it is durable: median {wait:.2f} ms",
         f"- replay: median **{replayed:,.0f} events** a second of CPU; verify: {verified:,.0f}",
+        f"- snapshot of {taken[0]['events']:,} peers, {taken[0]['size'] / 1e6:.0f} MB: written in **{wrote:.2f} s** of CPU",
+        f"- loaded in **{loaded:.2f} s**; a tick's digest takes {slice_ms:.2f} ms",
+        f"- start from the snapshot of a clean stop: median **{restart:.2f} s** of CPU",
         f"- start with that log, from the command to serving: median **{start:.2f} s** of CPU, {clock:.2f} s by the clock",
     ]
 

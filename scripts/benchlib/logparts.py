@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import statistics
 import sys
 import time
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING
 import trio
 
 from eventlog import EventLog, Reader, open_log
+from tracker import snapshots as files
 from tracker.clock import LogClock
-from tracker.domain import codec, events
+from tracker.domain import codec, events, slices
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
+from tracker.keyring import Keyring, day_of
 from tracker.projector import replay
 from tracker.service import Service
 from tracker.verification import Verification
@@ -122,6 +125,29 @@ def replay_all(folder: Path) -> Numbers:
     return {**numbers, "events": states[0].seq}
 
 
+def snapshots(folder: Path) -> Numbers:
+    """The state of the log to a file and back, as the follower and a start do it; `load` is seconds of CPU likewise."""
+    keys = Keyring(folder / "bench-secrets")
+    state = replay(Reader(folder, to_end=True))
+    keys.prepare(day_of(state.time_us))
+    try:
+        wrote = _timed(0, lambda: files.write(folder, state, keys))
+        size = sum(path.stat().st_size for path in files.found(folder))
+        loaded: list[State] = []
+        load = _timed(0, lambda: loaded.append(files.start(folder, keys, to_end=True)[0]))
+        slices_s = _timed(0, lambda: [slices.digest(state, at) for at in range(100)])["cpu"]
+        peers = state.swarms.seeders_total + state.swarms.leechers_total
+        if not loaded[0].seq:
+            raise SystemExit("the snapshot was not used")
+        return {
+            **wrote, "load": load["cpu"], "load_seconds": load["seconds"], "size": size, "events": peers,
+            "slice_ms": slices_s * 10,
+        }  # fmt: skip
+    finally:
+        shutil.rmtree(folder / "snap", ignore_errors=True)
+        shutil.rmtree(folder / "bench-secrets", ignore_errors=True)
+
+
 def verify(folder: Path) -> Numbers:
     verification = Verification(folder)
     found: list[object] = []
@@ -163,6 +189,7 @@ def main() -> None:
         "append": append,
         "acknowledge": acknowledge,
         "replay": replay_all,
+        "snapshots": snapshots,
         "verify": verify,
     }
     sys.stdout.write(json.dumps(parts[part](Path(folder), *map(int, numbers))) + "\n")

@@ -242,27 +242,27 @@ def test_an_unused_swarms_has_nobody() -> None:
 
 
 def tick(time_us: int) -> bytes:
-    return codec.TICK.pack(time_us, 10_000, 0)
+    return codec.TICK_1.pack(time_us, 10_000, 0)
 
 
 def test_replay_refuses_what_cannot_have_happened() -> None:
     """A gap, an unknown kind, an unknown admin type, a wrong predecessor: each is an error."""
     with pytest.raises(ReplayError, match="event 5 where 0 is due"):
-        State().apply(events.TICK, 5, tick(1), b"")
+        State().apply(events.TICK, 1, 5, tick(1), b"")
     with pytest.raises(ReplayError, match="kind 9"):
-        State().apply(9, 0, b"", b"")
+        State().apply(9, 1, 0, b"", b"")
     with pytest.raises(ReplayError, match="type 999"):
-        State().apply(events.ADMIN, 0, codec.encode_admin(999, 1, {}), b"")
+        State().apply(events.ADMIN, 1, 0, codec.encode_admin(999, 1, {}), b"")
     with pytest.raises(codec.CodecError):
-        State().apply(events.ADMIN, 0, b"\xff" * 16, b"")
+        State().apply(events.ADMIN, 1, 0, b"\xff" * 16, b"")
     rig = Rig()
     rig.announce(LEECHER, LEECHER)
     (frame,) = rig.log.frames()
     second = frame.plain[codec.PLAIN.size :], frame.sealed[codec.SEALED.size :]
     state = State()
-    state.apply(events.TICK, 0, tick(1), b"")
+    state.apply(events.TICK, 1, 0, tick(1), b"")
     with pytest.raises(ReplayError, match="event 2 continues 0, but"):
-        state.apply(events.ANNOUNCE, 1, *twice(*second))
+        state.apply(events.ANNOUNCE, 1, 1, *twice(*second))
 
 
 def twice(plain: memoryview, sealed: memoryview) -> tuple[bytes, bytes]:

@@ -40,6 +40,7 @@ def counts(state: State, hashes: list[bytes]) -> object:
         (swarms.completed_total, swarms.retired, list(swarms.announces)),
         (state.accounts.digest(), state.access.digest(), state.counters, state.sweep.digest()),
         [len(swarms.peers(swarms.lookup(each))) for each in hashes if swarms.lookup(each)],
+        state.digest(addresses=False),
     )
 
 
@@ -49,7 +50,9 @@ def compare(frames: list[Frame], gone: list[bool], hashes: list[bytes]) -> State
     for number, frame in enumerate(frames):
         given_out = shredded(frame) if gone[number % len(gone)] else frame
         for state, one in ((whole, frame), (part, given_out)):
-            state.apply(one.header.kind, one.header.base_seq, one.plain, one.sealed)
+            state.apply(
+                one.header.kind, one.header.schema, one.header.base_seq, one.plain, one.sealed
+            )
         assert counts(part, hashes) == counts(whole, hashes)
         if not part.hidden_peers():
             assert part.digest() == whole.digest()

@@ -27,8 +27,10 @@ from tests.support import (
     replayed,
     steady,
 )
+from tracker import snapshots
 from tracker.domain import codec
 from tracker.domain.state import State
+from tracker.keyring import Keyring, day_of
 from tracker.projector import replay
 from tracker.verification import Verification
 
@@ -141,18 +143,24 @@ async def live_through(
 @settings(steady, max_examples=60)
 @given(history=st.lists(steps, max_size=60))
 def test_the_state_survives_restarts(history: list[Step]) -> None:
-    """Any history over a log on disk: each run begins with the state the last one ended with."""
+    """Any history over a log on disk: each run begins with the state the last one ended with, by its snapshot and by
+    replay."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         time, model, last = HandTime(), Model(), State().digest()
+        keys = Keyring(folder)
+        keys.prepare(day_of(time.wall))
         for part in sessions(history):
             log = open_log(folder, codec.RECORD_SIZES, segment_bytes=2000, linger_seconds=0)
-            state = replay(Reader(folder, to_end=True))
-            assert (state.digest(), state.seq) == (last, log.next_seq)
+            state, reader = snapshots.start(folder, keys, to_end=True)
+            assert state.seq == log.next_seq  # nothing came after the snapshot
+            for one in state, replay(reader, state=state), replay(Reader(folder, to_end=True)):
+                assert (one.digest(), one.seq) == (last, log.next_seq)
             world = trio.run(live_through, log, state, time, model, part)
             last = world.state.digest()
             assert_same(world, replay(Reader(folder)))
+            assert snapshots.write(folder, world.state, keys)
             time.advance(part[-1][1] * SECOND if part and part[-1][0] == "restart" else 0)
-        verification = Verification(folder)
+        verification = Verification(folder, keys)
         assert list(verification.findings(lambda _done, _total: None)) == []
         assert verification.state.digest() == last

@@ -85,6 +85,9 @@ def test_estimate_is_printed(config: Path, capsys: pytest.CaptureFixture[str]) -
         assert "× 112 B" in line
         assert "× 80 B" in line
         assert line.endswith(" a day")
+    kept = [line.partition("kept: ")[2] for line in out.splitlines() if "kept: " in line]
+    assert kept[0].endswith(" (keep_days), 30 days")
+    assert kept[2].startswith("20 GB (keep_bytes), ")
 
 
 def test_problems(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

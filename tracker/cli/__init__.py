@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from eventlog import LogError, LogLockedError, LogUnusableError
+from eventlog import LogError, LogLockedError, LogPrunedError, LogUnusableError
 from tracker.cli import (
     accounting,
     administering,
@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace) -> int:
         code = command(options)
         sys.stdout.flush()  # here, so that a reader who left is noticed while it can be forgiven
         return code
-    except (ConfigError, LogLockedError, LogUnusableError, CannotError) as error:
+    except (ConfigError, LogLockedError, LogPrunedError, LogUnusableError, CannotError) as error:
         return fail(CANNOT, str(error))
     except (LogError, ReplayError, CodecError) as error:
         return fail(LOG_DAMAGED, str(error))

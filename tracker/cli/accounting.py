@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from eventlog import Reader
+from eventlog import Reader, kept_frames
 from tracker import narrate
 from tracker.cli.shared import CannotError, add_config, add_log, info_hash, log_and_keys, say
-from tracker.ledger import Correction, Ledger, Sums, find_account
-from tracker.ledger_page import entry_shown, seen, sums_shown
+from tracker.ledger import Correction, Ledger, Opening, Sums, find_account
+from tracker.ledger_page import entry_shown, every_entry, seen, sums_shown
 
 if TYPE_CHECKING:
     import argparse
@@ -41,13 +42,15 @@ def add_to(commands: Any) -> None:
 def print_ledger(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
     only = bytes.fromhex(options.info_hash) if options.info_hash else None
-    account = find_account(options.who, Reader(folder).frames())
+    reader = Reader(folder)
+    kept = kept_frames(folder, reader.first_seq)
+    account = find_account(options.who, chain(kept, reader.frames()))
     if account is None:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")
     ledger = Ledger(account, only)
     if not (options.json or options.totals):
         say(_heading())
-    for entry in ledger.entries(Reader(folder, keys=keys).frames()):
+    for entry in every_entry(folder, ledger, keys):
         if not options.totals:
             say(json.dumps(entry_shown(entry)) if options.json else _row(entry))
     _print_sums(ledger, only, as_json=options.json)
@@ -77,7 +80,14 @@ def _heading() -> str:
     )  # fmt: skip
 
 
-def _row(entry: Entry | Correction) -> str:
+def _row(entry: Entry | Correction | Opening) -> str:
+    if isinstance(entry, Opening):
+        totals = entry.totals
+        return _COLUMNS.format(
+            entry.seq, narrate.rfc3339(entry.time_us), "", "opening", "", "", totals.uploaded,
+            totals.downloaded, totals.credited_uploaded, totals.credited_downloaded,
+            "balance of the events before, which were removed",
+        )  # fmt: skip
     shown_hash = entry.info_hash.hex() if entry.info_hash else ""
     seq, time = entry.seq, narrate.rfc3339(entry.time_us)
     credited = entry.credited_uploaded, entry.credited_downloaded

@@ -67,9 +67,12 @@ def _comment(text: str) -> None:
 
 
 def _sizes(config: Config) -> Iterator[str]:
-    from tracker.cli.estimate import PEERS, estimate  # brings trio, for one constant
+    from tracker.cli.estimate import PEERS, estimate, kept  # brings trio, for one constant
 
+    keep = config.event_log
     yield "Estimated size of the log, announces only:"
     for peers in PEERS:
         interval = config.core.announce_policy.interval
-        yield str(estimate(peers, interval, config.event_log.linger_ms))
+        made = estimate(peers, interval, keep.linger_ms)
+        yield str(made)
+        yield f"    of it are kept: {kept(made, keep.keep_days, keep.keep_bytes)}"

@@ -54,6 +54,14 @@ def estimate(peers: int, interval: int, linger_ms: int) -> Estimate:
     return Estimate(peers, interval, announces, commits + watermarks)
 
 
+def kept(made: Estimate, keep_days: int, keep_bytes: int) -> str:
+    """How much of it retention leaves, and which of the two limits it is that ends it."""
+    days = keep_bytes / made.bytes_a_day
+    if days < keep_days:
+        return f"{size(keep_bytes)} (keep_bytes), {_rate(days)} days"
+    return f"{size(keep_days * made.bytes_a_day)} (keep_days), {keep_days} days"
+
+
 def size(count: float) -> str:
     """Bytes for people, 1 MB being a million bytes: `157 MB`, `2.34 GB`."""
     for factor, unit in _UNITS:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from eventlog import Reader
+from eventlog import Reader, kept_frames
 from tracker import narrate
 from tracker.cli.moments import moment
 from tracker.cli.shared import add_config, add_log, info_hash, log_and_keys, say
@@ -14,7 +14,9 @@ from tracker.domain import events
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from eventlog import Frame
 
 _FOLLOW_SECONDS = 0.1
 
@@ -45,8 +47,10 @@ def print_events(options: argparse.Namespace) -> int:
     wanted = _filter(options)
     first = options.first if isinstance(options.first, int) else 0
     reader = Reader(folder, first, keys=keys)
+    # Of events before the log's beginning the administrators' ones are kept.
+    done = _print_new(kept_frames(folder, reader.first_seq), wanted, options.last)
     while True:
-        done = _print_new(reader, wanted, options.last)
+        done = done or _print_new(reader.frames(), wanted, options.last)
         sys.stdout.flush()
         if done or not options.follow:
             return 0
@@ -54,10 +58,10 @@ def print_events(options: argparse.Namespace) -> int:
 
 
 def _print_new(
-    reader: Reader, wanted: Callable[[dict[str, Any]], bool], last: int | str | None
+    frames: Iterable[Frame], wanted: Callable[[dict[str, Any]], bool], last: int | str | None
 ) -> bool:
-    """Print what the reader has now; whether the end that was asked for is reached."""
-    for frame in reader.frames():
+    """Print what these frames have; whether the end that was asked for is reached."""
+    for frame in frames:
         for event in narrate.narrate(frame):
             if _past(event, last):
                 return True

@@ -69,8 +69,11 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
         "type": "summary",
         "findings": findings,
         "segments": log.segments,
+        "sealed": log.sealed,
+        "first_seq": log.first_seq,
         "frames": log.frames,
         "bytes": log.bytes,
+        "snapshots": verification.snapshots,
         "next_seq": log.next_seq,
         "durable_seq": log.durable_seq,
         "replayed_seq": state.seq,
@@ -82,7 +85,12 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
 def _sentence(summary: dict[str, Any]) -> str:
     findings = summary["findings"]
     verdict = f"damaged: {count(findings, 'finding')}" if findings else "whole"
-    walked = f"{count(summary['segments'], 'segment')}, {count(summary['frames'], 'frame')}"
+    walked = (
+        f"{count(summary['segments'], 'segment')} ({summary['sealed']} as sealed), "
+        f"{count(summary['frames'], 'frame')}, {count(summary['snapshots'], 'snapshot')}"
+    )
+    if summary["first_seq"]:
+        walked += f", from event {summary['first_seq']} on"
     return (
         f"The log is {verdict}. {walked}, {summary['bytes']} bytes; next event {summary['next_seq']}, "
         f"durable to {summary['durable_seq']}, replayed to {summary['replayed_seq']}; "

@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 
 ANNOUNCE_SCHEMA = 1
 ADMIN_SCHEMA = 1
-TICK_SCHEMA = 1
+TICK_SCHEMA = 2
 COUNTERS_SCHEMA = 1
 EVICTIONS_SCHEMA = 1
 
 PLAIN = Struct("<Q20s8sQQQIQHHBBH")
 SEALED = Struct("<16s12s2sH")
 SEALED4 = Struct("<12s4s12s2sH")  # the same, the address of an IPv4 peer in two parts
-TICK = Struct("<QII")  # time us, interval ms, 1 = goes on with the sweep of the tick before
+TICK = Struct("<QIIIIQ")
+"""time us, interval ms, 1 = goes on with the sweep of the tick before, a slice and its digest (see `slices`) with a reserved
+field between."""
+TICK_1 = Struct("<QII")  # schema 1: without the last three
 COUNTER = Struct("<QHHIQ")  # time us, counter, label, reserved, delta
 EVICTION = Struct("<Q20sIQ")  # time us, info_hash, place and last seq of the peer that has to go
 ADMIN = Struct("<IHHQ")  # length of the JSON, type, schema, time us; JSON and zeros to 16 follow
@@ -42,6 +45,15 @@ RECORD_SIZES = {
     events.EVICTIONS: EVICTION.size,
 }
 """Plain bytes of a record by kind, as eventlog wants them; 0 = records vary."""
+
+_NEWEST = {
+    events.ANNOUNCE: ANNOUNCE_SCHEMA,
+    events.ADMIN: ADMIN_SCHEMA,
+    events.TICK: TICK_SCHEMA,
+    events.COUNTERS: COUNTERS_SCHEMA,
+    events.EVICTIONS: EVICTIONS_SCHEMA,
+}
+_EARLIER = {(events.TICK, 1): TICK_1.size}
 
 V4_MAPPED = bytes(10) + b"\xff\xff"
 
@@ -60,6 +72,28 @@ Plain = tuple[int, bytes, bytes, int, int, int, int, int, int, int, int, int, in
 """The fields of `PLAIN`."""
 Private = tuple[bytes, bytes, bytes, int]
 """The fields of `SEALED`."""
+
+
+def record_size(kind: int, schema: int) -> int | None:
+    """Plain bytes of a record; 0 = records vary, None = unknown to this version."""
+    return RECORD_SIZES[kind] if schema == _NEWEST.get(kind) else _EARLIER.get((kind, schema))
+
+
+def decode_ticks(
+    schema: int, plain: bytes | memoryview
+) -> Iterator[tuple[int, int, int, tuple[int, int] | None]]:
+    """Time, interval, whether it goes on, and slice and digest, which schema 1 does not have. Raises `CodecError`."""
+    try:
+        if schema == 1:
+            for time_us, interval_ms, goes_on in TICK_1.iter_unpack(plain):
+                yield time_us, interval_ms, goes_on, None
+        elif schema == TICK_SCHEMA:
+            for time_us, interval_ms, goes_on, number, _, digest in TICK.iter_unpack(plain):
+                yield time_us, interval_ms, goes_on, (number, digest)
+        else:
+            raise CodecError(f"ticks of schema {schema}, unknown to this version")
+    except error as problem:
+        raise CodecError(f"tick record: {problem}") from None
 
 
 def decode_announces(

@@ -11,6 +11,7 @@ Nothing here is an object per peer: typed arrays and byte arrays only.
 from __future__ import annotations
 
 from array import array
+from struct import Struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ class Directory:
     """Owner of all its columns."""
 
     __slots__ = (
-        "_free",
         "_room",
         "_tables",
         "_used",
         "addresses",
         "count",
         "first",
+        "free",
         "owners",
         "position",
         "seeds",
@@ -61,7 +62,7 @@ class Directory:
         # By peer.
         self.position = array("I", [NOWHERE])
         # Runs given back, by log2 of their room.
-        self._free = [array("I") for _ in range(32)]
+        self.free = [array("I") for _ in range(32)]
         # Open addressing in many small tables, so that growing one never takes long. An entry is the key (high
         # half) and the peer (low half); 0 = empty. A key is the endpoint's hash plus the torrent's number: its
         # low byte chooses the table, so that one client's many torrents spread over all of them.
@@ -270,7 +271,7 @@ class Directory:
     def _shrink(self, torrent: int, size: int) -> None:
         room = self._room[torrent]
         if not size:
-            self._free[room].append(self.first[torrent])
+            self.free[room].append(self.first[torrent])
         elif room >= 3 and size <= 1 << (room - 2):
             if room == _SCANNED + 1:
                 for peer in self._run_owners(torrent):
@@ -283,7 +284,7 @@ class Directory:
         return self.owners[first : first + self.count[torrent]]
 
     def _take_run(self, room: int) -> int:
-        free = self._free[room]
+        free = self.free[room]
         if free:
             return free.pop()
         start = len(self.owners)
@@ -305,7 +306,7 @@ class Directory:
         position = self.position
         for place in range(start, start + size):
             position[self.owners[place]] = place
-        self._free[self._room[torrent]].append(old)
+        self.free[self._room[torrent]].append(old)
 
     # The index, for swarms that are too large to be scanned.
 
@@ -318,6 +319,21 @@ class Directory:
             table = self._tables[part] = _doubled(table)
         _put(table, key << 32 | peer)
         self._used[part] = used
+
+    def index_all(self) -> None:
+        """Build the index from the runs: hashes of endpoints are those of one process."""
+        parts: list[list[int]] = [[] for _ in range(_PARTITIONS)]
+        endpoints = Struct(f"{self.width}s")
+        for torrent, room in enumerate(self._room):
+            if room > _SCANNED and self.count[torrent]:
+                start = self.first[torrent] * self.width
+                run = self.addresses[start : start + self.count[torrent] * self.width]
+                owners = self._run_owners(torrent)
+                for (endpoint,), peer in zip(endpoints.iter_unpack(run), owners, strict=True):
+                    key = (hash(endpoint) + torrent) & 0xFFFFFFFF
+                    parts[key & 255].append(key << 32 | peer)
+        self._used = array("I", map(len, parts))
+        self._tables = [_table(part) for part in parts]
 
     def _forget(self, torrent: int, peer: int) -> None:
         """Remove an entry and close the gap, so that no probe ends early."""
@@ -345,6 +361,16 @@ def _put(table: array[int], entry: int) -> None:
     while table[at]:
         at = (at + 1) & mask
     table[at] = entry
+
+
+def _table(entries: list[int]) -> array[int]:
+    size = _FIRST_TABLE
+    while len(entries) * 3 > size * 2:
+        size *= 2
+    table = array("Q", bytes(8 * size))
+    for entry in entries:
+        _put(table, entry)
+    return table
 
 
 def _doubled(table: array[int]) -> array[int]:

@@ -64,6 +64,7 @@ CREDIT_FACTOR_ENDED = 61
 CREDIT_CORRECTED = 62
 ADDRESSES_SHREDDED = 70
 ADDRESSES_LOST = 71
+LOG_PRUNED = 80
 
 ADMIN_NAMES = {
     TRACKER_STARTED: "tracker_started",
@@ -83,6 +84,7 @@ ADMIN_NAMES = {
     CREDIT_CORRECTED: "credit_corrected",
     ADDRESSES_SHREDDED: "addresses_shredded",
     ADDRESSES_LOST: "addresses_lost",
+    LOG_PRUNED: "log_pruned",
 }
 
 # Counters that no announce event tells: connects, scrapes, refusals. Logged as deltas.

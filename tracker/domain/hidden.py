@@ -28,18 +28,27 @@ def stand_in(seq: int, v6: bool) -> bytes:
     return (0xF0000000 | seq & 0x0FFFFFFF).to_bytes(4, "big") + _NO_PORT
 
 
+def unknown_tail(seq: int) -> bytes:
+    """The last 12 bytes of the peer_id of announce `seq`, when they cannot be read: nobody else has them."""
+    return _UNKNOWN + seq.to_bytes(8, "big")
+
+
 class Hidden:
     """In use from the first frame that cannot be opened until every peer is itself again. Owner: the state."""
 
     __slots__ = ("_last", "_suspects", "_unlooked")
 
-    def __init__(self, swarms: Swarms) -> None:
+    def __init__(self, swarms: Swarms, *, look: bool = False) -> None:
+        """With `look`, peers that have stand-ins already are found; otherwise there are none yet."""
         self._last: dict[
             int, int
         ] = {}  # peers by their last announce; those that left stay for a while
         self._suspects: set[int] = set()  # peers that were given a stand-in
         self._unlooked = 0  # announces since the suspects were looked at
         self._collect(swarms)
+        if look:
+            self._suspects = set(self._last.values())
+            self.over(swarms, now=True)
 
     def find(self, swarms: Swarms, torrent: int, prev_seq: int) -> int:
         """The peer of this torrent whose last announce that is; 0 = none."""
@@ -60,7 +69,7 @@ class Hidden:
         # In private modes a peer keeps its peer_id; elsewhere another one may be what restarted.
         if peer and (keyed or rule != events.RULE_RESTARTED):
             return endpoint, swarms.peer(peer).peer_id[8:]
-        return endpoint, _UNKNOWN + seq.to_bytes(8, "big")
+        return endpoint, unknown_tail(seq)
 
     def note(self, swarms: Swarms, seq: int, peer: int, hidden: bool) -> None:
         """Peer `peer` (0 after `stopped`) announced."""

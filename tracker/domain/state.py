@@ -7,9 +7,9 @@ checks call it with frames that were read back. Same code, same result: `digest`
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import codec, events
+from tracker.domain import codec, events, slices
 from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
@@ -29,6 +29,14 @@ class ReplayError(Exception):
     """The log says something that cannot have happened; the projector and the log disagree."""
 
 
+class Pruned(NamedTuple):
+    """A removal of the oldest events, as the event that vouches for the opening says it."""
+
+    seq: int  # of that event
+    first_seq: int  # the first event that was kept
+    opening: str  # SHA-256 of the opening's file
+
+
 class State:
     """One thread owns a state."""
 
@@ -38,6 +46,7 @@ class State:
         "counters",
         "factors",
         "hidden",
+        "pruned",
         "resumed_us",
         "seq",
         "settings",
@@ -65,10 +74,13 @@ class State:
         self.sweep = Sweep()
         self.resumed_us = 0
         self.shredded: set[str] = set()  # days, "2026-11-21"
+        # The latest removal, and the one before it: that is where the log begins if the latest was cut off.
+        self.pruned: tuple[Pruned, ...] = ()
         self.hidden: Hidden | None = None  # no part of the state: what replay cannot read
 
-    def apply(self, kind: int, base_seq: int, plain: Section, sealed: Section) -> None:
-        """Apply the records of one frame; an empty `sealed` is one that could not be opened.
+    def apply(self, kind: int, schema: int, base_seq: int, plain: Section, sealed: Section) -> None:
+        """Apply the records of one frame; an empty `sealed` is one that could not be opened. A tick's digest is compared with
+        the state as it is.
 
         Raises `ReplayError`, `codec.CodecError`.
         """
@@ -83,7 +95,9 @@ class State:
             for record in codec.decode_admin(bytes(plain)):
                 self.apply_admin(record.type, record.time_us, record.data)
         elif kind == events.TICK:
-            for time_us, interval_ms, goes_on in codec.TICK.iter_unpack(plain):
+            for time_us, interval_ms, goes_on, expected in codec.decode_ticks(schema, plain):
+                if expected is not None:
+                    self._compare(*expected)
                 self.apply_tick(time_us, interval_ms, goes_on)
         elif kind == events.EVICTIONS:
             for time_us, info_hash, place, last_seq in codec.EVICTION.iter_unpack(plain):
@@ -260,6 +274,13 @@ class State:
             before_us = -1
         self.sweep.step(self.swarms, before_us, settings.remove_peerless_torrents)
 
+    def _compare(self, number: int, expected: int) -> None:
+        if slices.digest(self, number) != expected:
+            raise ReplayError(
+                f"event {self.seq} holds the digest of another state (slice {number}): the tracker that wrote it and this replay "
+                "differ since some earlier event"
+            )
+
     def apply_counter(self, time_us: int, counter: int, label: int, delta: int) -> None:
         self._advance(time_us)
         key = counter, label
@@ -301,6 +322,9 @@ class State:
             self._correct(data)
         elif kind == events.ADDRESSES_SHREDDED:
             self.shredded.update(data["days"])
+        elif kind == events.LOG_PRUNED:
+            removal = Pruned(self.seq - 1, data["first_seq"], data["opening"])
+            self.pruned = (*self.pruned[-1:], removal)
         elif kind == events.ADDRESSES_LOST:
             self.swarms.clear_peers()
             self.hidden = None
@@ -349,8 +373,12 @@ class State:
         self.settings = settings
         self.settings_seq = self.seq - 1
 
-    def digest(self) -> str:
-        """32 hex digits over the whole state; equal states, and only those, have equal digests."""
+    def digest(self, *, addresses: bool = True) -> str:
+        """32 hex digits over the whole state; equal states, and only those, have equal digests.
+
+        Without `addresses` the endpoints and the last 12 bytes of peer_ids are left out: hidden peers make no difference then,
+        and nobody can try out addresses until one fits.
+        """
         hasher = blake2b(digest_size=16)
         fixed = (
             self.seq,
@@ -360,6 +388,7 @@ class State:
             self.sweep.digest(),
             self.resumed_us,
             sorted(self.shredded),
+            self.pruned,
             list(self.swarms.announces),
             sorted(self.counters.items()),
             self.settings,
@@ -375,7 +404,7 @@ class State:
         hasher.update(self.accounts.digest())
         hasher.update(self.factors.digest())
         for bucket in range(BUCKETS):
-            hasher.update(self.swarms.digest(bucket))
+            hasher.update(self.swarms.digest(bucket, addresses=addresses))
         return hasher.hexdigest()
 
 

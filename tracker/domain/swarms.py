@@ -41,6 +41,9 @@ _PEER_ID = Struct("<8s12s")
 _TOTALS = Struct("<QQQQQ")  # uploaded, downloaded, left, last seen us, last seq: bytes 32 to 71
 _OWNER = Struct("<I20x")  # the account of an identity
 
+NEVER_US = 2**64 - 1
+"""Later than any log time."""
+
 # `mark` of a peer: its last event in the low nibble, and
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
@@ -365,6 +368,20 @@ class Swarms:
             at = heads.find(bucket, at + 1)
         return found
 
+    def oldest_needed(self, first: int, end: int) -> tuple[int, int] | None:
+        """From which event and log time on announces are needed to know where the peers numbered first..end-1 are; None
+        when there are none. A peer with two addresses announced one of them on the day before its last at the
+        earliest (see `keep_family`)."""
+        seqs, times = [], []
+        for peer in range(first, min(end, self.peer_slots)):
+            here = self.v4.position[peer] != NOWHERE, self.v6.position[peer] != NOWHERE
+            if any(here):
+                row = self.peer(peer)
+                seqs.append(row.last_seq)
+                if all(here):
+                    times.append((row.seen_us // events.DAY_US - 1) * events.DAY_US)
+        return (min(seqs), min(times, default=NEVER_US)) if seqs else None
+
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
         """Seeders, completed, leechers; zeros for a torrent never seen."""
         torrent = self.lookup(info_hash)
@@ -396,8 +413,8 @@ class Swarms:
         run = self.identities.addresses[first * width : (first + count) * width]
         return sum(account == owner for (owner,) in _OWNER.iter_unpack(run))
 
-    def digest(self, bucket: int) -> bytes:
-        """A hash of everything a bucket holds, order of rows included."""
+    def digest(self, bucket: int, *, addresses: bool) -> bytes:
+        """A hash of everything a bucket holds, order of rows included; see `State.digest`."""
         hasher = blake2b(digest_size=16)
         torrents = self.buckets[bucket]
         for info_hash in sorted(torrents):
@@ -410,18 +427,23 @@ class Swarms:
                 self.partial[torrent],
             )
             hasher.update(repr(counts).encode())
-            for row in self._rows(torrent, info_hash):
+            for row in self._rows(torrent, info_hash, addresses):
                 hasher.update(row)
         return hasher.digest()
 
-    def _rows(self, torrent: int, info_hash: bytes) -> Iterator[bytes]:
+    def _rows(self, torrent: int, info_hash: bytes, addresses: bool) -> Iterator[bytes]:
         for directory in (self.v4, self.v6, self.identities):
             first = directory.first[torrent]
             yield f"{directory.count[torrent]},{directory.seeds[torrent]}".encode()
             for peer in directory.owners[first : first + directory.count[torrent]]:
                 row = self.rows[peer * ROW_SIZE : (peer + 1) * ROW_SIZE]
                 row[24:28] = info_hash[:4]  # numbers of torrents are no part of the state
-                yield directory.endpoint(peer) + row
+                if addresses:
+                    yield directory.endpoint(peer) + row
+                else:
+                    keyed = directory is self.identities
+                    row[8:20] = directory.endpoint(peer)[:4] if keyed else b""  # the account
+                    yield bytes(row)
 
     # Slots.
 

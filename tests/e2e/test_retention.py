@@ -1,0 +1,87 @@
+"""A running tracker removes what is older than `keep_days`, and every command works on what is left."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import pytest
+
+from tests.days import Site, address_of, endpoints
+from tracker.domain.events import DAY_US
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.process import Tracker
+
+DAYS = 8
+
+
+@pytest.fixture
+def pruned(new_tracker: Callable[..., Tracker]) -> Tracker:
+    """A tracker over a log of eight days, a run and a segment each, that was told to keep three; it has done so."""
+    tracker = new_tracker()
+    text = tracker.config.read_text()
+    assert "[event_log]\n" in text
+    tracker.config.write_text(text.replace("[event_log]\n", "[event_log]\nkeep_days = 3\n"))
+    site = Site(tracker.folder)
+    for _ in range(DAYS):
+        site.live(1)
+        site.time.advance(DAY_US)
+    tracker.start()
+    tracker.events_until(bool, "--type", "log_pruned")
+    assert tracker.lines is not None
+    tracker.lines.until(lambda some: any("segments of the log" in line for line in some) or None)
+    return tracker
+
+
+def stats(tracker: Tracker) -> dict[str, int]:
+    host, port = tracker.api
+    with urlopen(f"http://{host}:{port}/api/v1/stats?token=MyAccessToken", timeout=30) as answer:
+        body: dict[str, int] = json.load(answer)
+    return body
+
+
+def test_a_pruned_log(pruned: Tracker) -> None:
+    """Counts are those of all days, a restart has the same, and the log is whole; the commands say where it begins."""
+    tracker = pruned
+    (event,) = tracker.events("--type", "log_pruned")
+    begin = event["first_seq"]
+    assert event["by"]["token"] == "keep_days"
+    assert event["segments"] == 4
+    before = stats(tracker)
+    assert before["udp4_announces_handled"] == DAYS * 2 * 4
+    segments = sorted(each.name for each in (tracker.folder / "log" / "seg").iterdir())
+    assert int(segments[0][:20]) == begin
+    verified = tracker.command("verify", "--json")
+    assert verified.returncode == 0, verified.stdout
+    summary = json.loads(verified.stdout.splitlines()[-1])
+    assert (summary["findings"], summary["first_seq"]) == (0, begin)
+    assert len(tracker.events("--type", "tracker_started")) == DAYS + 1
+    assert min(each["seq"] for each in tracker.events("--type", "announced")) >= begin
+    for command in (
+        ["replay", "--at", "3"],
+        ["swarm", "00" * 20, "--at", "3"],
+        ["diff", "3", str(begin)],
+    ):
+        refused = tracker.command(*command)
+        assert refused.returncode == 1
+        assert f"events {begin} to" in refused.stderr
+    assert tracker.command("replay", "--at", str(begin)).returncode == 0
+    assert tracker.command("diff", str(begin), str(begin + 5)).returncode == 0
+    tracker.stop()
+    for snapshot in (tracker.folder / "log").glob("snap/*"):
+        snapshot.unlink()
+    tracker.start()
+    assert stats(tracker) == before
+    assert tracker.command("verify").returncode == 0
+
+
+def test_removed_addresses(pruned: Tracker) -> None:
+    """With the keys at hand too, nobody can be shown who announced on a day that was removed."""
+    site = Site(pruned.folder)
+    shown = {event["address"] for event in pruned.events("--type", "announced")}
+    days = [{address_of(each) for each in endpoints(site.first_day + day)} for day in range(DAYS)]
+    assert [bool(day & shown) for day in days] == [day >= 4 for day in range(DAYS)]

@@ -1,0 +1,175 @@
+"""A state that was dumped and loaded is the same and goes on the same, whatever had happened and whatever comes."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.property.test_hidden import DAY, counts, everybody_goes, long_steps
+from tests.property.test_replay import crowd
+from tests.property.world import FIRST_SETTINGS, Step, World
+from tests.support import (
+    SECOND,
+    Announce,
+    HandTime,
+    MemoryLog,
+    Rig,
+    endpoint4,
+    endpoint6,
+    hash_of,
+    replayed,
+    steady,
+)
+from tracker.domain import image
+from tracker.domain.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from eventlog import Frame
+
+modes = pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+
+
+def lived(history: list[Step], private: bool) -> tuple[World, list[Frame]]:
+    """A world after a history, in which in the end all peers went; a frame for each step."""
+    log = MemoryLog()
+    world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=private))
+    world.start()
+    for step in history:
+        world.step(step)
+        log.frames()
+    everybody_goes(world)
+    return world, log.frames()
+
+
+def applied(state: State, frames: Iterable[Frame]) -> State:
+    for one in frames:
+        header = one.header
+        state.apply(header.kind, header.schema, header.base_seq, one.plain, one.sealed)
+    return state
+
+
+@modes
+@settings(steady, max_examples=60)
+@given(history=st.lists(long_steps, max_size=40), cut=st.floats(0, 1))
+def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, private: bool) -> None:
+    """Loaded at any moment: the same state, and the same after every frame of the rest."""
+    world, frames = lived(history, private)
+    at = int(len(frames) * cut)
+    state = replayed(frames[:at])
+    taken = image.dump(state)
+    loaded = image.load(taken.plain, taken.private)
+    assert image.dump(loaded) == taken
+    for one in frames[at:]:
+        assert loaded.digest() == state.digest()
+        applied(state, [one])
+        applied(loaded, [one])
+    assert loaded.digest() == state.digest() == world.state.digest()
+    assert image.dump(loaded) == image.dump(state)
+
+
+@modes
+@settings(steady, max_examples=60)
+@given(
+    history=st.lists(long_steps, max_size=40),
+    cut=st.floats(0, 1),
+    gone=st.lists(st.booleans(), min_size=1, max_size=8),
+)
+def test_addresses_may_be_left_out(
+    history: list[Step], cut: float, gone: list[bool], private: bool
+) -> None:
+    """Loaded without some days' addresses, or all of them: every count is right, the digest without addresses is the same after
+    every frame, and in the end the whole state. Also by way of a second image, of a state with hidden peers."""
+    world, frames = lived(history, private)
+    at = int(len(frames) * cut)
+    state = replayed(frames[:at])
+    taken = image.dump(state, addresses=gone[0])
+    days = sorted({day for day, _ in taken.private})
+    there = {
+        (day, name): data
+        for (day, name), data in taken.private.items()
+        if not gone[days.index(day) % len(gone)]
+    }
+    loaded = image.load(taken.plain, there)
+    for number, one in enumerate(frames[at:]):
+        if number == len(frames[at:]) // 2:
+            again = image.dump(loaded)
+            loaded = image.load(again.plain, again.private)
+        assert counts(loaded, world.hashes) == counts(state, world.hashes)
+        applied(state, [one])
+        applied(loaded, [one])
+        assert image.dump(loaded).digest() == image.dump(state).digest()
+    assert not loaded.hidden_peers()
+    assert loaded.digest() == world.state.digest()
+
+
+@modes
+def test_large_swarms_from_an_image(private: bool) -> None:
+    """Swarms of hundreds, which are found through an index: loaded every now and then, never different."""
+    chance, log = random.Random(7), MemoryLog()
+    hashes = [hash_of(number) for number in range(0, 200, 11)]
+    first = evolve(FIRST_SETTINGS, private=private)
+    world = World(log, State(), HandTime(), hashes=hashes, first_settings=first)
+    world.start()
+    for number in range(200):
+        world.step(("announce", crowd(chance, hashes)))
+        if number % 10 == 0:
+            world.step(("tick", chance.choice((0, 1, 1, 15))))
+            log.frames()
+    state = State()
+    for number, one in enumerate(log.frames()):
+        applied(state, [one])
+        if number % 4 == 0:
+            taken, before = image.dump(state), state.digest()
+            state = image.load(taken.plain, taken.private)
+            assert state.digest() == before
+    assert state.digest() == world.state.digest()
+
+
+def test_no_address_is_in_the_plain_part() -> None:
+    """Nor is the end of a peer_id, also not of peers that left."""
+    history: list[Step] = [("announce", crowd(random.Random(1), [hash_of(1)])) for _ in range(30)]
+    world, frames = lived(history, private=False)
+    for state in replayed(frames[:20]), world.state:
+        plain = b"".join(image.dump(state).plain.values())
+        for _, batch in history:
+            for one in batch:
+                assert one.endpoint not in plain
+                assert one.peer_id[8:] not in plain
+
+
+def test_other_columns_are_refused() -> None:
+    """Missing ones, short ones and foreign ones: an error, never a state."""
+    taken = image.dump(lived([], private=True)[0].state)
+    for name, data in taken.plain.items():
+        changed = {**taken.plain, name: data + b"\1"}
+        with pytest.raises(image.ImageError):
+            image.load({key: value for key, value in taken.plain.items() if key != name}, {})
+        if name not in ("rows", "hashes", "retired", "whitelist") and not name.endswith("room"):
+            with pytest.raises(image.ImageError):
+                image.load(changed, {})
+
+
+def test_a_peer_at_the_same_place_of_both_families() -> None:
+    """Places are numbered in each family alone; days are of each address."""
+    rig = Rig.with_settings(private=True, max_peer_timeout=10 * DAY)
+    both = [
+        Announce(hash_of(1), endpoint, key=rig.issue(1))
+        for endpoint in (endpoint4(1), endpoint6(1))
+    ]
+    rig.announce(both[0])
+    rig.time.advance(DAY * SECOND)
+    rig.announce(both[1])
+    swarms = rig.state.swarms
+    assert swarms.v4.position[1] == swarms.v6.position[1]
+    taken = image.dump(rig.state)
+    assert len({day for day, _ in taken.private}) == 2
+    loaded = image.load(taken.plain, taken.private)
+    assert loaded.digest() == rig.state.digest()
+    assert loaded.swarms.find(1, both[0].endpoint) == loaded.swarms.find(1, both[1].endpoint) == 1

@@ -1,0 +1,99 @@
+"""A log that loses its beginning: at any moment, after any history, what is left comes to the live state."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+import pytest
+import trio
+from attrs import evolve
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import eventlog.log
+from eventlog import EventLog, Reader, first_seq, kept_frames, open_log
+from tests.property.test_hidden import long_steps
+from tests.property.test_replay import assert_same
+from tests.property.world import FIRST_SETTINGS, Step, World
+from tests.support import HandTime, steady, told
+from tests.tracker.pruned import prune
+from tracker.domain import codec, events
+from tracker.domain.state import State
+from tracker.ledger import Ledger, Opening
+from tracker.opening import begin
+from tracker.projector import replay
+from tracker.verification import Verification
+
+if TYPE_CHECKING:
+    from tracker.domain.accounts import Totals
+
+pruned_steps = st.one_of(long_steps, long_steps, long_steps, st.tuples(st.just("prune"), st.none()))
+
+
+def ledger_totals(folder: Path, account: int) -> Totals:
+    """What the ledger of a log comes to, from its opening entry on."""
+    reader = Reader(folder)
+    ledger = Ledger(account)
+    if reader.first_seq:
+        kept = kept_frames(folder, reader.first_seq)
+        opened = list(ledger.opening(kept, begin(folder, reader.first_seq)[0]))
+        assert isinstance(opened[-1], Opening)
+    list(ledger.entries(reader.frames()))
+    return ledger.account.totals
+
+
+def administrators(folder: Path) -> dict[int, object]:
+    """The admin events that can be read, by number."""
+    seen = told(kept_frames(folder, first_seq(folder))) + told(Reader(folder).frames())
+    names = set(events.ADMIN_NAMES.values())
+    return {each["seq"]: each for each in seen if each["type"] in names}
+
+
+def check(folder: Path, world: World, admin: dict[int, object]) -> None:
+    """Everything that reads a log reads this one."""
+    assert_same(world, replay(Reader(folder)))
+    for account in range(1, world.model.key_refs + 1):
+        assert ledger_totals(folder, account) == world.state.accounts.totals(account)
+    assert administrators(folder) == admin
+    verification = Verification(folder)
+    assert list(verification.findings(lambda _done, _total: None)) == []
+    assert verification.state.digest() == world.state.digest()
+
+
+async def live_through(log: EventLog, world: World, history: list[Step]) -> dict[int, object]:
+    """Live and prune; all the admin events there were, by number."""
+    admin: dict[int, object] = {}
+    async with trio.open_nursery() as nursery:
+        await nursery.start(log.run)
+        world.start()
+        for name, argument in [*history, ("prune", None)]:
+            if name == "prune":
+                await log.wait_durable(log.next_seq - 1)
+                admin |= administrators(log.path)
+                await prune(world.service, log)
+                assert_same(world, replay(Reader(log.path, to_end=True)))
+            else:
+                world.step((name, argument))
+            await log.wait_durable(log.next_seq - 1)
+        world.check()
+        nursery.cancel_scope.cancel()
+    return admin
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+@settings(steady, max_examples=20, phases=[Phase.explicit, Phase.generate])
+@given(history=st.lists(pruned_steps, max_size=60))
+def test_pruned_at_any_moment(history: list[Step], private: bool) -> None:
+    """Any history over a log on disk with tiny segments, pruned now and then as far as the peers allow: the log is
+    whole, and replay, the ledger and the administrators' events are what they would be without."""
+    first = evolve(FIRST_SETTINGS, private=private)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        log = open_log(folder, codec.RECORD_SIZES, segment_bytes=500, linger_seconds=0)
+        world = World(log, State(), HandTime(), first_settings=first)
+        with patch.object(eventlog.log, "WATERMARK_SECONDS", 0.001):
+            admin = trio.run(live_through, log, world, history)
+        check(folder, world, admin | administrators(folder))

@@ -1,0 +1,29 @@
+"""Pruning in a test: at once, and in this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from tracker import pruning
+from tracker.retention import Pruner
+
+if TYPE_CHECKING:
+    from eventlog import EventLog
+    from tracker.service import Service
+
+
+class InlinePruner(Pruner):
+    """A pruner that needs no other process."""
+
+    async def _make(self, seq: int) -> pruning.Made:
+        made = await trio.to_thread.run_sync(pruning.make, self.log.path, seq)
+        await trio.to_thread.run_sync(pruning.adopt, self.log.path, made)
+        return made
+
+
+async def prune(service: Service, log: EventLog, keep_bytes: int = 0) -> pruning.Made | None:
+    """Remove all that no peer needs, or what is beyond some bytes."""
+    await log.wait_durable(log.next_seq - 1)
+    return await InlinePruner(service, log, 36_500, keep_bytes).look()

@@ -1,0 +1,258 @@
+"""The follower: a process that replays beside the tracker. What it writes, what it notices, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from attrs import define, field
+
+from eventlog import Reader, open_log
+from tests.eventlog.logs import running
+from tests.support import START_US, Rig
+from tests.tracker.logged import write_log
+from tracker import snapshot, snapshots
+from tracker.domain import codec, events
+from tracker.follower import DISAGREES, LOG_DAMAGED, DisagreementError, Follower
+from tracker.following import Following
+from tracker.keyring import Keyring, day_of
+from tracker.projector import replay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+EAGER = ("--events", "1", "--seconds", "0", "--pause", "0")
+DEADLINE = 60.0
+
+
+@define
+class Site:
+    """A log of an afternoon, and its keys."""
+
+    folder: Path
+    said: list[dict[str, Any]] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.go_on()
+        Keyring(self.secrets).prepare(day_of(START_US))
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets"
+
+    def go_on(self) -> None:
+        write_log(self.log)
+
+    def break_it(self) -> int:
+        """A tick with another digest; its number."""
+
+        def script(rig: Rig) -> Iterator[None]:
+            now = rig.state.time_us
+            record = codec.TICK.pack(now, 10_000, 0, 0, 0, 1)
+            seqs.append(rig.log.pool.append(events.TICK, codec.TICK_SCHEMA, now, record))
+            rig.log.appended()
+            yield
+
+        seqs: list[int] = []
+        write_log(self.log, script)
+        return seqs[0]
+
+    def say(self, **message: Any) -> None:
+        self.said.append(message)
+
+    def follower(self, **limits: float) -> Follower:
+        return Follower(self.log, self.secrets, self.say, **limits)  # type: ignore[arg-type]  # numbers
+
+    def process(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tracker.follower", str(self.log), str(self.secrets)]
+        return subprocess.Popen(
+            [*command, *EAGER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def following(self) -> Following:
+        return Following(self.log, self.secrets, EAGER, delay=0, first_pause=0.01)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_it_keeps_up_and_writes(site: Site) -> None:
+    """The state is that of the durable log, again when more has come; each time a snapshot."""
+    follower = site.follower(events=1, seconds=0, pause=0)
+    for _ in range(2):
+        follower.catch_up()
+        expected = replay(Reader(site.log))
+        assert follower.state.digest() == expected.digest()
+        (newest,) = snapshots.found(site.log)[-1:]
+        assert snapshots.seq_of(newest) == expected.seq
+        log_id = Reader(site.log)._log_id
+        loaded = snapshot.read(newest, log_id, Keyring(site.secrets)).state()
+        assert loaded.digest() == expected.digest()
+        assert [one["seq"] for one in site.said if "seq" in one][-1] == expected.seq
+        site.go_on()
+    assert [one["snapshot"] for one in site.said if "snapshot" in one] == list(
+        map(snapshots.seq_of, snapshots.found(site.log))
+    )
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"events": 1, "seconds": 0, "pause": 1e9},
+        {"events": 10**9, "seconds": 1e9, "pause": 0},
+    ],
+    ids=["too soon", "too few"],
+)
+def test_it_writes_when_it_is_due(site: Site, limits: dict[str, float]) -> None:
+    """Not within the pause, and not for a few events before the time is up."""
+    site.follower(**limits).catch_up()
+    assert snapshots.found(site.log) == []
+
+
+def test_it_writes_for_many_events_before_the_time(site: Site) -> None:
+    """And goes on from its own snapshot when it is started again: nothing new, nothing written."""
+    site.follower(events=30, seconds=1e9, pause=0).catch_up()
+    assert len(snapshots.found(site.log)) == 1
+    site.said.clear()
+    again = site.follower(events=1, seconds=0, pause=0)
+    assert again.state.seq == snapshots.seq_of(snapshots.found(site.log)[0])
+    again.catch_up()
+    assert site.said == [{"seq": again.state.seq}]
+
+
+def test_a_full_disk_is_said_and_tried_again_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on following."""
+    monkeypatch.setattr(snapshot, "SPARE_BYTES", 1 << 60)
+    follower = site.follower(events=1, seconds=0, pause=0)
+    follower.catch_up()
+    assert "too little free space" in site.said[-1]["failed"]
+    monkeypatch.undo()
+    site.go_on()
+    follower.catch_up()
+    assert "snapshot" in site.said[-1]
+
+
+def test_disagreement(site: Site) -> None:
+    """The digest of another state: the event is named, and no snapshot is written of it."""
+    follower = site.follower(events=1, seconds=0, pause=0)
+    follower.catch_up()
+    before = snapshots.found(site.log)
+    seq = site.break_it()
+    with pytest.raises(DisagreementError, match=f"event {seq} holds the digest of another state"):
+        follower.catch_up()
+    assert snapshots.found(site.log) == before
+
+
+def test_the_process_ends_with_its_input(site: Site) -> None:
+    """Whoever held the other end; signals do not end it."""
+    with site.process() as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert "snapshot" in json.loads(process.stdout.readline() and process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(DEADLINE) == 0
+
+
+def test_exit_codes(site: Site) -> None:
+    """4: log and replay disagree; 3: the log is damaged."""
+    seq = site.break_it()
+    with site.process() as process:
+        assert process.wait(DEADLINE) == DISAGREES
+        assert process.stdout is not None
+        said = json.loads(process.stdout.read().splitlines()[-1])
+    assert f"event {seq} holds" in said["alarm"]
+    first = min((site.log / "seg").iterdir())
+    data = bytearray(first.read_bytes())
+    data[300] ^= 1
+    first.write_bytes(data)
+    with site.process() as process:
+        assert process.wait(DEADLINE) == LOG_DAMAGED
+
+
+async def until(condition: Any) -> None:
+    with trio.fail_after(DEADLINE):
+        while not condition():  # noqa: ASYNC110  # it is another process's doing
+            await trio.sleep(0.01)
+
+
+def ended(process_id: int) -> int:
+    """A descriptor that becomes readable when the process has ended."""
+    return os.pidfd_open(process_id)
+
+
+async def test_it_is_started_again(site: Site) -> None:
+    """Killed, it comes back after a pause; cancelled, it is gone. How far it is can be told."""
+    following = site.following()
+    assert following.lag(100) is None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(following.run)
+        end = replay(Reader(site.log)).seq
+        await until(lambda: following.seq == end)
+        await until(lambda: following.snapshot_seq == end)
+        assert following.lag(end + 5) == 5
+        first = following.process_id
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: following.starts == 2 and following.seq == end)
+        second = following.process_id
+        assert second is not None
+        descriptor = ended(second)
+        nursery.cancel_scope.cancel()
+    assert select.select([descriptor], [], [], 0)[0]
+    os.close(descriptor)
+    assert (following.seq, following.process_id) == (None, None)
+
+
+@pytest.fixture
+def broken_at(site: Site) -> int:
+    """The event that makes log and replay disagree."""
+    return site.break_it()
+
+
+async def test_the_alarm(site: Site, broken_at: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Log and replay disagree: an error in the text log, with the event, and no second start."""
+    following = site.following()
+    with trio.fail_after(DEADLINE):
+        await following.run()
+    assert following.starts == 1
+    assert f"event {broken_at} holds the digest" in following.alarm
+    assert any(
+        record.levelname == "ERROR" and following.alarm in record.getMessage()
+        for record in caplog.records
+    )
+
+
+async def test_it_follows_a_log_that_is_being_written(site: Site) -> None:
+    """What becomes durable is followed within moments."""
+    log = open_log(site.log, codec.RECORD_SIZES, linger_seconds=0)
+    following = site.following()
+    async with running(log), trio.open_nursery() as nursery:
+        nursery.start_soon(following.run)
+        rig = Rig(log=log, state=replay(Reader(site.log, to_end=True)))
+        await until(lambda: following.seq == log.durable_seq)
+        rig.service.tick()
+        await log.wait_durable(log.next_seq - 1)
+        await until(lambda: following.lag(log.next_seq) == 0)
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,288 @@
+"""The whole state as named columns of bytes, and back: what a snapshot holds, and what a log without its beginning starts from.
+
+A state that was loaded goes on exactly as the one that was dumped: numbers of torrents and peers, the order of runs and of free
+numbers are kept as they were. Integers are little-endian; docs/log-format.md lists the columns.
+
+Where peers are (endpoints, and the last 12 bytes of peer_ids) is apart from all else, by the day it was announced: each
+day's part can be sealed under that day's key (`whereabouts`). Peers whose part is not there on loading are hidden ones, see `hidden`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+from hashlib import blake2b
+from itertools import chain
+from struct import Struct, error
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tracker.domain import whereabouts
+from tracker.domain.access import HASH_SIZE, Access, Key, Request
+from tracker.domain.accounts import Totals
+from tracker.domain.directory import NOWHERE, Directory
+from tracker.domain.factors import Factor
+from tracker.domain.hidden import Hidden
+from tracker.domain.settings import Settings
+from tracker.domain.state import Pruned, State
+from tracker.domain.swarms import ROW_SIZE, Swarms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Buffer = bytes | bytearray | memoryview
+
+PROJECTOR = 1
+"""Which rules made a state. One more with every change after which a log gives another state than before, or another image."""
+
+HIDDEN = "hidden"
+"""The column that says (in one byte) whether peers had stand-ins: no part of the state."""
+
+_HEAD, _TAIL = 8, 12  # bytes of a peer_id
+_KEY = Struct("<32sIIQB3x")  # hash, key_ref, account, valid until, 1 = it ends then
+_WORD = 4
+
+# Attributes that are columns as they are: arrays and byte arrays.
+_SWARMS = ("announces", "completed", "seeders", "leechers", "partial", "hashes", "_free_torrents", "_free_peers")  # fmt: skip
+_DIRECTORY = ("owners", "first", "count", "seeds", "_room", "position")
+_OF_KEY = ("_first", "_after", "_before", "_key")
+_TOTALS = ("torrents_total", "seeders_total", "leechers_total", "completed_total")
+_CLOCK = ("seq", "time_us", "settings_seq", "ticks", "starts", "resumed_us")
+_SWEEP = ("_at", "_family", "_place")
+
+
+class ImageError(ValueError):
+    """These columns are not those of a state."""
+
+
+class Image(NamedTuple):
+    """Columns by name, and those that say where peers are by day (since 1970-01-01) and name."""
+
+    plain: dict[str, bytes]
+    private: dict[tuple[int, str], bytes]
+
+    def digest(self) -> bytes:
+        """16 bytes over all that is no address: the same with hidden peers and without."""
+        return digest(self.plain)
+
+
+def digest(plain: Mapping[str, Buffer]) -> bytes:
+    """`Image.digest` of columns that were read."""
+    hasher = blake2b(digest_size=16)
+    for name in sorted(plain):
+        if name != HIDDEN:
+            hasher.update(b"%s %d|" % (name.encode(), len(plain[name])))
+            hasher.update(plain[name])
+    return hasher.digest()
+
+
+def dump(state: State, *, addresses: bool = True) -> Image:
+    """The image of a state; without `addresses` nothing in it says where any peer is."""
+    swarms = state.swarms
+    plain = {"state": json.dumps(_rest(state), ensure_ascii=False).encode()}
+    plain[HIDDEN] = bytes([state.hidden is not None])
+    for prefix, owner, names in _owners(state):
+        for name in names:
+            plain[prefix + name.strip("_")] = _bytes(getattr(owner, name))
+    plain["buckets"] = _bytes(array("I", chain.from_iterable(b.values() for b in swarms.buckets)))
+    plain["retired"] = b"".join(swarms.retired)
+    plain["retired.completed"] = _bytes(array("Q", swarms.retired.values()))
+    rows = bytearray(swarms.rows)
+    _fill_words(rows, ROW_SIZE, _HEAD, bytes(_TAIL * swarms.peer_slots), _TAIL)
+    plain["rows"] = bytes(rows)
+    for prefix, directory in _directories(swarms):
+        runs = directory.free
+        plain[prefix + "free"] = b"".join(_bytes(run) for run in runs)
+        plain[prefix + "free_counts"] = _bytes(array("I", map(len, runs)))
+    plain["identities.accounts"] = _words(swarms.identities.addresses, 24, 0, 4)
+    _dump_access(state.access, plain)
+    return Image(plain, whereabouts.dump(swarms) if addresses else {})
+
+
+def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
+    """The state of an image, of whose private part some or all may be missing. Raises `ImageError`."""
+    try:
+        return _load(plain, private)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, error) as problem:
+        raise ImageError(f"no image of a state: {problem!r}") from None
+
+
+def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
+    state = State()
+    swarms = state.swarms
+    _set_rest(state, json.loads(bytes(plain["state"])))
+    for prefix, owner, names in _owners(state):
+        for name in names:
+            setattr(owner, name, _like(getattr(owner, name), plain[prefix + name.strip("_")]))
+    swarms.rows = bytearray(plain["rows"])
+    _load_buckets(swarms, _like(array("I"), plain["buckets"]))
+    hashes = bytes(plain["retired"])
+    counts = _like(array("Q"), plain["retired.completed"])
+    swarms.retired = {hashes[20 * at : 20 * at + 20]: count for at, count in enumerate(counts)}
+    for prefix, directory in _directories(swarms):
+        _load_free(directory, plain[prefix + "free"], plain[prefix + "free_counts"])
+        directory.addresses = bytearray(len(directory.owners) * directory.width)
+    _load_access(state.access, plain)
+    lost = whereabouts.load(swarms, private)
+    _load_identities(swarms, plain["identities.accounts"])
+    for _, directory in _directories(swarms):
+        directory.index_all()
+    (hidden,) = plain[HIDDEN]
+    if lost or hidden:
+        state.hidden = Hidden(swarms, look=True)
+    return state
+
+
+def _owners(state: State) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+    swarms = state.swarms
+    yield "", swarms, _SWARMS
+    for prefix, directory in _directories(swarms):
+        yield prefix, directory, _DIRECTORY
+    yield "of_key.", swarms.of_key, _OF_KEY
+    yield "accounts.", state.accounts, Totals._fields
+    yield "keys.", state.access, ("account_of", "hashes")
+    yield "sweep.", state.sweep, ("_torrents",)
+
+
+def _directories(swarms: Swarms) -> tuple[tuple[str, Directory], ...]:
+    return ("v4.", swarms.v4), ("v6.", swarms.v6), ("identities.", swarms.identities)
+
+
+def _load_identities(swarms: Swarms, accounts: Buffer) -> None:
+    """An identity is an account and the peer_id of the row."""
+    identities, rows = swarms.identities, swarms.rows
+    addresses, width = identities.addresses, identities.width
+    _fill_words(addresses, width, 0, accounts, _WORD)
+    for peer, place in enumerate(identities.position):
+        if place != NOWHERE:
+            at = place * width + _WORD
+            addresses[at : at + 20] = rows[peer * ROW_SIZE : peer * ROW_SIZE + 20]
+
+
+# The other parts.
+
+
+def _load_buckets(swarms: Swarms, torrents: array[int]) -> None:
+    """In the order they were in: the sweep goes by it."""
+    hashes, buckets = bytes(swarms.hashes), swarms.buckets
+    for torrent in torrents:
+        info_hash = hashes[torrent * 20 : torrent * 20 + 20]
+        buckets[info_hash[0]][info_hash] = torrent
+
+
+def _load_free(directory: Directory, free: Buffer, counts: Buffer) -> None:
+    runs, at = [], 0
+    every = _like(array("I"), free)
+    for count in _like(array("I"), counts):
+        runs.append(every[at : at + count])
+        at += count
+    directory.free = runs
+
+
+def _dump_access(access: Access, plain: dict[str, bytes]) -> None:
+    plain["whitelist"] = b"".join(access.listed_after(b""))
+    for name, keys in (("keys.valid", access.keys), ("keys.revoked", access.revoked)):
+        plain[name] = b"".join(
+            _KEY.pack(key_hash, key.key_ref, key.account, key.valid_until_us or 0, key.valid_until_us is not None)
+            for key_hash, key in keys.items()
+        )  # fmt: skip
+        names = [(key.owner, key.label) for key in keys.values()]
+        plain[name + ".names"] = json.dumps(names, ensure_ascii=False).encode()
+
+
+def _load_access(access: Access, plain: Mapping[str, Buffer]) -> None:
+    listed = bytes(plain["whitelist"])
+    for at in range(0, len(listed), 20):
+        access.add_to_whitelist(listed[at : at + 20])
+    for name, keys in (("keys.valid", access.keys), ("keys.revoked", access.revoked)):
+        names = json.loads(bytes(plain[name + ".names"]))
+        rows = zip(_KEY.iter_unpack(plain[name]), names, strict=True)
+        for (key_hash, key_ref, account, until_us, ends), (owner, label) in rows:
+            keys[key_hash] = Key(key_ref, until_us if ends else None, account, owner, label)
+    if len(access.hashes) != len(access.account_of) * HASH_SIZE:
+        raise ImageError("keys and accounts differ in number")
+
+
+def _rest(state: State) -> dict[str, Any]:
+    """What is no column: a few numbers, and what comes with texts."""
+    factors = state.factors
+    return {
+        "clock": [getattr(state, name) for name in _CLOCK],
+        "settings": state.settings.as_data(),
+        "counters": [[*key, count] for key, count in state.counters.items()],
+        "shredded": sorted(state.shredded),
+        "totals": [getattr(state.swarms, name) for name in _TOTALS],
+        "sweep": [getattr(state.sweep, name) for name in _SWEEP],
+        "next_key_ref": state.access.next_key_ref,
+        "owners": list(state.access.owners.items()),
+        "requests": [
+            [*name, one.fingerprint, one.key_ref, one.seq]
+            for name, one in state.access.requests.items()
+        ],
+        "next_factor": factors.next_number,
+        "pruned": state.pruned,
+        "factors": [
+            factor._replace(info_hash=factor.info_hash.hex())  # type: ignore[arg-type]  # JSON has no bytes
+            for factor in factors.current.values()
+        ],
+    }
+
+
+def _set_rest(state: State, rest: dict[str, Any]) -> None:
+    for owner, names, values in (
+        (state, _CLOCK, rest["clock"]),
+        (state.swarms, _TOTALS, rest["totals"]),
+        (state.sweep, _SWEEP, rest["sweep"]),
+    ):
+        for name, value in zip(names, values, strict=True):
+            setattr(owner, name, value)
+    state.settings = Settings.from_data(rest["settings"])
+    state.counters = {(counter, label): count for counter, label, count in rest["counters"]}
+    state.shredded = set(rest["shredded"])
+    state.access.next_key_ref = rest["next_key_ref"]
+    state.access.owners = dict(rest["owners"])
+    state.access.requests = {
+        (token, key): Request(fingerprint, key_ref, seq)
+        for token, key, fingerprint, key_ref, seq in rest["requests"]
+    }
+    for number, seq, account, info_hash, *others in rest["factors"]:
+        state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
+    state.factors.next_number = rest["next_factor"]
+    state.pruned = tuple(Pruned(*each) for each in rest["pruned"])
+
+
+# Columns as bytes.
+
+
+def _bytes(column: array[int] | bytearray) -> bytes:
+    if sys.byteorder == "big" and isinstance(column, array):
+        column = column[:]
+        column.byteswap()
+    return column.tobytes() if isinstance(column, array) else bytes(column)
+
+
+def _like(column: Any, data: Buffer) -> Any:
+    """A column of the same type, with other contents."""
+    if isinstance(column, bytearray):
+        return bytearray(data)
+    filled = array(column.typecode)
+    filled.frombytes(data)
+    if sys.byteorder == "big":
+        filled.byteswap()
+    return filled
+
+
+def _words(rows: bytearray, row_size: int, at: int, size: int) -> bytes:
+    """Bytes at..at+size-1 of every row, side by side. All numbers are multiples of 4."""
+    found = bytearray(len(rows) // row_size * size)
+    source, target = memoryview(rows).cast("I"), memoryview(found).cast("I")
+    for word in range(size // _WORD):
+        target[word :: size // _WORD] = source[at // _WORD + word :: row_size // _WORD]
+    return bytes(found)
+
+
+def _fill_words(rows: bytearray, row_size: int, at: int, data: Buffer, size: int) -> None:
+    """The other way round. Raises `ValueError` where there are more or fewer rows."""
+    target, source = memoryview(rows).cast("I"), memoryview(data).cast("B").cast("I")
+    for word in range(size // _WORD):
+        target[at // _WORD + word :: row_size // _WORD] = source[word :: size // _WORD]

@@ -1,0 +1,78 @@
+"""The opening balance of a log whose oldest events were removed: the state at its first event, without addresses.
+
+A file beside the segments rather than an event among them: replay has to know it before it reads the first event, and
+the event that vouches for it, `log_pruned`, comes later in the log (docs/adr/0010). In the format of a snapshot, whose
+peers are hidden ones (`domain.hidden`); but no cache: the events it stands for are gone.
+"""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from eventlog import LogCorruptError, LogPrunedError, first_seq, folder, opening_path, segment
+from eventlog.beginning import segments_of
+from tracker import snapshot
+from tracker.domain.state import State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def begin(log: Path, seq: int) -> tuple[State, str]:
+    """The state at the beginning of a log, which is `seq`, and the SHA-256 of its opening ("" = it needs none).
+
+    Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
+    """
+    if not seq:
+        return State(), ""
+    path = opening_path(log, seq)
+    try:
+        found = snapshot.read(path, folder.read_identity(log), None)
+        digest = sha256(path.read_bytes()).hexdigest()
+        follows = segment.open_header(segments_of(log)[0])
+        state = found.state()
+    except FileNotFoundError:
+        if first_seq(log) != seq:
+            raise LogPrunedError(log) from None
+        raise LogCorruptError(path, 0, "the opening balance is missing") from None
+    except snapshot.SnapshotError as error:
+        raise LogCorruptError(path, 0, str(error)) from None
+    if (follows.base_seq, follows.prev_crc) == (seq, found.position.frame_crc):
+        return state, digest
+    if first_seq(log) != seq:
+        raise LogPrunedError(log)
+    raise LogCorruptError(path, 0, "the first segment does not continue what this balance is of")
+
+
+def write(log: Path, state: State) -> tuple[str, str]:
+    """Write the opening of a log that is to begin where the state is, with a segment; without any address. Returns name and SHA-256 of the file.
+
+    It does not count before it gets its right name: only the process that holds the log may give it, see
+    `pruning.adopt`. Raises `OSError`.
+    """
+    base = state.seq
+    first = next(each for each in segments_of(log) if segment.base_seq_of(each) == base)
+    path = opening_path(log, base).with_suffix(f".{os.getpid()}.made")
+    path.parent.mkdir(mode=0o750, exist_ok=True)
+    chain = segment.open_header(first).prev_crc
+    position = snapshot.Position(folder.read_identity(log), base, base, chain)
+    snapshot.write(path, position, state, None)
+    return path.name, sha256(path.read_bytes()).hexdigest()
+
+
+def digest_of(log: Path, seq: int) -> str:
+    """SHA-256 of the opening; "" = there is none. What was read with `begin` counts, if it went meanwhile."""
+    path = opening_path(log, seq)
+    return sha256(path.read_bytes()).hexdigest() if seq and path.exists() else ""
+
+
+def check(log: Path, seq: int, digest: str, state: State) -> None:
+    """That an event vouches for the opening that a replay began with, once it is at the end.
+
+    Raises `LogCorruptError`.
+    """
+    if digest and not any((seq, digest) == (each.first_seq, each.opening) for each in state.pruned):
+        what = "no event of the log vouches for this opening balance"
+        raise LogCorruptError(opening_path(log, seq), 0, what)
