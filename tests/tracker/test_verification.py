@@ -92,7 +92,7 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
     ),
     "schema": (
         lambda log: append_raw(log, events.TICK, 9, TICK),
-        ["kind 3 in schema 9, unknown to this version", "replay ends in this frame"],
+        ["kind 3 in schema 9, unknown to this version", "replay ends in this frame: ticks of"],
     ),
     "too many sealed bytes": (
         lambda log: (

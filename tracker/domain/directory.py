@@ -321,7 +321,8 @@ class Directory:
         self._used[part] = used
 
     def index_all(self) -> None:
-        """Build the index from the runs: hashes of endpoints are those of one process."""
+        """Build the index from the runs, hashes of endpoints being those of one process; and count them."""
+        self.total = sum(self.count)
         parts: list[list[int]] = [[] for _ in range(_PARTITIONS)]
         endpoints = Struct(f"{self.width}s")
         for torrent, room in enumerate(self._room):
