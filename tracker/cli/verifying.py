@@ -85,10 +85,8 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
 def _sentence(summary: dict[str, Any]) -> str:
     findings = summary["findings"]
     verdict = f"damaged: {count(findings, 'finding')}" if findings else "whole"
-    walked = (
-        f"{count(summary['segments'], 'segment')} ({summary['sealed']} as sealed), "
-        f"{count(summary['frames'], 'frame')}, {count(summary['snapshots'], 'snapshot')}"
-    )
+    walked = f"{count(summary['segments'], 'segment')}, {count(summary['frames'], 'frame')}, "
+    walked += f"{count(summary['snapshots'], 'snapshot')}, {count(summary['sealed'], 'seal')}"
     if summary["first_seq"]:
         walked += f", from event {summary['first_seq']} on"
     return (
