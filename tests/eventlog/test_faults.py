@@ -13,7 +13,16 @@ from eventlog import LogError, Reader, open_log
 from eventlog.findings import Finding
 from eventlog.reserve import Reserve
 from eventlog.verifier import Verifier
-from tests.eventlog.logs import RECORD_SIZES, append, read, read_on, running, segments, write
+from tests.eventlog.logs import (
+    RECORD_SIZES,
+    append,
+    places,
+    read,
+    read_on,
+    running,
+    segments,
+    write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,3 +226,38 @@ def test_no_reserve_on_a_small_disk(folder: Path) -> None:
     folder.mkdir()
     Reserve(folder, 8192).keep(free=16_000)
     assert list(folder.iterdir()) == []
+
+
+async def test_a_failed_watermark_keeps_its_file(
+    folder: Path, failing_once: Callable[[str], None]
+) -> None:
+    """It is alone in its new file then, which is full at once here: the next file must not take its name."""
+    log = open_log(folder, RECORD_SIZES, segment_bytes=1, linger_seconds=0)
+    async with running(log):
+        await log.wait_durable(append(log, b"one"))
+        failing_once("pwrite")  # of the watermark that follows
+        while not log.rewrites:  # noqa: ASYNC110  # the log tells nobody of it
+            await trio.sleep(0.01)
+        await log.wait_durable(append(log, b"two"))
+        await log.wait_durable(append(log, b"three"))
+    assert read(folder) == [(0, b"one"), (1, b"two"), (2, b"three")]
+
+
+def test_a_doubtful_end_is_written_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody vouches for the last commit of a killed process; it may be in the page cache only, after a sync that
+    failed: a sync alone would not bring it to the disk."""
+    write(folder, [b"one"], [b"two"])
+    last = segments(folder)[0]
+    first, second, watermark = places(last.read_bytes())
+    last.write_bytes(last.read_bytes()[: watermark.offset])
+    written = []
+    real = os.pwrite
+
+    def pwrite(descriptor: int, data: bytes, offset: int) -> int:
+        written.append((bytes(data), offset))
+        return real(descriptor, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    assert open_log(folder, RECORD_SIZES).recovery.next_seq == 2
+    assert (last.read_bytes()[second.offset :], second.offset) in written
+    assert first.offset not in [offset for _, offset in written]
