@@ -14,7 +14,7 @@ from tests.e2e.process import DEADLINE
 if TYPE_CHECKING:
     from tests.e2e.process import Tracker
 
-BURST = 4  # announces at a time
+ANNOUNCES = 1000  # of a life at most: its log has to be replayed again and again
 
 
 class Writes:
@@ -33,7 +33,7 @@ class Writes:
         self._threads = [Thread(target=self._write, args=[tracker]) for _ in range(writers)]
         client = UdpClient(tracker.udp[0])
         client.connect()
-        client.wait_at_most(0.5)
+        client.wait_at_most(0.05)
         self._threads.append(Thread(target=self._announce, args=[client]))
         for thread in self._threads:
             thread.start()
@@ -87,12 +87,10 @@ class Writes:
     def _announce(self, client: UdpClient) -> None:
         """Beside them announces, which promise nothing."""
         try:
-            while True:
-                for number in range(BURST):
-                    datagram = announce_datagram(
-                        client.connection_id, torrent(number % 5), number, 7000
-                    )
-                    client.send(datagram)
+            for number in range(ANNOUNCES):
+                datagram = announce_datagram(
+                    client.connection_id, torrent(number % 5), number, 7000
+                )
                 with suppress(TimeoutError):  # the next datagram tells whether it is gone
                     client.exchange(datagram)
         except OSError:
