@@ -80,7 +80,7 @@ def test_an_older_copy_of_the_folder(tracker: Tracker, tmp_path: Path) -> None:
 
 
 def test_an_older_file_in_a_newer_folder(tracker: Tracker) -> None:
-    """One segment out of a backup taken before it was full: what came after it shows that something is missing."""
+    """One segment out of a backup taken before it was full: its seal shows that something is missing."""
     whitelist(tracker, 1)
     path = newest(tracker.folder / "log")
     data = path.read_bytes()
@@ -90,7 +90,7 @@ def test_an_older_file_in_a_newer_folder(tracker: Tracker) -> None:
     whitelist(tracker, 3)
     assert tracker.stop() == 0
     path.write_bytes(data)
-    assert "which does not follow this" in refused(tracker, 3)
+    assert "when it was sealed" in refused(tracker, 3)
 
 
 def test_a_log_from_the_future(new_tracker: Callable[..., Tracker]) -> None:
