@@ -23,6 +23,7 @@ from eventlog import (
     kept_frames,
     open_log,
     opening_path,
+    segment,
 )
 from tests.eventlog.logs import running, segments
 from tests.support import (
@@ -41,11 +42,10 @@ from tests.tracker.pruned import InlinePruner, prune
 from tracker import pruning
 from tracker.cli import main
 from tracker.domain import codec, events
-from tracker.domain.events import DAY_US
 from tracker.domain.settings import Settings
 from tracker.past import Moment, NoSuchMomentError, Past
 from tracker.projector import replay
-from tracker.retention import Due, Segment, bytes_a_day, days_left, due
+from tracker.retention import Due, Segment, days_left, due
 from tracker.verification import Verification
 
 if TYPE_CHECKING:
@@ -95,12 +95,7 @@ def test_due_of_little() -> None:
 
 
 def test_days_left() -> None:
-    """By the last day's growth; for ever where retention comes first, or nothing grows."""
-    hour = DAY_US // 24
-    there = [Segment(seq, seq * hour, 100) for seq in range(1, 49)]
-    assert bytes_a_day(there) == pytest.approx(2400)
-    assert bytes_a_day(there[:1]) == bytes_a_day([]) == 0
-    assert bytes_a_day([Segment(0, 5, 10), Segment(1, 5, 10)]) == 0
+    """By the growth of a day; for ever where retention comes first, or nothing grows."""
     assert days_left(24_000, 0, 30, 10**9, 2400.0) == 10
     assert days_left(24_000, 0, 9, 10**9, 2400.0) == float("inf")
     assert days_left(24_000, 1000, 30, 25_000, 2400.0) == float("inf")
@@ -198,6 +193,47 @@ def test_peers_hold_it(tmp_path: Path) -> None:
 
     digest = live(tmp_path / "log", busy)
     assert findings(tmp_path / "log") == ([], digest)
+
+
+def test_a_segment_without_a_frame(tmp_path: Path) -> None:
+    """What a crash left before anything was written to it does not keep the log from being shortened."""
+    folder = tmp_path / "log"
+    for _ in range(2):
+        live(folder, script)
+        newest = segments(folder)[-1]
+        with newest.open("r+b") as file:
+            file.truncate(128)  # killed just when it had been begun
+
+    async def prune_it(rig: Rig, log: EventLog) -> None:
+        made = await prune(rig.service, log)
+        assert made
+        assert made.first_seq > segment.base_seq_of(newest)
+
+    digest = live(folder, lambda rig, log: beyond(rig, log, prune_it))
+    assert findings(folder) == ([], digest)
+
+
+async def beyond(rig: Rig, log: EventLog, do: Callable[[Rig, EventLog], Awaitable[object]]) -> None:
+    """Some segments more, then something else."""
+    await script(rig, log)
+    await do(rig, log)
+
+
+def test_one_at_a_time_seals(tmp_path: Path) -> None:
+    """The log's own task, retention and removal come to the same moment and none is in another's way."""
+    folder = tmp_path / "log"
+    live(folder, script)
+
+    async def at_once(_rig: Rig, log: EventLog) -> None:
+        for _ in range(5):
+            for seal in (folder / "seal").glob("*"):
+                seal.unlink()
+            async with trio.open_nursery() as nursery:
+                for _ in range(4):
+                    nursery.start_soon(log.seal_finished)
+            assert len(list((folder / "seal").glob("*.json"))) == len(segments(folder)) - 1
+
+    live(folder, at_once)
 
 
 def test_two_addresses(tmp_path: Path) -> None:
