@@ -49,10 +49,10 @@ from tracker.retention import Due, Segment, days_left, due
 from tracker.verification import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
-    from eventlog import Finding
+    from eventlog import Finding, Frame
 
 NEVER = 2**64 - 1
 THERE = [Segment(0, 10, 100), Segment(5, 20, 100), Segment(5, 20, 100), Segment(9, 30, 50)]
@@ -325,6 +325,43 @@ def test_overtaken(tmp_path: Path) -> None:
             list(kept_behind.frames())
         seen += sum(frame.header.records for frame in ahead.frames())
         assert seen == rig.state.seq
+
+    live(tmp_path / "log", overtake)
+
+
+@pytest.mark.parametrize("walked", [0, 1, 5])
+def test_verify_is_overtaken(tmp_path: Path, walked: int) -> None:
+    """However far it was when the log was shortened, it says that, and never that the log is damaged."""
+
+    async def overtake(rig: Rig, log: EventLog) -> None:
+        await script(rig, log)
+        verification = Verification(log.path)
+        marks: list[int] = []
+        done = False
+
+        def shorten() -> None:
+            nonlocal done
+            if len(marks) >= walked and not done:
+                done = True
+                trio.from_thread.run(prune, rig.service, log)
+
+        real = verification._records.problems
+
+        def problems(frame: Frame) -> Iterable[tuple[int, str]]:
+            marks.append(frame.header.base_seq)
+            shorten()
+            return real(frame)
+
+        verification._records.problems = problems  # type: ignore[method-assign]
+
+        def verify() -> None:
+            if walked == 0:
+                shorten()
+            list(verification.findings(lambda _done, _total: None))
+
+        with pytest.raises(LogPrunedError):
+            await trio.to_thread.run_sync(verify)
+        assert done
 
     live(tmp_path / "log", overtake)
 
