@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,7 +41,7 @@ from tests.support import (
 )
 from tests.tracker.logged import history
 from tests.tracker.pruned import InlinePruner, prune
-from tracker import pruning
+from tracker import pruning, snapshots
 from tracker.cli import main
 from tracker.domain import codec, events
 from tracker.domain.settings import Settings
@@ -193,6 +195,22 @@ def test_peers_hold_it(tmp_path: Path) -> None:
 
     digest = live(tmp_path / "log", busy)
     assert findings(tmp_path / "log") == ([], digest)
+
+
+def test_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no space for a snapshot any more, and still enough to make some."""
+    folder = tmp_path / "log"
+    live(folder, script)
+    space = os.statvfs(tmp_path)
+    nearly = SimpleNamespace(f_bavail=(9 << 20) // space.f_frsize, f_frsize=space.f_frsize)
+    monkeypatch.setattr(os, "statvfs", lambda _path: nearly)
+
+    async def prune_it(rig: Rig, log: EventLog) -> None:
+        with pytest.raises(OSError, match="too little free space"):
+            snapshots.write(folder, rig.state, None)
+        assert await prune(rig.service, log)
+
+    live(folder, prune_it)
 
 
 def test_a_segment_without_a_frame(tmp_path: Path) -> None:
