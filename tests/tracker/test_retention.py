@@ -7,7 +7,7 @@ import os
 import shutil
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -45,7 +45,9 @@ from tracker import pruning, snapshots
 from tracker.cli import main
 from tracker.domain import codec, events
 from tracker.domain.settings import Settings
+from tracker.journal import LogJournal
 from tracker.past import Moment, NoSuchMomentError, Past
+from tracker.ports import EventFilter, LogPart
 from tracker.projector import replay
 from tracker.retention import Due, Segment, days_left, due
 from tracker.verification import Verification
@@ -173,6 +175,33 @@ def test_what_is_left(tmp_path: Path) -> None:
         past.at(Moment(seq=begin - 1))
     assert past.at(Moment(seq=begin)).seq == begin + 1
     assert past.at(None).digest() == digest
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+def test_the_api_tells_what_is_left(tmp_path: Path, limit: int) -> None:
+    """As `tracker events`: the administrators' events of all times, in pages of any size, and the log."""
+    folder = tmp_path / "log"
+    live(folder, script_and_prune)
+    begin = first_seq(folder)
+    expected = told(kept_frames(folder, begin)) + told(Reader(folder).frames())
+    assert expected[0]["seq"] < begin
+    state = replay(Reader(folder))
+    journal = LogJournal(folder, lambda: state.seq, state.access.account_of, trio.Event())
+
+    async def read(first: int, wanted: EventFilter) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        following: int | None = first
+        while following is not None:
+            page = await journal.read(LogPart(first=following), wanted, limit)
+            found += page.events
+            following = page.following
+        return found
+
+    for first in (0, 3, begin - 1, begin, begin + 2):
+        found = trio.run(read, first, EventFilter())
+        assert found == [each for each in expected if each["seq"] >= first]
+    found = trio.run(read, 0, EventFilter(types=frozenset(["torrent_whitelisted"])))
+    assert found == [each for each in expected if each["type"] == "torrent_whitelisted"]
 
 
 def test_peers_hold_it(tmp_path: Path) -> None:
