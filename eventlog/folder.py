@@ -13,9 +13,10 @@ import json
 import os
 import secrets
 from collections import deque
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from eventlog import seals, segment
 from eventlog.beginning import list_openings
@@ -107,7 +108,8 @@ def recover(path: Path, log_id: bytes) -> Recovery:
             raise LogCorruptError(path / "seg", 0, "the log has a beginning, and no segments")
         return Recovery(0, 0, 0, 0)
     _check_identity(paths, log_id)
-    return _recover_tail(path, paths[-1])
+    found = _recover_tail(path, paths[-1])
+    return found if found.last_time_us else evolve(found, last_time_us=_last_time(paths))
 
 
 def _never_begun(path: Path, log_id: bytes) -> bool:
@@ -127,6 +129,18 @@ def _check_identity(paths: list[Path], log_id: bytes) -> None:
         header = segment.open_header(path)
         if header.log_id != log_id:
             raise LogFormatError(path, "belongs to another log")
+
+
+def _last_time(paths: list[Path]) -> int:
+    """Log time of the last frame of a log whose newest segment has none: a crash left it so."""
+    for following, path in pairwise(reversed(paths)):
+        with path.open("rb") as file:
+            walk = segment.Walk(path, file)
+            for _ in walk.frames(file, segment.end_before(following, walk.header.epoch)):
+                pass
+        if walk.last_time_us:
+            return walk.last_time_us
+    return 0
 
 
 def _recover_tail(folder: Path, path: Path) -> Recovery:

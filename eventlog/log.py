@@ -102,6 +102,7 @@ class EventLog:
         self._appended = trio.Event()
         self._hurry = trio.Event()
         self._committed = trio.Event()
+        self.sealing = trio.Lock()
         self._in_flight_bytes = 0
         self.rewrites = 0  # commits that failed, and then succeeded in a new file
         self._commits = 0
@@ -181,16 +182,20 @@ class EventLog:
         sealed = 0
         while True:
             if sealed != (begun := self._segments_begun):
-                sealed = begun if await trio.to_thread.run_sync(self._seal_finished) else sealed
+                try:
+                    await self.seal_finished()
+                    sealed = begun
+                except (OSError, LogError) as error:
+                    _logger.warning("Finished segments could not be sealed, tried again: %s", error)
             await trio.sleep(SEAL_SECONDS)
 
-    def _seal_finished(self) -> bool:
-        try:
-            seals.write_missing(self.path)
-        except (OSError, LogError) as error:
-            _logger.warning("Finished segments could not be sealed, tried again: %s", error)
-            return False
-        return True
+    async def seal_finished(self) -> None:
+        """Seal every finished segment now. One at a time does it, and whoever removes segments or seals holds `sealing` too.
+
+        Raises `LogError`, `OSError`.
+        """
+        async with self.sealing:
+            await trio.to_thread.run_sync(seals.write_missing, self.path)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled, then commit what is left and close. Raises `LogFailedError`."""
@@ -270,10 +275,10 @@ class EventLog:
         full = self._offset >= self._segment_bytes or now - self._segment_began > SEGMENT_SECONDS
         # A second segment with the same first event would take the name, and the place, of the one before.
         full = full and bool(taken) and taken[0].base_seq > self._segment_base
-        if self._descriptor < 0 or full:
-            self._next_segment(taken[0].base_seq if taken else self.durable_seq, now)
         frames = taken or [self._watermark()]
         try:
+            if self._descriptor < 0 or full:
+                self._next_segment(frames[0].base_seq, now)
             self._put(frames)
         except OSError as error:
             self._put_elsewhere(frames, error)
@@ -297,8 +302,9 @@ class EventLog:
         """
         _logger.error("Writing the event log failed (%s); trying once more in a new file", error)
         failed, self._descriptor = self._descriptor, -1
-        with suppress(OSError):
-            os.close(failed)
+        if failed >= 0:
+            with suppress(OSError):
+                os.close(failed)
         self.epoch += 1
         if error.errno in (errno.ENOSPC, errno.EDQUOT) and self._reserve.give_up():
             _logger.error("The disk is full: the log has used up its reserve")
@@ -373,6 +379,8 @@ class EventLog:
             os.fsync(self._folder)
         except BaseException:
             os.close(descriptor)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise
         if self._descriptor >= 0:
             os.close(self._descriptor)

@@ -58,18 +58,28 @@ class Verifier:
         Ends at the end that the log has meanwhile; a tracker may be appending. Raises `LogPrunedError` when it removed
         what was still to be walked.
         """
+        try:
+            for one in self._walk():
+                if isinstance(one, Finding) and one.damage:
+                    self.check_beginning()
+                yield one
+        except FileNotFoundError:
+            self.check_beginning()
+            raise
+
+    def check_beginning(self) -> None:
+        """Raises `LogPrunedError` when the log begins later by now: then what looks like damage may be that."""
+        if first_seq(self._path) > self.first_seq:
+            raise LogPrunedError(self._path)
+
+    def _walk(self) -> Iterator[Checked | Finding]:
         if not (self._path / "seg").is_dir():
             what = "there is no folder of segments: a start would begin an empty log"
             yield Finding(self._path / "seg", 0, 0, what, "restore the folder from a backup")
             return
         yield from side_checks.leftovers(self._path, self.first_seq)
         yield from side_checks.kept_frames(self._path, self.first_seq, self.log_id)
-        try:
-            yield from self._segments()
-        except FileNotFoundError:
-            if first_seq(self._path) > self.first_seq:
-                raise LogPrunedError(self._path) from None
-            raise
+        yield from self._segments()
         yield from side_checks.missing(self._path, needed_from(self._path))
 
     def _segments(self) -> Iterator[Checked | Finding]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from eventlog.log import LogStatistics
+    from tracker.following import Following
+    from tracker.retention import Pruner
     from tracker.service import Service
 
 _PATHS = (("http", "ipv4"), ("http", "ipv6"), ("udp", "ipv4"), ("udp", "ipv6"))
@@ -40,9 +43,18 @@ class LiveGauges:
     """Listeners are added as they start. `watch.run` is to run beside them."""
 
     def __init__(
-        self, service: Service, log: Log, version: str, *, usage_statistics: bool = True
+        self,
+        service: Service,
+        log: Log,
+        version: str,
+        *,
+        usage_statistics: bool = True,
+        following: Following | None = None,
+        pruner: Pruner | None = None,
     ) -> None:
         """`usage_statistics`: false keeps requests out of it."""
+        self._following = following
+        self._pruner = pruner
         self._service = service
         self._log = log
         self._version = version
@@ -125,10 +137,9 @@ class LiveGauges:
             ("log_has_room", "1 while announces are taken, 0 while refused.", self._log.has_room()),
         ):
             yield _gauge(f"swarmlog_{name}", what, value)
-        days = self.watch.days_left(log.disk_free_bytes)
-        samples = () if days is None else (Sample(days),)
-        left = "Until the disk is full, by the log's growth in the last day."
-        yield Metric("swarmlog_disk_days_left", "gauge", left, samples)
+        left = "Until the disk is full, by the log's growth in the last day, unless retention comes first."
+        yield Metric("swarmlog_disk_days_left", "gauge", left, self._days_left(log.disk_free_bytes))
+        yield from self._of_follower(log.durable_seq)
         for name, what, value in (
             ("events_appended", "Events in the log.", log.next_seq),
             ("commits", "Commits since the start.", log.commits),
@@ -136,6 +147,23 @@ class LiveGauges:
             ("written_bytes", "Written to the log since the start.", log.written_bytes),
         ):
             yield Metric(f"swarmlog_{name}_total", "counter", what, (Sample(value),))
+
+    def _days_left(self, free_bytes: int) -> tuple[Sample, ...]:
+        a_day = self.watch.bytes_a_day
+        if a_day is None:
+            return ()
+        days = self._pruner.days_left(free_bytes, a_day) if self._pruner else free_bytes / a_day
+        return (Sample(days),) if isfinite(days) else ()
+
+    def _of_follower(self, durable_seq: int) -> Iterator[Metric]:
+        following = self._following
+        lag = following.lag(durable_seq) if following else None
+        what = "Durable events that the follower has not applied; none while no follower runs."
+        samples = () if lag is None else (Sample(lag),)
+        yield Metric("swarmlog_follower_lag_events", "gauge", what, samples)
+        what = "1 once the follower found that the log and its replay disagree."
+        alarm = following is not None and bool(following.alarm)
+        yield _gauge("swarmlog_follower_alarm", what, alarm)
 
     def _of_state(self) -> Iterator[Metric]:
         state = self._service.state

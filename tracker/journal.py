@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from eventlog import LogError, Reader
+from eventlog import LogError, Reader, kept_frames
 from eventlog.segment import base_seq_of, list_segments
 from tracker import narrate, ports
 from tracker.domain import codec, events
@@ -166,10 +167,10 @@ class _Scan:
         self.seq = seq + 1
 
     def _next_frame(self) -> None:
-        if self._frames is None:
-            self._reader = self._reader or Reader(
-                self._folder, self._first_segment(), keys=self._keys
-            )
+        if self._reader is None:
+            self._reader = Reader(self._folder, self._first_segment(), keys=self._keys)
+            self._frames = chain(self._kept(self._reader.first_seq), self._reader.frames())
+        elif self._frames is None:
             self._frames = self._reader.frames()
         frame = next(self._frames, None)
         if frame is None:
@@ -184,6 +185,10 @@ class _Scan:
             return
         rest = split(frame, part.first)[1] if header.base_seq < part.first else frame
         self._events = self._wanted.events(rest or frame, part.from_us, part.to_us)
+
+    def _kept(self, begin: int) -> Iterator[Frame]:
+        """What there still is of the events before the log's beginning."""
+        return kept_frames(self._folder, begin) if self._part.first < begin else iter(())
 
     def _first_segment(self) -> int:
         """The reader begins with a whole segment, so that the frames before the first one are passed in steps too."""

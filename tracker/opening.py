@@ -19,6 +19,9 @@ from tracker.domain.state import State
 if TYPE_CHECKING:
     from pathlib import Path
 
+SPARE_BYTES = 8 << 20
+"""Free space that an opening leaves, for what the log has to write meanwhile. Not more: removal is what makes space."""
+
 
 def begin(log: Path, seq: int) -> tuple[State, str]:
     """The state at the beginning of a log, which is `seq`, and the SHA-256 of its opening ("" = it needs none).
@@ -58,7 +61,7 @@ def write(log: Path, state: State) -> tuple[str, str]:
     path.parent.mkdir(mode=0o750, exist_ok=True)
     chain = segment.open_header(first).prev_crc
     position = snapshot.Position(folder.read_identity(log), base, base, chain)
-    snapshot.write(path, position, state, None)
+    snapshot.write(path, position, state, None, spare=SPARE_BYTES)
     return path.name, sha256(path.read_bytes()).hexdigest()
 
 

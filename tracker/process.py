@@ -191,7 +191,6 @@ async def _main(
     )
     ids = ConnectionIds(secrets.derive(secret, "connection ids"))
     usage = config.core.tracker_usage_statistics
-    gauges = LiveGauges(service, event_log, version, usage_statistics=usage)
     ahead_us = clock.now_us() - time.time_ns() // 1000
     if ahead_us > 60_000_000:
         log.warning(
@@ -201,6 +200,9 @@ async def _main(
     shredder = Shredder(service, event_log, keyring, config.event_log.shred_days)
     keep = config.event_log
     pruner = retention.Pruner(service, event_log, keep.keep_days, keep.keep_bytes)
+    gauges = LiveGauges(
+        service, event_log, version, usage_statistics=usage, following=following, pruner=pruner
+    )
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)

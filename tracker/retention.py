@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import define, frozen
 
-from eventlog import LogError, LogFailedError, first_seq, seals, segment
+from eventlog import LogError, LogFailedError, first_seq, segment
 from eventlog.beginning import segments_of
 from tracker import ports, pruning
 from tracker.domain import events
@@ -62,9 +62,9 @@ def segments(folder: Path) -> list[Segment]:
     found = []
     for path in segments_of(folder):
         first = segment.first_frame(path)
-        if first is None:
-            break  # just begun
-        found.append(Segment(segment.base_seq_of(path), first.time_us, path.stat().st_size))
+        # Without one: just begun, or left by a crash or a failed write before it held anything.
+        if first is not None:
+            found.append(Segment(segment.base_seq_of(path), first.time_us, path.stat().st_size))
     return found
 
 
@@ -98,15 +98,6 @@ def due(
     return Due(there[at].first_seq, rule, held)
 
 
-def bytes_a_day(there: Sequence[Segment]) -> float:
-    """How fast a log grew lately: over its last segments, a day's or at least the last two. 0.0 = nobody can say."""
-    begin = len(there) - 1
-    while begin > 0 and there[-1].first_us - there[begin].first_us < DAY_US:
-        begin -= 1
-    span_us = there[-1].first_us - there[begin].first_us if there else 0
-    return sum(each.size for each in there[begin:-1]) * DAY_US / span_us if span_us else 0.0
-
-
 def days_left(
     free_bytes: int, log_bytes: int, keep_days: int, keep_bytes: int, a_day: float
 ) -> float:
@@ -124,6 +115,7 @@ class Pruner:
     log: EventLog
     keep_days: int
     keep_bytes: int
+    log_bytes: int = 0  # of the segments, when it was last looked
 
     async def look(self) -> pruning.Made | None:
         """Remove what is due, and first what an earlier removal left; None = nothing is due.
@@ -146,6 +138,10 @@ class Pruner:
         await self.finish()
         return made
 
+    def days_left(self, free_bytes: int, a_day: float) -> float:
+        """As the function of this name says it of this log."""
+        return days_left(free_bytes, self.log_bytes, self.keep_days, self.keep_bytes, a_day)
+
     async def finish(self) -> None:
         """Remove what does not count any more."""
         begin = 0
@@ -153,20 +149,19 @@ class Pruner:
             begin = pruned[-1].first_seq
             # Whoever reads the log from its new beginning on finds the event that vouches for it.
             await self.log.wait_readable(pruned[-1].seq)
-        await trio.to_thread.run_sync(pruning.finish, self.log.path, begin)
+        async with self.log.sealing:
+            await trio.to_thread.run_sync(pruning.finish, self.log.path, begin)
 
     async def _due(self) -> Due | None:
-        there = await trio.to_thread.run_sync(self._sealed_segments)
+        await self.log.seal_finished()
+        there = await trio.to_thread.run_sync(segments, self.log.path)
+        self.log_bytes = sum(each.size for each in there)
         keep_from_us = self.service.now_us() - self.keep_days * DAY_US
         # Most of the time nothing is due whoever is there.
         if due(there, keep_from_us, self.keep_bytes, NEVER_US, NEVER_US) is None:
             return None
         needed_seq, needed_us = await self._needed()
         return due(there, keep_from_us, self.keep_bytes, needed_seq, needed_us)
-
-    def _sealed_segments(self) -> list[Segment]:
-        seals.write_missing(self.log.path)
-        return segments(self.log.path)
 
     async def _needed(self) -> tuple[int, int]:
         """From which event and log time on the log is needed for those who are in the swarms."""

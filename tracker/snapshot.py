@@ -80,8 +80,15 @@ class _Section(NamedTuple):
     data: bytes
 
 
-def write(path: Path, position: Position, state: State, keys: Keyring | None) -> int:
-    """Make the file: whole and durable, or not there at all. Returns its size in bytes.
+def write(
+    path: Path,
+    position: Position,
+    state: State,
+    keys: Keyring | None,
+    *,
+    spare: int | None = None,
+) -> int:
+    """Make the file: whole and durable, or not there at all. Returns its size in bytes. `spare`: free bytes to leave, if not as usual.
 
     Without `keys`, or where there is no key for a day, addresses are left out. Raises `OSError`.
     """
@@ -94,8 +101,8 @@ def write(path: Path, position: Position, state: State, keys: Keyring | None) ->
             sections.append(_Section(name, day, sealed.check, sealed.data))
     size = sum(len(section.data) + _ALIGN + _ROW.size for section in sections)
     room = os.statvfs(path.parent)
-    if room.f_bavail * room.f_frsize < size + SPARE_BYTES:
-        raise OSError(errno.ENOSPC, "too little free space for a snapshot", str(path))
+    if room.f_bavail * room.f_frsize < size + (SPARE_BYTES if spare is None else spare):
+        raise OSError(errno.ENOSPC, "too little free space for this file", str(path))
     pieces = _pieces(position, state.time_us, taken.digest(), nonce, sections)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:

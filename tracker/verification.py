@@ -44,7 +44,20 @@ class Verification:
         self._records = RecordChecks()
 
     def findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
-        """Findings in log order, while walking. `report` is told bytes done and bytes in all."""
+        """Findings in log order, while walking. `report` is told bytes done and bytes in all.
+
+        Raises `LogPrunedError` when a tracker removed meanwhile what was still to be read.
+        """
+        try:
+            for one in self._findings(report):
+                if one.damage:
+                    self.log.check_beginning()
+                yield one
+        except FileNotFoundError:
+            self.log.check_beginning()
+            raise
+
+    def _findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
         yield from self._begin()
         reported, total = 0, self.log.size()
         for one in self.log.walk():

@@ -40,12 +40,13 @@ class Watch:
         """The longest delay of the last minute, in seconds."""
         return max(self._lags, default=0.0)
 
-    def days_left(self, free_bytes: int) -> float | None:
-        """Until the disk is full if the log grows as it did on average in the last day, or since the start. None
-        while it did not grow, and in the first minute or two."""
+    @property
+    def bytes_a_day(self) -> float | None:
+        """How fast the log grew on average in the last day, or since the start. None while it did not grow, and in
+        the first minute or two."""
         if len(self._written) < 2:
             return None
         (first, before), (last, after) = self._written[0], self._written[-1]
         if after <= before:
             return None
-        return free_bytes / (after - before) * (last - first) / DAY
+        return (after - before) / (last - first) * DAY

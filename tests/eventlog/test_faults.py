@@ -221,6 +221,34 @@ async def test_a_full_disk_gives_up_the_reserve(
     assert log.rewrites == 1
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+async def test_a_file_that_cannot_be_begun(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    """A full disk, or a fault, just when a new segment is due: it is a failed write like any other."""
+    log = open_log(folder, RECORD_SIZES, segment_bytes=1, linger_seconds=0, reserve_bytes=8192)
+    reserve, real = folder / "reserve", os.open
+    failures: list[str] = []
+
+    def failing(path: Path, *rest: int) -> int:
+        fails = reserve.exists() if code == errno.ENOSPC else not failures
+        if fails and path.parent.name == "seg":
+            failures.append(path.name)
+            raise OSError(code, os.strerror(code))
+        return real(path, *rest)
+
+    async with running(log):
+        await log.wait_durable(append(log, b"one"))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", failing)
+            await log.wait_durable(append(log, b"two"))
+            assert ("used up its reserve" in caplog.text) == (code == errno.ENOSPC)
+        await log.wait_durable(append(log, b"three"))
+    assert (len(failures), log.rewrites) == (1, 1)
+    assert [bytes(plain) for _, plain in read(folder)] == [b"one", b"two", b"three"]
+    assert not [one for one in Verifier(folder).walk() if isinstance(one, Finding)]
+
+
 def test_no_reserve_on_a_small_disk(folder: Path) -> None:
     """It is not made where it would take more than half of what is free."""
     folder.mkdir()

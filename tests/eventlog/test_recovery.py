@@ -18,7 +18,9 @@ from eventlog import (
     Reader,
     open_log,
 )
+from eventlog.findings import Finding
 from eventlog.frame import build_header
+from eventlog.verifier import Verifier
 from tests.eventlog.logs import (
     RECORD_SIZES,
     Place,
@@ -347,3 +349,17 @@ def test_a_record_cannot_vouch_for_anything(folder: Path) -> None:
     last.write_bytes(data[: torn.end - 1])
     assert go_on(folder, b"later") == 1
     assert read(folder) == [(0, b"one"), (1, b"later")]
+
+
+@pytest.mark.parametrize("left", [0, 90])
+def test_log_time_goes_on_after_a_segment_without_a_frame(tmp_path: Path, left: int) -> None:
+    """Killed when it had begun a segment, perhaps within its first frame: the next writer's time is the log's."""
+    write(tmp_path, [b"one"], [b"two"], segment_bytes=1)
+    newest = segments(tmp_path)[-1]
+    newest.write_bytes(newest.read_bytes()[: SEGMENT_HEADER + left])
+    for _ in range(2):
+        log = open_log(tmp_path, RECORD_SIZES)
+        assert log.recovery.last_time_us == 1000
+        log._release()
+    write(tmp_path)  # nothing but a watermark
+    assert not [one for one in Verifier(tmp_path).walk() if isinstance(one, Finding) and one.damage]

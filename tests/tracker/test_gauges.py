@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +12,10 @@ from attrs import asdict, define
 from eventlog.log import LogStatistics
 from tests.support import Announce, Rig, endpoint4, endpoint6, hash_of
 from tracker.domain import events
+from tracker.following import Following
 from tracker.gauges import LiveGauges, memory_bytes
 from tracker.reference_metrics import binding
+from tracker.retention import Pruner
 from tracker.sources import MOST, Bans
 from tracker.traffic import MOST_CLIENTS, UdpTraffic
 from tracker.watch import Watch
@@ -264,13 +267,36 @@ def test_days_left() -> None:
     written = [0]
     watch = Watch(lambda: written[0])
     watch.look(0, 0)
-    assert watch.days_left(10**9) is None
+    assert watch.bytes_a_day is None
     watch.look(60, 60)
-    assert watch.days_left(10**9) is None
+    assert watch.bytes_a_day is None
     for minute in range(2, 2000):
         written[0] = minute * 1_000_000
         watch.look(minute * 60, minute * 60)
-    assert watch.days_left(14_400_000_000) == pytest.approx(10)
+    assert watch.bytes_a_day == pytest.approx(1_440_000_000)
+
+
+@pytest.mark.parametrize(("keep_days", "expected"), [(None, 0.5), (30, 0.5), (1, None)])
+def test_disk_days_left(keep_days: int | None, expected: float | None) -> None:
+    """Nobody waits for a disk to fill up that retention keeps from it."""
+    rig = Rig()
+    pruner = None
+    if keep_days is not None:
+        pruner = Pruner(rig.service, None, keep_days, 10**12, 9_000_000)  # type: ignore[arg-type]  # not asked
+    gauges = LiveGauges(rig.service, FixedLog(), "1.2", pruner=pruner)
+    gauges.watch._written.extend([(0, 0), (86_400, 10_000_000)])
+    assert values(gauges).get(("swarmlog_disk_days_left", ())) == expected
+
+
+def test_of_the_follower() -> None:
+    """No lag while none runs; the alarm stays."""
+    rig, following = Rig(), Following(Path(), Path())
+    gauges = LiveGauges(rig.service, FixedLog(), "1.2", following=following)
+    assert ("swarmlog_follower_lag_events", ()) not in values(gauges)
+    following.seq, following.alarm = 70, "event 7"
+    found = values(gauges)
+    assert found["swarmlog_follower_lag_events", ()] == 30
+    assert found["swarmlog_follower_alarm", ()] == 1
 
 
 async def test_the_watch_runs(autojump_clock: object) -> None:

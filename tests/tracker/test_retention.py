@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -23,6 +25,7 @@ from eventlog import (
     kept_frames,
     open_log,
     opening_path,
+    segment,
 )
 from tests.eventlog.logs import running, segments
 from tests.support import (
@@ -38,21 +41,22 @@ from tests.support import (
 )
 from tests.tracker.logged import history
 from tests.tracker.pruned import InlinePruner, prune
-from tracker import pruning
+from tracker import pruning, snapshots
 from tracker.cli import main
 from tracker.domain import codec, events
-from tracker.domain.events import DAY_US
 from tracker.domain.settings import Settings
+from tracker.journal import LogJournal
 from tracker.past import Moment, NoSuchMomentError, Past
+from tracker.ports import EventFilter, LogPart
 from tracker.projector import replay
-from tracker.retention import Due, Segment, bytes_a_day, days_left, due
+from tracker.retention import Due, Segment, days_left, due
 from tracker.verification import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from pathlib import Path
 
-    from eventlog import Finding
+    from eventlog import Finding, Frame
 
 NEVER = 2**64 - 1
 THERE = [Segment(0, 10, 100), Segment(5, 20, 100), Segment(5, 20, 100), Segment(9, 30, 50)]
@@ -95,12 +99,7 @@ def test_due_of_little() -> None:
 
 
 def test_days_left() -> None:
-    """By the last day's growth; for ever where retention comes first, or nothing grows."""
-    hour = DAY_US // 24
-    there = [Segment(seq, seq * hour, 100) for seq in range(1, 49)]
-    assert bytes_a_day(there) == pytest.approx(2400)
-    assert bytes_a_day(there[:1]) == bytes_a_day([]) == 0
-    assert bytes_a_day([Segment(0, 5, 10), Segment(1, 5, 10)]) == 0
+    """By the growth of a day; for ever where retention comes first, or nothing grows."""
     assert days_left(24_000, 0, 30, 10**9, 2400.0) == 10
     assert days_left(24_000, 0, 9, 10**9, 2400.0) == float("inf")
     assert days_left(24_000, 1000, 30, 25_000, 2400.0) == float("inf")
@@ -178,6 +177,33 @@ def test_what_is_left(tmp_path: Path) -> None:
     assert past.at(None).digest() == digest
 
 
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+def test_the_api_tells_what_is_left(tmp_path: Path, limit: int) -> None:
+    """As `tracker events`: the administrators' events of all times, in pages of any size, and the log."""
+    folder = tmp_path / "log"
+    live(folder, script_and_prune)
+    begin = first_seq(folder)
+    expected = told(kept_frames(folder, begin)) + told(Reader(folder).frames())
+    assert expected[0]["seq"] < begin
+    state = replay(Reader(folder))
+    journal = LogJournal(folder, lambda: state.seq, state.access.account_of, trio.Event())
+
+    async def read(first: int, wanted: EventFilter) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        following: int | None = first
+        while following is not None:
+            page = await journal.read(LogPart(first=following), wanted, limit)
+            found += page.events
+            following = page.following
+        return found
+
+    for first in (0, 3, begin - 1, begin, begin + 2):
+        found = trio.run(read, first, EventFilter())
+        assert found == [each for each in expected if each["seq"] >= first]
+    found = trio.run(read, 0, EventFilter(types=frozenset(["torrent_whitelisted"])))
+    assert found == [each for each in expected if each["type"] == "torrent_whitelisted"]
+
+
 def test_peers_hold_it(tmp_path: Path) -> None:
     """What says where a peer is stays, whatever keep_bytes says; when the peer is gone it goes."""
 
@@ -198,6 +224,63 @@ def test_peers_hold_it(tmp_path: Path) -> None:
 
     digest = live(tmp_path / "log", busy)
     assert findings(tmp_path / "log") == ([], digest)
+
+
+def test_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no space for a snapshot any more, and still enough to make some."""
+    folder = tmp_path / "log"
+    live(folder, script)
+    space = os.statvfs(tmp_path)
+    nearly = SimpleNamespace(f_bavail=(9 << 20) // space.f_frsize, f_frsize=space.f_frsize)
+    monkeypatch.setattr(os, "statvfs", lambda _path: nearly)
+
+    async def prune_it(rig: Rig, log: EventLog) -> None:
+        with pytest.raises(OSError, match="too little free space"):
+            snapshots.write(folder, rig.state, None)
+        assert await prune(rig.service, log)
+
+    live(folder, prune_it)
+
+
+def test_a_segment_without_a_frame(tmp_path: Path) -> None:
+    """What a crash left before anything was written to it does not keep the log from being shortened."""
+    folder = tmp_path / "log"
+    for _ in range(2):
+        live(folder, script)
+        newest = segments(folder)[-1]
+        with newest.open("r+b") as file:
+            file.truncate(128)  # killed just when it had been begun
+
+    async def prune_it(rig: Rig, log: EventLog) -> None:
+        made = await prune(rig.service, log)
+        assert made
+        assert made.first_seq > segment.base_seq_of(newest)
+
+    digest = live(folder, lambda rig, log: beyond(rig, log, prune_it))
+    assert findings(folder) == ([], digest)
+
+
+async def beyond(rig: Rig, log: EventLog, do: Callable[[Rig, EventLog], Awaitable[object]]) -> None:
+    """Some segments more, then something else."""
+    await script(rig, log)
+    await do(rig, log)
+
+
+def test_one_at_a_time_seals(tmp_path: Path) -> None:
+    """The log's own task, retention and removal come to the same moment and none is in another's way."""
+    folder = tmp_path / "log"
+    live(folder, script)
+
+    async def at_once(_rig: Rig, log: EventLog) -> None:
+        for _ in range(5):
+            for seal in (folder / "seal").glob("*"):
+                seal.unlink()
+            async with trio.open_nursery() as nursery:
+                for _ in range(4):
+                    nursery.start_soon(log.seal_finished)
+            assert len(list((folder / "seal").glob("*.json"))) == len(segments(folder)) - 1
+
+    live(folder, at_once)
 
 
 def test_two_addresses(tmp_path: Path) -> None:
@@ -289,6 +372,43 @@ def test_overtaken(tmp_path: Path) -> None:
             list(kept_behind.frames())
         seen += sum(frame.header.records for frame in ahead.frames())
         assert seen == rig.state.seq
+
+    live(tmp_path / "log", overtake)
+
+
+@pytest.mark.parametrize("walked", [0, 1, 5])
+def test_verify_is_overtaken(tmp_path: Path, walked: int) -> None:
+    """However far it was when the log was shortened, it says that, and never that the log is damaged."""
+
+    async def overtake(rig: Rig, log: EventLog) -> None:
+        await script(rig, log)
+        verification = Verification(log.path)
+        marks: list[int] = []
+        done = False
+
+        def shorten() -> None:
+            nonlocal done
+            if len(marks) >= walked and not done:
+                done = True
+                trio.from_thread.run(prune, rig.service, log)
+
+        real = verification._records.problems
+
+        def problems(frame: Frame) -> Iterable[tuple[int, str]]:
+            marks.append(frame.header.base_seq)
+            shorten()
+            return real(frame)
+
+        verification._records.problems = problems  # type: ignore[method-assign]
+
+        def verify() -> None:
+            if walked == 0:
+                shorten()
+            list(verification.findings(lambda _done, _total: None))
+
+        with pytest.raises(LogPrunedError):
+            await trio.to_thread.run_sync(verify)
+        assert done
 
     live(tmp_path / "log", overtake)
 
