@@ -20,7 +20,9 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventlog import LogError, LogPrunedError, first_seq
-from tracker import ports, snapshots
+from tracker import background, ports, snapshots
+from tracker.domain.codec import CodecError
+from tracker.domain.state import ReplayError
 from tracker.history import Projection
 from tracker.keyring import Keyring
 from tracker.past import Moment, NoSuchMomentError, Past
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 LENGTH = Struct("<I")
 MAX_LISTINGS = 32  # more than are ever open at once
-_NICE = 10
 
 
 class Question(NamedTuple):
@@ -69,10 +70,10 @@ class Worker:
         self._usage_statistics, self._reasons = usage_statistics, reasons or {}
         self._past: Past | None = None
         self._days: list[int] = []  # whose keys there were when the state was made
-        self._seqs: dict[ports.Moment, int] = {}  # the moment of `_model`, where it is settled
         self._model: Projection | None = None
-        self._seq = -1  # the last event of `_model`
-        self._now_us: int | None = None
+        self._moment: ports.Moment | None = None  # of the model
+        self._seq = -1  # its last event
+        self._settled = False  # nothing that is still to come can belong to the moment
         self._listings: dict[int, Iterator[Any]] = {}
 
     def answer(self, asked: Question) -> object:
@@ -88,7 +89,7 @@ class Worker:
             return error
         except LogPrunedError:
             return ports.PrunedMomentError(first_seq(self._log))
-        except (LogError, OSError) as error:
+        except (LogError, CodecError, ReplayError, OSError) as error:
             return Failed(str(error))
 
     def _open(self, listing: int, items: Iterator[Any]) -> None:
@@ -108,13 +109,10 @@ class Worker:
     def _at(self, moment: ports.Moment) -> Projection:
         """Raises `ports.NoMomentError`, `LogError`, `OSError`."""
         self._forget_if_stale()
-        seq = self._seqs.get(moment)
-        if seq is None:
-            seq = self._go(moment)
-        if self._model is None or self._past is None:
-            raise ports.NoMomentError("the log is empty")
+        if self._model is None or moment != self._moment or not self._settled:
+            self._model = self._go(moment)
         begin = first_seq(self._log)
-        if seq < begin:
+        if self._seq < begin:
             raise ports.PrunedMomentError(begin)
         return self._model
 
@@ -125,36 +123,38 @@ class Worker:
             self._forget()
 
     def _forget(self) -> None:
-        self._past = self._model = None
+        self._past = self._model = self._moment = None
         self._seq = -1
-        self._seqs.clear()
         self._listings.clear()
 
-    def _go(self, moment: ports.Moment) -> int:
-        """Replay to a moment; the seq of its last event."""
+    def _go(self, moment: ports.Moment) -> Projection:
+        """Replay to a moment."""
         wanted = Moment(seq=moment.seq, time_us=moment.time_us)
         past = Past(self._log, lambda _done, _total: None, Keyring(self._secrets))
         try:
             seq = past.resolve(wanted)
         except NoSuchMomentError as error:
             raise self._outside(moment, past, str(error)) from None
+        # At the log's end more events of the same microsecond may come.
+        self._settled = moment.seq is not None or (
+            past.span is not None and seq < past.span.last_seq
+        )
+        if self._model is not None and (moment, seq) == (self._moment, self._seq):
+            return self._model
         if self._past is None or not self._is_ahead(seq):
             self._forget()  # there is memory for one state
             self._past = past
             self._days = Keyring(self._secrets).days()
-        self._model, self._listings = None, {}
+        self._model = None
+        self._listings.clear()
         try:
             state = self._past.at(Moment(seq=seq))
         except BaseException:
             self._forget()
             raise
         now_us = state.time_us if moment.time_us is None else moment.time_us
-        self._model = Projection(state, {}, self._usage_statistics, now_us, self._reasons)
-        self._seq = seq
-        # At the log's end more events of the same microsecond may come.
-        settled = past.span is not None and seq < past.span.last_seq
-        self._seqs = {moment: seq} if settled or moment.time_us is None else {}
-        return seq
+        self._moment, self._seq = moment, seq
+        return Projection(state, {}, self._usage_statistics, now_us, self._reasons)
 
     def _outside(self, moment: ports.Moment, past: Past, text: str) -> ports.NoMomentError:
         span = past.span
@@ -178,13 +178,6 @@ class Worker:
         return not any(self._seq < start <= seq for start in starts)
 
 
-def step_back() -> None:
-    """The tracker comes first: for the processor, and when memory runs out."""
-    os.nice(_NICE)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
-
-
 def _listen(questions: SimpleQueue[Question]) -> None:
     """Whatever is being computed: when the tracker ends, even killed, so does this."""
     pipe = sys.stdin.buffer
@@ -198,7 +191,7 @@ def main() -> None:
     log, secrets, text = sys.argv[1:]
     options = json.loads(text)
     reasons = {int(number): name for number, name in options["reasons"].items()}
-    step_back()
+    background.step_back()
     worker = Worker(
         Path(log), Path(secrets), usage_statistics=options["usage_statistics"], reasons=reasons
     )
