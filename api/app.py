@@ -19,11 +19,13 @@ from api.caller import request_id
 from api.legacy import routes as legacy_routes
 from api.limits import MAX_BODY
 from api.proxies import Proxies
+from api.reads import Reads
 from api.replies import Response, empty, json_text
 from api.v1 import routes as v1_routes
 from api.v2 import auth as v2_auth
 from api.v2 import problems
 from api.v2 import routes as v2_routes
+from tracker.ports import BusyError, NoMomentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from quart.ctx import RequestContext
     from quart.typing import ResponseReturnValue
 
-    from tracker.ports import Commands, Gauges, History, Journal
+    from tracker.ports import Commands, Gauges, History, Journal, Past
 
 HEALTH_CHECK: Final = "/api/health_check"
 REQUEST_TIMEOUT: Final = 5.0  # seconds, as the reference
@@ -46,21 +48,23 @@ def create_app(
     trusted_proxies: Iterable[str] = (),
     journal: Journal | None = None,
     gauges: Gauges | None = None,
+    past: Past | None = None,
 ) -> QuartTrio:
     """The API over `history` and `commands`.
 
     `tokens` maps a label to the access token itself, `scopes` some of the labels to `read` or `full`;
     `trusted_proxies` are as `Proxies` takes them. Without a `journal`, what reads the log is not there; without
-    `gauges` there are no metrics.
+    `gauges` there are no metrics, and without a `past` no `at=`.
     """
     app = _App(__name__, static_folder=None)
     _configure(app)
     _install_errors(app)
     _install_hooks(app, Tokens(tokens, scopes), Proxies(trusted_proxies))
     app.add_url_rule(HEALTH_CHECK, "health_check", _health_check, methods=["GET"])
-    app.register_blueprint(v1_routes.blueprint(history, commands, gauges))
-    app.register_blueprint(legacy_routes.blueprint(history, commands))
-    app.register_blueprint(v2_routes.blueprint(history, commands, journal))
+    reads = Reads(history, past)
+    app.register_blueprint(v1_routes.blueprint(reads, commands, gauges))
+    app.register_blueprint(legacy_routes.blueprint(reads, commands))
+    app.register_blueprint(v2_routes.blueprint(reads, commands, journal))
     return app
 
 
@@ -71,7 +75,7 @@ class _App(QuartTrio):
         self, request_context: RequestContext | None = None
     ) -> ResponseReturnValue:
         """Bound the time of reading and handling a request; sending the reply is bounded elsewhere."""
-        with trio.move_on_after(REQUEST_TIMEOUT):
+        with trio.move_on_after(REQUEST_TIMEOUT) as g.time_limit:
             return await super().dispatch_request(request_context)
         if problems.is_ours(request.path):
             return problems.answer(problems.Problem(408))
@@ -91,6 +95,8 @@ def _install_errors(app: QuartTrio) -> None:
     for kind, contract, v2 in (
         (errors.Refusal, errors.of_refusal, problems.of_refusal),
         (HTTPException, errors.of_http, problems.of_http),
+        (BusyError, errors.of_busy, problems.of_busy),
+        (NoMomentError, errors.of_no_moment, problems.of_no_moment),
         (Exception, errors.of_defect, problems.of_defect),
     ):
         app.register_error_handler(kind, _by_version(contract, v2))
@@ -116,6 +122,8 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
 
     async def finish(response: Response) -> Response:
         response.headers["x-request-id"] = g.request_id
+        if response.status_code == 200 and "cached" in g:
+            response.headers["cache-control"] = g.cached
         return response
 
     app.before_request(identify)  # before routing errors: who has no token learns no paths

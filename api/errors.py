@@ -16,12 +16,19 @@ from typing import TYPE_CHECKING, Final
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from api.replies import empty, text
-from tracker.ports import CommandError, DuplicateKeyError, InvalidDurationError, UnknownKeyError
+from tracker.ports import (
+    CommandError,
+    DuplicateKeyError,
+    InvalidDurationError,
+    PrunedMomentError,
+    UnknownKeyError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from api.replies import Response
+    from tracker.ports import BusyError, NoMomentError
 
 _log = logging.getLogger(__name__)
 
@@ -117,6 +124,17 @@ async def of_http(error: HTTPException) -> Response:
     if isinstance(error, MethodNotAllowed):
         response.headers["allow"] = ",".join(sorted(error.valid_methods or ()))
     return response
+
+
+async def of_busy(error: BusyError) -> Response:
+    response = text(str(error), 503)
+    response.headers["retry-after"] = "5"
+    return response
+
+
+async def of_no_moment(error: NoMomentError) -> Response:
+    """Not 404, which has no text in these versions."""
+    return text(str(error), 410 if isinstance(error, PrunedMomentError) else 400)
 
 
 def _too_large() -> Response:

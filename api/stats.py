@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING
 import attrs
 
 from api.metrics import PROMETHEUS, stats_lines, wanted_format
+from api.reads import asked_moment
 from api.replies import encode, json_text, text
 
 if TYPE_CHECKING:
+    from api.reads import Reads
     from api.replies import Response
-    from tracker.ports import Gauges, History
+    from tracker.ports import Gauges
 
 
 @attrs.frozen
 class Statistics:
-    history: History
+    reads: Reads
     gauges: Gauges | None = None
 
     async def stats(self) -> Response:
-        """As JSON the counters of the contract; for Prometheus those of the gauges too."""
-        stats = self.history.at().stats()
-        if wanted_format() == PROMETHEUS:
-            return text(stats_lines(stats, self.gauges.udp() if self.gauges else None))
+        """As JSON the counters of the contract; for Prometheus those of the gauges too, which have no past."""
+        wanted = wanted_format()
+        stats = await self.reads.one(lambda model: model.stats())
+        if wanted == PROMETHEUS:
+            gauges = self.gauges if asked_moment() is None else None
+            return text(stats_lines(stats, gauges.udp() if gauges else None))
         return json_text(encode(attrs.asdict(stats)))

@@ -6,50 +6,74 @@ so that announces are served in between. A client that leaves or stops reading e
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
 from api.replies import json_text
+from tracker.ports import LISTED_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from api.replies import Response
 
 Item = TypeVar("Item")
 
 # About a millisecond of finding and encoding, and 20 KB of body.
-BATCH: Final = 200
+BATCH: Final = LISTED_AT_ONCE
+
+Items = Iterable[Item | None] | AsyncGenerator[list[Item], None]
+"""Live ones, where None is the sign for a pause; or past ones, which come in lists."""
 
 
-def shaped(shape: Callable[[Item], str], items: Iterable[Item | None]) -> Iterator[str | None]:
-    """Each item as text; None, the sign for a pause, stays None."""
-    return (None if item is None else shape(item) for item in items)
-
-
-async def json_array(items: Iterable[str | None], head: str = "[", tail: str = "]") -> Response:
-    """`items` are JSON texts; at a None there is a pause. `head` and `tail` may wrap the array in an object."""
-    iterator = iter(items)
-    first = await _batch(iterator)
+async def json_array(
+    items: Items[Item], shape: Callable[[Item], str], head: str = "[", tail: str = "]"
+) -> Response:
+    """`shape` makes JSON texts of the items; `head` and `tail` may wrap the array in an object."""
+    batches = in_batches(items)
+    first = await anext(batches)
     if len(first) < BATCH:
-        return json_text(head + ",".join(first) + tail)
-    return json_text(_chunks(first, iterator, head, tail))
+        await batches.aclose()
+        return json_text(head + ",".join(map(shape, first)) + tail)
+    return json_text(_chunks(first, batches, shape, head, tail))
+
+
+async def in_batches(items: Items[Item]) -> AsyncGenerator[list[Item], None]:
+    """Lists of `BATCH` items, at last one with fewer."""
+    if isinstance(items, AsyncGenerator):
+        async with aclosing(items):
+            async for some in items:
+                yield some
+        return
+    iterator = iter(items)
+    while True:
+        batch = await _batch(iterator)
+        yield batch
+        if len(batch) < BATCH:
+            return
 
 
 async def _chunks(
-    batch: list[str], rest: Iterator[str | None], head: str, tail: str
+    batch: list[Item],
+    rest: AsyncGenerator[list[Item], None],
+    shape: Callable[[Item], str],
+    head: str,
+    tail: str,
 ) -> AsyncIterator[bytes]:
     separator = head
-    while batch:
-        yield (separator + ",".join(batch)).encode()
-        await trio.lowlevel.checkpoint()
-        separator, batch = ",", await _batch(rest)
+    async with aclosing(rest):
+        while batch:
+            yield (separator + ",".join(map(shape, batch))).encode()
+            await trio.lowlevel.checkpoint()
+            separator, batch = ",", await anext(rest, [])
     yield tail.encode()
 
 
-async def _batch(items: Iterator[str | None]) -> list[str]:
-    taken: list[str] = []
+async def _batch(items: Iterator[Item | None]) -> list[Item]:
+    taken: list[Item] = []
     for item in items:
         if item is None:
             await trio.lowlevel.checkpoint()

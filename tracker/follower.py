@@ -24,7 +24,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eventlog import LogError
-from tracker import snapshots
+from tracker import background, snapshots
 from tracker.keyring import Keyring
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ SECONDS = 600.0
 PAUSE_SECONDS = 60.0
 """From one snapshot to the next at least: of a million peers it is 140 MB."""
 _POLL_SECONDS = 1.0
-_NICE = 10
 _REPORTED_FRAMES = 2000
 
 
@@ -118,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # the tracker's end is its end
         signal.signal(number, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
-    _step_back()
+    background.step_back()
     gc.disable()  # replay makes no cycles, and the tables are large
     try:
         follower = Follower(
@@ -155,13 +154,6 @@ def _end_with_parent() -> None:
         while os.read(0, 4096):
             pass
     os._exit(0)
-
-
-def _step_back() -> None:
-    """The tracker comes first: for the processor, and when memory runs out."""
-    os.nice(_NICE)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
 def _say(**message: Any) -> None:

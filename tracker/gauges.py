@@ -127,6 +127,7 @@ class LiveGauges:
 
     def _of_log(self) -> Iterator[Metric]:
         log = self._log.statistics()
+        room = int(self._log.has_room())  # in JSON a truth value is no number
         lag = log.next_seq - log.durable_seq
         for name, what, value in (
             ("durable_lag_events", "Events that are not on stable storage yet.", lag),
@@ -134,7 +135,7 @@ class LiveGauges:
             ("last_commit_seconds", "What the latest commit took.", log.last_commit_seconds),
             ("segment_bytes", "Size of the newest file of the log.", log.segment_bytes),
             ("disk_free_bytes", "Free where the log is.", log.disk_free_bytes),
-            ("log_has_room", "1 while announces are taken, 0 while refused.", self._log.has_room()),
+            ("log_has_room", "1 while announces are taken, 0 while refused.", room),
         ):
             yield _gauge(f"swarmlog_{name}", what, value)
         left = "Until the disk is full, by the log's growth in the last day, unless retention comes first."

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker import ports
 from tracker.domain import events
+from tracker.domain.hidden import NO_PORT
 from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
 from tracker.wire.clients import client_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tracker.domain import swarms
     from tracker.domain.access import Key
@@ -41,7 +42,7 @@ class Live(Protocol):
 
 
 class LiveHistory:
-    """`ports.History` over the live state. Only now, as yet."""
+    """`ports.History` over the live state."""
 
     def __init__(
         self,
@@ -165,19 +166,15 @@ class Projection:
             runs.append(sorted(some))
         yield from merge(*runs)
 
+    def summaries(self, info_hashes: Iterable[bytes]) -> Iterator[ports.TorrentSummary]:
+        return (found for each in info_hashes if (found := self.summary(each)) is not None)
+
     def summary(self, info_hash: bytes) -> ports.TorrentSummary | None:
         swarms = self._state.swarms
         if not swarms.lookup(info_hash):
             return None
         seeders, completed, leechers = swarms.counts(info_hash)
         return ports.TorrentSummary(info_hash, seeders, completed, leechers)
-
-    def torrent(self, info_hash: bytes) -> ports.Torrent | None:
-        found = self.summary(info_hash)
-        if found is None:
-            return None
-        torrent = self._state.swarms.lookup(info_hash)
-        return ports.Torrent(found, self._peers(info_hash, torrent))
 
     def keys(self, after: int) -> Iterator[ports.KeyInfo]:
         for key_ref in range(after + 1, self._state.access.next_key_ref):
@@ -280,8 +277,11 @@ class Projection:
             if found is not None:
                 yield found
 
-    def _peers(self, info_hash: bytes, torrent: int) -> Iterator[ports.Peer]:
+    def peers(self, info_hash: bytes) -> Iterator[ports.Peer]:
         swarms = self._state.swarms
+        torrent = swarms.lookup(info_hash)
+        if not torrent:
+            return
         # Where each is found first: a peer may have an address of either family, and an identity.
         places = (swarms.identities, swarms.v4, swarms.v6)
         for first, directory in enumerate(places):
@@ -301,7 +301,7 @@ def _peer(row: swarms.Peer, endpoint: bytes) -> ports.Peer:
     return ports.Peer(
         peer_id=row.peer_id,
         client=client_name(row.peer_id),
-        address=format_endpoint(endpoint),
+        address="" if endpoint.endswith(NO_PORT) else format_endpoint(endpoint),
         updated_ms=row.seen_us // 1000,
         uploaded=row.uploaded,
         downloaded=row.downloaded,

@@ -7,12 +7,17 @@ How they look as JSON is the business of each API version.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+
+T = TypeVar("T")
+
+LISTED_AT_ONCE: Final = 200
+"""Items of a past listing that come together: about 20 KB as JSON."""
 
 
 class CommandError(Exception):
@@ -61,6 +66,29 @@ class LogUnavailableError(CommandError):
 
 class BusyError(Exception):
     """What was asked for takes long, and too many are asking for it; the text says what to do."""
+
+
+class NoMomentError(Exception):
+    """The log does not hold that moment; the text says which ones it holds."""
+
+
+class PrunedMomentError(NoMomentError):
+    """That moment is before the first event that is kept."""
+
+    def __init__(self, first_seq: int) -> None:
+        super().__init__(first_seq)
+        self.first_seq = first_seq
+
+    def __str__(self) -> str:
+        return f"the log begins with event {self.first_seq}: what was before is not kept"
+
+
+@frozen
+class Moment:
+    """After an event, or when all events up to a log time had happened: exactly one of the two is given."""
+
+    seq: int | None = None
+    time_us: int | None = None  # Unix microseconds
 
 
 @frozen
@@ -233,18 +261,12 @@ class TorrentSummary:
 class Peer:
     peer_id: bytes  # 20 bytes
     client: str | None  # name read from the peer id, None = not recognised
-    address: str  # "192.0.2.1:6881" or "[2001:db8::1]:6881"
+    address: str  # "192.0.2.1:6881" or "[2001:db8::1]:6881"; "" = it was shredded
     updated_ms: int  # Unix milliseconds of the last announce
     uploaded: int
     downloaded: int
     left: int
     event: str  # "Started" | "Stopped" | "Completed" | "None"
-
-
-@frozen
-class Torrent:
-    summary: TorrentSummary
-    peers: Iterable[Peer]  # to be consumed once; may be consumed with checkpoints between items
 
 
 @frozen
@@ -304,9 +326,15 @@ class ReadModel(Protocol):
         """
         ...
 
+    def summaries(self, info_hashes: Iterable[bytes]) -> Iterator[TorrentSummary]:
+        """In the order asked for, repetitions included, unknown ones left out."""
+        ...
+
     def summary(self, info_hash: bytes) -> TorrentSummary | None: ...
 
-    def torrent(self, info_hash: bytes) -> Torrent | None: ...
+    def peers(self, info_hash: bytes) -> Iterator[Peer]:
+        """The torrent's peers, in no order; none for a torrent that is not known."""
+        ...
 
     def keys(self, after: int) -> Iterator[KeyInfo]:
         """Keys whose `key_ref` is larger than `after`, ascending. Of a key that was revoked and issued again, the latest."""
@@ -354,7 +382,23 @@ class ReadModel(Protocol):
 
 class History(Protocol):
     def at(self, moment: None = None) -> ReadModel:
-        """The read model at a moment; `None` is now."""
+        """The read model now. Other moments: `Past`."""
+        ...
+
+
+class Past(Protocol):
+    """The read model at moments that are over, up to the durable end. A question makes one call of it.
+
+    Nothing holds up the loop; the answer may take a replay of the log. Raises `NoMomentError`, `BusyError`, and what reading
+    the log does.
+    """
+
+    async def ask(self, moment: Moment, question: Callable[[ReadModel], T]) -> T: ...
+
+    def each(
+        self, moment: Moment, question: Callable[[ReadModel], Iterator[T | None]]
+    ) -> AsyncGenerator[list[T], None]:
+        """What a call iterates over, `LISTED_AT_ONCE` items at a time; a list with fewer is the last one."""
         ...
 
 

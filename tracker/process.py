@@ -38,6 +38,7 @@ from tracker.history import LiveHistory
 from tracker.journal import LogJournal
 from tracker.keyring import Keyring, day_of
 from tracker.listeners import StartError, bind, read_certificates
+from tracker.past_reads import PastReads
 from tracker.ports import Actor, LogUnavailableError
 from tracker.projector import collector_off, replay
 from tracker.service import REFUSALS, Service
@@ -203,6 +204,9 @@ async def _main(
     gauges = LiveGauges(
         service, event_log, version, usage_statistics=usage, following=following, pruner=pruner
     )
+    past = PastReads(
+        event_log.path, Path(keep.secrets_path), usage_statistics=usage, reasons=REFUSALS
+    )
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -214,8 +218,11 @@ async def _main(
             await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
             producers.start_soon(event_log.keep_seals)
             producers.start_soon(retention.keep_schedule, pruner)
-            await _start_api(web, config, service, event_log, secret, listeners.api, stop, gauges)
+            await _start_api(
+                web, config, service, event_log, secret, listeners.api, stop, gauges, past
+            )
             await _start_health(web, listeners, stop)
+            nursery.start_soon(past.run)
             if config.event_log.follower == "on":
                 nursery.start_soon(following.run)
             _settle_collector()
@@ -338,6 +345,7 @@ async def _start_api(
     listener: Listener | None,
     stop: trio.Event,
     gauges: LiveGauges,
+    past: PastReads,
 ) -> None:
     if config.http_api is None or listener is None:
         return
@@ -367,6 +375,7 @@ async def _start_api(
         api.trusted_proxies,
         journal,
         gauges,
+        past,
     )
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))

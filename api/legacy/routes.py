@@ -13,17 +13,18 @@ from api.torrents import Torrents
 if TYPE_CHECKING:
     from quart import Blueprint
 
-    from tracker.ports import Commands, History
+    from api.reads import Reads
+    from tracker.ports import Commands
 
 
-def blueprint(history: History, commands: Commands) -> Blueprint:
+def blueprint(reads: Reads, commands: Commands) -> Blueprint:
     shapes = LegacyShapes()
-    torrents, access = Torrents(history, shapes), Access(commands, shapes)
+    torrents, access = Torrents(reads, shapes), Access(commands, shapes)
     return routing.blueprint(
         "legacy",
         "/api",
         [
-            ("GET", "/stats", Statistics(history).stats),
+            ("GET", "/stats", Statistics(reads).stats),
             ("GET", "/torrents", torrents.many),
             ("GET", "/torrent/<info_hash>", torrents.one),
             ("GET", "/whitelist/reload", reload),

@@ -48,7 +48,7 @@ PATHS: Final[dict[str, Schema]] = {
 
 # What any operation may answer: in the words of the contract, or with a problem document.
 _CONTRACT: Final[Answers] = {
-    **{status: {TEXT: shapes.STRING} for status in (400, 413, 415, 422, 500)},
+    **{status: {TEXT: shapes.STRING} for status in (400, 410, 413, 415, 422, 500, 503)},
     **{status: {} for status in (404, 405, 408)},
 }
 _PROBLEMS: Final[Answers] = {
@@ -90,6 +90,11 @@ def _told(schema: Schema, status: int = 200) -> Answers:
     return {status: {JSON: schema}}
 
 
+_AT = Query(
+    name="at",
+    schema={"anyOf": [shapes.TIME, SEQ]},
+    says="as it was after that seq, or at that time",
+)
 _FORMAT = Query(name="format", schema={"enum": ["json", "prometheus"]})
 _U32 = {**shapes.WHOLE, "maximum": 2**32 - 1}
 _LISTING = (
@@ -116,9 +121,9 @@ def _shared(prefix: str, peer: Schema, issued: Schema) -> list[Operation]:
     """What version 1 and the older paths have in common."""
     ok = shapes.OK
     return [
-        _old("GET", f"{prefix}/stats", "Counters.", shapes.STATS, _FORMAT, more={TEXT: shapes.STRING}),
-        _old("GET", f"{prefix}/torrents", "Torrents by info hash.", shapes.array(shapes.SUMMARY), *_LISTING),
-        _old("GET", f"{prefix}/torrent/{{info_hash}}", "A torrent with its peers.", shapes.torrent(peer)),
+        _old("GET", f"{prefix}/stats", "Counters.", shapes.STATS, _FORMAT, _AT, more={TEXT: shapes.STRING}),
+        _old("GET", f"{prefix}/torrents", "Torrents by info hash.", shapes.array(shapes.SUMMARY), *_LISTING, _AT),
+        _old("GET", f"{prefix}/torrent/{{info_hash}}", "A torrent with its peers.", shapes.torrent(peer), _AT),
         _old("POST", f"{prefix}/whitelist/{{info_hash}}", "Whitelist a torrent.", ok),
         _old("DELETE", f"{prefix}/whitelist/{{info_hash}}", "Take a torrent off the whitelist.", ok),
         _old("GET", f"{prefix}/whitelist/reload", "Does nothing: the log is the store.", ok),
@@ -145,7 +150,7 @@ _KEYS: Final = [
         _told(shapes.page("keys", shapes.KEY, NUMBER)), _AFTER, _LIMIT,
         Query(name="owner", schema=shapes.STRING),
         Query(name="state", schema={"enum": ["valid", "expired", "revoked"]}),
-        Query(name="key_hash", schema={"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}),
+        Query(name="key_hash", schema={"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}), _AT,
     ),
     _new("POST", "/keys", "Issue a key.", _told(shapes.NEW_KEY, 201), body=shapes.NEW_KEY_FORM, body_needed=False),
     _new(
@@ -153,7 +158,7 @@ _KEYS: Final = [
         _told(shapes.record(key_refs=shapes.array(NUMBER)), 201),
         body=shapes.form(("keys",), keys=shapes.array({**shapes.NEW_KEY_FORM, "required": ["key"]}, 200)),
     ),
-    _new("GET", "/keys/{key_ref}", "A key.", _told(shapes.KEY)),
+    _new("GET", "/keys/{key_ref}", "A key.", _told(shapes.KEY), _AT),
     _new(
         "PATCH", "/keys/{key_ref}", "Label a key.", _told(shapes.KEY),
         body=shapes.form(("label",), label=shapes.nullable(shapes.NAME)),
@@ -166,24 +171,24 @@ _WHITELIST: Final = [
     _new(
         "GET", "/whitelist", "Whitelisted torrents, ascending.",
         _told(shapes.page("whitelist", shapes.HASH, shapes.HASH)),
-        Query(name="after", schema=shapes.HASH), _LIMIT,
+        Query(name="after", schema=shapes.HASH), _LIMIT, _AT,
     ),
     _new(
         "POST", "/whitelist", "Whitelist many.",
         _told(shapes.record(added=shapes.WHOLE, present=shapes.WHOLE)),
         body=shapes.form(("info_hashes",), info_hashes=shapes.array(shapes.HASH, 1000)),
     ),
-    _new("GET", "/whitelist/{info_hash}", "Whether a torrent is on it.", _told(_LISTED)),
+    _new("GET", "/whitelist/{info_hash}", "Whether a torrent is on it.", _told(_LISTED), _AT),
     _new("PUT", "/whitelist/{info_hash}", "Whitelist a torrent.", {**_told(_LISTED), **_told(_LISTED, 201)}),
     _new("DELETE", "/whitelist/{info_hash}", "Take a torrent off it.", _NONE),
 ]  # fmt: skip
 _CREDIT: Final = [
-    _new("GET", "/factors", "Credit factors in force and to come.", _told(shapes.page("factors", shapes.FACTOR, NUMBER)), _AFTER, _LIMIT),
+    _new("GET", "/factors", "Credit factors in force and to come.", _told(shapes.page("factors", shapes.FACTOR, NUMBER)), _AFTER, _LIMIT, _AT),
     _new("POST", "/factors", "Set a credit factor.", _told(shapes.FACTOR, 201), body=shapes.FACTOR_FORM),
-    _new("GET", "/factors/{factor}", "A credit factor.", _told(shapes.FACTOR)),
+    _new("GET", "/factors/{factor}", "A credit factor.", _told(shapes.FACTOR), _AT),
     _new("DELETE", "/factors/{factor}", "End a credit factor.", _NONE),
-    _new("GET", "/accounts/{account}", "An account's totals.", _told(shapes.ACCOUNT)),
-    _new("GET", "/accounts/{account}/torrents", "An account's peers in all swarms now.", _told(shapes.record(torrents=shapes.array(shapes.PRESENT)))),
+    _new("GET", "/accounts/{account}", "An account's totals.", _told(shapes.ACCOUNT), _AT),
+    _new("GET", "/accounts/{account}/torrents", "An account's peers in all swarms now.", _told(shapes.record(torrents=shapes.array(shapes.PRESENT))), _AT),
     _new(
         "POST", "/accounts/{account}/corrections", "Correct an account's credited totals; needs `X-Reason`.",
         _told(shapes.record(seq=SEQ, account=shapes.ACCOUNT), 201), body=shapes.CORRECTION_FORM,
@@ -205,13 +210,13 @@ _LOG: Final = [
         {200: {"text/event-stream": shapes.STRING}},
         Query(name="after", schema=SEQ, says="as the header `Last-Event-ID`"), *_FILTERS,
     ),
-    _new("GET", "/rejections", "Refused requests by reason.", _told(shapes.record(reasons={"type": "object", "additionalProperties": shapes.WHOLE}))),
+    _new("GET", "/rejections", "Refused requests by reason.", _told(shapes.record(reasons={"type": "object", "additionalProperties": shapes.WHOLE})), _AT),
     _new(
         "GET", "/rejections/keys", "Refusals of known keys.",
         _told(shapes.record(**shapes.page("keys", shapes.REJECTED, SEQ)["properties"], end=SEQ)),
         _AFTER_SEQ, *_PART, *_FILTERS[2:],
     ),
-    _new("GET", "/settings", "The settings in force.", _told(shapes.record(seq=shapes.nullable(SEQ), settings=shapes.ANYTHING))),
+    _new("GET", "/settings", "The settings in force.", _told(shapes.record(seq=shapes.nullable(SEQ), settings=shapes.ANYTHING)), _AT),
 ]  # fmt: skip
 _ABOUT: Final = [
     _new("GET", "/openapi.json", "This description.", _told(shapes.ANYTHING)),

@@ -149,7 +149,7 @@ EVENT: Final = record(seq=SEQ, time=TIME, type=STRING)
 REJECTED: Final = record(key_ref=NUMBER, reason=STRING, times=WHOLE, last=TIME)
 PRESENT: Final = record(
     info_hash=HASH, role={"enum": ["seeder", "leecher"]}, key_ref=NUMBER, peer_id=STRING,
-    client=nullable(STRING), address=STRING, uploaded=WHOLE, downloaded=WHOLE, left=WHOLE,
+    client=nullable(STRING), address=nullable(STRING), uploaded=WHOLE, downloaded=WHOLE, left=WHOLE,
     event=STRING, last_seen=TIME,
 )  # fmt: skip
 

@@ -15,21 +15,22 @@ from api.v1.shapes import V1Shapes
 if TYPE_CHECKING:
     from quart import Blueprint
 
+    from api.reads import Reads
     from api.routing import Route
-    from tracker.ports import Commands, Gauges, History
+    from tracker.ports import Commands, Gauges
 
 
-def blueprint(history: History, commands: Commands, gauges: Gauges | None = None) -> Blueprint:
+def blueprint(reads: Reads, commands: Commands, gauges: Gauges | None = None) -> Blueprint:
     """Without gauges there are no metrics."""
     shapes = V1Shapes()
-    torrents, access = Torrents(history, shapes), Access(commands, shapes)
+    torrents, access = Torrents(reads, shapes), Access(commands, shapes)
     metrics: list[Route] = [("GET", "/metrics", Metrics(gauges).metrics)] if gauges else []
     return routing.blueprint(
         "v1",
         "/api/v1",
         [
             *metrics,
-            ("GET", "/stats", Statistics(history, gauges).stats),
+            ("GET", "/stats", Statistics(reads, gauges).stats),
             ("GET", "/torrents", torrents.many),
             ("GET", "/torrent/<info_hash>", torrents.one),
             ("GET", "/whitelist/reload", reload),

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from quart import request
 
-from api.v2.params import moment
+from api import times
 from api.v2.problems import Problem
 
 Members = dict[str, Any]
@@ -103,7 +103,7 @@ def time_us(given: Members, name: str, place: str = "") -> int | None:
     value = given.get(name)
     if value is None:
         return None
-    found = moment(value) if isinstance(value, str) else None
+    found = times.parse(value) if isinstance(value, str) else None
     if found is None:
         raise Problem(422, f"{place}{name}: expected a time such as 2027-01-31T23:59:59Z")
     return found

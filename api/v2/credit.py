@@ -10,15 +10,17 @@ from quart import request
 from api.caller import actor
 from api.params import U64_MAX
 from api.replies import empty, encode, json_text
-from api.streams import json_array, shaped
+from api.streams import json_array
+from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
 from tracker.ports import Correction, FactorTerms
 
 if TYPE_CHECKING:
+    from api.reads import Reads
     from api.replies import Response
-    from tracker.ports import Account, Commands, Factor, History, Present
+    from tracker.ports import Account, Commands, Factor, Present
 
 MAX_LABEL: Final = 100
 MAX_PERCENT: Final = 10_000
@@ -31,21 +33,22 @@ _SEQ_MAX: Final = 2**63 - 1
 
 @frozen
 class Factors:
-    history: History
+    reads: Reads
     commands: Commands
 
     async def many(self) -> Response:
         """In force and to come, ascending by number."""
-        given = params.only(request.args, "after", "limit")
+        given = params.only(request.args, "after", "limit", "at")
         after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
-        listed = self.history.at().factors(after)
+        listed = self.reads.each(lambda model: model.factors(after))
         found, more = await gather(listed, params.limit(given), lambda _: True)
         return page(
             "factors", [_factor_shown(one) for one in found], found[-1].number if more else None
         )
 
     async def one(self, factor: str) -> Response:
-        found = self.history.at().factor(params.number(factor, "factor"))
+        number = params.number(factor, "factor")
+        found = await self.reads.one(lambda model: model.factor(number))
         if found is None:
             raise Problem(404, "there is no such factor, or it is over")
         return json_text(encode(_factor_shown(found)))
@@ -68,14 +71,15 @@ class Factors:
 
 @frozen
 class Accounts:
-    history: History
+    reads: Reads
     commands: Commands
 
     async def one(self, account: str) -> Response:
-        return json_text(encode(_account_shown(self._found(params.number(account, "account")))))
+        found = await self._found(params.number(account, "account"))
+        return json_text(encode(_account_shown(found)))
 
-    def _found(self, account: int) -> Account:
-        found = self.history.at().account(account)
+    async def _found(self, account: int) -> Account:
+        found = await self.reads.one(lambda model: model.account(account))
         if found is None:
             raise Problem(404, "there is no such account")
         return found
@@ -83,10 +87,10 @@ class Accounts:
     async def present(self, account: str) -> Response:
         """The account's peers in all swarms now, in no order."""
         number = params.number(account, "account")
-        params.only(request.args)
-        self._found(number)
-        found = shaped(_present_shown, self.history.at().present(number))
-        return await json_array(found, '{"torrents":[', "]}")
+        params.only(request.args, "at")
+        await self._found(number)
+        found = self.reads.each(lambda model: model.present(number))
+        return await json_array(found, _present_shown, '{"torrents":[', "]}")
 
     async def correct(self, account: str) -> Response:
         """201 with the correction's seq and the totals after it. `X-Reason` is needed."""
@@ -100,7 +104,7 @@ class Accounts:
         asked = Correction(number, uploaded, downloaded, corrects)
         with commanded():
             seq = await self.commands.correct(asked, actor())
-        body = {"seq": seq, "account": _account_shown(self._found(number))}
+        body = {"seq": seq, "account": _account_shown(await self._found(number))}
         return json_text(encode(body), 201)
 
 
@@ -126,8 +130,8 @@ def _factor_shown(factor: Factor) -> dict[str, object]:
         "info_hash": None if terms.info_hash is None else terms.info_hash.hex(),
         "upload_percent": terms.upload_percent,
         "download_percent": terms.download_percent,
-        "from": params.rfc3339(terms.from_us),
-        "until": params.rfc3339(terms.until_us),
+        "from": rfc3339(terms.from_us),
+        "until": rfc3339(terms.until_us),
         "label": terms.label,
     }
 
@@ -141,12 +145,12 @@ def _present_shown(present: Present) -> str:
             "key_ref": present.key_ref,
             "peer_id": peer.peer_id.hex(),
             "client": peer.client,
-            "address": peer.address,
+            "address": peer.address or None,
             "uploaded": peer.uploaded,
             "downloaded": peer.downloaded,
             "left": peer.left,
             "event": peer.event.lower(),
-            "last_seen": params.rfc3339(peer.updated_ms * 1000),
+            "last_seen": rfc3339(peer.updated_ms * 1000),
         }
     )
 
@@ -161,6 +165,6 @@ def _account_shown(account: Account) -> dict[str, object]:
         "seeding_seconds": account.seeding_us // 1_000_000,
         "sessions": account.sessions,
         "snatched": account.snatched,
-        "first_seen": params.rfc3339(account.first_us),
-        "last_seen": params.rfc3339(account.last_us),
+        "first_seen": rfc3339(account.first_us),
+        "last_seen": rfc3339(account.last_us),
     }

@@ -12,6 +12,7 @@ import trio
 from attrs import define, frozen
 from quart import request
 
+from api import times
 from api.replies import Response, encode, json_text
 from api.streams import json_array
 from api.v2 import params
@@ -21,6 +22,7 @@ from tracker.ports import BusyError, EventFilter, LogPart
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from api.reads import Reads
     from tracker.ports import History, Journal
 
 SEQ_MAX: Final = 2**63 - 1
@@ -43,7 +45,7 @@ class Events:
         page = await self.journal.read(_part(given), self.wanted(given), params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
-        return await json_array(map(encode, page.events), '{"events":[', tail)
+        return await json_array(page.events, encode, '{"events":[', tail)
 
     def wanted(self, given: dict[str, str]) -> EventFilter:
         types = request.args.getlist("type")
@@ -106,13 +108,13 @@ class Stream:
 
 @frozen
 class Rejections:
-    history: History
+    reads: Reads
     journal: Journal
 
     async def reasons(self) -> Response:
         """How often requests were refused since the log began, by reason."""
-        params.only(request.args)
-        found = self.history.at().refusals()
+        params.only(request.args, "at")
+        found = await self.reads.one(lambda model: model.refusals())
         return json_text(encode({"reasons": dict(sorted(found.items()))}))
 
     async def keys(self) -> Response:
@@ -176,7 +178,7 @@ def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
         return None, None
     if text.isdecimal():
         return params.whole(name, text, SEQ_MAX), None
-    moment = params.moment(text)
+    moment = times.parse(text)
     if moment is None:
         raise Problem(400, f"{name}: expected a seq, or a time such as 2027-01-31T23:59:59Z")
     return None, moment

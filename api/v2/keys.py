@@ -14,16 +14,19 @@ from quart import request
 from api.caller import actor
 from api.params import U64_MAX
 from api.replies import empty, encode, json_text
+from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
 from tracker.ports import NewKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from api.reads import Reads
     from api.replies import Response
-    from tracker.ports import Commands, History, IssuedKey, KeyInfo
+    from api.streams import Items
+    from tracker.ports import Commands, IssuedKey, KeyInfo
 
 MAX_NAME: Final = 200  # characters of an owner or a label
 MAX_KEYS: Final = 200  # in one import: decided and appended in one go, some milliseconds
@@ -34,28 +37,29 @@ _NEW: Final = ("key", "seconds", "until", "owner", "label")
 
 @frozen
 class Keys:
-    history: History
+    reads: Reads
     commands: Commands
 
     async def many(self) -> Response:
         """Ascending by `key_ref`; filters combine."""
-        given = params.only(request.args, "after", "limit", "owner", "state", "key_hash")
+        given = params.only(request.args, "after", "limit", "owner", "state", "key_hash", "at")
         limit, wanted = params.limit(given), _filter(given)
-        found, more = await gather(self._candidates(given), limit, wanted)
+        found, more = await gather(await self._candidates(given), limit, wanted)
         return page("keys", [_shown(one) for one in found], found[-1].key_ref if more else None)
 
-    def _candidates(self, given: dict[str, str]) -> Iterator[KeyInfo]:
+    async def _candidates(self, given: dict[str, str]) -> Items[KeyInfo]:
         after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
         if "key_hash" not in given:
-            return self.history.at().keys(after)
-        one = self.history.at().key_of_hash(_key_hash(given["key_hash"]))
+            return self.reads.each(lambda model: model.keys(after))
+        key_hash = _key_hash(given["key_hash"])
+        one = await self.reads.one(lambda model: model.key_of_hash(key_hash))
         return iter([one] if one is not None and one.key_ref > after else [])
 
     async def one(self, key_ref: str) -> Response:
-        return json_text(encode(_shown(self._found(params.number(key_ref)))))
+        return json_text(encode(_shown(await self._found(params.number(key_ref)))))
 
-    def _found(self, key_ref: int) -> KeyInfo:
-        found = self.history.at().key(key_ref)
+    async def _found(self, key_ref: int) -> KeyInfo:
+        found = await self.reads.one(lambda model: model.key(key_ref))
         if found is None:
             raise Problem(404, "there is no such key")
         if found.key_ref != key_ref:
@@ -68,7 +72,7 @@ class Keys:
         new = _new_key(await bodies.members_or_none(*_NEW), "")
         with commanded():
             issued = await self.commands.issue_key(new, actor())
-        return self._issued(issued)
+        return await self._issued(issued)
 
     async def import_many(self) -> Response:
         """All of the keys, or none."""
@@ -90,7 +94,7 @@ class Keys:
         label = bodies.text(given, "label", MAX_NAME)
         with commanded():
             await self.commands.label_key(number, label, actor())
-        return json_text(encode(_shown(self._found(number))))
+        return json_text(encode(_shown(await self._found(number))))
 
     async def revoke(self, key_ref: str) -> Response:
         with commanded():
@@ -101,11 +105,11 @@ class Keys:
         await bodies.members_or_none()
         with commanded():
             issued = await self.commands.rotate_key(params.number(key_ref), actor())
-        return self._issued(issued)
+        return await self._issued(issued)
 
-    def _issued(self, issued: IssuedKey) -> Response:
+    async def _issued(self, issued: IssuedKey) -> Response:
         # Whatever became of it meanwhile, this request did what it was asked to.
-        told = self.history.at().key(issued.key_ref)
+        told = await self.reads.one(lambda model: model.key(issued.key_ref))
         body = {"key": issued.key, **(_shown(told) if told else {}), "key_ref": issued.key_ref}
         response = json_text(encode(body), 201)
         response.headers["location"] = f"/api/v2/keys/{issued.key_ref}"
@@ -121,8 +125,8 @@ def _shown(key: KeyInfo) -> dict[str, object]:
         "account": key.account,
         "owner": key.owner,
         "label": key.label,
-        "valid_until": params.rfc3339(key.valid_until_us),
-        "account_last_seen": params.rfc3339(key.account_seen_us),
+        "valid_until": rfc3339(key.valid_until_us),
+        "account_last_seen": rfc3339(key.account_seen_us),
     }
 
 

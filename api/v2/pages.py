@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from contextlib import aclosing
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from api.replies import encode, json_text
+from api.streams import in_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from api.replies import Response
+    from api.streams import Items
 
 Item = TypeVar("Item")
 
-BATCH: Final = 500
-"""Items looked at between two checkpoints: about a millisecond."""
-
 
 async def gather(
-    found: Iterator[Item], limit: int, wanted: Callable[[Item], bool]
+    found: Items[Item], limit: int, wanted: Callable[[Item], bool]
 ) -> tuple[list[Item], bool]:
     """The first `limit` of the `wanted` items, and whether there is another one."""
     taken: list[Item] = []
-    for seen, item in enumerate(found, 1):
-        if seen % BATCH == 0:
+    async with aclosing(in_batches(found)) as batches:
+        async for batch in batches:
+            for item in filter(wanted, batch):
+                if len(taken) == limit:
+                    return taken, True
+                taken.append(item)
             await trio.lowlevel.checkpoint()
-        if wanted(item):
-            if len(taken) == limit:
-                return taken, True
-            taken.append(item)
     return taken, False
 
 

@@ -23,6 +23,7 @@ from tracker.ports import (
     InvalidCorrectionError,
     InvalidDurationError,
     InvalidFactorError,
+    PrunedMomentError,
     RepeatedRequestError,
     RevokedKeyError,
     UnknownAccountError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from api.errors import Refusal
+    from tracker.ports import BusyError, NoMomentError
 
 _log = logging.getLogger(__name__)
 
@@ -110,6 +112,16 @@ async def of_problem(error: Problem) -> Response:
 async def of_refusal(error: Refusal) -> Response:
     """From what is shared with the other versions: its texts are plain sentences below status 500."""
     return answer(Problem(error.status, error.reason))
+
+
+async def of_busy(error: BusyError) -> Response:
+    return answer(Problem(503, str(error), {"retry-after": "5"}))
+
+
+async def of_no_moment(error: NoMomentError) -> Response:
+    if isinstance(error, PrunedMomentError):
+        return answer(Problem(410, str(error), first_seq=error.first_seq))
+    return answer(Problem(404, str(error)))
 
 
 async def of_http(error: HTTPException) -> Response:

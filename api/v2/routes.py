@@ -16,22 +16,23 @@ from api.v2.whitelist import Whitelist
 if TYPE_CHECKING:
     from quart import Blueprint
 
+    from api.reads import Reads
     from api.routing import Route
-    from tracker.ports import Commands, History, Journal
+    from tracker.ports import Commands, Journal
 
 
-def blueprint(history: History, commands: Commands, journal: Journal | None) -> Blueprint:
+def blueprint(reads: Reads, commands: Commands, journal: Journal | None) -> Blueprint:
     """Without a journal, what reads the log is not there."""
-    keys, whitelist = Keys(history, commands), Whitelist(history, commands)
-    factors, accounts = Factors(history, commands), Accounts(history, commands)
+    keys, whitelist = Keys(reads, commands), Whitelist(reads, commands)
+    factors, accounts = Factors(reads, commands), Accounts(reads, commands)
     return routing.blueprint(
         "v2",
         PREFIX,
         [
-            *([] if journal is None else _of_the_log(history, journal)),
+            *([] if journal is None else _of_the_log(reads, journal)),
             ("GET", "/openapi.json", about.openapi),
             ("GET", "/docs", about.docs),
-            ("GET", "/settings", Settings(history).now),
+            ("GET", "/settings", Settings(reads).told),
             ("GET", "/keys", keys.many),
             ("POST", "/keys", keys.issue),
             ("POST", "/keys/import", keys.import_many),
@@ -55,12 +56,12 @@ def blueprint(history: History, commands: Commands, journal: Journal | None) -> 
     )
 
 
-def _of_the_log(history: History, journal: Journal) -> list[Route]:
-    events, rejections = Events(journal), Rejections(history, journal)
+def _of_the_log(reads: Reads, journal: Journal) -> list[Route]:
+    events, rejections = Events(journal), Rejections(reads, journal)
     return [
         ("GET", "/events", events.many),
         ("GET", "/events/stream", Stream(events).follow),
         ("GET", "/rejections", rejections.reasons),
         ("GET", "/rejections/keys", rejections.keys),
-        ("GET", "/accounts/<account>/ledger", Ledgers(history, journal).one),
+        ("GET", "/accounts/<account>/ledger", Ledgers(reads.history, journal).one),
     ]

@@ -11,16 +11,16 @@ from api.replies import encode, json_text
 from api.v2 import params
 
 if TYPE_CHECKING:
+    from api.reads import Reads
     from api.replies import Response
-    from tracker.ports import History
 
 
 @frozen
 class Settings:
-    history: History
+    reads: Reads
 
-    async def now(self) -> Response:
+    async def told(self) -> Response:
         """With the seq of the event that put them in force."""
-        params.only(request.args)
-        seq, settings = self.history.at().settings()
+        params.only(request.args, "at")
+        seq, settings = await self.reads.one(lambda model: model.settings())
         return json_text(encode({"seq": seq, "settings": settings}))

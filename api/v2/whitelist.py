@@ -14,29 +14,30 @@ from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
 
 if TYPE_CHECKING:
+    from api.reads import Reads
     from api.replies import Response
-    from tracker.ports import Commands, History
+    from tracker.ports import Commands
 
 MAX_HASHES: Final = 1000
 
 
 @frozen
 class Whitelist:
-    history: History
+    reads: Reads
     commands: Commands
 
     async def many(self) -> Response:
         """Ascending by info hash."""
-        given = params.only(request.args, "after", "limit")
+        given = params.only(request.args, "after", "limit", "at")
         after = params.info_hash(given["after"], "after") if "after" in given else b""
-        listed = self.history.at().whitelist(after)
+        listed = self.reads.each(lambda model: model.whitelist(after))
         found, more = await gather(listed, params.limit(given), lambda _: True)
         items: list[object] = [info_hash.hex() for info_hash in found]
         return page("whitelist", items, items[-1] if more else None)
 
     async def one(self, info_hash: str) -> Response:
         torrent = params.info_hash(info_hash)
-        if not self.history.at().whitelisted(torrent):
+        if not await self.reads.one(lambda model: model.whitelisted(torrent)):
             raise Problem(404, "that torrent is not on the whitelist")
         return _shown(torrent)
 

@@ -33,7 +33,6 @@ from tracker.ports import (
     RevokedKeyError,
     Sample,
     Stats,
-    Torrent,
     TorrentSummary,
     UdpStats,
     UnknownAccountError,
@@ -50,6 +49,12 @@ RANDOM_KEY = "2cjvmxYTzG1ESiJBSAn5dxNornXB5CeD"
 
 COUNTERS = Stats(*range(1, 17))
 UDP_COUNTERS = UdpStats(*range(101, 113))
+
+
+@attrs.frozen
+class Torrent:
+    summary: TorrentSummary
+    peers: tuple[Peer, ...]
 
 
 @attrs.define
@@ -70,12 +75,15 @@ class FakeHistory:
         hashes = islice(sorted(self.swarms), offset, offset + limit)
         return (self.swarms[info_hash].summary for info_hash in hashes)
 
+    def summaries(self, info_hashes: Iterable[bytes]) -> Iterator[TorrentSummary]:
+        return (found for each in info_hashes if (found := self.summary(each)) is not None)
+
     def summary(self, info_hash: bytes) -> TorrentSummary | None:
         torrent = self.swarms.get(info_hash)
         return None if torrent is None else torrent.summary
 
-    def torrent(self, info_hash: bytes) -> Torrent | None:
-        return self.swarms.get(info_hash)
+    def peers(self, info_hash: bytes) -> Iterator[Peer]:
+        return iter(self.swarms[info_hash].peers)
 
     def keys(self, after: int) -> Iterator[KeyInfo]:
         return (info for ref, (_, info) in sorted(self.commands.issued.items()) if ref > after)

@@ -66,9 +66,7 @@ def test_peers_that_are_in_several_directories(rig: Rig) -> None:
         peer_id = b"-XX0001-%012d" % number
         for endpoint in (endpoint4(number), endpoint6(number)):
             rig.announce(Announce(HASHES[0], endpoint, peer_id, key=key, left=number))
-    torrent = now(rig).torrent(HASHES[0])
-    assert torrent is not None
-    peers = list(torrent.peers)
+    peers = list(now(rig).peers(HASHES[0]))
     assert sorted(peer.peer_id[-1:] for peer in peers) == [b"0", b"1"]
     assert {peer.address for peer in peers} == {"127.0.0.0:6881", "127.0.0.1:6881"}
     present = [one for one in now(rig).present(1) if one]
@@ -97,7 +95,7 @@ def test_summaries(rig: Rig) -> None:
     rig.announce(evolve(leecher, event=1), evolve(leecher, endpoint=endpoint6(1), left=0))
     assert now(rig).summary(HASHES[0]) == ports.TorrentSummary(HASHES[0], 1, 1, 1)
     assert now(rig).summary(hash_of(99)) is None
-    assert now(rig).torrent(hash_of(99)) is None
+    assert list(now(rig).peers(hash_of(99))) == []
 
 
 def test_stats_add_up() -> None:
@@ -160,9 +158,8 @@ def test_peers(event: int, endpoint: bytes, shown: str) -> None:
     rig.announce(one)
     rig.time.advance(1_999)
     rig.announce(one)
-    found = now(rig).torrent(hash_of(1))
-    assert found is not None
-    assert tuple(found.peers) == (
+    found = now(rig).peers(hash_of(1))
+    assert tuple(found) == (
         ports.Peer(
             peer_id=b"-TR3000-abcdefghijkl",
             client="Transmission",
@@ -180,9 +177,8 @@ def test_an_unknown_left_is_the_largest_number() -> None:
     """Readers of the API know no unknown: they are shown the largest number they can take."""
     rig = Rig()
     rig.announce(Announce(hash_of(1), endpoint4(1), b"\0" * 20, left=events.LEFT_UNKNOWN))
-    found = now(rig).torrent(hash_of(1))
-    assert found is not None
-    assert [(peer.left, peer.client) for peer in found.peers] == [(2**63 - 1, None)]
+    found = now(rig).peers(hash_of(1))
+    assert [(peer.left, peer.client) for peer in found] == [(2**63 - 1, None)]
 
 
 def test_all_peers_of_both_families_each_once() -> None:
@@ -191,20 +187,17 @@ def test_all_peers_of_both_families_each_once() -> None:
     rig.announce(
         *(Announce(hash_of(1), e(n), left=n % 2) for n in range(50) for e in (endpoint4, endpoint6))
     )
-    found = now(rig).torrent(hash_of(1))
-    assert found is not None
-    addresses = [peer.address for peer in found.peers]
+    found = now(rig).peers(hash_of(1))
+    addresses = [peer.address for peer in found]
     assert len(set(addresses)) == len(addresses) == 100
-    assert (found.summary.seeders, found.summary.leechers) == (50, 50)
+    assert now(rig).summary(hash_of(1)) == ports.TorrentSummary(hash_of(1), 50, 0, 50)
 
 
 def test_a_list_of_peers_goes_on_while_peers_come_and_go() -> None:
     """Who leaves before his turn is left out, and nobody of another torrent takes his place."""
     rig = Rig()
     rig.announce(*(Announce(hash_of(1), endpoint4(number)) for number in range(5)))
-    found = now(rig).torrent(hash_of(1))
-    assert found is not None
-    peers = iter(found.peers)
+    peers = now(rig).peers(hash_of(1))
     shown = [next(peers).address]
     rig.announce(Announce(hash_of(1), endpoint4(2), event=events.STOPPED))
     rig.announce(Announce(hash_of(2), endpoint4(9)))
@@ -216,9 +209,7 @@ def test_a_list_of_peers_ends_with_its_torrent() -> None:
     """A torrent dropped meanwhile has no more peers, though its number and theirs are used again."""
     rig = Rig.with_settings(max_peer_timeout=10, inactive_peer_cleanup_interval=10)
     rig.announce(*(Announce(hash_of(1), endpoint4(number)) for number in range(5)))
-    found = now(rig).torrent(hash_of(1))
-    assert found is not None
-    peers = iter(found.peers)
+    peers = now(rig).peers(hash_of(1))
     shown = [next(peers).address]
     rig.time.advance(10 * SECOND)
     rig.service.tick()

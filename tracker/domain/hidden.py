@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 _V6 = bytes.fromhex("0100000000000000")  # RFC 6666: discard-only
-_NO_PORT = b"\0\0"
+NO_PORT = b"\0\0"  # what a stand-in ends with, and no endpoint that a peer has
 _UNKNOWN = b"\0\0\0\0"
 _SPARE = 1000
 
@@ -24,8 +24,8 @@ _SPARE = 1000
 def stand_in(seq: int, v6: bool) -> bytes:
     """An endpoint for the peer of announce `seq`: 18 bytes with `v6`, else 6."""
     if v6:
-        return _V6 + seq.to_bytes(8, "big") + _NO_PORT
-    return (0xF0000000 | seq & 0x0FFFFFFF).to_bytes(4, "big") + _NO_PORT
+        return _V6 + seq.to_bytes(8, "big") + NO_PORT
+    return (0xF0000000 | seq & 0x0FFFFFFF).to_bytes(4, "big") + NO_PORT
 
 
 def unknown_tail(seq: int) -> bytes:
@@ -64,7 +64,7 @@ class Hidden:
         """Endpoint and last 12 bytes of the peer_id for an announce that cannot be read."""
         v6 = bool(what & 0x10)
         endpoint = (swarms.v6 if v6 else swarms.v4).endpoint(peer) if peer else b""
-        if not endpoint.endswith(_NO_PORT):
+        if not endpoint.endswith(NO_PORT):
             endpoint = stand_in(seq, v6)
         # In private modes a peer keeps its peer_id; elsewhere another one may be what restarted.
         if peer and (keyed or rule != events.RULE_RESTARTED):
@@ -91,7 +91,7 @@ class Hidden:
         self._suspects = {
             peer
             for peer in self._suspects
-            if any(family.endpoint(peer).endswith(_NO_PORT) for family in families)
+            if any(family.endpoint(peer).endswith(NO_PORT) for family in families)
         }
         return not self._suspects
 

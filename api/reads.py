@@ -1,0 +1,75 @@
+"""Reads of the tracker as it is or, with `at=` in the query, as it was: the one place that tells the two apart.
+
+A question is one call of the read model, `lambda model: model.stats()`. Now is answered at once, by the live state; any
+other moment by `tracker.ports.Past`, for which a request gets more time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import trio
+from attrs import frozen
+from quart import g, request
+
+from api import times
+from api.auth import READING
+from api.errors import bad_request
+from tracker.ports import Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from api.streams import Items
+    from tracker.ports import History, Past, ReadModel
+
+PAST_TIMEOUT: Final = 75.0  # seconds: two questions that take the longest they may, and some
+SEQ_MAX: Final = 2**63 - 1
+CACHED: Final = "private, max-age=60"
+"""The past stays as it is, but for addresses that are shredded and events that are removed: so no longer than this."""
+
+T = TypeVar("T")
+
+
+@frozen
+class Reads:
+    """Over the live state and, where there is one, the past."""
+
+    history: History
+    past: Past | None = None
+
+    async def one(self, question: Callable[[ReadModel], T]) -> T:
+        """Raises `Refusal`, and what the past does."""
+        moment = asked_moment()
+        if moment is None:
+            return question(self.history.at())
+        return await self._past().ask(moment, question)
+
+    def each(self, question: Callable[[ReadModel], Iterator[T | None]]) -> Items[T]:
+        """Items for `api.streams`."""
+        moment = asked_moment()
+        if moment is None:
+            return question(self.history.at())
+        return self._past().each(moment, question)
+
+    def _past(self) -> Past:
+        if self.past is None:
+            raise bad_request("at: there is no past to be read here")
+        g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
+        g.cached = CACHED
+        return self.past
+
+
+def asked_moment() -> Moment | None:
+    """`at` of the query, a seq or a time; None = now, as ever when the request is to change something. Raises `Refusal`."""
+    given = request.args.getlist("at")
+    if not given or request.method not in READING:
+        return None
+    if len(given) == 1:
+        if re.fullmatch("[0-9]{1,19}", given[0]) and int(given[0]) <= SEQ_MAX:
+            return Moment(seq=int(given[0]))
+        time_us = times.parse(given[0])
+        if time_us is not None:
+            return Moment(time_us=time_us)
+    raise bad_request("at: expected one seq, or a time such as 2027-01-31T23:59:59Z")

@@ -1,0 +1,215 @@
+"""`at=`: what the API told at a moment it tells again later, after a restart too, in all versions."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.days import DAY_US, Site
+from tests.e2e.clients import announce_target, get, torrent, udp_client
+from tests.e2e.process import DEADLINE, lasting_listeners
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.process import Tracker
+
+FIRST, SECOND, NEVER = torrent(1), torrent(2), torrent(3)
+HASH = FIRST.hex()
+KEY = "YyMxXtU3rJ6ozTYmZQZ1T7nlQbBpkVtR"
+READER = "MayRead"
+
+PUBLIC = [
+    "/api/v1/stats",
+    "/api/stats",
+    "/api/v1/stats?format=prometheus",
+    "/api/v1/torrents",
+    f"/api/v1/torrents?info_hash={SECOND.hex()}&info_hash={NEVER.hex()}&info_hash={HASH}",
+    "/api/torrents?offset=1&limit=1",
+    f"/api/v1/torrent/{HASH}",
+    f"/api/torrent/{HASH}",
+    f"/api/v1/torrent/{NEVER.hex()}",
+    "/api/v2/whitelist",
+    f"/api/v2/whitelist/{HASH}",
+    f"/api/v2/whitelist/{NEVER.hex()}",
+    "/api/v2/settings",
+    "/api/v2/rejections",
+]
+PRIVATE = [
+    "/api/v2/keys",
+    "/api/v2/keys?owner=anna&limit=1",
+    "/api/v2/keys/1",
+    "/api/v2/keys/2",
+    "/api/v2/keys/9",
+    "/api/v2/accounts/1",
+    "/api/v2/accounts/1/torrents",
+    "/api/v2/factors",
+    "/api/v2/factors/1",
+]
+
+
+def ask(tracker: Tracker, path: str, method: str = "GET", body: object = None) -> tuple[int, str]:
+    """Status and text; reads with a token that may only read."""
+    connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
+    token = READER if method == "GET" else "MyAccessToken"
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    try:
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def at(path: str, moment: object) -> str:
+    return f"{path}{'&' if '?' in path else '?'}at={moment}"
+
+
+def configured(tracker: Tracker, *, private: bool = False) -> Tracker:
+    text = tracker.config.read_text().replace(
+        "access_tokens.admin =",
+        f'token_scopes.watch = "read"\naccess_tokens.watch = "{READER}"\naccess_tokens.admin =',
+    )
+    if private:
+        text = text.replace("private = false", "private = true")
+    tracker.config.write_text(text)
+    return tracker
+
+
+@pytest.fixture
+def tracker(new_tracker: Callable[..., Tracker]) -> Tracker:
+    return configured(new_tracker(lasting_listeners()))
+
+
+def last_seq(tracker: Tracker) -> int:
+    """The last durable event."""
+    return int(json.loads(ask(tracker, "/api/v2/events?limit=1")[1])["end"]) - 1
+
+
+def settled(tracker: Tracker, paths: list[str]) -> tuple[int, dict[str, tuple[int, str]]]:
+    """A durable moment, and what the API says at it; asked again if something happened meanwhile."""
+    for _ in range(100):
+        seq = last_seq(tracker)
+        told = {path: ask(tracker, path) for path in paths}
+        if seq == last_seq(tracker) and told == {path: ask(tracker, path) for path in paths}:
+            return seq, told
+    raise AssertionError("it never came to rest")
+
+
+def test_public(tracker: Tracker) -> None:
+    """Every read gives what it gave then: by number and by time, later and after a restart."""
+    tracker.start()
+    with udp_client(tracker.udp[0]) as client:
+        client.announce(FIRST, 1, 1, left=0)
+        client.announce(FIRST, 2, 2, left=7)
+        client.announce(SECOND, 3, 3, left=1)
+        ask(tracker, f"/api/v1/whitelist/{HASH}", "POST")
+        tracker.events_until(bool, "--type", "counted")
+        first, then = settled(tracker, PUBLIC)
+        client.announce(FIRST, 2, 2, left=7, event=3)
+        for number in range(4, 4 + 230):
+            client.announce(torrent(number), number, number, left=number % 2)
+    ask(tracker, f"/api/v1/whitelist/{HASH}", "DELETE")
+    tracker.events_until(bool, "--type", "torrent_delisted")
+    second, later = settled(tracker, PUBLIC)
+    assert then != later
+    assert len(json.loads(later["/api/v1/torrents"][1])) == 232
+    then[PUBLIC[2]] = later[PUBLIC[2]] = (200, "")  # with gauges of now, which have no past
+
+    def same(moment: object, expected: dict[str, tuple[int, str]]) -> None:
+        found = {path: ask(tracker, at(path, moment)) for path in PUBLIC}
+        assert found[PUBLIC[2]][1].startswith("torrents 2")
+        found[PUBLIC[2]] = (200, "")
+        assert found == expected
+
+    same(first, then)
+    same(second, later)
+    (event,) = tracker.events("--from", str(first), "--to", str(first))
+    same(event["time"], then)
+    tracker.kill()
+    tracker.restart()
+    same(second, later)
+    same(first, then)
+    assert tracker.stop() == 0
+
+
+def test_private(new_tracker: Callable[..., Tracker]) -> None:
+    """Keys, accounts and factors as they were; and what an account's peers were doing."""
+    tracker = configured(new_tracker(lasting_listeners()), private=True).start()
+    ask(tracker, "/api/v2/keys", "POST", {"key": KEY, "owner": "anna"})
+    ask(tracker, "/api/v2/factors", "POST", {"download_percent": 0})
+    target = announce_target(FIRST, 1, 6001, uploaded=0, downloaded=0, left=9)
+    assert b"8:interval" in get(tracker.http[0], f"/announce/{KEY}?{target[10:]}")
+    tracker.events_until(bool, "--type", "announced")
+    seq, then = settled(tracker, PRIVATE)
+    assert json.loads(then["/api/v2/accounts/1/torrents"][1])["torrents"][0]["key_ref"] == 1
+    ask(tracker, "/api/v2/keys/1", "DELETE")
+    ask(tracker, "/api/v2/factors/1", "DELETE")
+    ask(tracker, "/api/v2/keys", "POST", {"owner": "bert"})
+    assert ask(tracker, "/api/v2/keys/2")[0] == 200
+    assert {path: ask(tracker, at(path, seq)) for path in PRIVATE} == then
+    tracker.kill()
+    tracker.restart()
+    assert {path: ask(tracker, at(path, seq)) for path in PRIVATE} == then
+
+
+def test_outside(tracker: Tracker) -> None:
+    """What is no moment, and one that the log does not have; writes take no notice of any."""
+    tracker.start()
+    for text in ("yesterday", "-1", "", "1&at=2", "99999999999999999999", "2026-02-30T00:00:00Z"):
+        for path in ("/api/v1/stats", "/api/stats", "/api/v2/settings"):
+            assert ask(tracker, at(path, text))[0] == 400, text
+    for moment in (10**9, "2099-01-01T00:00:00Z", "2001-01-01T00:00:00Z"):
+        status, text = ask(tracker, at("/api/v2/settings", moment))
+        assert (status, "which holds events 0 to " in text) == (404, True)
+        status, text = ask(tracker, at("/api/v1/stats", moment))
+        assert (status, "which holds events 0 to " in text) == (400, True)
+    assert ask(tracker, "/api/v2/events?at=1")[0] == 400
+    assert ask(tracker, f"/api/v1/whitelist/{HASH}?at=0", "POST")[0] == 200
+
+
+def test_a_pruned_log(new_tracker: Callable[..., Tracker]) -> None:
+    """Before the first kept event there is nothing to see: 410, which names it. Later moments are there."""
+    tracker = configured(new_tracker())
+    text = tracker.config.read_text()
+    tracker.config.write_text(text.replace("[event_log]\n", "[event_log]\nkeep_days = 3\n"))
+    site = Site(tracker.folder)
+    for _ in range(8):
+        site.live(1)
+        site.time.advance(DAY_US)
+    tracker.start()
+    (event,) = tracker.events_until(bool, "--type", "log_pruned")
+    begin = event["first_seq"]
+    for moment in (0, begin - 1, "2020-01-01T00:00:00Z"):
+        status, text = ask(tracker, at("/api/v2/settings", moment))
+        assert (status, json.loads(text)["first_seq"]) == (410, begin)
+        status, text = ask(tracker, at("/api/stats", moment))
+        assert (status, f"event {begin}:" in text) == (410, True)
+    stats: dict[str, Any] = json.loads(ask(tracker, at("/api/v1/stats", begin))[1])
+    assert stats["udp4_announces_handled"] >= 4 * 2 * 4
+
+
+def test_shredded_addresses(new_tracker: Callable[..., Tracker]) -> None:
+    """Counts stay exact; addresses are empty, at once after they were shredded."""
+    tracker = configured(new_tracker())
+    site = Site(tracker.folder)
+    site.live(3)
+    tracker.start()
+    day = site.day(0)
+    events = tracker.events("--type", "announced")
+    seq = next(each["seq"] for each in reversed(events) if each["time"].startswith(day))
+    info_hash = events[0]["info_hash"]
+    path = at(f"/api/v1/torrent/{info_hash}", seq)
+    before = json.loads(ask(tracker, path)[1])
+    assert all(peer["peer_addr"] for peer in before["peers"])
+    done = tracker.command("shred", "--before", site.day(2), "--reason", "asked to")
+    assert done.returncode == 0, done.stderr
+    after = json.loads(ask(tracker, path)[1])
+    assert {peer["peer_addr"] for peer in after["peers"]} == {""}
+    assert len(after["peers"]) == len(before["peers"]) == 7
+    for each in (before, after):
+        del each["peers"]
+    assert before == after

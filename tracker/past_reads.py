@@ -1,0 +1,293 @@
+"""`ports.Past`: reads of past moments, done by a few helper processes (`past_worker.py`), never by the tracker's own.
+
+A helper keeps the state of one moment, so that whatever else is asked of that moment costs no replay. It goes to another
+moment when nobody asks about this one, and ends when nobody asked for some minutes. Who asks does not wait
+for ever: a replay that takes longer goes on, and is done when the question comes again.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import trio
+from attrs import define, field
+
+from eventlog import LogError
+from tracker.past_worker import LENGTH, Failed, Question, packed
+from tracker.ports import LISTED_AT_ONCE, BusyError, Moment, NoMomentError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from tracker.ports import ReadModel
+
+HELPERS = 2
+MAX_ASKING = 16  # questions and listings at once
+ANSWER_SECONDS = 30.0
+REPLAY_SECONDS = 600.0  # after this a replay that nobody waits for any more makes way for another
+LISTING_SECONDS = 120.0
+IDLE_SECONDS = 120.0
+_LOOK_SECONDS = 0.02
+_END_SECONDS = 2.0
+_READ_BYTES = 1 << 18
+
+T = TypeVar("T")
+
+
+class _Call:
+    """In the place of a read model: notes which call of it is made."""
+
+    def __init__(self) -> None:
+        self.method = ""
+        self.arguments: tuple[Any, ...] = ()
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def note(*arguments: Any) -> None:
+            self.method, self.arguments = name, arguments
+
+        return note
+
+
+def _asked(
+    moment: Moment, question: Callable[[ReadModel], object], listing: int | None = None
+) -> Question:
+    call = _Call()
+    question(cast("ReadModel", call))
+    return Question(moment, call.method, call.arguments, listing)
+
+
+@define(eq=False)
+class _Helper:
+    """A process, started when it is needed. One question is under way at a time."""
+
+    command: list[str]
+    moment: Moment | None = None
+    users: int = 0  # who asks about its moment now
+    used: float = 0.0  # when the latest question came
+    owed: int = 0  # answers to come; nobody may be waiting for them any more
+    _process: trio.Process | None = None
+    _received: bytearray = field(factory=bytearray)
+    _turn: trio.Semaphore = field(factory=lambda: trio.Semaphore(1))
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
+    async def ask(self, question: Question) -> object:
+        """Raises `BusyError` when the process ended, `NoMomentError`, `LogError`."""
+        async with self._turn:
+            try:
+                await self._settle()
+                await self._send(packed(question))
+                self.owed += 1
+                answer = await self._receive()
+            except (OSError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.end()
+                text = "the process that looks back has ended: ask again"
+                raise BusyError(text) from None
+        if isinstance(answer, NoMomentError):
+            raise answer
+        if isinstance(answer, Failed):
+            raise LogError(answer.text)
+        return answer
+
+    async def look(self) -> None:
+        """Take what came of a question that nobody waits for."""
+        with trio.move_on_after(_LOOK_SECONDS):
+            async with self._turn:
+                try:
+                    await self._settle()
+                except (OSError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
+                    await self.end()
+
+    async def _settle(self) -> None:
+        while self.owed:
+            await self._receive()
+
+    async def _send(self, message: bytes) -> None:
+        with trio.CancelScope(
+            shield=True
+        ):  # half a question would spoil the next; it fits the pipe
+            if self._process is None:
+                self._process = await trio.lowlevel.open_process(
+                    self.command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,  # a terminal's signals are for the tracker
+                )
+            assert self._process.stdin is not None  # noqa: S101  # for the type checker: it was asked for
+            await self._process.stdin.send_all(message)
+
+    async def _receive(self) -> object:
+        """The next answer. Cancelled, it leaves what has come for the next time."""
+        await self._fill(LENGTH.size)
+        (size,) = LENGTH.unpack_from(self._received)
+        await self._fill(LENGTH.size + size)
+        data = bytes(self._received[LENGTH.size : LENGTH.size + size])
+        del self._received[: LENGTH.size + size]
+        self.owed -= 1
+        answer: object = pickle.loads(data)  # noqa: S301  # of our own process
+        return answer
+
+    async def _fill(self, size: int) -> None:
+        while len(self._received) < size:
+            if self._process is None or self._process.stdout is None:
+                raise EOFError
+            some = await self._process.stdout.receive_some(_READ_BYTES)
+            if not some:
+                raise EOFError
+            self._received += some
+
+    async def end(self) -> None:
+        """Its input ends, so it does; if it does not, it is killed."""
+        process, self._process = self._process, None
+        self.moment, self.owed = None, 0
+        self._received.clear()
+        if process is None:
+            return
+        with trio.CancelScope(shield=True):
+            if process.stdin is not None:
+                await process.stdin.aclose()
+            with trio.move_on_after(_END_SECONDS):
+                await process.wait()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            if process.stdout is not None:
+                await process.stdout.aclose()
+
+
+class PastReads:
+    """`ports.Past` over a log folder. `run` has to be running."""
+
+    def __init__(
+        self,
+        log: Path,
+        secrets: Path,
+        *,
+        usage_statistics: bool = True,
+        reasons: Mapping[int, str] | None = None,
+        helpers: int = HELPERS,
+    ) -> None:
+        """`usage_statistics` and `reasons` as of `LiveHistory`."""
+        options = json.dumps({"usage_statistics": usage_statistics, "reasons": reasons or {}})
+        command = [sys.executable, "-m", "tracker.past_worker", str(log), str(secrets), options]
+        self._helpers = [_Helper(command) for _ in range(helpers)]
+        self._listings = 0
+        self._asking = 0
+        self._freed = trio.lowlevel.ParkingLot()
+
+    async def run(self) -> None:
+        """Until cancelled: ends helpers that nobody asks."""
+        try:
+            while True:
+                await trio.sleep(IDLE_SECONDS / 10)
+                for helper in self._helpers:
+                    await self._end_if_idle(helper)
+        finally:
+            for helper in self._helpers:
+                await helper.end()
+
+    async def _end_if_idle(self, helper: _Helper) -> None:
+        idle = trio.current_time() - helper.used
+        if helper.users or not helper.runs or idle < IDLE_SECONDS:
+            return
+        if helper.owed:
+            await helper.look()
+        if not helper.users and (not helper.owed or idle > REPLAY_SECONDS):
+            helper.users += 1
+            try:
+                await helper.end()
+            finally:
+                self._release(helper)
+
+    async def ask(self, moment: Moment, question: Callable[[ReadModel], T]) -> T:
+        asked = _asked(moment, question)
+        with _answer_in_time():
+            async with self._helper(moment) as helper:
+                return cast("T", await helper.ask(asked))
+
+    async def each(
+        self, moment: Moment, question: Callable[[ReadModel], Iterator[T | None]]
+    ) -> AsyncGenerator[list[T], None]:
+        self._listings += 1
+        listing = self._listings
+        ends = trio.current_time() + LISTING_SECONDS
+        async with self._helper(moment) as helper:
+            asked = _asked(moment, question, listing)
+            while trio.current_time() < ends:
+                with _answer_in_time():
+                    items = cast("list[T]", await helper.ask(asked))
+                yield items
+                if len(items) < LISTED_AT_ONCE:
+                    return
+                asked = Question(moment, listing=listing)
+        raise BusyError("the listing was not taken in time")
+
+    @asynccontextmanager
+    async def _helper(self, moment: Moment) -> AsyncIterator[_Helper]:
+        """Holds a helper at the moment. Raises `BusyError`."""
+        if self._asking >= MAX_ASKING:
+            raise BusyError("too many questions about the past at once")
+        self._asking += 1
+        try:
+            helper = await self._choose(moment)
+            try:
+                yield helper
+            finally:
+                self._release(helper)
+        finally:
+            self._asking -= 1
+
+    def _release(self, helper: _Helper) -> None:
+        helper.users -= 1
+        helper.used = trio.current_time()
+        self._freed.unpark_all()
+
+    async def _choose(self, moment: Moment) -> _Helper:
+        with _answer_in_time():
+            while True:
+                helper = next((one for one in self._helpers if one.moment == moment), None)
+                helper = helper or await self._free()
+                if helper is not None:
+                    helper.users += 1
+                    helper.moment = moment
+                    helper.used = trio.current_time()
+                    return helper
+                await self._freed.park()
+
+    async def _free(self) -> _Helper | None:
+        """One that may go to another moment, the one not used for longest first; None = all are being asked."""
+        for helper in self._helpers:
+            if helper.owed and not helper.users:
+                helper.users += 1  # nobody else may take it meanwhile
+                try:
+                    await helper.look()
+                    if helper.owed and trio.current_time() - helper.used > REPLAY_SECONDS:
+                        await helper.end()
+                finally:
+                    helper.users -= 1
+        free = [one for one in self._helpers if not one.users]
+        ready = [one for one in free if not one.owed]
+        if ready:
+            return min(ready, key=lambda one: one.used)
+        if free:
+            raise BusyError("other moments are being replayed: ask again in a while")
+        return None
+
+
+@contextmanager
+def _answer_in_time() -> Iterator[None]:
+    """Turns slowness into `BusyError`."""
+    try:
+        with trio.fail_after(ANSWER_SECONDS):
+            yield
+    except trio.TooSlowError:
+        text = "that moment is still being replayed: ask again in a while"
+        raise BusyError(text) from None
