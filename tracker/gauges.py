@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from eventlog.log import LogStatistics
-    from tracker.following import Following
-    from tracker.retention import Pruner
     from tracker.service import Service
 
 _PATHS = (("http", "ipv4"), ("http", "ipv6"), ("udp", "ipv4"), ("udp", "ipv6"))
@@ -37,6 +35,16 @@ class Log(Protocol):
     def statistics(self) -> LogStatistics: ...
 
     def has_room(self, *, reserved: bool = False) -> bool: ...
+
+
+class Following(Protocol):
+    alarm: str
+
+    def lag(self, durable_seq: int) -> int | None: ...
+
+
+class Pruner(Protocol):
+    def days_left(self, free_bytes: int, a_day: float) -> float: ...
 
 
 class LiveGauges:

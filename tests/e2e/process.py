@@ -185,6 +185,10 @@ class Tracker:
         assert self._process is not None, "it is not running"
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def wait(self) -> int:
         """Wait for an end that it comes to by itself; the exit code."""
         assert self._process is not None, "it is not running"
