@@ -171,7 +171,7 @@ class LiveGauges:
         samples = () if lag is None else (Sample(lag),)
         yield Metric("swarmlog_follower_lag_events", "gauge", what, samples)
         what = "1 once the follower found that the log and its replay disagree."
-        alarm = following is not None and bool(following.alarm)
+        alarm = int(following is not None and bool(following.alarm))
         yield _gauge("swarmlog_follower_alarm", what, alarm)
 
     def _of_state(self) -> Iterator[Metric]:
