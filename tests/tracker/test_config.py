@@ -416,13 +416,13 @@ SECTION_PROBLEMS = [
     ("core.private_mode.check_keys_expiration = true", PRIVATE_MODE_LINE),
     (
         'event_log = {path = "./log", secrets_path = "log/../log/secrets"}',
-        "event_log: secrets_path must not be inside path, the log's own folder",
+        "event_log.secrets_path: must not be inside path, the log's own folder",
     ),
     (
         'event_log = {path = "x", secrets_path = "x", keep_bytes = 131072}',
         (
-            "event_log: secrets_path must not be inside path, the log's own folder; "
-            "keep_bytes must be at least twice segment_bytes"
+            "event_log.secrets_path: must not be inside path, the log's own folder\n"
+            "event_log.keep_bytes: must be at least twice segment_bytes"
         ),
     ),
     (
@@ -563,7 +563,7 @@ def test_scopes() -> None:
     loaded = from_text(f'{MINIMAL}{tokens}http_api.token_scopes = {{watch = "Read"}}')
     assert at(loaded.config, "http_api.token_scopes") == {"watch": "read"}
     error = refused(f'{MINIMAL}{tokens}http_api.token_scopes = {{wacth = "read", admin = "full"}}')
-    assert error.problems == ("http_api: token_scopes: no such label in access_tokens: wacth",)
+    assert error.problems == ("http_api.token_scopes: no such label in access_tokens: wacth",)
 
 
 # --- sources --------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from tracker.config.values import (
     Clients,
     ExternalIp,
     Flag,
+    KeyProblemsError,
     Ports,
     Proxies,
     Reader,
@@ -201,7 +202,8 @@ class HttpApi:
         # A misspelt label would leave a token with more rights than meant.
         unknown = [label for label in self.token_scopes if label not in self.access_tokens]
         if unknown:
-            raise ValueError(f"token_scopes: no such label in access_tokens: {', '.join(unknown)}")
+            reason = f"no such label in access_tokens: {', '.join(unknown)}"
+            raise KeyProblemsError({"token_scopes": reason})
 
     @property
     def tls(self) -> TlsFiles | None:
@@ -231,19 +233,15 @@ class EventLog:
     follower: Follower = "on"
 
     def __attrs_post_init__(self) -> None:
-        problems = [*self._secrets_beside_log(), *self._room_for_two_segments()]
-        if problems:
-            raise ValueError("; ".join(problems))
-
-    def _secrets_beside_log(self) -> list[str]:
+        problems = {}
         # Whoever copies the log folder must not copy the keys that unseal it.
-        inside = _absolute(self.secrets_path).is_relative_to(_absolute(self.path))
-        return ["secrets_path must not be inside path, the log's own folder"] if inside else []
-
-    def _room_for_two_segments(self) -> list[str]:
+        if _absolute(self.secrets_path).is_relative_to(_absolute(self.path)):
+            problems["secrets_path"] = "must not be inside path, the log's own folder"
         # Retention removes whole segments and never the one being written.
-        enough = self.keep_bytes >= 2 * self.segment_bytes
-        return [] if enough else ["keep_bytes must be at least twice segment_bytes"]
+        if self.keep_bytes < 2 * self.segment_bytes:
+            problems["keep_bytes"] = "must be at least twice segment_bytes"
+        if problems:
+            raise KeyProblemsError(problems)
 
 
 @frozen

@@ -5,7 +5,7 @@ errors, not which keys exist, and nothing of files or environment variables.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from types import GenericAlias
 from typing import Annotated, Any, get_args, get_origin
@@ -15,12 +15,14 @@ from cattrs import BaseValidationError, Converter, transform_error
 from cattrs.gen import make_dict_structure_fn
 
 from tracker.config.schema import Config
-from tracker.config.values import Address, Reader, UnixAddress, kind
+from tracker.config.values import Address, KeyProblemsError, Reader, UnixAddress, kind
 
 Hook = Callable[[Any, Any], Any]
 
 # Stands for the document in cattrs' paths: a character that TOML text cannot hold.
 _ROOT = "\x00"
+# Between problems that one table has with several of its keys, and behind each key: the same kind of character.
+_BETWEEN, _BEHIND_KEY = "\x01", "\x02"
 _TABLES_WITH_MANDATORY_KEYS = ("metadata", "logging", "core")
 
 
@@ -47,7 +49,8 @@ def structure(document: Mapping[str, Any]) -> tuple[Config | None, list[tuple[st
     try:
         return _converter.structure(complete, Config), []
     except BaseValidationError as error:
-        return None, [_located(line) for line in transform_error(error, _ROOT, _reason)]
+        lines = transform_error(error, _ROOT, _reason)
+        return None, [problem for line in lines for problem in _located(line)]
 
 
 def effective(config: Config) -> dict[str, Any]:
@@ -60,13 +63,19 @@ def effective(config: Config) -> dict[str, Any]:
 
 
 def _reason(error: BaseException, _: type | None) -> str:
+    if isinstance(error, KeyProblemsError):
+        return _BETWEEN.join(f"{key}{_BEHIND_KEY}{reason}" for key, reason in error.reasons.items())
     return "" if isinstance(error, KeyError) else str(error)
 
 
-def _located(line: str) -> tuple[str, str]:
-    reason, _, path = line.rpartition(f" @ {_ROOT}")
+def _located(line: str) -> Iterator[tuple[str, str]]:
+    """Path and reason of the problems in a line: several where they are told by key."""
+    reasons, _, path = line.rpartition(f" @ {_ROOT}")
     # cattrs writes a key of a free table as ['label'].
-    return re.sub(r"\[(['\"])(.*)\1\]", r".\2", path.removeprefix(".")), reason
+    path = re.sub(r"\[(['\"])(.*)\1\]", r".\2", path.removeprefix("."))
+    for reason in reasons.split(_BETWEEN):
+        key, between, why = reason.partition(_BEHIND_KEY)
+        yield (f"{path}.{key}", why) if between else (path, reason)
 
 
 def _is_generic(origin: type) -> Callable[[Any], bool]:

@@ -19,6 +19,14 @@ _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>[0-9
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
+class KeyProblemsError(ValueError):
+    """What is wrong with keys of a table that do not go together: the reason by key."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{key} {reason}" for key, reason in reasons.items()))
+        self.reasons = reasons
+
+
 @frozen
 class Reader:
     """Put into `Annotated[T, Reader(parse)]`: how a raw TOML value becomes a T."""
