@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
     from eventlog import EventLog, Frame, Opener
     from eventlog.folder import Recovery
+    from tracker.announcing import Log
     from tracker.config import EventLog as LogConfig
     from tracker.import_sources import Entry
-    from tracker.service import Log
 
     Report = Callable[[int, int | None], None]
     Told = Callable[[int, Mapping[str, Any]], None]

@@ -12,10 +12,6 @@ from __future__ import annotations
 
 from array import array
 from struct import Struct
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 NOWHERE = 0xFFFFFFFF
 
@@ -191,12 +187,13 @@ class Directory:
         want: int,
         peer: int,
         seeder: bool,
-        chance: Callable[[], int],
+        draw: int,
     ) -> bytes:
         """`prefix` and up to `want` endpoints for `peer`, itself left out.
 
-        Everybody, when that is few enough. Otherwise two runs that begin at places drawn by `chance` (64
-        bits): a seeder gets leechers first, a leecher both kinds in equal parts as far as there are.
+        Everybody, when that is few enough. Otherwise two runs that begin at places by `draw` (64 bits of
+        chance; needed where `count` is more than `want`): a seeder gets leechers first, a leecher both kinds in equal
+        parts as far as there are.
         """
         size = self.count[torrent]
         first = self.first[torrent]
@@ -210,7 +207,6 @@ class Directory:
             own = place * width
             before = addresses[first * width : own]
             return _join((prefix, before, addresses[own + width : (first + size) * width]))
-        draw = chance()
         boundary = first + self.seeds[torrent]
         seeders = boundary - first - (first <= place < boundary)
         leechers = first + size - boundary - (boundary <= place < first + size)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracker.announcing import EARLY
 from tracker.domain import events
 from tracker.domain.policy import RATE_EXCEEDED
 from tracker.frontends.refusals import INVALID_KEY, refusal_text
 from tracker.frontends.requests import is_loopback
-from tracker.service import EARLY
 from tracker.sources import Bans
 from tracker.traffic import UdpTraffic
 from tracker.wire import http, udp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from tracker.domain.access import Key
     from tracker.service import Service
     from tracker.wire.connection_id import ConnectionIds
 
@@ -89,17 +90,12 @@ class DatagramHandler:
         # One long loop: in the announce path a call, or a name looked up once more, is what costs.
         known, valid = self._known, self._ids.valid
         service, swarms = self._service, self._swarms
-        announce: Callable[..., int] = service.announce
         leechers, seeders = swarms.leechers, swarms.seeders
         guarded = service.guarded
         external = self._external
-        listener, interval, cap, chance = (
-            self._listener,
-            self._interval,
-            service.cap,
-            service.chance,
-        )
+        listener, interval, cap = self._listener, self._interval, service.cap
         replies: list[bytes | None] = []
+        holder: Key | None = None
         for at, size, address in zip(places, sizes, addresses, strict=False):
             if size < 98 or (request := _UNPACK(data, at))[1] != 1:
                 replies.append(self._other(data, at, size, address))
@@ -126,16 +122,16 @@ class DatagramHandler:
                 if isinstance(let_in, bytes):
                     replies.append(let_in)
                     continue
-                announce = let_in
+                holder = let_in
                 interval = service.interval()
             if external is not None and is_loopback(address):
                 address = external
             v4 = len(address) == 4
             asked = numwant > 0
-            torrent = announce(
+            torrent = service.announce(
                 listener, 2 if v4 else 3, address, port, info_hash, id_head, id_tail, uploaded,
                 downloaded, left, event, numwant if asked and numwant < 65535 else 65535,
-                0 if asked else 1, key & 65535,
+                0 if asked else 1, key & 65535, holder,
             )  # fmt: skip
             if torrent < 0:
                 replies.append(
@@ -149,8 +145,9 @@ class DatagramHandler:
                 replies.append(head)
                 continue
             want = numwant if asked and numwant < cap else cap
-            pick = swarms.v4.pick if v4 else swarms.v6.pick
-            replies.append(pick(head, torrent, want, service.peer, left == 0, chance))
+            directory = swarms.v4 if v4 else swarms.v6
+            draw = service.chance() if directory.count[torrent] > want else 0
+            replies.append(directory.pick(head, torrent, want, service.peer, left == 0, draw))
         return replies
 
     def _let_in(
@@ -161,14 +158,12 @@ class DatagramHandler:
         transaction: bytes,
         info_hash: bytes,
         address: bytes,
-    ) -> Callable[..., int] | bytes:
-        """How to announce, in private modes with the key in the URL data (BEP 41); or the reply that refuses it."""
+    ) -> Key | bytes | None:
+        """The key in the URL data (BEP 41), None outside of private modes; or the reply that refuses the announce."""
         service = self._service
         admitted = service.admits(address)
         if not service.private:
-            if admitted:
-                return service.announcer(None)
-            return self._refuse(transaction, RATE_EXCEEDED, info_hash)
+            return None if admitted else self._refuse(transaction, RATE_EXCEEDED, info_hash)
         target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
         try:
             text = target.key or http.query_passkey(target.query)
@@ -178,7 +173,7 @@ class DatagramHandler:
             return self._error(transaction, INVALID_KEY)
         key = service.authenticate(text) if admitted else RATE_EXCEEDED
         if not isinstance(key, int):
-            return service.announcer(key)
+            return key
         if text:
             service.refused_key(text, key, info_hash)
         return self._refuse(transaction, key, info_hash, text)
