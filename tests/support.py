@@ -210,7 +210,7 @@ def announce_one(service: Service, one: Announce) -> int:
             return key
     return service.announce(
         one.listener, one.path, one.endpoint[:-2], one.endpoint[-2:], one.info_hash,
-        one.peer_id[:8], one.peer_id[8:], one.uploaded, one.downloaded, one.left, one.event,
+        one.peer_id, one.uploaded, one.downloaded, one.left, one.event,
         one.numwant, one.flags, one.key_hash, key,
     )  # fmt: skip
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker.domain import codec, events, policy
+from tracker.domain import codec, events, packed, policy
 from tracker.domain.policy import Rules
-from tracker.domain.swarms import BEFORE, ROW_SIZE
+from tracker.domain.swarms import ROW_SIZE
 from tracker.sources import Rate
 
 if TYPE_CHECKING:
@@ -46,10 +46,6 @@ EARLY = -100
 REFUSAL_SECONDS = 60
 """Refusals of a known key are logged at most this often for each key and reason."""
 
-_PLAIN = codec.PLAIN.pack
-_SEALED = codec.SEALED.pack
-_SEALED4 = codec.SEALED4.pack
-_BEFORE = BEFORE.unpack_from
 _V4_MAPPED = codec.V4_MAPPED
 
 # `announce` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
@@ -153,8 +149,7 @@ class Announcing:
         address: bytes,
         port: bytes,
         info_hash: bytes,
-        id_head: bytes,
-        id_tail: bytes,
+        peer_id: bytes,
         uploaded: int,
         downloaded: int,
         left: int,
@@ -171,7 +166,6 @@ class Announcing:
             path: protocol and family, events.HTTP4 to events.UDP6.
             address: 4 or 16 bytes.
             port: 2 bytes, big-endian.
-            id_head, id_tail: the peer_id's first 8 and last 12 bytes.
             left: bytes, or events.LEFT_UNKNOWN.
             numwant: as asked, 0..65535.
             key_hash: 16 bits of the client's `key`.
@@ -182,8 +176,8 @@ class Announcing:
         """
         if key is not None:
             return self._announce_keyed(
-                key, listener, path, address, port, info_hash, id_head, id_tail, uploaded,
-                downloaded, left, event, numwant, flags, key_hash,
+                key, listener, path, address, port, info_hash, peer_id, uploaded, downloaded,
+                left, event, numwant, flags, key_hash,
             )  # fmt: skip
         if not self._open:
             return LOG_FULL
@@ -194,20 +188,21 @@ class Announcing:
         endpoint = address + port
         if len(address) == 4:
             peer = swarms.v4.find(torrent, endpoint) if torrent else 0
-            sealed = _SEALED4(_V4_MAPPED, address, id_tail, port, key_hash)
+            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
         else:
             peer = swarms.v6.find(torrent, endpoint) if torrent else 0
-            sealed = _SEALED(address, id_tail, port, key_hash)
+            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
         early = False
         if self._policed:
             rules = self._rules
-            refusal = rules.refusal(swarms, torrent, peer, port, id_head + id_tail, event)
+            refusal = rules.refusal(swarms, torrent, peer, port, peer_id, event)
             if refusal:
                 return refusal
             early = rules.early(swarms, peer, endpoint, event, self._now_us)
         if peer:
-            last_head, last_tail, last_up, last_down, prev_seq = _BEFORE(swarms.rows, peer * 72)
-            if last_tail != id_tail or last_head != id_head:
+            row = peer * 72
+            last_up, last_down, prev_seq = packed.numbers(swarms.rows, row + 32)
+            if not packed.has_id(swarms.rows, peer_id, row):
                 rule = 3  # events.RULE_RESTARTED
             elif (uploaded < last_up or downloaded < last_down) and event != 3:
                 rule = 3  # a new session; but `stopped` may come with zeros
@@ -219,14 +214,14 @@ class Announcing:
         what = event | path << 4
         now = self._now_us
         seq = self._seq
-        self._plain += _PLAIN(
-            now, info_hash, id_head, uploaded, downloaded, left, 0, prev_seq, numwant,
+        self._plain += packed.plain(
+            now, info_hash, peer_id, uploaded, downloaded, left, 0, prev_seq, numwant,
             flags, listener, what, rule,
         )  # fmt: skip
         self._sealed += sealed
         self._seq = seq + 1
         self.peer = swarms.announce(
-            seq, now, torrent, peer, info_hash, id_head, id_tail, endpoint,
+            seq, now, torrent, peer, info_hash, peer_id, endpoint,
             uploaded, downloaded, left, what, rule,
         )  # fmt: skip
         if early:
@@ -269,8 +264,7 @@ class Announcing:
         address: bytes,
         port: bytes,
         info_hash: bytes,
-        id_head: bytes,
-        id_tail: bytes,
+        peer_id: bytes,
         uploaded: int,
         downloaded: int,
         left: int,
@@ -288,13 +282,13 @@ class Announcing:
         swarms = self._swarms
         torrent = swarms.lookup(info_hash)
         endpoint = address + port
-        peer = swarms.keyed(torrent, key.account, id_head + id_tail) if torrent else 0
+        peer = swarms.keyed(torrent, key.account, peer_id) if torrent else 0
         holder = swarms.find(torrent, endpoint) if torrent and event != events.STOPPED else 0
         evicted = holder if holder != peer else 0
         early = False
         if self._policed:
             refusal = self._rules.refusal(
-                swarms, torrent, peer, port, id_head + id_tail, event, key.account, evicted
+                swarms, torrent, peer, port, peer_id, event, key.account, evicted
             )
             if refusal:
                 self._log_refusal(key, refusal, info_hash)
@@ -310,20 +304,20 @@ class Announcing:
             rule = events.RULE_RESTARTED if restarted else events.RULE_CONTINUED
             prev_seq = before.last_seq
         what = event | path << 4
-        plain = _PLAIN(
-            self._now_us, info_hash, id_head, uploaded, downloaded, left, key.key_ref, prev_seq,
+        plain = packed.plain(
+            self._now_us, info_hash, peer_id, uploaded, downloaded, left, key.key_ref, prev_seq,
             numwant, flags, listener, what, rule,
         )  # fmt: skip
-        sealed = _SEALED(
-            address if len(address) == 16 else _V4_MAPPED + address, id_tail, port, key_hash
+        sealed = packed.sealed(
+            address if len(address) == 16 else _V4_MAPPED + address, peer_id[8:], port, key_hash
         )
         self._plain += plain
         self._sealed += sealed
         seq = self._seq
         self._seq = seq + 1
         self.peer = self._state.apply_keyed(
-            key.key_ref, key.account, seq, self._now_us, torrent, peer, info_hash, id_head,
-            id_tail, endpoint, uploaded, downloaded, left, what, rule,
+            key.key_ref, key.account, seq, self._now_us, torrent, peer, info_hash, peer_id,
+            endpoint, uploaded, downloaded, left, what, rule,
         )  # fmt: skip
         return EARLY if early else torrent or swarms.lookup(info_hash)
 

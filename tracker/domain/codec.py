@@ -96,6 +96,14 @@ def decode_ticks(
         raise CodecError(f"tick record: {problem}") from None
 
 
+def announces(plain: bytes, sealed: bytes) -> int:
+    """How many announces the sections of a frame hold. Raises `CodecError` where they do not agree."""
+    count, rest = divmod(len(plain), PLAIN.size)
+    if rest or len(sealed) != count * SEALED.size:
+        raise CodecError(f"{len(plain)} plain and {len(sealed)} sealed bytes are no announces")
+    return count
+
+
 def decode_announces(
     plain: bytes | memoryview, sealed: bytes | memoryview
 ) -> Iterator[tuple[Plain, Private | None]]:

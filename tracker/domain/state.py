@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import codec, events, slices
+from tracker.domain import codec, events, packed, slices
 from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
@@ -113,34 +113,37 @@ class State:
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
-        rows = zip(codec.PLAIN.iter_unpack(plain), codec.SEALED.iter_unpack(sealed), strict=True)
-        for row, (address, id_tail, port, _key_hash) in rows:
+        plain, sealed = bytes(plain), bytes(sealed)
+        for number in range(codec.announces(plain, sealed)):
             (
-                time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq,
-                _numwant, _flags, _listener, what, rule,
-            ) = row  # fmt: skip
-            endpoint = (address if what & 0x10 else address[12:]) + port  # IPv6 in odd high nibbles
+                time_us, uploaded, downloaded, left, key_ref, prev_seq, what, rule,
+            ) = packed.announced(plain, number * 80)  # fmt: skip
+            info_hash, peer_id, endpoint = packed.announcer(plain, sealed, number)
             torrent = swarms.lookup(info_hash)
             account = account_of[key_ref]
             if not torrent:
                 peer = 0
             elif account:
-                peer = swarms.keyed(torrent, account, id_head + id_tail)
+                peer = swarms.keyed(torrent, account, peer_id)
             else:
                 peer = swarms.find(torrent, endpoint)
-            last_seq = swarms.peer(peer).last_seq if peer else 0
+            last_seq = 0
+            if peer:
+                _, _, last_seq = packed.numbers(swarms.rows, peer * 72 + 32)
             if last_seq != prev_seq:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
-            announced = (
-                seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
-                uploaded, downloaded, left, what, rule,
-            )  # fmt: skip
             if account:
-                self.apply_keyed(key_ref, account, *announced)
+                self.apply_keyed(
+                    key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
+                    uploaded, downloaded, left, what, rule,
+                )  # fmt: skip
             else:
-                swarms.announce(*announced)
+                swarms.announce(
+                    seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
+                    left, what, rule,
+                )  # fmt: skip
             seq += 1
         self.announced(seq, time_us)
 
@@ -178,16 +181,19 @@ class State:
                     raise ReplayError(f"event {seq} comes from where another peer is")
                 if peer:
                     swarms.call(peer, account, id_head + id_tail)
-            announced = (
-                seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
-                uploaded, downloaded, left, what, rule,
-            )  # fmt: skip
+            peer_id = id_head + id_tail
             if account:
-                peer = self.apply_keyed(key_ref, account, *announced)
+                peer = self.apply_keyed(
+                    key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
+                    uploaded, downloaded, left, what, rule,
+                )  # fmt: skip
             else:
                 if peer and what & 0x0F != events.STOPPED:
                     swarms.move(torrent, peer, endpoint)
-                peer = swarms.announce(*announced)
+                peer = swarms.announce(
+                    seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
+                    left, what, rule,
+                )  # fmt: skip
             hidden.note(swarms, seq, peer, where is None)
             seq += 1
         self.announced(seq, time_us)
@@ -207,8 +213,7 @@ class State:
         torrent: int,
         peer: int,
         info_hash: bytes,
-        id_head: bytes,
-        id_tail: bytes,
+        peer_id: bytes,
         endpoint: bytes,
         uploaded: int,
         downloaded: int,
@@ -229,7 +234,7 @@ class State:
         if peer and event != events.STOPPED:
             swarms.move(torrent, peer, endpoint)
         peer = swarms.announce(
-            seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
+            seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
             uploaded, downloaded, left, what, rule,
         )  # fmt: skip
         if peer:

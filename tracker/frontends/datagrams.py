@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracker.announcing import EARLY
-from tracker.domain import events
+from tracker.domain import events, packed
 from tracker.domain.policy import RATE_EXCEEDED
 from tracker.frontends.refusals import INVALID_KEY, refusal_text
 from tracker.frontends.requests import is_loopback
@@ -29,7 +29,6 @@ _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
 
 _UNPACK = udp.ANNOUNCE_REQUEST.unpack_from
-_HEAD = udp.ANNOUNCE_REPLY.pack
 
 # `answers` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
 if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (3, 2, 3, 1, 98):
@@ -101,11 +100,11 @@ class DatagramHandler:
                 replies.append(self._other(data, at, size, address))
                 continue
             (
-                connection_id, _, transaction, info_hash, id_head, id_tail, downloaded, left,
+                connection_id, _, transaction, info_hash, peer_id, downloaded, left,
                 uploaded, event, key, numwant, port,
             ) = request  # fmt: skip
             if known.get(connection_id) != address and not valid(connection_id, address):
-                replies.append(self._unverified(transaction, address, id_head + id_tail))
+                replies.append(self._unverified(transaction, address, peer_id))
                 continue
             if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
                 replies.append(self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT))
@@ -129,7 +128,7 @@ class DatagramHandler:
             v4 = len(address) == 4
             asked = numwant > 0
             torrent = service.announce(
-                listener, 2 if v4 else 3, address, port, info_hash, id_head, id_tail, uploaded,
+                listener, 2 if v4 else 3, address, port, info_hash, peer_id, uploaded,
                 downloaded, left, event, numwant if asked and numwant < 65535 else 65535,
                 0 if asked else 1, key & 65535, holder,
             )  # fmt: skip
@@ -140,13 +139,16 @@ class DatagramHandler:
                     else self._refuse(transaction, torrent, info_hash)
                 )
                 continue
-            head = _HEAD(1, transaction, interval, leechers[torrent], seeders[torrent])
+            head = udp.announce_head(
+                1, transaction, interval, packed.u32(leechers, torrent),
+                packed.u32(seeders, torrent),
+            )  # fmt: skip
             if event == 3:
                 replies.append(head)
                 continue
             want = numwant if asked and numwant < cap else cap
             directory = swarms.v4 if v4 else swarms.v6
-            draw = service.chance() if directory.count[torrent] > want else 0
+            draw = service.chance() if packed.u32(directory.count, torrent) > want else 0
             replies.append(directory.pick(head, torrent, want, service.peer, left == 0, draw))
         return replies
 
@@ -220,7 +222,7 @@ class DatagramHandler:
 
     def _early(self, transaction: bytes, interval: int, info_hash: bytes) -> bytes:
         seeders, _, leechers = self._swarms.counts(info_hash)
-        return _HEAD(udp.ANNOUNCE, transaction, interval, leechers, seeders)
+        return udp.announce_head(udp.ANNOUNCE, transaction, interval, leechers, seeders)
 
     def _unverified(self, transaction: bytes, address: bytes, peer_id: bytes = b"") -> bytes | None:
         """The error for a wrong connection id; nothing for an address that sent too many."""

@@ -163,8 +163,8 @@ class RequestHandler:
         numwant = request.numwant
         torrent = service.announce(
             self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
-            request.port.to_bytes(2, "big"), request.info_hash, request.peer_id[:8],
-            request.peer_id[8:], request.uploaded, request.downloaded, request.left,
+            request.port.to_bytes(2, "big"), request.info_hash, request.peer_id,
+            request.uploaded, request.downloaded, request.left,
             request.event, 65535 if numwant is None else min(numwant, 65535),
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
             holder,
