@@ -25,7 +25,10 @@ DIRECTIVES = {
     "annotation_typing": False,  # types come from the .pxd files, the annotations are for people and mypy
 }
 
-OPTIONS = ["-O2", "-g0"]  # -O3, as Python's own build says, is no faster here and takes longer to compile
+OPTIONS = [
+    "-O2",
+    "-g0",
+]  # -O3, as Python's own build says, is no faster here and takes longer to compile
 
 
 class Compiling(BuildHookInterface):  # type: ignore[type-arg]  # its parameter is for the plugin's author alone
@@ -71,7 +74,7 @@ def _compile(hot: Any) -> str | None:
         return None
     _remove(hot)
     # A process of its own: a compiler that runs out of memory is no reason not to install.
-    ran = subprocess.run([sys.executable, __file__], cwd=ROOT, capture_output=True, text=True)  # noqa: S603, PLW1510
+    ran = subprocess.run([sys.executable, __file__], cwd=ROOT, capture_output=True, text=True)
     if ran.returncode:
         return (ran.stderr or ran.stdout).strip()[-2000:] or f"exit code {ran.returncode}"
     hot.RECORD.write_text(json.dumps(done))
@@ -102,7 +105,11 @@ def _build() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         extensions = [
-            Extension(f"tracker.{name.replace('/', '.')}", [f"tracker/{name}.py"], extra_compile_args=OPTIONS)
+            Extension(
+                f"tracker.{name.replace('/', '.')}",
+                [f"tracker/{name}.py"],
+                extra_compile_args=OPTIONS,
+            )
             for name in _hot().MODULES
         ]
         modules = cythonize(
