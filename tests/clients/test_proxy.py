@@ -30,6 +30,7 @@ pytestmark = pytest.mark.clients
 EXAMPLE = Path(__file__).parents[2] / "docs" / "deploy" / "nginx.conf"
 MAIN = """\
 daemon off;
+user root;
 worker_processes 1;
 pid {folder}/pid;
 error_log {folder}/main.log;
@@ -143,7 +144,7 @@ def test_announces(site: Site) -> None:
     """The peer is where NGINX was asked from, whatever it claims; all bytes of an info hash come through."""
     info_hash = bytes(range(20))
     for peer, tls in ((1, True), (2, False)):
-        target = announce_target(info_hash, peer, 7000 + peer)
+        target = announce_target(info_hash, peer, 7000 + peer, left=0)
         status, body = site.ask(TRACKER, "GET", target, tls=tls)
         assert (status, bdecode(body)["complete"]) == (200, peer)
     path = f"/api/v1/torrent/{info_hash.hex()}"
