@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.clients
 
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"  # which is not in everybody's PATH
 EXAMPLE = Path(__file__).parents[2] / "docs" / "deploy" / "nginx.conf"
 MAIN = """\
 daemon off;
@@ -82,7 +83,7 @@ class Site:
 @pytest.fixture
 def site(new_tracker: Callable[..., Tracker], tmp_path: Path) -> Iterator[Site]:
     """The example with other ports, files and one more address that may ask the API, as the example says to do."""
-    if shutil.which("nginx") is None:
+    if shutil.which(NGINX) is None:
         pytest.skip("nginx is not installed: apt install nginx-light")
     tracker = new_tracker(extra="net.on_reverse_proxy = true")
     text = tracker.config.read_text()
@@ -95,7 +96,7 @@ def site(new_tracker: Callable[..., Tracker], tmp_path: Path) -> Iterator[Site]:
     (folder / "site.conf").write_text(adapted(folder, tracker, plain, tls))
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
     process = subprocess.Popen(
-        ["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", f"{folder}/main.log"],
+        [NGINX, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", f"{folder}/main.log"],
         env=clean_environment(),
         stdin=subprocess.DEVNULL,
     )
