@@ -119,6 +119,38 @@ def test_rules_are_whole() -> None:
     assert used <= jobs
 
 
+def test_scrape_configuration_of_the_operations() -> None:
+    """The page shows what the file has."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert yaml.safe_load(shown)["scrape_configs"] == PROMETHEUS["scrape_configs"]
+
+
+def test_dashboard_is_whole() -> None:
+    """Panels lie beside each other; what they select by is asked for above them; nothing names a data source of ours."""
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        columns = range(at["x"], at["x"] + at["w"])
+        cells = {(x, y) for x in columns for y in range(at["y"], at["y"] + at["h"])}
+        assert columns.stop <= 24
+        assert not cells & taken
+        taken |= cells
+        assert panel["type"] in ("stat", "timeseries")
+        assert panel["fieldConfig"]["defaults"]["unit"] in UNITS
+    offered = {one["name"] for one in DASHBOARD["templating"]["list"]} | {"__rate_interval"}
+    text = json.dumps(DASHBOARD)
+    used = {first or second for first, second in re.findall(r"\$(?:\{(\w+)\}|(\w+))", text)}
+    assert used == offered
+    sources = re.findall(r'"datasource": \{[^}]*?"uid": "([^"]*)"', text)
+    assert set(sources) == {"${datasource}"}
+
+
+UNITS = ("short", "s", "reqps", "bytes", "Bps")  # Grafana's names for them
+
+
 @pytest.mark.parametrize("job", PROMETHEUS["scrape_configs"], ids=lambda job: job["job_name"])
 def test_scrape(shared_tracker: Tracker, job: dict[str, Any]) -> None:
     """What Prometheus is told to ask for is there, for a bearer."""
@@ -143,6 +175,8 @@ def test_unit_starts_the_tracker() -> None:
     _parser().parse_args(arguments)
     assert arguments[0] in _parser()._subparsers._group_actions[0].choices
     assert unit("RestartPreventExitStatus") == ["2 3"]
+    # Without it systemd stops the tracker when the kernel ends a helper for want of memory.
+    assert unit("OOMPolicy") == ["continue"]
 
 
 def test_image_starts_the_tracker() -> None:
