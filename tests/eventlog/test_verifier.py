@@ -162,7 +162,7 @@ def test_truncated(log: Damaged, number: int, step: int) -> None:
 @pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
-    "behind", [bytes(200), b"EVF0" * 50, b"\xff" * 7], ids=["zeros", "magic", "ones"]
+    "behind", [bytes(200), b"EVF1" * 50, b"\xff" * 7], ids=["zeros", "magic", "ones"]
 )
 def test_truncated_and_something_behind(log: Damaged, behind: bytes, step: int) -> None:
     """The same where the file goes on with what the disk had there."""
