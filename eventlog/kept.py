@@ -126,7 +126,7 @@ def _check_header(one: Kept, data: bytes, log_id: bytes) -> int:
         raise LogCorruptError(one.path, 0, "the checksum of its header does not match")
     versions.check(one.path, version)
     if size != HEADER_SIZE:
-        raise LogCorruptError(one.path, 0, f"a header of {size} bytes")
+        raise LogFormatError(one.path, f"has a header of {size} bytes, not {HEADER_SIZE}")
     if found_id != log_id:
         raise LogFormatError(one.path, "belongs to another log")
     if (first, end) != (one.first, one.end):

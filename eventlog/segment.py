@@ -89,7 +89,7 @@ def read_header(path: Path, data: bytes) -> SegmentHeader:
         raise LogCorruptError(path, 0, "segment header checksum does not match")
     versions.check(path, version)
     if size != HEADER_SIZE:
-        raise LogCorruptError(path, 0, f"a segment header of {size} bytes")
+        raise LogFormatError(path, f"has a header of {size} bytes, not {HEADER_SIZE}")
     return SegmentHeader(*fields)
 
 

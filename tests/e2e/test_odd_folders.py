@@ -46,12 +46,12 @@ def test_a_newer_format(tracker: Tracker) -> None:
     path = newest(tracker.folder / "log")
     data = path.read_bytes()
     header = bytearray(data[:124])
-    header[8:10] = (1).to_bytes(2, "little")
+    header[8:10] = (2).to_bytes(2, "little")
     newer = header + crc32(header).to_bytes(4, "little") + data[128:]
     path.write_bytes(newer)
     line = refused(tracker, 3)
     assert path.name in line
-    assert "written in format 1; this version reads format 0 only" in line
+    assert "is of format 2, and this version reads format 1" in line
     assert path.read_bytes() == newer
 
 
