@@ -120,7 +120,7 @@ def find_account(who: str, frames: Iterable[Frame]) -> int | None:
 
 
 def _account(data: dict[str, Any]) -> int:
-    return int(data.get("account", data["key_ref"]))
+    return int(data["account"])
 
 
 class Ledger:

@@ -435,11 +435,11 @@ class State:
 
 
 def _key(data: dict[str, Any]) -> Key:
-    """The key of a `key_issued` or `key_rotated` event; the first ones had no account."""
+    """The key of a `key_issued` or `key_rotated` event."""
     return Key(
         data["key_ref"],
         data["valid_until_us"],
-        data.get("account", data["key_ref"]),
+        data["account"],
         data.get("owner"),
         data.get("label"),
     )
