@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import START_US, Announce, HandTime, MemoryLog, Rig, endpoint4, hash_of, replayed
+from tests.support import Announce, HandTime, MemoryLog, Rig, endpoint4, hash_of, replayed
 from tracker.domain import codec, events, slices
 from tracker.domain.state import ReplayError, State
 

@@ -88,7 +88,10 @@ def announce(log: EventLog, what: int, rule: int, prev_seq: int = 0, key_ref: in
 HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
     "kind": (
         lambda log: append_raw(log, UNKNOWN, 1, b"?" * 16),
-        ["1 records of kind 77, schema 1, are unknown to this version", "replay ends in this frame"],
+        [
+            "1 records of kind 77, schema 1, are unknown to this version",
+            "replay ends in this frame",
+        ],
     ),
     "schema": (
         lambda log: append_raw(log, events.COUNTERS, 9, COUNTED),
