@@ -194,10 +194,9 @@ class Log:
         """The highest durable_seq of any intact header behind a place."""
         highest = 0
         while (at := data.find(b"EVF1", at)) >= 0:
-            try:
-                highest = max(
-                    highest, parse_header(data[at : at + FRAME.size], self.seed).durable_seq
-                )
+            with suppress(InvalidError):
+                header = parse_header(data[at : at + FRAME.size], self.seed)
+                highest = max(highest, header.durable_seq)
             at += 1
         return highest
 
