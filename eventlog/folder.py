@@ -81,7 +81,9 @@ def read_identity(path: Path) -> bytes:
     identity = path / "identity.json"
     try:
         found = json.loads(identity.read_bytes())
-        log_id, version = bytes.fromhex(found["log_id"]), int(found["format"])
+        log_id, version = bytes.fromhex(found["log_id"]), found["format"]
+        if type(version) is not int:
+            raise TypeError
     except FileNotFoundError:
         if (path / "seg").is_dir():
             raise LogFormatError(identity, _LOST) from None

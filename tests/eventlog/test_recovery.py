@@ -281,8 +281,10 @@ IDENTITIES = {
     "no JSON": "{",
     "no id": "{}",
     "not hexadecimal": '{"log_id": "zz"}',
-    "too short": '{"log_id": "00"}',
+    "too short": '{"log_id": "00", "format": 1}',
     "no text": '{"log_id": 5}',
+    "no format": f'{{"log_id": "{"0" * 32}"}}',
+    "a format in words": f'{{"log_id": "{"0" * 32}", "format": "1"}}',
 }
 
 
