@@ -183,6 +183,8 @@ class Ledger:
     def entries(self, frames: Iterable[Frame]) -> Iterator[Entry | Correction]:
         for frame in frames:
             found: Iterable[Entry | Correction] = ()
+            if not records.readable(frame):
+                continue
             if frame.header.kind == events.ADMIN:
                 found = self._corrections(frame)
             elif frame.header.kind == events.ANNOUNCE and self._keys:

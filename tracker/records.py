@@ -50,7 +50,7 @@ def newest(frame: Frame) -> Frame:
 
 def announces(frame: Frame) -> Iterator[tuple[codec.Plain, codec.Private | None]]:
     """The announces of a frame; none where it has others. Raises `CodecError`."""
-    if frame.header.kind != events.ANNOUNCE or not _read(frame):
+    if frame.header.kind != events.ANNOUNCE or not readable(frame):
         return iter(())
     frame = newest(frame)
     return codec.decode_announces(frame.plain, frame.sealed)
@@ -58,7 +58,7 @@ def announces(frame: Frame) -> Iterator[tuple[codec.Plain, codec.Private | None]
 
 def admin(frame: Frame) -> Iterator[tuple[int, AdminRecord]]:
     """The admin events of a frame that this version knows, with their numbers. Raises `CodecError`."""
-    if frame.header.kind != events.ADMIN or not _read(frame):
+    if frame.header.kind != events.ADMIN or not readable(frame):
         return
     plain = bytes(newest(frame).plain)
     for seq, record in enumerate(codec.decode_admin(plain), frame.header.base_seq):
@@ -82,8 +82,8 @@ def unknown(frame: Frame) -> Iterator[tuple[int, str]]:
                 yield seq, f"{what}, unknown to this version"
 
 
-def _read(frame: Frame) -> bool:
-    """Whether its records can be read: false where they may be passed over."""
+def readable(frame: Frame) -> bool:
+    """Whether its records can be read: false where they may be passed over. Raises `UnknownEventError`."""
     if not known(frame) and not frame.header.ignorable:
         raise codec.unknown(frame.header.base_seq, frame.header.kind, frame.header.schema)
     return known(frame)
