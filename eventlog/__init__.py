@@ -11,7 +11,7 @@ from eventlog.errors import (
     LogUnusableError,
 )
 from eventlog.findings import Checked, Finding
-from eventlog.frame import Frame, Header
+from eventlog.frame import IGNORABLE, Frame, Header
 from eventlog.kept import kept_frames
 from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
@@ -20,6 +20,7 @@ from eventlog.sealing import Opener, Place, Sealed, Sealer, opened
 from eventlog.verifier import Verifier
 
 __all__ = [
+    "IGNORABLE",
     "Checked",
     "EventLog",
     "Finding",

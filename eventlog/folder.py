@@ -13,12 +13,13 @@ import json
 import os
 import secrets
 from collections import deque
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from eventlog import seals, segment
+from eventlog import seals, segment, versions
 from eventlog.beginning import list_openings
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
 from eventlog.files import settle_directory, sync_directory, write_all, write_new
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_LOST = "is missing, but the folder holds segments"
+_LOST = "is missing, but the folder holds segments, or what was once one"
 
 
 @frozen
@@ -68,27 +69,43 @@ def create(path: Path) -> None:
     (path / "seg").mkdir(mode=0o750, parents=True, exist_ok=True)
     identity = path / "identity.json"
     if not identity.exists():
-        if segment.list_segments(path / "seg"):
+        if any((path / "seg").iterdir()):
             raise LogFormatError(identity, _LOST)
         settle_directory(path)  # where there is an identity, there is a durable place for segments
-        body = {"log_id": secrets.token_hex(16), "format": segment.FORMAT}
+        body = {"log_id": secrets.token_hex(16), "format": versions.FORMAT}
         write_new(identity, json.dumps(body).encode() + b"\n")
 
 
 def read_identity(path: Path) -> bytes:
-    """The 16-byte id of the log; raises `LogUnusableError`, `LogFormatError`."""
+    """The 16-byte id of the log; raises `LogUnusableError`, `LogFormatError`. Fields of other versions are passed over."""
     identity = path / "identity.json"
     try:
-        log_id = bytes.fromhex(json.loads(identity.read_bytes())["log_id"])
+        found = json.loads(identity.read_bytes())
+        log_id, version = bytes.fromhex(found["log_id"]), found["format"]
+        if type(version) is not int:
+            raise TypeError
     except FileNotFoundError:
         if (path / "seg").is_dir():
             raise LogFormatError(identity, _LOST) from None
         raise LogUnusableError(path, "there is none") from None
     except (ValueError, KeyError, TypeError):
         raise LogFormatError(identity, "is not the identity file of an event log") from None
+    versions.check(identity, version)
     if len(log_id) != 16:
         raise LogFormatError(identity, "holds no 16-byte log id")
     return log_id
+
+
+def check_format(path: Path) -> None:
+    """That a folder, if it is that of a log, is one of this format: asked before anything in it is touched.
+
+    Raises `LogFormatError`.
+    """
+    if (path / "identity.json").exists():
+        read_identity(path)
+    for each in segment.list_segments(path / "seg") if (path / "seg").is_dir() else ():
+        with suppress(LogCorruptError):  # recovery says what to do about it
+            segment.open_header(each)
 
 
 def recover(path: Path, log_id: bytes) -> Recovery:

@@ -1,13 +1,13 @@
 """A frame: one batch of records of one kind, as bytes. Pure functions, no files.
 
 Layout, little-endian, 80 bytes of header, then the plain section, the sealed section and zeros up to
-a multiple of 16 (format 0; see docs/log-format.md):
+a multiple of 16 (format 1; see docs/log-format.md):
 
     off size field
-      0    4 magic "EVF0"
+      0    4 magic "EVF1"
       4    1 kind           what the records are; 240 and above belong to this package
       5    1 schema         version of the record layout of that kind
-      6    2 flags
+      6    2 flags          bit 0: a reader that does not know the records may pass over them; others zero
       8    4 count          records in the frame
      12    4 plain length   bytes
      16    4 sealed length  bytes
@@ -30,13 +30,15 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-MAGIC = b"EVF0"
+MAGIC = b"EVF1"
 HEADER = Struct("<4sBBHIIIIQQQQIIIQI")
 HEADER_SIZE = HEADER.size
 ALIGN = 16
 MAX_SECTION = 1 << 20
 
 WATERMARK = 0xF0  # count 0: says only how far the log is durable
+IGNORABLE = 0x0001
+"""The flag of frames whose records change nothing for whoever does not know them."""
 
 _CRC = Struct("<I")
 
@@ -72,6 +74,10 @@ class Header(NamedTuple):
     def next_seq(self) -> int:
         return self.base_seq + self.records
 
+    @property
+    def ignorable(self) -> bool:
+        return bool(self.flags & IGNORABLE)
+
 
 class Frame(NamedTuple):
     """`sealed` is opened, and empty when its key is not there (`header.sealed_size` tells the two apart); as it
@@ -99,13 +105,14 @@ def build_header(
     time_us: int,
     boottime_ns: int,
     prev_crc: int,
+    flags: int = 0,
     key_epoch: int = 0,
     key_check: int = 0,
     seed: int = 0,
 ) -> tuple[bytes, int]:
     """The header of a frame, and its `header_crc`: the `prev_crc` of the next one. `seed`: see `seed_of`."""
     body = HEADER.pack(
-        MAGIC, kind, schema, 0, count, len(plain), len(sealed), epoch, base_seq, durable_seq,
+        MAGIC, kind, schema, flags, count, len(plain), len(sealed), epoch, base_seq, durable_seq,
         time_us, boottime_ns, key_epoch, prev_crc, crc32(sealed, crc32(plain)), key_check, 0,
     )[:-4]  # fmt: skip
     header_crc = crc32(body, seed)

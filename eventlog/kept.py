@@ -27,7 +27,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from eventlog import segment
+from eventlog import segment, versions
 from eventlog.beginning import segments_of
 from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
 from eventlog.files import write_new
@@ -124,8 +124,9 @@ def _check_header(one: Kept, data: bytes, log_id: bytes) -> int:
     _, version, _, size, found_id, first, end, length, _, crc = _HEADER.unpack_from(data)
     if crc != crc32(data[: HEADER_SIZE - 4]):
         raise LogCorruptError(one.path, 0, "the checksum of its header does not match")
-    if (version, size) != (segment.FORMAT, HEADER_SIZE):
-        raise LogFormatError(one.path, f"is of format {version}, not {segment.FORMAT}")
+    versions.check(one.path, version)
+    if size != HEADER_SIZE:
+        raise LogFormatError(one.path, f"has a header of {size} bytes, not {HEADER_SIZE}")
     if found_id != log_id:
         raise LogFormatError(one.path, "belongs to another log")
     if (first, end) != (one.first, one.end):
@@ -158,7 +159,7 @@ def keep(folder: Path, begin: int, end: int, kinds: Collection[int]) -> dict[str
 
 
 def _header(log_id: bytes, first: int, end: int, length: int) -> bytes:
-    fields = MAGIC, segment.FORMAT, 0, HEADER_SIZE, log_id, first, end, length, 0, 0
+    fields = MAGIC, versions.FORMAT, 0, HEADER_SIZE, log_id, first, end, length, 0, 0
     body = _HEADER.pack(*fields)[:-4]
     return body + crc32(body).to_bytes(4, "little")
 

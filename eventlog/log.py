@@ -345,6 +345,7 @@ class EventLog:
             time_us=self._last_time_us,
             boottime_ns=boottime_ns,
             prev_crc=chain,
+            flags=one.flags,
             key_epoch=sealed.key_epoch,
             key_check=sealed.check,
             seed=self._seed,
@@ -413,6 +414,7 @@ def open_log(
     """
     try:
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        folder.check_format(path)
         descriptor = folder.lock(path)
         try:
             folder.create(path)

@@ -23,6 +23,7 @@ class OpenFrame:
 
     __slots__ = (
         "base_seq",
+        "flags",
         "kind",
         "plain",
         "record_size",
@@ -37,6 +38,7 @@ class OpenFrame:
     ) -> None:
         self.kind = kind
         self.schema = schema
+        self.flags = 0
         self.record_size = record_size
         self.base_seq = base_seq
         self.time_us = time_us

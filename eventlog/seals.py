@@ -1,6 +1,6 @@
 """Seals: what a segment is, written down when it is finished, so that any change to it shows.
 
-<log>/seal/<base_seq>.<epoch>.json
+<log>/seal/<base_seq>.<epoch>.json   one line of JSON, with the `format`; fields that are not known are passed over
 
 A segment is finished once a newer one is there: nothing is written to it again. Hashing it is no business of a
 commit, so seals come a little later; a segment without one gets it at the next occasion. Blocking calls.
@@ -14,9 +14,9 @@ from hashlib import file_digest
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from attrs import asdict, astuple, frozen
+from attrs import asdict, astuple, fields, frozen
 
-from eventlog import segment
+from eventlog import segment, versions
 from eventlog.beginning import needed_from, segments_of
 from eventlog.errors import LogCorruptError
 from eventlog.files import write_new
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "seal"
-_NAME = re.compile(r"\d{20}\.\d{6}\.json")
+_NAME = re.compile(r"\d{20}\.\d{10}\.json")
 _LONGEST_FRAME = 2 * MAX_SECTION + FRAME_HEADER_SIZE + 16
 
 
@@ -45,6 +45,9 @@ class Seal:
     last_us: int
 
 
+_FIELDS = tuple(one.name for one in fields(Seal))
+
+
 class SealError(ValueError):
     """This is no seal."""
 
@@ -55,20 +58,28 @@ def seal_path(path: Path) -> Path:
 
 
 def read_seal(path: Path) -> Seal:
-    """The seal in a file. Raises `SealError`, `FileNotFoundError`."""
+    """The seal in a file. Raises `SealError`, `LogFormatError`, `FileNotFoundError`."""
     data = path.read_bytes()
     try:
-        found = Seal(**json.loads(data))
-        whole = pack(found) == data and all(type(each) is int for each in astuple(found)[1:])
-    except (ValueError, TypeError):
+        said = json.loads(data)
+        version = said["format"]
+        found = Seal(**{name: said[name] for name in _FIELDS})
+        numbers = version, *astuple(found)[1:]
+        whole = _line(said) == data and all(type(each) is int for each in numbers)
+    except (ValueError, TypeError, KeyError):
         whole = False
     if not whole:
         raise SealError("is not the seal of a segment")
+    versions.check(path, version)
     return found
 
 
 def pack(seal: Seal) -> bytes:
-    return json.dumps(asdict(seal)).encode() + b"\n"
+    return _line({"format": versions.FORMAT, **asdict(seal)})
+
+
+def _line(said: object) -> bytes:
+    return json.dumps(said).encode() + b"\n"
 
 
 def take(path: Path, following: Path) -> Seal:

@@ -24,6 +24,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+from eventlog import versions
 from eventlog.errors import LogCorruptError, LogFormatError
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC as FRAME_MAGIC
@@ -35,10 +36,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAGIC = b"\x89EVL\r\n\x1a\n"
-FORMAT = 0
 HEADER_SIZE = 128
 _HEADER = Struct("<8sHHI16sQQQII60xI")
-_NAME = re.compile(r"(\d{20})\.(\d{6})\.evl")
+_NAME = re.compile(r"(\d{20})\.(\d{10})\.evl")
 
 
 End = tuple[int, int]
@@ -55,14 +55,14 @@ class SegmentHeader(NamedTuple):
 
     def pack(self) -> bytes:
         body = _HEADER.pack(
-            MAGIC, FORMAT, 0, HEADER_SIZE, self.log_id, self.base_seq, self.created_ns,
+            MAGIC, versions.FORMAT, 0, HEADER_SIZE, self.log_id, self.base_seq, self.created_ns,
             self.boottime_ns, self.epoch, self.prev_crc, 0,
         )[:-4]  # fmt: skip
         return body + crc32(body).to_bytes(4, "little")
 
 
 def file_name(base_seq: int, epoch: int) -> str:
-    return f"{base_seq:020d}.{epoch:06d}.evl"
+    return f"{base_seq:020d}.{epoch:010d}.evl"
 
 
 def list_segments(folder: Path) -> list[Path]:
@@ -75,7 +75,7 @@ def base_seq_of(path: Path) -> int:
 
 
 def epoch_of(path: Path) -> int:
-    return int(path.name[21:27])
+    return int(path.name[21:31])
 
 
 def read_header(path: Path, data: bytes) -> SegmentHeader:
@@ -87,10 +87,9 @@ def read_header(path: Path, data: bytes) -> SegmentHeader:
         raise LogFormatError(path, "this is not a segment of an event log")
     if crc != crc32(data[: HEADER_SIZE - 4]):
         raise LogCorruptError(path, 0, "segment header checksum does not match")
-    if version != FORMAT or size != HEADER_SIZE:
-        raise LogFormatError(
-            path, f"written in format {version}; this version reads format {FORMAT} only"
-        )
+    versions.check(path, version)
+    if size != HEADER_SIZE:
+        raise LogFormatError(path, f"has a header of {size} bytes, not {HEADER_SIZE}")
     return SegmentHeader(*fields)
 
 

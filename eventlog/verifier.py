@@ -15,7 +15,16 @@ from eventlog.beginning import first_seq, needed_from, segments_of
 from eventlog.errors import LogCorruptError, LogError, LogFormatError, LogPrunedError
 from eventlog.findings import NOTHING, REPORT, RESTORE, Checked, Finding
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
-from eventlog.frame import MAGIC, WATERMARK, Frame, FrameError, parse_header, seed_of, split_payload
+from eventlog.frame import (
+    IGNORABLE,
+    MAGIC,
+    WATERMARK,
+    Frame,
+    FrameError,
+    parse_header,
+    seed_of,
+    split_payload,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -281,7 +290,7 @@ class Verifier:
     ) -> Iterator[Finding]:
         """What the checksums cannot know: rules that every writer keeps."""
         reserved = os.pread(descriptor, len(_RESERVED), offset + _RESERVED_AT)
-        if header.flags or (not header.key_epoch and reserved != _RESERVED):
+        if header.flags & ~IGNORABLE or (not header.key_epoch and reserved != _RESERVED):
             yield self._odd(
                 path, offset, "bytes of the frame header that are not in use are not zero"
             )

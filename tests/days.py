@@ -21,8 +21,8 @@ from tracker.service import Service
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tracker.announcing import Log
     from tracker.domain.state import State
-    from tracker.service import Log
 
 TORRENT = hash_of(7)
 SETTINGS = Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)

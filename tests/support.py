@@ -201,18 +201,17 @@ def announce(service: Service, *announces: Announce) -> list[int]:
 
 def announce_one(service: Service, one: Announce) -> int:
     """Between `begin` and `end`."""
-    take = service.announcer(None)
+    key = None
     if service.private and one.key is not None:
         key = service.authenticate(one.key or None)
         if isinstance(key, int):
             if one.key:
                 service.refused_key(one.key, key, one.info_hash)
             return key
-        take = service.announcer(key)
-    return take(
+    return service.announce(
         one.listener, one.path, one.endpoint[:-2], one.endpoint[-2:], one.info_hash,
-        one.peer_id[:8], one.peer_id[8:], one.uploaded, one.downloaded, one.left, one.event,
-        one.numwant, one.flags, one.key_hash,
+        one.peer_id, one.uploaded, one.downloaded, one.left, one.event,
+        one.numwant, one.flags, one.key_hash, key,
     )  # fmt: skip
 
 
@@ -262,7 +261,7 @@ def pick(
     directory: Directory, torrent: int, want: int, peer: int, seeder: bool, draw: int
 ) -> list[bytes]:
     """The endpoints a directory answers with."""
-    found = directory.pick(b"", torrent, want, peer, seeder, lambda: draw)
+    found = directory.pick(b"", torrent, want, peer, seeder, draw)
     assert len(found) % directory.width == 0
     return [bytes(found[at : at + directory.width]) for at in range(0, len(found), directory.width)]
 

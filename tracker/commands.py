@@ -17,8 +17,9 @@ from tracker.history import factor_seen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tracker.announcing import Log
     from tracker.domain.access import Key
-    from tracker.service import Log, Service
+    from tracker.service import Service
 
 _BATCH = 100
 """Events between two checkpoints: a few milliseconds."""

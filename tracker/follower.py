@@ -24,7 +24,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eventlog import LogError
-from tracker import background, snapshots
+from tracker import background, records, snapshots
 from tracker.keyring import Keyring
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ class Follower:
         for number, frame in enumerate(self._reader.frames(), 1):
             header = frame.header
             try:
-                self.state.apply(
-                    header.kind, header.schema, header.base_seq, frame.plain, frame.sealed
-                )
+                records.apply(self.state, frame)
             except Exception as error:
                 # Of whatever class: the tracker wrote these records, and they do not do.
                 raise DisagreementError(

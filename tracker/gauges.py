@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tracker import reference_metrics
+from tracker.announcing import REFUSALS
 from tracker.domain import events
 from tracker.ports import Metric, Sample, UdpStats
 from tracker.reference_metrics import HttpListener, UdpListener, binding
-from tracker.service import REFUSALS
 from tracker.sources import Bans
 from tracker.traffic import HttpTraffic, UdpTraffic
 from tracker.watch import Watch

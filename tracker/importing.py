@@ -19,7 +19,7 @@ import trio
 from attrs import define
 
 from eventlog import LogError, Pool, Reader, kept_frames, open_log
-from tracker import secrets
+from tracker import records, secrets
 from tracker.clock import LogClock
 from tracker.domain import codec, events
 from tracker.domain.state import State
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
     from eventlog import EventLog, Frame, Opener
     from eventlog.folder import Recovery
+    from tracker.announcing import Log
     from tracker.config import EventLog as LogConfig
     from tracker.import_sources import Entry
-    from tracker.service import Log
 
     Report = Callable[[int, int | None], None]
     Told = Callable[[int, Mapping[str, Any]], None]
@@ -177,14 +177,13 @@ class _NotingReader(Reader):
 
     def frames(self) -> Iterator[Frame]:
         for frame in kept_frames(self.path, self.first_seq):
-            self._note(bytes(frame.plain))
+            self._note(frame)
         for frame in super().frames():
-            if frame.header.kind == events.ADMIN:
-                self._note(bytes(frame.plain))
+            self._note(frame)
             yield frame
 
-    def _note(self, plain: bytes) -> None:
-        for record in codec.decode_admin(plain):
+    def _note(self, frame: Frame) -> None:
+        for _, record in records.admin(frame):
             if record.type == events.COMPLETED_IMPORTED:
                 info_hash = bytes.fromhex(record.data["info_hash"])
                 before = self.imported.get(info_hash, 0)

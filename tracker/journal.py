@@ -15,8 +15,8 @@ import trio
 
 from eventlog import LogError, Reader, kept_frames
 from eventlog.segment import base_seq_of, list_segments
-from tracker import narrate, ports
-from tracker.domain import codec, events
+from tracker import narrate, ports, records
+from tracker.domain import events
 from tracker.keyring import Keyring
 from tracker.past import split
 
@@ -38,8 +38,9 @@ _TYPES = {
     events.EVICTIONS: frozenset({"evicted"}),
     events.TICK: frozenset({"tick"}),
     events.COUNTERS: frozenset({"counted"}),
-    events.ADMIN: frozenset(events.ADMIN_NAMES.values()),
+    events.ADMIN: frozenset({*events.ADMIN_NAMES.values(), events.UNKNOWN}),
 }
+_UNKNOWN = frozenset({events.UNKNOWN})
 
 
 class LogJournal:
@@ -221,12 +222,13 @@ class _Filter:
     ) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """Each event's seq with what it says if it is wanted; ends with the frame's last seq in any case."""
         header, wanted = frame.header, self._wanted
-        types = _TYPES.get(header.kind, frozenset())
+        known = records.known(frame)
+        types = _TYPES[header.kind] if known else _UNKNOWN
         last = header.next_seq - 1
         if wanted.types and not wanted.types & types:
             yield last, None
             return
-        if header.kind == events.ANNOUNCE and self._narrow:
+        if known and header.kind == events.ANNOUNCE and self._narrow:
             told = self._announces(frame)
         else:
             told = ((event["seq"], event) for event in narrate.narrate(frame))
@@ -248,7 +250,7 @@ class _Filter:
         if wanted.info_hash and bytes(frame.plain).find(wanted.info_hash) < 0:
             return
         base = frame.header.base_seq
-        for seq, row in enumerate(codec.PLAIN.iter_unpack(frame.plain), base):
+        for seq, (row, _) in enumerate(records.announces(frame), base):
             info_hash, key_ref = row[1], row[6]
             if (
                 (wanted.info_hash and info_hash != wanted.info_hash)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import define
 
+from tracker import records
 from tracker.domain import codec, events
 from tracker.domain.accounts import NOTHING, Accounts, Totals
 from tracker.domain.factors import Factors
@@ -109,9 +110,7 @@ def find_account(who: str, frames: Iterable[Frame]) -> int | None:
     """The account of an owner (an id of the site's) or, when nobody is called that, of a key's number."""
     of_number = None
     for frame in frames:
-        if frame.header.kind != events.ADMIN:
-            continue
-        for record in codec.decode_admin(bytes(frame.plain)):
+        for _, record in records.admin(frame):
             if record.type in (events.KEY_ISSUED, events.KEY_ROTATED):
                 if record.data.get("owner") == who:
                     return _account(record.data)
@@ -121,7 +120,7 @@ def find_account(who: str, frames: Iterable[Frame]) -> int | None:
 
 
 def _account(data: dict[str, Any]) -> int:
-    return int(data.get("account", data["key_ref"]))
+    return int(data["account"])
 
 
 class Ledger:
@@ -167,8 +166,7 @@ class Ledger:
             yield begun
 
     def _kept_corrections(self, frame: Frame) -> Iterator[Correction]:
-        admin = codec.decode_admin(bytes(frame.plain))
-        for seq, (kind, time_us, data) in enumerate(admin, frame.header.base_seq):
+        for seq, (kind, time_us, data, _) in records.admin(frame):
             if kind == events.CREDIT_CORRECTED and data["account"] == self._account:
                 yield _corrected(seq, time_us, data, None)
 
@@ -185,6 +183,8 @@ class Ledger:
     def entries(self, frames: Iterable[Frame]) -> Iterator[Entry | Correction]:
         for frame in frames:
             found: Iterable[Entry | Correction] = ()
+            if not records.readable(frame):
+                continue
             if frame.header.kind == events.ADMIN:
                 found = self._corrections(frame)
             elif frame.header.kind == events.ANNOUNCE and self._keys:
@@ -195,8 +195,7 @@ class Ledger:
 
     def _corrections(self, frame: Frame) -> Iterator[Correction]:
         """Learn what an admin frame says; corrections of the account are entries."""
-        admin = codec.decode_admin(bytes(frame.plain))
-        for seq, (kind, time_us, data) in enumerate(admin, frame.header.base_seq):
+        for seq, (kind, time_us, data, _) in records.admin(frame):
             if kind in (events.KEY_ISSUED, events.KEY_ROTATED):
                 if _account(data) == self._account:
                     self._keys.add(data["key_ref"])
@@ -220,8 +219,7 @@ class Ledger:
         return entry
 
     def _announces(self, frame: Frame) -> Iterator[Entry]:
-        rows = codec.decode_announces(frame.plain, frame.sealed)
-        for seq, (row, sealed) in enumerate(rows, frame.header.base_seq):
+        for seq, (row, sealed) in enumerate(records.announces(frame), frame.header.base_seq):
             if row[6] in self._keys:
                 yield self._entry(seq, row, sealed[1] if sealed else b"")
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING, Any
 
+from tracker import records
 from tracker.domain import codec, events
 
 if TYPE_CHECKING:
@@ -22,17 +23,36 @@ def rfc3339(time_us: int) -> str:
 
 
 def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
-    """The events of a frame in order: `seq`, `time`, `type` and every field. Raises `CodecError`."""
+    """The events of a frame in order: `seq`, `time`, `type` and every field. Raises `CodecError`.
+
+    Of a frame that this version does not know, one for all of its events: where each begins is not known either.
+    """
     header = frame.header
-    bodies = _BODIES.get(header.kind)
-    if bodies is None:
-        raise codec.CodecError(f"events of kind {header.kind} are unknown to this version")
-    for seq, (time_us, name, body) in enumerate(bodies(frame), header.base_seq):
+    if not records.known(frame):
+        yield _unknown(frame)
+        return
+    for seq, (time_us, name, body) in enumerate(
+        _BODIES[header.kind](records.newest(frame)), header.base_seq
+    ):
         yield {"seq": seq, "time": rfc3339(time_us), "type": name, **body}
 
 
 def line(event: dict[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _unknown(frame: Frame) -> dict[str, Any]:
+    header = frame.header
+    return {
+        "seq": header.base_seq,
+        "time": rfc3339(header.time_us),
+        "type": events.UNKNOWN,
+        "kind": header.kind,
+        "schema": header.schema,
+        "events": header.records,
+        "plain": frame.plain.hex(),
+        "sealed": frame.sealed.hex(),
+    }
 
 
 Body = tuple[int, str, dict[str, Any]]
@@ -76,23 +96,26 @@ def _address(address: bytes | None, path: int) -> str | None:
 
 def _admin(frame: Frame) -> Iterator[Body]:
     for record in codec.decode_admin(bytes(frame.plain)):
-        name = events.ADMIN_NAMES.get(record.type, f"admin_{record.type}")
-        yield record.time_us, name, record.data
+        if record.known:
+            yield record.time_us, events.ADMIN_NAMES[record.type], record.data
+        else:
+            body = {"kind": events.ADMIN, "admin_type": record.type, "schema": record.schema}
+            yield record.time_us, events.UNKNOWN, {**body, "data": record.data}
 
 
 def _ticks(frame: Frame) -> Iterator[Body]:
-    for time_us, interval_ms, goes_on, _ in codec.decode_ticks(frame.header.schema, frame.plain):
+    for time_us, interval_ms, goes_on, *_ in codec.rows(codec.TICK, frame.plain):
         yield time_us, "tick", {"interval_ms": interval_ms, "goes_on": bool(goes_on)}
 
 
 def _counters(frame: Frame) -> Iterator[Body]:
-    for time_us, counter, label, _, delta in codec.COUNTER.iter_unpack(frame.plain):
+    for time_us, counter, label, _, delta in codec.rows(codec.COUNTER, frame.plain):
         name = events.COUNTER_NAMES.get(counter, str(counter))
         yield time_us, "counted", {"counter": name, "label": label, "delta": delta}
 
 
 def _evictions(frame: Frame) -> Iterator[Body]:
-    for time_us, info_hash, _, last_seq in codec.EVICTION.iter_unpack(frame.plain):
+    for time_us, info_hash, _, last_seq in codec.rows(codec.EVICTION, frame.plain):
         yield time_us, "evicted", {"info_hash": info_hash.hex(), "last_seq": last_seq}
 
 

@@ -2,7 +2,8 @@
 
 A file beside the segments rather than an event among them: replay has to know it before it reads the first event, and
 the event that vouches for it, `log_pruned`, comes later in the log (docs/adr/0010). In the format of a snapshot, whose
-peers are hidden ones (`domain.hidden`); but no cache: the events it stands for are gone.
+peers are hidden ones (`domain.hidden`); but no cache: the events it stands for are gone, so one that was made by earlier
+rules is read as well (`image.newest`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ import os
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from eventlog import LogCorruptError, LogPrunedError, first_seq, folder, opening_path, segment
+from eventlog import (
+    LogCorruptError,
+    LogFormatError,
+    LogPrunedError,
+    first_seq,
+    folder,
+    opening_path,
+    segment,
+)
 from eventlog.beginning import segments_of
 from tracker import snapshot
 from tracker.domain.state import State
@@ -32,7 +41,7 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
         return State(), ""
     path = opening_path(log, seq)
     try:
-        found = snapshot.read(path, folder.read_identity(log), None)
+        found = snapshot.read(path, folder.read_identity(log), None, older=True)
         digest = sha256(path.read_bytes()).hexdigest()
         follows = segment.open_header(segments_of(log)[0])
         state = found.state()
@@ -40,6 +49,9 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
         if first_seq(log) != seq:
             raise LogPrunedError(log) from None
         raise LogCorruptError(path, 0, "the opening balance is missing") from None
+    except snapshot.OtherSnapshotError as error:
+        what = f"{error}: use the version that wrote it, or a later one. Nothing was changed"
+        raise LogFormatError(path, what) from None
     except snapshot.SnapshotError as error:
         raise LogCorruptError(path, 0, str(error)) from None
     if (follows.base_seq, follows.prev_crc) == (seq, found.position.frame_crc):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from eventlog import Frame, ends, frame_at
-from tracker import narrate, snapshots
+from tracker import narrate, records, snapshots
 from tracker.domain import codec, events
 from tracker.domain.state import State
 from tracker.projector import REPORT_EVERY, collector_off
@@ -119,10 +119,7 @@ class Past:
             reported = self._state.seq
             while self._state.seq < end and (frame := self._next()) is not None:
                 frame, self._rest = split(frame, end)
-                header = frame.header
-                self._state.apply(
-                    header.kind, header.schema, header.base_seq, frame.plain, frame.sealed
-                )
+                records.apply(self._state, frame)
                 if self._state.seq >= reported + REPORT_EVERY:
                     reported = self._state.seq
                     self._report(reported, max(end, reported + 1))
@@ -140,10 +137,12 @@ def split(frame: Frame, seq: int) -> tuple[Frame, Frame | None]:
     if seq >= header.next_seq:
         return frame, None
     count = seq - header.base_seq
-    plain_at = _size(frame, count)
-    sealed_at = len(frame.sealed) // header.records * count
     below = header._replace(records=count)
     others = header._replace(records=header.records - count, base_seq=seq)
+    if not records.known(frame):  # where one of its records ends is not known either
+        return frame._replace(header=below), frame._replace(header=others)
+    plain_at = _size(frame, count)
+    sealed_at = len(frame.sealed) // header.records * count
     return (
         Frame(below, frame.plain[:plain_at], frame.sealed[:sealed_at]),
         Frame(others, frame.plain[plain_at:], frame.sealed[sealed_at:]),
@@ -164,13 +163,14 @@ def _size(frame: Frame, records: int) -> int:
 def _times(frame: Frame) -> list[int]:
     """Log time of each record: where it stands follows from the kind. Raises `CodecError`."""
     header = frame.header
+    if not records.known(frame):
+        return [header.time_us] * header.records
+    frame = records.newest(frame)
     if header.kind == events.ADMIN:
         return [record.time_us for record in codec.decode_admin(frame.plain)]
-    size = codec.record_size(header.kind, header.schema)
-    if not size or len(frame.plain) != size * header.records:
-        raise codec.CodecError(
-            f"event {header.base_seq} is of kind {header.kind}, unknown as it is"
-        )
+    size = codec.RECORD_SIZES[header.kind]
+    if len(frame.plain) != size * header.records:
+        raise codec.CodecError(f"event {header.base_seq} and those after it have another length")
     return [
         int.from_bytes(frame.plain[at : at + 8], "little")
         for at in range(0, len(frame.plain), size)

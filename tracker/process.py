@@ -23,6 +23,7 @@ from attrs import asdict
 
 from eventlog import EventLog, LogError, open_log
 from tracker import control, retention, secrets, snapshots
+from tracker.announcing import REFUSALS
 from tracker.clock import LogClock
 from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
@@ -41,7 +42,7 @@ from tracker.listeners import StartError, bind, read_certificates
 from tracker.past_reads import PastReads
 from tracker.ports import Actor, LogUnavailableError
 from tracker.projector import collector_off, replay
-from tracker.service import REFUSALS, Service
+from tracker.service import Service
 from tracker.shredding import Shredder, keep_schedule
 from tracker.sources import Bans
 from tracker.tls import TlsError

@@ -6,7 +6,7 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tracker import opening
+from tracker import opening, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +35,7 @@ def replay(
     reported = state.seq
     with collector_off():
         for frame in reader.frames():
-            header = frame.header
-            state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.sealed)
+            records.apply(state, frame)
             if state.seq >= reported + REPORT_EVERY:
                 reported = state.seq
                 report(state.seq)

@@ -31,7 +31,7 @@ from eventlog import (
 )
 from eventlog.beginning import list_openings, segments_of, superfluous
 from eventlog.files import sync_directory
-from tracker import opening, snapshots
+from tracker import opening, records, snapshots
 from tracker.domain import events
 from tracker.domain.codec import CodecError
 from tracker.domain.state import ReplayError
@@ -84,10 +84,9 @@ def state_before(folder: Path, seq: int) -> State:
     state, _ = opening.begin(folder, reader.first_seq)
     with collector_off():
         for frame in reader.frames():
-            header = frame.header
-            if header.base_seq >= seq:
+            if frame.header.base_seq >= seq:
                 break
-            state.apply(header.kind, header.schema, header.base_seq, frame.plain, b"")
+            records.apply(state, frame._replace(sealed=memoryview(b"")))
     if state.seq != seq:
         raise LogCorruptError(folder / "seg", 0, f"the log does not hold the events to {seq - 1}")
     return state

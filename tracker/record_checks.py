@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NoReturn
 
+from tracker import records
 from tracker.domain import codec, events
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from eventlog import Frame
 
 _FIXED: dict[int, Struct] = {
+    events.TICK: codec.TICK,
     events.COUNTERS: codec.COUNTER,
     events.EVICTIONS: codec.EVICTION,
 }
@@ -31,15 +33,16 @@ class RecordChecks:
         self.time_us = 0  # of the last record
 
     def problems(self, frame: Frame) -> Iterator[tuple[int, str]]:
-        """Number of the event, and what is wrong with it."""
+        """Number of the event, and what is wrong with it. Frames that are not known are nothing of ours to judge."""
         header = frame.header
-        size = codec.record_size(header.kind, header.schema)
-        if header.kind not in codec.RECORD_SIZES:
-            yield header.base_seq, f"events of kind {header.kind} are unknown to this version"
-        elif size is None:
-            what = f"kind {header.kind} in schema {header.schema}, unknown to this version"
-            yield header.base_seq, what
-        elif self._wrong_size(frame, size):
+        if not records.known(frame):
+            return
+        try:
+            frame = records.newest(frame)
+        except codec.CodecError as error:
+            yield header.base_seq, str(error)
+            return
+        if self._wrong_size(frame):
             what = f"{header.records} records of kind {header.kind} do not have this length"
             yield header.base_seq, what
         else:
@@ -50,14 +53,14 @@ class RecordChecks:
                     yield number, "log time goes back"
                 self.time_us = max(self.time_us, time_us)
 
-    def _wrong_size(self, frame: Frame, size: int) -> bool:
+    def _wrong_size(self, frame: Frame) -> bool:
         header = frame.header
         sealed = codec.SEALED.size if header.kind == events.ANNOUNCE else 0
         if len(frame.sealed) != sealed * header.records:
             return True
         if header.kind == events.ADMIN:
             return sum(1 for _ in _admin_records(frame.plain)) != header.records
-        return len(frame.plain) != size * header.records
+        return len(frame.plain) != codec.RECORD_SIZES[header.kind] * header.records
 
     def _records(self, frame: Frame) -> Iterator[tuple[int, str]]:
         """Time and problem ("" = none) of each record."""
@@ -67,9 +70,6 @@ class RecordChecks:
         elif frame.header.kind == events.ADMIN:
             for record in _admin_records(frame.plain):
                 yield codec.ADMIN.unpack_from(record)[3], _admin_problem(record)
-        elif frame.header.kind == events.TICK:
-            for row in codec.decode_ticks(frame.header.schema, frame.plain):
-                yield row[0], ""
         else:
             for row in _FIXED[frame.header.kind].iter_unpack(frame.plain):
                 yield row[0], ""
@@ -98,8 +98,6 @@ def _admin_records(plain: memoryview) -> Iterator[bytes]:
 
 def _admin_problem(record: bytes) -> str:
     size, kind, schema, time_us = codec.ADMIN.unpack_from(record)
-    if kind not in events.ADMIN_NAMES or schema != codec.ADMIN_SCHEMA:
-        return f"an admin event of type {kind}, schema {schema}, unknown to this version"
     try:
         body = record[codec.ADMIN.size : codec.ADMIN.size + size]
         data = json.loads(body, parse_float=_refuse, parse_constant=_refuse)
@@ -107,7 +105,7 @@ def _admin_problem(record: bytes) -> str:
         return "an admin event whose JSON cannot be read"
     if not isinstance(data, dict):
         return "an admin event whose JSON is no object"
-    if codec.encode_admin(kind, time_us, data) != record:
+    if codec.encode_admin(kind, time_us, data, schema) != record:
         return "an admin event that is not in canonical form"
     return ""
 

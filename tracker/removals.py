@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from eventlog import Finding, LogCorruptError, kept, opening_path
 from eventlog.findings import REPORT, RESTORE
 from eventlog.side_checks import RESTORE_KEPT
+from tracker import records
 from tracker.domain import codec, events
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ class Removals:
         self.opening = ""  # SHA-256 of the opening; "" = it could not be read
 
     def note(self, frame: Frame) -> None:
-        if not self._begin or frame.header.kind != events.ADMIN:
+        if not self._begin:
             return
         try:
-            for record in codec.decode_admin(bytes(frame.plain)):
+            for _, record in records.admin(frame):
                 if record.type == events.LOG_PRUNED and record.data["first_seq"] == self._begin:
                     self._vouched = record.data["opening"], record.data["kept"]
         except (codec.CodecError, KeyError):

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from eventlog import EventLog
     from eventlog.folder import Recovery
+    from tracker.announcing import Log
     from tracker.config import EventLog as LogConfig
-    from tracker.service import Log
 
 Days = tuple[int, int]
 """The first and the last of some days, by `keyring.day_of`."""

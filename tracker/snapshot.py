@@ -15,6 +15,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
+from eventlog import versions
 from eventlog.files import sync_directory
 from tracker.domain import image
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tracker.keyring import Keyring
 
 MAGIC = b"\x89EVS\r\n\x1a\n"
-FORMAT = 0
 SPARE_BYTES = 64 << 20
 """Free space that a snapshot leaves: the log needs it more."""
 
@@ -42,7 +42,7 @@ class SnapshotError(Exception):
     """A file that is no usable snapshot of this log; the text says why."""
 
 
-class OldSnapshotError(SnapshotError):
+class OtherSnapshotError(SnapshotError):
     """One that another version made: nothing is wrong with it."""
 
 
@@ -59,7 +59,7 @@ class Snapshot(NamedTuple):
     position: Position
     time_us: int
     digest: bytes  # `Image.digest`
-    plain: dict[str, memoryview]
+    plain: dict[str, image.Buffer]
     private: dict[tuple[int, str], bytes]  # what could be opened
 
     def state(self) -> State:
@@ -134,7 +134,7 @@ def _pieces(
         offset += len(data) + -len(data) % _ALIGN
     table = b"".join(rows)
     head = _HEADER.pack(
-        MAGIC, FORMAT, image.PROJECTOR, len(sections), position.log_id, position.seq, time_us, digest,
+        MAGIC, versions.FORMAT, image.PROJECTOR, len(sections), position.log_id, position.seq, time_us, digest,
         position.frame_seq, position.frame_crc, nonce, crc32(table), 0,
     )[:-4]  # fmt: skip
     yield head + _CRC.pack(crc32(head))
@@ -144,16 +144,23 @@ def _pieces(
         yield bytes(-len(section.data) % _ALIGN)
 
 
-def read(path: Path, log_id: bytes, keys: Keyring | None) -> Snapshot:
-    """Read and check a snapshot of this log. Raises `SnapshotError`; `OSError` when the file cannot be read."""
+def read(path: Path, log_id: bytes, keys: Keyring | None, *, older: bool = False) -> Snapshot:
+    """Read and check a snapshot of this log; with `older` one made by earlier rules too, as it would be by today's.
+
+    Raises `SnapshotError`; `OSError` when the file cannot be read.
+    """
     data = memoryview(path.read_bytes())
-    nonce, digest, time_us, position, table = _header(data)
+    rules, nonce, digest, time_us, position, table = _header(data)
+    if rules != image.PROJECTOR and not (older and rules < image.PROJECTOR):
+        raise OtherSnapshotError(
+            f"was made by rules {rules}, and this version's are {image.PROJECTOR}"
+        )
     if position.log_id != log_id:
         raise SnapshotError("is of another log")
     body, footer = data[:-_FOOTER], data[-_FOOTER:]
     if sha256(body).digest() != footer:
         raise SnapshotError("its SHA-256 does not match")
-    plain: dict[str, memoryview] = {}
+    plain: dict[str, image.Buffer] = {}
     private: dict[tuple[int, str], bytes] = {}
     for label, offset, size, day, crc, check in _ROW.iter_unpack(table):
         name = label.rstrip(b"\0").decode()
@@ -166,23 +173,22 @@ def read(path: Path, log_id: bytes, keys: Keyring | None) -> Snapshot:
             opened = keys.open_section(day, nonce + name.encode(), check, section)
             if opened is not None:
                 private[day, name] = opened
+    plain = image.newest(rules, plain)
     return Snapshot(position, time_us, digest, plain, private)
 
 
-def _header(data: memoryview) -> tuple[bytes, bytes, int, Position, memoryview]:
+def _header(data: memoryview) -> tuple[int, bytes, bytes, int, Position, memoryview]:
     if len(data) < _HEADER.size + _FOOTER:
         raise SnapshotError("is incomplete")
     (
-        magic, version, projector, sections, log_id, seq, time_us, digest, frame_seq, frame_crc, nonce,
+        magic, version, rules, sections, log_id, seq, time_us, digest, frame_seq, frame_crc, nonce,
         table_crc, crc,
     ) = _HEADER.unpack(data[: _HEADER.size])  # fmt: skip
     if magic != MAGIC or crc != crc32(data[: _HEADER.size - 4]):
         raise SnapshotError("its header is damaged")
-    if (version, projector) != (FORMAT, image.PROJECTOR):
-        raise OldSnapshotError(
-            f"is of format {version} and rules {projector}, not of this version's"
-        )
+    if version != versions.FORMAT:
+        raise OtherSnapshotError(f"is of format {version}, and this version's is {versions.FORMAT}")
     table = data[_HEADER.size : _HEADER.size + _ROW.size * sections]
     if crc32(table) != table_crc:
         raise SnapshotError("its table of sections is damaged")
-    return nonce, digest, time_us, Position(log_id, seq, frame_seq, frame_crc), table
+    return rules, nonce, digest, time_us, Position(log_id, seq, frame_seq, frame_crc), table

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventlog import Finding, LogCorruptError, Verifier, opened
+from eventlog import Finding, LogCorruptError, LogFormatError, Verifier, opened
 from eventlog.findings import REPORT, RESTORE
-from tracker import opening, snapshot, snapshots
+from tracker import opening, records, snapshot, snapshots
 from tracker.domain import image
+from tracker.domain.codec import CodecError, UnknownEventError
 from tracker.domain.state import State
 from tracker.record_checks import RecordChecks
 from tracker.removals import Removals
-from tracker.snapshot import OldSnapshotError, Position, SnapshotError
+from tracker.snapshot import OtherSnapshotError, Position, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from tracker.keyring import Keyring
 
 REPORT_EVERY = 1 << 20  # bytes
+NEWER = "these bytes are as a newer version wrote them: use that one, here and to serve"
+PASSED_OVER = (
+    "nothing has to be done: the newer version that wrote it says that it may be passed over"
+)
 DELETE = "delete the file: the log holds all that it does"
 
 
@@ -81,11 +86,16 @@ class Verification:
         except LogCorruptError as error:
             self.replayed = False
             yield Finding(error.path, error.offset, self.log.first_seq, error.what, RESTORE)
+        except LogFormatError as error:
+            self.replayed = False
+            what = str(error).removeprefix(f"{error.path}: ")
+            yield Finding(error.path, 0, self.log.first_seq, what, NEWER)
 
     def _frame(self, checked: Checked) -> Iterator[Finding]:
         path, offset, frame = checked
         for seq, what in self._records.problems(frame):
             yield Finding(path, offset, seq, what, REPORT)
+        yield from self._unknown(checked)
         header = frame.header
         self._removals.note(frame)
         if header.base_seq != self.state.seq:
@@ -93,23 +103,34 @@ class Verification:
         if not self.replayed:
             return
         try:
-            sealed = opened(self.log.log_id, frame, self._keys).sealed
-            self.state.apply(header.kind, header.schema, header.base_seq, frame.plain, sealed)
+            records.apply(self.state, opened(self.log.log_id, frame, self._keys))
         except Exception as error:
             # Of whatever class: these records may be anything, and apply expects what a tracker wrote.
             self.replayed = False
             what = f"replay ends in this frame: {error or type(error).__name__}"
-            yield Finding(path, offset, header.base_seq, what, REPORT)
+            advice = NEWER if isinstance(error, UnknownEventError) else REPORT
+            yield Finding(path, offset, header.base_seq, what, advice)
             return
         if header.next_seq in self._snapshots:
             yield from self._snapshot(self._snapshots.pop(header.next_seq), header)
+
+    def _unknown(self, checked: Checked) -> Iterator[Finding]:
+        """What a newer version wrote: only a note where it says that it may be passed over."""
+        path, offset, frame = checked
+        ignorable = frame.header.ignorable
+        try:
+            for seq, what in records.unknown(frame):
+                advice = PASSED_OVER if ignorable else NEWER
+                yield Finding(path, offset, seq, what, advice, damage=not ignorable)
+        except CodecError:
+            pass  # there is a finding that says so
 
     def _snapshot(self, path: Path, header: Header) -> Iterator[Finding]:
         """Compare a file with the state that replay came to."""
         seq = self.state.seq
         try:
             one = snapshot.read(path, self.log.log_id, self._keys)
-        except OldSnapshotError as error:
+        except OtherSnapshotError as error:
             yield Finding(path, 0, seq, str(error), DELETE, damage=False)
             return
         except FileNotFoundError:

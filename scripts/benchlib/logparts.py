@@ -75,7 +75,7 @@ def _peer(
 def _announce(service: Service, peer: tuple[bytes, bytes, bytes, int], number: int) -> None:
     info_hash, address, port, left = peer
     service.announce(
-        0, events.UDP4, address, port, info_hash, b"-XX0001-", b"abcdefghijkl", number, number,
+        0, events.UDP4, address, port, info_hash, b"-XX0001-abcdefghijkl", number, number,
         left, events.NONE, 50, 0, 7,
     )  # fmt: skip
 

@@ -17,9 +17,9 @@ from tests.support import (
     pick,
     replayed,
 )
+from tracker.announcing import KEY_REVOKED
 from tracker.domain import events
 from tracker.domain.settings import Settings
-from tracker.service import KEY_REVOKED
 from tracker.wire import udp
 
 if TYPE_CHECKING:

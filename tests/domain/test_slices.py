@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import START_US, Announce, HandTime, MemoryLog, Rig, endpoint4, hash_of, replayed
+from tests.support import Announce, HandTime, MemoryLog, Rig, endpoint4, hash_of, replayed
 from tracker.domain import codec, events, slices
 from tracker.domain.state import ReplayError, State
 
@@ -44,15 +44,12 @@ def test_a_lost_event_is_noticed_by_the_next_tick() -> None:
         replayed([first._replace(plain=memoryview(bytes(changed))), *frames[1:]])
 
 
-def test_ticks_of_schema_1_still_replay() -> None:
-    """They have no digest; of a schema that is to come, nothing is known."""
-    state = State()
-    state.apply(events.TICK, 1, 0, codec.TICK_1.pack(START_US, 10_000, 0), b"")
-    assert (state.seq, state.ticks) == (1, 1)
-    with pytest.raises(codec.CodecError, match="schema 3"):
-        state.apply(events.TICK, 3, 1, bytes(32), b"")
-    with pytest.raises(codec.CodecError, match="tick record"):
-        state.apply(events.TICK, 2, 1, bytes(31), b"")
+def test_a_tick_of_another_length_is_none() -> None:
+    """Nor is there one of schema 0."""
+    with pytest.raises(codec.CodecError, match="records of 32 bytes"):
+        State().apply(events.TICK, 1, 0, bytes(31), b"")
+    with pytest.raises(codec.UnknownEventError, match="kind 3, schema 0"):
+        State().apply(events.TICK, 0, 0, bytes(32), b"")
 
 
 def test_no_digest_depends_on_an_address() -> None:
@@ -83,5 +80,5 @@ def test_slices_reach_everybody() -> None:
     for _ in range(3):
         rig.service.tick()
     ticks = [frame for frame in rig.log.frames() if frame.header.kind == events.TICK]
-    told = [row[3] for frame in ticks for row in codec.decode_ticks(2, frame.plain)]
-    assert [one and one[0] for one in told] == [0, 1, 0]
+    told = [row[3] for frame in ticks for row in codec.rows(codec.TICK, frame.plain)]
+    assert told == [0, 1, 0]

@@ -16,7 +16,7 @@ from tests.support import (
     hash_of,
     replayed,
 )
-from tracker.domain import codec, events
+from tracker.domain import codec, events, slices
 from tracker.domain.settings import Settings
 from tracker.domain.state import ReplayError, State
 from tracker.domain.swarms import Swarms
@@ -242,16 +242,17 @@ def test_an_unused_swarms_has_nobody() -> None:
 
 
 def tick(time_us: int) -> bytes:
-    return codec.TICK_1.pack(time_us, 10_000, 0)
+    """Of a tracker that knows nobody."""
+    return codec.TICK.pack(time_us, 10_000, 0, 0, 0, slices.digest(State(), 0))
 
 
 def test_replay_refuses_what_cannot_have_happened() -> None:
     """A gap, an unknown kind, an unknown admin type, a wrong predecessor: each is an error."""
     with pytest.raises(ReplayError, match="event 5 where 0 is due"):
         State().apply(events.TICK, 1, 5, tick(1), b"")
-    with pytest.raises(ReplayError, match="kind 9"):
+    with pytest.raises(codec.UnknownEventError, match="event 0 is of kind 9, schema 1"):
         State().apply(9, 1, 0, b"", b"")
-    with pytest.raises(ReplayError, match="type 999"):
+    with pytest.raises(codec.UnknownEventError, match="of type 999, schema 1"):
         State().apply(events.ADMIN, 1, 0, codec.encode_admin(999, 1, {}), b"")
     with pytest.raises(codec.CodecError):
         State().apply(events.ADMIN, 1, 0, b"\xff" * 16, b"")

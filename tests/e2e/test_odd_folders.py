@@ -7,10 +7,15 @@ import time
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+import trio
+
+from eventlog import open_log
 from tests.e2e.clients import announce, api, torrent
 from tests.e2e.process import run
+from tests.eventlog.logs import running
 from tests.support import SECOND
 from tests.tracker.logged import write_log
+from tracker.domain import codec, events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,13 +51,37 @@ def test_a_newer_format(tracker: Tracker) -> None:
     path = newest(tracker.folder / "log")
     data = path.read_bytes()
     header = bytearray(data[:124])
-    header[8:10] = (1).to_bytes(2, "little")
+    header[8:10] = (2).to_bytes(2, "little")
     newer = header + crc32(header).to_bytes(4, "little") + data[128:]
     path.write_bytes(newer)
     line = refused(tracker, 3)
     assert path.name in line
-    assert "written in format 1; this version reads format 0 only" in line
+    assert "is of format 2, and this version reads format 1" in line
     assert path.read_bytes() == newer
+
+
+def test_an_event_of_a_newer_version(tracker: Tracker) -> None:
+    """Exit code 3; the line says which event it is and who wrote it, and the log is as it was."""
+    whitelist(tracker, 1)
+    assert tracker.stop() == 0
+    log = tracker.folder / "log"
+    event_log = open_log(log, {**codec.RECORD_SIZES, 77: 16})
+
+    async def write() -> None:
+        async with running(event_log):
+            started = codec.encode_admin(events.TRACKER_STARTED, 2**60, {"version": "7.1"})
+            event_log.pool.append(events.ADMIN, 1, 2**60, started)
+            await event_log.wait_durable(event_log.pool.append(77, 3, 2**60, bytes(16)))
+
+    trio.run(write)
+    there = {path: path.read_bytes() for path in (log / "seg").iterdir()}
+    line = refused(tracker, 3)
+    seq = event_log.durable_seq - 1
+    assert (
+        f"event {seq} is of kind 77, schema 3, unknown to this version; version 7.1 wrote it"
+        in line
+    )
+    assert {path: path.read_bytes() for path in (log / "seg").iterdir()} == there
 
 
 def test_an_older_copy_of_the_folder(tracker: Tracker, tmp_path: Path) -> None:

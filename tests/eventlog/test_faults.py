@@ -152,7 +152,7 @@ async def test_one_failed_commit_is_written_again(
         await log.wait_durable(append(log, b"three"))
     assert read_on(reader) == [(0, b"one"), (1, b"two"), (2, b"three")]
     assert read(folder) == [(0, b"one"), (1, b"two"), (2, b"three")]
-    assert [path.name[-10:-4] for path in segments(folder)] == ["000001", "000002"]
+    assert [path.name[-14:-4] for path in segments(folder)] == ["0000000001", "0000000002"]
     notes = [one for one in Verifier(folder).walk() if isinstance(one, Finding)]
     assert [one.damage for one in notes] == [False] * (call == "fdatasync")
     assert open_log(folder, RECORD_SIZES).recovery.next_seq == 3

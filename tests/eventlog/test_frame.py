@@ -90,7 +90,7 @@ DAMAGE = {
     "nothing": (b"", "incomplete frame header"),
     "one byte short": (sample()[0][:-1], "incomplete frame header"),
     "zeros": (bytes(HEADER_SIZE), "no frame begins here"),
-    "another magic": (b"EVF1" + sample()[0][4:], "no frame begins here"),
+    "another magic": (b"EVF0" + sample()[0][4:], "no frame begins here"),
     "another checksum": (sample()[0][:-4] + bytes(4), "checksum does not match"),
     "an endless section": (
         build_header(

@@ -256,8 +256,9 @@ def reheadered(data: bytes, at: int, value: bytes) -> bytes:
 
 
 FORMATS = {
-    "a newer format": (8, b"\1\0", "format 1; this version reads format 0"),
-    "a longer header": (12, b"\0\1", "this version reads"),
+    "a newer format": (8, b"\2\0", "is of format 2, and this version reads format 1"),
+    "the format before": (8, b"\0\0", "is of format 0, .* nothing reads or converts it"),
+    "a longer header": (12, b"\0\1", "has a header of 256 bytes, not 128"),
     "another log": (16, b"another log's id", "belongs to another log"),
     "no log at all": (0, b"PK", "not a segment"),
 }
@@ -280,8 +281,10 @@ IDENTITIES = {
     "no JSON": "{",
     "no id": "{}",
     "not hexadecimal": '{"log_id": "zz"}',
-    "too short": '{"log_id": "00"}',
+    "too short": '{"log_id": "00", "format": 1}',
     "no text": '{"log_id": 5}',
+    "no format": f'{{"log_id": "{"0" * 32}"}}',
+    "a format in words": f'{{"log_id": "{"0" * 32}", "format": "1"}}',
 }
 
 

@@ -162,7 +162,7 @@ def test_truncated(log: Damaged, number: int, step: int) -> None:
 @pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
-    "behind", [bytes(200), b"EVF0" * 50, b"\xff" * 7], ids=["zeros", "magic", "ones"]
+    "behind", [bytes(200), b"EVF1" * 50, b"\xff" * 7], ids=["zeros", "magic", "ones"]
 )
 def test_truncated_and_something_behind(log: Damaged, behind: bytes, step: int) -> None:
     """The same where the file goes on with what the disk had there."""
@@ -289,7 +289,7 @@ def another_log(log: Damaged) -> None:
 
 
 def another_name(log: Damaged) -> None:
-    log.paths[2].rename(log.paths[2].with_name("00000000000000000003.000009.evl"))
+    log.paths[2].rename(log.paths[2].with_name("00000000000000000003.0000000009.evl"))
 
 
 def no_segments(log: Damaged) -> None:
@@ -372,16 +372,16 @@ def test_notes(log: Damaged) -> None:
     last = log.paths[-1]
     torn = log.places(last)[-1]
     last.write_bytes(log.whole[last][: torn.end - 3])
-    (last.parent / f"{9:020d}.000004.evl").write_bytes(b"\x89EVL")
-    (last.parent / "00000000000000000009.000004.tmp").write_bytes(b"")
+    (last.parent / f"{9:020d}.0000000004.evl").write_bytes(b"\x89EVL")
+    (last.parent / "00000000000000000009.0000000004.tmp").write_bytes(b"")
     (log.folder / "quarantine").mkdir()
     (log.folder / "quarantine" / "old").write_bytes(b"12345")
     found = verify(log.folder)
     assert [(one.path.name, one.damage) for one in found] == [
-        ("00000000000000000009.000004.tmp", False),
+        ("00000000000000000009.0000000004.tmp", False),
         ("old", False),
         (last.name, False),
-        ("00000000000000000009.000004.evl", False),
+        ("00000000000000000009.0000000004.evl", False),
     ]
     assert "5 bytes that a start cut off" in found[1].what
     assert (found[2].offset, found[2].seq) == (torn.offset, 9)

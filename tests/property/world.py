@@ -24,10 +24,11 @@ from tests.support import (
     revoke,
     rotate,
 )
+from tracker.announcing import EARLY, REFUSALS, Log
 from tracker.domain import events
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
-from tracker.service import EARLY, REFUSALS, Log, Service
+from tracker.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable

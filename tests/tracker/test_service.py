@@ -17,9 +17,9 @@ from tests.support import (
     pick,
     replayed,
 )
+from tracker.announcing import LOG_FULL, NOT_WHITELISTED
 from tracker.domain import events
 from tracker.domain.settings import Settings
-from tracker.service import LOG_FULL, NOT_WHITELISTED
 
 HASH = hash_of(1)
 LEECHER = Announce(HASH, endpoint4(1))

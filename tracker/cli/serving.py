@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from tracker import hot
 from tracker.cli.shared import CANNOT, add_config, fail, progress, say, version
 from tracker.config import load
 
@@ -22,6 +23,8 @@ def add_to(commands: Any) -> None:
 
 
 def serve(options: argparse.Namespace) -> int:
+    if problem := hot.stale():
+        return fail(CANNOT, problem)
     loaded = load(options.config)
     _log_to_stdout(loaded.config.logging.threshold)
     say(loaded.source)

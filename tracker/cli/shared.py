@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracker import hot
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -101,7 +103,7 @@ def version() -> str:
 
 
 def version_line() -> str:
-    return f"swarmlog {version()} (pure Python)"
+    return f"swarmlog {version()} ({hot.build()})"
 
 
 @contextmanager

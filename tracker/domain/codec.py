@@ -1,4 +1,4 @@
-"""Records as bytes, and back. One struct per kind and schema; see docs/log-format.md.
+"""Records as bytes, and back: one struct per kind, of its newest schema (see `schemas`); docs/log-format.md has the fields.
 
 An announce is 112 bytes. The plain 80 alone are enough to recompute every count and total:
 
@@ -15,16 +15,18 @@ import json
 from struct import Struct, error
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import events
+from tracker.domain import events, schemas
+from tracker.domain.schemas import CodecError as CodecError
+from tracker.domain.schemas import UnknownEventError as UnknownEventError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ANNOUNCE_SCHEMA = 1
-ADMIN_SCHEMA = 1
-TICK_SCHEMA = 2
-COUNTERS_SCHEMA = 1
-EVICTIONS_SCHEMA = 1
+ANNOUNCE_SCHEMA = schemas.NEWEST[events.ANNOUNCE]
+ADMIN_SCHEMA = schemas.NEWEST[events.ADMIN]
+TICK_SCHEMA = schemas.NEWEST[events.TICK]
+COUNTERS_SCHEMA = schemas.NEWEST[events.COUNTERS]
+EVICTIONS_SCHEMA = schemas.NEWEST[events.EVICTIONS]
 
 PLAIN = Struct("<Q20s8sQQQIQHHBBH")
 SEALED = Struct("<16s12s2sH")
@@ -32,7 +34,6 @@ SEALED4 = Struct("<12s4s12s2sH")  # the same, the address of an IPv4 peer in two
 TICK = Struct("<QIIIIQ")
 """time us, interval ms, 1 = goes on with the sweep of the tick before, a slice and its digest (see `slices`) with a reserved
 field between."""
-TICK_1 = Struct("<QII")  # schema 1: without the last three
 COUNTER = Struct("<QHHIQ")  # time us, counter, label, reserved, delta
 EVICTION = Struct("<Q20sIQ")  # time us, info_hash, place and last seq of the peer that has to go
 ADMIN = Struct("<IHHQ")  # length of the JSON, type, schema, time us; JSON and zeros to 16 follow
@@ -46,26 +47,20 @@ RECORD_SIZES = {
 }
 """Plain bytes of a record by kind, as eventlog wants them; 0 = records vary."""
 
-_NEWEST = {
-    events.ANNOUNCE: ANNOUNCE_SCHEMA,
-    events.ADMIN: ADMIN_SCHEMA,
-    events.TICK: TICK_SCHEMA,
-    events.COUNTERS: COUNTERS_SCHEMA,
-    events.EVICTIONS: EVICTIONS_SCHEMA,
-}
-_EARLIER = {(events.TICK, 1): TICK_1.size}
-
 V4_MAPPED = bytes(10) + b"\xff\xff"
 
 
-class CodecError(ValueError):
-    """A record does not read as its kind and schema say."""
-
-
 class AdminRecord(NamedTuple):
+    """`data` is as of the newest schema, unless the type or schema is not known: then as it is."""
+
     type: int
     time_us: int
     data: dict[str, Any]
+    schema: int
+
+    @property
+    def known(self) -> bool:
+        return schemas.known_admin(self.type, self.schema)
 
 
 Plain = tuple[int, bytes, bytes, int, int, int, int, int, int, int, int, int, int]
@@ -74,26 +69,36 @@ Private = tuple[bytes, bytes, bytes, int]
 """The fields of `SEALED`."""
 
 
-def record_size(kind: int, schema: int) -> int | None:
-    """Plain bytes of a record; 0 = records vary, None = unknown to this version."""
-    return RECORD_SIZES[kind] if schema == _NEWEST.get(kind) else _EARLIER.get((kind, schema))
+def unknown(seq: int, kind: int, schema: int, writer: str = "") -> UnknownEventError:
+    """That a frame is of a kind or schema not known. `writer`: the version that wrote it, where that is known."""
+    return _unknown(f"event {seq} is of kind {kind}, schema {schema}", writer)
 
 
-def decode_ticks(
-    schema: int, plain: bytes | memoryview
-) -> Iterator[tuple[int, int, int, tuple[int, int] | None]]:
-    """Time, interval, whether it goes on, and slice and digest, which schema 1 does not have. Raises `CodecError`."""
+def unknown_admin(seq: int, record: AdminRecord, writer: str = "") -> UnknownEventError:
+    """The same of an admin event."""
+    what = f"event {seq} is an admin event of type {record.type}, schema {record.schema}"
+    return _unknown(what, writer)
+
+
+def _unknown(what: str, writer: str) -> UnknownEventError:
+    wrote = f"version {writer} wrote it: use that one" if writer else "use the one that wrote it"
+    return UnknownEventError(f"{what}, unknown to this version; {wrote} or a later one")
+
+
+def rows(layout: Struct, plain: bytes | memoryview) -> Iterator[tuple[Any, ...]]:
+    """The records of a kind whose records are of one size. Raises `CodecError`."""
     try:
-        if schema == 1:
-            for time_us, interval_ms, goes_on in TICK_1.iter_unpack(plain):
-                yield time_us, interval_ms, goes_on, None
-        elif schema == TICK_SCHEMA:
-            for time_us, interval_ms, goes_on, number, _, digest in TICK.iter_unpack(plain):
-                yield time_us, interval_ms, goes_on, (number, digest)
-        else:
-            raise CodecError(f"ticks of schema {schema}, unknown to this version")
+        return layout.iter_unpack(plain)
     except error as problem:
-        raise CodecError(f"tick record: {problem}") from None
+        raise CodecError(f"records of {layout.size} bytes: {problem}") from None
+
+
+def announces(plain: bytes, sealed: bytes) -> int:
+    """How many announces the sections of a frame hold. Raises `CodecError` where they do not agree."""
+    count, rest = divmod(len(plain), PLAIN.size)
+    if rest or len(sealed) != count * SEALED.size:
+        raise CodecError(f"{len(plain)} plain and {len(sealed)} sealed bytes are no announces")
+    return count
 
 
 def decode_announces(
@@ -106,12 +111,12 @@ def decode_announces(
     return ((row, None) for row in rows)
 
 
-def encode_admin(kind: int, time_us: int, data: dict[str, Any]) -> bytes:
-    """Canonical JSON (sorted, compact, UTF-8, no floats) behind a 16-byte head, padded to 16."""
+def encode_admin(kind: int, time_us: int, data: dict[str, Any], schema: int = 0) -> bytes:
+    """Canonical JSON (sorted, compact, UTF-8, no floats) behind a 16-byte head, padded to 16. `schema`: 0 = the newest."""
     body = json.dumps(
         data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
-    head = ADMIN.pack(len(body), kind, ADMIN_SCHEMA, time_us)
+    head = ADMIN.pack(len(body), kind, schema or schemas.NEWEST_ADMIN.get(kind, 1), time_us)
     return head + body + bytes(-len(body) % 16)
 
 
@@ -120,7 +125,7 @@ def decode_admin(plain: bytes | memoryview) -> Iterator[AdminRecord]:
     offset = 0
     while offset < len(plain):
         try:
-            size, kind, _schema, time_us = ADMIN.unpack_from(plain, offset)
+            size, kind, schema, time_us = ADMIN.unpack_from(plain, offset)
             offset += ADMIN.size
             data = json.loads(bytes(plain[offset : offset + size]))
         except (error, ValueError) as problem:
@@ -128,4 +133,7 @@ def decode_admin(plain: bytes | memoryview) -> Iterator[AdminRecord]:
         if not isinstance(data, dict):
             raise CodecError("admin record: its JSON is no object")
         offset += size + (-size % 16)
-        yield AdminRecord(kind, time_us, data)
+        if schemas.known_admin(kind, schema):
+            data = schemas.newest_admin(kind, schema, data)
+            schema = schemas.NEWEST_ADMIN[kind]
+        yield AdminRecord(kind, time_us, data, schema)

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from array import array
 from struct import Struct
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tracker.domain import packed
 
 NOWHERE = 0xFFFFFFFF
 
@@ -85,13 +83,14 @@ class Directory:
         if self._room[torrent] > 6:  # _SCANNED
             return self._find_indexed(torrent, endpoint)
         width = self.width
-        start = self.first[torrent] * width
-        end = start + self.count[torrent] * width
-        at = self.addresses.find(endpoint, start, end)
+        start = packed.u32(self.first, torrent) * width
+        end = start + packed.u32(self.count, torrent) * width
+        at = packed.find(self.addresses, endpoint, start, end)
         while at >= 0:
             if not (at - start) % width:
-                return self.owners[at // width]
-            at = self.addresses.find(endpoint, at + 1, end)  # those bytes lay across two endpoints
+                return packed.u32(self.owners, at // width)
+            # Those bytes lay across two endpoints.
+            at = packed.find(self.addresses, endpoint, at + 1, end)
         return 0
 
     def _find_indexed(self, torrent: int, endpoint: bytes) -> int:
@@ -99,15 +98,15 @@ class Directory:
         table = self._tables[key & 255]
         mask = len(table) - 1
         at = (key >> 8) & mask
-        while entry := table[at]:
+        first = packed.u32(self.first, torrent)
+        while entry := packed.u64(table, at):
             if entry >> 32 == key:
                 peer = entry & 0xFFFFFFFF
-                place = self.position[peer]
+                place = packed.u32(self.position, peer)
                 start = place * self.width
-                if (
-                    self.addresses[start : start + self.width] == endpoint
-                    and 0 <= place - self.first[torrent] < self.count[torrent]
-                ):
+                if self.addresses[
+                    start : start + self.width
+                ] == endpoint and 0 <= place - first < packed.u32(self.count, torrent):
                     return peer
             at = (at + 1) & mask
         return 0
@@ -191,16 +190,17 @@ class Directory:
         want: int,
         peer: int,
         seeder: bool,
-        chance: Callable[[], int],
+        draw: int,
     ) -> bytes:
         """`prefix` and up to `want` endpoints for `peer`, itself left out.
 
-        Everybody, when that is few enough. Otherwise two runs that begin at places drawn by `chance` (64
-        bits): a seeder gets leechers first, a leecher both kinds in equal parts as far as there are.
+        Everybody, when that is few enough. Otherwise two runs that begin at places by `draw` (64 bits of
+        chance; needed where `count` is more than `want`): a seeder gets leechers first, a leecher both kinds in equal
+        parts as far as there are.
         """
-        size = self.count[torrent]
-        first = self.first[torrent]
-        place = self.position[peer]
+        size = packed.u32(self.count, torrent)
+        first = packed.u32(self.first, torrent)
+        place = packed.u32(self.position, peer)
         width = self.width
         addresses = self.addresses
         if place == NOWHERE:
@@ -210,7 +210,6 @@ class Directory:
             own = place * width
             before = addresses[first * width : own]
             return _join((prefix, before, addresses[own + width : (first + size) * width]))
-        draw = chance()
         boundary = first + self.seeds[torrent]
         seeders = boundary - first - (first <= place < boundary)
         leechers = first + size - boundary - (boundary <= place < first + size)

@@ -109,5 +109,8 @@ COUNTER_NAMES = {
     UDP_DROPPED: "udp_dropped",
 }
 
-EVENT_TYPES = ("announced", "evicted", "tick", "counted", *ADMIN_NAMES.values())
+UNKNOWN = "unknown"
+"""The `type` of what a newer version wrote, and this one does not know."""
+
+EVENT_TYPES = ("announced", "evicted", "tick", "counted", *ADMIN_NAMES.values(), UNKNOWN)
 """Every `type` that `tracker events` can print."""

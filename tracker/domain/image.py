@@ -28,12 +28,15 @@ from tracker.domain.state import Pruned, State
 from tracker.domain.swarms import ROW_SIZE, Swarms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    Buffer = bytes | bytearray | memoryview
+Buffer = bytes | bytearray | memoryview
 
 PROJECTOR = 1
-"""Which rules made a state. One more with every change after which a log gives another state than before, or another image."""
+"""Which rules made an image. One more with every change of what is in one: then `STEPS` gets a step for openings of before."""
+
+STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {}
+"""By rules: the plain columns of an image as of the next rules."""
 
 HIDDEN = "hidden"
 """The column that says (in one byte) whether peers had stand-ins: no part of the state."""
@@ -74,6 +77,14 @@ def digest(plain: Mapping[str, Buffer]) -> bytes:
             hasher.update(b"%s %d|" % (name.encode(), len(plain[name])))
             hasher.update(plain[name])
     return hasher.digest()
+
+
+def newest(rules: int, plain: dict[str, Buffer]) -> dict[str, Buffer]:
+    """The plain columns of an image that was made by earlier rules as these make them."""
+    while rules != PROJECTOR:
+        plain = STEPS[rules](plain)
+        rules += 1
+    return plain
 
 
 def dump(state: State, *, addresses: bool = True) -> Image:
@@ -207,12 +218,13 @@ def _rest(state: State) -> dict[str, Any]:
     """What is no column: a few numbers, and what comes with texts."""
     factors = state.factors
     return {
-        "clock": [getattr(state, name) for name in _CLOCK],
+        "clock": {name: getattr(state, name) for name in _CLOCK},
+        "writer": state.writer,
         "settings": state.settings.as_data(),
         "counters": [[*key, count] for key, count in state.counters.items()],
         "shredded": sorted(state.shredded),
-        "totals": [getattr(state.swarms, name) for name in _TOTALS],
-        "sweep": [getattr(state.sweep, name) for name in _SWEEP],
+        "totals": {name: getattr(state.swarms, name) for name in _TOTALS},
+        "sweep": {name.strip("_"): getattr(state.sweep, name) for name in _SWEEP},
         "next_key_ref": state.access.next_key_ref,
         "owners": list(state.access.owners.items()),
         "requests": [
@@ -234,8 +246,9 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
         (state.swarms, _TOTALS, rest["totals"]),
         (state.sweep, _SWEEP, rest["sweep"]),
     ):
-        for name, value in zip(names, values, strict=True):
-            setattr(owner, name, value)
+        for name in names:
+            setattr(owner, name, values[name.strip("_")])
+    state.writer = rest["writer"]
     state.settings = Settings.from_data(rest["settings"])
     state.counters = {(counter, label): count for counter, label, count in rest["counters"]}
     state.shredded = set(rest["shredded"])

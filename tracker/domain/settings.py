@@ -11,10 +11,13 @@ from attrs import asdict, field, fields, frozen
 
 from tracker.domain.policy import Policy
 
+KNOWN_RULES = 1, 1
+"""Of identity and accounting: those that this code implements."""
+
 
 @frozen
 class Settings:
-    """Times in seconds. `identity` and `accounting` number the rules that this code implements."""
+    """Times in seconds. `identity` and `accounting` number the rules that are in force, see `KNOWN_RULES`."""
 
     private: bool = False
     listed: bool = False

@@ -9,12 +9,12 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import codec, events, slices
+from tracker.domain import codec, events, packed, schemas, slices
 from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
 from tracker.domain.hidden import Hidden
-from tracker.domain.settings import Settings
+from tracker.domain.settings import KNOWN_RULES, Settings
 from tracker.domain.swarms import BUCKETS, Swarms
 from tracker.domain.sweep import Sweep
 
@@ -57,6 +57,7 @@ class State:
         "sweep",
         "ticks",
         "time_us",
+        "writer",
     )
 
     def __init__(self) -> None:
@@ -71,6 +72,7 @@ class State:
         self.counters: dict[tuple[int, int], int] = {}  # by counter and label
         self.ticks = 0
         self.starts = 0
+        self.writer = ""  # the version of the tracker that started last
         self.sweep = Sweep()
         self.resumed_us = 0
         self.shredded: set[str] = set()  # days, "2026-11-21"
@@ -78,14 +80,29 @@ class State:
         self.pruned: tuple[Pruned, ...] = ()
         self.hidden: Hidden | None = None  # no part of the state: what replay cannot read
 
-    def apply(self, kind: int, schema: int, base_seq: int, plain: Section, sealed: Section) -> None:
+    def apply(
+        self,
+        kind: int,
+        schema: int,
+        base_seq: int,
+        plain: Section,
+        sealed: Section,
+        *,
+        ignorable: int = 0,
+    ) -> None:
         """Apply the records of one frame; an empty `sealed` is one that could not be opened. A tick's digest is compared with
-        the state as it is.
+        the state as it is. `ignorable`: how many records there are, if those that are not known may be passed over; else 0.
 
-        Raises `ReplayError`, `codec.CodecError`.
+        Raises `ReplayError`, `codec.CodecError` (`codec.UnknownEventError`).
         """
         if base_seq != self.seq:
             raise ReplayError(f"event {base_seq} where {self.seq} is due")
+        if not schemas.known(kind, schema):
+            if not ignorable:
+                raise codec.unknown(base_seq, kind, schema, self.writer)
+            self.seq += ignorable
+            return
+        plain, sealed = schemas.newest(kind, schema, plain, sealed)
         if kind == events.ANNOUNCE:
             if self._hides(sealed):
                 self._apply_hidden(plain, sealed)
@@ -93,54 +110,59 @@ class State:
                 self._apply_announces(plain, sealed)
         elif kind == events.ADMIN:
             for record in codec.decode_admin(bytes(plain)):
-                self.apply_admin(record.type, record.time_us, record.data)
+                if record.known:
+                    self.apply_admin(record.type, record.time_us, record.data)
+                elif ignorable:
+                    self.seq += 1
+                else:
+                    raise codec.unknown_admin(self.seq, record, self.writer)
         elif kind == events.TICK:
-            for time_us, interval_ms, goes_on, expected in codec.decode_ticks(schema, plain):
-                if expected is not None:
-                    self._compare(*expected)
+            for time_us, interval_ms, goes_on, number, _, digest in codec.rows(codec.TICK, plain):
+                self._compare(number, digest)
                 self.apply_tick(time_us, interval_ms, goes_on)
         elif kind == events.EVICTIONS:
-            for time_us, info_hash, place, last_seq in codec.EVICTION.iter_unpack(plain):
+            for time_us, info_hash, place, last_seq in codec.rows(codec.EVICTION, plain):
                 self.apply_eviction(time_us, info_hash, place, last_seq)
-        elif kind == events.COUNTERS:
-            for time_us, counter, label, _, delta in codec.COUNTER.iter_unpack(plain):
-                self.apply_counter(time_us, counter, label, delta)
         else:
-            raise ReplayError(f"event {base_seq} is of kind {kind}, unknown to this version")
+            for time_us, counter, label, _, delta in codec.rows(codec.COUNTER, plain):
+                self.apply_counter(time_us, counter, label, delta)
 
     def _apply_announces(self, plain: Section, sealed: Section) -> None:
         swarms = self.swarms
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
-        rows = zip(codec.PLAIN.iter_unpack(plain), codec.SEALED.iter_unpack(sealed), strict=True)
-        for row, (address, id_tail, port, _key_hash) in rows:
+        plain, sealed = bytes(plain), bytes(sealed)
+        for number in range(codec.announces(plain, sealed)):
             (
-                time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq,
-                _numwant, _flags, _listener, what, rule,
-            ) = row  # fmt: skip
-            endpoint = (address if what & 0x10 else address[12:]) + port  # IPv6 in odd high nibbles
+                time_us, uploaded, downloaded, left, key_ref, prev_seq, what, rule,
+            ) = packed.announced(plain, number * 80)  # fmt: skip
+            info_hash, peer_id, endpoint = packed.announcer(plain, sealed, number)
             torrent = swarms.lookup(info_hash)
             account = account_of[key_ref]
             if not torrent:
                 peer = 0
             elif account:
-                peer = swarms.keyed(torrent, account, id_head + id_tail)
+                peer = swarms.keyed(torrent, account, peer_id)
             else:
                 peer = swarms.find(torrent, endpoint)
-            last_seq = swarms.peer(peer).last_seq if peer else 0
+            last_seq = 0
+            if peer:
+                _, _, last_seq = packed.numbers(swarms.rows, peer * 72 + 32)
             if last_seq != prev_seq:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
-            announced = (
-                seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
-                uploaded, downloaded, left, what, rule,
-            )  # fmt: skip
             if account:
-                self.apply_keyed(key_ref, account, *announced)
+                self.apply_keyed(
+                    key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
+                    uploaded, downloaded, left, what, rule,
+                )  # fmt: skip
             else:
-                swarms.announce(*announced)
+                swarms.announce(
+                    seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
+                    left, what, rule,
+                )  # fmt: skip
             seq += 1
         self.announced(seq, time_us)
 
@@ -178,16 +200,19 @@ class State:
                     raise ReplayError(f"event {seq} comes from where another peer is")
                 if peer:
                     swarms.call(peer, account, id_head + id_tail)
-            announced = (
-                seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
-                uploaded, downloaded, left, what, rule,
-            )  # fmt: skip
+            peer_id = id_head + id_tail
             if account:
-                peer = self.apply_keyed(key_ref, account, *announced)
+                peer = self.apply_keyed(
+                    key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
+                    uploaded, downloaded, left, what, rule,
+                )  # fmt: skip
             else:
                 if peer and what & 0x0F != events.STOPPED:
                     swarms.move(torrent, peer, endpoint)
-                peer = swarms.announce(*announced)
+                peer = swarms.announce(
+                    seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
+                    left, what, rule,
+                )  # fmt: skip
             hidden.note(swarms, seq, peer, where is None)
             seq += 1
         self.announced(seq, time_us)
@@ -207,8 +232,7 @@ class State:
         torrent: int,
         peer: int,
         info_hash: bytes,
-        id_head: bytes,
-        id_tail: bytes,
+        peer_id: bytes,
         endpoint: bytes,
         uploaded: int,
         downloaded: int,
@@ -229,7 +253,7 @@ class State:
         if peer and event != events.STOPPED:
             swarms.move(torrent, peer, endpoint)
         peer = swarms.announce(
-            seq, time_us, torrent, peer, info_hash, id_head, id_tail, endpoint,
+            seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
             uploaded, downloaded, left, what, rule,
         )  # fmt: skip
         if peer:
@@ -310,6 +334,7 @@ class State:
             self._change_settings(Settings.from_data(data["settings"]))
         elif kind == events.TRACKER_STARTED:
             self.starts += 1
+            self.writer = str(data.get("version", ""))
             self.resumed_us = time_us
         elif kind == events.CLOCK_STEPPED:
             self.resumed_us = time_us  # a suspended machine: nobody could announce
@@ -368,6 +393,11 @@ class State:
             self.access.requests[name] = Request(data["request"], 0, seq)
 
     def _change_settings(self, settings: Settings) -> None:
+        rules = settings.identity, settings.accounting
+        if rules != KNOWN_RULES:
+            raise codec.UnknownEventError(
+                f"event {self.seq - 1} puts rules {rules} of identity and accounting in force, unknown to this version"
+            )
         if settings.private != self.settings.private:
             self.swarms.clear_peers()
         self.settings = settings
@@ -385,6 +415,7 @@ class State:
             self.time_us,
             self.ticks,
             self.starts,
+            self.writer,
             self.sweep.digest(),
             self.resumed_us,
             sorted(self.shredded),
@@ -409,11 +440,11 @@ class State:
 
 
 def _key(data: dict[str, Any]) -> Key:
-    """The key of a `key_issued` or `key_rotated` event; the first ones had no account."""
+    """The key of a `key_issued` or `key_rotated` event."""
     return Key(
         data["key_ref"],
         data["valid_until_us"],
-        data.get("account", data["key_ref"]),
+        data["account"],
         data.get("owner"),
         data.get("label"),
     )

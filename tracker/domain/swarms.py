@@ -12,7 +12,7 @@ from hashlib import blake2b
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracker.domain import events
+from tracker.domain import events, packed
 from tracker.domain.directory import NOWHERE, Directory
 
 if TYPE_CHECKING:
@@ -34,11 +34,6 @@ SEEN = Struct("<Q")  # last seen, microseconds
 _KEY_REF_AT = 28
 _KEY_REF = Struct("<I")
 
-BEFORE = Struct("<8s12s12xQQ16xQ")
-"""What deciding needs of a row: both parts of the peer_id, uploaded, downloaded, last seq."""
-_IDENTITY = Struct("<8s12s4xI")  # peer_id in its two parts, torrent; zeros the four bytes between
-_PEER_ID = Struct("<8s12s")
-_TOTALS = Struct("<QQQQQ")  # uploaded, downloaded, left, last seen us, last seq: bytes 32 to 71
 _OWNER = Struct("<I20x")  # the account of an identity
 
 NEVER_US = 2**64 - 1
@@ -138,8 +133,7 @@ class Swarms:
         torrent: int,
         peer: int,
         info_hash: bytes,
-        id_head: bytes,
-        id_tail: bytes,
+        peer_id: bytes,
         endpoint: bytes,
         uploaded: int,
         downloaded: int,
@@ -149,8 +143,8 @@ class Swarms:
     ) -> int:
         """Apply an announce of `peer` (0 = a new one) in `torrent` (0 = a new one). Cannot fail.
 
-        `torrent` and `peer` are what `lookup` and `find` give; the peer_id comes as 8 and 12 bytes; `what` is
-        the record's byte of event and protocol; `rule` says how this relates to the peer's previous
+        `torrent` and `peer` are what `lookup` and `find` give; `what` is the
+        record's byte of event and protocol; `rule` says how this relates to the peer's previous
         announce. Returns the peer's number, 0 after `stopped`.
         """
         self.announces[what >> 4] += 1
@@ -166,7 +160,7 @@ class Swarms:
             if event or rule == 3 or mark & 0x14 != (0x10 if left == 0 else 0):
                 mark = self._changed(torrent, peer, mark, event, rule, left == 0)
                 if rule == 3:  # events.RULE_RESTARTED
-                    _PACK_PEER_ID(rows, row, id_head, id_tail)
+                    packed.put_peer_id(rows, row, peer_id)
         else:
             if not torrent:
                 torrent = self._add_torrent(info_hash)
@@ -175,9 +169,9 @@ class Swarms:
             mark = (0x10 if left == 0 else 0) | (0x20 if event == 1 else 0)
             if event == 4 and left:  # events.PAUSED
                 self.partial[torrent] += 1
-            _PACK_IDENTITY(rows, row, id_head, id_tail, torrent)
+            packed.put_identity(rows, row, peer_id, torrent)
         rows[row + 20] = mark & 0xF0 | event
-        _PACK_TOTALS(rows, row + 32, uploaded, downloaded, left, time_us, seq)
+        packed.put_totals(rows, row + 32, uploaded, downloaded, left, time_us, seq)
         return peer
 
     def _changed(
@@ -245,7 +239,7 @@ class Swarms:
         row = self.peer(peer)
         if row.peer_id == peer_id:
             return
-        _PACK_PEER_ID(self.rows, peer * ROW_SIZE, peer_id[:8], peer_id[8:])
+        packed.put_peer_id(self.rows, peer * ROW_SIZE, peer_id)
         if self.identities.position[peer] != NOWHERE:
             identity = account.to_bytes(4, "little") + peer_id
             self.identities.rename(row.torrent, peer, identity)
@@ -554,9 +548,6 @@ class KeyPeers:
 
 # The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines
 # hold the spelling to the names.
-_PACK_IDENTITY = _IDENTITY.pack_into
-_PACK_PEER_ID = _PEER_ID.pack_into
-_PACK_TOTALS = _TOTALS.pack_into
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
     (MARK_SEEDER, _ROLE, events.PAUSED) != (0x10, 0x14, 4)
 ):

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.domain import events
+from tracker.announcing import EARLY
+from tracker.domain import events, packed
 from tracker.domain.policy import RATE_EXCEEDED
 from tracker.frontends.refusals import INVALID_KEY, refusal_text
 from tracker.frontends.requests import is_loopback
-from tracker.service import EARLY
 from tracker.sources import Bans
 from tracker.traffic import UdpTraffic
 from tracker.wire import http, udp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from tracker.domain.access import Key
     from tracker.service import Service
     from tracker.wire.connection_id import ConnectionIds
 
@@ -28,7 +29,6 @@ _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
 
 _UNPACK = udp.ANNOUNCE_REQUEST.unpack_from
-_HEAD = udp.ANNOUNCE_REPLY.pack
 
 # `answers` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
 if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (3, 2, 3, 1, 98):
@@ -89,27 +89,22 @@ class DatagramHandler:
         # One long loop: in the announce path a call, or a name looked up once more, is what costs.
         known, valid = self._known, self._ids.valid
         service, swarms = self._service, self._swarms
-        announce: Callable[..., int] = service.announce
         leechers, seeders = swarms.leechers, swarms.seeders
         guarded = service.guarded
         external = self._external
-        listener, interval, cap, chance = (
-            self._listener,
-            self._interval,
-            service.cap,
-            service.chance,
-        )
+        listener, interval, cap = self._listener, self._interval, service.cap
         replies: list[bytes | None] = []
+        holder: Key | None = None
         for at, size, address in zip(places, sizes, addresses, strict=False):
             if size < 98 or (request := _UNPACK(data, at))[1] != 1:
                 replies.append(self._other(data, at, size, address))
                 continue
             (
-                connection_id, _, transaction, info_hash, id_head, id_tail, downloaded, left,
+                connection_id, _, transaction, info_hash, peer_id, downloaded, left,
                 uploaded, event, key, numwant, port,
             ) = request  # fmt: skip
             if known.get(connection_id) != address and not valid(connection_id, address):
-                replies.append(self._unverified(transaction, address, id_head + id_tail))
+                replies.append(self._unverified(transaction, address, peer_id))
                 continue
             if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
                 replies.append(self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT))
@@ -126,16 +121,16 @@ class DatagramHandler:
                 if isinstance(let_in, bytes):
                     replies.append(let_in)
                     continue
-                announce = let_in
+                holder = let_in
                 interval = service.interval()
             if external is not None and is_loopback(address):
                 address = external
             v4 = len(address) == 4
             asked = numwant > 0
-            torrent = announce(
-                listener, 2 if v4 else 3, address, port, info_hash, id_head, id_tail, uploaded,
+            torrent = service.announce(
+                listener, 2 if v4 else 3, address, port, info_hash, peer_id, uploaded,
                 downloaded, left, event, numwant if asked and numwant < 65535 else 65535,
-                0 if asked else 1, key & 65535,
+                0 if asked else 1, key & 65535, holder,
             )  # fmt: skip
             if torrent < 0:
                 replies.append(
@@ -144,13 +139,17 @@ class DatagramHandler:
                     else self._refuse(transaction, torrent, info_hash)
                 )
                 continue
-            head = _HEAD(1, transaction, interval, leechers[torrent], seeders[torrent])
+            head = udp.announce_head(
+                1, transaction, interval, packed.u32(leechers, torrent),
+                packed.u32(seeders, torrent),
+            )  # fmt: skip
             if event == 3:
                 replies.append(head)
                 continue
             want = numwant if asked and numwant < cap else cap
-            pick = swarms.v4.pick if v4 else swarms.v6.pick
-            replies.append(pick(head, torrent, want, service.peer, left == 0, chance))
+            directory = swarms.v4 if v4 else swarms.v6
+            draw = service.chance() if packed.u32(directory.count, torrent) > want else 0
+            replies.append(directory.pick(head, torrent, want, service.peer, left == 0, draw))
         return replies
 
     def _let_in(
@@ -161,14 +160,12 @@ class DatagramHandler:
         transaction: bytes,
         info_hash: bytes,
         address: bytes,
-    ) -> Callable[..., int] | bytes:
-        """How to announce, in private modes with the key in the URL data (BEP 41); or the reply that refuses it."""
+    ) -> Key | bytes | None:
+        """The key in the URL data (BEP 41), None outside of private modes; or the reply that refuses the announce."""
         service = self._service
         admitted = service.admits(address)
         if not service.private:
-            if admitted:
-                return service.announcer(None)
-            return self._refuse(transaction, RATE_EXCEEDED, info_hash)
+            return None if admitted else self._refuse(transaction, RATE_EXCEEDED, info_hash)
         target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
         try:
             text = target.key or http.query_passkey(target.query)
@@ -178,7 +175,7 @@ class DatagramHandler:
             return self._error(transaction, INVALID_KEY)
         key = service.authenticate(text) if admitted else RATE_EXCEEDED
         if not isinstance(key, int):
-            return service.announcer(key)
+            return key
         if text:
             service.refused_key(text, key, info_hash)
         return self._refuse(transaction, key, info_hash, text)
@@ -225,7 +222,7 @@ class DatagramHandler:
 
     def _early(self, transaction: bytes, interval: int, info_hash: bytes) -> bytes:
         seeders, _, leechers = self._swarms.counts(info_hash)
-        return _HEAD(udp.ANNOUNCE, transaction, interval, leechers, seeders)
+        return udp.announce_head(udp.ANNOUNCE, transaction, interval, leechers, seeders)
 
     def _unverified(self, transaction: bytes, address: bytes, peer_id: bytes = b"") -> bytes | None:
         """The error for a wrong connection id; nothing for an address that sent too many."""

@@ -10,10 +10,10 @@ from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from tracker.announcing import EARLY, NOT_WHITELISTED
 from tracker.domain import events
 from tracker.domain.policy import IP_ALWAYS, IP_IGNORED, RATE_EXCEEDED
 from tracker.frontends.refusals import INVALID_KEY, refusal_text, retry_in
-from tracker.service import EARLY, NOT_WHITELISTED
 from tracker.traffic import HttpTraffic
 from tracker.wire import http
 
@@ -161,13 +161,13 @@ class RequestHandler:
         if self.external is not None and address is source and is_loopback(source):
             address = self.external
         numwant = request.numwant
-        announce = service.announcer(holder) if guarded else service.announce
-        torrent = announce(
+        torrent = service.announce(
             self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
-            request.port.to_bytes(2, "big"), request.info_hash, request.peer_id[:8],
-            request.peer_id[8:], request.uploaded, request.downloaded, request.left,
+            request.port.to_bytes(2, "big"), request.info_hash, request.peer_id,
+            request.uploaded, request.downloaded, request.left,
             request.event, 65535 if numwant is None else min(numwant, 65535),
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
+            holder,
         )  # fmt: skip
         if torrent < 0:
             if torrent != EARLY:
@@ -229,11 +229,13 @@ class RequestHandler:
             return b"", b""
         service, swarms = self._service, self._swarms
         own, other = (swarms.v6, swarms.v4) if v6 else (swarms.v4, swarms.v6)
-        first = own.pick(b"", torrent, want, service.peer, seeder, service.chance)
+        draw = service.chance() if own.count[torrent] > want else 0
+        first = own.pick(b"", torrent, want, service.peer, seeder, draw)
         room = want - len(first) // own.width
         second = b""
         if room and other.count[torrent]:
-            second = other.pick(b"", torrent, room, service.peer, seeder, service.chance)
+            draw = service.chance() if other.count[torrent] > room else 0
+            second = other.pick(b"", torrent, room, service.peer, seeder, draw)
         return (second, first) if v6 else (first, second)
 
     def _dictionaries(

@@ -26,13 +26,14 @@ MAX_SCRAPED = 74
 HEAD = Struct(">8sI4s")  # connection id or magic, action, transaction
 HEAD_SIZE = HEAD.size
 
-ANNOUNCE_REQUEST = Struct(">8sI4s20s8s12sqqqI4xIi2s")
-"""connection id, action, transaction, info_hash, peer_id in two parts, downloaded, left, uploaded, event, key,
+ANNOUNCE_REQUEST = Struct(">8sI4s20s20sqqqI4xIi2s")
+"""connection id, action, transaction, info_hash, peer_id, downloaded, left, uploaded, event, key,
 num_want, port."""
 ANNOUNCE_SIZE = ANNOUNCE_REQUEST.size
 
 CONNECT_REPLY = Struct(">I4s8s")
 ANNOUNCE_REPLY = Struct(">I4sIII")
+announce_head = ANNOUNCE_REPLY.pack
 _REPLY_HEAD = Struct(">I4s")
 _COUNTS = Struct(">III")
 _MOST = 0xFFFFFFFF  # that a count of a scrape can say

@@ -1,0 +1,29 @@
+"""The format of the files of a log: one number for all of them, and what is said of a file that has another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventlog.errors import LogFormatError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = 1
+"""Frozen: what a file of this format may hold is in docs/log-format.md, and never changes."""
+
+
+def check(path: Path, found: int) -> None:
+    """Raises `LogFormatError` for a file of another format, saying what to do."""
+    if found == 0:
+        raise LogFormatError(
+            path,
+            "is of format 0, that of versions before the format was settled; nothing reads or converts it. "
+            "Move the log folder away to begin a new log, or use the version that wrote it. Nothing was changed",
+        )
+    if found != FORMAT:
+        raise LogFormatError(
+            path,
+            f"is of format {found}, and this version reads format {FORMAT}: use the version that wrote it, or a "
+            "later one. Nothing was changed",
+        )

@@ -1,0 +1,132 @@
+"""Logs of format 1 as its first version wrote them: opened, verified and replayed to the facts that were noted then."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from eventlog import Reader, first_seq, open_log
+from tests.golden import facts
+from tests.stranger import read_log
+from tracker.cli import main
+from tracker.domain import codec, events
+from tracker.keyring import Keyring
+from tracker.projector import replay
+from tracker.verification import Verification
+
+if TYPE_CHECKING:
+    from tracker.domain.state import State
+
+FOLDER = Path(__file__).parent / "log-v1"
+NAMES = sorted(each.name for each in FOLDER.iterdir())
+MOST_BYTES = 300_000
+
+
+@pytest.fixture(params=NAMES)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy: whatever becomes of it, the golden folders stay as they are."""
+    copy = tmp_path / "site"
+    shutil.copytree(FOLDER / request.param, copy)
+    return copy
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def expected(site: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((site / "expected.json").read_bytes())
+    return found
+
+
+def seen(log: Path, state: State) -> dict[str, Any]:
+    return {"first_seq": first_seq(log), "seq": state.seq, "facts": facts.digest(state)}
+
+
+def test_replays_to_what_was_noted(site: Path) -> None:
+    """Reading changes nothing, and comes to the same as on the first day."""
+    before = contents(site)
+    log = site / "log"
+    state = replay(Reader(log, keys=Keyring(site / "secrets")))
+    assert seen(log, state) == expected(site)
+    assert contents(site) == before
+
+
+def test_verifies_clean(site: Path) -> None:
+    """No damage, and nothing but notes on what lies in the folder on purpose."""
+    log = site / "log"
+    verification = Verification(log, Keyring(site / "secrets"))
+    found = list(verification.findings(lambda _done, _all: None))
+    assert [one for one in found if one.damage] == []
+    assert verification.replayed
+    assert seen(log, verification.state) == expected(site)
+
+
+def test_a_tracker_goes_on_with_it(site: Path) -> None:
+    """Opened for writing it has the same end, and needs no repair."""
+    log = site / "log"
+    keyring = Keyring(site / "secrets")
+    event_log = open_log(log, codec.RECORD_SIZES, sealer=keyring)
+    try:
+        assert event_log.recovery.cut_bytes == 0
+        state = replay(Reader(log, to_end=True, keys=keyring))
+        assert event_log.next_seq == state.seq
+        assert seen(log, state) == expected(site)
+    finally:
+        event_log._release()
+
+
+def test_the_same_events_are_told(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`tracker events` prints what it printed on the first day."""
+    options = ["events", "--log", str(site / "log"), "--secrets", str(site / "secrets")]
+    assert main(options) == 0
+    assert capsys.readouterr().out == (site / "events.jsonl").read_text()
+
+
+@pytest.mark.parametrize("keys", [True, False], ids=["with keys", "without keys"])
+def test_a_stranger_reads_the_same(
+    site: Path, capsys: pytest.CaptureFixture[str], keys: bool
+) -> None:
+    """A reader that was written from the page on the format alone prints what `tracker events` does."""
+    log, secrets = str(site / "log"), str(site / "secrets")
+    assert main(["events", "--log", log, *(["--secrets", secrets] if keys else [])]) == 0
+    told = capsys.readouterr().out
+    assert read_log.main([log, *([secrets] if keys else [])]) == 0
+    assert capsys.readouterr().out == told
+
+
+def test_a_stranger_sees_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In any byte of a segment that is not the last, in kept frames, and in the opening."""
+    shutil.copytree(FOLDER / "pruned", tmp_path / "site")
+    log = tmp_path / "site" / "log"
+    paths = [min((log / "seg").iterdir()), min((log / "kept").iterdir())]
+    paths.append(min((log / "opening").iterdir()))
+    for path in paths:
+        whole = path.read_bytes()
+        for at in range(0, len(whole), 97):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            assert read_log.main([str(log)]) == 1, (path, at)
+        path.write_bytes(whole)
+    assert read_log.main([str(log)]) == 0
+    assert capsys.readouterr().err
+
+
+def test_every_event_is_there() -> None:
+    """A type that is new needs a new golden folder: those of `log-v1` are never written again."""
+    told = [
+        json.loads(line)
+        for name in NAMES
+        for line in (FOLDER / name / "events.jsonl").read_text().splitlines()
+    ]
+    assert {event["type"] for event in told} == set(events.EVENT_TYPES)
+    counters = {event["counter"] for event in told if event["type"] == "counted"}
+    assert counters == set(events.COUNTER_NAMES.values())
+
+
+def test_they_stay_small() -> None:
+    """All together."""
+    assert sum(map(len, contents(FOLDER).values())) < MOST_BYTES

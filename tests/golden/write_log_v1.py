@@ -1,0 +1,408 @@
+"""Wrote the folders in `log-v1`, once: `python -m tests.golden.write_log_v1`. They are never written again.
+
+Every later version has to open what stands there, replay it to the same facts and tell the same events. A kind of event that comes
+later gets folders of its own, beside these. The script stays to show what they hold; it refuses to write over them.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import define, evolve, field
+
+import eventlog.log
+from eventlog import IGNORABLE, EventLog, Reader, first_seq, kept_frames, open_log
+from tests.eventlog.logs import running
+from tests.golden import facts
+from tests.support import (
+    SECOND,
+    SELECTION_KEY,
+    START_US,
+    Announce,
+    HandTime,
+    announce,
+    endpoint4,
+    endpoint6,
+    hash_of,
+)
+from tracker import narrate
+from tracker.commands import ServiceCommands
+from tracker.domain import codec, events
+from tracker.domain.events import DAY_US
+from tracker.domain.policy import Policy
+from tracker.domain.settings import Settings
+from tracker.keyring import Keyring, day_of
+from tracker.ports import Actor, Correction, FactorTerms, NewKey
+from tracker.projector import replay
+from tracker.retention import Pruner
+from tracker.service import Service
+from tracker.shredding import Shredder
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tracker.domain.state import State
+
+FOLDER = Path(__file__).parent / "log-v1"
+BY = Actor("ops", "192.0.2.1", "r-1", 'a reason: "é" \\ \t 日本')
+ONCE = evolve(BY, idempotency_key="once-1")
+QUICK = Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)
+PRIVATE = evolve(QUICK, private=True, listed=True)
+OTHER_ID = b"-qB4500-zyxwvutsrqpo"
+
+
+@define
+class Site:
+    """A folder that trackers ran in, one after the other."""
+
+    path: Path
+    time: HandTime = field(factory=HandTime)
+    sealed: bool = True
+    segment_bytes: int = 64 << 20
+
+    def run(self, do: Callable[[Run], Awaitable[object]]) -> None:
+        keyring = Keyring(self.path / "secrets")
+        log = open_log(
+            self.path / "log", {**codec.RECORD_SIZES, NO_KIND: 16}, segment_bytes=self.segment_bytes, linger_seconds=0,
+            sealer=keyring if self.sealed else None,
+        )  # fmt: skip
+        state = replay(Reader(log.path, to_end=True, keys=keyring))
+
+        async def main() -> None:
+            async with running(log):
+                one = Run(log, state, self.time, keyring)
+                started: dict[str, object] = {"version": "1.0.0", "epoch": log.epoch}
+                if log.recovery.cut_bytes:
+                    started["cut_bytes"] = log.recovery.cut_bytes
+                one.service.admin(events.TRACKER_STARTED, started)
+                await do(one)
+                one.service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
+                await one.commit()
+                await log.seal_finished()
+
+        trio.run(main)
+
+
+@define
+class Run:
+    """One tracker, its time in our hands."""
+
+    log: EventLog
+    state: State
+    time: HandTime
+    keyring: Keyring
+    service: Service = field(init=False)
+    commands: ServiceCommands = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        clock = self.time.log_clock(self.state.time_us)
+        self.service = Service(self.log, self.state, clock, SELECTION_KEY)
+        self.commands = ServiceCommands(self.service, self.log, b"s" * 32)
+
+    async def commit(self) -> None:
+        await self.log.wait_readable(self.log.next_seq - 1)
+
+    async def announce(self, *announces: Announce, seconds: int = 1) -> None:
+        self.time.advance(seconds * SECOND)
+        announce(self.service, *announces)
+        await self.commit()
+
+
+# Public: several segments and epochs, a write that failed, a torn end, a clock that was set.
+
+
+async def public_first(run: Run) -> None:
+    run.service.change_settings(QUICK)
+    one = Announce(hash_of(1), endpoint4(1), left=0)
+    for number in range(1, 7):
+        await run.announce(
+            evolve(one, endpoint=endpoint4(number), left=number % 3, uploaded=number << 40),
+            evolve(one, endpoint=endpoint6(number), event=events.STARTED, udp=False),
+            Announce(hash_of(0x11), endpoint4(9), downloaded=number, left=6 - number, listener=3),
+        )
+    await run.announce(
+        Announce(hash_of(0x11), endpoint4(9), downloaded=6, left=0, event=events.COMPLETED),
+        evolve(one, endpoint=endpoint6(3), event=events.STOPPED, key_hash=0),
+        evolve(one, endpoint=endpoint4(2), peer_id=OTHER_ID),
+        evolve(one, endpoint=endpoint4(70, 80), left=events.LEFT_UNKNOWN, numwant=65535,
+               flags=events.FLAG_NUMWANT_ABSENT | events.FLAG_DICTIONARIES, udp=False),
+        evolve(one, endpoint=endpoint4(71), left=5, event=events.PAUSED, uploaded=2**64 - 1),
+    )  # fmt: skip
+    for counter in events.COUNTER_NAMES:
+        run.service.count(counter, 2 if counter == events.REFUSED_REQUESTS else 0)
+        run.service.count(counter, 0)
+    run.service.flush_counters()
+    run.service.tick()
+    run.service.tick(goes_on=True)
+    await run.commit()
+
+
+async def public_second(run: Run) -> None:
+    await run.announce(Announce(hash_of(1), endpoint4(1), left=0, uploaded=99))
+    await run.announce(Announce(hash_of(2), endpoint4(2), left=0), seconds=50)
+    run.time.advance(30 * SECOND)
+    for _ in range(2):
+        run.time.advance(10 * SECOND)
+        run.service.tick()  # most are gone after this
+    run.time.wall += 3600 * SECOND  # the machine slept
+    run.service.tick()
+    await run.commit()
+    with failing_sync():
+        await run.announce(Announce(hash_of(3), endpoint4(3), left=3))
+    await run.announce(Announce(hash_of(3), endpoint6(3), left=0))
+
+
+async def public_third(run: Run) -> None:
+    await run.commands.whitelist_add([hash_of(3), hash_of(4)], BY)
+    run.service.change_settings(evolve(QUICK, listed=True, policy=Policy(refused_ports=("25",))))
+    await run.announce(Announce(hash_of(4), endpoint4(5), left=4))
+    await run.commands.whitelist_remove(hash_of(3), BY)
+
+
+class failing_sync:  # noqa: N801  # used like a function
+    """The first sync within fails: what was written is written again, in another segment."""
+
+    def __enter__(self) -> None:
+        self._sync = os.fdatasync
+
+        def fail(_descriptor: int) -> None:
+            os.fdatasync = self._sync
+            raise OSError(errno.EIO, "made up")
+
+        os.fdatasync = fail
+
+    def __exit__(self, *_: object) -> None:
+        assert os.fdatasync is self._sync
+
+
+def public(site: Site) -> None:
+    site.segment_bytes = 2500
+    site.run(public_first)
+    last = max((site.path / "log" / "seg").glob("*.evl"))
+    last.write_bytes(last.read_bytes()[:-75])  # within the last watermark: a power cut
+    site.time.advance(5 * SECOND)
+    site.run(public_second)
+    site.time.advance(5 * SECOND)
+    site.run(public_third)
+
+
+# Private: keys, accounts, factors, corrections, evictions, refusals, imports.
+
+
+async def private_first(run: Run) -> None:
+    run.service.change_settings(PRIVATE)
+    await run.commands.whitelist_add([hash_of(1), hash_of(2)], BY)
+    keys = [
+        await run.commands.issue_key(NewKey(owner="anna", label="home"), ONCE),
+        await run.commands.issue_key(NewKey("B" * 32, seconds_valid=3600), BY),
+        await run.commands.issue_key(NewKey("C" * 32, valid_until_us=START_US + DAY_US, owner="каті"), BY),
+        await run.commands.issue_key(NewKey("D" * 32), BY),
+    ]  # fmt: skip
+    anna, bert, cato, dora = (one.key.encode() for one in keys)
+    mine = Announce(hash_of(1), endpoint4(1), key=anna, left=300)
+    theirs = Announce(hash_of(1), endpoint4(2), key=bert, peer_id=OTHER_ID, left=0)
+    await run.announce(mine, theirs, evolve(mine, endpoint=endpoint6(1)))
+    await run.commands.set_factor(
+        FactorTerms(upload_percent=200, download_percent=0, label="all"), BY
+    )
+    until = run.service.now_us() + 5 * SECOND
+    await run.commands.set_factor(
+        FactorTerms(
+            account=1, info_hash=hash_of(1), upload_percent=300, until_us=until, label="for a while"
+        ),
+        BY,
+    )
+    await run.commands.set_factor(FactorTerms(info_hash=hash_of(2), download_percent=50), BY)
+    await run.announce(
+        evolve(mine, uploaded=1000, downloaded=100, left=200),
+        evolve(theirs, uploaded=7777),
+        evolve(mine, endpoint=endpoint6(1), uploaded=1000, downloaded=100, left=200),
+        evolve(theirs, key=cato, info_hash=hash_of(2), endpoint=endpoint4(3), left=9),
+    )
+    await run.announce(
+        evolve(mine, uploaded=1500, downloaded=300, left=0, event=events.COMPLETED), seconds=20
+    )
+    corrected = run.state.seq - 1
+    await run.announce(
+        evolve(theirs, key=dora, endpoint=endpoint4(1), left=8)
+    )  # anna's address is another's now
+    await run.commands.correct(
+        Correction(1, -20, 5, corrected), evolve(BY, idempotency_key="once-2")
+    )
+    await run.commands.end_factor(1, BY)
+    await run.commands.label_key(2, "seedbox", BY)
+    await run.commands.label_key(2, None, BY)
+    rotated = await run.commands.rotate_key(1, evolve(BY, idempotency_key="once-3"))
+    await run.commands.revoke_key_ref(4, BY)
+    await run.announce(
+        evolve(mine, key=rotated.key.encode(), uploaded=1600, downloaded=300, left=0),
+        evolve(mine, key=anna),
+        evolve(theirs, info_hash=hash_of(9)),
+    )
+    by = Actor("import", "", "r-2", "dump.xml").as_data()
+    data = {"info_hash": hash_of(1).hex(), "completed": 41, "by": by}
+    run.service.admin(events.COMPLETED_IMPORTED, data)
+    run.time.advance(10 * SECOND)
+    run.service.tick()
+    await run.commit()
+
+
+async def private_second(run: Run) -> None:
+    await run.announce(
+        Announce(hash_of(1), endpoint4(2), key=b"B" * 32, peer_id=OTHER_ID, left=0, uploaded=9000)
+    )
+    await run.commands.issue_key(NewKey("D" * 32), BY)  # once more
+    run.service.change_settings(QUICK)
+
+
+def private(site: Site) -> None:
+    site.run(private_first)
+    site.time.advance(5 * SECOND)
+    site.run(private_second)
+
+
+# Shredded: four days, two of which nobody can read any more, and a start without the keys.
+
+
+async def four_days(run: Run) -> None:
+    run.service.change_settings(PRIVATE)
+    await run.commands.whitelist_add([hash_of(1)], BY)
+    await run.commands.issue_key(NewKey("A" * 32), BY)
+    mine = Announce(hash_of(1), endpoint4(1), key=b"A" * 32, left=100)
+    for day in range(4):
+        for number in range(3):
+            moved = 100 * day + number
+            await run.announce(
+                evolve(mine, uploaded=moved), evolve(mine, endpoint=endpoint6(1), uploaded=moved)
+            )
+        run.time.advance(61 * SECOND)
+        run.service.tick()
+        run.service.tick()
+        run.time.advance(DAY_US)
+    today = day_of(run.time.wall)
+    shredder = Shredder(run.service, run.log, run.keyring)
+    await shredder.shred((today - 4, today - 3), Actor("shred", "", "r-3", "they are old"))
+    for number in range(3):
+        await run.announce(evolve(mine, uploaded=10**6 * number))
+
+
+async def start_without_keys(run: Run) -> None:
+    assert run.state.hidden_peers()
+    run.service.admin(events.ADDRESSES_LOST, {})
+    await run.announce(Announce(hash_of(1), endpoint4(1), key=b"A" * 32, left=0))
+
+
+def shredded(site: Site) -> None:
+    site.run(four_days)
+    aside = site.path / "secrets" / "privacy" / "aside"
+    newest = max((site.path / "secrets" / "privacy").glob("*.key"))
+    newest.rename(aside)
+    site.time.advance(DAY_US)
+    site.run(start_without_keys)
+    aside.rename(newest)  # they were found again, and replay comes to the same
+
+
+# Pruned: twice, with what stands for the events that are gone.
+
+
+async def busy(run: Run) -> None:
+    run.service.change_settings(evolve(PRIVATE, listed=False))
+    keys = b"A" * 32, b"B" * 32
+    if not run.state.pruned:
+        for key, owner in zip(keys, ("anna", None), strict=True):
+            await run.commands.issue_key(NewKey(key.decode(), owner=owner), BY)
+        await run.commands.set_factor(FactorTerms(upload_percent=150), BY)
+        await run.commands.whitelist_add([hash_of(5)], BY)
+    for number in range(8):
+        for key, peer_id in zip(keys, (b"-XX0001-abcdefghijkl", OTHER_ID), strict=True):
+            at = endpoint4(key[0], 7000 + number)
+            moved = 1000 * number
+            await run.announce(
+                Announce(hash_of(6), at, peer_id, uploaded=moved, left=100 - number, key=key)
+            )
+    run.service.count(events.UDP4_CONNECTS)
+    run.service.flush_counters()
+    run.time.advance(1000 * SECOND)
+    run.service.tick()
+    run.service.tick()
+    await run.announce(Announce(hash_of(6), endpoint4(66), key=keys[0], left=1))
+    pruner = Pruner(run.service, run.log, 1000, 1500)
+    assert await pruner.look()
+    await run.announce(Announce(hash_of(6), endpoint4(66), key=keys[0], left=0, uploaded=10))
+
+
+def pruned(site: Site) -> None:
+    site.segment_bytes = 900
+    site.run(busy)
+    site.time.advance(5 * SECOND)
+    site.run(busy)
+
+
+# In clear: what a tracker that has no sealer writes, with what a later version may have added.
+
+NO_KIND = 239
+NO_TYPE = 65535
+"""Never given to anything."""
+
+
+async def in_clear(run: Run) -> None:
+    run.service.change_settings(QUICK)
+    await run.announce(
+        Announce(hash_of(1), endpoint4(1)), Announce(hash_of(1), endpoint6(1), left=0)
+    )
+    now = run.service.now_us()
+    unknown = run.log.pool.frame(NO_KIND, 7, now)
+    unknown.flags = IGNORABLE
+    unknown.plain += bytes(range(32))
+    unknown.sealed += b"and nobody can say what"
+    body = codec.encode_admin(NO_TYPE, now, {"of": ["a", "later", "version"], "seq": 0}, schema=3)
+    run.log.pool.append(events.ADMIN, codec.ADMIN_SCHEMA, now, body)
+    run.log.pool.frame(events.ADMIN, codec.ADMIN_SCHEMA, now).flags = IGNORABLE
+    run.log.appended()
+    run.state.seq += 3
+    await run.commit()
+    await run.announce(Announce(hash_of(1), endpoint4(1), left=1))
+
+
+def clear(site: Site) -> None:
+    site.sealed = False
+    site.run(in_clear)
+
+
+SITES = {one.__name__: one for one in (public, private, shredded, pruned, clear)}
+
+
+def record(path: Path) -> None:
+    """Note what the folder says to this version, beside it."""
+    log, keyring = path / "log", Keyring(path / "secrets")
+    reader = Reader(log, keys=keyring)
+    frames = [*kept_frames(log, reader.first_seq), *reader.frames()]
+    lines = [narrate.line(event) for frame in frames for event in narrate.narrate(frame)]
+    (path / "events.jsonl").write_text("\n".join(lines) + "\n")
+    state = replay(Reader(log, keys=keyring))
+    told = {"first_seq": first_seq(log), "seq": state.seq, "facts": facts.digest(state)}
+    (path / "expected.json").write_text(json.dumps(told, indent=1) + "\n")
+
+
+def main() -> int:
+    if any(FOLDER.iterdir() if FOLDER.exists() else ()):
+        sys.stderr.write(f"{FOLDER} is there: it is never written again\n")
+        return 1
+    eventlog.log.WATERMARK_SECONDS = 0.001
+    for name, write in SITES.items():
+        path = FOLDER / name
+        path.mkdir(parents=True)
+        write(Site(path))
+        record(path)
+        (path / "log" / "LOCK").unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

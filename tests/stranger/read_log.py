@@ -1,0 +1,427 @@
+"""A reader of the log that shares no line with the tracker: written from docs/log-format.md alone.
+
+    python read_log.py LOG [SECRETS]
+
+prints what `tracker events --log LOG --secrets SECRETS` does. It needs the standard library, and `cryptography` for AES. What
+it finds wrong ends it with a sentence and exit code 1.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from socket import AF_INET, AF_INET6, inet_ntop
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT = 1
+SEGMENT = Struct("<8sHHI16sQQQII60sI")
+FRAME = Struct("<4sBBHIIIIQQQQIIIQI")
+KEPT = Struct("<8sHHI16sQQQII")
+OPENING = Struct("<8sHHI16sQQ16sQI4s16s24sII")
+ANNOUNCE = Struct("<Q20s8sQQQIQHHBBH")
+SEALED = Struct("<16s12s2sH")
+ADMIN = Struct("<IHHQ")
+TICK = Struct("<QIIIIQ")
+COUNTER = Struct("<QHHIQ")
+EVICTION = Struct("<Q20sIQ")
+PLACE = Struct("<16sIQQ")
+IGNORABLE = 1
+LONGEST = 1 << 20
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+TYPES = {
+    1: "tracker_started", 2: "tracker_stopped", 3: "clock_stepped", 10: "torrent_whitelisted", 11: "torrent_delisted",
+    20: "key_issued", 21: "key_revoked", 22: "key_rotated", 23: "key_changed", 30: "completed_imported",
+    40: "settings_changed", 50: "announce_refused", 60: "credit_factor_set", 61: "credit_factor_ended",
+    62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost", 80: "log_pruned",
+}  # fmt: skip
+COUNTERS = {
+    1: "udp4_connects", 2: "udp6_connects", 3: "tcp4_scrapes", 4: "tcp6_scrapes", 5: "udp4_scrapes", 6: "udp6_scrapes",
+    7: "refused_requests", 8: "udp_dropped",
+}  # fmt: skip
+EVENTS = ("none", "completed", "started", "stopped", "paused")
+RULES = {1: "first", 2: "continued", 3: "restarted"}
+
+
+class BadLogError(Exception):
+    """The log is not what its format says."""
+
+
+class InvalidError(Exception):
+    """No valid frame stands here."""
+
+
+class Header(NamedTuple):
+    magic: bytes
+    kind: int
+    schema: int
+    flags: int
+    count: int
+    plain_size: int
+    sealed_size: int
+    epoch: int
+    base_seq: int
+    durable_seq: int
+    time: int
+    boottime: int
+    key_epoch: int
+    prev_crc: int
+    payload_crc: int
+    key_check: int
+    header_crc: int
+
+    @property
+    def size(self) -> int:
+        """Of the whole frame."""
+        payload = self.plain_size + self.sealed_size
+        return FRAME.size + payload + -payload % 16
+
+
+class Frame(NamedTuple):
+    header: Header
+    plain: bytes
+    sealed: bytes
+
+
+class Segment(NamedTuple):
+    path: Path
+    base_seq: int
+    epoch: int
+    prev_crc: int
+
+
+def parse_header(data: bytes, seed: int) -> Header:
+    if len(data) < FRAME.size or data[:4] != b"EVF1":
+        raise InvalidError("no frame begins here")
+    header = Header._make(FRAME.unpack_from(data))
+    if crc32(data[: FRAME.size - 4], seed) != header.header_crc:
+        raise InvalidError("header_crc")
+    if max(header.plain_size, header.sealed_size) > LONGEST:
+        raise InvalidError("a length")
+    return header
+
+
+def parse_frame(data: bytes, seed: int) -> Frame:
+    header = parse_header(data, seed)
+    end = FRAME.size + header.plain_size + header.sealed_size
+    if len(data) < header.size or any(data[end : header.size]):
+        raise InvalidError("its end")
+    if crc32(data[FRAME.size : end]) != header.payload_crc:
+        raise InvalidError("payload_crc")
+    middle = FRAME.size + header.plain_size
+    return Frame(header, data[FRAME.size : middle], data[middle:end])
+
+
+class Log:
+    def __init__(self, folder: Path, secrets: Path | None) -> None:
+        self.folder, self.secrets = folder, secrets
+        identity = json.loads((folder / "identity.json").read_bytes())
+        _check_format(identity["format"], folder / "identity.json")
+        self.log_id = bytes.fromhex(identity["log_id"])
+        self.seed = crc32(self.log_id)
+        self.begin, self.segments = self._begin()
+        self.durable_seq = 0
+        self.pruned: dict[str, Any] | None = None
+
+    # Where it begins.
+
+    def _names(self, inside: str, pattern: str) -> list[re.Match[str]]:
+        there = sorted((self.folder / inside).glob("*"))
+        return [match for each in there if (match := re.fullmatch(pattern, each.name))]
+
+    def _begin(self) -> tuple[int, list[Segment]]:
+        found = []
+        for match in self._names("seg", r"(\d{20})\.(\d{10})\.evl"):
+            path = self.folder / "seg" / match[0]
+            data = path.read_bytes()[: SEGMENT.size]
+            if len(data) < SEGMENT.size:
+                if self._mark(path.read_bytes(), 0) > int(match[1]):
+                    raise BadLogError(f"{match[0]}: its header is damaged")
+                continue  # never begun
+            magic, version, _, size, log_id, base, _, _, epoch, prev, _, crc = SEGMENT.unpack(data)
+            if magic != b"\x89EVL\r\n\x1a\n" or crc != crc32(data[:-4]):
+                raise BadLogError(f"{match[0]}: its header is damaged")
+            _check_format(version, path)
+            if (size, log_id, base, epoch) != (128, self.log_id, int(match[1]), int(match[2])):
+                raise BadLogError(f"{match[0]}: a segment of another log or name")
+            found.append(Segment(path, base, epoch, prev))
+        openings = {int(match[1]) for match in self._names("opening", r"(\d{20})\.opening")}
+        for at, one in enumerate(found):
+            if not one.base_seq or one.base_seq in openings:
+                return one.base_seq, found[at:]
+        raise BadLogError("the beginning of the log is missing")
+
+    def opening(self) -> str:
+        """SHA-256 of the opening, whose envelope is checked; "" = the log begins with event 0."""
+        if not self.begin:
+            return ""
+        path = self.folder / "opening" / f"{self.begin:020d}.opening"
+        data = path.read_bytes()
+        (
+            magic, version, _, sections, log_id, seq, _, _, frame_seq, frame_crc, _, _, _, table_crc, crc,
+        ) = OPENING.unpack_from(data)  # fmt: skip
+        _check_format(version, path)
+        table = data[OPENING.size : OPENING.size + 64 * sections]
+        if (magic, crc, table_crc) != (
+            b"\x89EVS\r\n\x1a\n", crc32(data[: OPENING.size - 4]), crc32(table),
+        ) or sha256(data[:-32]).digest() != data[-32:]:  # fmt: skip
+            raise BadLogError(f"{path.name}: is damaged")
+        first = self.segments[0]
+        if (log_id, seq, frame_seq, frame_crc) != (
+            self.log_id, self.begin, self.begin, first.prev_crc,
+        ):  # fmt: skip
+            raise BadLogError(f"{path.name}: is not of this log")
+        return sha256(data).hexdigest()
+
+    # Frames.
+
+    def _mark(self, data: bytes, at: int) -> int:
+        """The highest durable_seq of any intact header behind a place."""
+        highest = 0
+        while (at := data.find(b"EVF1", at)) >= 0:
+            with suppress(InvalidError):
+                header = parse_header(data[at : at + FRAME.size], self.seed)
+                highest = max(highest, header.durable_seq)
+            at += 1
+        return highest
+
+    def frames(self) -> Iterator[Frame]:
+        """All that are valid, checked and in order."""
+        seq, chain = self.segments[0].base_seq, self.segments[0].prev_crc
+        for number, one in enumerate(self.segments):
+            if (one.base_seq, one.prev_crc) != (seq, chain):
+                raise BadLogError(f"{one.path.name}: does not follow event {seq - 1}")
+            following = self.segments[number + 1] if number + 1 < len(self.segments) else None
+            leaves = following and following.epoch != one.epoch
+            data, at = one.path.read_bytes(), SEGMENT.size
+            while at < len(data):
+                if (
+                    leaves
+                    and following
+                    and (seq, chain) == (following.base_seq, following.prev_crc)
+                ):
+                    break  # what is behind this does not count
+                try:
+                    found = parse_frame(data[at:], self.seed)
+                    header = found.header
+                    if (header.epoch, header.base_seq, header.prev_crc) != (one.epoch, seq, chain):
+                        raise InvalidError("it does not follow the frame before")
+                except InvalidError as error:
+                    if following or self._mark(data, at) > seq:
+                        raise BadLogError(f"{one.path.name}, byte {at}: {error}") from None
+                    return  # a torn tail
+                self.durable_seq = max(self.durable_seq, header.durable_seq)
+                yield found
+                seq, chain, at = seq + header.count, header.header_crc, at + header.size
+
+    def kept(self) -> Iterator[Frame]:
+        """The administrators' frames from before the beginning."""
+        names = self._names("kept", r"(\d{20})\.(\d{20})\.evk")
+        files = {(int(match[1]), int(match[2])): match[0] for match in names}
+        at = 0
+        while at < self.begin:
+            ends = [end for first, end in files if first == at < end <= self.begin]
+            if not ends:
+                raise BadLogError(f"what was kept of the events from {at} is missing")
+            yield from self._kept(self.folder / "kept" / files[at, max(ends)], at, max(ends))
+            at = max(ends)
+
+    def _kept(self, path: Path, first: int, end: int) -> Iterator[Frame]:
+        data = path.read_bytes()
+        magic, version, _, size, log_id, *said, _, crc = KEPT.unpack_from(data)
+        if magic != b"\x89EVK\r\n\x1a\n" or crc != crc32(data[:60]):
+            raise BadLogError(f"{path.name}: its header is damaged")
+        _check_format(version, path)
+        if (size, log_id, said) != (64, self.log_id, [first, end, len(data) - 64]):
+            raise BadLogError(f"{path.name}: another log's, or of another length")
+        at = 64
+        while at < len(data):
+            try:
+                found = parse_frame(data[at:], self.seed)
+            except InvalidError as error:
+                raise BadLogError(f"{path.name}, byte {at}: {error}") from None
+            yield found
+            at += found.header.size
+
+    def opened(self, frame: Frame) -> bytes:
+        """The sealed section; empty without its key."""
+        header = frame.header
+        if not header.key_epoch:
+            return frame.sealed
+        day = (EPOCH + timedelta(days=header.key_epoch)).date().isoformat()
+        path = self.secrets / "privacy" / f"{day}.key" if self.secrets else None
+        if path is None or not path.exists():
+            return b""
+        place = PLACE.pack(self.log_id, header.epoch, header.base_seq, header.boottime)
+        derived = hmac.digest(path.read_bytes(), b"swarmlog frame" + place, "sha512")
+        if int.from_bytes(derived[32:40], "little") != header.key_check:
+            return b""
+        return Cipher(AES(derived[:16]), CTR(derived[16:32])).decryptor().update(frame.sealed)
+
+    # Events.
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        digest = self.opening()
+        for frame in self.kept():
+            yield from self._events(frame)
+        waiting: list[Frame] = []
+        for frame in self.frames():
+            waiting.append(frame)
+            while (
+                waiting and waiting[0].header.base_seq + waiting[0].header.count <= self.durable_seq
+            ):
+                yield from self._events(waiting.pop(0))
+        if digest and (self.pruned or {}).get("opening") != digest:
+            raise BadLogError("no event vouches for the opening")
+
+    def _events(self, frame: Frame) -> Iterator[dict[str, Any]]:
+        header = frame.header
+        tell = {1: self._announces, 2: self._admin, 3: _ticks, 4: _counters, 5: _evictions}.get(
+            header.kind
+        )
+        if not header.count:
+            return
+        if tell is None or header.schema != 1:
+            yield {
+                "seq": header.base_seq, "time": rfc3339(header.time), "type": "unknown", "kind": header.kind,
+                "schema": header.schema, "events": header.count, "plain": frame.plain.hex(),
+                "sealed": self.opened(frame).hex(),
+            }  # fmt: skip
+            return
+        seq = header.base_seq
+        for time, kind, body in tell(frame):
+            yield {"seq": seq, "time": rfc3339(time), "type": kind, **body}
+            seq += 1
+        if seq != header.base_seq + header.count:
+            raise BadLogError(f"event {header.base_seq}: its frame holds {seq - header.base_seq}")
+
+    def _announces(self, frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        sealed = self.opened(frame)
+        for number, row in enumerate(ANNOUNCE.iter_unpack(frame.plain)):
+            (
+                time,
+                info_hash,
+                head,
+                up,
+                down,
+                left,
+                key_ref,
+                prev,
+                numwant,
+                flags,
+                listener,
+                what,
+                rule,
+            ) = row
+            address, tail, port, key_hash = (
+                SEALED.unpack_from(sealed, number * SEALED.size)
+                if sealed
+                else (None, b"", None, None)
+            )
+            over = what >> 4
+            if address is not None:
+                v6 = over % 2
+                address = inet_ntop(AF_INET6, address) if v6 else inet_ntop(AF_INET, address[12:])
+            yield (
+                time,
+                "announced",
+                {
+                    "info_hash": info_hash.hex(),
+                    "peer_id": (head + tail).hex(),
+                    "address": address,
+                    "port": None if port is None else int.from_bytes(port, "big"),
+                    "uploaded": up,
+                    "downloaded": down,
+                    "left": None if left == 2**64 - 1 else left,
+                    "event": EVENTS[what & 15],
+                    "numwant": None if flags & 1 else numwant,
+                    "compact": not flags & 2,
+                    "protocol": "udp" if over >= 2 else "http",
+                    "listener": listener,
+                    "key_ref": key_ref or None,
+                    "client_key_hash": key_hash,
+                    "prev_seq": prev or None,
+                    "rule": RULES[rule],
+                },
+            )
+
+    def _admin(self, frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        at = 0
+        while at < len(frame.plain):
+            size, kind, schema, time = ADMIN.unpack_from(frame.plain, at)
+            body = frame.plain[at + ADMIN.size : at + ADMIN.size + size]
+            data = json.loads(body)
+            if kind not in TYPES or schema != 1:
+                yield (
+                    time,
+                    "unknown",
+                    {"kind": 2, "admin_type": kind, "schema": schema, "data": data},
+                )
+            else:
+                if TYPES[kind] == "log_pruned" and data["first_seq"] == self.begin:
+                    self.pruned = data
+                yield time, TYPES[kind], data
+            at += ADMIN.size + size + -size % 16
+
+
+def _ticks(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, interval, goes_on, *_ in TICK.iter_unpack(frame.plain):
+        yield time, "tick", {"interval_ms": interval, "goes_on": bool(goes_on)}
+
+
+def _counters(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, counter, label, _, delta in COUNTER.iter_unpack(frame.plain):
+        yield (
+            time,
+            "counted",
+            {"counter": COUNTERS.get(counter, str(counter)), "label": label, "delta": delta},
+        )
+
+
+def _evictions(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, info_hash, _, last_seq in EVICTION.iter_unpack(frame.plain):
+        yield time, "evicted", {"info_hash": info_hash.hex(), "last_seq": last_seq}
+
+
+def _check_format(found: int, path: Path) -> None:
+    if found != FORMAT:
+        raise BadLogError(f"{path}: is of format {found}")
+
+
+def rfc3339(time: int) -> str:
+    seconds, micros = divmod(time, 10**6)
+    return f"{EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+def lines(log: Path, secrets: Path | None) -> Iterator[str]:
+    for event in Log(log, secrets).events():
+        yield json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def main(arguments: list[str]) -> int:
+    try:
+        for line in lines(Path(arguments[0]), Path(arguments[1]) if arguments[1:] else None):
+            sys.stdout.write(line + "\n")
+    except (BadLogError, OSError, ValueError, KeyError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,25 @@
+cimport cython
+from tracker.domain cimport packed
+from tracker.domain.swarms cimport Swarms
+
+cdef class Announcing:
+    cdef public object _clock, _log, _rate, _refused_us, _rules, _selection_key, _state, _whitelist
+    cdef public object cap
+    cdef public dict _keys
+    cdef public bint _listed, _open, _policed, guarded, private
+    cdef public unsigned long long _now_us, _seq
+    cdef public Py_ssize_t peer
+    cdef public bytearray _plain, _sealed
+    cdef public Swarms _swarms
+
+    @cython.locals(
+        swarms=Swarms, torrent=Py_ssize_t, peer=Py_ssize_t, rule=cython.int, endpoint=bytes, sealed=bytes,
+        what=cython.int, early=cython.bint,
+        last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, row=Py_ssize_t,
+        now=cython.ulonglong, seq=cython.ulonglong,
+    )
+    cpdef Py_ssize_t announce(
+        self, int listener, int path, bytes address, bytes port, bytes info_hash, bytes peer_id,
+        unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key=*,
+    )
+    cpdef chance(self)

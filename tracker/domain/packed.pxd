@@ -1,0 +1,164 @@
+# What packed.py says with Struct, for compiled callers. Little-endian machines only: scripts/compile sees to that.
+
+from cpython.array cimport array
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+
+cdef inline uint32_t u32(array column, Py_ssize_t at) except? 0xFFFFFFFE:
+    if at < 0 or at >= column.ob_size:
+        raise IndexError("no such place in a column")
+    return column.data.as_uints[at]
+
+
+cdef inline uint64_t u64(array column, Py_ssize_t at) except? 0xFFFFFFFFFFFFFFFE:
+    if at < 0 or at >= column.ob_size:
+        raise IndexError("no such place in a column")
+    return column.data.as_ulonglongs[at]
+
+
+cdef inline Py_ssize_t find(bytearray addresses, bytes endpoint, Py_ssize_t start, Py_ssize_t end) except -2:
+    """Of what `bytearray.find` finds, only what is a whole number of endpoints from the start."""
+    cdef Py_ssize_t width = PyBytes_GET_SIZE(endpoint)
+    if start < 0 or end > PyByteArray_GET_SIZE(addresses):
+        raise IndexError("no such run")
+    cdef char *pool = PyByteArray_AS_STRING(addresses)
+    cdef char *sought = PyBytes_AS_STRING(endpoint)
+    while start + width <= end:
+        if not memcmp(pool + start, sought, width):
+            return start
+        start += width
+    return -1
+
+
+cdef inline char *_inside(bytearray rows, Py_ssize_t at, Py_ssize_t size) except NULL:
+    if at < 0 or at + size > PyByteArray_GET_SIZE(rows):
+        raise IndexError("no such row")
+    return PyByteArray_AS_STRING(rows) + at
+
+
+cdef inline int _sized(bytes value, Py_ssize_t size) except -1:
+    if PyBytes_GET_SIZE(value) != size:
+        raise ValueError("a field of another length")
+    return 0
+
+
+cdef inline (uint64_t, uint64_t, uint64_t) numbers(bytearray rows, Py_ssize_t at):
+    cdef uint64_t[5] row
+    memcpy(row, _inside(rows, at, 40), 40)
+    return row[0], row[1], row[4]
+
+
+cdef inline int put_totals(
+    bytearray rows, Py_ssize_t at, uint64_t uploaded, uint64_t downloaded, uint64_t left,
+    uint64_t time_us, uint64_t seq,
+) except -1:
+    cdef uint64_t[5] row = [uploaded, downloaded, left, time_us, seq]
+    memcpy(_inside(rows, at, 40), row, 40)
+    return 0
+
+
+cdef inline int put_peer_id(bytearray rows, Py_ssize_t at, bytes peer_id) except -1:
+    _sized(peer_id, 20)
+    memcpy(_inside(rows, at, 20), PyBytes_AS_STRING(peer_id), 20)
+    return 0
+
+
+cdef inline int put_identity(
+    bytearray rows, Py_ssize_t at, bytes peer_id, uint32_t torrent
+) except -1:
+    cdef char *row = _inside(rows, at, 28)
+    put_peer_id(rows, at, peer_id)
+    memset(row + 20, 0, 4)
+    memcpy(row + 24, &torrent, 4)
+    return 0
+
+
+cdef inline int has_id(bytearray rows, bytes peer_id, Py_ssize_t at) except -1:
+    _sized(peer_id, 20)
+    return not memcmp(_inside(rows, at, 20), PyBytes_AS_STRING(peer_id), 20)
+
+
+cdef inline bytes plain(
+    uint64_t time_us, bytes info_hash, bytes peer_id, uint64_t uploaded, uint64_t downloaded,
+    uint64_t left, uint32_t key_ref, uint64_t prev_seq, uint16_t numwant, uint16_t flags,
+    uint8_t listener, uint8_t what, uint16_t rule,
+):
+    _sized(info_hash, 20)
+    _sized(peer_id, 20)
+    cdef bytes record = PyBytes_FromStringAndSize(NULL, 80)
+    cdef char *to = PyBytes_AS_STRING(record)
+    memcpy(to, &time_us, 8)
+    memcpy(to + 8, PyBytes_AS_STRING(info_hash), 20)
+    memcpy(to + 28, PyBytes_AS_STRING(peer_id), 8)
+    memcpy(to + 36, &uploaded, 8)
+    memcpy(to + 44, &downloaded, 8)
+    memcpy(to + 52, &left, 8)
+    memcpy(to + 60, &key_ref, 4)
+    memcpy(to + 64, &prev_seq, 8)
+    memcpy(to + 72, &numwant, 2)
+    memcpy(to + 74, &flags, 2)
+    to[76] = <char>listener
+    to[77] = <char>what
+    memcpy(to + 78, &rule, 2)
+    return record
+
+
+cdef inline bytes sealed(bytes address, bytes id_tail, bytes port, uint16_t key_hash):
+    _sized(address, 16)
+    return sealed4(address[:12], address[12:], id_tail, port, key_hash)
+
+
+cdef inline bytes sealed4(
+    bytes mapped, bytes address, bytes id_tail, bytes port, uint16_t key_hash
+):
+    _sized(mapped, 12)
+    _sized(address, 4)
+    _sized(id_tail, 12)
+    _sized(port, 2)
+    cdef bytes record = PyBytes_FromStringAndSize(NULL, 32)
+    cdef char *to = PyBytes_AS_STRING(record)
+    memcpy(to, PyBytes_AS_STRING(mapped), 12)
+    memcpy(to + 12, PyBytes_AS_STRING(address), 4)
+    memcpy(to + 16, PyBytes_AS_STRING(id_tail), 12)
+    memcpy(to + 28, PyBytes_AS_STRING(port), 2)
+    memcpy(to + 30, &key_hash, 2)
+    return record
+
+
+cdef inline char *_record(bytes records, Py_ssize_t at, Py_ssize_t size) except NULL:
+    if at < 0 or at + size > PyBytes_GET_SIZE(records):
+        raise IndexError("no such record")
+    return PyBytes_AS_STRING(records) + at
+
+
+cdef inline (
+    uint64_t, uint64_t, uint64_t, uint64_t, uint32_t, uint64_t, int, int
+) announced(bytes plain, Py_ssize_t at):
+    cdef char *record = _record(plain, at, 80)
+    cdef uint64_t time_us, uploaded, downloaded, left, prev_seq
+    cdef uint32_t key_ref
+    cdef uint16_t rule
+    memcpy(&time_us, record, 8)
+    memcpy(&uploaded, record + 36, 8)
+    memcpy(&downloaded, record + 44, 8)
+    memcpy(&left, record + 52, 8)
+    memcpy(&key_ref, record + 60, 4)
+    memcpy(&prev_seq, record + 64, 8)
+    memcpy(&rule, record + 78, 2)
+    return time_us, uploaded, downloaded, left, key_ref, prev_seq, <uint8_t>record[77], rule
+
+
+cdef inline tuple announcer(bytes plain, bytes sealed, Py_ssize_t number):
+    cdef char *record = _record(plain, number * 80, 80)
+    cdef char *where = _record(sealed, number * 32, 32)
+    cdef bytes peer_id = PyBytes_FromStringAndSize(NULL, 20)
+    memcpy(PyBytes_AS_STRING(peer_id), record + 28, 8)
+    memcpy(PyBytes_AS_STRING(peer_id) + 8, where + 16, 12)
+    cdef Py_ssize_t size = 16 if record[77] & 0x10 else 4
+    cdef bytes endpoint = PyBytes_FromStringAndSize(NULL, size + 2)
+    memcpy(PyBytes_AS_STRING(endpoint), where + 16 - size, size)
+    memcpy(PyBytes_AS_STRING(endpoint) + size, where + 28, 2)
+    return PyBytes_FromStringAndSize(record + 8, 20), peer_id, endpoint

@@ -1,0 +1,42 @@
+"""Rows and records of the announce path, as bytes and back.
+
+Compiled, these names are the functions of the .pxd beside this file: the same bytes, with no objects in between.
+Offsets are in bytes.
+"""
+
+from __future__ import annotations
+
+from operator import getitem
+from struct import Struct
+
+from tracker.domain import codec
+
+# Of a column.
+u32 = u64 = getitem
+find = bytearray.find
+
+# Of a peer's row. From its byte 32 on: uploaded, downloaded, left, last seen us, last seq.
+numbers = Struct("<QQ16xQ").unpack_from  # at byte 32: uploaded, downloaded, last seq
+put_totals = Struct("<QQQQQ").pack_into  # at byte 32: all five
+put_identity = Struct("<20s4xI").pack_into  # at byte 0: peer_id, four zeros, torrent
+put_peer_id = Struct("<20s").pack_into  # at byte 0
+has_id = bytearray.startswith  # rows, peer_id, at byte 0
+
+# Records. Of the peer_id that `plain` is given it takes the first 8 bytes.
+plain = codec.PLAIN.pack
+sealed = codec.SEALED.pack
+sealed4 = codec.SEALED4.pack
+
+announced = Struct("<Q28xQQQIQ5xBH").unpack_from
+"""Of a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, what (`codec`), rule."""
+
+_NAMES = Struct("<8x20s8s").unpack_from
+_SEALED = codec.SEALED.unpack_from
+
+
+def announcer(plain: bytes, sealed: bytes, number: int) -> tuple[bytes, bytes, bytes]:
+    """Info hash, peer_id and endpoint (6 or 18 bytes) of the record with this number in a frame."""
+    info_hash, id_head = _NAMES(plain, number * 80)
+    address, id_tail, port, _ = _SEALED(sealed, number * 32)
+    v6 = plain[number * 80 + 77] & 0x10  # odd high nibbles are IPv6
+    return info_hash, id_head + id_tail, (address if v6 else address[12:]) + port

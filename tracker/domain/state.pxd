@@ -1,0 +1,17 @@
+cimport cython
+from tracker.domain cimport packed
+from tracker.domain.swarms cimport Swarms
+
+cdef class State:
+    cdef public unsigned long long seq, time_us
+    cdef public object settings, settings_seq, access, factors, accounts, counters
+    cdef public Swarms swarms
+    cdef public object ticks, starts, sweep, resumed_us, shredded, pruned, hidden, writer
+
+    @cython.locals(
+        swarms=Swarms, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
+        uploaded=cython.ulonglong, downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint,
+        prev_seq=cython.ulonglong, what=cython.int, rule=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t,
+        last_seq=cython.ulonglong, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
+    )
+    cpdef _apply_announces(self, plain, sealed)

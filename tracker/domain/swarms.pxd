@@ -1,0 +1,23 @@
+cimport cython
+from tracker.domain cimport packed
+from cpython.array cimport array
+from tracker.domain.directory cimport Directory
+
+cdef class Swarms:
+    cdef public list buckets
+    cdef public dict retired
+    cdef public array announces
+    cdef public Py_ssize_t torrents_total, torrents_added, torrents_removed, seeders_total, leechers_total
+    cdef public object completed_total
+    cdef public bytearray hashes
+    cdef public array completed, seeders, leechers, partial, _free_torrents
+    cdef public bytearray rows
+    cdef public array _free_peers
+    cdef public Directory v4, v6, identities
+    cdef public object of_key
+
+    cpdef Py_ssize_t lookup(self, bytes info_hash)
+    cpdef Py_ssize_t find(self, Py_ssize_t torrent, bytes endpoint)
+    @cython.locals(event=cython.int, row=Py_ssize_t, mark=cython.int, rows=bytearray)
+    cpdef Py_ssize_t announce(self, unsigned long long seq, unsigned long long time_us, Py_ssize_t torrent, Py_ssize_t peer, bytes info_hash, bytes peer_id, bytes endpoint, unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule)
+    cpdef int _changed(self, Py_ssize_t torrent, Py_ssize_t peer, int mark, int event, int rule, bint seeder)

@@ -1,0 +1,22 @@
+cimport cython
+from tracker.domain cimport packed
+from tracker.wire cimport udp
+from cpython.array cimport array
+from tracker.announcing cimport Announcing
+from tracker.domain.directory cimport Directory
+from tracker.domain.swarms cimport Swarms
+
+cdef class DatagramHandler:
+    cdef public object _bans, _external, _ids, _interval, settle, traffic
+    cdef public dict _known
+    cdef public Announcing _service
+    cdef public int _listener
+    cdef public Swarms _swarms
+
+    @cython.locals(
+        service=Announcing, swarms=Swarms, directory=Directory, known=dict, leechers=array, seeders=array,
+        guarded=cython.bint, listener=cython.int, cap=Py_ssize_t, want=Py_ssize_t, replies=list,
+        at=Py_ssize_t, size=Py_ssize_t, address=bytes, v4=cython.bint, asked=cython.bint,
+        torrent=Py_ssize_t, event=cython.uint, numwant=cython.int, port=bytes, head=bytes, key=cython.uint,
+    )
+    cpdef list answers(self, data, places, sizes, addresses)

@@ -1,0 +1,89 @@
+"""What frames hold, in the newest schema: everybody who reads a log reads its records through this.
+
+A frame of a kind or schema that this version does not know ends replay, with `UnknownEventError`: nobody can say what it
+changes. Where its flag says that it changes nothing, it is passed over; so are unknown admin events in such a frame.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracker.domain import codec, events, schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventlog import Frame
+    from tracker.domain.codec import AdminRecord
+    from tracker.domain.state import State
+
+
+def apply(state: State, frame: Frame) -> None:
+    """Apply a frame to a state. Raises `ReplayError`, `CodecError`."""
+    header = frame.header
+    state.apply(
+        header.kind,
+        header.schema,
+        header.base_seq,
+        frame.plain,
+        frame.sealed,
+        ignorable=header.records if header.ignorable else 0,
+    )
+
+
+def known(frame: Frame) -> bool:
+    return schemas.known(frame.header.kind, frame.header.schema)
+
+
+def newest(frame: Frame) -> Frame:
+    """The frame with its records as of the newest schema; it has to be known. Raises `CodecError`."""
+    header = frame.header
+    if header.schema == schemas.NEWEST[header.kind]:
+        return frame
+    plain, sealed = schemas.newest(header.kind, header.schema, frame.plain, frame.sealed)
+    return frame._replace(
+        header=header._replace(schema=schemas.NEWEST[header.kind]),
+        plain=memoryview(plain),
+        sealed=memoryview(sealed),
+    )
+
+
+def announces(frame: Frame) -> Iterator[tuple[codec.Plain, codec.Private | None]]:
+    """The announces of a frame; none where it has others. Raises `CodecError`."""
+    if frame.header.kind != events.ANNOUNCE or not readable(frame):
+        return iter(())
+    frame = newest(frame)
+    return codec.decode_announces(frame.plain, frame.sealed)
+
+
+def admin(frame: Frame) -> Iterator[tuple[int, AdminRecord]]:
+    """The admin events of a frame that this version knows, with their numbers. Raises `CodecError`."""
+    if frame.header.kind != events.ADMIN or not readable(frame):
+        return
+    plain = bytes(newest(frame).plain)
+    for seq, record in enumerate(codec.decode_admin(plain), frame.header.base_seq):
+        if record.known:
+            yield seq, record
+        elif not frame.header.ignorable:
+            raise codec.unknown_admin(seq, record)
+
+
+def unknown(frame: Frame) -> Iterator[tuple[int, str]]:
+    """What of a frame this version does not know: number and words. Raises `CodecError`."""
+    header = frame.header
+    if not known(frame):
+        what = f"{header.records} records of kind {header.kind}, schema {header.schema}"
+        yield header.base_seq, f"{what}, are unknown to this version"
+    elif header.kind == events.ADMIN:
+        plain = bytes(newest(frame).plain)
+        for seq, record in enumerate(codec.decode_admin(plain), header.base_seq):
+            if not record.known:
+                what = f"an admin event of type {record.type}, schema {record.schema}"
+                yield seq, f"{what}, unknown to this version"
+
+
+def readable(frame: Frame) -> bool:
+    """Whether its records can be read: false where they may be passed over. Raises `UnknownEventError`."""
+    if not known(frame) and not frame.header.ignorable:
+        raise codec.unknown(frame.header.base_seq, frame.header.kind, frame.header.schema)
+    return known(frame)
