@@ -190,7 +190,7 @@ async def _main(
         secrets.derive(secret, "peer selection"),
         strict=config.event_log.durability == "strict",
     )
-    ids = ConnectionIds(secrets.derive(secret, "connection ids"))
+    ids_key = secrets.derive(secret, "connection ids")
     usage = config.core.tracker_usage_statistics
     ahead_us = clock.now_us() - time.time_ns() // 1000
     if ahead_us > 60_000_000:
@@ -214,7 +214,7 @@ async def _main(
         nursery.start_soon(_stop_at_signal, stop)
         nursery.start_soon(_reload_at_hangup, tuple(certificates))
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
-            await _start_producers(producers, config, service, ids, listeners, gauges)
+            await _start_producers(producers, config, service, ids_key, listeners, gauges)
             await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
             producers.start_soon(event_log.keep_seals)
             producers.start_soon(retention.keep_schedule, pruner)
@@ -277,18 +277,22 @@ async def _start_producers(
     nursery: trio.Nursery,
     config: Config,
     service: Service,
-    ids: ConnectionIds,
+    ids_key: bytes,
     listeners: Listeners,
     gauges: LiveGauges,
 ) -> None:
     """Trackers, numbered in the order of the configuration (UDP first), then what time brings."""
     net = config.core.net
     bans = gauges.bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
+    checked = config.policy.connection_id_validation == "strict"
+    if listeners.udp and not checked:
+        log.warning("UDP connection ids are not checked: anybody can announce in another's name")
     for number, (listener, udp_own) in enumerate(
         zip(listeners.udp, config.udp_trackers, strict=True)
     ):
         external = _packed(udp_own.network.external_ip or net.external_ip)
         counted = gauges.add_udp(listener.socket)
+        ids = ConnectionIds(ids_key, udp_own.cookie_lifetime, checked=checked)
         handler = DatagramHandler(service, ids, number, external, bans, counted)
         await nursery.start(udp.serve, listener.socket, handler)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)
