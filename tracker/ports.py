@@ -312,6 +312,7 @@ class EventPage:
 class Followed:
     events: list[dict[str, Any]]  # may be empty
     seen: int  # everything up to this event was looked at
+    pruned: int | None = None  # announces after `seen` and before this event were removed
 
 
 class ReadModel(Protocol):
@@ -422,7 +423,8 @@ class Journal(Protocol):
         ...
 
     async def read(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
-        """At most `limit` events of a part of the log; fewer after about a second of work."""
+        """At most `limit` events of a part of the log; fewer after about a second of work, and after three in any case. Raises
+        `PrunedMomentError` when what was being read is removed."""
         ...
 
     def follow(self, after: int | None, wanted: EventFilter) -> AsyncGenerator[Followed, None]:

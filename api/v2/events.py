@@ -91,6 +91,9 @@ class Stream:
             async with aclosing(self.events.journal.follow(after, wanted)) as found:
                 async for each in found:
                     now = trio.current_time()
+                    if each.pruned is not None:
+                        yield b'event: gone\ndata: {"first_seq":%d}\n\n' % each.pruned
+                        told = now
                     if each.events:
                         yield "".join(map(_sent, each.events)).encode()
                         told = now
