@@ -1,22 +1,23 @@
 """Reading the log for the API: `ports.Journal` over the files, beside the writer and never beyond the durable end.
 
-The work is done in worker threads in short steps (`scanning.py`); a ledger, which reads the whole log, is a process of
-its own (`tracker.ledger_page`). A walk that a page ended in waits a while for who asks for the next one.
+The work is done in worker threads in short steps (`scanning.py`); ledgers, which read the whole log, in a process of its
+own (`ledger_reads.py`). A walk that a page ended in waits a while for who asks for the next one.
 """
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import trio
 from attrs import evolve, frozen
 
-from eventlog import LogError, LogPrunedError, first_seq
+from eventlog import LogPrunedError, first_seq
 from tracker import ports
 from tracker.domain import events
 from tracker.keyring import Keyring
+from tracker.ledger_reads import LedgerReads
+from tracker.ledger_worker import EntriesAsked, SumsAsked
 from tracker.scanning import Filter, Scan
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ READ_SECONDS = 1.0  # of work for one page; what is left is for the next
 PAGE_SECONDS = 3.0  # until a page is answered in any case: a request has five
 FOLLOW_EVENTS = 200  # handed out at once to who follows
 POLL_SECONDS = 0.1
-LEDGER_SECONDS = 300.0
 MAX_PARKED = 8
 PARKED_SECONDS = 30.0
 
@@ -57,16 +57,18 @@ class LogJournal:
         account_of: array[int],
         stopping: trio.Event,
         secrets_path: Path | None = None,
+        ledgers: LedgerReads | None = None,
     ) -> None:
         """`durable_seq`: where the durable part ends now; `account_of`: accounts by `key_ref`, growing with the
-        state; `stopping`: ends what follows the log; `secrets_path`: where the keys to addresses are."""
+        state; `stopping`: ends what follows the log; `secrets_path`: where the keys to addresses are;
+        `ledgers`: running, where they are asked for."""
         self._folder = folder
         self._durable_seq = durable_seq
         self._account_of = account_of
         self._stopping = stopping
         self._secrets_path = secrets_path
         self._threads = trio.CapacityLimiter(2)
-        self._ledgers = trio.CapacityLimiter(1)
+        self._ledgers = ledgers or LedgerReads(folder, secrets_path)
         self._parked: dict[_Place, _Parked] = {}
 
     @property
@@ -117,8 +119,8 @@ class LogJournal:
         self, after: int | None, wanted: ports.EventFilter
     ) -> AsyncGenerator[ports.Followed, None]:
         part = ports.LogPart(first=self.end if after is None else after + 1)
-        begin = await self._begin()
-        if part.first < begin:
+        begin: int | None = await self._begin()
+        if part.first < (begin or 0):
             yield ports.Followed([], part.first - 1, begin)
         scan = self._scan(part, wanted)
         while not self._stopping.is_set():
@@ -144,21 +146,22 @@ class LogJournal:
         keys = Keyring(self._secrets_path) if self._secrets_path else None
         return Scan(self._folder, part, Filter(wanted, self._account_of), keys)
 
-    def check_ledger(self) -> None:
-        if not self._ledgers.available_tokens:
-            raise ports.BusyError("a ledger is being computed already: ask again when it is done")
+    async def ledger(
+        self,
+        account: int,
+        info_hash: bytes | None,
+        moment: ports.Moment | None,
+        after: int,
+        limit: int,
+    ) -> str:
+        return await self._ledgers.ask(EntriesAsked(account, info_hash, moment, after, limit))
 
-    async def ledger(self, account: int, info_hash: bytes | None, after: int, limit: int) -> str:
-        self.check_ledger()
-        command = [sys.executable, "-m", "tracker.ledger_page", str(self._folder), str(account)]
-        command += [info_hash.hex() if info_hash else "-", str(after), str(limit)]
-        command += [str(self._secrets_path or "-")]
-        async with self._ledgers:
-            try:
-                with trio.fail_after(LEDGER_SECONDS):
-                    done = await trio.run_process(command, capture_stdout=True, check=False)
-            except trio.TooSlowError:
-                raise ports.BusyError(f"not done in {LEDGER_SECONDS:.0f} seconds") from None
-        if done.returncode:
-            raise LogError(f"the ledger's process ended with status {done.returncode}")
-        return done.stdout.decode()
+    async def account_totals(
+        self, account: int, moment: ports.Moment | None, after: bytes | None, limit: int
+    ) -> str:
+        return await self._ledgers.ask(SumsAsked(account, moment, after, limit))
+
+    async def torrent_totals(
+        self, info_hash: bytes, moment: ports.Moment | None, after: int | None, limit: int
+    ) -> str:
+        return await self._ledgers.ask(SumsAsked(info_hash, moment, after, limit))

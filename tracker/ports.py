@@ -434,12 +434,29 @@ class Journal(Protocol):
         """
         ...
 
-    def check_ledger(self) -> None:
-        """Raises `BusyError` when `ledger` would."""
+    async def ledger(
+        self,
+        account: int,
+        info_hash: bytes | None,
+        moment: Moment | None,
+        after: int,
+        limit: int,
+    ) -> str:
+        """A page of an account's ledger up to a moment (None = now), as JSON text. The first one takes as long as reading the log
+        up to there, the next ones what lies between. Raises `BusyError`, `NoMomentError`; `PrunedMomentError` also when what
+        comes after `after` was removed."""
         ...
 
-    async def ledger(self, account: int, info_hash: bytes | None, after: int, limit: int) -> str:
-        """A page of an account's ledger, as JSON text. Takes as long as reading the whole log. Raises `BusyError`."""
+    async def account_totals(
+        self, account: int, moment: Moment | None, after: bytes | None, limit: int
+    ) -> str:
+        """A page of an account's sums by torrent, as JSON text; as `ledger` otherwise."""
+        ...
+
+    async def torrent_totals(
+        self, info_hash: bytes, moment: Moment | None, after: int | None, limit: int
+    ) -> str:
+        """The same of a torrent's by account."""
         ...
 
 

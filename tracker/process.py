@@ -37,6 +37,7 @@ from tracker.gauges import LiveGauges
 from tracker.history import LiveHistory
 from tracker.journal import LogJournal
 from tracker.keyring import Keyring, day_of
+from tracker.ledger_reads import LedgerReads
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.past_reads import PastReads
 from tracker.ports import Actor, LogUnavailableError
@@ -207,6 +208,7 @@ async def _main(
     past = PastReads(
         event_log.path, Path(keep.secrets_path), usage_statistics=usage, reasons=REFUSALS
     )
+    ledgers = LedgerReads(event_log.path, Path(keep.secrets_path))
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -219,10 +221,11 @@ async def _main(
             producers.start_soon(event_log.keep_seals)
             producers.start_soon(retention.keep_schedule, pruner)
             await _start_api(
-                web, config, service, event_log, secret, listeners.api, stop, gauges, past
+                web, config, service, event_log, secret, listeners.api, stop, gauges, past, ledgers
             )
             await _start_health(web, listeners, stop)
             nursery.start_soon(past.run)
+            nursery.start_soon(ledgers.run)
             if config.event_log.follower == "on":
                 nursery.start_soon(following.run)
             _settle_collector()
@@ -350,6 +353,7 @@ async def _start_api(
     stop: trio.Event,
     gauges: LiveGauges,
     past: PastReads,
+    ledgers: LedgerReads,
 ) -> None:
     if config.http_api is None or listener is None:
         return
@@ -370,6 +374,7 @@ async def _start_api(
         account_of,
         stop,
         Path(config.event_log.secrets_path),
+        ledgers,
     )
     app = create_app(
         history,

@@ -154,5 +154,24 @@ PRESENT: Final = record(
 )  # fmt: skip
 
 
+def sums(name: str, row: Schema, following: Schema) -> Schema:
+    """A page of a ledger's sums, each under a name."""
+    whole = (
+        "announces",
+        "corrections",
+        "uploaded",
+        "downloaded",
+        "seeding_us",
+        "sessions",
+        "snatched",
+    )
+    one = record(
+        **{name: row}, **dict.fromkeys(whole, WHOLE), credited_uploaded=SIGNED, credited_downloaded=SIGNED,
+        first_seen=nullable(TIME), last_seen=nullable(TIME),
+    )  # fmt: skip
+    listed = page("totals", one, following)["properties"]
+    return record(**listed, first_seq=SEQ, seq=SIGNED)
+
+
 def page(name: str, item: Schema, following: Schema) -> Schema:
     return record(**{name: array(item), "next": nullable(following)})

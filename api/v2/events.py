@@ -1,11 +1,11 @@
-"""The log in version 2: events by page and as a stream, what was refused, an account's ledger.
+"""The log in version 2: events by page and as a stream, what was refused.
 
 Everything here reads the durable part of the log through `tracker.ports.Journal`, and nothing it keeps.
 """
 
 from __future__ import annotations
 
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -17,13 +17,13 @@ from api.replies import Response, encode, json_text
 from api.streams import json_array
 from api.v2 import params
 from api.v2.problems import Problem
-from tracker.ports import BusyError, EventFilter, LogPart
+from tracker.ports import EventFilter, LogPart
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from api.reads import Reads
-    from tracker.ports import History, Journal
+    from tracker.ports import Journal
 
 SEQ_MAX: Final = 2**63 - 1
 MAX_STREAMS: Final = 32
@@ -131,39 +131,6 @@ class Rejections:
         page = await self.journal.read(_part(given), wanted, params.MAX_LIMIT)
         following = None if page.following is None else page.following - 1
         return json_text(encode({"keys": _by_key(page.events), "next": following, "end": page.end}))
-
-
-@frozen
-class Ledgers:
-    history: History
-    journal: Journal
-
-    async def one(self, account: str) -> Response:
-        """Sent when it is computed, which takes as long as reading the log; the time of a request is not enough."""
-        number = params.number(account, "account")
-        given = params.only(request.args, "after", "limit", "info_hash")
-        after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
-        only = params.info_hash(given["info_hash"]) if "info_hash" in given else None
-        limit = params.limit(given)
-        if self.history.at().account(number) is None:
-            raise Problem(404, "there is no such account")
-        with _not_busy():
-            self.journal.check_ledger()
-        if request.method == "HEAD":
-            return json_text("")
-
-        async def computed() -> AsyncIterator[bytes]:
-            yield (await self.journal.ledger(number, only, after, limit)).encode()
-
-        return json_text(computed())
-
-
-@contextmanager
-def _not_busy() -> Iterator[None]:
-    try:
-        yield
-    except BusyError as error:
-        raise Problem(503, str(error), {"retry-after": "5"}) from error
 
 
 def _part(given: dict[str, str]) -> LogPart:
