@@ -16,8 +16,8 @@ from eventlog import LogPrunedError, first_seq
 from tracker import ports
 from tracker.domain import events
 from tracker.keyring import Keyring
+from tracker.ledger_page import EntriesAsked, SumsAsked
 from tracker.ledger_reads import LedgerReads
-from tracker.ledger_worker import EntriesAsked, SumsAsked
 from tracker.scanning import Filter, Scan
 
 if TYPE_CHECKING:

@@ -1,9 +1,33 @@
-"""A ledger for people and tools: its entries and sums as plain values for JSON."""
+"""A ledger for people and tools: what can be asked of one, and its entries and sums as plain values for JSON."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from tracker import narrate
 from tracker.ledger import Correction, Entry, Opening, Sums
+
+if TYPE_CHECKING:
+    from tracker import ports
+
+
+class EntriesAsked(NamedTuple):
+    """A page of an account's ledger, of one torrent perhaps. `after`: -1 or the seq of an entry, or where a page ended."""
+
+    account: int
+    info_hash: bytes | None
+    moment: ports.Moment | None
+    after: int
+    limit: int
+
+
+class SumsAsked(NamedTuple):
+    """A page of an account's sums by torrent, or of a torrent's by account. `after`: the last row's name; None = from the first."""
+
+    of: int | bytes
+    moment: ports.Moment | None
+    after: int | bytes | None
+    limit: int
 
 
 def entry_shown(entry: Entry | Correction | Opening) -> dict[str, object]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tracker.ledger_worker import EntriesAsked, SumsAsked
+    from tracker.ledger_page import EntriesAsked, SumsAsked
 
 ANSWER_SECONDS = 60.0
 IDLE_SECONDS = 120.0
@@ -41,10 +41,9 @@ class LedgerReads:
                 await trio.sleep(IDLE_SECONDS / 10)
                 idle = trio.current_time() - helper.used
                 if helper.runs and not helper.users and idle >= IDLE_SECONDS:
-                    with self._used():
-                        await helper.look()
-                        if not helper.owed or idle > WALK_SECONDS:
-                            await helper.end()
+                    await helper.look()
+                    if not helper.users and (not helper.owed or idle > WALK_SECONDS):
+                        await helper.end()
         finally:
             await helper.end()
 

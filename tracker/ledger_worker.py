@@ -11,7 +11,7 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from eventlog import LogError, LogPrunedError
 from tracker import ports
@@ -21,7 +21,7 @@ from tracker.domain.state import ReplayError
 from tracker.helper import Failed, serve
 from tracker.keyring import Keyring
 from tracker.ledger import Ledger, Opening
-from tracker.ledger_page import entry_shown, sums_shown
+from tracker.ledger_page import EntriesAsked, SumsAsked, entry_shown, sums_shown
 from tracker.ledger_walk import Walk, opener
 from tracker.past import Moment, NoSuchMomentError, Past
 from tracker.past_worker import outside
@@ -34,25 +34,6 @@ if TYPE_CHECKING:
 
 MAX_WALKS = 4
 PAGE_SECONDS = 2.0  # of work for what comes after a page's beginning; what is left is for the next
-
-
-class EntriesAsked(NamedTuple):
-    """A page of an account's ledger, of one torrent perhaps. `after`: -1 or the seq of an entry, or where a page ended."""
-
-    account: int
-    info_hash: bytes | None
-    moment: ports.Moment | None
-    after: int
-    limit: int
-
-
-class SumsAsked(NamedTuple):
-    """A page of an account's sums by torrent, or of a torrent's by account. `after`: the last row's name; None = from the first."""
-
-    of: int | bytes
-    moment: ports.Moment | None
-    after: int | bytes | None
-    limit: int
 
 
 class Worker:
@@ -208,6 +189,8 @@ class _Rows:
         for _ in self._walk.tell(self._book, end):
             pass
         rows = [row for row in self._rows() if _beyond(row[0], after)]
+        # No cursor comes after the row without a name: it is told beside the first one that has one.
+        limit += bool(rows) and rows[0][0] is None
         told = rows[:limit]
         following = told[-1][0] if len(rows) > limit else None
         return {

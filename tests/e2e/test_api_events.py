@@ -190,6 +190,27 @@ def test_ledger(site: Tracker) -> None:
     assert ask(site, "GET", "/api/v2/accounts/9/ledger").status == 404
 
 
+def test_totals(site: Tracker) -> None:
+    """Sums by torrent are what the command prints; those of a torrent by account are the same numbers; both at any moment."""
+    printed = [
+        json.loads(line) for line in site.command("ledger", "--json", "anna").stdout.splitlines()
+    ]
+    told = ask(site, "GET", "/api/v2/accounts/1/totals").body
+    rows = {one["info_hash"]: one for one in printed if one.pop("type") == "torrent"}
+    assert told["totals"] == [rows[name] for name in sorted(rows)]
+    for info_hash, row in rows.items():
+        mine, *others = ask(site, "GET", f"/api/v2/torrents/{info_hash}/totals").body["totals"]
+        assert {"info_hash": info_hash, **mine} == {"account": 1, **row}
+        assert all(one["account"] > 1 for one in others)
+    first = next(one["seq"] for one in printed if "seq" in one)
+    then = ask(site, "GET", f"/api/v2/accounts/1/totals?at={first}").body
+    assert (then["seq"], [one["announces"] for one in then["totals"]]) == (first, [1])
+    page = ask(site, "GET", f"/api/v2/accounts/1/ledger?at={first}").body
+    assert [one["seq"] for one in page["entries"]] == [first]
+    assert ask(site, "GET", "/api/v2/accounts/1/totals?at=999999").status == 404
+    assert ask(site, "GET", "/api/v2/accounts/9/totals").status == 404
+
+
 def test_present(site: Tracker) -> None:
     """An account's peers in all swarms."""
     found = ask(site, "GET", "/api/v2/accounts/1/torrents").body["torrents"]
