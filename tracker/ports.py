@@ -315,6 +315,18 @@ class Followed:
     pruned: int | None = None  # announces after `seen` and before this event were removed
 
 
+@frozen
+class Refused:
+    """Requests of one client that were refused for one reason."""
+
+    reason: str
+    client: (
+        str | None
+    )  # name read from the peer id, "Other" = not recognised; None = the request had no peer id
+    version: str | None  # as the peer id states it
+    times: int
+
+
 class ReadModel(Protocol):
     """The projection at one moment. Calls are synchronous; iterators may be consumed with checkpoints between items."""
 
@@ -361,6 +373,10 @@ class ReadModel(Protocol):
 
     def refusals(self) -> Mapping[str, int]:
         """Requests refused since the log began, by reason."""
+        ...
+
+    def refused_clients(self) -> Iterator[Refused]:
+        """The same by client; a few thousand at most, in the order of clients, versions and reasons."""
         ...
 
     def present(self, account: int) -> Iterator[Present | None]:

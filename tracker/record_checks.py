@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _FIXED: dict[int, Struct] = {
     events.COUNTERS: codec.COUNTER,
     events.EVICTIONS: codec.EVICTION,
+    events.REFUSALS: codec.REFUSAL,
 }
 _EVENTS = range(len(events.EVENT_NAMES))
 _PROTOCOLS = range(len(events.PROTOCOL_NAMES))

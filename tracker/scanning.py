@@ -30,6 +30,7 @@ _TYPES = {
     events.EVICTIONS: frozenset({"evicted"}),
     events.TICK: frozenset({"tick"}),
     events.COUNTERS: frozenset({"counted"}),
+    events.REFUSALS: frozenset({"refusals_counted"}),
     events.ADMIN: frozenset(events.ADMIN_NAMES.values()),
 }
 

@@ -16,6 +16,7 @@ from tracker.domain import codec, events, policy, slices
 from tracker.domain.policy import Rules
 from tracker.domain.swarms import BEFORE, ROW_SIZE
 from tracker.sources import Rate
+from tracker.traffic import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,9 @@ REFUSALS = {
 EARLY = -100
 """No refusal: what `announce_policed` and `announce_keyed` return when all is done, but the peer asked too soon and is
 told of no others."""
+
+MOST_CLIENTS = 256
+"""Client names and versions that refusals are told apart by; beyond that by names only, of which there are fewer."""
 
 REFUSAL_SECONDS = 60
 """Refusals of a known key are logged at most this often for each key and reason."""
@@ -86,6 +90,7 @@ class Service:
     """Owner of the live state's changes. `peer` is the peer of the latest announce (0 after `stopped`)."""
 
     __slots__ = (
+        "_clients",
         "_clock",
         "_keys",
         "_listed",
@@ -108,6 +113,7 @@ class Service:
         "peer",
         "pending",
         "private",
+        "refusals",
         "strict",
     )
 
@@ -139,6 +145,8 @@ class Service:
         self._slice = 0  # of the state: the next that a tick says the digest of
         self.peer = 0
         self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
+        self.refusals: dict[tuple[int, str, str], int] = {}  # likewise
+        self._clients = {key[1:] for key in state.refusals}  # that are told apart
         self._now_us = 0
         self._open = False
         self._seq = 0
@@ -465,19 +473,33 @@ class Service:
         key = counter, label
         self.pending[key] = self.pending.get(key, 0) + 1
 
-    def refused(self, refusal: int) -> None:
+    def refused(self, refusal: int, peer_id: bytes = b"") -> None:
+        """Note a request that was refused; 0 = it was none that could be served. `peer_id`: 20 bytes, where it has one."""
         self.count(events.REFUSED_REQUESTS, -refusal)
+        name, version = client_of(peer_id) if peer_id else ("", "")
+        # Peer ids are the sender's choice: names are those we know, and versions are told apart as long as there is room.
+        if (name, version) not in self._clients:
+            if len(self._clients) >= MOST_CLIENTS:
+                version = ""
+            self._clients.add((name, version))
+        key = -refusal, name, version
+        self.refusals[key] = self.refusals.get(key, 0) + 1
 
     # Events that time and the process bring.
 
     def flush_counters(self) -> None:
-        """Log the counters' deltas."""
+        """Log the deltas of the counters, and of refusals by client."""
         pending, self.pending = self.pending, {}
         now = self._clock.now_us()
         for (counter, label), delta in sorted(pending.items()):
             record = codec.COUNTER.pack(now, counter, label, 0, delta)
             self._log.pool.append(events.COUNTERS, codec.COUNTERS_SCHEMA, now, record)
             self._state.apply_counter(now, counter, label, delta)
+        refusals, self.refusals = self.refusals, {}
+        for (reason, name, version), delta in sorted(refusals.items()):
+            record = codec.encode_refusals(now, reason, name, version, delta)
+            self._log.pool.append(events.REFUSALS, codec.REFUSALS_SCHEMA, now, record)
+            self._state.apply_refusals(now, reason, name, version, delta)
         self._log.appended()
 
     def tick(self, *, goes_on: bool = False) -> int:

@@ -220,6 +220,7 @@ _LOG: Final = [
         Query(name="after", schema=SEQ, says="as the header `Last-Event-ID`"), *_FILTERS,
     ),
     _new("GET", "/rejections", "Refused requests by reason.", _told(shapes.record(reasons={"type": "object", "additionalProperties": shapes.WHOLE})), _AT),
+    _new("GET", "/rejections/clients", "Refused requests by client and reason.", _told(shapes.record(clients=shapes.array(shapes.REFUSED))), _AT),
     _new(
         "GET", "/rejections/keys", "Refusals of known keys.",
         _told(shapes.record(**shapes.page("keys", shapes.REJECTED, SEQ)["properties"], end=SEQ)),

@@ -146,6 +146,9 @@ CORRECTION_FORM: Final = form(
     ("corrects",), uploaded=nullable(SIGNED), downloaded=nullable(SIGNED), corrects=SEQ
 )
 EVENT: Final = record(seq=SEQ, time=TIME, type=STRING)
+REFUSED: Final = record(
+    client=nullable(STRING), version=nullable(STRING), reason=STRING, times=WHOLE
+)
 REJECTED: Final = record(key_ref=NUMBER, reason=STRING, times=WHOLE, last=TIME)
 PRESENT: Final = record(
     info_hash=HASH, role={"enum": ["seeder", "leecher"]}, key_ref=NUMBER, peer_id=STRING,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from api.reads import Reads
-    from tracker.ports import Journal
+    from tracker.ports import Journal, Refused
 
 SEQ_MAX: Final = 2**63 - 1
 MAX_STREAMS: Final = 32
@@ -120,6 +120,12 @@ class Rejections:
         found = await self.reads.one(lambda model: model.refusals())
         return json_text(encode({"reasons": dict(sorted(found.items()))}))
 
+    async def clients(self) -> Response:
+        """The same by client, in the order of clients, versions and reasons."""
+        params.only(request.args, "at")
+        found = self.reads.each(lambda model: model.refused_clients())
+        return await json_array(found, _refused_shown, '{"clients":[', "]}")
+
     async def keys(self) -> Response:
         """Refusals of keys that were issued, by key and reason; at most one a minute of each is in the log."""
         given = params.only(request.args, "after", "from", "to", "key_ref", "account")
@@ -162,6 +168,12 @@ def _resumed(given: dict[str, str]) -> int | None:
 
 def _sent(event: dict[str, Any]) -> str:
     return f"id: {event['seq']}\nevent: {event['type']}\ndata: {encode(event)}\n\n"
+
+
+def _refused_shown(one: Refused) -> str:
+    return encode(
+        {"client": one.client, "version": one.version, "reason": one.reason, "times": one.times}
+    )
 
 
 def _by_key(events: list[dict[str, Any]]) -> list[object]:

@@ -64,6 +64,7 @@ def _of_the_log(reads: Reads, journal: Journal) -> list[Route]:
         ("GET", "/events", events.many),
         ("GET", "/events/stream", Stream(events).follow),
         ("GET", "/rejections", rejections.reasons),
+        ("GET", "/rejections/clients", rejections.clients),
         ("GET", "/rejections/keys", rejections.keys),
         ("GET", "/accounts/<account>/ledger", ledgers.entries),
         ("GET", "/accounts/<account>/totals", ledgers.of_account),

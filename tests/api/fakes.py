@@ -30,6 +30,7 @@ from tracker.ports import (
     NewKey,
     Peer,
     Present,
+    Refused,
     RevokedKeyError,
     Sample,
     Stats,
@@ -101,6 +102,10 @@ class FakeHistory:
 
     def refusals(self) -> Mapping[str, int]:
         return {"key_unknown": 3, "bad_request": 1}
+
+    def refused_clients(self) -> Iterator[Refused]:
+        yield Refused("bad_request", None, None, 1)
+        yield Refused("key_unknown", "qBittorrent", "4650", 3)
 
     def present(self, account: int) -> Iterator[Present | None]:
         yield None

@@ -95,6 +95,35 @@ def test_whitelist(known: Tracker) -> None:
     ]
 
 
+def test_credit(known: Tracker) -> None:
+    """A factor from its beginning to its end, and a correction; both are in the log with their reasons."""
+    assert known.command("key", "add", "--owner", "carl").returncode == 0
+    done = known.command(
+        "factor", "set", "--account", "carl", "--upload", "200", "--reason", "kind"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    number = done.stdout.strip()
+    (listed,) = known.command("factor", "list").stdout.splitlines()
+    assert listed.split("\t")[0] == number
+    assert known.command("factor", "end", number).stdout == f"ended {number}\n"
+    correct = [
+        "account",
+        "correct",
+        "carl",
+        "--uploaded",
+        "5",
+        "--corrects",
+        "1",
+        "--reason",
+        "lost",
+    ]
+    seqs = {known.command(*correct, "--idempotency-key", "one").stdout for _ in range(2)}
+    assert len(seqs) == 1
+    assert "credited_uploaded 5\n" in known.command("account", "show", "carl").stdout
+    events = known.events("--type", "credit_factor_set", "--type", "credit_corrected")
+    assert [one["by"]["reason"] for one in events] == ["kind", "lost"]
+
+
 def test_stats(known: Tracker) -> None:
     """The same numbers in the same order as the API's."""
     announce(known.http[0], TORRENT, 1, 1)

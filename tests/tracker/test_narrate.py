@@ -128,7 +128,7 @@ def test_lines_are_json() -> None:
     assert json.loads(text) == event
 
 
-@pytest.mark.parametrize("kind", [0, 6, 0xF0, 255])
+@pytest.mark.parametrize("kind", [0, 7, 0xF0, 255])
 def test_unknown_kinds(kind: int) -> None:
     """A kind of another version is named in the error."""
     with pytest.raises(codec.CodecError, match=f"kind {kind} are unknown"):

@@ -25,6 +25,7 @@ ADMIN_SCHEMA = 1
 TICK_SCHEMA = 2
 COUNTERS_SCHEMA = 1
 EVICTIONS_SCHEMA = 1
+REFUSALS_SCHEMA = 1
 
 PLAIN = Struct("<Q20s8sQQQIQHHBBH")
 SEALED = Struct("<16s12s2sH")
@@ -35,6 +36,9 @@ field between."""
 TICK_1 = Struct("<QII")  # schema 1: without the last three
 COUNTER = Struct("<QHHIQ")  # time us, counter, label, reserved, delta
 EVICTION = Struct("<Q20sIQ")  # time us, info_hash, place and last seq of the peer that has to go
+REFUSAL = Struct(
+    "<QH6xQ32s8s"
+)  # time us, reason, delta, name and version of the client (UTF-8, zeros)
 ADMIN = Struct("<IHHQ")  # length of the JSON, type, schema, time us; JSON and zeros to 16 follow
 
 RECORD_SIZES = {
@@ -43,6 +47,7 @@ RECORD_SIZES = {
     events.TICK: TICK.size,
     events.COUNTERS: COUNTER.size,
     events.EVICTIONS: EVICTION.size,
+    events.REFUSALS: REFUSAL.size,
 }
 """Plain bytes of a record by kind, as eventlog wants them; 0 = records vary."""
 
@@ -52,6 +57,7 @@ _NEWEST = {
     events.TICK: TICK_SCHEMA,
     events.COUNTERS: COUNTERS_SCHEMA,
     events.EVICTIONS: EVICTIONS_SCHEMA,
+    events.REFUSALS: REFUSALS_SCHEMA,
 }
 _EARLIER = {(events.TICK, 1): TICK_1.size}
 
@@ -104,6 +110,24 @@ def decode_announces(
     if sealed:
         return zip(rows, SEALED.iter_unpack(sealed), strict=True)
     return ((row, None) for row in rows)
+
+
+def encode_refusals(time_us: int, reason: int, name: str, version: str, delta: int) -> bytes:
+    """The name has at most 32 bytes, the version 8."""
+    return REFUSAL.pack(time_us, reason, delta, name.encode(), version.encode())
+
+
+def decode_refusals(plain: bytes | memoryview) -> Iterator[tuple[int, int, str, str, int]]:
+    """As `encode_refusals` takes them. Raises `CodecError`."""
+    try:
+        for time_us, reason, delta, name, version in REFUSAL.iter_unpack(plain):
+            yield time_us, reason, _text(name), _text(version), delta
+    except (error, UnicodeDecodeError) as problem:
+        raise CodecError(f"refusals record: {problem}") from None
+
+
+def _text(padded: bytes) -> str:
+    return padded.rstrip(b"\0").decode()
 
 
 def encode_admin(kind: int, time_us: int, data: dict[str, Any]) -> bytes:

@@ -47,6 +47,7 @@ class State:
         "factors",
         "hidden",
         "pruned",
+        "refusals",
         "resumed_us",
         "seq",
         "settings",
@@ -69,6 +70,7 @@ class State:
         self.factors = Factors()
         self.accounts = Accounts(self.factors)
         self.counters: dict[tuple[int, int], int] = {}  # by counter and label
+        self.refusals: dict[tuple[int, str, str], int] = {}  # by reason, client and its version
         self.ticks = 0
         self.starts = 0
         self.sweep = Sweep()
@@ -92,8 +94,8 @@ class State:
             else:
                 self._apply_announces(plain, sealed)
         elif kind == events.ADMIN:
-            for record in codec.decode_admin(bytes(plain)):
-                self.apply_admin(record.type, record.time_us, record.data)
+            for one in codec.decode_admin(bytes(plain)):
+                self.apply_admin(one.type, one.time_us, one.data)
         elif kind == events.TICK:
             for time_us, interval_ms, goes_on, expected in codec.decode_ticks(schema, plain):
                 if expected is not None:
@@ -105,6 +107,9 @@ class State:
         elif kind == events.COUNTERS:
             for time_us, counter, label, _, delta in codec.COUNTER.iter_unpack(plain):
                 self.apply_counter(time_us, counter, label, delta)
+        elif kind == events.REFUSALS:
+            for record in codec.decode_refusals(plain):
+                self.apply_refusals(*record)
         else:
             raise ReplayError(f"event {base_seq} is of kind {kind}, unknown to this version")
 
@@ -286,6 +291,13 @@ class State:
         key = counter, label
         self.counters[key] = self.counters.get(key, 0) + delta
 
+    def apply_refusals(
+        self, time_us: int, reason: int, name: str, version: str, delta: int
+    ) -> None:
+        self._advance(time_us)
+        key = reason, name, version
+        self.refusals[key] = self.refusals.get(key, 0) + delta
+
     def apply_admin(self, kind: int, time_us: int, data: dict[str, Any]) -> None:
         """Apply an admin event (types in `events`); raises `ReplayError` for an unknown one."""
         self._advance(time_us)
@@ -391,6 +403,7 @@ class State:
             self.pruned,
             list(self.swarms.announces),
             sorted(self.counters.items()),
+            sorted(self.refusals.items()),
             self.settings,
             self.settings_seq,
             sorted(self.swarms.retired.items()),
