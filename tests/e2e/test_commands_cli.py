@@ -97,29 +97,15 @@ def test_whitelist(known: Tracker) -> None:
 
 def test_credit(known: Tracker) -> None:
     """A factor from its beginning to its end, and a correction; both are in the log with their reasons."""
-    assert known.command("key", "add", "--owner", "carl").returncode == 0
-    done = known.command(
-        "factor", "set", "--account", "carl", "--upload", "200", "--reason", "kind"
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    number = done.stdout.strip()
-    (listed,) = known.command("factor", "list").stdout.splitlines()
-    assert listed.split("\t")[0] == number
-    assert known.command("factor", "end", number).stdout == f"ended {number}\n"
-    correct = [
-        "account",
-        "correct",
-        "carl",
-        "--uploaded",
-        "5",
-        "--corrects",
-        "1",
-        "--reason",
-        "lost",
-    ]
-    seqs = {known.command(*correct, "--idempotency-key", "one").stdout for _ in range(2)}
-    assert len(seqs) == 1
-    assert "credited_uploaded 5\n" in known.command("account", "show", "carl").stdout
+    accepted(known, "key", "add", "--owner", "carl")
+    said = ("--account", "carl", "--upload", "200", "--reason", "kind")
+    number = accepted(known, "factor", "set", *said).strip()
+    (listed,) = accepted(known, "factor", "list").splitlines()
+    assert listed.split("\t")[:2] == [number, "1"]
+    assert accepted(known, "factor", "end", number) == f"ended {number}\n"
+    said = ("--uploaded", "5", "--corrects", "1", "--reason", "lost", "--idempotency-key", "one")
+    assert len({accepted(known, "account", "correct", "carl", *said) for _ in range(2)}) == 1
+    assert "credited_uploaded 5\n" in accepted(known, "account", "show", "carl")
     events = known.events("--type", "credit_factor_set", "--type", "credit_corrected")
     assert [one["by"]["reason"] for one in events] == ["kind", "lost"]
 
