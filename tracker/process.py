@@ -66,6 +66,7 @@ log = logging.getLogger("tracker")
 DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # known to everybody, which is what the warning says
 HEALTH_CONNECTIONS = 64  # each makes as many connections as there are listeners
 COUNTER_SECONDS = 1.0
+REFUSALS_SECONDS = 10.0
 RESERVE_BYTES = 4 << 20  # for admin events on a full disk
 SWEEP_PAUSE_SECONDS = 0.02
 _COUNTER_POLL_SECONDS = 0.1
@@ -233,6 +234,8 @@ async def _main(
             producers.cancel_scope.cancel()
         if service.pending:
             service.flush_counters()
+        if service.refusals:
+            service.flush_refusals()
         service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
         nursery.cancel_scope.cancel()
     log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
@@ -451,9 +454,13 @@ async def _tick(service: Service) -> None:
 
 
 async def _log_counters(service: Service) -> None:
-    """Log counters at most once a second; the first change after a pause soon."""
+    """Log counters at most once a second, refusals by client every ten; the first change after a pause soon."""
+    due = 0.0
     while True:
         await trio.sleep(_COUNTER_POLL_SECONDS)
+        if service.refusals and trio.current_time() >= due:
+            service.flush_refusals()
+            due = trio.current_time() + REFUSALS_SECONDS
         if service.pending:
             service.flush_counters()
             await trio.sleep(COUNTER_SECONDS)

@@ -488,14 +488,21 @@ class Service:
     # Events that time and the process bring.
 
     def flush_counters(self) -> None:
-        """Log the deltas of the counters, and of refusals by client."""
+        """Log the counters' deltas."""
         pending, self.pending = self.pending, {}
         now = self._clock.now_us()
         for (counter, label), delta in sorted(pending.items()):
             record = codec.COUNTER.pack(now, counter, label, 0, delta)
             self._log.pool.append(events.COUNTERS, codec.COUNTERS_SCHEMA, now, record)
             self._state.apply_counter(now, counter, label, delta)
+        self._log.appended()
+
+    def flush_refusals(self) -> None:
+        """Log the deltas of refusals by client. While announces have no room, neither have these: they wait."""
+        if not self._log.has_room():
+            return
         refusals, self.refusals = self.refusals, {}
+        now = self._clock.now_us()
         for (reason, name, version), delta in sorted(refusals.items()):
             record = codec.encode_refusals(now, reason, name, version, delta)
             self._log.pool.append(events.REFUSALS, codec.REFUSALS_SCHEMA, now, record)

@@ -249,6 +249,7 @@ class World:
         reason, peer_id = refusal
         self.service.refused(*refusal)
         self.service.flush_counters()
+        self.service.flush_refusals()
         counters, refusals = self.model.counters, self.model.refusals
         counters[events.REFUSED_REQUESTS] = counters.get(events.REFUSED_REQUESTS, 0) + 1
         key = -reason, "XTorrent" if peer_id else ""

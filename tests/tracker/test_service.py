@@ -197,7 +197,7 @@ def test_refusals_by_client() -> None:
         rig.service.refused(NOT_WHITELISTED, b"-qB4650-abcdefghijkl")
     rig.service.refused(0)
     rig.service.refused(0, b"\xff" * 20)
-    rig.service.flush_counters()
+    rig.service.flush_refusals()
     told = [e for e in rig.told() if e["type"] == "refusals_counted"]
     assert [(e["label"], e["client"], e["version"], e["delta"]) for e in told] == [
         (0, None, None, 1), (0, "Other", None, 1), (-NOT_WHITELISTED, "qBittorrent", "4650", 2),
@@ -205,12 +205,20 @@ def test_refusals_by_client() -> None:
     for number in range(2 * MOST_CLIENTS):
         rig.service.refused(NOT_WHITELISTED, b"-TR%04d-abcdefghijkl" % number)
     rig.service.refused(NOT_WHITELISTED, b"-qB4651-abcdefghijkl")
-    rig.service.flush_counters()
+    rig.service.flush_refusals()
     known = rig.state.refusals
     assert len({key[1:] for key in known}) == MOST_CLIENTS + 2
     assert known[-NOT_WHITELISTED, "Transmission", ""] == MOST_CLIENTS + 3
     assert known[-NOT_WHITELISTED, "qBittorrent", ""] == 1
     assert sum(known.values()) == 2 * MOST_CLIENTS + 5
+    rig.log.room = False
+    rig.service.refused(LOG_FULL)
+    rig.service.flush_refusals()
+    assert (-LOG_FULL, "", "") not in known  # until there is room
+    assert rig.service.refusals == {(-LOG_FULL, "", ""): 1}
+    rig.log.room = True
+    rig.service.flush_refusals()
+    assert known[-LOG_FULL, "", ""] == 1
     again = replayed(rig.log.frames())
     assert (again.refusals, again.digest()) == (known, rig.state.digest())
 
