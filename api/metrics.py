@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client import Metric as Family
 from quart import request
 
-from api.errors import invalid_query
+from api.errors import bad_request, invalid_query
 from api.params import single
 from api.replies import encode, json_text, text
 
@@ -37,6 +37,8 @@ class Metrics:
     gauges: Gauges
 
     async def metrics(self) -> Response:
+        if "at" in request.args:
+            raise bad_request("at: metrics are told as of now; stats have a past")
         metrics = self.gauges.metrics()
         if wanted_format() == JSON:
             now = datetime.now(UTC).isoformat(timespec="seconds")

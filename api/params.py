@@ -27,9 +27,14 @@ _UNSIGNED = re.compile(r"\+?0*([0-9]+)")
 
 
 def info_hash(value: str) -> bytes:
-    """40 hexadecimal characters of either case -> 20 bytes (contract, section 1.3)."""
+    """40 hexadecimal characters of either case -> 20 bytes, of a path (contract, section 1.3)."""
     if not value.strip():
         raise NotFound
+    return info_hash_in_query(value)
+
+
+def info_hash_in_query(value: str) -> bytes:
+    """The same where there is nothing to be found without one: an empty one is wrong (contract, section 1.4)."""
     if not _INFO_HASH.fullmatch(value):
         raise invalid_url(
             f'invalid infohash param: string "{value}", expected a 40 character long string'

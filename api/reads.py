@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from api.streams import Items
     from tracker.ports import History, Past, ReadModel
 
-PAST_TIMEOUT: Final = 75.0  # seconds: two questions that take the longest they may, and some
+PAST_TIMEOUT: Final = (
+    75.0  # seconds: a ledger, or two questions, that take the longest they may, and some
+)
 SEQ_MAX: Final = 2**63 - 1
 CACHED: Final = "private, max-age=60"
 """The past stays as it is, but for addresses that are shredded and events that are removed: so no longer than this."""

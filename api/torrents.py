@@ -35,7 +35,7 @@ class Torrents:
     async def many(self) -> Response:
         """A page of all torrents, or those asked for by `info_hash`: then paging does not apply."""
         page = params.page(request.args)
-        wanted = [params.info_hash(value) for value in self._wanted()]
+        wanted = [params.info_hash_in_query(value) for value in self._wanted()]
         if wanted:
             found = self.reads.each(lambda model: model.summaries(wanted))
         else:

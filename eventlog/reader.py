@@ -7,6 +7,7 @@ a watermark, so a frame is handed out once a later header vouches for it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ class Reader:
         self._keys = keys
         self._current: segment.Walk | None = None
         self._held: deque[frame.Frame] = deque()
+        self._segments: list[Path] = []  # as last listed: what follows another one stays so
         self.durable_seq = 0
 
     def frames(self) -> Iterator[frame.Frame]:
@@ -144,8 +146,13 @@ class Reader:
         return walk
 
     def _following(self, walk: segment.Walk) -> Path | None:
-        later = [p for p in segment.list_segments(self.path / "seg") if p.name > walk.path.name]
-        return later[0] if later else None
+        for listing in (False, True):
+            if listing:
+                self._segments = segment.list_segments(self.path / "seg")
+            at = bisect_right(self._segments, walk.path.name, key=lambda path: path.name)
+            if at < len(self._segments):
+                return self._segments[at]
+        return None
 
 
 def ends(path: Path) -> tuple[frame.Frame, frame.Frame] | None:

@@ -41,7 +41,7 @@ class Sealer(Protocol):
 class Opener(Protocol):
     def open(
         self, place: Place, key_epoch: int, check: int, data: bytes | memoryview
-    ) -> bytes | None:
+    ) -> bytes | memoryview | None:
         """What was sealed; None when that key is not there. Blocking."""
         ...
 

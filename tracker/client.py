@@ -1,4 +1,4 @@
-"""A small client of the tracker's own REST API: what `tracker key`, `whitelist` and `stats` speak.
+"""A small client of the tracker's own REST API: what `tracker key`, `whitelist`, `factor`, `account` and `stats` speak.
 
 Every failure is an `ApiError` whose text is one line for the person who typed the command. Blocking. Knows the
 API from the outside only: nothing of the service or the log.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+import attrs
 from attrs import field, frozen
 
 from tracker.config import UnixAddress
@@ -55,11 +56,12 @@ class Endpoint:
 
 @frozen
 class Client:
-    """`reason` is recorded with every change, "" for none."""
+    """`reason` is recorded with every change, `idempotency_key` makes repeating one safe; "" for none."""
 
     endpoint: Endpoint
     token: str = field(repr=False)
     reason: str = ""
+    idempotency_key: str = ""
 
     def stats(self) -> dict[str, int]:
         """The counters of `GET /api/v1/stats`, in its order. Raises `ApiError`."""
@@ -114,6 +116,43 @@ class Client:
         """Every whitelisted info hash, ascending. Raises `ApiError`."""
         return self._pages("whitelist", {})
 
+    def set_factor(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        """`POST /api/v2/factors` with the members that are not None; the factor. Raises `ApiError`."""
+        given = {name: value for name, value in form.items() if value is not None}
+        factor: dict[str, Any] = self._ask("POST", "/api/v2/factors", dict, given)
+        return factor
+
+    def factors(self) -> Iterator[dict[str, Any]]:
+        """Those in force and to come. Raises `ApiError`."""
+        return self._pages("factors", {})
+
+    def end_factor(self, number: int) -> None:
+        """Raises `ApiError`."""
+        self._ask("DELETE", f"/api/v2/factors/{number}", None)
+
+    def account_of(self, who: str) -> int:
+        """The account of an owner or, when nobody is called that, of this number. Raises `ApiError`."""
+        for key in self.keys({"owner": who}):
+            return int(key["account"])
+        if re.fullmatch(r"[1-9][0-9]{0,9}", who):
+            return int(who)
+        raise ApiError(f"no key was issued to an owner {who}")
+
+    def account(self, number: int) -> dict[str, Any]:
+        """Its totals. Raises `ApiError`."""
+        account: dict[str, Any] = self._ask("GET", f"/api/v2/accounts/{number}", dict)
+        return account
+
+    def correct(
+        self, account: int, form: Mapping[str, Any], idempotency_key: str
+    ) -> dict[str, Any]:
+        """The correction's `seq`, and the account's totals after it. Raises `ApiError`."""
+        given = {name: value for name, value in form.items() if value is not None}
+        path = f"/api/v2/accounts/{account}/corrections"
+        again = attrs.evolve(self, idempotency_key=idempotency_key)
+        corrected: dict[str, Any] = again._ask("POST", path, dict, given)
+        return corrected
+
     def _pages(self, name: str, filters: Mapping[str, str]) -> Iterator[Any]:
         query = {**filters, "limit": str(_PAGE)}
         while True:
@@ -139,6 +178,8 @@ class Client:
         headers: dict[str, str | bytes] = {"Authorization": b"Bearer " + self.token.encode()}
         if self.reason:
             headers["X-Reason"] = self.reason.encode()
+        if self.idempotency_key:
+            headers["Idempotency-Key"] = self.idempotency_key.encode()
         body = None
         if form is not None:
             body = json.dumps(form)

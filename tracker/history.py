@@ -38,6 +38,9 @@ class Live(Protocol):
     @property
     def pending(self) -> Mapping[tuple[int, int], int]: ...
 
+    @property
+    def refusals(self) -> Mapping[tuple[int, str, str], int]: ...
+
     def now_us(self) -> int: ...
 
 
@@ -64,6 +67,7 @@ class LiveHistory:
             self._usage_statistics,
             self._live.now_us(),
             self._reasons,
+            self._live.refusals,
         )
 
 
@@ -77,11 +81,13 @@ class Projection:
         usage_statistics: bool = True,
         now_us: int | None = None,
         reasons: Mapping[int, str] | None = None,
+        refusals: Mapping[tuple[int, str, str], int] | None = None,
     ) -> None:
-        """`now_us`: log time to judge by; as a rule that of the state's last event."""
+        """`now_us`: log time to judge by; as a rule that of the state's last event. `refusals` are pending too."""
         self._state = state
         self._now_us = state.time_us if now_us is None else now_us
         self._pending = pending
+        self._refusals = refusals or {}
         self._usage_statistics = usage_statistics
         self._reasons = reasons or {}
 
@@ -222,9 +228,23 @@ class Projection:
         for counted in (self._state.counters, self._pending):
             for (counter, label), count in counted.items():
                 if counter == events.REFUSED_REQUESTS:
-                    name = self._reasons.get(-label, str(label)) if label else "bad_request"
+                    name = self._reason(label)
                     found[name] = found.get(name, 0) + count
         return found
+
+    def _reason(self, label: int) -> str:
+        return self._reasons.get(-label, str(label)) if label else "bad_request"
+
+    def refused_clients(self) -> Iterator[ports.Refused]:
+        logged, pending = self._state.refusals, self._refusals
+        keys = {
+            (name, version, self._reason(label)): (label, name, version)
+            for label, name, version in (*logged, *pending)
+        }
+        for name, version, reason in sorted(keys):
+            key = keys[name, version, reason]
+            times = logged.get(key, 0) + pending.get(key, 0)
+            yield ports.Refused(reason, name or None, version or None, times)
 
     def present(self, account: int) -> Iterator[ports.Present | None]:
         swarms = self._state.swarms

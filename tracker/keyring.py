@@ -64,7 +64,8 @@ class Keyring:
     """`eventlog.Sealer` and `eventlog.Opener` over a folder, which need not exist. Blocking; any thread."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder`: the `secrets_path`; the keys are in `privacy` within."""
+        """`folder`: the `secrets_path`, `secrets` from then on; the keys are in `privacy` within."""
+        self.secrets = folder
         self._folder = folder / "privacy"
         self._keys: dict[int, bytes] = {}
         self._lock = Lock()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from itertools import chain
+from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import define
@@ -22,10 +24,12 @@ from tracker.domain.state import factor_of
 from tracker.domain.swarms import MARK_COMPLETED, MARK_EVENT, MARK_SEEDER, MARK_SNATCHED, Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from eventlog import Frame
     from tracker.domain.state import State
+
+_KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
 
 DUPLICATE_US = 30_000_000
 """The same words within this time are a client that announces from several addresses, or once more."""
@@ -113,13 +117,14 @@ def find_account(who: str, frames: Iterable[Frame]) -> int | None:
         for _, record in records.admin(frame):
             if record.type in (events.KEY_ISSUED, events.KEY_ROTATED):
                 if record.data.get("owner") == who:
-                    return _account(record.data)
+                    return account_of(record.data)
                 if str(record.data["key_ref"]) == who:
-                    of_number = _account(record.data)
+                    of_number = account_of(record.data)
     return of_number
 
 
-def _account(data: dict[str, Any]) -> int:
+def account_of(data: dict[str, Any]) -> int:
+    """Of a `key_issued` or `key_rotated` event."""
     return int(data["account"])
 
 
@@ -130,8 +135,15 @@ class Ledger:
     Afterwards `torrents` has the sums by torrent (under None of what belongs to no torrent), and `account` all.
     """
 
-    def __init__(self, account: int, info_hash: bytes | None = None) -> None:
-        """`info_hash`: yield only the entries of this torrent."""
+    def __init__(
+        self,
+        account: int,
+        info_hash: bytes | None = None,
+        opened: Callable[[Frame], Frame] | None = None,
+    ) -> None:
+        """`info_hash`: yield only the entries of this torrent. `opened` opens the sealed section of a frame that has
+        entries, where the frames come unopened."""
+        self._opened = opened or (lambda frame: frame)
         self._account = account
         self._info_hash = info_hash
         self._keys: set[int] = set()
@@ -165,6 +177,9 @@ class Ledger:
         if self._info_hash is None:
             yield begun
 
+    def of_torrent(self, info_hash: bytes) -> Sums:
+        return self.torrents.get(info_hash) or Sums()
+
     def _kept_corrections(self, frame: Frame) -> Iterator[Correction]:
         for seq, (kind, time_us, data, _) in records.admin(frame):
             if kind == events.CREDIT_CORRECTED and data["account"] == self._account:
@@ -197,7 +212,7 @@ class Ledger:
         """Learn what an admin frame says; corrections of the account are entries."""
         for seq, (kind, time_us, data, _) in records.admin(frame):
             if kind in (events.KEY_ISSUED, events.KEY_ROTATED):
-                if _account(data) == self._account:
+                if account_of(data) == self._account:
                     self._keys.add(data["key_ref"])
             elif kind == events.SETTINGS_CHANGED:
                 self._settings = Settings.from_data(data["settings"])
@@ -219,9 +234,23 @@ class Ledger:
         return entry
 
     def _announces(self, frame: Frame) -> Iterator[Entry]:
-        for seq, (row, sealed) in enumerate(records.announces(frame), frame.header.base_seq):
-            if row[6] in self._keys:
-                yield self._entry(seq, row, sealed[1] if sealed else b"")
+        older = not records.current(frame)
+        if older:
+            frame = records.newest(self._opened(frame))
+        # Most frames are passed over by this alone.
+        refs = list(chain.from_iterable(_KEY_REF.iter_unpack(frame.plain)))
+        if self._keys.isdisjoint(refs):
+            return
+        sealed = frame.sealed if older else self._opened(frame).sealed
+        for number, key_ref in enumerate(refs):
+            if key_ref in self._keys:
+                row = codec.PLAIN.unpack_from(frame.plain, number * codec.PLAIN.size)
+                tail = (
+                    codec.SEALED.unpack_from(sealed, number * codec.SEALED.size)[1]
+                    if sealed
+                    else b""
+                )
+                yield self._entry(frame.header.base_seq + number, row, tail)
 
     def _entry(
         self,
@@ -239,7 +268,7 @@ class Ledger:
         )  # fmt: skip
         base = before if rule == events.RULE_CONTINUED else None  # a new session has a new base
         peer = Peer(
-            id_head + id_tail, _mark(base, left, event, done), 0, 0, uploaded, downloaded, left,
+            id_head + id_tail, mark_of(base, left, event, done), 0, 0, uploaded, downloaded, left,
             time_us, seq,
         )  # fmt: skip
         if event != events.STOPPED:
@@ -306,7 +335,7 @@ def _corrected(seq: int, time_us: int, data: dict[str, Any], info_hash: bytes | 
     return Correction(seq, time_us, info_hash, *amounts, data["corrects"], reason)
 
 
-def _mark(base: Peer | None, left: int, event: int, done: bool) -> int:
+def mark_of(base: Peer | None, left: int, event: int, done: bool) -> int:
     """What the peer's row says after an announce, as `Swarms` keeps it."""
     kept = base.mark & (MARK_COMPLETED | MARK_SNATCHED) if base else 0
     seeder = MARK_SEEDER if left == 0 else 0

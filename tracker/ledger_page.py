@@ -1,58 +1,33 @@
-"""A page of an account's ledger as JSON on standard output: `python -m tracker.ledger_page LOG ACCOUNT HASH AFTER LIMIT SECRETS`.
-
-It reads the log from its first event on, so it is a process of its own, of low priority: the tracker goes on beside it.
-`HASH` is `-` for every torrent, `SECRETS` where there are no keys. Entries with a seq larger than AFTER, at most LIMIT; the totals come with the last page.
-"""
+"""A ledger for people and tools: what can be asked of one, and its entries and sums as plain values for JSON."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from eventlog import Reader, kept_frames
-from tracker import narrate, opening
-from tracker.keyring import Keyring
-from tracker.ledger import Correction, Ledger, Opening, Sums
+from tracker import narrate
+from tracker.ledger import Correction, Entry, Opening, Sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tracker.ledger import Entry
+    from tracker import ports
 
 
-def page(
-    folder: Path,
-    account: int,
-    info_hash: bytes | None,
-    after: int,
-    limit: int,
-    keys: Keyring | None = None,
-) -> dict[str, Any]:
-    """`entries`, `next` (the `after` of the next page, None = that was all) and then `totals`."""
-    ledger = Ledger(account, info_hash)
-    entries: list[dict[str, object]] = []
-    for entry in every_entry(folder, ledger, keys):
-        if entry.seq <= after:
-            continue
-        if len(entries) == limit:
-            return {"entries": entries, "next": entries[-1]["seq"], "totals": None}
-        entries.append(entry_shown(entry))
-    sums = ledger.account if info_hash is None else ledger.torrents.get(info_hash, Sums())
-    return {"entries": entries, "next": None, "totals": sums_shown(sums)}
+class EntriesAsked(NamedTuple):
+    """A page of an account's ledger, of one torrent perhaps. `after`: -1 or the seq of an entry, or where a page ended."""
+
+    account: int
+    info_hash: bytes | None
+    moment: ports.Moment | None
+    after: int
+    limit: int
 
 
-def every_entry(
-    folder: Path, ledger: Ledger, keys: Keyring | None
-) -> Iterator[Opening | Correction | Entry]:
-    """The ledger's entries over a whole log: one without its oldest events begins with the balance of them."""
-    reader = Reader(folder, keys=keys)
-    if reader.first_seq:
-        kept = kept_frames(folder, reader.first_seq)
-        yield from ledger.opening(kept, opening.begin(folder, reader.first_seq)[0])
-    yield from ledger.entries(reader.frames())
+class SumsAsked(NamedTuple):
+    """A page of an account's sums by torrent, or of a torrent's by account. `after`: the last row's name; None = from the first."""
+
+    of: int | bytes
+    moment: ports.Moment | None
+    after: int | bytes | None
+    limit: int
 
 
 def entry_shown(entry: Entry | Correction | Opening) -> dict[str, object]:
@@ -81,16 +56,3 @@ def sums_shown(sums: Sums) -> dict[str, object]:
 def seen(sums: Sums) -> dict[str, str]:
     times = {"first_seen": sums.totals.first_us, "last_seen": sums.totals.last_us}
     return {name: narrate.rfc3339(time_us) if time_us else "" for name, time_us in times.items()}
-
-
-def main() -> None:
-    folder, account, info_hash, after, limit, secrets = sys.argv[1:]
-    os.nice(10)
-    only = None if info_hash == "-" else bytes.fromhex(info_hash)
-    keys = None if secrets == "-" else Keyring(Path(secrets))
-    found = page(Path(folder), int(account), only, int(after), int(limit), keys)
-    sys.stdout.write(json.dumps(found, separators=(",", ":"), ensure_ascii=False))
-
-
-if __name__ == "__main__":
-    main()

@@ -114,6 +114,12 @@ def _counters(frame: Frame) -> Iterator[Body]:
         yield time_us, "counted", {"counter": name, "label": label, "delta": delta}
 
 
+def _refusals(frame: Frame) -> Iterator[Body]:
+    for time_us, reason, name, version, delta in codec.decode_refusals(frame.plain):
+        body = {"label": reason, "client": name or None, "version": version or None, "delta": delta}
+        yield time_us, "refusals_counted", body
+
+
 def _evictions(frame: Frame) -> Iterator[Body]:
     for time_us, info_hash, _, last_seq in codec.rows(codec.EVICTION, frame.plain):
         yield time_us, "evicted", {"info_hash": info_hash.hex(), "last_seq": last_seq}
@@ -125,4 +131,5 @@ _BODIES = {
     events.ADMIN: _admin,
     events.TICK: _ticks,
     events.COUNTERS: _counters,
+    events.REFUSALS: _refusals,
 }

@@ -8,18 +8,16 @@ for ever: a replay that takes longer goes on, and is done when the question come
 from __future__ import annotations
 
 import json
-import pickle
-import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import trio
-from attrs import define, field
+from attrs import define
 
-from eventlog import LogError
-from tracker.past_worker import LENGTH, Failed, Question, packed
-from tracker.ports import LISTED_AT_ONCE, BusyError, Moment, NoMomentError
+from tracker.helper import Helper
+from tracker.past_worker import Question
+from tracker.ports import LISTED_AT_ONCE, BusyError, Moment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
@@ -33,9 +31,6 @@ ANSWER_SECONDS = 30.0
 REPLAY_SECONDS = 600.0  # after this a replay that nobody waits for any more makes way for another
 LISTING_SECONDS = 120.0
 IDLE_SECONDS = 120.0
-_LOOK_SECONDS = 0.02
-_END_SECONDS = 2.0
-_READ_BYTES = 1 << 18
 
 T = TypeVar("T")
 
@@ -63,104 +58,13 @@ def _asked(
 
 
 @define(eq=False)
-class _Helper:
-    """A process, started when it is needed. One question is under way at a time."""
+class _Helper(Helper):
+    """One that keeps the state of a moment."""
 
-    command: list[str]
     moment: Moment | None = None
-    users: int = 0  # who asks about its moment now
-    used: float = 0.0  # when the latest question came
-    owed: int = 0  # answers to come; nobody may be waiting for them any more
-    _process: trio.Process | None = None
-    _received: bytearray = field(factory=bytearray)
-    _turn: trio.Semaphore = field(factory=lambda: trio.Semaphore(1))
 
-    @property
-    def runs(self) -> bool:
-        return self._process is not None
-
-    async def ask(self, question: Question) -> object:
-        """Raises `BusyError` when the process ended, `NoMomentError`, `LogError`."""
-        async with self._turn:
-            try:
-                await self._settle()
-                await self._send(packed(question))
-                self.owed += 1
-                answer = await self._receive()
-            except (OSError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
-                await self.end()
-                text = "the process that looks back has ended: ask again"
-                raise BusyError(text) from None
-        if isinstance(answer, NoMomentError):
-            raise answer
-        if isinstance(answer, Failed):
-            raise LogError(answer.text)
-        return answer
-
-    async def look(self) -> None:
-        """Take what came of a question that nobody waits for."""
-        with trio.move_on_after(_LOOK_SECONDS):
-            async with self._turn:
-                try:
-                    await self._settle()
-                except (OSError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
-                    await self.end()
-
-    async def _settle(self) -> None:
-        while self.owed:
-            await self._receive()
-
-    async def _send(self, message: bytes) -> None:
-        with trio.CancelScope(
-            shield=True
-        ):  # half a question would spoil the next; it fits the pipe
-            if self._process is None:
-                self._process = await trio.lowlevel.open_process(
-                    self.command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    start_new_session=True,  # a terminal's signals are for the tracker
-                )
-            assert self._process.stdin is not None  # noqa: S101  # for the type checker: it was asked for
-            await self._process.stdin.send_all(message)
-
-    async def _receive(self) -> object:
-        """The next answer. Cancelled, it leaves what has come for the next time."""
-        await self._fill(LENGTH.size)
-        (size,) = LENGTH.unpack_from(self._received)
-        await self._fill(LENGTH.size + size)
-        data = bytes(self._received[LENGTH.size : LENGTH.size + size])
-        del self._received[: LENGTH.size + size]
-        self.owed -= 1
-        answer: object = pickle.loads(data)  # noqa: S301  # of our own process
-        return answer
-
-    async def _fill(self, size: int) -> None:
-        while len(self._received) < size:
-            if self._process is None or self._process.stdout is None:
-                raise EOFError
-            some = await self._process.stdout.receive_some(_READ_BYTES)
-            if not some:
-                raise EOFError
-            self._received += some
-
-    async def end(self) -> None:
-        """Its input ends, so it does; if it does not, it is killed."""
-        process, self._process = self._process, None
-        self.moment, self.owed = None, 0
-        self._received.clear()
-        if process is None:
-            return
-        with trio.CancelScope(shield=True):
-            if process.stdin is not None:
-                await process.stdin.aclose()
-            with trio.move_on_after(_END_SECONDS):
-                await process.wait()
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            if process.stdout is not None:
-                await process.stdout.aclose()
+    def ended(self) -> None:
+        self.moment = None
 
 
 class PastReads:

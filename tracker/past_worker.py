@@ -1,36 +1,29 @@
 """A process that answers questions about moments of the log: `python -m tracker.past_worker LOG SECRETS OPTIONS`.
 
-The tracker starts it (`past_reads.py`), asks on its standard input and reads from its standard output: pickles with their
-length before them, an answer to each question in turn. It keeps the state of the moment asked for last, and no other;
+The tracker starts it (`past_reads.py`) and asks over its pipe (`helper.py`). It keeps the state of the moment asked for last, and no other;
 it ends when its standard input does. `OPTIONS` is JSON: `usage_statistics`, and `reasons`, the names of refusals.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import pickle  # between two processes of ours, over their own pipe
 import sys
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from queue import SimpleQueue
-from struct import Struct
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventlog import LogError, LogPrunedError, first_seq
-from tracker import background, ports, snapshots
+from tracker import ports, snapshots
 from tracker.domain.codec import CodecError
 from tracker.domain.state import ReplayError
+from tracker.helper import Failed, serve
 from tracker.history import Projection
 from tracker.keyring import Keyring
-from tracker.past import Moment, NoSuchMomentError, Past
+from tracker.past import Moment, NoSuchMomentError, Past, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-LENGTH = Struct("<I")
 MAX_LISTINGS = 32  # more than are ever open at once
 
 
@@ -42,17 +35,6 @@ class Question(NamedTuple):
     method: str = ""
     arguments: tuple[Any, ...] = ()
     listing: int | None = None
-
-
-class Failed(NamedTuple):
-    """An answer: reading the log ended so, or the listing is not there any more."""
-
-    text: str
-
-
-def packed(message: object) -> bytes:
-    data = pickle.dumps(message)
-    return LENGTH.pack(len(data)) + data
 
 
 class Worker:
@@ -134,7 +116,7 @@ class Worker:
         try:
             seq = past.resolve(wanted)
         except NoSuchMomentError as error:
-            raise self._outside(moment, past, str(error)) from None
+            raise outside(moment, past.span, str(error)) from None
         # At the log's end more events of the same microsecond may come.
         self._settled = moment.seq is not None or (
             past.span is not None and seq < past.span.last_seq
@@ -156,15 +138,6 @@ class Worker:
         self._moment, self._seq = moment, seq
         return Projection(state, {}, self._usage_statistics, now_us, self._reasons)
 
-    def _outside(self, moment: ports.Moment, past: Past, text: str) -> ports.NoMomentError:
-        span = past.span
-        if span is not None and span.first_seq:
-            if moment.seq is not None and moment.seq < span.first_seq:
-                return ports.PrunedMomentError(span.first_seq)
-            if moment.time_us is not None and moment.time_us < span.first_us:
-                return ports.PrunedMomentError(span.first_seq)
-        return ports.NoMomentError(text)
-
     def _is_ahead(self, seq: int) -> bool:
         """Whether the state at hand is the nearest one to begin with, and the log was known that far when it was made."""
         span = self._past.span if self._past else None
@@ -178,28 +151,24 @@ class Worker:
         return not any(self._seq < start <= seq for start in starts)
 
 
-def _listen(questions: SimpleQueue[Question]) -> None:
-    """Whatever is being computed: when the tracker ends, even killed, so does this."""
-    pipe = sys.stdin.buffer
-    with suppress(OSError):
-        while len(head := pipe.read(LENGTH.size)) == LENGTH.size:
-            questions.put(pickle.loads(pipe.read(*LENGTH.unpack(head))))  # noqa: S301  # our own
-    os._exit(0)
+def outside(moment: ports.Moment, span: Span | None, text: str) -> ports.NoMomentError:
+    """What to say of a moment that is not in the log."""
+    if span is not None and span.first_seq:
+        if moment.seq is not None and moment.seq < span.first_seq:
+            return ports.PrunedMomentError(span.first_seq)
+        if moment.time_us is not None and moment.time_us < span.first_us:
+            return ports.PrunedMomentError(span.first_seq)
+    return ports.NoMomentError(text)
 
 
 def main() -> None:
     log, secrets, text = sys.argv[1:]
     options = json.loads(text)
     reasons = {int(number): name for number, name in options["reasons"].items()}
-    background.step_back()
     worker = Worker(
         Path(log), Path(secrets), usage_statistics=options["usage_statistics"], reasons=reasons
     )
-    questions: SimpleQueue[Question] = SimpleQueue()
-    Thread(target=_listen, args=(questions,), daemon=True).start()
-    while True:
-        sys.stdout.buffer.write(packed(worker.answer(questions.get())))
-        sys.stdout.buffer.flush()
+    serve(worker.answer)
 
 
 if __name__ == "__main__":

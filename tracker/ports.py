@@ -312,6 +312,19 @@ class EventPage:
 class Followed:
     events: list[dict[str, Any]]  # may be empty
     seen: int  # everything up to this event was looked at
+    pruned: int | None = None  # announces after `seen` and before this event were removed
+
+
+@frozen
+class Refused:
+    """Requests of one client that were refused for one reason."""
+
+    reason: str
+    client: (
+        str | None
+    )  # name read from the peer id, "Other" = not recognised; None = the request had no peer id
+    version: str | None  # as the peer id states it
+    times: int
 
 
 class ReadModel(Protocol):
@@ -360,6 +373,10 @@ class ReadModel(Protocol):
 
     def refusals(self) -> Mapping[str, int]:
         """Requests refused since the log began, by reason."""
+        ...
+
+    def refused_clients(self) -> Iterator[Refused]:
+        """The same by client; a few thousand at most, in the order of clients, versions and reasons."""
         ...
 
     def present(self, account: int) -> Iterator[Present | None]:
@@ -422,7 +439,8 @@ class Journal(Protocol):
         ...
 
     async def read(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
-        """At most `limit` events of a part of the log; fewer after about a second of work."""
+        """At most `limit` events of a part of the log; fewer after about a second of work, and after three in any case. Raises
+        `PrunedMomentError` when what was being read is removed."""
         ...
 
     def follow(self, after: int | None, wanted: EventFilter) -> AsyncGenerator[Followed, None]:
@@ -432,12 +450,29 @@ class Journal(Protocol):
         """
         ...
 
-    def check_ledger(self) -> None:
-        """Raises `BusyError` when `ledger` would."""
+    async def ledger(
+        self,
+        account: int,
+        info_hash: bytes | None,
+        moment: Moment | None,
+        after: int,
+        limit: int,
+    ) -> str:
+        """A page of an account's ledger up to a moment (None = now), as JSON text. The first one takes as long as reading the log
+        up to there, the next ones what lies between. Raises `BusyError`, `NoMomentError`; `PrunedMomentError` also when what
+        comes after `after` was removed."""
         ...
 
-    async def ledger(self, account: int, info_hash: bytes | None, after: int, limit: int) -> str:
-        """A page of an account's ledger, as JSON text. Takes as long as reading the whole log. Raises `BusyError`."""
+    async def account_totals(
+        self, account: int, moment: Moment | None, after: bytes | None, limit: int
+    ) -> str:
+        """A page of an account's sums by torrent, as JSON text; as `ledger` otherwise."""
+        ...
+
+    async def torrent_totals(
+        self, info_hash: bytes, moment: Moment | None, after: int | None, limit: int
+    ) -> str:
+        """The same of a torrent's by account."""
         ...
 
 

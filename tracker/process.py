@@ -38,6 +38,7 @@ from tracker.gauges import LiveGauges
 from tracker.history import LiveHistory
 from tracker.journal import LogJournal
 from tracker.keyring import Keyring, day_of
+from tracker.ledger_reads import LedgerReads
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.past_reads import PastReads
 from tracker.ports import Actor, LogUnavailableError
@@ -66,6 +67,7 @@ log = logging.getLogger("tracker")
 DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # known to everybody, which is what the warning says
 HEALTH_CONNECTIONS = 64  # each makes as many connections as there are listeners
 COUNTER_SECONDS = 1.0
+REFUSALS_SECONDS = 10.0
 RESERVE_BYTES = 4 << 20  # for admin events on a full disk
 SWEEP_PAUSE_SECONDS = 0.02
 _COUNTER_POLL_SECONDS = 0.1
@@ -191,7 +193,7 @@ async def _main(
         secrets.derive(secret, "peer selection"),
         strict=config.event_log.durability == "strict",
     )
-    ids = ConnectionIds(secrets.derive(secret, "connection ids"))
+    ids_key = secrets.derive(secret, "connection ids")
     usage = config.core.tracker_usage_statistics
     ahead_us = clock.now_us() - time.time_ns() // 1000
     if ahead_us > 60_000_000:
@@ -208,6 +210,7 @@ async def _main(
     past = PastReads(
         event_log.path, Path(keep.secrets_path), usage_statistics=usage, reasons=REFUSALS
     )
+    ledgers = LedgerReads(event_log.path, Path(keep.secrets_path))
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -215,15 +218,16 @@ async def _main(
         nursery.start_soon(_stop_at_signal, stop)
         nursery.start_soon(_reload_at_hangup, tuple(certificates))
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
-            await _start_producers(producers, config, service, ids, listeners, gauges)
+            await _start_producers(producers, config, service, ids_key, listeners, gauges)
             await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
             producers.start_soon(event_log.keep_seals)
             producers.start_soon(retention.keep_schedule, pruner)
             await _start_api(
-                web, config, service, event_log, secret, listeners.api, stop, gauges, past
+                web, config, service, event_log, secret, listeners.api, stop, gauges, past, ledgers
             )
             await _start_health(web, listeners, stop)
             nursery.start_soon(past.run)
+            nursery.start_soon(ledgers.run)
             if config.event_log.follower == "on":
                 nursery.start_soon(following.run)
             _settle_collector()
@@ -231,6 +235,8 @@ async def _main(
             producers.cancel_scope.cancel()
         if service.pending:
             service.flush_counters()
+        if service.refusals:
+            service.flush_refusals()
         service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
         nursery.cancel_scope.cancel()
     log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
@@ -278,18 +284,22 @@ async def _start_producers(
     nursery: trio.Nursery,
     config: Config,
     service: Service,
-    ids: ConnectionIds,
+    ids_key: bytes,
     listeners: Listeners,
     gauges: LiveGauges,
 ) -> None:
     """Trackers, numbered in the order of the configuration (UDP first), then what time brings."""
     net = config.core.net
     bans = gauges.bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
+    checked = config.policy.connection_id_validation == "strict"
+    if listeners.udp and not checked:
+        log.warning("UDP connection ids are not checked: anybody can announce in another's name")
     for number, (listener, udp_own) in enumerate(
         zip(listeners.udp, config.udp_trackers, strict=True)
     ):
         external = _packed(udp_own.network.external_ip or net.external_ip)
         counted = gauges.add_udp(listener.socket)
+        ids = ConnectionIds(ids_key, udp_own.cookie_lifetime, checked=checked)
         handler = DatagramHandler(service, ids, number, external, bans, counted)
         await nursery.start(udp.serve, listener.socket, handler)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)
@@ -347,6 +357,7 @@ async def _start_api(
     stop: trio.Event,
     gauges: LiveGauges,
     past: PastReads,
+    ledgers: LedgerReads,
 ) -> None:
     if config.http_api is None or listener is None:
         return
@@ -367,6 +378,7 @@ async def _start_api(
         account_of,
         stop,
         Path(config.event_log.secrets_path),
+        ledgers,
     )
     app = create_app(
         history,
@@ -443,9 +455,13 @@ async def _tick(service: Service) -> None:
 
 
 async def _log_counters(service: Service) -> None:
-    """Log counters at most once a second; the first change after a pause soon."""
+    """Log counters at most once a second, refusals by client every ten; the first change after a pause soon."""
+    due = 0.0
     while True:
         await trio.sleep(_COUNTER_POLL_SECONDS)
+        if service.refusals and trio.current_time() >= due:
+            service.flush_refusals()
+            due = trio.current_time() + REFUSALS_SECONDS
         if service.pending:
             service.flush_counters()
             await trio.sleep(COUNTER_SECONDS)

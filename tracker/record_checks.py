@@ -21,6 +21,7 @@ _FIXED: dict[int, Struct] = {
     events.TICK: codec.TICK,
     events.COUNTERS: codec.COUNTER,
     events.EVICTIONS: codec.EVICTION,
+    events.REFUSALS: codec.REFUSAL,
 }
 _EVENTS = range(len(events.EVENT_NAMES))
 _PROTOCOLS = range(len(events.PROTOCOL_NAMES))

@@ -35,10 +35,15 @@ def known(frame: Frame) -> bool:
     return schemas.known(frame.header.kind, frame.header.schema)
 
 
+def current(frame: Frame) -> bool:
+    """Whether its records are of the newest schema."""
+    return frame.header.schema == schemas.NEWEST.get(frame.header.kind)
+
+
 def newest(frame: Frame) -> Frame:
     """The frame with its records as of the newest schema; it has to be known. Raises `CodecError`."""
     header = frame.header
-    if header.schema == schemas.NEWEST[header.kind]:
+    if current(frame):
         return frame
     plain, sealed = schemas.newest(header.kind, header.schema, frame.plain, frame.sealed)
     return frame._replace(

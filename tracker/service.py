@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tracker.announcing import Announcing
 from tracker.domain import codec, events, slices
+from tracker.traffic import client_of
 
 if TYPE_CHECKING:
     from tracker.announcing import Clock, Log
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.domain.swarms import Swarms
 
+MOST_CLIENTS = 256
+"""Client names and versions that refusals are told apart by; beyond that by names only, of which there are fewer."""
+
 
 class Service(Announcing):
     """Owner of the live state's changes."""
 
-    __slots__ = ("_slice", "pending", "strict")
+    __slots__ = ("_clients", "_slice", "pending", "refusals", "strict")
 
     def __init__(
         self,
@@ -40,6 +44,8 @@ class Service(Announcing):
         self.strict = strict
         self._slice = 0  # of the state: the next that a tick says the digest of
         self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
+        self.refusals: dict[tuple[int, str, str], int] = {}  # likewise
+        self._clients = {key[1:] for key in state.refusals}  # that are told apart
 
     @property
     def state(self) -> State:
@@ -76,8 +82,17 @@ class Service(Announcing):
         key = counter, label
         self.pending[key] = self.pending.get(key, 0) + 1
 
-    def refused(self, refusal: int) -> None:
+    def refused(self, refusal: int, peer_id: bytes = b"") -> None:
+        """Note a request that was refused; 0 = it was none that could be served. `peer_id`: 20 bytes, where it has one."""
         self.count(events.REFUSED_REQUESTS, -refusal)
+        name, version = client_of(peer_id) if peer_id else ("", "")
+        # Peer ids are the sender's choice: names are those we know, and versions are told apart as long as there is room.
+        if (name, version) not in self._clients:
+            if len(self._clients) >= MOST_CLIENTS:
+                version = ""
+            self._clients.add((name, version))
+        key = -refusal, name, version
+        self.refusals[key] = self.refusals.get(key, 0) + 1
 
     # Events that time and the process bring.
 
@@ -89,6 +104,18 @@ class Service(Announcing):
             record = codec.COUNTER.pack(now, counter, label, 0, delta)
             self._log.pool.append(events.COUNTERS, codec.COUNTERS_SCHEMA, now, record)
             self._state.apply_counter(now, counter, label, delta)
+        self._log.appended()
+
+    def flush_refusals(self) -> None:
+        """Log the deltas of refusals by client. While announces have no room, neither have these: they wait."""
+        if not self._log.has_room():
+            return
+        refusals, self.refusals = self.refusals, {}
+        now = self._clock.now_us()
+        for (reason, name, version), delta in sorted(refusals.items()):
+            record = codec.encode_refusals(now, reason, name, version, delta)
+            self._log.pool.append(events.REFUSALS, codec.REFUSALS_SCHEMA, now, record)
+            self._state.apply_refusals(now, reason, name, version, delta)
         self._log.appended()
 
     def tick(self, *, goes_on: bool = False) -> int:

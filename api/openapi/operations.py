@@ -196,7 +196,16 @@ _CREDIT: Final = [
     _new(
         "GET", "/accounts/{account}/ledger", "What an account's totals are made of.",
         _told(shapes.record(**shapes.page("entries", shapes.ANYTHING, SEQ)["properties"], totals=shapes.nullable(shapes.ANYTHING))),
-        _AFTER_SEQ, _LIMIT, Query(name="info_hash", schema=shapes.HASH),
+        _AFTER_SEQ, _LIMIT, Query(name="info_hash", schema=shapes.HASH), _AT,
+    ),
+    _new(
+        "GET", "/accounts/{account}/totals", "An account's sums by torrent.",
+        _told(shapes.sums("info_hash", shapes.nullable(shapes.HASH), shapes.HASH)),
+        Query(name="after", schema=shapes.HASH), _LIMIT, _AT,
+    ),
+    _new(
+        "GET", "/torrents/{info_hash}/totals", "A torrent's sums by account.",
+        _told(shapes.sums("account", NUMBER, NUMBER)), _AFTER, _LIMIT, _AT,
     ),
 ]  # fmt: skip
 _LOG: Final = [
@@ -211,6 +220,7 @@ _LOG: Final = [
         Query(name="after", schema=SEQ, says="as the header `Last-Event-ID`"), *_FILTERS,
     ),
     _new("GET", "/rejections", "Refused requests by reason.", _told(shapes.record(reasons={"type": "object", "additionalProperties": shapes.WHOLE})), _AT),
+    _new("GET", "/rejections/clients", "Refused requests by client and reason.", _told(shapes.record(clients=shapes.array(shapes.REFUSED))), _AT),
     _new(
         "GET", "/rejections/keys", "Refusals of known keys.",
         _told(shapes.record(**shapes.page("keys", shapes.REJECTED, SEQ)["properties"], end=SEQ)),

@@ -146,12 +146,34 @@ CORRECTION_FORM: Final = form(
     ("corrects",), uploaded=nullable(SIGNED), downloaded=nullable(SIGNED), corrects=SEQ
 )
 EVENT: Final = record(seq=SEQ, time=TIME, type=STRING)
+REFUSED: Final = record(
+    client=nullable(STRING), version=nullable(STRING), reason=STRING, times=WHOLE
+)
 REJECTED: Final = record(key_ref=NUMBER, reason=STRING, times=WHOLE, last=TIME)
 PRESENT: Final = record(
     info_hash=HASH, role={"enum": ["seeder", "leecher"]}, key_ref=NUMBER, peer_id=STRING,
     client=nullable(STRING), address=nullable(STRING), uploaded=WHOLE, downloaded=WHOLE, left=WHOLE,
     event=STRING, last_seen=TIME,
 )  # fmt: skip
+
+
+def sums(name: str, row: Schema, following: Schema) -> Schema:
+    """A page of a ledger's sums, each under a name."""
+    whole = (
+        "announces",
+        "corrections",
+        "uploaded",
+        "downloaded",
+        "seeding_us",
+        "sessions",
+        "snatched",
+    )
+    one = record(
+        **{name: row}, **dict.fromkeys(whole, WHOLE), credited_uploaded=SIGNED, credited_downloaded=SIGNED,
+        first_seen=nullable(TIME), last_seen=nullable(TIME),
+    )  # fmt: skip
+    listed = page("totals", one, following)["properties"]
+    return record(**listed, first_seq=SEQ, seq=SIGNED)
 
 
 def page(name: str, item: Schema, following: Schema) -> Schema:

@@ -1,11 +1,11 @@
-"""The log in version 2: events by page and as a stream, what was refused, an account's ledger.
+"""The log in version 2: events by page and as a stream, what was refused.
 
 Everything here reads the durable part of the log through `tracker.ports.Journal`, and nothing it keeps.
 """
 
 from __future__ import annotations
 
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -17,13 +17,13 @@ from api.replies import Response, encode, json_text
 from api.streams import json_array
 from api.v2 import params
 from api.v2.problems import Problem
-from tracker.ports import BusyError, EventFilter, LogPart
+from tracker.ports import EventFilter, LogPart
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from api.reads import Reads
-    from tracker.ports import History, Journal
+    from tracker.ports import Journal, Refused
 
 SEQ_MAX: Final = 2**63 - 1
 MAX_STREAMS: Final = 32
@@ -91,6 +91,9 @@ class Stream:
             async with aclosing(self.events.journal.follow(after, wanted)) as found:
                 async for each in found:
                     now = trio.current_time()
+                    if each.pruned is not None:
+                        yield b'event: gone\ndata: {"first_seq":%d}\n\n' % each.pruned
+                        told = now
                     if each.events:
                         yield "".join(map(_sent, each.events)).encode()
                         told = now
@@ -117,6 +120,12 @@ class Rejections:
         found = await self.reads.one(lambda model: model.refusals())
         return json_text(encode({"reasons": dict(sorted(found.items()))}))
 
+    async def clients(self) -> Response:
+        """The same by client, in the order of clients, versions and reasons."""
+        params.only(request.args, "at")
+        found = self.reads.each(lambda model: model.refused_clients())
+        return await json_array(found, _refused_shown, '{"clients":[', "]}")
+
     async def keys(self) -> Response:
         """Refusals of keys that were issued, by key and reason; at most one a minute of each is in the log."""
         given = params.only(request.args, "after", "from", "to", "key_ref", "account")
@@ -128,39 +137,6 @@ class Rejections:
         page = await self.journal.read(_part(given), wanted, params.MAX_LIMIT)
         following = None if page.following is None else page.following - 1
         return json_text(encode({"keys": _by_key(page.events), "next": following, "end": page.end}))
-
-
-@frozen
-class Ledgers:
-    history: History
-    journal: Journal
-
-    async def one(self, account: str) -> Response:
-        """Sent when it is computed, which takes as long as reading the log; the time of a request is not enough."""
-        number = params.number(account, "account")
-        given = params.only(request.args, "after", "limit", "info_hash")
-        after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
-        only = params.info_hash(given["info_hash"]) if "info_hash" in given else None
-        limit = params.limit(given)
-        if self.history.at().account(number) is None:
-            raise Problem(404, "there is no such account")
-        with _not_busy():
-            self.journal.check_ledger()
-        if request.method == "HEAD":
-            return json_text("")
-
-        async def computed() -> AsyncIterator[bytes]:
-            yield (await self.journal.ledger(number, only, after, limit)).encode()
-
-        return json_text(computed())
-
-
-@contextmanager
-def _not_busy() -> Iterator[None]:
-    try:
-        yield
-    except BusyError as error:
-        raise Problem(503, str(error), {"retry-after": "5"}) from error
 
 
 def _part(given: dict[str, str]) -> LogPart:
@@ -192,6 +168,12 @@ def _resumed(given: dict[str, str]) -> int | None:
 
 def _sent(event: dict[str, Any]) -> str:
     return f"id: {event['seq']}\nevent: {event['type']}\ndata: {encode(event)}\n\n"
+
+
+def _refused_shown(one: Refused) -> str:
+    return encode(
+        {"client": one.client, "version": one.version, "reason": one.reason, "times": one.times}
+    )
 
 
 def _by_key(events: list[dict[str, Any]]) -> list[object]:

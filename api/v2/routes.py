@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from api import routing
 from api.v2 import about
 from api.v2.credit import Accounts, Factors
-from api.v2.events import Events, Ledgers, Rejections, Stream
+from api.v2.events import Events, Rejections, Stream
 from api.v2.keys import Keys
+from api.v2.ledgers import Ledgers
 from api.v2.problems import PREFIX
 from api.v2.settings import Settings
 from api.v2.whitelist import Whitelist
@@ -58,10 +59,14 @@ def blueprint(reads: Reads, commands: Commands, journal: Journal | None) -> Blue
 
 def _of_the_log(reads: Reads, journal: Journal) -> list[Route]:
     events, rejections = Events(journal), Rejections(reads, journal)
+    ledgers = Ledgers(reads.history, journal)
     return [
         ("GET", "/events", events.many),
         ("GET", "/events/stream", Stream(events).follow),
         ("GET", "/rejections", rejections.reasons),
+        ("GET", "/rejections/clients", rejections.clients),
         ("GET", "/rejections/keys", rejections.keys),
-        ("GET", "/accounts/<account>/ledger", Ledgers(reads.history, journal).one),
+        ("GET", "/accounts/<account>/ledger", ledgers.entries),
+        ("GET", "/accounts/<account>/totals", ledgers.of_account),
+        ("GET", "/torrents/<info_hash>/totals", ledgers.of_torrent),
     ]

@@ -13,7 +13,6 @@ import trio
 from tracker.ports import (
     Account,
     Actor,
-    BusyError,
     CommandError,
     Correction,
     DuplicateKeyError,
@@ -27,9 +26,11 @@ from tracker.ports import (
     KeyInfo,
     LogPart,
     Metric,
+    Moment,
     NewKey,
     Peer,
     Present,
+    Refused,
     RevokedKeyError,
     Sample,
     Stats,
@@ -102,6 +103,10 @@ class FakeHistory:
     def refusals(self) -> Mapping[str, int]:
         return {"key_unknown": 3, "bad_request": 1}
 
+    def refused_clients(self) -> Iterator[Refused]:
+        yield Refused("bad_request", None, None, 1)
+        yield Refused("key_unknown", "qBittorrent", "4650", 3)
+
     def present(self, account: int) -> Iterator[Present | None]:
         yield None
         for info_hash, torrent in self.swarms.items():
@@ -145,11 +150,13 @@ class FakeGauges:
 
 @attrs.define
 class FakeJournal:
-    """A log of these events, all of them found by every filter; `busy` refuses ledgers."""
+    """A log of these events, all of them found by every filter. Streams find those before `pruned` gone; `failure` comes of
+    pages and ledgers."""
 
     events: list[dict[str, Any]] = attrs.field(factory=list)
     asked: list[tuple[LogPart, EventFilter]] = attrs.field(factory=list)
-    busy: bool = False
+    failure: Exception | None = None
+    pruned: int | None = None
     event_types: tuple[str, ...] = ("announced", "key_issued")
 
     @property
@@ -158,6 +165,8 @@ class FakeJournal:
 
     async def read(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
         self.asked.append((part, wanted))
+        if self.failure is not None:
+            raise self.failure
         found = self.events[part.first : part.first + limit]
         following = part.first + len(found)
         return EventPage(found, following if following < self.end else None, self.end)
@@ -167,18 +176,35 @@ class FakeJournal:
     ) -> AsyncGenerator[Followed, None]:
         first = self.end if after is None else after + 1
         self.asked.append((LogPart(first=first), wanted))
+        if self.pruned is not None:
+            first = self.pruned
+            yield Followed([], first - 1, first)
         yield Followed(self.events[first:], self.end - 1)
         while True:
             await trio.sleep(1)
             yield Followed([], self.end - 1)
 
-    def check_ledger(self) -> None:
-        if self.busy:
-            raise BusyError("ask again later")
+    async def ledger(
+        self, account: int, info_hash: bytes | None, moment: Moment | None, after: int, limit: int
+    ) -> str:
+        return self._told(account, info_hash, moment, after, limit)
 
-    async def ledger(self, account: int, info_hash: bytes | None, after: int, limit: int) -> str:
-        shown = info_hash.hex() if info_hash else None
-        return json.dumps({"account": account, "info_hash": shown, "after": after, "limit": limit})
+    async def account_totals(
+        self, account: int, moment: Moment | None, after: bytes | None, limit: int
+    ) -> str:
+        return self._told(account, moment, after, limit)
+
+    async def torrent_totals(
+        self, info_hash: bytes, moment: Moment | None, after: int | None, limit: int
+    ) -> str:
+        return self._told(info_hash, moment, after, limit)
+
+    def _told(self, *asked: object) -> str:
+        """What was asked for: byte strings in hexadecimal, moments by their seq."""
+        if self.failure is not None:
+            raise self.failure
+        shown = {bytes: lambda one: one.hex(), Moment: lambda one: one.seq}
+        return json.dumps([shown.get(type(one), lambda same: same)(one) for one in asked])
 
 
 @attrs.define

@@ -174,7 +174,7 @@ async def test_changes_are_of_now(app: QuartTrio, past: FakePast) -> None:
 
 async def test_the_log_has_no_moments(app: QuartTrio) -> None:
     """What reads events takes `from` and `to`; `at` is no parameter of it."""
-    for path in ("/events", "/rejections/keys", "/accounts/1/ledger"):
+    for path in ("/events", "/rejections/keys"):
         assert (await ask(app, "GET", f"/api/v2{path}?at=1")).status == 400
 
 

@@ -10,7 +10,7 @@ import pytest
 from api.v2 import events
 from tests.api.asking import JSON, TOKEN, ask, problem
 from tests.api.sockets import running
-from tracker.ports import EventFilter, LogPart
+from tracker.ports import BusyError, EventFilter, LogPart, NoMomentError, PrunedMomentError
 
 if TYPE_CHECKING:
     import trio
@@ -90,12 +90,65 @@ async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
         assert (await server.get(f"/api/v2/events/stream?{TOKEN}")).startswith(b"HTTP/1.1 200")
 
 
-async def test_ledger_is_busy(app, history, journal):
-    """One at a time; the next one is told to come again."""
+async def test_stream_says_what_is_gone(app, journal):
+    """Where the log begins, when announces were removed that the client did not get; then what there is."""
+    journal.events = [event(seq) for seq in range(5)]
+    journal.pruned = 4
+    head = f"GET /api/v2/events/stream?{TOKEN}&after=0 HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with running(app) as server, await server.connect() as stream:
+        await stream.send_all(head.encode())
+        got = (await read(stream, b"id: 4\n")).decode()
+    assert 'event: gone\ndata: {"first_seq":4}\n\n' in got
+    assert "id: 3" not in got
+
+
+LEDGERS = [
+    ("/accounts/1/ledger", [1, None, None, -1, 100]),
+    ("/accounts/1/ledger?after=7&limit=5&at=9", [1, None, 9, 7, 5]),
+    (f"/accounts/1/ledger?info_hash={HASH}", [1, HASH, None, -1, 100]),
+    ("/accounts/1/totals", [1, None, None, 100]),
+    (f"/accounts/1/totals?after={HASH}&at=9&limit=2", [1, 9, HASH, 2]),
+    (f"/torrents/{HASH.upper()}/totals?at=9", [HASH, 9, None, 100]),
+    (f"/torrents/{HASH}/totals?after=3&limit=7", [HASH, None, 3, 7]),
+]
+
+
+@pytest.mark.parametrize(("target", "asked"), LEDGERS)
+async def test_ledgers(app, history, journal, target, asked):
+    """Each parameter in the journal's terms; whatever fails has a status of its own."""
     history.commands.accounts[1] = object()
-    answer = await ask(app, "GET", "/api/v2/accounts/1/ledger?after=7&limit=5")
-    asked = {"account": 1, "info_hash": None, "after": 7, "limit": 5}
-    assert json.loads(answer.body) == asked
-    journal.busy = True
-    answer = await ask(app, "GET", "/api/v2/accounts/1/ledger")
-    assert (problem(answer)["detail"], answer.headers["retry-after"]) == ("ask again later", "5")
+    answer = await ask(app, "GET", f"/api/v2{target}")
+    assert (answer.status, answer.content_type, json.loads(answer.body)) == (200, JSON, asked)
+    for failure, status in FAILURES:
+        journal.failure = failure
+        told = problem(await ask(app, "GET", f"/api/v2{target}"))
+        assert (told["status"], told["detail"]) == (status, str(failure))
+        assert told.get("first_seq") == (77 if status == 410 else None)
+
+
+FAILURES = [
+    (BusyError("ask again"), 503),
+    (NoMomentError("not there"), 404),
+    (PrunedMomentError(77), 410),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [("/accounts/2/ledger", 404), ("/accounts/0/totals", 404), ("/torrents/12/totals", 400),
+     ("/accounts/1/ledger?after=-1", 400), ("/accounts/1/totals?after=7", 400),
+     (f"/torrents/{HASH}/totals?after={HASH}", 400), ("/accounts/1/totals?at=yesterday", 400),
+     (f"/torrents/{HASH}/totals?info_hash={HASH}", 400)],
+)  # fmt: skip
+async def test_ledgers_that_are_none(app, history, target, status):
+    """Unknown accounts, and parameters of another kind."""
+    history.commands.accounts[1] = object()
+    assert problem(await ask(app, "GET", f"/api/v2{target}"))["status"] == status
+
+
+async def test_page_is_overtaken(app, journal):
+    """Events that are removed while they are read: gone, and from where on there are some."""
+    journal.failure = PrunedMomentError(77)
+    for path in ("/events", "/rejections/keys"):
+        told = problem(await ask(app, "GET", f"/api/v2{path}"))
+        assert (told["status"], told["first_seq"]) == (410, 77)

@@ -6,10 +6,11 @@ import json
 from contextlib import closing
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_from_bytes
 
 import pytest
 
-from tests.e2e.clients import announce_target, get, torrent
+from tests.e2e.clients import announce_datagram, announce_target, get, peer_id, torrent, udp_client
 from tests.e2e.process import Tracker
 from tests.e2e.test_api_v2 import ask
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEYS = {1: "A" * 32, 2: "B" * 32, 3: "C" * 32}
+BY_THEMSELVES = ("tick", "counted", "refusals_counted")
 READ = {"Authorization": "Bearer MyAccessToken"}
 
 
@@ -63,7 +65,7 @@ def pages(tracker: Tracker, query: str, limit: int) -> list[dict[str, Any]]:
 
 def settled(tracker: Tracker) -> list[dict[str, Any]]:
     """What the command prints: nothing happens to this site but ticks and counters."""
-    return [one for one in tracker.events() if one["type"] not in ("tick", "counted")]
+    return [one for one in tracker.events() if one["type"] not in BY_THEMSELVES]
 
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])
@@ -92,7 +94,7 @@ def test_pages(site: Tracker, query: str, wanted: Any, limit: int) -> None:
     types = query.count("&type=")
     kinds = [part.partition("=")[2] for part in query.split("&") if part.startswith("type=")]
     expected = [one for one in settled(site) if wanted(one) and (not types or one["type"] in kinds)]
-    found = [one for one in pages(site, query, limit) if one["type"] not in ("tick", "counted")]
+    found = [one for one in pages(site, query, limit) if one["type"] not in BY_THEMSELVES]
     assert found == expected
 
 
@@ -101,7 +103,7 @@ def test_by_time(site: Tracker) -> None:
     every = settled(site)
     first, last = every[3], every[-3]
     found = pages(site, f"&from={first['time']}&to={last['time']}", 1000)
-    told = [one for one in found if one["type"] not in ("tick", "counted")]
+    told = [one for one in found if one["type"] not in BY_THEMSELVES]
     assert told == [one for one in every if first["time"] <= one["time"] <= last["time"]]
 
 
@@ -163,10 +165,50 @@ def test_rejections(site: Tracker) -> None:
     """By reason since the log began; by key from the log."""
     reasons = ask(site, "GET", "/api/v2/rejections").body["reasons"]
     assert reasons["key_revoked"] >= 1
+    clients = ask(site, "GET", "/api/v2/rejections/clients").body["clients"]
+    (one,) = [each for each in clients if each["reason"] == "key_revoked"]
+    assert (one["client"], one["version"], one["times"]) == ("Other", None, reasons["key_revoked"])
     found = ask(site, "GET", "/api/v2/rejections/keys").body
     ((one,), more) = found["keys"], found["next"]
     assert (one["key_ref"], one["reason"], one["times"], more) == (2, "key_revoked", 1, None)
     assert ask(site, "GET", "/api/v2/rejections/keys?key_ref=1").body["keys"] == []
+
+
+def test_rejections_by_client(new_tracker: Any) -> None:
+    """Over both protocols, by what peer ids say; the same after a restart, and at any moment."""
+    tracker = new_tracker(
+        extra='[policy]\nclients_denied = ["-qB"]\nrefused_ports = ["7777"]'
+    ).start()
+    named = announce_target(torrent(1), 1, 6001, left=1).replace(
+        quote_from_bytes(peer_id(1)), "-qB4650-abcdefghijkl"
+    )
+    get(tracker.http[0], named)
+    moment = next(e for e in tracker.events_until(_has_refusals) if e["type"] == "refusals_counted")
+    get(tracker.http[0], named.replace("-qB", "-TR"))  # served
+    get(tracker.http[0], "/announce?port=1")
+    get(tracker.http[0], announce_target(torrent(1), 1, 7777, left=1))
+    with udp_client(tracker.udp[0]) as client:
+        datagram = announce_datagram(client.connection_id, torrent(1), 1, 6001)
+        client.exchange(datagram.replace(peer_id(1), b"-qB4650-abcdefghijkl"))
+        client.exchange(datagram.replace(client.connection_id, bytes(8), 1))
+    expected = [
+        {"client": None, "version": None, "reason": "bad_request", "times": 1},
+        {"client": "Other", "version": None, "reason": "bad_request", "times": 1},
+        {"client": "Other", "version": None, "reason": "port_refused", "times": 1},
+        {"client": "qBittorrent", "version": "4650", "reason": "client_refused", "times": 2},
+    ]
+    assert ask(tracker, "GET", "/api/v2/rejections/clients").body["clients"] == expected
+    assert tracker.stop() == 0
+    tracker.start()
+    assert ask(tracker, "GET", "/api/v2/rejections/clients").body["clients"] == expected
+    reasons = ask(tracker, "GET", "/api/v2/rejections").body["reasons"]
+    assert reasons == {"bad_request": 2, "port_refused": 1, "client_refused": 2}
+    then = ask(tracker, "GET", f"/api/v2/rejections/clients?at={moment['seq']}").body["clients"]
+    assert then == [{**expected[-1], "times": 1}]
+
+
+def _has_refusals(found: list[dict[str, Any]]) -> bool:
+    return any(one["type"] == "refusals_counted" for one in found)
 
 
 def test_ledger(site: Tracker) -> None:
@@ -188,6 +230,27 @@ def test_ledger(site: Tracker) -> None:
     only = ask(site, "GET", f"/api/v2/accounts/1/ledger?info_hash={torrent(1).hex()}").body
     assert {one["info_hash"] for one in only["entries"]} == {torrent(1).hex()}
     assert ask(site, "GET", "/api/v2/accounts/9/ledger").status == 404
+
+
+def test_totals(site: Tracker) -> None:
+    """Sums by torrent are what the command prints; those of a torrent by account are the same numbers; both at any moment."""
+    printed = [
+        json.loads(line) for line in site.command("ledger", "--json", "anna").stdout.splitlines()
+    ]
+    told = ask(site, "GET", "/api/v2/accounts/1/totals").body
+    rows = {one["info_hash"]: one for one in printed if one.pop("type") == "torrent"}
+    assert told["totals"] == [rows[name] for name in sorted(rows)]
+    for info_hash, row in rows.items():
+        mine, *others = ask(site, "GET", f"/api/v2/torrents/{info_hash}/totals").body["totals"]
+        assert {"info_hash": info_hash, **mine} == {"account": 1, **row}
+        assert all(one["account"] > 1 for one in others)
+    first = next(one["seq"] for one in printed if "seq" in one)
+    then = ask(site, "GET", f"/api/v2/accounts/1/totals?at={first}").body
+    assert (then["seq"], [one["announces"] for one in then["totals"]]) == (first, [1])
+    page = ask(site, "GET", f"/api/v2/accounts/1/ledger?at={first}").body
+    assert [one["seq"] for one in page["entries"]] == [first]
+    assert ask(site, "GET", "/api/v2/accounts/1/totals?at=999999").status == 404
+    assert ask(site, "GET", "/api/v2/accounts/9/totals").status == 404
 
 
 def test_present(site: Tracker) -> None:

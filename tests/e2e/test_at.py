@@ -37,6 +37,7 @@ PUBLIC = [
     f"/api/v2/whitelist/{NEVER.hex()}",
     "/api/v2/settings",
     "/api/v2/rejections",
+    "/api/v2/rejections/clients",
 ]
 PRIVATE = [
     "/api/v2/keys",

@@ -95,6 +95,21 @@ def test_whitelist(known: Tracker) -> None:
     ]
 
 
+def test_credit(known: Tracker) -> None:
+    """A factor from its beginning to its end, and a correction; both are in the log with their reasons."""
+    accepted(known, "key", "add", "--owner", "carl")
+    said = ("--account", "carl", "--upload", "200", "--reason", "kind")
+    number = accepted(known, "factor", "set", *said).strip()
+    (listed,) = accepted(known, "factor", "list").splitlines()
+    assert listed.split("\t")[:2] == [number, "1"]
+    assert accepted(known, "factor", "end", number) == f"ended {number}\n"
+    said = ("--uploaded", "5", "--corrects", "1", "--reason", "lost", "--idempotency-key", "one")
+    assert len({accepted(known, "account", "correct", "carl", *said) for _ in range(2)}) == 1
+    assert "credited_uploaded 5\n" in accepted(known, "account", "show", "carl")
+    events = known.events("--type", "credit_factor_set", "--type", "credit_corrected")
+    assert [one["by"]["reason"] for one in events] == ["kind", "lost"]
+
+
 def test_stats(known: Tracker) -> None:
     """The same numbers in the same order as the API's."""
     announce(known.http[0], TORRENT, 1, 1)

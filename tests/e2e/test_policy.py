@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING
 
-from tests.e2e.clients import announce, announce_datagram, api, torrent, udp_client
+from tests.e2e.clients import (
+    UdpClient,
+    announce,
+    announce_datagram,
+    api,
+    torrent,
+    udp_client,
+)
+from tests.e2e.process import DEADLINE, Listeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +26,37 @@ max_torrents = 3
 refused_ports = ["1-1023"]
 clients_denied = ["-ZZ"]
 """
+
+
+def test_connection_id_settings(new_tracker: Callable[..., Tracker]) -> None:
+    """`cookie_lifetime` is a listener's own: what is too old for one is good for the other."""
+    listeners = Listeners(udp=("127.0.0.1:0", "127.0.0.1:0"))
+    tracker = new_tracker(listeners)
+    text, bind = tracker.config.read_text(), f'bind_address = "{listeners.udp[0]}"'
+    tracker.config.write_text(text.replace(bind, f"{bind}\ncookie_lifetime = 1", 1))
+    tracker.start()
+    with udp_client(tracker.udp[0]) as short, udp_client(tracker.udp[1]) as usual:
+        began = time.monotonic()
+        while _announced(short):
+            assert time.monotonic() - began < DEADLINE
+            time.sleep(0.1)
+        assert _announced(usual)
+
+
+def test_connection_ids_unchecked(new_tracker: Callable[..., Tracker]) -> None:
+    """`connection_id_validation = "disabled"`: any id will do, and a warning says what that means."""
+    tracker = new_tracker(extra='[policy]\nconnection_id_validation = "disabled"').start()
+    with udp_client(tracker.udp[0]) as client:
+        client.connection_id = bytes(8)
+        assert _announced(client)
+    assert tracker.stop() == 0
+    assert tracker.lines is not None
+    assert any("connection ids are not checked" in line for line in tracker.lines.all())
+
+
+def _announced(client: UdpClient) -> bool:
+    reply = client.exchange(announce_datagram(client.connection_id, torrent(1), 1, 2001))
+    return reply[:4] == bytes(3) + b"\x01"
 
 
 def test_flood_and_ban(new_tracker: Callable[..., Tracker]) -> None:

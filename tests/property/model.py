@@ -77,6 +77,7 @@ class Model:
     accounts: dict[int, ModelAccount] = field(factory=dict)
     factors: list[ModelFactor] = field(factory=list)  # all that ever were
     counters: dict[int, int] = field(factory=dict)
+    refusals: dict[tuple[int, str], int] = field(factory=dict)
     announces: int = 0
     ticks: int = 0
     resumed_us: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import asdict, define, evolve, field
@@ -112,6 +113,7 @@ steps = st.one_of(
     st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
     st.tuples(st.just("label"), st.tuples(st.sampled_from(KEYS), st.sampled_from([None, "x"]))),
     st.tuples(st.just("count"), st.integers(1, 8)),
+    st.tuples(st.just("refuse"), st.tuples(st.integers(-13, 0), st.sampled_from([*PEER_IDS, b""]))),
     st.tuples(st.just("factor"), factors),
     st.tuples(st.just("factor"), factors),
     st.tuples(st.just("end factor"), st.integers(0, 5)),
@@ -244,6 +246,16 @@ class World:
         self.service.flush_counters()
         self.model.counters[counter] = self.model.counters.get(counter, 0) + 2
 
+    def _refuse(self, refusal: tuple[int, bytes]) -> None:
+        reason, peer_id = refusal
+        self.service.refused(*refusal)
+        self.service.flush_counters()
+        self.service.flush_refusals()
+        counters, refusals = self.model.counters, self.model.refusals
+        counters[events.REFUSED_REQUESTS] = counters.get(events.REFUSED_REQUESTS, 0) + 1
+        key = -reason, "XTorrent" if peer_id else ""
+        refusals[key] = refusals.get(key, 0) + 1
+
     def _factor(self, factor: tuple[Any, ...]) -> None:
         account, info_hash, upload, download, wait, lasts = factor
         from_us = self.service.now_us() + wait * SECOND
@@ -304,7 +316,11 @@ class World:
         assert self.state.shredded == model.shredded
         self._check_keys()
         self.check_totals()
-        assert {key[0]: count for key, count in self.state.counters.items()} == model.counters
+        counters = Counter[int]()
+        for (counter, _), count in self.state.counters.items():
+            counters[counter] += count
+        assert counters == model.counters
+        assert {key[:2]: count for key, count in self.state.refusals.items()} == model.refusals
         for directory in (self.state.swarms.v4, self.state.swarms.v6):
             assert directory.total == sum(directory.count)
 
@@ -373,6 +389,7 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "rotate": World._rotate,
     "label": World._label,
     "count": World._count,
+    "refuse": World._refuse,
     "factor": World._factor,
     "end factor": World._end_factor,
     "correct": World._correct,

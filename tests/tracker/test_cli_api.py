@@ -165,12 +165,17 @@ def test_key_add_json(api: Api, config: str, capsys: pytest.CaptureFixture[str])
             "".join(f"whitelisted {one}\n" for one in HASHES),
         ),
         (
+            ["factor", "end", "4", "5"],
+            [("DELETE", "factors/4"), ("DELETE", "factors/5")],
+            "ended 4\nended 5\n",
+        ),
+        (
             ["whitelist", "remove", "--json", *HASHES],
             [("DELETE", f"whitelist/{one}") for one in HASHES],
             "".join(f'{{"delisted":"{one}"}}\n' for one in HASHES),
         ),
     ],
-    ids=["revoke", "whitelist", "delist"],
+    ids=["revoke", "whitelist", "factor", "delist"],
 )
 def test_changes(
     api: Api,
@@ -188,6 +193,67 @@ def test_changes(
     ]
     for one in api.asked:
         assert one.headers["x-reason"].encode("latin-1").decode() == "gone – für immer"
+
+
+FACTOR = {
+    "factor": 3, "seq": 9, "account": None, "info_hash": HASHES[0], "upload_percent": None, "download_percent": 0,
+    "from": "2027-01-15T08:00:00.000000Z", "until": None, "label": "freeleech",
+}  # fmt: skip
+OWNED = {"keys": [{**SHOWN, "account": 2}], "next": None}
+NOBODY = {"keys": [], "next": None}
+
+
+def test_factors(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Set by terms, of which those that were not given are not sent; listed as columns, or JSON."""
+    api.answers["POST /api/v2/factors"] = FACTOR
+    api.answers["GET /api/v2/factors?limit=200"] = {"factors": [FACTOR], "next": None}
+    api.answers["GET /api/v2/keys?owner=anna&limit=200"] = OWNED
+    told = ["--torrent", HASHES[0], "--download", "0", "--label", "freeleech", "--account", "anna"]
+    times = ["--until", "2027-02-01T00:00:00Z", "--reason", "a party"]
+    assert run(capsys, "factor", "set", "--config", config, *told, *times) == (0, "3\n", "")
+    asked = api.asked[-1]
+    assert json.loads(asked.body) == {
+        "account": 2, "info_hash": HASHES[0], "download_percent": 0, "label": "freeleech",
+        "until": "2027-02-01T00:00:00Z",
+    }  # fmt: skip
+    assert asked.headers["x-reason"] == "a party"
+    line = f"3\tall\t{HASHES[0]}\t-\t0\t2027-01-15T08:00:00.000000Z\t-\tfreeleech\n"
+    assert run(capsys, "factor", "list", "--config", config) == (0, line, "")
+    code, out, _ = run(capsys, "factor", "list", "--config", config, "--json")
+    assert (code, json.loads(out)) == (0, FACTOR)
+
+
+def test_accounts(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By owner, or by number where nobody is called that; a correction says why, and once."""
+    api.answers["GET /api/v2/keys?owner=anna&limit=200"] = OWNED
+    api.answers["GET /api/v2/keys?owner=2&limit=200"] = NOBODY
+    api.answers["GET /api/v2/keys?owner=bert&limit=200"] = NOBODY
+    api.answers["GET /api/v2/accounts/2"] = {"account": 2, "uploaded": 7, "last_seen": None}
+    api.answers["POST /api/v2/accounts/2/corrections"] = {"seq": 70, "account": {}}
+    for who in ("anna", "2"):
+        shown = run(capsys, "account", "show", "--config", config, who)
+        assert shown == (0, "account 2\nuploaded 7\nlast_seen -\n", "")
+    code, _, err = run(capsys, "account", "show", "--config", config, "bert")
+    assert (code, "no key was issued to an owner bert" in err) == (1, True)
+    asked = ["correct", "anna", "--uploaded", "-5", "--corrects", "55", "--idempotency-key", "t-7"]
+    done = run(capsys, "account", *asked, "--config", config, "--reason", "twice")
+    assert done == (0, "70\n", "")
+    sent = api.asked[-1]
+    assert json.loads(sent.body) == {"uploaded": -5, "corrects": 55}
+    assert (sent.headers["x-reason"], sent.headers["idempotency-key"]) == ("twice", "t-7")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["factor", "set", "--upload", "10001"], ["factor", "set", "--upload", "-1"], ["factor", "end"],
+     ["factor", "end", "x"], ["account", "correct", "1", "--corrects", "5"],
+     ["account", "correct", "1", "--reason", "x"], ["account", "show"]],
+)  # fmt: skip
+def test_credit_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be meant is refused before anybody is asked; a correction needs its event and a reason."""
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "usage: tracker" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -524,11 +524,6 @@ REMARKS = [
         "core.database: accepted and ignored: the event log is the only storage, see [event_log]",
     ),
     (
-        "[[udp_trackers]]\ncookie_lifetime = 60",
-        ("udp_trackers[0].cookie_lifetime: accepted and ignored: "
-        "connection ids are valid for two minutes"),
-    ),
-    (
         "core.announce_policy = {interval = 60, interval_min = 61}",
         "core.announce_policy.interval_min: longer than core.announce_policy.interval",
     ),
@@ -748,7 +743,9 @@ def test_effective_is_plain_and_complete() -> None:
     )
     printed = json.loads(json.dumps(effective(from_text(text).config)))
     assert printed["core"]["net"] == {"external_ip": "2001:db8::1", "on_reverse_proxy": False}
-    assert printed["udp_trackers"] == [{"bind_address": "[::]:0", "network": {"external_ip": None}}]
+    assert printed["udp_trackers"] == [
+        {"bind_address": "[::]:0", "cookie_lifetime": 120, "network": {"external_ip": None}}
+    ]
     assert printed["http_api"] is None
     assert printed["event_log"] == attrs.asdict(EventLog())
 
@@ -896,7 +893,9 @@ def test_file_of_schema_3() -> None:
         core.announce_policy.max_peers_per_announce = 74
         udp_tracker_server.max_connection_id_errors_per_ip = 7
         udp_tracker_server.ip_bans_reset_interval_in_secs = 3600
+        udp_tracker_server.connection_id_validation = "Disabled"
         [[udp_trackers]]
+        cookie_lifetime = 60
         network = {external_ip = "203.0.113.9", ipv6_v6only = true}
         [[http_trackers]]
         public_url = "https://tracker.example.com"
@@ -910,7 +909,10 @@ def test_file_of_schema_3() -> None:
     assert at(loaded.config, "http_trackers.0.network") == HttpNetwork(on_reverse_proxy=True)
     assert loaded.config.core.net == Net()
     assert at(loaded.config, "http_trackers.0.tls") == TlsFiles("a", "b")
-    assert loaded.config.policy == Policy(max_connection_id_errors=7, ban_seconds=3600)
+    assert loaded.config.policy == Policy(
+        connection_id_validation="disabled", max_connection_id_errors=7, ban_seconds=3600
+    )
+    assert at(loaded.config, "udp_trackers.0.cookie_lifetime") == 60
     assert sorted(line.partition(":")[0] for line in loaded.warnings) == [
         "core.announce_policy.max_peers_per_announce",
         "http_trackers[0].public_url",

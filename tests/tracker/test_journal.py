@@ -12,7 +12,7 @@ from eventlog import Reader
 from tests.support import START_US
 from tests.tracker.logged import HASH, OTHER, write_log
 from tracker import journal as module
-from tracker import narrate
+from tracker import narrate, scanning
 from tracker.journal import LogJournal
 from tracker.ports import EventFilter, LogPart
 from tracker.projector import replay
@@ -109,9 +109,55 @@ async def test_filters(
     """What is wanted and nothing else; with no time at all for a page, in as many pages as it takes."""
     if hurried:
         monkeypatch.setattr(module, "READ_SECONDS", 1e-9)
-        monkeypatch.setattr(module, "STEP_SECONDS", 1e-6)
+        monkeypatch.setattr(scanning, "STEP_SECONDS", 1e-6)
     found = await read_all(journal(folder, trio.Event()), LogPart(), wanted, 3)
     assert found == [event for event in every if holds(event)]
+
+
+async def test_pages_are_bounded(
+    folder: Path, every: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little time a page has, it has a cursor; who goes on with it gets there, also where the way to the first
+    event takes several pages."""
+    monkeypatch.setattr(module, "PAGE_SECONDS", 0.0)
+    monkeypatch.setattr(scanning, "STEP_SECONDS", 1e-9)
+    reader = journal(folder, trio.Event())
+    for first in range(0, len(every), 7):
+        part, found, pages = LogPart(first=first), [], 0
+        while True:
+            page = await reader.read(part, EventFilter(), 1000)
+            found += page.events
+            pages += 1
+            assert pages < 1000
+            if page.following is None:
+                break
+            part = LogPart(first=page.following)
+        assert found == every[first:]
+        assert pages > (len(every) - first) / 4
+
+
+async def test_next_page_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is read from where the one before it ended; walks wait for eight pages and half a minute."""
+    made: list[LogPart] = []
+
+    class Counted(scanning.Scan):
+        def __init__(self, folder: Path, part: LogPart, *rest: Any) -> None:
+            made.append(part)
+            super().__init__(folder, part, *rest)
+
+    monkeypatch.setattr(module, "Scan", Counted)
+    reader = journal(folder, trio.Event())
+    assert len(await read_all(reader, LogPart(), EventFilter(), 2)) > 20
+    assert made == [LogPart()]
+    for first in range(9):
+        await reader.read(LogPart(first=first), EventFilter(), 1)
+    made.clear()
+    await reader.read(LogPart(first=1), EventFilter(), 1)  # the walk from event 0 made way
+    assert made == [LogPart(first=1)]
+    monkeypatch.setattr(module, "PARKED_SECONDS", -1.0)
+    await reader.read(LogPart(first=20), EventFilter(), 1)
+    await reader.read(LogPart(first=21), EventFilter(), 1)
+    assert made[1:] == [LogPart(first=20), LogPart(first=21)]
 
 
 @pytest.mark.parametrize("after", [None, -1, 5])

@@ -17,10 +17,11 @@ from tests.tracker.logged import HASH, write_log
 from tests.tracker.pruned import prune
 from tracker import past_reads
 from tracker.domain import codec, events
+from tracker.helper import Failed
 from tracker.history import Projection
 from tracker.past import Moment, replay_to
 from tracker.past_reads import PastReads
-from tracker.past_worker import Failed, Question, Worker
+from tracker.past_worker import Question, Worker
 from tracker.ports import LISTED_AT_ONCE, BusyError, NoMomentError, PrunedMomentError
 from tracker.ports import Moment as Asked
 

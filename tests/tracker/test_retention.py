@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ from tracker.domain import codec, events
 from tracker.domain.settings import Settings
 from tracker.journal import LogJournal
 from tracker.past import Moment, NoSuchMomentError, Past
-from tracker.ports import EventFilter, LogPart
+from tracker.ports import EventFilter, EventPage, LogPart, PrunedMomentError
 from tracker.projector import replay
 from tracker.retention import Due, Segment, days_left, due
 from tracker.verification import Verification
@@ -372,6 +372,46 @@ def test_overtaken(tmp_path: Path) -> None:
             list(kept_behind.frames())
         seen += sum(frame.header.records for frame in ahead.frames())
         assert seen == rig.state.seq
+
+    live(tmp_path / "log", overtake)
+
+
+async def read_on(journal: LogJournal, page: EventPage) -> None:
+    while page.following is not None:
+        page = await journal.read(LogPart(first=page.following), EventFilter(), 1)
+
+
+def test_the_api_is_overtaken(tmp_path: Path) -> None:
+    """A page whose events are removed while it is read says where the log begins; so does a stream, and goes on there."""
+
+    async def overtake(rig: Rig, log: EventLog) -> None:
+        await script(rig, log)
+        journal = LogJournal(
+            log.path, lambda: log.durable_seq, rig.state.access.account_of, trio.Event()
+        )
+        page = await journal.read(LogPart(), EventFilter(), 1)
+        assert page.following == 1
+        late = journal.follow(0, EventFilter())
+        async with aclosing(late), aclosing(journal.follow(0, EventFilter())) as stream:
+            monkeypatch = pytest.MonkeyPatch()
+            monkeypatch.setattr("tracker.scanning.STEP_SECONDS", 1e-9)
+            assert (await anext(stream)).pruned is None
+            assert await prune(rig.service, log)
+            begin = first_seq(log.path)
+            with pytest.raises(PrunedMomentError, match=f"begins with event {begin}"):
+                await read_on(journal, page)
+            monkeypatch.undo()
+            first = await anext(late)
+            assert (first.pruned, first.seen) == (begin, 0)
+            for one in (stream, late):
+                found, marks = [], []
+                while not found or found[-1]["seq"] < log.durable_seq - 1:
+                    each = await anext(one)
+                    found += each.events
+                    marks += [each.pruned] * (each.pruned is not None)
+                assert marks == ([begin] if one is stream else [])
+                rest = [event["seq"] for event in found if event["seq"] >= begin]
+                assert rest == list(range(begin, log.durable_seq))
 
     live(tmp_path / "log", overtake)
 

@@ -20,6 +20,7 @@ from tests.support import (
 from tracker.announcing import LOG_FULL, NOT_WHITELISTED
 from tracker.domain import events
 from tracker.domain.settings import Settings
+from tracker.service import MOST_CLIENTS
 
 HASH = hash_of(1)
 LEECHER = Announce(HASH, endpoint4(1))
@@ -182,12 +183,45 @@ def test_counters_are_logged_as_deltas() -> None:
     assert rig.state.counters == {}
     rig.service.flush_counters()
     rig.service.flush_counters()
-    told = [(e["counter"], e["label"], e["delta"]) for e in rig.told()]
+    told = [(e["counter"], e["label"], e["delta"]) for e in rig.told() if e["type"] == "counted"]
     assert told == [
         ("udp4_connects", 0, 1), ("udp6_scrapes", 0, 2), ("refused_requests", -NOT_WHITELISTED, 1),
     ]  # fmt: skip
     assert rig.state.counters[events.UDP6_SCRAPES, 0] == 2
     assert rig.service.pending == {}
+
+
+def test_refusals_by_client() -> None:
+    """By reason, client and version; of versions only so many are told apart, of clients all that there are."""
+    rig = Rig()
+    for _ in range(2):
+        rig.service.refused(NOT_WHITELISTED, b"-qB4650-abcdefghijkl")
+    rig.service.refused(0)
+    rig.service.refused(0, b"\xff" * 20)
+    rig.service.flush_refusals()
+    told = [e for e in rig.told() if e["type"] == "refusals_counted"]
+    assert [(e["label"], e["client"], e["version"], e["delta"]) for e in told] == [
+        (0, None, None, 1), (0, "Other", None, 1), (-NOT_WHITELISTED, "qBittorrent", "4650", 2),
+    ]  # fmt: skip
+    for number in range(2 * MOST_CLIENTS):
+        rig.service.refused(NOT_WHITELISTED, b"-TR%04d-abcdefghijkl" % number)
+    rig.service.refused(NOT_WHITELISTED, b"-qB4651-abcdefghijkl")
+    rig.service.flush_refusals()
+    known = rig.state.refusals
+    assert len({key[1:] for key in known}) == MOST_CLIENTS + 2
+    assert known[-NOT_WHITELISTED, "Transmission", ""] == MOST_CLIENTS + 3
+    assert known[-NOT_WHITELISTED, "qBittorrent", ""] == 1
+    assert sum(known.values()) == 2 * MOST_CLIENTS + 5
+    rig.log.room = False
+    rig.service.refused(LOG_FULL)
+    rig.service.flush_refusals()
+    assert (-LOG_FULL, "", "") not in known  # until there is room
+    assert rig.service.refusals == {(-LOG_FULL, "", ""): 1}
+    rig.log.room = True
+    rig.service.flush_refusals()
+    assert known[-LOG_FULL, "", ""] == 1
+    again = replayed(rig.log.frames())
+    assert (again.refusals, again.digest()) == (known, rig.state.digest())
 
 
 def test_an_unknown_admin_event_leaves_the_log_as_it_was() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracker.wire import clients
 from tracker.wire.clients import client_name
 
 
@@ -65,6 +66,12 @@ from tracker.wire.clients import client_name
 def test_names(peer_id: bytes, name: str | None) -> None:
     """Known conventions give the name, anything else gives none."""
     assert client_name(peer_id) == name
+
+
+def test_names_fit_a_record() -> None:
+    """Every name there is has a place in the log, which has 32 bytes for it."""
+    tables = (clients._AZUREUS, clients._SHADOW, clients._PREFIXES, clients._MAINLINE)
+    assert max(len(name.encode()) for table in tables for name in table.values()) <= 32
 
 
 @given(st.binary(max_size=24) | st.binary(min_size=19, max_size=19).map(lambda end: b"-" + end))

@@ -41,6 +41,30 @@ def test_two_minutes(issued: int, age: int, address: bytes) -> None:
         assert not valid or age < 150
 
 
+@steady
+@given(lifetime=st.integers(1, 1000), issued=times, age=st.integers(0, 1300))
+@example(lifetime=1, issued=START, age=1)
+@example(lifetime=5, issued=START + 1, age=5)
+@example(lifetime=86_400, issued=START + 21_599, age=86_400)
+def test_lifetime(lifetime: int, issued: int, age: int) -> None:
+    """Good for as long as it was asked for, and no longer than a quarter and a second more."""
+    ids = ConnectionIds(KEY, lifetime)
+    ids.set_time(issued)
+    connection_id = ids.issue(V4)
+    judge = ConnectionIds(KEY, lifetime)
+    judge.set_time(issued + age)
+    valid = judge.valid(connection_id, V4)
+    assert valid or age > lifetime
+    assert not valid or age <= lifetime + lifetime // 4 + 1
+
+
+def test_unchecked() -> None:
+    """Where ids are not checked, every one is good for everybody."""
+    ids = ConnectionIds(KEY, checked=False)
+    assert ids.valid(bytes(8), V4)
+    assert ids.valid(b"whatever", V6)
+
+
 @pytest.mark.parametrize("later", [7680, 2 * 7680, 7650, 65_536 * 30])
 def test_old_ids_do_not_come_back(later: int) -> None:
     """The slot's byte repeats after two hours; the id does not."""

@@ -260,7 +260,8 @@ def test_refusals(name: str) -> None:
     assert udp.send(make(udp.connect())) == expected
     assert len(expected) < 60
     udp.rig.service.flush_counters()
-    assert [(e["counter"], e["delta"]) for e in udp.rig.told()] == [
+    told = [e for e in udp.rig.told() if e["type"] == "counted"]
+    assert [(e["counter"], e["delta"]) for e in told] == [
         ("udp4_connects", 1),
         ("refused_requests", 1),
     ]
@@ -271,7 +272,8 @@ def test_too_short_for_an_answer() -> None:
     udp = Udp()
     assert [udp.send(MAGIC[:size] + bytes(max(0, size - 8))) for size in range(16)] == [None] * 16
     udp.rig.service.flush_counters()
-    assert [(e["counter"], e["delta"]) for e in udp.rig.told()] == [("udp_dropped", 16)]
+    told = [e for e in udp.rig.told() if e["type"] == "counted"]
+    assert [(e["counter"], e["delta"]) for e in told] == [("udp_dropped", 16)]
 
 
 def test_what_lies_behind_a_datagram_is_no_part_of_it() -> None:

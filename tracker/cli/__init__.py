@@ -18,6 +18,7 @@ from tracker.cli import (
     administering,
     checking,
     comparing,
+    crediting,
     importing,
     looking,
     reading,
@@ -78,6 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=serving.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
     reads = (reading, verifying, replaying, looking, comparing, accounting)
-    for family in (serving, checking, *reads, administering, importing, shredding):
+    for family in (serving, checking, *reads, administering, crediting, importing, shredding):
         family.add_to(commands)
     return parser

@@ -10,7 +10,8 @@ from eventlog import Reader, kept_frames
 from tracker import narrate
 from tracker.cli.shared import CannotError, add_config, add_log, info_hash, log_and_keys, say
 from tracker.ledger import Correction, Ledger, Opening, Sums, find_account
-from tracker.ledger_page import entry_shown, every_entry, seen, sums_shown
+from tracker.ledger_page import entry_shown, seen, sums_shown
+from tracker.ledger_walk import Walk, opener
 
 if TYPE_CHECKING:
     import argparse
@@ -47,10 +48,11 @@ def print_ledger(options: argparse.Namespace) -> int:
     account = find_account(options.who, chain(kept, reader.frames()))
     if account is None:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")
-    ledger = Ledger(account, only)
+    opened = opener(folder, keys)
+    ledger = Ledger(account, only, opened)
     if not (options.json or options.totals):
         say(_heading())
-    for entry in every_entry(folder, ledger, keys):
+    for entry in Walk(folder, opened).tell(ledger):
         if not options.totals:
             say(json.dumps(entry_shown(entry)) if options.json else _row(entry))
     _print_sums(ledger, only, as_json=options.json)

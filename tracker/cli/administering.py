@@ -6,19 +6,11 @@ They change nothing themselves: the tracker that runs is the log's only writer.
 from __future__ import annotations
 
 import argparse
-import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tracker.cli.shared import CannotError, add_config, info_hash, say
-from tracker.client import ApiError, Client, endpoint_at, endpoint_of
-from tracker.config import load
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tracker.client import Endpoint
-    from tracker.config import HttpApi
+from tracker.cli.asking import add_change, add_client, client, done, line, say_json
+from tracker.cli.shared import info_hash, say
 
 MAX_SECONDS = 2**63 - 1
 
@@ -38,7 +30,7 @@ def add_to(commands: Any) -> None:
     stats.add_argument(
         "--metrics", action="store_true", help="all that Prometheus is told, instead"
     )
-    _add_client(stats, print_stats)
+    add_client(stats, print_stats)
 
 
 def _add_key(parser: argparse.ArgumentParser) -> None:
@@ -48,57 +40,30 @@ def _add_key(parser: argparse.ArgumentParser) -> None:
     validity.add_argument("--seconds", metavar="N", type=_seconds, help="valid for so long")
     validity.add_argument("--permanent", action="store_true", help="valid for ever (the default)")
     add.add_argument("--key", type=_key, help="this key, not a random one: 32 letters and digits")
-    add.add_argument("--owner", type=_line, help="whose it is: keys of one owner share an account")
-    add.add_argument("--label", type=_line, help="a note beside the key")
-    _add_change(add, add_key)
+    add.add_argument("--owner", type=line, help="whose it is: keys of one owner share an account")
+    add.add_argument("--label", type=line, help="a note beside the key")
+    add_change(add, add_key)
     listing = commands.add_parser("list", help="list keys: number, state, end, owner, label")
-    listing.add_argument("--owner", type=_line, help="only the keys of this owner")
+    listing.add_argument("--owner", type=line, help="only the keys of this owner")
     listing.add_argument("--state", choices=("valid", "expired", "revoked"), help="only such keys")
-    _add_client(listing, list_keys)
+    add_client(listing, list_keys)
     revoke = commands.add_parser("revoke", help="revoke a key, at once")
     revoke.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
-    _add_change(revoke, revoke_key)
+    add_change(revoke, revoke_key)
     rotate = commands.add_parser("rotate", help="replace a key by a new one of its account")
     rotate.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
-    _add_change(rotate, rotate_key)
+    add_change(rotate, rotate_key)
 
 
 def _add_whitelist(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add = commands.add_parser("add", help="whitelist torrents")
     add.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
-    _add_change(add, whitelist_add)
-    _add_client(commands.add_parser("list", help="list whitelisted torrents"), list_whitelist)
+    add_change(add, whitelist_add)
+    add_client(commands.add_parser("list", help="list whitelisted torrents"), list_whitelist)
     remove = commands.add_parser("remove", help="take torrents off the whitelist")
     remove.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
-    _add_change(remove, whitelist_remove)
-
-
-def _add_change(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
-    parser.add_argument("--reason", type=_line, default="", help="recorded with the change")
-    _add_client(parser, run)
-
-
-def _add_client(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
-    add_config(parser)
-    parser.add_argument("--url", help="the API, instead of the configured one on this machine")
-    token = parser.add_mutually_exclusive_group()
-    token.add_argument(
-        "--token", type=_line, help="access token (other users of this machine may see it)"
-    )
-    token.add_argument(
-        "--token-label", metavar="LABEL", help="take the configured token of that label"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
-    parser.set_defaults(run=lambda options: _run(run, options))
-
-
-def _run(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
-    try:
-        command(options)
-    except ApiError as error:
-        raise CannotError(str(error)) from None
-    return 0
+    add_change(remove, whitelist_remove)
 
 
 # What they do.
@@ -108,18 +73,18 @@ def print_stats(options: argparse.Namespace) -> None:
     if options.metrics:
         print_metrics(options)
         return
-    stats = _client(options).stats()
+    stats = client(options).stats()
     if options.json:
-        _say_json(stats)
+        say_json(stats)
         return
     for name, value in stats.items():
         say(f"{name} {value}")
 
 
 def print_metrics(options: argparse.Namespace) -> None:
-    for metric in _client(options).metrics():
+    for metric in client(options).metrics():
         if options.json:
-            _say_json(metric)
+            say_json(metric)
             continue
         for sample in metric["samples"]:
             labels = " ".join(f"{one['name']}={one['value']}" for one in sample["labels"])
@@ -133,98 +98,54 @@ def add_key(options: argparse.Namespace) -> None:
         "owner": options.owner,
         "label": options.label,
     }
-    _say_issued(options, _client(options).add_key(form))
+    _say_issued(options, client(options).add_key(form))
 
 
 def list_keys(options: argparse.Namespace) -> None:
     filters = {"owner": options.owner, "state": options.state}
-    for key in _client(options).keys({name: text for name, text in filters.items() if text}):
+    for key in client(options).keys({name: text for name, text in filters.items() if text}):
         if options.json:
-            _say_json(key)
+            say_json(key)
         else:
             say("\t".join(str(key.get(name) or _ABSENT[name]) for name in _ABSENT))
 
 
 def rotate_key(options: argparse.Namespace) -> None:
-    _say_issued(options, _client(options).rotate_key(options.key))
+    _say_issued(options, client(options).rotate_key(options.key))
 
 
 def _say_issued(options: argparse.Namespace, issued: dict[str, Any]) -> None:
     if options.json:
-        _say_json(issued)
+        say_json(issued)
     else:
         say(issued["key"])
 
 
 def revoke_key(options: argparse.Namespace) -> None:
-    _client(options).revoke_key(options.key)
-    _done(options, "revoked", options.key)
+    client(options).revoke_key(options.key)
+    done(options, "revoked", options.key)
 
 
 def whitelist_add(options: argparse.Namespace) -> None:
-    client = _client(options)
+    api = client(options)
     for one in options.hashes:
-        client.whitelist_add(one)
-        _done(options, "whitelisted", one)
+        api.whitelist_add(one)
+        done(options, "whitelisted", one)
 
 
 def whitelist_remove(options: argparse.Namespace) -> None:
-    client = _client(options)
+    api = client(options)
     for one in options.hashes:
-        client.whitelist_remove(one)
-        _done(options, "delisted", one)
+        api.whitelist_remove(one)
+        done(options, "delisted", one)
 
 
 def list_whitelist(options: argparse.Namespace) -> None:
-    for one in _client(options).whitelist():
+    for one in client(options).whitelist():
         if options.json:
-            _say_json({"info_hash": one})
+            say_json({"info_hash": one})
         else:
             say(one)
-
-
-def _done(options: argparse.Namespace, what: str, name: str) -> None:
-    if options.json:
-        _say_json({what: name})
-    else:
-        say(f"{what} {name}")
-
-
-def _say_json(value: object) -> None:
-    say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
-
-
-# Whom they ask.
-
-
-def _client(options: argparse.Namespace) -> Client:
-    """By what was given, and the configuration only for what was not. Raises `ApiError`, `ConfigError`."""
-    reason = getattr(options, "reason", "")
-    if options.url and options.token:
-        return Client(endpoint_at(options.url), options.token, reason)
-    api = load(options.config).config.http_api
-    return Client(_endpoint(options, api), _token(options, api), reason)
-
-
-def _endpoint(options: argparse.Namespace, api: HttpApi | None) -> Endpoint:
-    if options.url:
-        return endpoint_at(options.url)
-    if api is None:
-        raise ApiError("the configuration has no [http_api]: give --url and --token")
-    return endpoint_of(api)
-
-
-def _token(options: argparse.Namespace, api: HttpApi | None) -> str:
-    if options.token:
-        return str(options.token)
-    tokens = api.access_tokens if api else {}
-    if not tokens:
-        raise ApiError("the configuration has no [http_api.access_tokens]: give --token")
-    label = options.token_label or next(iter(tokens))
-    if label not in tokens:
-        known = ", ".join(tokens)
-        raise ApiError(f"http_api.access_tokens has no label {label}; it has {known}")
-    return tokens[label]
 
 
 # Arguments.
@@ -245,10 +166,3 @@ def _seconds(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > MAX_SECONDS:
         raise argparse.ArgumentTypeError("expected a number of seconds")
     return int(text)
-
-
-def _line(text: str) -> str:
-    """Text that can be a header's value."""
-    if not text.isprintable() or text != text.strip():
-        raise argparse.ArgumentTypeError("expected one line of printable text")
-    return text

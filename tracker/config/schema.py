@@ -43,9 +43,11 @@ Durability = Annotated[Literal["group", "strict"], Reader(one_of("group", "stric
 IpParameter = Annotated[
     Literal["ignored", "local", "always"], Reader(one_of("ignored", "local", "always"))
 ]
+Validation = Annotated[Literal["strict", "disabled"], Reader(one_of("strict", "disabled"))]
 Limit = Annotated[int, Reader(limit)]
 Jitter = Annotated[int, Reader(whole(0, 86_400, "seconds"))]
 Minutes = Annotated[int, Reader(whole(1, 525_600, "minutes"))]
+Cookie = Annotated[int, Reader(whole(1, 86_400, "seconds"))]
 Timeout = Annotated[int, Reader(whole(1, 3600, "seconds"))]
 Follower = Annotated[Literal["on", "at_stop"], Reader(one_of("on", "at_stop"))]
 Scope = Annotated[Literal["read", "full"], Reader(one_of("read", "full"))]
@@ -163,6 +165,7 @@ class UdpTracker:
     """One `[[udp_trackers]]` entry."""
 
     bind_address: Bind = _UDP
+    cookie_lifetime: Cookie = 120
     network: UdpNetwork = UdpNetwork()
 
 
@@ -262,6 +265,7 @@ class Policy:
     ip_parameter: IpParameter = "ignored"
     partial_seeds: Flag = False
     external_ip_in_replies: Flag = False
+    connection_id_validation: Validation = "strict"
     max_connection_id_errors: Limit = 10
     ban_seconds: Seconds = 86_400
     http_connections: Limit = 0

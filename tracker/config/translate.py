@@ -35,9 +35,10 @@ _MODES = {
     "private": (False, True),
     "private_listed": (True, True),
 }
-_V3_BANS = {
+_V3_UDP = {
     "max_connection_id_errors_per_ip": "max_connection_id_errors",
     "ip_bans_reset_interval_in_secs": "ban_seconds",
+    "connection_id_validation": "connection_id_validation",
 }
 _LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
@@ -134,7 +135,7 @@ def from_v3(document: Table, seen: Translation) -> None:
         return
     metadata["schema_version"] = SCHEMA_VERSION
     _v3_threshold(document, seen)
-    _v3_bans(document, seen)
+    _v3_udp(document, seen)
 
 
 def _v3_threshold(document: Table, seen: Translation) -> None:
@@ -148,9 +149,9 @@ def _v3_threshold(document: Table, seen: Translation) -> None:
     logging["threshold"] = next((word for word in words if word in _LEVELS), wanted)
 
 
-def _v3_bans(document: Table, seen: Translation) -> None:
+def _v3_udp(document: Table, seen: Translation) -> None:
     server = document.get("udp_tracker_server")
-    for old, new in _V3_BANS.items():
+    for old, new in _V3_UDP.items():
         if isinstance(server, dict) and old in server:
             _put(document, f"policy.{new}", server.pop(old))
             seen.names[f"policy.{new}"] = f"udp_tracker_server.{old}"

@@ -27,6 +27,7 @@ ADMIN_SCHEMA = schemas.NEWEST[events.ADMIN]
 TICK_SCHEMA = schemas.NEWEST[events.TICK]
 COUNTERS_SCHEMA = schemas.NEWEST[events.COUNTERS]
 EVICTIONS_SCHEMA = schemas.NEWEST[events.EVICTIONS]
+REFUSALS_SCHEMA = schemas.NEWEST[events.REFUSALS]
 
 PLAIN = Struct("<Q20s8sQQQIQHHBBH")
 SEALED = Struct("<16s12s2sH")
@@ -36,6 +37,9 @@ TICK = Struct("<QIIIIQ")
 field between."""
 COUNTER = Struct("<QHHIQ")  # time us, counter, label, reserved, delta
 EVICTION = Struct("<Q20sIQ")  # time us, info_hash, place and last seq of the peer that has to go
+REFUSAL = Struct(
+    "<QH6xQ32s8s"
+)  # time us, reason, delta, name and version of the client (UTF-8, zeros)
 ADMIN = Struct("<IHHQ")  # length of the JSON, type, schema, time us; JSON and zeros to 16 follow
 
 RECORD_SIZES = {
@@ -44,6 +48,7 @@ RECORD_SIZES = {
     events.TICK: TICK.size,
     events.COUNTERS: COUNTER.size,
     events.EVICTIONS: EVICTION.size,
+    events.REFUSALS: REFUSAL.size,
 }
 """Plain bytes of a record by kind, as eventlog wants them; 0 = records vary."""
 
@@ -109,6 +114,24 @@ def decode_announces(
     if sealed:
         return zip(rows, SEALED.iter_unpack(sealed), strict=True)
     return ((row, None) for row in rows)
+
+
+def encode_refusals(time_us: int, reason: int, name: str, version: str, delta: int) -> bytes:
+    """The name has at most 32 bytes, the version 8."""
+    return REFUSAL.pack(time_us, reason, delta, name.encode(), version.encode())
+
+
+def decode_refusals(plain: bytes | memoryview) -> Iterator[tuple[int, int, str, str, int]]:
+    """As `encode_refusals` takes them. Raises `CodecError`."""
+    try:
+        for time_us, reason, delta, name, version in rows(REFUSAL, plain):
+            yield time_us, reason, _text(name), _text(version), delta
+    except UnicodeDecodeError as problem:
+        raise CodecError(f"refusals record: {problem}") from None
+
+
+def _text(padded: bytes) -> str:
+    return padded.rstrip(b"\0").decode()
 
 
 def encode_admin(kind: int, time_us: int, data: dict[str, Any], schema: int = 0) -> bytes:

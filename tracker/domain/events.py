@@ -11,6 +11,7 @@ ADMIN = 2
 TICK = 3
 COUNTERS = 4
 EVICTIONS = 5
+REFUSALS = 6
 
 # What an announce says is happening: BEP 3's events by BEP 15's numbers, and BEP 21's `paused`.
 NONE = 0
@@ -112,5 +113,13 @@ COUNTER_NAMES = {
 UNKNOWN = "unknown"
 """The `type` of what a newer version wrote, and this one does not know."""
 
-EVENT_TYPES = ("announced", "evicted", "tick", "counted", *ADMIN_NAMES.values(), UNKNOWN)
+EVENT_TYPES = (
+    "announced",
+    "evicted",
+    "tick",
+    "counted",
+    "refusals_counted",
+    *ADMIN_NAMES.values(),
+    UNKNOWN,
+)
 """Every `type` that `tracker events` can print."""

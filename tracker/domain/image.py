@@ -222,6 +222,7 @@ def _rest(state: State) -> dict[str, Any]:
         "writer": state.writer,
         "settings": state.settings.as_data(),
         "counters": [[*key, count] for key, count in state.counters.items()],
+        "refusals": [[*key, count] for key, count in state.refusals.items()],
         "shredded": sorted(state.shredded),
         "totals": {name: getattr(state.swarms, name) for name in _TOTALS},
         "sweep": {name.strip("_"): getattr(state.sweep, name) for name in _SWEEP},
@@ -251,6 +252,9 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     state.writer = rest["writer"]
     state.settings = Settings.from_data(rest["settings"])
     state.counters = {(counter, label): count for counter, label, count in rest["counters"]}
+    state.refusals = {
+        (reason, name, version): count for reason, name, version, count in rest["refusals"]
+    }
     state.shredded = set(rest["shredded"])
     state.access.next_key_ref = rest["next_key_ref"]
     state.access.owners = dict(rest["owners"])

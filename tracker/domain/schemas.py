@@ -25,6 +25,7 @@ NEWEST = {
     events.TICK: 1,
     events.COUNTERS: 1,
     events.EVICTIONS: 1,
+    events.REFUSALS: 1,
 }
 """The schema that is written, by kind."""
 

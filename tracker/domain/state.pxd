@@ -6,7 +6,7 @@ cdef class State:
     cdef public unsigned long long seq, time_us
     cdef public object settings, settings_seq, access, factors, accounts, counters
     cdef public Swarms swarms
-    cdef public object ticks, starts, sweep, resumed_us, shredded, pruned, hidden, writer
+    cdef public object ticks, starts, sweep, resumed_us, shredded, pruned, hidden, writer, refusals
 
     @cython.locals(
         swarms=Swarms, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,

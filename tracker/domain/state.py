@@ -47,6 +47,7 @@ class State:
         "factors",
         "hidden",
         "pruned",
+        "refusals",
         "resumed_us",
         "seq",
         "settings",
@@ -70,6 +71,7 @@ class State:
         self.factors = Factors()
         self.accounts = Accounts(self.factors)
         self.counters: dict[tuple[int, int], int] = {}  # by counter and label
+        self.refusals: dict[tuple[int, str, str], int] = {}  # by reason, client and its version
         self.ticks = 0
         self.starts = 0
         self.writer = ""  # the version of the tracker that started last
@@ -123,6 +125,9 @@ class State:
         elif kind == events.EVICTIONS:
             for time_us, info_hash, place, last_seq in codec.rows(codec.EVICTION, plain):
                 self.apply_eviction(time_us, info_hash, place, last_seq)
+        elif kind == events.REFUSALS:
+            for refusals in codec.decode_refusals(plain):
+                self.apply_refusals(*refusals)
         else:
             for time_us, counter, label, _, delta in codec.rows(codec.COUNTER, plain):
                 self.apply_counter(time_us, counter, label, delta)
@@ -310,6 +315,13 @@ class State:
         key = counter, label
         self.counters[key] = self.counters.get(key, 0) + delta
 
+    def apply_refusals(
+        self, time_us: int, reason: int, name: str, version: str, delta: int
+    ) -> None:
+        self._advance(time_us)
+        key = reason, name, version
+        self.refusals[key] = self.refusals.get(key, 0) + delta
+
     def apply_admin(self, kind: int, time_us: int, data: dict[str, Any]) -> None:
         """Apply an admin event (types in `events`); raises `ReplayError` for an unknown one."""
         self._advance(time_us)
@@ -422,6 +434,7 @@ class State:
             self.pruned,
             list(self.swarms.announces),
             sorted(self.counters.items()),
+            sorted(self.refusals.items()),
             self.settings,
             self.settings_seq,
             sorted(self.swarms.retired.items()),

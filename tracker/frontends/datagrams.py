@@ -107,7 +107,9 @@ class DatagramHandler:
                 replies.append(self._unverified(transaction, address, peer_id))
                 continue
             if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
-                replies.append(self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT))
+                replies.append(
+                    self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT, peer_id)
+                )
                 continue
             # Counters beyond 63 bits are no bytes anybody moved: they must not reach the accounting.
             if left < 0:
@@ -136,7 +138,7 @@ class DatagramHandler:
                 replies.append(
                     self._early(transaction, interval, info_hash)
                     if torrent == EARLY
-                    else self._refuse(transaction, torrent, info_hash)
+                    else self._refuse(transaction, torrent, info_hash, None, peer_id)
                 )
                 continue
             head = udp.announce_head(
@@ -163,22 +165,27 @@ class DatagramHandler:
     ) -> Key | bytes | None:
         """The key in the URL data (BEP 41), None outside of private modes; or the reply that refuses the announce."""
         service = self._service
+        peer_id = bytes(data[at + 36 : at + 56])
         admitted = service.admits(address)
         if not service.private:
-            return None if admitted else self._refuse(transaction, RATE_EXCEEDED, info_hash)
+            return (
+                None
+                if admitted
+                else self._refuse(transaction, RATE_EXCEEDED, info_hash, None, peer_id)
+            )
         target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
         try:
             text = target.key or http.query_passkey(target.query)
         except http.WireError as error:
-            return self._error(transaction, error.reason)
+            return self._error(transaction, error.reason, peer_id)
         if text and not (len(text) == 32 and text.isalnum()):
-            return self._error(transaction, INVALID_KEY)
+            return self._error(transaction, INVALID_KEY, peer_id)
         key = service.authenticate(text) if admitted else RATE_EXCEEDED
         if not isinstance(key, int):
             return key
         if text:
             service.refused_key(text, key, info_hash)
-        return self._refuse(transaction, key, info_hash, text)
+        return self._refuse(transaction, key, info_hash, text, peer_id)
 
     def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
         if size < udp.HEAD_SIZE:
@@ -233,20 +240,25 @@ class DatagramHandler:
         self._bans.add_error(address, now_us)
         if peer_id:
             self.traffic.wrong_id(peer_id)
-        return self._error(transaction, _UNVERIFIED)
+        return self._error(transaction, _UNVERIFIED, peer_id)
 
     def _count_banned(self) -> None:
         self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
         self.traffic.banned += 1
 
     def _refuse(
-        self, transaction: bytes, refusal: int, info_hash: bytes, key: bytes | None = None
+        self,
+        transaction: bytes,
+        refusal: int,
+        info_hash: bytes,
+        key: bytes | None = None,
+        peer_id: bytes = b"",
     ) -> bytes:
-        self._service.refused(refusal)
+        self._service.refused(refusal, peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, refusal_text(refusal, info_hash, key))
 
-    def _error(self, transaction: bytes, text: str) -> bytes:
-        self._service.count(events.REFUSED_REQUESTS)
+    def _error(self, transaction: bytes, text: str, peer_id: bytes = b"") -> bytes:
+        self._service.refused(0, peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, text)

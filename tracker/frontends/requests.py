@@ -138,23 +138,25 @@ class RequestHandler:
             return self._refuse(error.reason)
         key = key or request.passkey
         if key and not _is_key(key):
-            return self._refuse(INVALID_KEY)
+            return self._refuse(INVALID_KEY, request.peer_id)
         service = self._service
         source = forwarded_address(forwarded) if self.proxied else address
         guarded = service.guarded
         if guarded and source and not service.admits(source):
-            return self._refuse_announce(RATE_EXCEEDED, request.info_hash, key)
+            return self._refuse_announce(RATE_EXCEEDED, request.info_hash, key, request.peer_id)
         holder = None
         if service.private:
             found = service.authenticate(key)
             if isinstance(found, int):
-                return self._refuse_announce(found, request.info_hash, key)
+                return self._refuse_announce(found, request.info_hash, key, request.peer_id)
             holder = found
         if self.proxied:
             if not service.whitelisted(request.info_hash):
-                return self._refuse_announce(NOT_WHITELISTED, request.info_hash, key)
+                return self._refuse_announce(
+                    NOT_WHITELISTED, request.info_hash, key, request.peer_id
+                )
             if not source:
-                return self._refuse(_BEHIND_PROXY)
+                return self._refuse(_BEHIND_PROXY, request.peer_id)
         address = source
         if self._believes and request.ip:
             address = self._claimed(request.ip, source)
@@ -171,7 +173,7 @@ class RequestHandler:
         )  # fmt: skip
         if torrent < 0:
             if torrent != EARLY:
-                return self._refuse_announce(torrent, request.info_hash, None)
+                return self._refuse_announce(torrent, request.info_hash, None, request.peer_id)
             torrent = self._swarms.lookup(request.info_hash)
             request = request._replace(numwant=0)
         reply = self._reply(torrent, request, len(address) == 16)
@@ -188,10 +190,10 @@ class RequestHandler:
         return source
 
     def _refuse_announce(
-        self, refusal: int, info_hash: bytes, key: bytes | None
+        self, refusal: int, info_hash: bytes, key: bytes | None, peer_id: bytes = b""
     ) -> tuple[bytes, bytes]:
         """`key`: what was refused, if it was the key."""
-        self._service.refused(refusal)
+        self._service.refused(refusal, peer_id)
         if key:
             self._service.refused_key(key, refusal, info_hash)
         text = refusal_text(refusal, info_hash, key)
@@ -278,8 +280,8 @@ class RequestHandler:
         downloaders = {each: 0 if silent else service.downloaders(each) for each in hashes}
         return http.scrape_reply(files, downloaders), _BENCODED
 
-    def _refuse(self, reason: str) -> tuple[bytes, bytes]:
-        self._service.count(events.REFUSED_REQUESTS)
+    def _refuse(self, reason: str, peer_id: bytes = b"") -> tuple[bytes, bytes]:
+        self._service.refused(0, peer_id)
         return http.failure(reason), _TEXT
 
 
