@@ -32,6 +32,7 @@ from tests.support import (
     hash_of,
 )
 from tracker import narrate
+from tracker.announcing import NOT_WHITELISTED
 from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
 from tracker.domain.events import DAY_US
@@ -137,7 +138,10 @@ async def public_first(run: Run) -> None:
     for counter in events.COUNTER_NAMES:
         run.service.count(counter, 2 if counter == events.REFUSED_REQUESTS else 0)
         run.service.count(counter, 0)
+    run.service.refused(NOT_WHITELISTED, b"-qB4520-abcdefghijkl")
+    run.service.refused(0)
     run.service.flush_counters()
+    run.service.flush_refusals()
     run.service.tick()
     run.service.tick(goes_on=True)
     await run.commit()

@@ -39,6 +39,7 @@ ADMIN = Struct("<IHHQ")
 TICK = Struct("<QIIIIQ")
 COUNTER = Struct("<QHHIQ")
 EVICTION = Struct("<Q20sIQ")
+REFUSAL = Struct("<QH6xQ32s8s")
 PLACE = Struct("<16sIQQ")
 IGNORABLE = 1
 LONGEST = 1 << 20
@@ -291,9 +292,14 @@ class Log:
 
     def _events(self, frame: Frame) -> Iterator[dict[str, Any]]:
         header = frame.header
-        tell = {1: self._announces, 2: self._admin, 3: _ticks, 4: _counters, 5: _evictions}.get(
-            header.kind
-        )
+        tell = {
+            1: self._announces,
+            2: self._admin,
+            3: _ticks,
+            4: _counters,
+            5: _evictions,
+            6: _refusals,
+        }.get(header.kind)
         if not header.count:
             return
         if tell is None or header.schema != 1:
@@ -391,6 +397,15 @@ def _counters(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
             "counted",
             {"counter": COUNTERS.get(counter, str(counter)), "label": label, "delta": delta},
         )
+
+
+def _refusals(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, label, delta, client, version in REFUSAL.iter_unpack(frame.plain):
+        names = {
+            "client": client.rstrip(b"\0").decode() or None,
+            "version": version.rstrip(b"\0").decode() or None,
+        }
+        yield time, "refusals_counted", {"label": label, **names, "delta": delta}
 
 
 def _evictions(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
