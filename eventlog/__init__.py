@@ -17,6 +17,7 @@ from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader, ends, frame_at
 from eventlog.sealing import Opener, Place, Sealed, Sealer, opened
+from eventlog.standing import Standing
 from eventlog.verifier import Verifier
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Reader",
     "Sealed",
     "Sealer",
+    "Standing",
     "Verifier",
     "ends",
     "first_seq",
