@@ -15,7 +15,7 @@ from eventlog.frame import Frame, Header
 from eventlog.kept import kept_frames
 from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
-from eventlog.reader import Reader, ends, frame_at
+from eventlog.reader import Reader, ends, frame_at, holds
 from eventlog.sealing import Opener, Place, Sealed, Sealer, opened
 from eventlog.standing import Standing
 from eventlog.verifier import Verifier
@@ -46,6 +46,7 @@ __all__ = [
     "ends",
     "first_seq",
     "frame_at",
+    "holds",
     "kept_frames",
     "open_log",
     "opened",

@@ -115,9 +115,8 @@ class EventLog:
         self._unwritten: list[OpenFrame] = []  # taken from the pool, and in no file that counts
         self._in_flight_bytes = 0
         self._blocked = False  # waits for space or descriptors
-        self.end: tuple[int, int] | None = (
-            None  # durable_seq, and header_crc of the frame before it
-        )
+        # durable_seq, and header_crc of the last durable frame
+        self.end = recovery.next_seq, recovery.chain
         self.rewrites = 0  # commits that failed, and then succeeded in a new file
         self._commits = 0
         self._commit_seconds = 0.0
@@ -277,9 +276,9 @@ class EventLog:
     def _written(self) -> None:
         if self._unwritten:
             self.durable_seq = self._unwritten[-1].next_seq
-            self.end = self.durable_seq, self._chain
             self._unwritten = []
             self._in_flight_bytes = 0
+        self.end = self.durable_seq, self._chain
         self._blocked = False
         self._waiting.over()
         if self._disk_low:

@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 
 from eventlog import LogError, LogFailedError, open_log
 from eventlog.folder import read_identity
-from tracker import ports, snapshots
+from tracker import high_water, ports, snapshots
 from tracker.clock import LogClock
 from tracker.domain import codec, events
 from tracker.keyring import Keyring, day_name, day_of
@@ -154,6 +154,7 @@ def shred_offline(
     read_identity(path)  # first: no log is made where there is none
     event_log = open_log(path, codec.RECORD_SIZES, segment_bytes=config.segment_bytes)
     recovered(event_log.recovery)
+    high_water.check(Path(config.secrets_path), event_log)
     total = event_log.next_seq
     state, reader = snapshots.start(path, keyring, to_end=True)
     state = replay(reader, lambda done: replaying(done, total), state)

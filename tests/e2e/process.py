@@ -155,10 +155,10 @@ class Tracker:
         self.lines: Lines | None = None
         self.config.write_text(_toml(folder, self.listeners, extra))
 
-    def start(self) -> Tracker:
-        """Start and wait until everything is served."""
+    def start(self, *arguments: str) -> Tracker:
+        """Start, with more arguments if need be, and wait until everything is served."""
         assert self._process is None, "it is running"
-        self._process, self.lines = begin(["--config", str(self.config)], self.folder)
+        self._process, self.lines = begin([*arguments, "--config", str(self.config)], self.folder)
         started = self.lines.until(_complete)
         self.udp = _addresses(started, " UDP TRACKER: Started on: ")
         self.http = _addresses(started, " HTTP TRACKER: Started on: ")
