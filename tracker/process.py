@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from api.health.services import Kind
     from api.health.services import Service as Checked
+    from tracker.ages import Ages
     from tracker.config import Config
     from tracker.domain.state import State
     from tracker.listeners import Listener, Listeners
@@ -239,7 +240,7 @@ async def _main(
         nursery.start_soon(_reload_at_hangup, tuple(certificates))
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
             await _start_producers(producers, config, service, ids, listeners, gauges)
-            await _start_shredding(producers, secrets_path, shredder)
+            await _start_shredding(producers, secrets_path, shredder, pruner.ages)
             producers.start_soon(event_log.keep_seals)
             producers.start_soon(high_water.keep, secrets_path, event_log, service.now_us)
             producers.start_soon(retention.keep_schedule, pruner)
@@ -289,7 +290,9 @@ def _begin(
         )
 
 
-async def _start_shredding(nursery: trio.Nursery, secrets_path: Path, shredder: Shredder) -> None:
+async def _start_shredding(
+    nursery: trio.Nursery, secrets_path: Path, shredder: Shredder, ages: Ages
+) -> None:
     async def answer(request: dict[str, Any]) -> dict[str, Any]:
         by = Actor("shred", "", str(request["request_id"]), str(request["reason"]))
         try:
@@ -299,7 +302,7 @@ async def _start_shredding(nursery: trio.Nursery, secrets_path: Path, shredder: 
             return {"error": f"the tracker could not: {error!r}"}
 
     await nursery.start(control.serve, secrets_path, answer)
-    nursery.start_soon(keep_schedule, shredder)
+    nursery.start_soon(keep_schedule, shredder, ages)
 
 
 async def _start_producers(

@@ -79,6 +79,8 @@ class Log(Protocol):
 class Clock(Protocol):
     def now_us(self) -> int: ...
 
+    def earlier_us(self) -> int: ...
+
     def adjust(self) -> int: ...
 
 
@@ -160,6 +162,10 @@ class Service:
     def now_us(self) -> int:
         """Log time."""
         return self._clock.now_us()
+
+    def earlier_us(self) -> int:
+        """The earlier of log time and the wall clock."""
+        return self._clock.earlier_us()
 
     def begin(self) -> int:
         """Open a batch: read the clock and ask the log for room, once. Returns log time in microseconds."""
