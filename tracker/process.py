@@ -258,7 +258,14 @@ async def _main(
             service.flush_counters()
         service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
         nursery.cancel_scope.cancel()
+    _stop_at_next_signal()
     log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
+
+
+def _stop_at_next_signal() -> None:
+    """Whatever is done from here on only saves the next start some time."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
 
 
 def _settle_collector() -> None:

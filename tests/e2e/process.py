@@ -116,6 +116,11 @@ class Lines:
             assert found is not None, "the process said only:\n" + "\n".join(self._lines)
             return found
 
+    def so_far(self) -> list[str]:
+        """Every line that has come."""
+        with self._changed:
+            return list(self._lines)
+
     def all(self) -> list[str]:
         """Every line, once the process has ended."""
         with self._changed:
