@@ -351,9 +351,11 @@ class EventLog:
         self._look_at_disk()
 
     def _write_once(self, frames: list[OpenFrame], now: float, *, full: bool) -> None:
-        if self._blocked and _free_bytes(self._folder) < _size(frames) + _BEGIN_BYTES:
-            # Not tried: a file would be begun each time, and left with nothing in it.
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self._blocked:
+            self._disk_free = _free_bytes(self._folder)
+            if self._disk_free < _size(frames) + _BEGIN_BYTES:
+                # Not tried: a file would be begun each time, and left with nothing in it.
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self._descriptor < 0 or full:
             self._next_segment(frames[0].base_seq, now)
         self._put(frames)
