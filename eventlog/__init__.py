@@ -15,8 +15,9 @@ from eventlog.frame import IGNORABLE, Frame, Header
 from eventlog.kept import kept_frames
 from eventlog.log import EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
-from eventlog.reader import Reader, ends, frame_at
+from eventlog.reader import Reader, ends, frame_at, holds
 from eventlog.sealing import Opener, Place, Sealed, Sealer, opened
+from eventlog.standing import Standing
 from eventlog.verifier import Verifier
 
 __all__ = [
@@ -41,10 +42,12 @@ __all__ = [
     "Reader",
     "Sealed",
     "Sealer",
+    "Standing",
     "Verifier",
     "ends",
     "first_seq",
     "frame_at",
+    "holds",
     "kept_frames",
     "open_log",
     "opened",

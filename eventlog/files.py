@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,11 +42,16 @@ def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
     temporary.unlink(missing_ok=True)  # of an attempt that was cut off
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        write_all(descriptor, [data], 0)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.rename(path)
+        try:
+            write_all(descriptor, [data], 0)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.rename(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()  # it may hold the last of the disk
+        raise
     sync_directory(path.parent)
 
 

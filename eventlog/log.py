@@ -4,6 +4,9 @@
 
 Never more than one commit is in flight: a second one could hide the failure of the first. What is
 acknowledged to the outside waits for `wait_durable`. A crash can only remove a suffix of what was appended.
+
+A write that fails is made once more, in a new file; where it fails for want of space or descriptors the log waits until
+there are some, and takes nothing in meanwhile. What it was to write stays in memory until it is written.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from eventlog.files import write_all
 from eventlog.pool import OpenFrame, Pool
 from eventlog.reserve import Reserve
 from eventlog.sealing import Place, Sealed
+from eventlog.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +44,11 @@ RESERVE_BYTES = 4 << 20
 """Free space below which only what is reserved may be appended: admin events, ticks, counters."""
 SEAL_SECONDS = 5.0
 """How often is looked whether a segment was finished."""
+RETRY_SECONDS = 1.0
+"""How often is tried to write while the disk is full, or no descriptor is to be had."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SHORT = (*_FULL, errno.EMFILE, errno.ENFILE)  # passes by itself: nothing is broken
+_BEGIN_BYTES = 64 << 10  # a new file takes this, with what the file system keeps of it
 MAX_PENDING_BYTES = 64 << 20
 """Bytes appended and not yet durable before `has_room` says no: a hung disk must not eat memory."""
 
@@ -103,7 +112,11 @@ class EventLog:
         self._hurry = trio.Event()
         self._committed = trio.Event()
         self.sealing = trio.Lock()
+        self._unwritten: list[OpenFrame] = []  # taken from the pool, and in no file that counts
         self._in_flight_bytes = 0
+        self._blocked = False  # waits for space or descriptors
+        # durable_seq, and header_crc of the last durable frame
+        self.end = recovery.next_seq, recovery.chain
         self.rewrites = 0  # commits that failed, and then succeeded in a new file
         self._commits = 0
         self._commit_seconds = 0.0
@@ -113,6 +126,14 @@ class EventLog:
         self._written_bytes = 0
         self._disk_free = _free_bytes(self._folder)
         self._disk_low = False
+        self._waiting = Standing(_logger, "The event log can be written again")
+        self._filling = Standing(_logger, "There is space for the event log again")
+        self._unsealed = Standing(_logger, "All finished segments are sealed again")
+
+    @property
+    def log_id(self) -> bytes:
+        """16 bytes."""
+        return self._log_id
 
     @property
     def next_seq(self) -> int:
@@ -126,6 +147,7 @@ class EventLog:
         return (
             self._failure is None
             and not self._closed
+            and not self._blocked
             and (reserved or not self._disk_low)
             and self._in_flight_bytes + self.pool.size < MAX_PENDING_BYTES
         )
@@ -185,8 +207,11 @@ class EventLog:
                 try:
                     await self.seal_finished()
                     sealed = begun
+                    self._unsealed.over()
                 except (OSError, LogError) as error:
-                    _logger.warning("Finished segments could not be sealed, tried again: %s", error)
+                    self._unsealed.stands(
+                        "Finished segments could not be sealed, tried again: %s", error
+                    )
             await trio.sleep(SEAL_SECONDS)
 
     async def seal_finished(self) -> None:
@@ -203,8 +228,11 @@ class EventLog:
             stack.push_async_callback(self._close)
             task_status.started()
             while True:
-                await self._wait_for_records()
-                await self._wait_for_company()
+                if self._blocked:
+                    await trio.sleep(RETRY_SECONDS)
+                else:
+                    await self._wait_for_records()
+                    await self._wait_for_company()
                 await self._commit()
 
     async def _wait_for_records(self) -> None:
@@ -213,6 +241,8 @@ class EventLog:
                 await self._appended.wait()
                 return
             await self._commit()  # nothing came: the watermark
+            if self._blocked:
+                return
         await self._appended.wait()
 
     async def _wait_for_company(self) -> None:
@@ -221,28 +251,57 @@ class EventLog:
             await self._hurry.wait()
 
     async def _commit(self) -> None:
-        taken = self.pool.take()
+        """Write what there is. Afterwards it is durable, or the log is blocked and still has it, or it has failed."""
+        self._unwritten += self.pool.take()
         self._appended = trio.Event()
         self._hurry = trio.Event()
-        if not taken and self._marked_seq >= self.durable_seq:
+        unwritten = self._unwritten
+        if not unwritten and self._marked_seq >= self.durable_seq:
             return
-        self._in_flight_bytes = sum(len(one.plain) + len(one.sealed) for one in taken)
+        self._in_flight_bytes = sum(len(one.plain) + len(one.sealed) for one in unwritten)
         began = time.perf_counter()
         try:
-            # Shielded: what was taken from the pool is in no other place, so a commit that was begun is seen
-            # through.
+            # Shielded: a commit that was begun is seen through.
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(self._write, taken, limiter=self._limiter)
+                await trio.to_thread.run_sync(self._write, unwritten, limiter=self._limiter)
         except Exception as error:
-            self._failure = LogFailedError(f"cannot write the event log in {self.path}: {error}")
-            raise self._failure from error
+            self._not_written(error)
         else:
-            self.durable_seq = taken[-1].next_seq if taken else self.durable_seq
+            self._written()
         finally:
-            self._in_flight_bytes = 0
             self._commit_seconds = time.perf_counter() - began
             self._commits += 1
             self._wake_waiters()
+
+    def _written(self) -> None:
+        if self._unwritten:
+            self.durable_seq = self._unwritten[-1].next_seq
+            self._unwritten = []
+            self._in_flight_bytes = 0
+        self.end = self.durable_seq, self._chain
+        self._blocked = False
+        self._waiting.over()
+        if self._disk_low:
+            self._filling.stands(
+                "The disk is nearly full (%d bytes are free): what may be refused is refused",
+                self._disk_free,
+            )
+        elif self._disk_free >= 2 * RESERVE_BYTES:  # not at every byte around the limit
+            self._filling.over()
+
+    def _not_written(self, error: Exception) -> None:
+        """Raises `LogFailedError` unless it is worth waiting."""
+        if isinstance(error, OSError) and error.errno in _SHORT:
+            self._blocked = True
+            self._waiting.stands(
+                "The event log cannot be written (%s): nothing is taken in until it can", error
+            )
+            return
+        self._failure = self._failed(error)
+        raise self._failure from error
+
+    def _failed(self, why: object) -> LogFailedError:
+        return LogFailedError(f"cannot write the event log in {self.path}: {why}")
 
     def _wake_waiters(self) -> None:
         committed, self._committed = self._committed, trio.Event()
@@ -253,9 +312,15 @@ class EventLog:
         with trio.CancelScope(shield=True):
             try:
                 if self._failure is None:
-                    if not self.pool.empty:
+                    if self._unwritten or not self.pool.empty:
                         await self._commit()
-                    await self._commit()  # the watermark
+                    if not self._blocked:
+                        await self._commit()  # the watermark
+                    if self._unwritten:
+                        self._failure = self._failed(
+                            "no space, or no descriptor, until it was stopped"
+                        )
+                        raise self._failure
             finally:
                 await trio.to_thread.run_sync(self._release)
                 self._released = True
@@ -277,13 +342,51 @@ class EventLog:
         full = full and bool(taken) and taken[0].base_seq > self._segment_base
         frames = taken or [self._watermark()]
         try:
-            if self._descriptor < 0 or full:
-                self._next_segment(frames[0].base_seq, now)
-            self._put(frames)
+            self._write_once(frames, now, full=full)
         except OSError as error:
-            self._put_elsewhere(frames, error)
+            if not self._abandon(error):
+                raise
+            self._write_again(frames, now)
         self._marked_seq = self.durable_seq
         self._look_at_disk()
+
+    def _write_once(self, frames: list[OpenFrame], now: float, *, full: bool) -> None:
+        if self._blocked:
+            self._disk_free = _free_bytes(self._folder)
+            if self._disk_free < _size(frames) + _BEGIN_BYTES:
+                # Not tried: a file would be begun each time, and left with nothing in it.
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self._descriptor < 0 or full:
+            self._next_segment(frames[0].base_seq, now)
+        self._put(frames)
+
+    def _write_again(self, frames: list[OpenFrame], now: float) -> None:
+        try:
+            self._write_once(frames, now, full=False)
+        except OSError as error:
+            self._abandon(error)
+            raise
+        self.rewrites += 1
+
+    def _abandon(self, error: OSError) -> bool:
+        """Leave the file, whatever came of it: the kernel may have dropped what it could not write, and another sync of
+        the same file would succeed all the same. A new epoch tells readers where to leave the old file.
+
+        Returns whether there is a point in trying again at once.
+        """
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                os.close(self._descriptor)
+            self._descriptor = -1
+            self.epoch += 1
+        if error.errno in _FULL:
+            if not self._reserve.give_up():
+                return False
+            _logger.error("The disk is full: the log has used up its reserve")
+        elif error.errno in _SHORT:
+            return False
+        _logger.error("Writing the event log failed (%s); trying once more in a new file", error)
+        return True
 
     def _put(self, frames: list[OpenFrame]) -> None:
         buffers: list[bytes | bytearray] = []
@@ -296,35 +399,36 @@ class EventLog:
         self._offset = offset
         self._chain = chain
 
-    def _put_elsewhere(self, frames: list[OpenFrame], error: OSError) -> None:
-        """Once more, into a new file: the kernel may have dropped what it could not write, and another sync of
-        the same file would succeed all the same. The new epoch tells readers where to leave the old file.
-        """
-        _logger.error("Writing the event log failed (%s); trying once more in a new file", error)
-        failed, self._descriptor = self._descriptor, -1
-        if failed >= 0:
-            with suppress(OSError):
-                os.close(failed)
-        self.epoch += 1
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) and self._reserve.give_up():
-            _logger.error("The disk is full: the log has used up its reserve")
-        self._begin_segment(frames[0].base_seq, time.monotonic())
-        self._put(frames)
-        self.rewrites += 1
-
     def _look_at_disk(self) -> None:
         """Decided ahead of need: announces should never meet a full disk in a write."""
-        self._disk_free = _free_bytes(self._descriptor)
+        with suppress(OSError):  # what was just written is written
+            self._disk_free = _free_bytes(self._descriptor)
         self._disk_low = self._disk_free < RESERVE_BYTES
         self._reserve.keep(self._disk_free)
 
     def _next_segment(self, base_seq: int, now: float) -> None:
+        path = self.path / "seg" / segment.file_name(base_seq, self.epoch)
+        temporary = path.with_suffix(".tmp")
         try:
-            self._begin_segment(base_seq, now)
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
         except OSError as error:
             # Out of descriptors, so nothing was made: the segment may well grow on until there is one.
             if self._descriptor < 0 or error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
+            return
+        try:
+            self._begin_segment(temporary, path, descriptor, base_seq)
+        except BaseException:
+            os.close(descriptor)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._segment_began = now
+        self._segment_base = base_seq
+        self._segments_begun += 1
 
     def _watermark(self) -> OpenFrame:
         return OpenFrame(frame.WATERMARK, 0, 0, self.durable_seq, self._last_time_us)
@@ -360,7 +464,7 @@ class EventLog:
         place = Place(self._log_id, self.epoch, one.base_seq, boottime_ns)
         return self._sealer.seal(place, self._last_time_us, one.sealed)
 
-    def _begin_segment(self, base_seq: int, now: float) -> None:
+    def _begin_segment(self, temporary: Path, path: Path, descriptor: int, base_seq: int) -> None:
         """A new file appears under its name with its header whole, so that readers need not guess."""
         header = segment.SegmentHeader(
             self._log_id,
@@ -370,25 +474,14 @@ class EventLog:
             self.epoch,
             self._chain,
         )
-        path = self.path / "seg" / segment.file_name(base_seq, self.epoch)
-        temporary = path.with_suffix(".tmp")
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
-        try:
-            self._offset = write_all(descriptor, [header.pack()], 0)
-            os.fsync(descriptor)
-            temporary.rename(path)
-            os.fsync(self._folder)
-        except BaseException:
-            os.close(descriptor)
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = descriptor
-        self._segment_began = now
-        self._segment_base = base_seq
-        self._segments_begun += 1
+        self._offset = write_all(descriptor, [header.pack()], 0)
+        os.fsync(descriptor)
+        temporary.rename(path)
+        os.fsync(self._folder)
+
+
+def _size(frames: list[OpenFrame]) -> int:
+    return sum(len(one.plain) + len(one.sealed) + frame.HEADER_SIZE for one in frames)
 
 
 def _free_bytes(descriptor: int) -> int:

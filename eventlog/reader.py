@@ -183,3 +183,23 @@ def frame_at(path: Path, time_us: int) -> frame.Frame | None:
         if found is not None:
             break
     return found
+
+
+def holds(path: Path, seq: int, crc: int) -> bool:
+    """Whether a frame that ends before event `seq` has that header_crc: then nothing before it is another than it was, for
+    each header has the checksum of the one before. True as well where the log begins later by now.
+
+    Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    """
+    if first_seq(path) > seq:
+        return True
+    for one in reversed(segments_of(path)):
+        if segment.base_seq_of(one) > seq:
+            continue
+        with one.open("rb") as file:
+            walk = segment.Walk(one, file)
+            if walk.end == (seq, crc) or any(walk.end == (seq, crc) for _ in walk.frames(file)):
+                return True
+        if segment.base_seq_of(one) < seq:
+            break
+    return False

@@ -9,6 +9,7 @@ commit, so seals come a little later; a segment without one gets it at the next 
 from __future__ import annotations
 
 import json
+import os
 import re
 from hashlib import file_digest
 from itertools import pairwise
@@ -18,7 +19,7 @@ from attrs import asdict, astuple, fields, frozen
 
 from eventlog import segment, versions
 from eventlog.beginning import needed_from, segments_of
-from eventlog.errors import LogCorruptError
+from eventlog.errors import LogCorruptError, LogError
 from eventlog.files import write_new
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, MAX_SECTION, FrameError, parse_header, seed_of
@@ -126,15 +127,53 @@ def _time_at(path: Path, file: BufferedReader, end: segment.End) -> int:
 
 
 def write_missing(folder: Path) -> int:
-    """Seal the finished segments that have no seal; how many. Raises what `take` does."""
-    written = 0
+    """Seal the finished segments that have no seal; how many. Only for whoever holds the log for writing: what a failed write
+    left is cut off before.
+
+    One that is damaged gets no seal; the others do, then what `take` raises is raised.
+    """
+    written, problem = 0, None
     for path, following in pairwise(segments_of(folder)):
         target = seal_path(path)
-        if not target.exists():
+        if target.exists():
+            continue
+        try:
+            cut_left_over(path, following)
             target.parent.mkdir(mode=0o750, exist_ok=True)
             write_new(target, pack(take(path, following)))
+        except LogError as error:
+            problem = problem or error
+        else:
             written += 1
+    if problem is not None:
+        raise problem
     return written
+
+
+def cut_left_over(path: Path, following: Path) -> None:
+    """End a finished segment where the log leaves it.
+
+    What stands behind that place came from a write that failed. It is in the page cache, and on the disk perhaps not: a
+    seal of it may not hold after the next boot. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    """
+    end = segment.end_before(following, segment.epoch_of(path))
+    if end is None:
+        return
+    with path.open("rb") as file:
+        walk = segment.Walk(path, file)
+        for _ in walk.frames(file, end):
+            pass
+        if walk.end != end:
+            what = walk.stopped or f"it ends, and {following.name} goes on elsewhere"
+            raise LogCorruptError(path, walk.offset, what)
+        walk.check_left_over(file)
+    if path.stat().st_size > walk.offset:
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            os.ftruncate(descriptor, walk.offset)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def check_lengths(folder: Path, segments: Iterable[Path]) -> None:

@@ -40,6 +40,10 @@ class LogClock:
         self._last_us = now
         return now
 
+    def earlier_us(self) -> int:
+        """The earlier of log time and the wall clock: what is surely past."""
+        return min(self.now_us(), self._wall_us())
+
     def adjust(self) -> int:
         """Draw log time towards the wall clock; called at every tick.
 

@@ -3,7 +3,7 @@
     python -m tracker.follower LOG SECRETS [--events N] [--seconds S] [--pause S]
 
 The tracker starts it (`following.py`) and reads what it prints: a JSON object a line. It ends when its standard input
-does, whatever became of the tracker. It keeps one state, and no more of the log than a frame; while it writes, the
+does, and is killed when the tracker is gone. It keeps one state, and no more of the log than a frame; while it writes, the
 image of the state too.
 
 Exit codes: 0 the tracker ended; 1 cannot go on; 3 the log is damaged; 4 the log and the replay of it disagree.
@@ -114,7 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):  # the tracker's end is its end
         signal.signal(number, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
+    background.end_with_parent()
+    Thread(target=_end_with_input, daemon=True).start()
     background.step_back()
     gc.disable()  # replay makes no cycles, and the tables are large
     try:
@@ -146,7 +147,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _end_with_parent() -> None:
+def _end_with_input() -> None:
     """Standard input is a pipe that the tracker holds and writes nothing to: it ends when the tracker does, even killed."""
     with suppress(OSError):
         while os.read(0, 4096):

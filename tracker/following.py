@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import trio
 from attrs import define, field
 
-from tracker.follower import DISAGREES
+from eventlog import Standing
+from tracker.child import Child
+from tracker.follower import CANNOT, DISAGREES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,8 @@ DELAY_SECONDS = 5.0
 """A start has enough to do, and what it began with is a snapshot as a rule."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 600.0
 _STEADY_SECONDS = 600.0  # a run as long as this was a good one
-_END_SECONDS = 5.0
+SILENCE_SECONDS = 600.0
+"""It tells every second how far it is, but while it loads or writes a state: then it hangs, or was stopped."""
 _LINE_BYTES = 1 << 16
 
 
@@ -35,12 +37,17 @@ class Following:
     options: tuple[str, ...] = ()
     delay: float = DELAY_SECONDS
     first_pause: float = FIRST_PAUSE_SECONDS
+    silence: float = SILENCE_SECONDS
     process_id: int | None = None
     seq: int | None = None
     snapshot_seq: int | None = None  # the latest that it wrote
     alarm: str = ""
     starts: int = 0
     _said: str = field(default="", init=False)
+    _ending: Standing = field(init=False, factory=lambda: Standing(log, "The follower goes on"))
+    _unwritten: Standing = field(
+        init=False, factory=lambda: Standing(log, "Snapshots are written again")
+    )
 
     def lag(self, durable_seq: int) -> int | None:
         """Durable events that it has not applied yet; None while none runs."""
@@ -61,7 +68,9 @@ class Following:
             if trio.current_time() - began > _STEADY_SECONDS:
                 pause = self.first_pause
             what = self._said or "it said nothing"
-            log.warning("The follower ended with code %d (%s); again in %.0f s", code, what, pause)
+            self._ending.stands(
+                "The follower ended with code %d (%s); it is started again", code, what
+            )
             await trio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -70,31 +79,34 @@ class Following:
         command = [sys.executable, "-m", "tracker.follower", str(self.path), str(self.secrets_path)]
         self._said = ""
         try:
-            process = await trio.lowlevel.open_process(
-                [*command, *self.options],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a terminal's signals are for the tracker
-            )
+            child = Child([*command, *self.options])
         except OSError as error:
             self._said = str(error)
-            return 1
+            return CANNOT
         self.starts += 1
-        self.process_id = process.pid
-        log.info("Follower started: process %d", process.pid)
+        self.process_id = child.pid
+        log.info("Follower started: process %d", child.pid)
         try:
-            await self._listen(process)
-            return await process.wait()
+            if await self._listen(child):
+                return await child.wait()
+            self._said = f"it was silent for {self.silence:.0f} s"
+            return CANNOT
         finally:
             self.seq = self.process_id = None
             with trio.CancelScope(shield=True):
-                await _end(process)
+                if not await child.end():
+                    log.warning("The follower, process %d, cannot even be killed", child.pid)
 
-    async def _listen(self, process: trio.Process) -> None:
-        assert process.stdout is not None  # noqa: S101  # for the type checker: it was asked for
+    async def _listen(self, child: Child) -> bool:
+        """Until its output ends; false: it hangs."""
         rest = b""
-        async for some in process.stdout:
+        while True:
+            with trio.move_on_after(self.silence) as patience:
+                some = await child.output.receive_some(_LINE_BYTES)
+            if patience.cancelled_caught:
+                return False
+            if not some:
+                return True
             *lines, rest = (rest + some).split(b"\n")
             rest = rest[-_LINE_BYTES:]
             for line in lines:
@@ -108,25 +120,14 @@ class Following:
         if "seq" in said:
             self.seq = said["seq"]
         elif "snapshot" in said:
+            self._ending.over()
+            self._unwritten.over()
             self.snapshot_seq = said["snapshot"]
             size = f"{said['bytes']} bytes in {said['seconds']} s"
             log.info("Snapshot before event %d written: %s", said["snapshot"], size)
         elif "refused" in said:
             log.warning("%s", said["refused"])
         elif "failed" in said:
-            log.warning("No snapshot was written: %s", said["failed"])
+            self._unwritten.stands("No snapshot was written: %s", said["failed"])
         else:
             self._said = said.get("alarm") or said.get("error") or str(said)
-
-
-async def _end(process: trio.Process) -> None:
-    """Its input ends, so it does; if it does not, it is killed."""
-    if process.stdin is not None:
-        await process.stdin.aclose()
-    with trio.move_on_after(_END_SECONDS):
-        await process.wait()
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
-    if process.stdout is not None:
-        await process.stdout.aclose()

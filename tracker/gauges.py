@@ -43,7 +43,14 @@ class Following(Protocol):
     def lag(self, durable_seq: int) -> int | None: ...
 
 
+class Ages(Protocol):
+    leap_us: int
+
+
 class Pruner(Protocol):
+    @property
+    def ages(self) -> Ages: ...
+
     def days_left(self, free_bytes: int, a_day: float) -> float: ...
 
 
@@ -148,6 +155,9 @@ class LiveGauges:
             yield _gauge(f"swarmlog_{name}", what, value)
         left = "Until the disk is full, by the log's growth in the last day, unless retention comes first."
         yield Metric("swarmlog_disk_days_left", "gauge", left, self._days_left(log.disk_free_bytes))
+        leap = self._pruner.ages.leap_us / 1e6 if self._pruner else 0.0
+        what = "By how much the clock leapt within the last day; what is old by that alone is not removed yet."
+        yield _gauge("swarmlog_clock_leap_seconds", what, leap)
         yield from self._of_follower(log.durable_seq)
         for name, what, value in (
             ("events_appended", "Events in the log.", log.next_seq),

@@ -19,7 +19,7 @@ import trio
 from attrs import define
 
 from eventlog import LogError, Pool, Reader, kept_frames, open_log
-from tracker import records, secrets
+from tracker import high_water, records, secrets
 from tracker.clock import LogClock
 from tracker.domain import codec, events
 from tracker.domain.state import State
@@ -212,6 +212,7 @@ def run(
         linger_seconds=config.linger_ms / 1000,
     )
     recovered(event_log.recovery)
+    high_water.check(Path(config.secrets_path), event_log)
     keys = Keyring(Path(config.secrets_path))
     reader = _NotingReader(Path(config.path), to_end=True, keys=keys)
     state = replay(reader, lambda done: replaying(done, event_log.next_seq))

@@ -22,7 +22,7 @@ import trio
 from attrs import asdict
 
 from eventlog import EventLog, LogError, open_log
-from tracker import control, retention, secrets, snapshots
+from tracker import control, high_water, retention, secrets, snapshots
 from tracker.announcing import REFUSALS
 from tracker.clock import LogClock
 from tracker.commands import ServiceCommands
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
     from api.health.services import Kind
     from api.health.services import Service as Checked
+    from tracker.ages import Ages
     from tracker.config import Config
     from tracker.domain.state import State
     from tracker.listeners import Listener, Listeners
@@ -74,8 +75,15 @@ _COUNTER_POLL_SECONDS = 0.1
 _LOOPBACK = ("127.", "::1", "localhost", "unix:")
 
 
-def run(config: Config, version: str, progress: Callable[[int, int], None]) -> None:
-    """Serve until a signal. `progress` is told events replayed and events in all.
+def run(
+    config: Config,
+    version: str,
+    progress: Callable[[int, int], None],
+    *,
+    accept_older: bool = False,
+) -> None:
+    """Serve until a signal. `progress` is told events replayed and events in all. `accept_older`: go on with a log that
+    is an older copy of what was served.
 
     Raises `StartError`, `LogError` (`LogFailedError` while serving), `OSError`.
     """
@@ -94,6 +102,7 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
         sealer=keyring,
     )
     _report_recovery(event_log)
+    lost_seq = _lost(secrets_path, event_log, accept_older)
     secret = secrets.load_or_create(secrets_path)
     total = event_log.next_seq
     with collector_off():
@@ -110,14 +119,37 @@ def run(config: Config, version: str, progress: Callable[[int, int], None]) -> N
     try:
         trio.run(
             _main, config, version, event_log, state, secret, keyring, listeners,
-            certificates.values(), following,
+            certificates.values(), following, lost_seq,
         )  # fmt: skip
     except* LogError as group:
         failures += _leaves(group)
     if failures:
         raise failures[0]
+    try:
+        high_water.note(secrets_path, event_log, state.time_us)
+    except OSError as error:
+        log.warning("It could not be noted how far the log is: %s", error)
     if not following.alarm:
         _write_snapshot(path, state, keyring)
+
+
+def _lost(secrets_path: Path, event_log: EventLog, accept: bool) -> int:
+    """Up to which event the log was served before, where it is not that log any more; 0 = it is.
+
+    A log that ended in a torn write is no older copy: the disk lost its end, and waiting brings nothing back. Raises
+    `OlderLogError`.
+    """
+    older = high_water.compare(secrets_path, event_log)
+    if older is None:
+        return 0
+    mark, what = older
+    if accept:
+        log.warning("%s; it is gone on with as it is, as was asked for", what)
+    elif event_log.recovery.cut_bytes:
+        log.error("%s, in the middle of a write: the disk lost what had been durable", what)
+    else:
+        raise high_water.OlderLogError(event_log.path, what)
+    return mark.seq
 
 
 def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:
@@ -184,6 +216,7 @@ async def _main(
     listeners: Listeners,
     certificates: Iterable[Certificate],
     following: Following,
+    lost_seq: int,
 ) -> None:
     clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
     service = Service(
@@ -195,6 +228,7 @@ async def _main(
     )
     ids_key = secrets.derive(secret, "connection ids")
     usage = config.core.tracker_usage_statistics
+    secrets_path = Path(config.event_log.secrets_path)
     ahead_us = clock.now_us() - time.time_ns() // 1000
     if ahead_us > 60_000_000:
         log.warning(
@@ -207,20 +241,19 @@ async def _main(
     gauges = LiveGauges(
         service, event_log, version, usage_statistics=usage, following=following, pruner=pruner
     )
-    past = PastReads(
-        event_log.path, Path(keep.secrets_path), usage_statistics=usage, reasons=REFUSALS
-    )
-    ledgers = LedgerReads(event_log.path, Path(keep.secrets_path))
+    past = PastReads(event_log.path, secrets_path, usage_statistics=usage, reasons=REFUSALS)
+    ledgers = LedgerReads(event_log.path, secrets_path)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
-        _begin(service, config, version, event_log)
+        _begin(service, config, version, event_log, lost_seq)
         nursery.start_soon(_stop_at_signal, stop)
         nursery.start_soon(_reload_at_hangup, tuple(certificates))
         async with trio.open_nursery() as web, trio.open_nursery() as producers:
             await _start_producers(producers, config, service, ids_key, listeners, gauges)
-            await _start_shredding(producers, Path(config.event_log.secrets_path), shredder)
+            await _start_shredding(producers, secrets_path, shredder, pruner.ages)
             producers.start_soon(event_log.keep_seals)
+            producers.start_soon(high_water.keep, secrets_path, event_log, service.now_us)
             producers.start_soon(retention.keep_schedule, pruner)
             await _start_api(
                 web, config, service, event_log, secret, listeners.api, stop, gauges, past, ledgers
@@ -239,7 +272,14 @@ async def _main(
             service.flush_refusals()
         service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
         nursery.cancel_scope.cancel()
+    _stop_at_next_signal()
     log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
+
+
+def _stop_at_next_signal() -> None:
+    """Whatever is done from here on only saves the next start some time."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(0))
 
 
 def _settle_collector() -> None:
@@ -250,11 +290,15 @@ def _settle_collector() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _begin(service: Service, config: Config, version: str, event_log: EventLog) -> None:
+def _begin(
+    service: Service, config: Config, version: str, event_log: EventLog, lost_seq: int
+) -> None:
     """The first events of a run: that it began, and the settings if they are new."""
     started = {"version": version, "epoch": event_log.epoch}
     if event_log.recovery.cut_bytes:
         started["cut_bytes"] = event_log.recovery.cut_bytes
+    if lost_seq:
+        started["lost_seq"] = lost_seq
     service.admin(events.TRACKER_STARTED, started)
     service.change_settings(settings_of(config))
     if service.state.hidden_peers():
@@ -267,7 +311,9 @@ def _begin(service: Service, config: Config, version: str, event_log: EventLog) 
         )
 
 
-async def _start_shredding(nursery: trio.Nursery, secrets_path: Path, shredder: Shredder) -> None:
+async def _start_shredding(
+    nursery: trio.Nursery, secrets_path: Path, shredder: Shredder, ages: Ages
+) -> None:
     async def answer(request: dict[str, Any]) -> dict[str, Any]:
         by = Actor("shred", "", str(request["request_id"]), str(request["reason"]))
         try:
@@ -277,7 +323,7 @@ async def _start_shredding(nursery: trio.Nursery, secrets_path: Path, shredder: 
             return {"error": f"the tracker could not: {error!r}"}
 
     await nursery.start(control.serve, secrets_path, answer)
-    nursery.start_soon(keep_schedule, shredder)
+    nursery.start_soon(keep_schedule, shredder, ages)
 
 
 async def _start_producers(

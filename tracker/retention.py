@@ -14,11 +14,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import trio
-from attrs import define, frozen
+from attrs import Factory, define, field, frozen
 
-from eventlog import LogError, LogFailedError, first_seq, segment
+from eventlog import LogError, LogFailedError, Standing, first_seq, segment
 from eventlog.beginning import segments_of
 from tracker import ports, pruning
+from tracker.ages import Ages
 from tracker.domain import events
 from tracker.domain.events import DAY_US
 from tracker.domain.swarms import NEVER_US
@@ -107,6 +108,10 @@ def days_left(
     return free_bytes / a_day
 
 
+def _ages_of(pruner: Pruner) -> Ages:
+    return Ages(pruner.log.path, pruner.service)
+
+
 @define
 class Pruner:
     """One a process, over the live service."""
@@ -116,6 +121,10 @@ class Pruner:
     keep_days: int
     keep_bytes: int
     log_bytes: int = 0  # of the segments, when it was last looked
+    ages: Ages = field(default=Factory(_ages_of, takes_self=True))
+    _held: Standing = field(
+        init=False, factory=lambda: Standing(log, "The log is as short as it should be again")
+    )
 
     async def look(self) -> pruning.Made | None:
         """Remove what is due, and first what an earlier removal left; None = nothing is due.
@@ -124,10 +133,12 @@ class Pruner:
         """
         await self.finish()
         found = await self._due()
+        if found is None or not found.held:
+            self._held.over()
         if found is None:
             return None
         if found.held:
-            log.warning(
+            self._held.stands(
                 "The log holds more than event_log.%s says: peers that are in the swarms need it",
                 found.rule,
             )
@@ -156,7 +167,7 @@ class Pruner:
         await self.log.seal_finished()
         there = await trio.to_thread.run_sync(segments, self.log.path)
         self.log_bytes = sum(each.size for each in there)
-        keep_from_us = self.service.now_us() - self.keep_days * DAY_US
+        keep_from_us = await self.ages.now_us() - self.keep_days * DAY_US
         # Most of the time nothing is due whoever is there.
         if due(there, keep_from_us, self.keep_bytes, NEVER_US, NEVER_US) is None:
             return None
@@ -209,14 +220,16 @@ class Pruner:
 
 async def keep_schedule(pruner: Pruner) -> None:
     """At once and every hour: remove what is due."""
+    trouble = Standing(log, "The log can be pruned again")
     while True:
         try:
             made = await pruner.look()
         except (PruningError, ports.LogUnavailableError, LogError, OSError) as error:
-            log.warning(
-                "The log could not be pruned, tried again in an hour: %s", error or repr(error)
+            trouble.stands(
+                "The log could not be pruned, tried again every hour: %s", error or repr(error)
             )
         else:
+            trouble.over()
             if made is not None:
                 log.info(
                     "%d segments of the log (%d bytes) were removed: it begins with event %d",

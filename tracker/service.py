@@ -63,6 +63,10 @@ class Service(Announcing):
         """Log time."""
         return self._clock.now_us()
 
+    def earlier_us(self) -> int:
+        """The earlier of log time and the wall clock."""
+        return self._clock.earlier_us()
+
     async def settle(self) -> None:
         """Return once everything so far is on stable storage. Raises `LogFailedError`."""
         await self._log.wait_durable(self._state.seq - 1)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import define, field, frozen
 
-from eventlog import LogError, LogFailedError, open_log
+from eventlog import LogError, LogFailedError, Standing, open_log
 from eventlog.folder import read_identity
-from tracker import ports, snapshots
+from tracker import high_water, ports, snapshots
 from tracker.clock import LogClock
 from tracker.domain import codec, events
 from tracker.keyring import Keyring, day_name, day_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from eventlog import EventLog
     from eventlog.folder import Recovery
+    from tracker.ages import Ages
     from tracker.announcing import Log
     from tracker.config import EventLog as LogConfig
 
@@ -67,12 +68,15 @@ class Shredder:
     shred_days: int = 0
     _turn: trio.Lock = field(factory=trio.Lock)
 
-    async def shred(self, days: Days | None, by: ports.Actor) -> Shredding:
-        """Destroy the keys of these days that are not needed any more; None: of what `shred_days` says is due.
+    async def shred(
+        self, days: Days | None, by: ports.Actor, now_us: int | None = None
+    ) -> Shredding:
+        """Destroy the keys of these days that are not needed any more; None: of what `shred_days` says is due, counted
+        from `now_us` (None: from the earlier of log time and the wall clock).
 
         Raises `ports.LogUnavailableError`, `OSError`.
         """
-        first, last = days or (0, self._due())
+        first, last = days or (0, self._due(now_us))
         async with self._turn:
             await self.finish()
             there = [day for day in self.keyring.days() if first <= day <= last]
@@ -84,11 +88,12 @@ class Shredder:
             kept = [day_name(day) for day in there if day >= needed]
             return Shredding(going, kept, day_name(needed))
 
-    def _due(self) -> int:
+    def _due(self, now_us: int | None) -> int:
         """The last day whose addresses are all `shred_days` old; -1 = there is none."""
         if not self.shred_days:
             return -1
-        return day_of(self.service.now_us()) - self.shred_days - 1
+        now = self.service.earlier_us() if now_us is None else now_us
+        return day_of(now) - self.shred_days - 1
 
     async def finish(self) -> None:
         """Destroy the keys that are there although the log says that they were shredded."""
@@ -119,27 +124,34 @@ class Shredder:
             raise ports.LogUnavailableError from None
 
 
-async def keep_schedule(shredder: Shredder) -> None:
+async def keep_schedule(shredder: Shredder, ages: Ages) -> None:
     """Every hour: shred what is due, and make tomorrow's key ahead of need."""
+    trouble = Standing(log, "Keys can be made and shredded again")
+    kept = Standing(log, "Nothing that is due to be shredded is needed any more")
     while True:
         try:
-            await _keep_schedule(shredder)
-        except (ports.LogUnavailableError, SecretError, OSError) as error:
-            log.warning("Keys could not be made or shredded, tried again in an hour: %r", error)
+            await _keep_schedule(shredder, ages, kept)
+        except (ports.LogUnavailableError, SecretError, LogError, OSError) as error:
+            trouble.stands("Keys could not be made or shredded, tried again every hour: %r", error)
+        else:
+            trouble.over()
         await trio.sleep(SCHEDULE_SECONDS)
 
 
-async def _keep_schedule(shredder: Shredder) -> None:
+async def _keep_schedule(shredder: Shredder, ages: Ages, kept: Standing) -> None:
     tomorrow = day_of(shredder.service.now_us()) + 1
     await trio.to_thread.run_sync(shredder.keyring.prepare, tomorrow)
-    done = await shredder.shred(None, ports.Actor("shred_days", "", ""))
+    by = ports.Actor("shred_days", "", "")
+    done = await shredder.shred(None, by, await ages.now_us())
     if done.shredded:
         log.info("Addresses of %s were shredded", ", ".join(done.shredded))
     if done.kept:
-        log.warning(
+        kept.stands(
             "Addresses of %s are due to be shredded, but peers that were last seen then are still in the swarms",
             ", ".join(done.kept),
         )
+    else:
+        kept.over()
 
 
 def shred_offline(
@@ -154,6 +166,7 @@ def shred_offline(
     read_identity(path)  # first: no log is made where there is none
     event_log = open_log(path, codec.RECORD_SIZES, segment_bytes=config.segment_bytes)
     recovered(event_log.recovery)
+    high_water.check(Path(config.secrets_path), event_log)
     total = event_log.next_seq
     state, reader = snapshots.start(path, keyring, to_end=True)
     state = replay(reader, lambda done: replaying(done, total), state)

@@ -5,8 +5,11 @@ Any that does not fit is passed over: then an older one serves, or the log from 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import Reader
@@ -15,7 +18,7 @@ from tracker import opening, snapshot
 from tracker.snapshot import Position, SnapshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tracker.domain.state import State
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 KEPT = 3
 
 _NAME = re.compile(r"(\d{20})\.snap")
-_TEMPORARY = re.compile(r"\d{20}\.snap\.(\d+)\.tmp")
+_TEMPORARY = re.compile(r"\d{20}\.snap\.\d+\.tmp")
 
 
 def found(log: Path) -> list[Path]:
@@ -44,8 +47,8 @@ def seq_of(path: Path) -> int:
 def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
     """Write the snapshot of a state whose events are all durable, and remove those beyond the newest `KEPT`.
 
-    None where there is one already, and for a state without events. One process at a time. Raises `OSError`, and
-    what reading the log does.
+    None where there is one already, and for a state without events. One process at a time: where another one writes, or
+    hangs in it, this raises `OSError`. Raises what reading the log does, too.
     """
     path = log / "snap" / f"{state.seq:020d}.snap"
     if not state.seq or path.exists():
@@ -57,29 +60,32 @@ def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
         read_identity(log), state.seq, frame.header.base_seq, frame.header.header_crc
     )
     path.parent.mkdir(mode=0o750, exist_ok=True)
-    _remove_left_over(path.parent)
-    snapshot.write(path, position, state, keys)
-    for old in found(log)[:-KEPT]:
-        old.unlink()
+    with _writing(path.parent):
+        _remove_left_over(path.parent)
+        snapshot.write(path, position, state, keys)
+        for old in found(log)[:-KEPT]:
+            old.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Alone, of all processes. The lock is the folder's own, and goes with the process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise OSError(errno.EBUSY, "another process is writing a snapshot", str(folder)) from None
+    finally:
+        os.close(descriptor)
 
 
 def _remove_left_over(folder: Path) -> None:
     """What processes left that were killed while they wrote."""
     for path in folder.iterdir():
-        name = _TEMPORARY.fullmatch(path.name)
-        if name and not _lives(int(name[1])):
+        if _TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()
 
 
 def start(

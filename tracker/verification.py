@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventlog import Finding, LogCorruptError, LogFormatError, Verifier, opened
 from eventlog.findings import REPORT, RESTORE
-from tracker import opening, records, snapshot, snapshots
+from tracker import high_water, opening, records, snapshot, snapshots
 from tracker.domain import image
 from tracker.domain.codec import CodecError, UnknownEventError
 from tracker.domain.state import State
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog import Checked, Header
+    from tracker.high_water import Mark
     from tracker.keyring import Keyring
 
 REPORT_EVERY = 1 << 20  # bytes
@@ -45,6 +46,8 @@ class Verification:
             if snapshots.seq_of(path) > self.log.first_seq
         }
         self.replayed = True  # the state is that of all frames so far
+        self.reached: Mark | None = None  # what is known of the log from elsewhere
+        self._held = False  # the log has the frame of it
         self._removals = Removals(folder, self.log.first_seq)
         self._records = RecordChecks()
 
@@ -71,13 +74,30 @@ class Verification:
                 report(reported, max(total, reported + 1))
             if isinstance(one, Finding):
                 yield one
-            elif one.frame.header.records:
+                continue
+            self._look_for_mark(one.frame.header)
+            if one.frame.header.records:
                 yield from self._frame(one)
         yield from self._removals.findings()
+        yield from self._older()
         if self.replayed:
             for seq, path in sorted(self._snapshots.items()):
                 yield Finding(path, 0, seq, "no frame of the log ends there", DELETE)
         report(self.log.bytes, self.log.bytes)
+
+    def _look_for_mark(self, header: Header) -> None:
+        mark = self.reached
+        if mark is not None and (header.next_seq, header.header_crc) == (mark.seq, mark.crc):
+            self._held = True
+
+    def _older(self) -> Iterator[Finding]:
+        """Whether this is the log that was served last. One that lost its beginning since was."""
+        mark = self.reached
+        if mark is None or mark.seq <= self.log.first_seq:
+            return
+        held = self._held or not self.replayed  # damage is a finding of its own
+        if what := high_water.differs(mark, self.log.next_seq, held=held):
+            yield Finding(self._folder / "seg", 0, self.log.next_seq, what, high_water.ADVICE)
 
     def _begin(self) -> Iterator[Finding]:
         """Take the opening balance, where the log's oldest events were removed."""

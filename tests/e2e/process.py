@@ -116,6 +116,11 @@ class Lines:
             assert found is not None, "the process said only:\n" + "\n".join(self._lines)
             return found
 
+    def so_far(self) -> list[str]:
+        """Every line that has come."""
+        with self._changed:
+            return list(self._lines)
+
     def all(self) -> list[str]:
         """Every line, once the process has ended."""
         with self._changed:
@@ -155,10 +160,10 @@ class Tracker:
         self.lines: Lines | None = None
         self.config.write_text(_toml(folder, self.listeners, extra))
 
-    def start(self) -> Tracker:
-        """Start and wait until everything is served."""
+    def start(self, *arguments: str) -> Tracker:
+        """Start, with more arguments if need be, and wait until everything is served."""
         assert self._process is None, "it is running"
-        self._process, self.lines = begin(["--config", str(self.config)], self.folder)
+        self._process, self.lines = begin([*arguments, "--config", str(self.config)], self.folder)
         started = self.lines.until(_complete)
         self.udp = _addresses(started, " UDP TRACKER: Started on: ")
         self.http = _addresses(started, " HTTP TRACKER: Started on: ")

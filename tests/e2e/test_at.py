@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.days import DAY_US, Site
+from tests.days import Site
 from tests.e2e.clients import announce_target, get, torrent, udp_client
 from tests.e2e.process import DEADLINE, lasting_listeners
 
@@ -178,9 +178,7 @@ def test_a_pruned_log(new_tracker: Callable[..., Tracker]) -> None:
     text = tracker.config.read_text()
     tracker.config.write_text(text.replace("[event_log]\n", "[event_log]\nkeep_days = 3\n"))
     site = Site(tracker.folder)
-    for _ in range(8):
-        site.live(1)
-        site.time.advance(DAY_US)
+    site.live_until_today(8)
     tracker.start()
     (event,) = tracker.events_until(bool, "--type", "log_pruned")
     begin = event["first_seq"]

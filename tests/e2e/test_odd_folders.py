@@ -85,9 +85,9 @@ def test_an_event_of_a_newer_version(tracker: Tracker) -> None:
 
 
 def test_an_older_copy_of_the_folder(tracker: Tracker, tmp_path: Path) -> None:
-    """It is served as what it is: all up to the copy, nothing after it, and a whole log from there on.
+    """Once that is asked for it is served as what it is: all up to the copy, nothing after it, and a whole log from there on.
 
-    A log cannot know that it once was longer. Parts of both in one folder are refused.
+    Parts of both in one folder are refused.
     """
     log, copy = tracker.folder / "log", tmp_path / "copy"
     whitelist(tracker, 1)
@@ -97,7 +97,8 @@ def test_an_older_copy_of_the_folder(tracker: Tracker, tmp_path: Path) -> None:
     later = tmp_path / "later"
     log.rename(later)
     shutil.copytree(copy, log)
-    tracker.start()
+    assert "--accept-older-log" in refused(tracker, 3)
+    tracker.start("serve", "--accept-older-log")
     assert whitelisted(tracker) == [1]
     whitelist(tracker, 3)
     assert tracker.stop() == 0

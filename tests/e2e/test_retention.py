@@ -9,7 +9,6 @@ from urllib.request import urlopen
 import pytest
 
 from tests.days import Site, address_of, endpoints
-from tracker.domain.events import DAY_US
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,16 +19,23 @@ DAYS = 8
 
 
 @pytest.fixture
-def pruned(new_tracker: Callable[..., Tracker]) -> Tracker:
+def idle(new_tracker: Callable[..., Tracker]) -> Tracker:
+    return new_tracker()
+
+
+@pytest.fixture
+def site(idle: Tracker) -> Site:
+    return Site(idle.folder)
+
+
+@pytest.fixture
+def pruned(idle: Tracker, site: Site) -> Tracker:
     """A tracker over a log of eight days, a run and a segment each, that was told to keep three; it has done so."""
-    tracker = new_tracker()
+    tracker = idle
     text = tracker.config.read_text()
     assert "[event_log]\n" in text
     tracker.config.write_text(text.replace("[event_log]\n", "[event_log]\nkeep_days = 3\n"))
-    site = Site(tracker.folder)
-    for _ in range(DAYS):
-        site.live(1)
-        site.time.advance(DAY_US)
+    site.live_until_today(DAYS)
     tracker.start()
     tracker.events_until(bool, "--type", "log_pruned")
     assert tracker.lines is not None
@@ -79,9 +85,8 @@ def test_a_pruned_log(pruned: Tracker) -> None:
     assert tracker.command("verify").returncode == 0
 
 
-def test_removed_addresses(pruned: Tracker) -> None:
+def test_removed_addresses(pruned: Tracker, site: Site) -> None:
     """With the keys at hand too, nobody can be shown who announced on a day that was removed."""
-    site = Site(pruned.folder)
     shown = {event["address"] for event in pruned.events("--type", "announced")}
     days = [{address_of(each) for each in endpoints(site.first_day + day)} for day in range(DAYS)]
     assert [bool(day & shown) for day in days] == [day >= 4 for day in range(DAYS)]

@@ -26,7 +26,7 @@ def found(new_tracker: Callable[..., Tracker]) -> Found:
     """A tracker that is not started, over a log of twelve days whose peers are all gone."""
     tracker = new_tracker()
     site = Site(tracker.folder)
-    site.live(DAYS)
+    site.live_until_today(DAYS)
     return tracker, site
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.e2e.clients import announce, api, torrent, udp_client
 from tests.e2e.load import Writes
 from tests.e2e.mounts import Mount, mounted
-from tests.e2e.process import run
+from tests.e2e.process import DEADLINE, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,17 +73,44 @@ def test_space_runs_out_and_returns(tracker: Tracker, disk: Mount) -> None:
     assert tracker.events()[-1]["type"] == "tracker_stopped"
 
 
+def fill_up(tracker: Tracker, disk: Mount) -> None:
+    """Another program takes everything, that of the log's reserve too, until the log says that it cannot be written."""
+    assert tracker.lines is not None
+    while not any("event log cannot be written" in line for line in tracker.lines.so_far()):
+        disk.fill(leaving=0)
+        time.sleep(0.05)
+
+
 def test_no_byte_is_left(tracker: Tracker, disk: Mount) -> None:
-    """Another program takes everything: the tracker stops by itself when nothing can be written, and starts again with
-    all that it acknowledged when there is space."""
+    """Nothing is taken in, reads go on; with space again all that was under way is done, and nothing is lost."""
     writes = Writes()
     tracker.start()
     writes.begin(tracker)
     assert writes.wait(20)
-    while tracker.running:
-        disk.fill(leaving=0)  # that of the log's reserve too, as soon as it is given up
-        time.sleep(0.05)
-    assert tracker.wait() == LOG_FAILED
+    fill_up(tracker, disk)
+    answer = announce(tracker.http[0], torrent(1), 1, 6001)
+    assert "cannot record announces now" in str(answer["failure reason"])
+    connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
+    assert not writes.write(connection)
+    connection.close()
+    assert api(tracker, "/api/v1/stats")["torrents"] >= 0
+    disk.empty()
+    assert any(writes.wait(20) for _ in range(100_000))  # others are refused until it has noticed
+    assert "failure reason" not in announce(tracker.http[0], torrent(1), 1, 6001)
+    assert tracker.stop() == 0
+    writes.end()
+    writes.check(tracker)
+
+
+def test_stopped_while_no_byte_is_left(tracker: Tracker, disk: Mount) -> None:
+    """The end is missing, which the exit code says; a start on the full disk is refused, and one with space has all that
+    was acknowledged."""
+    writes = Writes()
+    tracker.start()
+    writes.begin(tracker)
+    assert writes.wait(20)
+    fill_up(tracker, disk)
+    assert tracker.stop() == LOG_FAILED
     writes.end()
     disk.empty()
     writes.check(tracker)

@@ -6,10 +6,15 @@ import os
 import re
 import select
 import shutil
+import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.clients import announce, api, torrent
-from tests.e2e.process import DEADLINE
+from tests.e2e.process import DEADLINE, begin
+from tests.e2e.test_metrics import exposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from tests.e2e.process import Tracker
 
 STARTED = re.compile(r"Follower started: process (\d+)")
+CLOSED = "Stopped: the log is closed at event"
 FROM = re.compile(r"Starting from the snapshot before event (\d+)")
 
 
@@ -24,6 +30,14 @@ def found(tracker: Tracker, pattern: re.Pattern[str]) -> list[int]:
     assert tracker.lines is not None
     return tracker.lines.until(
         lambda lines: [int(each[1]) for line in lines if (each := pattern.search(line))]
+    )
+
+
+def follower_of(tracker: Tracker) -> int:
+    """Once it was started; its process id."""
+    assert tracker.lines is not None
+    return tracker.lines.until(
+        lambda lines: next((int(each[1]) for line in lines if (each := STARTED.search(line))), None)
     )
 
 
@@ -59,22 +73,78 @@ def test_a_stop_leaves_a_snapshot_and_a_start_takes_it(tracker: Tracker) -> None
 
 def test_the_follower_ends_with_a_tracker_that_is_killed(tracker: Tracker) -> None:
     """No process is left behind."""
-    assert tracker.lines is not None
-    process_id = tracker.lines.until(
-        lambda lines: next((int(each[1]) for line in lines if (each := STARTED.search(line))), None)
-    )
+    process_id = follower_of(tracker)
     descriptor = os.pidfd_open(process_id)
     tracker.kill()
     assert select.select([descriptor], [], [], DEADLINE)[0]
     os.close(descriptor)
 
 
-def test_at_stop_too_a_snapshot_is_written(new_tracker: Callable[..., Tracker]) -> None:
-    """Where no follower runs."""
-    tracker = new_tracker()
+def test_a_stopped_follower_ends_with_a_tracker_that_is_killed(tracker: Tracker) -> None:
+    """It cannot see its input end, and goes all the same; the next start has one of its own."""
+    process_id = follower_of(tracker)
+    assert any(exposed(tracker)["swarmlog_follower_lag_events"] for _ in range(10_000))
+    descriptor = os.pidfd_open(process_id)
+    os.kill(process_id, signal.SIGSTOP)
+    tracker.kill()
+    assert select.select([descriptor], [], [], DEADLINE)[0]
+    os.close(descriptor)
+    tracker.start()
+    assert follower_of(tracker) != process_id
+
+
+@pytest.fixture
+def at_stop(new_tracker: Callable[..., Tracker]) -> Tracker:
+    """Running, without a follower, with a tick every second."""
+    tracker = new_tracker(extra="inactive_peer_cleanup_interval = 1")
     with tracker.config.open("a") as file:
         file.write('follower = "at_stop"\n')
-    tracker.start()
-    announce(tracker.http[0], torrent(1), 1, 7001)
-    assert tracker.stop() == 0
-    assert len(list((tracker.folder / "log" / "snap").iterdir())) == 1
+    return tracker.start()
+
+
+def test_at_stop_no_follower_runs(at_stop: Tracker) -> None:
+    """Also later than one would be started, seven seconds by the ticks; a snapshot is written at the stop."""
+    children = Path(f"/proc/{at_stop.pid}/task/{at_stop.pid}/children")
+    seen = set()
+    events = ["events", "--config", str(at_stop.config), "--follow", "--type", "tick"]
+    process, lines = begin(events, at_stop.folder)
+    for ticks in range(1, 8):
+        lines.until(lambda told, ticks=ticks: told if len(told) >= ticks else None)
+        seen.add(children.read_text())
+    process.kill()
+    process.wait(DEADLINE)
+    assert seen == {""}
+    announce(at_stop.http[0], torrent(1), 1, 7001)
+    assert at_stop.stop() == 0
+    assert len(list((at_stop.folder / "log" / "snap").iterdir())) == 1
+    assert at_stop.lines is not None
+    assert not any(STARTED.search(line) for line in at_stop.lines.all())
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_last_snapshot(
+    at_stop: Tracker, first: signal.Signals, second: signal.Signals
+) -> None:
+    """At once and quietly, with the log closed: nothing is lost, and the next start takes longer. The snapshot is held
+    up here by a file that it has to read, and that nobody writes."""
+    announce(at_stop.http[0], torrent(1), 1, 7001)
+    before = api(at_stop, "/api/v1/torrents")
+    identity = at_stop.folder / "log" / "identity.json"
+    aside = identity.rename(identity.with_suffix(".aside"))
+    os.mkfifo(identity)
+    assert at_stop.lines is not None
+    at_stop.send(first)
+    at_stop.lines.until(lambda lines: lines if any(CLOSED in line for line in lines) else None)
+    assert at_stop.running
+    assert at_stop.stop(second) == 0
+    said = at_stop.lines.all()
+    assert CLOSED in said[-1]
+    assert not any("Traceback" in line for line in said)
+    aside.rename(identity)
+    snap = at_stop.folder / "log" / "snap"
+    assert not snap.exists() or list(snap.iterdir()) == []
+    assert at_stop.events()[-1]["type"] == "tracker_stopped"
+    at_stop.start()
+    assert found(at_stop, FROM) == []
+    assert api(at_stop, "/api/v1/torrents") == before

@@ -1,15 +1,18 @@
-"""A disk that fails, at every single call: what was acknowledged stays, and one failure is survived."""
+"""A disk that fails, at every single call: what was acknowledged stays, one failure is survived, and want is waited out."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
-from eventlog import LogError, Reader, open_log
+import eventlog.log
+from eventlog import EventLog, LogError, Reader, open_log, seals
 from eventlog.findings import Finding
 from eventlog.reserve import Reserve
 from eventlog.verifier import Verifier
@@ -34,12 +37,12 @@ CALLS = ("open", "pwrite", "fdatasync", "fsync", "rename", "fstatvfs")
 
 
 class Faults:
-    """Stands in for system calls; the one numbered `at`, or all from it on, fail."""
+    """Stands in for system calls; so many from the one numbered `at` on fail."""
 
-    def __init__(self, at: int, error: int | None, *, lasting: bool = False) -> None:
+    def __init__(self, at: int, error: int | None, times: float = 1) -> None:
         self.at = at
         self.error = error  # None: a write that takes only a part
-        self.lasting = lasting
+        self.times = times
         self.calls = 0
 
     def over(self, name: str) -> Callable[..., object]:
@@ -48,7 +51,7 @@ class Faults:
         def call(*args: object, **kwargs: object) -> object:
             number = self.calls
             self.calls += 1
-            if number != self.at and not (self.lasting and number > self.at):
+            if not self.at <= number < self.at + self.times:
                 return real(*args, **kwargs)
             if self.error is not None:
                 raise OSError(self.error, os.strerror(self.error))
@@ -60,15 +63,34 @@ class Faults:
         return call
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventlog.log, "RETRY_SECONDS", 0.001)
+
+
+TRIES = 30
+
+
+async def durable(log: EventLog, seq: int) -> bool:
+    """Wait for it, but not for ever for space; false = in vain."""
+    most = log.statistics().commits + TRIES
+    while log.durable_seq <= seq and log.statistics().commits < most:
+        with trio.move_on_after(0.01):
+            await log.wait_durable(seq)
+    return log.durable_seq > seq
+
+
 async def fill(folder: Path) -> int:
-    """Commit each record by itself; how many were acknowledged before the log gave up."""
+    """Commit each record by itself; how many were acknowledged before the log gave up, or had to."""
     acknowledged = 0
     try:
         log = open_log(folder, RECORD_SIZES, segment_bytes=SEGMENT_BYTES, linger_seconds=0)
         with trio.fail_after(20):
             async with running(log):
                 for record in RECORDS:
-                    await log.wait_durable(append(log, record))
+                    if not await durable(log, append(log, record)):
+                        assert not log.has_room(reserved=True)
+                        break
                     acknowledged += 1
     except* LogError:
         pass
@@ -86,27 +108,35 @@ def under(monkeypatch: pytest.MonkeyPatch, faults: Faults, folder: Path) -> int:
         return trio.run(fill, folder)
 
 
+EVER = float("inf")
 KINDS = {
-    "one EIO": (errno.EIO, False),
-    "one ENOSPC": (errno.ENOSPC, False),
-    "EIO from then on": (errno.EIO, True),
-    "ENOSPC from then on": (errno.ENOSPC, True),
-    "a short write": (None, False),
-    "short writes from then on": (None, True),
+    "one EIO": (errno.EIO, 1),
+    "one ENOSPC": (errno.ENOSPC, 1),
+    "one EMFILE": (errno.EMFILE, 1),
+    "EIO from then on": (errno.EIO, EVER),
+    "ENOSPC from then on": (errno.ENOSPC, EVER),
+    "ENOSPC for a while": (errno.ENOSPC, 12),
+    "EDQUOT for a while": (errno.EDQUOT, 12),
+    "EMFILE for a while": (errno.EMFILE, 12),
+    "a short write": (None, 1),
+    "short writes from then on": (None, EVER),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_at_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Whichever call fails: the next start finds an exact prefix, and all that was acknowledged."""
-    error, lasting = KINDS[kind]
+    """Whichever call fails: the next start finds an exact prefix, and all that was acknowledged. A log that could be
+    opened takes all in, but for a fault that lasts."""
+    error, times = KINDS[kind]
     at, faults = 0, Faults(0, error)
     while faults.calls >= at:
         folder = tmp_path / f"{at}"
-        faults = Faults(at, error, lasting=lasting)
+        faults = Faults(at, error, times)
         acknowledged = under(monkeypatch, faults, folder)
         if error is None:
             assert acknowledged == len(RECORDS)
+        if times != EVER:
+            assert acknowledged in (0, len(RECORDS)), f"call {at}"
         trio.run(fill, folder)  # recovers, and appends all once more
         kept = contents(folder).removesuffix(b"".join(RECORDS))
         assert b"".join(RECORDS).startswith(kept), f"call {at}"
@@ -186,7 +216,7 @@ def test_a_second_failure_ends_the_log(folder: Path, monkeypatch: pytest.MonkeyP
     """The new file fails as well: the log stops, and keeps what was acknowledged."""
     write(folder, [b"before"])
     with monkeypatch.context() as patch:
-        faults = Faults(0, errno.EIO, lasting=True)
+        faults = Faults(0, errno.EIO, EVER)
         patch.setattr(os, "fdatasync", faults.over("fdatasync"))
         assert trio.run(fill, folder) == 0
         assert faults.calls == 2
@@ -289,3 +319,140 @@ def test_a_doubtful_end_is_written_again(folder: Path, monkeypatch: pytest.Monke
     assert open_log(folder, RECORD_SIZES).recovery.next_seq == 2
     assert (last.read_bytes()[second.offset :], second.offset) in written
     assert first.offset not in [offset for _, offset in written]
+
+
+async def test_no_space_is_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is taken in meanwhile, for whatever reason; nothing is lost, nothing is left behind, and it is said once."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    tried = []
+
+    def full(_descriptor: int, data: bytes, _offset: int) -> int:
+        tried.append(len(data))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with running(log):
+        await log.wait_durable(append(log, b"one"))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", full)
+            seq = append(log, b"two")
+            assert not await durable(log, seq)
+            assert len(tried) >= TRIES
+            assert not log.has_room(reserved=True)
+            assert log.statistics().pending_bytes >= 3
+            seq = append(log, b"three")  # what asks nobody: time goes on
+            assert not await durable(log, seq)
+        await log.wait_durable(seq)
+        assert log.has_room()
+    assert read(folder) == [(0, b"one"), (1, b"two"), (2, b"three")]
+    assert len(segments(folder)) == 2
+    assert [path.suffix for path in (folder / "seg").iterdir()] == [".evl", ".evl"]
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" (")[0] for line in said] == [
+        "The event log cannot be written",
+        "The event log can be written again",
+    ]
+
+
+async def test_want_of_descriptors_at_the_first_write(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no file to go on with: it waits for one."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    faults = Faults(0, errno.EMFILE, EVER)
+    async with running(log):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", faults.over("open"))
+            seq = append(log, b"one")
+            assert not await durable(log, seq)
+        await log.wait_durable(seq)
+    assert read(folder) == [(0, b"one")]
+
+
+async def test_stopped_without_space(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tries once more, and says that the end is missing."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    with pytest.RaisesGroup(LogError, match=None):
+        async with running(log):
+            await log.wait_durable(append(log, b"one"))
+            monkeypatch.setattr(os, "pwrite", Faults(0, errno.ENOSPC, EVER).over("pwrite"))
+            assert not await durable(log, append(log, b"two"))
+    monkeypatch.undo()
+    assert read(folder) == [(0, b"one")]
+
+
+# Seals of segments that a failed write left.
+
+
+async def abandoned(folder: Path, arm: Callable[[str], None]) -> Path:
+    """A segment that holds whole frames of a commit whose sync failed; the log went on in the next one."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    async with running(log):
+        await log.wait_durable(append(log, b"one"))
+        arm("fdatasync")
+        await log.wait_durable(append(log, b"two"))
+    return segments(folder)[0]
+
+
+async def test_a_left_segment_is_cut_before_it_is_sealed(
+    folder: Path, failing_once: Callable[[str], None]
+) -> None:
+    """What the failed sync left in the page cache goes: the seal holds for what is on the disk too."""
+    path = await abandoned(folder, failing_once)
+    reader = Reader(folder)
+    eager = Reader(folder, to_end=True)
+    expected = [(0, b"one"), (1, b"two")]
+    assert read_on(eager) == expected
+    before = path.read_bytes()
+    assert b"two" in before
+    assert seals.write_missing(folder) == 1
+    first = places(before)[0]
+    assert path.read_bytes() == before[: first.end]
+    assert seals.read_seal(seals.seal_path(path)).length == first.end
+    assert read_on(reader) == read(folder) == expected
+    assert read_on(eager) == []
+    found = list(Verifier(folder).walk())
+    assert [one for one in found if isinstance(one, Finding)] == []
+    assert open_log(folder, RECORD_SIZES).next_seq == 2
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])
+async def test_a_fault_at_every_call_of_sealing(
+    folder: Path, tmp_path: Path, failing_once: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch, error: int,
+) -> None:  # fmt: skip
+    """Whichever call fails: nothing is left of the attempt but a shorter file, and the next one seals."""
+    await abandoned(folder, failing_once)
+    at, faults = 0, Faults(0, error)
+    while faults.calls >= at:
+        copy = tmp_path / f"{at}"
+        shutil.copytree(folder, copy)
+        faults = Faults(at, error)
+        with monkeypatch.context() as patch:
+            for name in (*CALLS, "ftruncate"):
+                patch.setattr(os, name, faults.over(name))
+            with suppress(OSError):
+                seals.write_missing(copy)
+        seals.write_missing(copy)
+        assert [each.suffix for each in (copy / "seal").iterdir()] == [".json"]
+        assert read(copy) == [(0, b"one"), (1, b"two")]
+        assert [one for one in Verifier(copy).walk() if isinstance(one, Finding)] == []
+        at += 1
+    assert at > 5
+
+
+def test_what_does_not_lead_on_is_not_sealed(
+    folder: Path, failing_once: Callable[[str], None]
+) -> None:
+    """Damage before the place where the log goes on: nothing is cut, nothing is vouched for; the next segment gets its seal."""
+    path = trio.run(abandoned, folder, failing_once)
+    write(folder, [b"three"])
+    data = bytearray(path.read_bytes())
+    data[places(bytes(data))[0].end - 8] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(LogError, match=path.name):
+        seals.write_missing(folder)
+    assert path.read_bytes() == bytes(data)
+    sealed = [each.stem for each in (folder / "seal").iterdir()]
+    assert sealed == [segments(folder)[1].stem]

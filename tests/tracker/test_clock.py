@@ -24,6 +24,18 @@ def test_it_begins_at_the_end_of_the_log_when_that_is_later() -> None:
     assert clock.now_us() == START_US + HOUR + SECOND
 
 
+def test_the_earlier_of_two() -> None:
+    """What is surely past: neither a log that ran ahead nor a wall clock that does."""
+    time = HandTime()
+    clock = time.log_clock()
+    time.wall -= HOUR
+    assert clock.earlier_us() == START_US - HOUR
+    time.wall += 5 * HOUR
+    assert clock.earlier_us() == START_US
+    clock.adjust()
+    assert clock.earlier_us() == START_US + 4 * HOUR
+
+
 def test_a_wall_clock_set_back_is_not_followed() -> None:
     """Time runs on, a little slower: 500 millionths of what passed are given back at each tick."""
     time = HandTime()

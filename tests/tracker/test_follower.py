@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -18,7 +19,7 @@ from eventlog import Reader, open_log
 from tests.eventlog.logs import running
 from tests.support import START_US, Rig
 from tests.tracker.logged import write_log
-from tracker import snapshot, snapshots
+from tracker import child, snapshot, snapshots
 from tracker.domain import codec, events
 from tracker.follower import DISAGREES, LOG_DAMAGED, DisagreementError, Follower
 from tracker.following import Following
@@ -256,3 +257,85 @@ async def test_it_follows_a_log_that_is_being_written(site: Site) -> None:
         await log.wait_durable(log.next_seq - 1)
         await until(lambda: following.lag(log.next_seq) == 0)
         nursery.cancel_scope.cancel()
+
+
+async def test_a_hung_one_is_started_again(
+    site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing for too long: it is killed, another one comes, and the text log says so."""
+    monkeypatch.setattr(child, "_END_SECONDS", 0.1)
+    following = site.following()
+    following.silence = 2.0  # it tells something every second
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(following.run)
+        await until(lambda: following.seq is not None)
+        first = following.process_id
+        assert first is not None
+        descriptor = ended(first)
+        os.kill(first, signal.SIGSTOP)
+        with trio.fail_after(DEADLINE):
+            await trio.lowlevel.wait_readable(descriptor)
+        await until(lambda: following.starts > 1 and following.seq is not None)
+        os.close(descriptor)
+        nursery.cancel_scope.cancel()
+    assert [r.getMessage() for r in caplog.records if "it was silent" in r.getMessage()]
+
+
+async def test_a_stopped_one_does_not_hold_the_end_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not see that its input ended: it is killed, and what it was writing is no hindrance."""
+    monkeypatch.setattr(child, "_END_SECONDS", 0.1)
+    following = site.following()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(following.run)
+        await until(lambda: following.seq is not None)
+        process_id = following.process_id
+        assert process_id is not None
+        descriptor = ended(process_id)
+        os.kill(process_id, signal.SIGSTOP)
+        nursery.cancel_scope.cancel()
+    assert select.select([descriptor], [], [], DEADLINE)[0]
+    os.close(descriptor)
+
+
+PARENT = """
+import sys, time
+from tracker.child import Child
+import trio
+async def main():
+    child = Child([sys.executable, "-m", "tracker.follower", *sys.argv[1:]])
+    await child.output.receive_some(1)
+    print(child.pid, flush=True)
+    await trio.sleep_forever()
+trio.run(main)
+"""
+
+
+def test_a_stopped_one_does_not_outlive_the_tracker(site: Site) -> None:
+    """Killed, as a crash or the kernel does it: the follower that cannot run goes too, and nothing is left of it."""
+    arguments = [str(site.log), str(site.secrets), *EAGER]
+    command = [sys.executable, "-c", PARENT, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        process_id = int(parent.stdout.readline())
+        descriptor = ended(process_id)
+        os.kill(process_id, signal.SIGSTOP)
+        parent.kill()
+    assert select.select([descriptor], [], [], DEADLINE)[0]
+    os.close(descriptor)
+
+
+def test_one_writes_at_a_time(site: Site) -> None:
+    """Two followers, of whatever trackers: the second one leaves it, and tries again later."""
+    follower = site.follower(events=1, seconds=0, pause=0)
+    (site.log / "snap").mkdir()
+    descriptor = os.open(site.log / "snap", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    follower.catch_up()
+    assert "another process is writing a snapshot" in site.said[-1]["failed"]
+    assert list((site.log / "snap").iterdir()) == []
+    os.close(descriptor)
+    site.go_on()
+    follower.catch_up()
+    assert "snapshot" in site.said[-1]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -282,10 +283,22 @@ def test_disk_days_left(keep_days: int | None, expected: float | None) -> None:
     rig = Rig()
     pruner = None
     if keep_days is not None:
-        pruner = Pruner(rig.service, None, keep_days, 10**12, 9_000_000)  # type: ignore[arg-type]  # not asked
+        log: Any = SimpleNamespace(path=Path())  # not asked
+        pruner = Pruner(rig.service, log, keep_days, 10**12, 9_000_000)
     gauges = LiveGauges(rig.service, FixedLog(), "1.2", pruner=pruner)
     gauges.watch._written.extend([(0, 0), (86_400, 10_000_000)])
     assert values(gauges).get(("swarmlog_disk_days_left", ())) == expected
+
+
+def test_of_a_leap() -> None:
+    """Zero where nothing was looked at yet."""
+    rig = Rig()
+    log: Any = SimpleNamespace(path=Path())
+    pruner = Pruner(rig.service, log, 30, 10**12)
+    for leap_us, expected in ((0, 0), (90_000_500_000, 90_000.5)):
+        pruner.ages.leap_us = leap_us
+        gauges = LiveGauges(rig.service, FixedLog(), "1.2", pruner=pruner)
+        assert values(gauges)["swarmlog_clock_leap_seconds", ()] == expected
 
 
 def test_of_the_follower() -> None:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 def add_to(commands: Any) -> None:
     parser = commands.add_parser("serve", help="run the tracker (what happens without a command)")
     add_config(parser)
+    parser.add_argument(
+        "--accept-older-log",
+        action="store_true",
+        help="go on with a log that is an older copy of what was served: what is missing is lost",
+    )
     parser.set_defaults(run=serve)
 
 
@@ -39,7 +44,8 @@ def serve(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with progress("Replaying the log") as report:
-            process.run(loaded.config, version(), report)
+            accept = getattr(options, "accept_older_log", False)  # not without `serve`
+            process.run(loaded.config, version(), report, accept_older=accept)
     except process.StartError as error:
         return fail(CANNOT, str(error))
     return 0

@@ -71,15 +71,22 @@ def add_log(parser: argparse.ArgumentParser) -> None:
 
 def log_and_keys(options: argparse.Namespace) -> tuple[Path, Keyring | None]:
     """The folder of the log, and the keys to its sealed part."""
-    from tracker.config import load
     from tracker.keyring import Keyring
+
+    path, secrets = log_and_secrets(options)
+    return path, Keyring(secrets) if secrets else None
+
+
+def log_and_secrets(options: argparse.Namespace) -> tuple[Path, Path | None]:
+    """The folder of the log, and the one with the secrets that belong to it."""
+    from tracker.config import load
 
     path: Path | None = options.log
     secrets: Path | None = options.secrets
     if path is None:
         config = load(options.config).config.event_log
         path, secrets = Path(config.path), secrets or Path(config.secrets_path)
-    return path, Keyring(secrets) if secrets else None
+    return path, secrets
 
 
 def recovery_noted(recovery: Recovery) -> None:

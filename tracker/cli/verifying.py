@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker import narrate
+from tracker import high_water, narrate
 from tracker.cli.moments import add_log_and_json, seen_through
-from tracker.cli.shared import LOG_DAMAGED, count, log_and_keys, progress, say
+from tracker.cli.shared import LOG_DAMAGED, count, log_and_secrets, progress, say
+from tracker.keyring import Keyring
 from tracker.verification import Verification
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ def add_to(commands: Any) -> None:
 
 
 def verify(options: argparse.Namespace) -> int:
-    folder, keys = log_and_keys(options)
-    verification = Verification(folder, keys)
+    folder, secrets = log_and_secrets(options)
+    verification = Verification(folder, Keyring(secrets) if secrets else None)
+    if secrets:
+        verification.reached = high_water.read(secrets, verification.log.log_id)
     findings = 0
     with seen_through(), progress("Checking the log") as report:
         for one in verification.findings(report):

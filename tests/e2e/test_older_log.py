@@ -1,0 +1,81 @@
+"""An older copy of the log in its place: the start is refused, `verify` finds it, and there is a way to go on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+from tests.e2e.clients import api
+from tests.e2e.process import run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.process import Tracker
+
+
+def test_a_restored_backup(new_tracker: Callable[..., Tracker]) -> None:
+    """Nothing is appended to it unasked; once it was accepted, that is an event, and later starts have nothing to say."""
+    tracker = new_tracker()
+    log, copy = tracker.folder / "log", tracker.folder / "copy"
+    tracker.start()
+    assert tracker.stop() == 0
+    shutil.copytree(log, copy)
+    before = tracker.events()
+    tracker.start()
+    api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
+    assert tracker.stop() == 0
+    newest = tracker.events()
+    shutil.rmtree(log)
+    shutil.copytree(copy, log)
+
+    done = run("--config", str(tracker.config), folder=tracker.folder)
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert f"served up to event {newest[-1]['seq']}" in line
+    assert f"ends before event {len(before)}" in line
+    assert "--accept-older-log" in line
+    shredding = tracker.command("shred", "--before", "2020-01-01")
+    assert (shredding.returncode, "--accept-older-log" in shredding.stderr) == (3, True)
+    assert tracker.events() == before
+    verified = tracker.command("verify", "--json")
+    assert verified.returncode == 3
+    finding, summary = map(json.loads, verified.stdout.splitlines())
+    assert (finding["file"], finding["seq"], summary["findings"]) == ("seg", len(before), 1)
+    assert tracker.command("verify", "--log", str(log)).returncode == 0
+
+    tracker.start("serve", "--accept-older-log")
+    started = tracker.events_until(lambda found: len(found) > len(before))[len(before)]
+    assert (started["type"], started["lost_seq"]) == ("tracker_started", len(newest))
+    assert tracker.stop() == 0
+    assert tracker.command("verify").returncode == 0
+    tracker.start()
+    assert "lost_seq" not in tracker.events("--type", "tracker_started")[-1]
+
+
+def test_a_killed_tracker_is_no_older_copy(tracker: Tracker) -> None:
+    """The note is never ahead of the log."""
+    api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
+    tracker.kill()
+    tracker.start()
+    assert tracker.stop() == 0
+
+
+def test_a_torn_end_is_no_older_copy(tracker: Tracker) -> None:
+    """What a disk lost in the middle of a write is gone: the start says so, loudly and in the log, and goes on."""
+    api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
+    assert tracker.stop() == 0
+    before = tracker.events()
+    newest = sorted((tracker.folder / "log" / "seg").iterdir())[-1]
+    with newest.open("r+b") as file:
+        stopped = newest.read_bytes().rindex(b"EVF1\x02")  # the last admin frame
+        file.truncate(stopped + 100)
+    tracker.start()
+    assert tracker.lines is not None
+    assert any("the disk lost what had been durable" in line for line in tracker.lines.so_far())
+    started = tracker.events_until(lambda found: found[-1]["type"] == "tracker_started")[-1]
+    assert started["lost_seq"] == len(before)
+    assert tracker.stop() == 0
+    tracker.start()
+    assert "lost_seq" not in tracker.events("--type", "tracker_started")[-1]
