@@ -67,7 +67,7 @@ def test_a_torn_end_is_no_older_copy(tracker: Tracker) -> None:
     api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
     assert tracker.stop() == 0
     before = tracker.events()
-    newest = sorted((tracker.folder / "log" / "seg").iterdir())[-1]
+    newest = max((tracker.folder / "log" / "seg").iterdir())
     with newest.open("r+b") as file:
         stopped = newest.read_bytes().rindex(b"EVF1\x02")  # the last admin frame
         file.truncate(stopped + 100)
