@@ -1,10 +1,12 @@
-"""What a long listing costs announces: UDP announces alone, and while the API lists every torrent again and again.
+"""What the API costs announces, and what announces cost the API: UDP announces alone, while the API lists every torrent again
+and again, and at full load while an administrator writes one event after the other, each answered once it is durable.
 
-Rounds of both in turn on one tracker, so that a machine that slows down slows both.
+Rounds of these in turn on one tracker, so that a machine that slows down slows all.
 """
 
 from __future__ import annotations
 
+import secrets
 import statistics
 import threading
 import time
@@ -25,13 +27,14 @@ if TYPE_CHECKING:
 
 TOKEN = "bench"  # noqa: S105  # of a tracker that lives for a minute
 CHUNK = 1 << 16
+FULL_LOAD = 256  # requests in flight
 CONFIG = """\
 [http_api]
 bind_address = "127.0.0.1:{port}"
 access_tokens.admin = "{token}"
 """
 
-HEAD = "| Round | Listing | In flight | Answers/s | Server CPU | p50 ms | p99 ms | max ms | Listed MB | Errors |"
+HEAD = "| Round | Beside | In flight | Answers/s | Server CPU | p50 ms | p99 ms | max ms | What that did | Errors |"
 RULE = "|---" * 10 + "|"
 
 
@@ -45,14 +48,14 @@ class Listing:
     failure: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
 
-    def run(self) -> None:
-        try:
-            while not self.stop.is_set():
-                self._once()
-        except (OSError, HTTPException, LoadError) as error:
-            self.failure = repr(error)
+    @property
+    def begun(self) -> bool:
+        return bool(self.received)
 
-    def _once(self) -> None:
+    def did(self) -> str:
+        return f"{self.received / 1e6:,.0f} MB"
+
+    def once(self) -> None:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", f"/api/v1/torrents?token={TOKEN}&limit={self.limit}")
@@ -65,12 +68,56 @@ class Listing:
             connection.close()
 
 
+@dataclass(slots=True)
+class Writing:
+    """An administrator's client that lists one torrent after the other."""
+
+    port: int
+    waits_ms: list[float] = field(default_factory=list)
+    failure: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def begun(self) -> bool:
+        return bool(self.waits_ms)
+
+    @property
+    def p99_ms(self) -> float:
+        return sorted(self.waits_ms)[len(self.waits_ms) * 99 // 100]
+
+    def did(self) -> str:
+        p50 = statistics.median(self.waits_ms)
+        return f"{len(self.waits_ms)} writes: p50 {p50:.1f}, p99 {self.p99_ms:.1f}, max {max(self.waits_ms):.1f} ms"
+
+    def once(self) -> None:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            while not self.stop.is_set():
+                began = time.perf_counter()
+                path = f"/api/v1/whitelist/{secrets.token_hex(20)}?token={TOKEN}"
+                connection.request("POST", path)
+                response = connection.getresponse()
+                response.read()
+                if response.status != 200:
+                    raise LoadError(f"the write was answered with {response.status}")
+                self.waits_ms.append((time.perf_counter() - began) * 1000)
+        finally:
+            connection.close()
+
+
+def _again_and_again(beside: Listing | Writing) -> None:
+    try:
+        while not beside.stop.is_set():
+            beside.once()
+    except (OSError, HTTPException, LoadError) as error:
+        beside.failure = repr(error)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     round: int
-    listing: bool
     result: Result
-    listed: int  # bytes
+    beside: Listing | Writing | None
 
 
 def bench(
@@ -87,40 +134,44 @@ def bench(
         generator.fill(target)
         say(f"{HEAD}\n{RULE}")
         for number in range(1, options.rounds + 1):
-            for listed in (False, True):
-                listing = Listing(port, options.torrents)
-                with _beside(listing, listed):
-                    level = options.in_flight[0]
+            for beside in (None, Listing(port, options.torrents), Writing(port)):
+                level = FULL_LOAD if isinstance(beside, Writing) else options.in_flight[0]
+                with _running(beside):
                     result = generator.timed("udp", target, level, options.seconds)
-                turns.append(Turn(number, listed, result, listing.received))
+                turns.append(Turn(number, result, beside))
                 say(row(turns[-1]))
     return turns
 
 
 @contextmanager
-def _beside(listing: Listing, wanted: bool) -> Iterator[None]:
-    if not wanted:
+def _running(beside: Listing | Writing | None) -> Iterator[None]:
+    if beside is None:
         yield
         return
-    thread = threading.Thread(target=listing.run)
+    thread = threading.Thread(target=_again_and_again, args=(beside,))
     thread.start()
     try:
-        while not listing.received and not listing.failure:
+        while not beside.begun and not beside.failure:
             time.sleep(0.01)
         yield
     finally:
-        listing.stop.set()
+        beside.stop.set()
         thread.join()
-    if listing.failure:
-        raise LoadError(f"the listing failed: {listing.failure}")
+    if beside.failure:
+        raise LoadError(f"what went on beside the announces failed: {beside.failure}")
+
+
+def _name(beside: Listing | Writing | None) -> str:
+    return {Listing: "listing", Writing: "writes"}.get(type(beside), "")
 
 
 def row(turn: Turn) -> str:
     result = turn.result
     cells = [
-        *(str(turn.round), "yes" if turn.listing else "no", str(result.in_flight)),
+        *(str(turn.round), _name(turn.beside), str(result.in_flight)),
         *(f"{result.rate:,.0f}", f"{result.server_cpu:.0%}", f"{result.p50_ms:.2f}"),
-        *(f"{result.p99_ms:.2f}", f"{result.max_ms:.1f}", f"{turn.listed / 1e6:,.0f}"),
+        *(f"{result.p99_ms:.2f}", f"{result.max_ms:.1f}"),
+        turn.beside.did() if turn.beside else "",
         str(result.errors),
     ]
     return "| " + " | ".join(cells) + " |"
@@ -128,8 +179,8 @@ def row(turn: Turn) -> str:
 
 def summary(turns: Sequence[Turn], torrents: int) -> list[str]:
     lines = []
-    for listing, name in ((False, "alone"), (True, f"while {torrents:,} torrents are listed")):
-        results = [turn.result for turn in turns if turn.listing is listing]
+    for kind, name in (("", "alone"), ("listing", f"while {torrents:,} torrents are listed")):
+        results = [turn.result for turn in turns if _name(turn.beside) == kind]
         p50 = statistics.median(result.p50_ms for result in results)
         p99 = statistics.median(result.p99_ms for result in results)
         worst = max(result.max_ms for result in results)
@@ -138,6 +189,13 @@ def summary(turns: Sequence[Turn], torrents: int) -> list[str]:
             f"- {name}: median of p50 {p50:.2f} ms, of p99 **{p99:.2f} ms**, longest {worst:.1f} ms; "
             f"{rate:,.0f} answers/s"
         )
+    writes = [turn for turn in turns if isinstance(turn.beside, Writing)]
+    p99s = [turn.beside.p99_ms for turn in writes if isinstance(turn.beside, Writing)]
+    rate = statistics.median(turn.result.rate for turn in writes)
+    lines.append(
+        f"- writes while announces run at full load ({rate:,.0f} answers/s): "
+        f"median of p99 **{statistics.median(p99s):.1f} ms** until the event is durable and answered"
+    )
     return lines
 
 
