@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 from tracker import records
 from tracker.domain import codec, events
 from tracker.domain.accounts import Accounts
-from tracker.domain.factors import Factors
-from tracker.domain.settings import Settings
-from tracker.domain.state import factor_of
 from tracker.domain.swarms import Peer
 from tracker.ledger import Sums, account_of, mark_of
+from tracker.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,9 +30,7 @@ class Contributions:
     def __init__(self, info_hash: bytes) -> None:
         self._info_hash = info_hash
         self._account_of: dict[int, int] = {}  # by key_ref
-        self._settings = Settings()
-        self._factors = Factors()
-        self._accounts = Accounts(self._factors)
+        self._terms = Terms()
         self._latest: dict[int, Peer] = {}  # announces that may yet be referred to, by seq
         self._seqs = array("Q")  # of this torrent's announces and corrections, ascending
         self._whose = array("I")  # the account of each
@@ -45,7 +41,7 @@ class Contributions:
         """By account."""
         found = {}
         for account in sorted(self._announces.keys() | self._corrected.keys()):
-            totals = self._accounts.totals(account)
+            totals = self._terms.accounts.totals(account)
             times, up, down = self._corrected.get(account, (0, 0, 0))
             credited = {
                 "credited_uploaded": totals.credited_uploaded + up,
@@ -59,11 +55,10 @@ class Contributions:
         """Go on from where the removed events ended."""
         del kept  # what they correct was removed too
         self._account_of = dict(enumerate(state.access.account_of))
-        self._settings = state.settings
-        self._factors = state.factors
-        self._accounts = Accounts(self._factors)
+        accounts = Accounts(state.factors)
         if state.accounts.credited_uploaded:
-            self._accounts.keep_credit()
+            accounts.keep_credit()
+        self._terms.go_on(state, accounts)
         torrent = state.swarms.lookup(self._info_hash)
         if torrent:
             peers = map(state.swarms.peer, state.swarms.identities.members(torrent))
@@ -81,17 +76,11 @@ class Contributions:
         yield from ()
 
     def _admin(self, frame: Frame) -> None:
-        for seq, (kind, time_us, data, _) in records.admin(frame):
+        for seq, record in records.admin(frame):
+            self._terms.learn(seq, record)
+            kind, data = record.type, record.data
             if kind in (events.KEY_ISSUED, events.KEY_ROTATED):
                 self._account_of[data["key_ref"]] = account_of(data)
-            elif kind == events.SETTINGS_CHANGED:
-                self._settings = Settings.from_data(data["settings"])
-            elif kind == events.CREDIT_FACTOR_SET:
-                self._factors.expire(time_us)
-                self._factors.set(factor_of(data, seq))
-                self._accounts.keep_credit()
-            elif kind == events.CREDIT_FACTOR_ENDED and data["factor"] in self._factors.current:
-                self._factors.end(data["factor"])
             elif kind == events.CREDIT_CORRECTED:
                 self._correct(seq, data)
 
@@ -138,9 +127,8 @@ class Contributions:
         ) = row
         account, event = self._account_of[key_ref], what & 0x0F
         before = self._latest.pop(prev_seq, None)
-        done = self._accounts.record(
+        done = self._terms.record(
             account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
-            self._settings.max_peer_timeout * 1_000_000,
         )  # fmt: skip
         if event != events.STOPPED:
             base = before if rule == events.RULE_CONTINUED else None  # a new session has a new base

@@ -17,11 +17,9 @@ from attrs import define
 
 from tracker import records
 from tracker.domain import codec, events
-from tracker.domain.accounts import NOTHING, Accounts, Totals
-from tracker.domain.factors import Factors
-from tracker.domain.settings import Settings
-from tracker.domain.state import factor_of
+from tracker.domain.accounts import NOTHING, Totals
 from tracker.domain.swarms import MARK_COMPLETED, MARK_EVENT, MARK_SEEDER, MARK_SNATCHED, Peer
+from tracker.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -147,9 +145,7 @@ class Ledger:
         self._account = account
         self._info_hash = info_hash
         self._keys: set[int] = set()
-        self._settings = Settings()
-        self._factors = Factors()
-        self._accounts = Accounts(self._factors)
+        self._terms = Terms()
         self._latest: dict[int, Peer] = {}  # announces that may yet be referred to, by seq
         self._torrent_of = _Torrents()
         self.torrents: dict[bytes | None, Sums] = {}
@@ -189,9 +185,7 @@ class Ledger:
         """Go on from where the removed events ended."""
         access, peer = state.access, state.swarms.peer
         self._keys = {ref for ref, owner in enumerate(access.account_of) if owner == self._account}
-        self._settings = state.settings
-        self._factors = state.factors
-        self._accounts = state.accounts
+        self._terms.go_on(state, state.accounts)
         theirs = [peer(one) for ref in self._keys for one in state.swarms.of_key.peers(ref)]
         self._latest = {one.last_seq: one for one in theirs}
 
@@ -210,24 +204,18 @@ class Ledger:
 
     def _corrections(self, frame: Frame) -> Iterator[Correction]:
         """Learn what an admin frame says; corrections of the account are entries."""
-        for seq, (kind, time_us, data, _) in records.admin(frame):
+        for seq, record in records.admin(frame):
+            self._terms.learn(seq, record)
+            kind, time_us, data, _ = record
             if kind in (events.KEY_ISSUED, events.KEY_ROTATED):
                 if account_of(data) == self._account:
                     self._keys.add(data["key_ref"])
-            elif kind == events.SETTINGS_CHANGED:
-                self._settings = Settings.from_data(data["settings"])
-            elif kind == events.CREDIT_FACTOR_SET:
-                self._factors.expire(time_us)
-                self._factors.set(factor_of(data, seq))
-                self._accounts.keep_credit()
-            elif kind == events.CREDIT_FACTOR_ENDED and data["factor"] in self._factors.current:
-                self._factors.end(data["factor"])
             elif kind == events.CREDIT_CORRECTED and data["account"] == self._account:
                 yield self._correction(seq, time_us, data)
 
     def _correction(self, seq: int, time_us: int, data: dict[str, Any]) -> Correction:
         then = self._totals()
-        self._accounts.correct(self._account, data["uploaded"], data["downloaded"])
+        self._terms.accounts.correct(self._account, data["uploaded"], data["downloaded"])
         info_hash = self._torrent_of.find(data["corrects"])
         entry = _corrected(seq, time_us, data, info_hash)
         self._add(entry, then)
@@ -262,9 +250,8 @@ class Ledger:
         event = what & 0x0F
         then = self._totals()
         before = self._latest.pop(prev_seq, None)
-        done = self._accounts.record(
+        done = self._terms.record(
             self._account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
-            self._settings.max_peer_timeout * 1_000_000,
         )  # fmt: skip
         base = before if rule == events.RULE_CONTINUED else None  # a new session has a new base
         peer = Peer(
@@ -308,7 +295,7 @@ class Ledger:
         )  # fmt: skip
         if same and peer.seen_us - base.seen_us < DUPLICATE_US:
             return f"duplicate of {base.last_seq}", ()
-        applied = self._factors.applied(self._account, info_hash, peer.seen_us)
+        applied = self._terms.factors.applied(self._account, info_hash, peer.seen_us)
         said = [events.RULE_NAMES.get(rule, str(rule))]
         if applied.upload_factor:
             said.append(f"upload {applied.upload_percent}% by factor {applied.upload_factor}")
@@ -318,7 +305,7 @@ class Ledger:
         return ", ".join(said), tuple(sorted(factors))
 
     def _totals(self) -> Totals:
-        return self._accounts.totals(self._account)
+        return self._terms.accounts.totals(self._account)
 
     def _add(self, entry: Entry | Correction, then: Totals) -> None:
         self._sum(entry, then, self._totals())
