@@ -289,14 +289,14 @@ async def test_durations(tmp_path: Path) -> None:
 async def test_a_log_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The command whose write failed, and every one after it, says that the log is unavailable."""
 
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def broken(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
 
     with pytest.RaisesGroup(LogFailedError, flatten_subgroups=True):
         async with administered(tmp_path) as admin:
             await admin.commands.whitelist_add([hash_of(9)], BY)
             await admin.commands.issue_key(ports.NewKey("Z" * 32), BY)
-            monkeypatch.setattr(os, "pwrite", full)
+            monkeypatch.setattr(os, "pwrite", broken)
             with trio.CancelScope(shield=True):
                 with pytest.raises(ports.LogUnavailableError):
                     await COMMANDS[name](admin.commands)
