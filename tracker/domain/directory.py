@@ -208,8 +208,9 @@ class Directory:
                 return prefix + addresses[first * width : (first + size) * width]
         elif size <= want + 1:
             own = place * width
-            before = addresses[first * width : own]
-            return _join((prefix, before, addresses[own + width : (first + size) * width]))
+            return packed.around(
+                prefix, addresses, first * width, own, own + width, (first + size) * width
+            )
         boundary = first + self.seeds[torrent]
         seeders = boundary - first - (first <= place < boundary)
         leechers = first + size - boundary - (boundary <= place < first + size)

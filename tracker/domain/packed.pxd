@@ -33,6 +33,22 @@ cdef inline Py_ssize_t find(bytearray addresses, bytes endpoint, Py_ssize_t star
     return -1
 
 
+cdef inline bytes around(
+    bytes prefix, bytearray addresses, Py_ssize_t start, Py_ssize_t end, Py_ssize_t start2,
+    Py_ssize_t end2,
+):
+    if not 0 <= start <= end <= start2 <= end2 <= PyByteArray_GET_SIZE(addresses):
+        raise IndexError("no such runs")
+    cdef Py_ssize_t head = PyBytes_GET_SIZE(prefix)
+    cdef bytes joined = PyBytes_FromStringAndSize(NULL, head + end - start + end2 - start2)
+    cdef char *to = PyBytes_AS_STRING(joined)
+    cdef char *pool = PyByteArray_AS_STRING(addresses)
+    memcpy(to, PyBytes_AS_STRING(prefix), head)
+    memcpy(to + head, pool + start, end - start)
+    memcpy(to + head + end - start, pool + start2, end2 - start2)
+    return joined
+
+
 cdef inline char *_inside(bytearray rows, Py_ssize_t at, Py_ssize_t size) except NULL:
     if at < 0 or at + size > PyByteArray_GET_SIZE(rows):
         raise IndexError("no such row")

@@ -15,6 +15,14 @@ from tracker.domain import codec
 u32 = u64 = getitem
 find = bytearray.find
 
+
+def around(
+    prefix: bytes, addresses: bytearray, start: int, end: int, start2: int, end2: int
+) -> bytes:
+    """`prefix` and two runs of addresses."""
+    return b"".join((prefix, addresses[start:end], addresses[start2:end2]))
+
+
 # Of a peer's row. From its byte 32 on: uploaded, downloaded, left, last seen us, last seq.
 numbers = Struct("<QQ16xQ").unpack_from  # at byte 32: uploaded, downloaded, last seq
 put_totals = Struct("<QQQQQ").pack_into  # at byte 32: all five

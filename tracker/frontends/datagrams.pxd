@@ -19,4 +19,4 @@ cdef class DatagramHandler:
         at=Py_ssize_t, size=Py_ssize_t, address=bytes, v4=cython.bint, asked=cython.bint,
         torrent=Py_ssize_t, event=cython.uint, numwant=cython.int, port=bytes, head=bytes, key=cython.uint,
     )
-    cpdef list answers(self, data, places, sizes, addresses)
+    cpdef list answers(self, bytearray data, places, sizes, addresses)

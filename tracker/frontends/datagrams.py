@@ -28,7 +28,6 @@ _UNVERIFIED = "connection id could not be verified"
 _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
 
-_UNPACK = udp.ANNOUNCE_REQUEST.unpack_from
 
 # `answers` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
 if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (3, 2, 3, 1, 98):
@@ -72,11 +71,11 @@ class DatagramHandler:
 
     def answer(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
         """The reply to one datagram of `size` bytes at `at`; see `answers`."""
-        return self.answers(data, range(at, at + 1), (size,), (address,))[0]
+        return self.answers(bytearray(data), range(at, at + 1), (size,), (address,))[0]
 
     def answers(
         self,
-        data: bytes | bytearray,
+        data: bytearray,
         places: Sequence[int],
         sizes: Sequence[int],
         addresses: Sequence[bytes],
@@ -96,7 +95,7 @@ class DatagramHandler:
         replies: list[bytes | None] = []
         holder: Key | None = None
         for at, size, address in zip(places, sizes, addresses, strict=False):
-            if size < 98 or (request := _UNPACK(data, at))[1] != 1:
+            if size < 98 or (request := udp.announce_request(data, at))[1] != 1:
                 replies.append(self._other(data, at, size, address))
                 continue
             (

@@ -30,6 +30,7 @@ ANNOUNCE_REQUEST = Struct(">8sI4s20s20sqqqI4xIi2s")
 """connection id, action, transaction, info_hash, peer_id, downloaded, left, uploaded, event, key,
 num_want, port."""
 ANNOUNCE_SIZE = ANNOUNCE_REQUEST.size
+announce_request = ANNOUNCE_REQUEST.unpack_from
 
 CONNECT_REPLY = Struct(">I4s8s")
 ANNOUNCE_REPLY = Struct(">I4sIII")
