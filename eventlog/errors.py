@@ -3,6 +3,7 @@
 LogError
 +- LogCorruptError   bytes on disk are not what was written; the log is never read past them
 +- LogFormatError    a segment of a foreign log, or of a format this version does not read
+|  +- OtherFormatError  the latter
 +- LogLockedError    another process holds the log for writing
 +- LogUnusableError  there is no log, or its folder cannot be used: permissions, no space
 +- LogPrunedError    the log lost its beginning while it was read; read again
@@ -36,6 +37,10 @@ class LogFormatError(LogError):
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{path}: {what}")
         self.path = path
+
+
+class OtherFormatError(LogFormatError):
+    """A file of another format: nothing is wrong with it."""
 
 
 class LogLockedError(LogError):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from eventlog.frame import Frame
 
 RESTORE = "no tracker starts with this log: restore the file from a backup"
+VERSION = "no tracker of this version starts with this log"
 REPORT = (
     "the bytes are as they were written, but no tracker writes that: keep a copy, and report it"
 )

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_LOST = "is missing, but the folder holds segments, or what was once one"
+_AGAIN = "restore it from any backup of this log, it never changes. Nothing was changed"
+_LOST = f"is missing, but the folder holds segments, or what was once one: {_AGAIN}"
 
 
 @frozen
@@ -89,10 +90,12 @@ def read_identity(path: Path) -> bytes:
             raise LogFormatError(identity, _LOST) from None
         raise LogUnusableError(path, "there is none") from None
     except (ValueError, KeyError, TypeError):
-        raise LogFormatError(identity, "is not the identity file of an event log") from None
+        raise LogFormatError(
+            identity, f"is not the identity file of an event log: {_AGAIN}"
+        ) from None
     versions.check(identity, version)
     if len(log_id) != 16:
-        raise LogFormatError(identity, "holds no 16-byte log id")
+        raise LogFormatError(identity, f"holds no 16-byte log id: {_AGAIN}")
     return log_id
 
 
@@ -145,7 +148,8 @@ def _check_identity(paths: list[Path], log_id: bytes) -> None:
     for path in paths:
         header = segment.open_header(path)
         if header.log_id != log_id:
-            raise LogFormatError(path, "belongs to another log")
+            what = "belongs to another log than identity.json says: restore the one that is wrong from a backup"
+            raise LogFormatError(path, f"{what}. Nothing was changed")
 
 
 def _last_time(paths: list[Path]) -> int:

@@ -12,8 +12,14 @@ from typing import TYPE_CHECKING
 
 from eventlog import folder, segment, side_checks
 from eventlog.beginning import first_seq, needed_from, segments_of
-from eventlog.errors import LogCorruptError, LogError, LogFormatError, LogPrunedError
-from eventlog.findings import NOTHING, REPORT, RESTORE, Checked, Finding
+from eventlog.errors import (
+    LogCorruptError,
+    LogError,
+    LogFormatError,
+    LogPrunedError,
+    OtherFormatError,
+)
+from eventlog.findings import NOTHING, REPORT, RESTORE, VERSION, Checked, Finding
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import (
     IGNORABLE,
@@ -131,7 +137,7 @@ class Verifier:
                 if not self._begun(path) and not self._begun_after(path):
                     yield self._never_begun(path)
                     return
-                yield self._damage(path, 0, _text(error, path))
+                yield self._unreadable(path, error)
                 self._chain, self._epoch = None, segment.epoch_of(path)
                 if _next_intact(path, 0, self._seed) is None:
                     return  # not ours, or nothing is left of it
@@ -176,10 +182,9 @@ class Verifier:
             yield self._odd(path, 0, f"epoch {header.epoch} comes after epoch {self._epoch}")
         if self._chain is not None:
             if header.base_seq > self.next_seq:
-                what = (
-                    f"events {self.next_seq} to {header.base_seq - 1} are missing before this file"
-                )
-                yield self._damage(path, 0, what)
+                missing = _events(self.next_seq, header.base_seq)
+                be = "are" if header.base_seq - self.next_seq > 1 else "is"
+                yield self._damage(path, 0, f"{missing} {be} missing before this file")
             elif (header.base_seq, header.prev_crc) != (self.next_seq, self._chain):
                 yield self._damage(path, 0, "does not continue the file before it")
         self._epoch = header.epoch
@@ -306,6 +311,10 @@ class Verifier:
 
     # Words.
 
+    def _unreadable(self, path: Path, error: LogError) -> Finding:
+        advice = VERSION if isinstance(error, OtherFormatError) else RESTORE
+        return Finding(path, 0, self.next_seq, _text(error, path), advice)
+
     def _damage(self, path: Path, offset: int, what: str) -> Finding:
         return Finding(path, offset, self.next_seq, what, RESTORE)
 
@@ -326,13 +335,14 @@ class Verifier:
                 path, offset, f"{problem}; nothing after it in this file can be read"
             )
         until = found.header.base_seq
-        lost = (
-            f"; events {self.next_seq} to {until - 1} cannot be read"
-            if until > self.next_seq
-            else ""
-        )
+        lost = f"; {_events(self.next_seq, until)} cannot be read" if until > self.next_seq else ""
         on = f"; the file goes on at byte {at}" if at > offset else ""
         return self._damage(path, offset, f"{problem}{lost}{on}")
+
+
+def _events(first: int, following: int) -> str:
+    """`event 5`, `events 5 to 7`."""
+    return f"event {first}" if following == first + 1 else f"events {first} to {following - 1}"
 
 
 def _text(error: LogError, path: Path) -> str:

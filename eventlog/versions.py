@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventlog.errors import LogFormatError
+from eventlog.errors import OtherFormatError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,15 +14,15 @@ FORMAT = 1
 
 
 def check(path: Path, found: int) -> None:
-    """Raises `LogFormatError` for a file of another format, saying what to do."""
+    """Raises `OtherFormatError` for a file of another format, saying what to do."""
     if found == 0:
-        raise LogFormatError(
+        raise OtherFormatError(
             path,
             "is of format 0, that of versions before the format was settled; nothing reads or converts it. "
             "Move the log folder away to begin a new log, or use the version that wrote it. Nothing was changed",
         )
     if found != FORMAT:
-        raise LogFormatError(
+        raise OtherFormatError(
             path,
             f"is of format {found}, and this version reads format {FORMAT}: use the version that wrote it, or a "
             "later one. Nothing was changed",

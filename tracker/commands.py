@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tracker.domain import events
 from tracker.history import factor_seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from tracker.announcing import Log
     from tracker.domain.access import Key
@@ -57,43 +58,34 @@ class ServiceCommands:
 
     async def issue_key(self, new: ports.NewKey, by: ports.Actor) -> ports.IssuedKey:
         fingerprint = _fingerprint("issue", asdict(new))
-        try:
+        async with self._answer():
             issued = self._repeated(fingerprint, new.key, by)
             if issued is None:
                 issued = self._issue(*self._decided(new), fingerprint, by)
-        finally:
-            await self._durable()
         return issued
 
     async def import_keys(
         self, new: Sequence[ports.NewKey], by: ports.Actor
     ) -> list[ports.IssuedKey]:
         """Decide for all, then append all with no await in between."""
-        try:
+        async with self._answer():
             decided = self._all_decided(new)
-            issued = [self._issue(key, until_us, one, "", by) for key, until_us, one in decided]
-        finally:
-            await self._durable()
-        return issued
+            return [self._issue(key, until_us, one, "", by) for key, until_us, one in decided]
 
     async def label_key(self, key_ref: int, label: str | None, by: ports.Actor) -> None:
-        try:
+        async with self._answer():
             key_hash, key = self._in_force(key_ref)
             if key.label != label:
                 self._need_room()
                 data = {"key_hash": key_hash.hex(), "key_ref": key_ref, "label": label}
                 self._append(events.KEY_CHANGED, data, by)
-        finally:
-            await self._durable()
 
     async def rotate_key(self, key_ref: int, by: ports.Actor) -> ports.IssuedKey:
         fingerprint = _fingerprint("rotate", {"key_ref": key_ref})
-        try:
+        async with self._answer():
             issued = self._repeated(fingerprint, None, by)
             if issued is None:
                 issued = self._rotate(key_ref, fingerprint, by)
-        finally:
-            await self._durable()
         return issued
 
     def _rotate(self, key_ref: int, fingerprint: str, by: ports.Actor) -> ports.IssuedKey:
@@ -111,19 +103,15 @@ class ServiceCommands:
 
     async def revoke_key(self, key: str, by: ports.Actor) -> None:
         key_hash = secrets.key_hash(key)
-        try:
+        async with self._answer():
             known = self._service.state.access.keys.get(key_hash)
             if known is None:
                 raise ports.UnknownKeyError
             self._revoke(key_hash, known, by)
-        finally:
-            await self._durable()
 
     async def revoke_key_ref(self, key_ref: int, by: ports.Actor) -> None:
-        try:
+        async with self._answer():
             self._revoke(*self._in_force(key_ref), by)
-        finally:
-            await self._durable()
 
     def _revoke(self, key_hash: bytes, key: Key, by: ports.Actor) -> None:
         self._need_room()
@@ -146,30 +134,26 @@ class ServiceCommands:
 
     async def set_factor(self, terms: ports.FactorTerms, by: ports.Actor) -> ports.Factor:
         state, now = self._service.state, self._service.now_us()
-        try:
+        async with self._answer():
             factor = crediting.same_factor(state, terms, now)
             if factor is None:
                 data = crediting.new_factor(state, terms, now)
                 self._need_room()
                 self._append(events.CREDIT_FACTOR_SET, data, by)
                 factor = state.factors.current[data["factor"]]
-        finally:
-            await self._durable()
         return factor_seen(factor)
 
     async def end_factor(self, number: int, by: ports.Actor) -> None:
-        try:
+        async with self._answer():
             data = crediting.factor_to_end(self._service.state, number, self._service.now_us())
             if data is not None:
                 self._need_room()
                 self._append(events.CREDIT_FACTOR_ENDED, data, by)
-        finally:
-            await self._durable()
 
     async def correct(self, asked: ports.Correction, by: ports.Actor) -> int:
         state = self._service.state
         fingerprint = _fingerprint("correct", {**asdict(asked), "reason": by.reason})
-        try:
+        async with self._answer():
             before = state.access.requests.get((by.token, by.idempotency_key))
             if before is not None and by.idempotency_key:
                 if before.fingerprint != fingerprint:
@@ -178,8 +162,6 @@ class ServiceCommands:
             data = crediting.correction(state, asked, by.reason)
             self._need_room()
             return self._append(events.CREDIT_CORRECTED, {**data, **_request(fingerprint, by)}, by)
-        finally:
-            await self._durable()
 
     # Issuing: decided here, before anything is appended.
 
@@ -291,6 +273,19 @@ class ServiceCommands:
         """Returns the event's sequence number."""
         self._last_seq = self._service.admin(kind, {**data, "by": by.as_data()})
         return self._last_seq
+
+    @asynccontextmanager
+    async def _answer(self) -> AsyncIterator[None]:
+        """Around what decides: the answer, a refusal too, is given when what it rests on is durable. A log that takes
+        nothing in says so at once."""
+        try:
+            yield
+        except ports.LogUnavailableError:
+            raise
+        except ports.CommandError:
+            await self._durable()
+            raise
+        await self._durable()
 
     async def _durable(self) -> None:
         """Wait until no admin event is only in memory: also an answer that nothing had to change rests on

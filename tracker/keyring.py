@@ -149,7 +149,10 @@ class Keyring:
         except FileNotFoundError:
             return None
         if len(key) != KEY_SIZE:
-            raise SecretError(f"{path} should hold {KEY_SIZE} bytes, it holds {len(key)}")
+            raise SecretError(
+                f"{path} should hold {KEY_SIZE} bytes, it holds {len(key)}; restore it, or remove it: that day's "
+                "addresses cannot be read then"
+            )
         return key
 
     def _path(self, day: int) -> Path:

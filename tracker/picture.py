@@ -8,6 +8,7 @@ from attrs import asdict, frozen
 
 from tracker import narrate
 from tracker.domain import events
+from tracker.domain.hidden import NO_PORT, is_unknown_tail
 from tracker.domain.swarms import MARK_EVENT
 from tracker.history import format_endpoint
 from tracker.wire.clients import client_name
@@ -26,8 +27,10 @@ _ANNOUNCES = ("http4", "http6", "udp4", "udp6")
 class Member:
     """A peer of a swarm. Bytes; `left` None = unknown."""
 
-    addresses: tuple[str, ...]  # one a family at most; none when another took it
-    peer_id: bytes
+    addresses: tuple[
+        str, ...
+    ]  # one a family at most; none when another took it, or it cannot be read
+    peer_id: bytes  # 20, or the first 8 when no more can be read
     client: str | None
     seeder: bool
     uploaded: int
@@ -39,15 +42,11 @@ class Member:
     key_ref: int | None
     account: int | None
     owner: str | None  # of the account, where the site gave one
+    identity: tuple[object, ...]  # what makes it the same peer at two moments
 
     @property
     def role(self) -> str:
         return "seeder" if self.seeder else "leecher"
-
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """What makes it the same peer at two moments."""
-        return (self.account or self.addresses, self.peer_id)
 
 
 def summary(state: State) -> dict[str, Any]:
@@ -94,10 +93,12 @@ def _member(state: State, owners: dict[int, str], peer: int) -> Member:
     row = swarms.peer(peer)
     account = state.access.account_of[row.key_ref]
     families = (swarms.v4, swarms.v6)
-    endpoints = [endpoint for each in families if (endpoint := each.endpoint(peer))]
+    endpoints = tuple(endpoint for each in families if (endpoint := each.endpoint(peer)))
+    known = [endpoint for endpoint in endpoints if not endpoint.endswith(NO_PORT)]
+    unread = bool(endpoints) and not known and is_unknown_tail(row.peer_id[8:], row.last_seq)
     return Member(
-        addresses=tuple(format_endpoint(endpoint) for endpoint in endpoints),
-        peer_id=row.peer_id,
+        addresses=tuple(format_endpoint(endpoint) for endpoint in known),
+        peer_id=row.peer_id[:8] if unread else row.peer_id,
         client=client_name(row.peer_id),
         seeder=row.left == 0,
         uploaded=row.uploaded,
@@ -109,6 +110,7 @@ def _member(state: State, owners: dict[int, str], peer: int) -> Member:
         key_ref=row.key_ref or None,
         account=account or None,
         owner=owners.get(account),
+        identity=(account or endpoints, row.peer_id),
     )
 
 
@@ -140,7 +142,7 @@ def picture(state: State, info_hash: bytes | None) -> Picture:
 
 def as_json(member: Member) -> dict[str, Any]:
     shown = asdict(member)
-    del shown["seeder"], shown["last_us"]
+    del shown["seeder"], shown["last_us"], shown["identity"]
     return {
         **shown,
         "peer_id": member.peer_id.hex(),

@@ -173,7 +173,10 @@ def test_verify_finds_damage(copy: Path, tmp_path: Path) -> None:
         0,
     )
     assert (summary["findings"], summary["replayed_seq"], summary["digest"]) == (1, 0, None)
-    assert run("replay", "--log", str(copy), folder=tmp_path).returncode == 3
+    done = run("replay", "--log", str(copy), folder=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"{path}: damaged at byte 128: " in done.stderr
+    assert "`tracker verify`" in done.stderr
 
 
 def test_a_torn_end_is_no_damage(copy: Path, tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ def test_a_newer_format(tracker: Tracker) -> None:
     line = refused(tracker, 3)
     assert path.name in line
     assert "is of format 2, and this version reads format 1" in line
+    verified = tracker.command("verify")
+    assert verified.returncode == 3
+    assert "    no tracker of this version starts with this log\n" in verified.stdout
     assert path.read_bytes() == newer
 
 

@@ -292,7 +292,7 @@ IDENTITIES = {
 def test_a_broken_identity_is_refused(image: Image, name: str) -> None:
     """Without its identity a log is not opened, for reading or writing."""
     (image.folder / "identity.json").write_text(IDENTITIES[name])
-    with pytest.raises(LogFormatError):
+    with pytest.raises(LogFormatError, match="restore it from any backup of this log"):
         open_log(image.folder, RECORD_SIZES)
     with pytest.raises(LogFormatError):
         Reader(image.folder)

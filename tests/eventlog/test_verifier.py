@@ -252,7 +252,7 @@ def test_all_findings_not_only_the_first(log: Damaged) -> None:
     found = damage(log.folder)
     assert [(one.path, one.offset, one.seq) for one in found] == spots
     assert (
-        "frame checksum does not match; events 0 to 0 cannot be read; the file goes on at byte"
+        "frame checksum does not match; event 0 cannot be read; the file goes on at byte"
         in found[0].what
     )
     assert all("restore the file from a backup" in one.advice for one in found)
@@ -309,7 +309,7 @@ def nothing_left(log: Damaged) -> None:
 
 
 SAID = [
-    (lost_segment, ["events 2 to 2 are missing before this file"]),
+    (lost_segment, ["event 2 is missing before this file"]),
     (lost_first, ["events 0 to 1 are missing before this file"]),
     (another_log, ["belongs to another log"]),
     (another_name, ["begins with event 3 in epoch 3, not as its name says"]),

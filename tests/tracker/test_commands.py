@@ -269,6 +269,29 @@ async def test_a_log_that_fills_up() -> None:
     assert [one.key_ref for one in await commands.import_keys(new, BY)] == [1, 2, 3]
 
 
+async def test_a_log_that_takes_nothing_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it waits for space, what needs an event is refused at once; what was under way is answered when there is some."""
+    refused = ("whitelist", "issue", "factor", "rotate", "label", "import")
+    pwrite = os.pwrite
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with administered(tmp_path) as admin, trio.open_nursery() as nursery:
+        await admin.commands.issue_key(ports.NewKey("Z" * 32), BY)
+        monkeypatch.setattr(os, "pwrite", full)
+        nursery.start_soon(admin.commands.whitelist_add, [hash_of(9)], BY)
+        while admin.log.has_room(reserved=True):
+            await trio.testing.wait_all_tasks_blocked()
+        before = admin.service.state.seq
+        for name in refused:
+            with pytest.raises(ports.LogUnavailableError), trio.fail_after(30):
+                await COMMANDS[name](admin.commands)
+        assert admin.log.durable_seq < before == admin.service.state.seq
+        monkeypatch.setattr(os, "pwrite", pwrite)
+    assert [event["type"] for event in admin.events()] == ["key_issued", "torrent_whitelisted"]
+
+
 async def test_durations(tmp_path: Path) -> None:
     """A key may last to the end of the year 9999, and no second longer."""
     async with administered(tmp_path) as admin:

@@ -13,10 +13,12 @@ from tests.days import SETTINGS, TORRENT, V4, V6, Site, address_of, endpoints
 from tests.eventlog.logs import places, running, segments
 from tests.support import SECOND, Announce, Rig, announce, endpoint4, endpoint6, hash_of, told
 from tracker import ports
+from tracker.differences import differences
 from tracker.domain import codec, events
 from tracker.domain.events import DAY_US
 from tracker.keyring import Keyring
 from tracker.ledger import Ledger
+from tracker.picture import as_json, members, picture
 from tracker.projector import replay
 from tracker.shredding import Shredder, Shredding
 
@@ -72,6 +74,29 @@ def test_the_search_would_find_them(site: Site) -> None:
     site.live(2, sealed=False)
     found = site.traces()
     assert len(found) == len(set(found)) == 2 * (V4 + V6)
+
+
+def test_who_is_in_a_swarm_without_its_keys(site: Site) -> None:
+    """No address and half a peer_id is shown, never what replay puts in their place; two moments are compared all the same."""
+    site.live(1, leave=False)
+    known = members(site.replayed(), TORRENT)
+    assert {len(one.peer_id) for one in known} == {20}
+    assert all(one.addresses for one in known)
+    state = site.replayed(keys=False)
+    found = members(state, TORRENT)
+    assert [(one.addresses, one.peer_id) for one in found] == [
+        ((), one.peer_id[:8]) for one in known
+    ]
+    assert [one.last_seq for one in found] == [one.last_seq for one in known]
+    shown = as_json(found[0])
+    assert (shown["addresses"], shown["peer_id"]) == ((), known[0].peer_id[:8].hex())
+    assert "identity" not in shown
+    after = picture(state, TORRENT)
+    before = after._replace(members=found[1:])
+    changes = list(differences(before, after))
+    assert [(one["type"], one["last_seq"]) for one in changes] == [
+        ("peer_joined", found[0].last_seq)
+    ]
 
 
 def test_what_was_shredded_cannot_be_read(site: Site) -> None:

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from eventlog import LogError, LogLockedError, LogPrunedError, LogUnusableError
+from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
 from tracker.cli import (
     accounting,
     administering,
@@ -61,7 +61,9 @@ def _run(options: argparse.Namespace) -> int:
         return code
     except (ConfigError, LogLockedError, LogPrunedError, LogUnusableError, CannotError) as error:
         return fail(CANNOT, str(error))
-    except (LogError, ReplayError, CodecError) as error:
+    except (LogCorruptError, ReplayError) as error:
+        return fail(LOG_DAMAGED, f"{error}. `tracker verify` lists all that is wrong")
+    except (LogError, CodecError) as error:
         return fail(LOG_DAMAGED, str(error))
     except BrokenPipeError:
         raise

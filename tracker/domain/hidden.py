@@ -33,6 +33,11 @@ def unknown_tail(seq: int) -> bytes:
     return _UNKNOWN + seq.to_bytes(8, "big")
 
 
+def is_unknown_tail(tail: bytes, last_seq: int) -> bool:
+    """Whether those 12 bytes of a peer with stand-ins were made up."""
+    return tail[:4] == _UNKNOWN and 0 < int.from_bytes(tail[4:], "big") <= last_seq
+
+
 class Hidden:
     """In use from the first frame that cannot be opened until every peer is itself again. Owner: the state."""
 
