@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 READ_SECONDS = 1.0  # of work for one page; what is left is for the next
 PAGE_SECONDS = 3.0  # until a page is answered in any case: a request has five
+MARK_SECONDS = 0.25  # readers are given what is durable at most so much later
+MARK_POLL_SECONDS = 0.01
 FOLLOW_EVENTS = 200  # handed out at once to who follows
 POLL_SECONDS = 0.1
 MAX_PARKED = 8
@@ -78,19 +80,28 @@ class LogJournal:
     async def read(
         self, part: ports.LogPart, wanted: ports.EventFilter, limit: int
     ) -> ports.EventPage:
+        """Durable events of `part`, with all that were durable when it was asked for."""
+        durable = self.end if part.last is None else min(self.end, part.last + 1)
         scan = self._parked_at(part, wanted) or self._scan(part, wanted)
         worked, ends = 0.0, trio.current_time() + PAGE_SECONDS
+        marked_by = trio.current_time() + MARK_SECONDS
         with self._overtaken():
             late = False
             while not (late or scan.over or len(scan.found) >= limit):
                 worked += await trio.to_thread.run_sync(scan.step, limit, limiter=self._threads)
                 await trio.lowlevel.checkpoint()
                 # Before event 0 there is no cursor to stop at.
+                now = trio.current_time()
                 late = (worked >= READ_SECONDS and scan.seq > part.first) or (
-                    trio.current_time() >= ends and scan.seq > 0
+                    now >= ends and scan.seq > 0
                 )
+                if scan.at_end and scan.seq < durable and now < marked_by:
+                    # Durable, but no header says so yet: whoever was just answered looks for it here.
+                    await trio.sleep(MARK_POLL_SECONDS)
+                    scan.over = False
         if scan.over:
-            return ports.EventPage(scan.take(), None, self.end)
+            end = min(self.end, scan.seq) if scan.at_end else self.end
+            return ports.EventPage(scan.take(), None, end)
         found = scan.take()
         self._park(evolve(part, first=scan.seq), wanted, scan)
         return ports.EventPage(found, scan.seq, self.end)

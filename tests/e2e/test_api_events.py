@@ -98,6 +98,20 @@ def test_pages(site: Tracker, query: str, wanted: Any, limit: int) -> None:
     assert found == expected
 
 
+def test_what_was_answered_is_there(new_tracker: Any) -> None:
+    """A page asked for right after a change has it, and everything before the page's `end`."""
+    tracker = new_tracker()
+    tracker.start()
+    after = 0
+    for number in range(5):
+        info_hash = torrent(number).hex()
+        assert ask(tracker, "PUT", f"/api/v2/whitelist/{info_hash}").status == 201
+        page = ask(tracker, "GET", f"/api/v2/events?after={after}").body
+        assert info_hash in [one.get("info_hash") for one in page["events"]]
+        assert page["events"][-1]["seq"] == page["end"] - 1
+        after = page["end"] - 1
+
+
 def test_by_time(site: Tracker) -> None:
     """Both ends of a time are included, to the microsecond."""
     every = settled(site)
