@@ -18,6 +18,7 @@ from tracker.domain import events
 from tracker.keyring import Keyring
 from tracker.ledger_page import EntriesAsked, SumsAsked
 from tracker.ledger_reads import LedgerReads
+from tracker.readable import Readable, readable_already
 from tracker.scanning import Filter, Scan
 
 if TYPE_CHECKING:
@@ -58,10 +59,11 @@ class LogJournal:
         stopping: trio.Event,
         secrets_path: Path | None = None,
         ledgers: LedgerReads | None = None,
+        readable: Readable = readable_already,
     ) -> None:
         """`durable_seq`: where the durable part ends now; `account_of`: accounts by `key_ref`, growing with the
         state; `stopping`: ends what follows the log; `secrets_path`: where the keys to addresses are;
-        `ledgers`: running, where they are asked for."""
+        `ledgers`: running, where they are asked for; `readable`: where the log is being written."""
         self._folder = folder
         self._durable_seq = durable_seq
         self._account_of = account_of
@@ -69,6 +71,7 @@ class LogJournal:
         self._secrets_path = secrets_path
         self._threads = trio.CapacityLimiter(2)
         self._ledgers = ledgers or LedgerReads(folder, secrets_path)
+        self._readable = readable
         self._parked: dict[_Place, _Parked] = {}
 
     @property
@@ -78,6 +81,8 @@ class LogJournal:
     async def read(
         self, part: ports.LogPart, wanted: ports.EventFilter, limit: int
     ) -> ports.EventPage:
+        """Durable events of `part`, with all that were durable when it was asked for."""
+        await self._readable(self.end - 1)
         scan = self._parked_at(part, wanted) or self._scan(part, wanted)
         worked, ends = 0.0, trio.current_time() + PAGE_SECONDS
         with self._overtaken():
@@ -90,7 +95,8 @@ class LogJournal:
                     trio.current_time() >= ends and scan.seq > 0
                 )
         if scan.over:
-            return ports.EventPage(scan.take(), None, self.end)
+            end = min(self.end, scan.seq) if scan.at_end else self.end
+            return ports.EventPage(scan.take(), None, end)
         found = scan.take()
         self._park(evolve(part, first=scan.seq), wanted, scan)
         return ports.EventPage(found, scan.seq, self.end)
@@ -154,14 +160,18 @@ class LogJournal:
         after: int,
         limit: int,
     ) -> str:
-        return await self._ledgers.ask(EntriesAsked(account, info_hash, moment, after, limit))
+        return await self._ask(EntriesAsked(account, info_hash, moment, after, limit))
 
     async def account_totals(
         self, account: int, moment: ports.Moment | None, after: bytes | None, limit: int
     ) -> str:
-        return await self._ledgers.ask(SumsAsked(account, moment, after, limit))
+        return await self._ask(SumsAsked(account, moment, after, limit))
 
     async def torrent_totals(
         self, info_hash: bytes, moment: ports.Moment | None, after: int | None, limit: int
     ) -> str:
-        return await self._ledgers.ask(SumsAsked(info_hash, moment, after, limit))
+        return await self._ask(SumsAsked(info_hash, moment, after, limit))
+
+    async def _ask(self, asked: EntriesAsked | SumsAsked) -> str:
+        await self._readable(self.end - 1)
+        return await self._ledgers.ask(asked)

@@ -18,6 +18,7 @@ from attrs import define
 from tracker.helper import Helper
 from tracker.past_worker import Question
 from tracker.ports import LISTED_AT_ONCE, BusyError, Moment
+from tracker.readable import Readable, readable_already
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
@@ -78,11 +79,13 @@ class PastReads:
         usage_statistics: bool = True,
         reasons: Mapping[int, str] | None = None,
         helpers: int = HELPERS,
+        readable: Readable = readable_already,
     ) -> None:
-        """`usage_statistics` and `reasons` as of `LiveHistory`."""
+        """`usage_statistics` and `reasons` as of `LiveHistory`; `readable`: where the log is being written."""
         options = json.dumps({"usage_statistics": usage_statistics, "reasons": reasons or {}})
         command = [sys.executable, "-m", "tracker.past_worker", str(log), str(secrets), options]
         self._helpers = [_Helper(command) for _ in range(helpers)]
+        self._readable = readable
         self._listings = 0
         self._asking = 0
         self._freed = trio.lowlevel.ParkingLot()
@@ -141,6 +144,8 @@ class PastReads:
             raise BusyError("too many questions about the past at once")
         self._asking += 1
         try:
+            if moment.seq is not None:
+                await self._readable(moment.seq)
             helper = await self._choose(moment)
             try:
                 yield helper

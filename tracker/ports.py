@@ -305,7 +305,7 @@ class EventPage:
     following: (
         int | None
     )  # the next event to look at; None = the part, or the durable end, was reached
-    end: int  # the number that the event after the last durable one will get
+    end: int  # the number of the event after the last durable one; all before it was within reach of the page
 
 
 @frozen

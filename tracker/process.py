@@ -44,6 +44,7 @@ from tracker.listeners import StartError, bind, read_certificates
 from tracker.past_reads import PastReads
 from tracker.ports import Actor, LogUnavailableError
 from tracker.projector import collector_off, replay
+from tracker.readable import readable_in
 from tracker.service import Service
 from tracker.shredding import Shredder, keep_schedule
 from tracker.sources import Bans
@@ -246,7 +247,13 @@ async def _main(
     gauges = LiveGauges(
         service, event_log, version, usage_statistics=usage, following=following, pruner=pruner
     )
-    past = PastReads(event_log.path, secrets_path, usage_statistics=usage, reasons=REFUSALS)
+    past = PastReads(
+        event_log.path,
+        secrets_path,
+        usage_statistics=usage,
+        reasons=REFUSALS,
+        readable=readable_in(event_log),
+    )
     ledgers = LedgerReads(event_log.path, secrets_path)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -430,6 +437,7 @@ async def _start_api(
         stop,
         Path(config.event_log.secrets_path),
         ledgers,
+        readable_in(event_log),
     )
     app = create_app(
         history,

@@ -59,6 +59,11 @@ class Scan:
         """Whether a key was shredded since the walk began: what it opened is not to be told from memory."""
         return self._keys is not None and not set(self._days) <= set(self._keys.days())
 
+    @property
+    def at_end(self) -> bool:
+        """Whether the walk is over because readers are not given more of the log yet."""
+        return self.over and self._frames is None
+
     def take(self) -> list[dict[str, Any]]:
         found, self.found = self.found, []
         return found

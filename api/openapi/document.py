@@ -39,7 +39,7 @@ def document() -> dict[str, Any]:
 def _operation(one: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": one.says,
-        "parameters": [*_path_parameters(one), *_query_parameters(one)],
+        "parameters": [*_path_parameters(one), *_named_parameters(one)],
         "responses": {str(status): _response(one, status) for status in sorted(one.answers)},
     }
     if one.body is not None:
@@ -55,9 +55,11 @@ def _path_parameters(one: Operation) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "path", "required": True, "schema": PATHS[name]}
 
 
-def _query_parameters(one: Operation) -> Iterator[dict[str, Any]]:
-    for each in one.query:
-        yield {"name": each.name, "in": "query", "schema": each.schema, "description": each.says}
+def _named_parameters(one: Operation) -> Iterator[dict[str, Any]]:
+    for place, listed in (("query", one.query), ("header", one.headers)):
+        for each in listed:
+            said = {"name": each.name, "in": place, "schema": each.schema, "description": each.says}
+            yield {**said, "required": True} if each.needed else said
 
 
 def _response(one: Operation, status: int) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def _section(one: Operation) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(each.name)}</code><td><code>{escape(json.dumps(each.schema))}</code>"
         f"<td>{escape(each.says)}"
-        for each in one.query
+        for each in (*one.query, *one.headers)
     )
     table = f"<table>{rows}</table>" if rows else ""
     body = "" if one.body is None else f"<p>Body</p>{_pretty(one.body)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from api.openapi import shapes
 from api.openapi.shapes import NUMBER, SEQ, Schema
@@ -20,9 +20,12 @@ Answers = dict[int, dict[str, Schema]]
 
 @frozen(kw_only=True)
 class Query:
+    """A parameter of the query or, in `Operation.headers`, a header."""
+
     name: str
     schema: Schema
     says: str = ""
+    needed: bool = False
 
 
 @frozen(kw_only=True)
@@ -32,6 +35,7 @@ class Operation:
     says: str
     answers: Answers
     query: tuple[Query, ...] = ()
+    headers: tuple[Query, ...] = ()
     body: Schema | None = None
     body_needed: bool = True
     open: bool = False  # needs no token
@@ -68,7 +72,35 @@ def _old(
     body: Schema | None = None,
 ) -> Operation:
     answers: Answers = {200: {media: answer, **(more or {})}, **_CONTRACT}
-    return Operation(method=method, path=path, says=says, answers=answers, query=query, body=body)
+    return Operation(
+        method=method, path=path, says=says, answers=answers, query=query, headers=_headers(method, path),
+        body=body,
+    )  # fmt: skip
+
+
+_REASON = Query(
+    name="X-Reason",
+    schema={"type": "string", "maxLength": 500, "pattern": "^[ -~]*$"},
+    says="why; recorded with the change",
+)
+_REPEATABLE = Query(
+    name="Idempotency-Key",
+    schema={"type": "string", "maxLength": 128, "pattern": "^[!-~]+$"},
+    says="a repetition with the same one gets the same answer",
+)
+_RESUMED = Query(name="Last-Event-ID", schema=SEQ, says="the last event that the client has")
+
+
+def _headers(method: str, path: str) -> tuple[Query, ...]:
+    """What a change may say of itself, and a stream of where it goes on."""
+    if path.endswith("/events/stream"):
+        return (_RESUMED,)
+    if method == "GET":
+        return ()
+    if path.endswith("/corrections"):
+        return (evolve(_REASON, needed=True), _REPEATABLE)
+    issues = method == "POST" and path.endswith(("/keys", "/key/{seconds}", "/rotate"))
+    return (_REASON, _REPEATABLE) if issues else (_REASON,)
 
 
 def _new(
@@ -82,7 +114,7 @@ def _new(
 ) -> Operation:
     return Operation(
         method=method, path=f"/api/v2{path}", says=says, answers={**_PROBLEMS, **answers},
-        query=query, body=body, body_needed=body_needed,
+        query=query, headers=_headers(method, path), body=body, body_needed=body_needed,
     )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class Factors:
         )
 
     async def one(self, factor: str) -> Response:
+        params.only(request.args, "at")
         number = params.number(factor, "factor")
         found = await self.reads.one(lambda model: model.factor(number))
         if found is None:
@@ -75,6 +76,7 @@ class Accounts:
     commands: Commands
 
     async def one(self, account: str) -> Response:
+        params.only(request.args, "at")
         found = await self._found(params.number(account, "account"))
         return json_text(encode(_account_shown(found)))
 

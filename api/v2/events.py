@@ -83,6 +83,8 @@ class Stream:
         return response
 
     async def _told(self, after: int | None, wanted: EventFilter) -> AsyncIterator[bytes]:
+        if self._open >= MAX_STREAMS:
+            return  # others came between the answer's head and here: the client comes again
         self._open += 1
         try:
             yield b"retry: 1000\n\n"

@@ -56,6 +56,7 @@ class Keys:
         return iter([one] if one is not None and one.key_ref > after else [])
 
     async def one(self, key_ref: str) -> Response:
+        params.only(request.args, "at")
         return json_text(encode(_shown(await self._found(params.number(key_ref)))))
 
     async def _found(self, key_ref: int) -> KeyInfo:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quart import request
+
 from api import routing
-from api.v2 import about
+from api.auth import READING
+from api.v2 import about, params
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
 from api.v2.keys import Keys
@@ -26,7 +29,7 @@ def blueprint(reads: Reads, commands: Commands, journal: Journal | None) -> Blue
     """Without a journal, what reads the log is not there."""
     keys, whitelist = Keys(reads, commands), Whitelist(reads, commands)
     factors, accounts = Factors(reads, commands), Accounts(reads, commands)
-    return routing.blueprint(
+    served = routing.blueprint(
         "v2",
         PREFIX,
         [
@@ -55,6 +58,14 @@ def blueprint(reads: Reads, commands: Commands, journal: Journal | None) -> Blue
             ("DELETE", "/whitelist/<info_hash>", whitelist.remove),
         ],
     )
+    served.before_request(_refuse_parameters_of_changes)
+    return served
+
+
+async def _refuse_parameters_of_changes() -> None:
+    """A change is told by path and body: `at=`, or whatever else the query has, would be passed over in silence."""
+    if request.method not in READING:
+        params.only(request.args)
 
 
 def _of_the_log(reads: Reads, journal: Journal) -> list[Route]:

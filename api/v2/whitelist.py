@@ -36,6 +36,7 @@ class Whitelist:
         return page("whitelist", items, items[-1] if more else None)
 
     async def one(self, info_hash: str) -> Response:
+        params.only(request.args, "at")
         torrent = params.info_hash(info_hash)
         if not await self.reads.one(lambda model: model.whitelisted(torrent)):
             raise Problem(404, "that torrent is not on the whitelist")

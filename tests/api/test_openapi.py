@@ -26,6 +26,28 @@ async def test_openapi(app):
     assert document()["openapi"] == "3.1.0"
 
 
+def test_headers_are_described():
+    """What a change may say of itself, what it has to, and where a stream goes on."""
+    paths = document()["paths"]
+
+    def headers(method: str, path: str) -> dict[str, bool]:
+        said = paths[path][method]["parameters"]
+        return {one["name"]: one.get("required", False) for one in said if one["in"] == "header"}
+
+    assert headers("get", "/api/v2/keys") == {}
+    assert headers("delete", "/api/v1/whitelist/{info_hash}") == {"X-Reason": False}
+    assert headers("get", "/api/v2/events/stream") == {"Last-Event-ID": False}
+    for path in (
+        "/api/v1/keys",
+        "/api/key/{seconds}",
+        "/api/v2/keys",
+        "/api/v2/keys/{key_ref}/rotate",
+    ):
+        assert headers("post", path) == {"X-Reason": False, "Idempotency-Key": False}
+    corrections = headers("post", "/api/v2/accounts/{account}/corrections")
+    assert corrections == {"X-Reason": True, "Idempotency-Key": False}
+
+
 async def test_docs_page(app):
     """A page that loads nothing, names every operation, and is well formed as far as its tags go."""
     answer = await ask(app, "GET", "/api/v2/docs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,6 +89,19 @@ async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
         rest = b"".join([chunk async for chunk in first])
         assert rest.endswith(b"0\r\n\r\n")
         assert (await server.get(f"/api/v2/events/stream?{TOKEN}")).startswith(b"HTTP/1.1 200")
+
+
+async def test_streams_that_begin_at_once(journal, monkeypatch):
+    """There are no more than allowed, also when all were let in before the first of them had begun."""
+    monkeypatch.setattr(events, "MAX_STREAMS", 1)
+    stream = events.Stream(events.Events(journal))
+    async with (
+        aclosing(stream._told(None, EventFilter())) as first,
+        aclosing(stream._told(None, EventFilter())) as second,
+    ):
+        assert (await anext(first)).startswith(b"retry: ")
+        assert [chunk async for chunk in second] == []
+    assert stream._open == 0
 
 
 async def test_stream_says_what_is_gone(app, journal):

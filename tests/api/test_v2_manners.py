@@ -146,6 +146,12 @@ async def test_read_token_in_the_older_versions(app, commands, prefix, method, p
         ("GET", "/api/v2/keys?key_hash=ab", 400),
         ("GET", "/api/v2/keys?%ff=1", 400),
         ("GET", "/api/v2/whitelist?after=ab", 400),
+        ("GET", "/api/v2/keys/1?att=1", 400),
+        ("GET", f"/api/v2/whitelist/{HASH}?att=1", 400),
+        ("GET", "/api/v2/accounts/1?att=1", 400),
+        ("GET", "/api/v2/factors/1?att=1", 400),
+        ("GET", "/api/v2/docs?att=1", 400),
+        ("GET", "/api/v2/openapi.json?att=1", 400),
     ],
 )
 async def test_refused(app, method, path, status):

@@ -98,6 +98,30 @@ def test_pages(site: Tracker, query: str, wanted: Any, limit: int) -> None:
     assert found == expected
 
 
+def test_what_was_answered_is_there(new_tracker: Any) -> None:
+    """What is asked for right after a change knows of it: events up to the page's `end`, ledgers, the moment of the change."""
+    tracker = new_tracker().start()
+    assert ask(tracker, "POST", "/api/v2/keys", {"owner": "anna"}).status == 201
+    ledger = "/api/v2/accounts/1/ledger"
+    ask(tracker, "GET", ledger)  # the process that reads it has started
+    ask(tracker, "GET", "/api/v2/keys?at=0")  # and that of the past
+    after = 0
+    for number in range(3):
+        form = {"uploaded": 1, "corrects": 1}
+        why = {"X-Reason": "a test"}
+        told = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
+        seq = told.body["seq"]
+        page = ask(tracker, "GET", f"/api/v2/events?after={after}").body
+        assert seq in [one["seq"] for one in page["events"]]
+        assert page["events"][-1]["seq"] == page["end"] - 1
+        after = page["end"] - 1
+        told = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
+        assert len(ask(tracker, "GET", ledger).body["entries"]) == 3 * number + 2
+        told = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
+        seq = told.body["seq"]
+        assert ask(tracker, "GET", f"/api/v2/accounts/1?at={seq}").status == 200
+
+
 def test_by_time(site: Tracker) -> None:
     """Both ends of a time are included, to the microsecond."""
     every = settled(site)
