@@ -41,7 +41,7 @@ HASHES = [hash_of(number) for number in (1, 257, 90, 180, 255)]
 ENDPOINTS = [endpoint4(1), endpoint4(1, 6882), endpoint4(2), endpoint4(3), endpoint4(4)] + [
     endpoint6(number) for number in (1, 2, 3)
 ]
-PEER_IDS = [b"-XX0001-abcdefghijkl", b"-XX0001-lkjihgfedcba"]
+PEER_IDS = [b"-XX0001-abcdefghijkl", b"-XX0001-lkjihgfedcba", b"-XX0002-abcdefghijkl"]
 TOTALS = [0, 5, (1 << 63) - 1]
 LEFTS = [0, 0, 7, events.LEFT_UNKNOWN]
 KEYS = [key_text(number) for number in range(4)]

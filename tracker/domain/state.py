@@ -203,7 +203,8 @@ class State:
                 holder = swarms.find(torrent, endpoint) if torrent else 0
                 if holder not in (0, peer) and what & 0x0F != events.STOPPED:
                     raise ReplayError(f"event {seq} comes from where another peer is")
-                if peer:
+                # Who stops under another peer_id goes under the one before: numbers given back are compared too (`slices`).
+                if peer and what & 0x0F != events.STOPPED:
                     swarms.call(peer, account, id_head + id_tail)
             peer_id = id_head + id_tail
             if account:
