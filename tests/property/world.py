@@ -320,7 +320,10 @@ class World:
         for (counter, _), count in self.state.counters.items():
             counters[counter] += count
         assert counters == model.counters
-        assert {key[:2]: count for key, count in self.state.refusals.items()} == model.refusals
+        refusals = Counter[tuple[int, str]]()
+        for (reason, name, _), count in self.state.refusals.items():
+            refusals[reason, name] += count
+        assert refusals == model.refusals
         for directory in (self.state.swarms.v4, self.state.swarms.v6):
             assert directory.total == sum(directory.count)
 
