@@ -8,7 +8,7 @@ from tracker.domain.swarms cimport Swarms
 
 cdef class DatagramHandler:
     cdef public object _bans, _external, _ids, _interval, settle, traffic
-    cdef public dict _known
+    cdef public dict _known, _texts
     cdef public Announcing _service
     cdef public int _listener
     cdef public Swarms _swarms
