@@ -5,7 +5,7 @@ from tracker.domain.state cimport State
 from tracker.domain.swarms cimport Swarms
 
 cdef class Announcing:
-    cdef public object _clock, _log, _rate, _refused_us, _rules, _selection_key, _whitelist
+    cdef public object _clock, _interval, _jitter, _log, _rate, _refused_us, _rules, _selection_key, _whitelist
     cdef public State _state
     cdef public object cap
     cdef public dict _keys
@@ -36,3 +36,6 @@ cdef class Announcing:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash,
     )
     cpdef chance(self)
+    cpdef interval(self)
+    cpdef bint admits(self, bytes address)
+    cpdef authenticate(self, text)

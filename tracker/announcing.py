@@ -81,6 +81,8 @@ class Announcing:
 
     __slots__ = (
         "_clock",
+        "_interval",
+        "_jitter",
         "_keys",
         "_listed",
         "_log",
@@ -380,13 +382,12 @@ class Announcing:
     def interval(self) -> int:
         """Seconds until the next announce. What is added at random is, like `chance`, a function of the secret and the
         log position; it changes nothing here, so it is not logged."""
-        settings = self._state.settings
-        most = settings.policy.interval_jitter
+        most = self._jitter
         if not most:
-            return settings.interval
+            return self._interval
         seq = self._seq.to_bytes(8, "little")
         drawn = blake2s(seq, key=self._selection_key, digest_size=8, person=b"interval").digest()
-        return settings.interval + int.from_bytes(drawn, "big") % (most + 1)
+        return self._interval + int.from_bytes(drawn, "big") % (most + 1)
 
     def admin(self, kind: int, data: Mapping[str, Any]) -> int:
         """Append and apply an admin event; returns its sequence number."""
@@ -404,6 +405,8 @@ class Announcing:
         settings = self._state.settings
         self._listed = settings.listed
         self.private = settings.private
+        self._interval = settings.interval
+        self._jitter = settings.policy.interval_jitter
         self.cap = settings.max_peers_per_announce
         self._rules = Rules(settings.policy, settings.interval_min)
         self._policed = self._rules.active

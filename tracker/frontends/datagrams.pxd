@@ -20,3 +20,5 @@ cdef class DatagramHandler:
         torrent=Py_ssize_t, event=cython.uint, numwant=cython.int, port=bytes, head=bytes, key=cython.uint,
     )
     cpdef list answers(self, data, places, sizes, addresses)
+    @cython.locals(service=Announcing, options=bytes, peer_id=bytes)
+    cpdef _let_in(self, data, Py_ssize_t at, Py_ssize_t size, bytes transaction, bytes info_hash, bytes address)
