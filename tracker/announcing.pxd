@@ -1,9 +1,12 @@
 cimport cython
 from tracker.domain cimport packed
+from tracker.domain.directory cimport Directory
+from tracker.domain.state cimport State
 from tracker.domain.swarms cimport Swarms
 
 cdef class Announcing:
-    cdef public object _clock, _log, _rate, _refused_us, _rules, _selection_key, _state, _whitelist
+    cdef public object _clock, _interval, _jitter, _log, _rate, _refused_us, _rules, _selection_key, _whitelist
+    cdef public State _state
     cdef public object cap
     cdef public dict _keys
     cdef public bint _listed, _open, _policed, guarded, private
@@ -22,4 +25,17 @@ cdef class Announcing:
         self, int listener, int path, bytes address, bytes port, bytes info_hash, bytes peer_id,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key=*,
     )
+    @cython.locals(
+        swarms=Swarms, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
+        endpoint=bytes, sealed=bytes, what=cython.int, early=cython.bint, went_down=cython.bint,
+        last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
+        account=cython.uint, key_ref=cython.uint,
+    )
+    cpdef Py_ssize_t _announce_keyed(
+        self, key, int listener, int path, bytes address, bytes port, bytes info_hash, bytes peer_id,
+        unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash,
+    )
     cpdef chance(self)
+    cpdef interval(self)
+    cpdef bint admits(self, bytes address)
+    cpdef authenticate(self, text)

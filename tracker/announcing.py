@@ -81,6 +81,8 @@ class Announcing:
 
     __slots__ = (
         "_clock",
+        "_interval",
+        "_jitter",
         "_keys",
         "_listed",
         "_log",
@@ -282,15 +284,23 @@ class Announcing:
             self._log_refusal(key, NOT_WHITELISTED, info_hash)
             return NOT_WHITELISTED
         swarms = self._swarms
-        torrent = swarms.lookup(info_hash)
+        torrent = swarms.buckets[info_hash[0]].get(info_hash, 0)
         endpoint = address + port
-        peer = swarms.keyed(torrent, key.account, peer_id) if torrent else 0
-        holder = swarms.find(torrent, endpoint) if torrent and event != events.STOPPED else 0
-        evicted = holder if holder != peer else 0
+        account = key.account
+        peer = swarms.keyed(torrent, account, peer_id) if torrent else 0
+        evicted = 0
+        if torrent and event != 3:  # events.STOPPED
+            directory = swarms.v4 if len(address) == 4 else swarms.v6
+            if not (peer and directory.is_at(peer, endpoint)):
+                evicted = directory.find(torrent, endpoint)
+        if len(address) == 4:
+            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
+        else:
+            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
         early = False
         if self._policed:
             refusal = self._rules.refusal(
-                swarms, torrent, peer, port, peer_id, event, key.account, evicted
+                swarms, torrent, peer, port, peer_id, event, account, evicted
             )
             if refusal:
                 self._log_refusal(key, refusal, info_hash)
@@ -298,27 +308,24 @@ class Announcing:
             early = self._rules.early(swarms, peer, endpoint, event, self._now_us)
         if evicted:
             self._evict(info_hash, evicted)
-        prev_seq, rule = 0, events.RULE_FIRST
         if peer:
-            before = swarms.peer(peer)
-            went_down = uploaded < before.uploaded or downloaded < before.downloaded
-            restarted = went_down and event != events.STOPPED
-            rule = events.RULE_RESTARTED if restarted else events.RULE_CONTINUED
-            prev_seq = before.last_seq
+            last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72 + 32)
+            went_down = uploaded < last_up or downloaded < last_down
+            rule = 3 if went_down and event != 3 else 2  # as in `announce`
+        else:
+            prev_seq = 0
+            rule = 1
         what = event | path << 4
-        plain = packed.plain(
-            self._now_us, info_hash, peer_id, uploaded, downloaded, left, key.key_ref, prev_seq,
+        key_ref = key.key_ref
+        self._plain += packed.plain(
+            self._now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq,
             numwant, flags, listener, what, rule,
         )  # fmt: skip
-        sealed = packed.sealed(
-            address if len(address) == 16 else _V4_MAPPED + address, peer_id[8:], port, key_hash
-        )
-        self._plain += plain
         self._sealed += sealed
         seq = self._seq
         self._seq = seq + 1
         self.peer = self._state.apply_keyed(
-            key.key_ref, key.account, seq, self._now_us, torrent, peer, info_hash, peer_id,
+            key_ref, account, seq, self._now_us, torrent, peer, info_hash, peer_id,
             endpoint, uploaded, downloaded, left, what, rule,
         )  # fmt: skip
         return EARLY if early else torrent or swarms.lookup(info_hash)
@@ -375,13 +382,12 @@ class Announcing:
     def interval(self) -> int:
         """Seconds until the next announce. What is added at random is, like `chance`, a function of the secret and the
         log position; it changes nothing here, so it is not logged."""
-        settings = self._state.settings
-        most = settings.policy.interval_jitter
+        most = self._jitter
         if not most:
-            return settings.interval
+            return self._interval
         seq = self._seq.to_bytes(8, "little")
         drawn = blake2s(seq, key=self._selection_key, digest_size=8, person=b"interval").digest()
-        return settings.interval + int.from_bytes(drawn, "big") % (most + 1)
+        return self._interval + int.from_bytes(drawn, "big") % (most + 1)
 
     def admin(self, kind: int, data: Mapping[str, Any]) -> int:
         """Append and apply an admin event; returns its sequence number."""
@@ -399,6 +405,8 @@ class Announcing:
         settings = self._state.settings
         self._listed = settings.listed
         self.private = settings.private
+        self._interval = settings.interval
+        self._jitter = settings.policy.interval_jitter
         self.cap = settings.max_peers_per_announce
         self._rules = Rules(settings.policy, settings.interval_min)
         self._policed = self._rules.active

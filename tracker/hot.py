@@ -10,7 +10,14 @@ from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-MODULES = ("announcing", "domain/directory", "domain/state", "domain/swarms", "frontends/datagrams")
+MODULES = (
+    "announcing",
+    "domain/accounts",
+    "domain/directory",
+    "domain/state",
+    "domain/swarms",
+    "frontends/datagrams",
+)
 RECORD = ROOT / "compiled.json"
 """What an install wrote of its compiling: the digest of the sources, the build."""
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.property.test_replay import crowd
 from tests.property.world import FIRST_SETTINGS, Step, World, steps
-from tests.support import HandTime, MemoryLog, hash_of, replayed, steady
-from tracker.domain import events
+from tests.support import Announce, HandTime, MemoryLog, Rig, endpoint4, hash_of, replayed, steady
+from tracker.domain import events, image
 from tracker.domain.state import State
 
 if TYPE_CHECKING:
@@ -113,3 +113,22 @@ def test_days_of_large_swarms(private: bool) -> None:
     part = compare(frames, gone, hashes)
     assert not part.hidden_peers()
     assert part.digest() == world.state.digest()
+
+
+@modes
+def test_stopped_under_another_peer_id(private: bool) -> None:
+    """Who stops under another peer_id than it came with leaves the same behind as where its addresses can be read."""
+    rig = Rig.with_settings(private=private)
+    key = rig.issue(1) if private else None
+    stays = Announce(hash_of(1), endpoint4(1), key=key)
+    goes = evolve(stays, endpoint=endpoint4(2), peer_id=b"-XX0002-abcdefghijkl")
+    rig.announce(stays, goes)
+    rig.log.frames()
+    rig.announce(evolve(goes, peer_id=b"-YY0003-abcdefghijkl", event=events.STOPPED))
+    rig.service.tick()  # says the digest of every row, also of numbers given back
+    frames = rig.log.frames()
+    first = next(
+        number for number, frame in enumerate(frames) if frame.header.kind == events.ANNOUNCE
+    )
+    part = compare(frames, [number == first for number in range(len(frames))], [hash_of(1)])
+    assert image.dump(part).digest() == image.dump(rig.state).digest()

@@ -41,7 +41,7 @@ HASHES = [hash_of(number) for number in (1, 257, 90, 180, 255)]
 ENDPOINTS = [endpoint4(1), endpoint4(1, 6882), endpoint4(2), endpoint4(3), endpoint4(4)] + [
     endpoint6(number) for number in (1, 2, 3)
 ]
-PEER_IDS = [b"-XX0001-abcdefghijkl", b"-XX0001-lkjihgfedcba"]
+PEER_IDS = [b"-XX0001-abcdefghijkl", b"-XX0001-lkjihgfedcba", b"-XX0002-abcdefghijkl"]
 TOTALS = [0, 5, (1 << 63) - 1]
 LEFTS = [0, 0, 7, events.LEFT_UNKNOWN]
 KEYS = [key_text(number) for number in range(4)]
@@ -320,7 +320,10 @@ class World:
         for (counter, _), count in self.state.counters.items():
             counters[counter] += count
         assert counters == model.counters
-        assert {key[:2]: count for key, count in self.state.refusals.items()} == model.refusals
+        refusals = Counter[tuple[int, str]]()
+        for (reason, name, _), count in self.state.refusals.items():
+            refusals[reason, name] += count
+        assert refusals == model.refusals
         for directory in (self.state.swarms.v4, self.state.swarms.v6):
             assert directory.total == sum(directory.count)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -283,3 +284,15 @@ def test_the_last_space_is_left_to_the_log(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="too little free space"):
         write_at(tmp_path, [9])
     assert list((tmp_path / "snap").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [-1, 2**64, 2**70, 1.5, None])
+def test_numbers_that_no_log_has(number: object) -> None:
+    """A file whose numbers have no room in a state is no usable snapshot, in either build."""
+    plain: dict[str, image.Buffer] = dict(image.dump(State()).plain)
+    rest = json.loads(bytes(plain["state"]))
+    rest["clock"]["seq"] = number
+    plain["state"] = json.dumps(rest).encode()
+    made = snapshot.Snapshot(snapshot.Position(b"", 7, 0, 0), 0, b"", plain, {})
+    with pytest.raises(snapshot.SnapshotError):
+        made.state()

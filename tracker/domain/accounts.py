@@ -11,7 +11,7 @@ from array import array
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracker.domain import events
+from tracker.domain import events, packed
 from tracker.domain.swarms import MARK_SEEDER, MARK_SNATCHED, Peer
 
 if TYPE_CHECKING:
@@ -104,28 +104,58 @@ class Accounts:
 
         Returns whether this announce completed the download, said or inferred from `left`.
         """
+        session = (
+            (before.mark, before.uploaded, before.downloaded, before.seen_us)
+            if before
+            else (0, 0, 0, 0)
+        )
+        return self.announced(
+            account, before is not None and rule != events.RULE_RESTARTED, *session, time_us,
+            info_hash, uploaded, downloaded, left, event, timeout_us,
+        )  # fmt: skip
+
+    def announced(
+        self,
+        account: int,
+        goes_on: bool,
+        mark: int,
+        last_up: int,
+        last_down: int,
+        seen_us: int,
+        time_us: int,
+        info_hash: bytes,
+        uploaded: int,
+        downloaded: int,
+        left: int,
+        event: int,
+        timeout_us: int,
+    ) -> bool:
+        """`record`, without a row: `goes_on` with the session whose `mark`, totals and moment these are."""
         if len(self.uploaded) <= account:
             self._reach(account)
-        if not self.first_us[account]:
-            self.first_us[account] = time_us
-        self.last_us[account] = time_us
-        if before is None or rule == events.RULE_RESTARTED:
-            self.sessions[account] += event != events.STOPPED
+        if not packed.u64(self.first_us, account):
+            packed.put_u64(self.first_us, account, time_us)
+        packed.put_u64(self.last_us, account, time_us)
+        if not goes_on:
+            self.sessions[account] += event != 3  # events.STOPPED
             return False
         # `stopped` may come with zeros after larger values: nothing is taken back.
-        up, down = uploaded - before.uploaded, downloaded - before.downloaded
-        up = _add(self.uploaded, account, up) if up > 0 else 0
-        down = _add(self.downloaded, account, down) if down > 0 else 0
+        up = _add(self.uploaded, account, uploaded - last_up) if uploaded > last_up else 0
+        down = (
+            _add(self.downloaded, account, downloaded - last_down) if downloaded > last_down else 0
+        )
         if self.credited_uploaded:
             applied = self._factors.applied(account, info_hash, time_us)
-            _add(self.credited_uploaded, account, up * applied.upload_percent // 100)
-            _add(self.credited_downloaded, account, down * applied.download_percent // 100)
-        if before.mark & MARK_SEEDER:
-            self.seeding_us[account] += min(time_us - before.seen_us, timeout_us)
+            _add(self.credited_uploaded, account, min(up * applied.upload_percent // 100, MOST))
+            _add(
+                self.credited_downloaded, account, min(down * applied.download_percent // 100, MOST)
+            )
+        seeder = mark & 0x10  # MARK_SEEDER
+        if seeder and time_us > seen_us:
+            _add(self.seeding_us, account, min(time_us - seen_us, timeout_us))
         # Some say `completed` of the part they wanted: with something left it is no download of the torrent.
-        said = event == events.COMPLETED and left in (0, events.LEFT_UNKNOWN)
-        done = said or (left == 0 and not before.mark & MARK_SEEDER)
-        if not done or before.mark & MARK_SNATCHED:
+        said = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED
+        if not (said or (left == 0 and not seeder)) or mark & 0x40:  # MARK_SNATCHED
             return False
         self.snatched[account] += 1
         return True
@@ -156,7 +186,15 @@ class Accounts:
 
 def _add(column: array[int], account: int, amount: int) -> int:
     """Add as much of an amount as there is room for; returns how much that was."""
-    total = column[account]
-    amount = min(amount, MOST - total)
-    column[account] = total + amount
+    total = packed.u64(column, account)
+    if amount > 0xFFFFFFFFFFFFFFFF - total:
+        amount = 0xFFFFFFFFFFFFFFFF - total
+    packed.put_u64(column, account, total + amount)
     return amount
+
+
+# As in `Swarms`.
+if (events.STOPPED, events.COMPLETED, MARK_SEEDER, MARK_SNATCHED, MOST) != (
+    3, 1, 0x10, 0x40, 0xFFFFFFFFFFFFFFFF,
+):  # fmt: skip
+    raise AssertionError("Accounts.announced spells these numbers out")

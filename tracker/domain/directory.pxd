@@ -24,3 +24,5 @@ cdef class Directory:
     cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, unsigned long long draw)
     @cython.locals(width=Py_ssize_t, size=Py_ssize_t, within=bint, taken=Py_ssize_t, begin=Py_ssize_t, stop=Py_ssize_t, skipped=Py_ssize_t, drop=Py_ssize_t)
     cpdef bytearray _run(self, Py_ssize_t start, Py_ssize_t end, Py_ssize_t want, Py_ssize_t place, unsigned long long chance)
+    @cython.locals(place=Py_ssize_t)
+    cpdef bint is_at(self, Py_ssize_t peer, bytes endpoint)

@@ -111,6 +111,11 @@ class Directory:
             at = (at + 1) & mask
         return 0
 
+    def is_at(self, peer: int, endpoint: bytes) -> bool:
+        """Whether that is a peer's endpoint."""
+        place = packed.u32(self.position, peer)
+        return place != 0xFFFFFFFF and packed.has(self.addresses, endpoint, place * self.width)
+
     def endpoint(self, peer: int) -> bytes:
         """The endpoint of a peer, b"" when it has none in this family."""
         start = self.position[peer] * self.width

@@ -114,7 +114,15 @@ def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer])
     """The state of an image, of whose private part some or all may be missing. Raises `ImageError`."""
     try:
         return _load(plain, private)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, error) as problem:
+    except (
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        AttributeError,
+        error,
+    ) as problem:
         raise ImageError(f"no image of a state: {problem!r}") from None
 
 

@@ -1,4 +1,4 @@
-# What packed.py says with Struct, for compiled callers. Little-endian machines only: scripts/compile sees to that.
+# What packed.py says with Struct, for compiled callers. Little-endian machines of 64 bits only: scripts/compiling.py sees to that.
 
 from cpython.array cimport array
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
@@ -17,6 +17,13 @@ cdef inline uint64_t u64(array column, Py_ssize_t at) except? 0xFFFFFFFFFFFFFFFE
     if at < 0 or at >= column.ob_size:
         raise IndexError("no such place in a column")
     return column.data.as_ulonglongs[at]
+
+
+cdef inline int put_u64(array column, Py_ssize_t at, uint64_t value) except -1:
+    if at < 0 or at >= column.ob_size:
+        raise IndexError("no such place in a column")
+    column.data.as_ulonglongs[at] = value
+    return 0
 
 
 cdef inline Py_ssize_t find(bytearray addresses, bytes endpoint, Py_ssize_t start, Py_ssize_t end) except -2:
@@ -56,7 +63,7 @@ cdef inline char *_inside(bytearray rows, Py_ssize_t at, Py_ssize_t size) except
 
 
 cdef inline int _sized(bytes value, Py_ssize_t size) except -1:
-    if PyBytes_GET_SIZE(value) != size:
+    if value is None or PyBytes_GET_SIZE(value) != size:
         raise ValueError("a field of another length")
     return 0
 
@@ -97,11 +104,40 @@ cdef inline int has_id(bytearray rows, bytes peer_id, Py_ssize_t at) except -1:
     return not memcmp(_inside(rows, at, 20), PyBytes_AS_STRING(peer_id), 20)
 
 
+cdef inline (int, uint64_t, uint64_t, uint64_t) session(bytearray rows, Py_ssize_t at):
+    cdef char *row = _inside(rows, at, 72)
+    cdef uint64_t[4] totals
+    memcpy(totals, row + 32, 32)
+    return <uint8_t>row[20], totals[0], totals[1], totals[3]
+
+
+cdef inline int has(bytearray addresses, bytes endpoint, Py_ssize_t at) except -1:
+    cdef Py_ssize_t width = PyBytes_GET_SIZE(endpoint)
+    return not memcmp(_inside(addresses, at, width), PyBytes_AS_STRING(endpoint), width)
+
+
+cdef inline bytes identity(uint32_t account, bytes peer_id):
+    _sized(peer_id, 20)
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, 24)
+    memcpy(PyBytes_AS_STRING(made), &account, 4)
+    memcpy(PyBytes_AS_STRING(made) + 4, PyBytes_AS_STRING(peer_id), 20)
+    return made
+
+
+cdef inline int _fits(int value, int bits) except -1:
+    if value < 0 or value >> bits:
+        raise OverflowError("a number without room in its field")
+    return 0
+
+
 cdef inline bytes plain(
     uint64_t time_us, bytes info_hash, bytes peer_id, uint64_t uploaded, uint64_t downloaded,
-    uint64_t left, uint32_t key_ref, uint64_t prev_seq, uint16_t numwant, uint16_t flags,
-    uint8_t listener, uint8_t what, uint16_t rule,
+    uint64_t left, uint32_t key_ref, uint64_t prev_seq, int asked, int marks,
+    int listener, int what, int relation,
 ):
+    _fits(asked | marks | relation, 16)
+    _fits(listener | what, 8)
+    cdef uint16_t numwant = <uint16_t>asked, flags = <uint16_t>marks, rule = <uint16_t>relation
     _sized(info_hash, 20)
     _sized(peer_id, 20)
     cdef bytes record = PyBytes_FromStringAndSize(NULL, 80)
@@ -122,14 +158,15 @@ cdef inline bytes plain(
     return record
 
 
-cdef inline bytes sealed(bytes address, bytes id_tail, bytes port, uint16_t key_hash):
+cdef inline bytes sealed(bytes address, bytes id_tail, bytes port, int key_hash):
     _sized(address, 16)
     return sealed4(address[:12], address[12:], id_tail, port, key_hash)
 
 
 cdef inline bytes sealed4(
-    bytes mapped, bytes address, bytes id_tail, bytes port, uint16_t key_hash
+    bytes mapped, bytes address, bytes id_tail, bytes port, int key_hash
 ):
+    _fits(key_hash, 16)
     _sized(mapped, 12)
     _sized(address, 4)
     _sized(id_tail, 12)

@@ -6,13 +6,14 @@ Offsets are in bytes.
 
 from __future__ import annotations
 
-from operator import getitem
+from operator import getitem, setitem
 from struct import Struct
 
 from tracker.domain import codec
 
 # Of a column.
 u32 = u64 = getitem
+put_u64 = setitem
 find = bytearray.find
 
 
@@ -29,6 +30,11 @@ put_totals = Struct("<QQQQQ").pack_into  # at byte 32: all five
 put_identity = Struct("<20s4xI").pack_into  # at byte 0: peer_id, four zeros, torrent
 put_peer_id = Struct("<20s").pack_into  # at byte 0
 has_id = bytearray.startswith  # rows, peer_id, at byte 0
+session = Struct("<20xB11xQQ8xQ").unpack_from  # at byte 0: mark, uploaded, downloaded, last seen us
+
+# Of the pool of a directory.
+has = bytearray.startswith  # addresses, endpoint, at
+identity = Struct("<I20s").pack  # account, peer_id
 
 # Records. Of the peer_id that `plain` is given it takes the first 8 bytes.
 plain = codec.PLAIN.pack

@@ -1,10 +1,12 @@
 cimport cython
 from tracker.domain cimport packed
+from tracker.domain.accounts cimport Accounts
 from tracker.domain.swarms cimport Swarms
 
 cdef class State:
     cdef public unsigned long long seq, time_us
-    cdef public object settings, settings_seq, access, factors, accounts, counters
+    cdef public object settings, settings_seq, access, factors, counters
+    cdef public Accounts accounts
     cdef public Swarms swarms
     cdef public object ticks, starts, sweep, resumed_us, shredded, pruned, hidden, writer, refusals
 
@@ -15,3 +17,12 @@ cdef class State:
         last_seq=cython.ulonglong, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
     )
     cpdef _apply_announces(self, plain, sealed)
+    @cython.locals(
+        swarms=Swarms, event=cython.int, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
+        seen_us=cython.ulonglong, done=cython.bint,
+    )
+    cpdef Py_ssize_t apply_keyed(
+        self, unsigned int key_ref, unsigned int account, unsigned long long seq, unsigned long long time_us,
+        Py_ssize_t torrent, Py_ssize_t peer, bytes info_hash, bytes peer_id, bytes endpoint,
+        unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule,
+    )

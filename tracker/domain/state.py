@@ -15,7 +15,7 @@ from tracker.domain.accounts import Accounts
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
 from tracker.domain.hidden import Hidden
 from tracker.domain.settings import KNOWN_RULES, Settings
-from tracker.domain.swarms import BUCKETS, Swarms
+from tracker.domain.swarms import BUCKETS, MARK_SEEDER, ROW_SIZE, Swarms
 from tracker.domain.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -203,7 +203,8 @@ class State:
                 holder = swarms.find(torrent, endpoint) if torrent else 0
                 if holder not in (0, peer) and what & 0x0F != events.STOPPED:
                     raise ReplayError(f"event {seq} comes from where another peer is")
-                if peer:
+                # Who stops under another peer_id goes under the one before: numbers given back are compared too (`slices`).
+                if peer and what & 0x0F != events.STOPPED:
                     swarms.call(peer, account, id_head + id_tail)
             peer_id = id_head + id_tail
             if account:
@@ -251,11 +252,14 @@ class State:
         """
         swarms = self.swarms
         event = what & 0x0F
-        done = self.accounts.record(
-            account, swarms.peer(peer) if peer else None, time_us, info_hash, uploaded, downloaded,
-            left, event, rule, self.settings.max_peer_timeout * 1_000_000,
+        mark, last_up, last_down, seen_us = 0, 0, 0, 0
+        if peer:
+            mark, last_up, last_down, seen_us = packed.session(swarms.rows, peer * 72)
+        done = self.accounts.announced(
+            account, peer != 0 and rule != 3, mark, last_up, last_down, seen_us, time_us, info_hash, uploaded,
+            downloaded, left, event, self.settings.max_peer_timeout * 1_000_000 if mark & 0x10 else 0,
         )  # fmt: skip
-        if peer and event != events.STOPPED:
+        if peer and event != 3:  # events.STOPPED
             swarms.move(torrent, peer, endpoint)
         peer = swarms.announce(
             seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
@@ -263,7 +267,7 @@ class State:
         )  # fmt: skip
         if peer:
             swarms.identify(peer, account, key_ref)
-            swarms.keep_family(torrent, peer, bool(what & 0x10), time_us // events.DAY_US)
+            swarms.keep_family(torrent, peer, what & 0x10 != 0, time_us // 86_400_000_000)
             if done:
                 swarms.note_snatched(peer)
         return peer
@@ -450,6 +454,13 @@ class State:
         for bucket in range(BUCKETS):
             hasher.update(self.swarms.digest(bucket, addresses=addresses))
         return hasher.hexdigest()
+
+
+# As in `Swarms`.
+if (ROW_SIZE, MARK_SEEDER, events.STOPPED, events.RULE_RESTARTED, events.DAY_US) != (
+    72, 0x10, 3, 3, 86_400_000_000,
+):  # fmt: skip
+    raise AssertionError("State.apply_keyed spells these numbers out")
 
 
 def _key(data: dict[str, Any]) -> Key:

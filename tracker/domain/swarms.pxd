@@ -3,6 +3,9 @@ from tracker.domain cimport packed
 from cpython.array cimport array
 from tracker.domain.directory cimport Directory
 
+cdef class KeyPeers:
+    cdef public array _first, _after, _before, _key
+
 cdef class Swarms:
     cdef public list buckets
     cdef public dict retired
@@ -14,10 +17,16 @@ cdef class Swarms:
     cdef public bytearray rows
     cdef public array _free_peers
     cdef public Directory v4, v6, identities
-    cdef public object of_key
+    cdef public KeyPeers of_key
 
     cpdef Py_ssize_t lookup(self, bytes info_hash)
     cpdef Py_ssize_t find(self, Py_ssize_t torrent, bytes endpoint)
     @cython.locals(event=cython.int, row=Py_ssize_t, mark=cython.int, rows=bytearray)
     cpdef Py_ssize_t announce(self, unsigned long long seq, unsigned long long time_us, Py_ssize_t torrent, Py_ssize_t peer, bytes info_hash, bytes peer_id, bytes endpoint, unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule)
     cpdef int _changed(self, Py_ssize_t torrent, Py_ssize_t peer, int mark, int event, int rule, bint seeder)
+    cpdef Py_ssize_t keyed(self, Py_ssize_t torrent, unsigned int account, bytes peer_id)
+    cpdef identify(self, Py_ssize_t peer, unsigned int account, unsigned int key_ref)
+    @cython.locals(directory=Directory)
+    cpdef move(self, Py_ssize_t torrent, Py_ssize_t peer, bytes endpoint)
+    @cython.locals(days=Py_ssize_t, own=Py_ssize_t, before=Py_ssize_t, other=Directory, rows=bytearray)
+    cpdef keep_family(self, Py_ssize_t torrent, Py_ssize_t peer, bint v6, long long day)

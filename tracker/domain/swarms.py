@@ -198,16 +198,17 @@ class Swarms:
 
     def keyed(self, torrent: int, account: int, peer_id: bytes) -> int:
         """The peer of an account with a peer_id, at whatever addresses; 0 = none."""
-        return self.identities.find(torrent, account.to_bytes(4, "little") + peer_id)
+        return self.identities.find(torrent, packed.identity(account, peer_id))
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
         """Say whose peer a new one is, or that it goes on with another key of the account."""
-        at = peer * ROW_SIZE
+        if packed.u32(self.of_key._key, peer) == key_ref:
+            return  # the row says the same
         row = self.peer(peer)
         if self.identities.position[peer] == NOWHERE:
-            identity = account.to_bytes(4, "little") + row.peer_id
+            identity = packed.identity(account, row.peer_id)
             self.identities.insert(row.torrent, peer, identity, bool(row.mark & MARK_SEEDER))
-        _KEY_REF.pack_into(self.rows, at + _KEY_REF_AT, key_ref)
+        _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
         self.of_key.move(peer, key_ref)
 
     def move(self, torrent: int, peer: int, endpoint: bytes) -> None:
@@ -217,10 +218,12 @@ class Swarms:
         replay need not know the addresses.
         """
         directory = self.v4 if len(endpoint) == 6 else self.v6
+        if directory.is_at(peer, endpoint):
+            return
         if directory.position[peer] == NOWHERE:
             seeder = bool(self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER)
             directory.insert(torrent, peer, endpoint, seeder)
-        elif directory.endpoint(peer) != endpoint:
+        else:
             directory.rename(torrent, peer, endpoint)
 
     def keep_family(self, torrent: int, peer: int, v6: bool, day: int) -> None:
@@ -228,11 +231,15 @@ class Swarms:
         it was announced that day or the day before: nobody is sent to addresses that are older, and their day's
         key may be shredded. Days are kept by their low byte.
         """
-        days = peer * ROW_SIZE + _DAYS
-        other = self.v4 if v6 else self.v6
-        if other.position[peer] != NOWHERE and (day - self.rows[days + 1 - v6]) & 0xFF > 1:
+        days = peer * 72 + 21  # ROW_SIZE, _DAYS
+        rows = self.rows
+        if v6:
+            own, before, other = days + 1, days, self.v4
+        else:
+            own, before, other = days, days + 1, self.v6
+        if packed.u32(other.position, peer) != 0xFFFFFFFF and (day - rows[before]) & 0xFF > 1:
             other.remove(torrent, peer)
-        self.rows[days + v6] = day & 0xFF
+        rows[own] = day & 0xFF
 
     def call(self, peer: int, account: int, peer_id: bytes) -> None:
         """Give a peer the peer_id that it turns out to have; see `hidden`."""
@@ -241,7 +248,7 @@ class Swarms:
             return
         packed.put_peer_id(self.rows, peer * ROW_SIZE, peer_id)
         if self.identities.position[peer] != NOWHERE:
-            identity = account.to_bytes(4, "little") + peer_id
+            identity = packed.identity(account, peer_id)
             self.identities.rename(row.torrent, peer, identity)
 
     def note_snatched(self, peer: int) -> None:
@@ -549,6 +556,6 @@ class KeyPeers:
 # The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines
 # hold the spelling to the names.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
-    (MARK_SEEDER, _ROLE, events.PAUSED) != (0x10, 0x14, 4)
+    (MARK_SEEDER, _ROLE, events.PAUSED, _DAYS, NOWHERE) != (0x10, 0x14, 4, 21, 0xFFFFFFFF)
 ):
-    raise AssertionError("Swarms.announce spells these numbers out")
+    raise AssertionError("Swarms spells these numbers out")

@@ -28,6 +28,9 @@ _UNVERIFIED = "connection id could not be verified"
 _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
 
+_TEXTS = 65536  # entries; 20 MB at most
+MOST_OPTIONS = 128  # bytes
+
 
 # `answers` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
 if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (3, 2, 3, 1, 98):
@@ -37,7 +40,7 @@ if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) !
 class DatagramHandler:
     __slots__ = (
         "_bans", "_external", "_ids", "_interval", "_known", "_listener", "_service", "_swarms",
-        "settle", "traffic",
+        "_texts", "settle", "traffic",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +63,9 @@ class DatagramHandler:
         self._known = ids.known
         self._listener = listener
         self._interval = service.settings.interval
+        self._texts: dict[
+            bytes, bytes
+        ] = {}  # keys by options (BEP 41) that were read; all were good once
         self.settle = service.settle if service.strict else None
 
     def begin(self) -> None:
@@ -164,14 +170,18 @@ class DatagramHandler:
     ) -> Key | bytes | None:
         """The key in the URL data (BEP 41), None outside of private modes; or the reply that refuses the announce."""
         service = self._service
-        peer_id = bytes(data[at + 36 : at + 56])
         admitted = service.admits(address)
+        if admitted:
+            if not service.private:
+                return None
+            options = bytes(data[at + 98 : at + size])
+            text = self._texts.get(options)
+            key = service.authenticate(text) if text else 0
+            if not isinstance(key, int):
+                return key
+        peer_id = bytes(data[at + 36 : at + 56])
         if not service.private:
-            return (
-                None
-                if admitted
-                else self._refuse(transaction, RATE_EXCEEDED, info_hash, None, peer_id)
-            )
+            return self._refuse(transaction, RATE_EXCEEDED, info_hash, None, peer_id)
         target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
         try:
             text = target.key or http.query_passkey(target.query)
@@ -181,10 +191,19 @@ class DatagramHandler:
             return self._error(transaction, INVALID_KEY, peer_id)
         key = service.authenticate(text) if admitted else RATE_EXCEEDED
         if not isinstance(key, int):
+            if text:
+                self._note_text(options, text)
             return key
         if text:
             service.refused_key(text, key, info_hash)
         return self._refuse(transaction, key, info_hash, text, peer_id)
+
+    def _note_text(self, options: bytes, text: bytes) -> None:
+        """Spare the next announce with these options their reading."""
+        if len(options) <= MOST_OPTIONS:
+            if len(self._texts) >= _TEXTS:
+                self._texts.clear()
+            self._texts[options] = text
 
     def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
         if size < udp.HEAD_SIZE:
