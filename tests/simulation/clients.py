@@ -80,7 +80,7 @@ class Clients:
             places = [sum(sizes[:at]) for at in range(len(sizes))]
             handler.begin()
             try:
-                return handler.answers(data, places, sizes, [address] * len(sizes))
+                return handler.answers(bytearray(data), places, sizes, [address] * len(sizes))
             finally:
                 handler.end()
 
