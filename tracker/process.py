@@ -13,7 +13,6 @@ import logging
 import os
 import resource
 import signal
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -74,9 +73,6 @@ REFUSALS_SECONDS = 10.0
 RESERVE_BYTES = 4 << 20  # for admin events on a full disk
 SWEEP_PAUSE_SECONDS = 0.02
 _COUNTER_POLL_SECONDS = 0.1
-# The loop lets the committing thread go on after this long, several times a commit. Python's own 5 ms made an admin write
-# wait 32 ms (median) while announces ran at full load; with this it is 2 ms, and announces cost the same.
-SWITCH_SECONDS = 0.0005
 _LOOPBACK = ("127.", "::1", "localhost", "unix:")
 
 
@@ -93,7 +89,6 @@ def run(
     Raises `StartError`, `LogError` (`LogFailedError` while serving), `OSError`.
     """
     _refuse_unserved(config)
-    sys.setswitchinterval(SWITCH_SECONDS)
     certificates = read_certificates(config)
     # It would print a traceback for each time the descriptors run out, many times a second.
     logging.getLogger("trio.serve_listeners").setLevel(logging.CRITICAL)
