@@ -70,11 +70,6 @@ def span(folder: Path) -> Span | None:
     return Span(first.header.base_seq, _times(first)[0], last.header.next_seq - 1, _times(last)[-1])
 
 
-def replay_to(folder: Path, moment: Moment | None, report: Callable[[int, int], None]) -> State:
-    """The state at a moment, None = at the durable end. See `Past`."""
-    return Past(folder, report).at(moment)
-
-
 class Past:
     """A log that is replayed forward, from one moment to the next."""
 

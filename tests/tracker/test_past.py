@@ -13,7 +13,7 @@ from tests.tracker.logged import HASH, record, write_log
 from tracker.cli.moments import moment as parsed
 from tracker.cli.moments import seen_through
 from tracker.cli.shared import CannotError
-from tracker.past import Moment, NoSuchMomentError, Past, replay_to, span
+from tracker.past import Moment, NoSuchMomentError, Past, span
 from tracker.picture import members
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def test_after_every_event(folder: Path, times: list[int]) -> None:
     assert max(live) == len(times) - 1
     assert len(live) > 25
     for seq, digest in live.items():
-        assert replay_to(folder, Moment(seq=seq), nobody).digest() == digest, seq
+        assert Past(folder, nobody).at(Moment(seq=seq)).digest() == digest, seq
 
 
 def test_at_every_time(folder: Path, times: list[int]) -> None:
     """By time: every event up to that microsecond and none after it."""
     for time_us in sorted({*times, *(each - 1 for each in times if each > times[0])}):
-        state = replay_to(folder, Moment(time_us=time_us), nobody)
+        state = Past(folder, nobody).at(Moment(time_us=time_us))
         assert state.seq == sum(each <= time_us for each in times)
 
 
@@ -76,7 +76,7 @@ def test_outside(folder: Path, times: list[int]) -> None:
         Moment(time_us=-1),
     ):
         with pytest.raises(NoSuchMomentError) as caught:
-            replay_to(folder, moment, nobody)
+            Past(folder, nobody).at(moment)
         assert str(moment) in str(caught.value)
         assert held in str(caught.value)
 
@@ -85,9 +85,9 @@ def test_an_empty_log(tmp_path: Path) -> None:
     """It has a present and no past."""
     write_log(tmp_path / "log", lambda _rig: iter(()))
     assert span(tmp_path / "log") is None
-    assert replay_to(tmp_path / "log", None, nobody).seq == 0
+    assert Past(tmp_path / "log", nobody).at(None).seq == 0
     with pytest.raises(NoSuchMomentError, match="empty"):
-        replay_to(tmp_path / "log", Moment(seq=0), nobody)
+        Past(tmp_path / "log", nobody).at(Moment(seq=0))
 
 
 def test_damage_ends_it(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_damage_ends_it(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[300] ^= 1
     path.write_bytes(data)
-    assert replay_to(tmp_path / "log", Moment(seq=4), nobody).seq == 5
+    assert Past(tmp_path / "log", nobody).at(Moment(seq=4)).seq == 5
     with pytest.raises(LogCorruptError):
-        replay_to(tmp_path / "log", None, nobody)
+        Past(tmp_path / "log", nobody).at(None)
 
 
 def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
@@ -116,14 +116,14 @@ def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
 def test_members(folder: Path) -> None:
     """Who was in a private swarm: one peer with both its addresses, with account and key."""
     evicted = next(e["seq"] for e in told(Reader(folder).frames()) if e["type"] == "evicted")
-    found = members(replay_to(folder, Moment(seq=evicted - 1), nobody), HASH)
+    found = members(Past(folder, nobody).at(Moment(seq=evicted - 1)), HASH)
     assert [(one.addresses, one.role, one.uploaded, one.left, one.owner, one.account, one.key_ref, one.client) for one in found] == [
         (("127.0.0.1:6881", "[2001:db8::1]:6881"), "leecher", 30, 97, "anna", 1, 1, "XTorrent"),
         (("127.0.0.2:6881",), "seeder", 0, 0, None, 2, 2, "Transmission"),
     ]  # fmt: skip
-    after = members(replay_to(folder, Moment(seq=evicted + 1), nobody), HASH)
+    after = members(Past(folder, nobody).at(Moment(seq=evicted + 1)), HASH)
     assert [one.owner for one in after] == [None, None]
-    assert members(replay_to(folder, None, nobody), HASH) == []
+    assert members(Past(folder, nobody).at(None), HASH) == []
 
 
 def test_interrupted() -> None:

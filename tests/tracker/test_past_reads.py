@@ -19,7 +19,7 @@ from tracker import past_reads
 from tracker.domain import codec, events
 from tracker.helper import Failed
 from tracker.history import Projection
-from tracker.past import Moment, replay_to
+from tracker.past import Moment, Past
 from tracker.past_reads import PastReads
 from tracker.past_worker import Question, Worker
 from tracker.ports import LISTED_AT_ONCE, BusyError, NoMomentError, PrunedMomentError
@@ -43,7 +43,7 @@ def end(folder: Path) -> int:
 
 
 def expected(folder: Path, seq: int) -> Projection:
-    return Projection(replay_to(folder, Moment(seq=seq), lambda _done, _total: None), {})
+    return Projection(Past(folder, lambda _done, _total: None).at(Moment(seq=seq)), {})
 
 
 def test_every_moment(folder: Path, end: int, tmp_path: Path) -> None:
