@@ -261,7 +261,7 @@ def pick(
     directory: Directory, torrent: int, want: int, peer: int, seeder: bool, draw: int
 ) -> list[bytes]:
     """The endpoints a directory answers with."""
-    found = directory.pick(b"", torrent, want, peer, seeder, draw)
+    found = directory.pick(b"", torrent, want, peer, seeder, lambda: draw)
     assert len(found) % directory.width == 0
     return [bytes(found[at : at + directory.width]) for at in range(0, len(found), directory.width)]
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import endpoint4, endpoint6, pick, steady
-from tracker.domain.directory import NOWHERE, Directory
+from tracker.domain.directory import NOWHERE, Directory, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ class Pair:
     """A directory and what should be in it; peers' numbers are used again, the last freed first."""
 
     directory: Directory
+    tables: Tables
     endpoint: Callable[[int], bytes]
     at: dict[tuple[int, bytes], int] = field(factory=dict)  # torrent and endpoint -> peer
     seeders: set[int] = field(factory=set)
@@ -42,10 +43,10 @@ class Pair:
 
     @classmethod
     def of_width(cls, width: int, torrents: int = TORRENTS) -> Pair:
-        directory = Directory(width)
+        tables = Tables()
         for _ in range(torrents):
-            directory.add_torrent_slot()
-        return cls(directory, WIDTHS[width])
+            tables.add_torrent()
+        return cls(Directory(width, 1, tables), tables, WIDTHS[width])
 
     def toggle(self, torrent: int, number: int, seeder: bool) -> None:
         """Come, change side, or leave when there is nothing to change."""
@@ -62,7 +63,7 @@ class Pair:
 
     def _insert(self, torrent: int, endpoint: bytes, seeder: bool) -> None:
         if not self.free:
-            self.directory.add_peer_slot()
+            self.tables.add_peer()
             self.free.append(self.slots)
             self.slots += 1
         peer = self.free.pop()
@@ -86,19 +87,18 @@ class Pair:
         places: set[int] = set()
         for torrent in range(1, TORRENTS + 1):
             expected = self.of(torrent)
-            first, count = directory.first[torrent], directory.count[torrent]
+            first, count, seeds = directory.run(torrent)
             owners = list(directory.owners[first : first + count])
-            seeds = directory.seeds[torrent]
             assert set(owners[:seeds]) == self.seeders & set(expected.values())
             assert sorted(owners) == sorted(expected.values())
-            assert [directory.position[peer] for peer in owners] == list(
+            assert [directory.position(peer) for peer in owners] == list(
                 range(first, first + count)
             )
             assert {directory.endpoint(peer): peer for peer in owners} == expected
             assert places.isdisjoint(range(first, first + count))
             places |= set(range(first, first + count))
         assert directory.total == len(self.at)
-        assert [directory.position[peer] for peer in self.free] == [NOWHERE] * len(self.free)
+        assert [directory.position(peer) for peer in self.free] == [NOWHERE] * len(self.free)
         assert all(directory.endpoint(peer) == b"" for peer in self.free)
 
     def check_pick(self, torrent: int, want: int, asker: int, seeder: bool, draw: int) -> None:

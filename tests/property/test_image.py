@@ -167,7 +167,7 @@ def test_a_peer_at_the_same_place_of_both_families() -> None:
     rig.time.advance(DAY * SECOND)
     rig.announce(both[1])
     swarms = rig.state.swarms
-    assert swarms.v4.position[1] == swarms.v6.position[1]
+    assert swarms.v4.position(1) == swarms.v6.position(1)
     taken = image.dump(rig.state)
     assert len({day for day, _ in taken.private}) == 2
     loaded = image.load(taken.plain, taken.private)

@@ -27,6 +27,7 @@ from tests.support import (
 )
 from tracker.announcing import EARLY, REFUSALS, Log
 from tracker.domain import events
+from tracker.domain.directory import COUNT
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.service import Service
@@ -325,7 +326,7 @@ class World:
             refusals[reason, name] += count
         assert refusals == model.refusals
         for directory in (self.state.swarms.v4, self.state.swarms.v6):
-            assert directory.total == sum(directory.count)
+            assert directory.total == sum(directory.column(COUNT))
 
     def check_totals(self) -> None:
         """Every account's totals agree."""

@@ -211,7 +211,7 @@ def test_verify_compares_with_replay(tmp_path: Path) -> None:
     one = snapshot.read(elsewhere, log_id, keys)
     state = one.state()
     v4 = state.swarms.v4
-    v4.addresses[6 * min(v4.position)] ^= 1
+    v4.addresses[6 * min(v4.positions())] ^= 1
     snapshot.write(elsewhere, one.position, state, keys)
     verification = Verification(site.log, keys)
     findings = list(verification.findings(lambda _done, _total: None))

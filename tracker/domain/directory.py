@@ -4,7 +4,8 @@ Endpoints (address and port as they go on the wire: 6 or 18 bytes) of a swarm li
 pool that all swarms share: seeders at the front, leechers at the back. Insertion, removal and change of role move at
 most two entries. A reply is therefore a slice of bytes. The order is part of the state.
 
-Torrents and peers are small integers (1 and up; 0 is nobody) that `Swarms` hands out.
+Torrents and peers are small integers (1 and up; 0 is nobody) that `Swarms` hands out. What is kept for each of them lies in two
+tables that all directories share, one row each, so that an announce finds in one line of memory what it needs to know.
 Nothing here is an object per peer: typed arrays and byte arrays only.
 """
 
@@ -12,10 +13,23 @@ from __future__ import annotations
 
 from array import array
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from tracker.domain import packed
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 NOWHERE = 0xFFFFFFFF
+
+TORRENT_WORDS = 16
+"""Words of a torrent's row: seeders, leechers, partial seeds, an empty one; then for each directory the start of its run, its size,
+how many of it are seeders, log2 of the run's room (which stays when the run is given back)."""
+PEER_WORDS = 3
+"""Words of a peer's row: its place in each directory, or `NOWHERE`."""
+FIRST, COUNT, SEEDS, ROOM = range(4)  # words of a run
+_NO_TORRENT = bytes(4 * TORRENT_WORDS)
+_NO_PEER = b"\xff" * (4 * PEER_WORDS)
 
 _SCANNED = 6
 """Runs of up to 2**6 places are searched from end to end, larger ones through the index: most swarms are
@@ -27,38 +41,57 @@ _FIRST_TABLE = 8
 _join = b"".join
 
 
+class Tables:
+    """The rows of torrents and of peers. Row 0 is nobody's."""
+
+    __slots__ = ("peers", "torrents")
+
+    def __init__(self) -> None:
+        self.torrents = array("I", _NO_TORRENT)
+        self.peers = array("I", _NO_PEER)
+
+    def make_room(self, torrents: int, peers: int) -> None:
+        """Rows for that many, and no others. In place: directories hold these tables too."""
+        self.torrents[:] = array("I", _NO_TORRENT * torrents)
+        self.peers[:] = array("I", _NO_PEER * peers)
+
+    def add_torrent(self) -> None:
+        self.torrents.frombytes(_NO_TORRENT)
+
+    def add_peer(self) -> None:
+        self.peers.frombytes(_NO_PEER)
+
+
 class Directory:
-    """Owner of all its columns."""
+    """Owner of its columns by place, and of its words in the rows of torrents and peers."""
 
     __slots__ = (
-        "_room",
+        "_byte",
+        "_column",
+        "_peers",
         "_tables",
+        "_torrents",
         "_used",
+        "_word",
         "addresses",
-        "count",
-        "first",
         "free",
         "owners",
-        "position",
-        "seeds",
         "total",
         "width",
     )
 
-    def __init__(self, width: int) -> None:
-        """`width`: bytes of an endpoint, 6 or 18."""
+    def __init__(self, width: int, number: int, tables: Tables) -> None:
+        """`width`: bytes of an endpoint, 6 or 18. `number`: 0, 1 or 2, which words of the rows are this directory's."""
         self.width = width
         self.total = 0  # endpoints
+        self._torrents = tables.torrents
+        self._peers = tables.peers
+        self._word = 4 + 4 * number  # of a torrent's row
+        self._byte = 4 * self._word
+        self._column = number  # of a peer's row
         # By place in the pool.
         self.addresses = bytearray()
         self.owners = array("I")
-        # By torrent: start of its run, its size, how many of it are seeders; log2 of the run's room.
-        self.first = array("I", [0])
-        self.count = array("I", [0])
-        self.seeds = array("I", [0])
-        self._room = bytearray(1)
-        # By peer.
-        self.position = array("I", [NOWHERE])
         # Runs given back, by log2 of their room.
         self.free = [array("I") for _ in range(32)]
         # Open addressing in many small tables, so that growing one never takes long. An entry is the key (high
@@ -67,24 +100,42 @@ class Directory:
         self._tables = [array("Q", bytes(8 * _FIRST_TABLE)) for _ in range(_PARTITIONS)]
         self._used = array("I", bytes(4 * _PARTITIONS))
 
-    # Columns grow with the slots that Swarms hands out.
+    # Columns for readers that look at many; the announce path reads a row at a time.
 
-    def add_torrent_slot(self) -> None:
-        self.first.append(0)
-        self.count.append(0)
-        self.seeds.append(0)
-        self._room.append(0)
+    def column(self, word: int, first: int = 0, end: int | None = None) -> array[int]:
+        """FIRST, COUNT, SEEDS or ROOM of the torrents numbered first..end-1: a copy."""
+        stop = None if end is None else end * TORRENT_WORDS
+        return self._torrents[first * TORRENT_WORDS + self._word + word : stop : TORRENT_WORDS]
 
-    def add_peer_slot(self) -> None:
-        self.position.append(NOWHERE)
+    def positions(self, first: int = 0, end: int | None = None) -> array[int]:
+        """The places of the peers numbered first..end-1, `NOWHERE` for those that are not here: a copy."""
+        stop = None if end is None else end * PEER_WORDS
+        return self._peers[first * PEER_WORDS + self._column : stop : PEER_WORDS]
+
+    def set_column(self, word: int, values: array[int]) -> None:
+        """The other way round, of all torrents. Raises `ValueError` where there are more or fewer."""
+        self._torrents[self._word + word :: TORRENT_WORDS] = values
+
+    def set_positions(self, values: array[int]) -> None:
+        self._peers[self._column :: PEER_WORDS] = values
+
+    def run(self, torrent: int) -> tuple[int, int, int]:
+        """Where the run of a torrent starts, its size, how many of it are seeders."""
+        first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
+        return first, size, seeds
+
+    def position(self, peer: int) -> int:
+        """The place of a peer, or `NOWHERE`."""
+        return packed.u32(self._peers, peer * 3 + self._column)
 
     def find(self, torrent: int, endpoint: bytes) -> int:
         """The peer of this torrent at this endpoint; 0 = none."""
-        if self._room[torrent] > 6:  # _SCANNED
-            return self._find_indexed(torrent, endpoint)
+        first, size, _, room = packed.run(self._torrents, torrent * 64 + self._byte)
+        if room > 6:  # _SCANNED
+            return self._find_indexed(torrent, endpoint, first, size)
         width = self.width
-        start = packed.u32(self.first, torrent) * width
-        end = start + packed.u32(self.count, torrent) * width
+        start = first * width
+        end = start + size * width
         at = packed.find(self.addresses, endpoint, start, end)
         while at >= 0:
             if not (at - start) % width:
@@ -93,100 +144,102 @@ class Directory:
             at = packed.find(self.addresses, endpoint, at + 1, end)
         return 0
 
-    def _find_indexed(self, torrent: int, endpoint: bytes) -> int:
+    def _find_indexed(self, torrent: int, endpoint: bytes, first: int, size: int) -> int:
         key = (hash(endpoint) + torrent) & 0xFFFFFFFF
         table = self._tables[key & 255]
         mask = len(table) - 1
         at = (key >> 8) & mask
-        first = packed.u32(self.first, torrent)
         while entry := packed.u64(table, at):
             if entry >> 32 == key:
                 peer = entry & 0xFFFFFFFF
-                place = packed.u32(self.position, peer)
-                start = place * self.width
-                if self.addresses[
-                    start : start + self.width
-                ] == endpoint and 0 <= place - first < packed.u32(self.count, torrent):
+                place = packed.u32(self._peers, peer * 3 + self._column)
+                if 0 <= place - first < size and packed.has(
+                    self.addresses, endpoint, place * self.width
+                ):
                     return peer
             at = (at + 1) & mask
         return 0
 
     def is_at(self, peer: int, endpoint: bytes) -> bool:
         """Whether that is a peer's endpoint."""
-        place = packed.u32(self.position, peer)
+        place = packed.u32(self._peers, peer * 3 + self._column)
         return place != 0xFFFFFFFF and packed.has(self.addresses, endpoint, place * self.width)
 
     def endpoint(self, peer: int) -> bytes:
         """The endpoint of a peer, b"" when it has none in this family."""
-        start = self.position[peer] * self.width
+        start = self.position(peer) * self.width
         return bytes(self.addresses[start : start + self.width])
 
     def members(self, torrent: int) -> array[int]:
         """The peers of a torrent here, in order: a copy."""
-        return self._run_owners(torrent)
+        first, size, _ = self.run(torrent)
+        return self.owners[first : first + size]
 
     def __contains__(self, peer: int) -> bool:
-        return self.position[peer] != NOWHERE
+        return self.position(peer) != NOWHERE
 
     def insert(self, torrent: int, peer: int, endpoint: bytes, seeder: bool) -> None:
-        size = self.count[torrent]
-        if not size or size == 1 << self._room[torrent]:
-            self._grow(torrent, size)
-        first = self.first[torrent]
+        torrents = self._torrents
+        row = torrent * 16 + self._word
+        first, size, seeds, room = packed.run(torrents, row * 4)
+        if not size or size == 1 << room:
+            room = room + 1 if size else 0
+            first = self._grow(torrent, size, room)
         place = first + size
         if seeder:
-            boundary = first + self.seeds[torrent]
+            boundary = first + seeds
             if boundary < place:
                 self._move(boundary, place)
             place = boundary
-            self.seeds[torrent] += 1
-        start = place * self.width
-        self.addresses[start : start + self.width] = endpoint
-        self.owners[place] = peer
-        self.position[peer] = place
-        self.count[torrent] = size + 1
+            packed.put_u32(torrents, row + 2, seeds + 1)  # SEEDS
+        packed.put(self.addresses, endpoint, place * self.width)
+        packed.put_u32(self.owners, place, peer)
+        packed.put_u32(self._peers, peer * 3 + self._column, place)
+        packed.put_u32(torrents, row + 1, size + 1)  # COUNT
         self.total += 1
-        if self._room[torrent] > _SCANNED:
+        if room > 6:  # _SCANNED
             self._remember(torrent, peer, endpoint)
 
     def remove(self, torrent: int, peer: int) -> None:
-        if self._room[torrent] > _SCANNED:
-            self._forget(torrent, peer)
-        first = self.first[torrent]
-        place = self.position[peer]
-        seeds = self.seeds[torrent]
+        torrents = self._torrents
+        row = torrent * 16 + self._word
+        first, size, seeds, room = packed.run(torrents, row * 4)
+        place = packed.u32(self._peers, peer * 3 + self._column)
+        if room > 6:  # _SCANNED
+            self._forget(torrent, peer, place)
         if place < first + seeds:
             last_seeder = first + seeds - 1
             if place != last_seeder:
                 self._move(last_seeder, place)
             place = last_seeder
-            self.seeds[torrent] = seeds - 1
-        size = self.count[torrent] - 1
+            packed.put_u32(torrents, row + 2, seeds - 1)
+        size -= 1
         if place != first + size:
             self._move(first + size, place)
-        self.count[torrent] = size
+        packed.put_u32(torrents, row + 1, size)
+        packed.put_u32(self._peers, peer * 3 + self._column, 0xFFFFFFFF)
         self.total -= 1
-        self.position[peer] = NOWHERE
-        self._shrink(torrent, size)
+        self._shrink(torrent, first, size, room)
 
     def rename(self, torrent: int, peer: int, endpoint: bytes) -> None:
         """Give a peer another endpoint, at its place."""
-        indexed = self._room[torrent] > _SCANNED
-        if indexed:
-            self._forget(torrent, peer)
-        start = self.position[peer] * self.width
-        self.addresses[start : start + self.width] = endpoint
-        if indexed:
+        room = self._torrents[torrent * TORRENT_WORDS + self._word + ROOM]
+        place = self.position(peer)
+        if room > _SCANNED:
+            self._forget(torrent, peer, place)
+        packed.put(self.addresses, endpoint, place * self.width)
+        if room > _SCANNED:
             self._remember(torrent, peer, endpoint)
 
     def set_role(self, torrent: int, peer: int, seeder: bool) -> None:
         """Move a peer over the boundary between seeders and leechers; it must be on the other side."""
-        seeds = self.seeds[torrent]
-        boundary = self.first[torrent] + (seeds if seeder else seeds - 1)
-        place = self.position[peer]
+        first, _, seeds = self.run(torrent)
+        boundary = first + (seeds if seeder else seeds - 1)
+        place = self.position(peer)
         if place != boundary:
             self._swap(place, boundary)
-        self.seeds[torrent] = seeds + 1 if seeder else seeds - 1
+        at = torrent * TORRENT_WORDS + self._word + SEEDS
+        self._torrents[at] = seeds + 1 if seeder else seeds - 1
 
     def pick(
         self,
@@ -195,20 +248,18 @@ class Directory:
         want: int,
         peer: int,
         seeder: bool,
-        draw: int,
+        chance: Callable[[], int],
     ) -> bytes:
         """`prefix` and up to `want` endpoints for `peer`, itself left out.
 
-        Everybody, when that is few enough. Otherwise two runs that begin at places by `draw` (64 bits of
-        chance; needed where `count` is more than `want`): a seeder gets leechers first, a leecher both kinds in equal
-        parts as far as there are.
+        Everybody, when that is few enough. Otherwise two runs that begin at places by `chance`, which gives 64 bits
+        of it: a seeder gets leechers first, a leecher both kinds in equal parts as far as there are.
         """
-        size = packed.u32(self.count, torrent)
-        first = packed.u32(self.first, torrent)
-        place = packed.u32(self.position, peer)
+        first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
+        place = packed.u32(self._peers, peer * 3 + self._column)
         width = self.width
         addresses = self.addresses
-        if place == NOWHERE:
+        if place == 0xFFFFFFFF:  # NOWHERE
             if size <= want:
                 return prefix + addresses[first * width : (first + size) * width]
         elif size <= want + 1:
@@ -216,7 +267,8 @@ class Directory:
             return packed.around(
                 prefix, addresses, first * width, own, own + width, (first + size) * width
             )
-        boundary = first + self.seeds[torrent]
+        draw = chance()
+        boundary = first + seeds
         seeders = boundary - first - (first <= place < boundary)
         leechers = first + size - boundary - (boundary <= place < first + size)
         of_leechers = min(leechers, want if seeder else max(want // 2, want - seeders))
@@ -247,46 +299,37 @@ class Directory:
 
     def _move(self, source: int, target: int) -> None:
         width = self.width
-        peer = self.owners[source]
-        self.owners[target] = peer
-        self.addresses[target * width : target * width + width] = self.addresses[
-            source * width : source * width + width
-        ]
-        self.position[peer] = target
+        peer = packed.u32(self.owners, source)
+        packed.put_u32(self.owners, target, peer)
+        packed.copy(self.addresses, source * width, target * width, width)
+        packed.put_u32(self._peers, peer * 3 + self._column, target)
 
     def _swap(self, one: int, other: int) -> None:
-        width = self.width
         peer = self.owners[other]
-        endpoint = self.addresses[other * width : other * width + width]
+        endpoint = self.endpoint(peer)
         self._move(one, other)
         self.owners[one] = peer
-        self.addresses[one * width : one * width + width] = endpoint
-        self.position[peer] = one
+        packed.put(self.addresses, endpoint, one * self.width)
+        packed.put_u32(self._peers, peer * 3 + self._column, one)
 
     # Runs: powers of two, given back by size.
 
-    def _grow(self, torrent: int, size: int) -> None:
-        room = self._room[torrent] + 1 if size else 0
-        self._relocate(torrent, size, self._take_run(room))
-        self._room[torrent] = room
+    def _grow(self, torrent: int, size: int, room: int) -> int:
+        """Give a torrent a run of 2**room places; returns where it starts."""
+        start = self._relocate(torrent, size, room)
         if room == _SCANNED + 1:
-            for peer in self._run_owners(torrent):
+            for peer in self.owners[start : start + size]:
                 self._remember(torrent, peer, self.endpoint(peer))
+        return start
 
-    def _shrink(self, torrent: int, size: int) -> None:
-        room = self._room[torrent]
+    def _shrink(self, torrent: int, first: int, size: int, room: int) -> None:
         if not size:
-            self.free[room].append(self.first[torrent])
+            self.free[room].append(first)
         elif room >= 3 and size <= 1 << (room - 2):
             if room == _SCANNED + 1:
-                for peer in self._run_owners(torrent):
-                    self._forget(torrent, peer)
-            self._relocate(torrent, size, self._take_run(room - 1))
-            self._room[torrent] = room - 1
-
-    def _run_owners(self, torrent: int) -> array[int]:
-        first = self.first[torrent]
-        return self.owners[first : first + self.count[torrent]]
+                for place in range(first, first + size):
+                    self._forget(torrent, self.owners[place], place)
+            self._relocate(torrent, size, room - 1)
 
     def _take_run(self, room: int) -> int:
         free = self.free[room]
@@ -297,21 +340,23 @@ class Directory:
         self.addresses += bytes(self.width << room)
         return start
 
-    def _relocate(self, torrent: int, size: int, start: int) -> None:
-        """Copy a run of `size` entries to `start` and give its old place back."""
-        old = self.first[torrent]
-        self.first[torrent] = start
+    def _relocate(self, torrent: int, size: int, room: int) -> int:
+        """Move a run of `size` entries to one of 2**room places and give its old place back."""
+        torrents, owners, peers = self._torrents, self.owners, self._peers
+        row = torrent * 16 + self._word
+        old, _, _, old_room = packed.run(torrents, row * 4)
+        start = self._take_run(room)
+        packed.put_u32(torrents, row, start)  # FIRST
+        packed.put_u32(torrents, row + 3, room)  # ROOM
         if not size:
-            return
-        width = self.width
-        self.addresses[start * width : (start + size) * width] = self.addresses[
-            old * width : (old + size) * width
-        ]
-        self.owners[start : start + size] = self.owners[old : old + size]
-        position = self.position
-        for place in range(start, start + size):
-            position[self.owners[place]] = place
-        self.free[self._room[torrent]].append(old)
+            return start
+        packed.copy(self.addresses, old * self.width, start * self.width, size * self.width)
+        for step in range(size):
+            peer = packed.u32(owners, old + step)
+            packed.put_u32(owners, start + step, peer)
+            packed.put_u32(peers, peer * 3 + self._column, start + step)
+        self.free[old_room].append(old)
+        return start
 
     # The index, for swarms that are too large to be scanned.
 
@@ -327,23 +372,24 @@ class Directory:
 
     def index_all(self) -> None:
         """Build the index from the runs, hashes of endpoints being those of one process; and count them."""
-        self.total = sum(self.count)
+        self.total = sum(self.column(COUNT))
         parts: list[list[int]] = [[] for _ in range(_PARTITIONS)]
         endpoints = Struct(f"{self.width}s")
-        for torrent, room in enumerate(self._room):
-            if room > _SCANNED and self.count[torrent]:
-                start = self.first[torrent] * self.width
-                run = self.addresses[start : start + self.count[torrent] * self.width]
-                owners = self._run_owners(torrent)
+        for torrent, room in enumerate(self.column(ROOM)):
+            first, size, _ = self.run(torrent)
+            if room > _SCANNED and size:
+                run = self.addresses[first * self.width : (first + size) * self.width]
+                owners = self.owners[first : first + size]
                 for (endpoint,), peer in zip(endpoints.iter_unpack(run), owners, strict=True):
                     key = (hash(endpoint) + torrent) & 0xFFFFFFFF
                     parts[key & 255].append(key << 32 | peer)
         self._used = array("I", map(len, parts))
         self._tables = [_table(part) for part in parts]
 
-    def _forget(self, torrent: int, peer: int) -> None:
+    def _forget(self, torrent: int, peer: int, place: int) -> None:
         """Remove an entry and close the gap, so that no probe ends early."""
-        key = (hash(self.endpoint(peer)) + torrent) & 0xFFFFFFFF
+        start = place * self.width
+        key = (hash(bytes(self.addresses[start : start + self.width])) + torrent) & 0xFFFFFFFF
         table = self._tables[key & 255]
         mask = len(table) - 1
         gap = (key >> 8) & mask
@@ -385,3 +431,10 @@ def _doubled(table: array[int]) -> array[int]:
         if entry:
             _put(larger, entry)
     return larger
+
+
+# As in `Swarms`.
+if (TORRENT_WORDS, PEER_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED, NOWHERE) != (
+    16, 3, 0, 1, 2, 3, 6, 0xFFFFFFFF,
+):  # fmt: skip
+    raise AssertionError("Directory spells these numbers out")

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracker.domain import whereabouts
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
-from tracker.domain.directory import NOWHERE, Directory
+from tracker.domain.directory import COUNT, FIRST, NOWHERE, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
 from tracker.domain.hidden import Hidden
 from tracker.domain.settings import Settings
 from tracker.domain.state import Pruned, State
-from tracker.domain.swarms import ROW_SIZE, Swarms
+from tracker.domain.swarms import LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,9 +46,11 @@ _KEY = Struct("<32sIIQB3x")  # hash, key_ref, account, valid until, 1 = it ends 
 _WORD = 4
 
 # Attributes that are columns as they are: arrays and byte arrays.
-_SWARMS = ("announces", "completed", "seeders", "leechers", "partial", "hashes", "_free_torrents", "_free_peers")  # fmt: skip
-_DIRECTORY = ("owners", "first", "count", "seeds", "_room", "position")
-_OF_KEY = ("_first", "_after", "_before", "_key")
+_SWARMS = ("announces", "completed", "hashes", "_free_torrents", "_free_peers")
+# Words of rows, by the names of their columns.
+_COUNTS = {"seeders": SEEDERS, "leechers": LEECHERS, "partial": PARTIAL}
+_RUN = {"first": FIRST, "count": COUNT, "seeds": SEEDS}
+_LINKS = {"key": 0, "before": 1, "after": 2}
 _TOTALS = ("torrents_total", "seeders_total", "leechers_total", "completed_total")
 _CLOCK = ("seq", "time_us", "settings_seq", "ticks", "starts", "resumed_us")
 _SWEEP = ("_at", "_family", "_place")
@@ -101,7 +103,10 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     rows = bytearray(swarms.rows)
     _fill_words(rows, ROW_SIZE, _HEAD, bytes(_TAIL * swarms.peer_slots), _TAIL)
     plain["rows"] = bytes(rows)
+    for name, column in _rows(swarms):
+        plain[name] = _bytes(column)
     for prefix, directory in _directories(swarms):
+        plain[prefix + "room"] = bytes(directory.column(ROOM).tolist())
         runs = directory.free
         plain[prefix + "free"] = b"".join(_bytes(run) for run in runs)
         plain[prefix + "free_counts"] = _bytes(array("I", map(len, runs)))
@@ -134,6 +139,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         for name in names:
             setattr(owner, name, _like(getattr(owner, name), plain[prefix + name.strip("_")]))
     swarms.rows = bytearray(plain["rows"])
+    _load_rows(swarms, plain)
     _load_buckets(swarms, _like(array("I"), plain["buckets"]))
     hashes = bytes(plain["retired"])
     counts = _like(array("Q"), plain["retired.completed"])
@@ -156,8 +162,8 @@ def _owners(state: State) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     swarms = state.swarms
     yield "", swarms, _SWARMS
     for prefix, directory in _directories(swarms):
-        yield prefix, directory, _DIRECTORY
-    yield "of_key.", swarms.of_key, _OF_KEY
+        yield prefix, directory, ("owners",)
+    yield "of_key.", swarms.of_key, ("_first",)
     yield "accounts.", state.accounts, Totals._fields
     yield "keys.", state.access, ("account_of", "hashes")
     yield "sweep.", state.sweep, ("_torrents",)
@@ -167,12 +173,37 @@ def _directories(swarms: Swarms) -> tuple[tuple[str, Directory], ...]:
     return ("v4.", swarms.v4), ("v6.", swarms.v6), ("identities.", swarms.identities)
 
 
+def _rows(swarms: Swarms) -> Iterator[tuple[str, array[int]]]:
+    """The rows of torrents and peers, column by column."""
+    yield from ((name, swarms.column(word)) for name, word in _COUNTS.items())
+    for prefix, directory in _directories(swarms):
+        yield prefix + "position", directory.positions()
+        yield from ((prefix + name, directory.column(word)) for name, word in _RUN.items())
+    yield from (("of_key." + name, swarms.of_key.column(word)) for name, word in _LINKS.items())
+
+
+def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
+    def column(name: str) -> array[int]:
+        return _like(array("I"), plain[name])  # type: ignore[no-any-return]  # it is one
+
+    swarms.make_room(len(swarms.completed), swarms.peer_slots)
+    for name, word in _COUNTS.items():
+        swarms.set_column(word, column(name))
+    for prefix, directory in _directories(swarms):
+        directory.set_positions(column(prefix + "position"))
+        for name, word in _RUN.items():
+            directory.set_column(word, column(prefix + name))
+        directory.set_column(ROOM, array("I", list(bytes(plain[prefix + "room"]))))
+    for name, word in _LINKS.items():
+        swarms.of_key.set_column(word, column("of_key." + name))
+
+
 def _load_identities(swarms: Swarms, accounts: Buffer) -> None:
     """An identity is an account and the peer_id of the row."""
     identities, rows = swarms.identities, swarms.rows
     addresses, width = identities.addresses, identities.width
     _fill_words(addresses, width, 0, accounts, _WORD)
-    for peer, place in enumerate(identities.position):
+    for peer, place in enumerate(identities.positions()):
         if place != NOWHERE:
             at = place * width + _WORD
             addresses[at : at + 20] = rows[peer * ROW_SIZE : peer * ROW_SIZE + 20]

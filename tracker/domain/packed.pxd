@@ -4,7 +4,7 @@ from cpython.array cimport array
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 
 cdef inline uint32_t u32(array column, Py_ssize_t at) except? 0xFFFFFFFE:
@@ -19,11 +19,32 @@ cdef inline uint64_t u64(array column, Py_ssize_t at) except? 0xFFFFFFFFFFFFFFFE
     return column.data.as_ulonglongs[at]
 
 
+cdef inline int put_u32(array column, Py_ssize_t at, uint32_t value) except -1:
+    if at < 0 or at >= column.ob_size:
+        raise IndexError("no such place in a column")
+    column.data.as_uints[at] = value
+    return 0
+
+
 cdef inline int put_u64(array column, Py_ssize_t at, uint64_t value) except -1:
     if at < 0 or at >= column.ob_size:
         raise IndexError("no such place in a column")
     column.data.as_ulonglongs[at] = value
     return 0
+
+
+cdef inline (uint32_t, uint32_t, uint32_t, uint32_t) run(array torrents, Py_ssize_t at):
+    if at < 0 or at + 16 > torrents.ob_size * 4:
+        raise IndexError("no such torrent")
+    cdef uint32_t *row = torrents.data.as_uints + at // 4
+    return row[0], row[1], row[2], row[3]
+
+
+cdef inline (uint32_t, uint32_t) counts(array torrents, Py_ssize_t at):
+    if at < 0 or at + 8 > torrents.ob_size * 4:
+        raise IndexError("no such torrent")
+    cdef uint32_t *row = torrents.data.as_uints + at // 4
+    return row[0], row[1]
 
 
 cdef inline Py_ssize_t find(bytearray addresses, bytes endpoint, Py_ssize_t start, Py_ssize_t end) except -2:
@@ -114,6 +135,20 @@ cdef inline (int, uint64_t, uint64_t, uint64_t) session(bytearray rows, Py_ssize
 cdef inline int has(bytearray addresses, bytes endpoint, Py_ssize_t at) except -1:
     cdef Py_ssize_t width = PyBytes_GET_SIZE(endpoint)
     return not memcmp(_inside(addresses, at, width), PyBytes_AS_STRING(endpoint), width)
+
+
+cdef inline int put(bytearray addresses, bytes endpoint, Py_ssize_t at) except -1:
+    cdef Py_ssize_t width = PyBytes_GET_SIZE(endpoint)
+    memcpy(_inside(addresses, at, width), PyBytes_AS_STRING(endpoint), width)
+    return 0
+
+
+cdef inline int copy(
+    bytearray addresses, Py_ssize_t source, Py_ssize_t target, Py_ssize_t size
+) except -1:
+    if size:
+        memmove(_inside(addresses, target, size), _inside(addresses, source, size), size)
+    return 0
 
 
 cdef inline bytes identity(uint32_t account, bytes peer_id):

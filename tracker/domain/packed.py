@@ -13,8 +13,23 @@ from tracker.domain import codec
 
 # Of a column.
 u32 = u64 = getitem
-put_u64 = setitem
+put_u32 = put_u64 = setitem
+
+# Of the table of torrents, at a byte.
+run = Struct("=IIII").unpack_from  # start, size, seeders, log2 of the room
+counts = Struct("=II").unpack_from  # seeders, leechers
+
+# Of the pool of a directory.
 find = bytearray.find
+has = bytearray.startswith  # addresses, endpoint, at
+
+
+def put(addresses: bytearray, endpoint: bytes, at: int) -> None:
+    addresses[at : at + len(endpoint)] = endpoint
+
+
+def copy(addresses: bytearray, source: int, target: int, size: int) -> None:
+    addresses[target : target + size] = addresses[source : source + size]
 
 
 def around(
@@ -32,8 +47,6 @@ put_peer_id = Struct("<20s").pack_into  # at byte 0
 has_id = bytearray.startswith  # rows, peer_id, at byte 0
 session = Struct("<20xB11xQQ8xQ").unpack_from  # at byte 0: mark, uploaded, downloaded, last seen us
 
-# Of the pool of a directory.
-has = bytearray.startswith  # addresses, endpoint, at
 identity = Struct("<I20s").pack  # account, peer_id
 
 # Records. Of the peer_id that `plain` is given it takes the first 8 bytes.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from attrs import fields, frozen
 
 from tracker.domain import events
-from tracker.domain.directory import NOWHERE
 from tracker.domain.swarms import ROW_SIZE, SEEN, SEEN_AT
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ class Rules:
         if SEEN.unpack_from(swarms.rows, peer * ROW_SIZE + SEEN_AT)[0] + self._early_us <= now_us:
             return False
         own, other = (swarms.v4, swarms.v6) if len(endpoint) == 6 else (swarms.v6, swarms.v4)
-        return other.position[peer] == NOWHERE and own.endpoint(peer) == endpoint
+        return peer not in other and own.endpoint(peer) == endpoint
 
 
 def _table(ports: tuple[str, ...]) -> bytes:

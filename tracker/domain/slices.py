@@ -13,7 +13,8 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from tracker.domain.accounts import Totals
-from tracker.domain.swarms import ROW_SIZE
+from tracker.domain.directory import COUNT, FIRST, SEEDS
+from tracker.domain.swarms import LEECHERS, PARTIAL, ROW_SIZE, SEEDERS
 
 if TYPE_CHECKING:
     from array import array
@@ -53,12 +54,14 @@ def digest(state: State, number: int) -> int:
         words[word :: ROW_SIZE // 4] = _ZEROS[: len(rows) // ROW_SIZE]
     hasher.update(rows)
     hasher.update(swarms.hashes[begin * 20 : end * 20])
-    columns = [swarms.completed, swarms.seeders, swarms.leechers, swarms.partial]
+    columns = [swarms.completed[begin:end]]
+    columns += [swarms.column(word, begin, end) for word in (SEEDERS, LEECHERS, PARTIAL)]
     for directory in (swarms.v4, swarms.v6, swarms.identities):
-        columns += [directory.position, directory.first, directory.count, directory.seeds]
-    columns += [getattr(state.accounts, name) for name in Totals._fields]
+        columns.append(directory.positions(begin, end))
+        columns += [directory.column(word, begin, end) for word in (FIRST, COUNT, SEEDS)]
+    columns += [getattr(state.accounts, name)[begin:end] for name in Totals._fields]
     for column in columns:
-        hasher.update(_little_endian(column[begin:end]))
+        hasher.update(_little_endian(column))
     return int.from_bytes(hasher.digest(), "little")
 
 

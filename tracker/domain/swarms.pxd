@@ -1,10 +1,10 @@
 cimport cython
 from tracker.domain cimport packed
 from cpython.array cimport array
-from tracker.domain.directory cimport Directory
+from tracker.domain.directory cimport Directory, Tables
 
 cdef class KeyPeers:
-    cdef public array _first, _after, _before, _key
+    cdef public array _first, _links
 
 cdef class Swarms:
     cdef public list buckets
@@ -13,7 +13,8 @@ cdef class Swarms:
     cdef public Py_ssize_t torrents_total, torrents_added, torrents_removed, seeders_total, leechers_total
     cdef public object completed_total
     cdef public bytearray hashes
-    cdef public array completed, seeders, leechers, partial, _free_torrents
+    cdef public Tables tables
+    cdef public array completed, _free_torrents
     cdef public bytearray rows
     cdef public array _free_peers
     cdef public Directory v4, v6, identities
@@ -24,6 +25,9 @@ cdef class Swarms:
     @cython.locals(event=cython.int, row=Py_ssize_t, mark=cython.int, rows=bytearray)
     cpdef Py_ssize_t announce(self, unsigned long long seq, unsigned long long time_us, Py_ssize_t torrent, Py_ssize_t peer, bytes info_hash, bytes peer_id, bytes endpoint, unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule)
     cpdef int _changed(self, Py_ssize_t torrent, Py_ssize_t peer, int mark, int event, int rule, bint seeder)
+    @cython.locals(torrents=array, at=Py_ssize_t)
+    cpdef _count(self, Py_ssize_t torrent, Py_ssize_t word, int step)
+    cpdef Py_ssize_t _add_peer(self, Py_ssize_t torrent, bytes endpoint, bint seeder)
     cpdef Py_ssize_t keyed(self, Py_ssize_t torrent, unsigned int account, bytes peer_id)
     cpdef identify(self, Py_ssize_t peer, unsigned int account, unsigned int key_ref)
     @cython.locals(directory=Directory)

@@ -1,6 +1,6 @@
 """All swarms: torrents in buckets by info hash, peers as rows of packed columns.
 
-A torrent and a peer are small integers into columns; 0 is nobody. Freed numbers are used again. Listing,
+A torrent and a peer are small integers: numbers of rows; 0 is nobody. Freed numbers are used again. Listing,
 sweeping and digesting go bucket by bucket, never over everything at once. Only applying an event
 changes anything here.
 """
@@ -13,7 +13,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events, packed
-from tracker.domain.directory import NOWHERE, Directory
+from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,8 @@ MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
 MARK_COMPLETED = 0x20  # said `completed` in this session: not counted again
 MARK_SNATCHED = 0x40  # its account was given this download, in this session
+
+SEEDERS, LEECHERS, PARTIAL = range(3)  # words of a torrent's row; partial seeds are leechers too
 
 # A partial seed (BEP 21) is a leecher whose last event is `paused`: of those that are kept the only one with this bit.
 _PAUSED_BIT = 0x04
@@ -76,14 +78,12 @@ class Swarms:
         "completed_total",
         "hashes",
         "identities",
-        "leechers",
         "leechers_total",
         "of_key",
-        "partial",
         "retired",
         "rows",
-        "seeders",
         "seeders_total",
+        "tables",
         "torrents_added",
         "torrents_removed",
         "torrents_total",
@@ -102,20 +102,18 @@ class Swarms:
         self.seeders_total = 0
         self.leechers_total = 0
         self.completed_total = 0  # of all torrents ever, also the retired ones
-        # By torrent.
+        self.tables = Tables()
+        # By torrent, beside its row.
         self.hashes = bytearray(20)
         self.completed = array("Q", [0])
-        self.seeders = array("I", [0])
-        self.leechers = array("I", [0])
-        self.partial = array("I", [0])  # partial seeds; leechers too
         self._free_torrents = array("I")
         # By peer.
         self.rows = bytearray(ROW_SIZE)
         self._free_peers = array("I")
-        self.v4 = Directory(6)
-        self.v6 = Directory(18)
+        self.v4 = Directory(6, 0, self.tables)
+        self.v6 = Directory(18, 1, self.tables)
         # In private modes peers are found by who they are, wherever they are: see `keyed`.
-        self.identities = Directory(24)
+        self.identities = Directory(24, 2, self.tables)
         self.of_key = KeyPeers()
 
     def lookup(self, info_hash: bytes) -> int:
@@ -168,7 +166,7 @@ class Swarms:
             row = peer * 72
             mark = (0x10 if left == 0 else 0) | (0x20 if event == 1 else 0)
             if event == 4 and left:  # events.PAUSED
-                self.partial[torrent] += 1
+                self._count(torrent, PARTIAL, 1)
             packed.put_identity(rows, row, peer_id, torrent)
         rows[row + 20] = mark & 0xF0 | event
         packed.put_totals(rows, row + 32, uploaded, downloaded, left, time_us, seq)
@@ -178,7 +176,7 @@ class Swarms:
         self, torrent: int, peer: int, mark: int, event: int, rule: int, seeder: bool
     ) -> int:
         """The mark of a known peer after an announce that may change its session or role."""
-        self.partial[torrent] += (event == events.PAUSED and not seeder) - _is_partial(mark)
+        self._count(torrent, PARTIAL, (event == events.PAUSED and not seeder) - _is_partial(mark))
         if rule == events.RULE_RESTARTED:
             mark &= MARK_SEEDER
         if event == events.COMPLETED:
@@ -202,10 +200,10 @@ class Swarms:
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
         """Say whose peer a new one is, or that it goes on with another key of the account."""
-        if packed.u32(self.of_key._key, peer) == key_ref:
+        if packed.u32(self.of_key._links, peer * 3) == key_ref:
             return  # the row says the same
         row = self.peer(peer)
-        if self.identities.position[peer] == NOWHERE:
+        if peer not in self.identities:
             identity = packed.identity(account, row.peer_id)
             self.identities.insert(row.torrent, peer, identity, bool(row.mark & MARK_SEEDER))
         _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
@@ -220,7 +218,7 @@ class Swarms:
         directory = self.v4 if len(endpoint) == 6 else self.v6
         if directory.is_at(peer, endpoint):
             return
-        if directory.position[peer] == NOWHERE:
+        if peer not in directory:
             seeder = bool(self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER)
             directory.insert(torrent, peer, endpoint, seeder)
         else:
@@ -237,7 +235,7 @@ class Swarms:
             own, before, other = days + 1, days, self.v4
         else:
             own, before, other = days, days + 1, self.v6
-        if packed.u32(other.position, peer) != 0xFFFFFFFF and (day - rows[before]) & 0xFF > 1:
+        if other.position(peer) != 0xFFFFFFFF and (day - rows[before]) & 0xFF > 1:
             other.remove(torrent, peer)
         rows[own] = day & 0xFF
 
@@ -247,7 +245,7 @@ class Swarms:
         if row.peer_id == peer_id:
             return
         packed.put_peer_id(self.rows, peer * ROW_SIZE, peer_id)
-        if self.identities.position[peer] != NOWHERE:
+        if peer in self.identities:
             identity = packed.identity(account, peer_id)
             self.identities.rename(row.torrent, peer, identity)
 
@@ -256,13 +254,12 @@ class Swarms:
 
     def place_of(self, torrent: int, peer: int) -> int:
         """Where a peer stands among the identities of its torrent."""
-        return self.identities.position[peer] - self.identities.first[torrent]
+        return self.identities.position(peer) - self.identities.run(torrent)[0]
 
     def at_place(self, torrent: int, place: int) -> int:
         """The peer at a place; 0 = none."""
-        if place >= self.identities.count[torrent]:
-            return 0
-        return self.identities.owners[self.identities.first[torrent] + place]
+        first, size, _ = self.identities.run(torrent)
+        return self.identities.owners[first + place] if place < size else 0
 
     def hand_over_peers(self, old_key_ref: int, key_ref: int) -> None:
         """Peers of a key belong to the one in its place from now on: revoking that one sends them away."""
@@ -281,24 +278,25 @@ class Swarms:
     def remove(self, torrent: int, peer: int) -> None:
         """Take a peer out. Its torrent stays until `drop_if_empty`."""
         for directory in (self.v4, self.v6, self.identities):
-            if directory.position[peer] != NOWHERE:
+            if peer in directory:
                 directory.remove(torrent, peer)
         self.of_key.remove(peer)
         _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, 0)
         mark = self.rows[peer * ROW_SIZE + _MARK]
-        self.partial[torrent] -= _is_partial(mark)
+        if _is_partial(mark):
+            self._count(torrent, PARTIAL, -1)
         if mark & MARK_SEEDER:
-            self.seeders[torrent] -= 1
+            self._count(torrent, SEEDERS, -1)
             self.seeders_total -= 1
         else:
-            self.leechers[torrent] -= 1
+            self._count(torrent, LEECHERS, -1)
             self.leechers_total -= 1
         self._free_peers.append(peer)
 
     def drop_if_empty(self, torrent: int) -> None:
         """Forget a torrent without peers; its completed count is kept for its return."""
         info_hash = bytes(self.hashes[torrent * 20 : torrent * 20 + 20])
-        if self.seeders[torrent] or self.leechers[torrent] or self.lookup(info_hash) != torrent:
+        if self.size(torrent) or self.lookup(info_hash) != torrent:
             return
         if self.completed[torrent]:
             self.retired[info_hash] = self.completed[torrent]
@@ -333,13 +331,12 @@ class Swarms:
         """The peers of a torrent in directory order, each once."""
         found: list[int] = []
         for directory in (self.identities, self.v4, self.v6):
-            first = directory.first[torrent]
-            found += directory.owners[first : first + directory.count[torrent]]
+            found += directory.members(torrent)
         return list(dict.fromkeys(found))
 
     def present(self, peer: int) -> bool:
         """Whether that number is a peer's now."""
-        return self.v4.position[peer] != NOWHERE or self.v6.position[peer] != NOWHERE
+        return peer in self.v4 or peer in self.v6
 
     @property
     def peer_slots(self) -> int:
@@ -375,7 +372,7 @@ class Swarms:
         earliest (see `keep_family`)."""
         seqs, times = [], []
         for peer in range(first, min(end, self.peer_slots)):
-            here = self.v4.position[peer] != NOWHERE, self.v6.position[peer] != NOWHERE
+            here = peer in self.v4, peer in self.v6
             if any(here):
                 row = self.peer(peer)
                 seqs.append(row.last_seq)
@@ -383,21 +380,31 @@ class Swarms:
                     times.append((row.seen_us // events.DAY_US - 1) * events.DAY_US)
         return (min(seqs), min(times, default=NEVER_US)) if seqs else None
 
+    def column(self, word: int, first: int = 0, end: int | None = None) -> array[int]:
+        """SEEDERS, LEECHERS or PARTIAL of the torrents numbered first..end-1: a copy."""
+        stop = None if end is None else end * TORRENT_WORDS
+        return self.tables.torrents[first * TORRENT_WORDS + word : stop : TORRENT_WORDS]
+
+    def set_column(self, word: int, values: array[int]) -> None:
+        """The other way round, of all torrents. Raises `ValueError` where there are more or fewer."""
+        self.tables.torrents[word::TORRENT_WORDS] = values
+
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
         """Seeders, completed, leechers; zeros for a torrent never seen."""
         torrent = self.lookup(info_hash)
         if not torrent:
             return 0, self.retired.get(info_hash, 0), 0
-        return self.seeders[torrent], self.completed[torrent], self.leechers[torrent]
+        seeders, leechers = packed.counts(self.tables.torrents, torrent * 64)
+        return seeders, self.completed[torrent], leechers
 
     def downloaders(self, info_hash: bytes) -> int:
         """Leechers that are no partial seeds (BEP 21)."""
-        torrent = self.lookup(info_hash)
-        return self.leechers[torrent] - self.partial[torrent]
+        at = self.lookup(info_hash) * TORRENT_WORDS
+        return self.tables.torrents[at + LEECHERS] - self.tables.torrents[at + PARTIAL]
 
     def size(self, torrent: int) -> int:
         """How many peers a torrent has."""
-        return self.seeders[torrent] + self.leechers[torrent]
+        return sum(packed.counts(self.tables.torrents, torrent * 64))
 
     def identified(self, peer: int) -> bool:
         """Whether a peer of this number is in a swarm, and somebody's."""
@@ -409,7 +416,7 @@ class Swarms:
 
     def peers_of(self, torrent: int, account: int) -> int:
         """How many peers of a torrent are an account's; looks at all of them."""
-        first, count = self.identities.first[torrent], self.identities.count[torrent]
+        first, count, _ = self.identities.run(torrent)
         width = self.identities.width
         run = self.identities.addresses[first * width : (first + count) * width]
         return sum(account == owner for (owner,) in _OWNER.iter_unpack(run))
@@ -421,12 +428,8 @@ class Swarms:
         for info_hash in sorted(torrents):
             torrent = torrents[info_hash]
             hasher.update(info_hash)
-            counts = (
-                self.completed[torrent],
-                self.seeders[torrent],
-                self.leechers[torrent],
-                self.partial[torrent],
-            )
+            at = torrent * TORRENT_WORDS
+            counts = self.completed[torrent], *self.tables.torrents[at : at + 3]
             hasher.update(repr(counts).encode())
             for row in self._rows(torrent, info_hash, addresses):
                 hasher.update(row)
@@ -434,9 +437,9 @@ class Swarms:
 
     def _rows(self, torrent: int, info_hash: bytes, addresses: bool) -> Iterator[bytes]:
         for directory in (self.v4, self.v6, self.identities):
-            first = directory.first[torrent]
-            yield f"{directory.count[torrent]},{directory.seeds[torrent]}".encode()
-            for peer in directory.owners[first : first + directory.count[torrent]]:
+            first, count, seeds = directory.run(torrent)
+            yield f"{count},{seeds}".encode()
+            for peer in directory.owners[first : first + count]:
                 row = self.rows[peer * ROW_SIZE : (peer + 1) * ROW_SIZE]
                 row[24:28] = info_hash[:4]  # numbers of torrents are no part of the state
                 if addresses:
@@ -450,13 +453,19 @@ class Swarms:
 
     def _set_role(self, torrent: int, peer: int, seeder: bool) -> None:
         for directory in (self.v4, self.v6, self.identities):
-            if directory.position[peer] != NOWHERE:
+            if peer in directory:
                 directory.set_role(torrent, peer, seeder)
         step = 1 if seeder else -1
-        self.seeders[torrent] += step
-        self.leechers[torrent] -= step
+        self._count(torrent, SEEDERS, step)
+        self._count(torrent, LEECHERS, -step)
         self.seeders_total += step
         self.leechers_total -= step
+
+    def _count(self, torrent: int, word: int, step: int) -> None:
+        """One more or fewer of SEEDERS, LEECHERS or PARTIAL."""
+        torrents = self.tables.torrents
+        at = torrent * 16 + word  # TORRENT_WORDS
+        packed.put_u32(torrents, at, packed.u32(torrents, at) + step)
 
     def _add_torrent(self, info_hash: bytes) -> int:
         if self._free_torrents:
@@ -464,13 +473,8 @@ class Swarms:
         else:
             torrent = len(self.completed)
             self.completed.append(0)
-            self.seeders.append(0)
-            self.leechers.append(0)
-            self.partial.append(0)
             self.hashes += bytes(20)
-            self.v4.add_torrent_slot()
-            self.v6.add_torrent_slot()
-            self.identities.add_torrent_slot()
+            self.tables.add_torrent()
         self.hashes[torrent * 20 : torrent * 20 + 20] = info_hash
         self.completed[torrent] = self.retired.pop(info_hash, 0)
         self.buckets[info_hash[0]][info_hash] = torrent
@@ -482,20 +486,23 @@ class Swarms:
         peer = self._free_peers.pop() if self._free_peers else self._new_peer_slot()
         (self.v4 if len(endpoint) == 6 else self.v6).insert(torrent, peer, endpoint, seeder)
         if seeder:
-            self.seeders[torrent] += 1
+            self._count(torrent, 0, 1)  # SEEDERS
             self.seeders_total += 1
         else:
-            self.leechers[torrent] += 1
+            self._count(torrent, 1, 1)  # LEECHERS
             self.leechers_total += 1
         return peer
+
+    def make_room(self, torrents: int, peers: int) -> None:
+        """Give that many torrents and peers rows in the tables, and take all others away: their columns come next."""
+        self.tables.make_room(torrents, peers)
+        self.of_key.make_room(peers)
 
     def _new_peer_slot(self) -> int:
         peer = len(self.rows) // ROW_SIZE
         self.rows += bytes(ROW_SIZE)
-        self.v4.add_peer_slot()
-        self.v6.add_peer_slot()
-        self.identities.add_peer_slot()
-        self.of_key.add_peer_slot()
+        self.tables.add_peer()
+        self.of_key.add_peer()
         return peer
 
 
@@ -504,58 +511,74 @@ def _is_partial(mark: int) -> bool:
 
 
 class KeyPeers:
-    """Which peers came with which key: lists threaded through columns, so that revoking one need not look at all."""
+    """Which peers came with which key: lists threaded through the peers, so that revoking one need not look at all."""
 
-    __slots__ = ("_after", "_before", "_first", "_key")
+    __slots__ = ("_first", "_links")
 
     def __init__(self) -> None:
         self._first = array("I", [0])  # by key_ref
-        self._after = array("I", [0])  # by peer
-        self._before = array("I", [0])
-        self._key = array("I", [0])
+        self._links = array(
+            "I", [0, 0, 0]
+        )  # three words a peer: key_ref, the peer before, the one after
 
-    def add_peer_slot(self) -> None:
-        for column in (self._after, self._before, self._key):
-            column.append(0)
+    def add_peer(self) -> None:
+        self._links.frombytes(_NO_LINKS)
 
     def peers(self, key_ref: int) -> list[int]:
         found = []
         peer = self._first[key_ref] if key_ref < len(self._first) else 0
         while peer:
             found.append(peer)
-            peer = self._after[peer]
+            peer = self._links[peer * 3 + _AFTER]
         return found
 
     def move(self, peer: int, key_ref: int) -> None:
         """Put a peer on a key's list, off the one it was on."""
-        if self._key[peer] == key_ref:
+        links = self._links
+        if links[peer * 3 + _KEY] == key_ref:
             return
         self.remove(peer)
         while len(self._first) <= key_ref:
             self._first.append(0)
         following = self._first[key_ref]
         self._first[key_ref] = peer
-        self._after[peer] = following
-        self._before[peer] = 0
-        self._before[following] = peer
-        self._key[peer] = key_ref
+        links[peer * 3 + _AFTER] = following
+        links[peer * 3 + _BEFORE] = 0
+        links[following * 3 + _BEFORE] = peer
+        links[peer * 3 + _KEY] = key_ref
 
     def remove(self, peer: int) -> None:
-        key_ref = self._key[peer]
+        links = self._links
+        key_ref, before, after = links[peer * 3 : peer * 3 + 3]
         if not key_ref:
             return
-        before, after = self._before[peer], self._after[peer]
         if before:
-            self._after[before] = after
+            links[before * 3 + _AFTER] = after
         else:
             self._first[key_ref] = after
-        self._before[after] = before
-        self._key[peer] = 0
+        links[after * 3 + _BEFORE] = before
+        links[peer * 3 + _KEY] = 0
+
+    # Columns, as in `Directory`.
+
+    def make_room(self, peers: int) -> None:
+        self._links = array("I", _NO_LINKS * peers)
+
+    def column(self, word: int) -> array[int]:
+        return self._links[word::3]
+
+    def set_column(self, word: int, values: array[int]) -> None:
+        self._links[word::3] = values
+
+
+_KEY, _BEFORE, _AFTER = range(3)
+_NO_LINKS = bytes(12)
 
 
 # The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines
 # hold the spelling to the names.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
-    (MARK_SEEDER, _ROLE, events.PAUSED, _DAYS, NOWHERE) != (0x10, 0x14, 4, 21, 0xFFFFFFFF)
+    (MARK_SEEDER, _ROLE, events.PAUSED, _DAYS, NOWHERE, TORRENT_WORDS, SEEDERS, LEECHERS)
+    != (0x10, 0x14, 4, 21, 0xFFFFFFFF, 16, 0, 1)
 ):
     raise AssertionError("Swarms spells these numbers out")

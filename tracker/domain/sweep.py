@@ -69,10 +69,10 @@ class Sweep:
         self, swarms: Swarms, directory: Directory, torrent: int, before_us: int, budget: int
     ) -> int:
         """From the end of a run to its start: what a removal moves into the gap has been looked at."""
-        last = directory.count[torrent] - 1
+        last = directory.run(torrent)[1] - 1
         place = last if self._place == _START else min(self._place, last)
         while place >= 0 and budget > 0:
-            peer = directory.owners[directory.first[torrent] + place]
+            peer = directory.owners[directory.run(torrent)[0] + place]
             if SEEN.unpack_from(swarms.rows, peer * ROW_SIZE + SEEN_AT)[0] <= before_us:
                 swarms.remove(torrent, peer)
                 budget -= _REMOVAL

@@ -43,9 +43,9 @@ def by_day(swarms: Swarms) -> dict[int, Where]:
     own, of which the row keeps the low byte.
     """
     found: dict[int, Where] = {}
-    identities = swarms.identities.position
+    identities = swarms.identities.positions()
     places = zip(
-        _WHEN.iter_unpack(swarms.rows), swarms.v4.position, swarms.v6.position, strict=True
+        _WHEN.iter_unpack(swarms.rows), swarms.v4.positions(), swarms.v6.positions(), strict=True
     )
     day_us, day, here = -DAY_US, -1, Where([], [], [])
     for peer, ((day4, day6, seen), place4, place6) in enumerate(places):
@@ -83,7 +83,7 @@ def dump(swarms: Swarms) -> dict[tuple[int, str], bytes]:
 
 
 def _endpoints(directory: Directory, peers: list[int]) -> bytes:
-    width, position = directory.width, directory.position
+    width, position = directory.width, directory.positions()
     addresses = bytes(directory.addresses)
     starts = [position[peer] * width for peer in peers]
     return b"".join([addresses[at : at + width] for at in starts])
@@ -112,7 +112,7 @@ def load(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
 
 
 def _put_endpoints(directory: Directory, peers: list[int], data: Buffer) -> None:
-    width, position, addresses = directory.width, directory.position, directory.addresses
+    width, position, addresses = directory.width, directory.positions(), directory.addresses
     pieces = Struct(f"{width}s").iter_unpack(data)
     for peer, (endpoint,) in zip(peers, pieces, strict=True):
         at = position[peer] * width

@@ -94,7 +94,7 @@ class DatagramHandler:
         # One long loop: in the announce path a call, or a name looked up once more, is what costs.
         known, valid = self._known, self._ids.valid
         service, swarms = self._service, self._swarms
-        leechers, seeders = swarms.leechers, swarms.seeders
+        torrents, chance = swarms.tables.torrents, service.chance
         guarded = service.guarded
         external = self._external
         listener, interval, cap = self._listener, self._interval, service.cap
@@ -146,17 +146,14 @@ class DatagramHandler:
                     else self._refuse(transaction, torrent, info_hash, None, peer_id)
                 )
                 continue
-            head = udp.announce_head(
-                1, transaction, interval, packed.u32(leechers, torrent),
-                packed.u32(seeders, torrent),
-            )  # fmt: skip
+            seeders, leechers = packed.counts(torrents, torrent * 64)
+            head = udp.announce_head(1, transaction, interval, leechers, seeders)
             if event == 3:
                 replies.append(head)
                 continue
             want = numwant if asked and numwant < cap else cap
             directory = swarms.v4 if v4 else swarms.v6
-            draw = service.chance() if packed.u32(directory.count, torrent) > want else 0
-            replies.append(directory.pick(head, torrent, want, service.peer, left == 0, draw))
+            replies.append(directory.pick(head, torrent, want, service.peer, left == 0, chance))
         return replies
 
     def _let_in(

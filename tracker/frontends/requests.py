@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tracker.announcing import EARLY, NOT_WHITELISTED
-from tracker.domain import events
+from tracker.domain import events, packed
 from tracker.domain.policy import IP_ALWAYS, IP_IGNORED, RATE_EXCEEDED
 from tracker.frontends.refusals import INVALID_KEY, refusal_text, retry_in
 from tracker.traffic import HttpTraffic
@@ -214,11 +214,12 @@ class RequestHandler:
         if request.event == events.STOPPED:
             want = 0
         peers4, peers6 = self._peers(torrent, want, request.left == 0, v6)
+        seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 64)
         counts = (
             self._service.interval() if self._service.guarded else self._interval,
             self._interval_min,
-            swarms.seeders[torrent],
-            swarms.leechers[torrent],
+            seeders,
+            leechers,
         )
         if request.compact:
             return http.announce_reply(*counts, peers4, peers6)
@@ -231,13 +232,11 @@ class RequestHandler:
             return b"", b""
         service, swarms = self._service, self._swarms
         own, other = (swarms.v6, swarms.v4) if v6 else (swarms.v4, swarms.v6)
-        draw = service.chance() if own.count[torrent] > want else 0
-        first = own.pick(b"", torrent, want, service.peer, seeder, draw)
+        first = own.pick(b"", torrent, want, service.peer, seeder, service.chance)
         room = want - len(first) // own.width
         second = b""
-        if room and other.count[torrent]:
-            draw = service.chance() if other.count[torrent] > room else 0
-            second = other.pick(b"", torrent, room, service.peer, seeder, draw)
+        if room:
+            second = other.pick(b"", torrent, room, service.peer, seeder, service.chance)
         return (second, first) if v6 else (first, second)
 
     def _dictionaries(
