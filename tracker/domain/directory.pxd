@@ -5,6 +5,9 @@ from cpython.array cimport array
 cdef class Tables:
     cdef public array torrents, peers
 
+    cpdef add_torrent(self)
+    cpdef add_peer(self)
+
 cdef class Directory:
     cdef public Py_ssize_t width
     cdef public Py_ssize_t total

@@ -6,6 +6,8 @@ from tracker.domain.directory cimport Directory, Tables
 cdef class KeyPeers:
     cdef public array _first, _links
 
+    cpdef add_peer(self)
+
 cdef class Swarms:
     cdef public list buckets
     cdef public dict retired
@@ -27,6 +29,9 @@ cdef class Swarms:
     cpdef int _changed(self, Py_ssize_t torrent, Py_ssize_t peer, int mark, int event, int rule, bint seeder)
     @cython.locals(torrents=array, at=Py_ssize_t)
     cpdef _count(self, Py_ssize_t torrent, Py_ssize_t word, int step)
+    @cython.locals(torrent=Py_ssize_t)
+    cpdef Py_ssize_t _add_torrent(self, bytes info_hash)
+    cpdef Py_ssize_t _new_peer_slot(self)
     cpdef Py_ssize_t _add_peer(self, Py_ssize_t torrent, bytes endpoint, bint seeder)
     cpdef Py_ssize_t keyed(self, Py_ssize_t torrent, unsigned int account, bytes peer_id)
     cpdef identify(self, Py_ssize_t peer, unsigned int account, unsigned int key_ref)

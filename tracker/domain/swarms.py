@@ -549,9 +549,10 @@ class KeyPeers:
 
     def remove(self, peer: int) -> None:
         links = self._links
-        key_ref, before, after = links[peer * 3 : peer * 3 + 3]
+        key_ref = links[peer * 3 + _KEY]
         if not key_ref:
             return
+        before, after = links[peer * 3 + _BEFORE], links[peer * 3 + _AFTER]
         if before:
             links[before * 3 + _AFTER] = after
         else:
