@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from tracker.announcing import Log
-    from tracker.domain.access import Key
+    from tracker.domain.access import Key, Request
     from tracker.service import Service
 
 _BATCH = 100
 """Events between two checkpoints: a few milliseconds."""
+_ANOTHER = "the idempotency key came before with another request"
 
 
 class ServiceCommands:
@@ -64,13 +65,19 @@ class ServiceCommands:
                 issued = self._issue(*self._decided(new), fingerprint, by)
         return issued
 
-    async def import_keys(
-        self, new: Sequence[ports.NewKey], by: ports.Actor
-    ) -> list[ports.IssuedKey]:
-        """Decide for all, then append all with no await in between."""
+    async def import_keys(self, new: Sequence[ports.NewKey], by: ports.Actor) -> list[int]:
+        """Decide for all, then append all with no await in between. They may be several frames, of which a crash can leave
+        the first ones: then a repetition brings the rest."""
+        access = self._service.state.access
+        fingerprint = _fingerprint("import", {"keys": [_said(asdict(one)) for one in new]})
+        hashes = [secrets.key_hash(one.key) for one in new if one.key]
         async with self._answer():
-            decided = self._all_decided(new)
-            return [self._issue(key, until_us, one, "", by) for key, until_us, one in decided]
+            before = self._earlier(fingerprint, by)
+            last = before.key_ref if before is not None else 0
+            done = hashes.index(access.hash_of(last) or b"") + 1 if last else 0
+            for decided in self._all_decided(new, done):
+                last = self._issue(*decided, fingerprint, by).key_ref
+            return access.numbers(hashes, last)
 
     async def label_key(self, key_ref: int, label: str | None, by: ports.Actor) -> None:
         async with self._answer():
@@ -154,10 +161,8 @@ class ServiceCommands:
         state = self._service.state
         fingerprint = _fingerprint("correct", {**asdict(asked), "reason": by.reason})
         async with self._answer():
-            before = state.access.requests.get((by.token, by.idempotency_key))
-            if before is not None and by.idempotency_key:
-                if before.fingerprint != fingerprint:
-                    raise ports.RepeatedRequestError
+            before = self._earlier(fingerprint, by)
+            if before is not None:
                 return before.seq
             data = crediting.correction(state, asked, by.reason)
             self._need_room()
@@ -178,11 +183,11 @@ class ServiceCommands:
         return new.key, until_us, new
 
     def _all_decided(
-        self, new: Sequence[ports.NewKey]
+        self, new: Sequence[ports.NewKey], first: int
     ) -> list[tuple[str | None, int | None, ports.NewKey]]:
-        """Raises what the first key at fault raises, with its number in the list."""
+        """All from `first` on. Raises what the first key at fault raises, with its number in the list."""
         decided, given = [], set()
-        for number, one in enumerate(new):
+        for number, one in enumerate(new[first:], first):
             try:
                 decided.append(self._decided(one))
             except ports.DuplicateKeyError:
@@ -243,19 +248,26 @@ class ServiceCommands:
         """The key that belongs to an idempotency key: the same after any restart, and nowhere stored."""
         return secrets.tracker_key(self._secret, f"once {by.token}\n{by.idempotency_key}")
 
+    def _earlier(self, fingerprint: str, by: ports.Actor) -> Request | None:
+        """The request when it came before; None = it did not. Raises `RepeatedRequestError` where that was another one."""
+        if not by.idempotency_key:
+            return None
+        before = self._service.state.access.requests.get((by.token, by.idempotency_key))
+        if before is not None and before.fingerprint != fingerprint:
+            raise ports.RepeatedRequestError(_ANOTHER)
+        return before
+
     def _repeated(
         self, fingerprint: str, given: str | None, by: ports.Actor
     ) -> ports.IssuedKey | None:
         """What the request got when it came before; None = it did not. Raises `RepeatedRequestError`, `RevokedKeyError`."""
-        access = self._service.state.access
-        request = access.requests.get((by.token, by.idempotency_key))
-        if request is None or not by.idempotency_key:
+        request = self._earlier(fingerprint, by)
+        if request is None:
             return None
         text = given or self._key_for(by)
         # The hash differs where the server's secret is another one than at the first time.
-        first = request.fingerprint, access.hash_of(request.key_ref)
-        if first != (fingerprint, secrets.key_hash(text)):
-            raise ports.RepeatedRequestError("the idempotency key came before with another request")
+        if self._service.state.access.hash_of(request.key_ref) != secrets.key_hash(text):
+            raise ports.RepeatedRequestError(_ANOTHER)
         try:
             _, key = self._in_force(request.key_ref)
         except ports.RevokedKeyError:
@@ -298,10 +310,13 @@ class ServiceCommands:
 
 def _fingerprint(what: str, asked: Mapping[str, Any]) -> str:
     """32 hex digits that tell one request from another; what was left open does not count."""
-    given = {name: value for name, value in asked.items() if value is not None}
-    text = json.dumps([what, given], sort_keys=True, separators=(",", ":"))
+    text = json.dumps([what, _said(asked)], sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()[:32]
 
 
+def _said(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if value is not None}
+
+
 def _request(fingerprint: str, by: ports.Actor) -> dict[str, str]:
-    return {"request": fingerprint} if by.idempotency_key and fingerprint else {}
+    return {"request": fingerprint} if by.idempotency_key else {}

@@ -211,6 +211,7 @@ class Projection:
             key.label,
             key.valid_until_us,
             self._state.accounts.totals(key.account).last_us or None,
+            self._state.access.last_used[key.key_ref] or None,
         )
 
     def whitelist(self, after: bytes) -> Iterator[bytes]:

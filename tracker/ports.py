@@ -140,6 +140,7 @@ class KeyInfo:
     label: str | None
     valid_until_us: int | None  # Unix microseconds; None = permanent
     account_seen_us: int | None  # last announce with any key of its account; None = never
+    used_us: int | None  # last announce with this one; None = never, or before that was kept
 
 
 @frozen(kw_only=True)
@@ -498,8 +499,12 @@ class Commands(Protocol):
         """
         ...
 
-    async def import_keys(self, new: Sequence[NewKey], by: Actor) -> list[IssuedKey]:
-        """All of the keys, or none. Raises `DuplicateKeyError`, `InvalidDurationError`; the text names the first one at fault."""
+    async def import_keys(self, new: Sequence[NewKey], by: Actor) -> list[int]:
+        """All of the keys, each of which is given, or none; returns their `key_ref`s. With an idempotency key, a repetition
+        gets the same ones, and takes what a crash had left out.
+
+        Raises `DuplicateKeyError`, `InvalidDurationError` (the text names the first one at fault), `RepeatedRequestError`.
+        """
         ...
 
     async def label_key(self, key_ref: int, label: str | None, by: Actor) -> None:

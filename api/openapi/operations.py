@@ -99,7 +99,7 @@ def _headers(method: str, path: str) -> tuple[Query, ...]:
         return ()
     if path.endswith("/corrections"):
         return (evolve(_REASON, needed=True), _REPEATABLE)
-    issues = method == "POST" and path.endswith(("/keys", "/key/{seconds}", "/rotate"))
+    issues = method == "POST" and path.endswith(("/keys", "/key/{seconds}", "/rotate", "/import"))
     return (_REASON, _REPEATABLE) if issues else (_REASON,)
 
 

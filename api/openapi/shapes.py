@@ -111,6 +111,7 @@ KEY: Final = record(
     owner=nullable(STRING),
     label=nullable(STRING),
     valid_until=nullable(TIME),
+    last_used=nullable(TIME),
     account_last_seen=nullable(TIME),
 )
 NEW_KEY: Final = record(**KEY["properties"], key=KEY_TEXT)

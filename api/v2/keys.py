@@ -76,15 +76,15 @@ class Keys:
         return await self._issued(issued)
 
     async def import_many(self) -> Response:
-        """All of the keys, or none."""
+        """All of the keys, or none; with a repeated `Idempotency-Key` the same answer again."""
         listed = bodies.items(await bodies.members("keys"), "keys", MAX_KEYS)
         new = [_new_key(bodies.known(value, f"{at}.", *_NEW), f"{at}.") for at, value in listed]
         for number, one in enumerate(new):
             if one.key is None:
                 raise Problem(422, f"keys[{number}].key: missing")
         with commanded():
-            issued = await self.commands.import_keys(new, actor())
-        return json_text(encode({"key_refs": [one.key_ref for one in issued]}), 201)
+            key_refs = await self.commands.import_keys(new, actor())
+        return json_text(encode({"key_refs": key_refs}), 201)
 
     async def change(self, key_ref: str) -> Response:
         """The label; null takes it away."""
@@ -127,6 +127,7 @@ def _shown(key: KeyInfo) -> dict[str, object]:
         "owner": key.owner,
         "label": key.label,
         "valid_until": rfc3339(key.valid_until_us),
+        "last_used": rfc3339(key.used_us),
         "account_last_seen": rfc3339(key.account_seen_us),
     }
 

@@ -245,12 +245,12 @@ class FakeCommands:
         self._asked(by)
         return self.add(new)
 
-    async def import_keys(self, new: Sequence[NewKey], by: Actor) -> list[IssuedKey]:
+    async def import_keys(self, new: Sequence[NewKey], by: Actor) -> list[int]:
         self._asked(by)
         for number, one in enumerate(new):
             if one.key in self.keys:
                 raise DuplicateKeyError(f"keys[{number}]: exists already")
-        return [self.add(one) for one in new]
+        return [self.add(one).key_ref for one in new]
 
     async def label_key(self, key_ref: int, label: str | None, by: Actor) -> None:
         self._asked(by)
@@ -314,7 +314,7 @@ class FakeCommands:
             key,
             KeyInfo(
                 key_ref, sha256(key.encode()).digest(), "valid", key_ref, new.owner, new.label,
-                until_us, None,
+                until_us, None, None,
             ),
         )  # fmt: skip
         return IssuedKey(key, until_us, key_ref)

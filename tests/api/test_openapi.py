@@ -41,6 +41,7 @@ def test_headers_are_described():
         "/api/v1/keys",
         "/api/key/{seconds}",
         "/api/v2/keys",
+        "/api/v2/keys/import",
         "/api/v2/keys/{key_ref}/rotate",
     ):
         assert headers("post", path) == {"X-Reason": False, "Idempotency-Key": False}

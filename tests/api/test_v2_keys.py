@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
+import attrs
 import pytest
 
 from tests.api.asking import JSON, ask, problem
-from tests.api.fakes import LONGEST_S, RANDOM_KEY
+from tests.api.fakes import LONGEST_S, NOW_US, RANDOM_KEY
 from tracker.ports import Actor, NewKey, RepeatedRequestError, RevokedKeyError
 
 KEY = "Xc1L4PbQJSFGlrgSRZl8wxSFAuMa21z7"
 OTHER = "B" * 32
 HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
-FOREVER = {"valid_until": None, "account_last_seen": None}
+FOREVER = {"valid_until": None, "last_used": None, "account_last_seen": None}
 
 
 def shown(key_ref: int, key: str, state: str = "valid", **more: object) -> dict[str, object]:
@@ -162,11 +163,12 @@ async def test_issue_twice(app):
     ("failure", "status"),
     [(RepeatedRequestError, 422), (RevokedKeyError, 410)],
 )
-@pytest.mark.parametrize("path", ["/keys", "/keys/1/rotate"])
+@pytest.mark.parametrize("path", ["/keys", "/keys/import", "/keys/1/rotate"])
 async def test_refused_repetitions(app, commands, path, failure, status):
     """An idempotency key that came with another request, or whose key is revoked."""
     commands.failure = failure("the reason")
-    answer = await ask(app, "POST", f"/api/v2{path}", idempotency_key="once")
+    body = {"keys": [{"key": KEY}]} if path == "/keys/import" else {}
+    answer = await post(app, path, body, idempotency_key="once")
     assert (answer.status, problem(answer)["detail"]) == (status, "the reason")
 
 
@@ -179,6 +181,13 @@ async def test_who_asked(app, commands, path):
     await ask(app, "POST", path, idempotency_key=" a b ", x_request_id="r", x_reason="why")
     (by,) = commands.actors
     assert by == Actor("admin", by.address, "r", "why", "a b")
+
+
+async def test_who_imported(app, commands):
+    """Likewise."""
+    await post(app, "/keys/import", {"keys": [{"key": KEY}]}, idempotency_key="a", x_reason="why")
+    (by,) = commands.actors
+    assert (by.token, by.reason, by.idempotency_key) == ("admin", "why", "a")
 
 
 @pytest.mark.parametrize("value", ["x" * 129, "\xff", "a\tb"])
@@ -260,6 +269,18 @@ async def test_change(app, commands):
     for label in ("x", "für zuhause", None):
         answer = await post(app, "/keys/1", {"label": label}, "PATCH")
         assert (answer.status, json.loads(answer.body)) == (200, shown(1, KEY, label=label))
+
+
+async def test_last_announces(app, commands):
+    """With this key, and with any of its account."""
+    commands.add(NewKey(KEY))
+    info = attrs.evolve(commands.issued[1][1], used_us=NOW_US, account_seen_us=NOW_US + 1_000_000)
+    commands.issued[1] = KEY, info
+    seen = {
+        "last_used": "2023-03-28T12:25:00.058085Z",
+        "account_last_seen": "2023-03-28T12:25:01.058085Z",
+    }
+    assert await get(app, "/keys/1") == shown(1, KEY, **seen)
 
 
 async def test_revoke(app, commands):

@@ -224,6 +224,26 @@ def test_rotating_keeps_account_and_peers(rig: Rig) -> None:
     assert rig.state.swarms.counts(HASH) == (0, 0, 0)
 
 
+def test_when_keys_were_used(rig: Rig) -> None:
+    """Each key by itself, by its announces that were taken: of one account, stopped, refused, rotated, issued again."""
+    used = rig.state.access.last_used
+    first = rig.service.now_us()
+    rig.announce(says(1, A, HOME))
+    assert list(used) == [0, 0, first, 0]
+    rig.time.advance(SECOND)
+    second = rig.service.now_us()
+    rig.announce(says(2, A, HOME), says(0, A, AWAY, STOPPED))
+    assert list(used) == [0, second, first, second]
+    rig.rotate(b"key%029d" % 1, b"key%029d" % 7)
+    rig.time.advance(SECOND)
+    assert rig.announce(says(1, A, HOME)) == [KEY_REVOKED]
+    assert list(used) == [0, second, first, second, 0]
+    rig.announce(says(7, A, HOME6))
+    rig.revoke(b"key%029d" % 7)
+    rig.issue(7)
+    assert list(used) == [0, second, first, second, rig.service.now_us(), 0]
+
+
 def test_revoking_a_rotated_key(rig: Rig) -> None:
     """A peer that never came with the new key leaves with it all the same."""
     rig.announce(says(0, A, HOME))

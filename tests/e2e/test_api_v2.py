@@ -119,14 +119,18 @@ def refused(tracker: Tracker, key: str) -> bool:
 def test_keys(private: Tracker) -> None:
     """Issued, used, rotated, used, revoked by its number."""
     issued = ask(private, "POST", "/api/v2/keys", GIVEN).body
-    assert (issued["account"], issued["account_last_seen"]) == (1, None)
+    assert (issued["account"], issued["last_used"], issued["account_last_seen"]) == (1, None, None)
     assert not refused(private, KEY)
-    told = ask(private, "GET", "/api/v2/keys/1", token="MayRead")
-    assert told.body["account_last_seen"] is not None
+    told = ask(private, "GET", "/api/v2/keys/1", token="MayRead").body
+    assert told["last_used"] == told["account_last_seen"] is not None
     rotated = ask(private, "POST", "/api/v2/keys/1/rotate").body
-    assert (rotated["account"], rotated["owner"]) == (1, "anna")
+    assert (rotated["account"], rotated["owner"], rotated["last_used"]) == (1, "anna", None)
+    assert rotated["account_last_seen"] == told["last_used"]
     assert refused(private, KEY)
     assert not refused(private, rotated["key"])
+    old, new = ask(private, "GET", "/api/v2/keys").body["keys"]
+    assert old["last_used"] == told["last_used"] < new["last_used"] == new["account_last_seen"]
+    assert old["account_last_seen"] == new["last_used"]
     assert ask(private, "DELETE", "/api/v2/keys/2") == Answer(204, None, None)
     assert refused(private, rotated["key"])
     assert ask(private, "GET", "/api/v1/stats").body["leechers"] == 0
@@ -155,6 +159,29 @@ def test_import_and_whitelist(private: Tracker) -> None:
     private.restart()
     assert ask(private, "GET", "/api/v2/keys/2").body["label"] is None
     assert ask(private, "GET", "/api/v2/whitelist?limit=1000").body["whitelist"] == sorted(hashes)
+
+
+def test_a_repeated_import(private: Tracker) -> None:
+    """The same answer again, after a restart too, and nothing is appended; another body is refused."""
+    form = {"keys": [{"key": f"{number:032}", "seconds": 3600} for number in range(200)]}
+
+    def bring(form: object, name: str = "moving day") -> Answer:
+        return ask(private, "POST", "/api/v2/keys/import", form, idempotency_key=name)
+
+    first = bring(form)
+    assert first == Answer(201, "application/json", {"key_refs": list(range(1, 201))})
+    assert bring(form) == first
+    private.kill()
+    private.restart()
+    assert ask(private, "DELETE", "/api/v2/keys/7").status == 204
+    assert bring(form) == first
+    other = bring({"keys": form["keys"][:-1]})
+    assert (other.status, other.content_type) == (422, "application/problem+json")
+    again = bring(form, "another day")
+    assert (again.status, again.body["detail"]) == (409, "keys[0]: exists already")
+    issued = ask(private, "POST", "/api/v2/keys", idempotency_key="moving day")
+    assert (issued.status, issued.content_type) == (422, "application/problem+json")
+    assert len(private.events("--type", "key_issued")) == 200
 
 
 def test_read_token(private: Tracker) -> None:

@@ -147,6 +147,10 @@ def test_private(new_tracker: Callable[..., Tracker]) -> None:
     tracker.events_until(bool, "--type", "announced")
     seq, then = settled(tracker, PRIVATE)
     assert json.loads(then["/api/v2/accounts/1/torrents"][1])["torrents"][0]["key_ref"] == 1
+    assert json.loads(then["/api/v2/keys/1"][1])["last_used"] is not None
+    (issued,) = tracker.events("--type", "key_issued")
+    unused = ask(tracker, at("/api/v2/keys/1", issued["seq"]))[1]
+    assert json.loads(unused)["last_used"] is None
     ask(tracker, "/api/v2/keys/1", "DELETE")
     ask(tracker, "/api/v2/factors/1", "DELETE")
     ask(tracker, "/api/v2/keys", "POST", {"owner": "bert"})

@@ -73,6 +73,7 @@ class Model:
     whitelist: set[bytes] = field(factory=set)
     keys: dict[bytes, ModelKey] = field(factory=dict)
     key_refs: int = 0  # handed out so far
+    used: dict[int, int] = field(factory=dict)  # when each key_ref announced last
     owners: dict[str, int] = field(factory=dict)  # their accounts
     accounts: dict[int, ModelAccount] = field(factory=dict)
     factors: list[ModelFactor] = field(factory=list)  # all that ever were
@@ -162,6 +163,8 @@ class Model:
         identity = self._identity(one)
         before = peers.get(identity)
         same_session = before is not None and continues(before, one)
+        if key is not None:
+            self.used[key.key_ref] = now
         gets = key is not None and self._account(key.account, before, one, now)
         if one.event == events.STOPPED:
             peers.pop(identity, None)

@@ -44,12 +44,18 @@ new_keys = st.builds(
     label=st.sampled_from(LABELS),
 )
 imported_keys = st.builds(ports.NewKey, key=given_keys, owner=st.sampled_from(OWNERS))
+# Few lists, so that one comes again.
+imports = st.one_of(
+    st.just([ports.NewKey(key_text(number).decode()) for number in range(2)]),
+    st.lists(imported_keys, min_size=1, max_size=3),
+)
 repeats = st.sampled_from(["", "once", "twice"])  # idempotency keys
 refs = st.integers(1, 4)
 steps = st.one_of(
     st.tuples(st.just("issue"), new_keys, repeats),
     st.tuples(st.just("issue"), new_keys, repeats),
-    st.tuples(st.just("import"), st.lists(imported_keys, min_size=1, max_size=3)),
+    st.tuples(st.just("import"), imports, repeats),
+    st.tuples(st.just("import"), imports, repeats),
     st.tuples(st.just("rotate"), refs, repeats),
     st.tuples(st.just("revoke"), refs),
     st.tuples(st.just("label"), refs, st.sampled_from(LABELS)),
@@ -67,7 +73,8 @@ class Admin:
     time: HandTime = field(factory=HandTime)
     keys: dict[int, tuple[str, ports.KeyInfo]] = field(factory=dict)
     owners: dict[str, int] = field(factory=dict)
-    requests: dict[str, tuple[object, int]] = field(factory=dict)
+    requests: dict[str, tuple[object, int]] = field(factory=dict)  # and their key_refs
+    imports: dict[str, tuple[object, list[int]]] = field(factory=dict)  # likewise
     whitelist: set[bytes] = field(factory=set)
     service: Service = field(init=False)
     commands: ServiceCommands = field(init=False)
@@ -100,6 +107,8 @@ class Admin:
 
     def repeated(self, name: str, asked: object) -> int | None:
         """The number that a repetition gets."""
+        if name in self.imports:
+            raise ports.RepeatedRequestError
         before, key_ref = self.requests.get(name, (None, 0))
         if not key_ref:
             return None
@@ -127,7 +136,15 @@ class Admin:
         if new.seconds_valid is not None:
             until_us = self.service.now_us() + new.seconds_valid * SECOND
         info = ports.KeyInfo(
-            key_ref, secrets.key_hash(text), "valid", account, owner, new.label, until_us, None
+            key_ref,
+            secrets.key_hash(text),
+            "valid",
+            account,
+            owner,
+            new.label,
+            until_us,
+            None,
+            None,
         )
         self.keys[key_ref] = text, info
 
@@ -143,7 +160,8 @@ class Admin:
         if issued is not None and repeated is None:
             assert new.key in (None, issued.key)
             self.note(issued.key, new)
-            self.requests[name] = ("issue", new), issued.key_ref
+            if name:
+                self.requests[name] = ("issue", new), issued.key_ref
 
     async def rotate(self, key_ref: int, name: str) -> None:
         ask = partial(self.commands.rotate_key, key_ref, by(name))
@@ -154,7 +172,8 @@ class Admin:
             self.change(key_ref, state="revoked")
             new = evolve(info, key_ref=issued.key_ref, key_hash=secrets.key_hash(issued.key))
             self.keys[issued.key_ref] = issued.key, new
-            self.requests[name] = ("rotate", key_ref), issued.key_ref
+            if name:
+                self.requests[name] = ("rotate", key_ref), issued.key_ref
 
     async def asked(
         self,
@@ -192,16 +211,25 @@ class Admin:
             return None
         return await ask()
 
-    async def bring_in(self, new: list[ports.NewKey]) -> None:
+    async def bring_in(self, new: list[ports.NewKey], name: str) -> None:
+        before, key_refs = self.imports.get(name, (None, []))
+
         def expected() -> None:
-            for one in new:
+            if name in self.requests or before not in (None, new):
+                raise ports.RepeatedRequestError
+            for one in new if before is None else ():
                 self.decide(one)
             if len({one.key for one in new}) < len(new):
                 raise ports.DuplicateKeyError
 
-        ask = partial(self.commands.import_keys, new, by(""))
-        for issued, one in zip(await self.same_error(ask, expected) or [], new, strict=False):
-            self.note(issued.key, one)
+        got = await self.same_error(partial(self.commands.import_keys, new, by(name)), expected)
+        if got is not None and before is None:
+            key_refs = [len(self.keys) + number for number in range(1, len(new) + 1)]
+            for one in new:
+                self.note(one.key or "", one)
+            if name:
+                self.imports[name] = new, key_refs
+        assert got in (None, key_refs)
 
     async def revoke(self, key_ref: int) -> None:
         ask = partial(self.commands.revoke_key_ref, key_ref, by(""))

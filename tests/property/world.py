@@ -342,6 +342,9 @@ class World:
             assert asdict(key) | {"revoked": told.revoked} == asdict(told)
             assert access.hash_of(key.key_ref) == digest
         assert len(access.keys) + len(access.revoked) == len(self.model.keys)
+        used = {key_ref: time_us for key_ref, time_us in enumerate(access.last_used) if time_us}
+        assert used == self.model.used
+        assert len(access.last_used) == self.model.key_refs + 1
 
     def _model_peers(self, info_hash: bytes) -> list[PeerSeen]:
         return sorted(

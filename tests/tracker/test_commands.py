@@ -12,8 +12,9 @@ import trio
 import trio.testing
 from attrs import evolve, frozen
 
+import eventlog.pool
 from eventlog import EventLog, LogFailedError, Reader, open_log
-from tests.eventlog.logs import Gate, running
+from tests.eventlog.logs import Gate, places, running, segments
 from tests.support import (
     SECOND,
     SELECTION_KEY,
@@ -30,7 +31,6 @@ from tracker import ports, secrets
 from tracker.commands import ServiceCommands
 from tracker.domain import codec
 from tracker.domain.settings import Settings
-from tracker.domain.state import State
 from tracker.projector import replay
 from tracker.service import Service
 
@@ -60,7 +60,8 @@ class Admin:
 @asynccontextmanager
 async def administered(folder: Path) -> AsyncIterator[Admin]:
     log = open_log(folder, codec.RECORD_SIZES)
-    service = Service(log, State(), HandTime().log_clock(), SELECTION_KEY)
+    state = replay(Reader(folder, to_end=True))
+    service = Service(log, state, HandTime().log_clock(state.time_us), SELECTION_KEY)
     async with running(log):
         yield Admin(log, service, ServiceCommands(service, log, SECRET))
 
@@ -144,7 +145,8 @@ async def test_keys_are_not_in_the_log(tmp_path: Path) -> None:
         added = await admin.commands.issue_key(ports.NewKey("A1" * 16), BY)
         await admin.commands.revoke_key(issued.key, BY)
         rotated = await admin.commands.rotate_key(3, BY)
-        (imported,) = await admin.commands.import_keys([ports.NewKey("I1" * 16)], BY)
+        imported = ports.IssuedKey("I1" * 16, None, 5)
+        assert await admin.commands.import_keys([ports.NewKey(imported.key)], BY) == [5]
         live = admin.service.state.digest()
     assert issued.valid_until_us == START_US + 60 * SECOND
     assert permanent.valid_until_us is None
@@ -255,6 +257,66 @@ async def test_a_repetition_after_the_key_was_issued_again(tmp_path: Path) -> No
             await admin.commands.issue_key(new, ONCE)
 
 
+MOVED = [ports.NewKey(f"{number:032}", seconds_valid=60, owner="anna") for number in range(4)]
+
+
+async def test_repeated_imports(tmp_path: Path) -> None:
+    """The same numbers, whatever became of the keys; another request with the same idempotency key is refused."""
+    async with administered(tmp_path) as admin:
+        await admin.commands.issue_key(ports.NewKey(), BY)
+        assert await admin.commands.import_keys(MOVED, ONCE) == [2, 3, 4, 5]
+        await admin.commands.revoke_key_ref(3, BY)
+        await admin.commands.issue_key(MOVED[1], evolve(ONCE, idempotency_key="twice"))
+    async with administered(tmp_path) as admin:
+        before = admin.service.state.seq
+        assert await admin.commands.import_keys(MOVED, ONCE) == [2, 3, 4, 5]
+        for other in (MOVED[:3], MOVED[::-1], [*MOVED[:3], evolve(MOVED[3], label="x")], MOVED[:1]):
+            with pytest.raises(ports.RepeatedRequestError):
+                await admin.commands.import_keys(other, ONCE)
+        with pytest.raises(ports.RepeatedRequestError):
+            await admin.commands.import_keys(MOVED, evolve(ONCE, idempotency_key="twice"))
+        with pytest.raises(ports.RepeatedRequestError):
+            await admin.commands.issue_key(MOVED[0], ONCE)
+        for by in (BY, evolve(ONCE, token="other")):
+            with pytest.raises(ports.DuplicateKeyError, match=r"keys\[0\]: exists already"):
+                await admin.commands.import_keys(MOVED, by)
+        assert admin.service.state.seq == before
+
+
+@pytest.mark.parametrize("kept", range(len(MOVED) + 1))
+async def test_an_import_that_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """Of its frames a crash may leave the first ones only: a repetition takes the rest, all or none, and is answered so from
+    then on."""
+    monkeypatch.setattr(eventlog.pool, "FRAME_BYTES", 1)  # one for each key
+    async with administered(tmp_path) as admin:
+        await admin.commands.import_keys(MOVED, ONCE)
+    (path,) = segments(tmp_path)
+    data = path.read_bytes()
+    ends = [0, *(place.end for place in places(data) if place.header.records)]
+    path.write_bytes(data[: max(ends[kept], 128)])
+    numbers = [*range(1, kept + 1), *range(kept + 2, len(MOVED) + 2)]
+    async with administered(tmp_path) as admin:
+        other = await admin.commands.issue_key(evolve(MOVED[-1], key="Z" * 32), BY)
+        if 0 < kept < len(MOVED):
+            taken = await admin.commands.issue_key(MOVED[-1], BY)
+            with pytest.raises(ports.DuplicateKeyError, match=r"keys\[3\]: exists already"):
+                await admin.commands.import_keys(MOVED, ONCE)
+            await admin.commands.revoke_key_ref(taken.key_ref, BY)
+            numbers = [one if one <= kept else one + 1 for one in numbers]
+        assert other.key_ref == kept + 1
+        assert await admin.commands.import_keys(MOVED, ONCE) == numbers
+        assert await admin.commands.import_keys(MOVED, ONCE) == numbers
+        end = admin.service.state.seq
+    async with administered(tmp_path) as admin:
+        assert await admin.commands.import_keys(MOVED, ONCE) == numbers
+        with pytest.raises(ports.RepeatedRequestError):
+            await admin.commands.import_keys(MOVED[: kept % 4 or 1], ONCE)
+        assert admin.service.state.seq == end
+        assert len(admin.service.state.access.keys) == len(MOVED) + 1
+
+
 async def test_a_log_that_fills_up() -> None:
     """What one command comes to is decided as a whole: all keys of an import, or none."""
     rig = Rig()
@@ -266,7 +328,7 @@ async def test_a_log_that_fills_up() -> None:
     assert rig.state.seq == 0
     await commands.whitelist_remove(HASH, BY)  # changes nothing, and needs no room
     rig.log.room = True
-    assert [one.key_ref for one in await commands.import_keys(new, BY)] == [1, 2, 3]
+    assert await commands.import_keys(new, BY) == [1, 2, 3]
 
 
 async def test_a_log_that_takes_nothing_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from tracker.cli import main
 from tracker.domain import codec, events, image, schemas
 from tracker.domain.settings import Settings
 from tracker.follower import Follower
+from tracker.history import Projection
 from tracker.journal import LogJournal
 from tracker.ledger import Entry, Ledger
 from tracker.past import Moment, Past
@@ -261,7 +262,7 @@ def test_an_opening_of_earlier_rules_is_read(pruned: Path, monkeypatch: pytest.M
     """Column by column, as the version to come makes them; a snapshot of earlier rules is passed over."""
     expected = facts.digest(replay(Reader(pruned)))
     assert snapshots.write(pruned, replay(Reader(pruned)), None)
-    monkeypatch.setattr(image, "PROJECTOR", 2)
+    monkeypatch.setattr(image, "PROJECTOR", image.PROJECTOR + 1)
 
     def step(plain: dict[str, image.Buffer]) -> dict[str, image.Buffer]:
         rest = json.loads(bytes(plain["state"]))
@@ -269,15 +270,33 @@ def test_an_opening_of_earlier_rules_is_read(pruned: Path, monkeypatch: pytest.M
         rest["counters"][0][2] += 41
         return {**plain, "state": json.dumps(rest).encode()}
 
-    monkeypatch.setitem(image.STEPS, 1, step)
+    monkeypatch.setitem(image.STEPS, image.PROJECTOR - 1, step)
     refused: list[str] = []
     begun, reader = snapshots.start(pruned, None, refused=refused.append)
     assert begun.seq == reader.first_seq > 0
-    assert "rules 1, and this version's are 2" in refused[0]
+    what = f"rules {image.PROJECTOR - 1}, and this version's are {image.PROJECTOR}"
+    assert what in refused[0]
     state = replay(reader, state=begun)
     key = events.UDP4_CONNECTS, 0
     state.counters[key] -= 41
     assert facts.digest(state) == expected
+
+
+def test_every_earlier_rules_have_a_step() -> None:
+    """From those of the first release on."""
+    assert sorted(image.STEPS) == list(range(1, image.PROJECTOR))
+
+
+def test_an_opening_from_before_keys_had_a_last_use(pruned: Path) -> None:
+    """Rules 1: its keys count as never used, and go on from there; their accounts were seen."""
+    begun, reader = snapshots.start(pruned, None)
+    keys = list(Projection(begun, {}).keys(0))
+    assert [(key.key_ref, key.used_us) for key in keys] == [(1, None), (2, None)]
+    assert all(key.account_seen_us for key in keys)
+    state = replay(reader, state=begun)
+    assert [key.used_us == key.account_seen_us for key in Projection(state, {}).keys(0)] == [
+        True
+    ] * 2
 
 
 def test_an_opening_of_later_rules_is_refused(

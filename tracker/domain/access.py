@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 FIRST_KEY_REF = 1
 HASH_SIZE = 32
@@ -34,7 +34,7 @@ class Request:
     """What an idempotency key stands for."""
 
     fingerprint: str  # of what was asked for
-    key_ref: int  # of the key that it got; 0 = it was no request for a key
+    key_ref: int  # of the key that it got, the last of several; 0 = it was no request for a key
     seq: int = 0  # of the event, where it was none for a key
 
 
@@ -46,6 +46,7 @@ class Access:
         "account_of",
         "hashes",
         "keys",
+        "last_used",
         "next_key_ref",
         "owners",
         "requests",
@@ -62,6 +63,7 @@ class Access:
         self.owners: dict[str, int] = {}  # account numbers
         self.account_of = array("I", [0])  # by key_ref, also of revoked keys
         self.hashes = bytearray(HASH_SIZE)  # by key_ref: the SHA-256 of the key that got the number
+        self.last_used = array("Q", [0])  # by key_ref: log time of its last announce; 0 = never
         self.requests: dict[tuple[str, str], Request] = {}  # by token label and idempotency key
         self.next_key_ref = FIRST_KEY_REF
 
@@ -84,6 +86,7 @@ class Access:
         while len(self.account_of) <= key.key_ref:
             self.account_of.append(0)
             self.hashes += bytes(HASH_SIZE)
+            self.last_used.append(0)
         self.account_of[key.key_ref] = key.account
         self.hashes[key.key_ref * HASH_SIZE : (key.key_ref + 1) * HASH_SIZE] = key_hash
 
@@ -101,6 +104,14 @@ class Access:
         if not FIRST_KEY_REF <= key_ref < self.next_key_ref:
             return None
         return bytes(self.hashes[key_ref * HASH_SIZE : (key_ref + 1) * HASH_SIZE])
+
+    def numbers(self, hashes: Sequence[bytes], last: int) -> list[int]:
+        """The numbers that keys got, one after the other up to `last`. Others may have come between."""
+        found, end = [], (last + 1) * HASH_SIZE
+        for key_hash in reversed(hashes):
+            end = self.hashes.rindex(key_hash, 0, end)
+            found.append(end // HASH_SIZE)
+        return found[::-1]
 
     def add_to_whitelist(self, info_hash: bytes) -> None:
         if info_hash not in self.whitelist:
@@ -134,4 +145,5 @@ class Access:
         hasher.update(repr((self.next_key_ref, sorted(self.owners.items()))).encode())
         hasher.update(repr(sorted(self.requests.items(), key=lambda each: each[0])).encode())
         hasher.update(self.hashes)
+        hasher.update(self.last_used.tobytes())
         return hasher.digest()

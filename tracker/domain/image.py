@@ -32,11 +32,8 @@ if TYPE_CHECKING:
 
 Buffer = bytes | bytearray | memoryview
 
-PROJECTOR = 1
+PROJECTOR = 2
 """Which rules made an image. One more with every change of what is in one: then `STEPS` gets a step for openings of before."""
-
-STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {}
-"""By rules: the plain columns of an image as of the next rules."""
 
 HIDDEN = "hidden"
 """The column that says (in one byte) whether peers had stand-ins: no part of the state."""
@@ -87,6 +84,15 @@ def newest(rules: int, plain: dict[str, Buffer]) -> dict[str, Buffer]:
         plain = STEPS[rules](plain)
         rules += 1
     return plain
+
+
+def _never_used(plain: dict[str, Buffer]) -> dict[str, Buffer]:
+    """Rules 1 did not keep when a key was used last."""
+    return {**plain, "keys.last_used": bytes(len(plain["keys.account_of"]) // _WORD * 8)}
+
+
+STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {1: _never_used}
+"""By rules: the plain columns of an image as of the next rules."""
 
 
 def dump(state: State, *, addresses: bool = True) -> Image:
@@ -165,7 +171,7 @@ def _owners(state: State) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield prefix, directory, ("owners",)
     yield "of_key.", swarms.of_key, ("_first",)
     yield "accounts.", state.accounts, Totals._fields
-    yield "keys.", state.access, ("account_of", "hashes")
+    yield "keys.", state.access, ("account_of", "hashes", "last_used")
     yield "sweep.", state.sweep, ("_torrents",)
 
 
@@ -249,7 +255,8 @@ def _load_access(access: Access, plain: Mapping[str, Buffer]) -> None:
         rows = zip(_KEY.iter_unpack(plain[name]), names, strict=True)
         for (key_hash, key_ref, account, until_us, ends), (owner, label) in rows:
             keys[key_hash] = Key(key_ref, until_us if ends else None, account, owner, label)
-    if len(access.hashes) != len(access.account_of) * HASH_SIZE:
+    count = len(access.account_of)
+    if (len(access.hashes), len(access.last_used)) != (count * HASH_SIZE, count):
         raise ImageError("keys and accounts differ in number")
 
 

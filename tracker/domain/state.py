@@ -246,7 +246,7 @@ class State:
         what: int,
         rule: int,
     ) -> int:
-        """Apply an announce in a private mode: `Swarms.announce`, and what it means for the account.
+        """Apply an announce in a private mode: `Swarms.announce`, and what it means for account and key.
 
         `peer` is what `swarms.keyed` gave; nobody else may be at the endpoint.
         """
@@ -259,6 +259,7 @@ class State:
             account, peer != 0 and rule != 3, mark, last_up, last_down, seen_us, time_us, info_hash, uploaded,
             downloaded, left, event, self.settings.max_peer_timeout * 1_000_000 if mark & 0x10 else 0,
         )  # fmt: skip
+        packed.put_u64(self.access.last_used, key_ref, time_us)
         if peer and event != 3:  # events.STOPPED
             swarms.move(torrent, peer, endpoint)
         peer = swarms.announce(
