@@ -109,7 +109,8 @@ def finish(folder: Path, begin: int) -> int:
     _remove(path for path in seals.list_seals(folder) if segment.base_seq_of(path) < begin)
     _remove(path for path in _files(folder / "quarantine") if _before(path, begin))
     _remove(path for seq, path in list_openings(folder).items() if seq != begin)
-    _remove(path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin)
+    old = (path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin)
+    _remove(path for path in old if path.is_file())
     _remove(each.path for each in kept.list_kept(folder) if each.path not in needed)
     for each in (opening_path(folder, begin).parent, folder / kept.FOLDER, folder / seals.FOLDER):
         _remove(path for path in _files(each) if path.suffix in (".tmp", ".made"))

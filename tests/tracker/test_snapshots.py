@@ -89,6 +89,24 @@ def test_the_newest_three_are_kept(tmp_path: Path) -> None:
     assert snapshots.write(tmp_path, type(state)(), None) is None
 
 
+def test_a_folder_in_the_place_of_a_snapshot(tmp_path: Path) -> None:
+    """It is named and passed over, and is no reason to keep more of them."""
+    write_log(tmp_path)
+    paths = write_at(tmp_path, [4, 9])
+    paths[0].unlink()
+    paths[0].mkdir()
+    paths += write_at(tmp_path, [14, 20, 25])
+    paths[-1].unlink()
+    paths[-1].mkdir()
+    refused: list[str] = []
+    _, reader = snapshots.start(tmp_path, None, refused=refused.append)
+    (said,) = refused
+    assert f"{paths[-1].name} is not used: is a folder" in said
+    assert next(reader.frames()).header.base_seq == snapshots.seq_of(paths[-2])
+    paths += write_at(tmp_path, [30])
+    assert snapshots.found(tmp_path) == [paths[0], *paths[2:]]
+
+
 def flipped(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1
