@@ -20,7 +20,7 @@ from attrs import asdict, astuple, fields, frozen
 from eventlog import segment, versions
 from eventlog.beginning import needed_from, segments_of
 from eventlog.errors import LogCorruptError, LogError
-from eventlog.files import A_FOLDER, write_new
+from eventlog.files import A_FOLDER, open_file, write_new
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, MAX_SECTION, FrameError, parse_header, seed_of
 
@@ -95,7 +95,7 @@ def take(path: Path, following: Path) -> Seal:
     Raises `LogCorruptError`, `LogFormatError`, `OSError`.
     """
     after = segment.open_header(following)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         header = segment.read_header(path, file.read(segment.HEADER_SIZE))
         file.seek(0)
         digest = file_digest(file, "sha256").hexdigest()
@@ -164,7 +164,7 @@ def cut_left_over(path: Path, following: Path) -> None:
     end = segment.end_before(following, segment.epoch_of(path))
     if end is None:
         return
-    with path.open("rb") as file:
+    with open_file(path) as file:
         walk = segment.Walk(path, file)
         for _ in walk.frames(file, end):
             pass
