@@ -18,9 +18,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eventlog import LogError
@@ -115,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # the tracker's end is its end
         signal.signal(number, signal.SIG_IGN)
     background.end_with_parent()
-    Thread(target=_end_with_input, daemon=True).start()
+    background.end_with_input()
     background.step_back()
     gc.disable()  # replay makes no cycles, and the tables are large
     try:
@@ -145,14 +143,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--pause", type=float, default=PAUSE_SECONDS)
     return parser.parse_args(arguments)
-
-
-def _end_with_input() -> None:
-    """Standard input is a pipe that the tracker holds and writes nothing to: it ends when the tracker does, even killed."""
-    with suppress(OSError):
-        while os.read(0, 4096):
-            pass
-    os._exit(0)
 
 
 def _say(**message: Any) -> None:
