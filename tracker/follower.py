@@ -63,12 +63,13 @@ class Follower:
         pause: float = PAUSE_SECONDS,
     ) -> None:
         """Raises what reading the log does."""
-        self._log, self._secrets, self._say = log, secrets, say
+        self._log, self._say = log, say
         self._events, self._seconds, self._pause = events, seconds, pause
         self.state: State
         self._reader: Reader
+        self._keys = Keyring(secrets)
         self.state, self._reader = snapshots.start(
-            log, Keyring(secrets), refused=lambda why: say(refused=why)
+            log, self._keys, refused=lambda why: say(refused=why)
         )
         self._written_seq = self.state.seq
         self._written_at = time.monotonic()
@@ -97,8 +98,8 @@ class Follower:
             return
         began = time.monotonic()
         try:
-            # Keys are read again each time: those of days that were shredded meanwhile are gone.
-            path = snapshots.write(self._log, self.state, Keyring(self._secrets))
+            self._keys.forget()  # those of days that were shredded meanwhile
+            path = snapshots.write(self._log, self.state, self._keys)
         except OSError as error:
             self._say(failed=str(error))
         else:

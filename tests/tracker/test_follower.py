@@ -127,6 +127,16 @@ def test_it_writes_when_it_is_due(site: Site, limits: dict[str, float]) -> None:
     assert snapshots.found(site.log) == []
 
 
+def test_it_forgets_the_keys_of_shredded_days(site: Site) -> None:
+    """With the next snapshot: whoever reads its memory then does not find them."""
+    follower = site.follower(events=1, seconds=0, pause=0)
+    follower._keys.prepare(day_of(START_US))
+    Keyring(site.secrets).destroy(day_of(START_US))
+    follower.catch_up()
+    assert site.said[-1].keys() >= {"snapshot"}
+    assert not follower._keys._keys
+
+
 def test_it_writes_for_many_events_before_the_time(site: Site) -> None:
     """And goes on from its own snapshot when it is started again: nothing new, nothing written."""
     site.follower(events=30, seconds=1e9, pause=0).catch_up()
