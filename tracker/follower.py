@@ -80,6 +80,8 @@ class Follower:
             header = frame.header
             try:
                 records.apply(self.state, frame)
+            except MemoryError:
+                raise  # nothing is wrong with the log
             except Exception as error:
                 # Of whatever class: the tracker wrote these records, and they do not do.
                 raise DisagreementError(
@@ -100,8 +102,8 @@ class Follower:
         try:
             self._keys.forget()  # those of days that were shredded meanwhile
             path = snapshots.write(self._log, self.state, self._keys)
-        except OSError as error:
-            self._say(failed=str(error))
+        except (OSError, MemoryError) as error:
+            self._say(failed=str(error) or repr(error))
         else:
             if path is not None:
                 took = round(time.monotonic() - began, 3)
@@ -131,8 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     except LogError as error:
         _say(error=str(error))
         return LOG_DAMAGED
-    except OSError as error:
-        _say(error=str(error))
+    except (OSError, MemoryError) as error:
+        _say(error=str(error) or repr(error))
         return CANNOT
 
 

@@ -190,9 +190,12 @@ class Pruner:
         command = [sys.executable, "-m", "tracker.pruning", str(self.log.path), str(seq)]
         code, said = await child.run(command)
         last = said.decode(errors="replace").strip().splitlines()[-1:]
-        if code:
-            raise PruningError(last[0] if last else f"exit code {code}")
-        made = pruning.Made(**json.loads(last[0]))
+        try:
+            if code:
+                raise ValueError
+            made = pruning.Made(**json.loads("".join(last)))
+        except ValueError:
+            raise PruningError(last[0] if last else f"exit code {code}") from None
         await trio.to_thread.run_sync(pruning.adopt, self.log.path, made)
         return made
 
