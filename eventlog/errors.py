@@ -22,12 +22,12 @@ class LogError(Exception):
     """Base of everything this package raises on purpose."""
 
 
+RESTORE = "restore the file from a backup, or move the log folder away to begin a new log"
+
+
 class LogCorruptError(LogError):
-    def __init__(self, path: Path, offset: int, what: str) -> None:
-        super().__init__(
-            f"{path}: damaged at byte {offset}: {what}. Nothing was changed; "
-            "restore the file from a backup, or move the log folder away to begin a new log"
-        )
+    def __init__(self, path: Path, offset: int, what: str, advice: str = RESTORE) -> None:
+        super().__init__(f"{path}: damaged at byte {offset}: {what}. Nothing was changed; {advice}")
         self.path = path
         self.offset = offset
         self.what = what

@@ -6,9 +6,23 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from eventlog.errors import LogFormatError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from io import BufferedReader
     from pathlib import Path
+
+A_FOLDER = "is a folder, and should be a file"
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Open a file of a log to read it. Raises `LogFormatError` for a folder in its place, `OSError`."""
+    try:
+        return path.open("rb")
+    except IsADirectoryError:
+        what = f"{A_FOLDER}: move it away, and restore the file from a backup. Nothing was changed"
+        raise LogFormatError(path, what) from None
 
 
 def sync_directory(path: Path) -> None:

@@ -22,7 +22,7 @@ from attrs import evolve, frozen
 from eventlog import seals, segment, versions
 from eventlog.beginning import list_openings
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
-from eventlog.files import settle_directory, sync_directory, write_all, write_new
+from eventlog.files import A_FOLDER, settle_directory, sync_directory, write_all, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,8 +45,11 @@ class Recovery:
 
 
 def lock(folder: Path) -> int:
-    """Take the writer's lock; returns the descriptor that holds it. Raises `LogLockedError`, `OSError`."""
-    descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT, 0o640)
+    """Take the writer's lock; returns the descriptor that holds it. Raises `LogLockedError`, `LogUnusableError`, `OSError`."""
+    try:
+        descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT, 0o640)
+    except IsADirectoryError:
+        raise LogUnusableError(folder, f"LOCK {A_FOLDER}: remove it") from None
     try:
         _take(folder, descriptor)
         os.ftruncate(descriptor, 0)
@@ -89,6 +92,8 @@ def read_identity(path: Path) -> bytes:
         if (path / "seg").is_dir():
             raise LogFormatError(identity, _LOST) from None
         raise LogUnusableError(path, "there is none") from None
+    except IsADirectoryError:
+        raise LogFormatError(identity, f"{A_FOLDER}: {_AGAIN}") from None
     except (ValueError, KeyError, TypeError):
         raise LogFormatError(
             identity, f"is not the identity file of an event log: {_AGAIN}"

@@ -30,7 +30,7 @@ from zlib import crc32
 from eventlog import segment, versions
 from eventlog.beginning import segments_of
 from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
-from eventlog.files import write_new
+from eventlog.files import open_file, write_new
 from eventlog.folder import read_identity
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import Frame, FrameError, parse_header, seed_of, split_payload
@@ -93,10 +93,16 @@ def kept_frames(folder: Path, end: int) -> Iterator[Frame]:
     log_id = read_identity(folder)
     for one in chain(folder, end):
         try:
-            data = one.path.read_bytes()
+            data = read(one)
         except FileNotFoundError:
             raise LogPrunedError(folder) from None
         yield from read_kept(one, data, log_id)
+
+
+def read(one: Kept) -> bytes:
+    """The content of a file. Raises `LogFormatError` for a folder in its place, `OSError`."""
+    with open_file(one.path) as file:
+        return file.read()
 
 
 def read_kept(one: Kept, data: bytes, log_id: bytes) -> Iterator[Frame]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from eventlog import folder, frame, segment
 from eventlog.beginning import first_seq, segments_of
 from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
+from eventlog.files import open_file
 from eventlog.sealing import opened
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Reader:
         return self._enter(at_or_before[-1] if at_or_before else paths[0], None)
 
     def _enter(self, path: Path, before: segment.Walk | None) -> segment.Walk:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             walk = segment.Walk(path, file)
         if walk.header.log_id != self._log_id:
             raise LogFormatError(path, "belongs to another log")

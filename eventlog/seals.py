@@ -20,7 +20,7 @@ from attrs import asdict, astuple, fields, frozen
 from eventlog import segment, versions
 from eventlog.beginning import needed_from, segments_of
 from eventlog.errors import LogCorruptError, LogError
-from eventlog.files import write_new
+from eventlog.files import A_FOLDER, open_file, write_new
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, MAX_SECTION, FrameError, parse_header, seed_of
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FOLDER = "seal"
 _NAME = re.compile(r"\d{20}\.\d{10}\.json")
+NONE = "is not the seal of a segment"
+DROP = "if there is nothing else wrong with the segment, remove the seal: it is written again"
 _LONGEST_FRAME = 2 * MAX_SECTION + FRAME_HEADER_SIZE + 16
 
 
@@ -60,7 +62,10 @@ def seal_path(path: Path) -> Path:
 
 def read_seal(path: Path) -> Seal:
     """The seal in a file. Raises `SealError`, `LogFormatError`, `FileNotFoundError`."""
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except IsADirectoryError:
+        raise SealError(A_FOLDER) from None
     try:
         said = json.loads(data)
         version = said["format"]
@@ -70,7 +75,7 @@ def read_seal(path: Path) -> Seal:
     except (ValueError, TypeError, KeyError):
         whole = False
     if not whole:
-        raise SealError("is not the seal of a segment")
+        raise SealError(NONE)
     versions.check(path, version)
     return found
 
@@ -90,7 +95,7 @@ def take(path: Path, following: Path) -> Seal:
     Raises `LogCorruptError`, `LogFormatError`, `OSError`.
     """
     after = segment.open_header(following)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         header = segment.read_header(path, file.read(segment.HEADER_SIZE))
         file.seek(0)
         digest = file_digest(file, "sha256").hexdigest()
@@ -159,7 +164,7 @@ def cut_left_over(path: Path, following: Path) -> None:
     end = segment.end_before(following, segment.epoch_of(path))
     if end is None:
         return
-    with path.open("rb") as file:
+    with open_file(path) as file:
         walk = segment.Walk(path, file)
         for _ in walk.frames(file, end):
             pass
@@ -190,7 +195,7 @@ def check_lengths(folder: Path, segments: Iterable[Path]) -> None:
         try:
             length = read_seal(sealed).length
         except SealError as error:
-            raise LogCorruptError(sealed, 0, str(error)) from None
+            raise LogCorruptError(sealed, 0, str(error), DROP) from None
         if sealed.stem not in names:
             raise LogCorruptError(path, 0, "the segment is missing, but its seal is there")
         if (found := path.stat().st_size) != length:

@@ -26,6 +26,7 @@ from zlib import crc32
 
 from eventlog import versions
 from eventlog.errors import LogCorruptError, LogFormatError
+from eventlog.files import open_file
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC as FRAME_MAGIC
 from eventlog.frame import Frame, FrameError, Header, parse_header, seed_of, split_payload
@@ -94,13 +95,14 @@ def read_header(path: Path, data: bytes) -> SegmentHeader:
 
 
 def open_header(path: Path) -> SegmentHeader:
-    with path.open("rb") as file:
+    """Raises what `read_header` does, and `LogFormatError` for a folder in the file's place."""
+    with open_file(path) as file:
         return read_header(path, file.read(HEADER_SIZE))
 
 
 def first_frame(path: Path) -> Header | None:
-    """The header of the first frame; None when there is none that is whole. Raises what `read_header` does."""
-    with path.open("rb") as file:
+    """The header of the first frame; None when there is none that is whole. Raises what `open_header` does."""
+    with open_file(path) as file:
         header = read_header(path, file.read(HEADER_SIZE))
         try:
             return parse_header(file.read(FRAME_HEADER_SIZE), seed_of(header.log_id))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 RESTORE_KEPT = (
     "the tracker does without, but these events cannot be read: restore the file from a backup"
 )
-DROP_SEAL = "if there is nothing else wrong with the segment, remove the seal: it is written again"
 _LEFT = "the tracker removes it at its next look"
 
 
@@ -49,7 +48,7 @@ def kept_frames(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
         return
     for one in files:
         try:
-            for _ in kept.read_kept(one, one.path.read_bytes(), log_id):
+            for _ in kept.read_kept(one, kept.read(one), log_id):
                 pass
         except LogCorruptError as error:
             yield Finding(one.path, error.offset, one.first, error.what, RESTORE_KEPT)
@@ -66,7 +65,7 @@ def seal_of(path: Path, following: Path, seq: int) -> Iterator[Finding | None]:
     except FileNotFoundError:
         return
     except seals.SealError as error:
-        yield Finding(sealed, 0, seq, str(error), DROP_SEAL)
+        yield Finding(sealed, 0, seq, str(error), seals.DROP)
         return
     now = seals.take(path, following)
     if now.length != seal.length:
@@ -77,7 +76,7 @@ def seal_of(path: Path, following: Path, seq: int) -> Iterator[Finding | None]:
         yield Finding(path, 0, seq, what, RESTORE)
     elif now != seal:
         what = "the seal gives other events or times than the segment, which is as it was"
-        yield Finding(sealed, 0, seq, what, DROP_SEAL)
+        yield Finding(sealed, 0, seq, what, seals.DROP)
     else:
         yield None
 

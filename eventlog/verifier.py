@@ -19,6 +19,7 @@ from eventlog.errors import (
     LogPrunedError,
     OtherFormatError,
 )
+from eventlog.files import open_file
 from eventlog.findings import NOTHING, REPORT, RESTORE, VERSION, Checked, Finding
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import (
@@ -124,9 +125,15 @@ class Verifier:
     # A segment.
 
     def _segment(self, path: Path) -> Iterator[Checked | Finding]:
-        begin = self.bytes
         self.segments += 1
-        with path.open("rb") as file:
+        try:
+            file = open_file(path)
+        except LogFormatError as error:
+            yield self._unreadable(path, error)
+            self._chain, self._epoch = None, segment.epoch_of(path)
+            return
+        begin = self.bytes
+        with file:
             descriptor = file.fileno()
             data = os.pread(descriptor, segment.HEADER_SIZE, 0)
             try:
@@ -149,8 +156,7 @@ class Verifier:
     def _begun(self, path: Path) -> bool:
         """Whether it has to be there: not if it has no whole header, and nothing durable is in it."""
         try:
-            with path.open("rb") as file:
-                segment.read_header(path, file.read(segment.HEADER_SIZE))
+            segment.open_header(path)
         except LogCorruptError:
             mark = segment.highest_mark(path.read_bytes(), 0, self.log_id)
             return mark > segment.base_seq_of(path)

@@ -46,6 +46,7 @@ EARLY = -100
 REFUSAL_SECONDS = 60
 """Refusals of a known key are logged at most this often for each key and reason."""
 
+_TOLD = 4096  # refusals that are remembered, at least: a power of two
 _V4_MAPPED = codec.V4_MAPPED
 
 # `announce` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
@@ -342,9 +343,14 @@ class Announcing:
 
     def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
         """What a known key was refused is an event; not more often than anybody needs to know."""
-        if self._now_us - self._refused_us.get((key.key_ref, refusal), 0) < REFUSAL_SECONDS * 10**6:
+        since = self._now_us - REFUSAL_SECONDS * 10**6
+        told = self._refused_us
+        if told.get((key.key_ref, refusal), 0) > since:
             return
-        self._refused_us[key.key_ref, refusal] = self._now_us
+        if len(told) >= _TOLD and not len(told) & len(told) - 1:
+            # Seldom, as it doubles: what is over need not be known any more.
+            told = self._refused_us = {which: us for which, us in told.items() if us > since}
+        told[key.key_ref, refusal] = self._now_us
         data = {
             "key_ref": key.key_ref,
             "reason": REFUSALS[refusal],

@@ -11,7 +11,7 @@ import trio
 from attrs import asdict
 
 from eventlog import LogFailedError
-from tracker import crediting, ports, secrets
+from tracker import crediting, ports, secrets, subjects
 from tracker.domain import events
 from tracker.history import factor_seen
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracker.announcing import Log
     from tracker.domain.access import Key, Request
     from tracker.service import Service
+    from tracker.subjects import Subject
 
 _BATCH = 100
 """Events between two checkpoints: a few milliseconds."""
@@ -35,18 +36,19 @@ class ServiceCommands:
         self._log = log
         self._secret = secret
         self._last_seq = -1  # of the latest admin event of this run
+        self._pending = subjects.Pending()
 
     async def whitelist_add(self, info_hashes: Iterable[bytes], by: ports.Actor) -> list[bytes]:
         whitelist = self._service.state.access.whitelist
-        added = []
-        for number, info_hash in enumerate(info_hashes, 1):
+        asked, added = list(info_hashes), []
+        for number, info_hash in enumerate(asked, 1):
             if info_hash not in whitelist:
                 self._need_room()
                 self._append(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()}, by)
                 added.append(info_hash)
             if number % _BATCH == 0:
                 await trio.lowlevel.checkpoint()  # announces go on
-        await self._durable()
+        await self._durable(self._pending.latest(map(subjects.torrent, asked)))
         return added
 
     async def whitelist_remove(self, info_hash: bytes, by: ports.Actor) -> bool:
@@ -54,12 +56,12 @@ class ServiceCommands:
         if listed:
             self._need_room()
             self._append(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()}, by)
-        await self._durable()
+        await self._durable(self._pending.latest([subjects.torrent(info_hash)]))
         return listed
 
     async def issue_key(self, new: ports.NewKey, by: ports.Actor) -> ports.IssuedKey:
         fingerprint = _fingerprint("issue", asdict(new))
-        async with self._answer():
+        async with self._answer(*_of_keys([new]), *self._of_request(by)):
             issued = self._repeated(fingerprint, new.key, by)
             if issued is None:
                 issued = self._issue(*self._decided(new), fingerprint, by)
@@ -71,7 +73,7 @@ class ServiceCommands:
         access = self._service.state.access
         fingerprint = _fingerprint("import", {"keys": [_said(asdict(one)) for one in new]})
         hashes = [secrets.key_hash(one.key) for one in new if one.key]
-        async with self._answer():
+        async with self._answer(*_of_keys(new), *self._of_request(by)):
             before = self._earlier(fingerprint, by)
             last = before.key_ref if before is not None else 0
             done = hashes.index(access.hash_of(last) or b"") + 1 if last else 0
@@ -80,7 +82,7 @@ class ServiceCommands:
             return access.numbers(hashes, last)
 
     async def label_key(self, key_ref: int, label: str | None, by: ports.Actor) -> None:
-        async with self._answer():
+        async with self._answer(subjects.key_ref(key_ref)):
             key_hash, key = self._in_force(key_ref)
             if key.label != label:
                 self._need_room()
@@ -89,7 +91,7 @@ class ServiceCommands:
 
     async def rotate_key(self, key_ref: int, by: ports.Actor) -> ports.IssuedKey:
         fingerprint = _fingerprint("rotate", {"key_ref": key_ref})
-        async with self._answer():
+        async with self._answer(subjects.key_ref(key_ref), *self._of_request(by)):
             issued = self._repeated(fingerprint, None, by)
             if issued is None:
                 issued = self._rotate(key_ref, fingerprint, by)
@@ -110,14 +112,14 @@ class ServiceCommands:
 
     async def revoke_key(self, key: str, by: ports.Actor) -> None:
         key_hash = secrets.key_hash(key)
-        async with self._answer():
+        async with self._answer(subjects.key(key_hash)):
             known = self._service.state.access.keys.get(key_hash)
             if known is None:
                 raise ports.UnknownKeyError
             self._revoke(key_hash, known, by)
 
     async def revoke_key_ref(self, key_ref: int, by: ports.Actor) -> None:
-        async with self._answer():
+        async with self._answer(subjects.key_ref(key_ref)):
             self._revoke(*self._in_force(key_ref), by)
 
     def _revoke(self, key_hash: bytes, key: Key, by: ports.Actor) -> None:
@@ -141,7 +143,7 @@ class ServiceCommands:
 
     async def set_factor(self, terms: ports.FactorTerms, by: ports.Actor) -> ports.Factor:
         state, now = self._service.state, self._service.now_us()
-        async with self._answer():
+        async with self._answer(subjects.FACTORS):
             factor = crediting.same_factor(state, terms, now)
             if factor is None:
                 data = crediting.new_factor(state, terms, now)
@@ -151,7 +153,7 @@ class ServiceCommands:
         return factor_seen(factor)
 
     async def end_factor(self, number: int, by: ports.Actor) -> None:
-        async with self._answer():
+        async with self._answer(("factor", number)):
             data = crediting.factor_to_end(self._service.state, number, self._service.now_us())
             if data is not None:
                 self._need_room()
@@ -160,7 +162,7 @@ class ServiceCommands:
     async def correct(self, asked: ports.Correction, by: ports.Actor) -> int:
         state = self._service.state
         fingerprint = _fingerprint("correct", {**asdict(asked), "reason": by.reason})
-        async with self._answer():
+        async with self._answer(("account", asked.account), *self._of_request(by)):
             before = self._earlier(fingerprint, by)
             if before is not None:
                 return before.seq
@@ -284,28 +286,44 @@ class ServiceCommands:
     def _append(self, kind: int, data: dict[str, Any], by: ports.Actor) -> int:
         """Returns the event's sequence number."""
         self._last_seq = self._service.admin(kind, {**data, "by": by.as_data()})
+        self._pending.note(self._last_seq, data, by)
         return self._last_seq
 
     @asynccontextmanager
-    async def _answer(self) -> AsyncIterator[None]:
-        """Around what decides: the answer, a refusal too, is given when what it rests on is durable. A log that takes
-        nothing in says so at once."""
+    async def _answer(self, *about: Subject) -> AsyncIterator[None]:
+        """Around what decides, without an await: the answer, a refusal too, is given when what it rests on is durable. That is
+        the event it came to; where nothing had to change, the one that changed these things before. A log that takes nothing
+        in says so at once."""
+        before = self._last_seq
         try:
             yield
         except ports.LogUnavailableError:
             raise
         except ports.CommandError:
-            await self._durable()
+            await self._durable(self._pending.latest(about))
             raise
-        await self._durable()
+        changed = self._last_seq != before
+        await self._durable(self._last_seq if changed else self._pending.latest(about))
 
-    async def _durable(self) -> None:
-        """Wait until no admin event is only in memory: also an answer that nothing had to change rests on
-        the event that changed it before."""
+    async def _durable(self, seq: int) -> None:
+        """Wait until the event is more than in memory."""
         try:
-            await self._log.wait_durable(self._last_seq)
+            await self._log.wait_durable(seq)
         except LogFailedError:
             raise ports.LogUnavailableError from None
+        self._pending.durable(seq)
+
+    def _of_request(self, by: ports.Actor) -> list[Subject]:
+        """What the answer to a request that comes again rests on."""
+        before = self._service.state.access.requests.get((by.token, by.idempotency_key))
+        if before is None or not by.idempotency_key:
+            return []
+        return [subjects.request(by), subjects.key_ref(before.key_ref)]
+
+
+def _of_keys(new: Iterable[ports.NewKey]) -> list[Subject]:
+    """The keys that are given."""
+    return [subjects.key(secrets.key_hash(one.key)) for one in new if one.key is not None]
 
 
 def _fingerprint(what: str, asked: Mapping[str, Any]) -> str:

@@ -18,9 +18,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eventlog import LogError
@@ -65,12 +63,13 @@ class Follower:
         pause: float = PAUSE_SECONDS,
     ) -> None:
         """Raises what reading the log does."""
-        self._log, self._secrets, self._say = log, secrets, say
+        self._log, self._say = log, say
         self._events, self._seconds, self._pause = events, seconds, pause
         self.state: State
         self._reader: Reader
+        self._keys = Keyring(secrets)
         self.state, self._reader = snapshots.start(
-            log, Keyring(secrets), refused=lambda why: say(refused=why)
+            log, self._keys, refused=lambda why: say(refused=why)
         )
         self._written_seq = self.state.seq
         self._written_at = time.monotonic()
@@ -81,6 +80,8 @@ class Follower:
             header = frame.header
             try:
                 records.apply(self.state, frame)
+            except MemoryError:
+                raise  # nothing is wrong with the log
             except Exception as error:
                 # Of whatever class: the tracker wrote these records, and they do not do.
                 raise DisagreementError(
@@ -99,10 +100,10 @@ class Follower:
             return
         began = time.monotonic()
         try:
-            # Keys are read again each time: those of days that were shredded meanwhile are gone.
-            path = snapshots.write(self._log, self.state, Keyring(self._secrets))
-        except OSError as error:
-            self._say(failed=str(error))
+            self._keys.forget()  # those of days that were shredded meanwhile
+            path = snapshots.write(self._log, self.state, self._keys)
+        except (OSError, MemoryError) as error:
+            self._say(failed=str(error) or repr(error))
         else:
             if path is not None:
                 took = round(time.monotonic() - began, 3)
@@ -115,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # the tracker's end is its end
         signal.signal(number, signal.SIG_IGN)
     background.end_with_parent()
-    Thread(target=_end_with_input, daemon=True).start()
+    background.end_with_input()
     background.step_back()
     gc.disable()  # replay makes no cycles, and the tables are large
     try:
@@ -132,8 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     except LogError as error:
         _say(error=str(error))
         return LOG_DAMAGED
-    except OSError as error:
-        _say(error=str(error))
+    except (OSError, MemoryError) as error:
+        _say(error=str(error) or repr(error))
         return CANNOT
 
 
@@ -145,14 +146,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--pause", type=float, default=PAUSE_SECONDS)
     return parser.parse_args(arguments)
-
-
-def _end_with_input() -> None:
-    """Standard input is a pipe that the tracker holds and writes nothing to: it ends when the tracker does, even killed."""
-    with suppress(OSError):
-        while os.read(0, 4096):
-            pass
-    os._exit(0)
 
 
 def _say(**message: Any) -> None:

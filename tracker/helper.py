@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pickle  # between two processes of ours, over their own pipe
-import subprocess
 import sys
 from contextlib import suppress
 from queue import SimpleQueue
@@ -21,6 +20,7 @@ from attrs import define, field
 
 from eventlog import LogError
 from tracker import background
+from tracker.child import Child
 from tracker.ports import BusyError, NoMomentError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 LENGTH = Struct("<I")
 _LOOK_SECONDS = 0.02
-_END_SECONDS = 2.0
 _READ_BYTES = 1 << 18
 
 
@@ -51,7 +50,7 @@ class Helper:
     users: int = 0  # who needs it as it is now
     used: float = 0.0  # when the latest question came
     owed: int = 0  # answers to come; nobody may be waiting for them any more
-    _process: trio.Process | None = None
+    _process: Child | None = None
     _received: bytearray = field(factory=bytearray)
     _turn: trio.Semaphore = field(factory=lambda: trio.Semaphore(1))
 
@@ -95,14 +94,8 @@ class Helper:
             shield=True
         ):  # half a question would spoil the next; it fits the pipe
             if self._process is None:
-                self._process = await trio.lowlevel.open_process(
-                    self.command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    start_new_session=True,  # a terminal's signals are for the tracker
-                )
-            assert self._process.stdin is not None  # noqa: S101  # for the type checker: it was asked for
-            await self._process.stdin.send_all(message)
+                self._process = Child(self.command, errors_apart=True)
+            await self._process.input.send_all(message)
 
     async def _receive(self) -> object:
         """The next answer. Cancelled, it leaves what has come for the next time."""
@@ -117,9 +110,9 @@ class Helper:
 
     async def _fill(self, size: int) -> None:
         while len(self._received) < size:
-            if self._process is None or self._process.stdout is None:
+            if self._process is None:
                 raise EOFError
-            some = await self._process.stdout.receive_some(_READ_BYTES)
+            some = await self._process.output.receive_some(_READ_BYTES)
             if not some:
                 raise EOFError
             self._received += some
@@ -130,18 +123,9 @@ class Helper:
         self.owed = 0
         self.ended()
         self._received.clear()
-        if process is None:
-            return
-        with trio.CancelScope(shield=True):
-            if process.stdin is not None:
-                await process.stdin.aclose()
-            with trio.move_on_after(_END_SECONDS):
-                await process.wait()
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            if process.stdout is not None:
-                await process.stdout.aclose()
+        if process is not None:
+            with trio.CancelScope(shield=True):
+                await process.end()
 
     def ended(self) -> None:
         """For whoever remembers what the process knows."""
@@ -151,7 +135,8 @@ class Helper:
 
 
 def serve(answer: Callable[[Any], object]) -> None:
-    """Answer what comes on standard input, at low priority; ends when that does."""
+    """Answer what comes on standard input, at low priority; ends when that does, or the tracker."""
+    background.end_with_parent()
     background.step_back()
     questions: SimpleQueue[object] = SimpleQueue()
     Thread(target=_listen, args=(questions,), daemon=True).start()

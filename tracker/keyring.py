@@ -132,6 +132,12 @@ class Keyring:
             self._keys.pop(day, None)
             destroy(self._path(day))
 
+    def forget(self) -> None:
+        """Keep no key in memory that is not in the folder any more, whoever destroyed it. Raises `OSError`."""
+        with self._lock:
+            there = set(self.days())
+            self._keys = {day: key for day, key in self._keys.items() if day in there}
+
     def _load_for_reading(self, day: int) -> bytes | None:
         with self._lock:
             try:

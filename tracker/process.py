@@ -157,8 +157,8 @@ def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:
     """So that the next start has little to replay. A second signal ends this, and nothing is lost."""
     try:
         written = snapshots.write(path, state, keyring)
-    except (LogError, OSError) as error:
-        log.warning("No snapshot was written: %s", error)
+    except (LogError, OSError, MemoryError) as error:
+        log.warning("No snapshot was written: %s", str(error) or repr(error))
     else:
         if written:
             log.info("Snapshot before event %d written", state.seq)

@@ -12,7 +12,6 @@ A crash before 2 leaves files that do not count, one after it a removal to be fi
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ from eventlog import (
 )
 from eventlog.beginning import list_openings, segments_of, superfluous
 from eventlog.files import sync_directory
-from tracker import opening, records, snapshots
+from tracker import background, opening, records, snapshots
 from tracker.domain import events
 from tracker.domain.codec import CodecError
 from tracker.domain.state import ReplayError
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tracker.domain.state import State
-
-_NICE = 10
 
 
 @frozen
@@ -109,7 +106,8 @@ def finish(folder: Path, begin: int) -> int:
     _remove(path for path in seals.list_seals(folder) if segment.base_seq_of(path) < begin)
     _remove(path for path in _files(folder / "quarantine") if _before(path, begin))
     _remove(path for seq, path in list_openings(folder).items() if seq != begin)
-    _remove(path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin)
+    old = (path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin)
+    _remove(path for path in old if path.is_file())
     _remove(each.path for each in kept.list_kept(folder) if each.path not in needed)
     for each in (opening_path(folder, begin).parent, folder / kept.FOLDER, folder / seals.FOLDER):
         _remove(path for path in _files(each) if path.suffix in (".tmp", ".made"))
@@ -138,7 +136,9 @@ def _before(path: Path, begin: int) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Print what was made as a JSON object; 1 = it could not be made, and standard error says why."""
-    os.nice(_NICE)
+    background.end_with_parent()
+    background.end_with_input()
+    background.step_back()
     try:
         made = make(Path(arguments[0]), int(arguments[1]))
     except (LogError, ReplayError, CodecError, OSError) as error:

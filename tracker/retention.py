@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from attrs import Factory, define, field, frozen
 
 from eventlog import LogError, LogFailedError, Standing, first_seq, segment
 from eventlog.beginning import segments_of
-from tracker import ports, pruning
+from tracker import child, ports, pruning
 from tracker.ages import Ages
 from tracker.domain import events
 from tracker.domain.events import DAY_US
@@ -189,13 +188,14 @@ class Pruner:
     async def _make(self, seq: int) -> pruning.Made:
         """In a process of its own, so that announces go on being served."""
         command = [sys.executable, "-m", "tracker.pruning", str(self.log.path), str(seq)]
-        done = await trio.run_process(
-            command, capture_stdout=True, capture_stderr=True, check=False, stdin=subprocess.DEVNULL
-        )
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise PruningError(said[-1] if said else f"exit code {done.returncode}")
-        made = pruning.Made(**json.loads(done.stdout))
+        code, said = await child.run(command)
+        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        try:
+            if code:
+                raise ValueError
+            made = pruning.Made(**json.loads("".join(last)))
+        except ValueError:
+            raise PruningError(last[0] if last else f"exit code {code}") from None
         await trio.to_thread.run_sync(pruning.adopt, self.log.path, made)
         return made
 

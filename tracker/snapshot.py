@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from eventlog import versions
-from eventlog.files import sync_directory
+from eventlog.files import A_FOLDER, sync_directory
 from tracker.domain import image
 
 if TYPE_CHECKING:
@@ -149,7 +149,10 @@ def read(path: Path, log_id: bytes, keys: Keyring | None, *, older: bool = False
 
     Raises `SnapshotError`; `OSError` when the file cannot be read.
     """
-    data = memoryview(path.read_bytes())
+    try:
+        data = memoryview(path.read_bytes())
+    except IsADirectoryError:
+        raise SnapshotError(A_FOLDER) from None
     rules, nonce, digest, time_us, position, table = _header(data)
     if rules != image.PROJECTOR and not (older and rules < image.PROJECTOR):
         raise OtherSnapshotError(

@@ -63,7 +63,7 @@ def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
     with _writing(path.parent):
         _remove_left_over(path.parent)
         snapshot.write(path, position, state, keys)
-        for old in found(log)[:-KEPT]:
+        for old in [each for each in found(log) if each.is_file()][:-KEPT]:
             old.unlink(missing_ok=True)
     return path
 

@@ -124,6 +124,8 @@ class Verification:
             return
         try:
             records.apply(self.state, opened(self.log.log_id, frame, self._keys))
+        except MemoryError:
+            raise  # nothing is wrong with the log
         except Exception as error:
             # Of whatever class: these records may be anything, and apply expects what a tracker wrote.
             self.replayed = False

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Round = dict[str, Numbers]
 
 PART_LIMIT = 600.0  # seconds
-HEAD = "| Round | Append and commit, µs/event | Events a commit | Wait for the disk, ms | Replay, events/s | Verify, events/s | Start, s of CPU | by the clock | Snapshot written, s | loaded, s | Start from one, s |"
-RULE = "|---" * 11 + "|"
+HEAD = "| Round | Append and commit, µs/event | Events a commit | Wait for the disk, ms | Replay, events/s | Verify, events/s | Start, s of CPU | by the clock | Snapshot written, s | loaded, s | Start from one, s | and as many events after it, s | by the clock |"
+RULE = "|---" * 13 + "|"
 
 
 class PartError(Exception):
@@ -40,6 +40,7 @@ def bench(
     """All rounds, and their summary."""
     log = folder / "log"
     made = _part("generate", log, options.events, options.peers)
+    left = _left_by_a_kill(folder, options)
     size = sum(path.stat().st_size for path in log.rglob("*.evl"))
     say(f"{HEAD}\n{RULE}")
     rounds = []
@@ -47,7 +48,7 @@ def bench(
         machine.wait_quiet(8.0)
         rounds.append(_round(folder, log, options.events))
         say(row(number, rounds[-1]))
-    return rounds, summary(rounds, made, size, options)
+    return rounds, summary(rounds, made, left, size, options)
 
 
 def _round(folder: Path, log: Path, events: int) -> Round:
@@ -60,13 +61,14 @@ def _round(folder: Path, log: Path, events: int) -> Round:
             "verify": _part("verify", log),
             "snapshots": _part("snapshots", log),
             **_starts(folder, log),
+            "resume": _resume(folder),
         }
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _part(name: str, folder: Path, *numbers: int) -> Numbers:
-    command = [sys.executable, "-m", "benchlib.logparts", name, str(folder), *map(str, numbers)]
+def _part(name: str, *arguments: Path | int) -> Numbers:
+    command = [sys.executable, "-m", "benchlib.logparts", name, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PART_LIMIT, check=False)
     if done.returncode:
         raise PartError(f"{name}: exit {done.returncode}\n{done.stderr[-1500:]}")
@@ -80,6 +82,27 @@ def _starts(folder: Path, log: Path) -> Round:
     try:
         shutil.copytree(log, place / "log")
         return {"start": _start(place), "restart": _start(place)}
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _left_by_a_kill(folder: Path, options: argparse.Namespace) -> Numbers:
+    """A log with a snapshot and as many events after it again, in a folder of its own; see `logparts.go_on`."""
+    place = folder / "killed"
+    shutil.copytree(folder / "log", place / "log")
+    return _part("go_on", place / "log", place / "secrets", options.events, options.peers)
+
+
+def _resume(folder: Path) -> Numbers:
+    """A start with that log, on a copy."""
+    place = folder / "resume"
+    try:
+        shutil.copytree(folder / "killed", place)
+        numbers = _start(place)
+        said = (place / "output").read_text()
+        if "Starting from the snapshot" not in said:
+            raise PartError(f"the snapshot was not used\n{said[-1500:]}")
+        return numbers
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -118,12 +141,13 @@ def row(number: int, one: Round) -> str:
         f"{one['start']['seconds']:.2f}",
         *(f"{one['snapshots']['cpu']:.2f}", f"{one['snapshots']['load']:.2f}"),
         f"{one['restart']['cpu']:.2f}",
+        *(f"{one['resume']['cpu']:.2f}", f"{one['resume']['seconds']:.2f}"),
     ]
     return "| " + " | ".join(cells) + " |"
 
 
 def summary(
-    rounds: Sequence[Round], made: Numbers, size: int, options: argparse.Namespace
+    rounds: Sequence[Round], made: Numbers, left: Numbers, size: int, options: argparse.Namespace
 ) -> list[str]:
     append = statistics.median(_cost(one["append"]) for one in rounds)
     rate = statistics.median(one["append"]["events"] / one["append"]["seconds"] for one in rounds)
@@ -137,6 +161,11 @@ def summary(
     loaded = statistics.median(each["load"] for each in taken)
     slice_ms = statistics.median(each["slice_ms"] for each in taken)
     restart = statistics.median(one["restart"]["cpu"] for one in rounds)
+    resume = statistics.median(one["resume"]["cpu"] for one in rounds)
+    resume_clock = statistics.median(one["resume"]["seconds"] for one in rounds)
+    tail = (
+        f"{left['before']:,} peers and {options.events:,} events after it, 1 % of them of new peers"
+    )
     log = f"{options.events:,} announces of {options.peers:,} peers, {size / 1e6:.0f} MB"
     return [
         f"- the log: {log}; made by the write path in {_cost(made):.2f} µs of CPU an announce",
@@ -146,6 +175,7 @@ def summary(
         f"- snapshot of {taken[0]['events']:,} peers, {taken[0]['size'] / 1e6:.0f} MB: written in **{wrote:.2f} s** of CPU",
         f"- loaded in **{loaded:.2f} s**; a tick's digest takes {slice_ms:.2f} ms",
         f"- start from the snapshot of a clean stop: median **{restart:.2f} s** of CPU",
+        f"- start from a snapshot of {tail}: median **{resume:.2f} s** of CPU, {resume_clock:.2f} s by the clock",
         f"- start with that log, from the command to serving: median **{start:.2f} s** of CPU, {clock:.2f} s by the clock",
     ]
 

@@ -1,4 +1,4 @@
-"""What scripts/bench log times, each in a process of its own: `python -m benchlib.logparts PART FOLDER ...`.
+"""What scripts/bench log times, each in a process of its own: `python -m benchlib.logparts PART FOLDER... NUMBER...`.
 
 Every part prints one JSON object: `events`, `seconds` (wall), `cpu` (seconds, all threads), and what else it knows.
 """
@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from contextlib import asynccontextmanager
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,55 +30,85 @@ from tracker.service import Service
 from tracker.verification import Verification
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     Numbers = dict[str, float]
+    Peer = tuple[bytes, bytes, bytes, int]
 
 BATCH = 256  # announces a pass of the loop, as the UDP tracker takes them
 SWARMS_SHARE = 20  # peers a swarm
+NEW_SHARE = 100  # announces of known peers to one of a new one
 ACKNOWLEDGED = 200
 
 
 def generate(folder: Path, announces: int, peers: int) -> Numbers:
     """A log as the tracker writes it, through its own write path: random peers announce again and again."""
+    chance, _, crowd = _crowd(peers)
+    announcing = islice(chain(crowd, _again(chance, crowd)), announces)
+    log = open_log(folder, codec.RECORD_SIZES)
+    return _timed(announces, lambda: trio.run(_write, log, State(), announcing))
+
+
+def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
+    """What a tracker leaves that is killed: a snapshot of the generated log, and then so many announces, sealed. All but
+    one in a hundred are of peers that it knows. `before` is how many it knows."""
+    keys = Keyring(secrets)
+    state = replay(Reader(folder, to_end=True))
+    keys.prepare(day_of(state.time_us))
+    if files.write(folder, state, keys) is None:
+        raise SystemExit("no snapshot was written")
+    before = _peers(state)
+    chance, hashes, crowd = _crowd(peers)
+    known = _again(chance, crowd[:before])
+    new = (_peer(chance, hashes, number) for number in count(peers))
+    announcing = (next(known if number % NEW_SHARE else new) for number in range(announces))
+    log = open_log(folder, codec.RECORD_SIZES, sealer=keys)
+    numbers = _timed(announces, lambda: trio.run(_write, log, state, announcing))
+    return {**numbers, "before": before}
+
+
+def _crowd(peers: int) -> tuple[random.Random, list[bytes], list[Peer]]:
     chance = random.Random(1)  # noqa: S311  # the same log every time
     hashes = [chance.randbytes(20) for _ in range(max(1, peers // SWARMS_SHARE))]
-    crowd = [_peer(chance, hashes, number) for number in range(peers)]
-
-    async def main() -> None:
-        log = open_log(folder, codec.RECORD_SIZES)
-        async with _running(log):
-            service = Service(log, State(), LogClock(0), bytes(32))
-            service.admin(events.TRACKER_STARTED, {"version": "bench", "epoch": log.epoch})
-            service.change_settings(Settings())
-            for first in range(0, announces, BATCH):
-                service.begin()
-                for number in range(first, min(announces, first + BATCH)):
-                    _announce(
-                        service,
-                        crowd[number if number < peers else chance.randrange(peers)],
-                        number,
-                    )
-                service.end()
-                await _breathe(log)
-
-    return _timed(announces, lambda: trio.run(main))
+    return chance, hashes, [_peer(chance, hashes, number) for number in range(peers)]
 
 
-def _peer(
-    chance: random.Random, hashes: list[bytes], number: int
-) -> tuple[bytes, bytes, bytes, int]:
+def _again(chance: random.Random, crowd: list[Peer]) -> Iterator[Peer]:
+    while True:
+        yield crowd[chance.randrange(len(crowd))]
+
+
+def _peer(chance: random.Random, hashes: list[bytes], number: int) -> Peer:
     """Info hash, address, port and bytes left: three in ten are seeders."""
     address = bytes([10, *number.to_bytes(3, "big")])
     return chance.choice(hashes), address, b"\x1a\xe1", 0 if chance.random() < 0.3 else 1000
 
 
-def _announce(service: Service, peer: tuple[bytes, bytes, bytes, int], number: int) -> None:
+async def _write(log: EventLog, state: State, announcing: Iterator[Peer]) -> None:
+    """A run of the tracker in which these announce."""
+    numbered = enumerate(announcing)
+    async with _running(log):
+        service = Service(log, state, LogClock(state.time_us), bytes(32))
+        service.admin(events.TRACKER_STARTED, {"version": "bench", "epoch": log.epoch})
+        service.change_settings(Settings())
+        while batch := list(islice(numbered, BATCH)):
+            service.begin()
+            for number, peer in batch:
+                _announce(service, peer, number)
+            service.end()
+            await _breathe(log)
+
+
+def _announce(service: Service, peer: Peer, number: int) -> None:
     info_hash, address, port, left = peer
     service.announce(
         0, events.UDP4, address, port, info_hash, b"-XX0001-abcdefghijkl", number, number,
         left, events.NONE, 50, 0, 7,
     )  # fmt: skip
+
+
+def _peers(state: State) -> int:
+    return state.swarms.seeders_total + state.swarms.leechers_total
 
 
 def append(folder: Path, records: int) -> Numbers:
@@ -136,11 +167,10 @@ def snapshots(folder: Path) -> Numbers:
         loaded: list[State] = []
         load = _timed(0, lambda: loaded.append(files.start(folder, keys, to_end=True)[0]))
         slices_s = _timed(0, lambda: [slices.digest(state, at) for at in range(100)])["cpu"]
-        peers = state.swarms.seeders_total + state.swarms.leechers_total
         if not loaded[0].seq:
             raise SystemExit("the snapshot was not used")
         return {
-            **wrote, "load": load["cpu"], "load_seconds": load["seconds"], "size": size, "events": peers,
+            **wrote, "load": load["cpu"], "load_seconds": load["seconds"], "size": size, "events": _peers(state),
             "slice_ms": slices_s * 10,
         }  # fmt: skip
     finally:
@@ -183,16 +213,19 @@ def _timed(count: int, part: Callable[[], object]) -> Numbers:
 
 
 def main() -> None:
-    part, folder, *numbers = sys.argv[1:]
+    part, *arguments = sys.argv[1:]
+    places = [Path(each) for each in arguments if not each.isdecimal()]
+    numbers = [int(each) for each in arguments if each.isdecimal()]
     parts: dict[str, Callable[..., Numbers]] = {
         "generate": generate,
+        "go_on": go_on,
         "append": append,
         "acknowledge": acknowledge,
         "replay": replay_all,
         "snapshots": snapshots,
         "verify": verify,
     }
-    sys.stdout.write(json.dumps(parts[part](Path(folder), *map(int, numbers))) + "\n")
+    sys.stdout.write(json.dumps(parts[part](*places, *numbers)) + "\n")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ WELL = {
     "swarmlog_log_has_room": "1x120",
     "swarmlog_disk_days_left": "40x120",
     "swarmlog_disk_free_bytes": "50000000000x120",
+    "swarmlog_clock_leap_seconds": "0x120",
     'swarmlog_announces_total{family="ipv4",protocol="udp"}': "0+6000x120",
     'swarmlog_announces_total{family="ipv6",protocol="http"}': "0x120",
     'swarmlog_requests_refused_total{reason="malformed"}': "0+60x120",
@@ -59,6 +60,7 @@ CASES = {
     "AnnouncesRefusedForTheLog": Case({"swarmlog_log_has_room": "1x9 0x110"}, 11),
     "DiskFillsUp": Case({"swarmlog_disk_days_left": "9.5x120"}, 60, "9.5"),
     "DiskNearlyFull": Case({"swarmlog_disk_free_bytes": "900000000x120"}, 5),
+    "ClockLeapt": Case({"swarmlog_clock_leap_seconds": "0x9 2592000x110"}, 10, "30d 0h 0m 0s"),
     "NoAnnounces": Case(
         {'swarmlog_announces_total{family="ipv4",protocol="udp"}': "0+6000x29 174000x90"}, 45
     ),

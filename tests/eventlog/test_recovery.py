@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -17,6 +18,7 @@ from eventlog import (
     LogLockedError,
     Reader,
     open_log,
+    seals,
 )
 from eventlog.findings import Finding
 from eventlog.frame import build_header
@@ -313,6 +315,52 @@ def test_a_refused_open_lets_go_of_the_lock(image: Image) -> None:
     for _ in range(2):
         with pytest.raises(LogFormatError):
             open_log(image.folder, RECORD_SIZES)
+
+
+FOLDERS = {
+    "identity.json": "identity.json: is a folder, and should be a file: restore it",
+    "LOCK": "LOCK is a folder, and should be a file: remove it",
+    "seg": "evl: is a folder, and should be a file: move it away, and restore the file",
+    "seal": "json: damaged at byte 0: is a folder, and should be a file",
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_in_the_place_of_a_file(image: Image, name: str) -> None:
+    """It is named, by a start and by whoever reads, and what it is; no number of the system's has to be looked up."""
+    seals.write_missing(image.folder)
+    path = image.folder / name
+    if path.is_dir():
+        path = min(path.iterdir())
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(LogError, match=FOLDERS[name]):
+        open_log(image.folder, RECORD_SIZES)
+    if name in ("identity.json", "seg"):
+        with pytest.raises(LogFormatError, match=FOLDERS[name]):
+            read(image.folder)
+    if name in ("seg", "seal"):
+        found = [each for each in Verifier(image.folder).walk() if isinstance(each, Finding)]
+        assert [one.path for one in found if "is a folder" in one.what] == [path]
+    assert path.is_dir()
+
+
+def test_a_damaged_seal(image: Image) -> None:
+    """A start gives the advice that verifying gives, and following it works: a seal says nothing that its segment does not."""
+    assert seals.write_missing(image.folder) > 0
+    path = seals.list_seals(image.folder)[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    with pytest.raises(
+        LogCorruptError, match=re.escape(f"{seals.NONE}. Nothing was changed; {seals.DROP}")
+    ):
+        open_log(image.folder, RECORD_SIZES)
+    (found,) = [each for each in Verifier(image.folder).walk() if isinstance(each, Finding)]
+    assert (found.path, found.what, found.advice) == (path, seals.NONE, seals.DROP)
+    path.unlink()
+    assert seals.write_missing(image.folder) == 1
+    assert path.read_bytes() == whole
+    write(image.folder, [b"it goes on"])
 
 
 async def test_one_writer_at_a_time(folder: Path) -> None:

@@ -38,9 +38,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    Ask = Callable[[ports.Commands], Awaitable[object]]
+
 HASH = hash_of(1)
 SECRET = b"s" * 32
+KEY = ports.NewKey("Z" * 32)
+TERMS = ports.FactorTerms(upload_percent=200)
+CORRECTION = ports.Correction(1, 5, 0, 0)
 BY = ports.Actor(token="ops", address="192.0.2.1", request_id="r-1", reason="because")
+ONCE = evolve(BY, idempotency_key="once")
+ONCE_MORE = evolve(BY, idempotency_key="once more")
 ROOM = 253_402_300_800 - START_US // SECOND  # seconds to the end of the year 9999
 
 
@@ -66,7 +73,7 @@ async def administered(folder: Path) -> AsyncIterator[Admin]:
         yield Admin(log, service, ServiceCommands(service, log, SECRET))
 
 
-COMMANDS: dict[str, Callable[[ports.Commands], Awaitable[object]]] = {
+COMMANDS: dict[str, Ask] = {
     "whitelist": lambda commands: commands.whitelist_add([HASH], BY),
     "delist": lambda commands: commands.whitelist_remove(hash_of(9), BY),
     "issue": lambda commands: commands.issue_key(ports.NewKey(seconds_valid=60), BY),
@@ -200,9 +207,6 @@ async def test_issued_again(tmp_path: Path) -> None:
     owners = [one.get("owner") for one in issued_events]
     assert owners == [None, None, "anna", "anna", "bert", "bert"]
     assert [one["account"] for one in issued_events] == [1, 1, 3, 3, 5, 5]
-
-
-ONCE = evolve(BY, idempotency_key="once")
 
 
 @pytest.mark.parametrize(
@@ -352,6 +356,76 @@ async def test_a_log_that_takes_nothing_in(tmp_path: Path, monkeypatch: pytest.M
         assert admin.log.durable_seq < before == admin.service.state.seq
         monkeypatch.setattr(os, "pwrite", pwrite)
     assert [event["type"] for event in admin.events()] == ["key_issued", "torrent_whitelisted"]
+
+
+NOTHING: dict[str, tuple[Ask, object]] = {
+    "listed": (lambda commands: commands.whitelist_add([HASH], BY), []),
+    "not listed": (lambda commands: commands.whitelist_remove(hash_of(2), BY), False),
+    "unknown key": (lambda commands: commands.revoke_key("U" * 32, BY), ports.UnknownKeyError),
+    "unknown number": (lambda commands: commands.revoke_key_ref(9, BY), ports.UnknownKeyError),
+    "revoked": (lambda commands: commands.revoke_key_ref(2, BY), ports.RevokedKeyError),
+    "revoked key": (lambda commands: commands.revoke_key("R" * 32, BY), ports.UnknownKeyError),
+    "rotate revoked": (lambda commands: commands.rotate_key(2, BY), ports.RevokedKeyError),
+    "same label": (lambda commands: commands.label_key(1, None, BY), None),
+    "exists": (lambda commands: commands.issue_key(KEY, BY), ports.DuplicateKeyError),
+    "import": (lambda commands: commands.import_keys([KEY], BY), ports.DuplicateKeyError),
+    "repeated": (
+        lambda commands: commands.issue_key(KEY, ONCE),
+        ports.IssuedKey("Z" * 32, None, 1),
+    ),
+    "same factor": (lambda commands: commands.set_factor(TERMS, BY), 1),
+    "no factor": (lambda commands: commands.end_factor(7, BY), ports.UnknownFactorError),
+    "over": (lambda commands: commands.end_factor(2, BY), None),
+    "corrected": (lambda commands: commands.correct(CORRECTION, ONCE_MORE), 8),
+}
+
+
+async def outcome(ask: Ask, commands: ports.Commands) -> object:
+    try:
+        found = await ask(commands)
+    except ports.CommandError as error:
+        return type(error)
+    return found.number if isinstance(found, ports.Factor) else found
+
+
+async def test_what_changes_nothing_in_a_log_that_takes_nothing_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is answered at once, as ever: it has nothing to wait for. What rests on an event that waits does wait."""
+    pwrite = os.pwrite
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with administered(tmp_path) as admin, trio.open_nursery() as nursery:
+        commands = admin.commands
+        await commands.whitelist_add([HASH, hash_of(3)], BY)
+        await commands.issue_key(KEY, ONCE)
+        await commands.issue_key(ports.NewKey("R" * 32), BY)
+        await commands.revoke_key_ref(2, BY)
+        await commands.set_factor(TERMS, BY)
+        await commands.set_factor(evolve(TERMS, upload_percent=300), BY)
+        await commands.end_factor(2, BY)
+        assert await commands.correct(CORRECTION, ONCE_MORE) == 8
+        monkeypatch.setattr(os, "pwrite", full)
+        nursery.start_soon(commands.whitelist_remove, hash_of(3), BY)
+        while admin.log.has_room(reserved=True):
+            await trio.testing.wait_all_tasks_blocked()
+        for name, (ask, expected) in NOTHING.items():
+            with trio.fail_after(30):
+                assert await outcome(ask, commands) == expected, name
+        waits = trio.Event()
+
+        async def again() -> None:
+            assert not await commands.whitelist_remove(hash_of(3), BY)
+            waits.set()
+
+        nursery.start_soon(again)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not waits.is_set()
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        await waits.wait()
+    assert admin.service.state.seq == 10
 
 
 async def test_durations(tmp_path: Path) -> None:

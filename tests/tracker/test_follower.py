@@ -19,12 +19,13 @@ from eventlog import Reader, open_log
 from tests.eventlog.logs import running
 from tests.support import START_US, Rig
 from tests.tracker.logged import write_log
-from tracker import child, snapshot, snapshots
-from tracker.domain import codec, events
+from tracker import child, records, snapshot, snapshots
+from tracker.domain import codec, events, image
 from tracker.follower import DISAGREES, LOG_DAMAGED, DisagreementError, Follower
 from tracker.following import Following
 from tracker.keyring import Keyring, day_of
 from tracker.projector import replay
+from tracker.verification import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +126,41 @@ def test_it_writes_when_it_is_due(site: Site, limits: dict[str, float]) -> None:
     """Not within the pause, and not for a few events before the time is up."""
     site.follower(**limits).catch_up()
     assert snapshots.found(site.log) == []
+
+
+def test_too_little_memory_is_no_disagreement(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is another start that helps then, and the alarm would be for good."""
+
+    def apply(*_: object) -> None:
+        raise MemoryError
+
+    follower = site.follower(events=1, seconds=0, pause=0)
+    monkeypatch.setattr(records, "apply", apply)
+    with pytest.raises(MemoryError):
+        follower.catch_up()
+    with pytest.raises(MemoryError):
+        list(Verification(site.log).findings(lambda _done, _total: None))
+
+
+def test_too_little_memory_for_a_snapshot(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The follower follows on; the next one may fit."""
+
+    def dump(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(image, "dump", dump)
+    site.follower(events=1, seconds=0, pause=0).catch_up()
+    assert site.said[-1] == {"failed": "MemoryError()"}
+
+
+def test_it_forgets_the_keys_of_shredded_days(site: Site) -> None:
+    """With the next snapshot: whoever reads its memory then does not find them."""
+    follower = site.follower(events=1, seconds=0, pause=0)
+    follower._keys.prepare(day_of(START_US))
+    Keyring(site.secrets).destroy(day_of(START_US))
+    follower.catch_up()
+    assert site.said[-1].keys() >= {"snapshot"}
+    assert not follower._keys._keys
 
 
 def test_it_writes_for_many_events_before_the_time(site: Site) -> None:

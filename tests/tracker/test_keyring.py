@@ -87,6 +87,16 @@ def test_a_destroyed_key_opens_nothing(tmp_path: Path, cached: bool) -> None:
     assert list((tmp_path / "privacy").iterdir()) == []
 
 
+def test_what_another_process_destroyed_is_forgotten(tmp_path: Path) -> None:
+    """A process that goes on for weeks does not keep the key of a shredded day in memory; others it does."""
+    keyring = Keyring(tmp_path)
+    sealed = [keyring.seal(PLACE, START_US + us, TEXT) for us in (0, DAY_US)]
+    Keyring(tmp_path).destroy(TODAY)
+    keyring.forget()
+    assert keyring.open(PLACE, *sealed[0]) is None
+    assert keyring.open(PLACE, *sealed[1]) == TEXT
+
+
 def test_another_key_of_the_day_opens_nothing(tmp_path: Path) -> None:
     """A key made anew after the first was lost does not make garbage of what was sealed before."""
     sealed = Keyring(tmp_path / "one").seal(PLACE, START_US, TEXT)

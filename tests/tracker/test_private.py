@@ -23,6 +23,7 @@ from tests.support import (
     replayed,
     steady,
 )
+from tracker import announcing
 from tracker.domain import events
 from tracker.domain.settings import Settings
 from tracker.frontends import http, udp
@@ -507,6 +508,23 @@ def test_refusals_are_logged_once_a_minute() -> None:
     front.rig.time.advance(2 * SECOND)
     all_again()
     assert sorted(front.refusals()) == sorted(front.refusals()[:3] * 2)
+
+
+def test_refusals_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many keys that are refused now and then: what is remembered of them does not grow with their number."""
+    monkeypatch.setattr(announcing, "_TOLD", 8)
+    front = Front(BOTH)
+    service = front.rig.service
+    keys = [front.rig.issue(100 + number) for number in range(40)]
+    for _ in range(3):
+        for key in keys:
+            front.rig.time.advance(10 * SECOND)
+            front.failure(announce(key, UNLISTED))
+            assert len(service._refused_us) <= 8
+    assert len(front.refusals()) == 3 * len(keys)
+    for key in keys[-5:]:
+        front.failure(announce(key, UNLISTED))
+    assert len(front.refusals()) == 3 * len(keys)
 
 
 def test_refusals_in_the_middle_of_a_batch() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from contextlib import aclosing, suppress
 from types import SimpleNamespace
@@ -41,7 +42,7 @@ from tests.support import (
 )
 from tests.tracker.logged import history
 from tests.tracker.pruned import InlinePruner, prune
-from tracker import pruning, snapshots
+from tracker import child, pruning, snapshots
 from tracker.cli import main
 from tracker.domain import codec, events
 from tracker.domain.settings import Settings
@@ -49,7 +50,7 @@ from tracker.journal import LogJournal
 from tracker.past import Moment, NoSuchMomentError, Past
 from tracker.ports import EventFilter, EventPage, LogPart, PrunedMomentError
 from tracker.projector import replay
-from tracker.retention import Due, Segment, days_left, due
+from tracker.retention import Due, Pruner, PruningError, Segment, days_left, due
 from tracker.verification import Verification
 
 if TYPE_CHECKING:
@@ -490,6 +491,33 @@ def test_the_ledger_begins_with_a_balance(
     assert (account["credited_downloaded"], account["sessions"]) == (7, 2)
     assert main(["ledger", "--log", str(folder), "anna"]) == 0
     assert "  opening  " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "what"),
+    [
+        (1, b"a warning\nno space left\n", "no space left"),
+        (1, b"", "exit code 1"),
+        (0, b"", "exit code 0"),
+        (-9, b"{", "{"),
+        (0, b'{"first_seq": 1', '{"first_seq": 1'),
+    ],
+)
+async def test_a_process_that_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, said: bytes, what: str
+) -> None:
+    """It failed, was killed, or ended before its time: that is said, and tried again in an hour."""
+
+    async def run(_: list[str]) -> tuple[int, bytes]:
+        await trio.lowlevel.checkpoint()
+        return code, said
+
+    monkeypatch.setattr(child, "run", run)
+    log = open_log(tmp_path, codec.RECORD_SIZES)
+    async with running(log):
+        pruner = Pruner(Rig(log=log).service, log, 1, 0)
+        with pytest.raises(PruningError, match=re.escape(what)):
+            await pruner._make(7)
 
 
 # Crashes.

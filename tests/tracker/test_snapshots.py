@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from eventlog import Reader
 from tests.days import Site, address_of, endpoints, forms
-from tests.support import START_US
+from tests.support import START_US, Announce, Rig, endpoint4, hash_of
 from tests.tracker.logged import HASH, write_log
 from tracker import snapshot, snapshots
-from tracker.domain import image
+from tracker.domain import image, whereabouts
 from tracker.domain.state import State
 from tracker.keyring import Keyring, day_of
 from tracker.past import Moment, Past
@@ -87,6 +88,38 @@ def test_the_newest_three_are_kept(tmp_path: Path) -> None:
     assert begin == snapshots.seq_of(paths[-1])
     assert snapshots.write(tmp_path, replayed_to(tmp_path, begin), None) is None
     assert snapshots.write(tmp_path, type(state)(), None) is None
+
+
+def test_addresses_are_taken_in_pieces() -> None:
+    """Where all peers are is gathered without an object for each of them at once: the follower stands beside the tracker."""
+    rig = Rig()
+    peers = 40_000
+    for first in range(0, peers, 1000):
+        rig.announce(*(Announce(hash_of(at), endpoint4(at)) for at in range(first, first + 1000)))
+    tracemalloc.start()
+    private = whereabouts.dump(rig.state.swarms)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(map(len, private.values())) == 18 * peers
+    assert peak < 200 * peers
+
+
+def test_a_folder_in_the_place_of_a_snapshot(tmp_path: Path) -> None:
+    """It is named and passed over, and is no reason to keep more of them."""
+    write_log(tmp_path)
+    paths = write_at(tmp_path, [4, 9])
+    paths[0].unlink()
+    paths[0].mkdir()
+    paths += write_at(tmp_path, [14, 20, 25])
+    paths[-1].unlink()
+    paths[-1].mkdir()
+    refused: list[str] = []
+    _, reader = snapshots.start(tmp_path, None, refused=refused.append)
+    (said,) = refused
+    assert f"{paths[-1].name} is not used: is a folder" in said
+    assert next(reader.frames()).header.base_seq == snapshots.seq_of(paths[-2])
+    paths += write_at(tmp_path, [30])
+    assert snapshots.found(tmp_path) == [paths[0], *paths[2:]]
 
 
 def flipped(path: Path, at: int) -> None:

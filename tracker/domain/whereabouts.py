@@ -14,7 +14,7 @@ from tracker.domain.hidden import stand_in, unknown_tail
 from tracker.domain.swarms import ROW_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from tracker.domain.directory import Directory
     from tracker.domain.swarms import Swarms
@@ -25,6 +25,7 @@ TAILS, V4, V6 = "tails", "v4.addresses", "v6.addresses"
 """The columns of a day: 12, 6 and 18 bytes a peer, in the order of peers' numbers."""
 
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
+_PIECE = 1 << 14  # peers
 _WHEN = Struct("<21xBB33xQ8x")  # of a row: the low bytes of two days, last seen
 
 
@@ -72,11 +73,9 @@ def _of_day(found: dict[int, Where], day: int) -> Where:
 
 def dump(swarms: Swarms) -> dict[tuple[int, str], bytes]:
     """Columns by day (since 1970-01-01) and name."""
-    rows = bytes(swarms.rows)
     private: dict[tuple[int, str], bytes] = {}
     for day, where in by_day(swarms).items():
-        starts = [peer * ROW_SIZE + _HEAD for peer in where.tails]
-        private[day, TAILS] = b"".join([rows[at : at + _TAIL] for at in starts])
+        private[day, TAILS] = _tails(swarms.rows, where.tails)
         private[day, V4] = _endpoints(swarms.v4, where.v4)
         private[day, V6] = _endpoints(swarms.v6, where.v6)
     return {which: data for which, data in private.items() if data}
@@ -85,8 +84,27 @@ def dump(swarms: Swarms) -> dict[tuple[int, str], bytes]:
 def _endpoints(directory: Directory, peers: list[int]) -> bytes:
     width, position = directory.width, directory.positions()
     addresses = bytes(directory.addresses)
-    starts = [position[peer] * width for peer in peers]
-    return b"".join([addresses[at : at + width] for at in starts])
+    found = bytearray()
+    for some in _pieces(peers):
+        starts = [position[peer] * width for peer in some]
+        found += b"".join([addresses[at : at + width] for at in starts])
+    return bytes(found)
+
+
+def _tails(rows: bytearray, peers: list[int]) -> bytes:
+    found = bytearray()
+    for some in _pieces(peers):
+        first = some[0] * ROW_SIZE
+        here = bytes(rows[first : (some[-1] + 1) * ROW_SIZE])
+        starts = [peer * ROW_SIZE + _HEAD - first for peer in some]
+        found += b"".join([here[at : at + _TAIL] for at in starts])
+    return bytes(found)
+
+
+def _pieces(peers: list[int]) -> Iterator[list[int]]:
+    """An object for each of all peers at once would be more than all else that an image takes."""
+    for first in range(0, len(peers), _PIECE):
+        yield peers[first : first + _PIECE]
 
 
 def load(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
