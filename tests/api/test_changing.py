@@ -316,6 +316,14 @@ async def test_actor_without_headers(app, commands):
     assert uuid.UUID(by.request_id).version == 4
 
 
+@pytest.mark.parametrize("reason", ["le voilà", "Århus Å", "отменён для всех", "СПОР", "надо…"])
+async def test_reason_in_any_language(app, commands, reason):
+    """Recorded as it was said, up to its last letter, whatever blanks came with it."""
+    sent = f" \t{reason} "
+    await ask(app, "POST", "/api/v1/key/60", x_reason=sent)
+    assert [by.reason for by in commands.actors] == [reason]
+
+
 @pytest.mark.parametrize("reason", ["a\u009b31mb", "a\tb", "a\u202eb"])
 async def test_unprintable_reason(app, commands, reason):
     """What would command a terminal, or turn a line around, does not get into the log."""
