@@ -156,7 +156,7 @@ def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
         return None, None
     if text.isdecimal():
         return params.whole(name, text, SEQ_MAX), None
-    moment = times.parse(text)
+    moment = times.parse_in_query(text)
     if moment is None:
         raise Problem(400, f"{name}: expected a seq, or a time such as 2027-01-31T23:59:59Z")
     return None, moment

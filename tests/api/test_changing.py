@@ -141,6 +141,30 @@ SHAPE = "Failed to deserialize the JSON body into the target type: "
             "seconds_valid: invalid type: floating point `1.5`, expected u64 at line 2 column 19",
         ),
         (
+            b'{"key":null,"seconds_valid":1e3}',
+            "seconds_valid: invalid type: floating point `1000.0`, expected u64 at line 1 column 31",
+        ),
+        (
+            b'{"key":null,"seconds_valid":-0}',
+            "seconds_valid: invalid type: floating point `-0.0`, expected u64 at line 1 column 30",
+        ),
+        (
+            b'{"key":null,"seconds_valid":18446744073709551616}',
+            "seconds_valid: invalid type: floating point `18446744073709552000.0`, expected u64 at line 1 column 48",
+        ),
+        (
+            b'{"key":null,"seconds_valid":-9223372036854775809}',
+            "seconds_valid: invalid type: floating point `-9223372036854776000.0`, expected u64 at line 1 column 48",
+        ),
+        (
+            b'{"key":null,"seconds_valid":1e-7}',
+            "seconds_valid: invalid type: floating point `0.0000001`, expected u64 at line 1 column 32",
+        ),
+        (
+            b'{"key":null,"seconds_valid":"\\u0007\\"\xd1\x91"}',
+            'seconds_valid: invalid type: string "\\u{7}\\"ё", expected u64 at line 1 column 40',
+        ),
+        (
             b'{"key":null,"seconds_valid":true}',
             "seconds_valid: invalid type: boolean `true`, expected u64 at line 1 column 32",
         ),
@@ -176,6 +200,8 @@ async def test_add_key_with_another_document(app, body):
         b"\xff\xfe",
         b'{"key":NaN,"seconds_valid":1}',
         b'{"seconds_valid":' + b"9" * 5000 + b"}",
+        b'{"key":null,"seconds_valid":' + b"9" * 400 + b"}",
+        b'{"key":null,"seconds_valid":1e400}',
         b"[" * 60_000,
         b'{"key":' * 8_000,
     ],

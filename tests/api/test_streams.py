@@ -39,7 +39,9 @@ async def test_arrays_take_turns():
             for _ in range(ARRAYS):
                 nursery.start_soon(one)
     assert made == [list(range(ITEMS))] * ARRAYS
-    assert 0 < worst <= 2 * BATCH  # the order within a turn is random: last in one, first in the next
+    assert (
+        0 < worst <= 2 * BATCH
+    )  # the order within a turn is random: last in one, first in the next
 
 
 async def test_pauses_within_a_batch():
