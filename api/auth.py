@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from quart import Request
 
 READING: Final = ("GET", "HEAD")
+BLANKS: Final = " \t"
+"""What may stand around a header's value. `str.strip` would take half of an `à` too, as headers arrive as Latin-1."""
 
 
 @frozen
@@ -76,7 +78,7 @@ def _bearer(header: str) -> str:
     scheme, _, token = header.partition(" ")
     if scheme != "Bearer":
         raise rejection("unknown token provided")
-    return as_utf8(token.strip())
+    return as_utf8(token.strip(BLANKS))
 
 
 def as_utf8(header_value: str) -> str:

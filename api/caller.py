@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from quart import g, request
 
+from api.auth import BLANKS
 from api.errors import bad_request
 from tracker.ports import Actor
 
@@ -39,7 +40,7 @@ def actor() -> Actor:
 
 
 def _idempotency_key(incoming: Request) -> str:
-    given = incoming.headers.get("idempotency-key", "").strip()
+    given = incoming.headers.get("idempotency-key", "").strip(BLANKS)
     if given and not _IDEMPOTENCY_KEY.fullmatch(given):
         raise bad_request(
             f"Idempotency-Key has to be printable ASCII, at most {MAX_IDEMPOTENCY_KEY} characters"
@@ -48,7 +49,7 @@ def _idempotency_key(incoming: Request) -> str:
 
 
 def _reason(incoming: Request) -> str:
-    raw = incoming.headers.get("x-reason", "").strip().encode("latin-1", "replace")
+    raw = incoming.headers.get("x-reason", "").strip(BLANKS).encode("latin-1", "replace")
     if len(raw) > MAX_REASON:
         raise bad_request(f"X-Reason is longer than {MAX_REASON} bytes")
     reason = raw.decode(errors="replace")

@@ -54,7 +54,7 @@ class Refusal(Exception):  # noqa: N818 - named for what it is: most refusals ar
 
 def rejection(reason: str) -> Refusal:
     """The contract's general refusal (section 1.1): 500 and a debug-printed `Err`."""
-    return Refusal(500, f'Unhandled rejection: Err {{ reason: "{_debug(reason)}" }}')
+    return Refusal(500, f'Unhandled rejection: Err {{ reason: "{debug(reason)}" }}')
 
 
 def bad_request(reason: str) -> Refusal:
@@ -100,7 +100,7 @@ def _detail(error: CommandError) -> str:
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
 
 
-def _debug(value: str) -> str:
+def debug(value: str) -> str:
     """The inside of a Rust debug-printed string."""
     return "".join(_ESCAPES.get(char) or _printable(char) for char in value)
 

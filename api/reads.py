@@ -71,7 +71,7 @@ def asked_moment() -> Moment | None:
     if len(given) == 1:
         if re.fullmatch("[0-9]{1,19}", given[0]) and int(given[0]) <= SEQ_MAX:
             return Moment(seq=int(given[0]))
-        time_us = times.parse(given[0])
+        time_us = times.parse_in_query(given[0])
         if time_us is not None:
             return Moment(time_us=time_us)
     raise bad_request("at: expected one seq, or a time such as 2027-01-31T23:59:59Z")

@@ -1,7 +1,8 @@
 """JSON arrays of any length, without stalling the loop.
 
 A short array is one body with a length; a long one is sent in chunks, with a checkpoint before each,
-so that announces are served in between. A client that leaves or stops reading ends the stream.
+so that announces are served in between. However many arrays are made at once, only one of them is worked on
+between two turns of the loop. A client that leaves or stops reading ends the stream.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ Item = TypeVar("Item")
 
 # About a millisecond of finding and encoding, and 20 KB of body.
 BATCH: Final = LISTED_AT_ONCE
+
+_TURN: Final = trio.Lock()
+"""Held for about a millisecond of work at a time; waiting for it lets all else have its turn."""
 
 Items = Iterable[Item | None] | AsyncGenerator[list[Item], None]
 """Live ones, where None is the sign for a pause; or past ones, which come in lists."""
@@ -66,19 +70,22 @@ async def _chunks(
     separator = head
     async with aclosing(rest):
         while batch:
-            yield (separator + ",".join(map(shape, batch))).encode()
-            await trio.lowlevel.checkpoint()
+            async with _TURN:
+                chunk = (separator + ",".join(map(shape, batch))).encode()
+            yield chunk
             separator, batch = ",", await anext(rest, [])
     yield tail.encode()
 
 
 async def _batch(items: Iterator[Item | None]) -> list[Item]:
     taken: list[Item] = []
-    for item in items:
-        if item is None:
-            await trio.lowlevel.checkpoint()
-            continue
-        taken.append(item)
-        if len(taken) == BATCH:
-            break
-    return taken
+    while True:
+        async with _TURN:
+            for item in items:
+                if item is None:
+                    break
+                taken.append(item)
+                if len(taken) == BATCH:
+                    return taken
+            else:
+                return taken

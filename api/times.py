@@ -12,6 +12,8 @@ _TIME = re.compile(
     re.ASCII,
 )
 
+_LOST_PLUS = re.compile(r"(?<=\d) (\d\d:\d\d)$")
+
 
 def parse(text: str) -> int | None:
     """An RFC 3339 time as Unix microseconds; None for anything else, and for times before 1970."""
@@ -30,6 +32,11 @@ def parse(text: str) -> int | None:
     except (ValueError, OverflowError):
         return None
     return since // timedelta(microseconds=1) if since >= timedelta() else None
+
+
+def parse_in_query(text: str) -> int | None:
+    """The same out of a query, where the `+` of an offset that nobody encoded has become a space."""
+    return parse(_LOST_PLUS.sub(r"+\1", text))
 
 
 def rfc3339(time_us: int | None) -> str | None:

@@ -244,7 +244,7 @@ _LOG: Final = [
     _new(
         "GET", "/events", "Durable events, ascending.",
         _told(shapes.record(**shapes.page("events", shapes.EVENT, SEQ)["properties"], end=SEQ)),
-        _AFTER_SEQ, _LIMIT, *_PART, *_FILTERS,
+        _AFTER_SEQ, _LIMIT, *_PART, *_FILTERS, _AT,
     ),
     _new(
         "GET", "/events/stream", "Events as they become durable, server-sent.",
@@ -256,7 +256,7 @@ _LOG: Final = [
     _new(
         "GET", "/rejections/keys", "Refusals of known keys.",
         _told(shapes.record(**shapes.page("keys", shapes.REJECTED, SEQ)["properties"], end=SEQ)),
-        _AFTER_SEQ, *_PART, *_FILTERS[2:],
+        _AFTER_SEQ, *_PART, *_FILTERS[2:], _AT,
     ),
     _new("GET", "/settings", "The settings in force.", _told(shapes.record(seq=shapes.nullable(SEQ), settings=shapes.ANYTHING)), _AT),
 ]  # fmt: skip

@@ -7,16 +7,20 @@ so the outermost object is walked member by member here; all inside it is left t
 from __future__ import annotations
 
 import json
+import math
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from attrs import frozen
 
-from api.errors import Refusal, bad_request
+from api.errors import Refusal, bad_request, debug
 from api.params import U64_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+I64_MIN: Final = -(2**63)
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _FIELDS: Final = ("key", "seconds_valid")
@@ -67,7 +71,20 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+def _number(text: str) -> int | float:
+    """The reference's parser knows integers of 64 bits; the others, and `-0`, are doubles to it."""
+    number = int(text)
+    return number if I64_MIN <= number <= U64_MAX and text != "-0" else _double(text)
+
+
+def _double(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_int=_number, parse_float=_double, parse_constant=_no_constant)
 
 
 def _required(text: str) -> dict[str, _Member]:
@@ -110,10 +127,10 @@ def _seconds(text: str, member: _Member) -> int | None:
     value = member.value
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= U64_MAX:
+    integer = isinstance(value, int) and not isinstance(value, bool)
+    if isinstance(value, int) and integer and value >= 0:
         return value
-    negative = isinstance(value, int) and not isinstance(value, bool) and value < 0
-    problem = f"invalid {'value' if negative else 'type'}: {_describe(value)}"
+    problem = f"invalid {'value' if integer else 'type'}: {_describe(value)}"
     raise _wrong_shape("seconds_valid: ", problem, "u64", text, member.end)
 
 
@@ -124,16 +141,22 @@ def _describe(value: object) -> str:
             return "null"
         case bool():
             return f"boolean `{str(value).lower()}`"
-        case int() if value <= U64_MAX:
+        case int():
             return f"integer `{value}`"
-        case int() | float():
-            return f"floating point `{value}`"
+        case float():
+            return f"floating point `{_decimal(value)}`"
         case str():
-            return f"string {json.dumps(value, ensure_ascii=False)}"
+            return f'string "{debug(value)}"'
         case list():
             return "sequence"
         case _:
             return "map"
+
+
+def _decimal(number: float) -> str:
+    """All digits, no exponent, and a fraction."""
+    text = f"{Decimal(repr(number)):f}"
+    return text if "." in text else f"{text}.0"
 
 
 def _wrong_shape(path: str, problem: str, expected: str, text: str, end: int) -> Refusal:

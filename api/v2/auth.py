@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from api.auth import READING, as_utf8
+from api.auth import BLANKS, READING, as_utf8
 from api.v2.problems import Problem
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _presented(request: Request) -> str:
     if header is not None:
         scheme, _, token = header.partition(" ")
         if scheme.lower() == "bearer":
-            return as_utf8(token.strip())
+            return as_utf8(token.strip(BLANKS))
     elif len(in_query) > 1:
         raise Problem(400, "token: given more than once")
     elif in_query:

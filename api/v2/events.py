@@ -35,13 +35,15 @@ _FILTERS: Final = ("info_hash", "key_ref", "account")
 
 @frozen
 class Events:
+    reads: Reads
     journal: Journal
 
     async def many(self) -> Response:
         """Ascending; a page may be short, or empty, and still have a `next`: the search goes on there."""
         given = params.only(
-            request.args, "after", "limit", "from", "to", *_FILTERS, repeated=("type",)
+            request.args, "after", "limit", "from", "to", "at", *_FILTERS, repeated=("type",)
         )
+        await _up_to_moment(self.reads, given)
         page = await self.journal.read(_part(given), self.wanted(given), params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
@@ -130,7 +132,8 @@ class Rejections:
 
     async def keys(self) -> Response:
         """Refusals of keys that were issued, by key and reason; at most one a minute of each is in the log."""
-        given = params.only(request.args, "after", "from", "to", "key_ref", "account")
+        given = params.only(request.args, "after", "from", "to", "at", "key_ref", "account")
+        await _up_to_moment(self.reads, given)
         wanted = EventFilter(
             types=frozenset({"announce_refused"}),
             key_ref=params.optional_number(given, "key_ref"),
@@ -139,6 +142,16 @@ class Rejections:
         page = await self.journal.read(_part(given), wanted, params.MAX_LIMIT)
         following = None if page.following is None else page.following - 1
         return json_text(encode({"keys": _by_key(page.events), "next": following, "end": page.end}))
+
+
+async def _up_to_moment(reads: Reads, given: dict[str, str]) -> None:
+    """`at` is a `to` that has to be a moment of the log, as anywhere else. Raises what the past does."""
+    if "at" not in given:
+        return
+    if "to" in given:
+        raise Problem(400, "at, to: one of the two")
+    await reads.one(lambda model: model.refusals())
+    given["to"] = given["at"]
 
 
 def _part(given: dict[str, str]) -> LogPart:
@@ -156,7 +169,7 @@ def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
         return None, None
     if text.isdecimal():
         return params.whole(name, text, SEQ_MAX), None
-    moment = times.parse(text)
+    moment = times.parse_in_query(text)
     if moment is None:
         raise Problem(400, f"{name}: expected a seq, or a time such as 2027-01-31T23:59:59Z")
     return None, moment

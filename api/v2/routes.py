@@ -69,7 +69,7 @@ async def _refuse_parameters_of_changes() -> None:
 
 
 def _of_the_log(reads: Reads, journal: Journal) -> list[Route]:
-    events, rejections = Events(journal), Rejections(reads, journal)
+    events, rejections = Events(reads, journal), Rejections(reads, journal)
     ledgers = Ledgers(reads.history, journal)
     return [
         ("GET", "/events", events.many),

@@ -10,13 +10,14 @@ import pytest
 
 from api.app import create_app
 from api.reads import CACHED
-from tests.api.asking import JSON, PROBLEM, TEXT, ask
+from tests.api.asking import JSON, PROBLEM, TEXT, ask, problem
 from tests.api.conftest import TOKENS
 from tests.api.fakes import COUNTERS, FakeCommands, FakeGauges, FakeHistory, FakeJournal
 from tracker.ports import (
     LISTED_AT_ONCE,
     Account,
     BusyError,
+    LogPart,
     Moment,
     NoMomentError,
     Peer,
@@ -59,10 +60,10 @@ def past() -> FakePast:
 
 
 @pytest.fixture
-def app(past: FakePast, commands: FakeCommands) -> QuartTrio:
+def app(past: FakePast, commands: FakeCommands, journal: FakeJournal) -> QuartTrio:
     """Over a present with nothing in it."""
     return create_app(
-        FakeHistory(commands=commands), commands, {**TOKENS, "watch": "Read"}, {"watch": "read"}, journal=FakeJournal(),
+        FakeHistory(commands=commands), commands, {**TOKENS, "watch": "Read"}, {"watch": "read"}, journal=journal,
         gauges=FakeGauges(), past=past,
     )  # fmt: skip
 
@@ -73,6 +74,7 @@ MOMENTS = [
     (str(2**63 - 1), Moment(seq=2**63 - 1)),
     ("2027-01-15T08:00:00Z", Moment(time_us=TIME)),
     ("2027-01-15T09:00:00.000001%2B01:00", Moment(time_us=TIME + 1)),
+    ("2027-01-15T09:00:00+01:00", Moment(time_us=TIME)),  # nobody encodes it
 ]
 
 
@@ -88,7 +90,8 @@ async def test_moments(app: QuartTrio, past: FakePast, text: str, moment: Moment
 
 
 @pytest.mark.parametrize(
-    "text", ["", "now", "-1", "1.5", "%D9%A3", str(2**63), "2027-01-15", "1&at=1"]
+    "text",
+    ["", "now", "-1", "1.5", "%D9%A3", str(2**63), "2027-01-15", "2027-01-15 08:00", "1&at=1"],
 )
 async def test_what_is_no_moment(app: QuartTrio, past: FakePast, text: str) -> None:
     """Is status 400."""
@@ -121,6 +124,22 @@ async def test_refusals(
         assert "cache-control" not in answer.headers
     for path in ("/api/v1/stats", "/api/torrents", f"/api/v1/torrent/{HASH.hex()}"):
         assert tuple(await ask(app, "GET", f"{path}?at=1")) == (older, TEXT, str(failure))
+
+
+@pytest.mark.parametrize("path", ["events", "rejections/keys"])
+async def test_the_log_itself(
+    app: QuartTrio, past: FakePast, journal: FakeJournal, path: str
+) -> None:
+    """Up to the moment, which has to be one; not beside another end."""
+    answers = [
+        await ask(app, "GET", f"/api/v2/{path}?at={text}") for text in ("7", "2027-01-15T08:00:00Z")
+    ]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert [part for part, _ in journal.asked] == [LogPart(last=7), LogPart(to_us=TIME)]
+    assert (await ask(app, "GET", f"/api/v2/{path}?at=7&to=8")).status == 400
+    past.failure = PrunedMomentError(77)
+    assert problem(await ask(app, "GET", f"/api/v2/{path}?at=7"))["first_seq"] == 77
+    assert len(journal.asked) == 2
 
 
 @pytest.mark.parametrize("count", [0, 1, LISTED_AT_ONCE - 1, LISTED_AT_ONCE, 450])
@@ -176,10 +195,9 @@ async def test_changes_are_of_now(app: QuartTrio, past: FakePast, commands: Fake
     assert past.moments == []
 
 
-async def test_the_log_has_no_moments(app: QuartTrio) -> None:
-    """What reads events takes `from` and `to`; `at` is no parameter of it."""
-    for path in ("/events", "/rejections/keys"):
-        assert (await ask(app, "GET", f"/api/v2{path}?at=1")).status == 400
+async def test_the_stream_has_no_moment(app: QuartTrio) -> None:
+    """It tells what comes; `at` is no parameter of it."""
+    assert (await ask(app, "GET", "/api/v2/events/stream?at=1")).status == 400
 
 
 async def test_without_a_past(commands: FakeCommands) -> None:

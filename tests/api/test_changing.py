@@ -141,6 +141,30 @@ SHAPE = "Failed to deserialize the JSON body into the target type: "
             "seconds_valid: invalid type: floating point `1.5`, expected u64 at line 2 column 19",
         ),
         (
+            b'{"key":null,"seconds_valid":1e3}',
+            "seconds_valid: invalid type: floating point `1000.0`, expected u64 at line 1 column 31",
+        ),
+        (
+            b'{"key":null,"seconds_valid":-0}',
+            "seconds_valid: invalid type: floating point `-0.0`, expected u64 at line 1 column 30",
+        ),
+        (
+            b'{"key":null,"seconds_valid":18446744073709551616}',
+            "seconds_valid: invalid type: floating point `18446744073709552000.0`, expected u64 at line 1 column 48",
+        ),
+        (
+            b'{"key":null,"seconds_valid":-9223372036854775809}',
+            "seconds_valid: invalid type: floating point `-9223372036854776000.0`, expected u64 at line 1 column 48",
+        ),
+        (
+            b'{"key":null,"seconds_valid":1e-7}',
+            "seconds_valid: invalid type: floating point `0.0000001`, expected u64 at line 1 column 32",
+        ),
+        (
+            b'{"key":null,"seconds_valid":"\\u0007\\"\xd1\x91"}',
+            'seconds_valid: invalid type: string "\\u{7}\\"ё", expected u64 at line 1 column 40',
+        ),
+        (
             b'{"key":null,"seconds_valid":true}',
             "seconds_valid: invalid type: boolean `true`, expected u64 at line 1 column 32",
         ),
@@ -176,6 +200,8 @@ async def test_add_key_with_another_document(app, body):
         b"\xff\xfe",
         b'{"key":NaN,"seconds_valid":1}',
         b'{"seconds_valid":' + b"9" * 5000 + b"}",
+        b'{"key":null,"seconds_valid":' + b"9" * 400 + b"}",
+        b'{"key":null,"seconds_valid":1e400}',
         b"[" * 60_000,
         b'{"key":' * 8_000,
     ],
@@ -314,6 +340,14 @@ async def test_actor_without_headers(app, commands):
     (by,) = commands.actors
     assert (by.token, by.reason, by.request_id) == ("admin", "", answer.headers["x-request-id"])
     assert uuid.UUID(by.request_id).version == 4
+
+
+@pytest.mark.parametrize("reason", ["le voilà", "Århus Å", "отменён для всех", "СПОР", "надо…"])
+async def test_reason_in_any_language(app, commands, reason):
+    """Recorded as it was said, up to its last letter, whatever blanks came with it."""
+    sent = f" \t{reason} "
+    await ask(app, "POST", "/api/v1/key/60", x_reason=sent)
+    assert [by.reason for by in commands.actors] == [reason]
 
 
 @pytest.mark.parametrize("reason", ["a\u009b31mb", "a\tb", "a\u202eb"])

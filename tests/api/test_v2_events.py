@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from api.reads import Reads
 from api.v2 import events
 from tests.api.asking import JSON, TOKEN, ask, problem
+from tests.api.fakes import FakeHistory
 from tests.api.sockets import running
 from tracker.ports import BusyError, EventFilter, LogPart, NoMomentError, PrunedMomentError
 
@@ -94,7 +96,7 @@ async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
 async def test_streams_that_begin_at_once(journal, monkeypatch):
     """There are no more than allowed, also when all were let in before the first of them had begun."""
     monkeypatch.setattr(events, "MAX_STREAMS", 1)
-    stream = events.Stream(events.Events(journal))
+    stream = events.Stream(events.Events(Reads(FakeHistory()), journal))
     async with (
         aclosing(stream._told(None, EventFilter())) as first,
         aclosing(stream._told(None, EventFilter())) as second,

@@ -172,7 +172,9 @@ def test_outside(tracker: Tracker) -> None:
         assert (status, "which holds events 0 to " in text) == (404, True)
         status, text = ask(tracker, at("/api/v1/stats", moment))
         assert (status, "which holds events 0 to " in text) == (400, True)
-    assert ask(tracker, "/api/v2/events?at=1")[0] == 400
+    status, text = ask(tracker, "/api/v2/events?at=1")
+    assert (status, [event["seq"] for event in json.loads(text)["events"]]) == (200, [0, 1])
+    assert ask(tracker, "/api/v2/events?at=1&to=1")[0] == 400
     assert ask(tracker, f"/api/v1/whitelist/{HASH}?at=0", "POST")[0] == 200
 
 

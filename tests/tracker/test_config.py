@@ -561,6 +561,15 @@ def test_scopes() -> None:
     assert error.problems == ("http_api.token_scopes: no such label in access_tokens: wacth",)
 
 
+def test_scopes_of_one_token() -> None:
+    """Two labels may share a token, but not when one of them may only read: what may the token do?"""
+    for tokens in ('{a = "same", b = "same"}', '{b = "same", a = "same"}'):
+        text = f"{MINIMAL}http_api.access_tokens = {tokens}\n"
+        error = refused(f'{text}http_api.token_scopes = {{b = "read"}}')
+        assert error.problems == ("http_api.token_scopes: one token has labels of both scopes",)
+        assert from_text(f'{text}http_api.token_scopes = {{a = "read", b = "read"}}')
+
+
 # --- sources --------------------------------------------------------------------------------------
 
 

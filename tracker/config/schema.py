@@ -202,11 +202,15 @@ class HttpApi:
         _one_tls_table(self.tsl_config, self.tls_config)
         if self.tls and isinstance(self.bind_address, UnixAddress):
             raise ValueError("has TLS on a Unix socket: that is for the proxy in front of it")
-        # A misspelt label would leave a token with more rights than meant.
+        # Either mistake would leave a token with more rights than meant.
         unknown = [label for label in self.token_scopes if label not in self.access_tokens]
         if unknown:
             reason = f"no such label in access_tokens: {', '.join(unknown)}"
             raise KeyProblemsError({"token_scopes": reason})
+        readers = {label for label, scope in self.token_scopes.items() if scope == "read"}
+        read = {token for label, token in self.access_tokens.items() if label in readers}
+        if any(self.access_tokens[label] in read for label in self.access_tokens.keys() - readers):
+            raise KeyProblemsError({"token_scopes": "one token has labels of both scopes"})
 
     @property
     def tls(self) -> TlsFiles | None:

@@ -1,0 +1,54 @@
+"""JSON arrays made a batch at a time."""
+
+from __future__ import annotations
+
+import json
+
+import trio
+
+from api.streams import BATCH, json_array
+
+ARRAYS = 8
+ITEMS = 3 * BATCH + 7
+
+
+async def test_arrays_take_turns():
+    """However many are made at once, the loop gets its turn after every batch of any of them."""
+    since = worst = 0
+    made = []
+
+    def items():
+        nonlocal since
+        for number in range(ITEMS):
+            since += 1
+            yield number
+
+    async def one() -> None:
+        response = await json_array(items(), str)
+        made.append(json.loads(await response.get_data(as_text=True)))
+
+    async def others() -> None:
+        nonlocal since, worst
+        while len(made) < ARRAYS:
+            worst, since = max(worst, since), 0
+            await trio.lowlevel.checkpoint()
+
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(others)
+            for _ in range(ARRAYS):
+                nursery.start_soon(one)
+    assert made == [list(range(ITEMS))] * ARRAYS
+    assert (
+        0 < worst <= 2 * BATCH
+    )  # the order within a turn is random: last in one, first in the next
+
+
+async def test_pauses_within_a_batch():
+    """None in the items is a pause and no item; an array that is left waiting by its reader holds up no other."""
+    waiting = await json_array([*range(5 * BATCH)], str)
+    body = aiter(waiting.response)
+    assert await anext(body)
+    short = await json_array([1, None, None, 2], str)
+    assert await short.get_data(as_text=True) == "[1,2]"
+    await body.aclose()
