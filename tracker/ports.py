@@ -63,6 +63,9 @@ class InvalidCorrectionError(CommandError):
 class LogUnavailableError(CommandError):
     """The log cannot take the event now; whether an earlier attempt was kept is unknown."""
 
+    def __str__(self) -> str:
+        return "the log takes nothing in now: its disk is full, or cannot be written"
+
 
 class BusyError(Exception):
     """What was asked for takes long, and too many are asking for it; the text says what to do."""

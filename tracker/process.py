@@ -24,6 +24,7 @@ from attrs import asdict
 from eventlog import EventLog, LogError, open_log
 from tracker import control, high_water, retention, secrets, snapshots
 from tracker.announcing import REFUSALS
+from tracker.background import TOO_LITTLE_MEMORY
 from tracker.clock import LogClock
 from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
@@ -158,7 +159,7 @@ def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:
     try:
         written = snapshots.write(path, state, keyring)
     except (LogError, OSError, MemoryError) as error:
-        log.warning("No snapshot was written: %s", str(error) or repr(error))
+        log.warning("No snapshot was written: %s", str(error) or TOO_LITTLE_MEMORY)
     else:
         if written:
             log.info("Snapshot before event %d written", state.seq)
@@ -327,7 +328,7 @@ async def _start_shredding(
             days = request["days"] and (int(request["days"][0]), int(request["days"][1]))
             return asdict(await shredder.shred(days, by))
         except (LogUnavailableError, OSError) as error:
-            return {"error": f"the tracker could not: {error!r}"}
+            return {"error": f"the tracker could not: {error}"}
 
     await nursery.start(control.serve, secrets_path, answer)
     nursery.start_soon(keep_schedule, shredder, ages)

@@ -225,9 +225,7 @@ async def keep_schedule(pruner: Pruner) -> None:
         try:
             made = await pruner.look()
         except (PruningError, ports.LogUnavailableError, LogError, OSError) as error:
-            trouble.stands(
-                "The log could not be pruned, tried again every hour: %s", error or repr(error)
-            )
+            trouble.stands("The log could not be pruned, tried again every hour: %s", error)
         else:
             trouble.over()
             if made is not None:

@@ -345,6 +345,23 @@ def test_a_folder_in_the_place_of_a_file(image: Image, name: str) -> None:
     assert path.is_dir()
 
 
+@pytest.mark.parametrize("name", ["seg", "quarantine", "seal", "kept", "opening"])
+def test_a_file_in_the_place_of_a_folder(image: Image, name: str) -> None:
+    """It is named, by whoever opens the log, and nothing is touched."""
+    path = image.folder / name
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.write_bytes(b"whose")
+    said = f"{name} is a file, and should be a folder: move it away"
+    with pytest.raises(LogError, match=said):
+        open_log(image.folder, RECORD_SIZES)
+    with pytest.raises(LogError, match=said):
+        read(image.folder)
+    with pytest.raises(LogError, match=said):
+        Verifier(image.folder)
+    assert path.read_bytes() == b"whose"
+
+
 def test_a_damaged_seal(image: Image) -> None:
     """A start gives the advice that verifying gives, and following it works: a seal says nothing that its segment does not."""
     assert seals.write_missing(image.folder) > 0

@@ -20,6 +20,7 @@ from tests.eventlog.logs import running
 from tests.support import START_US, Rig
 from tests.tracker.logged import write_log
 from tracker import child, records, snapshot, snapshots
+from tracker.cli import main
 from tracker.domain import codec, events, image
 from tracker.follower import DISAGREES, LOG_DAMAGED, DisagreementError, Follower
 from tracker.following import Following
@@ -150,7 +151,35 @@ def test_too_little_memory_for_a_snapshot(site: Site, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(image, "dump", dump)
     site.follower(events=1, seconds=0, pause=0).catch_up()
-    assert site.said[-1] == {"failed": "MemoryError()"}
+    assert site.said[-1] == {"failed": "there is too little memory for the state of this log"}
+
+
+def test_too_little_memory_for_a_command(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sentence, and the exit code of what cannot be done; not that of damage."""
+
+    def apply(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(records, "apply", apply)
+    for command in ("replay", "verify"):
+        assert main([command, "--log", str(site.log)]) == 1
+        assert "tracker: there is too little memory" in capsys.readouterr().err
+
+
+def test_an_error_that_says_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told by its name."""
+
+    def apply(*_: object) -> None:
+        raise IndexError
+
+    follower = site.follower(events=1, seconds=0, pause=0)
+    monkeypatch.setattr(records, "apply", apply)
+    with pytest.raises(DisagreementError, match=r"in its frame: IndexError$"):
+        follower.catch_up()
+    found = list(Verification(site.log).findings(lambda _done, _total: None))
+    assert [one.what for one in found] == ["replay ends in this frame: IndexError"]
 
 
 def test_it_forgets_the_keys_of_shredded_days(site: Site) -> None:
