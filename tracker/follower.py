@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from eventlog import LogError
+from eventlog import LogError, LogPrunedError, LogUnusableError
 from tracker import background, records, snapshots
 from tracker.keyring import Keyring
 
@@ -130,6 +130,9 @@ def main(arguments: list[str] | None = None) -> int:
     except DisagreementError as error:
         _say(alarm=str(error))
         return DISAGREES
+    except (LogPrunedError, LogUnusableError) as error:
+        _say(error=str(error))
+        return CANNOT
     except LogError as error:
         _say(error=str(error))
         return LOG_DAMAGED

@@ -22,7 +22,7 @@ from tests.tracker.logged import write_log
 from tracker import child, records, snapshot, snapshots
 from tracker.cli import main
 from tracker.domain import codec, events, image
-from tracker.follower import DISAGREES, LOG_DAMAGED, DisagreementError, Follower
+from tracker.follower import CANNOT, DISAGREES, LOG_DAMAGED, DisagreementError, Follower
 from tracker.following import Following
 from tracker.keyring import Keyring, day_of
 from tracker.projector import replay
@@ -242,7 +242,7 @@ def test_the_process_ends_with_its_input(site: Site) -> None:
 
 
 def test_exit_codes(site: Site) -> None:
-    """4: log and replay disagree; 3: the log is damaged."""
+    """4: log and replay disagree; 3: the log is damaged; 1: nothing is wrong with it, as where there is none."""
     seq = site.break_it()
     with site.process() as process:
         assert process.wait(DEADLINE) == DISAGREES
@@ -255,6 +255,9 @@ def test_exit_codes(site: Site) -> None:
     first.write_bytes(data)
     with site.process() as process:
         assert process.wait(DEADLINE) == LOG_DAMAGED
+    site.log.rename(site.folder / "aside")
+    with site.process() as process:
+        assert process.wait(DEADLINE) == CANNOT
 
 
 async def until(condition: Any) -> None:
