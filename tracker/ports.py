@@ -63,8 +63,9 @@ class InvalidCorrectionError(CommandError):
 class LogUnavailableError(CommandError):
     """The log cannot take the event now; whether an earlier attempt was kept is unknown."""
 
-    def __str__(self) -> str:
-        return "the log takes nothing in now: its disk is full, or cannot be written"
+
+TAKES_NOTHING_IN = "the log takes nothing in now: its disk is full, or cannot be written"
+"""What `LogUnavailableError` does not say; clients of the API are told less."""
 
 
 class BusyError(Exception):

@@ -42,7 +42,7 @@ from tracker.keyring import Keyring, day_of
 from tracker.ledger_reads import LedgerReads
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.past_reads import PastReads
-from tracker.ports import Actor, LogUnavailableError
+from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 from tracker.projector import collector_off, replay
 from tracker.readable import readable_in
 from tracker.service import Service
@@ -328,7 +328,7 @@ async def _start_shredding(
             days = request["days"] and (int(request["days"][0]), int(request["days"][1]))
             return asdict(await shredder.shred(days, by))
         except (LogUnavailableError, OSError) as error:
-            return {"error": f"the tracker could not: {error}"}
+            return {"error": f"the tracker could not: {str(error) or TAKES_NOTHING_IN}"}
 
     await nursery.start(control.serve, secrets_path, answer)
     nursery.start_soon(keep_schedule, shredder, ages)

@@ -139,7 +139,8 @@ async def keep_schedule(shredder: Shredder, ages: Ages) -> None:
         try:
             await _keep_schedule(shredder, ages, kept)
         except (ports.LogUnavailableError, SecretError, LogError, OSError) as error:
-            trouble.stands("Keys could not be made or shredded, tried again every hour: %s", error)
+            why = str(error) or ports.TAKES_NOTHING_IN
+            trouble.stands("Keys could not be made or shredded, tried again every hour: %s", why)
         else:
             trouble.over()
         await trio.sleep(SCHEDULE_SECONDS)
