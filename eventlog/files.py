@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 A_FOLDER = "is a folder, and should be a file"
+A_FILE = "is a file, and should be a folder"
 
 
 def open_file(path: Path) -> BufferedReader:

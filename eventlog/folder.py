@@ -22,12 +22,13 @@ from attrs import evolve, frozen
 from eventlog import seals, segment, versions
 from eventlog.beginning import list_openings
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
-from eventlog.files import A_FOLDER, settle_directory, sync_directory, write_all, write_new
+from eventlog.files import A_FILE, A_FOLDER, settle_directory, sync_directory, write_all, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+_FOLDERS = ("seg", "quarantine", "seal", "kept", "opening")
 _AGAIN = "restore it from any backup of this log, it never changes. Nothing was changed"
 _LOST = f"is missing, but the folder holds segments, or what was once one: {_AGAIN}"
 
@@ -101,7 +102,15 @@ def read_identity(path: Path) -> bytes:
     versions.check(identity, version)
     if len(log_id) != 16:
         raise LogFormatError(identity, f"holds no 16-byte log id: {_AGAIN}")
+    _check_folders(path)
     return log_id
+
+
+def _check_folders(path: Path) -> None:
+    """Raises `LogUnusableError` for a file in the place of a folder."""
+    for name in _FOLDERS:
+        if (path / name).is_file():
+            raise LogUnusableError(path, f"{name} {A_FILE}: move it away. Nothing was changed")
 
 
 def check_format(path: Path) -> None:

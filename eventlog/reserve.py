@@ -10,7 +10,8 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from eventlog.files import sync_directory, write_new
+from eventlog.errors import LogUnusableError
+from eventlog.files import A_FOLDER, sync_directory, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,10 @@ class Reserve:
     """`size` bytes in the folder of the log; 0 = none."""
 
     def __init__(self, folder: Path, size: int) -> None:
+        """Raises `LogUnusableError` where a folder would take its place for good."""
         self._path = folder / NAME
+        if size and self._path.is_dir():
+            raise LogUnusableError(folder, f"{NAME} {A_FOLDER}: remove it")
         self._size = size
         self._held = False
 

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from eventlog import LogError
+from eventlog import LogError, LogPrunedError, LogUnusableError
 from tracker import background, records, snapshots
 from tracker.keyring import Keyring
 
@@ -85,7 +85,7 @@ class Follower:
             except Exception as error:
                 # Of whatever class: the tracker wrote these records, and they do not do.
                 raise DisagreementError(
-                    f"replay ends at event {header.base_seq} or in its frame: {error or type(error).__name__}"
+                    f"replay ends at event {header.base_seq} or in its frame: {str(error) or type(error).__name__}"
                 ) from error
             if number % _REPORTED_FRAMES == 0:
                 self._say(seq=self.state.seq)
@@ -103,7 +103,7 @@ class Follower:
             self._keys.forget()  # those of days that were shredded meanwhile
             path = snapshots.write(self._log, self.state, self._keys)
         except (OSError, MemoryError) as error:
-            self._say(failed=str(error) or repr(error))
+            self._say(failed=str(error) or background.TOO_LITTLE_MEMORY)
         else:
             if path is not None:
                 took = round(time.monotonic() - began, 3)
@@ -130,11 +130,14 @@ def main(arguments: list[str] | None = None) -> int:
     except DisagreementError as error:
         _say(alarm=str(error))
         return DISAGREES
+    except (LogPrunedError, LogUnusableError) as error:
+        _say(error=str(error))
+        return CANNOT
     except LogError as error:
         _say(error=str(error))
         return LOG_DAMAGED
     except (OSError, MemoryError) as error:
-        _say(error=str(error) or repr(error))
+        _say(error=str(error) or background.TOO_LITTLE_MEMORY)
         return CANNOT
 
 

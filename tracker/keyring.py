@@ -18,6 +18,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from struct import Struct
 from threading import Lock
@@ -42,7 +43,7 @@ KEY_SIZE = 32
 _FRAME, _SECTION = b"swarmlog frame", b"swarmlog snapshot"
 _PLACE = Struct("<16sIQQ")
 _FIRST_DAY = date(1970, 1, 1)
-_NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.key")
+_NAME = re.compile(r"\d{4}-\d\d-\d\d\.key", re.ASCII)
 
 
 def day_of(time_us: int) -> int:
@@ -121,10 +122,14 @@ class Keyring:
     def days(self) -> list[int]:
         """The days whose keys are there, in order."""
         try:
-            names = [_NAME.fullmatch(path.name) for path in self._folder.iterdir()]
+            names = [path.name for path in self._folder.iterdir()]
         except FileNotFoundError:
             return []
-        return sorted(parse_day(name[1]) for name in names if name)
+        found = []
+        for name in filter(_NAME.fullmatch, names):
+            with suppress(ValueError):  # digits, and no date: no key of ours
+                found.append(parse_day(name.removesuffix(".key")))
+        return sorted(found)
 
     def destroy(self, day: int) -> None:
         """Overwrite and remove a day's key, durably. Raises `OSError`."""

@@ -38,6 +38,7 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
     Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
     """
     if not seq:
+        _whole(log)
         return State(), ""
     path = opening_path(log, seq)
     try:
@@ -61,14 +62,27 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
     raise LogCorruptError(path, 0, "the first segment does not continue what this balance is of")
 
 
+def _whole(log: Path) -> None:
+    """Raises `LogCorruptError` where a log that has no opening does not begin with its first event."""
+    for path in segments_of(log)[:1]:
+        base = segment.base_seq_of(path)
+        if base and first_seq(log):
+            raise LogPrunedError(log)
+        if base:
+            what = f"events 0 to {base - 1} are missing before this file, and so is an opening balance in their place"
+            raise LogCorruptError(path, 0, what)
+
+
 def write(log: Path, state: State) -> tuple[str, str]:
     """Write the opening of a log that is to begin where the state is, with a segment; without any address. Returns name and SHA-256 of the file.
 
     It does not count before it gets its right name: only the process that holds the log may give it, see
-    `pruning.adopt`. Raises `OSError`.
+    `pruning.adopt`. Raises `LogCorruptError` where no segment begins there, `OSError`.
     """
     base = state.seq
-    first = next(each for each in segments_of(log) if segment.base_seq_of(each) == base)
+    first = next((each for each in segments_of(log) if segment.base_seq_of(each) == base), None)
+    if first is None:
+        raise LogCorruptError(log / "seg", 0, f"no segment begins with event {base}")
     path = opening_path(log, base).with_suffix(f".{os.getpid()}.made")
     path.parent.mkdir(mode=0o750, exist_ok=True)
     chain = segment.open_header(first).prev_crc

@@ -64,6 +64,10 @@ class LogUnavailableError(CommandError):
     """The log cannot take the event now; whether an earlier attempt was kept is unknown."""
 
 
+TAKES_NOTHING_IN = "the log takes nothing in now: its disk is full, or cannot be written"
+"""What `LogUnavailableError` does not say; clients of the API are told less."""
+
+
 class BusyError(Exception):
     """What was asked for takes long, and too many are asking for it; the text says what to do."""
 

@@ -24,6 +24,7 @@ from attrs import asdict
 from eventlog import EventLog, LogError, open_log
 from tracker import control, high_water, retention, secrets, snapshots
 from tracker.announcing import REFUSALS
+from tracker.background import TOO_LITTLE_MEMORY
 from tracker.clock import LogClock
 from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
@@ -41,7 +42,7 @@ from tracker.keyring import Keyring, day_of
 from tracker.ledger_reads import LedgerReads
 from tracker.listeners import StartError, bind, read_certificates
 from tracker.past_reads import PastReads
-from tracker.ports import Actor, LogUnavailableError
+from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 from tracker.projector import collector_off, replay
 from tracker.readable import readable_in
 from tracker.service import Service
@@ -158,7 +159,7 @@ def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:
     try:
         written = snapshots.write(path, state, keyring)
     except (LogError, OSError, MemoryError) as error:
-        log.warning("No snapshot was written: %s", str(error) or repr(error))
+        log.warning("No snapshot was written: %s", str(error) or TOO_LITTLE_MEMORY)
     else:
         if written:
             log.info("Snapshot before event %d written", state.seq)
@@ -327,7 +328,7 @@ async def _start_shredding(
             days = request["days"] and (int(request["days"][0]), int(request["days"][1]))
             return asdict(await shredder.shred(days, by))
         except (LogUnavailableError, OSError) as error:
-            return {"error": f"the tracker could not: {error!r}"}
+            return {"error": f"the tracker could not: {str(error) or TAKES_NOTHING_IN}"}
 
     await nursery.start(control.serve, secrets_path, answer)
     nursery.start_soon(keep_schedule, shredder, ages)

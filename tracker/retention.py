@@ -225,9 +225,8 @@ async def keep_schedule(pruner: Pruner) -> None:
         try:
             made = await pruner.look()
         except (PruningError, ports.LogUnavailableError, LogError, OSError) as error:
-            trouble.stands(
-                "The log could not be pruned, tried again every hour: %s", error or repr(error)
-            )
+            why = str(error) or ports.TAKES_NOTHING_IN
+            trouble.stands("The log could not be pruned, tried again every hour: %s", why)
         else:
             trouble.over()
             if made is not None:

@@ -96,11 +96,18 @@ class Shredder:
         return day_of(now) - self.shred_days - 1
 
     async def finish(self) -> None:
-        """Destroy the keys that are there although the log says that they were shredded."""
+        """Destroy the keys that are there although the log says that they were shredded. Raises `OSError`, of one that could not
+        be, when all others are destroyed."""
         shredded = self.service.state.shredded
+        failures = []
         for day in self.keyring.days():
             if day_name(day) in shredded:
-                await trio.to_thread.run_sync(self.keyring.destroy, day)
+                try:
+                    await trio.to_thread.run_sync(self.keyring.destroy, day)
+                except OSError as error:
+                    failures.append(error)
+        if failures:
+            raise failures[0]
 
     async def _needed_from(self) -> int:
         service = self.service
@@ -132,7 +139,8 @@ async def keep_schedule(shredder: Shredder, ages: Ages) -> None:
         try:
             await _keep_schedule(shredder, ages, kept)
         except (ports.LogUnavailableError, SecretError, LogError, OSError) as error:
-            trouble.stands("Keys could not be made or shredded, tried again every hour: %r", error)
+            why = str(error) or ports.TAKES_NOTHING_IN
+            trouble.stands("Keys could not be made or shredded, tried again every hour: %s", why)
         else:
             trouble.over()
         await trio.sleep(SCHEDULE_SECONDS)

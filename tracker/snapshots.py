@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import Reader
+from eventlog.files import A_FILE
 from eventlog.folder import read_identity
 from tracker import opening, snapshot
 from tracker.snapshot import Position, SnapshotError
@@ -59,6 +60,8 @@ def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
     position = Position(
         read_identity(log), state.seq, frame.header.base_seq, frame.header.header_crc
     )
+    if path.parent.is_file():
+        raise OSError(errno.ENOTDIR, f"{A_FILE}: move it away", str(path.parent))
     path.parent.mkdir(mode=0o750, exist_ok=True)
     with _writing(path.parent):
         _remove_left_over(path.parent)

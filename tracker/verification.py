@@ -105,7 +105,8 @@ class Verification:
             self.state, self._removals.opening = opening.begin(self._folder, self.log.first_seq)
         except LogCorruptError as error:
             self.replayed = False
-            yield Finding(error.path, error.offset, self.log.first_seq, error.what, RESTORE)
+            if self.log.first_seq:  # else the walk finds it
+                yield Finding(error.path, error.offset, self.log.first_seq, error.what, RESTORE)
         except LogFormatError as error:
             self.replayed = False
             what = str(error).removeprefix(f"{error.path}: ")
@@ -129,7 +130,7 @@ class Verification:
         except Exception as error:
             # Of whatever class: these records may be anything, and apply expects what a tracker wrote.
             self.replayed = False
-            what = f"replay ends in this frame: {error or type(error).__name__}"
+            what = f"replay ends in this frame: {str(error) or type(error).__name__}"
             advice = NEWER if isinstance(error, UnknownEventError) else REPORT
             yield Finding(path, offset, header.base_seq, what, advice)
             return

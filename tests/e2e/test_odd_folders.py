@@ -11,7 +11,7 @@ import trio
 
 from eventlog import open_log
 from tests.e2e.clients import announce, api, torrent
-from tests.e2e.process import run
+from tests.e2e.process import DEADLINE, run
 from tests.eventlog.logs import running
 from tests.support import SECOND
 from tests.tracker.logged import write_log
@@ -35,6 +35,14 @@ def whitelisted(tracker: Tracker) -> list[int]:
 
 def newest(folder: Path) -> Path:
     return max((folder / "seg").glob("*.evl"))
+
+
+def until_sealed(folder: Path, path: Path) -> None:
+    """It is done beside the serving, within a second or so."""
+    give_up = time.monotonic() + DEADLINE
+    while not (folder / "seal" / f"{path.stem}.json").exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
 
 
 def refused(tracker: Tracker, code: int) -> str:
@@ -121,6 +129,7 @@ def test_an_older_file_in_a_newer_folder(tracker: Tracker) -> None:
     assert tracker.stop() == 0
     tracker.start()
     whitelist(tracker, 3)
+    until_sealed(tracker.folder / "log", path)
     assert tracker.stop() == 0
     path.write_bytes(data)
     assert "when it was sealed" in refused(tracker, 3)

@@ -320,6 +320,7 @@ def test_a_refused_open_lets_go_of_the_lock(image: Image) -> None:
 FOLDERS = {
     "identity.json": "identity.json: is a folder, and should be a file: restore it",
     "LOCK": "LOCK is a folder, and should be a file: remove it",
+    "reserve": "reserve is a folder, and should be a file: remove it",
     "seg": "evl: is a folder, and should be a file: move it away, and restore the file",
     "seal": "json: damaged at byte 0: is a folder, and should be a file",
 }
@@ -332,10 +333,10 @@ def test_a_folder_in_the_place_of_a_file(image: Image, name: str) -> None:
     path = image.folder / name
     if path.is_dir():
         path = min(path.iterdir())
-    path.unlink()
+    path.unlink(missing_ok=True)
     path.mkdir()
     with pytest.raises(LogError, match=FOLDERS[name]):
-        open_log(image.folder, RECORD_SIZES)
+        open_log(image.folder, RECORD_SIZES, reserve_bytes=4096)
     if name in ("identity.json", "seg"):
         with pytest.raises(LogFormatError, match=FOLDERS[name]):
             read(image.folder)
@@ -343,6 +344,23 @@ def test_a_folder_in_the_place_of_a_file(image: Image, name: str) -> None:
         found = [each for each in Verifier(image.folder).walk() if isinstance(each, Finding)]
         assert [one.path for one in found if "is a folder" in one.what] == [path]
     assert path.is_dir()
+
+
+@pytest.mark.parametrize("name", ["seg", "quarantine", "seal", "kept", "opening"])
+def test_a_file_in_the_place_of_a_folder(image: Image, name: str) -> None:
+    """It is named, by whoever opens the log, and nothing is touched."""
+    path = image.folder / name
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.write_bytes(b"whose")
+    said = f"{name} is a file, and should be a folder: move it away"
+    with pytest.raises(LogError, match=said):
+        open_log(image.folder, RECORD_SIZES)
+    with pytest.raises(LogError, match=said):
+        read(image.folder)
+    with pytest.raises(LogError, match=said):
+        Verifier(image.folder)
+    assert path.read_bytes() == b"whose"
 
 
 def test_a_damaged_seal(image: Image) -> None:

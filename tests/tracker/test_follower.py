@@ -20,8 +20,9 @@ from tests.eventlog.logs import running
 from tests.support import START_US, Rig
 from tests.tracker.logged import write_log
 from tracker import child, records, snapshot, snapshots
+from tracker.cli import main
 from tracker.domain import codec, events, image
-from tracker.follower import DISAGREES, LOG_DAMAGED, DisagreementError, Follower
+from tracker.follower import CANNOT, DISAGREES, LOG_DAMAGED, DisagreementError, Follower
 from tracker.following import Following
 from tracker.keyring import Keyring, day_of
 from tracker.projector import replay
@@ -150,7 +151,35 @@ def test_too_little_memory_for_a_snapshot(site: Site, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(image, "dump", dump)
     site.follower(events=1, seconds=0, pause=0).catch_up()
-    assert site.said[-1] == {"failed": "MemoryError()"}
+    assert site.said[-1] == {"failed": "there is too little memory for the state of this log"}
+
+
+def test_too_little_memory_for_a_command(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sentence, and the exit code of what cannot be done; not that of damage."""
+
+    def apply(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(records, "apply", apply)
+    for command in ("replay", "verify"):
+        assert main([command, "--log", str(site.log)]) == 1
+        assert "tracker: there is too little memory" in capsys.readouterr().err
+
+
+def test_an_error_that_says_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told by its name."""
+
+    def apply(*_: object) -> None:
+        raise IndexError
+
+    follower = site.follower(events=1, seconds=0, pause=0)
+    monkeypatch.setattr(records, "apply", apply)
+    with pytest.raises(DisagreementError, match=r"in its frame: IndexError$"):
+        follower.catch_up()
+    found = list(Verification(site.log).findings(lambda _done, _total: None))
+    assert [one.what for one in found] == ["replay ends in this frame: IndexError"]
 
 
 def test_it_forgets_the_keys_of_shredded_days(site: Site) -> None:
@@ -213,7 +242,7 @@ def test_the_process_ends_with_its_input(site: Site) -> None:
 
 
 def test_exit_codes(site: Site) -> None:
-    """4: log and replay disagree; 3: the log is damaged."""
+    """4: log and replay disagree; 3: the log is damaged; 1: nothing is wrong with it, as where there is none."""
     seq = site.break_it()
     with site.process() as process:
         assert process.wait(DEADLINE) == DISAGREES
@@ -226,6 +255,9 @@ def test_exit_codes(site: Site) -> None:
     first.write_bytes(data)
     with site.process() as process:
         assert process.wait(DEADLINE) == LOG_DAMAGED
+    site.log.rename(site.folder / "aside")
+    with site.process() as process:
+        assert process.wait(DEADLINE) == CANNOT
 
 
 async def until(condition: Any) -> None:

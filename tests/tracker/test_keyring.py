@@ -158,3 +158,12 @@ def test_no_dates(text: str) -> None:
     """What is no date is refused."""
     with pytest.raises(ValueError, match=r"."):
         parse_day(text)
+
+
+def test_a_file_that_is_named_like_a_key(tmp_path: Path) -> None:
+    """Of a day that no calendar has: it is nobody's key, and in nobody's way."""
+    keyring = Keyring(tmp_path)
+    keyring.prepare(TODAY)
+    for name in ("2027-02-30.key", "0000-01-01.key", "٢٠٢٧-01-01.key"):
+        (tmp_path / "privacy" / name).touch()
+    assert keyring.days() == [TODAY]

@@ -48,9 +48,9 @@ from tracker.domain import codec, events
 from tracker.domain.settings import Settings
 from tracker.journal import LogJournal
 from tracker.past import Moment, NoSuchMomentError, Past
-from tracker.ports import EventFilter, EventPage, LogPart, PrunedMomentError
+from tracker.ports import EventFilter, EventPage, LogPart, LogUnavailableError, PrunedMomentError
 from tracker.projector import replay
-from tracker.retention import Due, Pruner, PruningError, Segment, days_left, due
+from tracker.retention import Due, Pruner, PruningError, Segment, days_left, due, keep_schedule
 from tracker.verification import Verification
 
 if TYPE_CHECKING:
@@ -520,6 +520,24 @@ async def test_a_process_that_makes_nothing(
             await pruner._make(7)
 
 
+async def test_a_log_that_takes_nothing_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Why nothing was removed is said."""
+
+    async def look(_: Pruner) -> None:
+        raise LogUnavailableError
+
+    monkeypatch.setattr(Pruner, "look", look)
+    log = open_log(tmp_path, codec.RECORD_SIZES)
+    async with running(log):
+        with trio.move_on_after(0):
+            await keep_schedule(Pruner(Rig(log=log).service, log, 1, 0))
+    assert caplog.messages == [
+        "The log could not be pruned, tried again every hour: the log takes nothing in now: its disk is full, or cannot be written"
+    ]
+
+
 # Crashes.
 
 
@@ -672,6 +690,33 @@ def test_damage_at_start(twice: Path, tmp_path: Path) -> None:
     for each in (folder / "kept").iterdir():
         each.unlink()
     assert starts()
+
+
+def test_without_its_opening(twice: Path, tmp_path: Path) -> None:
+    """Whoever replays says which events are missing; `verify` says so once. No process beside the tracker takes it for a disagreement."""
+    folder = tmp_path / "log"
+    shutil.copytree(twice, folder)
+    begin = first_seq(folder)
+    shutil.rmtree(folder / "opening")
+    shutil.rmtree(folder / "snap", ignore_errors=True)
+    missing = f"events 0 to {begin - 1} are missing"
+    with pytest.raises(LogCorruptError, match=missing):
+        replay(Reader(folder))
+    with pytest.raises(LogCorruptError, match=missing):
+        snapshots.start(folder, None)
+    with pytest.raises(LogCorruptError, match=missing):
+        pruning.make(folder, begin)
+    assert [missing in one.what for one in findings(folder)[0]] == [True]
+
+
+def test_no_segment_begins_there(tmp_path: Path) -> None:
+    """Where a log cannot begin there is no opening, and it is said why."""
+    folder = tmp_path / "log"
+    live(folder, script)
+    begun = {int(each.name[:20]) for each in segments(folder)}
+    inside = {frame.header.base_seq for frame in Reader(folder).frames()} - begun
+    with pytest.raises(LogCorruptError, match="no segment begins with event"):
+        pruning.make(folder, min(inside))
 
 
 async def nothing(_rig: Rig, log: EventLog) -> None:

@@ -184,6 +184,22 @@ def test_a_crash_between_event_and_key(site: Site) -> None:
     assert site.first_day not in Keyring(site.secrets).days()
 
 
+def test_a_key_that_cannot_be_destroyed(site: Site) -> None:
+    """It is named, and keeps no other from being destroyed."""
+    site.live(4)
+    path = site.secrets / "privacy" / f"{site.day(0)}.key"
+    path.unlink()
+    path.mkdir()
+
+    async def try_it(shredder: Shredder) -> None:
+        with pytest.raises(OSError, match=path.name):
+            await shredder.shred(ALL, BY)
+
+    state = with_shredder(site, try_it)
+    assert state.shredded == {site.day(0), site.day(1)}
+    assert Keyring(site.secrets).days() == [site.first_day + number for number in (0, 2, 3)]
+
+
 def test_a_log_without_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is destroyed that is not logged."""
     site.live(4)

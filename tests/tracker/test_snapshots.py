@@ -122,6 +122,15 @@ def test_a_folder_in_the_place_of_a_snapshot(tmp_path: Path) -> None:
     assert snapshots.found(tmp_path) == [paths[0], *paths[2:]]
 
 
+def test_a_file_in_the_place_of_their_folder(tmp_path: Path) -> None:
+    """It is said what to do; a start does without."""
+    write_log(tmp_path)
+    (tmp_path / "snap").touch()
+    assert started(tmp_path, None, [])[0] == 0
+    with pytest.raises(OSError, match="is a file, and should be a folder: move it away"):
+        snapshots.write(tmp_path, end(tmp_path), None)
+
+
 def flipped(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
     data[at] ^= 1

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
+from tracker.background import TOO_LITTLE_MEMORY
 from tracker.cli import (
     accounting,
     administering,
@@ -69,6 +70,8 @@ def _run(options: argparse.Namespace) -> int:
         raise
     except (SecretError, OSError) as error:
         return fail(CANNOT, str(error))
+    except MemoryError:
+        return fail(CANNOT, TOO_LITTLE_MEMORY)
 
 
 def _parser() -> argparse.ArgumentParser:
