@@ -16,7 +16,7 @@ cdef class Announcing:
     cdef public Swarms _swarms
 
     @cython.locals(
-        swarms=Swarms, torrent=Py_ssize_t, peer=Py_ssize_t, rule=cython.int, endpoint=bytes, sealed=bytes,
+        swarms=Swarms, bucket=dict, torrent=Py_ssize_t, peer=Py_ssize_t, rule=cython.int, endpoint=bytes, sealed=bytes,
         what=cython.int, early=cython.bint,
         last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, row=Py_ssize_t,
         now=cython.ulonglong, seq=cython.ulonglong,
@@ -26,7 +26,7 @@ cdef class Announcing:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key=*,
     )
     @cython.locals(
-        swarms=Swarms, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
+        swarms=Swarms, bucket=dict, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
         endpoint=bytes, sealed=bytes, what=cython.int, early=cython.bint, went_down=cython.bint,
         last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
         account=cython.uint, key_ref=cython.uint,

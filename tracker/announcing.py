@@ -189,7 +189,8 @@ class Announcing:
         if self._listed and info_hash not in self._whitelist:
             return NOT_WHITELISTED
         swarms = self._swarms
-        torrent = swarms.buckets[info_hash[0]].get(info_hash, 0)
+        bucket = swarms.buckets[info_hash[0]]
+        torrent = bucket.get(info_hash, 0)
         endpoint = address + port
         if len(address) == 4:
             peer = swarms.v4.find(torrent, endpoint) if torrent else 0
@@ -285,7 +286,8 @@ class Announcing:
             self._log_refusal(key, NOT_WHITELISTED, info_hash)
             return NOT_WHITELISTED
         swarms = self._swarms
-        torrent = swarms.buckets[info_hash[0]].get(info_hash, 0)
+        bucket = swarms.buckets[info_hash[0]]
+        torrent = bucket.get(info_hash, 0)
         endpoint = address + port
         account = key.account
         peer = swarms.keyed(torrent, account, peer_id) if torrent else 0

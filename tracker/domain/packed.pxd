@@ -47,6 +47,20 @@ cdef inline (uint32_t, uint32_t) counts(array torrents, Py_ssize_t at):
     return row[0], row[1]
 
 
+cdef inline Py_ssize_t _find6(char *pool, char *sought, Py_ssize_t start, Py_ssize_t end) noexcept:
+    cdef uint32_t address, other
+    cdef uint16_t port, other_port
+    memcpy(&address, sought, 4)
+    memcpy(&port, sought + 4, 2)
+    while start + 6 <= end:
+        memcpy(&other, pool + start, 4)
+        memcpy(&other_port, pool + start + 4, 2)
+        if other == address and other_port == port:
+            return start
+        start += 6
+    return -1
+
+
 cdef inline Py_ssize_t find(bytearray addresses, bytes endpoint, Py_ssize_t start, Py_ssize_t end) except -2:
     """Of what `bytearray.find` finds, only what is a whole number of endpoints from the start."""
     cdef Py_ssize_t width = PyBytes_GET_SIZE(endpoint)
@@ -54,6 +68,8 @@ cdef inline Py_ssize_t find(bytearray addresses, bytes endpoint, Py_ssize_t star
         raise IndexError("no such run")
     cdef char *pool = PyByteArray_AS_STRING(addresses)
     cdef char *sought = PyBytes_AS_STRING(endpoint)
+    if width == 6:  # most are: without a call for each
+        return _find6(pool, sought, start, end)
     while start + width <= end:
         if not memcmp(pool + start, sought, width):
             return start

@@ -22,6 +22,7 @@ cdef class Swarms:
     cdef public Directory v4, v6, identities
     cdef public KeyPeers of_key
 
+    @cython.locals(bucket=dict)
     cpdef Py_ssize_t lookup(self, bytes info_hash)
     cpdef Py_ssize_t find(self, Py_ssize_t torrent, bytes endpoint)
     @cython.locals(event=cython.int, row=Py_ssize_t, mark=cython.int, rows=bytearray)

@@ -118,7 +118,8 @@ class Swarms:
 
     def lookup(self, info_hash: bytes) -> int:
         """The torrent's number; 0 = not tracked now."""
-        return self.buckets[info_hash[0]].get(info_hash, 0)
+        bucket = self.buckets[info_hash[0]]
+        return bucket.get(info_hash, 0)
 
     def find(self, torrent: int, endpoint: bytes) -> int:
         """The peer at an endpoint of 6 or 18 bytes; 0 = none."""
