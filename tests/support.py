@@ -74,13 +74,17 @@ def finished(one: OpenFrame) -> Frame:
     return Frame(parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.sealed)))
 
 
-def replayed(frames: Iterable[Frame]) -> State:
-    """The state that follows from these frames alone."""
+def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
+    """The state that follows from these frames alone, as a start rebuilds it; without `by_number` as `tracker verify` does, which
+    looks for every peer."""
     state = State()
+    if by_number:
+        state.recent.start(state.swarms)
     for frame in frames:
         state.apply(
             frame.header.kind, frame.header.schema, frame.header.base_seq, frame.plain, frame.sealed
         )
+    state.recent.stop()
     return state
 
 

@@ -14,6 +14,7 @@ MODULES = (
     "announcing",
     "domain/accounts",
     "domain/directory",
+    "domain/recent",
     "domain/state",
     "domain/swarms",
     "frontends/datagrams",

@@ -33,12 +33,16 @@ def replay(
     begins = state.seq == reader.first_seq
     opened = opening.digest_of(reader.path, reader.first_seq) if begins else ""
     reported = state.seq
-    with collector_off():
-        for frame in reader.frames():
-            records.apply(state, frame)
-            if state.seq >= reported + REPORT_EVERY:
-                reported = state.seq
-                report(state.seq)
+    state.recent.start(state.swarms)
+    try:
+        with collector_off():
+            for frame in reader.frames():
+                records.apply(state, frame)
+                if state.seq >= reported + REPORT_EVERY:
+                    reported = state.seq
+                    report(state.seq)
+    finally:
+        state.recent.stop()
     opening.check(reader.path, reader.first_seq, opened, state)
     return state
 

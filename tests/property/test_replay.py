@@ -66,6 +66,7 @@ def test_frames_replayed_equal_the_live_state(history: list[Step], private: bool
             world = World(log, rebuilt, world.time, world.model)
             world.start()
     assert_same(world, replayed(log.frames()))
+    assert_same(world, replayed(log.frames(), by_number=False))
 
 
 def crowd(chance: random.Random, hashes: list[bytes]) -> list[Announce]:
@@ -110,6 +111,7 @@ def test_large_swarms() -> None:
             world.step(("key", (KEYS[number // 150 % 4], "bert", None)))
     world.check()
     assert_same(world, replayed(log.frames()))
+    assert_same(world, replayed(log.frames(), by_number=False))
 
 
 def sessions(history: list[Step]) -> Iterator[list[Step]]:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from operator import getitem, setitem
 from struct import Struct
+from typing import TYPE_CHECKING
 
 from tracker.domain import codec
+
+if TYPE_CHECKING:
+    from array import array
 
 # Of a column.
 u32 = u64 = getitem
@@ -47,6 +51,8 @@ put_peer_id = Struct("<20s").pack_into  # at byte 0
 has_id = bytearray.startswith  # rows, peer_id, at byte 0
 session = Struct("<20xB11xQQ8xQ").unpack_from  # at byte 0: mark, uploaded, downloaded, last seen us
 
+standing = Struct("<24xI36xQ").unpack_from  # at byte 0: torrent, last seq
+
 identity = Struct("<I20s").pack  # account, peer_id
 
 # Records. Of the peer_id that `plain` is given it takes the first 8 bytes.
@@ -56,6 +62,12 @@ sealed4 = codec.SEALED4.pack
 
 announced = Struct("<Q28xQQQIQ5xBH").unpack_from
 """Of a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, what (`codec`), rule."""
+
+
+def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[int]) -> None:
+    """Have both rows of each peer that these announces go on fetched from memory, so that compiled code need not wait for one after
+    the other. `ring`: peers by number of event, see `recent`."""
+
 
 _NAMES = Struct("<8x20s8s").unpack_from
 _SEALED = codec.SEALED.unpack_from

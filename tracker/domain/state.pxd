@@ -1,6 +1,7 @@
 cimport cython
 from tracker.domain cimport packed
 from tracker.domain.accounts cimport Accounts
+from tracker.domain.recent cimport Recent
 from tracker.domain.swarms cimport Swarms
 
 cdef class State:
@@ -8,15 +9,17 @@ cdef class State:
     cdef public object settings, settings_seq, access, factors, counters
     cdef public Accounts accounts
     cdef public Swarms swarms
+    cdef public Recent recent
     cdef public object ticks, starts, sweep, resumed_us, shredded, pruned, hidden, writer, refusals
 
     @cython.locals(
-        swarms=Swarms, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
+        swarms=Swarms, recent=Recent, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
         uploaded=cython.ulonglong, downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint,
         prev_seq=cython.ulonglong, what=cython.int, rule=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t,
         last_seq=cython.ulonglong, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
     )
     cpdef _apply_announces(self, plain, sealed)
+    cpdef Py_ssize_t _announcer(self, Py_ssize_t torrent, unsigned int account, bytes peer_id, bytes endpoint)
     @cython.locals(
         swarms=Swarms, event=cython.int, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
         seen_us=cython.ulonglong, done=cython.bint,

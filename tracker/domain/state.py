@@ -14,6 +14,7 @@ from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
 from tracker.domain.hidden import Hidden
+from tracker.domain.recent import Recent
 from tracker.domain.settings import KNOWN_RULES, Settings
 from tracker.domain.swarms import BUCKETS, MARK_SEEDER, ROW_SIZE, Swarms
 from tracker.domain.sweep import Sweep
@@ -47,6 +48,7 @@ class State:
         "factors",
         "hidden",
         "pruned",
+        "recent",
         "refusals",
         "resumed_us",
         "seq",
@@ -80,7 +82,9 @@ class State:
         self.shredded: set[str] = set()  # days, "2026-11-21"
         # The latest removal, and the one before it: that is where the log begins if the latest was cut off.
         self.pruned: tuple[Pruned, ...] = ()
-        self.hidden: Hidden | None = None  # no part of the state: what replay cannot read
+        # No part of the state: what replay cannot read, and what it goes by.
+        self.hidden: Hidden | None = None
+        self.recent = Recent()
 
     def apply(
         self,
@@ -133,43 +137,54 @@ class State:
                 self.apply_counter(time_us, counter, label, delta)
 
     def _apply_announces(self, plain: Section, sealed: Section) -> None:
-        swarms = self.swarms
+        swarms, recent = self.swarms, self.recent
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
         plain, sealed = bytes(plain), bytes(sealed)
-        for number in range(codec.announces(plain, sealed)):
+        count = codec.announces(plain, sealed)
+        recent.prepare(swarms, plain)
+        for number in range(count):
             (
                 time_us, uploaded, downloaded, left, key_ref, prev_seq, what, rule,
             ) = packed.announced(plain, number * 80)  # fmt: skip
-            info_hash, peer_id, endpoint = packed.announcer(plain, sealed, number)
-            torrent = swarms.lookup(info_hash)
             account = account_of[key_ref]
-            if not torrent:
-                peer = 0
-            elif account:
-                peer = swarms.keyed(torrent, account, peer_id)
+            peer = recent.peer(prev_seq) if rule != 1 else 0  # events.RULE_FIRST
+            torrent, last_seq = packed.standing(swarms.rows, peer * 72)
+            known = peer != 0 and last_seq == prev_seq and swarms.present(peer)
+            if known and rule == 2 and not account:  # events.RULE_CONTINUED
+                info_hash = peer_id = endpoint = b""  # the row has them
             else:
-                peer = swarms.find(torrent, endpoint)
-            last_seq = 0
-            if peer:
-                _, _, last_seq = packed.numbers(swarms.rows, peer * 72 + 32)
+                info_hash, peer_id, endpoint = packed.announcer(plain, sealed, number)
+            if not known:
+                torrent = swarms.lookup(info_hash)
+                peer = self._announcer(torrent, account, peer_id, endpoint)
+                _, last_seq = packed.standing(swarms.rows, peer * 72)
             if last_seq != prev_seq:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
             if account:
-                self.apply_keyed(
+                peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule,
                 )  # fmt: skip
             else:
-                swarms.announce(
+                peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
                     left, what, rule,
                 )  # fmt: skip
+            recent.note(seq, peer)
             seq += 1
         self.announced(seq, time_us)
+
+    def _announcer(self, torrent: int, account: int, peer_id: bytes, endpoint: bytes) -> int:
+        """The peer that the live tracker found; 0 = a new one."""
+        if not torrent:
+            return 0
+        if account:
+            return self.swarms.keyed(torrent, account, peer_id)
+        return self.swarms.find(torrent, endpoint)
 
     def _hides(self, sealed: Section) -> bool:
         """Whether the next announces are of peers some of whom are not where they seem to be."""
@@ -458,10 +473,10 @@ class State:
 
 
 # As in `Swarms`.
-if (ROW_SIZE, MARK_SEEDER, events.STOPPED, events.RULE_RESTARTED, events.DAY_US) != (
-    72, 0x10, 3, 3, 86_400_000_000,
-):  # fmt: skip
-    raise AssertionError("State.apply_keyed spells these numbers out")
+if (ROW_SIZE, MARK_SEEDER, events.STOPPED, events.DAY_US) != (72, 0x10, 3, 86_400_000_000) or (
+    (events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (1, 2, 3)
+):
+    raise AssertionError("State spells these numbers out")
 
 
 def _key(data: dict[str, Any]) -> Key:

@@ -25,6 +25,7 @@ cdef class Swarms:
     @cython.locals(bucket=dict)
     cpdef Py_ssize_t lookup(self, bytes info_hash)
     cpdef Py_ssize_t find(self, Py_ssize_t torrent, bytes endpoint)
+    cpdef bint present(self, Py_ssize_t peer)
     @cython.locals(event=cython.int, row=Py_ssize_t, mark=cython.int, rows=bytearray)
     cpdef Py_ssize_t announce(self, unsigned long long seq, unsigned long long time_us, Py_ssize_t torrent, Py_ssize_t peer, bytes info_hash, bytes peer_id, bytes endpoint, unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule)
     cpdef int _changed(self, Py_ssize_t torrent, Py_ssize_t peer, int mark, int event, int rule, bint seeder)

@@ -337,7 +337,7 @@ class Swarms:
 
     def present(self, peer: int) -> bool:
         """Whether that number is a peer's now."""
-        return peer in self.v4 or peer in self.v6
+        return self.v4.position(peer) != 0xFFFFFFFF or self.v6.position(peer) != 0xFFFFFFFF
 
     @property
     def peer_slots(self) -> int:
