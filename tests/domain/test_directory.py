@@ -166,7 +166,11 @@ def test_any_history(
     pair = Pair.of_width(len(endpoint(0)))
     pair.endpoint = endpoint
     for operation in operations:
-        pair.toggle(*operation)
+        torrent, number, seeder = operation
+        pair.toggle(torrent, number, seeder)
+        # As an announce asks, right after it looked for the peer and moved it.
+        peer = pair.at.get((torrent, endpoint(number)), 0)
+        pair.check_pick(torrent, 14, peer, seeder, 0)
         pair.check()
     for torrent, want, asker, seeder, draw in questions:
         peer = pair.directory.find(torrent, pair.endpoint(asker)) if asker else 0

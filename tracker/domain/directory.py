@@ -68,6 +68,8 @@ class Directory:
     __slots__ = (
         "_byte",
         "_column",
+        "_found",
+        "_found_at",
         "_peers",
         "_tables",
         "_torrents",
@@ -92,6 +94,9 @@ class Directory:
         # By place in the pool.
         self.addresses = bytearray()
         self.owners = array("I")
+        # The peer that `find` gave last, and its place, as long as nobody was moved.
+        self._found = NOWHERE
+        self._found_at = 0
         # Runs given back, by log2 of their room.
         self.free = [array("I") for _ in range(32)]
         # Open addressing in many small tables, so that growing one never takes long. An entry is the key (high
@@ -117,6 +122,7 @@ class Directory:
         self._torrents[self._word + word :: TORRENT_WORDS] = values
 
     def set_positions(self, values: array[int]) -> None:
+        self._found = NOWHERE
         self._peers[self._column :: PEER_WORDS] = values
 
     def run(self, torrent: int) -> tuple[int, int, int]:
@@ -139,7 +145,9 @@ class Directory:
         at = packed.find(self.addresses, endpoint, start, end)
         while at >= 0:
             if not (at - start) % width:
-                return packed.u32(self.owners, at // width)
+                self._found_at = place = at // width
+                self._found = peer = packed.u32(self.owners, place)
+                return peer
             # Those bytes lay across two endpoints.
             at = packed.find(self.addresses, endpoint, at + 1, end)
         return 0
@@ -179,6 +187,7 @@ class Directory:
         return self.position(peer) != NOWHERE
 
     def insert(self, torrent: int, peer: int, endpoint: bytes, seeder: bool) -> None:
+        self._found = 0xFFFFFFFF  # NOWHERE
         torrents = self._torrents
         row = torrent * 16 + self._word
         first, size, seeds, room = packed.run(torrents, row * 4)
@@ -201,6 +210,7 @@ class Directory:
             self._remember(torrent, peer, endpoint)
 
     def remove(self, torrent: int, peer: int) -> None:
+        self._found = 0xFFFFFFFF  # NOWHERE
         torrents = self._torrents
         row = torrent * 16 + self._word
         first, size, seeds, room = packed.run(torrents, row * 4)
@@ -233,6 +243,7 @@ class Directory:
 
     def set_role(self, torrent: int, peer: int, seeder: bool) -> None:
         """Move a peer over the boundary between seeders and leechers; it must be on the other side."""
+        self._found = NOWHERE
         first, _, seeds = self.run(torrent)
         boundary = first + (seeds if seeder else seeds - 1)
         place = self.position(peer)
@@ -256,16 +267,18 @@ class Directory:
         of it: a seeder gets leechers first, a leecher both kinds in equal parts as far as there are.
         """
         first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
-        place = packed.u32(self._peers, peer * 3 + self._column)
+        if self._found == peer:
+            place = self._found_at  # `find` has just been there
+        else:
+            place = packed.u32(self._peers, peer * 3 + self._column)
         width = self.width
         addresses = self.addresses
         if place == 0xFFFFFFFF:  # NOWHERE
             if size <= want:
                 return prefix + addresses[first * width : (first + size) * width]
         elif size <= want + 1:
-            own = place * width
             return packed.around(
-                prefix, addresses, first * width, own, own + width, (first + size) * width
+                prefix, addresses, first * width, place * width, width, (first + size) * width
             )
         draw = chance()
         boundary = first + seeds

@@ -78,18 +78,18 @@ cdef inline Py_ssize_t find(bytearray addresses, bytes endpoint, Py_ssize_t star
 
 
 cdef inline bytes around(
-    bytes prefix, bytearray addresses, Py_ssize_t start, Py_ssize_t end, Py_ssize_t start2,
-    Py_ssize_t end2,
+    bytes prefix, bytearray addresses, Py_ssize_t start, Py_ssize_t own, Py_ssize_t width,
+    Py_ssize_t end,
 ):
-    if not 0 <= start <= end <= start2 <= end2 <= PyByteArray_GET_SIZE(addresses):
-        raise IndexError("no such runs")
-    cdef Py_ssize_t head = PyBytes_GET_SIZE(prefix)
-    cdef bytes joined = PyBytes_FromStringAndSize(NULL, head + end - start + end2 - start2)
+    if not 0 <= start <= own <= own + width <= end <= PyByteArray_GET_SIZE(addresses):
+        raise IndexError("no such run")
+    cdef Py_ssize_t head = PyBytes_GET_SIZE(prefix), before = own - start
+    cdef bytes joined = PyBytes_FromStringAndSize(NULL, head + end - start - width)
     cdef char *to = PyBytes_AS_STRING(joined)
     cdef char *pool = PyByteArray_AS_STRING(addresses)
     memcpy(to, PyBytes_AS_STRING(prefix), head)
-    memcpy(to + head, pool + start, end - start)
-    memcpy(to + head + end - start, pool + start2, end2 - start2)
+    memcpy(to + head, pool + start, before)
+    memcpy(to + head + before, pool + own + width, end - own - width)
     return joined
 
 

@@ -37,10 +37,13 @@ def copy(addresses: bytearray, source: int, target: int, size: int) -> None:
 
 
 def around(
-    prefix: bytes, addresses: bytearray, start: int, end: int, start2: int, end2: int
+    prefix: bytes, addresses: bytearray, start: int, own: int, width: int, end: int
 ) -> bytes:
-    """`prefix` and two runs of addresses."""
-    return b"".join((prefix, addresses[start:end], addresses[start2:end2]))
+    """`prefix` and a run of addresses, without the one of that width that begins at `own`."""
+    run = addresses[start:end]
+    own -= start
+    del run[own : own + width]
+    return prefix + run
 
 
 # Of a peer's row. From its byte 32 on: uploaded, downloaded, left, last seen us, last seq.
