@@ -17,6 +17,7 @@ MODULES = (
     "domain/recent",
     "domain/state",
     "domain/swarms",
+    "domain/whereabouts",
     "frontends/datagrams",
 )
 RECORD = ROOT / "compiled.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from array import array
 from typing import TYPE_CHECKING
 
 import pytest
@@ -151,9 +152,24 @@ def test_other_columns_are_refused() -> None:
         changed = {**taken.plain, name: data + b"\1"}
         with pytest.raises(image.ImageError):
             image.load({key: value for key, value in taken.plain.items() if key != name}, {})
-        if name not in ("rows", "hashes", "retired", "whitelist") and not name.endswith("room"):
+        if name not in ("hashes", "retired", "whitelist") and not name.endswith("room"):
             with pytest.raises(image.ImageError):
                 image.load(changed, {})
+
+
+def test_places_that_are_not_there_are_refused() -> None:
+    """In either family and among the identities, with addresses and without."""
+    rig = Rig.with_settings(private=True)
+    rig.announce(Announce(hash_of(1), endpoint4(1), key=rig.issue(1)))
+    rig.announce(Announce(hash_of(1), endpoint6(1), key=rig.issue(2)))
+    taken = image.dump(rig.state)
+    for directory in ("v4", "v6", "identities"):
+        name = f"{directory}.position"
+        places = array("I", taken.plain[name])
+        beyond = array("I", [place | 0x1000 for place in places]).tobytes()
+        for private in (taken.private, {}):
+            with pytest.raises(image.ImageError):
+                image.load({**taken.plain, name: beyond}, private)
 
 
 def test_a_peer_at_the_same_place_of_both_families() -> None:

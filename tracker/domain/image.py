@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracker.domain import whereabouts
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
-from tracker.domain.directory import COUNT, FIRST, NOWHERE, ROOM, SEEDS, Directory
+from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
 from tracker.domain.hidden import Hidden
 from tracker.domain.settings import Settings
@@ -145,6 +145,8 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         for name in names:
             setattr(owner, name, _like(getattr(owner, name), plain[prefix + name.strip("_")]))
     swarms.rows = bytearray(plain["rows"])
+    if len(swarms.rows) % ROW_SIZE:
+        raise ImageError("a row is not whole")
     _load_rows(swarms, plain)
     _load_buckets(swarms, _like(array("I"), plain["buckets"]))
     hashes = bytes(plain["retired"])
@@ -155,8 +157,11 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         directory.addresses = bytearray(len(directory.owners) * directory.width)
     _load_access(state.access, plain)
     lost = whereabouts.load(swarms, private)
-    _load_identities(swarms, plain["identities.accounts"])
+    _fill_words(swarms.identities.addresses, 24, 0, plain["identities.accounts"], _WORD)
+    whereabouts.load_identities(swarms)
     for _, directory in _directories(swarms):
+        if len(directory.addresses) != len(directory.owners) * directory.width:
+            raise ImageError("a peer beyond all places")  # the pure build puts it at the end
         directory.index_all()
     (hidden,) = plain[HIDDEN]
     if lost or hidden:
@@ -202,17 +207,6 @@ def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
         directory.set_column(ROOM, array("I", list(bytes(plain[prefix + "room"]))))
     for name, word in _LINKS.items():
         swarms.of_key.set_column(word, column("of_key." + name))
-
-
-def _load_identities(swarms: Swarms, accounts: Buffer) -> None:
-    """An identity is an account and the peer_id of the row."""
-    identities, rows = swarms.identities, swarms.rows
-    addresses, width = identities.addresses, identities.width
-    _fill_words(addresses, width, 0, accounts, _WORD)
-    for peer, place in enumerate(identities.positions()):
-        if place != NOWHERE:
-            at = place * width + _WORD
-            addresses[at : at + 20] = rows[peer * ROW_SIZE : peer * ROW_SIZE + 20]
 
 
 # The other parts.

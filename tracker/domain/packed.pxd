@@ -1,6 +1,6 @@
 # What packed.py says with Struct, for compiled callers. Little-endian machines of 64 bits only: scripts/compiling.py sees to that.
 
-from cpython.array cimport array
+from cpython.array cimport array, resize_smart
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -155,6 +155,58 @@ cdef inline (uint32_t, uint64_t) standing(bytearray rows, Py_ssize_t at):
     memcpy(&torrent, row + 24, 4)
     memcpy(&last_seq, row + 64, 8)
     return torrent, last_seq
+
+
+cdef inline (uint32_t, uint32_t, uint32_t) places(array peers, Py_ssize_t at):
+    if at < 0 or at + 12 > peers.ob_size * 4:
+        raise IndexError("no such peer")
+    cdef uint32_t *row = peers.data.as_uints + at // 4
+    return row[0], row[1], row[2]
+
+
+cdef inline (int, int, uint64_t) seen(bytearray rows, Py_ssize_t at):
+    cdef char *row = _inside(rows, at, 72)
+    cdef uint64_t seen_us
+    memcpy(&seen_us, row + 56, 8)
+    return <uint8_t>row[21], <uint8_t>row[22], seen_us
+
+
+cdef inline int append(array column, uint32_t value) except -1:
+    resize_smart(column, column.ob_size + 1)
+    column.data.as_uints[column.ob_size - 1] = value
+    return 0
+
+
+cdef inline bytes gather(
+    bytearray pool, array entries, Py_ssize_t stride, Py_ssize_t first, Py_ssize_t size
+):
+    cdef Py_ssize_t number, count = entries.ob_size
+    cdef bytes found = PyBytes_FromStringAndSize(NULL, count * size)
+    cdef char *to = PyBytes_AS_STRING(found)
+    for number in range(count):
+        memcpy(to, _inside(pool, entries.data.as_uints[number] * stride + first, size), size)
+        to += size
+    return found
+
+
+cdef inline int scatter(
+    bytearray pool, array entries, Py_ssize_t stride, Py_ssize_t first, Py_ssize_t size,
+    bytes pieces,
+) except -1:
+    cdef Py_ssize_t number, count = entries.ob_size
+    _sized(pieces, count * size)
+    cdef char *piece = PyBytes_AS_STRING(pieces)
+    for number in range(count):
+        memcpy(_inside(pool, entries.data.as_uints[number] * stride + first, size), piece, size)
+        piece += size
+    return 0
+
+
+cdef inline int carry(
+    bytearray pool, Py_ssize_t source, bytearray other, Py_ssize_t target, Py_ssize_t size
+) except -1:
+    memcpy(_inside(other, target, size), _inside(pool, source, size), size)
+    return 0
 
 
 cdef extern from *:

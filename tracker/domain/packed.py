@@ -6,14 +6,11 @@ Offsets are in bytes.
 
 from __future__ import annotations
 
+from array import array
 from operator import getitem, setitem
 from struct import Struct
-from typing import TYPE_CHECKING
 
 from tracker.domain import codec
-
-if TYPE_CHECKING:
-    from array import array
 
 # Of a column.
 u32 = u64 = getitem
@@ -57,6 +54,36 @@ session = Struct("<20xB11xQQ8xQ").unpack_from  # at byte 0: mark, uploaded, down
 standing = Struct("<24xI36xQ").unpack_from  # at byte 0: torrent, last seq
 
 identity = Struct("<I20s").pack  # account, peer_id
+
+# Of many peers, for images of the state.
+places = Struct("=III").unpack_from  # of the table of peers, at a byte: in each directory
+seen = Struct("<21xBB33xQ").unpack_from  # of a row, at byte 0: two days, last seen us
+append = array.append
+_AT_ONCE = 1 << 14  # an object for each of all pieces would be more than an image takes
+
+
+def gather(pool: bytearray, entries: array[int], stride: int, first: int, size: int) -> bytes:
+    """Of each of these entries of `stride` bytes the `size` bytes from its byte `first` on."""
+    found = bytearray()
+    for number in range(0, len(entries), _AT_ONCE):
+        starts = [entry * stride + first for entry in entries[number : number + _AT_ONCE]]
+        found += b"".join([pool[at : at + size] for at in starts])
+    return bytes(found)
+
+
+def scatter(
+    pool: bytearray, entries: array[int], stride: int, first: int, size: int, pieces: bytes
+) -> None:
+    """The other way round. Raises `ValueError` or `struct.error` where the pieces are not as many."""
+    for entry, (piece,) in zip(entries, Struct(f"{size}s").iter_unpack(pieces), strict=True):
+        at = entry * stride + first
+        pool[at : at + size] = piece
+
+
+def carry(pool: bytearray, source: int, other: bytearray, target: int, size: int) -> None:
+    """From one to another."""
+    other[target : target + size] = pool[source : source + size]
+
 
 # Records. Of the peer_id that `plain` is given it takes the first 8 bytes.
 plain = codec.PLAIN.pack

@@ -5,18 +5,18 @@ Which peers are of which day follows from the rows, so it need not be written do
 
 from __future__ import annotations
 
-from struct import Struct
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracker.domain.directory import NOWHERE
+from tracker.domain import packed
+from tracker.domain.directory import NOWHERE, PEER_WORDS
 from tracker.domain.events import DAY_US
 from tracker.domain.hidden import stand_in, unknown_tail
 from tracker.domain.swarms import ROW_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from tracker.domain.directory import Directory
     from tracker.domain.swarms import Swarms
 
     Buffer = bytes | bytearray | memoryview
@@ -25,16 +25,15 @@ TAILS, V4, V6 = "tails", "v4.addresses", "v6.addresses"
 """The columns of a day: 12, 6 and 18 bytes a peer, in the order of peers' numbers."""
 
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
-_PIECE = 1 << 14  # peers
-_WHEN = Struct("<21xBB33xQ8x")  # of a row: the low bytes of two days, last seen
 
 
 class Where(NamedTuple):
-    """Peers, ascending, of whom something was announced on a day: their peer_id, an IPv4, an IPv6 endpoint."""
+    """Of whom something was announced on a day, in the order of peers' numbers: the numbers of those whose peer_id it was, the places
+    in the directories of those whose IPv4 or IPv6 endpoint it was."""
 
-    tails: list[int]
-    v4: list[int]
-    v6: list[int]
+    tails: array[int]
+    v4: array[int]
+    v6: array[int]
 
 
 def by_day(swarms: Swarms) -> dict[int, Where]:
@@ -44,94 +43,73 @@ def by_day(swarms: Swarms) -> dict[int, Where]:
     own, of which the row keeps the low byte.
     """
     found: dict[int, Where] = {}
-    identities = swarms.identities.positions()
-    places = zip(
-        _WHEN.iter_unpack(swarms.rows), swarms.v4.positions(), swarms.v6.positions(), strict=True
-    )
-    day_us, day, here = -DAY_US, -1, Where([], [], [])
-    for peer, ((day4, day6, seen), place4, place6) in enumerate(places):
-        if place4 == NOWHERE == place6:
+    rows, peers = swarms.rows, swarms.tables.peers
+    nowhere = NOWHERE  # a local has a type: compiled, neither a global nor so large a literal has
+    day = day_us = next_us = 0
+    tails = v4 = v6 = array("I")
+    for peer in range(swarms.peer_slots):
+        place4, place6, identity = packed.places(peers, peer * 12)  # PEER_WORDS
+        if place4 == nowhere == place6:
             continue
-        if not day_us <= seen < day_us + DAY_US:
-            day = seen // DAY_US
-            day_us = day * DAY_US
-            here = found.setdefault(day, Where([], [], []))
-        here.tails.append(peer)
-        keyed = identities[peer] != NOWHERE
-        if place4 != NOWHERE:
-            of4 = _of_day(found, day - (day - day4 & 0xFF)) if keyed else here
-            of4.v4.append(peer)
-        if place6 != NOWHERE:
-            of6 = _of_day(found, day - (day - day6 & 0xFF)) if keyed else here
-            of6.v6.append(peer)
+        day4, day6, seen_us = packed.seen(rows, peer * 72)  # ROW_SIZE
+        if not day_us <= seen_us < next_us:
+            day = seen_us // DAY_US
+            day_us, next_us = day * DAY_US, (day + 1) * DAY_US
+            tails, v4, v6 = _of_day(found, day)
+        packed.append(tails, peer)
+        keyed = identity != nowhere
+        if place4 != nowhere:
+            ago = (day - day4) & 0xFF if keyed else 0
+            packed.append(_of_day(found, day - ago).v4 if ago else v4, place4)
+        if place6 != nowhere:
+            ago = (day - day6) & 0xFF if keyed else 0
+            packed.append(_of_day(found, day - ago).v6 if ago else v6, place6)
     return found
 
 
 def _of_day(found: dict[int, Where], day: int) -> Where:
-    return found.setdefault(day, Where([], [], []))
+    if day not in found:
+        found[day] = Where(array("I"), array("I"), array("I"))
+    return found[day]
 
 
 def dump(swarms: Swarms) -> dict[tuple[int, str], bytes]:
     """Columns by day (since 1970-01-01) and name."""
     private: dict[tuple[int, str], bytes] = {}
     for day, where in by_day(swarms).items():
-        private[day, TAILS] = _tails(swarms.rows, where.tails)
-        private[day, V4] = _endpoints(swarms.v4, where.v4)
-        private[day, V6] = _endpoints(swarms.v6, where.v6)
+        private[day, TAILS] = packed.gather(swarms.rows, where.tails, ROW_SIZE, _HEAD, _TAIL)
+        private[day, V4] = packed.gather(swarms.v4.addresses, where.v4, 6, 0, 6)
+        private[day, V6] = packed.gather(swarms.v6.addresses, where.v6, 18, 0, 18)
     return {which: data for which, data in private.items() if data}
-
-
-def _endpoints(directory: Directory, peers: list[int]) -> bytes:
-    width, position = directory.width, directory.positions()
-    addresses = bytes(directory.addresses)
-    found = bytearray()
-    for some in _pieces(peers):
-        starts = [position[peer] * width for peer in some]
-        found += b"".join([addresses[at : at + width] for at in starts])
-    return bytes(found)
-
-
-def _tails(rows: bytearray, peers: list[int]) -> bytes:
-    found = bytearray()
-    for some in _pieces(peers):
-        first = some[0] * ROW_SIZE
-        here = bytes(rows[first : (some[-1] + 1) * ROW_SIZE])
-        starts = [peer * ROW_SIZE + _HEAD - first for peer in some]
-        found += b"".join([here[at : at + _TAIL] for at in starts])
-    return bytes(found)
-
-
-def _pieces(peers: list[int]) -> Iterator[list[int]]:
-    """An object for each of all peers at once would be more than all else that an image takes."""
-    for first in range(0, len(peers), _PIECE):
-        yield peers[first : first + _PIECE]
 
 
 def load(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
     """Put everybody where he is; directories have their places already. Returns whether some are not known and have stand-ins."""
     lost = False
     for day, where in by_day(swarms).items():
-        for name, directory, peers in (V4, swarms.v4, where.v4), (V6, swarms.v6, where.v6):
+        for name, directory, places in (V4, swarms.v4, where.v4), (V6, swarms.v6, where.v6):
             data = private.get((day, name))
-            lost = lost or (data is None and bool(peers))
+            width, owners = directory.width, directory.owners
             if data is None:
-                wide = directory.width == 18
-                data = b"".join(stand_in(swarms.peer(peer).last_seq, wide) for peer in peers)
-            _put_endpoints(directory, peers, data)
+                lost = lost or bool(places)
+                seqs = (swarms.peer(owners[place]).last_seq for place in places)
+                data = b"".join(stand_in(seq, width == 18) for seq in seqs)
+            packed.scatter(directory.addresses, places, width, 0, width, bytes(data))
         tails = private.get((day, TAILS))
         if tails is None:
             tails = b"".join(unknown_tail(swarms.peer(peer).last_seq) for peer in where.tails)
-        rows = swarms.rows
-        pieces = Struct(f"{_TAIL}s").iter_unpack(tails)
-        for peer, (tail,) in zip(where.tails, pieces, strict=True):
-            at = peer * ROW_SIZE + _HEAD
-            rows[at : at + _TAIL] = tail
+        packed.scatter(swarms.rows, where.tails, ROW_SIZE, _HEAD, _TAIL, bytes(tails))
     return lost
 
 
-def _put_endpoints(directory: Directory, peers: list[int], data: Buffer) -> None:
-    width, position, addresses = directory.width, directory.positions(), directory.addresses
-    pieces = Struct(f"{width}s").iter_unpack(data)
-    for peer, (endpoint,) in zip(peers, pieces, strict=True):
-        at = position[peer] * width
-        addresses[at : at + width] = endpoint
+def load_identities(swarms: Swarms) -> None:
+    """Give identities the peer_ids of the rows, once those are whole."""
+    rows, addresses, nowhere = swarms.rows, swarms.identities.addresses, NOWHERE
+    for peer, place in enumerate(swarms.identities.positions()):
+        if place != nowhere:
+            packed.carry(rows, peer * 72, addresses, place * 24 + 4, 20)  # ROW_SIZE; an account
+
+
+# As in `Swarms`.
+if (ROW_SIZE, PEER_WORDS) != (72, 3):
+    raise AssertionError("whereabouts spells these numbers out")
