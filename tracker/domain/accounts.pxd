@@ -2,6 +2,8 @@ cimport cython
 from tracker.domain cimport packed
 from cpython.array cimport array
 
+cdef unsigned long long _most
+
 cdef class Accounts:
     cdef public array uploaded, downloaded, credited_uploaded, credited_downloaded
     cdef public array seeding_us, sessions, snatched, first_us, last_us

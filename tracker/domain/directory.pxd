@@ -2,6 +2,8 @@ cimport cython
 from tracker.domain cimport packed
 from cpython.array cimport array
 
+cdef unsigned int _nowhere, _low
+
 cdef class Tables:
     cdef public array torrents, peers
 

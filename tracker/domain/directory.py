@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOWHERE = 0xFFFFFFFF
+_nowhere = _low = (
+    NOWHERE  # the same number with a type, see the .pxd: compiled, so large a literal is an object
+)
 
 TORRENT_WORDS = 16
 """Words of a torrent's row: seeders, leechers, partial seeds, an empty one; then for each directory the start of its run, its size,
@@ -95,7 +98,7 @@ class Directory:
         self.addresses = bytearray()
         self.owners = array("I")
         # The peer that `find` gave last, and its place, as long as nobody was moved.
-        self._found = NOWHERE
+        self._found = _nowhere
         self._found_at = 0
         # Runs given back, by log2 of their room.
         self.free = [array("I") for _ in range(32)]
@@ -122,7 +125,7 @@ class Directory:
         self._torrents[self._word + word :: TORRENT_WORDS] = values
 
     def set_positions(self, values: array[int]) -> None:
-        self._found = NOWHERE
+        self._found = _nowhere
         self._peers[self._column :: PEER_WORDS] = values
 
     def run(self, torrent: int) -> tuple[int, int, int]:
@@ -153,13 +156,13 @@ class Directory:
         return 0
 
     def _find_indexed(self, torrent: int, endpoint: bytes, first: int, size: int) -> int:
-        key = (hash(endpoint) + torrent) & 0xFFFFFFFF
+        key = (hash(endpoint) + torrent) & _low
         table = self._tables[key & 255]
         mask = len(table) - 1
         at = (key >> 8) & mask
         while entry := packed.u64(table, at):
             if entry >> 32 == key:
-                peer = entry & 0xFFFFFFFF
+                peer = entry & _low
                 place = packed.u32(self._peers, peer * 3 + self._column)
                 if 0 <= place - first < size and packed.has(
                     self.addresses, endpoint, place * self.width
@@ -171,7 +174,7 @@ class Directory:
     def is_at(self, peer: int, endpoint: bytes) -> bool:
         """Whether that is a peer's endpoint."""
         place = packed.u32(self._peers, peer * 3 + self._column)
-        return place != 0xFFFFFFFF and packed.has(self.addresses, endpoint, place * self.width)
+        return place != _nowhere and packed.has(self.addresses, endpoint, place * self.width)
 
     def endpoint(self, peer: int) -> bytes:
         """The endpoint of a peer, b"" when it has none in this family."""
@@ -184,10 +187,10 @@ class Directory:
         return self.owners[first : first + size]
 
     def __contains__(self, peer: int) -> bool:
-        return self.position(peer) != NOWHERE
+        return self.position(peer) != _nowhere
 
     def insert(self, torrent: int, peer: int, endpoint: bytes, seeder: bool) -> None:
-        self._found = 0xFFFFFFFF  # NOWHERE
+        self._found = _nowhere
         torrents = self._torrents
         row = torrent * 16 + self._word
         first, size, seeds, room = packed.run(torrents, row * 4)
@@ -210,7 +213,7 @@ class Directory:
             self._remember(torrent, peer, endpoint)
 
     def remove(self, torrent: int, peer: int) -> None:
-        self._found = 0xFFFFFFFF  # NOWHERE
+        self._found = _nowhere
         torrents = self._torrents
         row = torrent * 16 + self._word
         first, size, seeds, room = packed.run(torrents, row * 4)
@@ -227,7 +230,7 @@ class Directory:
         if place != first + size:
             self._move(first + size, place)
         packed.put_u32(torrents, row + 1, size)
-        packed.put_u32(self._peers, peer * 3 + self._column, 0xFFFFFFFF)
+        packed.put_u32(self._peers, peer * 3 + self._column, _nowhere)
         self.total -= 1
         self._shrink(torrent, first, size, room)
 
@@ -243,7 +246,7 @@ class Directory:
 
     def set_role(self, torrent: int, peer: int, seeder: bool) -> None:
         """Move a peer over the boundary between seeders and leechers; it must be on the other side."""
-        self._found = NOWHERE
+        self._found = _nowhere
         first, _, seeds = self.run(torrent)
         boundary = first + (seeds if seeder else seeds - 1)
         place = self.position(peer)
@@ -273,7 +276,7 @@ class Directory:
             place = packed.u32(self._peers, peer * 3 + self._column)
         width = self.width
         addresses = self.addresses
-        if place == 0xFFFFFFFF:  # NOWHERE
+        if place == _nowhere:
             if size <= want:
                 return prefix + addresses[first * width : (first + size) * width]
         elif size <= want + 1:
@@ -286,7 +289,7 @@ class Directory:
         leechers = first + size - boundary - (boundary <= place < first + size)
         of_leechers = min(leechers, want if seeder else max(want // 2, want - seeders))
         of_seeders = min(seeders, want - of_leechers)
-        some = self._run(boundary, first + size, of_leechers, place, draw & 0xFFFFFFFF)
+        some = self._run(boundary, first + size, of_leechers, place, draw & _low)
         return _join((prefix, some, self._run(first, boundary, of_seeders, place, draw >> 32)))
 
     def _run(self, start: int, end: int, want: int, place: int, chance: int) -> bytearray:
@@ -374,7 +377,7 @@ class Directory:
     # The index, for swarms that are too large to be scanned.
 
     def _remember(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        key = (hash(endpoint) + torrent) & 0xFFFFFFFF
+        key = (hash(endpoint) + torrent) & _low
         part = key & 255
         table = self._tables[part]
         used = self._used[part] + 1
@@ -394,7 +397,7 @@ class Directory:
                 run = self.addresses[first * self.width : (first + size) * self.width]
                 owners = self.owners[first : first + size]
                 for (endpoint,), peer in zip(endpoints.iter_unpack(run), owners, strict=True):
-                    key = (hash(endpoint) + torrent) & 0xFFFFFFFF
+                    key = (hash(endpoint) + torrent) & _low
                     parts[key & 255].append(key << 32 | peer)
         self._used = array("I", map(len, parts))
         self._tables = [_table(part) for part in parts]
@@ -402,7 +405,7 @@ class Directory:
     def _forget(self, torrent: int, peer: int, place: int) -> None:
         """Remove an entry and close the gap, so that no probe ends early."""
         start = place * self.width
-        key = (hash(bytes(self.addresses[start : start + self.width])) + torrent) & 0xFFFFFFFF
+        key = (hash(bytes(self.addresses[start : start + self.width])) + torrent) & _low
         table = self._tables[key & 255]
         mask = len(table) - 1
         gap = (key >> 8) & mask
@@ -447,7 +450,5 @@ def _doubled(table: array[int]) -> array[int]:
 
 
 # As in `Swarms`.
-if (TORRENT_WORDS, PEER_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED, NOWHERE) != (
-    16, 3, 0, 1, 2, 3, 6, 0xFFFFFFFF,
-):  # fmt: skip
+if (TORRENT_WORDS, PEER_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED) != (16, 3, 0, 1, 2, 3, 6):
     raise AssertionError("Directory spells these numbers out")

@@ -25,7 +25,7 @@ from tracker.domain.factors import Factor
 from tracker.domain.hidden import Hidden
 from tracker.domain.settings import Settings
 from tracker.domain.state import Pruned, State
-from tracker.domain.swarms import LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
+from tracker.domain.swarms import AFTER, BEFORE, KEY, LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,7 +47,7 @@ _SWARMS = ("announces", "completed", "hashes", "_free_torrents", "_free_peers")
 # Words of rows, by the names of their columns.
 _COUNTS = {"seeders": SEEDERS, "leechers": LEECHERS, "partial": PARTIAL}
 _RUN = {"first": FIRST, "count": COUNT, "seeds": SEEDS}
-_LINKS = {"key": 0, "before": 1, "after": 2}
+_LINKS = {"key": KEY, "before": BEFORE, "after": AFTER}
 _TOTALS = ("torrents_total", "seeders_total", "leechers_total", "completed_total")
 _CLOCK = ("seq", "time_us", "settings_seq", "ticks", "starts", "resumed_us")
 _SWEEP = ("_at", "_family", "_place")

@@ -4,6 +4,8 @@ from tracker.domain.accounts cimport Accounts
 from tracker.domain.recent cimport Recent
 from tracker.domain.swarms cimport Swarms
 
+cdef unsigned long long _day_us
+
 cdef class State:
     cdef public unsigned long long seq, time_us
     cdef public object settings, settings_seq, access, factors, counters

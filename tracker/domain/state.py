@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Section = bytes | memoryview
 
 
+_day_us = events.DAY_US  # with a type, as in `Directory`
+
 _WITHOUT_EFFECT = (events.TRACKER_STOPPED, events.ANNOUNCE_REFUSED)
 
 
@@ -283,7 +285,7 @@ class State:
         )  # fmt: skip
         if peer:
             swarms.identify(peer, account, key_ref)
-            swarms.keep_family(torrent, peer, what & 0x10 != 0, time_us // 86_400_000_000)
+            swarms.keep_family(torrent, peer, what & 0x10 != 0, time_us // _day_us)
             if done:
                 swarms.note_snatched(peer)
         return peer
@@ -473,7 +475,7 @@ class State:
 
 
 # As in `Swarms`.
-if (ROW_SIZE, MARK_SEEDER, events.STOPPED, events.DAY_US) != (72, 0x10, 3, 86_400_000_000) or (
+if (ROW_SIZE, MARK_SEEDER, events.STOPPED) != (72, 0x10, 3) or (
     (events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (1, 2, 3)
 ):
     raise AssertionError("State spells these numbers out")

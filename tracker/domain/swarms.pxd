@@ -3,6 +3,8 @@ from tracker.domain cimport packed
 from cpython.array cimport array
 from tracker.domain.directory cimport Directory, Tables
 
+cdef unsigned int _nowhere
+
 cdef class KeyPeers:
     cdef public array _first, _links
 

@@ -18,6 +18,8 @@ from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_nowhere = NOWHERE  # as in `Directory`
+
 BUCKETS = 256
 
 ROW = Struct("<20sB3xIIQQQQQ")
@@ -236,7 +238,7 @@ class Swarms:
             own, before, other = days + 1, days, self.v4
         else:
             own, before, other = days, days + 1, self.v6
-        if other.position(peer) != 0xFFFFFFFF and (day - rows[before]) & 0xFF > 1:
+        if other.position(peer) != _nowhere and (day - rows[before]) & 0xFF > 1:
             other.remove(torrent, peer)
         rows[own] = day & 0xFF
 
@@ -337,7 +339,7 @@ class Swarms:
 
     def present(self, peer: int) -> bool:
         """Whether that number is a peer's now."""
-        return self.v4.position(peer) != 0xFFFFFFFF or self.v6.position(peer) != 0xFFFFFFFF
+        return self.v4.position(peer) != _nowhere or self.v6.position(peer) != _nowhere
 
     @property
     def peer_slots(self) -> int:
@@ -530,36 +532,36 @@ class KeyPeers:
         peer = self._first[key_ref] if key_ref < len(self._first) else 0
         while peer:
             found.append(peer)
-            peer = self._links[peer * 3 + _AFTER]
+            peer = self._links[peer * 3 + AFTER]
         return found
 
     def move(self, peer: int, key_ref: int) -> None:
         """Put a peer on a key's list, off the one it was on."""
         links = self._links
-        if links[peer * 3 + _KEY] == key_ref:
+        if links[peer * 3 + KEY] == key_ref:
             return
         self.remove(peer)
         while len(self._first) <= key_ref:
             self._first.append(0)
         following = self._first[key_ref]
         self._first[key_ref] = peer
-        links[peer * 3 + _AFTER] = following
-        links[peer * 3 + _BEFORE] = 0
-        links[following * 3 + _BEFORE] = peer
-        links[peer * 3 + _KEY] = key_ref
+        links[peer * 3 + AFTER] = following
+        links[peer * 3 + BEFORE] = 0
+        links[following * 3 + BEFORE] = peer
+        links[peer * 3 + KEY] = key_ref
 
     def remove(self, peer: int) -> None:
         links = self._links
-        key_ref = links[peer * 3 + _KEY]
+        key_ref = links[peer * 3 + KEY]
         if not key_ref:
             return
-        before, after = links[peer * 3 + _BEFORE], links[peer * 3 + _AFTER]
+        before, after = links[peer * 3 + BEFORE], links[peer * 3 + AFTER]
         if before:
-            links[before * 3 + _AFTER] = after
+            links[before * 3 + AFTER] = after
         else:
             self._first[key_ref] = after
-        links[after * 3 + _BEFORE] = before
-        links[peer * 3 + _KEY] = 0
+        links[after * 3 + BEFORE] = before
+        links[peer * 3 + KEY] = 0
 
     # Columns, as in `Directory`.
 
@@ -573,14 +575,14 @@ class KeyPeers:
         self._links[word::3] = values
 
 
-_KEY, _BEFORE, _AFTER = range(3)
+KEY, BEFORE, AFTER = range(3)  # words of a peer's links
 _NO_LINKS = bytes(12)
 
 
 # The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines
 # hold the spelling to the names.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
-    (MARK_SEEDER, _ROLE, events.PAUSED, _DAYS, NOWHERE, TORRENT_WORDS, SEEDERS, LEECHERS)
-    != (0x10, 0x14, 4, 21, 0xFFFFFFFF, 16, 0, 1)
+    (MARK_SEEDER, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
+    != (0x10, 0x14, 4, 21, 16, 0, 1)
 ):
     raise AssertionError("Swarms spells these numbers out")
