@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from tracker.frontends import mmsg
+from tracker.frontends.giving_way import GivingWay
 
 if TYPE_CHECKING:
     from tracker.frontends.datagrams import DatagramHandler
@@ -55,8 +56,11 @@ async def serve(
 async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     local_addresses = sock.getsockname()[0] in _WILDCARDS
     batch = mmsg.Batch(sock, local_addresses=local_addresses)
+    giving_way = GivingWay()
+    took_ns = 0
     while True:
         await trio.lowlevel.wait_readable(sock)
+        await giving_way.others(took_ns)
         sizes = batch.receive()
         if sizes:
             began = perf_counter_ns()
@@ -66,7 +70,8 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
             if handler.settle is not None:
                 await handler.settle()
             unsent = _send(batch, replies)
-            handler.traffic.batch(len(sizes), unsent, perf_counter_ns() - began)
+            took_ns = perf_counter_ns() - began
+            handler.traffic.batch(len(sizes), unsent, took_ns)
 
 
 _SLOTS = tuple(range(0, mmsg.BATCH * mmsg.SLOT, mmsg.SLOT))
