@@ -114,9 +114,9 @@ class RequestHandler:
         if method != b"GET" and method != b"HEAD":
             return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
         kind, key, query = http.parse_target(target)
-        if kind == http.ANNOUNCE and method == b"HEAD":  # an announce changes things, HEAD may not
-            return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
         if kind == http.ANNOUNCE:
+            if method == b"HEAD":  # an announce changes things, HEAD may not
+                return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
             self.traffic.announces += 1
             body, content_type = self._announce(query, key, address, forwarded)
         elif kind == http.SCRAPE:
@@ -235,7 +235,7 @@ class RequestHandler:
         first = own.pick(b"", torrent, want, service.peer, seeder, service.chance)
         room = want - len(first) // own.width
         second = b""
-        if room:
+        if room and other.total:
             second = other.pick(b"", torrent, room, service.peer, seeder, service.chance)
         return (second, first) if v6 else (first, second)
 

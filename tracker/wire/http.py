@@ -268,9 +268,9 @@ def _port(raw: bytes | None) -> int:
 def _total(raw: bytes, name: str) -> int:
     if not raw.isdigit():
         raise _invalid(raw, name)
-    if len(raw) > 18 and (len(raw) > _MOST_DIGITS or int(raw) > _I64_MAX):
-        raise WireError(f"{_IN_ANNOUNCE}param value overflow {_shown(raw)} for {name} in query")
-    return int(raw)
+    if len(raw) <= _MOST_DIGITS and (value := int(raw)) <= _I64_MAX:
+        return value
+    raise WireError(f"{_IN_ANNOUNCE}param value overflow {_shown(raw)} for {name} in query")
 
 
 def _bounded(raw: bytes, name: str, most: int) -> int:
