@@ -151,6 +151,28 @@ def test_growing_and_shrinking(endpoint: Callable[[int], bytes]) -> None:
         assert pair.of(1) == {}
 
 
+@pytest.mark.parametrize("endpoint", [dense4, dense6, endpoint4, endpoint6])
+@pytest.mark.parametrize("crowd", [12, 40, 150])
+def test_whom_find_saw_is_left_out(endpoint: Callable[[int], bytes], crowd: int) -> None:
+    """Of the peers of a torrent one was found; then another comes, leaves or changes side, itself found before or not."""
+    chance = random.Random(crowd)
+    pair = Pair.of_width(len(endpoint(0)))
+    pair.endpoint = endpoint
+    for _ in range(600):
+        asker, other = endpoint(chance.randint(1, crowd)), chance.randint(1, crowd)
+        seeder, leaves = chance.random() < 0.5, chance.random() < 0.3
+        pair.directory.find(1, asker)
+        gone = pair.at.get((1, endpoint(other)), 0)
+        if gone and leaves:
+            pair._remove(1, endpoint(other), gone)  # without a look
+        else:
+            pair.toggle(1, other, seeder)
+        for want in 3, crowd:
+            peer = pair.at.get((1, asker), 0)
+            pair.check_pick(1, want, peer, seeder, chance.getrandbits(64))
+    pair.check()
+
+
 @settings(steady, max_examples=150)
 @given(
     endpoint=st.sampled_from([endpoint4, endpoint6, dense4, dense6]),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from tests.support import Announce, Rig, endpoint4, hash_of
+from tests.support import Announce, Rig, endpoint4, hash_of, replayed
 from tracker import records
+from tracker.domain import events
 from tracker.domain.recent import Recent
 from tracker.domain.state import ReplayError, State
 
@@ -40,6 +41,18 @@ def test_a_start_notes_everybody_and_room_grows_with_the_peers() -> None:
     swarms = rig.state.swarms
     for peer in range(1, swarms.peer_slots):
         assert recent.peer(swarms.peer(peer).last_seq) == peer
+
+
+@pytest.mark.parametrize("event", [events.NONE, events.STOPPED])
+def test_whose_place_another_has_taken_is_looked_for(event: int) -> None:
+    """Eight places, and more announces than that of another peer, who stays or leaves, before one goes on."""
+    rig = Rig.with_settings()
+    other = evolve(PEER, endpoint=endpoint4(2))
+    rig.announce(PEER)
+    for number in range(16):
+        rig.announce(evolve(other, uploaded=number, event=event if number > 7 else events.NONE))
+    rig.announce(evolve(PEER, uploaded=6))
+    assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
 @pytest.mark.parametrize("by_number", [False, True])

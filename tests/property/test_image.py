@@ -26,11 +26,11 @@ from tests.support import (
     replayed,
     steady,
 )
-from tracker.domain import image
+from tracker.domain import events, image
 from tracker.domain.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from eventlog import Frame
 
@@ -146,15 +146,34 @@ def test_no_address_is_in_the_plain_part() -> None:
 
 
 def test_other_columns_are_refused() -> None:
-    """Missing ones, short ones and foreign ones: an error, never a state."""
-    taken = image.dump(lived([], private=True)[0].state)
+    """Missing ones, empty ones, short ones and foreign ones: an error, never a state."""
+    rig = Rig.with_settings(private=True)
+    rig.announce(Announce(hash_of(1), endpoint4(1), key=rig.issue(1)))
+    taken = image.dump(rig.state)
     for name, data in taken.plain.items():
         changed = {**taken.plain, name: data + b"\1"}
         with pytest.raises(image.ImageError):
             image.load({key: value for key, value in taken.plain.items() if key != name}, {})
-        if name not in ("hashes", "retired", "whitelist") and not name.endswith("room"):
-            with pytest.raises(image.ImageError):
-                image.load(changed, {})
+        with pytest.raises(image.ImageError):
+            image.load(changed, {})
+
+
+ROWS_OF = {
+    "rows": ["rows", "of_key.key", "of_key.before", "of_key.after"],
+    "completed": ["completed", "hashes", "seeders", "leechers", "partial"],
+}
+for prefix in ("v4.", "v6.", "identities."):
+    ROWS_OF["rows"].append(prefix + "position")
+    ROWS_OF["completed"] += [prefix + word for word in ("first", "count", "seeds", "room")]
+
+
+@pytest.mark.parametrize("of", ROWS_OF)
+def test_tables_without_rows_are_refused(of: str) -> None:
+    """One column alone, and all of a table: not even the row is there that is nobody's."""
+    taken = image.dump(State())
+    for names in (*([name] for name in ROWS_OF[of]), ROWS_OF[of]):
+        with pytest.raises(image.ImageError):
+            image.load({**taken.plain, **dict.fromkeys(names, b"")}, {})
 
 
 def test_places_that_are_not_there_are_refused() -> None:
@@ -172,20 +191,38 @@ def test_places_that_are_not_there_are_refused() -> None:
                 image.load({**taken.plain, name: beyond}, private)
 
 
-def test_a_peer_at_the_same_place_of_both_families() -> None:
-    """Places are numbered in each family alone; days are of each address."""
+FAMILIES = (endpoint4, "v4.addresses"), (endpoint6, "v6.addresses")
+
+
+@pytest.mark.parametrize("families", [FAMILIES, FAMILIES[::-1]], ids=["IPv4 first", "IPv6 first"])
+def test_a_peer_at_the_same_place_of_both_families(
+    families: tuple[tuple[Callable[[int], bytes], str], ...],
+) -> None:
+    """Places are numbered in each family alone; days are of each address, under whose day's key it is sealed."""
+    (earlier, first), (later, then) = families
     rig = Rig.with_settings(private=True, max_peer_timeout=10 * DAY)
-    both = [
-        Announce(hash_of(1), endpoint, key=rig.issue(1))
-        for endpoint in (endpoint4(1), endpoint6(1))
-    ]
+    both = [Announce(hash_of(1), endpoint, key=rig.issue(1)) for endpoint in (earlier(1), later(1))]
     rig.announce(both[0])
     rig.time.advance(DAY * SECOND)
     rig.announce(both[1])
     swarms = rig.state.swarms
     assert swarms.v4.position(1) == swarms.v6.position(1)
     taken = image.dump(rig.state)
-    assert len({day for day, _ in taken.private}) == 2
+    today = rig.time.wall // events.DAY_US
+    assert set(taken.private) == {(today - 1, first), (today, then), (today, "tails")}
     loaded = image.load(taken.plain, taken.private)
     assert loaded.digest() == rig.state.digest()
     assert loaded.swarms.find(1, both[0].endpoint) == loaded.swarms.find(1, both[1].endpoint) == 1
+
+
+@pytest.mark.parametrize(("endpoint", "name"), FAMILIES)
+def test_a_peer_of_a_public_mode_is_of_its_last_day(
+    endpoint: Callable[[int], bytes], name: str
+) -> None:
+    """Its row keeps no days."""
+    rig = Rig.with_settings(max_peer_timeout=10 * DAY)
+    rig.announce(Announce(hash_of(1), endpoint(1)))
+    rig.time.advance(DAY * SECOND)
+    rig.announce(Announce(hash_of(1), endpoint(1)))
+    today = rig.time.wall // events.DAY_US
+    assert set(image.dump(rig.state).private) == {(today, name), (today, "tails")}

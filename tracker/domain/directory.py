@@ -65,6 +65,13 @@ class Tables:
         self.peers.frombytes(_NO_PEER)
 
 
+def fill_column(table: array[int], word: int, words: int, values: array[int]) -> None:
+    """Set a word of all rows, which have so many `words`. Raises `ValueError` where there are more or fewer `values`."""
+    if len(values) * words != len(table):  # no values at all would take the words out
+        raise ValueError("a column of another length")
+    table[word::words] = values
+
+
 class Directory:
     """Owner of its columns by place, and of its words in the rows of torrents and peers."""
 
@@ -122,11 +129,12 @@ class Directory:
 
     def set_column(self, word: int, values: array[int]) -> None:
         """The other way round, of all torrents. Raises `ValueError` where there are more or fewer."""
-        self._torrents[self._word + word :: TORRENT_WORDS] = values
+        fill_column(self._torrents, self._word + word, TORRENT_WORDS, values)
 
     def set_positions(self, values: array[int]) -> None:
+        """The other way round, of all peers. Raises `ValueError` where there are more or fewer."""
         self._found = _nowhere
-        self._peers[self._column :: PEER_WORDS] = values
+        fill_column(self._peers, self._column, PEER_WORDS, values)
 
     def run(self, torrent: int) -> tuple[int, int, int]:
         """Where the run of a torrent starts, its size, how many of it are seeders."""

@@ -145,12 +145,16 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         for name in names:
             setattr(owner, name, _like(getattr(owner, name), plain[prefix + name.strip("_")]))
     swarms.rows = bytearray(plain["rows"])
-    if len(swarms.rows) % ROW_SIZE:
+    if not (swarms.completed and swarms.rows):
+        raise ImageError("nobody's row is missing")
+    if len(swarms.rows) % ROW_SIZE or len(swarms.hashes) != 20 * len(swarms.completed):
         raise ImageError("a row is not whole")
     _load_rows(swarms, plain)
     _load_buckets(swarms, _like(array("I"), plain["buckets"]))
     hashes = bytes(plain["retired"])
     counts = _like(array("Q"), plain["retired.completed"])
+    if len(hashes) != 20 * len(counts):
+        raise ImageError("retired torrents and their counts differ in number")
     swarms.retired = {hashes[20 * at : 20 * at + 20]: count for at, count in enumerate(counts)}
     for prefix, directory in _directories(swarms):
         _load_free(directory, plain[prefix + "free"], plain[prefix + "free_counts"])
@@ -242,6 +246,8 @@ def _dump_access(access: Access, plain: dict[str, bytes]) -> None:
 
 def _load_access(access: Access, plain: Mapping[str, Buffer]) -> None:
     listed = bytes(plain["whitelist"])
+    if len(listed) % 20:
+        raise ImageError("a listed torrent is not whole")
     for at in range(0, len(listed), 20):
         access.add_to_whitelist(listed[at : at + 20])
     for name, keys in (("keys.valid", access.keys), ("keys.revoked", access.revoked)):

@@ -13,7 +13,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events, packed
-from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables
+from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables, fill_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -390,7 +390,7 @@ class Swarms:
 
     def set_column(self, word: int, values: array[int]) -> None:
         """The other way round, of all torrents. Raises `ValueError` where there are more or fewer."""
-        self.tables.torrents[word::TORRENT_WORDS] = values
+        fill_column(self.tables.torrents, word, TORRENT_WORDS, values)
 
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
         """Seeders, completed, leechers; zeros for a torrent never seen."""
@@ -572,7 +572,7 @@ class KeyPeers:
         return self._links[word::3]
 
     def set_column(self, word: int, values: array[int]) -> None:
-        self._links[word::3] = values
+        fill_column(self._links, word, 3, values)
 
 
 KEY, BEFORE, AFTER = range(3)  # words of a peer's links
