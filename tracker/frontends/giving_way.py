@@ -15,6 +15,7 @@ class GivingWay:
 
     An answer of the API is made in a dozen steps by several tasks: it would wait for as many batches. So others go on
     as long as there are some about to run, for a quarter of the time that the last batch took; after a short one there is no need.
+    Their last step is not cut short: one that takes milliseconds (hundreds of HTTP connections) comes on top.
     """
 
     __slots__ = ("_company",)
