@@ -120,7 +120,9 @@ class Pair:
 
 
 operations = st.lists(
-    st.tuples(st.integers(1, TORRENTS), st.integers(1, 12), st.booleans()), max_size=120
+    st.tuples(st.integers(1, TORRENTS), st.integers(1, 12), st.booleans()),
+    min_size=20,
+    max_size=120,
 )
 asks = st.tuples(
     st.integers(1, TORRENTS),
@@ -173,7 +175,7 @@ def test_whom_find_saw_is_left_out(endpoint: Callable[[int], bytes], crowd: int)
     pair.check()
 
 
-@settings(steady, max_examples=150)
+@settings(steady, max_examples=60)
 @given(
     endpoint=st.sampled_from([endpoint4, endpoint6, dense4, dense6]),
     operations=operations,

@@ -60,9 +60,9 @@ def compare(frames: list[Frame], gone: list[bool], hashes: list[bytes]) -> State
 
 
 @modes
-@settings(steady, max_examples=300)
+@settings(steady, max_examples=75)
 @given(
-    history=st.lists(long_steps, max_size=40),
+    history=st.lists(long_steps, min_size=10, max_size=40),
     gone=st.lists(st.booleans(), min_size=1, max_size=8),
 )
 def test_any_frames_may_be_shredded(history: list[Step], gone: list[bool], private: bool) -> None:

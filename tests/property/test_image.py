@@ -57,8 +57,8 @@ def applied(state: State, frames: Iterable[Frame]) -> State:
 
 
 @modes
-@settings(steady, max_examples=60)
-@given(history=st.lists(long_steps, max_size=40), cut=st.floats(0, 1))
+@settings(steady, max_examples=30)
+@given(history=st.lists(long_steps, min_size=10, max_size=40), cut=st.floats(0, 1))
 def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, private: bool) -> None:
     """Loaded at any moment: the same state, and the same after every frame of the rest."""
     world, frames = lived(history, private)
@@ -76,9 +76,9 @@ def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, priv
 
 
 @modes
-@settings(steady, max_examples=60)
+@settings(steady, max_examples=30)
 @given(
-    history=st.lists(long_steps, max_size=40),
+    history=st.lists(long_steps, min_size=10, max_size=40),
     cut=st.floats(0, 1),
     gone=st.lists(st.booleans(), min_size=1, max_size=8),
 )

@@ -46,8 +46,8 @@ def assert_same(live: World, rebuilt: State) -> None:
 
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
-@settings(steady, max_examples=500)
-@given(history=st.lists(steps, max_size=50))
+@settings(steady, max_examples=120)
+@given(history=st.lists(steps, min_size=10, max_size=50))
 def test_frames_replayed_equal_the_live_state(history: list[Step], private: bool) -> None:
     """Any history in memory: the model agrees at every step, and the replay at every stop."""
     log = MemoryLog()
@@ -142,8 +142,8 @@ async def live_through(
     return world
 
 
-@settings(steady, max_examples=60)
-@given(history=st.lists(steps, max_size=60))
+@settings(steady, max_examples=25)
+@given(history=st.lists(steps, min_size=10, max_size=60))
 def test_the_state_survives_restarts(history: list[Step]) -> None:
     """Any history over a log on disk: each run begins with the state the last one ended with, by its snapshot and by
     replay."""
