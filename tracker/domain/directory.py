@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOWHERE = 0xFFFFFFFF
-_nowhere = _low = (
-    NOWHERE  # the same number with a type, see the .pxd: compiled, so large a literal is an object
-)
+# The same number with a type (see the .pxd), as a place and as a mask: compiled, so large a literal is an object.
+_nowhere = _low = NOWHERE
 
 TORRENT_WORDS = 16
 """Words of a torrent's row: seeders, leechers, partial seeds, an empty one; then for each directory the start of its run, its size,

@@ -44,7 +44,7 @@ def by_day(swarms: Swarms) -> dict[int, Where]:
     """
     found: dict[int, Where] = {}
     rows, peers = swarms.rows, swarms.tables.peers
-    nowhere = NOWHERE  # a local has a type: compiled, neither a global nor so large a literal has
+    nowhere = NOWHERE  # with a type, as in `Directory`
     day = day_us = next_us = 0
     tails = v4 = v6 = array("I")
     for peer in range(swarms.peer_slots):
