@@ -18,7 +18,7 @@ cdef class Announcing:
     @cython.locals(
         swarms=Swarms, bucket=dict, torrent=Py_ssize_t, peer=Py_ssize_t, rule=cython.int, endpoint=bytes, sealed=bytes,
         what=cython.int, early=cython.bint,
-        last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, row=Py_ssize_t,
+        there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong,
         now=cython.ulonglong, seq=cython.ulonglong,
     )
     cpdef Py_ssize_t announce(
@@ -28,7 +28,7 @@ cdef class Announcing:
     @cython.locals(
         swarms=Swarms, bucket=dict, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
         endpoint=bytes, sealed=bytes, what=cython.int, early=cython.bint, went_down=cython.bint,
-        last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
+        _there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
         account=cython.uint, key_ref=cython.uint,
     )
     cpdef Py_ssize_t _announce_keyed(

@@ -206,9 +206,8 @@ class Announcing:
                 return refusal
             early = rules.early(swarms, peer, endpoint, event, self._now_us)
         if peer:
-            row = peer * 72
-            last_up, last_down, prev_seq = packed.numbers(swarms.rows, row + 32)
-            if not packed.has_id(swarms.rows, peer_id, row):
+            there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72)
+            if not packed.same_id(there, peer_id):
                 rule = 3  # events.RULE_RESTARTED
             elif (uploaded < last_up or downloaded < last_down) and event != 3:
                 rule = 3  # a new session; but `stopped` may come with zeros
@@ -312,7 +311,7 @@ class Announcing:
         if evicted:
             self._evict(info_hash, evicted)
         if peer:
-            last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72 + 32)
+            _there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72)
             went_down = uploaded < last_up or downloaded < last_down
             rule = 3 if went_down and event != 3 else 2  # as in `announce`
         else:

@@ -176,6 +176,14 @@ def test_tables_without_rows_are_refused(of: str) -> None:
             image.load({**taken.plain, **dict.fromkeys(names, b"")}, {})
 
 
+@pytest.mark.parametrize("paths", [0, 3, 5])
+def test_announces_over_four_paths(paths: int) -> None:
+    """HTTP and UDP, each over IPv4 and IPv6: the next announce is counted as one of them."""
+    taken = image.dump(State())
+    with pytest.raises(image.ImageError):
+        image.load({**taken.plain, "announces": bytes(8 * paths)}, {})
+
+
 def test_places_that_are_not_there_are_refused() -> None:
     """In either family and among the identities, with addresses and without."""
     rig = Rig.with_settings(private=True)

@@ -193,10 +193,10 @@ async def serving(
 
 async def refused(site: Site, protocol: str, text: str, retry: object, **announce: Any) -> None:
     """It is, with this reason, and nothing changes."""
-    before = site.rig.state.swarms.announces.tolist()
+    before = site.rig.state.swarms.announces.copy()
     told = await site.announce(protocol, **announce)
     assert told == Told(f"Tracker error: {text}", retry if protocol == "http" else None)
-    assert site.rig.state.swarms.announces.tolist() == before
+    assert site.rig.state.swarms.announces == before
 
 
 # Who may announce.

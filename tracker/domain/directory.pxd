@@ -13,7 +13,7 @@ cdef class Tables:
 cdef class Directory:
     cdef public Py_ssize_t width
     cdef public Py_ssize_t total
-    cdef public Py_ssize_t _word, _byte, _column, _found, _found_at
+    cdef public Py_ssize_t _word, _byte, _column, _found, _found_at, _found_start, _found_end
     cdef public array _torrents, _peers
     cdef public bytearray addresses
     cdef public array owners
@@ -22,7 +22,7 @@ cdef class Directory:
     cdef public array _used
 
     cpdef unsigned int position(self, Py_ssize_t peer) except? 0xFFFFFFFE
-    @cython.locals(first=Py_ssize_t, size=Py_ssize_t, room=cython.uint, width=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, at=Py_ssize_t, place=Py_ssize_t, peer=Py_ssize_t)
+    @cython.locals(first=Py_ssize_t, size=Py_ssize_t, room=cython.uint, width=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, at=Py_ssize_t, peer=Py_ssize_t)
     cpdef Py_ssize_t find(self, Py_ssize_t torrent, bytes endpoint)
     @cython.locals(key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, entry=cython.ulonglong, peer=Py_ssize_t, place=Py_ssize_t)
     cpdef Py_ssize_t _find_indexed(self, Py_ssize_t torrent, bytes endpoint, Py_ssize_t first, Py_ssize_t size)
@@ -30,7 +30,7 @@ cdef class Directory:
     cpdef insert(self, Py_ssize_t torrent, Py_ssize_t peer, bytes endpoint, bint seeder)
     @cython.locals(torrents=array, row=Py_ssize_t, first=Py_ssize_t, size=Py_ssize_t, seeds=Py_ssize_t, room=Py_ssize_t, place=Py_ssize_t, last_seeder=Py_ssize_t)
     cpdef remove(self, Py_ssize_t torrent, Py_ssize_t peer)
-    @cython.locals(seeds=Py_ssize_t, draw=cython.ulonglong, size=Py_ssize_t, first=Py_ssize_t, place=Py_ssize_t, width=Py_ssize_t, addresses=bytearray, boundary=Py_ssize_t, seeders=Py_ssize_t, leechers=Py_ssize_t, of_leechers=Py_ssize_t, of_seeders=Py_ssize_t, some=bytearray)
+    @cython.locals(seeds=Py_ssize_t, draw=cython.ulonglong, size=Py_ssize_t, first=Py_ssize_t, place=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, width=Py_ssize_t, addresses=bytearray, boundary=Py_ssize_t, seeders=Py_ssize_t, leechers=Py_ssize_t, of_leechers=Py_ssize_t, of_seeders=Py_ssize_t, some=bytearray)
     cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, chance)
     @cython.locals(width=Py_ssize_t, size=Py_ssize_t, within=bint, taken=Py_ssize_t, begin=Py_ssize_t, stop=Py_ssize_t, skipped=Py_ssize_t, drop=Py_ssize_t)
     cpdef bytearray _run(self, Py_ssize_t start, Py_ssize_t end, Py_ssize_t want, Py_ssize_t place, unsigned long long chance)

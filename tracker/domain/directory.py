@@ -79,6 +79,8 @@ class Directory:
         "_column",
         "_found",
         "_found_at",
+        "_found_end",
+        "_found_start",
         "_peers",
         "_tables",
         "_torrents",
@@ -103,9 +105,9 @@ class Directory:
         # By place in the pool.
         self.addresses = bytearray()
         self.owners = array("I")
-        # The peer that `find` gave last, and its place, as long as nobody was moved.
+        # The peer that `find` gave last, and where in the addresses its swarm and itself are, as long as nobody was moved.
         self._found = _nowhere
-        self._found_at = 0
+        self._found_at = self._found_start = self._found_end = 0
         # Runs given back, by log2 of their room.
         self.free = [array("I") for _ in range(32)]
         # Open addressing in many small tables, so that growing one never takes long. An entry is the key (high
@@ -155,8 +157,10 @@ class Directory:
         at = packed.find(self.addresses, endpoint, start, end)
         while at >= 0:
             if not (at - start) % width:
-                self._found_at = place = at // width
-                self._found = peer = packed.u32(self.owners, place)
+                self._found_start = start
+                self._found_at = at
+                self._found_end = end
+                self._found = peer = packed.u32(self.owners, at // width)
                 return peer
             # Those bytes lay across two endpoints.
             at = packed.find(self.addresses, endpoint, at + 1, end)
@@ -276,13 +280,15 @@ class Directory:
         Everybody, when that is few enough. Otherwise two runs that begin at places by `chance`, which gives 64 bits
         of it: a seeder gets leechers first, a leecher both kinds in equal parts as far as there are.
         """
-        first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
-        if self._found == peer:
-            place = self._found_at  # `find` has just been there
-        else:
-            place = packed.u32(self._peers, peer * 3 + self._column)
         width = self.width
         addresses = self.addresses
+        if self._found == peer:  # `find` has just been there
+            start = self._found_start
+            end = self._found_end
+            if end - start <= (want + 1) * width:
+                return packed.around(prefix, addresses, start, self._found_at, width, end)
+        first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
+        place = packed.u32(self._peers, peer * 3 + self._column)
         if place == _nowhere:
             if size <= want:
                 return prefix + addresses[first * width : (first + size) * width]

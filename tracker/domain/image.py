@@ -43,7 +43,7 @@ _KEY = Struct("<32sIIQB3x")  # hash, key_ref, account, valid until, 1 = it ends 
 _WORD = 4
 
 # Attributes that are columns as they are: arrays and byte arrays.
-_SWARMS = ("announces", "completed", "hashes", "_free_torrents", "_free_peers")
+_SWARMS = ("completed", "hashes", "_free_torrents", "_free_peers")
 # Words of rows, by the names of their columns.
 _COUNTS = {"seeders": SEEDERS, "leechers": LEECHERS, "partial": PARTIAL}
 _RUN = {"first": FIRST, "count": COUNT, "seeds": SEEDS}
@@ -100,6 +100,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     swarms = state.swarms
     plain = {"state": json.dumps(_rest(state), ensure_ascii=False).encode()}
     plain[HIDDEN] = bytes([state.hidden is not None])
+    plain["announces"] = _bytes(array("Q", swarms.announces))
     for prefix, owner, names in _owners(state):
         for name in names:
             plain[prefix + name.strip("_")] = _bytes(getattr(owner, name))
@@ -144,6 +145,9 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     for prefix, owner, names in _owners(state):
         for name in names:
             setattr(owner, name, _like(getattr(owner, name), plain[prefix + name.strip("_")]))
+    swarms.announces = list(_like(array("Q"), plain["announces"]))
+    if len(swarms.announces) != 4:
+        raise ImageError("announces over other than four paths")
     swarms.rows = bytearray(plain["rows"])
     if not (swarms.completed and swarms.rows):
         raise ImageError("nobody's row is missing")

@@ -105,10 +105,17 @@ cdef inline int _sized(bytes value, Py_ssize_t size) except -1:
     return 0
 
 
-cdef inline (uint64_t, uint64_t, uint64_t) numbers(bytearray rows, Py_ssize_t at):
-    cdef uint64_t[5] row
-    memcpy(row, _inside(rows, at, 40), 40)
-    return row[0], row[1], row[4]
+cdef inline (char *, uint64_t, uint64_t, uint64_t) numbers(bytearray rows, Py_ssize_t at):
+    """The peer_id stays where it is: compare it before anything is added to the rows."""
+    cdef char *row = _inside(rows, at, 72)
+    cdef uint64_t[5] totals
+    memcpy(totals, row + 32, 40)
+    return row, totals[0], totals[1], totals[4]
+
+
+cdef inline int same_id(char *there, bytes peer_id) except -1:
+    _sized(peer_id, 20)
+    return not memcmp(there, PyBytes_AS_STRING(peer_id), 20)
 
 
 cdef inline int put_totals(
@@ -134,11 +141,6 @@ cdef inline int put_identity(
     memset(row + 20, 0, 4)
     memcpy(row + 24, &torrent, 4)
     return 0
-
-
-cdef inline int has_id(bytearray rows, bytes peer_id, Py_ssize_t at) except -1:
-    _sized(peer_id, 20)
-    return not memcmp(_inside(rows, at, 20), PyBytes_AS_STRING(peer_id), 20)
 
 
 cdef inline (int, uint64_t, uint64_t, uint64_t) session(bytearray rows, Py_ssize_t at):

@@ -7,7 +7,7 @@ Offsets are in bytes.
 from __future__ import annotations
 
 from array import array
-from operator import getitem, setitem
+from operator import eq, getitem, setitem
 from struct import Struct
 
 from tracker.domain import codec
@@ -44,11 +44,11 @@ def around(
 
 
 # Of a peer's row. From its byte 32 on: uploaded, downloaded, left, last seen us, last seq.
-numbers = Struct("<QQ16xQ").unpack_from  # at byte 32: uploaded, downloaded, last seq
+numbers = Struct("<20s12xQQ16xQ").unpack_from  # at byte 0: peer_id, uploaded, downloaded, last seq
+same_id = eq  # what `numbers` gave, a peer_id
 put_totals = Struct("<QQQQQ").pack_into  # at byte 32: all five
 put_identity = Struct("<20s4xI").pack_into  # at byte 0: peer_id, four zeros, torrent
 put_peer_id = Struct("<20s").pack_into  # at byte 0
-has_id = bytearray.startswith  # rows, peer_id, at byte 0
 session = Struct("<20xB11xQQ8xQ").unpack_from  # at byte 0: mark, uploaded, downloaded, last seen us
 
 standing = Struct("<24xI36xQ").unpack_from  # at byte 0: torrent, last seq

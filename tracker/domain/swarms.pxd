@@ -13,7 +13,7 @@ cdef class KeyPeers:
 cdef class Swarms:
     cdef public list buckets
     cdef public dict retired
-    cdef public array announces
+    cdef public list announces
     cdef public Py_ssize_t torrents_total, torrents_added, torrents_removed, seeders_total, leechers_total
     cdef public object completed_total
     cdef public bytearray hashes

@@ -96,7 +96,7 @@ class Swarms:
     def __init__(self) -> None:
         self.buckets: list[dict[bytes, int]] = [{} for _ in range(BUCKETS)]
         self.retired: dict[bytes, int] = {}  # completed counts of torrents that have no peers now
-        self.announces = array("Q", bytes(32))  # applied so far: http4, http6, udp4, udp6
+        self.announces = [0, 0, 0, 0]  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
         # Of this process: statistics, no part of the state.
         self.torrents_added = 0
@@ -158,8 +158,10 @@ class Swarms:
         if peer:
             row = peer * 72
             mark = rows[row + 20]
-            if event or rule == 3 or mark & 0x14 != (0x10 if left == 0 else 0):
+            # Mostly nothing is new, and the mark need not be written: no event as before, the role as before.
+            if event or rule == 3 or mark & 0x1F != (0 if left else 0x10):
                 mark = self._changed(torrent, peer, mark, event, rule, left == 0)
+                rows[row + 20] = mark & 0xF0 | event
                 if rule == 3:  # events.RULE_RESTARTED
                     packed.put_peer_id(rows, row, peer_id)
         else:
@@ -171,7 +173,7 @@ class Swarms:
             if event == 4 and left:  # events.PAUSED
                 self._count(torrent, PARTIAL, 1)
             packed.put_identity(rows, row, peer_id, torrent)
-        rows[row + 20] = mark & 0xF0 | event
+            rows[row + 20] = mark | event
         packed.put_totals(rows, row + 32, uploaded, downloaded, left, time_us, seq)
         return peer
 
@@ -582,7 +584,7 @@ _NO_LINKS = bytes(12)
 # The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines
 # hold the spelling to the names.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
-    (MARK_SEEDER, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
-    != (0x10, 0x14, 4, 21, 16, 0, 1)
+    (MARK_SEEDER, MARK_EVENT, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
+    != (0x10, 0x0F, 4, 21, 16, 0, 1)
 ):
     raise AssertionError("Swarms spells these numbers out")

@@ -33,7 +33,9 @@ MOST_OPTIONS = 128  # bytes
 
 
 # `answers` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
-if (events.STOPPED, events.UDP4, events.UDP6, udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (3, 2, 3, 1, 98):
+if (events.STOPPED, events.UDP4, events.UDP6, events.FLAG_NUMWANT_ABSENT) != (3, 2, 3, 1) or (
+    (udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (1, 98)
+):
     raise AssertionError("DatagramHandler.answers spells these numbers out")
 
 
@@ -101,16 +103,20 @@ class DatagramHandler:
         replies: list[bytes | None] = []
         holder: Key | None = None
         for at, size, address in zip(places, sizes, addresses, strict=False):
-            if size < 98 or (request := udp.announce_request(data, at))[1] != 1:
+            if size < 98:
                 replies.append(self._other(data, at, size, address))
                 continue
             (
-                connection_id, _, transaction, info_hash, peer_id, downloaded, left,
-                uploaded, event, key, numwant, port,
-            ) = request  # fmt: skip
-            if known.get(connection_id) != address and not valid(connection_id, address):
-                replies.append(self._unverified(transaction, address, peer_id))
-                continue
+                head, transaction, info_hash, peer_id, downloaded, left, uploaded, event, key,
+                numwant, port,
+            ) = udp.announce_request(data, at)  # fmt: skip
+            if known.get(head) != address:
+                if not head.endswith(b"\0\0\0\1"):  # udp.ANNOUNCE
+                    replies.append(self._other(data, at, size, address))
+                    continue
+                if not valid(head[:8], address):
+                    replies.append(self._unverified(transaction, address, peer_id))
+                    continue
             if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
                 replies.append(
                     self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT, peer_id)
@@ -133,11 +139,16 @@ class DatagramHandler:
             if external is not None and is_loopback(address):
                 address = external
             v4 = len(address) == 4
-            asked = numwant > 0
+            if 0 < numwant < cap:
+                want = noted = numwant
+                flags = 0
+            else:
+                want = cap
+                noted = numwant if 0 < numwant < 65535 else 65535  # the record has 16 bits
+                flags = 0 if numwant > 0 else 1  # events.FLAG_NUMWANT_ABSENT
             torrent = service.announce(
                 listener, 2 if v4 else 3, address, port, info_hash, peer_id, uploaded,
-                downloaded, left, event, numwant if asked and numwant < 65535 else 65535,
-                0 if asked else 1, key & 65535, holder,
+                downloaded, left, event, noted, flags, key, holder,
             )  # fmt: skip
             if torrent < 0:
                 replies.append(
@@ -151,7 +162,6 @@ class DatagramHandler:
             if event == 3:
                 replies.append(head)
                 continue
-            want = numwant if asked and numwant < cap else cap
             directory = swarms.v4 if v4 else swarms.v6
             replies.append(directory.pick(head, torrent, want, service.peer, left == 0, chance))
         return replies

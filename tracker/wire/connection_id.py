@@ -11,11 +11,15 @@ from hashlib import blake2s
 
 LIFETIME_SECONDS = 120
 _SLOTS = 4  # of a lifetime
+_ANNOUNCE = (1).to_bytes(4, "big")  # the action
 _KNOWN_SIZE = 16_384
 
 
 class ConnectionIds:
-    """Issues and checks ids. `known` spares a client that announces often the MAC; it is bounded."""
+    """Issues and checks ids. `known` spares a client that announces often the MAC; it is bounded.
+
+    It has the first 12 bytes of announces, id and action: one look tells what a datagram is, and whether its id is good.
+    """
 
     __slots__ = ("_accepted", "_checked", "_key", "_slot", "_slot_seconds", "known")
 
@@ -28,7 +32,7 @@ class ConnectionIds:
         self._slot_seconds = -(-lifetime // _SLOTS)
         self._accepted = -(-lifetime // self._slot_seconds) + 1  # the slot it is, and those before
         self._slot = 0
-        self.known: dict[bytes, bytes] = {}  # addresses by ids that are good now
+        self.known: dict[bytes, bytes] = {}  # addresses, by what announces begin with now
 
     def set_time(self, seconds: int) -> None:
         """Tell the time, once a batch. Seconds of log time, so that it never goes back."""
@@ -44,7 +48,7 @@ class ConnectionIds:
         return connection_id
 
     def valid(self, connection_id: bytes, address: bytes) -> bool:
-        if self.known.get(connection_id) == address:
+        if self.known.get(connection_id + _ANNOUNCE) == address:
             return True
         if not self._checked:
             return True
@@ -63,7 +67,7 @@ class ConnectionIds:
     def _remember(self, connection_id: bytes, address: bytes) -> None:
         if len(self.known) >= _KNOWN_SIZE:
             self.known.clear()
-        self.known[connection_id] = address
+        self.known[connection_id + _ANNOUNCE] = address
 
 
 _BYTES = [bytes([value]) for value in range(256)]

@@ -23,13 +23,11 @@ cdef inline tuple announce_request(bytearray data, Py_ssize_t at):
     memcpy(&words[0], fields + 80, 4)
     memcpy(&words[1], fields + 88, 4)
     memcpy(&words[2], fields + 92, 4)
-    cdef uint32_t action
-    memcpy(&action, fields + 8, 4)
     return (
-        PyBytes_FromStringAndSize(fields, 8), ntohl(action), PyBytes_FromStringAndSize(fields + 12, 4),
+        PyBytes_FromStringAndSize(fields, 12), PyBytes_FromStringAndSize(fields + 12, 4),
         PyBytes_FromStringAndSize(fields + 16, 20), PyBytes_FromStringAndSize(fields + 36, 20),
         <int64_t>be64toh(counters[0]), <int64_t>be64toh(counters[1]), <int64_t>be64toh(counters[2]),
-        ntohl(words[0]), ntohl(words[1]), <int32_t>ntohl(words[2]),
+        ntohl(words[0]), ntohl(words[1]) & 0xFFFF, <int32_t>ntohl(words[2]),
         PyBytes_FromStringAndSize(fields + 96, 2),
     )
 

@@ -26,9 +26,9 @@ MAX_SCRAPED = 74
 HEAD = Struct(">8sI4s")  # connection id or magic, action, transaction
 HEAD_SIZE = HEAD.size
 
-ANNOUNCE_REQUEST = Struct(">8sI4s20s20sqqqI4xIi2s")
-"""connection id, action, transaction, info_hash, peer_id, downloaded, left, uploaded, event, key,
-num_want, port."""
+ANNOUNCE_REQUEST = Struct(">12s4s20s20sqqqI6xHi2s")
+"""connection id and action, transaction, info_hash, peer_id, downloaded, left, uploaded, event, the lower half of
+the key, num_want, port."""
 ANNOUNCE_SIZE = ANNOUNCE_REQUEST.size
 announce_request = ANNOUNCE_REQUEST.unpack_from
 
