@@ -142,7 +142,8 @@ class Batch:
         self._replies[: len(joined)] = joined
         sizes = list(map(len, replies))
         count = len(sizes)
-        self._bases[:count] = array("Q", accumulate(sizes[:-1], initial=self._base))
+        starts = list(accumulate(sizes[:-1], initial=self._base))  # an array grows slowly from less
+        self._bases[:count] = array("Q", starts)
         self._reply_sizes[:count] = array("Q", sizes)
 
     def send(self, first: int, last: int) -> int:

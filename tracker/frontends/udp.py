@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import trio
 
@@ -80,12 +80,15 @@ _SLOTS = tuple(range(0, mmsg.BATCH * mmsg.SLOT, mmsg.SLOT))
 def _send(batch: mmsg.Batch, replies: list[bytes | None]) -> int:
     """Send from the datagrams' slots; how many replies the kernel did not take. A slot without a reply splits the
     sending into runs."""
-    batch.reply([reply or b"" for reply in replies])
     first = unsent = 0
-    while None in replies[first:]:
-        silent = replies.index(None, first)
-        unsent += batch.send(first, silent)
-        first = silent + 1
+    if None in replies:
+        batch.reply([reply or b"" for reply in replies])
+        while None in replies[first:]:
+            silent = replies.index(None, first)
+            unsent += batch.send(first, silent)
+            first = silent + 1
+    else:
+        batch.reply(cast("list[bytes]", replies))
     return unsent + batch.send(first, len(replies))
 
 
