@@ -53,6 +53,12 @@ MAX_PENDING_BYTES = 64 << 20
 """Bytes appended and not yet durable before `has_room` says no: a hung disk must not eat memory."""
 
 
+def lingering(seconds: float, last_commit: float) -> float:
+    """How long records are gathered: `seconds`, and up to four times that where the machine or its disk is so busy that a
+    commit takes long, so that committing takes a fifth of the time at most. `last_commit`: seconds."""
+    return min(max(seconds, 4 * last_commit), 4 * seconds)
+
+
 @frozen
 class LogStatistics:
     next_seq: int
@@ -247,7 +253,7 @@ class EventLog:
 
     async def _wait_for_company(self) -> None:
         """Linger, so that one sync serves many; not when somebody waits for the disk."""
-        with trio.move_on_after(self._linger):
+        with trio.move_on_after(lingering(self._linger, self._commit_seconds)):
             await self._hurry.wait()
 
     async def _commit(self) -> None:
@@ -259,7 +265,7 @@ class EventLog:
         if not unwritten and self._marked_seq >= self.durable_seq:
             return
         self._in_flight_bytes = sum(len(one.plain) + len(one.sealed) for one in unwritten)
-        began = time.perf_counter()
+        began = trio.current_time()
         try:
             # Shielded: a commit that was begun is seen through.
             with trio.CancelScope(shield=True):
@@ -269,7 +275,7 @@ class EventLog:
         else:
             self._written()
         finally:
-            self._commit_seconds = time.perf_counter() - began
+            self._commit_seconds = trio.current_time() - began
             self._commits += 1
             self._wake_waiters()
 

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from eventlog import EventLog, LogFailedError, Reader, open_log
+from eventlog.log import lingering
 from tests.eventlog.logs import RECORD_SIZES, append, places, read, read_on, running, segments
 
 if TYPE_CHECKING:
@@ -81,6 +82,21 @@ async def test_many_appends_are_one_commit(folder: Path) -> None:
         await log.wait_durable(99)
         assert (log.statistics().commits, log.durable_seq) == (1, 100)
     assert [len(plain) for _, plain in read(folder)] == [200]
+
+
+LINGERINGS = [
+    (0.005, 0.0, 0.005),  # nothing was committed yet
+    (0.005, 0.001, 0.005),
+    (0.005, 0.003, 0.012),
+    (0.005, 3.0, 0.020),
+    (0.0, 3.0, 0.0),  # asked for none
+]
+
+
+@pytest.mark.parametrize(("seconds", "last_commit", "expected"), LINGERINGS)
+def test_slow_commits_become_fewer(seconds: float, last_commit: float, expected: float) -> None:
+    """As long as was asked for, and longer where committing would take more than a fifth of the time."""
+    assert lingering(seconds, last_commit) == pytest.approx(expected)
 
 
 async def test_nobody_waits_for_the_linger(folder: Path) -> None:

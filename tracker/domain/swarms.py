@@ -158,12 +158,13 @@ class Swarms:
         if peer:
             row = peer * 72
             mark = rows[row + 20]
-            # Mostly nothing is new, and the mark need not be written: no event as before, the role as before.
-            if event or rule == 3 or mark & 0x1F != (0 if left else 0x10):
+            if event or rule == 3 or mark & 0x14 != (0 if left else 0x10):
                 mark = self._changed(torrent, peer, mark, event, rule, left == 0)
                 rows[row + 20] = mark & 0xF0 | event
                 if rule == 3:  # events.RULE_RESTARTED
                     packed.put_peer_id(rows, row, peer_id)
+            elif mark & 0x0F:  # there was one before: mostly not, and then it need not be written
+                rows[row + 20] = mark & 0xF0
         else:
             if not torrent:
                 torrent = self._add_torrent(info_hash)
@@ -584,7 +585,7 @@ _NO_LINKS = bytes(12)
 # The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines
 # hold the spelling to the names.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
-    (MARK_SEEDER, MARK_EVENT, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
-    != (0x10, 0x0F, 4, 21, 16, 0, 1)
+    (MARK_SEEDER, MARK_EVENT, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
+    != (0x10, 0x0F, 0x14, 4, 21, 16, 0, 1)
 ):
     raise AssertionError("Swarms spells these numbers out")
