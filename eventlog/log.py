@@ -49,14 +49,17 @@ RETRY_SECONDS = 1.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SHORT = (*_FULL, errno.EMFILE, errno.ENFILE)  # passes by itself: nothing is broken
 _BEGIN_BYTES = 64 << 10  # a new file takes this, with what the file system keeps of it
+LONGER_SECONDS = 0.1
+"""Not beyond this are records gathered for longer than was asked for: readers of the log see them later, a crash takes more of them,
+and all of them are in memory."""
 MAX_PENDING_BYTES = 64 << 20
 """Bytes appended and not yet durable before `has_room` says no: a hung disk must not eat memory."""
 
 
 def lingering(seconds: float, last_commit: float) -> float:
-    """How long records are gathered: `seconds`, and up to four times that where the machine or its disk is so busy that a
-    commit takes long, so that committing takes a fifth of the time at most. `last_commit`: seconds."""
-    return min(max(seconds, 4 * last_commit), 4 * seconds)
+    """How long records are gathered: `seconds`, and longer where the machine or its disk is so busy that a commit takes long:
+    four times as long as it took, up to four times `seconds`, and up to a bound. `last_commit`: seconds."""
+    return max(seconds, min(4 * last_commit, 4 * seconds, LONGER_SECONDS))
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests.support import (
 from tracker.domain import codec, events, slices
 from tracker.domain.settings import Settings
 from tracker.domain.state import ReplayError, State
-from tracker.domain.swarms import Swarms
+from tracker.domain.swarms import MARK_EVENT, Swarms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +88,18 @@ def test_roles_follow_left() -> None:
     for left, counts in ((5, (0, 0, 1)), (0, (1, 0, 0)), (events.LEFT_UNKNOWN, (0, 0, 1))):
         rig.announce(evolve(LEECHER, left=left))
         assert rig.state.swarms.counts(HASH) == counts
+
+
+def test_the_last_event_is_kept() -> None:
+    """Of a leecher and of a seeder; an announce without an event is the last one too, and so is another client's first."""
+    rig = Rig()
+    swarms = rig.state.swarms
+    for left, peer_id in product((10, 0), (LEECHER.peer_id, b"b" * 20)):
+        for event in STARTED, NONE, NONE, COMPLETED, NONE, PAUSED, PAUSED, NONE, STARTED, PAUSED:
+            rig.announce(says(event, left=left, peer_id=peer_id))
+            (number,) = swarms.peers(swarms.lookup(HASH))
+            assert swarms.peer(number).mark & MARK_EVENT == event
+    assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
 def test_a_stranger_that_stops_leaves_no_trace_in_the_swarm() -> None:

@@ -89,6 +89,9 @@ LINGERINGS = [
     (0.005, 0.001, 0.005),
     (0.005, 0.003, 0.012),
     (0.005, 3.0, 0.020),
+    (0.050, 3.0, 0.100),
+    (1.0, 0.2, 1.0),
+    (1.0, 3.0, 1.0),
     (0.0, 3.0, 0.0),  # asked for none
 ]
 
@@ -97,6 +100,29 @@ LINGERINGS = [
 def test_slow_commits_become_fewer(seconds: float, last_commit: float, expected: float) -> None:
     """As long as was asked for, and longer where committing would take more than a fifth of the time."""
     assert lingering(seconds, last_commit) == pytest.approx(expected)
+
+
+async def test_a_slow_commit_is_gathered_for(
+    folder: Path, gate: Gate, mock_clock: trio.testing.MockClock
+) -> None:
+    """The commit after one of 7.5 ms comes 30 ms after its first record, not 10."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=0.010)
+    async with running(log):
+        append(log, b"one")
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(0.010)
+        await gate.entered()
+        append(log, b"two")
+        mock_clock.jump(0.0075)
+        gate.open()
+        while not log.durable_seq:
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(0.029)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not log.pool.empty
+        mock_clock.jump(0.002)
+        await gate.entered()
 
 
 async def test_nobody_waits_for_the_linger(folder: Path) -> None:

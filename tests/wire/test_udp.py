@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from struct import pack, unpack_from
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 from attrs import define, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from tests.golden import Captured, captured
 from tests.support import Rig, endpoint4, hash_of, steady
 from tracker.domain.settings import Settings
+from tracker.frontends import udp as front
 from tracker.frontends.datagrams import DatagramHandler
 from tracker.wire.connection_id import ConnectionIds
 
@@ -182,6 +185,21 @@ def test_num_want(numwant: int, expected: int) -> None:
     assert len(udp.announce(numwant=numwant)) == 20 + 6 * expected
 
 
+@pytest.mark.parametrize(
+    ("numwant", "noted"),
+    [
+        *[(each, each) for each in (1, 73, 74, 75, 65534)],
+        *[(each, 65535) for each in (65535, 65536, 65537, 2**31 - 1)],
+        *[(each, None) for each in (0, -1, -(2**31))],
+    ],
+)
+def test_num_want_is_noted(numwant: int, noted: int | None) -> None:
+    """As it was asked, as far as 16 bits go; None where it was left to the tracker."""
+    udp = Udp()
+    udp.announce(numwant=numwant)
+    assert [event["numwant"] for event in udp.rig.told()] == [noted]
+
+
 def test_stopped_gets_no_peers() -> None:
     """`stopped` removes, is answered with the counts, and may come without a port."""
     udp = Udp()
@@ -267,6 +285,18 @@ def test_refusals(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_an_id_of_another_address(known: bool) -> None:
+    """It is good for nobody else, whether it was just given or has been forgotten."""
+    udp = Udp()
+    connection_id = udp.connect(V6)
+    if not known:
+        udp.ids.known.clear()
+    assert udp.send(announce(connection_id), V4) == UNVERIFIED
+    assert udp.send(scrape(connection_id, HASH), V4) == UNVERIFIED
+    assert udp.rig.types() == []
+
+
 def test_too_short_for_an_answer() -> None:
     """What cannot carry a transaction id is dropped, and counted."""
     udp = Udp()
@@ -324,6 +354,31 @@ def test_long_scrapes_are_cut(asked: int, answered: int) -> None:
     reply = udp.send(scrape(udp.connect(), *map(hash_of, range(asked))))
     assert reply is not None
     assert len(reply) == 8 + 12 * answered
+
+
+# With a socket.
+
+
+@pytest.mark.parametrize("silent", [[], [0], [2], [4], [1, 2], [0, 3, 4], [0, 1, 2, 3, 4]])
+async def test_silence_in_a_batch(silent: list[int]) -> None:
+    """Of five datagrams that wait for the tracker some are too short: the others are answered, in their order."""
+    server = front.open_socket("127.0.0.1", 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect(server.getsockname())
+        client.settimeout(20)
+        asked = [pack(">8sI4s", MAGIC, 0, b"%04d" % number) for number in range(5)]
+        for number, datagram in enumerate(asked):
+            client.send(datagram[:12] if number in silent else datagram)
+        client.send(asked[0])
+        handler = Udp().handler
+        async with trio.open_nursery() as nursery:
+            await nursery.start(front.serve, server, handler)
+            expected = [*(number for number in range(5) if number not in silent), 0]
+            for number in expected:
+                reply = await trio.to_thread.run_sync(client.recv, 100)
+                assert reply[:8] == pack(">I4s", 0, b"%04d" % number)
+            nursery.cancel_scope.cancel()
+    assert (handler.traffic.connects, handler.traffic.ignored) == (len(expected), len(silent))
 
 
 # Anything at all.
