@@ -52,6 +52,8 @@ _BEGIN_BYTES = 64 << 10  # a new file takes this, with what the file system keep
 LONGER_SECONDS = 0.1
 """Not beyond this are records gathered for longer than was asked for: readers of the log see them later, a crash takes more of them,
 and all of them are in memory."""
+ENOUGH_BYTES = 1 << 20
+"""Waiting bytes from which on a commit costs little beside its work: nothing more is gathered for it."""
 MAX_PENDING_BYTES = 64 << 20
 """Bytes appended and not yet durable before `has_room` says no: a hung disk must not eat memory."""
 
@@ -164,6 +166,8 @@ class EventLog:
     def appended(self) -> None:
         """Tell the committer that the pool holds something. Cheap, and harmless when it does not."""
         self._appended.set()
+        if self.pool.size > ENOUGH_BYTES:
+            self._hurry.set()
 
     async def wait_durable(self, seq: int) -> None:
         """Return once record `seq` is on stable storage; asks the committer not to linger.

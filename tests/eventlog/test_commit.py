@@ -125,6 +125,16 @@ async def test_a_slow_commit_is_gathered_for(
         await gate.entered()
 
 
+async def test_enough_is_not_gathered_for(folder: Path, gate: Gate) -> None:
+    """A mebibyte is committed though nobody waits for it."""
+    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    async with running(log):
+        for _ in range(9):
+            append(log, bytes(131_072))
+        await gate.entered()
+        gate.open()
+
+
 async def test_nobody_waits_for_the_linger(folder: Path) -> None:
     """A waiter makes the committer hurry, also one that comes while a commit is in flight."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)

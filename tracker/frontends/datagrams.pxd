@@ -17,7 +17,7 @@ cdef class DatagramHandler:
         service=Announcing, swarms=Swarms, directory=Directory, known=dict, torrents=array, seeders=cython.uint, leechers=cython.uint,
         guarded=cython.bint, listener=cython.int, cap=Py_ssize_t, want=Py_ssize_t, replies=list,
         at=Py_ssize_t, size=Py_ssize_t, address=bytes, v4=cython.bint,
-        torrent=Py_ssize_t, event=cython.uint, numwant=cython.int, noted=cython.int, flags=cython.int, port=bytes, head=bytes, key=cython.uint,
+        torrent=Py_ssize_t, event=cython.uint, numwant=cython.int, noted=cython.int, flags=cython.int, port=bytes, id_and_action=bytes, head=bytes, key=cython.uint,
     )
     cpdef list answers(self, bytearray data, places, sizes, addresses)
     @cython.locals(service=Announcing, options=bytes, peer_id=bytes)

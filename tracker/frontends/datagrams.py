@@ -107,14 +107,14 @@ class DatagramHandler:
                 replies.append(self._other(data, at, size, address))
                 continue
             (
-                head, transaction, info_hash, peer_id, downloaded, left, uploaded, event, key,
-                numwant, port,
+                id_and_action, transaction, info_hash, peer_id, downloaded, left, uploaded,
+                event, key, numwant, port,
             ) = udp.announce_request(data, at)  # fmt: skip
-            if known.get(head) != address:
-                if not head.endswith(b"\0\0\0\1"):  # udp.ANNOUNCE
+            if known.get(id_and_action) != address:
+                if not id_and_action.endswith(b"\0\0\0\1"):  # udp.ANNOUNCE
                     replies.append(self._other(data, at, size, address))
                     continue
-                if not valid(head[:8], address):
+                if not valid(id_and_action[:8], address):
                     replies.append(self._unverified(transaction, address, peer_id))
                     continue
             if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED

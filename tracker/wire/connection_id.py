@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from hashlib import blake2s
 
+from tracker.wire import udp
+
 LIFETIME_SECONDS = 120
 _SLOTS = 4  # of a lifetime
-_ANNOUNCE = (1).to_bytes(4, "big")  # the action
+_ANNOUNCE = udp.ANNOUNCE.to_bytes(4, "big")
 _KNOWN_SIZE = 16_384
 
 
