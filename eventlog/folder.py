@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from eventlog import seals, segment, versions
-from eventlog.beginning import list_openings
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
 from eventlog.files import A_FILE, A_FOLDER, settle_directory, sync_directory, write_all, write_new
+from eventlog.first_event import list_openings
 
 if TYPE_CHECKING:
     from pathlib import Path

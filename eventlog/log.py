@@ -22,18 +22,18 @@ import trio
 from attrs import frozen
 
 from eventlog import folder, frame, seals, segment
+from eventlog.encryption import Place, Sealed
 from eventlog.errors import LogError, LogFailedError, LogUnusableError
 from eventlog.files import write_all
 from eventlog.pool import OpenFrame, Pool
+from eventlog.repeated_warning import Standing
 from eventlog.reserve import Reserve
-from eventlog.sealing import Place, Sealed
-from eventlog.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from eventlog.sealing import Sealer
+    from eventlog.encryption import Sealer
 
 _logger = logging.getLogger(__name__)
 

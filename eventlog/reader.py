@@ -12,16 +12,16 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from eventlog import folder, frame, segment
-from eventlog.beginning import first_seq, segments_of
+from eventlog.encryption import opened
 from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
 from eventlog.files import open_file
-from eventlog.sealing import opened
+from eventlog.first_event import first_seq, segments_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from eventlog.sealing import Opener
+    from eventlog.encryption import Opener
 
 
 class Reader:

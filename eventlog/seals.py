@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from attrs import asdict, astuple, fields, frozen
 
 from eventlog import segment, versions
-from eventlog.beginning import needed_from, segments_of
 from eventlog.errors import LogCorruptError, LogError
 from eventlog.files import A_FOLDER, open_file, write_new
+from eventlog.first_event import needed_from, segments_of
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, MAX_SECTION, FrameError, parse_header, seed_of
 

@@ -40,7 +40,7 @@ class Compiling(BuildHookInterface):  # type: ignore[type-arg]  # its parameter 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
             return
-        hot = _hot()
+        hot = _build_module()
         editable = version == "editable"
         if editable and _done(hot):
             return
@@ -71,9 +71,9 @@ class Compiling(BuildHookInterface):  # type: ignore[type-arg]  # its parameter 
             build_data["force_include"].update({str(path): name for name, path in made.items()})
 
 
-def _hot() -> Any:
-    """tracker/hot.py, without importing the package."""
-    spec = importlib.util.spec_from_file_location("hot", ROOT / "tracker" / "hot.py")
+def _build_module() -> Any:
+    """tracker/build.py, without importing the package."""
+    spec = importlib.util.spec_from_file_location("build", ROOT / "tracker" / "build.py")
     assert spec is not None and spec.loader is not None  # noqa: S101, PT018  # a file that is there
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -147,7 +147,7 @@ def _build(folder: str) -> None:
                 [f"tracker/{name}.py"],
                 extra_compile_args=OPTIONS,
             )
-            for name in _hot().MODULES
+            for name in _build_module().MODULES
         ]
         modules = cythonize(
             extensions, compiler_directives=DIRECTIVES, build_dir=scratch, quiet=True

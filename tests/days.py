@@ -15,15 +15,15 @@ from tests.support import SECOND, SELECTION_KEY, START_US, Announce, HandTime, a
 from tracker.domain import codec, events
 from tracker.domain.events import DAY_US
 from tracker.domain.settings import Settings
-from tracker.keyring import Keyring, day_name, day_of
-from tracker.projector import replay
-from tracker.service import Service
+from tracker.service.service import Service
+from tracker.store.address_keys import Keyring, day_name, day_of
+from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tracker.announcing import Log
     from tracker.domain.state import State
+    from tracker.service.announce import Log
 
 TORRENT = hash_of(7)
 SETTINGS = Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)

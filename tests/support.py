@@ -11,12 +11,12 @@ from hypothesis import settings
 
 from eventlog import Frame, OpenFrame, Pool
 from eventlog.frame import build_header, parse_header
-from tracker import narrate
-from tracker.clock import LogClock
 from tracker.domain import codec, events
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
-from tracker.service import Service
+from tracker.history import event_json
+from tracker.service.clock import LogClock
+from tracker.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ steady = settings(deadline=None, derandomize=True, database=None)
 
 
 class MemoryLog:
-    """`tracker.service.Log` that keeps its frames in a list: everything is durable at once."""
+    """`tracker.service.service.Log` that keeps its frames in a list: everything is durable at once."""
 
     def __init__(self) -> None:
         self.pool = Pool(codec.RECORD_SIZES, 0)
@@ -90,7 +90,7 @@ def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
 
 def told(frames: Iterable[Frame]) -> list[dict[str, Any]]:
     """The events of these frames, as `tracker events` prints them."""
-    return [event for frame in frames for event in narrate.narrate(frame)]
+    return [event for frame in frames for event in event_json.narrate(frame)]
 
 
 @define

@@ -10,7 +10,7 @@ import tomli
 
 from api.app import create_app
 from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory, FakeJournal
-from tests.tracker.test_gauges import told
+from tests.tracker.metrics.test_swarmlog import told
 from tracker.cli import _parser
 from tracker.domain import events
 

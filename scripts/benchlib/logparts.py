@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 import trio
 
 from eventlog import EventLog, Reader, open_log
-from tracker import snapshots as files
-from tracker.clock import LogClock
-from tracker.domain import codec, events, slices
+from tracker.domain import codec, events, slice_digest
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
-from tracker.keyring import Keyring, day_of
-from tracker.projector import replay
-from tracker.service import Service
-from tracker.verification import Verification
+from tracker.offline.verify import Verification
+from tracker.service.clock import LogClock
+from tracker.service.service import Service
+from tracker.store import snapshots as files
+from tracker.store.address_keys import Keyring, day_of
+from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -166,7 +166,7 @@ def snapshots(folder: Path) -> Numbers:
         size = sum(path.stat().st_size for path in files.found(folder))
         loaded: list[State] = []
         load = _timed(0, lambda: loaded.append(files.start(folder, keys, to_end=True)[0]))
-        slices_s = _timed(0, lambda: [slices.digest(state, at) for at in range(100)])["cpu"]
+        slices_s = _timed(0, lambda: [slice_digest.digest(state, at) for at in range(100)])["cpu"]
         if not loaded[0].seq:
             raise SystemExit("the snapshot was not used")
         return {

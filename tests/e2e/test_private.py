@@ -14,7 +14,7 @@ from eventlog import Reader
 from tests.e2e.clients import announce_datagram, api, body, get, torrent, udp_client
 from tests.e2e.process import Listeners, lasting_listeners
 from tests.e2e.swarm import Client, Content, content, unused_host
-from tracker.projector import replay
+from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable

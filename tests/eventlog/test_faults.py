@@ -15,7 +15,7 @@ import eventlog.log
 from eventlog import EventLog, LogError, Reader, open_log, seals
 from eventlog.findings import Finding
 from eventlog.reserve import Reserve
-from eventlog.verifier import Verifier
+from eventlog.verify import Verifier
 from tests.eventlog.logs import (
     RECORD_SIZES,
     append,

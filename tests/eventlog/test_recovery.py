@@ -22,7 +22,7 @@ from eventlog import (
 )
 from eventlog.findings import Finding
 from eventlog.frame import build_header
-from eventlog.verifier import Verifier
+from eventlog.verify import Verifier
 from tests.eventlog.logs import (
     RECORD_SIZES,
     Place,

@@ -17,9 +17,9 @@ from eventlog import Place
 from eventlog.frame import HEADER, WATERMARK, build_header, padding, seed_of
 from eventlog.segment import SegmentHeader
 from tests.support import START_US, endpoint4, hash_of
-from tracker.domain import codec, events, slices
+from tracker.domain import codec, events, slice_digest
 from tracker.domain.state import State
-from tracker.keyring import Keyring, day_name, day_of
+from tracker.store.address_keys import Keyring, day_name, day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +144,7 @@ def vectors() -> Iterator[str]:
     yield f"first counter block             {derived[16:32].hex()}"
     yield f"key_check, as in the file       {derived[32:40].hex()}"
     yield f"sealed section, opened          {PRIVATE.hex()}"
-    yield f"slice 0 of the state before any event  {slices.digest(State(), 0):016x}"
+    yield f"slice 0 of the state before any event  {slice_digest.digest(State(), 0):016x}"
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from eventlog import Reader, first_seq, open_log
 from tests.golden import facts
-from tests.stranger import read_log
+from tests.independent_reader import read_log
 from tracker.cli import main
 from tracker.domain import codec, events
-from tracker.keyring import Keyring
-from tracker.projector import replay
-from tracker.verification import Verification
+from tracker.offline.verify import Verification
+from tracker.store.address_keys import Keyring
+from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from tracker.domain.state import State

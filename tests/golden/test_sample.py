@@ -9,7 +9,7 @@ from eventlog import Reader
 from eventlog.segment import file_name
 from tests.golden import sample
 from tests.support import told
-from tracker.keyring import Keyring, day_name
+from tracker.store.address_keys import Keyring, day_name
 
 PAGE = (Path(__file__).parents[2] / "docs" / "log-format.md").read_text()
 _LINE = re.compile(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?:  .*)?$", re.MULTILINE)

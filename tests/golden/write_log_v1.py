@@ -17,7 +17,7 @@ import trio
 from attrs import define, evolve, field
 
 import eventlog.log
-from eventlog import IGNORABLE, EventLog, Reader, first_seq, kept_frames, open_log
+from eventlog import IGNORABLE, EventLog, Reader, first_seq, open_log, read_kept
 from tests.eventlog.logs import running
 from tests.golden import facts
 from tests.support import (
@@ -31,19 +31,19 @@ from tests.support import (
     endpoint6,
     hash_of,
 )
-from tracker import narrate
-from tracker.announcing import NOT_WHITELISTED
-from tracker.commands import ServiceCommands
 from tracker.domain import codec, events
 from tracker.domain.events import DAY_US
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
-from tracker.keyring import Keyring, day_of
+from tracker.history import event_json
 from tracker.ports import Actor, Correction, FactorTerms, NewKey
-from tracker.projector import replay
-from tracker.retention import Pruner
-from tracker.service import Service
-from tracker.shredding import Shredder
+from tracker.service.announce import NOT_WHITELISTED
+from tracker.service.commands import ServiceCommands
+from tracker.service.service import Service
+from tracker.store.address_keys import Keyring, day_of
+from tracker.store.replay import replay
+from tracker.upkeep.retention import Pruner
+from tracker.upkeep.shredding import Shredder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -386,8 +386,8 @@ def record(path: Path) -> None:
     """Note what the folder says to this version, beside it."""
     log, keyring = path / "log", Keyring(path / "secrets")
     reader = Reader(log, keys=keyring)
-    frames = [*kept_frames(log, reader.first_seq), *reader.frames()]
-    lines = [narrate.line(event) for frame in frames for event in narrate.narrate(frame)]
+    frames = [*read_kept(log, reader.first_seq), *reader.frames()]
+    lines = [event_json.line(event) for frame in frames for event in event_json.narrate(frame)]
     (path / "events.jsonl").write_text("\n".join(lines) + "\n")
     state = replay(Reader(log, keys=keyring))
     told = {"first_seq": first_seq(log), "seq": state.seq, "facts": facts.digest(state)}

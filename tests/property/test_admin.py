@@ -21,11 +21,12 @@ from tests.support import (
     replayed,
     steady,
 )
-from tracker import ports, secrets
-from tracker.commands import ServiceCommands
+from tracker import ports
 from tracker.domain.state import State
-from tracker.history import LiveHistory
-from tracker.service import Service
+from tracker.service.commands import ServiceCommands
+from tracker.service.read_model import LiveHistory
+from tracker.service.service import Service
+from tracker.store import server_secret
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -137,7 +138,7 @@ class Admin:
             until_us = self.service.now_us() + new.seconds_valid * SECOND
         info = ports.KeyInfo(
             key_ref,
-            secrets.key_hash(text),
+            server_secret.key_hash(text),
             "valid",
             account,
             owner,
@@ -170,7 +171,7 @@ class Admin:
         if issued is not None and repeated is None:
             info = self.keys[key_ref][1]
             self.change(key_ref, state="revoked")
-            new = evolve(info, key_ref=issued.key_ref, key_hash=secrets.key_hash(issued.key))
+            new = evolve(info, key_ref=issued.key_ref, key_hash=server_secret.key_hash(issued.key))
             self.keys[issued.key_ref] = issued.key, new
             if name:
                 self.requests[name] = ("rotate", key_ref), issued.key_ref

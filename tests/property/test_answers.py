@@ -13,10 +13,10 @@ from attrs import define, evolve, field
 from eventlog import Pool
 from tests.support import SELECTION_KEY, HandTime, MemoryLog, hash_of, replayed
 from tracker import ports
-from tracker.commands import ServiceCommands
 from tracker.domain import codec
 from tracker.domain.state import State
-from tracker.service import Service
+from tracker.service.commands import ServiceCommands
+from tracker.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,7 +10,7 @@ from tests.property.world import FIRST_SETTINGS, HASHES, KEYS, Step, World, fact
 from tests.support import Announce, HandTime, MemoryLog, endpoint4, steady
 from tracker.domain.accounts import Totals
 from tracker.domain.state import State
-from tracker.ledger import Entry, Ledger
+from tracker.ledger.account import Entry, Ledger
 
 # Two members who stay, in two torrents, and move something in most announces.
 moving = st.builds(

@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import eventlog.log
-from eventlog import EventLog, Reader, first_seq, kept_frames, open_log
+from eventlog import EventLog, Reader, first_seq, open_log, read_kept
 from tests.property.test_hidden import long_steps
 from tests.property.test_replay import assert_same
 from tests.property.world import FIRST_SETTINGS, Step, World
@@ -22,10 +22,10 @@ from tests.support import HandTime, steady, told
 from tests.tracker.pruned import prune
 from tracker.domain import codec, events
 from tracker.domain.state import State
-from tracker.ledger import Ledger, Opening
-from tracker.opening import begin
-from tracker.projector import replay
-from tracker.verification import Verification
+from tracker.ledger.account import Ledger, Opening
+from tracker.offline.verify import Verification
+from tracker.store.opening_balance import begin
+from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from tracker.domain.accounts import Totals
@@ -38,7 +38,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
     reader = Reader(folder)
     ledger = Ledger(account)
     if reader.first_seq:
-        kept = kept_frames(folder, reader.first_seq)
+        kept = read_kept(folder, reader.first_seq)
         opened = list(ledger.opening(kept, begin(folder, reader.first_seq)[0]))
         assert isinstance(opened[-1], Opening)
     list(ledger.entries(reader.frames()))
@@ -47,7 +47,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
 
 def administrators(folder: Path) -> dict[int, object]:
     """The admin events that can be read, by number."""
-    seen = told(kept_frames(folder, first_seq(folder))) + told(Reader(folder).frames())
+    seen = told(read_kept(folder, first_seq(folder))) + told(Reader(folder).frames())
     names = set(events.ADMIN_NAMES.values())
     return {each["seq"]: each for each in seen if each["type"] in names}
 

@@ -27,12 +27,12 @@ from tests.support import (
     replayed,
     steady,
 )
-from tracker import snapshots
 from tracker.domain import codec
 from tracker.domain.state import State
-from tracker.keyring import Keyring, day_of
-from tracker.projector import replay
-from tracker.verification import Verification
+from tracker.offline.verify import Verification
+from tracker.store import snapshots
+from tracker.store.address_keys import Keyring, day_of
+from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,12 +25,12 @@ from tests.support import (
     revoke,
     rotate,
 )
-from tracker.announcing import EARLY, REFUSALS, Log
 from tracker.domain import events
 from tracker.domain.directory import COUNT
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
-from tracker.service import Service
+from tracker.service.announce import EARLY, REFUSALS, Log
+from tracker.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,12 +13,12 @@ from eventlog import Reader
 from tests.e2e.clients import announce_datagram, announce_target, bdecode, body, torrent
 from tests.support import SELECTION_KEY
 from tracker import ports
-from tracker.commands import ServiceCommands
 from tracker.domain import events
-from tracker.frontends.datagrams import DatagramHandler
-from tracker.frontends.requests import RequestHandler
-from tracker.history import LiveHistory
-from tracker.secrets import key_hash
+from tracker.frontends.http.handler import RequestHandler
+from tracker.frontends.udp.handler import DatagramHandler
+from tracker.service.commands import ServiceCommands
+from tracker.service.read_model import LiveHistory
+from tracker.store.server_secret import key_hash
 from tracker.wire import udp
 from tracker.wire.connection_id import ConnectionIds
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from eventlog import EventLog
     from tests.simulation.disk import Disk
     from tests.simulation.site import Promises
-    from tracker.service import Service
+    from tracker.service.service import Service
 
 TORRENTS = 4
 SECRET = b"s" * 32

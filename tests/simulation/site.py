@@ -17,13 +17,13 @@ from tests.simulation import scheduling
 from tests.simulation.clients import Clients
 from tests.simulation.disk import Disk, PowerCut
 from tests.support import SECOND, SELECTION_KEY, START_US, finished, replayed
-from tracker.clock import LogClock
 from tracker.domain import codec, events
 from tracker.domain.settings import Settings
-from tracker.process import _log_counters, _tick
-from tracker.projector import replay
-from tracker.service import Service
-from tracker.verification import Verification
+from tracker.offline.verify import Verification
+from tracker.process.run import _log_counters, _tick
+from tracker.service.clock import LogClock
+from tracker.service.service import Service
+from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from tests.eventlog.logs import running
 from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of
 from tracker.domain import codec, events
 from tracker.domain.settings import Settings
-from tracker.projector import replay
+from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from tracker import pruning
-from tracker.retention import Pruner
+from tracker.upkeep import pruning
+from tracker.upkeep.retention import Pruner
 
 if TYPE_CHECKING:
     from eventlog import EventLog
-    from tracker.service import Service
+    from tracker.service.service import Service
 
 
 class InlinePruner(Pruner):

@@ -13,26 +13,26 @@ import sys
 from typing import TYPE_CHECKING
 
 from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
-from tracker.background import TOO_LITTLE_MEMORY
 from tracker.cli import (
-    accounting,
-    administering,
-    checking,
-    comparing,
-    crediting,
-    importing,
-    looking,
-    reading,
-    replaying,
-    serving,
-    shredding,
-    verifying,
+    check_config,
+    credit,
+    diff,
+    events,
+    import_data,
+    keys,
+    ledger,
+    replay,
+    serve,
+    shred,
+    swarm,
+    verify,
 )
 from tracker.cli.shared import CANNOT, LOG_DAMAGED, CannotError, add_config, fail, version_line
 from tracker.config import ConfigError
 from tracker.domain.codec import CodecError
 from tracker.domain.state import ReplayError
-from tracker.secrets import SecretError
+from tracker.store.server_secret import SecretError
+from tracker.workers.lifetime import TOO_LITTLE_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,9 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version_line())
     add_config(parser, None)
-    parser.set_defaults(run=serving.serve)
+    parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
-    reads = (reading, verifying, replaying, looking, comparing, accounting)
-    for family in (serving, checking, *reads, administering, crediting, importing, shredding):
+    reads = (events, verify, replay, swarm, diff, ledger)
+    for family in (serve, check_config, *reads, keys, credit, import_data, shred):
         family.add_to(commands)
     return parser

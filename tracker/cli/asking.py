@@ -6,14 +6,14 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from tracker.cli.api_client import ApiError, Client, endpoint_at, endpoint_of
 from tracker.cli.shared import CannotError, add_config, say
-from tracker.client import ApiError, Client, endpoint_at, endpoint_of
 from tracker.config import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tracker.client import Endpoint
+    from tracker.cli.api_client import Endpoint
     from tracker.config import HttpApi
 
 

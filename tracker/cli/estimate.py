@@ -11,8 +11,7 @@ from math import exp
 
 from attrs import frozen
 
-from eventlog.frame import HEADER_SIZE
-from eventlog.log import WATERMARK_SECONDS
+from eventlog import HEADER_SIZE, WATERMARK_SECONDS
 from tracker.domain import codec
 
 ANNOUNCE_BYTES = codec.PLAIN.size + codec.SEALED.size

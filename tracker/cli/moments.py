@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tracker.cli.shared import CannotError, add_config, add_log, log_and_keys, progress
-from tracker.past import Moment, NoSuchMomentError, Past
+from tracker.ports import Moment, NoMomentError
+from tracker.store.moments import Past
+from tracker.times import parse_loosely
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def add_log_and_json(parser: argparse.ArgumentParser, json_help: str) -> None:
@@ -35,11 +34,8 @@ def moment(text: str) -> Moment:
     if text.isdecimal():
         return Moment(seq=int(text))
     try:
-        time = datetime.fromisoformat(text)
-        if time.tzinfo is None:
-            time = time.replace(tzinfo=UTC)
-        return Moment(time_us=(time.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1))
-    except (ValueError, OverflowError):
+        return Moment(time_us=parse_loosely(text)[0])
+    except ValueError:
         raise argparse.ArgumentTypeError(
             "expected a sequence number or a time such as 2026-11-21T20:24:00Z"
         ) from None
@@ -52,8 +48,8 @@ def past(options: argparse.Namespace) -> Iterator[Past]:
         try:
             folder, keys = log_and_keys(options)
             yield Past(folder, report, keys)
-        except NoSuchMomentError as error:
-            raise CannotError(str(error)) from None
+        except NoMomentError as error:
+            raise CannotError(error.detail) from None
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker import hot
+from tracker import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from eventlog.folder import Recovery
-    from tracker.keyring import Keyring
+    from eventlog import Recovery
+    from tracker.store.address_keys import Keyring
 
 CANNOT = 1
 LOG_DAMAGED = 3
@@ -71,7 +71,7 @@ def add_log(parser: argparse.ArgumentParser) -> None:
 
 def log_and_keys(options: argparse.Namespace) -> tuple[Path, Keyring | None]:
     """The folder of the log, and the keys to its sealed part."""
-    from tracker.keyring import Keyring
+    from tracker.store.address_keys import Keyring
 
     path, secrets = log_and_secrets(options)
     return path, Keyring(secrets) if secrets else None
@@ -110,7 +110,7 @@ def version() -> str:
 
 
 def version_line() -> str:
-    return f"swarmlog {version()} ({hot.build()})"
+    return f"swarmlog {version()} ({build.build()})"
 
 
 @contextmanager

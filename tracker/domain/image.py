@@ -17,12 +17,12 @@ from itertools import chain
 from struct import Struct, error
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import whereabouts
+from tracker.domain import addresses_by_day
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
-from tracker.domain.hidden import Hidden
+from tracker.domain.hidden_peers import Hidden
 from tracker.domain.settings import Settings
 from tracker.domain.state import Pruned, State
 from tracker.domain.swarms import AFTER, BEFORE, KEY, LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
@@ -119,7 +119,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
         plain[prefix + "free_counts"] = _bytes(array("I", map(len, runs)))
     plain["identities.accounts"] = _words(swarms.identities.addresses, 24, 0, 4)
     _dump_access(state.access, plain)
-    return Image(plain, whereabouts.dump(swarms) if addresses else {})
+    return Image(plain, addresses_by_day.dump(swarms) if addresses else {})
 
 
 def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
@@ -164,9 +164,9 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         _load_free(directory, plain[prefix + "free"], plain[prefix + "free_counts"])
         directory.addresses = bytearray(len(directory.owners) * directory.width)
     _load_access(state.access, plain)
-    lost = whereabouts.load(swarms, private)
+    lost = addresses_by_day.load(swarms, private)
     _fill_words(swarms.identities.addresses, 24, 0, plain["identities.accounts"], _WORD)
-    whereabouts.load_identities(swarms)
+    addresses_by_day.load_identities(swarms)
     for _, directory in _directories(swarms):
         if len(directory.addresses) != len(directory.owners) * directory.width:
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end

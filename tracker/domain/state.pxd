@@ -1,7 +1,7 @@
 cimport cython
 from tracker.domain cimport packed
 from tracker.domain.accounts cimport Accounts
-from tracker.domain.recent cimport Recent
+from tracker.domain.peer_by_seq cimport Recent
 from tracker.domain.swarms cimport Swarms
 
 cdef unsigned long long _day_us

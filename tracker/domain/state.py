@@ -9,12 +9,13 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import codec, events, packed, schemas, slices
+from tracker.domain import codec, events, packed, schemas
+from tracker.domain import slice_digest as slices
 from tracker.domain.access import Access, Key, Request
 from tracker.domain.accounts import Accounts
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
-from tracker.domain.hidden import Hidden
-from tracker.domain.recent import Recent
+from tracker.domain.hidden_peers import Hidden
+from tracker.domain.peer_by_seq import Recent
 from tracker.domain.settings import KNOWN_RULES, Settings
 from tracker.domain.swarms import BUCKETS, MARK_SEEDER, ROW_SIZE, Swarms
 from tracker.domain.sweep import Sweep

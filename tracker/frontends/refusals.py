@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tracker import announcing
 from tracker.domain import policy
+from tracker.service import announce
 
 _AUTHENTICATION = "Tracker authentication error: Authentication error: "
 
 INVALID_KEY = _AUTHENTICATION + "Invalid format for authentication key param."
 
 _TEXTS = {
-    announcing.LOG_FULL: "Tracker error: the tracker cannot record announces now, try again later",
-    announcing.KEY_MISSING: _AUTHENTICATION
-    + "Missing authentication key param for private tracker.",
-    announcing.KEY_EXPIRED: _AUTHENTICATION + "Key has expired",
+    announce.LOG_FULL: "Tracker error: the tracker cannot record announces now, try again later",
+    announce.KEY_MISSING: _AUTHENTICATION + "Missing authentication key param for private tracker.",
+    announce.KEY_EXPIRED: _AUTHENTICATION + "Key has expired",
     policy.CLIENT_REFUSED: "Tracker error: this client is not allowed here",
     policy.PORT_REFUSED: "Tracker error: this port is not allowed here, choose another",
     policy.TORRENTS_FULL: "Tracker error: the tracker takes no more torrents now",
@@ -28,15 +27,15 @@ _TEXTS = {
 
 def refusal_text(refusal: int, info_hash: bytes, key: bytes | None) -> str:
     """The reason for a refusal of `Service.announce` or `Service.authenticate`; `key` as the client gave it."""
-    if refusal == announcing.NOT_WHITELISTED:
+    if refusal == announce.NOT_WHITELISTED:
         return f"Tracker error: The torrent: {info_hash.hex()}, is not whitelisted"
-    if refusal in (announcing.KEY_UNKNOWN, announcing.KEY_REVOKED):
+    if refusal in (announce.KEY_UNKNOWN, announce.KEY_REVOKED):
         return f"{_AUTHENTICATION}Failed to read key: {(key or b'').decode('ascii', 'replace')}"
     return _TEXTS[refusal]
 
 
 _LATER = (
-    announcing.NOT_WHITELISTED,
+    announce.NOT_WHITELISTED,
     policy.TORRENTS_FULL,
     policy.SWARM_FULL,
     policy.PEERS_FULL,
@@ -46,7 +45,7 @@ _LATER = (
 
 def retry_in(refusal: int, minutes: int) -> int | Literal["never"] | None:
     """Minutes after which asking again may help (BEP 31); `minutes` where nobody knows."""
-    if refusal in (announcing.KEY_REVOKED, policy.CLIENT_REFUSED):
+    if refusal in (announce.KEY_REVOKED, policy.CLIENT_REFUSED):
         return "never"
     if refusal == policy.RATE_EXCEEDED:
         return 1

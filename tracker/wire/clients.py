@@ -191,3 +191,20 @@ def _shadow(text: str) -> str | None:
 def _mainline(text: str) -> str | None:
     numbered = text[1] in "0123456789"
     return _MAINLINE.get(text[0]) if numbered else None
+
+
+OTHERS = ("Other", "")
+"""The name and version of a client that is not recognised."""
+
+
+def client_of(peer_id: bytes) -> tuple[str, str]:
+    """Reads a client's name and version from its peer id (20 bytes).
+
+    The version is "" unless it is four letters and digits.
+    """
+    name = client_name(peer_id)
+    if name is None:
+        return OTHERS
+    version = peer_id[3:7]
+    plain = peer_id[:1] == b"-" and version.isalnum()
+    return name, version.decode() if plain else ""

@@ -1,0 +1,185 @@
+"""Frames that outlive their segments: whole frames, as they were written, of the kinds that are kept for ever.
+
+<log>/kept/<from>.<to>.evk   those of the events from <= seq < to; 20 digits each
+
+off size field
+  0    8 magic 89 45 56 4B 0D 0A 1A 0A
+  8    2 format
+ 10    2 reserved, zero
+ 12    4 header length = 64
+ 16   16 log id
+ 32    8 from
+ 40    8 to
+ 48    8 bytes of all frames
+ 56    4 reserved, zero
+ 60    4 CRC-32 of bytes 0..59
+
+Each frame can be checked by itself; between two of them others are missing, so they are no chain. The files of a log
+follow each other from event 0 on. When there are many, the next one takes them all in: then the longest that begins at
+a place counts, and never one that goes beyond the beginning of the log. Blocking calls.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from eventlog import segment, versions
+from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
+from eventlog.files import open_file, write_new
+from eventlog.first_event import segments_of
+from eventlog.folder import read_identity
+from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
+from eventlog.frame import Frame, FrameError, parse_header, seed_of, split_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+FOLDER = "kept"
+MOST_FILES = 16
+"""With so many, the next one takes all in: the same bytes are copied seldom, and a reader opens few files."""
+
+MAGIC = b"\x89EVK\r\n\x1a\n"
+HEADER_SIZE = 64
+_HEADER = Struct("<8sHHI16sQQQII")
+_NAME = re.compile(r"(\d{20})\.(\d{20})\.evk")
+
+
+class Kept(NamedTuple):
+    path: Path
+    first: int
+    end: int
+
+
+def list_kept(folder: Path) -> list[Kept]:
+    """All files of kept frames, also those that do not count."""
+    inside = folder / FOLDER
+    if not inside.is_dir():
+        return []
+    found = ((path, _NAME.fullmatch(path.name)) for path in sorted(inside.iterdir()))
+    return [Kept(path, int(match[1]), int(match[2])) for path, match in found if match]
+
+
+def chain(folder: Path, end: int) -> list[Kept]:
+    """The files that hold what is kept of the events below `end`.
+
+    Raises `LogCorruptError` where there is none for some of them, `LogPrunedError` when the log has lost its
+    beginning since `end` was asked for.
+    """
+    there = list_kept(folder)
+    found: list[Kept] = []
+    at = 0
+    while at < end:
+        here = [each for each in there if each.first == at < each.end <= end]
+        if not here:
+            if any(each.first == at and each.end > end for each in there):
+                raise LogPrunedError(folder)
+            missing = folder / FOLDER / f"{at:020d}.{end:020d}.evk"
+            raise LogCorruptError(missing, 0, f"what was kept of the events from {at} is missing")
+        found.append(max(here, key=lambda each: each.end))
+        at = found[-1].end
+    return found
+
+
+def read_kept(folder: Path, end: int) -> Iterator[Frame]:
+    """The kept frames of events below `end`, in order, checked.
+
+    Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
+    """
+    log_id = read_identity(folder)
+    for one in chain(folder, end):
+        try:
+            data = read(one)
+        except FileNotFoundError:
+            raise LogPrunedError(folder) from None
+        yield from frames_in(one, data, log_id)
+
+
+def read(one: Kept) -> bytes:
+    """The content of a file. Raises `LogFormatError` for a folder in its place, `OSError`."""
+    with open_file(one.path) as file:
+        return file.read()
+
+
+def frames_in(one: Kept, data: bytes, log_id: bytes) -> Iterator[Frame]:
+    """The frames of a file with that content. Raises `LogCorruptError`, `LogFormatError`."""
+    offset, seq = _check_header(one, data, log_id), one.first
+    seed = seed_of(log_id)
+    while offset < len(data):
+        try:
+            header = parse_header(data[offset : offset + FRAME_HEADER_SIZE], seed)
+            if not seq <= header.base_seq < header.next_seq <= one.end:
+                raise FrameError(f"event {header.base_seq} is not where it belongs")
+            body = offset + FRAME_HEADER_SIZE
+            frame = split_payload(header, data[body : body + header.payload_size])
+        except FrameError as error:
+            raise LogCorruptError(one.path, offset, str(error)) from None
+        yield frame
+        seq = header.next_seq
+        offset = body + header.payload_size
+
+
+def _check_header(one: Kept, data: bytes, log_id: bytes) -> int:
+    """Where the frames begin."""
+    if len(data) < HEADER_SIZE or data[: len(MAGIC)] != MAGIC:
+        raise LogCorruptError(one.path, 0, "this is no file of kept events")
+    _, version, _, size, found_id, first, end, length, _, crc = _HEADER.unpack_from(data)
+    if crc != crc32(data[: HEADER_SIZE - 4]):
+        raise LogCorruptError(one.path, 0, "the checksum of its header does not match")
+    versions.check(one.path, version)
+    if size != HEADER_SIZE:
+        raise LogFormatError(one.path, f"has a header of {size} bytes, not {HEADER_SIZE}")
+    if found_id != log_id:
+        raise LogFormatError(one.path, "belongs to another log")
+    if (first, end) != (one.first, one.end):
+        raise LogCorruptError(one.path, 0, f"holds events {first} to {end - 1} by its header")
+    if len(data) != HEADER_SIZE + length:
+        what = f"has {len(data)} bytes where {HEADER_SIZE + length} are due"
+        raise LogCorruptError(one.path, min(len(data), HEADER_SIZE + length), what)
+    return HEADER_SIZE
+
+
+def keep(folder: Path, begin: int, end: int, kinds: Collection[int]) -> dict[str, str]:
+    """Copy the frames of some kinds from the segments of begin <= seq < end, both segments' first events.
+
+    Returns all files that hold what is kept below `end`, by name their SHA-256. Raises `LogCorruptError`,
+    `LogFormatError`, `OSError`.
+    """
+    log_id = read_identity(folder)
+    before = chain(folder, begin)
+    merged = len(before) >= MOST_FILES
+    taken = b"".join(each.path.read_bytes()[HEADER_SIZE:] for each in before) if merged else b""
+    for path in segments_of(folder):
+        if segment.base_seq_of(path) < end:
+            taken += b"".join(_frames(path, kinds))
+    first = 0 if merged else begin
+    target = folder / FOLDER / f"{first:020d}.{end:020d}.evk"
+    target.parent.mkdir(mode=0o750, exist_ok=True)
+    write_new(target, _header(log_id, first, end, len(taken)) + taken)
+    files = [] if merged else [each.path for each in before]
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in (*files, target)}
+
+
+def _header(log_id: bytes, first: int, end: int, length: int) -> bytes:
+    fields = MAGIC, versions.FORMAT, 0, HEADER_SIZE, log_id, first, end, length, 0, 0
+    body = _HEADER.pack(*fields)[:-4]
+    return body + crc32(body).to_bytes(4, "little")
+
+
+def _frames(path: Path, kinds: Collection[int]) -> Iterator[bytes]:
+    """The frames of some kinds in a finished segment, byte for byte."""
+    data = path.read_bytes()
+    end = segment.end_of(path)
+    with path.open("rb") as file:
+        walk = segment.Walk(path, file)
+        begin = walk.offset
+        for frame in walk.frames(file, end):
+            if frame.header.kind in kinds and frame.header.records:
+                yield data[begin : walk.offset]
+            begin = walk.offset
+        if walk.stopped is not None and walk.end != end:
+            raise LogCorruptError(path, walk.offset, walk.stopped)

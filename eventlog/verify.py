@@ -1,0 +1,374 @@
+"""Check a log from end to end, from any process and without a lock: all findings, not only the first.
+
+Behind damage the walk goes on at the next intact frame, so that one bad sector does not hide another. What
+is damage and what is the torn end of a crash is decided as `folder.recover` decides it: bytes that an intact header behind them
+vouches for have to be there; the rest is the next start's to cut off.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from eventlog import folder, segment, verify_files
+from eventlog.errors import (
+    LogCorruptError,
+    LogError,
+    LogFormatError,
+    LogPrunedError,
+    OtherFormatError,
+)
+from eventlog.files import open_file
+from eventlog.findings import NOTHING, REPORT, RESTORE, VERSION, Checked, Finding
+from eventlog.first_event import first_seq, needed_from, segments_of
+from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
+from eventlog.frame import (
+    IGNORABLE,
+    MAGIC,
+    WATERMARK,
+    Frame,
+    FrameError,
+    parse_header,
+    seed_of,
+    split_payload,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from eventlog.frame import Header
+
+_OWN_KINDS = 0xF0  # and above: this package's
+_RESERVED_AT, _RESERVED = 68, bytes(8)
+
+
+class Verifier:
+    """Iterate `walk` once; what it counts is what was walked so far."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `LogUnusableError`, `LogFormatError`."""
+        self._path = path
+        self.log_id = folder.read_identity(path)
+        self._seed = seed_of(self.log_id)
+        self.segments = 0
+        self.frames = 0
+        self.sealed = 0  # segments that are as their seals say
+        self.bytes = 0
+        self.first_seq = first_seq(path)
+        self.next_seq = self.first_seq
+        self.durable_seq = 0
+        # None = what it was is lost, or was removed
+        self._chain: int | None = None if self.first_seq else 0
+        self._epoch = 0
+        self._time_us = 0
+        self._ended = False
+
+    def size(self) -> int:
+        """Bytes in all segments, now."""
+        return sum(path.stat().st_size for path in self._later(None))
+
+    def walk(self) -> Iterator[Checked | Finding]:
+        """Every intact frame in log order, watermarks too, and findings where they belong.
+
+        Ends at the end that the log has meanwhile; a tracker may be appending. Raises `LogPrunedError` when it removed
+        what was still to be walked.
+        """
+        try:
+            for one in self._walk():
+                if isinstance(one, Finding) and one.damage:
+                    self.check_beginning()
+                yield one
+        except FileNotFoundError:
+            self.check_beginning()
+            raise
+
+    def check_beginning(self) -> None:
+        """Raises `LogPrunedError` when the log begins later by now: then what looks like damage may be that."""
+        if first_seq(self._path) > self.first_seq:
+            raise LogPrunedError(self._path)
+
+    def _walk(self) -> Iterator[Checked | Finding]:
+        if not (self._path / "seg").is_dir():
+            what = "there is no folder of segments: a start would begin an empty log"
+            yield Finding(self._path / "seg", 0, 0, what, "restore the folder from a backup")
+            return
+        yield from verify_files.leftovers(self._path, self.first_seq)
+        yield from verify_files.check_kept(self._path, self.first_seq, self.log_id)
+        yield from self._segments()
+        yield from verify_files.missing(self._path, needed_from(self._path))
+
+    def _segments(self) -> Iterator[Checked | Finding]:
+        path: Path | None = None
+        while later := self._later(path):
+            path = later[0]
+            if self._ended and self._begun(path):
+                return  # the tracker has begun it since
+            yield from self._segment(path)
+            if following := self._later(path):
+                yield from self._seal(path, following[0])
+
+    def _seal(self, path: Path, following: Path) -> Iterator[Finding]:
+        try:
+            for one in verify_files.seal_of(path, following, self.next_seq):
+                if one is None:
+                    self.sealed += 1
+                else:
+                    yield one
+        except LogError:
+            pass  # headers that cannot be read have findings of their own
+
+    def _later(self, path: Path | None) -> list[Path]:
+        every = segments_of(self._path)
+        return [each for each in every if path is None or each.name > path.name]
+
+    # A segment.
+
+    def _segment(self, path: Path) -> Iterator[Checked | Finding]:
+        self.segments += 1
+        try:
+            file = open_file(path)
+        except LogFormatError as error:
+            yield self._unreadable(path, error)
+            self._chain, self._epoch = None, segment.epoch_of(path)
+            return
+        begin = self.bytes
+        with file:
+            descriptor = file.fileno()
+            data = os.pread(descriptor, segment.HEADER_SIZE, 0)
+            try:
+                header = segment.read_header(path, data)
+                if header.log_id != self.log_id:
+                    raise LogFormatError(path, "belongs to another log")
+            except LogError as error:
+                if not self._begun(path) and not self._begun_after(path):
+                    yield self._never_begun(path)
+                    return
+                yield self._unreadable(path, error)
+                self._chain, self._epoch = None, segment.epoch_of(path)
+                if _next_intact(path, 0, self._seed) is None:
+                    return  # not ours, or nothing is left of it
+            else:
+                yield from self._header(path, header, data)
+            yield from self._frames(path, descriptor, begin)
+            self.bytes = begin + os.fstat(descriptor).st_size
+
+    def _begun(self, path: Path) -> bool:
+        """Whether it has to be there: not if it has no whole header, and nothing durable is in it."""
+        try:
+            segment.open_header(path)
+        except LogCorruptError:
+            mark = segment.highest_mark(path.read_bytes(), 0, self.log_id)
+            return mark > segment.base_seq_of(path)
+        except LogFormatError:
+            pass
+        return True
+
+    def _begun_after(self, path: Path) -> bool:
+        return any(self._begun(each) for each in self._later(path))
+
+    def _never_begun(self, path: Path) -> Finding:
+        what = "has no whole header, and nothing durable in it: its making was cut off"
+        advice = "the next start moves it to quarantine"
+        return Finding(path, 0, self.next_seq, what, advice, damage=False)
+
+    def _header(self, path: Path, header: segment.SegmentHeader, data: bytes) -> Iterator[Finding]:
+        named = segment.base_seq_of(path), segment.epoch_of(path)
+        if (header.base_seq, header.epoch) != named:
+            what = (
+                f"begins with event {header.base_seq} in epoch {header.epoch}, not as its name says"
+            )
+            named_by = segment.file_name(header.base_seq, header.epoch)
+            yield Finding(
+                path, 0, self.next_seq, what, f"rename it to {named_by}, and verify again"
+            )
+        if any(data[10:12]) or any(data[64:124]):
+            yield self._odd(path, 0, "bytes of the segment header that are not in use are not zero")
+        if header.epoch < max(1, self._epoch):
+            yield self._odd(path, 0, f"epoch {header.epoch} comes after epoch {self._epoch}")
+        if self._chain is not None:
+            if header.base_seq > self.next_seq:
+                missing = _events(self.next_seq, header.base_seq)
+                be = "are" if header.base_seq - self.next_seq > 1 else "is"
+                yield self._damage(path, 0, f"{missing} {be} missing before this file")
+            elif (header.base_seq, header.prev_crc) != (self.next_seq, self._chain):
+                yield self._damage(path, 0, "does not continue the file before it")
+        self._epoch = header.epoch
+        self.next_seq, self._chain = header.base_seq, header.prev_crc
+
+    # Its frames.
+
+    def _frames(self, path: Path, descriptor: int, begin: int) -> Iterator[Checked | Finding]:
+        offset = segment.HEADER_SIZE
+        end = self._left_at(path)
+        while True:
+            if (self.next_seq, self._chain) == end:
+                yield from self._left_over(path, offset)
+                return
+            found, problem = self._look(descriptor, offset)
+            if found is None or problem:
+                last = not self._begun_after(path)
+                vouched = not last or self._mark(path, offset) > self.next_seq
+                # The tracker may be writing here. What is vouched for was complete before that could be seen.
+                found, problem = self._look(descriptor, offset)
+                if found is None and not problem:
+                    self._ended = last
+                    return
+                if problem and not vouched:
+                    self._ended = True
+                    yield self._torn(path, offset)
+                    return
+            if problem or found is None:
+                at = offset if found else _next_intact(path, offset + 1, self._seed)
+                found = self._frame(descriptor, at) if at is not None else None
+                yield self._damaged_frame(path, offset, problem, at, found)
+                if at is None or found is None:
+                    self._chain = None
+                    return
+                offset = at
+            else:
+                yield from self._oddities(path, descriptor, offset, found.header)
+            self._accept(found.header)
+            yield Checked(path, offset, found)
+            offset += FRAME_HEADER_SIZE + found.header.payload_size
+            self.bytes = begin + offset
+
+    def _left_at(self, path: Path) -> segment.End | None:
+        """Where another epoch goes on with the log, in the next file."""
+        later = [each for each in self._later(path) if self._begun(each)]
+        try:
+            return segment.end_before(later[0], self._epoch) if later else None
+        except LogError:
+            return None  # found again when it is that file's turn
+
+    def _left_over(self, path: Path, offset: int) -> Iterator[Finding]:
+        size = path.stat().st_size - offset
+        if not size:
+            return
+        with path.open("rb") as file:
+            walk = segment.Walk(path, file)
+            for _ in walk.frames(file, (self.next_seq, self._chain or 0)):
+                pass
+            try:
+                walk.check_left_over(file)
+            except LogCorruptError as error:
+                yield self._damage(path, error.offset, error.what)
+            else:
+                what = f"{size} bytes of a write that failed; the log goes on in the next file"
+                yield Finding(path, offset, self.next_seq, what, NOTHING, damage=False)
+
+    def _frame(self, descriptor: int, offset: int) -> Frame | None:
+        """The frame at a place, None at the end of the file; raises `FrameError`. Always from the file."""
+        head = os.pread(descriptor, FRAME_HEADER_SIZE, offset)
+        if not head:
+            return None
+        header = parse_header(head, self._seed)
+        payload = os.pread(descriptor, header.payload_size, offset + FRAME_HEADER_SIZE)
+        return split_payload(header, payload)
+
+    def _look(self, descriptor: int, offset: int) -> tuple[Frame | None, str]:
+        """The frame at a place, if it is intact; and what is wrong with it, or with its being there."""
+        try:
+            found = self._frame(descriptor, offset)
+        except FrameError as error:
+            return None, str(error)
+        return found, self._misplaced(found.header) if found else ""
+
+    def _misplaced(self, header: Header) -> str:
+        if self._chain is None:
+            return ""
+        if header.epoch != self._epoch:
+            return f"a frame of epoch {header.epoch} in a file of epoch {self._epoch}"
+        if header.base_seq != self.next_seq:
+            return f"event {header.base_seq} where {self.next_seq} is due"
+        return "" if header.prev_crc == self._chain else "the frame does not continue the chain"
+
+    def _mark(self, path: Path, offset: int) -> int:
+        """How far the headers behind a place say that the log was durable."""
+        with path.open("rb") as file:
+            file.seek(offset)
+            return max(self.durable_seq, segment.highest_mark(file.read(), 0, self.log_id))
+
+    def _accept(self, header: Header) -> None:
+        self.frames += 1
+        self.next_seq = header.next_seq
+        self.durable_seq = max(self.durable_seq, header.durable_seq)
+        self._chain = header.header_crc
+        self._time_us = max(self._time_us, header.time_us)
+
+    def _oddities(
+        self, path: Path, descriptor: int, offset: int, header: Header
+    ) -> Iterator[Finding]:
+        """What the checksums cannot know: rules that every writer keeps."""
+        reserved = os.pread(descriptor, len(_RESERVED), offset + _RESERVED_AT)
+        if header.flags & ~IGNORABLE or (not header.key_epoch and reserved != _RESERVED):
+            yield self._odd(
+                path, offset, "bytes of the frame header that are not in use are not zero"
+            )
+        if header.durable_seq > header.base_seq:
+            what = f"event {header.base_seq} says that the log was durable to {header.durable_seq}"
+            yield self._odd(path, offset, what)
+        if header.durable_seq < self.durable_seq:
+            yield self._odd(path, offset, "the durable end goes back")
+        if header.time_us < self._time_us:
+            yield self._odd(path, offset, "log time goes back")
+        if header.kind >= _OWN_KINDS and (header.kind, header.records) != (WATERMARK, 0):
+            yield self._odd(path, offset, f"a frame of kind {header.kind}, which is not in use")
+
+    # Words.
+
+    def _unreadable(self, path: Path, error: LogError) -> Finding:
+        advice = VERSION if isinstance(error, OtherFormatError) else RESTORE
+        return Finding(path, 0, self.next_seq, _text(error, path), advice)
+
+    def _damage(self, path: Path, offset: int, what: str) -> Finding:
+        return Finding(path, offset, self.next_seq, what, RESTORE)
+
+    def _odd(self, path: Path, offset: int, what: str) -> Finding:
+        return Finding(path, offset, self.next_seq, what, REPORT)
+
+    def _torn(self, path: Path, offset: int) -> Finding:
+        size = path.stat().st_size - offset
+        what = f"{size} bytes that are not whole frames, and nothing durable in them: a write is cut off or going on"
+        advice = "nothing has to be done; if the tracker is not running, its next start moves them to quarantine"
+        return Finding(path, offset, self.next_seq, what, advice, damage=False)
+
+    def _damaged_frame(
+        self, path: Path, offset: int, problem: str, at: int | None, found: Frame | None
+    ) -> Finding:
+        if at is None or found is None:
+            return self._damage(
+                path, offset, f"{problem}; nothing after it in this file can be read"
+            )
+        until = found.header.base_seq
+        lost = f"; {_events(self.next_seq, until)} cannot be read" if until > self.next_seq else ""
+        on = f"; the file goes on at byte {at}" if at > offset else ""
+        return self._damage(path, offset, f"{problem}{lost}{on}")
+
+
+def _events(first: int, following: int) -> str:
+    """`event 5`, `events 5 to 7`."""
+    return f"event {first}" if following == first + 1 else f"events {first} to {following - 1}"
+
+
+def _text(error: LogError, path: Path) -> str:
+    """What an error says of a file, without the name."""
+    return (
+        error.what if isinstance(error, LogCorruptError) else str(error).removeprefix(f"{path}: ")
+    )
+
+
+def _next_intact(path: Path, start: int, seed: int) -> int | None:
+    """Where the next whole and undamaged frame begins."""
+    data = path.read_bytes()
+    at = data.find(MAGIC, start)
+    while at >= 0:
+        try:
+            header = parse_header(data[at : at + FRAME_HEADER_SIZE], seed)
+            body = at + FRAME_HEADER_SIZE
+            split_payload(header, data[body : body + header.payload_size])
+        except FrameError:
+            at = data.find(MAGIC, at + 1)
+        else:
+            return at
+    return None

@@ -1,0 +1,97 @@
+"""What verifying finds beside the segments: seals, kept frames, what a removal left, and what recovery cut off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventlog import kept_frames as kept
+from eventlog import seals, segment
+from eventlog.errors import LogCorruptError, LogError
+from eventlog.findings import NOTHING, RESTORE, Finding
+from eventlog.first_event import list_openings, superfluous
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RESTORE_KEPT = (
+    "the tracker does without, but these events cannot be read: restore the file from a backup"
+)
+_LEFT = "the tracker removes it at its next look"
+
+
+def leftovers(folder: Path, begin: int) -> Iterator[Finding]:
+    """Notes on files that lie in the folder and do not count."""
+    there = set(segment.list_segments(folder / "seg"))
+    for each in sorted((folder / "seg").iterdir()):
+        if each not in there:
+            what = "this is no segment, by its name: it is never read"
+            yield Finding(each, 0, 0, what, NOTHING, damage=False)
+    for each in superfluous(folder, begin):
+        what = f"the log begins with event {begin}, and this is from before"
+        yield Finding(each, 0, segment.base_seq_of(each), what, _LEFT, damage=False)
+    for seq, each in list_openings(folder).items():
+        if seq != begin:
+            what = f"the log begins with event {begin}, and this is for another beginning"
+            yield Finding(each, 0, seq, what, _LEFT, damage=False)
+    cut = folder / "quarantine"
+    for each in sorted(cut.iterdir()) if cut.is_dir() else ():
+        what = f"{each.stat().st_size} bytes that a start cut off a torn end"
+        yield Finding(each, 0, 0, what, NOTHING, damage=False)
+
+
+def check_kept(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
+    """Damage in what is kept of the events before the log's beginning."""
+    try:
+        files = kept.chain(folder, begin)
+    except LogCorruptError as error:
+        yield Finding(error.path, 0, 0, error.what, RESTORE_KEPT)
+        return
+    for one in files:
+        try:
+            for _ in kept.frames_in(one, kept.read(one), log_id):
+                pass
+        except LogCorruptError as error:
+            yield Finding(one.path, error.offset, one.first, error.what, RESTORE_KEPT)
+        except LogError as error:
+            what = str(error).removeprefix(f"{one.path}: ")
+            yield Finding(one.path, 0, one.first, what, RESTORE_KEPT)
+
+
+def seal_of(path: Path, following: Path, seq: int) -> Iterator[Finding | None]:
+    """Check a finished segment, before another one, against its seal; None = it is as it was sealed, nothing = there is no seal."""
+    sealed = seals.seal_path(path)
+    try:
+        seal = seals.read_seal(sealed)
+    except FileNotFoundError:
+        return
+    except seals.SealError as error:
+        yield Finding(sealed, 0, seq, str(error), seals.DROP)
+        return
+    now = seals.take(path, following)
+    if now.length != seal.length:
+        what = f"has {now.length} bytes, and had {seal.length} when it was sealed"
+        yield Finding(path, min(now.length, seal.length), seq, what, RESTORE)
+    elif now.sha256 != seal.sha256:
+        what = f"its SHA-256 is {now.sha256}, and was {seal.sha256} when it was sealed"
+        yield Finding(path, 0, seq, what, RESTORE)
+    elif now != seal:
+        what = "the seal gives other events or times than the segment, which is as it was"
+        yield Finding(sealed, 0, seq, what, seals.DROP)
+    else:
+        yield None
+
+
+def missing(folder: Path, begin: int) -> Iterator[Finding]:
+    """Segments that are not there, although they were sealed."""
+    there = {path.stem for path in segment.list_segments(folder / "seg")}
+    for sealed in seals.list_seals(folder):
+        path = folder / "seg" / f"{sealed.stem}.evl"
+        if sealed.stem in there:
+            continue
+        if segment.base_seq_of(path) >= begin:
+            what = "the segment is missing, but its seal is there"
+            yield Finding(path, 0, segment.base_seq_of(path), what, RESTORE)
+        else:
+            what = "the seal of a segment that was removed"
+            yield Finding(sealed, 0, begin, what, _LEFT, damage=False)

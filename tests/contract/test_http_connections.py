@@ -1,0 +1,160 @@
+"""Connections of the HTTP tracker: versions, methods, keeping open and closing, sizes, proxies (RFC 9110, 9112)."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.asking import addresses, ask, converse, counts, escaped, headers, reason, target
+from tests.contract.cases import case
+from tests.e2e.clients import bdecode, body, endpoints, exchange, read_all
+from tests.e2e.process import DEADLINE
+
+if TYPE_CHECKING:
+    from tests.e2e.process import Tracker
+
+OTHER = b"asked for by a proxy"
+CLOSE = "Host: x\r\nConnection: close\r\n\r\n"
+RAW = [
+    case(34, "a whole info hash", b"/announce?info_hash=" + b"\xff" * 20),
+    case(34, "a letter of Latin-1", b"/announce?key=\xe9"),
+    case(34, "a letter of UTF-8", "/announce?key=é".encode()),
+    case(34, "in the path", b"/announce\xff"),
+    case(34, "a blank in a parameter", b"/announce?port= 6881"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", RAW)
+def test_unescaped(public: Tracker, asked: bytes) -> None:
+    """What HTTP does not allow in a request line is no request."""
+    response = exchange(public.http[0], b"GET " + asked + b" HTTP/1.1\r\n" + CLOSE.encode())
+    assert response.startswith(b"HTTP/1.1 400 ")
+
+
+# First line and headers, and whether the connection stays open after the answer.
+KEEPING = [
+    case(40, "version 1.0 without a host", "HTTP/1.0\r\n\r\n", False),
+    case(40, "version 1.0 with a host", "HTTP/1.0\r\nHost: x\r\n\r\n", False),
+    case(40, "version 1.0, to be kept", "HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", False),
+    case(41, "version 1.1", "HTTP/1.1\r\nHost: x\r\n\r\n", True),
+    case(41, "version 1.1, to be closed", f"HTTP/1.1\r\n{CLOSE}", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rest", "kept"), KEEPING)
+def test_keeping_open(public: Tracker, info_hash: bytes, rest: str, kept: bool) -> None:
+    """Closed after the answer, or good for another one."""
+    request = f"GET {target(info_hash)} {rest}".encode()
+    with socket.create_connection(public.http[0], DEADLINE) as sock:
+        sock.sendall(request)
+        if kept:
+            assert sock.recv(1, socket.MSG_PEEK) == b"H"  # answered before anything more is sent
+            sock.sendall(f"GET {target(info_hash)} HTTP/1.1\r\n{CLOSE}".encode())
+        answers = read_all(sock).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert len(answers) == (2 if kept else 1)
+    assert all(bdecode(body(one))["incomplete"] == 1 for one in answers)
+    assert [b"Connection: close" in one for one in answers] == [*[False] * kept, True]
+
+
+def test_case_41_pipelined(public: Tracker, info_hash: bytes) -> None:
+    """Requests sent at once are answered in their order: each swarm is one peer larger than before."""
+    sent = [f"GET {target(info_hash, port=n)} HTTP/1.1\r\nHost: x\r\n\r\n" for n in range(1, 6)]
+    last = f"GET {target(info_hash, port=6)} HTTP/1.1\r\n{CLOSE}"
+    received = converse(public.http[0], *(one.encode() for one in (*sent, last)))
+    answers = [bdecode(body(one)) for one in received.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert [one["incomplete"] for one in answers] == [1, 2, 3, 4, 5, 6]
+
+
+METHODS = [
+    case(42, "POST", "POST", "/announce", 405),
+    case(42, "PUT", "PUT", "/announce", 405),
+    case(42, "OPTIONS", "OPTIONS", "/announce", 405),
+    case(42, "HEAD may change nothing", "HEAD", "/announce", 405),
+    case(42, "HEAD of what changes nothing", "HEAD", "/scrape", 200),
+    case(42, "POST of a scrape", "POST", "/scrape", 405),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "status"), METHODS)
+def test_methods(public: Tracker, info_hash: bytes, method: str, path: str, status: int) -> None:
+    """An announce is a GET."""
+    request = f"{method} {target(info_hash, path=path)} HTTP/1.1\r\nContent-Length: 0\r\n{CLOSE}"
+    response = exchange(public.http[0], request.encode())
+    assert response.startswith(b"HTTP/1.1 %d " % status)
+    assert body(response) == b""
+    assert ("allow" in headers(response)) == (status == 405)
+    assert counts(public, info_hash) == (0, 0, 0)
+
+
+def scrape_of(count: int) -> str:
+    """A scrape whose every byte is escaped."""
+    hashes = (escaped(number.to_bytes(20, "big")) for number in range(count))
+    return "/scrape?" + "&".join(f"info_hash={one}" for one in hashes)
+
+
+SIZES = [
+    case(47, "fifty torrents", scrape_of(50), True),
+    case(47, "a hundred torrents", scrape_of(100), True),
+    case(47, "an announce among much else", target(OTHER, more="&x=" + "y" * 8000), True),
+    case(47, "more than any client has to say", target(OTHER, more="&x=" + "y" * 40_000), False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "taken"), SIZES)
+def test_sizes(public: Tracker, asked: str, taken: bool) -> None:
+    """16 KiB hold all that clients send; what is larger is refused."""
+    response = exchange(public.http[0], f"GET {asked} HTTP/1.1\r\n{CLOSE}".encode())
+    assert response.startswith(b"HTTP/1.1 200 OK" if taken else b"HTTP/1.1 400 ")
+
+
+# X-Forwarded-For headers as sent, and the address that counts.
+FORWARDED = [
+    case(49, "one address", "X-Forwarded-For: 80.80.1.1\r\n", "80.80.1.1:6881"),
+    case(49, "the last one, which our proxy wrote", "X-Forwarded-For: 6.6.6.6, 80.80.1.2\r\n",
+         "80.80.1.2:6881"),
+    case(49, "the last header", "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 80.80.1.3\r\n",
+         "80.80.1.3:6881"),
+    case(49, "any letters", "x-forwarded-FOR: 2001:db8::5\r\n", "[2001:db8::5]:6881"),
+    case(53, "IPv4 in the dress of IPv6", "X-Forwarded-For: ::ffff:80.80.1.4\r\n", "80.80.1.4:6881"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "address"), FORWARDED)
+def test_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str, address: str) -> None:
+    """Where a proxy is configured, the right-most address is the client's."""
+    request = f"GET {target(info_hash)} HTTP/1.1\r\n{sent}{CLOSE}"
+    assert bdecode(body(exchange(proxied.http[0], request.encode())))["incomplete"] == 1
+    assert addresses(proxied, info_hash) == [address]
+
+
+@pytest.mark.parametrize("sent", [
+    case(49, "nothing", ""),
+    case(49, "an empty header", "X-Forwarded-For: \r\n"),
+    case(49, "no address", "X-Forwarded-For: unknown\r\n"),
+    case(49, "an address, then none", "X-Forwarded-For: 80.80.1.1, me\r\n"),
+])  # fmt: skip
+def test_no_address_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str) -> None:
+    """There is no second-best address: it would be the proxy's own."""
+    request = f"GET {target(info_hash)} HTTP/1.1\r\n{sent}{CLOSE}"
+    answer = bdecode(body(exchange(proxied.http[0], request.encode())))
+    assert "missing or invalid the right most X-Forwarded-For IP" in reason(answer)
+    assert counts(proxied, info_hash) == (0, 0, 0)
+
+
+def test_case_49_without_a_proxy(public: Tracker, info_hash: bytes) -> None:
+    """Where none is configured, the header is what a stranger says."""
+    request = f"GET {target(info_hash)} HTTP/1.1\r\nX-Forwarded-For: 8.8.8.8\r\n{CLOSE}"
+    assert bdecode(body(exchange(public.http[0], request.encode())))["incomplete"] == 1
+    assert addresses(public, info_hash) == ["127.0.0.1:6881"]
+
+
+def test_case_41_nobody_waits_for_a_kept_connection(public: Tracker, info_hash: bytes) -> None:
+    """Others are served while one connection stays open and says nothing."""
+    with socket.create_connection(public.http[0], DEADLINE) as idle:
+        idle.sendall(f"GET {target(info_hash, port=1)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert idle.recv(1, socket.MSG_PEEK) == b"H"
+        assert endpoints(ask(public.http[0], target(info_hash, port=2))["peers"]) == [
+            ("127.0.0.1", 1)
+        ]

@@ -1,0 +1,242 @@
+"""Private modes: where keys stand in requests, and what a peer and its address are there (BEP 41, BEP 48)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.contract.asking import (
+    addresses,
+    ask,
+    counts,
+    from_host,
+    issue_key,
+    peers,
+    reason,
+    revoke_key,
+    target,
+    udp_announce,
+    udp_counts,
+    udp_error,
+    url_data,
+    whitelist,
+)
+from tests.contract.cases import case
+from tests.e2e.clients import STOPPED, endpoints, udp_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.process import Address, Tracker
+
+ME, OTHER = "-QS0001-00000000000a", "-QS0001-00000000000b"
+MISSING = "Missing authentication key param for private tracker"
+NO_FORM = "Invalid format for authentication key param"
+UNKNOWN = "k" * 32
+
+
+@pytest.fixture(scope="module")
+def key(private: Tracker) -> str:
+    return issue_key(private)
+
+
+def four(tracker: Tracker, protocol: str = "http") -> Address:
+    """The IPv4 side of a tracker for both families."""
+    return "127.0.0.1", getattr(tracker, protocol)[0][1]
+
+
+def six(tracker: Tracker) -> Address:
+    return "::1", tracker.http[0][1]
+
+
+PATHS = [
+    case(38, "behind announce", "/announce/KEY", ""),
+    case(38, "before announce", "/KEY/announce", ""),
+    case(38, "alone", "/KEY", ""),
+    case(38, "in the query", "/announce", "&passkey=KEY"),
+    case(38, "in the query of a script", "/announce.php", "&passkey=KEY"),
+    case(37, "in the query, and ours behind a second question mark", "/announce?passkey=KEY", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "more"), PATHS)
+def test_paths(private: Tracker, key: str, info_hash: bytes, path: str, more: str) -> None:
+    """The key is found wherever trackers of other kinds have it, and one that was never issued is not."""
+    good = target(info_hash, more.replace("KEY", key), path.replace("KEY", key))
+    assert ask(four(private), good)["incomplete"] == 1
+    wrong = good.replace(key, UNKNOWN)
+    assert f"Failed to read key: {UNKNOWN}" in reason(ask(four(private), wrong))
+
+
+@pytest.mark.parametrize(("path", "text"), [
+    case(38, "no key", "/announce", MISSING),
+    case(38, "a key of no form", "/announce/short", NO_FORM),
+    case(38, "a key with a mark in it", "/announce/" + "k" * 31 + "!", NO_FORM),
+])  # fmt: skip
+def test_no_good_key(private: Tracker, info_hash: bytes, path: str, text: str) -> None:
+    """The reference's words, and nobody in the swarm."""
+    assert text in reason(ask(four(private), target(info_hash, path=path)))
+    assert counts(private, info_hash) == (0, 0, 0)
+
+
+def test_case_43_a_key_counts_for_nothing_in_public(public: Tracker, info_hash: bytes) -> None:
+    """A well-formed key in a public tracker is no mistake."""
+    assert ask(public.http[0], target(info_hash, path=f"/announce/{UNKNOWN}"))["incomplete"] == 1
+
+
+# UDP: BEP 41 options behind the announce, made with a good key.
+OPTIONS = [
+    case(71, "in one piece", lambda key: url_data(b"/announce/" + key)),
+    case(71, "in two pieces", lambda key: url_data(b"/announce/" + key[:7], key[7:])),
+    case(71, "one of them empty", lambda key: url_data(b"/ann", b"", b"ounce/" + key)),
+    case(71, "other options between them", lambda key: url_data(b"/") + b"\1\x77\1x" + url_data(key)),
+    case(71, "with the end behind it", lambda key: url_data(b"/" + key) + b"\0\2\4/abc"),
+    case(71, "after options that do nothing", lambda key: b"\1\1\1" + url_data(b"/" + key) + b"\1"),
+    case(71, "after an unknown option", lambda key: b"\x77\3abc" + url_data(b"/" + key)),
+    case(71, "after an unknown one of no length", lambda key: b"\x77\0" + url_data(b"/" + key)),
+    case(71, "before an option cut off", lambda key: url_data(b"/" + key) + b"\2\xffabc"),
+    case(71, "before an option without a length", lambda key: url_data(b"/" + key) + b"\2"),
+    case(72, "as libtorrent sends it", lambda key: b"\2\x2a/announce/" + key),
+    case(72, "the key alone", lambda key: url_data(b"/" + key)),
+    case(72, "in the query", lambda key: url_data(b"/announce?passkey=" + key)),
+    case(72, "before announce", lambda key: url_data(b"/" + key + b"/announce")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_options(
+    private: Tracker, key: str, info_hash: bytes, options: Callable[[bytes], bytes]
+) -> None:
+    """The key is found in the URL data, whatever else there is."""
+    with udp_client(four(private, "udp")) as client:
+        assert udp_counts(udp_announce(client, info_hash, options(key.encode()))) == (0, 1)
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    case(71, "no options", b"", MISSING),
+    case(71, "the end before it", b"\0" + url_data(b"/announce/" + b"k" * 32), MISSING),
+    case(71, "cut off in the middle of it", url_data(b"/announce/" + b"k" * 32)[:-1], MISSING),
+    case(72, "a path without a key", url_data(b"/announce"), MISSING),
+    case(72, "an unknown key", url_data(b"/announce/" + b"k" * 32), f"Failed to read key: {UNKNOWN}"),
+    case(72, "a key of no form", url_data(b"/announce/short"), NO_FORM),
+])  # fmt: skip
+def test_no_key_in_options(private: Tracker, info_hash: bytes, options: bytes, text: str) -> None:
+    """An error that says so; nobody is in the swarm."""
+    with udp_client(four(private, "udp")) as client:
+        assert text in udp_error(udp_announce(client, info_hash, options))
+    assert counts(private, info_hash) == (0, 0, 0)
+
+
+def test_case_72_revoked_over_udp(private: Tracker, info_hash: bytes) -> None:
+    """A revoked key is refused from that moment on, and its peer is gone."""
+    revoked = issue_key(private)
+    options = url_data(f"/announce/{revoked}".encode())
+    with udp_client(four(private, "udp")) as client:
+        assert udp_counts(udp_announce(client, info_hash, options)) == (0, 1)
+        revoke_key(private, revoked)
+        assert "Failed to read key" in udp_error(udp_announce(client, info_hash, options))
+    assert counts(private, info_hash) == (0, 0, 0)
+
+
+def test_case_80_a_member_and_an_unlisted_torrent(
+    private_listed: Tracker, info_hash: bytes
+) -> None:
+    """The key is judged first; then the torrent is refused, until it is listed."""
+    good = issue_key(private_listed)
+    options = url_data(f"/announce/{good}".encode())
+    with udp_client(private_listed.udp[0]) as client:
+        assert MISSING in udp_error(udp_announce(client, info_hash))
+        assert "is not whitelisted" in udp_error(udp_announce(client, info_hash, options))
+        whitelist(private_listed, info_hash)
+        assert udp_counts(udp_announce(client, info_hash, options)) == (0, 1)
+
+
+# Who is who.
+
+
+def test_case_51_two_machines_of_one_member(private: Tracker, key: str, info_hash: bytes) -> None:
+    """Both are in the swarm, and find each other."""
+    path = f"/announce/{key}"
+    ask(four(private), target(info_hash, path=path, peer_id=ME, port=1, left=0))
+    answer = ask(four(private), target(info_hash, path=path, peer_id=OTHER, port=2))
+    assert endpoints(answer["peers"]) == [("127.0.0.1", 1)]
+    assert (answer["complete"], answer["incomplete"]) == (1, 1)
+
+
+def test_case_54_two_families_are_one_peer(private: Tracker, key: str, info_hash: bytes) -> None:
+    """A client with two addresses is counted once, and listed at each to those who can use it."""
+    path = f"/announce/{key}"
+    for address in (four(private), six(private)):
+        answer = ask(address, target(info_hash, path=path, peer_id=ME, port=1, left=0))
+        assert (answer["complete"], answer["peers"], answer["peers6"]) == (1, b"", b"")
+    assert len(peers(private, info_hash)) == 1
+    other = target(info_hash, path=f"/announce/{issue_key(private)}", peer_id=OTHER, port=2)
+    answer = ask(four(private), other)
+    assert endpoints(answer["peers"]) == [("127.0.0.1", 1)]
+    assert endpoints(answer["peers6"], v6=True) == [("::1", 1)]
+    gone = target(info_hash, path=path, peer_id=ME, port=1, event="stopped")
+    assert ask(six(private), gone)["complete"] == 0
+    assert addresses(private, info_hash) == ["127.0.0.1:2"]
+
+
+@pytest.mark.parametrize(("changed", "addresses_left"), [
+    case(55, "another id at the same address sends the one before away", {"peer_id": OTHER},
+         ["127.0.0.1:1"]),
+    case(55, "another id at another port does not", {"peer_id": OTHER, "port": 2},
+         ["127.0.0.1:1", "127.0.0.1:2"]),
+    case(55, "the same id at another port has moved", {"port": 2}, ["127.0.0.1:2"]),
+])  # fmt: skip
+def test_the_same_member(
+    private: Tracker,
+    key: str,
+    info_hash: bytes,
+    changed: dict[str, Any],
+    addresses_left: list[str],
+) -> None:
+    """An address belongs to one peer of a swarm, and a peer has one address of a family."""
+    first: dict[str, Any] = {"path": f"/announce/{key}", "peer_id": ME, "port": 1}
+    ask(four(private), target(info_hash, **first))
+    ask(four(private), target(info_hash, **{**first, **changed}))
+    assert addresses(private, info_hash) == addresses_left
+
+
+def test_case_09_leaving_with_port_0(private: Tracker, key: str, info_hash: bytes) -> None:
+    """A member that names no port when it leaves is still the one who leaves."""
+    path = f"/announce/{key}"
+    ask(four(private), target(info_hash, path=path))
+    answer = ask(four(private), target(info_hash, path=path, port=0, event="stopped"))
+    assert (answer["incomplete"], addresses(private, info_hash)) == (0, [])
+
+
+def test_case_56_a_member_moves(private: Tracker, key: str, info_hash: bytes) -> None:
+    """With its own key a peer may come from another address, with another `key=` too."""
+    path = f"/announce/{key}"
+    ask(four(private), target(info_hash, path=path, peer_id=ME, key="one"))
+    asked = target(info_hash, path=path, peer_id=ME, key="two")
+    assert from_host("127.0.0.2", four(private), asked)["incomplete"] == 1
+    assert addresses(private, info_hash) == ["127.0.0.2:6881"]
+
+
+def test_case_56_another_member_with_the_same_id(
+    private: Tracker, key: str, info_hash: bytes
+) -> None:
+    """Another key is another peer: it can neither move nor stop the first one."""
+    other = f"/announce/{issue_key(private)}"
+    ask(four(private), target(info_hash, path=f"/announce/{key}", peer_id=ME, port=1))
+    stopped = target(info_hash, path=other, peer_id=ME, port=1, event="stopped")
+    assert from_host("127.0.0.2", four(private), stopped)["incomplete"] == 1
+    joined = target(info_hash, path=other, peer_id=ME, port=1)
+    assert from_host("127.0.0.2", four(private), joined)["incomplete"] == 2
+
+
+def test_case_57_stopped_by_another_member_over_udp(
+    private: Tracker, key: str, info_hash: bytes
+) -> None:
+    """Not even from the very same address: a peer is its account's."""
+    ours = url_data(f"/announce/{key}".encode())
+    theirs = url_data(f"/announce/{issue_key(private)}".encode())
+    with udp_client(four(private, "udp")) as client:
+        assert udp_counts(udp_announce(client, info_hash, ours)) == (0, 1)
+        assert udp_counts(udp_announce(client, info_hash, theirs, event=STOPPED)) == (0, 1)
+        assert udp_counts(udp_announce(client, info_hash, ours, event=STOPPED)) == (0, 0)

@@ -1,0 +1,235 @@
+"""Who is in a public swarm, who is told of whom, and what is counted (BEP 3, 7, 15)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.asking import (
+    addresses,
+    ask,
+    counts,
+    from_host,
+    peers,
+    target,
+    udp_announce,
+    udp_counts,
+)
+from tests.contract.cases import case
+from tests.e2e.clients import COMPLETED, STOPPED, endpoints, udp_client
+from tests.support import SECOND, Announce, Rig, endpoint4, hash_of
+
+if TYPE_CHECKING:
+    from tests.e2e.process import Tracker
+
+ME, OTHER = "-QS0001-00000000000a", "-QS0001-00000000000b"
+HASH = hash_of(1)
+
+# Announces of one peer, `event` and `left` of each; completed then, and whether it seeds.
+COMPLETIONS = [
+    case(11, "completed, nothing said of what is left", [("", 9), ("completed", None)], 1, False),
+    case(11, "a seeder that says no more is a leecher", [("", 0), ("", None)], 0, False),
+    case(16, "completed with something left, as the reference counts",
+         [("", 9), ("completed", 5)], 1, False),
+    case(17, "completed by one who was not there", [("completed", 0)], 0, True),
+    case(17, "which its next one does not make good", [("completed", 0), ("completed", 0)], 0, True),
+    case(18, "completed once", [("started", 9), ("completed", 0)], 1, True),
+    case(18, "completed twice", [("", 9), ("completed", 0), ("completed", 0)], 1, True),
+    case(18, "and again in between", [("", 9), ("completed", 0), ("", 0), ("completed", 0)], 1, True),
+    case(18, "started twice", [("started", 9), ("started", 9), ("completed", 0)], 1, True),
+    case(19, "done without a word", [("started", 9), ("", 0)], 0, True),
+    case(19, "and completed afterwards", [("started", 9), ("", 0), ("completed", 0)], 1, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("announces", "completed", "seeds"), COMPLETIONS)
+def test_completions(
+    public: Tracker,
+    info_hash: bytes,
+    announces: list[tuple[str, int | None]],
+    completed: int,
+    seeds: bool,
+) -> None:
+    """Counted once a session, of peers that were there before; the role follows what is left."""
+    for event, left in announces:
+        ask(public.http[0], target(info_hash, event=event, left=left))
+    assert counts(public, info_hash) == (int(seeds), completed, int(not seeds))
+
+
+def test_case_17_is_recorded(public: Tracker, info_hash: bytes) -> None:
+    """What a stranger completed is no count, but it is in the log."""
+    ask(public.http[0], target(info_hash, event="completed", left=0))
+    (event,) = public.events_until(bool, "--info-hash", info_hash.hex())
+    assert (event["event"], event["rule"], event["prev_seq"]) == ("completed", "first", None)
+
+
+def test_case_19_gone_with_nothing_left(public: Tracker, info_hash: bytes) -> None:
+    """A client that goes straight from leecher to `stopped` is gone, and nobody seeds."""
+    ask(public.http[0], target(info_hash, event="started"))
+    answer = ask(public.http[0], target(info_hash, event="stopped", left=0, numwant=0))
+    assert (answer["complete"], answer["incomplete"]) == (0, 0)
+    assert counts(public, info_hash) == (0, 0, 0)
+
+
+def test_case_20_stopped_is_gone(public: Tracker, info_hash: bytes) -> None:
+    """At once, and however many peers it wants."""
+    ask(public.http[0], target(info_hash, port=1))
+    ask(public.http[0], target(info_hash, port=2))
+    answer = ask(public.http[0], target(info_hash, port=1, event="stopped", numwant=50))
+    assert (answer["incomplete"], answer["peers"]) == (1, b"")
+    assert addresses(public, info_hash) == ["127.0.0.1:2"]
+
+
+def test_case_50_never_oneself(public: Tracker, info_hash: bytes) -> None:
+    """Neither a newcomer nor one who was there: also where seeder and leecher share an address."""
+    for _ in range(2):
+        seen = [
+            endpoints(ask(public.http[0], target(info_hash, port=port, left=port % 2))["peers"])
+            for port in (1, 2, 3)
+        ]
+    for own, found in enumerate(seen, 1):
+        assert sorted(found) == [("127.0.0.1", port) for port in (1, 2, 3) if port != own]
+
+
+def test_case_52_a_small_swarm_is_told_whole(public: Tracker, info_hash: bytes) -> None:
+    """As the reference has it: where everybody fits, a seeder is told of seeders too."""
+    for port in (1, 2):
+        answer = ask(public.http[0], target(info_hash, port=port, left=0))
+    assert endpoints(answer["peers"]) == [("127.0.0.1", 1)]
+
+
+def test_case_53_families_apart(both: Tracker, info_hash: bytes) -> None:
+    """HTTP answers with both; UDP with the asker's own; IPv4 on a socket for both is IPv4."""
+    http, udp = both.http[0][1], both.udp[0][1]
+    ask(("127.0.0.1", http), target(info_hash, port=1))
+    answer = ask(("::1", http), target(info_hash, port=2))
+    assert endpoints(answer["peers"]) == [("127.0.0.1", 1)]
+    assert answer["peers6"] == b""
+    answer = ask(("::1", http), target(info_hash, port=3))
+    assert endpoints(answer["peers6"], v6=True) == [("::1", 2)]
+    with udp_client(("127.0.0.1", udp)) as four, udp_client(("::1", udp)) as six:
+        assert four.announce(info_hash, 4, 4).peers == [("127.0.0.1", 1)]
+        assert sorted(six.announce(info_hash, 5, 5).peers) == [("::1", 2), ("::1", 3)]
+    assert addresses(both, info_hash) == [
+        "127.0.0.1:1", "127.0.0.1:4", "[::1]:2", "[::1]:3", "[::1]:5",
+    ]  # fmt: skip
+
+
+def test_case_54_two_addresses_are_two_peers(both: Tracker, info_hash: bytes) -> None:
+    """In a public swarm a peer is its address: nobody can prove that two of them are one."""
+    for host in ("127.0.0.1", "::1"):
+        answer = ask((host, both.http[0][1]), target(info_hash))
+    assert answer["incomplete"] == 2
+
+
+def test_case_55_a_client_started_again(public: Tracker, info_hash: bytes) -> None:
+    """Another peer id at the same address and port takes the place of the one before."""
+    for peer_id in (ME, OTHER):
+        answer = ask(public.http[0], target(info_hash, peer_id=peer_id, event="started"))
+    assert (answer["incomplete"], answer["peers"]) == (1, b"")
+    (peer,) = peers(public, info_hash)
+    assert peer["peer_id"]["id"] == f"0x{OTHER.encode().hex()}"
+
+
+def test_case_56_a_known_peer_id_elsewhere(public: Tracker, info_hash: bytes) -> None:
+    """Who uses another's peer id changes nothing of the other."""
+    ask(public.http[0], target(info_hash, peer_id=ME, port=1, left=0, key="one"))
+    answer = from_host(
+        "127.0.0.2", public.http[0], target(info_hash, peer_id=ME, port=1, key="two")
+    )
+    assert (answer["complete"], answer["incomplete"]) == (1, 1)
+    assert addresses(public, info_hash) == ["127.0.0.1:1", "127.0.0.2:1"]
+
+
+@pytest.mark.parametrize(("host", "port"), [
+    case(57, "from another address", "127.0.0.2", 1),
+    case(57, "with another port", "127.0.0.1", 2),
+])  # fmt: skip
+def test_stopped_by_another(public: Tracker, info_hash: bytes, host: str, port: int) -> None:
+    """Knowing a peer's id is not enough to send it away."""
+    ask(public.http[0], target(info_hash, peer_id=ME, port=1))
+    asked = target(info_hash, peer_id=ME, port=port, event="stopped")
+    assert from_host(host, public.http[0], asked)["incomplete"] == 1
+    assert addresses(public, info_hash) == ["127.0.0.1:1"]
+
+
+@pytest.mark.parametrize("protocol", [case(62, "over HTTP", "http"), case(62, "over UDP", "udp")])
+def test_too_early(public: Tracker, info_hash: bytes, protocol: str) -> None:
+    """An announce before the least interval counts, and is answered with peers like any."""
+    ask(public.http[0], target(info_hash, port=9))
+    for left in (5, 0):
+        if protocol == "http":
+            answer = ask(public.http[0], target(info_hash, port=1, left=left))
+            assert endpoints(answer["peers"]) == [("127.0.0.1", 9)]
+        else:
+            with udp_client(public.udp[0]) as client:
+                assert client.announce(info_hash, 1, 1, left=left).peers == [("127.0.0.1", 9)]
+    assert counts(public, info_hash) == (1, 0, 1)
+
+
+def test_case_63_the_same_again(public: Tracker, info_hash: bytes) -> None:
+    """Logged as often as it comes; the swarm is the same after it."""
+    for _ in range(3):
+        ask(public.http[0], target(info_hash, event="started", uploaded=5))
+    assert counts(public, info_hash) == (0, 0, 1)
+    told = public.events_until(lambda events: len(events) == 3, "--info-hash", info_hash.hex())
+    assert [one["rule"] for one in told] == ["first", "continued", "continued"]
+    assert [one["prev_seq"] for one in told] == [None, told[0]["seq"], told[1]["seq"]]
+
+
+def test_case_82_sent_twice_over_udp(public: Tracker, info_hash: bytes) -> None:
+    """A datagram sent again, because its answer was lost, is answered again and changes nothing."""
+    with udp_client(public.udp[0]) as client:
+        udp_announce(client, info_hash)
+        first = udp_announce(client, info_hash, event=COMPLETED, left=0)
+        assert udp_announce(client, info_hash, event=COMPLETED, left=0) == first
+        assert udp_counts(first) == (1, 0)
+        assert counts(public, info_hash) == (1, 1, 0)
+        last = udp_announce(client, info_hash, event=STOPPED, left=0)
+        assert udp_announce(client, info_hash, event=STOPPED, left=0) == last
+        assert udp_counts(last) == (0, 0)
+
+
+# With time in the test's hands.
+
+
+def after(rig: Rig, seconds: int, ticks: int = 60) -> list[int]:
+    """Let time pass, and as many ticks as sweep everything."""
+    rig.time.advance(seconds * SECOND)
+    for _ in range(ticks):
+        rig.service.tick()
+    return [rig.state.swarms.seeders_total, rig.state.swarms.leechers_total]
+
+
+@pytest.mark.parametrize(("seconds", "left"), [
+    case(59, "not before the timeout", 899, [1, 1]),
+    case(59, "after it", 901, [0, 0]),
+])  # fmt: skip
+def test_expiry(seconds: int, left: list[int]) -> None:
+    """Peers that stay silent for longer than the timeout are gone."""
+    rig = Rig.with_settings(max_peer_timeout=900)
+    rig.announce(Announce(HASH, endpoint4(1), left=0), Announce(HASH, endpoint4(2)))
+    assert after(rig, seconds) == left
+
+
+def test_case_59_expired_is_not_stopped() -> None:
+    """The log says which it was: a peer that expired never said `stopped`, and the ticks say when it was missed."""
+    rig = Rig.with_settings(max_peer_timeout=900)
+    rig.announce(Announce(HASH, endpoint4(1)), Announce(HASH, endpoint4(2)))
+    rig.announce(Announce(HASH, endpoint4(2), event=STOPPED))
+    assert after(rig, 901) == [0, 0]
+    told = rig.told()
+    assert [one["event"] for one in told if one["type"] == "announced"] == [
+        "none",
+        "none",
+        "stopped",
+    ]
+    assert told[-1]["type"] == "tick"
+
+
+def test_case_59_the_default_outlasts_the_interval(public: Tracker) -> None:
+    """Peers that keep to the interval do not expire; nor do those that miss an announce."""
+    (started,) = public.events("--type", "settings_changed")
+    settings = started["settings"]
+    assert settings["max_peer_timeout"] > 2 * settings["interval"]

@@ -1,0 +1,244 @@
+"""Datagrams of the UDP tracker: sizes, connection ids, errors, sockets (BEP 15, BEP 41)."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.asking import ask, counts, target, udp_announce, udp_counts, udp_error, url_data
+from tests.contract.cases import case
+from tests.e2e.clients import (
+    MAGIC,
+    UdpClient,
+    announce_datagram,
+    endpoints,
+    udp_client,
+)
+from tests.e2e.process import Listeners, Tracker, lasting_listeners
+from tests.support import SECOND, START_US
+from tracker.wire.connection_id import ConnectionIds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+UNVERIFIED = "connection id could not be verified"
+CONNECT = struct.pack(">QII", MAGIC, 0, 7)
+HERE, THERE = bytes([127, 0, 0, 1]), bytes([127, 0, 0, 2])
+START = START_US // SECOND
+
+
+def invalid_action(client: UdpClient) -> bytes:
+    """Something that is answered for sure; answers come in the order of the datagrams."""
+    return struct.pack(">8sII", client.connection_id, 9, 7)
+
+
+@pytest.mark.parametrize("datagram", [
+    case(69, "nothing", b""),
+    case(69, "a byte", b"\0"),
+    case(69, "a connect cut off", CONNECT[:15]),
+    case(69, "an id and no more", bytes(8)),
+])  # fmt: skip
+def test_too_short(client: UdpClient, datagram: bytes) -> None:
+    """Without a transaction there is nobody to answer."""
+    client.send(datagram)
+    assert udp_error(client.exchange(invalid_action(client))) == "bad request: Invalid action"
+
+
+@pytest.mark.parametrize("trailing", [
+    case(69, "a connect of 16 bytes", b""),
+    case(69, "a connect with more behind it", b"more"),
+    case(69, "a connect as long as an announce", bytes(82)),
+    case(76, "no more comes back than went in", bytes(500)),
+])  # fmt: skip
+def test_connect(client: UdpClient, trailing: bytes) -> None:
+    """Sixteen bytes, whatever follows the request."""
+    reply = client.exchange(CONNECT + trailing)
+    assert len(reply) == 16
+    assert reply[:8] == struct.pack(">II", 0, 7)
+
+
+@pytest.mark.parametrize("magic", [
+    case(69, "zeros", 0),
+    case(69, "one bit off", MAGIC ^ 1),
+    case(69, "the other byte order", int.from_bytes(MAGIC.to_bytes(8, "big"), "little")),
+])  # fmt: skip
+def test_no_magic(stranger: UdpClient, magic: int) -> None:
+    """The reference's words, and no connection id."""
+    reply = stranger.exchange(struct.pack(">QII", magic, 0, 7))
+    assert udp_error(reply) == "bad request: Protocol identifier missing"
+
+
+@pytest.mark.parametrize("options", [
+    case(70, "98 bytes", b""),
+    case(70, "100 bytes of aria2", b"\0\0"),
+    case(70, "101 bytes of libtorrent", b"\2\1/"),
+    case(70, "as many as fit", bytes(1300)),
+    case(71, "options of nonsense", b"\xff\xff\xff"),
+    case(71, "options cut off", b"\2\xff/announce"),
+    case(72, "a path with a key, in public", url_data(b"/announce/" + b"k" * 32)),
+])  # fmt: skip
+def test_behind_an_announce(client: UdpClient, info_hash: bytes, options: bytes) -> None:
+    """What follows the 98 bytes does not spoil them."""
+    assert udp_counts(udp_announce(client, info_hash, options)) == (0, 1)
+
+
+@pytest.mark.parametrize("size", [
+    case(70, "one byte short", 97),
+    case(70, "a head and nothing else", 16),
+])  # fmt: skip
+def test_cut_off(public: Tracker, client: UdpClient, info_hash: bytes, size: int) -> None:
+    """Refused with the reference's words."""
+    whole = announce_datagram(client.connection_id, info_hash, 1, 6881)
+    assert udp_error(client.exchange(whole[:size])) == "bad request: invalid data"
+    assert counts(public, info_hash) == (0, 0, 0)
+
+
+# Connection ids.
+
+
+@pytest.mark.parametrize("spoil", [
+    case(73, "zeros", lambda _: bytes(8)),
+    case(73, "a guess", lambda _: b"guessing"),
+    case(73, "one bit off", lambda good: bytes([good[0] ^ 1]) + good[1:]),
+    case(74, "another moment", lambda good: good[:7] + bytes([(good[7] + 1) & 0xFF])),
+    case(75, "the constant that begins a connect", lambda _: MAGIC.to_bytes(8, "big")),
+])  # fmt: skip
+def test_bad_ids(
+    public: Tracker, stranger: UdpClient, info_hash: bytes, spoil: Callable[[bytes], bytes]
+) -> None:
+    """A short error for announce and scrape; nobody is in the swarm, and nothing is told of it."""
+    stranger.connection_id = spoil(stranger.connection_id)
+    reply = udp_announce(stranger, info_hash)
+    assert udp_error(reply) == UNVERIFIED
+    assert len(reply) < 98
+    scraped = stranger.exchange(struct.pack(">8sII", stranger.connection_id, 2, 7) + info_hash)
+    assert udp_error(scraped) == UNVERIFIED
+    assert counts(public, info_hash) == (0, 0, 0)
+
+
+def test_case_74_another_port(public: Tracker, info_hash: bytes) -> None:
+    """Clients open a new socket when they like: the id is the address's."""
+    with udp_client(public.udp[0]) as one, udp_client(public.udp[0]) as other:
+        other.connection_id = one.connection_id
+        assert udp_counts(udp_announce(other, info_hash)) == (0, 1)
+
+
+def test_case_74_another_address(public: Tracker, info_hash: bytes) -> None:
+    """An id is of no use elsewhere."""
+    with udp_client(public.udp[0]) as one, udp_client(public.udp[0], "127.0.0.2") as other:
+        other.connection_id = one.connection_id
+        assert udp_error(udp_announce(other, info_hash)) == UNVERIFIED
+
+
+@pytest.mark.parametrize(("seconds", "good"), [
+    case(74, "at once", 0, True),
+    case(74, "after two minutes", 120, True),
+    case(74, "after three minutes", 180, False),
+    case(74, "from a minute ahead", -60, False),
+    case(75, "after an hour", 3600, False),
+    case(75, "when the byte of its moment comes round", 256 * 30, False),
+])  # fmt: skip
+def test_ages(seconds: int, good: bool) -> None:
+    """An id is good for two minutes, and not for ever; one from the future is made up."""
+    then, now = ConnectionIds(b"c" * 32), ConnectionIds(b"c" * 32)
+    then.set_time(START)
+    now.set_time(START + seconds)
+    connection_id = then.issue(HERE)
+    assert now.valid(connection_id, HERE) is good
+    assert not now.valid(connection_id, THERE)
+
+
+# Sizes of answers.
+
+
+def test_case_76_as_many_as_allowed(client: UdpClient, info_hash: bytes) -> None:
+    """464 bytes of IPv4 are the most: no answer is in fragments."""
+    for port in range(1, 91):
+        client.announce(info_hash, port, port)
+    reply = udp_announce(client, info_hash, port=1, numwant=-1)
+    assert len(reply) == 20 + 6 * 74
+    assert len(endpoints(reply[20:])) == 74
+
+
+@pytest.mark.parametrize("request_", [
+    case(76, "a connect without the magic", struct.pack(">QII", 1, 0, 7)),
+    case(76, "an unknown action", struct.pack(">QII", 1, 9, 7)),
+    case(76, "a scrape with a bad id", struct.pack(">QII", 1, 2, 7) + bytes(20)),
+    case(76, "an announce with a bad id", announce_datagram(bytes(8), bytes(20), 1, 1)),
+])  # fmt: skip
+def test_before_a_valid_id(stranger: UdpClient, request_: bytes) -> None:
+    """A forged address is sent a short error, and nothing longer."""
+    assert len(stranger.exchange(request_)) <= 48
+
+
+@pytest.mark.parametrize(("asked", "source"), [
+    case(81, "the usual address", "127.0.0.1", "127.0.0.1"),
+    case(81, "another address of this machine", "127.0.0.2", "127.0.0.1"),
+    case(81, "a third one", "127.3.2.1", "127.0.0.1"),
+    case(81, "an IPv6 address", "::1", "::1"),
+    case(83, "one socket for both families", "127.0.0.1", "127.0.0.1"),
+])  # fmt: skip
+def test_answered_from_the_address_asked(
+    both: Tracker, info_hash: bytes, asked: str, source: str
+) -> None:
+    """A connected client hears nobody else."""
+    with udp_client((asked, both.udp[0][1]), source) as client:
+        assert udp_counts(udp_announce(client, info_hash)) == (0, 1)
+
+
+@pytest.mark.parametrize("transaction", [
+    case(82, "zeros", bytes(4)),
+    case(82, "all bits", b"\xff" * 4),
+    case(82, "any bytes", b"\x00\x80\x7f\x01"),
+])  # fmt: skip
+def test_transactions(stranger: UdpClient, info_hash: bytes, transaction: bytes) -> None:
+    """Sent back as they came, with answers and errors alike."""
+    announce = announce_datagram(stranger.connection_id, info_hash, 1, 6881)
+    for datagram in (
+        CONNECT,
+        announce,
+        announce[:97],
+        struct.pack(">8sII", stranger.connection_id, 2, 0) + info_hash,
+        struct.pack(">8sII", bytes(8), 2, 0) + info_hash,
+    ):
+        reply = stranger.exchange(datagram[:12] + transaction + datagram[16:])
+        assert reply[4:8] == transaction
+
+
+def test_case_83_families_on_one_port(both: Tracker, info_hash: bytes) -> None:
+    """An IPv6 socket that serves IPv4 clients too gives each of them answers of its own kind."""
+    port = both.udp[0][1]
+    with udp_client(("127.0.0.1", port)) as four, udp_client(("::1", port)) as six:
+        four.announce(info_hash, 1, 1)
+        six.announce(info_hash, 2, 2)
+        assert four.announce(info_hash, 3, 3).peers == [("127.0.0.1", 1)]
+        assert six.announce(info_hash, 4, 4).peers == [("::1", 2)]
+
+
+def test_case_83_a_socket_for_each_family(tmp_path: Path, info_hash: bytes) -> None:
+    """Both wildcard addresses with the same port: each serves its own family, and the log says which."""
+    port = lasting_listeners().udp[0].rpartition(":")[2]
+    listeners = Listeners(udp=(f"0.0.0.0:{port}", f"[::]:{port}"))
+    with closing(Tracker(tmp_path / "tracker", listeners)) as tracker:
+        tracker.start()
+        for host in ("127.0.0.1", "::1"):
+            with udp_client((host, int(port))) as client:
+                udp_announce(client, info_hash)
+        told = tracker.events_until(lambda events: len(events) == 2, "--info-hash", info_hash.hex())
+    assert [(one["listener"], one["address"]) for one in told] == [(0, "127.0.0.1"), (1, "::1")]
+
+
+def test_case_84_clients_that_are_gone(public: Tracker, info_hash: bytes) -> None:
+    """Answers that nobody takes hold up nobody: the tracker goes on with both kinds of requests."""
+    for number in range(50):
+        gone = UdpClient(public.udp[0])
+        gone.send(CONNECT)
+        gone.close()
+        if number % 10 == 0:
+            with udp_client(public.udp[0]) as client:
+                assert udp_counts(udp_announce(client, info_hash)) == (0, 1)
+    assert ask(public.http[0], target(info_hash, port=2))["incomplete"] == 2

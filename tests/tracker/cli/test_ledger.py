@@ -1,0 +1,106 @@
+"""`tracker ledger`: what a person or a tool gets to read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import evolve
+
+from tests.support import Announce, announce, endpoint4, hash_of
+from tests.tracker.service.test_commands import BY, administered
+from tracker import ports
+from tracker.cli import main
+from tracker.domain.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HASH, OTHER = hash_of(1), hash_of(2)
+START = "2027-01-15T08:00:00.000000Z"
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """A log in which anna has two torrents, one of them free, and was corrected; seq 3 to 7 are hers."""
+    async with administered(tmp_path) as admin:
+        admin.service.change_settings(Settings(private=True))
+        key = (await admin.commands.issue_key(ports.NewKey("A" * 32, owner="anna"), BY)).key
+        free = ports.FactorTerms(info_hash=HASH, download_percent=0, upload_percent=200)
+        await admin.commands.set_factor(free, BY)
+        one = Announce(HASH, endpoint4(1), left=0, key=key.encode())
+        other = evolve(one, info_hash=OTHER, left=9)
+        for moved in (0, 50):
+            announce(
+                admin.service,
+                *(evolve(each, uploaded=moved, downloaded=moved) for each in (one, other)),
+            )
+        asked = ports.Correction(1, -7, 1, 5)
+        await admin.commands.correct(asked, evolve(BY, reason="a \x1b[31mmistake"))
+    return tmp_path
+
+
+def ledger(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> tuple[int, str]:
+    code = main(["ledger", "--log", str(folder), *arguments])
+    return code, capsys.readouterr().out
+
+
+def told(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> list[dict[str, Any]]:
+    code, out = ledger(capsys, folder, "--json", *arguments)
+    assert code == 0
+    return [json.loads(line) for line in out.splitlines()]
+
+
+async def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Entries with raw and credited differences, the correction, the sums by torrent and in all."""
+    lines = told(capsys, folder, "anna")
+    assert [one["type"] for one in lines] == [
+        *["announce"] * 4,
+        "correction",
+        *["torrent"] * 2,
+        "account",
+    ]
+    free = lines[2]
+    assert (free["seq"], free["delta_uploaded"], free["delta_downloaded"]) == (5, 50, 50)
+    assert (free["credited_uploaded"], free["credited_downloaded"]) == (100, 0)
+    assert free["rule"] == "continued, upload 200% by factor 1, download 0% by factor 1"
+    assert free["factors"] == [1]
+    assert lines[4] == {
+        "type": "correction", "seq": 7, "time": START, "info_hash": HASH.hex(),
+        "credited_uploaded": -7, "credited_downloaded": 1, "corrects": 5,
+        "reason": "a \x1b[31mmistake",
+    }  # fmt: skip
+    assert lines[-1] == {
+        "type": "account", "announces": 4, "corrections": 1, "uploaded": 100, "downloaded": 100,
+        "credited_uploaded": 143, "credited_downloaded": 51, "seeding_us": 0, "sessions": 2,
+        "snatched": 0, "first_seen": START, "last_seen": START,
+    }  # fmt: skip
+
+
+async def test_one_torrent(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its entries and its sums; of one that the account never had, zeros."""
+    *entries, sums = told(capsys, folder, "1", OTHER.hex())
+    assert [one["seq"] for one in entries] == [4, 6]
+    assert (sums["info_hash"], sums["uploaded"], sums["credited_uploaded"]) == (OTHER.hex(), 50, 50)
+    (nothing,) = told(capsys, folder, "1", hash_of(3).hex())
+    assert (nothing["announces"], nothing["first_seen"]) == (0, None)
+
+
+async def test_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line an entry, and the totals below; nothing that a terminal would obey."""
+    code, out = ledger(capsys, folder, "anna")
+    lines = out.splitlines()
+    assert code == 0
+    assert len(lines) == 1 + 5 + 1 + 3
+    assert lines[5].endswith(r'corrects 5: "a \u001b[31mmistake"')
+    assert lines[-1].split() == [
+        "the", "account", "4", "100", "100", "143", "51", "0", "2", "0", START, START,
+    ]  # fmt: skip
+    _, sums = ledger(capsys, folder, "--totals", "anna")
+    assert sums.splitlines() == lines[6:]
+
+
+async def test_nobody(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An account that was never issued a key is an error, not an empty ledger."""
+    assert ledger(capsys, folder, "bert") == (1, "")

@@ -1,0 +1,84 @@
+"""What ticks say about the state: digests of its slices, compared on every replay."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import Announce, HandTime, MemoryLog, Rig, endpoint4, hash_of, replayed
+from tracker.domain import codec, events, slice_digest
+from tracker.domain.state import ReplayError, State
+
+HASH = hash_of(1)
+
+
+def lived() -> MemoryLog:
+    """A few announces and three ticks."""
+    rig = Rig()
+    for number in range(3):
+        rig.announce(Announce(HASH, endpoint4(number), left=number))
+        rig.service.tick()
+    return rig.log
+
+
+def test_replay_compares_each_tick() -> None:
+    """A tick that holds another digest than the state's ends the replay, and says which event that is."""
+    log = lived()
+    frames = log.frames()
+    replayed(frames)
+    at = max(n for n, frame in enumerate(frames) if frame.header.kind == events.TICK)
+    plain = bytearray(frames[at].plain)
+    plain[-1] ^= 1
+    frames[at] = frames[at]._replace(plain=memoryview(bytes(plain)))
+    seq = frames[at].header.next_seq - 1
+    with pytest.raises(ReplayError, match=f"event {seq} holds the digest of another state"):
+        replayed(frames)
+
+
+def test_a_lost_event_is_noticed_by_the_next_tick() -> None:
+    """Here an announce counts other bytes than it did; nothing else in the log depends on them."""
+    frames = lived().frames()
+    first = frames[0]
+    changed = bytearray(first.plain)
+    changed[36] ^= 1  # uploaded
+    with pytest.raises(ReplayError, match="event 1 holds the digest"):
+        replayed([first._replace(plain=memoryview(bytes(changed))), *frames[1:]])
+
+
+def test_a_tick_of_another_length_is_none() -> None:
+    """Nor is there one of schema 0."""
+    with pytest.raises(codec.CodecError, match="records of 32 bytes"):
+        State().apply(events.TICK, 1, 0, bytes(31), b"")
+    with pytest.raises(codec.UnknownEventError, match="kind 3, schema 0"):
+        State().apply(events.TICK, 0, 0, bytes(32), b"")
+
+
+def test_no_digest_depends_on_an_address() -> None:
+    """Nor on the end of a peer_id; on all else of a peer it does."""
+
+    def digest(**changed: object) -> int:
+        rig = Rig(MemoryLog(), HandTime())
+        rig.announce(Announce(HASH, **{"endpoint": endpoint4(1), **changed}))  # type: ignore[arg-type]  # a test's short form
+        return slice_digest.digest(rig.state, 0)
+
+    assert digest() == digest(endpoint=endpoint4(2)) == digest(peer_id=b"-XX0001-" + bytes(12))
+    others = [digest(uploaded=1), digest(left=0), digest(peer_id=b"-XX0002-abcdefghijkl")]
+    assert len({digest(), *others}) == 4
+
+
+def test_slices_reach_everybody() -> None:
+    """One more peer than a slice holds makes two, and each tick takes the next."""
+    rig = Rig()
+    for number in range(slice_digest.SIZE):
+        rig.announce(Announce(hash_of(number % 7), endpoint4(number)))
+    assert slice_digest.count(rig.state) == 2
+    before = [slice_digest.digest(rig.state, number) for number in range(3)]
+    rows = rig.state.swarms.rows
+    rows[-1] ^= 1
+    after = [slice_digest.digest(rig.state, number) for number in range(3)]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+    rows[-1] ^= 1
+    for _ in range(3):
+        rig.service.tick()
+    ticks = [frame for frame in rig.log.frames() if frame.header.kind == events.TICK]
+    told = [row[3] for frame in ticks for row in codec.rows(codec.TICK, frame.plain)]
+    assert told == [0, 1, 0]

@@ -1,0 +1,310 @@
+"""Swarms and state, case by case: sessions and `completed`, expiry, torrents that leave and return."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import evolve
+
+from tests.support import (
+    SECOND,
+    Announce,
+    Rig,
+    endpoint4,
+    endpoint6,
+    hash_of,
+    replayed,
+)
+from tracker.domain import codec, events, slice_digest
+from tracker.domain.settings import Settings
+from tracker.domain.state import ReplayError, State
+from tracker.domain.swarms import MARK_EVENT, Swarms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HASH = hash_of(1)
+OTHER = hash_of(257)  # the same bucket
+LEECHER = Announce(HASH, endpoint4(1), left=10)
+SEEDER = Announce(HASH, endpoint4(2), left=0)
+NONE, COMPLETED, STARTED, STOPPED, PAUSED = range(5)
+
+
+def says(event: int, **changed: Any) -> Announce:
+    return evolve(LEECHER, event=event, **changed)
+
+
+SESSIONS: dict[str, tuple[list[Announce], int]] = {
+    "completes": ([says(STARTED), says(COMPLETED, left=0)], 1),
+    "completes without starting": ([says(NONE), says(COMPLETED, left=0)], 1),
+    "completes as the very first": ([says(COMPLETED, left=0)], 0),
+    "completes twice": ([says(STARTED), says(COMPLETED), says(COMPLETED)], 1),
+    "completes, goes on, completes": ([says(STARTED), says(COMPLETED), says(0), says(1)], 1),
+    "first and then again": ([says(COMPLETED), says(NONE), says(COMPLETED)], 0),
+    "stops, starts, completes": (
+        [says(STARTED), says(COMPLETED), says(STOPPED), says(STARTED), says(COMPLETED)],
+        2,
+    ),
+    "counter down while completing": (
+        [says(STARTED, downloaded=9), says(COMPLETED, downloaded=3)],
+        0,
+    ),
+    "counter down, then completes": (
+        [says(STARTED, downloaded=9), says(COMPLETED, downloaded=9), says(NONE), says(COMPLETED)],
+        2,
+    ),
+    "another client at the address": (
+        [says(STARTED), says(COMPLETED), says(COMPLETED, peer_id=b"b" * 20)],
+        1,
+    ),
+    "two families are two peers": (
+        [
+            says(STARTED),
+            says(STARTED, endpoint=endpoint6(1)),
+            says(COMPLETED),
+            says(COMPLETED, endpoint=endpoint6(1)),
+        ],
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_completed_is_counted_once_a_session(name: str) -> None:
+    """A known peer that says `completed` counts, once until it begins anew."""
+    announces, expected = SESSIONS[name]
+    rig = Rig()
+    for one in announces:
+        rig.announce(one)
+    assert rig.state.swarms.counts(HASH)[1] == expected
+    assert rig.state.swarms.completed_total == expected
+
+
+def test_roles_follow_left() -> None:
+    """Zero bytes left is a seeder, anything else and the unknown a leecher; it may change back."""
+    rig = Rig()
+    for left, counts in ((5, (0, 0, 1)), (0, (1, 0, 0)), (events.LEFT_UNKNOWN, (0, 0, 1))):
+        rig.announce(evolve(LEECHER, left=left))
+        assert rig.state.swarms.counts(HASH) == counts
+
+
+def test_the_last_event_is_kept() -> None:
+    """Of a leecher and of a seeder; an announce without an event is the last one too, and so is another client's first."""
+    rig = Rig()
+    swarms = rig.state.swarms
+    for left, peer_id in product((10, 0), (LEECHER.peer_id, b"b" * 20)):
+        for event in STARTED, NONE, NONE, COMPLETED, NONE, PAUSED, PAUSED, NONE, STARTED, PAUSED:
+            rig.announce(says(event, left=left, peer_id=peer_id))
+            (number,) = swarms.peers(swarms.lookup(HASH))
+            assert swarms.peer(number).mark & MARK_EVENT == event
+    assert replayed(rig.log.frames()).digest() == rig.state.digest()
+
+
+def test_a_stranger_that_stops_leaves_no_trace_in_the_swarm() -> None:
+    """`stopped` from nobody creates neither peer nor torrent, but stands in the log."""
+    rig = Rig()
+    assert rig.announce(says(STOPPED)) == [0]
+    assert rig.state.swarms.torrents_total == 0
+    assert rig.types() == ["announced"]
+
+
+def test_freed_peers_are_used_again_without_a_past() -> None:
+    """A new peer in a freed slot has nothing of the one that was there."""
+    rig = Rig()
+    rig.announce(says(STARTED), says(COMPLETED, left=0, uploaded=99), says(STOPPED))
+    newcomer = Announce(OTHER, endpoint6(9), peer_id=b"n" * 20, left=4)
+    rig.announce(newcomer, evolve(newcomer, event=COMPLETED))
+    swarms = rig.state.swarms
+    assert swarms.counts(OTHER) == (0, 1, 1)
+    (number,) = swarms.peers(swarms.lookup(OTHER))
+    row = swarms.peer(number)
+    assert (row.peer_id, row.uploaded, row.left, row.torrent) == (
+        b"n" * 20, 0, 4, swarms.lookup(OTHER),
+    )  # fmt: skip
+    assert (swarms.v4.endpoint(number), swarms.v6.endpoint(number)) == (b"", endpoint6(9))
+
+
+def expiring(**changed: int | bool) -> Rig:
+    values = {"max_peer_timeout": 30, "inactive_peer_cleanup_interval": 10, **changed}
+    return Rig.with_settings(**values)
+
+
+def later(rig: Rig, seconds: float) -> None:
+    rig.time.advance(int(seconds * SECOND))
+    rig.service.tick()
+
+
+def test_peers_expire_one_timeout_after_they_were_seen() -> None:
+    """A peer is there until a tick finds its last announce a whole timeout ago; both families."""
+    rig = expiring()
+    rig.announce(LEECHER, SEEDER, evolve(LEECHER, endpoint=endpoint6(5)))
+    later(rig, 20)
+    rig.announce(SEEDER)
+    later(rig, 9.999_999)
+    assert rig.state.swarms.counts(HASH) == (1, 0, 2)
+    later(rig, 0.000_001)
+    assert rig.state.swarms.counts(HASH) == (1, 0, 0)
+    later(rig, 20)
+    assert rig.state.swarms.torrents_total == 0
+
+
+def test_the_whole_of_a_crowd_expires() -> None:
+    """Removing while walking misses nobody: hundreds of both kinds and families in one sweep."""
+    rig = expiring()
+    crowd = [
+        Announce(hash_of(h), endpoint(n), left=n % 3)
+        for h in (1, 257, 513)
+        for n in range(200)
+        for endpoint in (endpoint4, endpoint6)
+    ]
+    rig.announce(*crowd)
+    rig.time.advance(5 * SECOND)
+    rig.announce(*crowd[::7])
+    later(rig, 25)
+    swarms = rig.state.swarms
+    assert swarms.seeders_total + swarms.leechers_total == len(crowd[::7])
+    later(rig, 5)
+    assert (swarms.seeders_total, swarms.leechers_total, swarms.torrents_total) == (0, 0, 0)
+
+
+def test_a_sweep_takes_the_clean_up_interval() -> None:
+    """Three ticks to the interval: each sweeps its third of the buckets."""
+    rig = expiring(inactive_peer_cleanup_interval=30)
+    numbers = (0, 84, 85, 169, 170, 255)
+    rig.announce(*(Announce(hash_of(number), endpoint4(1)) for number in numbers))
+    left = []
+    for _ in range(3):
+        later(rig, 30)
+        left.append([n for n in numbers if rig.state.swarms.lookup(hash_of(n))])
+    assert left == [[85, 169, 170, 255], [170, 255], []]
+
+
+def test_a_dropped_torrent_comes_back_with_its_completed_count() -> None:
+    """The count outlives the swarm, in scrapes meanwhile and in the torrent afterwards."""
+    rig = expiring()
+    rig.announce(says(STARTED), says(COMPLETED, left=0))
+    later(rig, 30)
+    swarms = rig.state.swarms
+    assert (swarms.lookup(HASH), swarms.torrents_total) == (0, 0)
+    assert (swarms.counts(HASH), swarms.completed_total) == ((0, 1, 0), 1)
+    # Somebody else takes the freed number first.
+    rig.announce(evolve(LEECHER, info_hash=OTHER))
+    assert swarms.counts(OTHER) == (0, 0, 1)
+    rig.announce(says(STARTED), says(COMPLETED))
+    assert (swarms.counts(HASH), swarms.completed_total) == ((0, 2, 1), 2)
+    assert replayed(rig.log.frames()).digest() == rig.state.digest()
+
+
+def test_empty_torrents_stay_where_the_settings_say_so() -> None:
+    """Without removal a torrent stays listed with zeros; switching removal on sweeps it."""
+    rig = expiring(remove_peerless_torrents=False)
+    rig.announce(LEECHER)
+    later(rig, 30)
+    assert rig.state.swarms.torrents_total == 1
+    assert rig.state.swarms.counts(HASH) == (0, 0, 0)
+    rig.service.change_settings(evolve(rig.state.settings, remove_peerless_torrents=True))
+    later(rig, 10)
+    assert rig.state.swarms.torrents_total == 0
+
+
+def test_after_a_restart_everybody_gets_one_timeout() -> None:
+    """An outage longer than the timeout expires nobody before they could announce again."""
+    rig = expiring()
+    rig.announce(LEECHER, SEEDER)
+    rig.time.advance(3600 * SECOND)
+    rig.service.admin(events.TRACKER_STARTED, {"epoch": 2})
+    later(rig, 29.999_999)
+    assert rig.state.swarms.counts(HASH) == (1, 0, 1)
+    rig.announce(SEEDER)
+    later(rig, 0.000_001)
+    assert rig.state.swarms.counts(HASH) == (1, 0, 0)
+
+
+def test_no_clean_up_means_no_expiry() -> None:
+    """A clean-up interval of zero switches expiry off."""
+    rig = expiring(inactive_peer_cleanup_interval=0)
+    rig.announce(LEECHER)
+    later(rig, 100_000)
+    assert rig.state.swarms.counts(HASH) == (0, 0, 1)
+
+
+def test_flipping_private_mode_empties_the_swarms() -> None:
+    """Peers of the other mode go, in both directions; completed counts stay."""
+    rig = expiring()
+    for private in (True, False):
+        rig.announce(says(STARTED), says(COMPLETED), evolve(LEECHER, endpoint=endpoint6(3)))
+        rig.service.change_settings(Settings(private=private))
+        assert rig.state.swarms.torrents_total == rig.state.swarms.leechers_total == 0
+    assert rig.state.swarms.counts(HASH) == (0, 2, 0)
+
+
+def test_names_of_events() -> None:
+    """The vocabulary's tables have a name for every number."""
+    assert events.EVENT_NAMES[PAUSED] == "paused"
+    assert set(events.EVENT_TYPES) >= {"announced", "tick", "counted", "settings_changed"}
+
+
+def test_an_unused_swarms_has_nobody() -> None:
+    """Reading what is not there gives zeros, not errors."""
+    swarms = Swarms()
+    assert (swarms.lookup(HASH), swarms.counts(HASH)) == (0, (0, 0, 0))
+    assert swarms.find(0, endpoint4(1)) == swarms.find(0, endpoint6(1)) == 0
+    assert swarms.peers(0) == []
+
+
+def tick(time_us: int) -> bytes:
+    """Of a tracker that knows nobody."""
+    return codec.TICK.pack(time_us, 10_000, 0, 0, 0, slice_digest.digest(State(), 0))
+
+
+def test_replay_refuses_what_cannot_have_happened() -> None:
+    """A gap, an unknown kind, an unknown admin type, a wrong predecessor: each is an error."""
+    with pytest.raises(ReplayError, match="event 5 where 0 is due"):
+        State().apply(events.TICK, 1, 5, tick(1), b"")
+    with pytest.raises(codec.UnknownEventError, match="event 0 is of kind 9, schema 1"):
+        State().apply(9, 1, 0, b"", b"")
+    with pytest.raises(codec.UnknownEventError, match="of type 999, schema 1"):
+        State().apply(events.ADMIN, 1, 0, codec.encode_admin(999, 1, {}), b"")
+    with pytest.raises(codec.CodecError):
+        State().apply(events.ADMIN, 1, 0, b"\xff" * 16, b"")
+    rig = Rig()
+    rig.announce(LEECHER, LEECHER)
+    (frame,) = rig.log.frames()
+    second = frame.plain[codec.PLAIN.size :], frame.sealed[codec.SEALED.size :]
+    state = State()
+    state.apply(events.TICK, 1, 0, tick(1), b"")
+    with pytest.raises(ReplayError, match="event 2 continues 0, but"):
+        state.apply(events.ANNOUNCE, 1, 1, *twice(*second))
+
+
+def twice(plain: memoryview, sealed: memoryview) -> tuple[bytes, bytes]:
+    return bytes(plain) * 2, bytes(sealed) * 2
+
+
+DIFFERENCES: dict[str, Callable[[Rig], object]] = {
+    "nothing": lambda _: None,
+    "an announce": lambda rig: rig.announce(LEECHER),
+    "a tick": lambda rig: rig.service.tick(),
+    "a counter": lambda rig: rig.service.admin(events.CLOCK_STEPPED, {"forward_us": 1}),
+    "the whitelist": lambda rig: rig.service.admin(
+        events.TORRENT_WHITELISTED, {"info_hash": HASH.hex()}
+    ),
+    "a setting": lambda rig: rig.service.change_settings(Settings(listed=True)),
+    "an uploaded total": lambda rig: rig.announce(evolve(LEECHER, uploaded=1)),
+    "a port": lambda rig: rig.announce(evolve(LEECHER, endpoint=endpoint4(1, 9))),
+    "a role": lambda rig: rig.announce(evolve(LEECHER, left=0)),
+    "a peer id": lambda rig: rig.announce(evolve(LEECHER, peer_id=b"z" * 20)),
+    "a hash": lambda rig: rig.announce(evolve(LEECHER, info_hash=OTHER)),
+}
+
+
+def test_the_digest_sees_every_difference() -> None:
+    """States that differ in one thing have digests that differ."""
+    digests = set()
+    for change in DIFFERENCES.values():
+        rig = Rig()
+        change(rig)
+        digests.add(rig.state.digest())
+    assert len(digests) == len(DIFFERENCES)

@@ -1,0 +1,162 @@
+"""`durability = "strict"`: no answer to an announce leaves before its event is on stable storage."""
+
+from __future__ import annotations
+
+import socket
+from struct import pack
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+from eventlog import LogFailedError
+from tests.support import SELECTION_KEY, HandTime, MemoryLog
+from tracker.domain.state import State
+from tracker.frontends.http import server as http
+from tracker.frontends.http.connections import Waiting
+from tracker.frontends.http.handler import RequestHandler
+from tracker.frontends.udp import recvmmsg
+from tracker.frontends.udp import server as udp
+from tracker.frontends.udp.handler import DatagramHandler
+from tracker.service.service import Service
+from tracker.wire.connection_id import ConnectionIds
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+HASH = b"h" * 20
+TARGET = b"/announce?info_hash=%b&peer_id=%b&port=6881&left=0" % (HASH, b"-XX0001-abcdefghijkl")
+
+
+class SlowDisk(MemoryLog):
+    """Nothing is durable before `sync`; or never, once it failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.durable_seq = 0
+        self.failed = False
+        self._synced = trio.Event()
+        self.waited_for = trio.Event()
+
+    async def wait_durable(self, seq: int) -> None:
+        while self.durable_seq <= seq:
+            self.waited_for.set()
+            if self.failed:
+                raise LogFailedError("the disk is gone")
+            await self._synced.wait()
+
+    def sync(self, *, fail: bool = False) -> None:
+        self.failed = fail
+        if not fail:
+            self.durable_seq = self.pool.next_seq
+        synced, self._synced = self._synced, trio.Event()
+        synced.set()
+
+
+class Site:
+    """Both front ends over one service, with clients' sockets connected to them."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.log = SlowDisk()
+        clock = HandTime().log_clock()
+        self.service = Service(self.log, State(), clock, SELECTION_KEY, strict=True)
+        self._nursery = nursery
+
+    async def start(self) -> None:
+        datagrams, requests = udp.open_socket("127.0.0.1", 0), http.open_socket("127.0.0.1", 0)
+        self.udp_port, self.http_port = (one.getsockname()[1] for one in (datagrams, requests))
+        ids = ConnectionIds(b"c" * 32)
+        await self._nursery.start(udp.serve, datagrams, DatagramHandler(self.service, ids, 0))
+        handler = RequestHandler(self.service, 1, proxied=False)
+        await self._nursery.start(http.serve, requests, handler, Waiting(8))
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            started = Site(nursery)
+            await started.start()
+            yield started
+            nursery.cancel_scope.cancel()
+
+
+async def held_back(site: Site, stream: trio.SocketStream | trio.socket.SocketType) -> bytes:
+    """The announce is in the log, and its answer comes with the sync, not before."""
+    answers: list[bytes] = []
+
+    async def receive() -> None:
+        receive_some = stream.receive_some if isinstance(stream, trio.SocketStream) else stream.recv
+        answers.append(bytes(await receive_some(2000)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(receive)
+        await site.log.waited_for.wait()
+        await trio.testing.wait_all_tasks_blocked(0.02)
+        assert answers == []
+        site.log.sync()
+    return answers[0]
+
+
+async def ask(site: Site, connection: bytes, *, waits: bool = False) -> trio.SocketStream:
+    """Connect and send an announce; it `waits` there when the connection is accepted, or comes later."""
+    sock = socket.create_connection(("127.0.0.1", site.http_port))
+    if not waits:
+        await trio.testing.wait_all_tasks_blocked()
+    head = b" HTTP/1.1\r\nHost: t\r\nConnection: " + connection + b"\r\n\r\n"
+    sock.sendall(b"GET " + TARGET + head)
+    sock.setblocking(False)
+    return trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_http(site: Site, waits: bool) -> None:
+    """A connection that is over after the answer, answered by the listener's task or by its own."""
+    async with await ask(site, b"close", waits=waits) as stream:
+        assert b"8:completei1e" in await held_back(site, stream)
+        assert await stream.receive_some() == b""
+
+
+async def test_http_kept_alive(site: Site) -> None:
+    """One that stays: the first answer, and the second from a task of its own."""
+    async with await ask(site, b"keep-alive", waits=True) as stream:
+        assert b"8:completei1e" in await held_back(site, stream)
+        site.log.waited_for = trio.Event()
+        await stream.send_all(b"GET " + TARGET + b" HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert b"8:completei1e" in await held_back(site, stream)
+
+
+@pytest.mark.parametrize("batches", [True, False])
+async def test_udp(monkeypatch: pytest.MonkeyPatch, batches: bool) -> None:
+    """By recvmmsg, and where there is none."""
+    monkeypatch.setattr(recvmmsg, "available", batches)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            site = Site(nursery)
+            await site.start()
+            with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as sock:
+                await sock.connect(("127.0.0.1", site.udp_port))
+                await sock.send(bytes.fromhex("0000041727101980") + pack(">I4s", 0, b"tran"))
+                connection_id = (await sock.recv(100))[8:]
+                announce = pack(
+                    ">8sI4s20s20sQQQIIIiH", connection_id, 1, b"tran", HASH,
+                    b"-XX0001-abcdefghijkl", 0, 0, 0, 0, 0, 7, -1, 6881,
+                )  # fmt: skip
+                await sock.send(announce)
+                assert (await held_back(site, sock))[:8] == pack(">I4s", 1, b"tran")
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_disk_that_fails(waits: bool) -> None:
+    """The answer is never given, the connection is closed, and the failure goes up."""
+    with trio.fail_after(30), pytest.RaisesGroup(LogFailedError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            site = Site(nursery)
+            await site.start()
+            async with await ask(site, b"close", waits=waits) as stream:
+                await site.log.waited_for.wait()
+                with trio.CancelScope(shield=True):
+                    site.log.sync(fail=True)
+                    assert await stream.receive_some() == b""

@@ -1,0 +1,90 @@
+"""The compiled build says what the pure one says: seeded runs, with what the pure build made of them.
+
+Every reply counts, and every announce, eviction and tick of the log; a tick holds a digest of peers, torrents and accounts. Where
+these are meant to change, put in what a pure build says (SWARMLOG_PURE=1).
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from hashlib import blake2b
+
+import pytest
+
+from tests.support import SECOND, Rig, replayed, revoke
+from tracker.domain import events
+from tracker.domain.policy import Policy
+from tracker.frontends.udp.handler import DatagramHandler
+from tracker.wire.connection_id import ConnectionIds
+
+COUNTERS = (0, 0, 1, 7, 1000, 2**32, 2**62, 2**63 - 1, -1, -(2**63))
+NUMWANTS = (-(2**31), -1, 0, 1, 30, 73, 74, 75, 65535, 65536, 2**31 - 1)
+EVENTS = (0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 7, 2**32 - 1)
+LEFTS = (0, 0, 0, 7, 1000, -1, 2**63 - 1)
+POLICY = Policy(
+    interval_jitter=9, peers_per_account=3, clients_denied=("-TR",), max_peers_per_torrent=100
+)
+# Torrents, addresses, private, policy; what the pure build made of it.
+RUNS = {
+    "small swarms": (9, 5, False, Policy(), "e3ce839abe69551fbd6e96e45c5595bf"),
+    "a large swarm": (1, 400, False, Policy(), "bd05c458a9c9e99454ff2b933305755f"),
+    "small private swarms": (9, 5, True, Policy(), "afe64d76ff7c33be6f952448cadb3d70"),
+    "a large private swarm": (1, 400, True, Policy(), "88c34e3b0a36472d9f01951a618b53c1"),
+    "with rules": (3, 90, False, POLICY, "4f9a0f96dd32b297e273ef7dcccc2fe4"),
+    "private with rules": (3, 90, True, POLICY, "4048d6666ce901e633f4c793fa219a36"),
+}
+
+
+def datagram(chance: random.Random, hashes: list[bytes], keys: list[bytes]) -> bytes:
+    client = chance.choice((b"-XX0001-", b"-XX0001-", b"-TR3000-"))
+    said = struct.pack(
+        ">8sI4s20s20sqqqIIIiH",
+        bytes(8), 1, chance.randbytes(4), chance.choice(hashes), client + chance.choice((b"a", b"b")) * 12,
+        chance.choice(COUNTERS), chance.choice(LEFTS), chance.choice(COUNTERS), chance.choice(EVENTS), 0,
+        chance.getrandbits(32), chance.choice(NUMWANTS), chance.choice((0, 65535, 6881, 6881, 6881, 6881)),
+    )  # fmt: skip
+    if not keys or chance.random() < 0.02:
+        return said[: chance.choice((98, 98, 98, 97, 15, 20))]
+    path = b"/announce/" + chance.choice(keys)
+    return said + bytes([2, len(path)]) + path
+
+
+@pytest.mark.parametrize(
+    ("torrents", "addresses", "private", "policy", "expected"), RUNS.values(), ids=RUNS.keys()
+)
+def test_a_seeded_run(
+    torrents: int, addresses: int, private: bool, policy: Policy, expected: str
+) -> None:
+    """Replies and records are byte for byte those of the pure build; and replay comes to the same state."""
+    chance, hasher = random.Random(torrents * addresses), blake2b(digest_size=16)
+    rig = Rig.with_settings(private=private, policy=policy, max_peer_timeout=300)
+    keys = [rig.issue(number, owner) for number, owner in enumerate((None, "anna", "anna", "bert"))]
+    handler = DatagramHandler(rig.service, ConnectionIds(b"k", checked=False), 255)
+    hashes = [chance.randbytes(20) for _ in range(torrents)]
+    where = [chance.randbytes(chance.choice((4, 4, 16))) for _ in range(addresses)]
+    for number in range(120):
+        data = [datagram(chance, hashes, keys if private else []) for _ in range(25)]
+        places = [sum(map(len, data[:one])) for one in range(len(data))]
+        handler.begin()
+        replies = handler.answers(
+            bytearray().join([*data, bytes(98)]),
+            places,
+            [len(one) for one in data],
+            chance.choices(where, k=len(data)),
+        )
+        handler.end()
+        hasher.update(repr(replies).encode())
+        rig.time.advance(SECOND // 2)
+        if number % 20 == 9:
+            rig.time.advance(chance.choice((5, 150)) * SECOND)
+            rig.service.tick()
+        if number == 60 and private:
+            rig.set_factor(upload_percent=200, download_percent=50)
+            revoke(rig.service, keys[0])
+    frames = rig.log.frames()
+    for frame in frames:
+        if frame.header.kind in (events.ANNOUNCE, events.EVICTIONS, events.TICK):
+            hasher.update(bytes(frame.plain) + bytes(frame.sealed))
+    assert hasher.hexdigest() == expected
+    assert replayed(frames).digest() == rig.state.digest()

@@ -1,0 +1,55 @@
+"""Other tasks' turn between two batches."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+import trio
+import trio.testing
+
+from tracker.frontends.udp import fairness
+from tracker.frontends.udp.fairness import GivingWay
+
+if TYPE_CHECKING:
+    import pytest
+
+LONG_NS = 4_000_000
+
+
+async def test_alone_it_goes_on_at_once() -> None:
+    """A look is no checkpoint: nothing is lost where there is nobody."""
+    way = GivingWay()
+    for _ in range(3):
+        with trio.testing.assert_no_checkpoints():
+            await way.others(LONG_NS)
+
+
+async def test_a_short_batch_is_no_wait() -> None:
+    """Whoever is about to run has his turn soon enough."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.lowlevel.checkpoint)
+        with trio.testing.assert_no_checkpoints():
+            await GivingWay().others(900_000)
+
+
+async def test_others_have_a_quarter_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is always about to run makes some steps, and then it is the socket's turn again."""
+    clock = count(0, 100_000)  # a tenth of a millisecond at each look
+    monkeypatch.setattr(fairness, "perf_counter_ns", lambda: next(clock))
+    steps = 0
+
+    async def busy() -> None:
+        nonlocal steps
+        while True:
+            await trio.lowlevel.checkpoint()
+            steps += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(busy)
+        way = GivingWay()
+        for _ in range(100):
+            await way.others(LONG_NS)
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    assert 200 < steps <= 100 * 11

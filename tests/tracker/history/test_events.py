@@ -1,0 +1,175 @@
+"""The log as the API reads it: any part, any filter, in steps however small, and on as it grows."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from eventlog import Reader
+from tests.support import START_US
+from tests.tracker.logged import HASH, OTHER, write_log
+from tracker.history import event_json, event_scan
+from tracker.history import events as module
+from tracker.history.events import LogJournal
+from tracker.ports import EventFilter, LogPart
+from tracker.store.replay import replay
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Event = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log of several segments with every kind of event."""
+    path = tmp_path_factory.mktemp("journal") / "log"
+    write_log(path, segment_bytes=700)
+    assert len(list((path / "seg").iterdir())) >= 3
+    return path
+
+
+@pytest.fixture
+def every(folder: Path) -> list[Event]:
+    return [event for frame in Reader(folder).frames() for event in event_json.narrate(frame)]
+
+
+def journal(folder: Path, stopping: trio.Event) -> LogJournal:
+    state = replay(Reader(folder, to_end=True))
+    return LogJournal(folder, lambda: state.seq, state.access.account_of, stopping)
+
+
+async def read_all(
+    reader: LogJournal, part: LogPart, wanted: EventFilter, limit: int
+) -> list[Event]:
+    found: list[Event] = []
+    while True:
+        page = await reader.read(part, wanted, limit)
+        found += page.events
+        if page.following is None:
+            return found
+        assert page.following > part.first
+        part = LogPart(first=page.following, last=part.last, from_us=part.from_us, to_us=part.to_us)
+
+
+@pytest.mark.parametrize("limit", [1, 4, 1000])
+async def test_any_part(folder: Path, every: list[Event], limit: int) -> None:
+    """From any event to any other, whatever the size of a page."""
+    reader = journal(folder, trio.Event())
+    for first in range(0, len(every) + 2, 5):
+        for last in (first - 1, first, first + 7, None):
+            part = LogPart(first=first, last=last)
+            found = await read_all(reader, part, EventFilter(), limit)
+            assert found == every[first : None if last is None else max(0, last + 1)]
+
+
+async def test_any_time(folder: Path, every: list[Event]) -> None:
+    """From any moment to any other, both included."""
+    reader = journal(folder, trio.Event())
+    moments = [START_US + seconds * 500_000 for seconds in range(-1, 220, 13)]
+    for from_us in moments:
+        for to_us in (None, from_us - 1, from_us, from_us + 3_000_000):
+            part = LogPart(from_us=from_us, to_us=to_us)
+            begin = rfc3339(from_us)
+            end = "~" if to_us is None else rfc3339(to_us)
+            expected = [event for event in every if begin <= event["time"] <= end]
+            assert await read_all(reader, part, EventFilter(), 1000) == expected
+
+
+FILTERS = [
+    (EventFilter(types=frozenset({"tick"})), lambda one: one["type"] == "tick"),
+    (
+        EventFilter(types=frozenset({"evicted", "key_issued"})),
+        lambda one: one["type"] in ("evicted", "key_issued"),
+    ),
+    (EventFilter(info_hash=OTHER), lambda one: one.get("info_hash") == OTHER.hex()),
+    (
+        EventFilter(info_hash=HASH, types=frozenset({"announced"})),
+        lambda one: one["type"] == "announced" and one["info_hash"] == HASH.hex(),
+    ),
+    (EventFilter(key_ref=2), lambda one: one.get("key_ref") == 2),
+    (EventFilter(account=1), lambda one: 1 in (one.get("key_ref"), one.get("account"))),
+    (EventFilter(info_hash=bytes(20)), lambda _: False),
+]
+
+
+@pytest.mark.parametrize(("wanted", "holds"), FILTERS)
+@pytest.mark.parametrize("hurried", [False, True])
+async def test_filters(
+    folder: Path,
+    every: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: EventFilter,
+    holds: Any,
+    hurried: bool,
+) -> None:
+    """What is wanted and nothing else; with no time at all for a page, in as many pages as it takes."""
+    if hurried:
+        monkeypatch.setattr(module, "READ_SECONDS", 1e-9)
+        monkeypatch.setattr(event_scan, "STEP_SECONDS", 1e-6)
+    found = await read_all(journal(folder, trio.Event()), LogPart(), wanted, 3)
+    assert found == [event for event in every if holds(event)]
+
+
+async def test_pages_are_bounded(
+    folder: Path, every: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little time a page has, it has a cursor; who goes on with it gets there, also where the way to the first
+    event takes several pages."""
+    monkeypatch.setattr(module, "PAGE_SECONDS", 0.0)
+    monkeypatch.setattr(event_scan, "STEP_SECONDS", 1e-9)
+    reader = journal(folder, trio.Event())
+    for first in range(0, len(every), 7):
+        part, found, pages = LogPart(first=first), [], 0
+        while True:
+            page = await reader.read(part, EventFilter(), 1000)
+            found += page.events
+            pages += 1
+            assert pages < 1000
+            if page.following is None:
+                break
+            part = LogPart(first=page.following)
+        assert found == every[first:]
+        assert pages > (len(every) - first) / 4
+
+
+async def test_next_page_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is read from where the one before it ended; walks wait for eight pages and half a minute."""
+    made: list[LogPart] = []
+
+    class Counted(event_scan.Scan):
+        def __init__(self, folder: Path, part: LogPart, *rest: Any) -> None:
+            made.append(part)
+            super().__init__(folder, part, *rest)
+
+    monkeypatch.setattr(module, "Scan", Counted)
+    reader = journal(folder, trio.Event())
+    assert len(await read_all(reader, LogPart(), EventFilter(), 2)) > 20
+    assert made == [LogPart()]
+    for first in range(9):
+        await reader.read(LogPart(first=first), EventFilter(), 1)
+    made.clear()
+    await reader.read(LogPart(first=1), EventFilter(), 1)  # the walk from event 0 made way
+    assert made == [LogPart(first=1)]
+    monkeypatch.setattr(module, "PARKED_SECONDS", -1.0)
+    await reader.read(LogPart(first=20), EventFilter(), 1)
+    await reader.read(LogPart(first=21), EventFilter(), 1)
+    assert made[1:] == [LogPart(first=20), LogPart(first=21)]
+
+
+@pytest.mark.parametrize("after", [None, -1, 5])
+async def test_follow(folder: Path, every: list[Event], after: int | None) -> None:
+    """From an event on, or from now on; ends when the tracker stops."""
+    stopping = trio.Event()
+    found: list[Event] = []
+    with trio.fail_after(20):
+        async with aclosing(journal(folder, stopping).follow(after, EventFilter())) as told:
+            async for each in told:
+                found += each.events
+                if each.seen >= len(every) - 1:
+                    stopping.set()
+    assert found == ([] if after is None else every[after + 1 :])

@@ -1,0 +1,332 @@
+"""What metrics are made of: traffic, the watch on the process, and everything under its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from attrs import asdict, define
+
+from eventlog.log import LogStatistics
+from tests.support import Announce, Rig, endpoint4, endpoint6, hash_of
+from tracker.domain import events
+from tracker.frontends.traffic import MOST_CLIENTS, UdpTraffic
+from tracker.metrics.loop_watch import Watch
+from tracker.metrics.swarmlog import LiveGauges, memory_bytes
+from tracker.metrics.torrust import binding
+from tracker.service.rate_limits import MOST, Bans
+from tracker.upkeep.follower import Following
+from tracker.upkeep.retention import Pruner
+
+if TYPE_CHECKING:
+    from tracker.ports import Labels
+
+LOG = LogStatistics(
+    next_seq=120,
+    durable_seq=100,
+    pending_bytes=2240,
+    commits=7,
+    last_commit_seconds=0.25,
+    segment_bytes=4096,
+    written_bytes=10_000,
+    rewrites=1,
+    disk_free_bytes=5_000_000,
+)
+
+
+@define
+class FixedLog:
+    room: bool = True
+
+    def statistics(self) -> LogStatistics:
+        return LOG
+
+    def has_room(self, *, reserved: bool = False) -> bool:  # noqa: ARG002  # the protocol's name
+        return self.room
+
+
+@define
+class Bound:
+    """As much of a socket as is asked."""
+
+    host: str
+
+    def getsockname(self) -> tuple[str, int]:
+        return self.host, 6969
+
+
+def gauges_of(rig: Rig, log: FixedLog | None = None, *, usage: bool = True) -> LiveGauges:
+    """With a UDP listener of each family and an HTTP tracker."""
+    gauges = LiveGauges(rig.service, log or FixedLog(), "1.2", usage_statistics=usage)
+    gauges.add_udp(Bound("127.0.0.1"))
+    gauges.add_udp(Bound("::1"))
+    gauges.add_http(Bound("127.0.0.1"), tls=True)
+    return gauges
+
+
+def told() -> set[str]:
+    """The name of every metric, and of every counter that stats add."""
+    gauges = gauges_of(Rig())
+    return {metric.name for metric in gauges.metrics()} | set(asdict(gauges.udp()))
+
+
+def values(gauges: LiveGauges) -> dict[tuple[str, Labels], float]:
+    """By name and labels; of listeners those that tell them apart."""
+    kept = ("request_kind", "result", "server_binding_address_ip_family", "peer_role")
+    return {
+        (
+            metric.name,
+            tuple(
+                pair
+                for pair in sample.labels
+                if pair[0] in kept or not pair[0].startswith("server_")
+            ),
+        ): sample.value
+        for metric in gauges.metrics()
+        for sample in metric.samples
+    }
+
+
+def test_names_and_kinds() -> None:
+    """Every name once, counters end in `_total`, labels stand in one order."""
+    metrics = gauges_of(Rig()).metrics()
+    names = [metric.name for metric in metrics]
+    assert len(names) == len(set(names))
+    for metric in metrics:
+        assert metric.kind in ("counter", "gauge")
+        assert metric.kind == "gauge" or metric.name.endswith("_total")
+        assert len({sample.labels for sample in metric.samples}) == len(metric.samples)
+        for sample in metric.samples:
+            assert list(sample.labels) == sorted(sample.labels)
+
+
+def test_of_the_log() -> None:
+    """What the log says of itself, and the distance between its two ends."""
+    found = values(gauges_of(Rig(), FixedLog(room=False)))
+    expected = {
+        "swarmlog_durable_lag_events": 20,
+        "swarmlog_pending_bytes": 2240,
+        "swarmlog_last_commit_seconds": 0.25,
+        "swarmlog_segment_bytes": 4096,
+        "swarmlog_disk_free_bytes": 5_000_000,
+        "swarmlog_log_has_room": 0,
+        "swarmlog_events_appended_total": 120,
+        "swarmlog_commits_total": 7,
+        "swarmlog_rewrites_total": 1,
+        "swarmlog_written_bytes_total": 10_000,
+    }
+    assert {name: found[name, ()] for name in expected} == expected
+    assert ("swarmlog_disk_days_left", ()) not in found
+
+
+def test_of_the_state() -> None:
+    """Torrents and peers as they come and go, announces by way and family, refusals by reason."""
+    rig = Rig.with_settings(listed=True)
+    for number in (1, 2):
+        rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+    rig.announce(Announce(hash_of(1), endpoint4(1), left=0))
+    rig.announce(Announce(hash_of(1), endpoint6(2), udp=False))
+    rig.announce(Announce(hash_of(2), endpoint4(3)))
+    rig.announce(Announce(hash_of(2), endpoint4(3), event=events.STOPPED))
+    rig.service.refused(-2)
+    rig.service.flush_counters()
+    rig.service.refused(-2)
+    rig.service.count(events.REFUSED_REQUESTS)
+    rig.service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
+    found = values(gauges_of(rig))
+    assert found["swarmlog_torrents", ()] == 2
+    assert found["swarmlog_whitelisted_torrents", ()] == 2
+    for (name, labels), value in {
+        ("swarmlog_peers", (("role", "seeder"),)): 1,
+        ("swarmlog_peers", (("role", "leecher"),)): 1,
+        ("swarmlog_peer_addresses", (("family", "ipv4"),)): 1,
+        ("swarmlog_peer_addresses", (("family", "ipv6"),)): 1,
+        ("swarmlog_announces_total", (("family", "ipv4"), ("protocol", "udp"))): 3,
+        ("swarmlog_announces_total", (("family", "ipv6"), ("protocol", "http"))): 1,
+        ("swarmlog_requests_refused_total", (("reason", "not_whitelisted"),)): 2,
+        ("swarmlog_requests_refused_total", (("reason", "malformed"),)): 1,
+        ("swarmlog_udp_dropped_total", (("reason", "banned"),)): 1,
+        ("swarm_coordination_registry_torrents_total", ()): 2,
+        ("swarm_coordination_registry_torrents_added_total", ()): 2,
+        ("swarm_coordination_registry_peer_connections_total", (("peer_role", "seeder"),)): 1,
+    }.items():
+        assert found[name, labels] == value, (name, labels)
+
+
+def test_torrents_come_and_go() -> None:
+    """One that is forgotten counts as removed, and its addresses are no more."""
+    rig = Rig.with_settings(listed=True)
+    rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(1).hex()})
+    rig.announce(Announce(hash_of(1), endpoint4(1)))
+    rig.service.admin(events.TORRENT_DELISTED, {"info_hash": hash_of(1).hex()})
+    found = values(gauges_of(rig))
+    prefix = "swarm_coordination_registry_torrents_"
+    assert [found[prefix + name, ()] for name in ("total", "added_total", "removed_total")] == [
+        0,
+        1,
+        1,
+    ]
+    assert found["swarmlog_peer_addresses", (("family", "ipv4"),)] == 0
+
+
+def test_udp_traffic_adds_up() -> None:
+    """Announces are what is left of the requests; answers are what was not dropped."""
+    traffic = UdpTraffic()
+    traffic.batch(100, 2, 5_000)
+    traffic.batch(20, 0, 1_000)
+    traffic.connects, traffic.scrapes, traffic.errors = 30, 20, 7
+    traffic.ignored, traffic.banned = 3, 4
+    assert (traffic.announces, traffic.responses, traffic.average_ns) == (56, 111, 50)
+    assert UdpTraffic().average_ns == 0
+
+
+def test_listeners_are_told_by_family() -> None:
+    """Stats add up the listeners of a family, with one average time for all kinds."""
+    gauges = gauges_of(Rig())
+    one, other = (listener.traffic for listener in gauges._udp)
+    one.batch(10, 1, 1_000)
+    other.batch(30, 0, 7_000)
+    one.errors, other.banned = 2, 5
+    stats = gauges.udp()
+    assert (stats.udp4_requests, stats.udp4_responses, stats.udp4_errors_handled) == (10, 9, 2)
+    assert (stats.udp6_requests, stats.udp6_responses, stats.udp6_errors_handled) == (30, 25, 0)
+    assert (stats.udp_requests_aborted, stats.udp_requests_banned) == (1, 5)
+    assert stats.udp_avg_announce_processing_time_ns == 200
+
+
+def test_without_usage_statistics() -> None:
+    """Requests are kept out of it, the state of swarms and log is not."""
+    gauges = gauges_of(Rig(), usage=False)
+    gauges._udp[0].traffic.batch(10, 0, 1_000)
+    assert gauges.udp().udp4_requests == 0
+    silent = {metric.name for metric in gauges.metrics() if not metric.samples}
+    assert {"swarmlog_announces_total", "http_tracker_core_requests_received_total"} <= silent
+    assert "swarmlog_torrents" not in silent
+
+
+@pytest.mark.parametrize(
+    ("protocol", "host", "family", "kind"),
+    [
+        ("udp", "192.0.2.7", "inet", "plain"),
+        ("https", "::", "inet6", "plain"),
+        ("http", "::ffff:192.0.2.1", "inet6", "v4_mapped_v6"),
+    ],
+)
+def test_binding(protocol: str, host: str, family: str, kind: str) -> None:
+    """The labels of a listener, sorted."""
+    prefix = "server_binding_"
+    assert binding(protocol, host, 6969) == (
+        (prefix + "address_ip_family", family),
+        (prefix + "address_ip_type", kind),
+        (prefix + "ip", host),
+        (prefix + "port", "6969"),
+        (prefix + "protocol", protocol),
+    )
+
+
+def test_wrong_ids_by_client() -> None:
+    """By name and version; what is not recognised, and all beyond the limit, is one."""
+    traffic = UdpTraffic()
+    for peer_id in (b"-qB4520-" + bytes(12), b"-qB4520-" + bytes(12), b"\xff" * 20):
+        traffic.wrong_id(peer_id)
+    assert traffic.wrong_ids == {("qBittorrent", "4520"): 2, ("Other", ""): 1}
+    for number in range(MOST_CLIENTS + 10):
+        traffic.wrong_id(b"-qB%04d-" % number + bytes(12))
+    assert len(traffic.wrong_ids) == MOST_CLIENTS
+    assert traffic.wrong_ids["Other", ""] == 13
+
+
+def test_banned_addresses_are_counted() -> None:
+    """Those above the limit, until the period ends; nobody where nobody is banned."""
+    bans = Bans(2, 60)
+    for address, errors in ((b"\x7f\0\0\1", 3), (b"\x7f\0\0\2", 2), (bytes(16), 5)):
+        for _ in range(errors):
+            bans.add_error(address, 1_000_000)
+    assert bans.total(2_000_000) == 2
+    assert bans.total(61_000_000) == 0
+    assert Bans(0, 60).total(1) == 0
+    assert MOST <= 1 << 16  # all of them are looked at
+
+
+def test_loop_lag() -> None:
+    """The longest delay of a minute; then it is forgotten."""
+    watch = Watch(lambda: 0)
+    assert watch.loop_lag == 0
+    watch.look(1.0, 3.5)
+    for second in range(4, 63):
+        watch.look(second, second + 0.125)
+    assert watch.loop_lag == 2.5
+    watch.look(63, 63)
+    assert watch.loop_lag == 0.125
+
+
+def test_days_left() -> None:
+    """By the growth of the last day; nothing to tell before there is any."""
+    written = [0]
+    watch = Watch(lambda: written[0])
+    watch.look(0, 0)
+    assert watch.bytes_a_day is None
+    watch.look(60, 60)
+    assert watch.bytes_a_day is None
+    for minute in range(2, 2000):
+        written[0] = minute * 1_000_000
+        watch.look(minute * 60, minute * 60)
+    assert watch.bytes_a_day == pytest.approx(1_440_000_000)
+
+
+@pytest.mark.parametrize(("keep_days", "expected"), [(None, 0.5), (30, 0.5), (1, None)])
+def test_disk_days_left(keep_days: int | None, expected: float | None) -> None:
+    """Nobody waits for a disk to fill up that retention keeps from it."""
+    rig = Rig()
+    pruner = None
+    if keep_days is not None:
+        log: Any = SimpleNamespace(path=Path())  # not asked
+        pruner = Pruner(rig.service, log, keep_days, 10**12, 9_000_000)
+    gauges = LiveGauges(rig.service, FixedLog(), "1.2", pruner=pruner)
+    gauges.watch._written.extend([(0, 0), (86_400, 10_000_000)])
+    assert values(gauges).get(("swarmlog_disk_days_left", ())) == expected
+
+
+def test_of_a_leap() -> None:
+    """Zero where nothing was looked at yet."""
+    rig = Rig()
+    log: Any = SimpleNamespace(path=Path())
+    pruner = Pruner(rig.service, log, 30, 10**12)
+    for leap_us, expected in ((0, 0), (90_000_500_000, 90_000.5)):
+        pruner.ages.leap_us = leap_us
+        gauges = LiveGauges(rig.service, FixedLog(), "1.2", pruner=pruner)
+        assert values(gauges)["swarmlog_clock_leap_seconds", ()] == expected
+
+
+def test_of_the_follower() -> None:
+    """No lag while none runs; the alarm stays."""
+    rig, following = Rig(), Following(Path(), Path())
+    gauges = LiveGauges(rig.service, FixedLog(), "1.2", following=following)
+    assert ("swarmlog_follower_lag_events", ()) not in values(gauges)
+    following.seq, following.alarm = 70, "event 7"
+    found = values(gauges)
+    assert found["swarmlog_follower_lag_events", ()] == 30
+    assert found["swarmlog_follower_alarm", ()] == 1
+
+
+async def test_the_watch_runs(autojump_clock: object) -> None:
+    """Once a second, for as long as it is let."""
+    del autojump_clock
+    asked: list[int] = []
+
+    def written() -> int:
+        asked.append(0)
+        return 0
+
+    watch = Watch(written)
+    with trio.move_on_after(130):
+        await watch.run()
+    assert len(asked) == 3  # at 1 s, 61 s and 121 s
+
+
+def test_memory() -> None:
+    """Of this process: more than the interpreter needs, less than the machine has."""
+    assert 5_000_000 < memory_bytes() < 100_000_000_000

@@ -1,0 +1,169 @@
+"""The daily keys: made when needed, told from wrong ones, gone when destroyed."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import stat
+from itertools import product
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+from eventlog import Place
+from tests.support import START_US
+from tracker.domain.events import DAY_US
+from tracker.store.address_keys import Keyring, day_name, day_of, parse_day
+from tracker.store.server_secret import SecretError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLACE = Place(b"log id, 16 bytes", 3, 1000, 77)
+TODAY = day_of(START_US)
+TEXT = b"where a peer is, " * 5
+
+
+def test_what_is_sealed_can_be_opened(tmp_path: Path) -> None:
+    """By another keyring over the folder too; the section keeps its length, and the key is the day's."""
+    sealed = Keyring(tmp_path).seal(PLACE, START_US, TEXT)
+    assert sealed.key_epoch == TODAY
+    assert len(sealed.data) == len(TEXT)
+    assert Keyring(tmp_path).open(PLACE, *sealed) == TEXT
+    (path,) = (tmp_path / "privacy").iterdir()
+    assert path.name == f"{day_name(TODAY)}.key" == "2027-01-15.key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_page_says_how(tmp_path: Path) -> None:
+    """The recipe of docs/log-format.md, followed by hand with the bare block cipher."""
+    (tmp_path / "privacy").mkdir()
+    (tmp_path / "privacy" / "2027-01-15.key").write_bytes(bytes(range(32)))
+    sealed = Keyring(tmp_path).seal(PLACE, START_US, TEXT)
+    place = b"log id, 16 bytes" + bytes([3, 0, 0, 0]) + (1000).to_bytes(8, "little")
+    message = b"swarmlog frame" + place + (77).to_bytes(8, "little")
+    derived = hmac.digest(bytes(range(32)), message, "sha512")
+    counter = int.from_bytes(derived[16:32], "big")
+    block = Cipher(AES(derived[:16]), ECB()).encryptor()  # noqa: S305  # what counter mode is made of
+    stream = b"".join(
+        block.update(((counter + number) % 2**128).to_bytes(16, "big")) for number in range(6)
+    )
+    assert sealed.data == bytes(a ^ b for a, b in zip(TEXT, stream, strict=False))
+    assert sealed.check == int.from_bytes(derived[32:40], "little")
+
+
+def test_no_two_places_share_a_key_stream(tmp_path: Path) -> None:
+    """Whatever differs in the place, the bytes differ."""
+    keyring = Keyring(tmp_path)
+    varied = product((b"log id, 16 bytes", b"another, 16 byte"), (3, 4), (1000, 1001), (77, 78))
+    streams = [keyring.seal(Place(*each), START_US, bytes(64)).data for each in varied]
+    assert len(set(streams)) == 16
+    assert len({stream[:16] for stream in streams}) == 16
+
+
+def test_days_have_keys_of_their_own(tmp_path: Path) -> None:
+    """To the last microsecond; the keys are listed in order."""
+    keyring = Keyring(tmp_path)
+    start = TODAY * DAY_US
+    epochs = [keyring.seal(PLACE, start + us, TEXT).key_epoch for us in (-1, 0, DAY_US - 1, DAY_US)]
+    assert epochs == [TODAY - 1, TODAY, TODAY, TODAY + 1]
+    assert keyring.days() == [TODAY - 1, TODAY, TODAY + 1]
+    keys = [path.read_bytes() for path in (tmp_path / "privacy").iterdir()]
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_a_destroyed_key_opens_nothing(tmp_path: Path, cached: bool) -> None:
+    """In the keyring that had it in memory, or in a new one; destroying it twice is nothing."""
+    keyring = Keyring(tmp_path)
+    sealed = keyring.seal(PLACE, START_US, TEXT)
+    keyring = keyring if cached else Keyring(tmp_path)
+    keyring.destroy(TODAY)
+    keyring.destroy(TODAY)
+    assert keyring.open(PLACE, *sealed) is None
+    assert list((tmp_path / "privacy").iterdir()) == []
+
+
+def test_what_another_process_destroyed_is_forgotten(tmp_path: Path) -> None:
+    """A process that goes on for weeks does not keep the key of a shredded day in memory; others it does."""
+    keyring = Keyring(tmp_path)
+    sealed = [keyring.seal(PLACE, START_US + us, TEXT) for us in (0, DAY_US)]
+    Keyring(tmp_path).destroy(TODAY)
+    keyring.forget()
+    assert keyring.open(PLACE, *sealed[0]) is None
+    assert keyring.open(PLACE, *sealed[1]) == TEXT
+
+
+def test_another_key_of_the_day_opens_nothing(tmp_path: Path) -> None:
+    """A key made anew after the first was lost does not make garbage of what was sealed before."""
+    sealed = Keyring(tmp_path / "one").seal(PLACE, START_US, TEXT)
+    other = Keyring(tmp_path / "two")
+    other.prepare(TODAY)
+    assert other.open(PLACE, *sealed) is None
+
+
+def test_a_key_is_overwritten_before_it_goes(tmp_path: Path) -> None:
+    """Whoever holds the file open sees other bytes."""
+    keyring = Keyring(tmp_path)
+    key = keyring.prepare(TODAY)
+    with (tmp_path / "privacy" / "2027-01-15.key").open("rb") as held:
+        keyring.destroy(TODAY)
+        assert len(overwritten := held.read()) == 32
+    assert overwritten != key
+
+
+def test_a_reader_without_rights_or_keys(tmp_path: Path) -> None:
+    """No folder, or a damaged key: nothing can be opened, and that is no error; but nothing is sealed with it."""
+    sealed = Keyring(tmp_path / "one").seal(PLACE, START_US, TEXT)
+    assert Keyring(tmp_path / "none").open(PLACE, *sealed) is None
+    assert Keyring(tmp_path / "none").days() == []
+    assert not (tmp_path / "none").exists()
+    path = tmp_path / "one" / "privacy" / "2027-01-15.key"
+    path.write_bytes(b"short")
+    damaged = Keyring(tmp_path / "one")
+    assert damaged.open(PLACE, *sealed) is None
+    with pytest.raises(SecretError, match=r"2027-01-15\.key should hold 32 bytes, it holds 5"):
+        damaged.seal(PLACE, START_US, TEXT)
+    assert path.read_bytes() == b"short"
+
+
+def test_an_interrupted_making_leaves_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key is there whole or not at all, and nothing is sealed before it is durable."""
+    keyring = Keyring(tmp_path)
+
+    def broken(_descriptor: int) -> None:
+        raise OSError("no power")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", broken)
+        with pytest.raises(OSError, match="no power"):
+            keyring.seal(PLACE, START_US, TEXT)
+    assert keyring.days() == []
+    assert keyring.open(PLACE, *keyring.seal(PLACE, START_US, TEXT)) == TEXT
+
+
+@pytest.mark.parametrize("text", ["2027-01-15", "1970-01-02", "2000-02-29"])
+def test_days_are_dates(text: str) -> None:
+    """There and back."""
+    assert day_name(parse_day(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "today", "2027-1-1x", "2027-02-30", "20270115"])
+def test_no_dates(text: str) -> None:
+    """What is no date is refused."""
+    with pytest.raises(ValueError, match=r"."):
+        parse_day(text)
+
+
+def test_a_file_that_is_named_like_a_key(tmp_path: Path) -> None:
+    """Of a day that no calendar has: it is nobody's key, and in nobody's way."""
+    keyring = Keyring(tmp_path)
+    keyring.prepare(TODAY)
+    for name in ("2027-02-30.key", "0000-01-01.key", "٢٠٢٧-01-01.key"):
+        (tmp_path / "privacy" / name).touch()
+    assert keyring.days() == [TODAY]

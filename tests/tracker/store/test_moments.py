@@ -1,0 +1,133 @@
+"""Any moment of a log: the state that replay gives is the one that was live then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eventlog import LogCorruptError, Reader, ends, frame_at
+from tests.eventlog.logs import segments
+from tests.support import told
+from tests.tracker.logged import HASH, record, write_log
+from tracker.cli.moments import moment as parsed
+from tracker.cli.moments import seen_through
+from tracker.cli.shared import CannotError
+from tracker.offline.state_summary import members
+from tracker.ports import Moment, NoMomentError
+from tracker.store.moments import Past, span
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def nobody(_done: int, _total: int) -> None:
+    """Progress that nobody watches."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("past") / "log"
+    write_log(made)
+    assert len(segments(made)) > 2
+    return made
+
+
+@pytest.fixture(scope="module")
+def times(folder: Path) -> list[int]:
+    """Log time of each event."""
+    found = [event["time"] for event in told(Reader(folder).frames())]
+    return [parsed(time).time_us or 0 for time in found]
+
+
+def test_after_every_event(folder: Path, times: list[int]) -> None:
+    """By number: in the middle of batches too the digest is what it was live."""
+    live = record()
+    assert max(live) == len(times) - 1
+    assert len(live) > 25
+    for seq, digest in live.items():
+        assert Past(folder, nobody).at(Moment(seq=seq)).digest() == digest, seq
+
+
+def test_at_every_time(folder: Path, times: list[int]) -> None:
+    """By time: every event up to that microsecond and none after it."""
+    for time_us in sorted({*times, *(each - 1 for each in times if each > times[0])}):
+        state = Past(folder, nobody).at(Moment(time_us=time_us))
+        assert state.seq == sum(each <= time_us for each in times)
+
+
+def test_forward(folder: Path) -> None:
+    """From one moment to later ones, the same one again, and on to the end."""
+    live = record()
+    past = Past(folder, nobody)
+    for seq in sorted(live):
+        assert past.at(Moment(seq=seq)).digest() == live[seq]
+        assert past.at(Moment(seq=seq)).digest() == live[seq]
+    assert past.at(None).digest() == live[max(live)]
+
+
+def test_outside(folder: Path, times: list[int]) -> None:
+    """A moment that the log does not hold is refused, and the range named."""
+    held = str(span(folder))
+    for moment in (
+        Moment(seq=len(times)),
+        Moment(seq=10**30),
+        Moment(time_us=times[0] - 1),
+        Moment(time_us=times[-1] + 1),
+        Moment(time_us=-1),
+    ):
+        with pytest.raises(NoMomentError) as caught:
+            Past(folder, nobody).at(moment)
+        assert str(moment) in str(caught.value)
+        assert held in str(caught.value)
+
+
+def test_an_empty_log(tmp_path: Path) -> None:
+    """It has a present and no past."""
+    write_log(tmp_path / "log", lambda _rig: iter(()))
+    assert span(tmp_path / "log") is None
+    assert Past(tmp_path / "log", nobody).at(None).seq == 0
+    with pytest.raises(NoMomentError, match="empty"):
+        Past(tmp_path / "log", nobody).at(Moment(seq=0))
+
+
+def test_damage_ends_it(tmp_path: Path) -> None:
+    """No state is made up behind damage; moments before it can still be seen."""
+    write_log(tmp_path / "log")
+    path = segments(tmp_path / "log")[1]
+    data = bytearray(path.read_bytes())
+    data[300] ^= 1
+    path.write_bytes(data)
+    assert Past(tmp_path / "log", nobody).at(Moment(seq=4)).seq == 5
+    with pytest.raises(LogCorruptError):
+        Past(tmp_path / "log", nobody).at(None)
+
+
+def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
+    """The reader's short cuts give what reading everything gives."""
+    frames = list(Reader(folder).frames())
+    first, last = ends(folder) or (None, None)
+    assert (first and first.header, last and last.header) == (frames[0].header, frames[-1].header)
+    for time_us in {*times, times[0] - 1, times[-1] + 1}:
+        expected = [each.header for each in frames if each.header.time_us <= time_us]
+        found = frame_at(folder, time_us)
+        assert (found.header if found else None) == (expected[-1] if expected else None)
+
+
+def test_members(folder: Path) -> None:
+    """Who was in a private swarm: one peer with both its addresses, with account and key."""
+    evicted = next(e["seq"] for e in told(Reader(folder).frames()) if e["type"] == "evicted")
+    found = members(Past(folder, nobody).at(Moment(seq=evicted - 1)), HASH)
+    assert [(one.addresses, one.role, one.uploaded, one.left, one.owner, one.account, one.key_ref, one.client) for one in found] == [
+        (("127.0.0.1:6881", "[2001:db8::1]:6881"), "leecher", 30, 97, "anna", 1, 1, "XTorrent"),
+        (("127.0.0.2:6881",), "seeder", 0, 0, None, 2, 2, "Transmission"),
+    ]  # fmt: skip
+    after = members(Past(folder, nobody).at(Moment(seq=evicted + 1)), HASH)
+    assert [one.owner for one in after] == [None, None]
+    assert members(Past(folder, nobody).at(None), HASH) == []
+
+
+def test_interrupted() -> None:
+    """An interrupted command failed: it has no result, and its exit code must not say it has."""
+    with pytest.raises(CannotError, match="interrupted"), seen_through():
+        raise KeyboardInterrupt

@@ -1,0 +1,371 @@
+"""What the format promises about versions: older schemas are read everywhere, newer things are passed over or named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import pytest
+import trio
+
+import eventlog.log
+from eventlog import IGNORABLE, LogError, LogFormatError, Reader, open_log
+from tests.eventlog.logs import running
+from tests.golden import facts
+from tests.golden.test_log_v1 import FOLDER, contents
+from tests.support import START_US, Announce, Rig, endpoint4, hash_of
+from tests.tracker.logged import write_log
+from tracker.cli import main
+from tracker.domain import codec, events, image, schemas
+from tracker.domain.settings import Settings
+from tracker.history.events import LogJournal
+from tracker.ledger.account import Entry, Ledger
+from tracker.offline.verify import Verification
+from tracker.ports import EventFilter, LogPart, Moment
+from tracker.service.read_model import Projection
+from tracker.store import snapshots
+from tracker.store.moments import Past
+from tracker.store.replay import replay
+from tracker.upkeep.follower_process import Follower
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from eventlog import EventLog, Finding
+
+HASH = hash_of(1)
+KILO = 1024
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventlog.log, "WATERMARK_SECONDS", 0.001)
+
+
+# Older schemas. There is none yet, so these are made up: a version to come that says things differently.
+
+
+def kilobytes(plain: schemas.Section, sealed: schemas.Section) -> schemas.Sections:
+    """Announces of the schema before said what they moved in other units."""
+    rows = [list(row) for row in codec.PLAIN.iter_unpack(plain)]
+    for row in rows:
+        row[3] *= KILO
+        row[4] *= KILO
+    return b"".join(codec.PLAIN.pack(*row) for row in rows), sealed
+
+
+def tens(plain: schemas.Section, sealed: schemas.Section) -> schemas.Sections:
+    rows = codec.COUNTER.iter_unpack(plain)
+    return b"".join(codec.COUNTER.pack(*row[:4], row[4] * 10) for row in rows), sealed
+
+
+def renamed(data: dict[str, Any]) -> dict[str, Any]:
+    return {"info_hash": data.pop("torrent"), **data}
+
+
+def release(patch: pytest.MonkeyPatch) -> None:
+    """The version to come."""
+    for kind, step in (events.ANNOUNCE, kilobytes), (events.COUNTERS, tens):
+        patch.setitem(schemas.NEWEST, kind, 2)
+        patch.setitem(schemas.STEPS, (kind, 1), step)
+    patch.setitem(schemas.NEWEST_ADMIN, events.TORRENT_WHITELISTED, 2)
+    patch.setitem(schemas.ADMIN_STEPS, (events.TORRENT_WHITELISTED, 1), renamed)
+
+
+def before(rig: Rig) -> Iterator[None]:
+    """What today's version writes: a key's announces and counts, and a torrent by another name."""
+    rig.service.change_settings(Settings(private=True))
+    anna = rig.issue(1, owner="anna")
+    data = codec.encode_admin(events.TORRENT_WHITELISTED, START_US, {"torrent": HASH.hex()})
+    rig.log.pool.append(events.ADMIN, 1, START_US, data)
+    rig.state.seq += 1
+    for number in range(3):
+        rig.announce(Announce(HASH, endpoint4(1), uploaded=number, key=anna))
+    rig.service.count(events.UDP4_CONNECTS)
+    rig.service.flush_counters()
+    yield
+
+
+def test_an_older_schema_is_read_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By replay, events, API, verify, ledger, follower and the look back: all see the newest schema."""
+    log = tmp_path / "log"
+    write_log(log, before)
+    release(monkeypatch)
+    state = replay(Reader(log))
+    assert state.accounts.totals(1).uploaded == 2 * KILO
+    assert state.access.whitelist == {HASH}
+    assert state.counters == {(events.UDP4_CONNECTS, 0): 10}
+    assert main(["events", "--log", str(log)]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["uploaded"] for each in told if each["type"] == "announced"] == [0, KILO, 2 * KILO]
+    assert [each["delta"] for each in told if each["type"] == "counted"] == [10]
+    assert {"torrent_whitelisted", HASH.hex()} < {
+        str(each) for one in told for each in one.values()
+    }
+    journal = LogJournal(log, lambda: state.seq, state.access.account_of, trio.Event())
+    read = trio.run(journal.read, LogPart(first=0), EventFilter(key_ref=1), 99)
+    assert [one for one in read.events if one["type"] == "announced"] == told[3:6]
+    verification = Verification(log)
+    assert list(verification.findings(lambda _done, _all: None)) == []
+    assert verification.state.digest() == state.digest()
+    entries = Ledger(1).entries(Reader(log).frames())
+    assert [one.uploaded for one in entries if isinstance(one, Entry)] == [0, KILO, 2 * KILO]
+    past = Past(log, lambda _done, _all: None)
+    assert past.at(Moment(seq=4)).accounts.totals(1).uploaded == KILO
+    follower = Follower(log, tmp_path, lambda **_said: None)
+    follower.catch_up()
+    assert follower.state.digest() == state.digest()
+
+
+def test_a_step_that_fails_names_kind_and_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that are not what their schema says are damage like any other."""
+    release(monkeypatch)
+    with pytest.raises(codec.CodecError, match="records of kind 4 in schema 1"):
+        schemas.newest(events.COUNTERS, 1, bytes(23), b"")
+    with pytest.raises(codec.CodecError, match="admin event 10 in schema 1"):
+        schemas.newest_admin(events.TORRENT_WHITELISTED, 1, {})
+
+
+@pytest.mark.parametrize("kind", schemas.NEWEST)
+def test_every_older_schema_has_a_step(kind: int) -> None:
+    """From each schema to the next, and none beyond."""
+    assert [at for at in range(1, 20) if (kind, at) in schemas.STEPS] == list(
+        range(1, schemas.NEWEST[kind])
+    )
+
+
+# What a newer version wrote.
+
+NEWER = {
+    "kind": (77, 1, b"x" * 16, "records of kind 77, schema 1"),
+    "schema": (events.COUNTERS, 2, bytes(24), "records of kind 4, schema 2"),
+    "admin type": (
+        events.ADMIN, 1, codec.encode_admin(999, START_US, {"a": 1}), "type 999, schema 1",
+    ),
+    "admin schema": (
+        events.ADMIN, 1, codec.encode_admin(events.KEY_REVOKED, START_US, {}, schema=2),
+        "type 21, schema 2",
+    ),
+}  # fmt: skip
+
+
+def write_newer(folder: Path, name: str, flags: int) -> int:
+    """A tracker of version 7.1 and its event, with a count after it; the event's number."""
+    kind, schema, record, _ = NEWER[name]
+    log = open_log(folder, {**codec.RECORD_SIZES, 77: 16}, linger_seconds=0)
+
+    async def write() -> int:
+        async with running(log):
+            started = codec.encode_admin(events.TRACKER_STARTED, START_US, {"version": "7.1"})
+            await commit(log, events.ADMIN, 1, started)
+            number = await commit(log, kind, schema, record, flags)
+            counted = codec.COUNTER.pack(START_US, events.UDP4_CONNECTS, 0, 0, 1)
+            await commit(log, events.COUNTERS, 1, counted)
+        return number
+
+    return trio.run(write)
+
+
+async def commit(log: EventLog, kind: int, schema: int, record: bytes, flags: int = 0) -> int:
+    seq = log.pool.append(kind, schema, START_US, record)
+    log.pool.frame(kind, schema, START_US).flags = flags
+    log.appended()
+    await log.wait_durable(seq)
+    return seq
+
+
+def verify(log: Path) -> list[Finding]:
+    return list(Verification(log).findings(lambda _done, _all: None))
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_what_may_be_passed_over_is(tmp_path: Path, name: str) -> None:
+    """Its number counts, its bytes are checked and told; `verify` has a note."""
+    seq = write_newer(tmp_path, name, IGNORABLE)
+    state = replay(Reader(tmp_path))
+    assert (state.seq, state.counters) == (seq + 2, {(events.UDP4_CONNECTS, 0): 1})
+    (note,) = verify(tmp_path)
+    assert (note.damage, note.seq) == (False, seq)
+    assert NEWER[name][3] in note.what
+    assert Past(tmp_path, lambda _done, _all: None).at(Moment(seq=seq)).seq == seq + 1
+    assert list(Ledger(1).entries(Reader(tmp_path).frames())) == []
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_what_may_not_be_passed_over_is_named(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its number, kind, schema and the version that wrote it; reading the log goes on."""
+    seq = write_newer(tmp_path, name, 0)
+    kind, schema, *_ = NEWER[name]
+    with pytest.raises(codec.UnknownEventError) as caught:
+        replay(Reader(tmp_path))
+    said = str(caught.value)
+    assert f"event {seq} is" in said
+    assert "version 7.1 wrote it: use that one or a later one" in said
+    unknown, ends = verify(tmp_path)
+    assert (unknown.damage, unknown.seq) == (True, seq)
+    assert NEWER[name][3] in unknown.what
+    assert said in ends.what
+    assert "newer version" in ends.advice
+    assert main(["events", "--log", str(tmp_path)]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["type"] for each in told] == ["tracker_started", "unknown", "counted"]
+    assert told[1]["kind"] == kind
+    if kind == 77:
+        assert (told[1]["schema"], told[1]["plain"]) == (schema, b"x".hex() * 16)
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_what_is_not_known_ends_a_ledger(tmp_path: Path, name: str) -> None:
+    """It could be about the account."""
+    write_newer(tmp_path, name, 0)
+    with pytest.raises(codec.UnknownEventError, match="event 1 is"):
+        list(Ledger(1).entries(Reader(tmp_path).frames()))
+
+
+def test_rules_that_are_not_known_are_refused() -> None:
+    """Settings may say more than a version knows; not that others rules of accounting are in force."""
+    rig = Rig()
+    data = Settings().as_data()
+    rig.state.apply_admin(events.SETTINGS_CHANGED, 1, {"settings": {**data, "colour": "red"}})
+    with pytest.raises(codec.UnknownEventError, match=r"rules \(1, 2\)"):
+        rig.state.apply_admin(events.SETTINGS_CHANGED, 2, {"settings": {**data, "accounting": 2}})
+
+
+def test_more_fields_are_ignored_and_told() -> None:
+    """Of an admin event: replay does without, and `tracker events` shows them."""
+    rig = Rig()
+    data = {"info_hash": HASH.hex(), "by": {"token": "ops", "colour": "red"}, "since": 7}
+    rig.service.admin(events.TORRENT_WHITELISTED, data)
+    assert rig.state.access.whitelist == {HASH}
+    (event,) = rig.told()
+    assert {name: event[name] for name in data} == data
+
+
+# Openings, which every later version reads.
+
+
+@pytest.fixture
+def pruned(tmp_path: Path) -> Path:
+    """A copy of the golden log that begins with an opening."""
+    shutil.copytree(FOLDER / "pruned", tmp_path / "site")
+    return tmp_path / "site" / "log"
+
+
+def test_an_opening_of_earlier_rules_is_read(pruned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Column by column, as the version to come makes them; a snapshot of earlier rules is passed over."""
+    expected = facts.digest(replay(Reader(pruned)))
+    assert snapshots.write(pruned, replay(Reader(pruned)), None)
+    monkeypatch.setattr(image, "PROJECTOR", image.PROJECTOR + 1)
+
+    def step(plain: dict[str, image.Buffer]) -> dict[str, image.Buffer]:
+        rest = json.loads(bytes(plain["state"]))
+        assert rest["counters"] == [[events.UDP4_CONNECTS, 0, 1]]
+        rest["counters"][0][2] += 41
+        return {**plain, "state": json.dumps(rest).encode()}
+
+    monkeypatch.setitem(image.STEPS, image.PROJECTOR - 1, step)
+    refused: list[str] = []
+    begun, reader = snapshots.start(pruned, None, refused=refused.append)
+    assert begun.seq == reader.first_seq > 0
+    what = f"rules {image.PROJECTOR - 1}, and this version's are {image.PROJECTOR}"
+    assert what in refused[0]
+    state = replay(reader, state=begun)
+    key = events.UDP4_CONNECTS, 0
+    state.counters[key] -= 41
+    assert facts.digest(state) == expected
+
+
+def test_every_earlier_rules_have_a_step() -> None:
+    """From those of the first release on."""
+    assert sorted(image.STEPS) == list(range(1, image.PROJECTOR))
+
+
+def test_an_opening_from_before_keys_had_a_last_use(pruned: Path) -> None:
+    """Rules 1: its keys count as never used, and go on from there; their accounts were seen."""
+    begun, reader = snapshots.start(pruned, None)
+    keys = list(Projection(begun, {}).keys(0))
+    assert [(key.key_ref, key.used_us) for key in keys] == [(1, None), (2, None)]
+    assert all(key.account_seen_us for key in keys)
+    state = replay(reader, state=begun)
+    assert [key.used_us == key.account_seen_us for key in Projection(state, {}).keys(0)] == [
+        True
+    ] * 2
+
+
+def test_an_opening_of_later_rules_is_refused(
+    pruned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In words that say what to do; it is no damage."""
+    monkeypatch.setattr(image, "PROJECTOR", 0)
+    with pytest.raises(
+        LogFormatError, match=r"rules 1, .* use the version that wrote it, or a later"
+    ):
+        replay(Reader(pruned))
+    assert any("use that one" in one.advice for one in verify(pruned))
+
+
+# Files of another format.
+
+
+def set_format(site: Path, file: str, number: int) -> None:
+    """Have the first file of that sort say another format."""
+    path = min(site.glob(file))
+    data = path.read_bytes()
+    if path.suffix == ".json":
+        path.write_bytes(data.replace(b'"format": 1', b'"format": %d' % number))
+        return
+    size = {".evl": 128, ".evk": 64, ".opening": 128}[path.suffix]
+    head = data[:8] + number.to_bytes(2, "little") + data[10 : size - 4]
+    data = head + crc32(head).to_bytes(4, "little") + data[size:]
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize("file", ["identity.json", "seg/*", "seal/*"])
+def test_another_format_is_refused_untouched(pruned: Path, file: str, number: int) -> None:
+    """Before anything is written, the lock included, and with what to do."""
+    set_format(pruned, file, number)
+    there = contents(pruned)
+    what = "is of format 0, .* Move the log folder away" if not number else "is of format 2, and"
+    with pytest.raises(LogFormatError, match=what):
+        open_log(pruned, codec.RECORD_SIZES)
+    left = contents(pruned)
+    left.pop(pruned / "LOCK", None)
+    assert left == there
+    assert (file == "seal/*") or not (pruned / "LOCK").exists()
+
+
+@pytest.mark.parametrize("file", ["identity.json", "seg/*", "kept/*", "opening/*"])
+def test_reading_another_format(
+    pruned: Path, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`events` or `replay` say so, with the exit code for what is wrong with a log."""
+    set_format(pruned, file, 2)
+    codes = [main([name, "--log", str(pruned)]) for name in ("events", "replay")]
+    assert 3 in codes
+    assert "of format 2" in capsys.readouterr().err
+
+
+def test_the_folder_of_a_pre_release_is_no_empty_folder(tmp_path: Path) -> None:
+    """Its segments had other names; without its identity no new log is begun among them."""
+    (tmp_path / "seg").mkdir()
+    (tmp_path / "seg" / f"{0:020d}.000001.evl").write_bytes(b"old")
+    with pytest.raises(LogError, match="is missing, but the folder holds segments"):
+        open_log(tmp_path, codec.RECORD_SIZES)
+
+
+def test_seals_may_say_more(pruned: Path) -> None:
+    """Fields that are not known are passed over; what is known is checked as ever."""
+    path = min((pruned / "seal").iterdir())
+    said = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**said, "root": "later"}) + "\n")
+    assert verify(pruned) == []
+    path.write_text(json.dumps({**said, "root": "later", "length": said["length"] + 1}) + "\n")
+    assert [one.damage for one in verify(pruned)] == [True]

@@ -1,0 +1,341 @@
+"""Snapshots as files: what is loaded is what was written, and what does not fit is never used."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+
+from eventlog import Reader
+from tests.days import Site, address_of, endpoints, forms
+from tests.support import START_US, Announce, Rig, endpoint4, hash_of
+from tests.tracker.logged import HASH, write_log
+from tracker.domain import addresses_by_day, image
+from tracker.domain.state import State
+from tracker.offline.verify import Verification
+from tracker.ports import Moment
+from tracker.store import snapshot_file, snapshots
+from tracker.store.address_keys import Keyring, day_of
+from tracker.store.moments import Past
+from tracker.store.replay import replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from eventlog import Finding
+
+
+def replayed_to(log: Path, seq: int, keys: Keyring | None = None) -> State:
+    """The state at the first end of a frame at or behind an event."""
+    state = State()
+    for frame in Reader(log, to_end=True, keys=keys).frames():
+        if state.seq >= seq:
+            break
+        header = frame.header
+        state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.sealed)
+    return state
+
+
+def write_at(log: Path, seqs: list[int], keys: Keyring | None = None) -> list[Path]:
+    """Snapshots of the states at about these events."""
+    written = []
+    for seq in seqs:
+        state = replayed_to(log, seq, keys)
+        path = snapshots.write(log, state, keys)
+        assert path is not None
+        written.append(path)
+    return written
+
+
+def end(log: Path, keys: Keyring | None = None) -> State:
+    return replay(Reader(log, to_end=True, keys=keys))
+
+
+def started(log: Path, keys: Keyring | None, refused: list[str] | None = None) -> tuple[int, State]:
+    """Where a start begins, and what it comes to."""
+    why = [] if refused is None else refused
+    state, reader = snapshots.start(log, keys, to_end=True, refused=why.append)
+    begin = state.seq
+    return begin, replay(reader, state=state)
+
+
+def test_a_start_from_a_snapshot(tmp_path: Path) -> None:
+    """It replays the events after it and comes to the same state, to every address; without keys, as replay does."""
+    site = Site(tmp_path)
+    site.live(4, leave=False)
+    keys = Keyring(site.secrets)
+    (path,) = write_at(site.log, [30], keys)
+    begin, state = started(site.log, keys)
+    assert 30 <= begin == snapshots.seq_of(path) < state.seq
+    assert state.digest() == end(site.log, keys).digest()
+    assert path.stat().st_mode & 0o777 == 0o640
+    begin, blind = started(site.log, None)
+    assert begin == snapshots.seq_of(path)
+    assert blind.hidden_peers()
+    assert blind.digest(addresses=False) == state.digest(addresses=False)
+
+
+def test_the_newest_three_are_kept(tmp_path: Path) -> None:
+    """And the newest is taken; none is written twice, none of nothing, and what a killed writer left goes."""
+    write_log(tmp_path)
+    (tmp_path / "snap").mkdir()
+    (tmp_path / "snap" / f"{5:020d}.snap.99999999.tmp").write_bytes(b"half")
+    paths = write_at(tmp_path, [4, 9, 14, 20, 25])
+    assert snapshots.found(tmp_path) == paths[-3:] == sorted((tmp_path / "snap").iterdir())
+    begin, state = started(tmp_path, None)
+    assert begin == snapshots.seq_of(paths[-1])
+    assert snapshots.write(tmp_path, replayed_to(tmp_path, begin), None) is None
+    assert snapshots.write(tmp_path, type(state)(), None) is None
+
+
+def test_addresses_are_taken_in_pieces() -> None:
+    """Where all peers are is gathered without an object for each of them at once: the follower stands beside the tracker."""
+    rig = Rig()
+    peers = 40_000
+    for first in range(0, peers, 1000):
+        rig.announce(*(Announce(hash_of(at), endpoint4(at)) for at in range(first, first + 1000)))
+    tracemalloc.start()
+    private = addresses_by_day.dump(rig.state.swarms)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(map(len, private.values())) == 18 * peers
+    assert peak < 200 * peers
+
+
+def test_a_folder_in_the_place_of_a_snapshot(tmp_path: Path) -> None:
+    """It is named and passed over, and is no reason to keep more of them."""
+    write_log(tmp_path)
+    paths = write_at(tmp_path, [4, 9])
+    paths[0].unlink()
+    paths[0].mkdir()
+    paths += write_at(tmp_path, [14, 20, 25])
+    paths[-1].unlink()
+    paths[-1].mkdir()
+    refused: list[str] = []
+    _, reader = snapshots.start(tmp_path, None, refused=refused.append)
+    (said,) = refused
+    assert f"{paths[-1].name} is not used: is a folder" in said
+    assert next(reader.frames()).header.base_seq == snapshots.seq_of(paths[-2])
+    paths += write_at(tmp_path, [30])
+    assert snapshots.found(tmp_path) == [paths[0], *paths[2:]]
+
+
+def test_a_file_in_the_place_of_their_folder(tmp_path: Path) -> None:
+    """It is said what to do; a start does without."""
+    write_log(tmp_path)
+    (tmp_path / "snap").touch()
+    assert started(tmp_path, None, [])[0] == 0
+    with pytest.raises(OSError, match="is a file, and should be a folder: move it away"):
+        snapshots.write(tmp_path, end(tmp_path), None)
+
+
+def flipped(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def exchanged(path: Path) -> None:
+    """Another file under its name."""
+    path.write_bytes(snapshots.found(path.parent.parent)[0].read_bytes())
+
+
+HARM: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a byte of the header": (lambda path: flipped(path, 40), "header is damaged"),
+    "a byte of the table": (lambda path: flipped(path, 130), "table of sections is damaged"),
+    "a byte in the middle": (lambda path: flipped(path, path.stat().st_size * 9 // 10), "SHA-256"),
+    "the last byte": (lambda path: flipped(path, -1), "SHA-256"),
+    "a part is missing": (cut, "SHA-256"),
+    "nothing is left": (lambda path: path.write_bytes(b""), "incomplete"),
+}
+
+
+@pytest.mark.parametrize("name", HARM)
+def test_damage_is_passed_over(tmp_path: Path, name: str) -> None:
+    """A start says so and takes the one before; `verify` finds it."""
+    harm, said = HARM[name]
+    write_log(tmp_path)
+    first, second = write_at(tmp_path, [9, 20])
+    harm(second)
+    refused: list[str] = []
+    begin, state = started(tmp_path, None, refused)
+    assert begin == snapshots.seq_of(first)
+    assert state.digest() == end(tmp_path).digest()
+    assert len(refused) == 1
+    assert second.name in refused[0]
+    assert said in refused[0]
+    assert [(one.path, one.damage) for one in verified(tmp_path)] == [(second, True)]
+
+
+def verified(log: Path, keys: Keyring | None = None) -> list[Finding]:
+    return list(Verification(log, keys).findings(lambda _done, _total: None))
+
+
+def test_every_byte_is_checked(tmp_path: Path) -> None:
+    """Whichever is flipped, the file is refused."""
+    write_log(tmp_path)
+    (path,) = write_at(tmp_path, [9])
+    whole = path.read_bytes()
+    log_id = Reader(tmp_path)._log_id
+    for at in range(0, len(whole), 7):
+        flipped(path, at)
+        with pytest.raises(snapshot_file.SnapshotError):
+            snapshot_file.read(path, log_id, None)
+        path.write_bytes(whole)
+    assert snapshot_file.read(path, log_id, None).state().seq == snapshots.seq_of(path)
+
+
+def test_other_logs_and_other_histories(tmp_path: Path) -> None:
+    """Of another log, of a history that this log never had or lost, or of later rules: not used."""
+    one, other = tmp_path / "one", tmp_path / "other"
+    for log in one, other:
+        write_log(log)
+    (own,), (foreign,) = write_at(one, [9]), write_at(other, [20])
+    foreign.rename(one / "snap" / foreign.name)
+    refused: list[str] = []
+    assert started(one, None, refused)[0] == snapshots.seq_of(own)
+    assert "is of another log" in refused[0]
+    (one / "snap" / foreign.name).unlink()
+    # The same numbers, other frames: the folder was restored from a backup and went on.
+    for path in (other / "seg").iterdir():
+        path.unlink()
+    write_log(other)
+    (late,) = write_at(other, [20])
+    for path in (other / "seg").iterdir():
+        path.unlink()
+    write_log(other)
+    refused.clear()
+    assert started(other, None, refused)[0] == 0
+    assert "another history" in refused[0]
+    assert verified(other)[0].what == "replay comes to another state"
+    for path in sorted((other / "seg").iterdir())[1:]:
+        path.unlink()
+    refused.clear()
+    assert started(other, None, refused)[0] == 0
+    assert "beyond the durable end" in refused[0]
+    assert [one.what for one in verified(other)] == ["no frame of the log ends there"]
+    late.unlink()
+    assert verified(other) == []
+
+
+def test_those_of_other_versions_are_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are left alone, and the log is replayed."""
+    write_log(tmp_path)
+    with monkeypatch.context() as later:
+        later.setattr(image, "PROJECTOR", 99)
+        (path,) = write_at(tmp_path, [9])
+    refused: list[str] = []
+    assert started(tmp_path, None, refused)[0] == 0
+    assert "rules 99" in refused[0]
+    assert [(one.path, one.damage) for one in verified(tmp_path)] == [(path, False)]
+
+
+def test_verify_compares_with_replay(tmp_path: Path) -> None:
+    """A whole file with another state in it is found, addresses included; those that are right are counted."""
+    site = Site(tmp_path)
+    site.live(3, leave=False)
+    keys = Keyring(site.secrets)
+    right, wrong, elsewhere = write_at(site.log, [10, 20, 40], keys)
+    assert verified(site.log, keys) == []
+    log_id = Reader(site.log)._log_id
+    one = snapshot_file.read(wrong, log_id, keys)
+    state = one.state()
+    state.swarms.completed_total += 1
+    snapshot_file.write(wrong, one.position, state, keys)
+    one = snapshot_file.read(elsewhere, log_id, keys)
+    state = one.state()
+    v4 = state.swarms.v4
+    v4.addresses[6 * min(v4.positions())] ^= 1
+    snapshot_file.write(elsewhere, one.position, state, keys)
+    verification = Verification(site.log, keys)
+    findings = list(verification.findings(lambda _done, _total: None))
+    assert [one.path for one in findings] == [wrong, elsewhere]
+    assert {one.what for one in findings} == {"replay comes to another state"}
+    assert verification.snapshots == 3
+    assert right.exists()
+
+
+def test_looking_back_begins_at_the_nearest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at a later one; every moment is the same with snapshots and without."""
+    write_log(tmp_path)
+    keys = Keyring(tmp_path)
+    keys.prepare(day_of(START_US))
+    last = end(tmp_path).seq - 1
+    plain = [
+        Past(tmp_path, lambda *_: None, keys).at(Moment(seq=n)).digest() for n in range(last + 1)
+    ]
+    paths = write_at(tmp_path, [9, 20], keys)
+    used = []
+    read = snapshot_file.read
+    monkeypatch.setattr(
+        snapshot_file, "read", lambda path, *others: used.append(path) or read(path, *others)
+    )
+    for number, expected in enumerate(plain):
+        used.clear()
+        assert Past(tmp_path, lambda *_: None, keys).at(Moment(seq=number)).digest() == expected
+        nearest = [path for path in paths if snapshots.seq_of(path) <= number + 1]
+        assert used == nearest[-1:]
+
+
+def test_shredding_reaches_snapshots(tmp_path: Path) -> None:
+    """No address is in one in clear; without a day's key that day's are gone and the others are not."""
+    site = Site(tmp_path)
+    site.live(2, leave=False)
+    keys = Keyring(site.secrets)
+    write_at(site.log, [site.replayed().seq], keys)
+    assert site.traces() == []
+    keys.destroy(site.first_day)
+    _, state = started(site.log, Keyring(site.secrets))
+    assert state.hidden_peers()
+    there = bytes(state.swarms.v4.addresses) + bytes(state.swarms.v6.addresses)
+    gone, left = endpoints(site.first_day), endpoints(site.first_day + 1)
+    assert not any(endpoint in there for endpoint in gone)
+    assert all(endpoint in there for endpoint in left)
+    assert state.digest(addresses=False) == site.replayed().digest(addresses=False)
+
+
+def test_a_key_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
+    """Writing a snapshot of peers of such a day leaves their addresses out."""
+    site = Site(tmp_path)
+    state = site.live(1, leave=False)
+    Keyring(site.secrets).destroy(site.first_day)
+    keys = Keyring(site.secrets)
+    path = snapshots.write(site.log, state, keys)
+    assert keys.days() == []
+    assert path is not None
+    data = path.read_bytes()
+    for endpoint in endpoints(site.first_day):
+        assert not any(form in data for form in forms(address_of(endpoint)))
+    assert started(site.log, keys)[1].swarms.counts(HASH) == state.swarms.counts(HASH)
+
+
+def test_the_last_space_is_left_to_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With too little of it no snapshot is written, and nothing is left behind."""
+    write_log(tmp_path)
+    monkeypatch.setattr(snapshot_file, "SPARE_BYTES", 1 << 60)
+    with pytest.raises(OSError, match="too little free space"):
+        write_at(tmp_path, [9])
+    assert list((tmp_path / "snap").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [-1, 2**64, 2**70, 1.5, None])
+def test_numbers_that_no_log_has(number: object) -> None:
+    """A file whose numbers have no room in a state is no usable snapshot, in either build."""
+    plain: dict[str, image.Buffer] = dict(image.dump(State()).plain)
+    rest = json.loads(bytes(plain["state"]))
+    rest["clock"]["seq"] = number
+    plain["state"] = json.dumps(rest).encode()
+    made = snapshot_file.Snapshot(snapshot_file.Position(b"", 7, 0, 0), 0, b"", plain, {})
+    with pytest.raises(snapshot_file.SnapshotError):
+        made.state()

@@ -1,0 +1,61 @@
+"""The compiled build: what it is made of, and that nobody runs one of other sources."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracker import build
+
+if TYPE_CHECKING:
+    import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_one_build() -> None:
+    """All hot modules are compiled, or none is; and the version says which."""
+    suffixes = {
+        Path(importlib.import_module(f"tracker.{name.replace('/', '.')}").__file__ or "").suffix
+        for name in build.MODULES
+    }
+    assert suffixes == ({".so"} if build.build() == "compiled" else {".py"})
+    told = subprocess.run(
+        [sys.executable, "-m", "tracker", "--version"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip().endswith(f"({build.build()})")
+
+
+def test_of_these_sources() -> None:
+    """What these tests run is what the sources say."""
+    assert build.stale() is None
+
+
+def test_of_other_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A compiled build that was made of other sources says so; a pure one has no such problem."""
+    monkeypatch.setattr(build, "RECORD", tmp_path / "compiled.json")
+    monkeypatch.setattr(build, "_extensions", lambda: True)
+    problem = build.stale()
+    assert problem is not None
+    assert "scripts/run" in problem
+    build.RECORD.write_text(json.dumps({"sources": build.digest()}))
+    assert build.stale() is None
+    build.RECORD.write_text(json.dumps({"sources": "of another day"}))
+    assert build.stale() == problem
+    monkeypatch.setattr(build, "_extensions", lambda: False)
+    assert build.stale() is None
+
+
+def test_scripts_see_every_source() -> None:
+    """scripts/run installs anew when a source of a compiled module changes."""
+    script = f". {ROOT}/scripts/_venv && echo $hot"
+    watched = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    sources = {f"tracker/{name}.py" for name in build.MODULES}
+    sources |= {str(path.relative_to(ROOT)) for path in (ROOT / "tracker").rglob("*.pxd")}
+    assert sources <= set(watched.stdout.split())

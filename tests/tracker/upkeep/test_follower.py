@@ -1,0 +1,422 @@
+"""The follower: a process that replays beside the tracker. What it writes, what it notices, and how it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from attrs import define, field
+
+from eventlog import Reader, open_log
+from tests.eventlog.logs import running
+from tests.support import START_US, Rig
+from tests.tracker.logged import write_log
+from tracker.cli import main
+from tracker.domain import codec, events, image
+from tracker.offline.verify import Verification
+from tracker.store import frames, snapshot_file, snapshots
+from tracker.store.address_keys import Keyring, day_of
+from tracker.store.replay import replay
+from tracker.upkeep.follower import Following
+from tracker.upkeep.follower_process import (
+    CANNOT,
+    DISAGREES,
+    LOG_DAMAGED,
+    DisagreementError,
+    Follower,
+)
+from tracker.workers import child
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+EAGER = ("--events", "1", "--seconds", "0", "--pause", "0")
+DEADLINE = 60.0
+
+
+@define
+class Site:
+    """A log of an afternoon, and its keys."""
+
+    folder: Path
+    said: list[dict[str, Any]] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.go_on()
+        Keyring(self.secrets).prepare(day_of(START_US))
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets"
+
+    def go_on(self) -> None:
+        write_log(self.log)
+
+    def break_it(self) -> int:
+        """A tick with another digest; its number."""
+
+        def script(rig: Rig) -> Iterator[None]:
+            now = rig.state.time_us
+            record = codec.TICK.pack(now, 10_000, 0, 0, 0, 1)
+            seqs.append(rig.log.pool.append(events.TICK, codec.TICK_SCHEMA, now, record))
+            rig.log.appended()
+            yield
+
+        seqs: list[int] = []
+        write_log(self.log, script)
+        return seqs[0]
+
+    def say(self, **message: Any) -> None:
+        self.said.append(message)
+
+    def follower(self, **limits: float) -> Follower:
+        return Follower(self.log, self.secrets, self.say, **limits)  # type: ignore[arg-type]  # numbers
+
+    def process(self) -> subprocess.Popen[bytes]:
+        command = [
+            sys.executable,
+            "-m",
+            "tracker.upkeep.follower_process",
+            str(self.log),
+            str(self.secrets),
+        ]
+        return subprocess.Popen(
+            [*command, *EAGER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def following(self) -> Following:
+        return Following(self.log, self.secrets, EAGER, delay=0, first_pause=0.01)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_it_keeps_up_and_writes(site: Site) -> None:
+    """The state is that of the durable log, again when more has come; each time a snapshot."""
+    follower = site.follower(events=1, seconds=0, pause=0)
+    for _ in range(2):
+        follower.catch_up()
+        expected = replay(Reader(site.log))
+        assert follower.state.digest() == expected.digest()
+        (newest,) = snapshots.found(site.log)[-1:]
+        assert snapshots.seq_of(newest) == expected.seq
+        log_id = Reader(site.log)._log_id
+        loaded = snapshot_file.read(newest, log_id, Keyring(site.secrets)).state()
+        assert loaded.digest() == expected.digest()
+        assert [one["seq"] for one in site.said if "seq" in one][-1] == expected.seq
+        site.go_on()
+    assert [one["snapshot"] for one in site.said if "snapshot" in one] == list(
+        map(snapshots.seq_of, snapshots.found(site.log))
+    )
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"events": 1, "seconds": 0, "pause": 1e9},
+        {"events": 10**9, "seconds": 1e9, "pause": 0},
+    ],
+    ids=["too soon", "too few"],
+)
+def test_it_writes_when_it_is_due(site: Site, limits: dict[str, float]) -> None:
+    """Not within the pause, and not for a few events before the time is up."""
+    site.follower(**limits).catch_up()
+    assert snapshots.found(site.log) == []
+
+
+def test_too_little_memory_is_no_disagreement(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is another start that helps then, and the alarm would be for good."""
+
+    def apply(*_: object) -> None:
+        raise MemoryError
+
+    follower = site.follower(events=1, seconds=0, pause=0)
+    monkeypatch.setattr(frames, "apply", apply)
+    with pytest.raises(MemoryError):
+        follower.catch_up()
+    with pytest.raises(MemoryError):
+        list(Verification(site.log).findings(lambda _done, _total: None))
+
+
+def test_too_little_memory_for_a_snapshot(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The follower follows on; the next one may fit."""
+
+    def dump(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(image, "dump", dump)
+    site.follower(events=1, seconds=0, pause=0).catch_up()
+    assert site.said[-1] == {"failed": "there is too little memory for the state of this log"}
+
+
+def test_too_little_memory_for_a_command(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sentence, and the exit code of what cannot be done; not that of damage."""
+
+    def apply(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(frames, "apply", apply)
+    for command in ("replay", "verify"):
+        assert main([command, "--log", str(site.log)]) == 1
+        assert "tracker: there is too little memory" in capsys.readouterr().err
+
+
+def test_an_error_that_says_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told by its name."""
+
+    def apply(*_: object) -> None:
+        raise IndexError
+
+    follower = site.follower(events=1, seconds=0, pause=0)
+    monkeypatch.setattr(frames, "apply", apply)
+    with pytest.raises(DisagreementError, match=r"in its frame: IndexError$"):
+        follower.catch_up()
+    found = list(Verification(site.log).findings(lambda _done, _total: None))
+    assert [one.what for one in found] == ["replay ends in this frame: IndexError"]
+
+
+def test_it_forgets_the_keys_of_shredded_days(site: Site) -> None:
+    """With the next snapshot: whoever reads its memory then does not find them."""
+    follower = site.follower(events=1, seconds=0, pause=0)
+    follower._keys.prepare(day_of(START_US))
+    Keyring(site.secrets).destroy(day_of(START_US))
+    follower.catch_up()
+    assert site.said[-1].keys() >= {"snapshot"}
+    assert not follower._keys._keys
+
+
+def test_it_writes_for_many_events_before_the_time(site: Site) -> None:
+    """And goes on from its own snapshot when it is started again: nothing new, nothing written."""
+    site.follower(events=30, seconds=1e9, pause=0).catch_up()
+    assert len(snapshots.found(site.log)) == 1
+    site.said.clear()
+    again = site.follower(events=1, seconds=0, pause=0)
+    assert again.state.seq == snapshots.seq_of(snapshots.found(site.log)[0])
+    again.catch_up()
+    assert site.said == [{"seq": again.state.seq}]
+
+
+def test_a_full_disk_is_said_and_tried_again_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on following."""
+    monkeypatch.setattr(snapshot_file, "SPARE_BYTES", 1 << 60)
+    follower = site.follower(events=1, seconds=0, pause=0)
+    follower.catch_up()
+    assert "too little free space" in site.said[-1]["failed"]
+    monkeypatch.undo()
+    site.go_on()
+    follower.catch_up()
+    assert "snapshot" in site.said[-1]
+
+
+def test_disagreement(site: Site) -> None:
+    """The digest of another state: the event is named, and no snapshot is written of it."""
+    follower = site.follower(events=1, seconds=0, pause=0)
+    follower.catch_up()
+    before = snapshots.found(site.log)
+    seq = site.break_it()
+    with pytest.raises(DisagreementError, match=f"event {seq} holds the digest of another state"):
+        follower.catch_up()
+    assert snapshots.found(site.log) == before
+
+
+def test_the_process_ends_with_its_input(site: Site) -> None:
+    """Whoever held the other end; signals do not end it."""
+    with site.process() as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert "snapshot" in json.loads(process.stdout.readline() and process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(DEADLINE) == 0
+
+
+def test_exit_codes(site: Site) -> None:
+    """4: log and replay disagree; 3: the log is damaged; 1: nothing is wrong with it, as where there is none."""
+    seq = site.break_it()
+    with site.process() as process:
+        assert process.wait(DEADLINE) == DISAGREES
+        assert process.stdout is not None
+        said = json.loads(process.stdout.read().splitlines()[-1])
+    assert f"event {seq} holds" in said["alarm"]
+    first = min((site.log / "seg").iterdir())
+    data = bytearray(first.read_bytes())
+    data[300] ^= 1
+    first.write_bytes(data)
+    with site.process() as process:
+        assert process.wait(DEADLINE) == LOG_DAMAGED
+    site.log.rename(site.folder / "aside")
+    with site.process() as process:
+        assert process.wait(DEADLINE) == CANNOT
+
+
+async def until(condition: Any) -> None:
+    with trio.fail_after(DEADLINE):
+        while not condition():  # noqa: ASYNC110  # it is another process's doing
+            await trio.sleep(0.01)
+
+
+def ended(process_id: int) -> int:
+    """A descriptor that becomes readable when the process has ended."""
+    return os.pidfd_open(process_id)
+
+
+async def test_it_is_started_again(site: Site) -> None:
+    """Killed, it comes back after a pause; cancelled, it is gone. How far it is can be told."""
+    following = site.following()
+    assert following.lag(100) is None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(following.run)
+        end = replay(Reader(site.log)).seq
+        await until(lambda: following.seq == end)
+        await until(lambda: following.snapshot_seq == end)
+        assert following.lag(end + 5) == 5
+        first = following.process_id
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: following.starts == 2 and following.seq == end)
+        second = following.process_id
+        assert second is not None
+        descriptor = ended(second)
+        nursery.cancel_scope.cancel()
+    assert select.select([descriptor], [], [], 0)[0]
+    os.close(descriptor)
+    assert (following.seq, following.process_id) == (None, None)
+
+
+@pytest.fixture
+def broken_at(site: Site) -> int:
+    """The event that makes log and replay disagree."""
+    return site.break_it()
+
+
+async def test_the_alarm(site: Site, broken_at: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Log and replay disagree: an error in the text log, with the event, and no second start."""
+    following = site.following()
+    with trio.fail_after(DEADLINE):
+        await following.run()
+    assert following.starts == 1
+    assert f"event {broken_at} holds the digest" in following.alarm
+    assert any(
+        record.levelname == "ERROR" and following.alarm in record.getMessage()
+        for record in caplog.records
+    )
+
+
+async def test_it_follows_a_log_that_is_being_written(site: Site) -> None:
+    """What becomes durable is followed within moments."""
+    log = open_log(site.log, codec.RECORD_SIZES, linger_seconds=0)
+    following = site.following()
+    async with running(log), trio.open_nursery() as nursery:
+        nursery.start_soon(following.run)
+        rig = Rig(log=log, state=replay(Reader(site.log, to_end=True)))
+        await until(lambda: following.seq == log.durable_seq)
+        rig.service.tick()
+        await log.wait_durable(log.next_seq - 1)
+        await until(lambda: following.lag(log.next_seq) == 0)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_hung_one_is_started_again(
+    site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing for too long: it is killed, another one comes, and the text log says so."""
+    monkeypatch.setattr(child, "_END_SECONDS", 0.1)
+    following = site.following()
+    following.silence = 2.0  # it tells something every second
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(following.run)
+        await until(lambda: following.seq is not None)
+        first = following.process_id
+        assert first is not None
+        descriptor = ended(first)
+        os.kill(first, signal.SIGSTOP)
+        with trio.fail_after(DEADLINE):
+            await trio.lowlevel.wait_readable(descriptor)
+        await until(lambda: following.starts > 1 and following.seq is not None)
+        os.close(descriptor)
+        nursery.cancel_scope.cancel()
+    assert [r.getMessage() for r in caplog.records if "it was silent" in r.getMessage()]
+
+
+async def test_a_stopped_one_does_not_hold_the_end_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not see that its input ended: it is killed, and what it was writing is no hindrance."""
+    monkeypatch.setattr(child, "_END_SECONDS", 0.1)
+    following = site.following()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(following.run)
+        await until(lambda: following.seq is not None)
+        process_id = following.process_id
+        assert process_id is not None
+        descriptor = ended(process_id)
+        os.kill(process_id, signal.SIGSTOP)
+        nursery.cancel_scope.cancel()
+    assert select.select([descriptor], [], [], DEADLINE)[0]
+    os.close(descriptor)
+
+
+PARENT = """
+import sys, time
+from tracker.workers.child import Child
+import trio
+async def main():
+    child = Child([sys.executable, "-m", "tracker.upkeep.follower_process", *sys.argv[1:]])
+    await child.output.receive_some(1)
+    print(child.pid, flush=True)
+    await trio.sleep_forever()
+trio.run(main)
+"""
+
+
+def test_a_stopped_one_does_not_outlive_the_tracker(site: Site) -> None:
+    """Killed, as a crash or the kernel does it: the follower that cannot run goes too, and nothing is left of it."""
+    arguments = [str(site.log), str(site.secrets), *EAGER]
+    command = [sys.executable, "-c", PARENT, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        process_id = int(parent.stdout.readline())
+        descriptor = ended(process_id)
+        os.kill(process_id, signal.SIGSTOP)
+        parent.kill()
+    assert select.select([descriptor], [], [], DEADLINE)[0]
+    os.close(descriptor)
+
+
+def test_one_writes_at_a_time(site: Site) -> None:
+    """Two followers, of whatever trackers: the second one leaves it, and tries again later."""
+    follower = site.follower(events=1, seconds=0, pause=0)
+    (site.log / "snap").mkdir()
+    descriptor = os.open(site.log / "snap", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    follower.catch_up()
+    assert "another process is writing a snapshot" in site.said[-1]["failed"]
+    assert list((site.log / "snap").iterdir()) == []
+    os.close(descriptor)
+    site.go_on()
+    follower.catch_up()
+    assert "snapshot" in site.said[-1]

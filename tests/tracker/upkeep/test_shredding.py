@@ -1,0 +1,280 @@
+"""Shredding: the addresses of a day are gone for good, the counts stay, and what is still needed is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from eventlog import Reader, open_log
+from eventlog.files import destroy
+from tests.days import SETTINGS, TORRENT, V4, V6, Site, address_of, endpoints
+from tests.eventlog.logs import places, running, segments
+from tests.support import SECOND, Announce, Rig, announce, endpoint4, endpoint6, hash_of, told
+from tracker import ports
+from tracker.domain import codec, events
+from tracker.domain.events import DAY_US
+from tracker.ledger.account import Ledger
+from tracker.offline.state_diff import differences
+from tracker.offline.state_summary import as_json, members, picture
+from tracker.store.address_keys import Keyring
+from tracker.store.replay import replay
+from tracker.upkeep.shredding import Shredder, Shredding
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from tracker.domain.state import State
+
+BY = ports.Actor("admin", "192.0.2.1", "request-1", "asked to")
+ALL = (0, 1 << 20)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def with_shredder(site: Site, do: Callable[[Shredder], Awaitable[object]]) -> State:
+    """Open the site's log, let a shredder of it do something, and close; the state then."""
+    keyring = Keyring(site.secrets)
+    log = open_log(site.log, codec.RECORD_SIZES, sealer=keyring)
+    state = replay(Reader(site.log, to_end=True, keys=keyring))
+
+    async def main() -> None:
+        async with running(log):
+            service = site.service(log, state)
+            service.change_settings(SETTINGS)
+            await do(Shredder(service, log, keyring))
+
+    trio.run(main)
+    return state
+
+
+def shred(site: Site, days: tuple[int, int] | None, shred_days: int = 0) -> Shredding:
+    done: list[Shredding] = []
+
+    async def do(shredder: Shredder) -> None:
+        shredder.shred_days = shred_days
+        done.append(await shredder.shred(days, BY))
+
+    with_shredder(site, do)
+    return done[0]
+
+
+def announced(site: Site, **options: Any) -> list[dict[str, Any]]:
+    events_told = told(Reader(site.log, to_end=True, **options).frames())
+    return [event for event in events_told if event["type"] == "announced"]
+
+
+def test_the_search_would_find_them(site: Site) -> None:
+    """In a log in clear every known address is found: what the other tests rest on."""
+    site.live(2, sealed=False)
+    found = site.traces()
+    assert len(found) == len(set(found)) == 2 * (V4 + V6)
+
+
+def test_who_is_in_a_swarm_without_its_keys(site: Site) -> None:
+    """No address and half a peer_id is shown, never what replay puts in their place; two moments are compared all the same."""
+    site.live(1, leave=False)
+    known = members(site.replayed(), TORRENT)
+    assert {len(one.peer_id) for one in known} == {20}
+    assert all(one.addresses for one in known)
+    state = site.replayed(keys=False)
+    found = members(state, TORRENT)
+    assert [(one.addresses, one.peer_id) for one in found] == [
+        ((), one.peer_id[:8]) for one in known
+    ]
+    assert [one.last_seq for one in found] == [one.last_seq for one in known]
+    shown = as_json(found[0])
+    assert (shown["addresses"], shown["peer_id"]) == ((), known[0].peer_id[:8].hex())
+    assert "identity" not in shown
+    after = picture(state, TORRENT)
+    before = after._replace(members=found[1:])
+    changes = list(differences(before, after))
+    assert [(one["type"], one["last_seq"]) for one in changes] == [
+        ("peer_joined", found[0].last_seq)
+    ]
+
+
+def test_what_was_shredded_cannot_be_read(site: Site) -> None:
+    """No address is in the folder; those of shredded days are shown by nobody, keys or not, and counts are as before."""
+    live = site.live(10)
+    tear_the_end(site)
+    live = site.live(1)
+    assert list((site.log / "quarantine").iterdir())
+    done = shred(site, (0, site.first_day + 6))
+    assert done.shredded == [site.day(number) for number in range(7)]
+    assert done.kept == []
+    assert site.traces() == []
+    keys = Keyring(site.secrets)
+    shown = announced(site, keys=keys)
+    expected = [
+        address_of(each) for day in range(10) for each in 2 * endpoints(site.first_day + day)
+    ]
+    shredded = len(endpoints(0)) * 2 * 7
+    assert [event["address"] for event in shown[:shredded]] == [None] * shredded
+    assert [event["address"] for event in shown[shredded:]][: len(expected) - shredded] == expected[
+        shredded:
+    ]
+    assert {event["port"] for event in shown[:shredded]} == {None}
+    assert {event["client_key_hash"] for event in shown[:shredded]} == {None}
+    assert {event["peer_id"] for event in shown[:shredded]} == {b"-XX0001-".hex()}
+    for rebuilt in (site.replayed(), site.replayed(keys=False)):
+        assert not rebuilt.hidden_peers()
+        assert rebuilt.swarms.counts(TORRENT) == live.swarms.counts(TORRENT)
+        assert rebuilt.swarms.announces == live.swarms.announces
+    assert site.replayed().digest() == site.replayed(keys=False).digest()
+
+
+def tear_the_end(site: Site) -> None:
+    """As a crash leaves it: the last announces are whole, and there is half a frame behind them."""
+    newest = segments(site.log)[-1]
+    data = newest.read_bytes()
+    last = [each for each in places(data) if each.header.kind == events.ANNOUNCE][-1]
+    newest.write_bytes(data[: last.end] + data[last.offset : last.end - 16])
+
+
+def test_the_event_says_who_and_what(site: Site) -> None:
+    """And a second time there is nothing to do, so nothing is logged."""
+    site.live(5)
+    shred(site, (site.first_day + 1, site.first_day + 1))
+    assert shred(site, ALL).shredded == [site.day(0), site.day(2)]
+    assert shred(site, (site.first_day, site.first_day + 2)).shredded == []
+    events_told = told(Reader(site.log, to_end=True).frames())
+    logged = [event for event in events_told if event["type"] == "addresses_shredded"]
+    assert [event["days"] for event in logged] == [[site.day(1)], [site.day(0), site.day(2)]]
+    assert logged[0]["by"] == {
+        "token": "admin",
+        "address": "192.0.2.1",
+        "request_id": "request-1",
+        "reason": "asked to",
+    }
+
+
+def test_what_is_needed_stays(site: Site) -> None:
+    """Today and the day before; and every day on which somebody was last seen who is still in a swarm."""
+    site.live(4)
+    site.live(1, leave=False)
+    site.time.advance(3 * DAY_US)
+    done = shred(site, ALL)
+    assert done.shredded == [site.day(0), site.day(1)]
+    assert done.kept == [site.day(2), site.day(3)]
+    assert done.needed_from == site.day(2)
+    live = site.replayed()
+    assert sum(live.swarms.counts(TORRENT)) > 0
+    assert not live.hidden_peers()
+    site.live(1)
+    assert shred(site, ALL).shredded == [site.day(2), site.day(3)]
+
+
+def test_a_crash_between_event_and_key(site: Site) -> None:
+    """The event is there, the key is too: whoever looks next destroys it."""
+    site.live(4)
+
+    async def crash(shredder: Shredder) -> None:
+        data = {"days": [site.day(0)], "by": BY.as_data()}
+        shredder.service.admin(events.ADDRESSES_SHREDDED, data)
+
+    with_shredder(site, crash)
+    assert site.first_day in Keyring(site.secrets).days()
+    with_shredder(site, lambda shredder: shredder.finish())
+    assert site.first_day not in Keyring(site.secrets).days()
+
+
+def test_a_key_that_cannot_be_destroyed(site: Site) -> None:
+    """It is named, and keeps no other from being destroyed."""
+    site.live(4)
+    path = site.secrets / "privacy" / f"{site.day(0)}.key"
+    path.unlink()
+    path.mkdir()
+
+    async def try_it(shredder: Shredder) -> None:
+        with pytest.raises(OSError, match=path.name):
+            await shredder.shred(ALL, BY)
+
+    state = with_shredder(site, try_it)
+    assert state.shredded == {site.day(0), site.day(1)}
+    assert Keyring(site.secrets).days() == [site.first_day + number for number in (0, 2, 3)]
+
+
+def test_a_log_without_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is destroyed that is not logged."""
+    site.live(4)
+
+    async def refuse(shredder: Shredder) -> None:
+        monkeypatch.setattr(shredder.log, "has_room", lambda *, reserved: not reserved)
+        with pytest.raises(ports.LogUnavailableError):
+            await shredder.shred(ALL, BY)
+
+    with_shredder(site, refuse)
+    assert site.first_day in Keyring(site.secrets).days()
+
+
+def test_lost_keys_of_living_peers(site: Site) -> None:
+    """Without the key of somebody in a swarm replay goes on with stand-ins, at the same counts; everybody leaves when
+    that is logged, and a replay with the keys back comes to the same."""
+    live = site.live(1, leave=False)
+    (key,) = (site.secrets / "privacy").iterdir()
+    content = key.read_bytes()
+    destroy(key)
+    rebuilt = site.replayed()
+    assert rebuilt.hidden_peers()
+    assert rebuilt.swarms.counts(TORRENT) == live.swarms.counts(TORRENT)
+
+    async def lose(shredder: Shredder) -> None:
+        assert shredder.service.state.hidden_peers()
+        shredder.service.admin(events.ADDRESSES_LOST, {})
+        announce(shredder.service, Announce(TORRENT, endpoints(site.first_day)[0], left=0))
+
+    after = with_shredder(site, lose)
+    assert not after.hidden_peers()
+    assert after.swarms.counts(TORRENT)[0] == 1
+    without = site.replayed()
+    assert without.digest() == after.digest()
+    (site.secrets / "privacy" / key.name).write_bytes(content)
+    # Today's key was made anew meanwhile: with the old one back it is the latest announces that cannot be read.
+    assert site.replayed().swarms.counts(TORRENT) == after.swarms.counts(TORRENT)
+
+
+def test_the_ledger_without_addresses() -> None:
+    """Its sums do not need them; of the peer_id the first eight bytes are left."""
+    rig = Rig.with_settings(private=True)
+    key = rig.issue(1)
+    for uploaded in (0, 5, 12):
+        rig.announce(Announce(hash_of(1), endpoint4(1), uploaded=uploaded, key=key))
+    frames = [frame._replace(sealed=memoryview(b"")) for frame in rig.log.frames()]
+    entries = list(Ledger(1).entries(frames))
+    assert sum(entry.delta_uploaded for entry in entries) == rig.totals(1).uploaded == 12
+    assert {entry.peer_id for entry in entries} == {b"-XX0001-"}
+
+
+def test_an_address_of_the_other_family_goes_in_time() -> None:
+    """It is listed the day after its announce, and no longer: its key may be shredded while the peer stays."""
+    rig = Rig.with_settings(private=True, max_peer_timeout=10 * 86_400)
+    key = rig.issue(1)
+    both = {
+        4: Announce(hash_of(1), endpoint4(1), key=key),
+        6: Announce(hash_of(1), endpoint6(1), key=key),
+    }
+    listed = []
+    for family, days in ((4, 0), (6, 0), (6, 1), (6, 1), (4, 0), (4, 1), (4, 300)):
+        rig.time.advance(days * DAY_US + SECOND)
+        rig.announce(both[family])
+        swarms = rig.state.swarms
+        (peer,) = swarms.peers(swarms.lookup(hash_of(1)))
+        listed.append((bool(swarms.v4.endpoint(peer)), bool(swarms.v6.endpoint(peer))))
+    t, f = True, False
+    assert listed == [(t, f), (t, t), (t, t), (f, t), (t, t), (t, t), (t, f)]
+
+
+def test_what_is_due(site: Site) -> None:
+    """A day is due once its last address is as old as the schedule says; 0 days: never."""
+    site.live(5)
+    assert shred(site, None).shredded == []
+    assert shred(site, None, 4).shredded == []
+    assert shred(site, None, 3).shredded == [site.day(0)]
+    site.time.advance(DAY_US)
+    assert shred(site, None, 3).shredded == [site.day(1)]

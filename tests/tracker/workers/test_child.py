@@ -1,0 +1,129 @@
+"""The processes beside the tracker: none outlives it, whatever becomes of either. (The follower's own tests are with it.)"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from tests.tracker.logged import write_log
+from tracker.workers import child
+from tracker.workers.child import Child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEADLINE = 60.0
+
+PARENT = """
+import sys
+from pathlib import Path
+import trio
+from tracker.workers.child import Child
+from tracker.ledger.pages import SumsAsked
+from tracker.ledger.client import LedgerReads
+from tracker.history.past import PastReads
+from tracker.ports import Moment
+
+async def past(log):
+    reads = PastReads(log, log.parent, helpers=1)
+    await reads.ask(Moment(seq=0), lambda model: model.stats())
+    return reads._helpers[0]._process
+
+async def ledger(log):
+    reads = LedgerReads(log, log.parent)
+    await reads.ask(SumsAsked(1, None, None, 5))
+    return reads._helper._process
+
+async def pruning(log):
+    return Child([sys.executable, "-m", "tracker.upkeep.pruning", str(log), "7"])
+
+async def main():
+    child = await globals()[sys.argv[1]](Path(sys.argv[2]))
+    print(child.pid, flush=True)
+    await trio.sleep_forever()
+
+trio.run(main)
+"""
+
+
+def reading(path: Path) -> int:
+    """A pipe in a file's place, once somebody reads it: then he waits for what is written."""
+    ends = time.monotonic() + DEADLINE
+    while True:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO or time.monotonic() > ends:
+                raise
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("name", ["past", "ledger", "pruning"])
+def test_a_stopped_one_does_not_outlive_the_tracker(tmp_path: Path, name: str) -> None:
+    """The tracker is killed, and the process cannot run, so it does not see its input end: the system kills it."""
+    log = tmp_path / "log"
+    if name == "pruning":
+        (log / "seg").mkdir(parents=True)
+        os.mkfifo(log / "identity.json")
+    else:
+        write_log(log)
+    command = [sys.executable, "-c", PARENT, name, str(log)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        process_id = int(parent.stdout.readline())
+        held = reading(log / "identity.json") if name == "pruning" else None
+        ended = os.pidfd_open(process_id)
+        os.kill(process_id, signal.SIGSTOP)
+        parent.kill()
+    assert select.select([ended], [], [], DEADLINE)[0]
+    for each in (ended, held):
+        if each is not None:
+            os.close(each)
+
+
+def test_one_that_comes_too_late() -> None:
+    """The tracker was gone before the process asked to be killed with it: it ends by itself, at once."""
+    script = "from tracker.workers import lifetime; lifetime.end_with_parent(); print('goes on')"
+    for alive in (True, False):
+        read, write = os.pipe()
+        if not alive:
+            os.close(write)
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            stdin=read,
+            capture_output=True,
+            check=True,
+            timeout=DEADLINE,
+        )
+        assert done.stdout == (b"goes on\n" if alive else b"")
+        os.close(read)
+        if alive:
+            os.close(write)
+
+
+async def test_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one that ended, one that was cancelled and one that had to be killed: no process, no descriptor."""
+    monkeypatch.setattr(child, "_END_SECONDS", 0.1)
+    before = os.listdir("/proc/self/fd")
+    with trio.fail_after(DEADLINE):
+        done = await child.run([sys.executable, "-c", "import sys; print(1); sys.exit('two')"])
+        assert done == (1, b"1\ntwo\n")
+        for script in ("input()", "import time; time.sleep(600)"):
+            one = Child([sys.executable, "-c", f"print('h', flush=True); {script}"])
+            assert (await one.output.receive_some(99)).startswith(b"h")
+            assert await one.end()
+            with pytest.raises(ProcessLookupError):
+                os.kill(one.pid, 0)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await child.run([sys.executable, "-c", "input()"])
+    assert os.listdir("/proc/self/fd") == before

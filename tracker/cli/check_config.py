@@ -1,0 +1,78 @@
+"""`tracker check-config`: is the configuration usable, what does it come to, how much log will it make.
+
+What it prints on success is TOML: the effective configuration, and the rest in comments. Starts nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracker.cli import toml
+from tracker.cli.shared import CANNOT, add_config, fail, note, say
+from tracker.config import ConfigError, effective, load
+from tracker.frontends.tls import Certificate, TlsError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from tracker.config import Config
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "check-config",
+        help="check the configuration, show it as it is in force, estimate the log's size",
+        description="Name every problem of the configuration; or print it as it is in force (secrets "
+        "masked), with warnings and the estimated size of the log, as TOML.",
+    )
+    add_config(parser)
+    parser.set_defaults(run=check)
+
+
+def check(options: argparse.Namespace) -> int:
+    try:
+        loaded = load(options.config)
+    except ConfigError as error:
+        for warning in error.warnings:
+            note(f"warning: {warning}")
+        return fail(CANNOT, str(error))
+    if problems := list(_bad_certificates(loaded.config)):
+        return fail(CANNOT, "\n".join(problems))
+    _comment(loaded.source)
+    for warning in loaded.warnings:
+        _comment(f"warning: {warning}")
+    for line in toml.lines(effective(loaded.config)):
+        say(line)
+    say("")
+    for line in _sizes(loaded.config):
+        _comment(line)
+    return 0
+
+
+def _bad_certificates(config: Config) -> Iterator[str]:
+    """The pairs that a start would refuse."""
+    listeners = {f"http_trackers[{i}]": one.tls for i, one in enumerate(config.http_trackers)}
+    listeners["http_api"] = config.http_api.tls if config.http_api else None
+    for place, files in listeners.items():
+        try:
+            if files:
+                Certificate(files.ssl_cert_path, files.ssl_key_path)
+        except TlsError as error:
+            yield f"{place}: no TLS with these files: {error}"
+
+
+def _comment(text: str) -> None:
+    say("# " + " ".join(text.splitlines()))
+
+
+def _sizes(config: Config) -> Iterator[str]:
+    from tracker.cli.estimate import PEERS, estimate, kept  # brings trio, for one constant
+
+    keep = config.event_log
+    yield "Estimated size of the log, announces only:"
+    for peers in PEERS:
+        interval = config.core.announce_policy.interval
+        made = estimate(peers, interval, keep.linger_ms)
+        yield str(made)
+        yield f"    of it are kept: {kept(made, keep.keep_days, keep.keep_bytes)}"

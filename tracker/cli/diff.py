@@ -1,0 +1,52 @@
+"""`tracker diff`: what changed between two moments of the log."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tracker.cli.moments import add_log_and_json, moment, past
+from tracker.cli.shared import info_hash, say
+from tracker.offline.state_diff import differences
+from tracker.offline.state_summary import picture
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "diff",
+        help="compare two moments of the log",
+        description="Replay the log to two moments and list what changed from the first to the second.",
+    )
+    add_log_and_json(parser, "one JSON object a change")
+    parser.add_argument(
+        "--info-hash", metavar="HASH", type=info_hash, help="and who joined and left this swarm"
+    )
+    for name, which in (("A", "first"), ("B", "second")):
+        parser.add_argument(
+            which, metavar=name, type=moment, help="sequence number or time, as with --at"
+        )
+    parser.set_defaults(run=print_diff)
+
+
+def print_diff(options: argparse.Namespace) -> int:
+    swarm = bytes.fromhex(options.info_hash) if options.info_hash else None
+    with past(options) as log:
+        forward = sorted((options.first, options.second), key=log.resolve)
+        found = {one: picture(log.at(one), swarm) for one in forward}
+    for change in differences(found[options.first], found[options.second]):
+        say(json.dumps(change, ensure_ascii=False) if options.json else _text(change))
+    return 0
+
+
+def _text(change: dict[str, Any]) -> str:
+    kind = change.pop("type")
+    if kind in ("count", "setting"):
+        return f"{kind} {change['name']}: {change['before']} -> {change['after']}"
+    return " ".join([kind, *(f"{name}={_value(value)}" for name, value in change.items() if value)])
+
+
+def _value(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

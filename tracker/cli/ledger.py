@@ -1,0 +1,120 @@
+"""`tracker ledger`: the announces behind an account's totals. Reads beside a running tracker."""
+
+from __future__ import annotations
+
+import json
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from eventlog import Reader, read_kept
+from tracker.cli.shared import CannotError, add_config, add_log, info_hash, log_and_keys, say
+from tracker.ledger.account import Correction, Ledger, Opening, Sums, find_account
+from tracker.ledger.pages import entry_shown, seen, sums_shown
+from tracker.ledger.walk import Walk, opener
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tracker.ledger.account import Entry
+
+_COLUMNS = "{:>10}  {:<27}  {:<40}  {:<10}  {:>16}  {:>16}  {:>14}  {:>14}  {:>14}  {:>14}  {}"
+_SUMS = "{:<40}  {:>10}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>8}  {:>8}  {:<27}  {}"
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "ledger",
+        help="list the announces behind an account's totals",
+        description="List every announce and correction of an account, what it added to the totals, raw and "
+        "credited, and by which rule; then the totals by torrent. The sums are exact.",
+    )
+    add_config(parser)
+    add_log(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, the sums last")
+    parser.add_argument("--totals", action="store_true", help="the sums only")
+    parser.add_argument("who", metavar="ACCOUNT|KEY_REF", help="an owner, or the number of a key")
+    parser.add_argument(
+        "info_hash", metavar="INFO_HASH", nargs="?", type=info_hash, help="only of this torrent"
+    )
+    parser.set_defaults(run=print_ledger)
+
+
+def print_ledger(options: argparse.Namespace) -> int:
+    folder, keys = log_and_keys(options)
+    only = bytes.fromhex(options.info_hash) if options.info_hash else None
+    reader = Reader(folder)
+    kept = read_kept(folder, reader.first_seq)
+    account = find_account(options.who, chain(kept, reader.frames()))
+    if account is None:
+        raise CannotError(f"no key was issued to an account or under a number {options.who}")
+    opened = opener(folder, keys)
+    ledger = Ledger(account, only, opened)
+    if not (options.json or options.totals):
+        say(_heading())
+    for entry in Walk(folder, opened).tell(ledger):
+        if not options.totals:
+            say(json.dumps(entry_shown(entry)) if options.json else _row(entry))
+    _print_sums(ledger, only, as_json=options.json)
+    return 0
+
+
+def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
+    """The totals of each torrent, then the account's; of one torrent alone when it was asked for."""
+    if not as_json:
+        say(_sums_heading())
+    torrents = ledger.torrents if only is None else {only: ledger.torrents.get(only, Sums())}
+    for torrent, sums in torrents.items():
+        name = torrent.hex() if torrent else None
+        if as_json:
+            say(json.dumps({"type": "torrent", "info_hash": name, **sums_shown(sums)}))
+        else:
+            say(_sums_row(name or "no torrent", sums))
+    if only is None:
+        shown = {"type": "account", **sums_shown(ledger.account)}
+        say(json.dumps(shown) if as_json else _sums_row("the account", ledger.account))
+
+
+def _heading() -> str:
+    return _COLUMNS.format(
+        "seq", "time", "info_hash", "event", "uploaded", "downloaded", "+up", "+down",
+        "+credited up", "+credited down", "rule",
+    )  # fmt: skip
+
+
+def _row(entry: Entry | Correction | Opening) -> str:
+    if isinstance(entry, Opening):
+        totals = entry.totals
+        return _COLUMNS.format(
+            entry.seq, rfc3339(entry.time_us), "", "opening", "", "", totals.uploaded,
+            totals.downloaded, totals.credited_uploaded, totals.credited_downloaded,
+            "balance of the events before, which were removed",
+        )  # fmt: skip
+    shown_hash = entry.info_hash.hex() if entry.info_hash else ""
+    seq, time = entry.seq, rfc3339(entry.time_us)
+    credited = entry.credited_uploaded, entry.credited_downloaded
+    if isinstance(entry, Correction):
+        rule = f"corrects {entry.corrects}: {json.dumps(entry.reason, ensure_ascii=False)}"
+        return _COLUMNS.format(
+            seq, time, shown_hash, "correction", "", "", "", "", *credited, rule
+        )  # fmt: skip
+    return _COLUMNS.format(
+        seq, time, shown_hash, entry.event, entry.uploaded, entry.downloaded,
+        entry.delta_uploaded, entry.delta_downloaded, *credited, entry.rule,
+    )  # fmt: skip
+
+
+def _sums_heading() -> str:
+    return _SUMS.format(
+        "totals of", "announces", "uploaded", "downloaded", "credited up", "credited down",
+        "seeding s", "sessions", "snatched", "first seen", "last seen",
+    )  # fmt: skip
+
+
+def _sums_row(name: str, sums: Sums) -> str:
+    totals = sums.totals
+    return _SUMS.format(
+        name, sums.announces, totals.uploaded, totals.downloaded, totals.credited_uploaded,
+        totals.credited_downloaded, totals.seeding_us // 1_000_000, totals.sessions,
+        totals.snatched, *(seen(sums).values()),
+    )  # fmt: skip

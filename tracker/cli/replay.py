@@ -1,0 +1,46 @@
+"""`tracker replay`: the state at any moment of the log, in numbers, and its digest."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tracker.cli.moments import add_at, add_log_and_json, past
+from tracker.cli.shared import say
+from tracker.offline.state_summary import summary
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "replay",
+        help="summarise the state at any moment of the log",
+        description="Replay the log to a moment and print what the state was, with its digest: equal states, and "
+        "only those, have equal digests.",
+    )
+    add_log_and_json(parser, "one JSON object")
+    add_at(parser)
+    parser.set_defaults(run=print_state)
+
+
+def print_state(options: argparse.Namespace) -> int:
+    with past(options) as log:
+        state = log.at(options.at)
+        shown = {**summary(state), "digest": state.digest()}
+    if options.json:
+        say(json.dumps(shown))
+    else:
+        for line in _lines(shown):
+            say(line)
+    return 0
+
+
+def _lines(values: dict[str, Any], before: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name} {json.dumps(value) if not isinstance(value, str) else value}"

@@ -1,0 +1,71 @@
+"""`tracker serve`, and `tracker` alone: run the tracker."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from tracker import build
+from tracker.cli.shared import CANNOT, add_config, fail, progress, say, version
+from tracker.config import load
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser("serve", help="run the tracker (what happens without a command)")
+    add_config(parser)
+    parser.add_argument(
+        "--accept-older-log",
+        action="store_true",
+        help="go on with a log that is an older copy of what was served: what is missing is lost",
+    )
+    parser.set_defaults(run=serve)
+
+
+def serve(options: argparse.Namespace) -> int:
+    if problem := build.stale():
+        return fail(CANNOT, problem)
+    loaded = load(options.config)
+    _log_to_stdout(loaded.config.logging.threshold)
+    say(loaded.source)
+    sys.stdout.flush()
+    log = logging.getLogger("tracker")
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    # The process brings trio and all the sockets: other commands do without.
+    from tracker.process import run
+
+    # Until the process has its own way to stop: nothing is being written yet.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        with progress("Replaying the log") as report:
+            accept = getattr(options, "accept_older_log", False)  # not without `serve`
+            run.run(loaded.config, version(), report, accept_older=accept)
+    except run.StartError as error:
+        return fail(CANNOT, str(error))
+    return 0
+
+
+_LEVELS = {
+    "off": logging.CRITICAL + 1,
+    "error": logging.ERROR,
+    "warn": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+    "trace": logging.DEBUG,
+}
+
+
+def _log_to_stdout(threshold: str) -> None:
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=_LEVELS[threshold],
+        format="%(asctime)sZ [%(name)s][%(levelname)s] %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
+    logging.Formatter.converter = time.gmtime

@@ -1,0 +1,116 @@
+"""`tracker shred`: destroy the keys of past days. By itself while the tracker is stopped, else the running one does it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from eventlog import LogLockedError
+from tracker.cli.shared import CannotError, add_config, note, progress, recovery_noted, say
+from tracker.config import load
+from tracker.store.address_keys import day_name, parse_day
+
+if TYPE_CHECKING:
+    from tracker.config import EventLog
+    from tracker.upkeep.shredding import Shredding
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "shred",
+        help="make the addresses of past days unreadable for ever",
+        description="Destroy the keys of past days: the peers' addresses that were logged then can never be read again, "
+        "and every count stays. Without an option: what [event_log] shred_days says is due. Keys that peers in the "
+        "swarms still need stay. Works beside a running tracker, which then does it.",
+    )
+    add_config(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--before", metavar="DATE", type=_day, help="all days before this one (UTC)")
+    which.add_argument("--day", metavar="DATE", type=_day, help="this day")
+    parser.add_argument("--reason", default="", help="recorded with the event")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=shred)
+
+
+def shred(options: argparse.Namespace) -> int:
+    config = load(options.config).config.event_log
+    days = _days(options)
+    if days is None and not config.shred_days:
+        raise CannotError("event_log.shred_days is 0 (never): give --before or --day")
+    done = _shred(config, days, options.reason)
+    if options.json:
+        say(json.dumps(done))
+    else:
+        _tell(done)
+    if options.day is not None and not done["shredded"]:
+        kept = "its key is still needed" if done["kept"] else "there is no key of that day"
+        raise CannotError(f"{day_name(options.day)} was not shredded: {kept}")
+    return 0
+
+
+def _days(options: argparse.Namespace) -> tuple[int, int] | None:
+    """The first and the last day that are meant; None = those that are due."""
+    if options.day is not None:
+        return options.day, options.day
+    return None if options.before is None else (0, options.before - 1)
+
+
+def _shred(config: EventLog, days: tuple[int, int] | None, reason: str) -> dict[str, Any]:
+    request_id = str(uuid4())
+    try:
+        done = _offline(config, days, request_id, reason)
+        return {"shredded": done.shredded, "kept": done.kept, "needed_from": done.needed_from}
+    except LogLockedError as locked:
+        return _by_the_running(config, days, request_id, reason, locked)
+
+
+def _offline(
+    config: EventLog, days: tuple[int, int] | None, request_id: str, reason: str
+) -> Shredding:
+    from tracker import ports
+    from tracker.upkeep import shredding
+
+    by = ports.Actor("shred", "", request_id, reason)
+    with progress("Replaying the log") as replaying:
+        return shredding.shred_offline(config, days, by, replaying, recovery_noted)
+
+
+def _by_the_running(
+    config: EventLog,
+    days: tuple[int, int] | None,
+    request_id: str,
+    reason: str,
+    locked: LogLockedError,
+) -> dict[str, Any]:
+    from tracker.process import control
+
+    request = {"days": days, "request_id": request_id, "reason": reason}
+    try:
+        done = control.ask(Path(config.secrets_path), request)
+    except control.ControlError as error:
+        raise CannotError(f"{locked}; it cannot be asked to shred either ({error})") from None
+    if "error" in done:
+        raise CannotError(str(done["error"]))
+    return done
+
+
+def _tell(done: dict[str, Any]) -> None:
+    for day in done["shredded"]:
+        say(f"shredded {day}")
+    if not done["shredded"]:
+        say("nothing was shredded")
+    if done["kept"]:
+        note(
+            f"kept {', '.join(done['kept'])}: keys from {done['needed_from']} on are needed for peers that are in the "
+            "swarms, or may still be"
+        )
+
+
+def _day(text: str) -> int:
+    try:
+        return parse_day(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("expected a date such as 2026-11-21") from None

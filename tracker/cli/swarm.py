@@ -1,0 +1,70 @@
+"""`tracker swarm`: who was in a swarm at a moment."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tracker.cli.moments import add_at, add_log_and_json, past
+from tracker.cli.shared import count, info_hash, say
+from tracker.offline.state_summary import as_json, members
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tracker.offline.state_summary import Member
+
+_COLUMNS = "{:<27}  {:<40}  {:<16}  {:<7}  {:>16}  {:>16}  {:>16}  {:<9}  {:>10}  {:<27}  {}"
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "swarm",
+        help="list who was in a swarm at any moment of the log",
+        description="Replay the log to a moment and list the peers of a swarm, the latest announce last.",
+    )
+    add_log_and_json(parser, "one JSON object a peer")
+    add_at(parser)
+    parser.add_argument("info_hash", metavar="INFO_HASH", type=info_hash)
+    parser.set_defaults(run=print_swarm)
+
+
+def print_swarm(options: argparse.Namespace) -> int:
+    swarm = bytes.fromhex(options.info_hash)
+    with past(options) as log:
+        state = log.at(options.at)
+    found = members(state, swarm)
+    if options.json:
+        for member in found:
+            say(json.dumps(as_json(member), ensure_ascii=False))
+        return 0
+    say(_heading())
+    for member in found:
+        say(row(member))
+    seeders, completed, leechers = state.swarms.counts(swarm)
+    when = f"event {state.seq - 1}, {rfc3339(state.time_us)}" if state.seq else "no event"
+    said = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
+    say(f"{said}; after {when}")
+    return 0
+
+
+def _heading() -> str:
+    return _COLUMNS.format(
+        "address", "peer_id", "client", "role", "uploaded", "downloaded", "left", "event", "seq", "last announce", "account"
+    )  # fmt: skip
+
+
+def row(member: Member) -> str:
+    """One line of the table; a peer with addresses of both families has them joined by a comma."""
+    return _COLUMNS.format(
+        ",".join(member.addresses) or "-", member.peer_id.hex(), member.client or "-", member.role,
+        member.uploaded, member.downloaded, "-" if member.left is None else member.left,
+        member.event, member.last_seq, rfc3339(member.last_us), _account(member),
+    )  # fmt: skip
+
+
+def _account(member: Member) -> str:
+    if member.key_ref is None:
+        return "-"
+    return f"{member.owner or member.account} (key {member.key_ref})"

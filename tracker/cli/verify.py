@@ -1,0 +1,100 @@
+"""`tracker verify`: is the log whole, and does replay accept all of it. Reads beside a running tracker."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tracker.cli.moments import add_log_and_json, seen_through
+from tracker.cli.shared import LOG_DAMAGED, count, log_and_secrets, progress, say
+from tracker.offline.verify import Verification
+from tracker.store import high_water_mark
+from tracker.store.address_keys import Keyring
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from eventlog import Finding
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="check the whole log: every byte, every record, replay",
+        description="Check every segment, frame and record of the log, and that replay accepts them all. Every "
+        "finding names file, byte and event. Exit code 0: nothing is wrong; 3: something is.",
+    )
+    add_log_and_json(parser, "one JSON object a finding or note, the summary last")
+    parser.set_defaults(run=verify)
+
+
+def verify(options: argparse.Namespace) -> int:
+    folder, secrets = log_and_secrets(options)
+    verification = Verification(folder, Keyring(secrets) if secrets else None)
+    if secrets:
+        verification.reached = high_water_mark.read(secrets, verification.log.log_id)
+    findings = 0
+    with seen_through(), progress("Checking the log") as report:
+        for one in verification.findings(report):
+            findings += one.damage
+            say(_json(folder, one) if options.json else _text(folder, one))
+    summary = _summary(verification, findings)
+    say(json.dumps(summary) if options.json else _sentence(summary))
+    return LOG_DAMAGED if findings else 0
+
+
+def _place(folder: Path, one: Finding) -> str:
+    return str(one.path.relative_to(folder))
+
+
+def _text(folder: Path, one: Finding) -> str:
+    mark = "DAMAGE" if one.damage else "note"
+    where = f"{_place(folder, one)}, byte {one.offset}, event {one.seq}"
+    return f"{mark}: {where}: {one.what}\n    {one.advice}"
+
+
+def _json(folder: Path, one: Finding) -> str:
+    body = {
+        "type": "damage" if one.damage else "note",
+        "file": _place(folder, one),
+        "offset": one.offset,
+        "seq": one.seq,
+        "what": one.what,
+        "advice": one.advice,
+    }
+    return json.dumps(body, ensure_ascii=False)
+
+
+def _summary(verification: Verification, findings: int) -> dict[str, Any]:
+    log, state = verification.log, verification.state
+    return {
+        "type": "summary",
+        "findings": findings,
+        "segments": log.segments,
+        "sealed": log.sealed,
+        "first_seq": log.first_seq,
+        "frames": log.frames,
+        "bytes": log.bytes,
+        "snapshots": verification.snapshots,
+        "next_seq": log.next_seq,
+        "durable_seq": log.durable_seq,
+        "replayed_seq": state.seq,
+        "time": rfc3339(state.time_us) if state.seq else None,
+        "digest": state.digest() if verification.replayed else None,
+    }
+
+
+def _sentence(summary: dict[str, Any]) -> str:
+    findings = summary["findings"]
+    verdict = f"damaged: {count(findings, 'finding')}" if findings else "whole"
+    walked = f"{count(summary['segments'], 'segment')}, {count(summary['frames'], 'frame')}, "
+    walked += f"{count(summary['snapshots'], 'snapshot')}, {count(summary['sealed'], 'seal')}"
+    if summary["first_seq"]:
+        walked += f", from event {summary['first_seq']} on"
+    return (
+        f"The log is {verdict}. {walked}, {summary['bytes']} bytes; next event {summary['next_seq']}, "
+        f"durable to {summary['durable_seq']}, replayed to {summary['replayed_seq']}; "
+        f"digest {summary['digest'] or 'none'}"
+    )

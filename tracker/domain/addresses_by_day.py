@@ -1,0 +1,115 @@
+"""Where peers are, apart from all else in an image of the state, by the day that they said so: endpoints and the ends of peer_ids.
+
+Which peers are of which day follows from the rows, so it need not be written down.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracker.domain import packed
+from tracker.domain.directory import NOWHERE, PEER_WORDS
+from tracker.domain.events import DAY_US
+from tracker.domain.hidden_peers import stand_in, unknown_tail
+from tracker.domain.swarms import ROW_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracker.domain.swarms import Swarms
+
+    Buffer = bytes | bytearray | memoryview
+
+TAILS, V4, V6 = "tails", "v4.addresses", "v6.addresses"
+"""The columns of a day: 12, 6 and 18 bytes a peer, in the order of peers' numbers."""
+
+_HEAD, _TAIL = 8, 12  # bytes of a peer_id
+
+
+class Where(NamedTuple):
+    """Of whom something was announced on a day, in the order of peers' numbers: the numbers of those whose peer_id it was, the places
+    in the directories of those whose IPv4 or IPv6 endpoint it was."""
+
+    tails: array[int]
+    v4: array[int]
+    v6: array[int]
+
+
+def by_day(swarms: Swarms) -> dict[int, Where]:
+    """Which peer's what is of which day; it follows from the plain columns.
+
+    A peer of a public mode announces all it has each time. In private modes the two endpoints have days of their
+    own, of which the row keeps the low byte.
+    """
+    found: dict[int, Where] = {}
+    rows, peers = swarms.rows, swarms.tables.peers
+    nowhere = NOWHERE  # with a type, as in `Directory`
+    day = day_us = next_us = 0
+    tails = v4 = v6 = array("I")
+    for peer in range(swarms.peer_slots):
+        place4, place6, identity = packed.places(peers, peer * 12)  # PEER_WORDS
+        if place4 == nowhere == place6:
+            continue
+        day4, day6, seen_us = packed.seen(rows, peer * 72)  # ROW_SIZE
+        if not day_us <= seen_us < next_us:
+            day = seen_us // DAY_US
+            day_us, next_us = day * DAY_US, (day + 1) * DAY_US
+            tails, v4, v6 = _of_day(found, day)
+        packed.append(tails, peer)
+        keyed = identity != nowhere
+        if place4 != nowhere:
+            ago = (day - day4) & 0xFF if keyed else 0
+            packed.append(_of_day(found, day - ago).v4 if ago else v4, place4)
+        if place6 != nowhere:
+            ago = (day - day6) & 0xFF if keyed else 0
+            packed.append(_of_day(found, day - ago).v6 if ago else v6, place6)
+    return found
+
+
+def _of_day(found: dict[int, Where], day: int) -> Where:
+    if day not in found:
+        found[day] = Where(array("I"), array("I"), array("I"))
+    return found[day]
+
+
+def dump(swarms: Swarms) -> dict[tuple[int, str], bytes]:
+    """Columns by day (since 1970-01-01) and name."""
+    private: dict[tuple[int, str], bytes] = {}
+    for day, where in by_day(swarms).items():
+        private[day, TAILS] = packed.gather(swarms.rows, where.tails, ROW_SIZE, _HEAD, _TAIL)
+        private[day, V4] = packed.gather(swarms.v4.addresses, where.v4, 6, 0, 6)
+        private[day, V6] = packed.gather(swarms.v6.addresses, where.v6, 18, 0, 18)
+    return {which: data for which, data in private.items() if data}
+
+
+def load(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
+    """Put everybody where he is; directories have their places already. Returns whether some are not known and have stand-ins."""
+    lost = False
+    for day, where in by_day(swarms).items():
+        for name, directory, places in (V4, swarms.v4, where.v4), (V6, swarms.v6, where.v6):
+            data = private.get((day, name))
+            width, owners = directory.width, directory.owners
+            if data is None:
+                lost = lost or bool(places)
+                seqs = (swarms.peer(owners[place]).last_seq for place in places)
+                data = b"".join(stand_in(seq, width == 18) for seq in seqs)
+            packed.scatter(directory.addresses, places, width, 0, width, bytes(data))
+        tails = private.get((day, TAILS))
+        if tails is None:
+            tails = b"".join(unknown_tail(swarms.peer(peer).last_seq) for peer in where.tails)
+        packed.scatter(swarms.rows, where.tails, ROW_SIZE, _HEAD, _TAIL, bytes(tails))
+    return lost
+
+
+def load_identities(swarms: Swarms) -> None:
+    """Give identities the peer_ids of the rows, once those are whole."""
+    rows, addresses, nowhere = swarms.rows, swarms.identities.addresses, NOWHERE
+    for peer, place in enumerate(swarms.identities.positions()):
+        if place != nowhere:
+            packed.carry(rows, peer * 72, addresses, place * 24 + 4, 20)  # ROW_SIZE; an account
+
+
+# As in `Swarms`.
+if (ROW_SIZE, PEER_WORDS) != (72, 3):
+    raise AssertionError("whereabouts spells these numbers out")

@@ -1,0 +1,356 @@
+"""One HTTP request in, one reply out: the HTTP tracker without its sockets (BEP 3, 7, 23, 48).
+
+Failures of the protocol are HTTP 200 with a bencoded `failure reason`: many clients show nothing else.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from tracker.domain import events, packed
+from tracker.domain.policy import IP_ALWAYS, IP_IGNORED, RATE_EXCEEDED
+from tracker.frontends.refusals import INVALID_KEY, refusal_text, retry_in
+from tracker.frontends.traffic import HttpTraffic
+from tracker.service.announce import EARLY, NOT_WHITELISTED
+from tracker.wire import http
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ipaddress import IPv4Address, IPv6Address
+
+    from tracker.service.service import Service
+
+WARN_US = 3 * 86_400_000_000
+"""A key that runs out within this time is announced to its clients."""
+
+_BENCODED = b"application/octet-stream"
+_TEXT = b"text/plain; charset=utf-8"
+_JSON = b"application/json"
+
+_BEHIND_PROXY = (
+    "Error resolving peer IP: missing or invalid the right most X-Forwarded-For IP "
+    "(mandatory on reverse proxy tracker configuration)"
+)
+
+
+_NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n"
+_NOT_ALLOWED = b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET,HEAD\r\nContent-Length: 0\r\n"
+_CLOSE = b"Connection: close\r\n\r\n"
+_KEEP = b"\r\n"
+_OK = {
+    (kind, keep): b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %%d\r\n%s" % (kind, end)
+    for kind in (_BENCODED, _TEXT, _JSON)
+    for keep, end in ((True, _KEEP), (False, _CLOSE))
+}
+
+
+class RequestHandler:
+    """Answers for one listener."""
+
+    __slots__ = (
+        "_believes",
+        "_interval",
+        "_interval_min",
+        "_listener",
+        "_policy",
+        "_service",
+        "_swarms",
+        "_tells_address",
+        "external",
+        "proxied",
+        "settle",
+        "traffic",
+    )
+
+    def __init__(
+        self,
+        service: Service,
+        listener: int,
+        *,
+        proxied: bool,
+        external: bytes | None = None,
+        traffic: HttpTraffic | None = None,
+    ) -> None:
+        """`proxied`: the client's address is the right-most of X-Forwarded-For.
+
+        `external`: 4 or 16 bytes, the address under which clients on this machine are listed.
+        `traffic`: where to count.
+        """
+        self.traffic = traffic or HttpTraffic()
+        self.external = external
+        self._service = service
+        self._swarms = service.swarms
+        self._listener = listener
+        self.proxied = proxied
+        self._interval = service.settings.interval
+        policy = service.settings.policy
+        self._believes = policy.ip_parameter != IP_IGNORED
+        self._tells_address = policy.external_ip_in_replies
+        self._policy = policy
+        self._interval_min = service.settings.interval_min
+        self.settle = service.settle if service.strict else None
+
+    def begin(self) -> None:
+        """Before each batch."""
+        self._service.begin()
+
+    def end(self) -> None:
+        self._service.end()
+
+    def answer(
+        self, method: bytes, target: bytes, address: bytes, forwarded: bytes | None, keep: bool
+    ) -> bytes:
+        """The bytes to send for a request; between `begin` and `end`.
+
+        Args:
+            target: the request target as received.
+            address: 4 or 16 bytes, of the connection.
+            forwarded: the X-Forwarded-For header, None without one.
+            keep: whether the connection stays open.
+        """
+        if method != b"GET" and method != b"HEAD":
+            return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
+        kind, key, query = http.parse_target(target)
+        if kind == http.ANNOUNCE:
+            if method == b"HEAD":  # an announce changes things, HEAD may not
+                return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
+            self.traffic.announces += 1
+            body, content_type = self._announce(query, key, address, forwarded)
+        elif kind == http.SCRAPE:
+            self.traffic.scrapes += 1
+            body, content_type = self._scrape(query, key, address, forwarded)
+        elif kind == http.HEALTH:
+            body, content_type = b'{"status":"Ok"}', _JSON
+        else:
+            return _NOT_FOUND + (_KEEP if keep else _CLOSE)
+        head = _OK[content_type, keep] % len(body)
+        return head if method == b"HEAD" else head + body
+
+    def _announce(
+        self, query: bytes | None, key: bytes | None, address: bytes, forwarded: bytes | None
+    ) -> tuple[bytes, bytes]:
+        try:
+            request = http.parse_announce(query)
+        except http.WireError as error:
+            return self._refuse(error.reason)
+        key = key or request.passkey
+        if key and not _is_key(key):
+            return self._refuse(INVALID_KEY, request.peer_id)
+        service = self._service
+        source = forwarded_address(forwarded) if self.proxied else address
+        guarded = service.guarded
+        if guarded and source and not service.admits(source):
+            return self._refuse_announce(RATE_EXCEEDED, request.info_hash, key, request.peer_id)
+        holder = None
+        if service.private:
+            found = service.authenticate(key)
+            if isinstance(found, int):
+                return self._refuse_announce(found, request.info_hash, key, request.peer_id)
+            holder = found
+        if self.proxied:
+            if not service.whitelisted(request.info_hash):
+                return self._refuse_announce(
+                    NOT_WHITELISTED, request.info_hash, key, request.peer_id
+                )
+            if not source:
+                return self._refuse(_BEHIND_PROXY, request.peer_id)
+        address = source
+        if self._believes and request.ip:
+            address = self._claimed(request.ip, source)
+        if self.external is not None and address is source and is_loopback(source):
+            address = self.external
+        numwant = request.numwant
+        torrent = service.announce(
+            self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
+            request.port.to_bytes(2, "big"), request.info_hash, request.peer_id,
+            request.uploaded, request.downloaded, request.left,
+            request.event, 65535 if numwant is None else min(numwant, 65535),
+            _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
+            holder,
+        )  # fmt: skip
+        if torrent < 0:
+            if torrent != EARLY:
+                return self._refuse_announce(torrent, request.info_hash, None, request.peer_id)
+            torrent = self._swarms.lookup(request.info_hash)
+            request = request._replace(numwant=0)
+        reply = self._reply(torrent, request, len(address) == 16)
+        if self._tells_address:
+            reply = http.with_external_ip(reply, source)
+        if holder is not None and holder.valid_until_us is not None:
+            reply = self._with_expiry(reply, holder.valid_until_us)
+        return reply, _BENCODED
+
+    def _claimed(self, text: bytes, source: bytes) -> bytes:
+        """The address that a client names, where it is believed; else its own."""
+        if self._policy.ip_parameter == IP_ALWAYS or is_local(source):
+            return claimed_address(text, source) or source
+        return source
+
+    def _refuse_announce(
+        self, refusal: int, info_hash: bytes, key: bytes | None, peer_id: bytes = b""
+    ) -> tuple[bytes, bytes]:
+        """`key`: what was refused, if it was the key."""
+        self._service.refused(refusal, peer_id)
+        if key:
+            self._service.refused_key(key, refusal, info_hash)
+        text = refusal_text(refusal, info_hash, key)
+        return http.failure(text, retry_in(refusal, self._policy.retry_in_minutes)), _TEXT
+
+    def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
+        """Clients show a warning beside the tracker: the way to tell that a key runs out."""
+        left_us = valid_until_us - self._service.now_us()
+        if left_us > WARN_US or not self._service.settings.check_keys_expiration:
+            return reply
+        hours = max(1, left_us // 3_600_000_000)
+        return http.with_warning(reply, f"Your tracker key expires in about {hours} h: renew it")
+
+    def _reply(self, torrent: int, request: http.Announce, v6: bool) -> bytes:
+        swarms = self._swarms
+        cap = self._service.cap
+        want = cap if request.numwant is None else min(request.numwant, cap)
+        if request.event == events.STOPPED:
+            want = 0
+        peers4, peers6 = self._peers(torrent, want, request.left == 0, v6)
+        seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 64)
+        counts = (
+            self._service.interval() if self._service.guarded else self._interval,
+            self._interval_min,
+            seeders,
+            leechers,
+        )
+        if request.compact:
+            return http.announce_reply(*counts, peers4, peers6)
+        rows = self._dictionaries(torrent, peers4, peers6)
+        return http.announce_reply_dicts(*counts, rows, request.no_peer_id)
+
+    def _peers(self, torrent: int, want: int, seeder: bool, v6: bool) -> tuple[bytes, bytes]:
+        """Endpoints of both families, the asker's own family first."""
+        if not want:
+            return b"", b""
+        service, swarms = self._service, self._swarms
+        own, other = (swarms.v6, swarms.v4) if v6 else (swarms.v4, swarms.v6)
+        first = own.pick(b"", torrent, want, service.peer, seeder, service.chance)
+        room = want - len(first) // own.width
+        second = b""
+        if room and other.total:
+            second = other.pick(b"", torrent, room, service.peer, seeder, service.chance)
+        return (second, first) if v6 else (first, second)
+
+    def _dictionaries(
+        self, torrent: int, peers4: bytes, peers6: bytes
+    ) -> Iterator[tuple[bytes, str, int]]:
+        swarms = self._swarms
+        for endpoints, width, family in ((peers4, 6, AF_INET), (peers6, 18, AF_INET6)):
+            for at in range(0, len(endpoints), width):
+                endpoint = endpoints[at : at + width]
+                peer_id = swarms.peer(swarms.find(torrent, endpoint)).peer_id
+                port = int.from_bytes(endpoint[-2:], "big")
+                yield peer_id, inet_ntop(family, endpoint[:-2]), port
+
+    def _scrape(
+        self, query: bytes | None, key: bytes | None, address: bytes, forwarded: bytes | None
+    ) -> tuple[bytes, bytes]:
+        try:
+            hashes = http.parse_scrape(query)
+        except http.WireError as error:
+            return self._refuse(error.reason)
+        key = key or http.query_passkey(query)
+        if key and not _is_key(key):
+            return self._refuse(INVALID_KEY)
+        if self.proxied:
+            address = forwarded_address(forwarded)
+            if not address:
+                return self._refuse(_BEHIND_PROXY)
+        service = self._service
+        if not service.admits(address):
+            return self._refuse_announce(RATE_EXCEEDED, b"", None)
+        # Without a good key a private tracker says that there is nothing.
+        silent = service.private and isinstance(service.authenticate(key), int)
+        service.count(events.TCP6_SCRAPES if len(address) == 16 else events.TCP4_SCRAPES)
+        files = []
+        for info_hash in hashes:
+            seeders, completed, leechers = (0, 0, 0) if silent else service.scrape(info_hash)
+            files.append((info_hash, seeders, completed, leechers))
+        if not self._policy.partial_seeds:
+            return http.scrape_reply(files), _BENCODED
+        downloaders = {each: 0 if silent else service.downloaders(each) for each in hashes}
+        return http.scrape_reply(files, downloaders), _BENCODED
+
+    def _refuse(self, reason: str, peer_id: bytes = b"") -> tuple[bytes, bytes]:
+        self._service.refused(0, peer_id)
+        return http.failure(reason), _TEXT
+
+
+_SAME_NUMBERS = (events.NONE, events.COMPLETED, events.STARTED, events.STOPPED, events.PAUSED)
+if (http.NONE, http.COMPLETED, http.STARTED, http.STOPPED, http.PAUSED) != _SAME_NUMBERS or (
+    http.LEFT_UNKNOWN != events.LEFT_UNKNOWN
+):
+    raise AssertionError("the wire and the domain number events differently")
+
+
+def _is_key(key: bytes) -> bool:
+    return len(key) == 32 and key.isalnum()
+
+
+def _flags(numwant: int | None, compact: bool) -> int:
+    return (events.FLAG_NUMWANT_ABSENT if numwant is None else 0) | (
+        0 if compact else events.FLAG_DICTIONARIES
+    )
+
+
+def is_loopback(address: bytes) -> bool:
+    """Of 4 or 16 bytes."""
+    return address[0] == 127 if len(address) == 4 else address == _LOOPBACK6
+
+
+_LOOPBACK6 = bytes(15) + b"\x01"
+
+
+_LOCAL = tuple(
+    map(
+        ip_network,
+        (
+            "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+            "::1/128", "fc00::/7", "fe80::/10",
+        ),
+    )
+)  # fmt: skip
+
+
+def is_local(address: bytes) -> bool:
+    """Whether 4 or 16 bytes are of this machine or of a private network (RFC 1918, 3927, 4193, 4291)."""
+    ip = ip_address(address)
+    return any(ip in network for network in _LOCAL)
+
+
+def claimed_address(text: bytes, source: bytes) -> bytes:
+    """4 or 16 bytes of the address in `ip=`; b"" for one that no peer can be reached at from elsewhere, and for names.
+
+    `source`: of the client itself; only one on this machine may name an address of this machine.
+    """
+    try:
+        address = _plain_ip(http.unescape(text).decode("ascii"))
+    except ValueError:
+        return b""
+    if address.is_unspecified or address.is_multicast:
+        return b""
+    return b"" if address.is_loopback and not is_loopback(source) else address.packed
+
+
+def _plain_ip(text: str) -> IPv4Address | IPv6Address:
+    """v4-mapped addresses as IPv4. Raises `ValueError`."""
+    address = ip_address(text)
+    return (address.ipv4_mapped if address.version == 6 else None) or address
+
+
+def forwarded_address(header: bytes | None) -> bytes:
+    """4 or 16 bytes of the right-most address in X-Forwarded-For, b"" when there is none."""
+    if header is None:
+        return b""
+    try:
+        return _plain_ip(header.rpartition(b",")[2].strip().decode("ascii")).packed
+    except ValueError:
+        return b""

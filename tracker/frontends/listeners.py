@@ -1,0 +1,129 @@
+"""All that the tracker listens on: sockets bound and certificates read before anything is appended to the log."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+from attrs import frozen
+
+from tracker.config import UnixAddress
+from tracker.frontends import unix_socket
+from tracker.frontends.http import server as http
+from tracker.frontends.tls import Certificate, TlsError
+from tracker.frontends.udp import server as udp
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Sequence
+
+    from tracker.config import Address, Config, TlsFiles
+
+    Certificates = dict[TlsFiles | None, Certificate]
+
+
+class Table(Protocol):
+    """A table of the configuration that has a listener."""
+
+    @property
+    def bind_address(self) -> Address | UnixAddress: ...
+
+
+class StartError(Exception):
+    """The tracker cannot start as configured; the text says why and what to do."""
+
+
+@frozen
+class Listener:
+    """A bound socket, and the certificate it is served with."""
+
+    socket: socket.socket
+    certificate: Certificate | None = None
+
+    @property
+    def address(self) -> str:
+        """`host:port` as bound, the real port when 0 was configured; or `unix:/path`."""
+        if self.socket.family == socket.AF_UNIX:
+            return f"unix:{self.socket.getsockname()}"
+        host, port = self.socket.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        return self.certificate.context if self.certificate else None
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.certificate else 'http'}://{self.address}"
+
+
+@frozen
+class Listeners:
+    """What is bound, in the order of the configuration."""
+
+    udp: tuple[Listener, ...]
+    http: tuple[Listener, ...]
+    api: Listener | None
+    health: Listener
+
+
+def read_certificates(config: Config) -> Certificates:
+    """One for each pair of files that is configured. Raises `StartError`."""
+    found: Certificates = {}
+    for place, files in _tls_files(config):
+        try:
+            found[files] = found.get(files) or Certificate(files.ssl_cert_path, files.ssl_key_path)
+        except TlsError as error:
+            raise StartError(f"{place}: no TLS with these files: {error}") from None
+    return found
+
+
+def _tls_files(config: Config) -> Iterator[tuple[str, TlsFiles]]:
+    for number, tracker in enumerate(config.http_trackers):
+        if tracker.tls:
+            yield f"http_trackers[{number}]", tracker.tls
+    if config.http_api and config.http_api.tls:
+        yield "http_api", config.http_api.tls
+
+
+def bind(config: Config, certificates: Certificates) -> Listeners:
+    """Bind every socket. Raises `StartError`, with none of them left open."""
+    with ExitStack() as opened:
+
+        def each(what: str, tables: Sequence[Table]) -> tuple[Listener, ...]:
+            sockets = _open(what, [table.bind_address for table in tables], opened)
+            return tuple(
+                Listener(sock, certificates.get(getattr(table, "tls", None)))
+                for sock, table in zip(sockets, tables, strict=True)
+            )
+
+        listeners = Listeners(
+            udp=each("UDP", config.udp_trackers),
+            http=each("HTTP", config.http_trackers),
+            api=each("the API", [config.http_api])[0] if config.http_api else None,
+            health=each("the health check", [config.health_check_api])[0],
+        )
+        opened.pop_all()
+    return listeners
+
+
+def _open(
+    what: str, addresses: list[Address | UnixAddress], opened: ExitStack
+) -> Iterator[socket.socket]:
+    open_socket = udp.open_socket if what == "UDP" else http.open_socket
+    ipv4_ports = {
+        one.port for one in addresses if not isinstance(one, UnixAddress) and ":" not in one.host
+    }
+    for address in addresses:
+        try:
+            if isinstance(address, UnixAddress):
+                sock = unix_socket.open_socket(address.path)
+            else:
+                # `[::]` takes IPv4 too, unless that has a listener of its own.
+                v6only = address.port in ipv4_ports - {0}
+                sock = open_socket(address.host, address.port, v6only=v6only)
+        except OSError as error:
+            text = f"cannot listen on {address} for {what}: {error.strerror or error}"
+            raise StartError(text) from None
+        yield opened.enter_context(sock)

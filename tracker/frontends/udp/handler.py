@@ -1,0 +1,289 @@
+"""One datagram in, one reply out: the UDP tracker without its socket (BEP 15).
+
+Nothing longer than a short error is sent before a valid connection id, so that a forged source address gains nobody
+anything. Runs between `begin` and `end`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracker.domain import events, packed
+from tracker.domain.policy import RATE_EXCEEDED
+from tracker.frontends.http.handler import is_loopback
+from tracker.frontends.refusals import INVALID_KEY, refusal_text
+from tracker.frontends.traffic import UdpTraffic
+from tracker.service.announce import EARLY
+from tracker.service.rate_limits import Bans
+from tracker.wire import http, udp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracker.domain.access import Key
+    from tracker.service.service import Service
+    from tracker.wire.connection_id import ConnectionIds
+
+_UNVERIFIED = "connection id could not be verified"
+_BAD_EVENT = "bad request: Invalid announce event"
+_BAD_PORT = "bad request: Port can't be 0"
+
+_TEXTS = 65536  # entries; 20 MB at most
+MOST_OPTIONS = 128  # bytes
+
+
+# `answers` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
+if (events.STOPPED, events.UDP4, events.UDP6, events.FLAG_NUMWANT_ABSENT) != (3, 2, 3, 1) or (
+    (udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (1, 98)
+):
+    raise AssertionError("DatagramHandler.answers spells these numbers out")
+
+
+class DatagramHandler:
+    __slots__ = (
+        "_bans", "_external", "_ids", "_interval", "_known", "_listener", "_service", "_swarms",
+        "_texts", "settle", "traffic",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        service: Service,
+        ids: ConnectionIds,
+        listener: int,
+        external: bytes | None = None,
+        bans: Bans | None = None,
+        traffic: UdpTraffic | None = None,
+    ) -> None:
+        """`listener`: the number that announces are logged with, 0..255. `external`: 4 or 16 bytes, the address
+        under which clients on this machine are listed. `bans`: shared by all listeners; None = nobody is banned. `traffic`: where to count."""
+        self.traffic = traffic or UdpTraffic()
+        self._bans = bans or Bans(0, 1)
+        self._external = external
+        self._service = service
+        self._swarms = service.swarms
+        self._ids = ids
+        self._known = ids.known
+        self._listener = listener
+        self._interval = service.settings.interval
+        self._texts: dict[
+            bytes, bytes
+        ] = {}  # keys by options (BEP 41) that were read; all were good once
+        self.settle = service.settle if service.strict else None
+
+    def begin(self) -> None:
+        """Before each batch."""
+        self._ids.set_time(self._service.begin() // 1_000_000)
+
+    def end(self) -> None:
+        self._service.end()
+
+    def answer(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
+        """The reply to one datagram of `size` bytes at `at`; see `answers`."""
+        return self.answers(bytearray(data), range(at, at + 1), (size,), (address,))[0]
+
+    def answers(
+        self,
+        data: bytearray,
+        places: Sequence[int],
+        sizes: Sequence[int],
+        addresses: Sequence[bytes],
+    ) -> list[bytes | None]:
+        """The replies to a batch of datagrams.
+
+        Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or 16 bytes.
+        No reply (None) for what deserves none: too short to carry a transaction id.
+        """
+        # One long loop: in the announce path a call, or a name looked up once more, is what costs.
+        known, valid = self._known, self._ids.valid
+        service, swarms = self._service, self._swarms
+        torrents, chance = swarms.tables.torrents, service.chance
+        guarded = service.guarded
+        external = self._external
+        listener, interval, cap = self._listener, self._interval, service.cap
+        replies: list[bytes | None] = []
+        holder: Key | None = None
+        for at, size, address in zip(places, sizes, addresses, strict=False):
+            if size < 98:
+                replies.append(self._other(data, at, size, address))
+                continue
+            (
+                id_and_action, transaction, info_hash, peer_id, downloaded, left, uploaded,
+                event, key, numwant, port,
+            ) = udp.announce_request(data, at)  # fmt: skip
+            if known.get(id_and_action) != address:
+                if not id_and_action.endswith(b"\0\0\0\1"):  # udp.ANNOUNCE
+                    replies.append(self._other(data, at, size, address))
+                    continue
+                if not valid(id_and_action[:8], address):
+                    replies.append(self._unverified(transaction, address, peer_id))
+                    continue
+            if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
+                replies.append(
+                    self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT, peer_id)
+                )
+                continue
+            # Counters beyond 63 bits are no bytes anybody moved: they must not reach the accounting.
+            if left < 0:
+                left = events.LEFT_UNKNOWN
+            if uploaded < 0:
+                uploaded = 0
+            if downloaded < 0:
+                downloaded = 0
+            if guarded:
+                let_in = self._let_in(data, at, size, transaction, info_hash, address)
+                if isinstance(let_in, bytes):
+                    replies.append(let_in)
+                    continue
+                holder = let_in
+                interval = service.interval()
+            if external is not None and is_loopback(address):
+                address = external
+            v4 = len(address) == 4
+            if 0 < numwant < cap:
+                want = noted = numwant
+                flags = 0
+            else:
+                want = cap
+                noted = numwant if 0 < numwant < 65535 else 65535  # the record has 16 bits
+                flags = 0 if numwant > 0 else 1  # events.FLAG_NUMWANT_ABSENT
+            torrent = service.announce(
+                listener, 2 if v4 else 3, address, port, info_hash, peer_id, uploaded,
+                downloaded, left, event, noted, flags, key, holder,
+            )  # fmt: skip
+            if torrent < 0:
+                replies.append(
+                    self._early(transaction, interval, info_hash)
+                    if torrent == EARLY
+                    else self._refuse(transaction, torrent, info_hash, None, peer_id)
+                )
+                continue
+            seeders, leechers = packed.counts(torrents, torrent * 64)
+            head = udp.announce_head(1, transaction, interval, leechers, seeders)
+            if event == 3:
+                replies.append(head)
+                continue
+            directory = swarms.v4 if v4 else swarms.v6
+            replies.append(directory.pick(head, torrent, want, service.peer, left == 0, chance))
+        return replies
+
+    def _let_in(
+        self,
+        data: bytes | bytearray,
+        at: int,
+        size: int,
+        transaction: bytes,
+        info_hash: bytes,
+        address: bytes,
+    ) -> Key | bytes | None:
+        """The key in the URL data (BEP 41), None outside of private modes; or the reply that refuses the announce."""
+        service = self._service
+        admitted = service.admits(address)
+        if admitted:
+            if not service.private:
+                return None
+            options = bytes(data[at + 98 : at + size])
+            text = self._texts.get(options)
+            key = service.authenticate(text) if text else 0
+            if not isinstance(key, int):
+                return key
+        peer_id = bytes(data[at + 36 : at + 56])
+        if not service.private:
+            return self._refuse(transaction, RATE_EXCEEDED, info_hash, None, peer_id)
+        target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
+        try:
+            text = target.key or http.query_passkey(target.query)
+        except http.WireError as error:
+            return self._error(transaction, error.reason, peer_id)
+        if text and not (len(text) == 32 and text.isalnum()):
+            return self._error(transaction, INVALID_KEY, peer_id)
+        key = service.authenticate(text) if admitted else RATE_EXCEEDED
+        if not isinstance(key, int):
+            if text:
+                self._note_text(options, text)
+            return key
+        if text:
+            service.refused_key(text, key, info_hash)
+        return self._refuse(transaction, key, info_hash, text, peer_id)
+
+    def _note_text(self, options: bytes, text: bytes) -> None:
+        """Spare the next announce with these options their reading."""
+        if len(options) <= MOST_OPTIONS:
+            if len(self._texts) >= _TEXTS:
+                self._texts.clear()
+            self._texts[options] = text
+
+    def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
+        if size < udp.HEAD_SIZE:
+            self._service.count(events.UDP_DROPPED)
+            self.traffic.ignored += 1
+            return None
+        if self._bans.banned(address, self._service.now_us()):
+            self._count_banned()
+            return None
+        connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
+        if action == udp.CONNECT:
+            if connection_id != udp.MAGIC:
+                return self._error(transaction, "bad request: Protocol identifier missing")
+            v6 = len(address) == 16
+            self.traffic.connects += 1
+            self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS)
+            return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self._ids.issue(address))
+        if action == udp.SCRAPE:
+            return self._scrape(data, at, size, address)
+        if action == udp.ANNOUNCE:
+            return self._error(transaction, "bad request: invalid data")
+        return self._error(transaction, "bad request: Invalid action")
+
+    def _scrape(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
+        connection_id, _, transaction = udp.HEAD.unpack_from(data, at)
+        if not self._ids.valid(connection_id, address):
+            return self._unverified(transaction, address)
+        if size == udp.HEAD_SIZE:
+            return self._error(transaction, "bad request: Full scrapes are not allowed")
+        if (size - udp.HEAD_SIZE) % 20:
+            return self._error(transaction, "bad request: Invalid info hash list")
+        service = self._service
+        if not service.admits(address):
+            return self._refuse(transaction, RATE_EXCEEDED, b"")
+        self.traffic.scrapes += 1
+        service.count(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES)
+        hashes = udp.scrape_hashes(data, at, size)
+        # A scrape carries no key: in a private mode it learns nothing.
+        counts = [(0, 0, 0) if service.private else service.scrape(each) for each in hashes]
+        return udp.scrape_reply(transaction, counts)
+
+    def _early(self, transaction: bytes, interval: int, info_hash: bytes) -> bytes:
+        seeders, _, leechers = self._swarms.counts(info_hash)
+        return udp.announce_head(udp.ANNOUNCE, transaction, interval, leechers, seeders)
+
+    def _unverified(self, transaction: bytes, address: bytes, peer_id: bytes = b"") -> bytes | None:
+        """The error for a wrong connection id; nothing for an address that sent too many."""
+        now_us = self._service.now_us()
+        if self._bans.banned(address, now_us):
+            self._count_banned()
+            return None
+        self._bans.add_error(address, now_us)
+        if peer_id:
+            self.traffic.wrong_id(peer_id)
+        return self._error(transaction, _UNVERIFIED, peer_id)
+
+    def _count_banned(self) -> None:
+        self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
+        self.traffic.banned += 1
+
+    def _refuse(
+        self,
+        transaction: bytes,
+        refusal: int,
+        info_hash: bytes,
+        key: bytes | None = None,
+        peer_id: bytes = b"",
+    ) -> bytes:
+        self._service.refused(refusal, peer_id)
+        self.traffic.errors += 1
+        return udp.error(transaction, refusal_text(refusal, info_hash, key))
+
+    def _error(self, transaction: bytes, text: str, peer_id: bytes = b"") -> bytes:
+        self._service.refused(0, peer_id)
+        self.traffic.errors += 1
+        return udp.error(transaction, text)

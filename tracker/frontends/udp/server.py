@@ -1,0 +1,130 @@
+"""UDP sockets: wait until readable, take all that waits, one batch through the handler, send the replies."""
+
+from __future__ import annotations
+
+import socket
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, cast
+
+import trio
+
+from tracker.frontends.udp import recvmmsg
+from tracker.frontends.udp.fairness import GivingWay
+
+if TYPE_CHECKING:
+    from tracker.frontends.udp.handler import DatagramHandler
+
+RECEIVE_BUFFER = 4 << 20
+_WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
+
+
+def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
+    """A bound, non-blocking UDP socket. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
+        # Bursts wait here while the loop does something else; the kernel caps it at its own maximum.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER)
+        if host in _WILDCARDS and recvmmsg.available:
+            recvmmsg.ask_for_local_addresses(sock)
+        sock.bind((host, port))
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def serve(
+    sock: socket.socket,
+    handler: DatagramHandler,
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer datagrams until cancelled. Owns the socket."""
+    with sock:
+        task_status.started()
+        if recvmmsg.available:
+            await _serve_batches(sock, handler)
+        else:
+            await _serve_singly(sock, handler)
+
+
+async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
+    local_addresses = sock.getsockname()[0] in _WILDCARDS
+    batch = recvmmsg.Batch(sock, local_addresses=local_addresses)
+    giving_way = GivingWay()
+    took_ns = 0
+    while True:
+        await trio.lowlevel.wait_readable(sock)
+        await giving_way.others(took_ns)
+        sizes = batch.receive()
+        if sizes:
+            began = perf_counter_ns()
+            handler.begin()
+            replies = handler.answers(batch.data, _SLOTS, sizes, batch.addresses(len(sizes)))
+            handler.end()
+            if handler.settle is not None:
+                await handler.settle()
+            unsent = _send(batch, replies)
+            took_ns = perf_counter_ns() - began
+            handler.traffic.batch(len(sizes), unsent, took_ns)
+
+
+_SLOTS = tuple(range(0, recvmmsg.BATCH * recvmmsg.SLOT, recvmmsg.SLOT))
+
+
+def _send(batch: recvmmsg.Batch, replies: list[bytes | None]) -> int:
+    """Send from the datagrams' slots; how many replies the kernel did not take. A slot without a reply splits the
+    sending into runs."""
+    first = unsent = 0
+    if None in replies:
+        batch.reply([reply or b"" for reply in replies])
+        while None in replies[first:]:
+            silent = replies.index(None, first)
+            unsent += batch.send(first, silent)
+            first = silent + 1
+    else:
+        batch.reply(cast("list[bytes]", replies))
+    return unsent + batch.send(first, len(replies))
+
+
+async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
+    """Where the system has no recvmmsg: one call each, but still all that waits in one batch."""
+    while True:
+        await trio.lowlevel.wait_readable(sock)
+        began = perf_counter_ns()
+        handler.begin()
+        replies = []
+        for _ in range(recvmmsg.BATCH):
+            try:
+                data, source = sock.recvfrom(recvmmsg.SLOT)
+            except OSError:
+                break
+            replies.append((reply_to(sock, handler, data, source), source))
+        handler.end()
+        if handler.settle is not None:
+            await handler.settle()
+        unsent = 0
+        for reply, source in replies:
+            if reply is not None:
+                try:
+                    sock.sendto(reply, source)
+                except OSError:  # dropped, as in Batch.send
+                    unsent += 1
+        handler.traffic.batch(len(replies), unsent, perf_counter_ns() - began)
+
+
+def reply_to(
+    sock: socket.socket, handler: DatagramHandler, data: bytes, source: tuple[str, int]
+) -> bytes | None:
+    address = socket.inet_pton(sock.family, source[0].partition("%")[0])
+    if address.startswith(bytes(10) + b"\xff\xff"):
+        address = address[12:]
+    if not source[1]:
+        handler.traffic.ignored += 1
+        return None
+    return handler.answer(data, 0, len(data), address)

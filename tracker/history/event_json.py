@@ -1,0 +1,129 @@
+"""Events as JSON objects for people and tools: what `tracker events` prints, one object a line."""
+
+from __future__ import annotations
+
+import json
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import TYPE_CHECKING, Any
+
+from tracker.domain import codec, events
+from tracker.store import frames
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventlog import Frame
+
+
+def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
+    """The events of a frame in order: `seq`, `time`, `type` and every field. Raises `CodecError`.
+
+    Of a frame that this version does not know, one for all of its events: where each begins is not known either.
+    """
+    header = frame.header
+    if not frames.known(frame):
+        yield _unknown(frame)
+        return
+    for seq, (time_us, name, body) in enumerate(
+        _BODIES[header.kind](frames.newest(frame)), header.base_seq
+    ):
+        yield {"seq": seq, "time": rfc3339(time_us), "type": name, **body}
+
+
+def line(event: dict[str, Any]) -> str:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _unknown(frame: Frame) -> dict[str, Any]:
+    header = frame.header
+    return {
+        "seq": header.base_seq,
+        "time": rfc3339(header.time_us),
+        "type": events.UNKNOWN,
+        "kind": header.kind,
+        "schema": header.schema,
+        "events": header.records,
+        "plain": frame.plain.hex(),
+        "sealed": frame.sealed.hex(),
+    }
+
+
+Body = tuple[int, str, dict[str, Any]]
+
+
+def _announced(frame: Frame) -> Iterator[Body]:
+    for row, sealed in codec.decode_announces(frame.plain, frame.sealed):
+        (
+            time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
+            flags, listener, what, rule,
+        ) = row  # fmt: skip
+        # Where the sealed part cannot be read, the peer_id's first 8 bytes are all there is of it.
+        address, id_tail, port, key_hash = sealed or (None, b"", None, None)
+        body = {
+            "info_hash": info_hash.hex(),
+            "peer_id": (id_head + id_tail).hex(),
+            "address": _address(address, what >> 4),
+            "port": int.from_bytes(port, "big") if port is not None else None,
+            "uploaded": uploaded,
+            "downloaded": downloaded,
+            "left": None if left == events.LEFT_UNKNOWN else left,
+            "event": events.EVENT_NAMES[what & 0x0F],
+            "numwant": None if flags & events.FLAG_NUMWANT_ABSENT else numwant,
+            "compact": not flags & events.FLAG_DICTIONARIES,
+            "protocol": events.PROTOCOL_NAMES[what >> 4],
+            "listener": listener,
+            "key_ref": key_ref or None,
+            "client_key_hash": key_hash,
+            "prev_seq": prev_seq or None,
+            "rule": events.RULE_NAMES.get(rule, rule),
+        }
+        yield time_us, "announced", body
+
+
+def _address(address: bytes | None, path: int) -> str | None:
+    if address is None:
+        return None
+    v6 = path in (events.HTTP6, events.UDP6)
+    return inet_ntop(AF_INET6, address) if v6 else inet_ntop(AF_INET, address[12:])
+
+
+def _admin(frame: Frame) -> Iterator[Body]:
+    for record in codec.decode_admin(bytes(frame.plain)):
+        if record.known:
+            yield record.time_us, events.ADMIN_NAMES[record.type], record.data
+        else:
+            body = {"kind": events.ADMIN, "admin_type": record.type, "schema": record.schema}
+            yield record.time_us, events.UNKNOWN, {**body, "data": record.data}
+
+
+def _ticks(frame: Frame) -> Iterator[Body]:
+    for time_us, interval_ms, goes_on, *_ in codec.rows(codec.TICK, frame.plain):
+        yield time_us, "tick", {"interval_ms": interval_ms, "goes_on": bool(goes_on)}
+
+
+def _counters(frame: Frame) -> Iterator[Body]:
+    for time_us, counter, label, _, delta in codec.rows(codec.COUNTER, frame.plain):
+        name = events.COUNTER_NAMES.get(counter, str(counter))
+        yield time_us, "counted", {"counter": name, "label": label, "delta": delta}
+
+
+def _refusals(frame: Frame) -> Iterator[Body]:
+    for time_us, reason, name, version, delta in codec.decode_refusals(frame.plain):
+        body = {"label": reason, "client": name or None, "version": version or None, "delta": delta}
+        yield time_us, "refusals_counted", body
+
+
+def _evictions(frame: Frame) -> Iterator[Body]:
+    for time_us, info_hash, _, last_seq in codec.rows(codec.EVICTION, frame.plain):
+        yield time_us, "evicted", {"info_hash": info_hash.hex(), "last_seq": last_seq}
+
+
+_BODIES = {
+    events.EVICTIONS: _evictions,
+    events.ANNOUNCE: _announced,
+    events.ADMIN: _admin,
+    events.TICK: _ticks,
+    events.COUNTERS: _counters,
+    events.REFUSALS: _refusals,
+}

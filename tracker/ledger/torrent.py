@@ -1,0 +1,138 @@
+"""What each account moved on one torrent: the ledgers of all accounts, summed for that torrent alone.
+
+An account's row is, to the byte, what its own ledger (`tracker.ledger.account`) has for the torrent: the same code adds it up. Of a log
+without its oldest events it is what came after them; what was before is known by account only.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any
+
+from tracker.domain import codec, events
+from tracker.domain.accounts import Accounts
+from tracker.domain.swarms import Peer
+from tracker.ledger.account import Sums, account_of, mark_of
+from tracker.ledger.rules import Terms
+from tracker.store import frames as records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from eventlog import Frame
+    from tracker.domain.state import State
+
+
+class Contributions:
+    """`ledger_walk.Book` that tells no entries; `sums` has what it knows."""
+
+    def __init__(self, info_hash: bytes) -> None:
+        self._info_hash = info_hash
+        self._account_of: dict[int, int] = {}  # by key_ref
+        self._terms = Terms()
+        self._latest: dict[int, Peer] = {}  # announces that may yet be referred to, by seq
+        self._seqs = array("Q")  # of this torrent's announces and corrections, ascending
+        self._whose = array("I")  # the account of each
+        self._announces: dict[int, int] = {}  # by account
+        self._corrected: dict[int, tuple[int, int, int]] = {}  # how often, uploaded, downloaded
+
+    def sums(self) -> dict[int, Sums]:
+        """By account."""
+        found = {}
+        for account in sorted(self._announces.keys() | self._corrected.keys()):
+            totals = self._terms.accounts.totals(account)
+            times, up, down = self._corrected.get(account, (0, 0, 0))
+            credited = {
+                "credited_uploaded": totals.credited_uploaded + up,
+                "credited_downloaded": totals.credited_downloaded + down,
+            }
+            announces = self._announces.get(account, 0)
+            found[account] = Sums(announces, times, totals._replace(**credited))
+        return found
+
+    def opening(self, kept: Iterable[Frame], state: State) -> Iterator[None]:
+        """Go on from where the removed events ended."""
+        del kept  # what they correct was removed too
+        self._account_of = dict(enumerate(state.access.account_of))
+        accounts = Accounts(state.factors)
+        if state.accounts.credited_uploaded:
+            accounts.keep_credit()
+        self._terms.go_on(state, accounts)
+        torrent = state.swarms.lookup(self._info_hash)
+        if torrent:
+            peers = map(state.swarms.peer, state.swarms.identities.members(torrent))
+            self._latest = {one.last_seq: one for one in peers}
+        yield from ()
+
+    def entries(self, frames: Iterable[Frame]) -> Iterator[None]:
+        for frame in frames:
+            if not records.readable(frame):
+                continue
+            if frame.header.kind == events.ADMIN:
+                self._admin(frame)
+            elif frame.header.kind == events.ANNOUNCE:
+                self._announced(frame)
+        yield from ()
+
+    def _admin(self, frame: Frame) -> None:
+        for seq, record in records.admin(frame):
+            self._terms.learn(seq, record)
+            kind, data = record.type, record.data
+            if kind in (events.KEY_ISSUED, events.KEY_ROTATED):
+                self._account_of[data["key_ref"]] = account_of(data)
+            elif kind == events.CREDIT_CORRECTED:
+                self._correct(seq, data)
+
+    def _correct(self, seq: int, data: dict[str, Any]) -> None:
+        """A correction belongs to the torrent if what it corrects does, and is the same account's."""
+        account = data["account"]
+        at = bisect_left(self._seqs, data["corrects"])
+        if (
+            at == len(self._seqs)
+            or self._seqs[at] != data["corrects"]
+            or self._whose[at] != account
+        ):
+            return
+        self._note(seq, account)
+        times, up, down = self._corrected.get(account, (0, 0, 0))
+        self._corrected[account] = times + 1, up + data["uploaded"], down + data["downloaded"]
+
+    def _note(self, seq: int, account: int) -> None:
+        self._seqs.append(seq)
+        self._whose.append(account)
+
+    def _announced(self, frame: Frame) -> None:
+        frame = records.newest(frame._replace(sealed=memoryview(b"")))  # nothing of it is needed
+        # Most frames are passed over by this alone.
+        if bytes(frame.plain).find(self._info_hash) < 0:
+            return
+        for seq, row in enumerate(codec.PLAIN.iter_unpack(frame.plain), frame.header.base_seq):
+            if row[1] == self._info_hash and row[6]:
+                self._record(seq, row)
+
+    def _record(self, seq: int, row: codec.Plain) -> None:
+        (
+            time_us,
+            info_hash,
+            id_head,
+            uploaded,
+            downloaded,
+            left,
+            key_ref,
+            prev_seq,
+            *_,
+            what,
+            rule,
+        ) = row
+        account, event = self._account_of[key_ref], what & 0x0F
+        before = self._latest.pop(prev_seq, None)
+        done = self._terms.record(
+            account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
+        )  # fmt: skip
+        if event != events.STOPPED:
+            base = before if rule == events.RULE_CONTINUED else None  # a new session has a new base
+            mark = mark_of(base, left, event, done)
+            self._latest[seq] = Peer(id_head, mark, 0, 0, uploaded, downloaded, left, time_us, seq)
+        self._announces[account] = self._announces.get(account, 0) + 1
+        self._note(seq, account)

@@ -1,0 +1,111 @@
+"""The log, fed to a ledger: from its beginning on, as far as is wanted, and later on from there. Blocking.
+
+Frames come with their sealed sections as they are in the file: opening one costs more than passing it over, and most
+have nothing to tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from eventlog import Reader, opened, read_identity, read_kept
+from tracker.store import opening_balance as opening
+from tracker.store.moments import split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from eventlog import Frame, Place
+    from tracker.domain.state import State
+    from tracker.store.address_keys import Keyring
+
+Told = TypeVar("Told", covariant=True)
+
+
+class Book(Protocol[Told]):
+    """What learns from the log, and tells entries of it: `Ledger`, `Contributions`."""
+
+    def opening(self, kept: Iterable[Frame], state: State) -> Iterator[Told]: ...
+
+    def entries(self, frames: Iterable[Frame]) -> Iterator[Told]: ...
+
+
+class _Unopened:
+    """`eventlog.Opener` that leaves sections sealed."""
+
+    def open(
+        self,
+        place: Place,  # noqa: ARG002  # the protocol's name
+        key_epoch: int,  # noqa: ARG002  # likewise
+        check: int,  # noqa: ARG002  # likewise
+        data: bytes | memoryview,
+    ) -> bytes | memoryview:
+        return data
+
+
+def opener(folder: Path, keys: Keyring | None) -> Callable[[Frame], Frame]:
+    """Opens the sealed section of a frame that a `Walk` gave."""
+    log_id = read_identity(folder)
+    return lambda frame: opened(log_id, frame, keys)
+
+
+class Walk:
+    """`seq` is the next event to come, `first_seq` where the log began when the walk did. Raises what a `Reader` does."""
+
+    def __init__(self, folder: Path, opened_with: Callable[[Frame], Frame]) -> None:
+        self._folder = folder
+        self._opened = opened_with
+        self._reader = Reader(folder, keys=_Unopened())
+        self._frames: Iterator[Frame] | None = None
+        self._rest: Frame | None = None
+        self.first_seq = self.seq = self._reader.first_seq
+        self._begun = False
+        self.hurried: Callable[[], bool] = lambda: False  # asked before each frame
+        self.paused = False  # the latest telling ended because of that
+
+    def tell(self, book: Book[Told], end: int | None = None) -> Iterator[Told]:
+        """What the book has to tell of the events up to `end`, exclusive (None = the durable end), that it does not know yet.
+
+        To be taken to its end before the next call. Ends early, between two frames, when `hurried` says so.
+        """
+        self.paused = False
+        if not self._begun:
+            self._begun = True
+            if self.first_seq:
+                kept = read_kept(self._folder, self.first_seq)
+                yield from book.opening(kept, opening.begin(self._folder, self.first_seq)[0])
+        yield from book.entries(self._until(end))
+
+    def _until(self, end: int | None) -> Iterator[Frame]:
+        while not self.hurried():
+            frame = self._next()
+            if frame is None:
+                return
+            header = frame.header
+            if end is not None and header.next_seq > end:
+                if header.base_seq < end:
+                    # What is sealed is so as a whole; a part of it can only be had of what was opened.
+                    whole = self._opened(frame)
+                    below, self._rest = split(
+                        whole._replace(header=header._replace(key_epoch=0)), end
+                    )
+                    self.seq = end
+                    yield below
+                else:
+                    self._rest = frame
+                return
+            self.seq = header.next_seq
+            yield frame
+        self.paused = True
+
+    def _next(self) -> Frame | None:
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            return rest
+        if self._frames is None:
+            self._frames = self._reader.frames()
+        frame = next(self._frames, None)
+        if frame is None:
+            self._frames = None  # what comes later is for the next time
+        return frame

@@ -1,0 +1,262 @@
+"""What an import can read: the SQLite database of Torrust's tracker, and keys as CSV.
+
+A source gives entries; what is wrong with it comes as entries too, so that all of it can be told at once. No
+complaint repeats a key. Knows nothing of the log or the state.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from tracker.times import parse_loosely
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MAX_TEXT = 200
+"""Characters of an owner or a label: both stay in the log for ever."""
+_LAST_SECOND = 253_402_300_800  # the end of the year 9999: later dates cannot be printed
+_MAX_COMPLETED = 2**48  # more than a torrent can have had; sums of many stay below 2**64
+
+
+@frozen
+class WhitelistEntry:
+    info_hash: bytes
+
+
+@frozen
+class KeyEntry:
+    key: str = field(repr=False)  # 32 alphanumeric characters
+    valid_until_us: int | None  # Unix microseconds; None = permanent
+    owner: str | None = None
+    label: str | None = None
+
+
+@frozen
+class CompletedEntry:
+    info_hash: bytes
+    completed: int  # in all, 1 or more
+
+
+@frozen
+class Problem:
+    where: str
+    what: str
+
+
+Entry = WhitelistEntry | KeyEntry | CompletedEntry | Problem
+
+
+class SourceError(Exception):
+    """The file cannot be read as what it should be; the text says why."""
+
+
+def _key(text: object) -> str:
+    if isinstance(text, str) and re.fullmatch(r"[0-9A-Za-z]{32}", text):
+        return text
+    raise ValueError("the key is not 32 letters and digits")
+
+
+# SQLite: contract section 5, persistence.
+
+
+@frozen
+class TorrustDatabase:
+    """Tables `whitelist`, `keys` and `torrents`; one that is missing counts as empty, but not all three."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return os.fsencode(self.path.name).decode(errors="replace")
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Raises `SourceError`."""
+        try:
+            with closing(self._open()) as database:
+                yield from _tables(database)
+        except sqlite3.Error as error:
+            raise SourceError(
+                f"{self.path}: cannot be read as a SQLite database: {error}"
+            ) from None
+
+    def _open(self) -> sqlite3.Connection:
+        if not self.path.is_file():
+            raise SourceError(f"{self.path}: there is no such file")
+        database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
+        # Texts that are no UTF-8 are to be a problem of their row, not of the whole file.
+        database.text_factory = lambda raw: raw.decode(errors="replace")
+        return database
+
+
+def _tables(database: sqlite3.Connection) -> Iterator[Entry]:
+    database.execute("BEGIN")  # all tables as of one moment
+    found = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+    if not found & _TABLES.keys():
+        yield Problem("the file", "has none of the tables whitelist, keys and torrents")
+    for table, (columns, read) in _TABLES.items():
+        if table in found:
+            query = f"SELECT rowid, {columns} FROM {table} ORDER BY rowid"  # noqa: S608  # names of our own
+            for rowid, *values in database.execute(query):
+                yield from _row(f"table {table}, row {rowid}", read, values)
+
+
+def _row(where: str, read: Callable[..., Entry | None], values: list[Any]) -> Iterator[Entry]:
+    try:
+        entry = read(*values)
+    except ValueError as error:
+        entry = Problem(where, str(error))
+    if entry is not None:
+        yield entry
+
+
+def _whitelisted(info_hash: object) -> WhitelistEntry:
+    return WhitelistEntry(_info_hash(info_hash))
+
+
+def _stored_key(key: object, valid_until: object) -> KeyEntry:
+    return KeyEntry(_key(key), None if valid_until is None else _seconds(valid_until))
+
+
+def _completed(info_hash: object, completed: object) -> CompletedEntry | None:
+    if not isinstance(completed, int) or not 0 <= completed < _MAX_COMPLETED:
+        raise ValueError("completed is not a count")
+    return CompletedEntry(_info_hash(info_hash), completed) if completed else None
+
+
+def _info_hash(text: object) -> bytes:
+    if isinstance(text, str) and re.fullmatch(r"[0-9A-Fa-f]{40}", text):
+        return bytes.fromhex(text)
+    raise ValueError("info_hash is not 40 hexadecimal digits")
+
+
+def _seconds(value: object) -> int:
+    if isinstance(value, int) and 0 <= value < _LAST_SECOND:
+        return value * 1_000_000
+    raise ValueError("valid_until is not a time in seconds before the year 10000")
+
+
+_TABLES: dict[str, tuple[str, Callable[..., Entry | None]]] = {
+    "whitelist": ("info_hash", _whitelisted),
+    "keys": ("key, valid_until", _stored_key),
+    "torrents": ("info_hash, completed", _completed),
+}
+
+
+# CSV.
+
+
+@frozen
+class KeysFile:
+    """CSV with a header row: `key`, and where wanted `owner`, `valid_until` and `label`, in any order.
+
+    `valid_until` is in seconds since 1970 or RFC 3339; an empty one is a permanent key's.
+    """
+
+    path: Path
+    _text: str = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> KeysFile:
+        """Raises `SourceError`."""
+        try:
+            return cls(path, path.read_bytes().decode("utf-8-sig"))
+        except OSError as error:
+            raise SourceError(f"{path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SourceError(f"{path}: it is not UTF-8 text") from None
+
+    @property
+    def name(self) -> str:
+        return os.fsencode(self.path.name).decode(errors="replace")
+
+    def __iter__(self) -> Iterator[Entry]:
+        rows = csv.reader(io.StringIO(self._text, newline=""), strict=True)
+        try:
+            header = [name.strip().lower() for name in next(rows, [])]
+            problems = list(_header_problems(header))
+            yield from problems
+            if not problems:
+                yield from _rows(rows, header)
+        except csv.Error as error:
+            yield Problem(f"line {rows.line_num}", f"not CSV: {error}")
+
+
+def _header_problems(header: list[str]) -> Iterator[Problem]:
+    if "key" not in header:
+        yield Problem("line 1", f"the header has no column key; it may have {', '.join(_READERS)}")
+    if unknown := [name for name in header if name not in _READERS]:
+        # Without a header the first row is a key's: it is not repeated.
+        shown = ", ".join(unknown) if "key" in header else "other columns"
+        yield Problem("line 1", f"the header has {shown}, which mean nothing here")
+    if len(set(header)) < len(header):
+        yield Problem("line 1", "the header has a column twice")
+
+
+def _rows(rows: Any, header: list[str]) -> Iterator[Entry]:
+    lines: dict[str, int] = {}
+    began = rows.line_num + 1
+    for row in rows:
+        line, began = began, rows.line_num + 1
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            yield Problem(f"line {line}", f"has {len(row)} fields, the header {len(header)}")
+            continue
+        yield from _csv_row(line, dict(zip(header, map(str.strip, row), strict=True)), lines)
+
+
+def _csv_row(line: int, cells: dict[str, str], lines: dict[str, int]) -> Iterator[Entry]:
+    """`lines`: where each key stood first."""
+    values: dict[str, Any] = {}
+    for column, read in _READERS.items():
+        try:
+            values[column] = read(cells.get(column, ""))
+        except ValueError as error:
+            yield Problem(f"line {line}", str(error))
+    if "key" in values and (first := lines.setdefault(values["key"], line)) != line:
+        yield Problem(f"line {line}", f"the key of line {first} again")
+    elif len(values) == len(_READERS):
+        yield KeyEntry(values["key"], values["valid_until"], values["owner"], values["label"])
+
+
+def _moment(text: str) -> int | None:
+    """Unix microseconds."""
+    if not text:
+        return None
+    if re.fullmatch(r"[0-9]{1,12}", text):
+        return _seconds(int(text))
+    try:
+        time_us, zoned = parse_loosely(text)
+    except ValueError:
+        raise ValueError("valid_until is neither seconds since 1970 nor RFC 3339") from None
+    if not zoned:
+        raise ValueError("valid_until has no time zone, such as Z or +02:00")
+    seconds, micros = divmod(time_us, 1_000_000)
+    return _seconds(seconds) + micros
+
+
+def _short(column: str) -> Callable[[str], str | None]:
+    def read(text: str) -> str | None:
+        if len(text) > MAX_TEXT or not text.isprintable():
+            raise ValueError(f"{column} is not one line of at most {MAX_TEXT} printable characters")
+        return text or None
+
+    return read
+
+
+_READERS: dict[str, Callable[[str], object]] = {
+    "key": _key,
+    "owner": _short("owner"),
+    "valid_until": _moment,
+    "label": _short("label"),
+}

@@ -1,0 +1,115 @@
+"""Is a frame what its kind and schema say, record by record: rules that every tracker keeps when it writes.
+
+Replay looks only at what the state needs. This looks at the rest: counts, times, codes, zeros, the form of the JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, NoReturn
+
+from tracker.domain import codec, events
+from tracker.store import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from struct import Struct
+
+    from eventlog import Frame
+
+_FIXED: dict[int, Struct] = {
+    events.TICK: codec.TICK,
+    events.COUNTERS: codec.COUNTER,
+    events.EVICTIONS: codec.EVICTION,
+    events.REFUSALS: codec.REFUSAL,
+}
+_EVENTS = range(len(events.EVENT_NAMES))
+_PROTOCOLS = range(len(events.PROTOCOL_NAMES))
+
+
+class RecordChecks:
+    """Feed it the frames in log order: times are compared from one to the next."""
+
+    def __init__(self) -> None:
+        self.time_us = 0  # of the last record
+
+    def problems(self, frame: Frame) -> Iterator[tuple[int, str]]:
+        """Number of the event, and what is wrong with it. Frames that are not known are nothing of ours to judge."""
+        header = frame.header
+        if not frames.known(frame):
+            return
+        try:
+            frame = frames.newest(frame)
+        except codec.CodecError as error:
+            yield header.base_seq, str(error)
+            return
+        if self._wrong_size(frame):
+            what = f"{header.records} records of kind {header.kind} do not have this length"
+            yield header.base_seq, what
+        else:
+            for number, (time_us, problem) in enumerate(self._records(frame), header.base_seq):
+                if problem:
+                    yield number, problem
+                if time_us < self.time_us:
+                    yield number, "log time goes back"
+                self.time_us = max(self.time_us, time_us)
+
+    def _wrong_size(self, frame: Frame) -> bool:
+        header = frame.header
+        sealed = codec.SEALED.size if header.kind == events.ANNOUNCE else 0
+        if len(frame.sealed) != sealed * header.records:
+            return True
+        if header.kind == events.ADMIN:
+            return sum(1 for _ in _admin_records(frame.plain)) != header.records
+        return len(frame.plain) != codec.RECORD_SIZES[header.kind] * header.records
+
+    def _records(self, frame: Frame) -> Iterator[tuple[int, str]]:
+        """Time and problem ("" = none) of each record."""
+        if frame.header.kind == events.ANNOUNCE:
+            for row in codec.PLAIN.iter_unpack(frame.plain):
+                yield row[0], _announce_problem(row[11], row[12])
+        elif frame.header.kind == events.ADMIN:
+            for record in _admin_records(frame.plain):
+                yield codec.ADMIN.unpack_from(record)[3], _admin_problem(record)
+        else:
+            for row in _FIXED[frame.header.kind].iter_unpack(frame.plain):
+                yield row[0], ""
+
+
+def _announce_problem(what: int, rule: int) -> str:
+    if what & 0x0F not in _EVENTS or what >> 4 not in _PROTOCOLS:
+        return f"an announce of event and protocol {what:#04x}, unknown to this version"
+    return (
+        "" if rule in events.RULE_NAMES else f"an announce by rule {rule}, unknown to this version"
+    )
+
+
+def _admin_records(plain: memoryview) -> Iterator[bytes]:
+    """The records of an admin frame, head and padding included; the last may be cut off."""
+    offset = 0
+    while offset < len(plain):
+        head = plain[offset : offset + codec.ADMIN.size]
+        if len(head) < codec.ADMIN.size:
+            return  # the count will not be right
+        size = codec.ADMIN.unpack(head)[0]
+        end = offset + codec.ADMIN.size + size + (-size % 16)
+        yield bytes(plain[offset:end])
+        offset = end
+
+
+def _admin_problem(record: bytes) -> str:
+    size, kind, schema, time_us = codec.ADMIN.unpack_from(record)
+    try:
+        body = record[codec.ADMIN.size : codec.ADMIN.size + size]
+        data = json.loads(body, parse_float=_refuse, parse_constant=_refuse)
+    except ValueError:
+        return "an admin event whose JSON cannot be read"
+    if not isinstance(data, dict):
+        return "an admin event whose JSON is no object"
+    if codec.encode_admin(kind, time_us, data, schema) != record:
+        return "an admin event that is not in canonical form"
+    return ""
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)

@@ -1,0 +1,74 @@
+"""Does the log vouch for what stands in place of its removed events: the opening balance, and the admin events kept."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from eventlog import (
+    KEPT_FOLDER,
+    REPORT,
+    RESTORE,
+    RESTORE_KEPT,
+    Finding,
+    LogCorruptError,
+    kept_chain,
+    opening_path,
+)
+from tracker.domain import codec, events
+from tracker.store import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from eventlog import Frame
+
+
+class Removals:
+    """Show it all frames with `note`, then ask for the findings."""
+
+    def __init__(self, folder: Path, begin: int) -> None:
+        """`begin`: the first event of the log."""
+        self._folder = folder
+        self._begin = begin
+        self._vouched: tuple[str, Mapping[str, str]] | None = None
+        self.opening = ""  # SHA-256 of the opening; "" = it could not be read
+
+    def note(self, frame: Frame) -> None:
+        if not self._begin:
+            return
+        try:
+            for _, record in frames.admin(frame):
+                if record.type == events.LOG_PRUNED and record.data["first_seq"] == self._begin:
+                    self._vouched = record.data["opening"], record.data["kept"]
+        except (codec.CodecError, KeyError):
+            pass  # there is a finding that says so
+
+    def findings(self) -> Iterator[Finding]:
+        if not self._begin:
+            return
+        path = opening_path(self._folder, self._begin)
+        if self._vouched is None:
+            what = "no event of the log vouches for this opening balance"
+            yield Finding(path, 0, self._begin, what, REPORT)
+            return
+        digest, files = self._vouched
+        if self.opening not in ("", digest):
+            what = f"its SHA-256 is {self.opening}, and the log says {digest}"
+            yield Finding(path, 0, self._begin, what, RESTORE)
+        yield from self._kept(files)
+
+    def _kept(self, files: Mapping[str, str]) -> Iterator[Finding]:
+        try:
+            there = {each.path.name: each.path for each in kept_chain(self._folder, self._begin)}
+        except LogCorruptError:
+            return  # there is a finding that says so
+        for name in files.keys() - there.keys():
+            path = self._folder / KEPT_FOLDER / name
+            yield Finding(path, 0, 0, "is missing", RESTORE_KEPT)
+        for name, path in there.items():
+            digest = sha256(path.read_bytes()).hexdigest()
+            if digest != files.get(name):
+                what = f"its SHA-256 is {digest}, and the log says {files.get(name, 'nothing')}"
+                yield Finding(path, 0, self._begin, what, RESTORE_KEPT)

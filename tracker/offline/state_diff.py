@@ -1,0 +1,84 @@
+"""What changed from one moment to another: a list of changes, each a JSON object with a `type`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracker.offline.state_summary import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracker.offline.state_summary import Member, Picture
+
+    Change = dict[str, Any]
+
+_TOTALS = ("uploaded", "downloaded", "seeding_us", "sessions", "snatched")
+
+
+def differences(before: Picture, after: Picture) -> Iterator[Change]:
+    """Counts first, then settings, whitelist, keys, torrents, accounts, and the one swarm's peers."""
+    yield from _values("count", _counts(before), _counts(after))
+    yield from _values("setting", before.summary["settings"], after.summary["settings"])
+    yield from _hashes("whitelisted", after.whitelist - before.whitelist)
+    yield from _hashes("delisted", before.whitelist - after.whitelist)
+    yield from _keys("key_issued", after, before)
+    yield from _keys("key_revoked", before, after)
+    yield from _torrents("torrent_appeared", after, before)
+    yield from _torrents("torrent_gone", before, after)
+    yield from _accounts(before, after)
+    yield from _members("peer_joined", after.members, before.members)
+    yield from _members("peer_left", before.members, after.members)
+
+
+def _counts(one: Picture) -> dict[str, Any]:
+    summary = dict(one.summary)
+    for name in ("settings", "seq", "time"):
+        del summary[name]
+    for group in ("announces", "counters"):
+        summary |= {f"{group}.{name}": count for name, count in summary.pop(group).items()}
+    return summary
+
+
+def _values(kind: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
+    for name in {**before, **after}:
+        # A counter that the log does not have yet stands at nothing.
+        was, now = before.get(name, 0), after.get(name, 0)
+        if was != now:
+            yield {"type": kind, "name": name, "before": was, "after": now}
+
+
+def _hashes(kind: str, hashes: frozenset[bytes]) -> Iterator[Change]:
+    for info_hash in sorted(hashes):
+        yield {"type": kind, "info_hash": info_hash.hex()}
+
+
+def _keys(kind: str, has: Picture, lacks: Picture) -> Iterator[Change]:
+    for key_ref in sorted(has.keys.keys() - lacks.keys.keys()):
+        key = has.keys[key_ref]
+        body = {"key_ref": key_ref, "account": key.account, "owner": key.owner, "label": key.label}
+        yield {"type": kind, **body}
+
+
+def _torrents(kind: str, has: Picture, lacks: Picture) -> Iterator[Change]:
+    for info_hash in sorted(has.torrents.keys() - lacks.torrents.keys()):
+        seeders, completed, leechers = has.torrents[info_hash]
+        counts = {"seeders": seeders, "completed": completed, "leechers": leechers}
+        yield {"type": kind, "info_hash": info_hash.hex(), **counts}
+
+
+def _accounts(before: Picture, after: Picture) -> Iterator[Change]:
+    """What each account's totals grew by; going back in time they shrink."""
+    for account in sorted(before.totals.keys() | after.totals.keys()):
+        was, now = before.totals.get(account), after.totals.get(account)
+        grown = {name: getattr(now, name, 0) - getattr(was, name, 0) for name in _TOTALS}
+        if any(grown.values()):
+            owner = after.owners.get(account) or before.owners.get(account)
+            yield {"type": "account", "account": account, "owner": owner, **grown}
+
+
+def _members(kind: str, has: list[Member], lacks: list[Member]) -> Iterator[Change]:
+    there = {member.identity for member in lacks}
+    for member in has:
+        if member.identity not in there:
+            yield {"type": kind, **as_json(member)}

@@ -1,0 +1,151 @@
+"""A state as plain values for people and tools: its numbers, its swarms' members, and what to compare of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from attrs import asdict, frozen
+
+from tracker.domain import events
+from tracker.domain.hidden_peers import NO_PORT, is_unknown_tail
+from tracker.domain.swarms import MARK_EVENT
+from tracker.service.read_model import format_endpoint
+from tracker.times import rfc3339
+from tracker.wire.clients import client_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracker.domain.access import Key
+    from tracker.domain.accounts import Totals
+    from tracker.domain.state import State
+
+_ANNOUNCES = ("http4", "http6", "udp4", "udp6")
+
+
+@frozen
+class Member:
+    """A peer of a swarm. Bytes; `left` None = unknown."""
+
+    addresses: tuple[
+        str, ...
+    ]  # one a family at most; none when another took it, or it cannot be read
+    peer_id: bytes  # 20, or the first 8 when no more can be read
+    client: str | None
+    seeder: bool
+    uploaded: int
+    downloaded: int
+    left: int | None
+    event: str  # of the last announce
+    last_seq: int
+    last_us: int
+    key_ref: int | None
+    account: int | None
+    owner: str | None  # of the account, where the site gave one
+    identity: tuple[object, ...]  # what makes it the same peer at two moments
+
+    @property
+    def role(self) -> str:
+        return "seeder" if self.seeder else "leecher"
+
+
+def summary(state: State) -> dict[str, Any]:
+    """The numbers of a state, as JSON has them. Without the digest, which takes its time."""
+    swarms, access = state.swarms, state.access
+    return {
+        "events": state.seq,
+        "seq": state.seq - 1 if state.seq else None,
+        "time": rfc3339(state.time_us) if state.seq else None,
+        "torrents": swarms.torrents_total,
+        "seeders": swarms.seeders_total,
+        "leechers": swarms.leechers_total,
+        "completed": swarms.completed_total,
+        "announces": dict(zip(_ANNOUNCES, swarms.announces, strict=True)),
+        "counters": dict(_counters(state)),
+        "whitelisted": len(access.whitelist),
+        "keys": len(access.keys),
+        "revoked_keys": len(access.revoked),
+        "accounts": len(set(access.account_of) - {0}),
+        "starts": state.starts,
+        "ticks": state.ticks,
+        "settings": state.settings.as_data(),
+    }
+
+
+def _counters(state: State) -> Iterator[tuple[str, int]]:
+    """By name, with the label where it says something."""
+    for (counter, label), count in sorted(state.counters.items()):
+        name = events.COUNTER_NAMES.get(counter, str(counter))
+        yield (f"{name}_{label}" if counter == events.REFUSED_REQUESTS else name), count
+
+
+def members(state: State, info_hash: bytes) -> list[Member]:
+    """Who is in a swarm, in the order of the last announces."""
+    swarms = state.swarms
+    torrent = swarms.lookup(info_hash)
+    owners = {account: owner for owner, account in state.access.owners.items()}
+    found = [_member(state, owners, peer) for peer in swarms.peers(torrent)] if torrent else []
+    return sorted(found, key=lambda member: member.last_seq)
+
+
+def _member(state: State, owners: dict[int, str], peer: int) -> Member:
+    swarms = state.swarms
+    row = swarms.peer(peer)
+    account = state.access.account_of[row.key_ref]
+    families = (swarms.v4, swarms.v6)
+    endpoints = tuple(endpoint for each in families if (endpoint := each.endpoint(peer)))
+    known = [endpoint for endpoint in endpoints if not endpoint.endswith(NO_PORT)]
+    unread = bool(endpoints) and not known and is_unknown_tail(row.peer_id[8:], row.last_seq)
+    return Member(
+        addresses=tuple(format_endpoint(endpoint) for endpoint in known),
+        peer_id=row.peer_id[:8] if unread else row.peer_id,
+        client=client_name(row.peer_id),
+        seeder=row.left == 0,
+        uploaded=row.uploaded,
+        downloaded=row.downloaded,
+        left=None if row.left == events.LEFT_UNKNOWN else row.left,
+        event=events.EVENT_NAMES[row.mark & MARK_EVENT],
+        last_seq=row.last_seq,
+        last_us=row.seen_us,
+        key_ref=row.key_ref or None,
+        account=account or None,
+        owner=owners.get(account),
+        identity=(account or endpoints, row.peer_id),
+    )
+
+
+class Picture(NamedTuple):
+    """What two moments are compared by. It stays as it is when the state goes on."""
+
+    summary: dict[str, Any]
+    torrents: dict[bytes, tuple[int, int, int]]  # seeders, completed, leechers
+    whitelist: frozenset[bytes]
+    keys: dict[int, Key]  # in force or expired, by key_ref
+    totals: dict[int, Totals]  # by account
+    owners: dict[int, str]  # by account
+    members: list[Member]  # of the one swarm that is looked at
+
+
+def picture(state: State, info_hash: bytes | None) -> Picture:
+    swarms, access = state.swarms, state.access
+    accounts = set(access.account_of) - {0}
+    return Picture(
+        summary(state),
+        {each: swarms.counts(each) for bucket in swarms.buckets for each in bucket},
+        frozenset(access.whitelist),
+        {key.key_ref: key for key in access.keys.values()},
+        {account: state.accounts.totals(account) for account in accounts},
+        {account: owner for owner, account in access.owners.items()},
+        members(state, info_hash) if info_hash else [],
+    )
+
+
+def as_json(member: Member) -> dict[str, Any]:
+    shown = asdict(member)
+    del shown["seeder"], shown["last_us"], shown["identity"]
+    return {
+        **shown,
+        "peer_id": member.peer_id.hex(),
+        "role": member.role,
+        "last_time": rfc3339(member.last_us),
+    }

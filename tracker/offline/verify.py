@@ -1,0 +1,172 @@
+"""Everything that can be checked about a log: the bytes, each record, and that replay accepts them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventlog import REPORT, RESTORE, Finding, LogCorruptError, LogFormatError, Verifier, opened
+from tracker.domain import image
+from tracker.domain.codec import CodecError, UnknownEventError
+from tracker.domain.state import State
+from tracker.offline.record_checks import RecordChecks
+from tracker.offline.removal_checks import Removals
+from tracker.store import frames, high_water_mark, opening_balance, snapshot_file, snapshots
+from tracker.store.snapshot_file import OtherSnapshotError, Position, SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from eventlog import Checked, Header
+    from tracker.store.address_keys import Keyring
+    from tracker.store.high_water_mark import Mark
+
+REPORT_EVERY = 1 << 20  # bytes
+NEWER = "these bytes are as a newer version wrote them: use that one, here and to serve"
+PASSED_OVER = (
+    "nothing has to be done: the newer version that wrote it says that it may be passed over"
+)
+DELETE = "delete the file: the log holds all that it does"
+
+
+class Verification:
+    """One check of one log; reads beside a running tracker."""
+
+    def __init__(self, folder: Path, keys: Keyring | None = None) -> None:
+        """`keys` open the sealed sections for replay. Raises `LogUnusableError`, `LogFormatError`."""
+        self.log = Verifier(folder)
+        self._folder = folder
+        self._keys = keys
+        self.state = State()
+        self.snapshots = 0  # that were compared
+        self._snapshots = {
+            snapshots.seq_of(path): path
+            for path in snapshots.found(folder)
+            if snapshots.seq_of(path) > self.log.first_seq
+        }
+        self.replayed = True  # the state is that of all frames so far
+        self.reached: Mark | None = None  # what is known of the log from elsewhere
+        self._held = False  # the log has the frame of it
+        self._removals = Removals(folder, self.log.first_seq)
+        self._records = RecordChecks()
+
+    def findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
+        """Findings in log order, while walking. `report` is told bytes done and bytes in all.
+
+        Raises `LogPrunedError` when a tracker removed meanwhile what was still to be read.
+        """
+        try:
+            for one in self._findings(report):
+                if one.damage:
+                    self.log.check_beginning()
+                yield one
+        except FileNotFoundError:
+            self.log.check_beginning()
+            raise
+
+    def _findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
+        yield from self._begin()
+        reported, total = 0, self.log.size()
+        for one in self.log.walk():
+            if self.log.bytes >= reported + REPORT_EVERY:
+                reported = self.log.bytes
+                report(reported, max(total, reported + 1))
+            if isinstance(one, Finding):
+                yield one
+                continue
+            self._look_for_mark(one.frame.header)
+            if one.frame.header.records:
+                yield from self._frame(one)
+        yield from self._removals.findings()
+        yield from self._older()
+        if self.replayed:
+            for seq, path in sorted(self._snapshots.items()):
+                yield Finding(path, 0, seq, "no frame of the log ends there", DELETE)
+        report(self.log.bytes, self.log.bytes)
+
+    def _look_for_mark(self, header: Header) -> None:
+        mark = self.reached
+        if mark is not None and (header.next_seq, header.header_crc) == (mark.seq, mark.crc):
+            self._held = True
+
+    def _older(self) -> Iterator[Finding]:
+        """Whether this is the log that was served last. One that lost its beginning since was."""
+        mark = self.reached
+        if mark is None or mark.seq <= self.log.first_seq:
+            return
+        held = self._held or not self.replayed  # damage is a finding of its own
+        if what := high_water_mark.differs(mark, self.log.next_seq, held=held):
+            yield Finding(self._folder / "seg", 0, self.log.next_seq, what, high_water_mark.ADVICE)
+
+    def _begin(self) -> Iterator[Finding]:
+        """Take the opening balance, where the log's oldest events were removed."""
+        try:
+            self.state, self._removals.opening = opening_balance.begin(
+                self._folder, self.log.first_seq
+            )
+        except LogCorruptError as error:
+            self.replayed = False
+            if self.log.first_seq:  # else the walk finds it
+                yield Finding(error.path, error.offset, self.log.first_seq, error.what, RESTORE)
+        except LogFormatError as error:
+            self.replayed = False
+            what = str(error).removeprefix(f"{error.path}: ")
+            yield Finding(error.path, 0, self.log.first_seq, what, NEWER)
+
+    def _frame(self, checked: Checked) -> Iterator[Finding]:
+        path, offset, frame = checked
+        for seq, what in self._records.problems(frame):
+            yield Finding(path, offset, seq, what, REPORT)
+        yield from self._unknown(checked)
+        header = frame.header
+        self._removals.note(frame)
+        if header.base_seq != self.state.seq:
+            self.replayed = False  # there is a finding that says why
+        if not self.replayed:
+            return
+        try:
+            frames.apply(self.state, opened(self.log.log_id, frame, self._keys))
+        except MemoryError:
+            raise  # nothing is wrong with the log
+        except Exception as error:
+            # Of whatever class: these records may be anything, and apply expects what a tracker wrote.
+            self.replayed = False
+            what = f"replay ends in this frame: {str(error) or type(error).__name__}"
+            advice = NEWER if isinstance(error, UnknownEventError) else REPORT
+            yield Finding(path, offset, header.base_seq, what, advice)
+            return
+        if header.next_seq in self._snapshots:
+            yield from self._snapshot(self._snapshots.pop(header.next_seq), header)
+
+    def _unknown(self, checked: Checked) -> Iterator[Finding]:
+        """What a newer version wrote: only a note where it says that it may be passed over."""
+        path, offset, frame = checked
+        ignorable = frame.header.ignorable
+        try:
+            for seq, what in frames.unknown(frame):
+                advice = PASSED_OVER if ignorable else NEWER
+                yield Finding(path, offset, seq, what, advice, damage=not ignorable)
+        except CodecError:
+            pass  # there is a finding that says so
+
+    def _snapshot(self, path: Path, header: Header) -> Iterator[Finding]:
+        """Compare a file with the state that replay came to."""
+        seq = self.state.seq
+        try:
+            one = snapshot_file.read(path, self.log.log_id, self._keys)
+        except OtherSnapshotError as error:
+            yield Finding(path, 0, seq, str(error), DELETE, damage=False)
+            return
+        except FileNotFoundError:
+            return  # the tracker has newer ones by now
+        except (SnapshotError, OSError) as error:
+            yield Finding(path, 0, seq, str(error), DELETE)
+            return
+        self.snapshots += 1
+        expected = Position(self.log.log_id, seq, header.base_seq, header.header_crc)
+        taken = image.dump(self.state)
+        same = taken.digest() == one.digest == image.digest(one.plain)
+        if same and self.state.hidden is None:
+            same = all(taken.private.get(which) == data for which, data in one.private.items())
+        if one.position != expected or not same:
+            yield Finding(path, 0, seq, "replay comes to another state", DELETE)

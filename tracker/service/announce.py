@@ -1,0 +1,425 @@
+"""The announce path: decide, append and apply, with no await between, so that log order is state order.
+
+`begin` (once a batch), `announce` (each), `end`. Whatever may refuse does so before the append. This module can be compiled: the
+types are in the .pxd beside it, and what it says is the same either way (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from hashlib import blake2s, sha256
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tracker.domain import codec, events, packed, policy
+from tracker.domain.policy import Rules
+from tracker.domain.swarms import ROW_SIZE
+from tracker.service.rate_limits import Rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from eventlog import Pool
+    from tracker.domain.access import Key
+    from tracker.domain.state import State
+
+# Refusals of an announce: what `announce` returns instead of a torrent.
+LOG_FULL = -1
+NOT_WHITELISTED = -2
+KEY_MISSING = -3
+KEY_UNKNOWN = -4
+KEY_EXPIRED = -5
+KEY_REVOKED = -6
+
+REFUSALS = {
+    LOG_FULL: "log_full",
+    NOT_WHITELISTED: "not_whitelisted",
+    KEY_MISSING: "key_missing",
+    KEY_UNKNOWN: "key_unknown",
+    KEY_EXPIRED: "key_expired",
+    KEY_REVOKED: "key_revoked",
+    **policy.REFUSALS,
+}
+
+EARLY = -100
+"""No refusal: what `announce` returns when all is done, but the peer asked too soon and is told of no others."""
+
+REFUSAL_SECONDS = 60
+"""Refusals of a known key are logged at most this often for each key and reason."""
+
+_TOLD = 4096  # refusals that are remembered, at least: a power of two
+_V4_MAPPED = codec.V4_MAPPED
+
+# `announce` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
+if (ROW_SIZE, events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (
+    72, 3, 1, 2, 3,
+):  # fmt: skip
+    raise AssertionError("Announcing.announce spells these numbers out")
+
+
+class Log(Protocol):
+    """What appending needs of an event log; `eventlog.EventLog` is one."""
+
+    pool: Pool
+
+    def has_room(self, *, reserved: bool = False) -> bool: ...
+
+    def appended(self) -> None: ...
+
+    async def wait_durable(self, seq: int) -> None: ...
+
+
+class Clock(Protocol):
+    def now_us(self) -> int: ...
+
+    def earlier_us(self) -> int: ...
+
+    def adjust(self) -> int: ...
+
+
+class Announcing:
+    """What an announce changes, and what may come between two of a batch. `peer` is the peer of the latest announce (0 after
+    `stopped`). `tracker.service.service.Service` is this and everything else that appends."""
+
+    __slots__ = (
+        "_clock",
+        "_interval",
+        "_jitter",
+        "_keys",
+        "_listed",
+        "_log",
+        "_now_us",
+        "_open",
+        "_plain",
+        "_policed",
+        "_rate",
+        "_refused_us",
+        "_rules",
+        "_sealed",
+        "_selection_key",
+        "_seq",
+        "_state",
+        "_swarms",
+        "_whitelist",
+        "cap",
+        "guarded",
+        "peer",
+        "private",
+    )
+
+    def __init__(
+        self,
+        log: Log,
+        state: State,
+        clock: Clock,
+        selection_key: bytes,
+    ) -> None:
+        """`selection_key`: 32 secret bytes from which the choice of peers in large swarms follows."""
+        self._log = log
+        self._state = state
+        self._clock = clock
+        self._selection_key = selection_key
+        self._swarms = state.swarms
+        self._whitelist = state.access.whitelist
+        self._obey_settings()
+        # Keys in force, as clients write them; emptied by admin events.
+        self._keys: dict[bytes, Key] = {}
+        self._refused_us: dict[tuple[int, int], int] = {}  # when, by key_ref and refusal
+        self.peer = 0
+        self._now_us = 0
+        self._open = False
+        self._seq = 0
+        self._plain = bytearray()
+        self._sealed = bytearray()
+
+    def begin(self) -> int:
+        """Open a batch: read the clock and ask the log for room, once. Returns log time in microseconds."""
+        now = self._now_us = self._clock.now_us()
+        self._open = self._log.has_room()
+        frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, now)
+        self._plain = frame.plain
+        self._sealed = frame.sealed
+        self._seq = self._state.seq
+        return now
+
+    def end(self) -> None:
+        """Close a batch: let the log commit it."""
+        if self._seq != self._state.seq:
+            self._state.announced(self._seq, self._now_us)
+            self._log.appended()
+
+    def announce(
+        self,
+        listener: int,
+        path: int,
+        address: bytes,
+        port: bytes,
+        info_hash: bytes,
+        peer_id: bytes,
+        uploaded: int,
+        downloaded: int,
+        left: int,
+        event: int,
+        numwant: int,
+        flags: int,
+        key_hash: int,
+        key: Key | None = None,
+    ) -> int:
+        """Decide, append and apply one announce; only between `begin` and `end`.
+
+        Args:
+            listener: number of the listener, 0..255.
+            path: protocol and family, events.HTTP4 to events.UDP6.
+            address: 4 or 16 bytes.
+            port: 2 bytes, big-endian.
+            left: bytes, or events.LEFT_UNKNOWN.
+            numwant: as asked, 0..65535.
+            key_hash: 16 bits of the client's `key`.
+            key: in a private mode, the key that `authenticate` gave; else None.
+
+        Returns:
+            The torrent (0 when it is not tracked: `stopped` of a stranger), or a refusal (negative), or `EARLY`.
+        """
+        if key is not None:
+            return self._announce_keyed(
+                key, listener, path, address, port, info_hash, peer_id, uploaded, downloaded,
+                left, event, numwant, flags, key_hash,
+            )  # fmt: skip
+        if not self._open:
+            return LOG_FULL
+        if self._listed and info_hash not in self._whitelist:
+            return NOT_WHITELISTED
+        swarms = self._swarms
+        bucket = swarms.buckets[info_hash[0]]
+        torrent = bucket.get(info_hash, 0)
+        endpoint = address + port
+        if len(address) == 4:
+            peer = swarms.v4.find(torrent, endpoint) if torrent else 0
+            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
+        else:
+            peer = swarms.v6.find(torrent, endpoint) if torrent else 0
+            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
+        early = False
+        if self._policed:
+            rules = self._rules
+            refusal = rules.refusal(swarms, torrent, peer, port, peer_id, event)
+            if refusal:
+                return refusal
+            early = rules.early(swarms, peer, endpoint, event, self._now_us)
+        if peer:
+            there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72)
+            if not packed.same_id(there, peer_id):
+                rule = 3  # events.RULE_RESTARTED
+            elif (uploaded < last_up or downloaded < last_down) and event != 3:
+                rule = 3  # a new session; but `stopped` may come with zeros
+            else:
+                rule = 2  # events.RULE_CONTINUED
+        else:
+            prev_seq = 0
+            rule = 1  # events.RULE_FIRST
+        what = event | path << 4
+        now = self._now_us
+        seq = self._seq
+        self._plain += packed.plain(
+            now, info_hash, peer_id, uploaded, downloaded, left, 0, prev_seq, numwant,
+            flags, listener, what, rule,
+        )  # fmt: skip
+        self._sealed += sealed
+        self._seq = seq + 1
+        self.peer = swarms.announce(
+            seq, now, torrent, peer, info_hash, peer_id, endpoint,
+            uploaded, downloaded, left, what, rule,
+        )  # fmt: skip
+        if early:
+            return EARLY
+        return torrent or swarms.lookup(info_hash)
+
+    def admits(self, address: bytes) -> bool:
+        """Count a request of an address, 4 or 16 bytes; False = it has made too many. Between `begin` and `end`."""
+        return self._rate is None or self._rate.admits(address, self._now_us)
+
+    def whitelisted(self, info_hash: bytes) -> bool:
+        """Whether the torrent may be announced, in the mode in force."""
+        return not self._listed or info_hash in self._whitelist
+
+    def authenticate(self, text: bytes | None) -> Key | int:
+        """The key in force that a client gave, or a refusal. 32 alphanumeric characters, or None."""
+        if not text:
+            return KEY_MISSING
+        key = self._keys.get(text)
+        if key is None:
+            access = self._state.access
+            digest = sha256(text).digest()
+            key = access.keys.get(digest)
+            if key is None:
+                return KEY_REVOKED if digest in access.revoked else KEY_UNKNOWN
+            self._keys[text] = key
+        if (
+            key.valid_until_us is not None
+            and self._clock.now_us() > key.valid_until_us
+            and self._state.settings.check_keys_expiration
+        ):
+            return KEY_EXPIRED
+        return key
+
+    def _announce_keyed(
+        self,
+        key: Key,
+        listener: int,
+        path: int,
+        address: bytes,
+        port: bytes,
+        info_hash: bytes,
+        peer_id: bytes,
+        uploaded: int,
+        downloaded: int,
+        left: int,
+        event: int,
+        numwant: int,
+        flags: int,
+        key_hash: int,
+    ) -> int:
+        """`announce` in a private mode: a peer is an account's peer_id, at one address of each family."""
+        if not self._open:
+            return LOG_FULL
+        if self._listed and info_hash not in self._whitelist:
+            self._log_refusal(key, NOT_WHITELISTED, info_hash)
+            return NOT_WHITELISTED
+        swarms = self._swarms
+        bucket = swarms.buckets[info_hash[0]]
+        torrent = bucket.get(info_hash, 0)
+        endpoint = address + port
+        account = key.account
+        peer = swarms.keyed(torrent, account, peer_id) if torrent else 0
+        evicted = 0
+        if torrent and event != 3:  # events.STOPPED
+            directory = swarms.v4 if len(address) == 4 else swarms.v6
+            if not (peer and directory.is_at(peer, endpoint)):
+                evicted = directory.find(torrent, endpoint)
+        if len(address) == 4:
+            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
+        else:
+            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
+        early = False
+        if self._policed:
+            refusal = self._rules.refusal(
+                swarms, torrent, peer, port, peer_id, event, account, evicted
+            )
+            if refusal:
+                self._log_refusal(key, refusal, info_hash)
+                return refusal
+            early = self._rules.early(swarms, peer, endpoint, event, self._now_us)
+        if evicted:
+            self._evict(info_hash, evicted)
+        if peer:
+            _there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72)
+            went_down = uploaded < last_up or downloaded < last_down
+            rule = 3 if went_down and event != 3 else 2  # as in `announce`
+        else:
+            prev_seq = 0
+            rule = 1
+        what = event | path << 4
+        key_ref = key.key_ref
+        self._plain += packed.plain(
+            self._now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq,
+            numwant, flags, listener, what, rule,
+        )  # fmt: skip
+        self._sealed += sealed
+        seq = self._seq
+        self._seq = seq + 1
+        self.peer = self._state.apply_keyed(
+            key_ref, account, seq, self._now_us, torrent, peer, info_hash, peer_id,
+            endpoint, uploaded, downloaded, left, what, rule,
+        )  # fmt: skip
+        return EARLY if early else torrent or swarms.lookup(info_hash)
+
+    def _evict(self, info_hash: bytes, peer: int) -> None:
+        """Another peer announced from this one's address: it has to go, and that is an event of its own."""
+        swarms = self._swarms
+        last_seq = swarms.peer(peer).last_seq
+        place = swarms.place_of(swarms.lookup(info_hash), peer)
+        record = codec.EVICTION.pack(self._now_us, info_hash, place, last_seq)
+        with self._interrupted():
+            self._log.pool.append(events.EVICTIONS, codec.EVICTIONS_SCHEMA, self._now_us, record)
+            self._state.apply_eviction(self._now_us, info_hash, place, last_seq)
+
+    def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
+        """What a known key was refused is an event; not more often than anybody needs to know."""
+        since = self._now_us - REFUSAL_SECONDS * 10**6
+        told = self._refused_us
+        if told.get((key.key_ref, refusal), 0) > since:
+            return
+        if len(told) >= _TOLD and not len(told) & len(told) - 1:
+            # Seldom, as it doubles: what is over need not be known any more.
+            told = self._refused_us = {which: us for which, us in told.items() if us > since}
+        told[key.key_ref, refusal] = self._now_us
+        data = {
+            "key_ref": key.key_ref,
+            "reason": REFUSALS[refusal],
+            "info_hash": info_hash.hex(),
+        }
+        with self._interrupted():
+            self.admin(events.ANNOUNCE_REFUSED, data)
+
+    def refused_key(self, text: bytes, refusal: int, info_hash: bytes) -> None:
+        """Log that a key that was once issued is refused; between `begin` and `end`."""
+        digest = sha256(text).digest()
+        key = self._state.access.keys.get(digest) or self._state.access.revoked.get(digest)
+        if key is not None and self._open:
+            self._log_refusal(key, refusal, info_hash)
+
+    @contextmanager
+    def _interrupted(self) -> Iterator[None]:
+        """An event of another kind in the middle of a batch: the state stands where the batch is, and
+        the batch goes on in a frame after it."""
+        if self._seq != self._state.seq:
+            self._state.announced(self._seq, self._now_us)
+        yield
+        self._now_us = max(self._now_us, self._state.time_us)
+        frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, self._now_us)
+        self._plain = frame.plain
+        self._sealed = frame.sealed
+        self._seq = self._state.seq
+        self._log.appended()
+
+    def chance(self) -> int:
+        """64 bits for the choice of peers: a function of the secret and the log position alone."""
+        seq = self._seq.to_bytes(8, "little")
+        return int.from_bytes(blake2s(seq, key=self._selection_key, digest_size=8).digest(), "big")
+
+    def interval(self) -> int:
+        """Seconds until the next announce. What is added at random is, like `chance`, a function of the secret and the
+        log position; it changes nothing here, so it is not logged."""
+        most = self._jitter
+        if not most:
+            return self._interval
+        seq = self._seq.to_bytes(8, "little")
+        drawn = blake2s(seq, key=self._selection_key, digest_size=8, person=b"interval").digest()
+        return self._interval + int.from_bytes(drawn, "big") % (most + 1)
+
+    def admin(self, kind: int, data: Mapping[str, Any]) -> int:
+        """Append and apply an admin event; returns its sequence number."""
+        now = self._clock.now_us()
+        body = dict(data)
+        seq = self._log.pool.append(
+            events.ADMIN, codec.ADMIN_SCHEMA, now, codec.encode_admin(kind, now, body)
+        )
+        self._state.apply_admin(kind, now, body)
+        self._keys.clear()
+        self._log.appended()
+        return seq
+
+    def _obey_settings(self) -> None:
+        settings = self._state.settings
+        self._listed = settings.listed
+        self.private = settings.private
+        self._interval = settings.interval
+        self._jitter = settings.policy.interval_jitter
+        self.cap = settings.max_peers_per_announce
+        self._rules = Rules(settings.policy, settings.interval_min)
+        self._policed = self._rules.active
+        limit = settings.policy.requests_per_minute
+        self._rate = Rate(limit) if limit else None
+        # Whether a front end has anything to ask before it calls `announce`.
+        self.guarded = bool(
+            settings.private or self._policed or limit or settings.policy.interval_jitter
+        )

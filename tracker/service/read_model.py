@@ -1,0 +1,352 @@
+"""Reads: `History.at(moment)` gives the tracker as it was, or is, as a `ReadModel` of plain values."""
+
+from __future__ import annotations
+
+from heapq import merge
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tracker import ports
+from tracker.domain import events
+from tracker.domain.hidden_peers import NO_PORT
+from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
+from tracker.wire.clients import client_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tracker.domain import swarms
+    from tracker.domain.access import Key
+    from tracker.domain.factors import Factor
+    from tracker.domain.state import State
+
+_EVENTS = ("None", "Completed", "Started", "Stopped", "None")
+_SORTED_AT_ONCE = 4096  # sorting takes about a millisecond
+_COPIED_AT_ONCE = 50_000  # likewise
+_LOOKED_AT_ONCE = 1000  # torrents by number: likewise
+_SKIPPED_AT_ONCE = 1000  # likewise
+_KEYS_AT_ONCE = 50_000  # looked at between two pauses: about a millisecond
+_LEFT_SHOWN = 2**63 - 1  # an unknown `left` as the largest number that readers of the API can take
+
+
+class Live(Protocol):
+    """What is read: the live state, and the counter deltas that the log does not have yet."""
+
+    @property
+    def state(self) -> State: ...
+
+    @property
+    def pending(self) -> Mapping[tuple[int, int], int]: ...
+
+    @property
+    def refusals(self) -> Mapping[tuple[int, str, str], int]: ...
+
+    def now_us(self) -> int: ...
+
+
+class LiveHistory:
+    """`ports.History` over the live state."""
+
+    def __init__(
+        self,
+        live: Live,
+        *,
+        usage_statistics: bool = True,
+        reasons: Mapping[int, str] | None = None,
+    ) -> None:
+        """`usage_statistics`: false shows the counters of requests as 0; `reasons`: names of refusals."""
+        self._live = live
+        self._reasons = reasons or {}
+        self._usage_statistics = usage_statistics
+
+    def at(self, moment: None = None) -> Projection:
+        del moment
+        return Projection(
+            self._live.state,
+            self._live.pending,
+            self._usage_statistics,
+            self._live.now_us(),
+            self._reasons,
+            self._live.refusals,
+        )
+
+
+class Projection:
+    """A read model over a state; `pending` are counter deltas that the log does not have yet."""
+
+    def __init__(
+        self,
+        state: State,
+        pending: Mapping[tuple[int, int], int],
+        usage_statistics: bool = True,
+        now_us: int | None = None,
+        reasons: Mapping[int, str] | None = None,
+        refusals: Mapping[tuple[int, str, str], int] | None = None,
+    ) -> None:
+        """`now_us`: log time to judge by; as a rule that of the state's last event. `refusals` are pending too."""
+        self._state = state
+        self._now_us = state.time_us if now_us is None else now_us
+        self._pending = pending
+        self._refusals = refusals or {}
+        self._usage_statistics = usage_statistics
+        self._reasons = reasons or {}
+
+    def stats(self) -> ports.Stats:
+        swarms = self._state.swarms
+        http4, http6, udp4, udp6 = swarms.announces if self._usage_statistics else (0, 0, 0, 0)
+        tcp4_scrapes = self._counter(events.TCP4_SCRAPES)
+        tcp6_scrapes = self._counter(events.TCP6_SCRAPES)
+        return ports.Stats(
+            torrents=swarms.torrents_total,
+            seeders=swarms.seeders_total,
+            completed=swarms.completed_total,
+            leechers=swarms.leechers_total,
+            # The reference counts an HTTP request as a connection (contract, section 5).
+            tcp4_connections_handled=http4 + tcp4_scrapes,
+            tcp4_announces_handled=http4,
+            tcp4_scrapes_handled=tcp4_scrapes,
+            tcp6_connections_handled=http6 + tcp6_scrapes,
+            tcp6_announces_handled=http6,
+            tcp6_scrapes_handled=tcp6_scrapes,
+            udp4_connections_handled=self._counter(events.UDP4_CONNECTS),
+            udp4_announces_handled=udp4,
+            udp4_scrapes_handled=self._counter(events.UDP4_SCRAPES),
+            udp6_connections_handled=self._counter(events.UDP6_CONNECTS),
+            udp6_announces_handled=udp6,
+            udp6_scrapes_handled=self._counter(events.UDP6_SCRAPES),
+        )
+
+    def _counter(self, counter: int) -> int:
+        if not self._usage_statistics:
+            return 0
+        key = counter, 0
+        return self._state.counters.get(key, 0) + self._pending.get(key, 0)
+
+    def torrents(self, offset: int, limit: int) -> Iterator[ports.TorrentSummary | None]:
+        """Bucket by bucket, and a large bucket in steps, so that announces go on; see `ports.ReadModel`."""
+        hashes = self._hashes(offset)
+        while limit:
+            info_hash = next(hashes, b"")
+            if info_hash is None:
+                yield None
+            elif not info_hash:
+                return
+            elif (found := self.summary(info_hash)) is not None:
+                limit -= 1
+                yield found
+
+    def _hashes(self, offset: int) -> Iterator[bytes | None]:
+        """Tracked torrents, ascending, after skipping some. None = work was done, and more is to do."""
+        for number, bucket in enumerate(self._state.swarms.buckets):
+            if offset >= len(bucket):
+                offset -= len(bucket)
+                continue
+            for info_hash in self._in_order(number):
+                if info_hash is None or not offset:
+                    yield info_hash
+                    continue
+                offset -= 1
+                if offset % _SKIPPED_AT_ONCE == 0:
+                    yield None
+            offset = 0
+
+    def _in_order(self, bucket: int) -> Iterator[bytes | None]:
+        """A bucket's torrents, ascending; None before each piece of work that takes about a millisecond.
+
+        The bucket may change meanwhile. Whoever chooses info hashes can fill it with as many as he likes.
+        """
+        swarms = self._state.swarms
+        size = len(swarms.buckets[bucket])
+        if size <= _SORTED_AT_ONCE:
+            yield from sorted(swarms.buckets[bucket])
+            return
+        # Copying a very large bucket would itself take long: its torrents are looked through by number.
+        copied = list(swarms.buckets[bucket]) if size <= _COPIED_AT_ONCE else None
+        end = len(swarms.completed) if copied is None else size
+        step = _LOOKED_AT_ONCE if copied is None else _SORTED_AT_ONCE
+        runs = []
+        for start in range(0, end, step):
+            yield None
+            stop = start + step
+            some = swarms.in_bucket(bucket, start, stop) if copied is None else copied[start:stop]
+            runs.append(sorted(some))
+        yield from merge(*runs)
+
+    def summaries(self, info_hashes: Iterable[bytes]) -> Iterator[ports.TorrentSummary]:
+        return (found for each in info_hashes if (found := self.summary(each)) is not None)
+
+    def summary(self, info_hash: bytes) -> ports.TorrentSummary | None:
+        swarms = self._state.swarms
+        if not swarms.lookup(info_hash):
+            return None
+        seeders, completed, leechers = swarms.counts(info_hash)
+        return ports.TorrentSummary(info_hash, seeders, completed, leechers)
+
+    def keys(self, after: int) -> Iterator[ports.KeyInfo]:
+        for key_ref in range(after + 1, self._state.access.next_key_ref):
+            found = self.key(key_ref)
+            if found is not None and found.key_ref == key_ref:
+                yield found
+
+    def key(self, key_ref: int) -> ports.KeyInfo | None:
+        key_hash = self._state.access.hash_of(key_ref)
+        return None if key_hash is None else self.key_of_hash(key_hash)
+
+    def key_of_hash(self, key_hash: bytes) -> ports.KeyInfo | None:
+        access = self._state.access
+        key = access.keys.get(key_hash)
+        if key is not None:
+            over = key.valid_until_us is not None and key.valid_until_us < self._now_us
+            return self._key_info(key_hash, key, "expired" if over else "valid")
+        key = access.revoked.get(key_hash)
+        return None if key is None else self._key_info(key_hash, key, "revoked")
+
+    def _key_info(self, key_hash: bytes, key: Key, state: str) -> ports.KeyInfo:
+        return ports.KeyInfo(
+            key.key_ref,
+            key_hash,
+            state,
+            key.account,
+            key.owner,
+            key.label,
+            key.valid_until_us,
+            self._state.accounts.totals(key.account).last_us or None,
+            self._state.access.last_used[key.key_ref] or None,
+        )
+
+    def whitelist(self, after: bytes) -> Iterator[bytes]:
+        return self._state.access.listed_after(after)
+
+    def whitelisted(self, info_hash: bytes) -> bool:
+        return info_hash in self._state.access.whitelist
+
+    def settings(self) -> tuple[int | None, Mapping[str, Any]]:
+        seq = self._state.settings_seq
+        return (None if seq < 0 else seq), self._state.settings.as_data()
+
+    def refusals(self) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        for counted in (self._state.counters, self._pending):
+            for (counter, label), count in counted.items():
+                if counter == events.REFUSED_REQUESTS:
+                    name = self._reason(label)
+                    found[name] = found.get(name, 0) + count
+        return found
+
+    def _reason(self, label: int) -> str:
+        return self._reasons.get(-label, str(label)) if label else "bad_request"
+
+    def refused_clients(self) -> Iterator[ports.Refused]:
+        logged, pending = self._state.refusals, self._refusals
+        keys = {
+            (name, version, self._reason(label)): (label, name, version)
+            for label, name, version in (*logged, *pending)
+        }
+        for name, version, reason in sorted(keys):
+            key = keys[name, version, reason]
+            times = logged.get(key, 0) + pending.get(key, 0)
+            yield ports.Refused(reason, name or None, version or None, times)
+
+    def present(self, account: int) -> Iterator[ports.Present | None]:
+        swarms = self._state.swarms
+        for key_ref in self._keys_of(account):
+            if key_ref is None:
+                yield None
+                continue
+            for number in swarms.of_key.peers(key_ref):
+                # Between two items a peer may have left, and its number gone to another.
+                if swarms.identified(number) and swarms.account_of(number) == account:
+                    yield self._present(number)
+
+    def _keys_of(self, account: int) -> Iterator[int | None]:
+        """Numbers of the account's keys; None now and then while there are none."""
+        account_of, at = self._state.access.account_of, account
+        while at < len(account_of):
+            stop = at + _KEYS_AT_ONCE
+            try:
+                at = account_of.index(account, at, stop) + 1
+                yield at - 1
+            except ValueError:
+                at = stop
+                yield None
+
+    def _present(self, number: int) -> ports.Present:
+        swarms = self._state.swarms
+        row = swarms.peer(number)
+        info_hash = bytes(swarms.hashes[row.torrent * 20 : row.torrent * 20 + 20])
+        endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
+        return ports.Present(
+            info_hash, _peer(row, endpoint), bool(row.mark & MARK_SEEDER), row.key_ref
+        )
+
+    def account(self, account: int) -> ports.Account | None:
+        if not self._state.access.has_account(account):
+            return None
+        totals = self._state.accounts.totals(account)
+        seen = {"first_us": totals.first_us or None, "last_us": totals.last_us or None}
+        return ports.Account(account, **{**totals._asdict(), **seen})
+
+    def factor(self, number: int) -> ports.Factor | None:
+        found = self._state.factors.current.get(number)
+        if found is None or found.is_over(self._now_us):
+            return None
+        return factor_seen(found)
+
+    def factors(self, after: int) -> Iterator[ports.Factor]:
+        for number in self._state.factors.numbers_after(after):
+            found = self.factor(number)
+            if found is not None:
+                yield found
+
+    def peers(self, info_hash: bytes) -> Iterator[ports.Peer]:
+        swarms = self._state.swarms
+        torrent = swarms.lookup(info_hash)
+        if not torrent:
+            return
+        # Where each is found first: a peer may have an address of either family, and an identity.
+        places = (swarms.identities, swarms.v4, swarms.v6)
+        for first, directory in enumerate(places):
+            for number in directory.members(torrent):
+                if swarms.lookup(info_hash) != torrent:
+                    return  # dropped between two items
+                if any(number in earlier for earlier in places[:first]):
+                    continue
+                row = swarms.peer(number)
+                endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
+                # Between two items a peer may have left, and its number gone to another.
+                if endpoint and row.torrent == torrent:
+                    yield _peer(row, endpoint)
+
+
+def _peer(row: swarms.Peer, endpoint: bytes) -> ports.Peer:
+    return ports.Peer(
+        peer_id=row.peer_id,
+        client=client_name(row.peer_id),
+        address="" if endpoint.endswith(NO_PORT) else format_endpoint(endpoint),
+        updated_ms=row.seen_us // 1000,
+        uploaded=row.uploaded,
+        downloaded=row.downloaded,
+        left=min(row.left, _LEFT_SHOWN),
+        event=_EVENTS[row.mark & MARK_EVENT],
+    )
+
+
+def factor_seen(factor: Factor) -> ports.Factor:
+    terms = ports.FactorTerms(
+        account=factor.account or None,
+        info_hash=factor.info_hash or None,
+        upload_percent=factor.upload_percent,
+        download_percent=factor.download_percent,
+        from_us=factor.from_us,
+        until_us=factor.until_us,
+        label=factor.label,
+    )
+    return ports.Factor(factor.number, factor.seq, terms)
+
+
+def format_endpoint(endpoint: bytes) -> str:
+    """`192.0.2.1:6881` or `[2001:db8::1]:6881`, from 6 or 18 bytes."""
+    port = int.from_bytes(endpoint[-2:], "big")
+    if len(endpoint) == 6:
+        return f"{inet_ntop(AF_INET, endpoint[:4])}:{port}"
+    return f"[{inet_ntop(AF_INET6, endpoint[:16])}]:{port}"

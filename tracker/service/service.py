@@ -1,0 +1,149 @@
+"""The one write path: decide, append, apply, answer.
+
+Announces are plain calls (`announcing`); what time, the process and administrators bring is here. Admin commands take the
+same path and are answered once durable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracker.domain import codec, events, slice_digest
+from tracker.service.announce import Announcing
+from tracker.wire.clients import client_of
+
+if TYPE_CHECKING:
+    from tracker.domain.settings import Settings
+    from tracker.domain.state import State
+    from tracker.domain.swarms import Swarms
+    from tracker.service.announce import Clock, Log
+
+MOST_CLIENTS = 256
+"""Client names and versions that refusals are told apart by; beyond that by names only, of which there are fewer."""
+
+
+class Service(Announcing):
+    """Owner of the live state's changes."""
+
+    __slots__ = ("_clients", "_slice", "pending", "refusals", "strict")
+
+    def __init__(
+        self,
+        log: Log,
+        state: State,
+        clock: Clock,
+        selection_key: bytes,
+        *,
+        strict: bool = False,
+    ) -> None:
+        """`selection_key`: 32 secret bytes from which the choice of peers in large swarms follows.
+
+        `strict`: who answers announces awaits `settle` first.
+        """
+        super().__init__(log, state, clock, selection_key)
+        self.strict = strict
+        self._slice = 0  # of the state: the next that a tick says the digest of
+        self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
+        self.refusals: dict[tuple[int, str, str], int] = {}  # likewise
+        self._clients = {key[1:] for key in state.refusals}  # that are told apart
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def swarms(self) -> Swarms:
+        return self._swarms
+
+    @property
+    def settings(self) -> Settings:
+        return self._state.settings
+
+    def now_us(self) -> int:
+        """Log time."""
+        return self._clock.now_us()
+
+    def earlier_us(self) -> int:
+        """The earlier of log time and the wall clock."""
+        return self._clock.earlier_us()
+
+    async def settle(self) -> None:
+        """Return once everything so far is on stable storage. Raises `LogFailedError`."""
+        await self._log.wait_durable(self._state.seq - 1)
+
+    def downloaders(self, info_hash: bytes) -> int:
+        """Leechers that are no partial seeds (BEP 21), in the same way as `scrape`."""
+        return self._swarms.downloaders(info_hash) if self.whitelisted(info_hash) else 0
+
+    def scrape(self, info_hash: bytes) -> tuple[int, int, int]:
+        """Seeders, completed, leechers; zeros for a torrent that may not be asked about."""
+        if self._listed and info_hash not in self._whitelist:
+            return 0, 0, 0
+        return self._swarms.counts(info_hash)
+
+    def count(self, counter: int, label: int = 0) -> None:
+        """Note something that is logged as a counter, not as an event of its own."""
+        key = counter, label
+        self.pending[key] = self.pending.get(key, 0) + 1
+
+    def refused(self, refusal: int, peer_id: bytes = b"") -> None:
+        """Note a request that was refused; 0 = it was none that could be served. `peer_id`: 20 bytes, where it has one."""
+        self.count(events.REFUSED_REQUESTS, -refusal)
+        name, version = client_of(peer_id) if peer_id else ("", "")
+        # Peer ids are the sender's choice: names are those we know, and versions are told apart as long as there is room.
+        if (name, version) not in self._clients:
+            if len(self._clients) >= MOST_CLIENTS:
+                version = ""
+            self._clients.add((name, version))
+        key = -refusal, name, version
+        self.refusals[key] = self.refusals.get(key, 0) + 1
+
+    # Events that time and the process bring.
+
+    def flush_counters(self) -> None:
+        """Log the counters' deltas."""
+        pending, self.pending = self.pending, {}
+        now = self._clock.now_us()
+        for (counter, label), delta in sorted(pending.items()):
+            record = codec.COUNTER.pack(now, counter, label, 0, delta)
+            self._log.pool.append(events.COUNTERS, codec.COUNTERS_SCHEMA, now, record)
+            self._state.apply_counter(now, counter, label, delta)
+        self._log.appended()
+
+    def flush_refusals(self) -> None:
+        """Log the deltas of refusals by client. While announces have no room, neither have these: they wait."""
+        if not self._log.has_room():
+            return
+        refusals, self.refusals = self.refusals, {}
+        now = self._clock.now_us()
+        for (reason, name, version), delta in sorted(refusals.items()):
+            record = codec.encode_refusals(now, reason, name, version, delta)
+            self._log.pool.append(events.REFUSALS, codec.REFUSALS_SCHEMA, now, record)
+            self._state.apply_refusals(now, reason, name, version, delta)
+        self._log.appended()
+
+    def tick(self, *, goes_on: bool = False) -> int:
+        """Log and apply the passing of time: peers expire here and nowhere else.
+
+        While `state.sweep` is not done, a tick that `goes_on` is due after a checkpoint. Returns microseconds that
+        log time was stepped forward by, 0 as a rule.
+        """
+        stepped = self._clock.adjust()
+        if stepped:
+            self.admin(events.CLOCK_STEPPED, {"forward_us": stepped})
+        now = self._clock.now_us()
+        interval_ms = self._state.settings.tick_ms
+        number = self._slice % slice_digest.count(self._state)
+        self._slice = number + 1
+        digest = slice_digest.digest(self._state, number)
+        record = codec.TICK.pack(now, interval_ms, goes_on, number, 0, digest)
+        self._log.pool.append(events.TICK, codec.TICK_SCHEMA, now, record)
+        self._state.apply_tick(now, interval_ms, goes_on)
+        self._log.appended()
+        return stepped
+
+    def change_settings(self, settings: Settings) -> None:
+        """Put settings in force, as an event, unless they are already."""
+        if settings != self._state.settings or self._state.settings_seq < 0:
+            self.admin(events.SETTINGS_CHANGED, {"settings": settings.as_data()})
+            self._obey_settings()

@@ -1,0 +1,140 @@
+"""How far the log was durable, noted apart from it: an older copy that is put back in its place shows.
+
+<secrets_path>/reached/<log id>.json   {"seq": events, "crc": header_crc of the frame before that place, "time_us": log time}
+
+A log cannot know that it once was longer. The note is behind the log by some minutes after a crash, and never ahead of it:
+what it says was on stable storage. It is small, one for each log that these secrets ever served. Blocking but for `keep`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import asdict, frozen
+
+from eventlog import LogError, Standing, holds, write_new
+from tracker.times import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from eventlog import EventLog
+
+log = logging.getLogger("tracker")
+
+FOLDER = "reached"
+NOTE_SECONDS = 300.0
+
+
+@frozen
+class Mark:
+    seq: int
+    crc: int
+    time_us: int
+
+
+class OlderLogError(LogError):
+    """The log is not the one that was served last."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"{path}: {what}. Nothing was appended; {ADVICE}, or start with `tracker serve --accept-older-log`: what is "
+            "missing is lost then, and its numbers are given again"
+        )
+
+
+ADVICE = "restore the newest copy of the log"
+
+
+def mark_path(secrets: Path, log_id: bytes) -> Path:
+    return secrets / FOLDER / f"{log_id.hex()}.json"
+
+
+def read(secrets: Path, log_id: bytes) -> Mark | None:
+    """None also, with a warning, for a file that is no mark."""
+    return _read(mark_path(secrets, log_id))
+
+
+def _read(path: Path) -> Mark | None:
+    try:
+        found = Mark(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        log.warning("%s does not say how far the log was: %s", path, error)
+        return None
+    return found
+
+
+def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
+    """Put down how far the log is durable. Raises `OSError`."""
+    seq, crc = event_log.end
+    path = mark_path(secrets, event_log.log_id)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_new(path, json.dumps(asdict(Mark(seq, crc, time_us))).encode() + b"\n", 0o600)
+
+
+async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) -> None:
+    """At once, when what was appended is durable, and every few minutes: `note`; until cancelled."""
+    trouble = Standing(log, "It is noted again how far the log is")
+    await event_log.wait_durable(event_log.next_seq - 1)
+    while True:
+        try:
+            await trio.to_thread.run_sync(note, secrets, event_log, now_us())
+        except OSError as error:
+            trouble.stands("It cannot be noted how far the log is, tried again: %s", error)
+        else:
+            trouble.over()
+        await trio.sleep(NOTE_SECONDS)
+
+
+def differs(mark: Mark, next_seq: int, *, held: bool) -> str:
+    """What is wrong with a log of so many events; "" = nothing. `held`: it has the frame of the mark."""
+    then = f"the log was served up to event {mark.seq - 1} ({rfc3339(mark.time_us)})"
+    if next_seq < mark.seq:
+        return (
+            f"{then} and ends before event {next_seq}: this is an older copy, or its newest file is"
+        )
+    return "" if held else f"{then} and holds other events now: this is another copy"
+
+
+def compare(secrets: Path, event_log: EventLog) -> tuple[Mark, str] | None:
+    """The mark that a log which was just opened does not come up to, and what is wrong; None = it does.
+
+    Raises `LogError`, `OSError`.
+    """
+    mark = read(secrets, event_log.log_id)
+    if mark is None:
+        _warn_of_another(secrets, event_log)
+        return None
+    seq = event_log.next_seq
+    held = event_log.end == (mark.seq, mark.crc) or (
+        seq >= mark.seq and holds(event_log.path, mark.seq, mark.crc)
+    )
+    what = differs(mark, seq, held=held)
+    return (mark, what) if what else None
+
+
+def check(secrets: Path, event_log: EventLog) -> None:
+    """Raises `OlderLogError` for whoever would append to another log than the one that was served last."""
+    found = compare(secrets, event_log)
+    if found is not None:
+        raise OlderLogError(event_log.path, found[1])
+
+
+def _warn_of_another(secrets: Path, event_log: EventLog) -> None:
+    if event_log.next_seq or not (secrets / FOLDER).is_dir():
+        return
+    for path in sorted((secrets / FOLDER).glob("*.json")):
+        mark = _read(path)
+        if mark is not None:
+            log.warning(
+                "A new log begins in %s, but another one of %d events was served with these secrets: is its disk there?",
+                event_log.path,
+                mark.seq,
+            )
+            return

@@ -1,0 +1,59 @@
+"""The server's secret and what derives from it. It lives apart from the log, readable by the owner only."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from eventlog import settle_directory, write_new
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+class SecretError(Exception):
+    """The secret's file cannot be used; the text says why."""
+
+
+def load_or_create(folder: Path) -> bytes:
+    """The 32 bytes of `server.key` in `folder`, made on first use. Raises `SecretError`, `OSError`."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "server.key"
+    try:
+        secret = path.read_bytes()
+    except FileNotFoundError:
+        return _create(path)
+    if len(secret) != 32:
+        raise SecretError(f"{path} should hold 32 bytes, it holds {len(secret)}; restore it")
+    return secret
+
+
+def _create(path: Path) -> bytes:
+    secret = secrets.token_bytes(32)
+    settle_directory(path.parent)
+    write_new(path, secret, 0o600)
+    return secret
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """32 bytes for one purpose."""
+    return hmac.digest(secret, b"swarmlog " + purpose.encode(), "sha256")
+
+
+def tracker_key(secret: bytes, request: str) -> str:
+    """A tracker key of 32 alphanumeric characters; the same request gets the same key again."""
+    number = int.from_bytes(hmac.digest(secret, b"tracker key " + request.encode(), "sha512"))
+    characters = bytearray()
+    for _ in range(32):
+        number, digit = divmod(number, len(_ALPHABET))
+        characters.append(_ALPHABET[digit])
+    return characters.decode()
+
+
+def key_hash(key: str) -> bytes:
+    """What the log and the projection know of a tracker key."""
+    return sha256(key.encode()).digest()

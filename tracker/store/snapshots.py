@@ -1,0 +1,132 @@
+"""The snapshots of a log: `<log>/snap/<seq, 20 digits>.snap`, the newest few, and starting from one of them. Blocking.
+
+Any that does not fit is passed over: then an older one serves, or the log from its beginning. The same comes of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from eventlog import A_FILE, Reader, read_identity
+from tracker.store import opening_balance, snapshot_file
+from tracker.store.snapshot_file import Position, SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tracker.domain.state import State
+    from tracker.store.address_keys import Keyring
+    from tracker.store.snapshot_file import Snapshot
+
+KEPT = 3
+
+_NAME = re.compile(r"(\d{20})\.snap")
+_TEMPORARY = re.compile(r"\d{20}\.snap\.\d+\.tmp")
+
+
+def found(log: Path) -> list[Path]:
+    """The files of a log, oldest first."""
+    folder = log / "snap"
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+
+
+def seq_of(path: Path) -> int:
+    """The first event that it does not know of."""
+    return int(path.name[:20])
+
+
+def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
+    """Write the snapshot of a state whose events are all durable, and remove those beyond the newest `KEPT`.
+
+    None where there is one already, and for a state without events. One process at a time: where another one writes, or
+    hangs in it, this raises `OSError`. Raises what reading the log does, too.
+    """
+    path = log / "snap" / f"{state.seq:020d}.snap"
+    if not state.seq or path.exists():
+        return None
+    frame = next(Reader(log, state.seq - 1, to_end=True).frames(), None)
+    if frame is None or frame.header.next_seq != state.seq:
+        return None  # in the middle of a frame: not where a reader would go on
+    position = Position(
+        read_identity(log), state.seq, frame.header.base_seq, frame.header.header_crc
+    )
+    if path.parent.is_file():
+        raise OSError(errno.ENOTDIR, f"{A_FILE}: move it away", str(path.parent))
+    path.parent.mkdir(mode=0o750, exist_ok=True)
+    with _writing(path.parent):
+        _remove_left_over(path.parent)
+        snapshot_file.write(path, position, state, keys)
+        for old in [each for each in found(log) if each.is_file()][:-KEPT]:
+            old.unlink(missing_ok=True)
+    return path
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Alone, of all processes. The lock is the folder's own, and goes with the process."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise OSError(errno.EBUSY, "another process is writing a snapshot", str(folder)) from None
+    finally:
+        os.close(descriptor)
+
+
+def _remove_left_over(folder: Path) -> None:
+    """What processes left that were killed while they wrote."""
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def start(
+    log: Path,
+    keys: Keyring | None,
+    *,
+    to_end: bool = False,
+    at_most: int | None = None,
+    refused: Callable[[str], None] = lambda _why: None,
+) -> tuple[State, Reader]:
+    """The state of the newest snapshot that fits, and a reader that gives the frames after it; else the state at the log's
+    beginning and the whole log.
+
+    `at_most` is the highest number of events that the state may have seen. `refused` is told, in a sentence, of
+    each file that was passed over. Raises what reading the log does.
+    """
+    log_id = read_identity(log)
+    for path in reversed(found(log)):
+        if at_most is not None and seq_of(path) > at_most:
+            continue
+        try:
+            one = snapshot_file.read(path, log_id, keys)
+            reader = follow(log, one, keys, to_end=to_end)
+            return one.state(), reader
+        except (SnapshotError, OSError) as error:
+            refused(f"The snapshot {path.name} is not used: {error}")
+    reader = Reader(log, to_end=to_end, keys=keys)
+    return opening_balance.begin(log, reader.first_seq)[0], reader
+
+
+def follow(log: Path, one: Snapshot, keys: Keyring | None, *, to_end: bool) -> Reader:
+    """A reader that goes on after a snapshot. Raises `SnapshotError` where the log does not hold what it was made of."""
+    position = one.position
+    reader = Reader(log, position.seq - 1, to_end=to_end, keys=keys)
+    frame = next(reader.frames(), None)
+    if frame is None:
+        raise SnapshotError("knows of events beyond the durable end of the log")
+    header = frame.header
+    if (header.base_seq, header.next_seq, header.header_crc) != (
+        position.frame_seq, position.seq, position.frame_crc
+    ):  # fmt: skip
+        raise SnapshotError("was made of another history than this log's")
+    return reader

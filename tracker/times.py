@@ -1,0 +1,56 @@
+"""Parses and prints times in RFC 3339, for people and for JSON. Inside the tracker a time is Unix microseconds."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))",
+    re.ASCII,
+)
+
+
+def rfc3339(time_us: int) -> str:
+    """Prints Unix microseconds as `2026-11-21T20:24:00.000000Z`."""
+    moment = _EPOCH + timedelta(microseconds=time_us)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z".rjust(27, "0")
+
+
+def parse(text: str) -> int | None:
+    """Parses a time with its zone as RFC 3339 writes it; Unix microseconds.
+
+    None for anything else, and for times before 1970.
+    """
+    match = _TIME.fullmatch(text)
+    if not match:
+        return None
+    year, month, day, hour, minute, second = (int(part) for part in match.group(1, 2, 3, 4, 5, 6))
+    micros = int((match[7] or "0").ljust(6, "0")[:6])
+    hours, minutes = int(match[9] or 0), int(match[10] or 0)
+    if hours > 23 or minutes > 59:
+        return None
+    offset = timedelta(hours=hours, minutes=minutes)
+    try:
+        there = datetime(year, month, day, hour, minute, second, micros, UTC)
+        since = there - _EPOCH + (offset if match[8] == "-" else -offset)
+    except (ValueError, OverflowError):
+        return None
+    return since // timedelta(microseconds=1) if since >= timedelta() else None
+
+
+def parse_loosely(text: str) -> tuple[int, bool]:
+    """Parses any ISO 8601 time that a person may type; Unix microseconds, and whether it names a zone.
+
+    A time without a zone is read as UTC. Raises `ValueError`.
+    """
+    moment = datetime.fromisoformat(text)
+    zoned = moment.tzinfo is not None
+    if not zoned:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1), zoned
+    except OverflowError:
+        raise ValueError(f"{text} is out of range") from None
