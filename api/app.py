@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from quart.ctx import RequestContext
     from quart.typing import ResponseReturnValue
 
-    from tracker.ports import Commands, Gauges, History, Journal, Past
+    from tracker.ports import Commands, Events, Gauges, Ledgers, Live, Past
 
 HEALTH_CHECK: Final = "/api/health_check"
 REQUEST_TIMEOUT: Final = 5.0  # seconds, as the reference
@@ -41,19 +41,20 @@ STREAM_TIMEOUT: Final = 600.0  # seconds for a whole listing
 
 
 def create_app(
-    history: History,
+    live: Live,
     commands: Commands,
     tokens: Mapping[str, str],
     scopes: Mapping[str, str] | None = None,
     trusted_proxies: Iterable[str] = (),
-    journal: Journal | None = None,
+    events: Events | None = None,
+    ledgers: Ledgers | None = None,
     gauges: Gauges | None = None,
     past: Past | None = None,
 ) -> QuartTrio:
-    """The API over `history` and `commands`.
+    """The API over `live` and `commands`.
 
     `tokens` maps a label to the access token itself, `scopes` some of the labels to `read` or `full`;
-    `trusted_proxies` are as `Proxies` takes them. Without a `journal`, what reads the log is not there; without
+    `trusted_proxies` are as `Proxies` takes them. Without `events` and `ledgers` their paths are not there; without
     `gauges` there are no metrics, and without a `past` no `at=`.
     """
     app = _App(__name__, static_folder=None)
@@ -61,10 +62,10 @@ def create_app(
     _install_errors(app)
     _install_hooks(app, Tokens(tokens, scopes), Proxies(trusted_proxies))
     app.add_url_rule(HEALTH_CHECK, "health_check", _health_check, methods=["GET"])
-    reads = Reads(history, past)
+    reads = Reads(live, past)
     app.register_blueprint(v1_routes.blueprint(reads, commands, gauges))
     app.register_blueprint(legacy_routes.blueprint(reads, commands))
-    app.register_blueprint(v2_routes.blueprint(reads, commands, journal))
+    app.register_blueprint(v2_routes.blueprint(reads, commands, events, ledgers))
     return app
 
 

@@ -9,7 +9,7 @@ import pytest
 import tomli
 
 from api.app import create_app
-from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory, FakeJournal
+from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel
 from tests.tracker.metrics.test_swarmlog import told
 from tracker.cli import _parser
 from tracker.domain import events
@@ -39,10 +39,11 @@ def test_commands_are_documented() -> None:
 def endpoints() -> list[tuple[str, str]]:
     """Method and path of every route, with the parameter as the docs spell it."""
     app = create_app(
-        FakeHistory(),
+        FakeModel(),
         FakeCommands(),
         {"admin": "secret"},
-        journal=FakeJournal(),
+        events=FakeLog(),
+        ledgers=FakeLog(),
         gauges=FakeGauges(),
     )
     found = []

@@ -22,18 +22,24 @@ if TYPE_CHECKING:
 
     from api.reads import Reads
     from api.routing import Route
-    from tracker.ports import Commands, Journal
+    from tracker import ports
 
 
-def blueprint(reads: Reads, commands: Commands, journal: Journal | None) -> Blueprint:
-    """Without a journal, what reads the log is not there."""
+def blueprint(
+    reads: Reads,
+    commands: ports.Commands,
+    events: ports.Events | None,
+    ledgers: ports.Ledgers | None,
+) -> Blueprint:
+    """Without `events` or `ledgers` their paths are not there."""
     keys, whitelist = Keys(reads, commands), Whitelist(reads, commands)
     factors, accounts = Factors(reads, commands), Accounts(reads, commands)
     served = routing.blueprint(
         "v2",
         PREFIX,
         [
-            *([] if journal is None else _of_the_log(reads, journal)),
+            *([] if events is None else _of_events(reads, events)),
+            *([] if ledgers is None else _of_ledgers(reads, ledgers)),
             ("GET", "/openapi.json", about.openapi),
             ("GET", "/docs", about.docs),
             ("GET", "/settings", Settings(reads).told),
@@ -68,15 +74,20 @@ async def _refuse_parameters_of_changes() -> None:
         params.only(request.args)
 
 
-def _of_the_log(reads: Reads, journal: Journal) -> list[Route]:
-    events, rejections = Events(reads, journal), Rejections(reads, journal)
-    ledgers = Ledgers(reads.history, journal)
+def _of_events(reads: Reads, log: ports.Events) -> list[Route]:
+    events, rejections = Events(reads, log), Rejections(reads, log)
     return [
         ("GET", "/events", events.many),
         ("GET", "/events/stream", Stream(events).follow),
         ("GET", "/rejections", rejections.reasons),
         ("GET", "/rejections/clients", rejections.clients),
         ("GET", "/rejections/keys", rejections.keys),
+    ]
+
+
+def _of_ledgers(reads: Reads, log: ports.Ledgers) -> list[Route]:
+    ledgers = Ledgers(reads.live, log)
+    return [
         ("GET", "/accounts/<account>/ledger", ledgers.entries),
         ("GET", "/accounts/<account>/totals", ledgers.of_account),
         ("GET", "/torrents/<info_hash>/totals", ledgers.of_torrent),

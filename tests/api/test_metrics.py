@@ -122,9 +122,9 @@ async def test_wrong_format(app, path, query, reason):
     assert tuple(await ask(app, "GET", f"{path}?{query}")) == (400, TEXT, text)
 
 
-async def test_tokens(history, commands):
+async def test_tokens(live, commands):
     """Without a token nothing is told; one that may only read is enough."""
-    app = create_app(history, commands, {"watch": "W"}, {"watch": "read"}, gauges=FakeGauges())
+    app = create_app(live, commands, {"watch": "W"}, {"watch": "read"}, gauges=FakeGauges())
     assert tuple(await ask(app, "GET", URL, token="")) == rejected("unauthorized")
     assert tuple(await ask(app, "GET", URL, token="token=")) == rejected("token not valid")
     assert (await ask(app, "GET", URL, token="token=W")).status == 200

@@ -16,8 +16,8 @@ READ = "token=MayRead"
 
 
 @pytest.fixture
-def app(history, commands):
-    return create_app(history, commands, TOKENS, {"watch": "read"})
+def app(live, commands):
+    return create_app(live, commands, TOKENS, {"watch": "read"})
 
 
 @pytest.mark.parametrize("path", ["/api/v2", "/api/v2/keys", "/api/v2/nothing", "/api/v2/keys/x"])
@@ -194,7 +194,7 @@ async def test_unexpected_error(commands, caplog):
     """A defect is a bare 500 to the client, and a traceback in the log only."""
 
     class Broken:
-        def at(self):
+        def now(self):
             raise RuntimeError("secret detail")
 
     app = create_app(Broken(), commands, TOKENS)
@@ -203,7 +203,7 @@ async def test_unexpected_error(commands, caplog):
     assert "secret detail" in caplog.text
 
 
-async def test_slow_command(history, autojump_clock):
+async def test_slow_command(live, autojump_clock):
     """A request that takes too long is 408."""
     del autojump_clock
 
@@ -211,6 +211,6 @@ async def test_slow_command(history, autojump_clock):
         async def revoke_key_ref(self, *_: object):
             await trio.sleep_forever()
 
-    app = create_app(history, Stuck(), TOKENS)
+    app = create_app(live, Stuck(), TOKENS)
     answer = await ask(app, "DELETE", "/api/v2/keys/1")
     assert problem(answer)["status"] == 408
