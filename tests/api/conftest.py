@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
 from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel
 
 if TYPE_CHECKING:
@@ -32,4 +34,4 @@ def log() -> FakeLog:
 
 @pytest.fixture
 def app(live: FakeModel, commands: FakeCommands, log: FakeLog) -> QuartTrio:
-    return create_app(live, commands, TOKENS, events=log, ledgers=log, gauges=FakeGauges())
+    return create_app(Ports(live, commands, log, log, FakeGauges()), Tokens(TOKENS))

@@ -413,6 +413,9 @@ async def _start_api(
         return
     # Quart takes a third of a second to import: only where there is an API.
     from api.app import create_app
+    from api.auth import Tokens
+    from api.ports import Ports
+    from api.proxies import Proxies
     from api.serve import serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
@@ -424,15 +427,9 @@ async def _start_api(
     account_of = service.state.access.account_of
     logged = LogEvents(event_log, account_of, stop, Path(config.event_log.secrets_path))
     app = create_app(
-        live,
-        commands,
-        api.access_tokens,
-        api.token_scopes,
-        api.trusted_proxies,
-        logged,
-        ledgers,
-        gauges,
-        past,
+        Ports(live, commands, logged, ledgers, gauges, past),
+        Tokens(api.access_tokens, api.token_scopes),
+        Proxies(api.trusted_proxies),
     )
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))
