@@ -419,6 +419,9 @@ async def _start_api(
         return
     # Quart takes a third of a second to import: only where there is an API.
     from api.app import create_app
+    from api.auth import Tokens
+    from api.ports import Ports
+    from api.proxies import Proxies
     from api.serve import serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
@@ -438,14 +441,9 @@ async def _start_api(
         readable_in(event_log),
     )
     app = create_app(
-        history,
-        commands,
-        api.access_tokens,
-        api.token_scopes,
-        api.trusted_proxies,
-        journal,
-        gauges,
-        past,
+        Ports(history, commands, journal, gauges, past),
+        Tokens(api.access_tokens, api.token_scopes),
+        Proxies(api.trusted_proxies),
     )
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))
