@@ -22,7 +22,7 @@ import trio
 from attrs import asdict
 
 from eventlog import EventLog, LogError, open_log
-from tracker.domain import codec, events
+from tracker.domain import codec, events, refusals
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.frontends.http import server as http
@@ -38,7 +38,6 @@ from tracker.ledger.client import LogLedgers
 from tracker.metrics.swarmlog import LiveGauges
 from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 from tracker.process import control
-from tracker.service.announce import REFUSALS
 from tracker.service.clock import LogClock
 from tracker.service.commands import ServiceCommands
 from tracker.service.rate_limits import Bans
@@ -245,7 +244,7 @@ async def _main(
     gauges = LiveGauges(
         service, event_log, version, usage_statistics=usage, following=following, pruner=pruner
     )
-    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=REFUSALS)
+    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=refusals.NAMES)
     ledgers = LogLedgers(event_log, secrets_path)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -420,7 +419,7 @@ async def _start_api(
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
     live = LiveReads(
-        service, usage_statistics=config.core.tracker_usage_statistics, reasons=REFUSALS
+        service, usage_statistics=config.core.tracker_usage_statistics, reasons=refusals.NAMES
     )
     commands = ServiceCommands(service, event_log, secret)
     api = config.http_api
