@@ -34,10 +34,10 @@ from tests.support import (
 from tracker.domain import codec, events
 from tracker.domain.events import DAY_US
 from tracker.domain.policy import Policy
+from tracker.domain.refusals import NOT_WHITELISTED
 from tracker.domain.settings import Settings
 from tracker.history import event_json
 from tracker.ports import Actor, Correction, FactorTerms, NewKey
-from tracker.service.announce import NOT_WHITELISTED
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service
 from tracker.store.address_keys import Keyring, day_of

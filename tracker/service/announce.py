@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker.domain import codec, events, packed, policy
+from tracker.domain import codec, events, packed, refusals
 from tracker.domain.policy import Rules
 from tracker.domain.swarms import ROW_SIZE
 from tracker.service.rate_limits import Rate
@@ -21,24 +21,6 @@ if TYPE_CHECKING:
     from eventlog import Pool
     from tracker.domain.access import Key
     from tracker.domain.state import State
-
-# Refusals of an announce: what `announce` returns instead of a torrent.
-LOG_FULL = -1
-NOT_WHITELISTED = -2
-KEY_MISSING = -3
-KEY_UNKNOWN = -4
-KEY_EXPIRED = -5
-KEY_REVOKED = -6
-
-REFUSALS = {
-    LOG_FULL: "log_full",
-    NOT_WHITELISTED: "not_whitelisted",
-    KEY_MISSING: "key_missing",
-    KEY_UNKNOWN: "key_unknown",
-    KEY_EXPIRED: "key_expired",
-    KEY_REVOKED: "key_revoked",
-    **policy.REFUSALS,
-}
 
 EARLY = -100
 """No refusal: what `announce` returns when all is done, but the peer asked too soon and is told of no others."""
@@ -185,9 +167,9 @@ class Announcing:
                 left, event, numwant, flags, key_hash,
             )  # fmt: skip
         if not self._open:
-            return LOG_FULL
+            return refusals.LOG_FULL
         if self._listed and info_hash not in self._whitelist:
-            return NOT_WHITELISTED
+            return refusals.NOT_WHITELISTED
         swarms = self._swarms
         bucket = swarms.buckets[info_hash[0]]
         torrent = bucket.get(info_hash, 0)
@@ -244,21 +226,21 @@ class Announcing:
     def authenticate(self, text: bytes | None) -> Key | int:
         """The key in force that a client gave, or a refusal. 32 alphanumeric characters, or None."""
         if not text:
-            return KEY_MISSING
+            return refusals.KEY_MISSING
         key = self._keys.get(text)
         if key is None:
             access = self._state.access
             digest = sha256(text).digest()
             key = access.keys.get(digest)
             if key is None:
-                return KEY_REVOKED if digest in access.revoked else KEY_UNKNOWN
+                return refusals.KEY_REVOKED if digest in access.revoked else refusals.KEY_UNKNOWN
             self._keys[text] = key
         if (
             key.valid_until_us is not None
             and self._clock.now_us() > key.valid_until_us
             and self._state.settings.check_keys_expiration
         ):
-            return KEY_EXPIRED
+            return refusals.KEY_EXPIRED
         return key
 
     def _announce_keyed(
@@ -280,10 +262,10 @@ class Announcing:
     ) -> int:
         """`announce` in a private mode: a peer is an account's peer_id, at one address of each family."""
         if not self._open:
-            return LOG_FULL
+            return refusals.LOG_FULL
         if self._listed and info_hash not in self._whitelist:
-            self._log_refusal(key, NOT_WHITELISTED, info_hash)
-            return NOT_WHITELISTED
+            self._log_refusal(key, refusals.NOT_WHITELISTED, info_hash)
+            return refusals.NOT_WHITELISTED
         swarms = self._swarms
         bucket = swarms.buckets[info_hash[0]]
         torrent = bucket.get(info_hash, 0)
@@ -354,7 +336,7 @@ class Announcing:
         told[key.key_ref, refusal] = self._now_us
         data = {
             "key_ref": key.key_ref,
-            "reason": REFUSALS[refusal],
+            "reason": refusals.NAMES[refusal],
             "info_hash": info_hash.hex(),
         }
         with self._interrupted():
