@@ -102,7 +102,7 @@ def run(
         segment_bytes=config.event_log.segment_bytes,
         linger_seconds=config.event_log.linger_ms / 1000,
         reserve_bytes=RESERVE_BYTES,
-        sealer=keyring,
+        encryptor=keyring,
     )
     _report_recovery(event_log)
     lost_seq = _lost(secrets_path, event_log, accept_older)
@@ -237,7 +237,7 @@ async def _main(
         log.warning(
             "The log is %d s ahead of the clock: it was wrong then, or is now", ahead_us // 10**6
         )
-    keyring.prepare(day_of(clock.now_us()))  # what cannot be sealed should not be served
+    keyring.prepare(day_of(clock.now_us()))  # what cannot be encrypted should not be served
     shredder = Shredder(service, event_log, keyring, config.event_log.shred_days)
     keep = config.event_log
     pruner = retention.Pruner(service, event_log, keep.keep_days, keep.keep_bytes)
