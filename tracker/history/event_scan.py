@@ -46,7 +46,6 @@ class Scan:
     ) -> None:
         self._folder = folder
         self._keys = keys
-        self._days = keys.days() if keys else []
         self._part = part
         self._wanted = wanted
         self._reader: Reader | None = None
@@ -56,10 +55,9 @@ class Scan:
         self.found: list[dict[str, Any]] = []
         self.over = False  # the part's end was reached, or the durable one
 
-    @property
     def stale(self) -> bool:
-        """Whether a key was shredded since the walk began: what it opened is not to be told from memory."""
-        return self._keys is not None and not set(self._days) <= set(self._keys.days())
+        """Whether a key that opened addresses on this walk was shredded since: then the walk must not go on."""
+        return self._keys is not None and self._keys.forget()
 
     @property
     def at_end(self) -> bool:

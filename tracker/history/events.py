@@ -95,7 +95,7 @@ class LogEvents:
 
     def _parked_at(self, part: ports.LogPart, wanted: ports.EventFilter) -> Scan | None:
         one = self._parked.pop((part, wanted), None)
-        fresh = one is not None and trio.current_time() < one.until and not one.scan.stale
+        fresh = one is not None and trio.current_time() < one.until and not one.scan.stale()
         return one.scan if one is not None and fresh else None
 
     def _park(self, part: ports.LogPart, wanted: ports.EventFilter, scan: Scan) -> None:

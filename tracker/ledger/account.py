@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_left
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
@@ -19,6 +19,13 @@ from tracker.domain import codec, events
 from tracker.domain.accounts import NOTHING, Totals
 from tracker.domain.swarms import MARK_COMPLETED, MARK_EVENT, MARK_SEEDER, MARK_SNATCHED, Peer
 from tracker.ledger.rules import Terms
+from tracker.ports import (
+    LedgerAnnounce,
+    LedgerCorrection,
+    LedgerOpening,
+    LedgerSums,
+    LedgerTotals,
+)
 from tracker.store import frames as records
 
 if TYPE_CHECKING:
@@ -33,46 +40,7 @@ DUPLICATE_US = 30_000_000
 """The same words within this time are a client that announces from several addresses, or once more."""
 
 
-class Entry(NamedTuple):
-    """One announce. Bytes; `base_*` are the previous announce's totals, None for the first of a session."""
-
-    seq: int
-    time_us: int
-    info_hash: bytes
-    peer_id: bytes  # its first 8 bytes only, where the rest cannot be read
-    event: str
-    uploaded: int
-    downloaded: int
-    left: int | None
-    base_uploaded: int | None
-    base_downloaded: int | None
-    delta_uploaded: int
-    delta_downloaded: int
-    credited_uploaded: int
-    credited_downloaded: int
-    rule: str
-    factors: tuple[int, ...]  # their numbers; they are named in the rule as well
-
-
-class Opening(NamedTuple):
-    """What the account had when the log began: the announces behind it were removed. Without the corrections, which
-    are entries of their own also from before."""
-
-    seq: int  # of the first event that the log holds
-    time_us: int  # of the last event before it
-    totals: Totals  # the credited ones as they would have been without corrections
-
-
-class Correction(NamedTuple):
-    """A correction of the credited totals, in signed bytes."""
-
-    seq: int
-    time_us: int
-    info_hash: bytes | None  # of the announce that it corrects, directly or through corrections
-    credited_uploaded: int
-    credited_downloaded: int
-    corrects: int  # seq
-    reason: str
+_Entry = LedgerAnnounce | LedgerCorrection
 
 
 @define
@@ -83,15 +51,15 @@ class Sums:
     corrections: int = 0
     totals: Totals = NOTHING
 
-    def open(self, one: Opening) -> None:
-        """Begin with a balance; corrections may have been added before."""
+    def open(self, balance: Totals) -> None:
+        """Begins with the totals of an opening; corrections may have been added before."""
         *mine, _, _ = self.totals
-        summed = [each + more for each, more in zip(mine, one.totals[:-2], strict=True)]
-        self.totals = Totals._make([*summed, *one.totals[-2:]])
+        summed = [each + more for each, more in zip(mine, balance[:-2], strict=True)]
+        self.totals = Totals._make([*summed, *balance[-2:]])
 
-    def add(self, one: Entry | Correction, then: Totals, now: Totals) -> None:
-        """Add an entry that took the account's totals from `then` to `now`."""
-        announced = isinstance(one, Entry)
+    def add(self, one: _Entry, then: Totals, now: Totals) -> None:
+        """Adds an entry that took the account's totals from `then` to `now`."""
+        announced = isinstance(one, LedgerAnnounce)
         self.announces += announced
         self.corrections += not announced
         *mine, first_us, last_us = self.totals
@@ -106,6 +74,13 @@ class Sums:
                 one.time_us if announced else last_us,
             ]
         )
+
+    def value(self) -> LedgerSums:
+        return LedgerSums(self.announces, self.corrections, _shown(self.totals))
+
+
+def _shown(totals: Totals) -> LedgerTotals:
+    return LedgerTotals(*totals[:-2], totals.first_us or None, totals.last_us or None)
 
 
 def find_account(who: str, frames: Iterable[Frame]) -> int | None:
@@ -151,7 +126,9 @@ class Ledger:
         self.torrents: dict[bytes | None, Sums] = {}
         self.account = Sums()
 
-    def opening(self, kept: Iterable[Frame], state: State) -> Iterator[Opening | Correction]:
+    def opening(
+        self, kept: Iterable[Frame], state: State
+    ) -> Iterator[LedgerOpening | LedgerCorrection]:
         """The entries from before the log began, which is with `state`: corrections, and the balance."""
         for frame in kept:
             for entry in self._kept_corrections(frame):
@@ -167,16 +144,15 @@ class Ledger:
             credited_uploaded=totals.credited_uploaded - corrected.credited_uploaded,
             credited_downloaded=totals.credited_downloaded - corrected.credited_downloaded,
         )
-        begun = Opening(state.seq, state.time_us, balance)
         for sums in (self.torrents.setdefault(None, Sums()), self.account):
-            sums.open(begun)
+            sums.open(balance)
         if self._info_hash is None:
-            yield begun
+            yield LedgerOpening(state.seq, state.time_us, _shown(balance))
 
     def of_torrent(self, info_hash: bytes) -> Sums:
         return self.torrents.get(info_hash) or Sums()
 
-    def _kept_corrections(self, frame: Frame) -> Iterator[Correction]:
+    def _kept_corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
         for seq, (kind, time_us, data, _) in records.admin(frame):
             if kind == events.CREDIT_CORRECTED and data["account"] == self._account:
                 yield _corrected(seq, time_us, data, None)
@@ -189,9 +165,9 @@ class Ledger:
         theirs = [peer(one) for ref in self._keys for one in state.swarms.of_key.peers(ref)]
         self._latest = {one.last_seq: one for one in theirs}
 
-    def entries(self, frames: Iterable[Frame]) -> Iterator[Entry | Correction]:
+    def entries(self, frames: Iterable[Frame]) -> Iterator[_Entry]:
         for frame in frames:
-            found: Iterable[Entry | Correction] = ()
+            found: Iterable[_Entry] = ()
             if not records.readable(frame):
                 continue
             if frame.header.kind == events.ADMIN:
@@ -202,7 +178,7 @@ class Ledger:
                 if self._info_hash in (None, entry.info_hash):
                     yield entry
 
-    def _corrections(self, frame: Frame) -> Iterator[Correction]:
+    def _corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
         """Learn what an admin frame says; corrections of the account are entries."""
         for seq, record in records.admin(frame):
             self._terms.learn(seq, record)
@@ -213,7 +189,7 @@ class Ledger:
             elif kind == events.CREDIT_CORRECTED and data["account"] == self._account:
                 yield self._correction(seq, time_us, data)
 
-    def _correction(self, seq: int, time_us: int, data: dict[str, Any]) -> Correction:
+    def _correction(self, seq: int, time_us: int, data: dict[str, Any]) -> LedgerCorrection:
         then = self._totals()
         self._terms.accounts.correct(self._account, data["uploaded"], data["downloaded"])
         info_hash = self._torrent_of.find(data["corrects"])
@@ -221,7 +197,7 @@ class Ledger:
         self._add(entry, then)
         return entry
 
-    def _announces(self, frame: Frame) -> Iterator[Entry]:
+    def _announces(self, frame: Frame) -> Iterator[LedgerAnnounce]:
         older = not records.current(frame)
         if older:
             frame = records.newest(self._decrypt(frame))
@@ -245,7 +221,7 @@ class Ledger:
         seq: int,
         row: codec.Plain,
         id_tail: bytes,
-    ) -> Entry:
+    ) -> LedgerAnnounce:
         time_us, info_hash, id_head, uploaded, downloaded, left, _, prev_seq, *_, what, rule = row
         event = what & 0x0F
         then = self._totals()
@@ -262,7 +238,7 @@ class Ledger:
             self._latest[seq] = peer
         said, factors = self._rule(base, peer, info_hash, rule)
         now = self._totals()
-        entry = Entry(
+        entry = LedgerAnnounce(
             seq,
             time_us,
             info_hash,
@@ -307,19 +283,21 @@ class Ledger:
     def _totals(self) -> Totals:
         return self._terms.accounts.totals(self._account)
 
-    def _add(self, entry: Entry | Correction, then: Totals) -> None:
+    def _add(self, entry: _Entry, then: Totals) -> None:
         self._sum(entry, then, self._totals())
 
-    def _sum(self, entry: Entry | Correction, then: Totals, now: Totals) -> None:
+    def _sum(self, entry: _Entry, then: Totals, now: Totals) -> None:
         self._torrent_of.note(entry.seq, entry.info_hash)
         self.torrents.setdefault(entry.info_hash, Sums()).add(entry, then, now)
         self.account.add(entry, then, now)
 
 
-def _corrected(seq: int, time_us: int, data: dict[str, Any], info_hash: bytes | None) -> Correction:
+def _corrected(
+    seq: int, time_us: int, data: dict[str, Any], info_hash: bytes | None
+) -> LedgerCorrection:
     reason = data.get("by", {}).get("reason", "")
     amounts = data["uploaded"], data["downloaded"]
-    return Correction(seq, time_us, info_hash, *amounts, data["corrects"], reason)
+    return LedgerCorrection(seq, time_us, info_hash, *amounts, data["corrects"], reason)
 
 
 def mark_of(base: Peer | None, left: int, event: int, done: bool) -> int:

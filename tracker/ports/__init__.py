@@ -18,6 +18,16 @@ from tracker.ports.errors import (
     UnknownFactorError,
     UnknownKeyError,
 )
+from tracker.ports.ledger import (
+    EntriesPage,
+    LedgerAnnounce,
+    LedgerCorrection,
+    LedgerEntry,
+    LedgerOpening,
+    LedgerSums,
+    LedgerTotals,
+    SumsPage,
+)
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
     LISTED_AT_ONCE,
@@ -55,6 +65,7 @@ __all__ = [
     "Commands",
     "Correction",
     "DuplicateKeyError",
+    "EntriesPage",
     "EventFilter",
     "EventPage",
     "Events",
@@ -68,6 +79,12 @@ __all__ = [
     "IssuedKey",
     "KeyInfo",
     "Labels",
+    "LedgerAnnounce",
+    "LedgerCorrection",
+    "LedgerEntry",
+    "LedgerOpening",
+    "LedgerSums",
+    "LedgerTotals",
     "Ledgers",
     "Live",
     "LogPart",
@@ -86,6 +103,7 @@ __all__ = [
     "RevokedKeyError",
     "Sample",
     "Stats",
+    "SumsPage",
     "TorrentSummary",
     "UdpStats",
     "UnknownAccountError",

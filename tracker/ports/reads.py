@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 
+    from tracker.ports.ledger import EntriesPage, SumsPage
     from tracker.ports.values import (
         Account,
         EventFilter,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class ReadModel(Protocol):
@@ -107,18 +109,24 @@ class Live(Protocol):
 
 
 class Past(Protocol):
-    """The read model at moments that are over, up to the durable end. A question makes one call of it.
+    """The read model at moments that are over, up to the durable end.
 
-    Nothing holds up the loop; the answer may take a replay of the log. Raises `NoMomentError`, `BusyError`, and what reading
-    the log does.
+    A question is a method of `ReadModel` with its arguments, `ask(moment, ReadModel.summary, info_hash)`: another process
+    calls the method of that name. No call holds up the loop; an answer may take a replay of the log. Raises
+    `NoMomentError`, `BusyError`, and what reading the log does.
     """
 
-    async def ask(self, moment: Moment, question: Callable[[ReadModel], T]) -> T: ...
+    async def ask(
+        self, moment: Moment, method: Callable[[ReadModel, *Ts], T], *arguments: *Ts
+    ) -> T: ...
 
     def each(
-        self, moment: Moment, question: Callable[[ReadModel], Iterator[T | None]]
+        self,
+        moment: Moment,
+        method: Callable[[ReadModel, *Ts], Iterator[T | None]],
+        *arguments: *Ts,
     ) -> AsyncGenerator[list[T], None]:
-        """What a call iterates over, `LISTED_AT_ONCE` items at a time; a list with fewer is the last one."""
+        """The items that a method iterates over, `LISTED_AT_ONCE` at a time; a list with fewer is the last one."""
         ...
 
 
@@ -155,7 +163,11 @@ class Events(Protocol):
 
 
 class Ledgers(Protocol):
-    """The announces and corrections behind an account's totals. Each call reads the log in another process."""
+    """The announces and corrections behind an account's totals. Each call reads the log in another process.
+
+    `moment` None is now. The first page takes as long as reading the log up to the moment, the next ones what lies
+    between. Raises `BusyError`, `NoMomentError`, and what reading the log does.
+    """
 
     async def entries(
         self,
@@ -164,20 +176,21 @@ class Ledgers(Protocol):
         moment: Moment | None,
         after: int,
         limit: int,
-    ) -> str:
-        """A page of an account's ledger up to a moment (None = now), as JSON text. The first one takes as long as reading the log
-        up to there, the next ones what lies between. Raises `BusyError`, `NoMomentError`; `PrunedMomentError` also when what
-        comes after `after` was removed."""
+    ) -> EntriesPage:
+        """Entries of an account, of one torrent alone with `info_hash`, after seq `after` (-1 = from the first).
+
+        Raises `PrunedMomentError` also when entries behind `after` were removed.
+        """
         ...
 
     async def account_totals(
         self, account: int, moment: Moment | None, after: bytes | None, limit: int
-    ) -> str:
-        """A page of an account's sums by torrent, as JSON text; as `entries` otherwise."""
+    ) -> SumsPage:
+        """An account's sums by torrent, after the torrent `after` (None = from the first)."""
         ...
 
     async def torrent_totals(
         self, info_hash: bytes, moment: Moment | None, after: int | None, limit: int
-    ) -> str:
-        """The same of a torrent's by account."""
+    ) -> SumsPage:
+        """A torrent's sums by account, after the account `after` (None = from the first)."""
         ...

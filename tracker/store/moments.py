@@ -16,7 +16,7 @@ from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, PrunedMomentError
 from tracker.store import frames as records
 from tracker.store import snapshots
-from tracker.store.replay import REPORT_EVERY, collector_off
+from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -100,19 +100,19 @@ class ForwardReplay:
             end = self.resolve(moment) + 1
         else:
             end = self.span.last_seq + 1 if self.span else 0
-        with collector_off():
-            if self._frames is None:
+        if self._frames is None:
+            with collector_off():
                 self._state, reader = snapshots.start(self._folder, self._keys, at_most=end)
-                self._frames = reader.frames()
-            reported = self._state.seq
-            while self._state.seq < end and (frame := self._next()) is not None:
-                frame, self._rest = split(frame, end)
-                records.apply(self._state, frame)
-                if self._state.seq >= reported + REPORT_EVERY:
-                    reported = self._state.seq
-                    self._report(reported, max(end, reported + 1))
+            self._frames = reader.frames()
+        apply_all(self._state, self._until(end), lambda seq: self._report(seq, max(end, seq + 1)))
         self._report(end, end)
         return self._state
+
+    def _until(self, end: int) -> Iterator[Frame]:
+        """The frames up to event `end`, exclusive."""
+        while self._state.seq < end and (frame := self._next()) is not None:
+            frame, self._rest = split(frame, end)
+            yield frame
 
     def _next(self) -> Frame | None:
         rest, self._rest = self._rest, None

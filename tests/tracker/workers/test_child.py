@@ -31,11 +31,11 @@ from tests.support import StillLog
 from tracker.workers.child import Child
 from tracker.ledger.client import LogLedgers
 from tracker.history.past import PastReads
-from tracker.ports import Moment
+from tracker.ports import Moment, ReadModel
 
 async def past(log):
     reads = PastReads(StillLog(log), log.parent, helpers=1)
-    await reads.ask(Moment(seq=0), lambda model: model.stats())
+    await reads.ask(Moment(seq=0), ReadModel.stats)
     return reads._helpers[0]._process
 
 async def ledger(log):
