@@ -1,7 +1,9 @@
-"""Reads the tracker as it is or, with `at=` in the query, as it was: the one place that tells the two apart.
+"""Reads the tracker as it is or, with `at=` in the query, as it was: the one place that tells the
+two apart.
 
-A question is a method of the read model with its arguments: `reads.one(ReadModel.summary, info_hash)`. The live state
-answers at once. `tracker.ports.Past` answers about any other moment, and the request gets more time for it.
+A question is a method of the read model with its arguments: `reads.one(ReadModel.summary,
+info_hash)`. The live state answers at once. `tracker.ports.Past` answers about any other moment,
+and the request gets more time for it.
 """
 
 from __future__ import annotations
@@ -25,10 +27,14 @@ if TYPE_CHECKING:
     from tracker.ports import Live, Past, ReadModel
 
 PAST_TIMEOUT: Final = 75.0
-"""Seconds for a request that reads a past moment or a ledger: two questions may take 30 s each, a ledger 60 s."""
+"""Seconds for a request that reads a past moment or a ledger: two questions may take 30 s each, a
+ledger 60 s.
+"""
 SEQ_MAX: Final = 2**63 - 1
 CACHED: Final = "private, max-age=60"
-"""A past moment stays as it is, but addresses are shredded and events are removed, so nobody may keep it for long."""
+"""A past moment stays as it is, but addresses are shredded and events are removed, so nobody may
+keep it for long.
+"""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -70,7 +76,9 @@ class Reads:
 
 
 def asked_moment() -> Moment | None:
-    """`at` of the query, a seq or a time; None = now, as ever when the request is to change something. Raises `Refusal`."""
+    """`at` of the query, a seq or a time; None = now, as ever when the request is to change
+    something. Raises `Refusal`.
+    """
     given = request.args.getlist("at")
     if not given or request.method not in READING:
         return None

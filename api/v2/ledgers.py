@@ -1,4 +1,6 @@
-"""Ledgers in version 2: why a credit is what it is. An account's entries, its sums by torrent, and a torrent's by account.
+"""Ledgers in version 2: why a credit is what it is.
+
+An account's entries, its sums by torrent, and a torrent's by account.
 
 All are read out of the log by `tracker.ports.Ledgers`, which takes its time for the first page.
 """
@@ -32,7 +34,9 @@ class Ledgers:
     log: ports.Ledgers
 
     async def entries(self, account: str) -> Response:
-        """Announces and corrections, ascending; a page may be short, or empty, and still have a `next`."""
+        """Announces and corrections, ascending; a page may be short, or empty, and still have a
+        `next`.
+        """
         number = self._known(account)
         given = params.only(request.args, *_PAGE, "info_hash")
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
@@ -46,7 +50,9 @@ class Ledgers:
         return await json_array(entries, str, '{"entries":[', tail)
 
     async def of_account(self, account: str) -> Response:
-        """Sums by torrent, ascending by info hash; under null, first, what belongs to no torrent."""
+        """Sums by torrent, ascending by info hash; under null, first, what belongs to no
+        torrent.
+        """
         number = self._known(account)
         given = params.only(request.args, *_PAGE)
         after = params.info_hash(given["after"], "after") if "after" in given else None
@@ -56,7 +62,9 @@ class Ledgers:
         return await _sums(page, "info_hash")
 
     async def of_torrent(self, info_hash: str) -> Response:
-        """Sums by account, ascending by number; of a torrent that nobody announced with a key there are none."""
+        """Sums by account, ascending by number; of a torrent that nobody announced with a key there
+        are none.
+        """
         torrent = params.info_hash(info_hash)
         given = params.only(request.args, *_PAGE)
         after = params.optional_number(given, "after")

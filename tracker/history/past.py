@@ -1,8 +1,9 @@
-"""Reads past moments for the API: `ports.Past`, answered by a few helper processes (`past_worker.py`) and never by the tracker's own.
+"""Reads past moments for the API: `ports.Past`, answered by a few helper processes
+(`past_worker.py`) and never by the tracker's own.
 
-Each helper keeps the state of one moment, so that further questions about that moment cost no replay. It goes to another
-moment when no question about the present one is open. A replay that takes too long goes on after the question was
-refused, and is done when the question comes again.
+Each helper keeps the state of one moment, so that further questions about that moment cost no
+replay. It goes to another moment when no question about the present one is open. A replay that
+takes too long goes on after the question was refused, and is done when the question comes again.
 """
 
 from __future__ import annotations
@@ -127,7 +128,9 @@ class PastReads:
                 await self._freed.park()
 
     async def _free(self) -> _Helper | None:
-        """A helper that may go to another moment, the one not used for longest first; None = all are in use."""
+        """A helper that may go to another moment, the one not used for longest first; None = all
+        are in use.
+        """
         for helper in self._helpers:
             if helper.owed and not helper.users:
                 await helper.settle()

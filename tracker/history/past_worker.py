@@ -1,7 +1,9 @@
-"""A process that answers questions about moments of the log: `python -m tracker.history.past_worker LOG SECRETS OPTIONS`.
+"""A process that answers questions about moments of the log: `python -m tracker.history.past_worker
+LOG SECRETS OPTIONS`.
 
-The tracker starts it (`past.py`) and asks over a pipe (`workers/question_pipe.py`). It keeps the state of the moment asked
-about last and no other. `OPTIONS` is JSON: `usage_statistics`, and `reasons`, the names of refusals.
+The tracker starts it (`past.py`) and asks over a pipe (`workers/question_pipe.py`). It keeps the
+state of the moment asked about last and no other. `OPTIONS` is JSON: `usage_statistics`, and
+`reasons`, the names of refusals.
 """
 
 from __future__ import annotations
@@ -28,7 +30,10 @@ MAX_LISTINGS = 32
 
 
 class PastWorker(Worker):
-    """Answers calls of the read model at any moment. A listing gets a number that was never used before."""
+    """Answers calls of the read model at any moment.
+
+    A listing gets a number that was never used before.
+    """
 
     def __init__(
         self,
@@ -105,7 +110,9 @@ class PastWorker(Worker):
         return Projection(state, {}, self._usage_statistics, now_us, self._reasons)
 
     def _is_ahead(self, seq: int) -> bool:
-        """Whether going on from the present state is the shortest way, and lies within the log as it was known then."""
+        """Whether going on from the present state is the shortest way, and lies within the log as
+        it was known then.
+        """
         span = self._replay.span if self._replay else None
         if (
             span is None

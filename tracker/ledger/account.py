@@ -1,8 +1,9 @@
 """The ledger: every announce behind an account's totals, with where each byte of credit comes from.
 
-It is a walk over the log, from each announce to the one it refers to as its previous one. Each entry says what it
-added to the raw and to the credited totals, by which rule and factors; corrections are entries of their own. The
-entries sum exactly to the totals that the projection keeps for the account: the same code adds them up.
+It is a walk over the log, from each announce to the one it refers to as its previous one. Each
+entry says what it added to the raw and to the credited totals, by which rule and factors;
+corrections are entries of their own. The entries sum exactly to the totals that the projection
+keeps for the account: the same code adds them up.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 _KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
 
 DUPLICATE_US = 30_000_000
-"""The same words within this time are a client that announces from several addresses, or once more."""
+"""The same words within this time are a client that announces from several addresses, or once more.
+"""
 
 
 _Entry = LedgerAnnounce | LedgerCorrection
@@ -84,7 +86,9 @@ def _shown(totals: Totals) -> LedgerTotals:
 
 
 def find_account(who: str, frames: Iterable[Frame]) -> int | None:
-    """The account of an owner (an id of the site's) or, when nobody is called that, of a key's number."""
+    """The account of an owner (an id of the site's) or, when nobody is called that, of a key's
+    number.
+    """
     of_number = None
     for frame in frames:
         for _, record in records.admin(frame):
@@ -102,10 +106,12 @@ def account_of(data: dict[str, Any]) -> int:
 
 
 class Ledger:
-    """Feed it the log's frames from the first one on; it yields the entries of one account. Of a log whose oldest
-    events were removed feed it what was kept of them first, with `opening`.
+    """Feed it the log's frames from the first one on; it yields the entries of one account.
 
-    Afterwards `torrents` has the sums by torrent (under None of what belongs to no torrent), and `account` all.
+    Of a log whose oldest events were removed feed it what was kept of them first, with `opening`.
+
+    Afterwards `torrents` has the sums by torrent (under None of what belongs to no torrent), and
+    `account` all.
     """
 
     def __init__(
@@ -114,8 +120,11 @@ class Ledger:
         info_hash: bytes | None = None,
         decrypt: Callable[[Frame], Frame] | None = None,
     ) -> None:
-        """`info_hash`: yield only the entries of this torrent. `decrypt` decrypts the protected section of a frame that has
-        entries, where the frames come unopened."""
+        """`info_hash`: yield only the entries of this torrent.
+
+        `decrypt` decrypts the protected section of a frame that has entries, where the frames come
+        unopened.
+        """
         self._decrypt = decrypt or (lambda frame: frame)
         self._account = account
         self._info_hash = info_hash
@@ -129,7 +138,9 @@ class Ledger:
     def opening(
         self, kept: Iterable[Frame], state: State
     ) -> Iterator[LedgerOpening | LedgerCorrection]:
-        """The entries from before the log began, which is with `state`: corrections, and the balance."""
+        """The entries from before the log began, which is with `state`: corrections, and the
+        balance.
+        """
         for frame in kept:
             for entry in self._kept_corrections(frame):
                 amounts = {"credited_uploaded": entry.credited_uploaded}

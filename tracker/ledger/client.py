@@ -1,7 +1,8 @@
-"""Reads ledgers for the API: `ports.Ledgers`, answered by a helper process (`worker.py`) and never by the tracker's own.
+"""Reads ledgers for the API: `ports.Ledgers`, answered by a helper process (`worker.py`) and never
+by the tracker's own.
 
-The process answers one question at a time. A walk that takes too long goes on after the question was refused, and is
-done when the question comes again.
+The process answers one question at a time. A walk that takes too long goes on after the question
+was refused, and is done when the question comes again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Pages of a ledger, and of sums: each goes on with the walk over the log where the page before ended. Blocking."""
+"""Pages of a ledger, and of sums: each goes on with the walk over the log where the page before
+ended. Blocking.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,11 @@ class EntryPages:
         after: int,
         decrypt: Callable[[Frame], Frame],
     ) -> None:
-        """The ledger of the events below `end`, of one torrent alone with `info_hash`; the first page begins after `after`.
+        """The ledger of the events below `end`, of one torrent alone with `info_hash`; the first
+        page begins after `after`.
 
-        Raises `PrunedMomentError` where that was removed from a torrent's ledger, which has no opening.
+        Raises `PrunedMomentError` where that was removed from a torrent's ledger, which has no
+        opening.
         """
         self._ledger = Ledger(account, info_hash, decrypt)
         self._only = info_hash
@@ -56,10 +60,11 @@ class EntryPages:
         return after >= self._let_go
 
     def page(self, after: int, limit: int) -> EntriesPage:
-        """At most `limit` entries after `after`; one more where an opening comes first, whose seq is that of the next entry.
+        """At most `limit` entries after `after`; one more where an opening comes first, whose seq
+        is that of the next entry.
 
-        Raises `PrunedMomentError` when entries behind `after` were removed: the opening that the ledger now begins with
-        has them together with entries of earlier pages.
+        Raises `PrunedMomentError` when entries behind `after` were removed: the opening that the
+        ledger now begins with has them together with entries of earlier pages.
         """
         while self._held and self._held[0].seq <= after:
             self._let_go = self._held.popleft().seq
@@ -118,11 +123,13 @@ class SumsPages:
         return end is None or self._walk.seq <= end
 
     def page(self, after: int | bytes | None, limit: int, end: int | None) -> SumsPage:
-        """At most `limit` rows after the one named `after`, of the events below `end`; one more where a row has no name."""
+        """At most `limit` rows after the one named `after`, of the events below `end`; one more
+        where a row has no name.
+        """
         for _ in self._walk.tell(self._book, end):
             pass
         rows = [row for row in self._rows() if _beyond(row[0], after)]
-        # No cursor comes after the row without a name, so it comes together with the first named one.
+        # No cursor stands after the row without a name, so it comes with the first named one.
         limit += bool(rows) and rows[0][0] is None
         page = [(name, sums.value()) for name, sums in rows[:limit]]
         following = page[-1][0] if len(rows) > limit else None

@@ -1,5 +1,6 @@
-"""What announces are accounted by while a log is read: settings and factors as its events say them, and the accounts that
-follow."""
+"""What announces are accounted by while a log is read: settings and factors as its events say them,
+and the accounts that follow.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""A process that reads ledgers out of the log: `python -m tracker.ledger.worker LOG SECRETS`, `-` where there are no keys.
+"""A process that reads ledgers out of the log: `python -m tracker.ledger.worker LOG SECRETS`, `-`
+where there are no keys.
 
-The tracker starts it (`client.py`) and asks over a pipe (`workers/question_pipe.py`). A ledger is a walk over the log. The
-process keeps the last few walks, so that the next page, or the same sums some time later, cost only what lies between.
+The tracker starts it (`client.py`) and asks over a pipe (`workers/question_pipe.py`). A ledger is a
+walk over the log. The process keeps the last few walks, so that the next page, or the same sums
+some time later, cost only what lies between.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the API may see of the tracker, and all that it may see: values, errors, and protocols to read and to write."""
+"""All that the API may see of the tracker: values, errors, and protocols to read and to write."""
 
 from tracker.ports.commands import Commands
 from tracker.ports.errors import (

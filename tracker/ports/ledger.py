@@ -1,4 +1,7 @@
-"""The values of ledgers: entries, sums, and pages of both. Amounts are bytes, times Unix microseconds of log time."""
+"""The values of ledgers: entries, sums, and pages of both.
+
+Amounts are bytes, times Unix microseconds of log time.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ if TYPE_CHECKING:
 
 @frozen
 class LedgerTotals:
-    """What entries come to. `credited_*` are after factors and corrections, the others as announced."""
+    """What entries come to.
+
+    `credited_*` are after factors and corrections, the others as announced.
+    """
 
     uploaded: int
     downloaded: int
@@ -96,7 +102,10 @@ class EntriesPage:
 
 @frozen
 class SumsPage:
-    """Sums by torrent or by account, ascending. Rows are named by info hash or account; None = no torrent, first."""
+    """Sums by torrent or by account, ascending.
+
+    Rows are named by info hash or account; None = no torrent, first.
+    """
 
     rows: Sequence[tuple[bytes | int | None, LedgerSums]]
     following: bytes | int | None  # the `after` of the next page; None = there is none

@@ -21,9 +21,12 @@ REPORT_EVERY = 20_000
 def apply_all(
     state: State, found: Iterable[Frame], report: Callable[[int], None] = lambda _seq: None
 ) -> None:
-    """Applies frames to a state, one after the other. Tells `report` now and then how many events the state has seen.
+    """Applies frames to a state, one after the other.
 
-    Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`, `CodecError`.
+    Tells `report` now and then how many events the state has seen.
+
+    Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`,
+    `CodecError`.
     """
     reported = state.seq
     with collector_off():
@@ -41,8 +44,9 @@ def replay(
 ) -> State:
     """Applies everything that the reader gives, and checks the opening balance that it began with.
 
-    `state` is the one that the reader goes on from (see `snapshots.start`); None = that of the log's beginning.
-    Tells `report` now and then how many events were applied. Raises what `apply_all` does.
+    `state` is the one that the reader goes on from (see `snapshots.start`); None = that of the
+    log's beginning. Tells `report` now and then how many events were applied. Raises what
+    `apply_all` does.
     """
     if state is None:
         state, _ = opening_balance.begin(reader.path, reader.first_seq)

@@ -1,7 +1,8 @@
-"""A helper process and the pipe to it: questions go in, answers come out, as pickles with their length before them.
+"""A helper process and the pipe to it: questions go in, answers come out, as pickles with their
+length before them.
 
-The tracker's side is `Helper`, which gets one answer to each question. The process's side is a `Worker`, run by `serve`.
-`tracker.history.past` and `tracker.ledger.client` decide what is asked.
+The tracker's side is `Helper`, which gets one answer to each question. The process's side is a
+`Worker`, run by `serve`. `tracker.history.past` and `tracker.ledger.client` decide what is asked.
 """
 
 from __future__ import annotations
@@ -107,7 +108,10 @@ class Helper:
         return answer
 
     async def settle(self) -> None:
-        """Takes answers whose askers have left. Ends the process when they do not come for too long."""
+        """Takes answers whose askers have left.
+
+        Ends the process when they do not come for too long.
+        """
         with trio.move_on_after(_SETTLE_SECONDS):
             async with self._turn:
                 try:
@@ -132,14 +136,18 @@ class Helper:
             await self._receive()
 
     async def _send(self, message: bytes) -> None:
-        # Shielded because half a question would spoil the next one. It does not block: a question fits the pipe.
+        # Shielded because half a question would spoil the next one. A question fits the pipe, so
+        # this does not block.
         with trio.CancelScope(shield=True):
             if self._process is None:
                 self._process = Child(self.command, errors_apart=True)
             await self._process.input.send_all(message)
 
     async def _receive(self) -> object:
-        """The next answer. When it is cancelled, the bytes received so far stay for the next call."""
+        """The next answer.
+
+        When it is cancelled, the bytes received so far stay for the next call.
+        """
         await self._fill(_LENGTH.size)
         (size,) = _LENGTH.unpack_from(self._received)
         await self._fill(_LENGTH.size + size)
@@ -186,7 +194,10 @@ async def end_when_idle(helpers: Sequence[Helper]) -> None:
 
 @contextmanager
 def answered_within(seconds: float, text: str) -> Iterator[None]:
-    """Raises `BusyError` with this text when the answer takes longer. The process goes on with the question."""
+    """Raises `BusyError` with this text when the answer takes longer.
+
+    The process goes on with the question.
+    """
     try:
         with trio.fail_after(seconds):
             yield
@@ -208,7 +219,8 @@ class Keys(Protocol):
 class Worker:
     """Answers questions over a log by the method that each one names. Blocking.
 
-    A worker may keep what it has read for later questions, but not beyond the shredding of a key that opened it.
+    A worker may keep what it has read for later questions, but not beyond the shredding of a key
+    that opened it.
     """
 
     def __init__(self, log: Path, keys: Keys | None) -> None:
@@ -254,7 +266,9 @@ def serve(worker: Worker) -> None:
 
 
 def _listen(questions: SimpleQueue[Question]) -> None:
-    """Ends the process with its input, in the middle of a computation too: the tracker has ended, or was killed."""
+    """Ends the process with its input, in the middle of a computation too: the tracker has ended,
+    or was killed.
+    """
     pipe = sys.stdin.buffer
     with suppress(OSError):
         while len(head := pipe.read(_LENGTH.size)) == _LENGTH.size:
