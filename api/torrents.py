@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 _PAGE: Final = (
     Parameter(name="offset", schema=schemas.U32, description="torrents to skip"),
     Parameter(name="limit", schema=schemas.U32, description="4000 unless it is said"),
-    Parameter(
-        name="info_hash", schema=schemas.array(schemas.HASH, 50), description="these alone"
-    ),
+    Parameter(name="info_hash", schema=schemas.array(schemas.HASH, 50), description="these alone"),
 )
 
 
@@ -41,7 +39,12 @@ class Torrents:
                 "GET", "/torrents", self.many, "Torrents by info hash.", many, query=(*_PAGE, AT)
             ),
             Endpoint(
-                "GET", "/torrent/{info_hash}", self.one, "A torrent with its peers.", one, query=(AT,)
+                "GET",
+                "/torrent/{info_hash}",
+                self.one,
+                "A torrent with its peers.",
+                one,
+                query=(AT,),
             ),
         ]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from api.ports import Ports
 
 
-def endpoints(ports: Ports) -> list[Endpoint]:
+def legacy(ports: Ports) -> list[Endpoint]:
     reads, shapes = Reads(ports.live, ports.past), LegacyShapes()
     rows = [
         *Statistics(reads).endpoints(),

@@ -103,9 +103,7 @@ def torrent(peer: Schema) -> Schema:
 
 ISSUED: Final = record(key=KEY_TEXT, valid_until=nullable(WHOLE), expiry_time=nullable(STRING))
 OLD_ISSUED: Final = record(key=KEY_TEXT, valid_until=nullable(WHOLE))
-ADD_KEY: Final = record(
-    key=nullable(KEY_TEXT), seconds_valid=nullable({**WHOLE, "maximum": 10**9})
-)
+ADD_KEY: Final = record(key=nullable(KEY_TEXT), seconds_valid=nullable({**WHOLE, "maximum": 10**9}))
 
 # Version 2.
 

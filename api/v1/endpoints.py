@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from api.ports import Ports
 
 
-def endpoints(ports: Ports) -> list[Endpoint]:
+def version_1(ports: Ports) -> list[Endpoint]:
     """Without gauges there are no metrics."""
     reads, shapes, gauges = Reads(ports.live, ports.past), V1Shapes(), ports.gauges
     access = Access(ports.commands, shapes)

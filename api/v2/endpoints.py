@@ -11,6 +11,7 @@ from quart import request
 from api.endpoint import under
 from api.reads import Reads
 from api.v2 import params, problems
+from api.v2.about import About
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
 from api.v2.keys import Keys
@@ -19,41 +20,36 @@ from api.v2.settings import Settings
 from api.v2.whitelist import Whitelist
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from api.endpoint import Endpoint, Handler
     from api.ports import Ports
     from api.replies import Response
+    from tracker import ports as tracker_ports
 
 
-def endpoints(ports: Ports) -> list[Endpoint]:
-    """Without `events` or `ledgers` what reads them is left out."""
+def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
+    """Without `events` or `ledgers` what reads them is left out. The API's description is that of `described`."""
     reads, commands = Reads(ports.live, ports.past), ports.commands
-    return served(
-        [
-            *Keys(reads, commands).endpoints(),
-            *Whitelist(reads, commands).endpoints(),
-            *Factors(reads, commands).endpoints(),
-            *Accounts(reads, commands).endpoints(),
-            *(Ledgers(ports.live, ports.ledgers).endpoints() if ports.ledgers else ()),
-            *(_of_events(reads, ports.events) if ports.events else ()),
-            *Settings(reads).endpoints(),
-        ]
-    )
-
-
-def _of_events(reads: Reads, log: tracker_ports.Events) -> list[Endpoint]:
-    events = Events(reads, log)
-    rejections = Rejections(reads, log)
-    return [*events.endpoints(), *Stream(events).endpoints(), *rejections.endpoints()]
-
-
-def served(rows: Iterable[Endpoint]) -> list[Endpoint]:
-    """Gives `rows` the prefix and the manners of version 2."""
+    rows = [
+        *Keys(reads, commands).endpoints(),
+        *Whitelist(reads, commands).endpoints(),
+        *Factors(reads, commands).endpoints(),
+        *Accounts(reads, commands).endpoints(),
+        *(Ledgers(ports.live, ports.ledgers).endpoints() if ports.ledgers else ()),
+        *(_of_events(reads, ports.events) if ports.events else ()),
+        *Settings(reads).endpoints(),
+        *About(described).endpoints(),
+    ]
     return [
         row if row.method == "GET" else evolve(row, handler=_without_parameters(row.handler))
         for row in under(problems.PREFIX, problems.DESCRIBED, rows)
     ]
+
+
+def _of_events(reads: Reads, log: tracker_ports.Events) -> list[Endpoint]:
+    events, rejections = Events(reads, log), Rejections(reads, log)
+    return [*events.endpoints(), *Stream(events).endpoints(), *rejections.endpoints()]
 
 
 def _without_parameters(handler: Handler) -> Handler:
