@@ -14,7 +14,7 @@ from api import params
 from api.caller import actor
 from api.endpoint import REPEATABLE, Endpoint, answer
 from api.errors import invalid_duration, reported_as
-from api.openapi import shapes as schemas
+from api.openapi import shapes
 from api.replies import JSON_WITH_CHARSET, json_text, ok
 from tracker.ports import InvalidDurationError, NewKey
 
@@ -37,7 +37,7 @@ class Access:
     shapes: Shapes
 
     def endpoints(self) -> list[Endpoint]:
-        done, nothing = answer(schemas.OK), "Does nothing: the log is the store."
+        done, nothing = answer(shapes.OK), "Does nothing: the log is the store."
         torrent, issued = "/whitelist/{info_hash}", self.issued()
         return [
             Endpoint("POST", torrent, self.whitelist_add, "Whitelist a torrent.", done),
@@ -82,9 +82,9 @@ class Access:
         return json_text(self.shapes.key(issued), content_type=JSON_WITH_CHARSET)
 
     async def revoke_key(self, key: str) -> Response:
-        known = params.key(key)
+        tracker_key = params.key(key)
         with self._reported_as("failed to delete key"):
-            await self.commands.revoke_key(known, actor())
+            await self.commands.revoke_key(tracker_key, actor())
         return ok()
 
     def _reported_as(self, failure: str) -> AbstractContextManager[None]:

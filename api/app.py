@@ -96,8 +96,8 @@ def _install_errors(app: QuartTrio) -> None:
 
 def _by_version(contract: Any, v2: Any) -> Any:
     async def handle(error: Exception) -> Response:
-        answer: Response = await (v2 if problems.is_ours(request.path) else contract)(error)
-        return answer
+        response: Response = await (v2 if problems.is_ours(request.path) else contract)(error)
+        return response
 
     return handle
 

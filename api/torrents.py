@@ -9,7 +9,7 @@ from quart import request
 
 from api import params
 from api.endpoint import Endpoint, Parameter, answer
-from api.openapi import shapes as schemas
+from api.openapi import shapes
 from api.reads import AT
 from api.replies import json_text
 from api.streams import json_array
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from api.shapes import Shapes
 
 _PAGE: Final = (
-    Parameter(name="offset", schema=schemas.U32, description="torrents to skip"),
-    Parameter(name="limit", schema=schemas.U32, description="4000 unless it is said"),
-    Parameter(name="info_hash", schema=schemas.array(schemas.HASH, 50), description="these alone"),
+    Parameter(name="offset", schema=shapes.U32, description="torrents to skip"),
+    Parameter(name="limit", schema=shapes.U32, description="4000 unless it is said"),
+    Parameter(name="info_hash", schema=shapes.array(shapes.HASH, 50), description="these alone"),
 )
 
 
@@ -32,21 +32,16 @@ class Torrents:
     shapes: Shapes
 
     def endpoints(self) -> list[Endpoint]:
-        many = answer(schemas.array(schemas.SUMMARY))
-        one = answer(schemas.torrent(self.shapes.peer_schema))
+        many = answer(shapes.array(shapes.SUMMARY))
+        one = answer(shapes.torrent(self.shapes.peer_schema))
         return [
             Endpoint(
                 "GET", "/torrents", self.many, "Torrents by info hash.", many, query=(*_PAGE, AT)
             ),
             Endpoint(
-                "GET",
-                "/torrent/{info_hash}",
-                self.one,
-                "A torrent with its peers.",
-                one,
-                query=(AT,),
+                "GET", "/torrent/{info_hash}", self.one, "A torrent with its peers.", one, query=(AT,)
             ),
-        ]
+        ]  # fmt: skip
 
     async def one(self, info_hash: str) -> Response:
         """A torrent with its whole swarm; an unknown one is a JSON string and not an error."""
