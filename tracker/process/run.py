@@ -22,7 +22,7 @@ import trio
 from attrs import asdict
 
 from eventlog import EventLog, LogError, open_log
-from tracker.domain import codec, events
+from tracker.domain import codec, events, refusals
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.frontends.http import server as http
@@ -38,7 +38,6 @@ from tracker.ledger.client import LogLedgers
 from tracker.metrics.swarmlog import LiveGauges
 from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 from tracker.process import control
-from tracker.service.announce import REFUSALS
 from tracker.service.clock import LogClock
 from tracker.service.commands import ServiceCommands
 from tracker.service.rate_limits import Bans
@@ -103,7 +102,7 @@ def run(
         segment_bytes=config.event_log.segment_bytes,
         linger_seconds=config.event_log.linger_ms / 1000,
         reserve_bytes=RESERVE_BYTES,
-        sealer=keyring,
+        encryptor=keyring,
     )
     _report_recovery(event_log)
     lost_seq = _lost(secrets_path, event_log, accept_older)
@@ -238,14 +237,14 @@ async def _main(
         log.warning(
             "The log is %d s ahead of the clock: it was wrong then, or is now", ahead_us // 10**6
         )
-    keyring.prepare(day_of(clock.now_us()))  # what cannot be sealed should not be served
+    keyring.prepare(day_of(clock.now_us()))  # what cannot be encrypted should not be served
     shredder = Shredder(service, event_log, keyring, config.event_log.shred_days)
     keep = config.event_log
     pruner = retention.Pruner(service, event_log, keep.keep_days, keep.keep_bytes)
     gauges = LiveGauges(
         service, event_log, version, usage_statistics=usage, following=following, pruner=pruner
     )
-    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=REFUSALS)
+    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=refusals.NAMES)
     ledgers = LogLedgers(event_log, secrets_path)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -420,7 +419,7 @@ async def _start_api(
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
     live = LiveReads(
-        service, usage_statistics=config.core.tracker_usage_statistics, reasons=REFUSALS
+        service, usage_statistics=config.core.tracker_usage_statistics, reasons=refusals.NAMES
     )
     commands = ServiceCommands(service, event_log, secret)
     api = config.http_api
