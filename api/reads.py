@@ -17,7 +17,9 @@ from quart import g, request
 
 from api import times
 from api.auth import READING
+from api.endpoint import Parameter
 from api.errors import bad_request
+from api.openapi import shapes
 from tracker.ports import Moment
 
 if TYPE_CHECKING:
@@ -35,6 +37,12 @@ CACHED: Final = "private, max-age=60"
 """A past moment stays as it is, but addresses are shredded and events are removed, so nobody may
 keep it for long.
 """
+
+AT: Final = Parameter(
+    name="at",
+    schema={"anyOf": [shapes.TIME, shapes.SEQ]},
+    description="as it was after that seq, or at that time",
+)
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
