@@ -1,4 +1,4 @@
-"""An in-memory tracker behind the two ports of the API, which remembers who asked for what."""
+"""An in-memory tracker behind the ports of the API, which remembers the calls."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from tracker.ports import (
+    LISTED_AT_ONCE,
     Account,
     Actor,
     CommandError,
@@ -94,7 +95,10 @@ class Torrent:
 
 @attrs.define
 class FakeModel:
-    """Torrents by info hash; the fake is its own read model. Keys and whitelist are those of `commands`."""
+    """Torrents by info hash: live tracker and read model in one.
+
+    Keys and whitelist are those of `commands`.
+    """
 
     swarms: dict[bytes, Torrent] = attrs.field(factory=dict)
     commands: FakeCommands = attrs.field(factory=lambda: FakeCommands())
@@ -183,8 +187,10 @@ class FakeGauges:
 
 @attrs.define
 class FakeLog:
-    """A log of these events, all of them found by every filter. Streams find those before `pruned` gone; `failure` comes of
-    pages and ledgers."""
+    """A log of these events, all of which match every filter.
+
+    A stream reports those before `pruned` as gone. Pages and ledgers raise `failure`.
+    """
 
     events: list[dict[str, Any]] = attrs.field(factory=list)
     asked: list[tuple[LogPart, EventFilter]] = attrs.field(factory=list)
@@ -243,6 +249,29 @@ class FakeLog:
 
 
 @attrs.define
+class FakePast:
+    """Shows the same at every moment and remembers the moments, or fails."""
+
+    model: FakeModel = attrs.field(factory=FakeModel)
+    moments: list[Moment] = attrs.field(factory=list)
+    failure: Exception | None = None
+
+    async def ask(self, moment: Moment, method: Any, *arguments: Any) -> Any:
+        self.moments.append(moment)
+        if self.failure is not None:
+            raise self.failure
+        return getattr(self.model, method.__name__)(*arguments)
+
+    async def each(
+        self, moment: Moment, method: Any, *arguments: Any
+    ) -> AsyncGenerator[list[Any], None]:
+        found = await self.ask(moment, method, *arguments)
+        items = [item for item in found if item is not None]
+        for start in range(0, len(items) + 1, LISTED_AT_ONCE):
+            yield items[start : start + LISTED_AT_ONCE]
+
+
+@attrs.define
 class FakeCommands:
     """The whitelist, and keys by `key_ref`, the latest last."""
 
@@ -252,11 +281,11 @@ class FakeCommands:
     factors: dict[int, Factor] = attrs.field(factory=dict)
     corrections: list[Correction] = attrs.field(factory=list)
     actors: list[Actor] = attrs.field(factory=list)
-    failure: CommandError | None = None  # raised by every command when set
+    failure: CommandError | None = None  # every command raises it
 
     @property
     def keys(self) -> set[str]:
-        """Those in force."""
+        """The keys in force."""
         return {key for key, info in self.issued.values() if info.state != "revoked"}
 
     def _asked(self, by: Actor) -> None:
