@@ -78,10 +78,10 @@ class Announcing:
         "_open",
         "_plain",
         "_policed",
+        "_protected",
         "_rate",
         "_refused_us",
         "_rules",
-        "_sealed",
         "_selection_key",
         "_seq",
         "_state",
@@ -116,7 +116,7 @@ class Announcing:
         self._open = False
         self._seq = 0
         self._plain = bytearray()
-        self._sealed = bytearray()
+        self._protected = bytearray()
 
     def begin(self) -> int:
         """Open a batch: read the clock and ask the log for room, once. Returns log time in microseconds."""
@@ -124,7 +124,7 @@ class Announcing:
         self._open = self._log.has_room()
         frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, now)
         self._plain = frame.plain
-        self._sealed = frame.sealed
+        self._protected = frame.protected
         self._seq = self._state.seq
         return now
 
@@ -181,10 +181,10 @@ class Announcing:
         endpoint = address + port
         if len(address) == 4:
             peer = swarms.v4.find(torrent, endpoint) if torrent else 0
-            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
+            protected = packed.protected4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
         else:
             peer = swarms.v6.find(torrent, endpoint) if torrent else 0
-            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
+            protected = packed.protected(address, peer_id[8:], port, key_hash)
         early = False
         if self._policed:
             rules = self._rules
@@ -210,7 +210,7 @@ class Announcing:
             now, info_hash, peer_id, uploaded, downloaded, left, 0, prev_seq, numwant,
             flags, listener, what, rule,
         )  # fmt: skip
-        self._sealed += sealed
+        self._protected += protected
         self._seq = seq + 1
         self.peer = swarms.announce(
             seq, now, torrent, peer, info_hash, peer_id, endpoint,
@@ -297,9 +297,9 @@ class Announcing:
             if not (peer and directory.is_at(peer, endpoint)):
                 evicted = directory.find(torrent, endpoint)
         if len(address) == 4:
-            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
+            protected = packed.protected4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
         else:
-            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
+            protected = packed.protected(address, peer_id[8:], port, key_hash)
         early = False
         if self._policed:
             refusal = self._rules.refusal(
@@ -324,7 +324,7 @@ class Announcing:
             self._now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq,
             numwant, flags, listener, what, rule,
         )  # fmt: skip
-        self._sealed += sealed
+        self._protected += protected
         seq = self._seq
         self._seq = seq + 1
         self.peer = self._state.apply_keyed(
@@ -378,7 +378,7 @@ class Announcing:
         self._now_us = max(self._now_us, self._state.time_us)
         frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, self._now_us)
         self._plain = frame.plain
-        self._sealed = frame.sealed
+        self._protected = frame.protected
         self._seq = self._state.seq
         self._log.appended()
 
