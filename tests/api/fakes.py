@@ -1,4 +1,4 @@
-"""An in-memory tracker behind the two ports of the API, which remembers who asked for what."""
+"""An in-memory tracker behind the ports of the API, which notes the calls."""
 
 from __future__ import annotations
 
@@ -94,7 +94,10 @@ class Torrent:
 
 @attrs.define
 class FakeModel:
-    """Torrents by info hash; the fake is its own read model. Keys and whitelist are those of `commands`."""
+    """Torrents by info hash, as `ports.Live` and as its read model.
+
+    Keys and whitelist are those of `commands`.
+    """
 
     swarms: dict[bytes, Torrent] = attrs.field(factory=dict)
     commands: FakeCommands = attrs.field(factory=lambda: FakeCommands())
@@ -183,8 +186,10 @@ class FakeGauges:
 
 @attrs.define
 class FakeLog:
-    """A log of these events, all of them found by every filter. Streams find those before `pruned` gone; `failure` comes of
-    pages and ledgers."""
+    """`ports.Events` and `ports.Ledgers` over these events, with filters that find all of them.
+
+    For streams, events before `pruned` are gone. Pages and ledgers raise `failure`.
+    """
 
     events: list[dict[str, Any]] = attrs.field(factory=list)
     asked: list[tuple[LogPart, EventFilter]] = attrs.field(factory=list)
@@ -244,7 +249,7 @@ class FakeLog:
 
 @attrs.define
 class FakeCommands:
-    """The whitelist, and keys by `key_ref`, the latest last."""
+    """`ports.Commands` over a whitelist, and keys by `key_ref`, the latest last."""
 
     whitelist: set[bytes] = attrs.field(factory=set)
     issued: dict[int, tuple[str, KeyInfo]] = attrs.field(factory=dict)
@@ -256,7 +261,7 @@ class FakeCommands:
 
     @property
     def keys(self) -> set[str]:
-        """Those in force."""
+        """The keys in force."""
         return {key for key, info in self.issued.values() if info.state != "revoked"}
 
     def _asked(self, by: Actor) -> None:
