@@ -10,7 +10,7 @@ from array import array
 from operator import eq, getitem, setitem
 from struct import Struct
 
-from tracker.domain import codec
+from tracker.domain.events import announce
 
 # Of a column.
 u32 = u64 = getitem
@@ -86,9 +86,9 @@ def carry(pool: bytearray, source: int, other: bytearray, target: int, size: int
 
 
 # Records. Of the peer_id that `plain` is given it takes the first 8 bytes.
-plain = codec.PLAIN.pack
-sealed = codec.SEALED.pack
-sealed4 = codec.SEALED4.pack
+plain = announce.PLAIN.pack
+sealed = announce.SEALED.pack
+sealed4 = announce.SEALED4.pack
 
 announced = Struct("<Q28xQQQIQ5xBH").unpack_from
 """Of a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, what (`codec`), rule."""
@@ -100,7 +100,7 @@ def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[i
 
 
 _NAMES = Struct("<8x20s8s").unpack_from
-_SEALED = codec.SEALED.unpack_from
+_SEALED = announce.SEALED.unpack_from
 
 
 def announcer(plain: bytes, sealed: bytes, number: int) -> tuple[bytes, bytes, bytes]:

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from eventlog import LogPrunedError, first_seq
 from tracker import ports
-from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.history.event_scan import Filter, Scan
 from tracker.history.readable import Readable, readable_already
 from tracker.ledger.client import LedgerReads
@@ -49,7 +49,7 @@ _Place = tuple[ports.LogPart, ports.EventFilter]
 class LogJournal:
     """`ports.Journal` over a log folder."""
 
-    event_types = events.EVENT_TYPES
+    event_types = codec.EVENT_TYPES
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventlog import REPORT, RESTORE, Finding, LogCorruptError, LogFormatError, Verifier, opened
 from tracker.domain import image
-from tracker.domain.codec import CodecError, UnknownEventError
+from tracker.domain.events.codec import CodecError, UnknownEventError
 from tracker.domain.state import State
 from tracker.offline.record_checks import RecordChecks
 from tracker.offline.removal_checks import Removals
