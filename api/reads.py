@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from api.streams import Items
-    from tracker.ports import History, Past, ReadModel
+    from tracker.ports import Live, Past, ReadModel
 
 PAST_TIMEOUT: Final = (
     75.0  # seconds: a ledger, or two questions, that take the longest they may, and some
@@ -38,21 +38,21 @@ T = TypeVar("T")
 class Reads:
     """Over the live state and, where there is one, the past."""
 
-    history: History
+    live: Live
     past: Past | None = None
 
     async def one(self, question: Callable[[ReadModel], T]) -> T:
         """Raises `Refusal`, and what the past does."""
         moment = asked_moment()
         if moment is None:
-            return question(self.history.at())
+            return question(self.live.now())
         return await self._past().ask(moment, question)
 
     def each(self, question: Callable[[ReadModel], Iterator[T | None]]) -> Items[T]:
         """Items for `api.streams`."""
         moment = asked_moment()
         if moment is None:
-            return question(self.history.at())
+            return question(self.live.now())
         return self._past().each(moment, question)
 
     def _past(self) -> Past:

@@ -29,6 +29,7 @@ from tracker.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from tracker.domain.accounts import Totals
     from tracker.domain.directory import Directory
@@ -65,6 +66,17 @@ class MemoryLog:
         return [finished(one) for one in self._taken]
 
 
+@frozen
+class StillLog:
+    """`tracker.store.readable_log.ReadableLog` over a log folder that nobody writes."""
+
+    path: Path
+    durable_seq: int = 0
+
+    async def wait_readable_briefly(self, seq: int) -> None:
+        del seq
+
+
 def finished(one: OpenFrame) -> Frame:
     """A frame under construction as a reader gives it."""
     packed, _ = build_header(
@@ -72,7 +84,7 @@ def finished(one: OpenFrame) -> Frame:
         one.schema,
         one.count,
         one.plain,
-        one.sealed,
+        one.protected,
         epoch=1,
         base_seq=one.base_seq,
         durable_seq=0,
@@ -80,7 +92,9 @@ def finished(one: OpenFrame) -> Frame:
         boottime_ns=0,
         prev_crc=0,
     )
-    return Frame(parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.sealed)))
+    return Frame(
+        parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.protected))
+    )
 
 
 def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
@@ -91,7 +105,11 @@ def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
         state.recent.start(state.swarms)
     for frame in frames:
         state.apply(
-            frame.header.kind, frame.header.schema, frame.header.base_seq, frame.plain, frame.sealed
+            frame.header.kind,
+            frame.header.schema,
+            frame.header.base_seq,
+            frame.plain,
+            frame.protected,
         )
     state.recent.stop()
     return state

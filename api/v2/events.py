@@ -1,6 +1,6 @@
 """The log in version 2: events by page and as a stream, what was refused.
 
-Everything here reads the durable part of the log through `tracker.ports.Journal`, and nothing it keeps.
+Everything here reads the durable part of the log through `tracker.ports.Events`, and nothing it keeps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from api.reads import Reads
-    from tracker.ports import Journal, Refused
+    from tracker import ports
+    from tracker.ports import Refused
 
 SEQ_MAX: Final = 2**63 - 1
 MAX_STREAMS: Final = 32
@@ -36,7 +37,7 @@ _FILTERS: Final = ("info_hash", "key_ref", "account")
 @frozen
 class Events:
     reads: Reads
-    journal: Journal
+    log: ports.Events
 
     async def many(self) -> Response:
         """Ascending; a page may be short, or empty, and still have a `next`: the search goes on there."""
@@ -44,7 +45,7 @@ class Events:
             request.args, "after", "limit", "from", "to", "at", *_FILTERS, repeated=("type",)
         )
         await _up_to_moment(self.reads, given)
-        page = await self.journal.read(_part(given), self.wanted(given), params.limit(given))
+        page = await self.log.read(_part(given), self.wanted(given), params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
         return await json_array(page.events, encode, '{"events":[', tail)
@@ -52,8 +53,8 @@ class Events:
     def wanted(self, given: dict[str, str]) -> EventFilter:
         types = request.args.getlist("type")
         for name in types:
-            if name not in self.journal.event_types:
-                known = ", ".join(self.journal.event_types)
+            if name not in self.log.event_types:
+                known = ", ".join(self.log.event_types)
                 raise Problem(400, f"type: expected one of {known}")
         info_hash = given.get("info_hash")
         return EventFilter(
@@ -92,7 +93,7 @@ class Stream:
             yield b"retry: 1000\n\n"
             ends = trio.current_time() + STREAM_SECONDS
             told = trio.current_time()
-            async with aclosing(self.events.journal.follow(after, wanted)) as found:
+            async with aclosing(self.events.log.follow(after, wanted)) as found:
                 async for each in found:
                     now = trio.current_time()
                     if each.pruned is not None:
@@ -116,7 +117,7 @@ class Stream:
 @frozen
 class Rejections:
     reads: Reads
-    journal: Journal
+    log: ports.Events
 
     async def reasons(self) -> Response:
         """How often requests were refused since the log began, by reason."""
@@ -139,7 +140,7 @@ class Rejections:
             key_ref=params.optional_number(given, "key_ref"),
             account=params.optional_number(given, "account"),
         )
-        page = await self.journal.read(_part(given), wanted, params.MAX_LIMIT)
+        page = await self.log.read(_part(given), wanted, params.MAX_LIMIT)
         following = None if page.following is None else page.following - 1
         return json_text(encode({"keys": _by_key(page.events), "next": following, "end": page.end}))
 

@@ -8,6 +8,7 @@ from quart import request
 
 from api import routing
 from api.auth import READING
+from api.reads import Reads
 from api.v2 import about, params
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
@@ -20,20 +21,21 @@ from api.v2.whitelist import Whitelist
 if TYPE_CHECKING:
     from quart import Blueprint
 
-    from api.reads import Reads
+    from api.ports import Ports
     from api.routing import Route
-    from tracker.ports import Commands, Journal
+    from tracker import ports as tracker_ports
 
 
-def blueprint(reads: Reads, commands: Commands, journal: Journal | None) -> Blueprint:
-    """Without a journal, what reads the log is not there."""
+def blueprint(ports: Ports) -> Blueprint:
+    reads, commands = Reads(ports.live, ports.past), ports.commands
     keys, whitelist = Keys(reads, commands), Whitelist(reads, commands)
     factors, accounts = Factors(reads, commands), Accounts(reads, commands)
     served = routing.blueprint(
         "v2",
         PREFIX,
         [
-            *([] if journal is None else _of_the_log(reads, journal)),
+            *([] if ports.events is None else _of_events(reads, ports.events)),
+            *([] if ports.ledgers is None else _of_ledgers(reads, ports.ledgers)),
             ("GET", "/openapi.json", about.openapi),
             ("GET", "/docs", about.docs),
             ("GET", "/settings", Settings(reads).told),
@@ -68,15 +70,20 @@ async def _refuse_parameters_of_changes() -> None:
         params.only(request.args)
 
 
-def _of_the_log(reads: Reads, journal: Journal) -> list[Route]:
-    events, rejections = Events(reads, journal), Rejections(reads, journal)
-    ledgers = Ledgers(reads.history, journal)
+def _of_events(reads: Reads, log: tracker_ports.Events) -> list[Route]:
+    events, rejections = Events(reads, log), Rejections(reads, log)
     return [
         ("GET", "/events", events.many),
         ("GET", "/events/stream", Stream(events).follow),
         ("GET", "/rejections", rejections.reasons),
         ("GET", "/rejections/clients", rejections.clients),
         ("GET", "/rejections/keys", rejections.keys),
+    ]
+
+
+def _of_ledgers(reads: Reads, log: tracker_ports.Ledgers) -> list[Route]:
+    ledgers = Ledgers(reads.live, log)
+    return [
         ("GET", "/accounts/<account>/ledger", ledgers.entries),
         ("GET", "/accounts/<account>/totals", ledgers.of_account),
         ("GET", "/torrents/<info_hash>/totals", ledgers.of_torrent),

@@ -59,14 +59,13 @@ class Torrent:
 
 
 @attrs.define
-class FakeHistory:
+class FakeModel:
     """Torrents by info hash; the fake is its own read model. Keys and whitelist are those of `commands`."""
 
     swarms: dict[bytes, Torrent] = attrs.field(factory=dict)
     commands: FakeCommands = attrs.field(factory=lambda: FakeCommands())
 
-    def at(self, moment: None = None) -> FakeHistory:
-        assert moment is None
+    def now(self) -> FakeModel:
         return self
 
     def stats(self) -> Stats:
@@ -101,10 +100,10 @@ class FakeHistory:
         return 1, {"private": True, "policy": {"max_peers": 0}}
 
     def refusals(self) -> Mapping[str, int]:
-        return {"key_unknown": 3, "bad_request": 1}
+        return {"key_unknown": 3, "malformed": 1}
 
     def refused_clients(self) -> Iterator[Refused]:
-        yield Refused("bad_request", None, None, 1)
+        yield Refused("malformed", None, None, 1)
         yield Refused("key_unknown", "qBittorrent", "4650", 3)
 
     def present(self, account: int) -> Iterator[Present | None]:
@@ -149,7 +148,7 @@ class FakeGauges:
 
 
 @attrs.define
-class FakeJournal:
+class FakeLog:
     """A log of these events, all of them found by every filter. Streams find those before `pruned` gone; `failure` comes of
     pages and ledgers."""
 
@@ -184,7 +183,7 @@ class FakeJournal:
             await trio.sleep(1)
             yield Followed([], self.end - 1)
 
-    async def ledger(
+    async def entries(
         self, account: int, info_hash: bytes | None, moment: Moment | None, after: int, limit: int
     ) -> str:
         return self._told(account, info_hash, moment, after, limit)

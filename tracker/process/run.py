@@ -22,6 +22,7 @@ import trio
 from attrs import asdict
 
 from eventlog import EventLog, LogError, open_log
+from tracker.domain import refusals
 from tracker.domain.events import codec
 from tracker.domain.events.admin import AddressesLost, TrackerStarted, TrackerStopped
 from tracker.domain.policy import Policy
@@ -33,18 +34,16 @@ from tracker.frontends.listeners import StartError, bind, read_certificates
 from tracker.frontends.tls import TlsError
 from tracker.frontends.udp import server as udp
 from tracker.frontends.udp.handler import DatagramHandler
-from tracker.history.events import LogJournal
+from tracker.history.events import LogEvents
 from tracker.history.past import PastReads
-from tracker.history.readable import readable_in
-from tracker.ledger.client import LedgerReads
+from tracker.ledger.client import LogLedgers
 from tracker.metrics.swarmlog import LiveGauges
 from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 from tracker.process import control
-from tracker.service.announce import REFUSALS
 from tracker.service.clock import LogClock
 from tracker.service.commands import ServiceCommands
 from tracker.service.rate_limits import Bans
-from tracker.service.read_model import LiveHistory
+from tracker.service.read_model import LiveReads
 from tracker.service.service import Service
 from tracker.store import high_water_mark, server_secret, snapshots
 from tracker.store.address_keys import Keyring, day_of
@@ -105,7 +104,7 @@ def run(
         segment_bytes=config.event_log.segment_bytes,
         linger_seconds=config.event_log.linger_ms / 1000,
         reserve_bytes=RESERVE_BYTES,
-        sealer=keyring,
+        encryptor=keyring,
     )
     _report_recovery(event_log)
     lost_seq = _lost(secrets_path, event_log, accept_older)
@@ -240,21 +239,15 @@ async def _main(
         log.warning(
             "The log is %d s ahead of the clock: it was wrong then, or is now", ahead_us // 10**6
         )
-    keyring.prepare(day_of(clock.now_us()))  # what cannot be sealed should not be served
+    keyring.prepare(day_of(clock.now_us()))  # what cannot be encrypted should not be served
     shredder = Shredder(service, event_log, keyring, config.event_log.shred_days)
     keep = config.event_log
     pruner = retention.Pruner(service, event_log, keep.keep_days, keep.keep_bytes)
     gauges = LiveGauges(
         service, event_log, version, usage_statistics=usage, following=following, pruner=pruner
     )
-    past = PastReads(
-        event_log.path,
-        secrets_path,
-        usage_statistics=usage,
-        reasons=REFUSALS,
-        readable=readable_in(event_log),
-    )
-    ledgers = LedgerReads(event_log.path, secrets_path)
+    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=refusals.NAMES)
+    ledgers = LogLedgers(event_log, secrets_path)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -411,39 +404,29 @@ async def _start_api(
     stop: trio.Event,
     gauges: LiveGauges,
     past: PastReads,
-    ledgers: LedgerReads,
+    ledgers: LogLedgers,
 ) -> None:
     if config.http_api is None or listener is None:
         return
     # Quart takes a third of a second to import: only where there is an API.
     from api.app import create_app
+    from api.auth import Tokens
+    from api.ports import Ports
+    from api.proxies import Proxies
     from api.serve import serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
-    history = LiveHistory(
-        service, usage_statistics=config.core.tracker_usage_statistics, reasons=REFUSALS
+    live = LiveReads(
+        service, usage_statistics=config.core.tracker_usage_statistics, reasons=refusals.NAMES
     )
     commands = ServiceCommands(service, event_log, secret)
     api = config.http_api
     account_of = service.state.access.account_of
-    journal = LogJournal(
-        event_log.path,
-        lambda: event_log.durable_seq,
-        account_of,
-        stop,
-        Path(config.event_log.secrets_path),
-        ledgers,
-        readable_in(event_log),
-    )
+    logged = LogEvents(event_log, account_of, stop, Path(config.event_log.secrets_path))
     app = create_app(
-        history,
-        commands,
-        api.access_tokens,
-        api.token_scopes,
-        api.trusted_proxies,
-        journal,
-        gauges,
-        past,
+        Ports(live, commands, logged, ledgers, gauges, past),
+        Tokens(api.access_tokens, api.token_scopes),
+        Proxies(api.trusted_proxies),
     )
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING
 
-from tracker.domain import events, packed, policy
+from tracker.domain import events, packed, refusals
 from tracker.domain.events.admin import AnnounceRefused
 from tracker.domain.events.announce import SCHEMA, V4_MAPPED
 from tracker.domain.events.records import Evicted
@@ -25,24 +25,6 @@ if TYPE_CHECKING:
     from tracker.domain.access import Key
     from tracker.domain.state import State
     from tracker.service.append import Clock, Log
-
-# Refusals of an announce: what `announce` returns instead of a torrent.
-LOG_FULL = -1
-NOT_WHITELISTED = -2
-KEY_MISSING = -3
-KEY_UNKNOWN = -4
-KEY_EXPIRED = -5
-KEY_REVOKED = -6
-
-REFUSALS = {
-    LOG_FULL: "log_full",
-    NOT_WHITELISTED: "not_whitelisted",
-    KEY_MISSING: "key_missing",
-    KEY_UNKNOWN: "key_unknown",
-    KEY_EXPIRED: "key_expired",
-    KEY_REVOKED: "key_revoked",
-    **policy.REFUSALS,
-}
 
 EARLY = -100
 """No refusal: what `announce` returns when all is done, but the peer asked too soon and is told of no others."""
@@ -75,10 +57,10 @@ class Announcing:
         "_open",
         "_plain",
         "_policed",
+        "_protected",
         "_rate",
         "_refused_us",
         "_rules",
-        "_sealed",
         "_selection_key",
         "_seq",
         "_state",
@@ -113,7 +95,7 @@ class Announcing:
         self._open = False
         self._seq = 0
         self._plain = bytearray()
-        self._sealed = bytearray()
+        self._protected = bytearray()
 
     def begin(self) -> int:
         """Open a batch: read the clock and ask the log for room, once. Returns log time in microseconds."""
@@ -121,7 +103,7 @@ class Announcing:
         self._open = self._log.has_room()
         frame = self._log.pool.frame(events.ANNOUNCE, SCHEMA, now)
         self._plain = frame.plain
-        self._sealed = frame.sealed
+        self._protected = frame.protected
         self._seq = self._state.seq
         return now
 
@@ -169,19 +151,19 @@ class Announcing:
                 left, event, numwant, flags, key_hash,
             )  # fmt: skip
         if not self._open:
-            return LOG_FULL
+            return refusals.LOG_FULL
         if self._listed and info_hash not in self._whitelist:
-            return NOT_WHITELISTED
+            return refusals.NOT_WHITELISTED
         swarms = self._swarms
         bucket = swarms.buckets[info_hash[0]]
         torrent = bucket.get(info_hash, 0)
         endpoint = address + port
         if len(address) == 4:
             peer = swarms.v4.find(torrent, endpoint) if torrent else 0
-            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
+            protected = packed.protected4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
         else:
             peer = swarms.v6.find(torrent, endpoint) if torrent else 0
-            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
+            protected = packed.protected(address, peer_id[8:], port, key_hash)
         early = False
         if self._policed:
             rules = self._rules
@@ -207,7 +189,7 @@ class Announcing:
             now, info_hash, peer_id, uploaded, downloaded, left, 0, prev_seq, numwant,
             flags, listener, what, rule,
         )  # fmt: skip
-        self._sealed += sealed
+        self._protected += protected
         self._seq = seq + 1
         self.peer = swarms.announce(
             seq, now, torrent, peer, info_hash, peer_id, endpoint,
@@ -228,21 +210,21 @@ class Announcing:
     def authenticate(self, text: bytes | None) -> Key | int:
         """The key in force that a client gave, or a refusal. 32 alphanumeric characters, or None."""
         if not text:
-            return KEY_MISSING
+            return refusals.KEY_MISSING
         key = self._keys.get(text)
         if key is None:
             access = self._state.access
             digest = sha256(text).digest()
             key = access.keys.get(digest)
             if key is None:
-                return KEY_REVOKED if digest in access.revoked else KEY_UNKNOWN
+                return refusals.KEY_REVOKED if digest in access.revoked else refusals.KEY_UNKNOWN
             self._keys[text] = key
         if (
             key.valid_until_us is not None
             and self._clock.now_us() > key.valid_until_us
             and self._state.settings.check_keys_expiration
         ):
-            return KEY_EXPIRED
+            return refusals.KEY_EXPIRED
         return key
 
     def _announce_keyed(
@@ -264,10 +246,10 @@ class Announcing:
     ) -> int:
         """`announce` in a private mode: a peer is an account's peer_id, at one address of each family."""
         if not self._open:
-            return LOG_FULL
+            return refusals.LOG_FULL
         if self._listed and info_hash not in self._whitelist:
-            self._log_refusal(key, NOT_WHITELISTED, info_hash)
-            return NOT_WHITELISTED
+            self._log_refusal(key, refusals.NOT_WHITELISTED, info_hash)
+            return refusals.NOT_WHITELISTED
         swarms = self._swarms
         bucket = swarms.buckets[info_hash[0]]
         torrent = bucket.get(info_hash, 0)
@@ -280,9 +262,9 @@ class Announcing:
             if not (peer and directory.is_at(peer, endpoint)):
                 evicted = directory.find(torrent, endpoint)
         if len(address) == 4:
-            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
+            protected = packed.protected4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
         else:
-            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
+            protected = packed.protected(address, peer_id[8:], port, key_hash)
         early = False
         if self._policed:
             refusal = self._rules.refusal(
@@ -307,7 +289,7 @@ class Announcing:
             self._now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq,
             numwant, flags, listener, what, rule,
         )  # fmt: skip
-        self._sealed += sealed
+        self._protected += protected
         seq = self._seq
         self._seq = seq + 1
         self.peer = self._state.apply_keyed(
@@ -335,7 +317,7 @@ class Announcing:
             # Seldom, as it doubles: what is over need not be known any more.
             told = self._refused_us = {which: us for which, us in told.items() if us > since}
         told[key.key_ref, refusal] = self._now_us
-        event = AnnounceRefused(key.key_ref, REFUSALS[refusal], info_hash)
+        event = AnnounceRefused(key.key_ref, refusals.NAMES[refusal], info_hash)
         with self._interrupted():
             append_admin(self._log, self._state, self._clock, event)
 
@@ -356,7 +338,7 @@ class Announcing:
         self._now_us = max(self._now_us, self._state.time_us)
         frame = self._log.pool.frame(events.ANNOUNCE, SCHEMA, self._now_us)
         self._plain = frame.plain
-        self._sealed = frame.sealed
+        self._protected = frame.protected
         self._seq = self._state.seq
         self._log.appended()
 

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from eventlog import Reader, first_seq, open_log
 from tests.eventlog.logs import running
-from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of, key_text
+from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, endpoint6, hash_of, key_text
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
 from tracker.domain import events
@@ -22,10 +22,10 @@ from tracker.domain.settings import Settings
 from tracker.ledger import client
 from tracker.ledger import worker as ledger_worker
 from tracker.ledger.account import Ledger
-from tracker.ledger.client import LedgerReads
+from tracker.ledger.client import LogLedgers
 from tracker.ledger.pages import EntriesAsked, SumsAsked, entry_shown, sums_shown
 from tracker.ledger.torrent import Contributions
-from tracker.ledger.walk import Walk, opener
+from tracker.ledger.walk import Walk, decryptor
 from tracker.ledger.worker import Worker
 from tracker.ports import BusyError, Moment, NoMomentError, PrunedMomentError
 from tracker.store.address_keys import Keyring
@@ -91,7 +91,7 @@ def whole(
     folder: Path, account: int, end: int | None = None
 ) -> tuple[list[dict[str, Any]], Ledger]:
     ledger = Ledger(account)
-    walk = Walk(folder, opener(folder, None))
+    walk = Walk(folder, decryptor(folder, None))
     entries = [entry_shown(one) for one in walk.tell(ledger, end)]
     return json.loads(json.dumps(entries)), ledger
 
@@ -124,9 +124,9 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     begun: list[Path] = []
 
     class Counted(Walk):
-        def __init__(self, folder: Path, opened: Any) -> None:
+        def __init__(self, folder: Path, decrypt: Any) -> None:
             begun.append(folder)
-            super().__init__(folder, opened)
+            super().__init__(folder, decrypt)
 
     monkeypatch.setattr(ledger_worker, "Walk", Counted)
     return begun
@@ -267,7 +267,7 @@ def test_sums_of_what_goes_on(tmp_path: Path) -> None:
 def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
     """Their last bytes are read while the day's key is there; a page at hand is not told from memory afterwards."""
     keys = Keyring(tmp_path / "secrets")
-    log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0, sealer=keys)
+    log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0, encryptor=keys)
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
     async def main() -> None:
@@ -334,7 +334,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trio.run(main)
     for info_hash in HASHES:
         book = Contributions(info_hash)
-        list(Walk(folder, opener(folder, None)).tell(book))
+        list(Walk(folder, decryptor(folder, None)).tell(book))
         for account in (1, 2):
             torrents = whole(folder, account)[1].torrents
             assert book.sums().get(account) == torrents.get(info_hash)
@@ -349,12 +349,12 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Questions over its pipe; one at a time, and it ends when nobody asks."""
     monkeypatch.setattr(client, "IDLE_SECONDS", 0.1)
-    reads = LedgerReads(folder, None)
+    reads = LogLedgers(StillLog(folder), None)
     refused = []
 
     async def ask_too() -> None:
         try:
-            await reads.ask(SumsAsked(1, None, None, 5))
+            await reads.account_totals(1, None, None, 5)
         except BusyError as error:
             refused.append(str(error))
 
@@ -367,10 +367,10 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             (said,) = refused
             assert "already" in said
             with pytest.raises(NoMomentError):
-                await reads.ask(SumsAsked(1, Moment(seq=10**6), None, 5))
+                await reads.account_totals(1, Moment(seq=10**6), None, 5)
             while reads._helper.runs:
                 await trio.lowlevel.checkpoint()
-            answer = json.loads(await reads.ask(SumsAsked(1, None, None, 5)))
+            answer = json.loads(await reads.account_totals(1, None, None, 5))
             assert answer["totals"]
             nursery.cancel_scope.cancel()
     assert not reads._helper.runs
@@ -378,13 +378,13 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_slow_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waited long enough is told to come again; then the answer is there."""
-    reads = LedgerReads(folder, None)
+    reads = LogLedgers(StillLog(folder), None)
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.0)
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reads.run)
             with pytest.raises(BusyError, match="still being read"):
-                await reads.ask(SumsAsked(1, None, None, 5))
+                await reads.account_totals(1, None, None, 5)
             monkeypatch.setattr(client, "ANSWER_SECONDS", 60.0)
-            assert json.loads(await reads.ask(SumsAsked(1, None, None, 5)))["totals"]
+            assert json.loads(await reads.account_totals(1, None, None, 5))["totals"]
             nursery.cancel_scope.cancel()

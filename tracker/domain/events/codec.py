@@ -15,8 +15,8 @@ from tracker.domain import events
 from tracker.domain.events import announce, schemas
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.events.announce import PLAIN as PLAIN
-from tracker.domain.events.announce import SEALED as SEALED
-from tracker.domain.events.announce import SEALED4 as SEALED4
+from tracker.domain.events.announce import PROTECTED as PROTECTED
+from tracker.domain.events.announce import PROTECTED4 as PROTECTED4
 from tracker.domain.events.announce import V4_MAPPED as V4_MAPPED
 from tracker.domain.events.announce import Plain as Plain
 from tracker.domain.events.announce import Private as Private

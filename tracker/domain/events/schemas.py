@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Section = bytes | memoryview
 Sections = tuple[Section, Section]
-"""Plain and sealed; sealed is empty where no key opened it."""
+"""Plain and protected; protected is empty where no key decrypted it."""
 
 NEWEST = {events.ANNOUNCE: announce.SCHEMA, events.ADMIN: 1}
 NEWEST |= {kind: one.schema for kind, one in RECORDS.items()}
@@ -47,15 +47,15 @@ def known_admin(number: int, schema: int) -> bool:
     return 0 < schema <= NEWEST_ADMIN.get(number, 0)
 
 
-def newest(kind: int, schema: int, plain: Section, sealed: Section) -> Sections:
+def newest(kind: int, schema: int, plain: Section, protected: Section) -> Sections:
     """Makes both sections of a frame of a known schema into those of the newest. Raises `CodecError`."""
     while schema != NEWEST[kind]:
         try:
-            plain, sealed = STEPS[kind, schema](plain, sealed)
+            plain, protected = STEPS[kind, schema](plain, protected)
         except (error, ValueError, KeyError) as problem:
             raise CodecError(f"records of kind {kind} in schema {schema}: {problem!r}") from None
         schema += 1
-    return plain, sealed
+    return plain, protected
 
 
 def newest_admin(number: int, schema: int, data: dict[str, Any]) -> dict[str, Any]:

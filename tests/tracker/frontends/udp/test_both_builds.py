@@ -86,6 +86,6 @@ def test_a_seeded_run(
     frames = rig.log.frames()
     for frame in frames:
         if frame.header.kind in (events.ANNOUNCE, Evicted.kind, Tick.kind):
-            hasher.update(bytes(frame.plain) + bytes(frame.sealed))
+            hasher.update(bytes(frame.plain) + bytes(frame.protected))
     assert hasher.hexdigest() == expected
     assert replayed(frames).digest() == rig.state.digest()
