@@ -70,7 +70,7 @@ class Site:
     def rehearses(self, source: importing.Source) -> tuple[Summary, list[dict[str, Any]]]:
         events: list[dict[str, Any]] = []
         summary = importing.rehearse(
-            source, self.path, lambda *_: None, lambda _kind, data: events.append(dict(data))
+            source, self.path, lambda *_: None, lambda event: events.append(codec.to_data(event))
         )
         return summary, events
 

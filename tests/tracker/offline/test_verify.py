@@ -120,7 +120,7 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         ["an admin event of type 2, schema 2, unknown", "replay ends in this frame"],
     ),
     "not canonical": (
-        lambda log: append_raw(log, events.ADMIN, 1, admin(b'{"b":1, "a":2}')),
+        lambda log: append_raw(log, events.ADMIN, 1, admin(b'{"reason":"", "a":2}')),
         ["an admin event that is not in canonical form"],
     ),
     "padding": (
@@ -128,7 +128,7 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         ["an admin event that is not in canonical form"],
     ),
     "a float": (
-        lambda log: append_raw(log, events.ADMIN, 1, admin(b'{"a":1.5}')),
+        lambda log: append_raw(log, events.ADMIN, 1, admin(b'{"a":1.5,"reason":""}')),
         ["an admin event whose JSON cannot be read"],
     ),
     "no JSON": (
@@ -141,7 +141,7 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
     ),
     "a field is missing": (
         lambda log: append_raw(log, events.ADMIN, 1, admin(b"{}", KeyRevoked.number)),
-        ["replay ends in this frame: 'key_hash'"],
+        ["replay ends in this frame: key_revoked: 'key_hash' is missing"],
     ),
     "time": (earlier, ["log time goes back"]),
     "event": (lambda log: announce(log, 0x09, 1), ["event and protocol 0x09"]),

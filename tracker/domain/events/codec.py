@@ -147,10 +147,13 @@ def to_data(event: AdminEvent) -> dict[str, Any]:
 
 def from_data(number: int, data: dict[str, Any]) -> AdminEvent:
     """The event of these members; others are passed over. Raises `CodecError`."""
+    cls = ADMIN_EVENTS[number]
     try:
-        return _converter.structure(data, ADMIN_EVENTS[number])
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        raise CodecError(f"{ADMIN_EVENTS[number].name}: {problem!r}") from None
+        return _converter.structure(data, cls)
+    except KeyError as missing:
+        raise CodecError(f"{cls.name}: {missing} is missing") from None
+    except (TypeError, ValueError, AttributeError) as problem:
+        raise CodecError(f"{cls.name}: {problem}") from None
 
 
 def _exactly(value: Any, kind: Any) -> Any:
