@@ -15,7 +15,9 @@ from quart import g, request
 
 from api import times
 from api.auth import READING
+from api.endpoint import Parameter
 from api.errors import bad_request
+from api.openapi import shapes
 from tracker.ports import Moment
 
 if TYPE_CHECKING:
@@ -30,6 +32,12 @@ PAST_TIMEOUT: Final = (
 SEQ_MAX: Final = 2**63 - 1
 CACHED: Final = "private, max-age=60"
 """The past stays as it is, but for addresses that are shredded and events that are removed: so no longer than this."""
+
+AT: Final = Parameter(
+    name="at",
+    schema={"anyOf": [shapes.TIME, shapes.SEQ]},
+    description="as it was after that seq, or at that time",
+)
 
 T = TypeVar("T")
 

@@ -9,10 +9,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from quart import request
 
 from api import times
+from api.endpoint import Endpoint, Parameter, answer
+from api.openapi import shapes
+from api.reads import AT
 from api.replies import Response, encode, json_text
 from api.streams import json_array
 from api.v2 import params
@@ -33,11 +36,41 @@ HEARTBEAT_SECONDS: Final = 15.0
 
 _FILTERS: Final = ("info_hash", "key_ref", "account")
 
+_TYPE_AND_TORRENT: Final = (
+    Parameter(name="type", schema=shapes.array(shapes.STRING), description="any of these types"),
+    Parameter(name="info_hash", schema=shapes.HASH),
+)
+_WHO: Final = (
+    Parameter(name="key_ref", schema=shapes.U32),
+    Parameter(name="account", schema=shapes.U32),
+)
+_LAST_EVENT_ID: Final = Parameter(
+    name="Last-Event-ID", schema=shapes.SEQ, description="the last event that the client has"
+)
+_EVENT_STREAM: Final = "text/event-stream"
+_PART: Final = tuple(
+    Parameter(
+        name=name,
+        schema={"anyOf": [shapes.TIME, shapes.SEQ]},
+        description="a time or a seq, included",
+    )
+    for name in ("from", "to")
+)
+
 
 @frozen
 class Events:
     reads: Reads
     log: ports.Events
+
+    def endpoints(self) -> list[Endpoint]:
+        listed = shapes.page("events", shapes.EVENT, shapes.SEQ, end=shapes.SEQ)
+        return [
+            Endpoint(
+                "GET", "/events", self.many, "Durable events, ascending.", answer(listed),
+                query=(params.AFTER_SEQ, params.LIMIT, *_PART, *_TYPE_AND_TORRENT, *_WHO, AT),
+            )
+        ]  # fmt: skip
 
     async def many(self) -> Response:
         """Ascending; a page may be short, or empty, and still have a `next`: the search goes on there."""
@@ -75,13 +108,23 @@ class Stream:
     events: Events
     _open: int = 0
 
+    def endpoints(self) -> list[Endpoint]:
+        after = evolve(params.AFTER_SEQ, description="as the header `Last-Event-ID`")
+        return [
+            Endpoint(
+                "GET", "/events/stream", self.follow, "Events as they become durable, server-sent.",
+                answer(shapes.STRING, media=_EVENT_STREAM),
+                query=(after, *_TYPE_AND_TORRENT, *_WHO), headers=(_LAST_EVENT_ID,),
+            )
+        ]  # fmt: skip
+
     async def follow(self) -> Response:
         given = params.only(request.args, "after", *_FILTERS, repeated=("type",))
         wanted, after = self.events.wanted(given), _resumed(given)
         if self._open >= MAX_STREAMS:
             raise Problem(503, "too many streams are open", {"retry-after": "5"})
         body = b"" if request.method == "HEAD" else self._told(after, wanted)
-        response = Response(body, content_type="text/event-stream")
+        response = Response(body, content_type=_EVENT_STREAM)
         response.headers["cache-control"] = "no-store"
         return response
 
@@ -118,6 +161,24 @@ class Stream:
 class Rejections:
     reads: Reads
     log: ports.Events
+
+    def endpoints(self) -> list[Endpoint]:
+        reasons = {"type": "object", "additionalProperties": shapes.WHOLE}
+        keys = shapes.page("keys", shapes.REJECTED, shapes.SEQ, end=shapes.SEQ)
+        return [
+            Endpoint(
+                "GET", "/rejections", self.reasons, "Refused requests by reason.",
+                answer(shapes.record(reasons=reasons)), query=(AT,),
+            ),
+            Endpoint(
+                "GET", "/rejections/clients", self.clients, "Refused requests by client and reason.",
+                answer(shapes.record(clients=shapes.array(shapes.REFUSED))), query=(AT,),
+            ),
+            Endpoint(
+                "GET", "/rejections/keys", self.keys, "Refusals of known keys.", answer(keys),
+                query=(params.AFTER_SEQ, *_PART, *_WHO, AT),
+            ),
+        ]  # fmt: skip
 
     async def reasons(self) -> Response:
         """How often requests were refused since the log began, by reason."""

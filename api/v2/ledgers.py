@@ -11,7 +11,9 @@ import trio
 from attrs import frozen
 from quart import g, request
 
-from api.reads import PAST_TIMEOUT, SEQ_MAX, asked_moment
+from api.endpoint import Endpoint, Parameter, answer
+from api.openapi import shapes
+from api.reads import AT, PAST_TIMEOUT, SEQ_MAX, asked_moment
 from api.replies import json_text
 from api.v2 import params
 from api.v2.problems import Problem
@@ -29,6 +31,31 @@ _PAGE: Final = ("after", "limit", "at")
 class Ledgers:
     live: ports.Live
     log: ports.Ledgers
+
+    def endpoints(self) -> list[Endpoint]:
+        entries = shapes.page(
+            "entries", shapes.ANYTHING, shapes.SEQ, totals=shapes.nullable(shapes.ANYTHING)
+        )
+        by_torrent = shapes.sums("info_hash", shapes.nullable(shapes.HASH), shapes.HASH)
+        by_account = shapes.sums("account", shapes.NUMBER, shapes.NUMBER)
+        only = Parameter(name="info_hash", schema=shapes.HASH)
+        return [
+            Endpoint(
+                "GET", "/accounts/{account}/ledger", self.entries,
+                "What an account's totals are made of.", answer(entries),
+                query=(params.AFTER_SEQ, params.LIMIT, only, AT),
+            ),
+            Endpoint(
+                "GET", "/accounts/{account}/totals", self.of_account,
+                "An account's sums by torrent.", answer(by_torrent),
+                query=(params.AFTER_HASH, params.LIMIT, AT),
+            ),
+            Endpoint(
+                "GET", "/torrents/{info_hash}/totals", self.of_torrent,
+                "A torrent's sums by account.", answer(by_account),
+                query=(params.AFTER, params.LIMIT, AT),
+            ),
+        ]  # fmt: skip
 
     async def entries(self, account: str) -> Response:
         """Announces and corrections, ascending; a page may be short, or empty, and still have a `next`."""
