@@ -1,4 +1,4 @@
-"""An in-memory tracker behind the ports of the API, which remembers the calls."""
+"""An in-memory tracker behind the ports of the API, which notes the calls."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Torrent:
 
 @attrs.define
 class FakeModel:
-    """Torrents by info hash: live tracker and read model in one.
+    """Torrents by info hash, as `ports.Live` and as its read model.
 
     Keys and whitelist are those of `commands`.
     """
@@ -187,9 +187,9 @@ class FakeGauges:
 
 @attrs.define
 class FakeLog:
-    """A log of these events, all of which match every filter.
+    """`ports.Events` and `ports.Ledgers` over these events, with filters that find all of them.
 
-    A stream reports those before `pruned` as gone. Pages and ledgers raise `failure`.
+    For streams, events before `pruned` are gone. Pages and ledgers raise `failure`.
     """
 
     events: list[dict[str, Any]] = attrs.field(factory=list)
@@ -273,7 +273,7 @@ class FakePast:
 
 @attrs.define
 class FakeCommands:
-    """The whitelist, and keys by `key_ref`, the latest last."""
+    """`ports.Commands` over a whitelist, and keys by `key_ref`, the latest last."""
 
     whitelist: set[bytes] = attrs.field(factory=set)
     issued: dict[int, tuple[str, KeyInfo]] = attrs.field(factory=dict)

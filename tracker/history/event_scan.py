@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, base_seq_of, first_frame_header, list_segments, read_kept_frames
 from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.store import frames
 from tracker.store.moments import split
@@ -28,15 +29,7 @@ if TYPE_CHECKING:
 
 STEP_SECONDS = 0.002
 
-_TYPES = {
-    events.ANNOUNCE: frozenset({"announced"}),
-    events.EVICTIONS: frozenset({"evicted"}),
-    events.TICK: frozenset({"tick"}),
-    events.COUNTERS: frozenset({"counted"}),
-    events.REFUSALS: frozenset({"refusals_counted"}),
-    events.ADMIN: frozenset({*events.ADMIN_NAMES.values(), events.UNKNOWN}),
-}
-_UNKNOWN = frozenset({events.UNKNOWN})
+_UNKNOWN = frozenset({codec.UNKNOWN})
 
 
 class Scan:
@@ -159,7 +152,7 @@ class Filter:
         """
         header, wanted = frame.header, self._wanted
         known = frames.known(frame)
-        types = _TYPES[header.kind] if known else _UNKNOWN
+        types = codec.TYPES[header.kind] if known else _UNKNOWN
         last = header.next_seq - 1
         if wanted.types and not wanted.types & types:
             yield last, None

@@ -20,7 +20,7 @@ import trio
 from attrs import define, field, frozen
 
 from eventlog import LogError, LogPrunedError, first_seq
-from tracker.domain.codec import CodecError
+from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.ports import BusyError, NoMomentError, PrunedMomentError
 from tracker.workers import lifetime

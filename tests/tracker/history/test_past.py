@@ -1,4 +1,4 @@
-"""Reads of past moments: by the worker, and by the processes that the tracker asks."""
+"""Reads of past moments, by the worker itself and through its processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tests.eventlog.logs import running, segments
 from tests.support import Announce, Rig, StillLog, endpoint4, hash_of, told
 from tests.tracker.logged import HASH, write_log
 from tests.tracker.pruned import prune
-from tracker.domain import codec, events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import TorrentWhitelisted
 from tracker.history import past as past_reads
 from tracker.history.past import PastReads
 from tracker.history.past_worker import PastWorker
@@ -56,7 +57,7 @@ def expected(folder: Path, seq: int) -> Projection:
 
 
 def test_every_moment(folder: Path, end: int, tmp_path: Path) -> None:
-    """Forward, back and again: what the worker says is what a replay from the beginning says."""
+    """Forward, back and again, the worker answers what a replay from the beginning gives."""
     worker = PastWorker(folder, tmp_path)
     for seq in [*range(end), end // 2, end // 2, 0, end - 1]:
         model = expected(folder, seq)
@@ -66,7 +67,7 @@ def test_every_moment(folder: Path, end: int, tmp_path: Path) -> None:
 
 
 def test_times(folder: Path, end: int, tmp_path: Path) -> None:
-    """The same moment by its time; the present is judged by it."""
+    """A moment by its time; keys expire by that time."""
     worker = PastWorker(folder, tmp_path)
     times = Reader(folder).frames()
     time_us = next(times).header.time_us
@@ -80,7 +81,10 @@ def test_times(folder: Path, end: int, tmp_path: Path) -> None:
 
 
 def test_damage(tmp_path: Path) -> None:
-    """Beyond damage there is no answer, and no state is made up; before it there is one, afterwards too."""
+    """There is no answer about events beyond damage.
+
+    There is one about those before it, afterwards too.
+    """
     write_log(tmp_path / "log")
     path = segments(tmp_path / "log")[1]
     worker = PastWorker(tmp_path / "log", tmp_path)
@@ -93,7 +97,7 @@ def test_damage(tmp_path: Path) -> None:
 
 
 def test_listings_have_an_end(folder: Path, tmp_path: Path) -> None:
-    """What is asked on of a listing that is over, or of another moment, is refused; no list is made up."""
+    """A listing that is over cannot be continued; an empty one is an empty list."""
     worker = PastWorker(folder, tmp_path)
     at = Moment(seq=5)
     assert worker.answer(Question("first", (1, at, "torrents", (0, 9))))
@@ -106,7 +110,7 @@ TORRENTS = 2 * LISTED_AT_ONCE + 50
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of many torrents, an announce each."""
+    """A log of many torrents, with one announce each."""
 
     def script(rig: Rig) -> Iterator[None]:
         rig.announce(*(Announce(hash_of(number), endpoint4(1)) for number in range(TORRENTS)))
@@ -135,7 +139,10 @@ def process_of(past: PastReads) -> int:
 
 
 async def test_listings(large: Path) -> None:
-    """In lists, the last of which is shorter; other questions come in between, of other moments too."""
+    """Items come in lists, the last one shorter.
+
+    Other questions may come in between, about other moments too.
+    """
     async with looking_back(StillLog(large)) as past:
         last = Moment(seq=TORRENTS - 1)
         sizes = []
@@ -149,7 +156,7 @@ async def test_listings(large: Path) -> None:
 
 
 async def test_many_moments_at_once(large: Path) -> None:
-    """Two processes serve them all: who comes later waits."""
+    """Two processes answer about ten moments; later questions wait."""
     async with looking_back(StillLog(large)) as past:
         found: dict[int, int] = {}
 
@@ -164,7 +171,7 @@ async def test_many_moments_at_once(large: Path) -> None:
 
 
 async def test_errors(large: Path) -> None:
-    """They arrive as what they are, and the next question is answered."""
+    """An error keeps its type and text, and the next question is answered."""
     async with looking_back(StillLog(large), 1) as past:
         with pytest.raises(NoMomentError, match=f"events 0 to {TORRENTS - 1}"):
             await past.ask(Moment(seq=TORRENTS), ReadModel.stats)
@@ -172,7 +179,10 @@ async def test_errors(large: Path) -> None:
 
 
 async def test_too_slow(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who does not get an answer in time is told so; it is there when he comes again, and others must not wait for it."""
+    """A late answer is refused, and is there when the question comes again.
+
+    Questions about other moments are refused at once.
+    """
     async with looking_back(StillLog(large), 1) as past:
         at = Moment(seq=5)
         await past.ask(at, ReadModel.stats)
@@ -189,7 +199,7 @@ async def test_too_slow(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_process_that_was_killed(large: Path) -> None:
-    """The question is refused, the next one gets a new process."""
+    """The question is refused, and the next one starts a new process."""
     async with looking_back(StillLog(large), 1) as past:
         at = Moment(seq=5)
         await past.ask(at, ReadModel.stats)
@@ -200,7 +210,7 @@ async def test_a_process_that_was_killed(large: Path) -> None:
 
 
 async def test_too_many(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Questions and listings that are open are bounded in number; those that end make room."""
+    """The number of open questions and listings is limited; each that ends makes room."""
     monkeypatch.setattr(past_reads, "MAX_ASKING", 1)
     async with looking_back(StillLog(large), 1) as past:
         at = Moment(seq=TORRENTS - 1)
@@ -213,7 +223,7 @@ async def test_too_many(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_nobody_asks(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has nothing to do ends, and its memory with it; another comes with the next question."""
+    """An idle process ends and frees its memory; the next question starts another one."""
     monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
     async with looking_back(StillLog(large), 1) as past:
         for _ in range(2):
@@ -231,12 +241,12 @@ async def is_there(past: PastReads, moment: Moment) -> bool:
 
 
 async def test_a_log_that_grows(tmp_path: Path) -> None:
-    """Beyond the durable end there is nothing; once it has moved on, there is."""
+    """A moment beyond the durable end does not exist until the end has moved on."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0)
     async with running(log), looking_back(log, 1) as past:
         rig = Rig(log=log)
         for number in range(3):
-            rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+            rig.service.append(TorrentWhitelisted(hash_of(number)))
             await log.wait_durable(number)
             at = Moment(seq=number)
             while not await is_there(past, at):  # noqa: ASYNC110  # another process reads it
@@ -247,12 +257,12 @@ async def test_a_log_that_grows(tmp_path: Path) -> None:
 
 
 async def test_what_is_removed_while_it_is_kept(tmp_path: Path) -> None:
-    """A state in memory is no way round retention."""
+    """A state kept in memory does not outlive the retention of its events."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, segment_bytes=1500, linger_seconds=0)
     async with running(log), looking_back(log, 1) as past:
         rig = Rig(log=log)
         for number in range(200):
-            rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+            rig.service.append(TorrentWhitelisted(hash_of(number)))
             await log.wait_durable(number)
         await past.ask(Moment(seq=3), ReadModel.stats)
         assert await prune(rig.service, log, 1) is not None

@@ -1,4 +1,4 @@
-"""Ledgers page by page, sums by torrent and by account: at any moment, each page from where the one before it ended."""
+"""Ledgers and sums page by page, at any moment; each page goes on where the one before ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tests.eventlog.logs import running
 from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, endpoint6, hash_of, key_text
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.domain.settings import Settings
 from tracker.ledger import client
 from tracker.ledger import pages as ledger_pages
@@ -75,7 +76,7 @@ def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
             )
         )
         if number % 70 == 35:
-            rig.set_factor(upload_percent=150 + number, info_hash=rng.choice(HASHES).hex())
+            rig.set_factor(upload_percent=150 + number, info_hash=rng.choice(HASHES))
         if number % 40 == 20:
             rig.correct(
                 rng.choice([1, 2]),
@@ -133,7 +134,7 @@ def ask_sums(
 
 
 def pages(worker: LedgerWorker, asked: Entries) -> tuple[list[LedgerEntry], LedgerSums, int]:
-    """All entries, the sums, and in how many pages they came; every page is asked for twice."""
+    """All entries, the sums, and the number of pages. It asks for every page twice."""
     found: list[LedgerEntry] = []
     for number in count(1):
         page = ask(worker, asked)
@@ -158,7 +159,7 @@ def peer_id_sizes(entries: Iterable[LedgerEntry]) -> set[int]:
 
 @pytest.fixture
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The walks that were begun."""
+    """The folders of the walks that were begun."""
     begun: list[Path] = []
 
     class Counted(Walk):
@@ -173,7 +174,7 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 @pytest.mark.parametrize("account", [1, 2, 3])
 @pytest.mark.parametrize("limit", [1, 7, 1000])
 def test_pages(folder: Path, walks: list[Path], account: int, limit: int) -> None:
-    """They are the whole ledger, and one walk over the log is enough for all of them."""
+    """All pages together are the whole ledger, and take one walk over the log."""
     entries, ledger = whole(folder, account)
     assert len(entries) > 80 or account == 3  # whose key is alice's second
     found = pages(LedgerWorker(folder, None), Entries(account, limit=limit))
@@ -182,7 +183,7 @@ def test_pages(folder: Path, walks: list[Path], account: int, limit: int) -> Non
 
 
 def test_pages_of_a_torrent(folder: Path) -> None:
-    """The entries and the sums of one alone."""
+    """With an info hash: the entries and sums of that torrent alone."""
     entries, ledger = whole(folder, 1)
     for info_hash in HASHES:
         found = pages(LedgerWorker(folder, None), Entries(1, info_hash, None, -1, 9))
@@ -191,7 +192,7 @@ def test_pages_of_a_torrent(folder: Path) -> None:
 
 
 def test_pages_at_a_moment(folder: Path, walks: list[Path]) -> None:
-    """Up to any event there is, and no further; what is beyond the log's end is no moment."""
+    """A ledger at a moment ends with that event. A moment beyond the log's end is refused."""
     worker = LedgerWorker(folder, None)
     last = whole(folder, 1)[0][-1].seq
     for seq in range(3, last, 37):
@@ -205,7 +206,7 @@ def test_pages_at_a_moment(folder: Path, walks: list[Path]) -> None:
 
 
 def test_short_pages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no time for a page it is short or empty, and the next one goes on."""
+    """A page without time is short or empty, and the next one goes on."""
     monkeypatch.setattr(ledger_pages, "PAGE_SECONDS", -1.0)
     entries, ledger = whole(folder, 2)
     found = pages(LedgerWorker(folder, None), Entries(2, limit=1000))
@@ -214,7 +215,7 @@ def test_short_pages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_earlier_pages_again(folder: Path) -> None:
-    """Who goes back gets the same, and so does who asks a process that knows nothing."""
+    """An earlier page comes out the same again, also from a worker without any walk."""
     worker = LedgerWorker(folder, None)
     asked = Entries(1, limit=10)
     first = ask(worker, asked)
@@ -227,7 +228,8 @@ def test_earlier_pages_again(folder: Path) -> None:
 
 @pytest.mark.parametrize("end", [None, 60, 200])
 def test_sums(folder: Path, end: int | None) -> None:
-    """By torrent they are the account's ledger, by account the same numbers; at any moment."""
+    """Sums by torrent are those of the account's ledger, and sums by account are the same numbers,
+    at any moment."""
     worker = LedgerWorker(folder, None)
     moment = None if end is None else Moment(seq=end - 1)
     last = 0
@@ -250,7 +252,7 @@ def test_sums(folder: Path, end: int | None) -> None:
 
 
 def test_pages_of_sums(folder: Path, walks: list[Path]) -> None:
-    """Rows after a name; the same walk serves them, and goes on to later moments."""
+    """Pages begin after a name. One walk serves them all, and goes on to later moments."""
     worker = LedgerWorker(folder, None)
     at = Moment(seq=100)
     for of in (1, HASHES[0]):
@@ -271,7 +273,7 @@ def test_pages_of_sums(folder: Path, walks: list[Path]) -> None:
 
 
 def test_sums_of_what_goes_on(tmp_path: Path) -> None:
-    """What comes to the log later comes to the ledger and to the sums."""
+    """New events reach a ledger and sums that were read before."""
     write_log(tmp_path / "log", lambda rig: lively(rig, 60))
     worker = LedgerWorker(tmp_path / "log", None)
     asked = Entries(1)
@@ -293,7 +295,8 @@ def test_sums_of_what_goes_on(tmp_path: Path) -> None:
 
 
 def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
-    """Their last bytes are read while the day's key is there; a page at hand is not told from memory afterwards."""
+    """Peer ids are whole while the day's key is there, and cut once it is shredded: a page in
+    memory is forgotten."""
     keys = Keyring(tmp_path / "secrets")
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0, encryptor=keys)
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
@@ -315,8 +318,11 @@ def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
 
 
 def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who began before a removal goes on as long as there is something to read; else it is said that the beginning is gone.
-    The sums of what is left agree by torrent and by account."""
+    """A ledger that was begun before a removal goes on as long as its file can be read, and is
+    refused then.
+
+    The sums of the remaining events agree by torrent and by account.
+    """
     monkeypatch.setattr("eventlog.log.WATERMARK_SECONDS", 0.001)
     folder = tmp_path / "log"
     log = open_log(folder, codec.RECORD_SIZES, segment_bytes=3000, linger_seconds=0)
@@ -377,7 +383,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Questions over its pipe; one at a time, and it ends when nobody asks."""
+    """The process answers one question at a time, and ends when it is idle."""
     monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
     reads = LogLedgers(StillLog(folder), None)
     refused = []
@@ -406,7 +412,7 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_slow_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waited long enough is told to come again; then the answer is there."""
+    """A late answer is refused, and is there when the question comes again."""
     reads = LogLedgers(StillLog(folder), None)
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.0)
     with trio.fail_after(60):
