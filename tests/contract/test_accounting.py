@@ -107,7 +107,7 @@ def test_case_62_however_early() -> None:
 def test_case_23_both_sessions_in_the_log() -> None:
     """The announce that went back says so, and names the one before it."""
     rig = play(says(STARTED), says(NONE, 500), says(NONE, 100))
-    told = [one for one in rig.told() if one["type"] == "announced"]
+    told = [one for one in rig.events() if one["type"] == "announced"]
     assert [one["uploaded"] for one in told] == [0, 500, 100]
     assert [one["rule"] for one in told] == ["first", "continued", "restarted"]
     assert [one["prev_seq"] for one in told[1:]] == [one["seq"] for one in told[:-1]]

@@ -219,7 +219,7 @@ def test_case_59_expired_is_not_stopped() -> None:
     rig.announce(Announce(HASH, endpoint4(1)), Announce(HASH, endpoint4(2)))
     rig.announce(Announce(HASH, endpoint4(2), event=STOPPED))
     assert after(rig, 901) == [0, 0]
-    told = rig.told()
+    told = rig.events()
     assert [one["event"] for one in told if one["type"] == "announced"] == [
         "none",
         "none",
