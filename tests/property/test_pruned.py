@@ -47,7 +47,9 @@ def ledger_totals(folder: Path, account: int) -> Totals:
 
 def administrators(folder: Path) -> dict[int, object]:
     """The admin events that can be read, by number."""
-    seen = events_in(read_kept_frames(folder, first_seq(folder))) + events_in(Reader(folder).frames())
+    seen = events_in(read_kept_frames(folder, first_seq(folder))) + events_in(
+        Reader(folder).frames()
+    )
     names = set(events.ADMIN_NAMES.values())
     return {each["seq"]: each for each in seen if each["type"] in names}
 
