@@ -38,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
             announce_by(tracker, 1 + number % 3, number % 5, uploaded=100 * number)
         assert ask(tracker, "DELETE", "/api/v2/keys/2").status == 204
         announce_by(tracker, 2, 1)
-        tracker.events_until(lambda found: found[-1]["type"] != "announce_refused")
+        tracker.events_until(bool, "--type", "announce_refused")
         yield tracker
     finally:
         tracker.close()
