@@ -9,6 +9,8 @@ import pytest
 import tomli
 
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
 from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory, FakeJournal
 from tests.tracker.metrics.test_swarmlog import told
 from tracker.cli import _parser
@@ -19,6 +21,8 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 LOG_FORMAT = (ROOT / "docs" / "log-format.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 @pytest.mark.parametrize("name", [*events.EVENT_TYPES, *events.COUNTER_NAMES.values()])
@@ -39,11 +43,8 @@ def test_commands_are_documented() -> None:
 def endpoints() -> list[tuple[str, str]]:
     """Method and path of every route, with the parameter as the docs spell it."""
     app = create_app(
-        FakeHistory(),
-        FakeCommands(),
-        {"admin": "secret"},
-        journal=FakeJournal(),
-        gauges=FakeGauges(),
+        Ports(FakeHistory(), FakeCommands(), FakeJournal(), FakeGauges()),
+        Tokens({"admin": "secret"}),
     )
     found = []
     for rule in app.url_map.iter_rules():
@@ -102,10 +103,6 @@ def test_readme_names_its_commands() -> None:
     for script in ("scripts/run", "scripts/test"):
         assert script in README
         assert (ROOT / script).is_file()
-
-
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 def anchors(page: Path) -> set[str]:

@@ -18,7 +18,7 @@ from uuid import uuid4
 import trio
 from attrs import define
 
-from eventlog import LogError, Pool, Reader, open_log, read_kept
+from eventlog import LogError, Pool, Reader, open_log, read_kept_frames
 from tracker.domain import codec, events
 from tracker.domain.state import State
 from tracker.offline.import_sources import (
@@ -38,7 +38,7 @@ from tracker.store.replay import replay
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from eventlog import EventLog, Frame, Opener, Recovery
+    from eventlog import Decryptor, EventLog, Frame, Recovery
     from tracker.config import EventLog as LogConfig
     from tracker.offline.import_sources import Entry
     from tracker.service.announce import Log
@@ -171,12 +171,12 @@ class Importer:
 class _NotingReader(Reader):
     """A reader that adds up, in passing, the completions that imports brought."""
 
-    def __init__(self, path: Path, *, to_end: bool, keys: Opener | None = None) -> None:
+    def __init__(self, path: Path, *, to_end: bool, keys: Decryptor | None = None) -> None:
         super().__init__(path, to_end=to_end, keys=keys)
         self.imported: dict[bytes, int] = {}
 
     def frames(self) -> Iterator[Frame]:
-        for frame in read_kept(self.path, self.first_seq):
+        for frame in read_kept_frames(self.path, self.first_seq):
             self._note(frame)
         for frame in super().frames():
             self._note(frame)

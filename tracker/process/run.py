@@ -22,7 +22,7 @@ import trio
 from attrs import asdict
 
 from eventlog import EventLog, LogError, open_log
-from tracker.domain import codec, events
+from tracker.domain import codec, events, refusals
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.frontends.http import server as http
@@ -39,7 +39,6 @@ from tracker.ledger.client import LedgerReads
 from tracker.metrics.swarmlog import LiveGauges
 from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 from tracker.process import control
-from tracker.service.announce import REFUSALS
 from tracker.service.clock import LogClock
 from tracker.service.commands import ServiceCommands
 from tracker.service.rate_limits import Bans
@@ -104,7 +103,7 @@ def run(
         segment_bytes=config.event_log.segment_bytes,
         linger_seconds=config.event_log.linger_ms / 1000,
         reserve_bytes=RESERVE_BYTES,
-        sealer=keyring,
+        encryptor=keyring,
     )
     _report_recovery(event_log)
     lost_seq = _lost(secrets_path, event_log, accept_older)
@@ -239,7 +238,7 @@ async def _main(
         log.warning(
             "The log is %d s ahead of the clock: it was wrong then, or is now", ahead_us // 10**6
         )
-    keyring.prepare(day_of(clock.now_us()))  # what cannot be sealed should not be served
+    keyring.prepare(day_of(clock.now_us()))  # what cannot be encrypted should not be served
     shredder = Shredder(service, event_log, keyring, config.event_log.shred_days)
     keep = config.event_log
     pruner = retention.Pruner(service, event_log, keep.keep_days, keep.keep_bytes)
@@ -250,7 +249,7 @@ async def _main(
         event_log.path,
         secrets_path,
         usage_statistics=usage,
-        reasons=REFUSALS,
+        reasons=refusals.NAMES,
         readable=readable_in(event_log),
     )
     ledgers = LedgerReads(event_log.path, secrets_path)
@@ -420,11 +419,14 @@ async def _start_api(
         return
     # Quart takes a third of a second to import: only where there is an API.
     from api.app import create_app
+    from api.auth import Tokens
+    from api.ports import Ports
+    from api.proxies import Proxies
     from api.serve import serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
     history = LiveHistory(
-        service, usage_statistics=config.core.tracker_usage_statistics, reasons=REFUSALS
+        service, usage_statistics=config.core.tracker_usage_statistics, reasons=refusals.NAMES
     )
     commands = ServiceCommands(service, event_log, secret)
     api = config.http_api
@@ -439,14 +441,9 @@ async def _start_api(
         readable_in(event_log),
     )
     app = create_app(
-        history,
-        commands,
-        api.access_tokens,
-        api.token_scopes,
-        api.trusted_proxies,
-        journal,
-        gauges,
-        past,
+        Ports(history, commands, journal, gauges, past),
+        Tokens(api.access_tokens, api.token_scopes),
+        Proxies(api.trusted_proxies),
     )
     accepting = [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
     await nursery.start(partial(serve, app, accepting, stop, ssl_context=listener.tls))
