@@ -23,8 +23,9 @@ from tests.tracker.pruned import prune
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.state import State
-from tracker.ledger.account import Ledger, Opening
+from tracker.ledger.account import Ledger
 from tracker.offline.verify import Verification
+from tracker.ports import LedgerOpening
 from tracker.store.opening_balance import begin
 from tracker.store.replay import replay
 
@@ -41,7 +42,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
     if reader.first_seq:
         kept = read_kept_frames(folder, reader.first_seq)
         opened = list(ledger.opening(kept, begin(folder, reader.first_seq)[0]))
-        assert isinstance(opened[-1], Opening)
+        assert isinstance(opened[-1], LedgerOpening)
     list(ledger.entries(reader.frames()))
     return ledger.account.totals
 
