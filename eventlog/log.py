@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -39,6 +39,8 @@ WATERMARK_SECONDS = 0.05
 """Idle seconds after which a watermark follows the last commit, so that readers see it (the design allows 0.2)."""
 SEAL_SECONDS = 5.0
 """Seconds between checks for finished segments."""
+READABLE_SECONDS = 0.25
+"""Longest wait in seconds until readers get a durable event. It takes a fifth of that, unless the disk is slow or full."""
 RETRY_SECONDS = 1.0
 """Seconds between attempts to write while the disk is full, or no descriptor is to be had."""
 LONGER_SECONDS = 0.1
@@ -174,6 +176,16 @@ class EventLog:
         await self.wait_durable(seq)
         while self._committer.marked_seq <= seq:
             await self._wait_for_a_commit()
+
+    async def wait_readable_briefly(self, seq: int) -> None:
+        """Wait until readers get event `seq`, so that a client finds in the log what it was just answered.
+
+        Returns at once for an event that is not durable, and in any case after `READABLE_SECONDS` or when the log has
+        failed: readers get somewhat less then.
+        """
+        if seq < self.durable_seq:
+            with trio.move_on_after(READABLE_SECONDS), suppress(LogFailedError):
+                await self.wait_readable(seq)
 
     async def _wait_for_a_commit(self) -> None:
         if self._failure is not None:

@@ -32,17 +32,16 @@ from tracker.frontends.listeners import StartError, bind, read_certificates
 from tracker.frontends.tls import TlsError
 from tracker.frontends.udp import server as udp
 from tracker.frontends.udp.handler import DatagramHandler
-from tracker.history.events import LogJournal
+from tracker.history.events import LogEvents
 from tracker.history.past import PastReads
-from tracker.history.readable import readable_in
-from tracker.ledger.client import LedgerReads
+from tracker.ledger.client import LogLedgers
 from tracker.metrics.swarmlog import LiveGauges
 from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 from tracker.process import control
 from tracker.service.clock import LogClock
 from tracker.service.commands import ServiceCommands
 from tracker.service.rate_limits import Bans
-from tracker.service.read_model import LiveHistory
+from tracker.service.read_model import LiveReads
 from tracker.service.service import Service
 from tracker.store import high_water_mark, server_secret, snapshots
 from tracker.store.address_keys import Keyring, day_of
@@ -245,14 +244,8 @@ async def _main(
     gauges = LiveGauges(
         service, event_log, version, usage_statistics=usage, following=following, pruner=pruner
     )
-    past = PastReads(
-        event_log.path,
-        secrets_path,
-        usage_statistics=usage,
-        reasons=refusals.NAMES,
-        readable=readable_in(event_log),
-    )
-    ledgers = LedgerReads(event_log.path, secrets_path)
+    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=refusals.NAMES)
+    ledgers = LogLedgers(event_log, secrets_path)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -413,7 +406,7 @@ async def _start_api(
     stop: trio.Event,
     gauges: LiveGauges,
     past: PastReads,
-    ledgers: LedgerReads,
+    ledgers: LogLedgers,
 ) -> None:
     if config.http_api is None or listener is None:
         return
@@ -425,23 +418,15 @@ async def _start_api(
     from api.serve import serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
-    history = LiveHistory(
+    live = LiveReads(
         service, usage_statistics=config.core.tracker_usage_statistics, reasons=refusals.NAMES
     )
     commands = ServiceCommands(service, event_log, secret)
     api = config.http_api
     account_of = service.state.access.account_of
-    journal = LogJournal(
-        event_log.path,
-        lambda: event_log.durable_seq,
-        account_of,
-        stop,
-        Path(config.event_log.secrets_path),
-        ledgers,
-        readable_in(event_log),
-    )
+    logged = LogEvents(event_log, account_of, stop, Path(config.event_log.secrets_path))
     app = create_app(
-        Ports(history, commands, journal, gauges, past),
+        Ports(live, commands, logged, ledgers, gauges, past),
         Tokens(api.access_tokens, api.token_scopes),
         Proxies(api.trusted_proxies),
     )
