@@ -28,7 +28,7 @@ from eventlog.repeated_warning import RepeatedWarning
 from eventlog.reserve import Reserve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from eventlog.encryption import Encryptor
@@ -74,9 +74,8 @@ class LogStatistics:
     disk_free_bytes: int
 
 
-def _warning(over: str) -> RepeatedWarning:
-    """A field for a warning of a log; `over` says that its reason has passed."""
-    return field(factory=lambda: RepeatedWarning(_logger, over))
+def _warning(over: str) -> Callable[[], RepeatedWarning]:
+    return lambda: RepeatedWarning(_logger, over)
 
 
 @define(eq=False)
@@ -115,9 +114,9 @@ class EventLog:
     _released: bool = False  # nothing more becomes durable
     _commits: int = 0
     _commit_seconds: float = 0.0  # of the last one
-    _no_write: RepeatedWarning = _warning("The event log can be written again")
-    _no_space: RepeatedWarning = _warning("There is space for the event log again")
-    _no_seal: RepeatedWarning = _warning("All finished segments are sealed again")
+    _no_write: RepeatedWarning = field(factory=_warning("The event log can be written again"))
+    _no_space: RepeatedWarning = field(factory=_warning("There is space for the event log again"))
+    _no_seal: RepeatedWarning = field(factory=_warning("All finished segments are sealed again"))
 
     @property
     def log_id(self) -> bytes:
