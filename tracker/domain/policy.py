@@ -7,36 +7,48 @@ these rules (the rate of an address is asked before them), so that nobody is kep
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attrs import fields, frozen
 
 from tracker.domain import events, refusals
-from tracker.domain.swarms import ROW_SIZE, SEEN, SEEN_AT
 
 if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
-IP_IGNORED, IP_LOCAL, IP_ALWAYS = "ignored", "local", "always"
+# Kinds of setting; the configuration has a reader for each (`tracker/config/schema.py`).
+Limit = Annotated[int, "limit"]
+"""The largest number of something; 0 = no limit."""
+Jitter = Annotated[int, "jitter"]
+"""Seconds, 0 to 86,400."""
+Minutes = Annotated[int, "minutes"]
+"""1 to 525,600."""
+Clients = Annotated[tuple[str, ...], "clients"]
+"""First characters of peer ids, such as "-qB"."""
+Ports = Annotated[tuple[str, ...], "ports"]
+"""Ports and ranges of them, "25" or "6881-6889"."""
 
 
 @frozen
 class Policy:
-    """Numbers are limits, 0 = none; the defaults are those of the reference."""
+    """The keys of `[policy]` that decide about announces, so that they are logged with the settings.
 
-    interval_jitter: int = 0  # seconds, at most so many are added to `interval`
+    The defaults are what the reference does.
+    """
+
+    interval_jitter: Jitter = 0  # the most that is added to `interval`
     enforce_interval_min: bool = False
-    peers_per_account: int = 0  # of one torrent
-    clients_allowed: tuple[str, ...] = ()  # first characters of peer_ids; () = all
-    clients_denied: tuple[str, ...] = ()
-    refused_ports: tuple[str, ...] = ()  # "25" or "6881-6889"
-    requests_per_minute: int = 0  # of one address
-    max_torrents: int = 0
-    max_peers: int = 0
-    max_peers_per_torrent: int = 0
-    retry_in_minutes: int = 30
-    ip_parameter: str = IP_IGNORED
-    partial_seeds: bool = False  # BEP 21: scrapes say `downloaders`
+    peers_per_account: Limit = 0  # on one torrent
+    clients_allowed: Clients = ()  # () = all
+    clients_denied: Clients = ()
+    refused_ports: Ports = ()
+    requests_per_minute: Limit = 0  # from one address
+    max_torrents: Limit = 0
+    max_peers: Limit = 0
+    max_peers_per_torrent: Limit = 0
+    retry_in_minutes: Minutes = 30
+    ip_parameter: Literal["ignored", "local", "always"] = "ignored"
+    partial_seeds: bool = False  # scrapes give `downloaders` (BEP 21)
     external_ip_in_replies: bool = False  # BEP 24
 
     @classmethod
@@ -138,7 +150,7 @@ class Rules:
         """
         if not (self._early_us and peer) or event not in (events.NONE, events.PAUSED):
             return False
-        if SEEN.unpack_from(swarms.rows, peer * ROW_SIZE + SEEN_AT)[0] + self._early_us <= now_us:
+        if swarms.seen_us(peer) + self._early_us <= now_us:
             return False
         own, other = (swarms.v4, swarms.v6) if len(endpoint) == 6 else (swarms.v6, swarms.v4)
         return peer not in other and own.endpoint(peer) == endpoint

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tracker.domain import events, packed, refusals
-from tracker.domain.policy import IP_ALWAYS, IP_IGNORED
 from tracker.frontends.addresses import (
     claimed_address,
     forwarded_address,
@@ -89,7 +88,7 @@ class RequestHandler:
         self._listener = listener
         self.proxied = proxied
         policy = service.settings.policy
-        self._believes = policy.ip_parameter != IP_IGNORED
+        self._believes = policy.ip_parameter != "ignored"
         self._tells_address = policy.external_ip_in_replies
         self._policy = policy
         self._interval_min = service.settings.interval_min
@@ -181,7 +180,7 @@ class RequestHandler:
 
     def _claimed(self, text: bytes, source: bytes) -> bytes:
         """The address that a client names, where it is believed; else its own."""
-        if self._policy.ip_parameter == IP_ALWAYS or is_local(source):
+        if self._policy.ip_parameter == "always" or is_local(source):
             return claimed_address(text, source) or source
         return source
 
