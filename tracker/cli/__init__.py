@@ -29,7 +29,7 @@ from tracker.cli import (
 )
 from tracker.cli.shared import CANNOT, LOG_DAMAGED, CannotError, add_config, fail, version_line
 from tracker.config import ConfigError
-from tracker.domain.codec import CodecError
+from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.store.server_secret import SecretError
 from tracker.workers.lifetime import TOO_LITTLE_MEMORY

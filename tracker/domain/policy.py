@@ -1,9 +1,9 @@
 """Decides by the site's own rules which announces are refused, and which get no peers.
 
-`Policy` holds the settings, in force by their event like all others; with its defaults every announce
-passes. `Rules` is the same in a form for quick decisions over the swarms. They hold for all protocols and
-modes. None of them refuses `stopped`, so that a client can always leave a swarm; only the rate of an
-address, which comes before them, can.
+`Policy` holds the settings, in force by their event like all others; with its defaults every
+announce passes. `Rules` is the same in a form for quick decisions over the swarms. They hold for
+all protocols and modes. None of them refuses `stopped`, so that a client can always leave a swarm;
+only the rate of an address, which comes before them, can.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ Ports = Annotated[tuple[str, ...], "ports"]
 
 @frozen
 class Policy:
-    """The keys of `[policy]` that decide about announces, so that they are logged with the settings.
+    """The keys of `[policy]` that decide about announces, so that they are logged with the
+    settings.
 
     The defaults are what the reference does.
     """

@@ -1,7 +1,9 @@
-"""Reads certificates at the start, and replaces them while serving, always certificate and key together.
+"""Reads certificates at the start, and replaces them while serving, always certificate and key
+together.
 
-A server keeps one context for good. That context passes every handshake to the context of the pair in
-force, so that a replacement touches no open connection. Knows no sockets, signals or configuration.
+A server keeps one context for good. That context passes every handshake to the context of the pair
+in force, so that a replacement touches no open connection. Knows no sockets, signals or
+configuration.
 """
 
 from __future__ import annotations
@@ -43,15 +45,17 @@ class Certificate:
         return self._cert
 
     def reload(self) -> None:
-        """Reads the files again, for later handshakes. Raises `TlsError`; the old pair stays in force then."""
+        """Reads the files again, for later handshakes. Raises `TlsError`; the old pair stays in
+        force then.
+        """
         self._current = _load(self._cert, self._key)
 
     def _hand_over(
         self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext
     ) -> None:
-        # OpenSSL calls this at every handshake, also when the client names no server. The new pair is not
-        # loaded into the old context, because OpenSSL keeps one pair for each kind of key there and would
-        # go on serving the old one.
+        # OpenSSL calls this at every handshake, also when the client names no server. The new pair
+        # is not loaded into the old context, because OpenSSL keeps one pair for each kind of key
+        # there and would go on serving the old one.
         connection.context = self._current
 
 
@@ -86,7 +90,9 @@ def _check_readable(path: str) -> None:
 
 
 def _check_certificate(cert: str) -> None:
-    """Raises `TlsError` for a bad certificate, which `load_cert_chain` does not tell from a bad key."""
+    """Raises `TlsError` for a bad certificate, which `load_cert_chain` does not tell from a bad
+    key.
+    """
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cert)
     except OSError:

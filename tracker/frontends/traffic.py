@@ -1,7 +1,7 @@
 """Counts what each listener has done since the start, for the metrics; none of it is in the log.
 
-One task writes each object. Requests are counted once a batch, because the announce path must not pay
-for it; the number of announces follows by subtraction.
+One task writes each object. Requests are counted once a batch, because the announce path must not
+pay for it; the number of announces follows by subtraction.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from tracker.wire.clients import OTHERS, client_of
 
 MOST_CLIENTS = 64
-"""The most client names and versions counted apart, because senders choose their peer ids freely and each
-name costs a series in a metrics store."""
+"""The most client names and versions counted apart, because senders choose their peer ids freely
+and each name costs a series in a metrics store.
+"""
 
 
 class UdpTraffic:

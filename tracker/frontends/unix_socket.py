@@ -14,7 +14,8 @@ NO_OTHERS = 0o117
 
 
 def open_socket(path: str) -> socket.socket:
-    """Returns a listening, non-blocking socket at `path`, replacing one that an ended tracker left there.
+    """Returns a listening, non-blocking socket at `path`, replacing one that an ended tracker left
+    there.
 
     Raises `OSError`, also when another process listens there or the file is no socket.
     """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, base_seq_of, first_frame_header, list_segments, read_kept_frames
 from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.store import frames
 from tracker.store.moments import split
@@ -27,15 +28,7 @@ if TYPE_CHECKING:
 
 STEP_SECONDS = 0.002
 
-_TYPES = {
-    events.ANNOUNCE: frozenset({"announced"}),
-    events.EVICTIONS: frozenset({"evicted"}),
-    events.TICK: frozenset({"tick"}),
-    events.COUNTERS: frozenset({"counted"}),
-    events.REFUSALS: frozenset({"refusals_counted"}),
-    events.ADMIN: frozenset({*events.ADMIN_NAMES.values(), events.UNKNOWN}),
-}
-_UNKNOWN = frozenset({events.UNKNOWN})
+_UNKNOWN = frozenset({codec.UNKNOWN})
 
 
 class Scan:
@@ -149,7 +142,7 @@ class Filter:
         """Each event's seq with what it says if it is wanted; ends with the frame's last seq in any case."""
         header, wanted = frame.header, self._wanted
         known = frames.known(frame)
-        types = _TYPES[header.kind] if known else _UNKNOWN
+        types = codec.TYPES[header.kind] if known else _UNKNOWN
         last = header.next_seq - 1
         if wanted.types and not wanted.types & types:
             yield last, None

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from eventlog import LogPrunedError, first_seq
 from tracker import ports
-from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.history.event_scan import Filter, Scan
 from tracker.store.address_keys import Keyring
 
@@ -48,7 +48,7 @@ _Place = tuple[ports.LogPart, ports.EventFilter]
 class LogEvents:
     """`ports.Events` over a log."""
 
-    event_types = events.EVENT_TYPES
+    event_types = codec.EVENT_TYPES
 
     def __init__(
         self,

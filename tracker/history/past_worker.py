@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventlog import LogError, LogPrunedError, first_seq
 from tracker import ports
-from tracker.domain.codec import CodecError
+from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.service.read_model import Projection
 from tracker.store import snapshots

@@ -11,14 +11,17 @@ from array import array
 from bisect import bisect_left
 from itertools import chain
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import define
 
-from tracker.domain import codec, events
+from tracker.domain import events
 from tracker.domain.accounts import NOTHING, Totals
+from tracker.domain.events import codec
+from tracker.domain.events.admin import CreditCorrected, KeyIssued
+from tracker.domain.events.records import Tick
 from tracker.domain.swarms import MARK_COMPLETED, MARK_EVENT, MARK_SEEDER, MARK_SNATCHED, Peer
-from tracker.ledger.rules import Terms
+from tracker.ledger.rules import AccountingRules
 from tracker.store import frames as records
 
 if TYPE_CHECKING:
@@ -113,17 +116,13 @@ def find_account(who: str, frames: Iterable[Frame]) -> int | None:
     of_number = None
     for frame in frames:
         for _, record in records.admin(frame):
-            if record.type in (events.KEY_ISSUED, events.KEY_ROTATED):
-                if record.data.get("owner") == who:
-                    return account_of(record.data)
-                if str(record.data["key_ref"]) == who:
-                    of_number = account_of(record.data)
+            event = record.event()
+            if isinstance(event, KeyIssued):
+                if event.owner == who:
+                    return event.account
+                if str(event.key_ref) == who:
+                    of_number = event.account
     return of_number
-
-
-def account_of(data: dict[str, Any]) -> int:
-    """Of a `key_issued` or `key_rotated` event."""
-    return int(data["account"])
 
 
 class Ledger:
@@ -145,7 +144,7 @@ class Ledger:
         self._account = account
         self._info_hash = info_hash
         self._keys: set[int] = set()
-        self._terms = Terms()
+        self._rules = AccountingRules()
         self._latest: dict[int, Peer] = {}  # announces that may yet be referred to, by seq
         self._torrent_of = _Torrents()
         self.torrents: dict[bytes | None, Sums] = {}
@@ -177,15 +176,16 @@ class Ledger:
         return self.torrents.get(info_hash) or Sums()
 
     def _kept_corrections(self, frame: Frame) -> Iterator[Correction]:
-        for seq, (kind, time_us, data, _) in records.admin(frame):
-            if kind == events.CREDIT_CORRECTED and data["account"] == self._account:
-                yield _corrected(seq, time_us, data, None)
+        for seq, record in records.admin(frame):
+            event = record.event()
+            if isinstance(event, CreditCorrected) and event.account == self._account:
+                yield _corrected(seq, record.time_us, event, None)
 
     def _begin(self, state: State) -> None:
         """Go on from where the removed events ended."""
         access, peer = state.access, state.swarms.peer
         self._keys = {ref for ref, owner in enumerate(access.account_of) if owner == self._account}
-        self._terms.go_on(state, state.accounts)
+        self._rules.go_on(state, state.accounts)
         theirs = [peer(one) for ref in self._keys for one in state.swarms.of_key.peers(ref)]
         self._latest = {one.last_seq: one for one in theirs}
 
@@ -198,6 +198,8 @@ class Ledger:
                 found = self._corrections(frame)
             elif frame.header.kind == events.ANNOUNCE and self._keys:
                 found = self._announces(frame)
+            elif frame.header.kind == Tick.kind:
+                self._rules.factors.expire(frame.header.time_us)
             for entry in found:
                 if self._info_hash in (None, entry.info_hash):
                     yield entry
@@ -205,19 +207,18 @@ class Ledger:
     def _corrections(self, frame: Frame) -> Iterator[Correction]:
         """Learn what an admin frame says; corrections of the account are entries."""
         for seq, record in records.admin(frame):
-            self._terms.learn(seq, record)
-            kind, time_us, data, _ = record
-            if kind in (events.KEY_ISSUED, events.KEY_ROTATED):
-                if account_of(data) == self._account:
-                    self._keys.add(data["key_ref"])
-            elif kind == events.CREDIT_CORRECTED and data["account"] == self._account:
-                yield self._correction(seq, time_us, data)
+            event = record.event()
+            self._rules.apply(event, seq, record.time_us)
+            if isinstance(event, KeyIssued):
+                if event.account == self._account:
+                    self._keys.add(event.key_ref)
+            elif isinstance(event, CreditCorrected) and event.account == self._account:
+                yield self._correction(seq, record.time_us, event)
 
-    def _correction(self, seq: int, time_us: int, data: dict[str, Any]) -> Correction:
+    def _correction(self, seq: int, time_us: int, event: CreditCorrected) -> Correction:
         then = self._totals()
-        self._terms.accounts.correct(self._account, data["uploaded"], data["downloaded"])
-        info_hash = self._torrent_of.find(data["corrects"])
-        entry = _corrected(seq, time_us, data, info_hash)
+        event.correct(self._rules.accounts, seq)
+        entry = _corrected(seq, time_us, event, self._torrent_of.find(event.corrects))
         self._add(entry, then)
         return entry
 
@@ -250,7 +251,7 @@ class Ledger:
         event = what & 0x0F
         then = self._totals()
         before = self._latest.pop(prev_seq, None)
-        done = self._terms.record(
+        done = self._rules.record(
             self._account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
         )  # fmt: skip
         base = before if rule == events.RULE_CONTINUED else None  # a new session has a new base
@@ -295,7 +296,7 @@ class Ledger:
         )  # fmt: skip
         if same and peer.seen_us - base.seen_us < DUPLICATE_US:
             return f"duplicate of {base.last_seq}", ()
-        applied = self._terms.factors.applied(self._account, info_hash, peer.seen_us)
+        applied = self._rules.factors.applied(self._account, info_hash, peer.seen_us)
         said = [events.RULE_NAMES.get(rule, str(rule))]
         if applied.upload_factor:
             said.append(f"upload {applied.upload_percent}% by factor {applied.upload_factor}")
@@ -305,7 +306,7 @@ class Ledger:
         return ", ".join(said), tuple(sorted(factors))
 
     def _totals(self) -> Totals:
-        return self._terms.accounts.totals(self._account)
+        return self._rules.accounts.totals(self._account)
 
     def _add(self, entry: Entry | Correction, then: Totals) -> None:
         self._sum(entry, then, self._totals())
@@ -316,10 +317,13 @@ class Ledger:
         self.account.add(entry, then, now)
 
 
-def _corrected(seq: int, time_us: int, data: dict[str, Any], info_hash: bytes | None) -> Correction:
-    reason = data.get("by", {}).get("reason", "")
-    amounts = data["uploaded"], data["downloaded"]
-    return Correction(seq, time_us, info_hash, *amounts, data["corrects"], reason)
+def _corrected(
+    seq: int, time_us: int, event: CreditCorrected, info_hash: bytes | None
+) -> Correction:
+    reason = (event.by or {}).get("reason", "")
+    return Correction(
+        seq, time_us, info_hash, event.uploaded, event.downloaded, event.corrects, reason
+    )
 
 
 def mark_of(base: Peer | None, left: int, event: int, done: bool) -> int:

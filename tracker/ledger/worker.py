@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventlog import LogError, LogPrunedError
 from tracker import ports
-from tracker.domain.codec import CodecError
+from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.ledger.account import Ledger, Opening
 from tracker.ledger.pages import EntriesAsked, SumsAsked, entry_shown, sums_shown

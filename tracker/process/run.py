@@ -22,7 +22,9 @@ import trio
 from attrs import asdict
 
 from eventlog import EventLog, LogError, open_log
-from tracker.domain import codec, events, refusals
+from tracker.domain import refusals
+from tracker.domain.events import codec
+from tracker.domain.events.admin import AddressesLost, TrackerStarted, TrackerStopped
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.frontends.http import server as http_server
@@ -273,7 +275,7 @@ async def _main(
             service.flush_counters()
         if service.refusals:
             service.flush_refusals()
-        service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
+        service.append(TrackerStopped("signal"))
         nursery.cancel_scope.cancel()
     _stop_at_next_signal()
     log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
@@ -297,17 +299,13 @@ def _begin(
     service: Service, config: Config, version: str, event_log: EventLog, lost_seq: int
 ) -> None:
     """The first events of a run: that it began, and the settings if they are new."""
-    started = {"version": version, "epoch": event_log.epoch}
-    if event_log.recovery.cut_bytes:
-        started["cut_bytes"] = event_log.recovery.cut_bytes
-    if lost_seq:
-        started["lost_seq"] = lost_seq
-    service.admin(events.TRACKER_STARTED, started)
+    cut_bytes = event_log.recovery.cut_bytes or None
+    service.append(TrackerStarted(version, event_log.epoch, cut_bytes, lost_seq or None))
     service.change_settings(settings_of(config))
     if service.state.hidden_peers():
         # Their addresses cannot be told to anybody, nor would they be known by them. Everybody goes, so that it does not
         # matter which ones they were: a replay with the keys at hand comes to the same.
-        service.admin(events.ADDRESSES_LOST, {})
+        service.append(AddressesLost())
         log.error(
             "Keys of recent days are missing in event_log.secrets_path: the addresses logged under them cannot be read. "
             "All swarms begin empty; peers come back with their next announce"

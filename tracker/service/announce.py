@@ -1,40 +1,49 @@
-"""The announce path: decides, appends and applies without an await, so that log order is state order.
+"""The announce path: decides, appends and applies without an await, so that log order is state
+order.
 
-A batch is `begin`, `announce` for each, `end`. Every refusal comes before the append, because applying
-cannot fail. This module can be compiled, with the types in the .pxd beside it; both builds give the same
-replies (docs/architecture.md).
+A batch is `begin`, `announce` for each, `end`. Every refusal comes before the append, because
+applying cannot fail. This module can be compiled, with the types in the .pxd beside it; both builds
+give the same replies (docs/architecture.md).
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from hashlib import blake2s, sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from tracker.domain import codec, events, packed, refusals
+from tracker.domain import events, packed, refusals
+from tracker.domain.events.admin import AnnounceRefused
+from tracker.domain.events.announce import SCHEMA, V4_MAPPED
+from tracker.domain.events.records import Evicted
 from tracker.domain.policy import Rules
+from tracker.service.append import append_admin, append_record
 from tracker.service.rate_limits import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from eventlog import Pool
     from tracker.domain.access import Key
     from tracker.domain.state import State
+    from tracker.service.append import Clock, Log
 
 NUMWANT_UNKNOWN = 65535
-"""Logged for an absent `numwant`, and for one of 16 bits or more: the record's field has 16 bits."""
+"""Logged for an absent `numwant`, and for one of 16 bits or more: the record's field has 16 bits.
+"""
 
 EARLY = -100
-"""Returned by `announce` for a logged announce that came too soon, so that its reply lists no peers."""
+"""Returned by `announce` for a logged announce that came too soon, so that its reply lists no
+peers.
+"""
 
 REFUSAL_SECONDS = 60
 """Seconds between two logged refusals of the same key for the same reason."""
 
 _MOST_NOTED = 4096  # logged refusals remembered before old ones are dropped; a power of two
-_V4_MAPPED = codec.V4_MAPPED
+_V4_MAPPED = V4_MAPPED
 
-# `announce` spells these numbers out, because a global costs a dictionary look-up. This keeps them true.
+# `announce` spells these numbers out, because a global costs a dictionary look-up. This keeps them
+# true.
 if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (
     3,
     1,
@@ -44,34 +53,12 @@ if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTAR
     raise AssertionError("Announcing.announce spells these numbers out")
 
 
-class Log(Protocol):
-    """The part of an event log that appending uses; `eventlog.EventLog` is one."""
-
-    pool: Pool
-
-    def has_room(self, *, reserved: bool = False) -> bool: ...
-
-    def appended(self) -> None: ...
-
-    async def wait_durable(self, seq: int) -> None: ...
-
-
-class Clock(Protocol):
-    """Log time; `tracker.service.clock.LogClock` is one."""
-
-    def now_us(self) -> int: ...
-
-    def earlier_us(self) -> int: ...
-
-    def adjust(self) -> int: ...
-
-
 class Announcing:
     """The announce path, and the events that may interrupt a batch.
 
-    `peer` is the peer of the latest announce, 0 after `stopped`. `cap` is the most peers in a reply.
-    `guarded` tells a front end whether to call `admit` first. `tracker.service.service.Service` adds
-    everything else that appends.
+    `peer` is the peer of the latest announce, 0 after `stopped`. `cap` is the most peers in a
+    reply. `guarded` tells a front end whether to call `admit` first.
+    `tracker.service.service.Service` adds everything else that appends.
     """
 
     __slots__ = (
@@ -128,10 +115,12 @@ class Announcing:
         self._protected = bytearray()
 
     def begin(self) -> int:
-        """Opens a batch: reads the clock and asks the log for room, once. Returns log time in microseconds."""
+        """Opens a batch: reads the clock and asks the log for room, once. Returns log time in
+        microseconds.
+        """
         now = self._now_us = self._clock.now_us()
         self._open = self._log.has_room()
-        frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, now)
+        frame = self._log.pool.frame(events.ANNOUNCE, SCHEMA, now)
         self._plain = frame.plain
         self._protected = frame.protected
         self._seq = self._state.seq
@@ -234,7 +223,8 @@ class Announcing:
         return self._rate is None or self._rate.admits(address, self._now_us)
 
     def admit(self, address: bytes, text: bytes | None) -> Key | int | None:
-        """Checks the rules before an announce that all protocols share: the address's rate, then the key.
+        """Checks the rules before an announce that all protocols share: the address's rate, then
+        the key.
 
         Args:
             address: 4 or 16 bytes; b"" when a proxy hides it, then no rate applies.
@@ -252,7 +242,9 @@ class Announcing:
         return not self._listed or info_hash in self._whitelist
 
     def authenticate(self, text: bytes | None) -> Key | int:
-        """Returns the key in force for a client's key text (32 letters and digits, or None), or a refusal."""
+        """Returns the key in force for a client's key text (32 letters and digits, or None), or a
+        refusal.
+        """
         if not text:
             return refusals.KEY_MISSING
         key = self._keys.get(text)
@@ -288,7 +280,9 @@ class Announcing:
         flags: int,
         key_hash: int,
     ) -> int:
-        """Announces in a private mode, where a peer is an account's peer_id at one address of each family."""
+        """Announces in a private mode, where a peer is an account's peer_id at one address of each
+        family.
+        """
         if not self._open:
             return refusals.LOG_FULL
         if self._listed and info_hash not in self._whitelist:
@@ -347,13 +341,14 @@ class Announcing:
         swarms = self._swarms
         last_seq = swarms.peer(peer).last_seq
         place = swarms.place_of(swarms.lookup(info_hash), peer)
-        record = codec.EVICTION.pack(self._now_us, info_hash, place, last_seq)
         with self._interrupted():
-            self._log.pool.append(events.EVICTIONS, codec.EVICTIONS_SCHEMA, self._now_us, record)
-            self._state.apply_eviction(self._now_us, info_hash, place, last_seq)
+            record = Evicted(self._now_us, info_hash, place, last_seq)
+            append_record(self._log, self._state, record)
 
     def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
-        """Logs the refusal of a known key, at most once in `REFUSAL_SECONDS` for each key and reason."""
+        """Logs the refusal of a known key, at most once in `REFUSAL_SECONDS` for each key and
+        reason.
+        """
         since = self._now_us - REFUSAL_SECONDS * 10**6
         noted = self._refused_us
         if noted.get((key.key_ref, refusal), 0) > since:
@@ -362,16 +357,14 @@ class Announcing:
             # Drops the outdated ones. This is rare, because the size must double in between.
             noted = self._refused_us = {which: us for which, us in noted.items() if us > since}
         noted[key.key_ref, refusal] = self._now_us
-        data = {
-            "key_ref": key.key_ref,
-            "reason": refusals.NAMES[refusal],
-            "info_hash": info_hash.hex(),
-        }
+        event = AnnounceRefused(key.key_ref, refusals.NAMES[refusal], info_hash)
         with self._interrupted():
-            self.admin(events.ANNOUNCE_REFUSED, data)
+            append_admin(self._log, self._state, self._clock, event)
 
     def refused_key(self, text: bytes, refusal: int, info_hash: bytes) -> None:
-        """Logs the refusal of a key that was once issued; ignores others. Call it between `begin` and `end`."""
+        """Logs the refusal of a key that was once issued; ignores others. Call it between `begin`
+        and `end`.
+        """
         digest = sha256(text).digest()
         key = self._state.access.keys.get(digest) or self._state.access.revoked.get(digest)
         if key is not None and self._open:
@@ -387,7 +380,7 @@ class Announcing:
             self._state.announced(self._seq, self._now_us)
         yield
         self._now_us = max(self._now_us, self._state.time_us)
-        frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, self._now_us)
+        frame = self._log.pool.frame(events.ANNOUNCE, SCHEMA, self._now_us)
         self._plain = frame.plain
         self._protected = frame.protected
         self._seq = self._state.seq
@@ -401,8 +394,8 @@ class Announcing:
     def interval(self) -> int:
         """Returns the seconds until the next announce, with the jitter of the policy.
 
-        The jitter is a function of the secret and the log position, as `chance` is. It is not logged,
-        because it does not change the state.
+        The jitter is a function of the secret and the log position, as `chance` is. It is not
+        logged, because it does not change the state.
         """
         most = self._jitter
         if not most:
@@ -410,18 +403,6 @@ class Announcing:
         seq = self._seq.to_bytes(8, "little")
         drawn = blake2s(seq, key=self._selection_key, digest_size=8, person=b"interval").digest()
         return self._interval + int.from_bytes(drawn, "big") % (most + 1)
-
-    def admin(self, kind: int, data: Mapping[str, Any]) -> int:
-        """Appends and applies an admin event; returns its sequence number."""
-        now = self._clock.now_us()
-        body = dict(data)
-        seq = self._log.pool.append(
-            events.ADMIN, codec.ADMIN_SCHEMA, now, codec.encode_admin(kind, now, body)
-        )
-        self._state.apply_admin(kind, now, body)
-        self._keys.clear()
-        self._log.appended()
-        return seq
 
     def _obey_settings(self) -> None:
         settings = self._state.settings

@@ -1,8 +1,9 @@
 """Gives log time: microseconds since 1970 that never go back, whatever the wall clock does.
 
-Log time starts at the later of the log's last time and the wall clock, runs with the monotonic clock, and
-moves towards the wall clock by at most 500 parts per million. When the wall clock is far ahead (after a
-suspend), log time steps forward at once; the step is an event, and peers get one more timeout after it.
+Log time starts at the later of the log's last time and the wall clock, runs with the monotonic
+clock, and moves towards the wall clock by at most 500 parts per million. When the wall clock is far
+ahead (after a suspend), log time steps forward at once; the step is an event, and peers get one
+more timeout after it.
 """
 
 from __future__ import annotations

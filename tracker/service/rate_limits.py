@@ -1,8 +1,9 @@
-"""Counts requests and errors by source address, to limit and to ban; none of it is in the log or the state.
+"""Counts requests and errors by source address, to limit and to ban; none of it is in the log or
+the state.
 
 A table has one entry for each IPv4 address or IPv6 /64, because a customer gets one of these. It is
-cleared as a whole after its period, and earlier when it grows too large. A flood from very many addresses
-then gains some requests, but no client loses any.
+cleared as a whole after its period, and earlier when it grows too large. A flood from very many
+addresses then gains some requests, but no client loses any.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ MOST = 1 << 16
 
 
 def network(address: bytes) -> bytes:
-    """Returns what counts as one source: an IPv4 address (4 bytes), or the /64 of an IPv6 one (8 bytes)."""
+    """Returns what counts as one source: an IPv4 address (4 bytes), or the /64 of an IPv6 one (8
+    bytes).
+    """
     return address if len(address) == 4 else address[:8]
 
 

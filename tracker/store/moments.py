@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from eventlog import Frame, first_and_last_frame, frame_at
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, PrunedMomentError
 from tracker.store import frames as records

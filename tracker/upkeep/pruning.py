@@ -31,7 +31,7 @@ from eventlog import (
     sync_directory,
 )
 from tracker.domain import events
-from tracker.domain.codec import CodecError
+from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.store import frames, snapshots
 from tracker.store import opening_balance as opening

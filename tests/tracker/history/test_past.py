@@ -15,7 +15,8 @@ from tests.eventlog.logs import running, segments
 from tests.support import Announce, Rig, StillLog, endpoint4, hash_of, told
 from tests.tracker.logged import HASH, write_log
 from tests.tracker.pruned import prune
-from tracker.domain import codec, events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import TorrentWhitelisted
 from tracker.history import past as past_reads
 from tracker.history.past import PastReads
 from tracker.history.past_worker import Question, Worker
@@ -224,7 +225,7 @@ async def test_a_log_that_grows(tmp_path: Path) -> None:
     async with running(log), looking_back(log, 1) as past:
         rig = Rig(log=log)
         for number in range(3):
-            rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+            rig.service.append(TorrentWhitelisted(hash_of(number)))
             await log.wait_durable(number)
             at = Moment(seq=number)
             while not await is_there(past, at):  # noqa: ASYNC110  # another process reads it
@@ -240,7 +241,7 @@ async def test_what_is_removed_while_it_is_kept(tmp_path: Path) -> None:
     async with running(log), looking_back(log, 1) as past:
         rig = Rig(log=log)
         for number in range(200):
-            rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+            rig.service.append(TorrentWhitelisted(hash_of(number)))
             await log.wait_durable(number)
         await past.ask(Moment(seq=3), lambda model: model.stats())
         assert await prune(rig.service, log, 1) is not None

@@ -9,6 +9,7 @@ from attrs import evolve
 from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of, key_text
 from tracker.domain import events
 from tracker.domain.accounts import Totals
+from tracker.domain.events.admin import CreditFactorEnded
 from tracker.ledger.account import Correction, Entry, Ledger, find_account
 
 HASH, OTHER = hash_of(1), hash_of(2)
@@ -84,15 +85,15 @@ def lived(rig: Rig) -> list[int]:
     says(1, HASH, 10)
     says(1, OTHER, 10)
     says(1, HASH, 20)
-    free = rig.set_factor(download_percent=0, info_hash=HASH.hex(), scope="torrent")
+    free = rig.set_factor(download_percent=0, info_hash=HASH, scope="torrent")
     double = rig.set_factor(upload_percent=200, account=1, scope="account")
     rig.set_factor(upload_percent=900, account=2, scope="account")
     says(1, HASH, 31, left=0)
     says(1, OTHER, 31)
     says(2, HASH, 50)
-    rig.service.admin(events.CREDIT_FACTOR_ENDED, {"factor": free})
+    rig.service.append(CreditFactorEnded(free))
     says(1, HASH, 40, left=0)
-    rig.service.admin(events.CREDIT_FACTOR_ENDED, {"factor": double})
+    rig.service.append(CreditFactorEnded(double))
     says(1, HASH, 41, left=0)
     return seqs
 

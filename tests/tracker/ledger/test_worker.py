@@ -16,7 +16,8 @@ from tests.eventlog.logs import running
 from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, endpoint6, hash_of, key_text
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.domain.settings import Settings
 from tracker.ledger import client
 from tracker.ledger import worker as ledger_worker
@@ -64,7 +65,7 @@ def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
             )
         )
         if number % 70 == 35:
-            rig.set_factor(upload_percent=150 + number, info_hash=rng.choice(HASHES).hex())
+            rig.set_factor(upload_percent=150 + number, info_hash=rng.choice(HASHES))
         if number % 40 == 20:
             rig.correct(
                 rng.choice([1, 2]),

@@ -18,12 +18,15 @@ _GONE = (errno.EAGAIN, errno.EINTR, errno.ECONNABORTED)
 
 
 Accept = Callable[[], tuple[int, bytes]]
-"""Returns a descriptor and its client's address (4 or 16 bytes, v4-mapped ones as IPv4), or -1 and b"" when
-none is waiting. Raises `OSError`."""
+"""Returns a descriptor and its client's address (4 or 16 bytes, v4-mapped ones as IPv4), or -1 and
+b"" when none is waiting. Raises `OSError`.
+"""
 
 
 def open_acceptor(listener: socket.socket) -> Accept:
-    """Returns a function that accepts on a listening, non-blocking socket; the caller keeps the socket."""
+    """Returns a function that accepts on a listening, non-blocking socket; the caller keeps the
+    socket.
+    """
     library = ctypes.CDLL(None, use_errno=True)
     return _by_accept4(listener, library) if hasattr(library, "accept4") else _by_socket(listener)
 

@@ -82,7 +82,7 @@ class RequestHandler:
         Args:
             listener: number that announces are logged with, 0..255.
             proxied: the client's address is the right-most in X-Forwarded-For.
-            external: 4 or 16 bytes, under which clients on this machine are listed; None = their own.
+            external: address to list clients on this machine under, 4 or 16 bytes; None = theirs.
             traffic: counters for the metrics.
         """
         self.traffic = traffic or HttpTraffic()

@@ -1,10 +1,11 @@
-"""Serves the HTTP tracker's sockets: accepts what has arrived, answers at once, and gives a task to the rest.
+"""Serves the HTTP tracker's sockets: accepts what has arrived, answers at once, and gives a task to
+the rest.
 
-Most clients connect, send one request and wait. The request has usually arrived when the connection is
-accepted, so it is read, answered and closed at once, without a task or a checkpoint. Several connections
-go through each step together, because the kernel's code and ours then evict each other from the
-processor's caches less often. A connection that must wait (slow, or kept alive) becomes a task with a
-deadline. So does every connection under TLS, because its handshake takes several steps.
+Most clients connect, send one request and wait. The request has usually arrived when the connection
+is accepted, so it is read, answered and closed at once, without a task or a checkpoint. Several
+connections go through each step together, because the kernel's code and ours then evict each other
+from the processor's caches less often. A connection that must wait (slow, or kept alive) becomes a
+task with a deadline. So does every connection under TLS, because its handshake takes several steps.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class RequestReader:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            # Complete requests are answered (an Upgrade may be ignored, RFC 9110 7.8), nothing after them.
+            # Complete requests are answered (an Upgrade may be ignored, RFC 9110 7.8), nothing
+            # after them.
             self.keep = False
             self.broken = not self.ready
             if self.ready:
@@ -111,7 +113,8 @@ class RequestReader:
 
 
 class ProxiedRequestReader(RequestReader):
-    """Reads X-Forwarded-For too. Only for a proxy, because httptools then makes a call for each header.
+    """Reads X-Forwarded-For too. Only for a proxy, because httptools then makes a call for each
+    header.
 
     Ignores trailers, because the client writes those.
     """
@@ -152,7 +155,8 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
 
 
 def _save_segments(listener: socket.socket) -> None:
-    """Sets options that accepted connections inherit, so that one segment carries ACK, reply and FIN.
+    """Sets options that accepted connections inherit, so that one segment carries ACK, reply and
+    FIN.
 
     A connection that stays open must call `_send_at_once`, because the kernel holds corked data for
     200 ms.
@@ -222,7 +226,9 @@ class Connections:
         self._limits = limits
 
     def accept_waiting(self, accept: Accept) -> None:
-        """Accepts and answers what has arrived, in one batch. Raises `OSError` when accepting fails."""
+        """Accepts and answers what has arrived, in one batch. Raises `OSError` when accepting
+        fails.
+        """
         self._handler.begin()
         until = time.perf_counter() + ACCEPT_SECONDS
         try:
@@ -302,7 +308,9 @@ class Connections:
             os.close(descriptor)
 
     async def _converse(self, descriptor: int, reader: RequestReader, address: bytes) -> None:
-        """Serves a connection that is slow or kept alive. Nothing that a client does raises out of here."""
+        """Serves a connection that is slow or kept alive. Nothing that a client does raises out of
+        here.
+        """
         connection = socket.socket(fileno=descriptor)
         try:
             _send_at_once(connection)
@@ -345,7 +353,9 @@ class TlsConnections(Connections):
         return True
 
     async def _open(self, transport: trio.SocketStream) -> Stream:
-        """Raises `BrokenResourceError` for a client without TLS, or without a version that we accept."""
+        """Raises `BrokenResourceError` for a client without TLS, or without a version that we
+        accept.
+        """
         stream = trio.SSLStream(transport, self._context, server_side=True)
         with trio.fail_after(self._limits.handshake_seconds):
             await stream.do_handshake()
@@ -355,7 +365,9 @@ class TlsConnections(Connections):
 def _reply_now(
     handler: RequestHandler, reader: RequestReader, data: bytes, address: bytes
 ) -> bytes | None:
-    """Returns the reply to the first bytes of a connection: b"" if it ended, None if it needs a task."""
+    """Returns the reply to the first bytes of a connection: b"" if it ended, None if it needs a
+    task.
+    """
     if not data:
         reader.keep = False
         return b""

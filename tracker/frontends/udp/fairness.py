@@ -13,11 +13,13 @@ _SHORT_NS = 1_000_000
 
 
 class FairShare:
-    """Gives other tasks a share of the time of one task that is always ready and runs for milliseconds.
+    """Gives other tasks a share of the time of one task that is always ready and runs for
+    milliseconds.
 
-    One reply of the API takes several tasks a dozen steps, and each step would wait for one batch. So
-    after a long batch the others run as long as any is ready, for a quarter of the batch's time. Their
-    last step is not cut short: one of milliseconds (hundreds of HTTP connections) comes on top.
+    One reply of the API takes several tasks a dozen steps, and each step would wait for one batch.
+    So after a long batch the others run as long as any is ready, for a quarter of the batch's time.
+    Their last step is not cut short: one of milliseconds (hundreds of HTTP connections) comes on
+    top.
     """
 
     __slots__ = ("_others_ran",)
@@ -39,7 +41,8 @@ class FairShare:
             if trio.lowlevel.current_statistics().tasks_runnable:
                 self._others_ran = others_ran = True
             elif others_ran:
-                # A task resumed together with this one may not have run yet; the next step shows it.
+                # A task resumed together with this one may not have run yet; the next step shows
+                # it.
                 others_ran = False
             else:
                 alone = True

@@ -31,7 +31,8 @@ _MOST_KEYS = 65536  # remembered keys; 20 MB at most
 MOST_OPTIONS = 128  # bytes of options whose key is remembered
 
 
-# `answers` spells these numbers out, because a global costs a dictionary look-up. This keeps them true.
+# `answers` spells these numbers out, because a global costs a dictionary look-up. This keeps them
+# true.
 if (events.STOPPED, events.UDP4, events.UDP6, events.FLAG_NUMWANT_ABSENT) != (3, 2, 3, 1) or (
     (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, NUMWANT_UNKNOWN) != (1, 98, 65535)
 ):
@@ -69,7 +70,7 @@ class DatagramHandler:
         Args:
             ids: issues and checks connection ids.
             listener: number that announces are logged with, 0..255.
-            external: 4 or 16 bytes, under which clients on this machine are listed; None = their own.
+            external: address to list clients on this machine under, 4 or 16 bytes; None = theirs.
             bans: shared by all listeners; None = no address is banned.
             traffic: counters for the metrics.
         """
@@ -107,8 +108,9 @@ class DatagramHandler:
     ) -> list[bytes | None]:
         """Returns the replies to a batch of datagrams.
 
-        Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or 16
-        bytes. Its reply is None when it is too short for a transaction id, or its address is banned.
+        Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or
+        16 bytes. Its reply is None when it is too short for a transaction id, or its address is
+        banned.
         """
         # One long loop, because calls and name look-ups are most of what an announce costs.
         known, valid = self._known, self._ids.valid
@@ -192,7 +194,9 @@ class DatagramHandler:
         info_hash: bytes,
         address: bytes,
     ) -> Key | bytes | None:
-        """Returns the key to announce with, None outside of private modes, or the reply that refuses."""
+        """Returns the key to announce with, None outside of private modes, or the reply that
+        refuses.
+        """
         service = self._service
         known = text = None
         if service.private:
@@ -298,7 +302,9 @@ class DatagramHandler:
 
 
 def _key_in(url_data: bytes) -> bytes | None:
-    """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no key's form."""
+    """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no
+    key's form.
+    """
     target = http.parse_target(url_data)
     text = target.key or http.query_passkey(target.query)
     if text and not http.is_key(text):

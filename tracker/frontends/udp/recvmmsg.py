@@ -1,8 +1,9 @@
-"""Receives and sends datagrams in batches: recvmmsg and sendmmsg through ctypes, into buffers made once.
+"""Receives and sends datagrams in batches: recvmmsg and sendmmsg through ctypes, into buffers made
+once.
 
-Receiving fills one slot for each datagram: its bytes, its source address and, on a wildcard bind, the
-local address it was sent to. The reply goes out from the same slot, so that neither address is copied
-or parsed for sending. Linux only; `server` has the portable way.
+Receiving fills one slot for each datagram: its bytes, its source address and, on a wildcard bind,
+the local address it was sent to. The reply goes out from the same slot, so that neither address is
+copied or parsed for sending. Linux only; `server` has the portable way.
 """
 
 from __future__ import annotations
@@ -133,7 +134,9 @@ class Batch:
         return sizes
 
     def addresses(self, count: int) -> Sequence[bytes]:
-        """Returns the sources of the first `count` datagrams: 4 or 16 bytes, v4-mapped ones as IPv4."""
+        """Returns the sources of the first `count` datagrams: 4 or 16 bytes, v4-mapped ones as
+        IPv4.
+        """
         found = _names(self._v6, count).unpack_from(self._names)
         if self._v6:
             return [one[12:] if one.startswith(_V4_MAPPED) else one for one in found]
@@ -154,8 +157,8 @@ class Batch:
     def send(self, first: int, last: int) -> int:
         """Sends the replies of slots first..last-1; returns how many the kernel did not take.
 
-        A reply that cannot be sent (full buffer, unreachable address) is dropped, because UDP clients
-        ask again.
+        A reply that cannot be sent (full buffer, unreachable address) is dropped, because UDP
+        clients ask again.
         """
         dropped = 0
         while first < last:

@@ -1,5 +1,6 @@
-"""Serves UDP sockets: waits for datagrams, passes all that have arrived to the handler as one batch, and
-sends the replies."""
+"""Serves UDP sockets: waits for datagrams, passes all that have arrived to the handler as one
+batch, and sends the replies.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ _SLOTS = tuple(range(0, recvmmsg.BATCH * recvmmsg.SLOT, recvmmsg.SLOT))
 
 
 def _send(batch: recvmmsg.Batch, replies: list[bytes | None]) -> int:
-    """Sends the replies from the slots of their datagrams; returns how many the kernel did not take.
+    """Sends the replies from the slots of their datagrams; returns how many the kernel did not
+    take.
 
     A slot without a reply splits the sending into runs.
     """
@@ -97,7 +99,9 @@ def _send(batch: recvmmsg.Batch, replies: list[bytes | None]) -> int:
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
-    """Serves without recvmmsg: one call for each datagram, but still one batch for all that have arrived."""
+    """Serves without recvmmsg: one call for each datagram, but still one batch for all that have
+    arrived.
+    """
     while True:
         await trio.lowlevel.wait_readable(sock)
         began = perf_counter_ns()
