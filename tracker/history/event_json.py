@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
     """The events of a frame in order: `seq`, `time`, `type` and every field. Raises `CodecError`.
 
-    Of a frame that this version does not know, one for all of its events: where each begins is not known either.
+    Of a frame that this version does not know, one for all of its events: where each begins is not
+    known either.
     """
     header = frame.header
     if not frames.known(frame):

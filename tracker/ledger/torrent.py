@@ -1,7 +1,9 @@
-"""What each account moved on one torrent: the ledgers of all accounts, summed for that torrent alone.
+"""What each account moved on one torrent: the ledgers of all accounts, summed for that torrent
+alone.
 
-An account's row is, to the byte, what its own ledger (`tracker.ledger.account`) has for the torrent: the same code adds it up. Of a log
-without its oldest events it is what came after them; what was before is known by account only.
+An account's row is, to the byte, what its own ledger (`tracker.ledger.account`) has for the
+torrent: the same code adds it up. Of a log without its oldest events it is what came after them;
+what was before is known by account only.
 """
 
 from __future__ import annotations

@@ -136,11 +136,17 @@ class Keyring:
             self._keys.pop(day, None)
             destroy_file(self._path(day))
 
-    def forget(self) -> None:
-        """Keep no key in memory that is not in the folder any more, whoever destroyed it. Raises `OSError`."""
+    def forget(self) -> bool:
+        """Drops from memory the keys that are not in the folder any more, because their days were shredded.
+
+        Returns whether there were any: then what they opened has to be forgotten as well. Raises `OSError`.
+        """
         with self._lock:
             there = set(self.days())
-            self._keys = {day: key for day, key in self._keys.items() if day in there}
+            kept = {day: key for day, key in self._keys.items() if day in there}
+            shredded = len(kept) < len(self._keys)
+            self._keys = kept
+            return shredded
 
     def _load_for_reading(self, day: int) -> bytes | None:
         with self._lock:

@@ -158,7 +158,7 @@ class Site:
         return sock
 
     def logged(self, kind: str) -> list[dict[str, Any]]:
-        return [one for one in self.rig.told() if one["type"] == kind]
+        return [one for one in self.rig.events() if one["type"] == kind]
 
 
 def ports_in(packed: bytes) -> tuple[int, ...]:

@@ -120,7 +120,7 @@ class Front:
     def refusals(self) -> list[tuple[int, str, str]]:
         return [
             (one["key_ref"], one["reason"], one["info_hash"])
-            for one in self.rig.told()
+            for one in self.rig.events()
             if one["type"] == "announce_refused"
         ]
 
@@ -248,7 +248,7 @@ def test_ways_to_give_a_key_over_http(way: Callable[[bytes], bytes]) -> None:
     """Each path is as good as any other, and refuses alike."""
     front = Front(PRIVATE)
     assert front.get(way(GOOD))["incomplete"] == 1
-    assert front.rig.told()[-1]["key_ref"] == 1
+    assert front.rig.events()[-1]["key_ref"] == 1
     assert UNREADABLE_TEXT + UNKNOWN.decode() in front.failure(way(UNKNOWN))
 
 
@@ -269,7 +269,7 @@ def test_ways_to_give_a_key_over_udp(options: bytes) -> None:
     """Any path that HTTP has, in one option or in several."""
     front = Front(PRIVATE)
     assert unpack_from(">I4sIII", front.udp(options)) == (1, b"tran", 120, 1, 0)
-    assert front.rig.told()[-1]["key_ref"] == 1
+    assert front.rig.events()[-1]["key_ref"] == 1
 
 
 @pytest.mark.parametrize(
@@ -539,9 +539,9 @@ def test_refusals_in_the_middle_of_a_batch() -> None:
         )
         announce_one(rig.service, one)
     rig.service.end()
-    told = [one["type"] for one in rig.told()][-4:]
+    told = [one["type"] for one in rig.events()][-4:]
     assert told == ["announced", "announce_refused", "announced", "announced"]
-    assert [one["seq"] for one in rig.told()] == list(range(len(rig.told())))
+    assert [one["seq"] for one in rig.events()] == list(range(len(rig.events())))
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
@@ -554,7 +554,7 @@ def test_a_batch_with_a_refusal_keeps_log_time_in_order() -> None:
     announce_one(rig.service, Announce(HASH, endpoint4(2), b"b" * 20, key=REVOKED))
     announce_one(rig.service, Announce(HASH, endpoint4(3), b"c" * 20, key=GOOD))
     rig.service.end()
-    times = [one["time"] for one in rig.told()]
+    times = [one["time"] for one in rig.events()]
     assert times == sorted(times)
 
 

@@ -29,9 +29,9 @@ from tracker.domain.events.admin import (
 from tracker.domain.events.records import Counted
 from tracker.domain.settings import Settings
 from tracker.history.events import LogEvents
-from tracker.ledger.account import Entry, Ledger
+from tracker.ledger.account import Ledger
 from tracker.offline.verify import Verification
-from tracker.ports import EventFilter, LogPart, Moment
+from tracker.ports import EventFilter, LedgerAnnounce, LogPart, Moment
 from tracker.service.read_model import Projection
 from tracker.store import snapshots
 from tracker.store.moments import ForwardReplay
@@ -122,7 +122,11 @@ def test_an_older_schema_is_read_everywhere(
     assert list(verification.findings(lambda _done, _all: None)) == []
     assert verification.state.digest() == state.digest()
     entries = Ledger(1).entries(Reader(log).frames())
-    assert [one.uploaded for one in entries if isinstance(one, Entry)] == [0, KILO, 2 * KILO]
+    assert [one.uploaded for one in entries if isinstance(one, LedgerAnnounce)] == [
+        0,
+        KILO,
+        2 * KILO,
+    ]
     past = ForwardReplay(log, lambda _done, _all: None)
     assert past.at(Moment(seq=4)).accounts.totals(1).uploaded == KILO
     follower = Follower(log, tmp_path, lambda **_said: None)
@@ -254,7 +258,7 @@ def test_more_fields_are_ignored_and_told() -> None:
     data = {"info_hash": HASH.hex(), "by": {"token": "ops", "colour": "red"}, "since": 7}
     append_json(rig.service, TorrentWhitelisted.number, data)
     assert rig.state.access.whitelist == {HASH}
-    (event,) = rig.told()
+    (event,) = rig.events()
     assert {name: event[name] for name in data} == data
 
 
