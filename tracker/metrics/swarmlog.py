@@ -18,13 +18,13 @@ from tracker.metrics.loop_watch import Watch
 from tracker.metrics.torrust import HttpListener, UdpListener, binding
 from tracker.ports import Metric, Sample, UdpStats
 from tracker.service.announce import REFUSALS
-from tracker.service.rate_limits import Bans
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable, Iterator
 
     from eventlog import LogStatistics
+    from tracker.service.rate_limits import Bans
     from tracker.service.service import Service
 
 _PATHS = (("http", "ipv4"), ("http", "ipv6"), ("udp", "ipv4"), ("udp", "ipv6"))
@@ -62,6 +62,7 @@ class LiveGauges:
         service: Service,
         log: Log,
         version: str,
+        bans: Bans,
         *,
         usage_statistics: bool = True,
         following: Following | None = None,
@@ -73,11 +74,11 @@ class LiveGauges:
         self._service = service
         self._log = log
         self._version = version
+        self._bans = bans
         self._usage_statistics = usage_statistics
         self._began = time.monotonic()
         self._udp: list[UdpListener] = []
         self._http: list[HttpListener] = []
-        self.bans = Bans(0, 1)
         self.watch = Watch(lambda: log.statistics().written_bytes)
 
     def add_udp(self, sock: socket.socket) -> UdpTraffic:
@@ -129,7 +130,7 @@ class LiveGauges:
         return tuple(self._udp) if self._usage_statistics else ()
 
     def _banned(self) -> int:
-        return self.bans.total(self._service.now_us())
+        return self._bans.total(self._service.now_us())
 
     def _process(self) -> Iterator[Metric]:
         version = Sample(1, (("version", self._version),))

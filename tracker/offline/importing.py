@@ -11,6 +11,8 @@ Completions counted here meanwhile are kept on top; a source with a lower count 
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -18,7 +20,7 @@ from uuid import uuid4
 import trio
 from attrs import define
 
-from eventlog import LogError, Pool, Reader, open_log, read_kept
+from eventlog import Pool, Reader, read_kept
 from tracker.domain import codec, events
 from tracker.domain.state import State
 from tracker.offline.import_sources import (
@@ -30,15 +32,15 @@ from tracker.offline.import_sources import (
 )
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
-from tracker.store import frames as records
-from tracker.store import high_water_mark, server_secret
+from tracker.store import frames, server_secret, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
+from tracker.store.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from eventlog import EventLog, Frame, Opener, Recovery
+    from eventlog import Recovery
     from tracker.config import EventLog as LogConfig
     from tracker.offline.import_sources import Entry
     from tracker.service.announce import Log
@@ -168,26 +170,15 @@ class Importer:
         return True
 
 
-class _NotingReader(Reader):
-    """A reader that adds up, in passing, the completions that imports brought."""
-
-    def __init__(self, path: Path, *, to_end: bool, keys: Opener | None = None) -> None:
-        super().__init__(path, to_end=to_end, keys=keys)
-        self.imported: dict[bytes, int] = {}
-
-    def frames(self) -> Iterator[Frame]:
-        for frame in read_kept(self.path, self.first_seq):
-            self._note(frame)
-        for frame in super().frames():
-            self._note(frame)
-            yield frame
-
-    def _note(self, frame: Frame) -> None:
-        for _, record in records.admin(frame):
+def _imported_before(reader: Reader) -> dict[bytes, int]:
+    """Adds up the completions that earlier imports brought, by info hash; reads the whole log."""
+    imported: dict[bytes, int] = {}
+    for frame in chain(read_kept(reader.path, reader.first_seq), reader.frames()):
+        for _, record in frames.admin(frame):
             if record.type == events.COMPLETED_IMPORTED:
                 info_hash = bytes.fromhex(record.data["info_hash"])
-                before = self.imported.get(info_hash, 0)
-                self.imported[info_hash] = before + record.data["completed"]
+                imported[info_hash] = imported.get(info_hash, 0) + record.data["completed"]
+    return imported
 
 
 # For real.
@@ -205,38 +196,17 @@ def run(
     Raises `LogLockedError` while the tracker runs, `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
     """
     total = check(source)
-    event_log = open_log(
-        Path(config.path),
-        codec.RECORD_SIZES,
-        segment_bytes=config.segment_bytes,
-        linger_seconds=config.linger_ms / 1000,
-    )
-    recovered(event_log.recovery)
-    high_water_mark.check(Path(config.secrets_path), event_log)
-    keys = Keyring(Path(config.secrets_path))
-    reader = _NotingReader(Path(config.path), to_end=True, keys=keys)
-    state = replay(reader, lambda done: replaying(done, event_log.next_seq))
-    replaying(event_log.next_seq, event_log.next_seq)
-    clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
-    service = Service(event_log, state, clock, _NO_SELECTION)
-    importer = Importer(service, reader.imported, source.name, lambda _kind, _data: None)
-    failures: list[Exception] = []
-    try:
-        trio.run(_import, source, importer, event_log, lambda done: importing(done, total))
-    except* (LogError, SourceError) as group:
-        failures += _leaves(group)
-    if failures:
-        raise failures[0]
+    session = open_session(config, Keyring(Path(config.secrets_path)), recovered, replaying)
+    event_log = session.event_log
+    imported = _imported_before(Reader(event_log.path, to_end=True))
+    service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
+    importer = Importer(service, imported, source.name, lambda _kind, _data: None)
+
+    def report(done: int) -> None:
+        importing(done, total)
+
+    session.run(partial(_add_all, source, importer, event_log, event_log.pool, report))
     return importer.summary
-
-
-async def _import(
-    source: Source, importer: Importer, event_log: EventLog, report: Callable[[int], None]
-) -> None:
-    async with trio.open_nursery() as nursery:
-        await nursery.start(event_log.run)
-        await _add_all(source, importer, event_log, event_log.pool, report)
-        nursery.cancel_scope.cancel()
 
 
 async def _add_all(
@@ -258,14 +228,6 @@ async def _add_all(
             await trio.lowlevel.checkpoint()  # a signal ends the import here
     await log.wait_durable(pool.next_seq - 1)
     report(done)
-
-
-def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 # For show.
@@ -304,6 +266,6 @@ def rehearse(source: Source, folder: Path, replaying: Report, told: Told) -> Sum
 def _read(folder: Path, replaying: Report) -> tuple[State, dict[bytes, int]]:
     if not (folder / "identity.json").exists():
         return State(), {}  # the first import may come before the first start
-    reader = _NotingReader(folder, to_end=False)
-    state = replay(reader, lambda done: replaying(done, None))
-    return state, reader.imported
+    state, reader = snapshots.start(folder, None)
+    state = replay(reader, lambda done: replaying(done, None), state)
+    return state, _imported_before(Reader(folder))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import trio
 from attrs import asdict, frozen
@@ -35,6 +35,14 @@ class Mark:
     seq: int
     crc: int
     time_us: int
+
+
+@frozen
+class Older:
+    """What is wrong with a log that is not the one served last."""
+
+    seq: int  # number of events that the log had when it was noted
+    what: str
 
 
 class OlderLogError(LogError):
@@ -102,10 +110,10 @@ def differs(mark: Mark, next_seq: int, *, held: bool) -> str:
     return "" if held else f"{then} and holds other events now: this is another copy"
 
 
-def compare(secrets: Path, event_log: EventLog) -> tuple[Mark, str] | None:
-    """The mark that a log which was just opened does not come up to, and what is wrong; None = it does.
+def compare(secrets: Path, event_log: EventLog) -> Older | None:
+    """Compares a log that was just opened with its mark; None = it is the log that was served last.
 
-    Raises `LogError`, `OSError`.
+    Raises `LogError` and `OSError` when the log cannot be read.
     """
     mark = read(secrets, event_log.log_id)
     if mark is None:
@@ -116,14 +124,12 @@ def compare(secrets: Path, event_log: EventLog) -> tuple[Mark, str] | None:
         seq >= mark.seq and holds(event_log.path, mark.seq, mark.crc)
     )
     what = differs(mark, seq, held=held)
-    return (mark, what) if what else None
+    return Older(mark.seq, what) if what else None
 
 
-def check(secrets: Path, event_log: EventLog) -> None:
-    """Raises `OlderLogError` for whoever would append to another log than the one that was served last."""
-    found = compare(secrets, event_log)
-    if found is not None:
-        raise OlderLogError(event_log.path, found[1])
+def refuse(event_log: EventLog, older: Older) -> NoReturn:
+    """Raises `OlderLogError`: nothing may be appended to this log."""
+    raise OlderLogError(event_log.path, older.what)
 
 
 def _warn_of_another(secrets: Path, event_log: EventLog) -> None:

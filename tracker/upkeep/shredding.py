@@ -11,26 +11,26 @@ frame is of the day it began on, and a peer's address of its other family may be
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 from attrs import define, field, frozen
 
-from eventlog import LogError, LogFailedError, Standing, open_log, read_identity
+from eventlog import LogError, LogFailedError, Standing, read_identity
 from tracker import ports
-from tracker.domain import codec, events
+from tracker.domain import events
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
-from tracker.store import high_water_mark, snapshots
 from tracker.store.address_keys import Keyring, day_name, day_of
-from tracker.store.replay import replay
 from tracker.store.server_secret import SecretError
+from tracker.store.session import open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from eventlog import EventLog, Recovery
+    from eventlog import Recovery
     from tracker.config import EventLog as LogConfig
     from tracker.service.announce import Log
     from tracker.upkeep.clock_leaps import Ages
@@ -170,44 +170,12 @@ def shred_offline(
 ) -> Shredding:
     """`Shredder.shred` where no tracker runs. Raises `LogLockedError` where one does, `LogError`, `ReplayError`, `OSError`."""
     path, keyring = Path(config.path), Keyring(Path(config.secrets_path))
-    read_identity(path)  # first: no log is made where there is none
-    event_log = open_log(path, codec.RECORD_SIZES, segment_bytes=config.segment_bytes)
-    recovered(event_log.recovery)
-    high_water_mark.check(Path(config.secrets_path), event_log)
-    total = event_log.next_seq
-    state, reader = snapshots.start(path, keyring, to_end=True)
-    state = replay(reader, lambda done: replaying(done, total), state)
-    replaying(total, total)
-    clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
-    service = Service(event_log, state, clock, _NO_SELECTION)
+    read_identity(path)  # first, because opening makes a log where there is none
+    session = open_session(config, keyring, recovered, replaying)
+    event_log = session.event_log
+    service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
     shredder = Shredder(service, event_log, keyring, config.shred_days)
-    done: list[Shredding] = []
-
-    async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(event_log.run)
-            done.append(await shredder.shred(days, by))
-            nursery.cancel_scope.cancel()
-
-    _run(main, event_log)
-    return done[0]
-
-
-def _run(main: Callable[[], Any], event_log: EventLog) -> None:
-    """Run to the end; what failed comes out by itself."""
-    failures: list[BaseException] = []
     try:
-        trio.run(main)
-    except* (LogError, OSError, ports.CommandError, KeyboardInterrupt) as group:
-        failures += _leaves(group.exceptions)
-    if failures:
-        if isinstance(failures[0], ports.CommandError):
-            raise LogFailedError(f"the event log in {event_log.path} cannot take the event now")
-        raise failures[0]
-
-
-def _leaves(errors: Iterable[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in errors:
-        found += _leaves(error.exceptions) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
+        return session.run(partial(shredder.shred, days, by))
+    except ports.LogUnavailableError:
+        raise LogFailedError(f"the event log in {path} cannot take the event now") from None
