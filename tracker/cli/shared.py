@@ -70,7 +70,7 @@ def add_log(parser: argparse.ArgumentParser) -> None:
 
 
 def log_and_keys(options: argparse.Namespace) -> tuple[Path, Keyring | None]:
-    """The folder of the log, and the keys to its sealed part."""
+    """The folder of the log, and the keys to its protected part."""
     from tracker.store.address_keys import Keyring
 
     path, secrets = log_and_secrets(options)
