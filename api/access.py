@@ -12,13 +12,16 @@ from attrs import frozen
 
 from api import params
 from api.caller import actor
+from api.endpoint import REPEATABLE, Endpoint, answer
 from api.errors import invalid_duration, reported_as
+from api.openapi import shapes
 from api.replies import JSON_WITH_CHARSET, json_text, ok
 from tracker.ports import InvalidDurationError, NewKey
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from api.endpoint import Responses
     from api.replies import Response
     from api.shapes import Shapes
     from tracker.ports import Commands
@@ -33,6 +36,26 @@ class Access:
     commands: Commands
     shapes: Shapes
 
+    def endpoints(self) -> list[Endpoint]:
+        done, nothing = answer(shapes.OK), "Does nothing: the log is the store."
+        torrent, issued = "/whitelist/{info_hash}", self.issued()
+        return [
+            Endpoint("POST", torrent, self.whitelist_add, "Whitelist a torrent.", done),
+            Endpoint(
+                "DELETE", torrent, self.whitelist_remove, "Take a torrent off the whitelist.", done
+            ),
+            Endpoint("GET", "/whitelist/reload", reload, nothing, done),
+            Endpoint(
+                "POST", "/key/{seconds}", self.generate_key, "Issue a random key.", issued,
+                headers=REPEATABLE,
+            ),
+            Endpoint("DELETE", "/key/{key}", self.revoke_key, "Revoke a key.", done),
+            Endpoint("GET", "/keys/reload", reload, nothing, done),
+        ]  # fmt: skip
+
+    def issued(self) -> Responses:
+        return answer(self.shapes.key_schema, media=JSON_WITH_CHARSET)
+
     async def whitelist_add(self, info_hash: str) -> Response:
         torrent = params.info_hash(info_hash)
         with self._reported_as("failed to whitelist torrent"):
@@ -45,8 +68,8 @@ class Access:
             await self.commands.whitelist_remove(torrent, actor())
         return ok()
 
-    async def generate_key(self, value: str) -> Response:
-        return await self.issue_key(None, params.seconds(value))
+    async def generate_key(self, seconds: str) -> Response:
+        return await self.issue_key(None, params.seconds(seconds))
 
     async def issue_key(self, key: str | None, seconds_valid: int | None) -> Response:
         """Add `key`, or a random one for `None`; permanent when it has no duration."""
@@ -58,10 +81,10 @@ class Access:
             raise invalid_duration(seconds_valid) from error
         return json_text(self.shapes.key(issued), content_type=JSON_WITH_CHARSET)
 
-    async def revoke_key(self, value: str) -> Response:
-        key = params.key(value)
+    async def revoke_key(self, key: str) -> Response:
+        tracker_key = params.key(key)
         with self._reported_as("failed to delete key"):
-            await self.commands.revoke_key(key, actor())
+            await self.commands.revoke_key(tracker_key, actor())
         return ok()
 
     def _reported_as(self, failure: str) -> AbstractContextManager[None]:

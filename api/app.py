@@ -15,14 +15,16 @@ from werkzeug.exceptions import HTTPException
 
 from api import errors
 from api.caller import request_id
-from api.legacy import routes as legacy_routes
+from api.endpoint import Endpoint, answer, install
+from api.legacy.endpoints import legacy
 from api.limits import MAX_BODY
+from api.openapi import shapes
 from api.proxies import Proxies
 from api.replies import Response, empty, json_text
-from api.v1 import routes as v1_routes
+from api.v1.endpoints import version_1
 from api.v2 import auth as v2_auth
 from api.v2 import problems
-from api.v2 import routes as v2_routes
+from api.v2.endpoints import version_2
 from tracker.ports import BusyError, NoMomentError
 
 if TYPE_CHECKING:
@@ -43,11 +45,18 @@ def create_app(ports: Ports, tokens: Tokens, proxies: Proxies | None = None) -> 
     _configure(app)
     _install_errors(app)
     _install_hooks(app, tokens, proxies or Proxies())
-    app.add_url_rule(HEALTH_CHECK, "health_check", _health_check, methods=["GET"])
-    app.register_blueprint(v1_routes.blueprint(ports))
-    app.register_blueprint(legacy_routes.blueprint(ports))
-    app.register_blueprint(v2_routes.blueprint(ports))
+    install(app, endpoints(ports))
     return app
+
+
+def endpoints(ports: Ports) -> list[Endpoint]:
+    """Every endpoint of every version, in the order of the API's description."""
+    rows: list[Endpoint] = []
+    rows += version_1(ports)
+    rows += legacy(ports)
+    rows += version_2(ports, described=rows)  # complete when the description is asked for
+    rows.append(_HEALTH)
+    return rows
 
 
 class _App(QuartTrio):
@@ -87,8 +96,8 @@ def _install_errors(app: QuartTrio) -> None:
 
 def _by_version(contract: Any, v2: Any) -> Any:
     async def handle(error: Exception) -> Response:
-        answer: Response = await (v2 if problems.is_ours(request.path) else contract)(error)
-        return answer
+        response: Response = await (v2 if problems.is_ours(request.path) else contract)(error)
+        return response
 
     return handle
 
@@ -114,3 +123,13 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
 
 async def _health_check() -> Response:
     return json_text('{"status":"Ok"}')
+
+
+_HEALTH: Final = Endpoint(
+    "GET",
+    HEALTH_CHECK,
+    _health_check,
+    "Whether the API answers.",
+    answer(shapes.HEALTHY) | {405: {}},
+    needs_token=False,
+)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from api.replies import empty, text
+from api.openapi import shapes
+from api.replies import TEXT, empty, text
 from tracker.ports import (
     CommandError,
     DuplicateKeyError,
@@ -27,10 +28,17 @@ from tracker.ports import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from api.endpoint import Responses
     from api.replies import Response
     from tracker.ports import BusyError, NoMomentError
 
 _log = logging.getLogger(__name__)
+
+DESCRIBED: Final[Responses] = {
+    **{status: {TEXT: shapes.STRING} for status in (400, 410, 413, 415, 422, 500, 503)},
+    **{status: {} for status in (404, 405, 408)},
+}
+"""The responses below by which any endpoint of these versions may refuse."""
 
 # The reference ends some texts with the place in its source that refused. Ours says where ours did.
 _HERE: Final = "api/errors.py:1:1"

@@ -10,9 +10,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client import Metric as Family
 from quart import request
 
+from api.endpoint import Endpoint, Parameter
 from api.errors import bad_request, invalid_query
+from api.openapi import shapes
 from api.params import single
-from api.replies import encode, json_text, text
+from api.replies import JSON, TEXT, encode, json_text, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +22,15 @@ if TYPE_CHECKING:
     from api.replies import Response
     from tracker.ports import Gauges, Metric, Stats, UdpStats
 
-JSON: Final = "json"
+PLAIN: Final = "json"
 PROMETHEUS: Final = "prometheus"
+FORMAT: Final = Parameter(name="format", schema={"enum": [PLAIN, PROMETHEUS]})
 
 
 def wanted_format() -> str:
     """`format` of the query: `json` (also when it is absent or empty) or `prometheus`. Raises `Refusal`."""
-    wanted = single(request.args, "format") or JSON
-    if wanted not in {JSON, PROMETHEUS}:
+    wanted = single(request.args, "format") or PLAIN
+    if wanted not in {PLAIN, PROMETHEUS}:
         raise invalid_query(f"unknown variant `{wanted}`, expected `json` or `prometheus`")
     return wanted
 
@@ -36,11 +39,17 @@ def wanted_format() -> str:
 class Metrics:
     gauges: Gauges
 
+    def endpoints(self) -> list[Endpoint]:
+        described = {200: {JSON: shapes.METRICS, TEXT: shapes.STRING}}
+        return [
+            Endpoint("GET", "/metrics", self.metrics, "All metrics.", described, query=(FORMAT,))
+        ]
+
     async def metrics(self) -> Response:
         if "at" in request.args:
             raise bad_request("at: metrics are told as of now; stats have a past")
         metrics = self.gauges.metrics()
-        if wanted_format() == JSON:
+        if wanted_format() == PLAIN:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             return json_text(encode({"metrics": [_shown(metric, now) for metric in metrics]}))
         return text(exposition(metrics))

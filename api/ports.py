@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from tracker.ports import Commands, Gauges, History, Journal, Past
+    from tracker.ports import Commands, Events, Gauges, Ledgers, Live, Past
 
 
 @frozen
 class Ports:
     """Reads and writes of one tracker. An absent port takes its endpoints away, an absent past `at=`."""
 
-    history: History
+    live: Live
     commands: Commands
-    journal: Journal | None = None
+    events: Events | None = None
+    ledgers: Ledgers | None = None
     gauges: Gauges | None = None
     past: Past | None = None

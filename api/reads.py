@@ -15,14 +15,16 @@ from quart import g, request
 
 from api import times
 from api.auth import READING
+from api.endpoint import Parameter
 from api.errors import bad_request
+from api.openapi import shapes
 from tracker.ports import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from api.streams import Items
-    from tracker.ports import History, Past, ReadModel
+    from tracker.ports import Live, Past, ReadModel
 
 PAST_TIMEOUT: Final = (
     75.0  # seconds: a ledger, or two questions, that take the longest they may, and some
@@ -31,6 +33,12 @@ SEQ_MAX: Final = 2**63 - 1
 CACHED: Final = "private, max-age=60"
 """The past stays as it is, but for addresses that are shredded and events that are removed: so no longer than this."""
 
+AT: Final = Parameter(
+    name="at",
+    schema={"anyOf": [shapes.TIME, shapes.SEQ]},
+    description="as it was after that seq, or at that time",
+)
+
 T = TypeVar("T")
 
 
@@ -38,21 +46,21 @@ T = TypeVar("T")
 class Reads:
     """Over the live state and, where there is one, the past."""
 
-    history: History
+    live: Live
     past: Past | None = None
 
     async def one(self, question: Callable[[ReadModel], T]) -> T:
         """Raises `Refusal`, and what the past does."""
         moment = asked_moment()
         if moment is None:
-            return question(self.history.at())
+            return question(self.live.now())
         return await self._past().ask(moment, question)
 
     def each(self, question: Callable[[ReadModel], Iterator[T | None]]) -> Items[T]:
         """Items for `api.streams`."""
         moment = asked_moment()
         if moment is None:
-            return question(self.history.at())
+            return question(self.live.now())
         return self._past().each(moment, question)
 
     def _past(self) -> Past:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from api.openapi.shapes import Schema
     from tracker.ports import IssuedKey, Peer, TorrentSummary
 
 
@@ -23,4 +24,10 @@ class Shapes(Protocol):
 
     def peer(self, peer: Peer) -> str: ...
 
+    @property
+    def peer_schema(self) -> Schema: ...
+
     def key(self, issued: IssuedKey) -> str: ...
+
+    @property
+    def key_schema(self) -> Schema: ...

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from api.metrics import PROMETHEUS, stats_lines, wanted_format
-from api.reads import asked_moment
-from api.replies import encode, json_text, text
+from api.endpoint import Endpoint
+from api.metrics import FORMAT, PROMETHEUS, stats_lines, wanted_format
+from api.openapi import shapes
+from api.reads import AT, asked_moment
+from api.replies import JSON, TEXT, encode, json_text, text
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 class Statistics:
     reads: Reads
     gauges: Gauges | None = None
+
+    def endpoints(self) -> list[Endpoint]:
+        described = {200: {JSON: shapes.STATS, TEXT: shapes.STRING}}
+        return [Endpoint("GET", "/stats", self.stats, "Counters.", described, query=(FORMAT, AT))]
 
     async def stats(self) -> Response:
         """As JSON the counters of the contract; for Prometheus those of the gauges too, which have no past."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 from quart import request
 
 from api import params
+from api.endpoint import Endpoint, Parameter, answer
+from api.openapi import shapes
+from api.reads import AT
 from api.replies import json_text
 from api.streams import json_array
 
@@ -16,11 +19,29 @@ if TYPE_CHECKING:
     from api.replies import Response
     from api.shapes import Shapes
 
+_PAGE: Final = (
+    Parameter(name="offset", schema=shapes.U32, description="torrents to skip"),
+    Parameter(name="limit", schema=shapes.U32, description="4000 unless it is said"),
+    Parameter(name="info_hash", schema=shapes.array(shapes.HASH, 50), description="these alone"),
+)
+
 
 @frozen
 class Torrents:
     reads: Reads
     shapes: Shapes
+
+    def endpoints(self) -> list[Endpoint]:
+        many = answer(shapes.array(shapes.SUMMARY))
+        one = answer(shapes.torrent(self.shapes.peer_schema))
+        return [
+            Endpoint(
+                "GET", "/torrents", self.many, "Torrents by info hash.", many, query=(*_PAGE, AT)
+            ),
+            Endpoint(
+                "GET", "/torrent/{info_hash}", self.one, "A torrent with its peers.", one, query=(AT,)
+            ),
+        ]  # fmt: skip
 
     async def one(self, info_hash: str) -> Response:
         """A torrent with its whole swarm; an unknown one is a JSON string and not an error."""

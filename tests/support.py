@@ -20,6 +20,7 @@ from tracker.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from tracker.domain.accounts import Totals
     from tracker.domain.directory import Directory
@@ -54,6 +55,17 @@ class MemoryLog:
         """All frames from the beginning on; what is appended later goes into new ones."""
         self._taken += self.pool.take()
         return [finished(one) for one in self._taken]
+
+
+@frozen
+class StillLog:
+    """`tracker.store.readable_log.ReadableLog` over a log folder that nobody writes."""
+
+    path: Path
+    durable_seq: int = 0
+
+    async def wait_readable_briefly(self, seq: int) -> None:
+        del seq
 
 
 def finished(one: OpenFrame) -> Frame:

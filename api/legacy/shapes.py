@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from api.openapi import shapes
 from api.replies import encode
 
 if TYPE_CHECKING:
+    from api.openapi.shapes import Schema
     from tracker.ports import IssuedKey, Peer, TorrentSummary
 
 
 @frozen
 class LegacyShapes:
     detailed_errors: bool = False
+    peer_schema: Schema = shapes.OLD_PEER
+    key_schema: Schema = shapes.OLD_ISSUED
 
     def summary(self, torrent: TorrentSummary) -> str:
         return (

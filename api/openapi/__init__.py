@@ -1,4 +1,1 @@
-"""The description of all three versions: plain tables (`shapes`, `operations`), made into OpenAPI 3.1 and a page of HTML.
-
-Nothing is looked up in the code that serves: the tables are written beside it, and tests hold the two together.
-"""
+"""The description of all versions as OpenAPI 3.1 and as a page of HTML, derived from the rows of `api.endpoint`."""

@@ -1,4 +1,4 @@
-"""The tables as an OpenAPI 3.1 document, and as a page of HTML that needs nothing from elsewhere."""
+"""Renders the rows of `api.endpoint` as an OpenAPI 3.1 document, and as a page of HTML that loads nothing."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from api.openapi.operations import OPERATIONS, PATHS
+from api.openapi.shapes import IN_PATHS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from api.openapi.operations import Operation
+    from api.endpoint import Endpoint
 
 _TITLE = "Swarmlog's REST API"
 
 
-def document() -> dict[str, Any]:
+def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """Describes `endpoints`, in this order."""
     paths: dict[str, dict[str, Any]] = {}
-    for one in OPERATIONS:
+    for one in endpoints:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
     return {
         "openapi": "3.1.0",
@@ -36,35 +37,40 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(one: Operation) -> dict[str, Any]:
+def _operation(one: Endpoint) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "summary": one.says,
+        "summary": one.summary,
         "parameters": [*_path_parameters(one), *_named_parameters(one)],
-        "responses": {str(status): _response(one, status) for status in sorted(one.answers)},
+        "responses": {str(status): _response(one, status) for status in sorted(one.responses)},
     }
     if one.body is not None:
         content = {"application/json": {"schema": one.body}}
-        described["requestBody"] = {"content": content, "required": one.body_needed}
-    if one.open:
+        described["requestBody"] = {"content": content, "required": one.body_required}
+    if not one.needs_token:
         described["security"] = []
     return described
 
 
-def _path_parameters(one: Operation) -> Iterator[dict[str, Any]]:
+def _path_parameters(one: Endpoint) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"{(\w+)}", one.path):
-        yield {"name": name, "in": "path", "required": True, "schema": PATHS[name]}
+        yield {"name": name, "in": "path", "required": True, "schema": IN_PATHS[name]}
 
 
-def _named_parameters(one: Operation) -> Iterator[dict[str, Any]]:
+def _named_parameters(one: Endpoint) -> Iterator[dict[str, Any]]:
     for place, listed in (("query", one.query), ("header", one.headers)):
         for each in listed:
-            said = {"name": each.name, "in": place, "schema": each.schema, "description": each.says}
-            yield {**said, "required": True} if each.needed else said
+            described = {
+                "name": each.name,
+                "in": place,
+                "schema": each.schema,
+                "description": each.description,
+            }
+            yield {**described, "required": True} if each.required else described
 
 
-def _response(one: Operation, status: int) -> dict[str, Any]:
+def _response(one: Endpoint, status: int) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
-    content = {media: {"schema": schema} for media, schema in one.answers[status].items()}
+    content = {media: {"schema": schema} for media, schema in one.responses[status].items()}
     return {**answer, "content": content} if content else answer
 
 
@@ -76,9 +82,9 @@ h2 { font-size: 1em; margin: 1.6em 0 .2em; } table { border-collapse: collapse; 
 """
 
 
-def page() -> str:
-    """No script, nothing loaded: a strict Content-Security-Policy suits it."""
-    operations = "\n".join(_section(one) for one in OPERATIONS)
+def page(endpoints: Iterable[Endpoint]) -> str:
+    """Describes `endpoints` without a script, so that a strict Content-Security-Policy suits the page."""
+    operations = "\n".join(map(_section, endpoints))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(_TITLE)}</title>'
         f"<style>{_STYLE}</style><h1>{escape(_TITLE)}</h1>"
@@ -87,10 +93,10 @@ def page() -> str:
     )
 
 
-def _section(one: Operation) -> str:
+def _section(one: Endpoint) -> str:
     rows = "".join(
         f"<tr><td><code>{escape(each.name)}</code><td><code>{escape(json.dumps(each.schema))}</code>"
-        f"<td>{escape(each.says)}"
+        f"<td>{escape(each.description)}"
         for each in (*one.query, *one.headers)
     )
     table = f"<table>{rows}</table>" if rows else ""
@@ -98,10 +104,10 @@ def _section(one: Operation) -> str:
     answers = "".join(
         f"<p>{status} {escape(', '.join(content) or 'empty')}</p>"
         + "".join(map(_pretty, content.values() if status < 300 else ()))
-        for status, content in sorted(one.answers.items())
+        for status, content in sorted(one.responses.items())
     )
     return (
-        f"<h2><code>{one.method} {escape(one.path)}</code></h2><p>{escape(one.says)}</p>{table}"
+        f"<h2><code>{one.method} {escape(one.path)}</code></h2><p>{escape(one.summary)}</p>{table}"
         f"<details><summary>Body and answers</summary>{body}{answers}</details>"
     )
 

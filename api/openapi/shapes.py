@@ -1,4 +1,4 @@
-"""JSON Schemas of what the API takes and gives: the values that `operations` names."""
+"""JSON Schemas of what the API takes and gives, for the rows of `api.endpoint`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ SEQ: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 200}
 ANYTHING: Final[Schema] = {"type": "object"}
+U32: Final[Schema] = {**WHOLE, "maximum": 2**32 - 1}
+
+IN_PATHS: Final[dict[str, Schema]] = {
+    "info_hash": HASH,
+    "key": KEY_TEXT,
+    "seconds": {**WHOLE, "maximum": 10**9},
+    "key_ref": NUMBER,
+    "account": NUMBER,
+    "factor": NUMBER,
+}
+"""The parameters of paths by name."""
 
 
 def nullable(schema: Schema) -> Schema:
@@ -92,9 +103,7 @@ def torrent(peer: Schema) -> Schema:
 
 ISSUED: Final = record(key=KEY_TEXT, valid_until=nullable(WHOLE), expiry_time=nullable(STRING))
 OLD_ISSUED: Final = record(key=KEY_TEXT, valid_until=nullable(WHOLE))
-ADD_KEY: Final = {
-    **record(key=nullable(KEY_TEXT), seconds_valid=nullable({**WHOLE, "maximum": 10**9})),
-}
+ADD_KEY: Final = record(key=nullable(KEY_TEXT), seconds_valid=nullable({**WHOLE, "maximum": 10**9}))
 
 # Version 2.
 
@@ -173,9 +182,9 @@ def sums(name: str, row: Schema, following: Schema) -> Schema:
         **{name: row}, **dict.fromkeys(whole, WHOLE), credited_uploaded=SIGNED, credited_downloaded=SIGNED,
         first_seen=nullable(TIME), last_seen=nullable(TIME),
     )  # fmt: skip
-    listed = page("totals", one, following)["properties"]
-    return record(**listed, first_seq=SEQ, seq=SIGNED)
+    return page("totals", one, following, first_seq=SEQ, seq=SIGNED)
 
 
-def page(name: str, item: Schema, following: Schema) -> Schema:
-    return record(**{name: array(item), "next": nullable(following)})
+def page(name: str, item: Schema, following: Schema, /, **more: Schema) -> Schema:
+    """A page of a list, whose `next` is the `after` of the page that follows."""
+    return record(**{name: array(item), "next": nullable(following)}, **more)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 from quart import request
 
+from api.endpoint import REPEATABLE, Endpoint
 from api.errors import Refusal, invalid_url
+from api.openapi import shapes
 from api.v1 import forms
 
 if TYPE_CHECKING:
@@ -21,6 +23,14 @@ _HERE: Final = "api/v1/keys.py:1:1"  # the reference names the place in its sour
 @frozen
 class Keys:
     access: Access
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "POST", "/keys", self.add, "Add a key, or issue a random one.", self.access.issued(),
+                headers=REPEATABLE, body=shapes.ADD_KEY,
+            )
+        ]  # fmt: skip
 
     async def add(self) -> Response:
         if not request.is_json:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from api.openapi import shapes
 from api.replies import encode
 
 if TYPE_CHECKING:
+    from api.openapi.shapes import Schema
     from tracker.ports import IssuedKey, Peer, TorrentSummary
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,6 +20,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 @frozen
 class V1Shapes:
     detailed_errors: bool = True
+    peer_schema: Schema = shapes.PEER
+    key_schema: Schema = shapes.ISSUED
 
     def summary(self, torrent: TorrentSummary) -> str:
         return (

@@ -1,35 +1,51 @@
-"""The API's description of itself, made once when it is first asked for."""
+"""The API's description of itself, for machines and as a page."""
 
 from __future__ import annotations
 
-from functools import cache
+from typing import TYPE_CHECKING, Final
 
+from attrs import define, field
 from quart import request
 
-from api.openapi import document
+from api.endpoint import Endpoint, answer
+from api.openapi import document, shapes
 from api.replies import Response, encode, json_text
 from api.v2 import params
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HTML: Final = "text/html; charset=utf-8"
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-async def openapi() -> Response:
-    params.only(request.args)
-    return json_text(_openapi())
+@define
+class About:
+    """Describes `described`, which may still grow until the first question: then it is read, once."""
 
+    described: Sequence[Endpoint]
+    _document: str = field(default="", init=False)
+    _page: str = field(default="", init=False)
 
-async def docs() -> Response:
-    params.only(request.args)
-    response = Response(_docs(), content_type="text/html; charset=utf-8")
-    response.headers["content-security-policy"] = _POLICY
-    return response
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "GET", "/openapi.json", self.openapi, "This description.", answer(shapes.ANYTHING)
+            ),
+            Endpoint(
+                "GET", "/docs", self.docs, "This description as a page.",
+                answer(shapes.STRING, media=_HTML),
+            ),
+        ]  # fmt: skip
 
+    async def openapi(self) -> Response:
+        params.only(request.args)
+        self._document = self._document or encode(document.document(self.described))
+        return json_text(self._document)
 
-@cache
-def _openapi() -> str:
-    return encode(document.document())
-
-
-@cache
-def _docs() -> str:
-    return document.page()
+    async def docs(self) -> Response:
+        params.only(request.args)
+        self._page = self._page or document.page(self.described)
+        response = Response(self._page, content_type=_HTML)
+        response.headers["content-security-policy"] = _POLICY
+        return response

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from quart import request
 
 from api.caller import actor
+from api.endpoint import IDEMPOTENCY_KEY, NO_CONTENT, REASON, Endpoint, answer
+from api.openapi import shapes
 from api.params import U64_MAX
+from api.reads import AT
 from api.replies import empty, encode, json_text
 from api.streams import json_array
 from api.times import rfc3339
@@ -35,6 +38,21 @@ _SEQ_MAX: Final = 2**63 - 1
 class Factors:
     reads: Reads
     commands: Commands
+
+    def endpoints(self) -> list[Endpoint]:
+        listed, one = shapes.page("factors", shapes.FACTOR, shapes.NUMBER), "/factors/{factor}"
+        return [
+            Endpoint(
+                "GET", "/factors", self.many, "Credit factors in force and to come.", answer(listed),
+                query=(params.AFTER, params.LIMIT, AT),
+            ),
+            Endpoint(
+                "POST", "/factors", self.set, "Set a credit factor.", answer(shapes.FACTOR, 201),
+                body=shapes.FACTOR_FORM,
+            ),
+            Endpoint("GET", one, self.one, "A credit factor.", answer(shapes.FACTOR), query=(AT,)),
+            Endpoint("DELETE", one, self.end, "End a credit factor.", NO_CONTENT),
+        ]  # fmt: skip
 
     async def many(self) -> Response:
         """In force and to come, ascending by number."""
@@ -74,6 +92,22 @@ class Factors:
 class Accounts:
     reads: Reads
     commands: Commands
+
+    def endpoints(self) -> list[Endpoint]:
+        one = "/accounts/{account}"
+        return [
+            Endpoint("GET", one, self.one, "An account's totals.", answer(shapes.ACCOUNT), query=(AT,)),
+            Endpoint(
+                "GET", f"{one}/torrents", self.present, "An account's peers in all swarms now.",
+                answer(shapes.record(torrents=shapes.array(shapes.PRESENT))), query=(AT,),
+            ),
+            Endpoint(
+                "POST", f"{one}/corrections", self.correct,
+                "Correct an account's credited totals; needs `X-Reason`.",
+                answer(shapes.record(seq=shapes.SEQ, account=shapes.ACCOUNT), 201),
+                headers=(evolve(REASON, required=True), IDEMPOTENCY_KEY), body=shapes.CORRECTION_FORM,
+            ),
+        ]  # fmt: skip
 
     async def one(self, account: str) -> Response:
         params.only(request.args, "at")

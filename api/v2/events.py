@@ -1,6 +1,6 @@
 """The log in version 2: events by page and as a stream, what was refused.
 
-Everything here reads the durable part of the log through `tracker.ports.Journal`, and nothing it keeps.
+Everything here reads the durable part of the log through `tracker.ports.Events`, and nothing it keeps.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from quart import request
 
 from api import times
+from api.endpoint import Endpoint, Parameter, answer
+from api.openapi import shapes
+from api.reads import AT
 from api.replies import Response, encode, json_text
 from api.streams import json_array
 from api.v2 import params
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from api.reads import Reads
-    from tracker.ports import Journal, Refused
+    from tracker import ports
+    from tracker.ports import Refused
 
 SEQ_MAX: Final = 2**63 - 1
 MAX_STREAMS: Final = 32
@@ -32,11 +36,41 @@ HEARTBEAT_SECONDS: Final = 15.0
 
 _FILTERS: Final = ("info_hash", "key_ref", "account")
 
+_TYPE_AND_TORRENT: Final = (
+    Parameter(name="type", schema=shapes.array(shapes.STRING), description="any of these types"),
+    Parameter(name="info_hash", schema=shapes.HASH),
+)
+_WHO: Final = (
+    Parameter(name="key_ref", schema=shapes.U32),
+    Parameter(name="account", schema=shapes.U32),
+)
+_LAST_EVENT_ID: Final = Parameter(
+    name="Last-Event-ID", schema=shapes.SEQ, description="the last event that the client has"
+)
+_EVENT_STREAM: Final = "text/event-stream"
+_PART: Final = tuple(
+    Parameter(
+        name=name,
+        schema={"anyOf": [shapes.TIME, shapes.SEQ]},
+        description="a time or a seq, included",
+    )
+    for name in ("from", "to")
+)
+
 
 @frozen
 class Events:
     reads: Reads
-    journal: Journal
+    log: ports.Events
+
+    def endpoints(self) -> list[Endpoint]:
+        listed = shapes.page("events", shapes.EVENT, shapes.SEQ, end=shapes.SEQ)
+        return [
+            Endpoint(
+                "GET", "/events", self.many, "Durable events, ascending.", answer(listed),
+                query=(params.AFTER_SEQ, params.LIMIT, *_PART, *_TYPE_AND_TORRENT, *_WHO, AT),
+            )
+        ]  # fmt: skip
 
     async def many(self) -> Response:
         """Ascending; a page may be short, or empty, and still have a `next`: the search goes on there."""
@@ -44,7 +78,7 @@ class Events:
             request.args, "after", "limit", "from", "to", "at", *_FILTERS, repeated=("type",)
         )
         await _up_to_moment(self.reads, given)
-        page = await self.journal.read(_part(given), self.wanted(given), params.limit(given))
+        page = await self.log.read(_part(given), self.wanted(given), params.limit(given))
         following = None if page.following is None else page.following - 1
         tail = f'],"next":{encode(following)},"end":{page.end}}}'
         return await json_array(page.events, encode, '{"events":[', tail)
@@ -52,8 +86,8 @@ class Events:
     def wanted(self, given: dict[str, str]) -> EventFilter:
         types = request.args.getlist("type")
         for name in types:
-            if name not in self.journal.event_types:
-                known = ", ".join(self.journal.event_types)
+            if name not in self.log.event_types:
+                known = ", ".join(self.log.event_types)
                 raise Problem(400, f"type: expected one of {known}")
         info_hash = given.get("info_hash")
         return EventFilter(
@@ -74,13 +108,23 @@ class Stream:
     events: Events
     _open: int = 0
 
+    def endpoints(self) -> list[Endpoint]:
+        after = evolve(params.AFTER_SEQ, description="as the header `Last-Event-ID`")
+        return [
+            Endpoint(
+                "GET", "/events/stream", self.follow, "Events as they become durable, server-sent.",
+                answer(shapes.STRING, media=_EVENT_STREAM),
+                query=(after, *_TYPE_AND_TORRENT, *_WHO), headers=(_LAST_EVENT_ID,),
+            )
+        ]  # fmt: skip
+
     async def follow(self) -> Response:
         given = params.only(request.args, "after", *_FILTERS, repeated=("type",))
         wanted, after = self.events.wanted(given), _resumed(given)
         if self._open >= MAX_STREAMS:
             raise Problem(503, "too many streams are open", {"retry-after": "5"})
         body = b"" if request.method == "HEAD" else self._told(after, wanted)
-        response = Response(body, content_type="text/event-stream")
+        response = Response(body, content_type=_EVENT_STREAM)
         response.headers["cache-control"] = "no-store"
         return response
 
@@ -92,7 +136,7 @@ class Stream:
             yield b"retry: 1000\n\n"
             ends = trio.current_time() + STREAM_SECONDS
             told = trio.current_time()
-            async with aclosing(self.events.journal.follow(after, wanted)) as found:
+            async with aclosing(self.events.log.follow(after, wanted)) as found:
                 async for each in found:
                     now = trio.current_time()
                     if each.pruned is not None:
@@ -116,7 +160,25 @@ class Stream:
 @frozen
 class Rejections:
     reads: Reads
-    journal: Journal
+    log: ports.Events
+
+    def endpoints(self) -> list[Endpoint]:
+        reasons = {"type": "object", "additionalProperties": shapes.WHOLE}
+        keys = shapes.page("keys", shapes.REJECTED, shapes.SEQ, end=shapes.SEQ)
+        return [
+            Endpoint(
+                "GET", "/rejections", self.reasons, "Refused requests by reason.",
+                answer(shapes.record(reasons=reasons)), query=(AT,),
+            ),
+            Endpoint(
+                "GET", "/rejections/clients", self.clients, "Refused requests by client and reason.",
+                answer(shapes.record(clients=shapes.array(shapes.REFUSED))), query=(AT,),
+            ),
+            Endpoint(
+                "GET", "/rejections/keys", self.keys, "Refusals of known keys.", answer(keys),
+                query=(params.AFTER_SEQ, *_PART, *_WHO, AT),
+            ),
+        ]  # fmt: skip
 
     async def reasons(self) -> Response:
         """How often requests were refused since the log began, by reason."""
@@ -139,7 +201,7 @@ class Rejections:
             key_ref=params.optional_number(given, "key_ref"),
             account=params.optional_number(given, "account"),
         )
-        page = await self.journal.read(_part(given), wanted, params.MAX_LIMIT)
+        page = await self.log.read(_part(given), wanted, params.MAX_LIMIT)
         following = None if page.following is None else page.following - 1
         return json_text(encode({"keys": _by_key(page.events), "next": following, "end": page.end}))
 

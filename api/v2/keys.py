@@ -12,7 +12,10 @@ from attrs import frozen
 from quart import request
 
 from api.caller import actor
+from api.endpoint import NO_CONTENT, REPEATABLE, Endpoint, Parameter, answer
+from api.openapi import shapes
 from api.params import U64_MAX
+from api.reads import AT
 from api.replies import empty, encode, json_text
 from api.times import rfc3339
 from api.v2 import bodies, params
@@ -33,12 +36,46 @@ MAX_KEYS: Final = 200  # in one import: decided and appended in one go, some mil
 STATES: Final = ("valid", "expired", "revoked")
 
 _NEW: Final = ("key", "seconds", "until", "owner", "label")
+_FILTERS: Final = (
+    Parameter(name="owner", schema=shapes.STRING),
+    Parameter(name="state", schema={"enum": list(STATES)}),
+    Parameter(name="key_hash", schema={"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}),
+)
+_IMPORTED: Final = shapes.array({**shapes.NEW_KEY_FORM, "required": ["key"]}, MAX_KEYS)
 
 
 @frozen
 class Keys:
     reads: Reads
     commands: Commands
+
+    def endpoints(self) -> list[Endpoint]:
+        listed, one = shapes.page("keys", shapes.KEY, shapes.NUMBER), "/keys/{key_ref}"
+        return [
+            Endpoint(
+                "GET", "/keys", self.many, "Tracker keys by `key_ref`, revoked ones too.", answer(listed),
+                query=(params.AFTER, params.LIMIT, *_FILTERS, AT),
+            ),
+            Endpoint(
+                "POST", "/keys", self.issue, "Issue a key.", answer(shapes.NEW_KEY, 201),
+                headers=REPEATABLE, body=shapes.NEW_KEY_FORM, body_required=False,
+            ),
+            Endpoint(
+                "POST", "/keys/import", self.import_many, "Take keys over: all or none.",
+                answer(shapes.record(key_refs=shapes.array(shapes.NUMBER)), 201),
+                headers=REPEATABLE, body=shapes.form(("keys",), keys=_IMPORTED),
+            ),
+            Endpoint("GET", one, self.one, "A key.", answer(shapes.KEY), query=(AT,)),
+            Endpoint(
+                "PATCH", one, self.change, "Label a key.", answer(shapes.KEY),
+                body=shapes.form(("label",), label=shapes.nullable(shapes.NAME)),
+            ),
+            Endpoint("DELETE", one, self.revoke, "Revoke a key.", NO_CONTENT),
+            Endpoint(
+                "POST", f"{one}/rotate", self.rotate, "Replace a key; the account stays.",
+                answer(shapes.NEW_KEY, 201), headers=REPEATABLE, body=shapes.form(), body_required=False,
+            ),
+        ]  # fmt: skip
 
     async def many(self) -> Response:
         """Ascending by `key_ref`; filters combine."""

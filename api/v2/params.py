@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve
+
+from api.endpoint import Parameter
+from api.openapi import shapes
 from api.v2.problems import Problem
 
 if TYPE_CHECKING:
@@ -13,6 +17,15 @@ if TYPE_CHECKING:
 MAX_LIMIT: Final = 1000
 DEFAULT_LIMIT: Final = 100
 NUMBER_MAX: Final = 2**32 - 1  # of what the tracker numbers: keys, accounts
+
+LIMIT: Final = Parameter(
+    name="limit", schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
+)
+AFTER: Final = Parameter(
+    name="after", schema=shapes.U32, description="the `next` of the page before"
+)
+AFTER_SEQ: Final = evolve(AFTER, schema=shapes.SEQ)
+AFTER_HASH: Final = Parameter(name="after", schema=shapes.HASH)
 
 _INFO_HASH = re.compile(r"[0-9a-fA-F]{40}")
 

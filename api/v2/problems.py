@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from api.limits import MAX_BODY
+from api.openapi import shapes
 from api.replies import Response, encode
 from tracker.ports import (
     CommandError,
@@ -34,6 +35,7 @@ from tracker.ports import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from api.endpoint import Responses
     from api.errors import Refusal
     from tracker.ports import BusyError, NoMomentError
 
@@ -41,6 +43,12 @@ _log = logging.getLogger(__name__)
 
 PREFIX: Final = "/api/v2"
 PROBLEM: Final = "application/problem+json"
+
+DESCRIBED: Final[Responses] = {
+    status: {PROBLEM: shapes.PROBLEM}
+    for status in (400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 503)
+}
+"""The responses by which any endpoint of version 2 may refuse."""
 
 # RFC 9110's names, which Python has from 3.13 on.
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 from quart import request
 
+from api.endpoint import Endpoint, answer
+from api.openapi import shapes
+from api.reads import AT
 from api.replies import encode, json_text
 from api.v2 import params
 
@@ -18,6 +21,14 @@ if TYPE_CHECKING:
 @frozen
 class Settings:
     reads: Reads
+
+    def endpoints(self) -> list[Endpoint]:
+        shape = shapes.record(seq=shapes.nullable(shapes.SEQ), settings=shapes.ANYTHING)
+        return [
+            Endpoint(
+                "GET", "/settings", self.told, "The settings in force.", answer(shape), query=(AT,)
+            )
+        ]
 
     async def told(self) -> Response:
         """With the seq of the event that put them in force."""

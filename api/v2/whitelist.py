@@ -8,6 +8,9 @@ from attrs import frozen
 from quart import request
 
 from api.caller import actor
+from api.endpoint import NO_CONTENT, Endpoint, answer
+from api.openapi import shapes
+from api.reads import AT
 from api.replies import empty, encode, json_text
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
@@ -20,11 +23,30 @@ if TYPE_CHECKING:
 
 MAX_HASHES: Final = 1000
 
+_LISTED: Final = shapes.record(info_hash=shapes.HASH)
+
 
 @frozen
 class Whitelist:
     reads: Reads
     commands: Commands
+
+    def endpoints(self) -> list[Endpoint]:
+        one, listed = "/whitelist/{info_hash}", shapes.page("whitelist", shapes.HASH, shapes.HASH)
+        return [
+            Endpoint(
+                "GET", "/whitelist", self.many, "Whitelisted torrents, ascending.", answer(listed),
+                query=(params.AFTER_HASH, params.LIMIT, AT),
+            ),
+            Endpoint(
+                "POST", "/whitelist", self.add_many, "Whitelist many.",
+                answer(shapes.record(added=shapes.WHOLE, present=shapes.WHOLE)),
+                body=shapes.form(("info_hashes",), info_hashes=shapes.array(shapes.HASH, MAX_HASHES)),
+            ),
+            Endpoint("GET", one, self.one, "Whether a torrent is on it.", answer(_LISTED), query=(AT,)),
+            Endpoint("PUT", one, self.add, "Whitelist a torrent.", answer(_LISTED) | answer(_LISTED, 201)),
+            Endpoint("DELETE", one, self.remove, "Take a torrent off it.", NO_CONTENT),
+        ]  # fmt: skip
 
     async def many(self) -> Response:
         """Ascending by info hash."""

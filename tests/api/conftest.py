@@ -9,7 +9,7 @@ import pytest
 from api.app import create_app
 from api.auth import Tokens
 from api.ports import Ports
-from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory, FakeJournal
+from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -18,8 +18,8 @@ TOKENS = {"admin": "MyAccessToken", "ops": "пароль ключ"}
 
 
 @pytest.fixture
-def history(commands: FakeCommands) -> FakeHistory:
-    return FakeHistory(commands=commands)
+def live(commands: FakeCommands) -> FakeModel:
+    return FakeModel(commands=commands)
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def commands() -> FakeCommands:
 
 
 @pytest.fixture
-def journal() -> FakeJournal:
-    return FakeJournal()
+def log() -> FakeLog:
+    return FakeLog()
 
 
 @pytest.fixture
-def app(history: FakeHistory, commands: FakeCommands, journal: FakeJournal) -> QuartTrio:
-    return create_app(Ports(history, commands, journal, FakeGauges()), Tokens(TOKENS))
+def app(live: FakeModel, commands: FakeCommands, log: FakeLog) -> QuartTrio:
+    return create_app(Ports(live, commands, log, log, FakeGauges()), Tokens(TOKENS))

@@ -59,14 +59,13 @@ class Torrent:
 
 
 @attrs.define
-class FakeHistory:
+class FakeModel:
     """Torrents by info hash; the fake is its own read model. Keys and whitelist are those of `commands`."""
 
     swarms: dict[bytes, Torrent] = attrs.field(factory=dict)
     commands: FakeCommands = attrs.field(factory=lambda: FakeCommands())
 
-    def at(self, moment: None = None) -> FakeHistory:
-        assert moment is None
+    def now(self) -> FakeModel:
         return self
 
     def stats(self) -> Stats:
@@ -149,7 +148,7 @@ class FakeGauges:
 
 
 @attrs.define
-class FakeJournal:
+class FakeLog:
     """A log of these events, all of them found by every filter. Streams find those before `pruned` gone; `failure` comes of
     pages and ledgers."""
 
@@ -184,7 +183,7 @@ class FakeJournal:
             await trio.sleep(1)
             yield Followed([], self.end - 1)
 
-    async def ledger(
+    async def entries(
         self, account: int, info_hash: bytes | None, moment: Moment | None, after: int, limit: int
     ) -> str:
         return self._told(account, info_hash, moment, after, limit)

@@ -14,7 +14,7 @@ from api.ports import Ports
 from api.reads import CACHED
 from tests.api.asking import JSON, PROBLEM, TEXT, ask, problem
 from tests.api.conftest import TOKENS
-from tests.api.fakes import COUNTERS, FakeCommands, FakeGauges, FakeHistory, FakeJournal
+from tests.api.fakes import COUNTERS, FakeCommands, FakeGauges, FakeLog, FakeModel
 from tracker.ports import (
     LISTED_AT_ONCE,
     Account,
@@ -40,7 +40,7 @@ SHREDDED = Peer(b"-XX0001-".ljust(20, b"\0"), None, "", TIME // 1000, 1, 2, 3, "
 class FakePast:
     """The same at every moment; remembers which were asked for, or fails."""
 
-    model: FakeHistory = attrs.field(factory=FakeHistory)
+    model: FakeModel = attrs.field(factory=FakeModel)
     moments: list[Moment] = attrs.field(factory=list)
     failure: Exception | None = None
 
@@ -62,10 +62,10 @@ def past() -> FakePast:
 
 
 @pytest.fixture
-def app(past: FakePast, commands: FakeCommands, journal: FakeJournal) -> QuartTrio:
+def app(past: FakePast, commands: FakeCommands, log: FakeLog) -> QuartTrio:
     """Over a present with nothing in it."""
     return create_app(
-        Ports(FakeHistory(commands=commands), commands, journal, FakeGauges(), past),
+        Ports(FakeModel(commands=commands), commands, log, log, FakeGauges(), past),
         Tokens({**TOKENS, "watch": "Read"}, {"watch": "read"}),
     )
 
@@ -129,19 +129,17 @@ async def test_refusals(
 
 
 @pytest.mark.parametrize("path", ["events", "rejections/keys"])
-async def test_the_log_itself(
-    app: QuartTrio, past: FakePast, journal: FakeJournal, path: str
-) -> None:
+async def test_the_log_itself(app: QuartTrio, past: FakePast, log: FakeLog, path: str) -> None:
     """Up to the moment, which has to be one; not beside another end."""
     answers = [
         await ask(app, "GET", f"/api/v2/{path}?at={text}") for text in ("7", "2027-01-15T08:00:00Z")
     ]
     assert [answer.status for answer in answers] == [200, 200]
-    assert [part for part, _ in journal.asked] == [LogPart(last=7), LogPart(to_us=TIME)]
+    assert [part for part, _ in log.asked] == [LogPart(last=7), LogPart(to_us=TIME)]
     assert (await ask(app, "GET", f"/api/v2/{path}?at=7&to=8")).status == 400
     past.failure = PrunedMomentError(77)
     assert problem(await ask(app, "GET", f"/api/v2/{path}?at=7"))["first_seq"] == 77
-    assert len(journal.asked) == 2
+    assert len(log.asked) == 2
 
 
 @pytest.mark.parametrize("count", [0, 1, LISTED_AT_ONCE - 1, LISTED_AT_ONCE, 450])
@@ -204,5 +202,5 @@ async def test_the_stream_has_no_moment(app: QuartTrio) -> None:
 
 async def test_without_a_past(commands: FakeCommands) -> None:
     """Is said so, and is no defect."""
-    app = create_app(Ports(FakeHistory(commands=commands), commands), Tokens(TOKENS))
+    app = create_app(Ports(FakeModel(commands=commands), commands), Tokens(TOKENS))
     assert (await ask(app, "GET", "/api/v1/stats?at=1")).status == 400

@@ -91,7 +91,7 @@ async def test_unexpected_error(commands, caplog):
     """A defect is one plain line to the client, and a traceback in the log only."""
 
     class Broken:
-        def at(self):
+        def now(self):
             raise RuntimeError("secret detail")
 
     answer = await ask(create_app(Ports(Broken(), commands), TOKENS), "GET", "/api/stats")
@@ -99,14 +99,14 @@ async def test_unexpected_error(commands, caplog):
     assert "secret detail" in caplog.text
 
 
-async def test_slow_command(history, autojump_clock):
+async def test_slow_command(live, autojump_clock):
     """A request that takes five seconds is given up: 408, empty."""
 
     class Stuck:
         async def issue_key(self, *_: object):
             await trio.sleep_forever()
 
-    app = create_app(Ports(history, Stuck()), TOKENS)
+    app = create_app(Ports(live, Stuck()), TOKENS)
     assert tuple(await ask(app, "POST", "/api/v1/key/60")) == (408, None, "")
     assert autojump_clock.current_time() >= app_module.REQUEST_TIMEOUT
 

@@ -124,10 +124,10 @@ async def test_wrong_format(app, path, query, reason):
     assert tuple(await ask(app, "GET", f"{path}?{query}")) == (400, TEXT, text)
 
 
-async def test_tokens(history, commands):
+async def test_tokens(live, commands):
     """Without a token nothing is told; one that may only read is enough."""
     app = create_app(
-        Ports(history, commands, gauges=FakeGauges()), Tokens({"watch": "W"}, {"watch": "read"})
+        Ports(live, commands, gauges=FakeGauges()), Tokens({"watch": "W"}, {"watch": "read"})
     )
     assert tuple(await ask(app, "GET", URL, token="")) == rejected("unauthorized")
     assert tuple(await ask(app, "GET", URL, token="token=")) == rejected("token not valid")

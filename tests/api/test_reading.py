@@ -75,23 +75,23 @@ async def test_unknown_stats_format(app):
     ],
 )
 @pytest.mark.parametrize("spelling", [HASH, HASH.upper()])
-async def test_torrent(app, history, prefix, body, spelling):
+async def test_torrent(app, live, prefix, body, spelling):
     """The exact bytes of one torrent with one peer; the hash is printed in lower case."""
-    history.add(bytes.fromhex(HASH), V4, completed=7)
+    live.add(bytes.fromhex(HASH), V4, completed=7)
     assert tuple(await ask(app, "GET", f"{prefix}/torrent/{spelling}")) == (200, JSON, body)
 
 
 @BOTH
-async def test_torrent_without_peers(app, history, prefix):
+async def test_torrent_without_peers(app, live, prefix):
     """`peers` is there and empty: the index requires the member."""
-    history.add(bytes.fromhex(HASH))
+    live.add(bytes.fromhex(HASH))
     answer = await ask(app, "GET", f"{prefix}/torrent/{HASH}")
     assert json.loads(answer.body)["peers"] == []
 
 
-async def test_peers_of_all_kinds(app, history):
+async def test_peers_of_all_kinds(app, live):
     """IPv6 addresses, unknown clients, and client names that need escaping."""
-    history.add(bytes.fromhex(HASH), V4, V6, UT)
+    live.add(bytes.fromhex(HASH), V4, V6, UT)
     answer = await ask(app, "GET", f"/api/v1/torrent/{HASH}")
     peers = json.loads(answer.body)["peers"]
     assert [peer["peer_addr"] for peer in peers] == [V4.address, V6.address, UT.address]
@@ -152,11 +152,11 @@ def item(prefix: str, info_hash: str) -> str:
         ("limit=0000000000000000000000000000002", [0, 1]),
     ],
 )
-async def test_pages(app, history, prefix, query, numbers):
+async def test_pages(app, live, prefix, query, numbers):
     """Ascending hashes; offset counts torrents; an empty parameter is an absent one."""
     hashes = [f"{number:040x}" for number in range(5)]
     for info_hash in reversed(hashes):
-        history.add(bytes.fromhex(info_hash))
+        live.add(bytes.fromhex(info_hash))
     body = "[" + ",".join(item(prefix, hashes[number]) for number in numbers) + "]"
     assert tuple(await ask(app, "GET", f"{prefix}/torrents?{query}")) == (200, JSON, body)
 
@@ -182,10 +182,10 @@ async def test_bad_pages(app, name, value, reason):
 
 
 @BOTH
-async def test_torrents_by_hash(app, history, prefix):
+async def test_torrents_by_hash(app, live, prefix):
     """Request order, repetitions kept, unknown ones left out, paging ignored."""
     for info_hash in (HASH, OTHER):
-        history.add(bytes.fromhex(info_hash))
+        live.add(bytes.fromhex(info_hash))
     asked = [OTHER.upper(), HASH, "00" * 20, OTHER]
     query = "&".join(f"info_hash={info_hash}" for info_hash in asked)
     body = "[" + ",".join(item(prefix, info_hash) for info_hash in (OTHER, HASH, OTHER)) + "]"
@@ -203,18 +203,18 @@ async def test_first_bad_hash_of_a_list(app):
 
 
 @pytest.mark.parametrize("count", [BATCH - 1, BATCH, BATCH + 1, 2 * BATCH, 2 * BATCH + 1])
-async def test_long_listing(app, history, count):
+async def test_long_listing(app, live, count):
     """Short or in chunks, a listing is one whole JSON array."""
     for number in range(count):
-        history.add(number.to_bytes(20, "big"))
+        live.add(number.to_bytes(20, "big"))
     answer = await ask(app, "GET", "/api/v1/torrents")
     listed = [entry["info_hash"] for entry in json.loads(answer.body)]
     assert listed == [f"{number:040x}" for number in range(count)]
     assert (" " in answer.body, answer.content_type) == (False, JSON)
 
 
-async def test_long_swarm(app, history):
+async def test_long_swarm(app, live):
     """A swarm of any size is shown whole."""
-    history.add(bytes.fromhex(HASH), *[V4] * (BATCH + 3))
+    live.add(bytes.fromhex(HASH), *[V4] * (BATCH + 3))
     answer = await ask(app, "GET", f"/api/v1/torrent/{HASH}")
     assert len(json.loads(answer.body)["peers"]) == BATCH + 3

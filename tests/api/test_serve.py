@@ -79,10 +79,10 @@ async def test_client_address_is_recorded(app, commands):
     assert [by.address for by in commands.actors] == ["127.0.0.1"]
 
 
-async def test_long_listing(app, history):
+async def test_long_listing(app, live):
     """4000 torrents unless asked for more, in chunks that make one array."""
     for number in range(4100):
-        history.add(number.to_bytes(20, "big"))
+        live.add(number.to_bytes(20, "big"))
     async with running(app) as server:
         default = unchunked(await server.get(f"/api/v1/torrents{QUERY}"))
         longer = unchunked(await server.get(f"/api/v1/torrents{QUERY}&limit=9999"))
@@ -322,7 +322,7 @@ async def test_stalled_reader_does_not_hold_up_the_stop(monkeypatch):
         assert stopped
 
 
-async def test_stop_lets_a_request_finish(history, commands):
+async def test_stop_lets_a_request_finish(live, commands):
     """A request in flight is answered before the server goes; an idle connection goes at once."""
     started, go_on = trio.Event(), trio.Event()
 
@@ -332,9 +332,7 @@ async def test_stop_lets_a_request_finish(history, commands):
             await go_on.wait()
             return await super().issue_key(*args)
 
-    async with running(
-        create_app(Ports(history, Slow()), Tokens({"a": "MyAccessToken"}))
-    ) as server:
+    async with running(create_app(Ports(live, Slow()), Tokens({"a": "MyAccessToken"}))) as server:
         async with await server.connect() as idle, await server.connect() as busy:
             head = f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\n\r\n"
             await busy.send_all(head.encode())
@@ -358,10 +356,10 @@ async def test_cancelled_server_ends():
     assert scope.cancelled_caught
 
 
-async def test_client_leaves_in_the_middle(app, history):
+async def test_client_leaves_in_the_middle(app, live):
     """A client that hangs up during a long listing leaves nothing behind."""
     for number in range(100_000):
-        history.add(number.to_bytes(20, "big"))
+        live.add(number.to_bytes(20, "big"))
     async with running(app) as server:
         for _ in range(3):
             async with await server.connect() as leaving:
@@ -373,11 +371,11 @@ async def test_client_leaves_in_the_middle(app, history):
         await server.stopped.wait()
 
 
-async def test_loop_is_not_held_up_by_a_listing(app, history):
+async def test_loop_is_not_held_up_by_a_listing(app, live):
     """Other tasks get a turn at least once per batch while a long listing is made."""
     count = 20 * BATCH
     for number in range(count):
-        history.add(number.to_bytes(20, "big"))
+        live.add(number.to_bytes(20, "big"))
     turns = 0
 
     async def other_task() -> None:

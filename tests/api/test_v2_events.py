@@ -1,4 +1,4 @@
-"""The log in version 2 over a fake journal: what is asked of it, and how its answers look."""
+"""The log in version 2 over a fake log: what is asked of it, and how its answers look."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from api.reads import Reads
 from api.v2 import events
 from tests.api.asking import JSON, TOKEN, ask, problem
-from tests.api.fakes import FakeHistory
+from tests.api.fakes import FakeModel
 from tests.api.sockets import running
 from tracker.ports import BusyError, EventFilter, LogPart, NoMomentError, PrunedMomentError
 
@@ -39,20 +39,20 @@ def event(seq: int, **more: object) -> dict[str, object]:
          EventFilter(types=frozenset({"announced", "key_issued"}))),
     ],
 )  # fmt: skip
-async def test_what_is_asked(app, journal, query, part, wanted):
-    """Each parameter in the journal's terms."""
+async def test_what_is_asked(app, log, query, part, wanted):
+    """Each parameter in the log's terms."""
     assert (await ask(app, "GET", f"/api/v2/events?{query}")).status == 200
-    assert journal.asked == [(part, wanted)]
+    assert log.asked == [(part, wanted)]
 
 
-async def test_page(app, journal):
+async def test_page(app, log):
     """Events, the cursor of the next page, and where the log ends."""
-    journal.events = [event(seq) for seq in range(5)]
+    log.events = [event(seq) for seq in range(5)]
     answer = await ask(app, "GET", "/api/v2/events?limit=3")
     assert (answer.status, answer.content_type) == (200, JSON)
-    assert json.loads(answer.body) == {"events": journal.events[:3], "next": 2, "end": 5}
+    assert json.loads(answer.body) == {"events": log.events[:3], "next": 2, "end": 5}
     answer = await ask(app, "GET", "/api/v2/events?after=2")
-    assert json.loads(answer.body) == {"events": journal.events[3:], "next": None, "end": 5}
+    assert json.loads(answer.body) == {"events": log.events[3:], "next": None, "end": 5}
 
 
 async def read(stream: trio.SocketStream, wanted: bytes) -> bytes:
@@ -62,10 +62,10 @@ async def read(stream: trio.SocketStream, wanted: bytes) -> bytes:
     return got
 
 
-async def test_stream(app, journal, monkeypatch):
+async def test_stream(app, log, monkeypatch):
     """Events with their ids, then a sign of life that moves the client's mark and is no event."""
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.5)
-    journal.events = [event(seq, owner="ä\nb") for seq in range(3)]
+    log.events = [event(seq, owner="ä\nb") for seq in range(3)]
     head = (
         f"GET /api/v2/events/stream?{TOKEN}&after=0 HTTP/1.1\r\nHost: x\r\nLast-Event-ID: 1\r\n\r\n"
     )
@@ -74,7 +74,7 @@ async def test_stream(app, journal, monkeypatch):
         got = (await read(stream, b": still here\nid: 2\n\n")).decode()
     assert "content-type: text/event-stream\r\n" in got
     assert "cache-control: no-store\r\n" in got
-    said = json.dumps(journal.events[2], separators=(",", ":"), ensure_ascii=False)
+    said = json.dumps(log.events[2], separators=(",", ":"), ensure_ascii=False)
     assert f"id: 2\nevent: key_issued\ndata: {said}\n\n" in got
     assert "id: 1\n" not in got
 
@@ -93,10 +93,10 @@ async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
         assert (await server.get(f"/api/v2/events/stream?{TOKEN}")).startswith(b"HTTP/1.1 200")
 
 
-async def test_streams_that_begin_at_once(journal, monkeypatch):
+async def test_streams_that_begin_at_once(log, monkeypatch):
     """There are no more than allowed, also when all were let in before the first of them had begun."""
     monkeypatch.setattr(events, "MAX_STREAMS", 1)
-    stream = events.Stream(events.Events(Reads(FakeHistory()), journal))
+    stream = events.Stream(events.Events(Reads(FakeModel()), log))
     async with (
         aclosing(stream._told(None, EventFilter())) as first,
         aclosing(stream._told(None, EventFilter())) as second,
@@ -106,10 +106,10 @@ async def test_streams_that_begin_at_once(journal, monkeypatch):
     assert stream._open == 0
 
 
-async def test_stream_says_what_is_gone(app, journal):
+async def test_stream_says_what_is_gone(app, log):
     """Where the log begins, when announces were removed that the client did not get; then what there is."""
-    journal.events = [event(seq) for seq in range(5)]
-    journal.pruned = 4
+    log.events = [event(seq) for seq in range(5)]
+    log.pruned = 4
     head = f"GET /api/v2/events/stream?{TOKEN}&after=0 HTTP/1.1\r\nHost: x\r\n\r\n"
     async with running(app) as server, await server.connect() as stream:
         await stream.send_all(head.encode())
@@ -130,13 +130,13 @@ LEDGERS = [
 
 
 @pytest.mark.parametrize(("target", "asked"), LEDGERS)
-async def test_ledgers(app, history, journal, target, asked):
-    """Each parameter in the journal's terms; whatever fails has a status of its own."""
-    history.commands.accounts[1] = object()
+async def test_ledgers(app, live, log, target, asked):
+    """Each parameter in the log's terms; whatever fails has a status of its own."""
+    live.commands.accounts[1] = object()
     answer = await ask(app, "GET", f"/api/v2{target}")
     assert (answer.status, answer.content_type, json.loads(answer.body)) == (200, JSON, asked)
     for failure, status in FAILURES:
-        journal.failure = failure
+        log.failure = failure
         told = problem(await ask(app, "GET", f"/api/v2{target}"))
         assert (told["status"], told["detail"]) == (status, str(failure))
         assert told.get("first_seq") == (77 if status == 410 else None)
@@ -156,15 +156,15 @@ FAILURES = [
      (f"/torrents/{HASH}/totals?after={HASH}", 400), ("/accounts/1/totals?at=yesterday", 400),
      (f"/torrents/{HASH}/totals?info_hash={HASH}", 400)],
 )  # fmt: skip
-async def test_ledgers_that_are_none(app, history, target, status):
+async def test_ledgers_that_are_none(app, live, target, status):
     """Unknown accounts, and parameters of another kind."""
-    history.commands.accounts[1] = object()
+    live.commands.accounts[1] = object()
     assert problem(await ask(app, "GET", f"/api/v2{target}"))["status"] == status
 
 
-async def test_page_is_overtaken(app, journal):
+async def test_page_is_overtaken(app, log):
     """Events that are removed while they are read: gone, and from where on there are some."""
-    journal.failure = PrunedMomentError(77)
+    log.failure = PrunedMomentError(77)
     for path in ("/events", "/rejections/keys"):
         told = problem(await ask(app, "GET", f"/api/v2{path}"))
         assert (told["status"], told["first_seq"]) == (410, 77)

@@ -18,8 +18,8 @@ READ = "token=MayRead"
 
 
 @pytest.fixture
-def app(history, commands):
-    return create_app(Ports(history, commands), TOKENS)
+def app(live, commands):
+    return create_app(Ports(live, commands), TOKENS)
 
 
 @pytest.mark.parametrize("path", ["/api/v2", "/api/v2/keys", "/api/v2/nothing", "/api/v2/keys/x"])
@@ -196,7 +196,7 @@ async def test_unexpected_error(commands, caplog):
     """A defect is a bare 500 to the client, and a traceback in the log only."""
 
     class Broken:
-        def at(self):
+        def now(self):
             raise RuntimeError("secret detail")
 
     app = create_app(Ports(Broken(), commands), TOKENS)
@@ -205,7 +205,7 @@ async def test_unexpected_error(commands, caplog):
     assert "secret detail" in caplog.text
 
 
-async def test_slow_command(history, autojump_clock):
+async def test_slow_command(live, autojump_clock):
     """A request that takes too long is 408."""
     del autojump_clock
 
@@ -213,6 +213,6 @@ async def test_slow_command(history, autojump_clock):
         async def revoke_key_ref(self, *_: object):
             await trio.sleep_forever()
 
-    app = create_app(Ports(history, Stuck()), TOKENS)
+    app = create_app(Ports(live, Stuck()), TOKENS)
     answer = await ask(app, "DELETE", "/api/v2/keys/1")
     assert problem(answer)["status"] == 408

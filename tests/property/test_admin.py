@@ -24,7 +24,7 @@ from tests.support import (
 from tracker import ports
 from tracker.domain.state import State
 from tracker.service.commands import ServiceCommands
-from tracker.service.read_model import LiveHistory
+from tracker.service.read_model import LiveReads
 from tracker.service.service import Service
 from tracker.store import server_secret
 
@@ -262,7 +262,7 @@ class Admin:
 
     def check(self) -> None:
         """What can be read is what was noted."""
-        model = LiveHistory(self.service).at()
+        model = LiveReads(self.service).now()
         now = self.service.now_us()
         told = {info.key_ref: info for info in model.keys(0)}
         noted = {}

@@ -17,7 +17,7 @@ from tracker.domain import events
 from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.service.commands import ServiceCommands
-from tracker.service.read_model import LiveHistory
+from tracker.service.read_model import LiveReads
 from tracker.store.server_secret import key_hash
 from tracker.wire import udp
 from tracker.wire.connection_id import ConnectionIds
@@ -206,7 +206,7 @@ class Clients:
         """The live state tells the same as a sum over its torrents."""
         while True:
             await trio.sleep(self.chance.expovariate(0.3))
-            stats = LiveHistory(self.service).at().stats()
+            stats = LiveReads(self.service).now().stats()
             swarms = self.service.swarms
             counts = [swarms.counts(torrent(number)) for number in range(TORRENTS)]
             assert (stats.seeders, stats.leechers) == (

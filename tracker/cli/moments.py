@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tracker.cli.shared import CannotError, add_config, add_log, log_and_keys, progress
 from tracker.ports import Moment, NoMomentError
-from tracker.store.moments import Past
+from tracker.store.moments import ForwardReplay
 from tracker.times import parse_loosely
 
 if TYPE_CHECKING:
@@ -42,12 +42,12 @@ def moment(text: str) -> Moment:
 
 
 @contextmanager
-def past(options: argparse.Namespace) -> Iterator[Past]:
+def past(options: argparse.Namespace) -> Iterator[ForwardReplay]:
     """The log that was asked for, to be replayed with a bar on a terminal."""
     with seen_through(), progress("Replaying the log") as report:
         try:
             folder, keys = log_and_keys(options)
-            yield Past(folder, report, keys)
+            yield ForwardReplay(folder, report, keys)
         except NoMomentError as error:
             raise CannotError(error.detail) from None
 

@@ -1,7 +1,7 @@
-"""Reading the log for the API: `ports.Journal` over the files, beside the writer and never beyond the durable end.
+"""Reads events for the API: `ports.Events` over the files, beside the writer and never beyond the durable end.
 
-The work is done in worker threads in short steps (`scanning.py`); ledgers, which read the whole log, in a process of its
-own (`ledger_reads.py`). A walk that a page ended in waits a while for who asks for the next one.
+Worker threads do the work in short steps (`event_scan.py`). When a page ends in the middle of a walk over the log, the
+walk is kept for a while, so that the next page goes on with it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from eventlog import LogPrunedError, first_seq
 from tracker import ports
 from tracker.domain import events
 from tracker.history.event_scan import Filter, Scan
-from tracker.history.readable import Readable, readable_already
-from tracker.ledger.client import LedgerReads
-from tracker.ledger.pages import EntriesAsked, SumsAsked
 from tracker.store.address_keys import Keyring
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Iterator
     from pathlib import Path
+
+    from tracker.store.readable_log import ReadableLog
 
 READ_SECONDS = 1.0  # of work for one page; what is left is for the next
 PAGE_SECONDS = 3.0  # until a page is answered in any case: a request has five
@@ -46,43 +45,36 @@ _Place = tuple[ports.LogPart, ports.EventFilter]
 """What has to be asked for to go on with a walk."""
 
 
-class LogJournal:
-    """`ports.Journal` over a log folder."""
+class LogEvents:
+    """`ports.Events` over a log."""
 
     event_types = events.EVENT_TYPES
 
     def __init__(
         self,
-        folder: Path,
-        durable_seq: Callable[[], int],
+        log: ReadableLog,
         account_of: array[int],
         stopping: trio.Event,
         secrets_path: Path | None = None,
-        ledgers: LedgerReads | None = None,
-        readable: Readable = readable_already,
     ) -> None:
-        """`durable_seq`: where the durable part ends now; `account_of`: accounts by `key_ref`, growing with the
-        state; `stopping`: ends what follows the log; `secrets_path`: where the keys to addresses are;
-        `ledgers`: running, where they are asked for; `readable`: where the log is being written."""
-        self._folder = folder
-        self._durable_seq = durable_seq
+        """`account_of` has the accounts by `key_ref` and grows with the state. `stopping` ends what follows the log.
+        The keys to addresses are in `secrets_path`; None leaves addresses out."""
+        self._log, self._folder = log, log.path
         self._account_of = account_of
         self._stopping = stopping
         self._secrets_path = secrets_path
         self._threads = trio.CapacityLimiter(2)
-        self._ledgers = ledgers or LedgerReads(folder, secrets_path)
-        self._readable = readable
         self._parked: dict[_Place, _Parked] = {}
 
     @property
     def end(self) -> int:
-        return self._durable_seq()
+        return self._log.durable_seq
 
     async def read(
         self, part: ports.LogPart, wanted: ports.EventFilter, limit: int
     ) -> ports.EventPage:
         """Durable events of `part`, with all that were durable when it was asked for."""
-        await self._readable(self.end - 1)
+        await self._log.wait_readable_briefly(self.end - 1)
         scan = self._parked_at(part, wanted) or self._scan(part, wanted)
         worked, ends = 0.0, trio.current_time() + PAGE_SECONDS
         with self._overtaken():
@@ -151,27 +143,3 @@ class LogJournal:
     def _scan(self, part: ports.LogPart, wanted: ports.EventFilter) -> Scan:
         keys = Keyring(self._secrets_path) if self._secrets_path else None
         return Scan(self._folder, part, Filter(wanted, self._account_of), keys)
-
-    async def ledger(
-        self,
-        account: int,
-        info_hash: bytes | None,
-        moment: ports.Moment | None,
-        after: int,
-        limit: int,
-    ) -> str:
-        return await self._ask(EntriesAsked(account, info_hash, moment, after, limit))
-
-    async def account_totals(
-        self, account: int, moment: ports.Moment | None, after: bytes | None, limit: int
-    ) -> str:
-        return await self._ask(SumsAsked(account, moment, after, limit))
-
-    async def torrent_totals(
-        self, info_hash: bytes, moment: ports.Moment | None, after: int | None, limit: int
-    ) -> str:
-        return await self._ask(SumsAsked(info_hash, moment, after, limit))
-
-    async def _ask(self, asked: EntriesAsked | SumsAsked) -> str:
-        await self._readable(self.end - 1)
-        return await self._ledgers.ask(asked)

@@ -16,7 +16,6 @@ import trio
 from attrs import define
 
 from tracker.history.past_worker import Question
-from tracker.history.readable import Readable, readable_already
 from tracker.ports import LISTED_AT_ONCE, BusyError, Moment
 from tracker.workers.question_pipe import Helper
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.ports import ReadModel
+    from tracker.store.readable_log import ReadableLog
 
 HELPERS = 2
 MAX_ASKING = 16  # questions and listings at once
@@ -69,30 +69,29 @@ class _Helper(Helper):
 
 
 class PastReads:
-    """`ports.Past` over a log folder. `run` has to be running."""
+    """`ports.Past` over a log. `run` has to be running."""
 
     def __init__(
         self,
-        log: Path,
+        log: ReadableLog,
         secrets: Path,
         *,
         usage_statistics: bool = True,
         reasons: Mapping[int, str] | None = None,
         helpers: int = HELPERS,
-        readable: Readable = readable_already,
     ) -> None:
-        """`usage_statistics` and `reasons` as of `LiveHistory`; `readable`: where the log is being written."""
+        """`usage_statistics` and `reasons` as of `LiveReads`."""
         options = json.dumps({"usage_statistics": usage_statistics, "reasons": reasons or {}})
         command = [
             sys.executable,
             "-m",
             "tracker.history.past_worker",
-            str(log),
+            str(log.path),
             str(secrets),
             options,
         ]
         self._helpers = [_Helper(command) for _ in range(helpers)]
-        self._readable = readable
+        self._log = log
         self._listings = 0
         self._asking = 0
         self._freed = trio.lowlevel.ParkingLot()
@@ -152,7 +151,7 @@ class PastReads:
         self._asking += 1
         try:
             if moment.seq is not None:
-                await self._readable(moment.seq)
+                await self._log.wait_readable_briefly(moment.seq)
             helper = await self._choose(moment)
             try:
                 yield helper

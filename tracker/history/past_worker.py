@@ -19,7 +19,7 @@ from tracker.domain.state import ReplayError
 from tracker.service.read_model import Projection
 from tracker.store import snapshots
 from tracker.store.address_keys import Keyring
-from tracker.store.moments import Past
+from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Failed, serve
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Worker:
     ) -> None:
         self._log, self._secrets = log, secrets
         self._usage_statistics, self._reasons = usage_statistics, reasons or {}
-        self._past: Past | None = None
+        self._past: ForwardReplay | None = None
         self._days: list[int] = []  # whose keys there were when the state was made
         self._model: Projection | None = None
         self._moment: ports.Moment | None = None  # of the model
@@ -112,7 +112,7 @@ class Worker:
 
     def _go(self, moment: ports.Moment) -> Projection:
         """Replay to a moment."""
-        past = Past(self._log, lambda _done, _total: None, Keyring(self._secrets))
+        past = ForwardReplay(self._log, lambda _done, _total: None, Keyring(self._secrets))
         seq = past.resolve(moment)
         # At the log's end more events of the same microsecond may come.
         self._settled = moment.seq is not None or (

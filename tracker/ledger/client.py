@@ -1,7 +1,7 @@
-"""Ledgers for the API: asked of a helper process (`ledger_worker.py`), one question at a time, never of the tracker's own.
+"""Reads ledgers for the API: `ports.Ledgers`, answered by a helper process (`worker.py`) and never by the tracker's own.
 
-Who asks does not wait for ever: a walk that takes longer goes on, and is done when the question comes again. The process
-ends when nobody asked for some minutes.
+The process answers one question at a time. A walk that takes too long goes on after the question was refused, and is
+done when the question comes again. The process ends when there was no question for some minutes.
 """
 
 from __future__ import annotations
@@ -12,31 +12,33 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from tracker.ports import BusyError
+from tracker.ledger.pages import EntriesAsked, SumsAsked
+from tracker.ports import BusyError, Moment
 from tracker.workers.question_pipe import Helper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tracker.ledger.pages import EntriesAsked, SumsAsked
+    from tracker.store.readable_log import ReadableLog
 
 ANSWER_SECONDS = 60.0
 IDLE_SECONDS = 120.0
 WALK_SECONDS = 600.0  # after this a walk that nobody waits for any more is given up
 
 
-class LedgerReads:
-    """`run` has to be running."""
+class LogLedgers:
+    """`ports.Ledgers` over a log. `run` has to be running."""
 
-    def __init__(self, log: Path, secrets: Path | None) -> None:
+    def __init__(self, log: ReadableLog, secrets: Path | None) -> None:
         command = [
             sys.executable,
             "-m",
             "tracker.ledger.worker",
-            str(log),
+            str(log.path),
             str(secrets or "-"),
         ]
+        self._log = log
         self._helper = Helper(command)
 
     async def run(self) -> None:
@@ -53,8 +55,29 @@ class LedgerReads:
         finally:
             await helper.end()
 
-    async def ask(self, asked: EntriesAsked | SumsAsked) -> str:
-        """JSON text. Raises `BusyError`, `NoMomentError`, `LogError`."""
+    async def entries(
+        self,
+        account: int,
+        info_hash: bytes | None,
+        moment: Moment | None,
+        after: int,
+        limit: int,
+    ) -> str:
+        return await self._ask(EntriesAsked(account, info_hash, moment, after, limit))
+
+    async def account_totals(
+        self, account: int, moment: Moment | None, after: bytes | None, limit: int
+    ) -> str:
+        return await self._ask(SumsAsked(account, moment, after, limit))
+
+    async def torrent_totals(
+        self, info_hash: bytes, moment: Moment | None, after: int | None, limit: int
+    ) -> str:
+        return await self._ask(SumsAsked(info_hash, moment, after, limit))
+
+    async def _ask(self, asked: EntriesAsked | SumsAsked) -> str:
+        """Raises `BusyError`, `NoMomentError`, `LogError`."""
+        await self._log.wait_readable_briefly(self._log.durable_seq - 1)
         with self._used():
             self._helper.used = trio.current_time()
             try:

@@ -22,7 +22,7 @@ from tracker.ledger.pages import EntriesAsked, SumsAsked, entry_shown, sums_show
 from tracker.ledger.torrent import Contributions
 from tracker.ledger.walk import Walk, decryptor
 from tracker.store.address_keys import Keyring
-from tracker.store.moments import Past
+from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Failed, serve
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Worker:
 
     def _resolve(self, moment: ports.Moment) -> int:
         """The last event that had happened by then. Raises `ports.NoMomentError`."""
-        return Past(self._log, lambda _done, _total: None).resolve(moment)
+        return ForwardReplay(self._log, lambda _done, _total: None).resolve(moment)
 
 
 class _Pages:

@@ -18,7 +18,7 @@ from tracker.ports.errors import (
     UnknownFactorError,
     UnknownKeyError,
 )
-from tracker.ports.reads import Gauges, History, Journal, Past, ReadModel
+from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
     LISTED_AT_ONCE,
     Account,
@@ -57,18 +57,19 @@ __all__ = [
     "DuplicateKeyError",
     "EventFilter",
     "EventPage",
+    "Events",
     "Factor",
     "FactorTerms",
     "Followed",
     "Gauges",
-    "History",
     "InvalidCorrectionError",
     "InvalidDurationError",
     "InvalidFactorError",
     "IssuedKey",
-    "Journal",
     "KeyInfo",
     "Labels",
+    "Ledgers",
+    "Live",
     "LogPart",
     "LogUnavailableError",
     "Metric",

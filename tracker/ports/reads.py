@@ -98,9 +98,11 @@ class ReadModel(Protocol):
         ...
 
 
-class History(Protocol):
-    def at(self, moment: None = None) -> ReadModel:
-        """The read model now. Other moments: `Past`."""
+class Live(Protocol):
+    """The tracker as it is."""
+
+    def now(self) -> ReadModel:
+        """The read model of this moment; it is out of date after the next await."""
         ...
 
 
@@ -128,7 +130,7 @@ class Gauges(Protocol):
     def metrics(self) -> list[Metric]: ...
 
 
-class Journal(Protocol):
+class Events(Protocol):
     """The durable part of the log. No call holds up the loop; each raises what reading the log does."""
 
     @property
@@ -151,7 +153,11 @@ class Journal(Protocol):
         """
         ...
 
-    async def ledger(
+
+class Ledgers(Protocol):
+    """The announces and corrections behind an account's totals. Each call reads the log in another process."""
+
+    async def entries(
         self,
         account: int,
         info_hash: bytes | None,
@@ -167,7 +173,7 @@ class Journal(Protocol):
     async def account_totals(
         self, account: int, moment: Moment | None, after: bytes | None, limit: int
     ) -> str:
-        """A page of an account's sums by torrent, as JSON text; as `ledger` otherwise."""
+        """A page of an account's sums by torrent, as JSON text; as `entries` otherwise."""
         ...
 
     async def torrent_totals(

@@ -12,8 +12,7 @@ from attrs import field, frozen
 
 from tracker.domain import refusals
 from tracker.history.past import PastReads
-from tracker.history.readable import readable_in
-from tracker.ledger.client import LedgerReads
+from tracker.ledger.client import LogLedgers
 from tracker.metrics.swarmlog import LiveGauges
 from tracker.service.clock import LogClock
 from tracker.service.rate_limits import Bans
@@ -55,7 +54,7 @@ class Runtime:
     following: Following
     gauges: LiveGauges
     past: PastReads
-    ledgers: LedgerReads
+    ledgers: LogLedgers
     stop: trio.Event = field(factory=trio.Event)
 
     @property
@@ -101,13 +100,7 @@ def build(
         following=following,
         pruner=pruner,
     )
-    past = PastReads(
-        event_log.path,
-        secrets_path,
-        usage_statistics=usage,
-        reasons=refusals.NAMES,
-        readable=readable_in(event_log),
-    )
+    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=refusals.NAMES)
     return Runtime(
         config=config,
         version=version,
@@ -122,7 +115,7 @@ def build(
         following=following,
         gauges=gauges,
         past=past,
-        ledgers=LedgerReads(event_log.path, secrets_path),
+        ledgers=LogLedgers(event_log, secrets_path),
     )
 
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from tracker.domain import refusals
-from tracker.history.events import LogJournal
-from tracker.history.readable import readable_in
+from tracker.history.events import LogEvents
 from tracker.service.commands import ServiceCommands
-from tracker.service.read_model import LiveHistory
+from tracker.service.read_model import LiveReads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,19 +58,12 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
 
     service, event_log = runtime.service, runtime.event_log
     usage = runtime.config.core.tracker_usage_statistics
-    journal = LogJournal(
-        event_log.path,
-        lambda: event_log.durable_seq,
-        service.state.access.account_of,
-        runtime.stop,
-        runtime.secrets_path,
-        runtime.ledgers,
-        readable_in(event_log),
-    )
-    history = LiveHistory(service, usage_statistics=usage, reasons=refusals.NAMES)
+    account_of = service.state.access.account_of
+    events = LogEvents(event_log, account_of, runtime.stop, runtime.secrets_path)
+    live = LiveReads(service, usage_statistics=usage, reasons=refusals.NAMES)
     commands = ServiceCommands(service, event_log, runtime.secret)
     return create_app(
-        Ports(history, commands, journal, runtime.gauges, runtime.past),
+        Ports(live, commands, events, runtime.ledgers, runtime.gauges, runtime.past),
         Tokens(config.access_tokens, config.token_scopes),
         Proxies(config.trusted_proxies),
     )

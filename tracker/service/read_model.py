@@ -1,4 +1,4 @@
-"""Reads: `History.at(moment)` gives the tracker as it was, or is, as a `ReadModel` of plain values."""
+"""Shows a state as a `ports.ReadModel` of plain values: the live one, or that of a past moment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KEYS_AT_ONCE = 50_000  # looked at between two pauses: about a millisecond
 _LEFT_SHOWN = 2**63 - 1  # an unknown `left` as the largest number that readers of the API can take
 
 
-class Live(Protocol):
+class Source(Protocol):
     """What is read: the live state, and the counter deltas that the log does not have yet."""
 
     @property
@@ -44,30 +44,29 @@ class Live(Protocol):
     def now_us(self) -> int: ...
 
 
-class LiveHistory:
-    """`ports.History` over the live state."""
+class LiveReads:
+    """`ports.Live` over the state that the tracker serves from."""
 
     def __init__(
         self,
-        live: Live,
+        source: Source,
         *,
         usage_statistics: bool = True,
         reasons: Mapping[int, str] | None = None,
     ) -> None:
         """`usage_statistics`: false shows the counters of requests as 0; `reasons`: names of refusals."""
-        self._live = live
+        self._source = source
         self._reasons = reasons or {}
         self._usage_statistics = usage_statistics
 
-    def at(self, moment: None = None) -> Projection:
-        del moment
+    def now(self) -> Projection:
         return Projection(
-            self._live.state,
-            self._live.pending,
+            self._source.state,
+            self._source.pending,
             self._usage_statistics,
-            self._live.now_us(),
+            self._source.now_us(),
             self._reasons,
-            self._live.refusals,
+            self._source.refusals,
         )
 
 

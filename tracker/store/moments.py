@@ -63,7 +63,7 @@ def span(folder: Path) -> Span | None:
     return Span(first.header.base_seq, _times(first)[0], last.header.next_seq - 1, _times(last)[-1])
 
 
-class Past:
+class ForwardReplay:
     """A log that is replayed forward, from one moment to the next."""
 
     def __init__(

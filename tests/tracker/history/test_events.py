@@ -9,11 +9,11 @@ import pytest
 import trio
 
 from eventlog import Reader
-from tests.support import START_US
+from tests.support import START_US, StillLog
 from tests.tracker.logged import HASH, OTHER, write_log
 from tracker.history import event_json, event_scan
 from tracker.history import events as module
-from tracker.history.events import LogJournal
+from tracker.history.events import LogEvents
 from tracker.ports import EventFilter, LogPart
 from tracker.store.replay import replay
 from tracker.times import rfc3339
@@ -38,13 +38,13 @@ def every(folder: Path) -> list[Event]:
     return [event for frame in Reader(folder).frames() for event in event_json.narrate(frame)]
 
 
-def journal(folder: Path, stopping: trio.Event) -> LogJournal:
+def journal(folder: Path, stopping: trio.Event) -> LogEvents:
     state = replay(Reader(folder, to_end=True))
-    return LogJournal(folder, lambda: state.seq, state.access.account_of, stopping)
+    return LogEvents(StillLog(folder, state.seq), state.access.account_of, stopping)
 
 
 async def read_all(
-    reader: LogJournal, part: LogPart, wanted: EventFilter, limit: int
+    reader: LogEvents, part: LogPart, wanted: EventFilter, limit: int
 ) -> list[Event]:
     found: list[Event] = []
     while True:

@@ -12,7 +12,7 @@ import trio
 
 from eventlog import Reader, open_log
 from tests.eventlog.logs import running, segments
-from tests.support import Announce, Rig, endpoint4, hash_of, told
+from tests.support import Announce, Rig, StillLog, endpoint4, hash_of, told
 from tests.tracker.logged import HASH, write_log
 from tests.tracker.pruned import prune
 from tracker.domain import codec, events
@@ -21,12 +21,14 @@ from tracker.history.past import PastReads
 from tracker.history.past_worker import Question, Worker
 from tracker.ports import LISTED_AT_ONCE, BusyError, Moment, NoMomentError, PrunedMomentError
 from tracker.service.read_model import Projection
-from tracker.store.moments import Past
+from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Failed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from tracker.store.readable_log import ReadableLog
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def end(folder: Path) -> int:
 
 
 def expected(folder: Path, seq: int) -> Projection:
-    return Projection(Past(folder, lambda _done, _total: None).at(Moment(seq=seq)), {})
+    return Projection(ForwardReplay(folder, lambda _done, _total: None).at(Moment(seq=seq)), {})
 
 
 def test_every_moment(folder: Path, end: int, tmp_path: Path) -> None:
@@ -104,8 +106,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def looking_back(folder: Path, helpers: int = 2) -> AsyncIterator[PastReads]:
-    past = PastReads(folder, folder.parent, helpers=helpers)
+async def looking_back(log: ReadableLog, helpers: int = 2) -> AsyncIterator[PastReads]:
+    past = PastReads(log, log.path.parent, helpers=helpers)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(past.run)
         with trio.fail_after(60):
@@ -122,7 +124,7 @@ def process_of(past: PastReads) -> int:
 
 async def test_listings(large: Path) -> None:
     """In lists, the last of which is shorter; other questions come in between, of other moments too."""
-    async with looking_back(large) as past:
+    async with looking_back(StillLog(large)) as past:
         last = Moment(seq=TORRENTS - 1)
         sizes = []
         async for some in past.each(last, lambda model: model.torrents(0, 10_000)):
@@ -136,7 +138,7 @@ async def test_listings(large: Path) -> None:
 
 async def test_many_moments_at_once(large: Path) -> None:
     """Two processes serve them all: who comes later waits."""
-    async with looking_back(large) as past:
+    async with looking_back(StillLog(large)) as past:
         found: dict[int, int] = {}
 
         async def look(seq: int) -> None:
@@ -151,7 +153,7 @@ async def test_many_moments_at_once(large: Path) -> None:
 
 async def test_errors(large: Path) -> None:
     """They arrive as what they are, and the next question is answered."""
-    async with looking_back(large, 1) as past:
+    async with looking_back(StillLog(large), 1) as past:
         with pytest.raises(NoMomentError, match=f"events 0 to {TORRENTS - 1}"):
             await past.ask(Moment(seq=TORRENTS), lambda model: model.stats())
         assert (await past.ask(Moment(seq=0), lambda model: model.stats())).torrents == 1
@@ -159,7 +161,7 @@ async def test_errors(large: Path) -> None:
 
 async def test_too_slow(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who does not get an answer in time is told so; it is there when he comes again, and others must not wait for it."""
-    async with looking_back(large, 1) as past:
+    async with looking_back(StillLog(large), 1) as past:
         at = Moment(seq=5)
         await past.ask(at, lambda model: model.stats())
         os.kill(process_of(past), signal.SIGSTOP)
@@ -176,7 +178,7 @@ async def test_too_slow(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_process_that_was_killed(large: Path) -> None:
     """The question is refused, the next one gets a new process."""
-    async with looking_back(large, 1) as past:
+    async with looking_back(StillLog(large), 1) as past:
         at = Moment(seq=5)
         await past.ask(at, lambda model: model.stats())
         os.kill(process_of(past), signal.SIGKILL)
@@ -188,7 +190,7 @@ async def test_a_process_that_was_killed(large: Path) -> None:
 async def test_too_many(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Questions and listings that are open are bounded in number; those that end make room."""
     monkeypatch.setattr(past_reads, "MAX_ASKING", 1)
-    async with looking_back(large, 1) as past:
+    async with looking_back(StillLog(large), 1) as past:
         at = Moment(seq=TORRENTS - 1)
         listing = past.each(at, lambda model: model.torrents(0, 1000))
         assert len(await anext(listing)) == LISTED_AT_ONCE
@@ -201,7 +203,7 @@ async def test_too_many(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_nobody_asks(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has nothing to do ends, and its memory with it; another comes with the next question."""
     monkeypatch.setattr(past_reads, "IDLE_SECONDS", 0.1)
-    async with looking_back(large, 1) as past:
+    async with looking_back(StillLog(large), 1) as past:
         for _ in range(2):
             assert (await past.ask(Moment(seq=5), lambda model: model.stats())).torrents == 6
             while past._helpers[0].runs:  # noqa: ASYNC110  # the process's end is nobody's event
@@ -219,7 +221,7 @@ async def is_there(past: PastReads, moment: Moment) -> bool:
 async def test_a_log_that_grows(tmp_path: Path) -> None:
     """Beyond the durable end there is nothing; once it has moved on, there is."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0)
-    async with running(log), looking_back(log.path, 1) as past:
+    async with running(log), looking_back(log, 1) as past:
         rig = Rig(log=log)
         for number in range(3):
             rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
@@ -235,7 +237,7 @@ async def test_a_log_that_grows(tmp_path: Path) -> None:
 async def test_what_is_removed_while_it_is_kept(tmp_path: Path) -> None:
     """A state in memory is no way round retention."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, segment_bytes=1500, linger_seconds=0)
-    async with running(log), looking_back(log.path, 1) as past:
+    async with running(log), looking_back(log, 1) as past:
         rig = Rig(log=log)
         for number in range(200):
             rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})

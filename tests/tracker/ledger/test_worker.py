@@ -13,7 +13,7 @@ from attrs import evolve
 
 from eventlog import Reader, first_seq, open_log
 from tests.eventlog.logs import running
-from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of, key_text
+from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, endpoint6, hash_of, key_text
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
 from tracker.domain import codec, events
@@ -21,7 +21,7 @@ from tracker.domain.settings import Settings
 from tracker.ledger import client
 from tracker.ledger import worker as ledger_worker
 from tracker.ledger.account import Ledger
-from tracker.ledger.client import LedgerReads
+from tracker.ledger.client import LogLedgers
 from tracker.ledger.pages import EntriesAsked, SumsAsked, entry_shown, sums_shown
 from tracker.ledger.torrent import Contributions
 from tracker.ledger.walk import Walk, decryptor
@@ -348,12 +348,12 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Questions over its pipe; one at a time, and it ends when nobody asks."""
     monkeypatch.setattr(client, "IDLE_SECONDS", 0.1)
-    reads = LedgerReads(folder, None)
+    reads = LogLedgers(StillLog(folder), None)
     refused = []
 
     async def ask_too() -> None:
         try:
-            await reads.ask(SumsAsked(1, None, None, 5))
+            await reads.account_totals(1, None, None, 5)
         except BusyError as error:
             refused.append(str(error))
 
@@ -366,10 +366,10 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             (said,) = refused
             assert "already" in said
             with pytest.raises(NoMomentError):
-                await reads.ask(SumsAsked(1, Moment(seq=10**6), None, 5))
+                await reads.account_totals(1, Moment(seq=10**6), None, 5)
             while reads._helper.runs:
                 await trio.lowlevel.checkpoint()
-            answer = json.loads(await reads.ask(SumsAsked(1, None, None, 5)))
+            answer = json.loads(await reads.account_totals(1, None, None, 5))
             assert answer["totals"]
             nursery.cancel_scope.cancel()
     assert not reads._helper.runs
@@ -377,13 +377,13 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_slow_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waited long enough is told to come again; then the answer is there."""
-    reads = LedgerReads(folder, None)
+    reads = LogLedgers(StillLog(folder), None)
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.0)
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reads.run)
             with pytest.raises(BusyError, match="still being read"):
-                await reads.ask(SumsAsked(1, None, None, 5))
+                await reads.account_totals(1, None, None, 5)
             monkeypatch.setattr(client, "ANSWER_SECONDS", 60.0)
-            assert json.loads(await reads.ask(SumsAsked(1, None, None, 5)))["totals"]
+            assert json.loads(await reads.account_totals(1, None, None, 5))["totals"]
             nursery.cancel_scope.cancel()

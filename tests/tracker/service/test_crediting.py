@@ -12,7 +12,7 @@ from tracker import ports
 from tracker.domain.accounts import MOST
 from tracker.service.commands import ServiceCommands
 from tracker.service.crediting import END_US, MOST_PER_SCOPE
-from tracker.service.read_model import LiveHistory
+from tracker.service.read_model import LiveReads
 
 if TYPE_CHECKING:
     from tests.support import MemoryLog
@@ -31,7 +31,7 @@ class Site:
 
     @property
     def read(self) -> ports.ReadModel:
-        return LiveHistory(self.rig.service).at()
+        return LiveReads(self.rig.service).now()
 
     def announce(self, moved: int) -> None:
         key = b"key%029d" % 1

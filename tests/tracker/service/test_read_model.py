@@ -9,7 +9,7 @@ from tests.support import SECOND, START_US, Announce, Rig, endpoint4, endpoint6,
 from tracker import ports
 from tracker.domain import events
 from tracker.service import read_model
-from tracker.service.read_model import LiveHistory, Projection, format_endpoint
+from tracker.service.read_model import LiveReads, Projection, format_endpoint
 
 HASHES = sorted(hash_of(number) for number in (0, 256, 512, 3, 259, 4, 200, 255, 511))
 
@@ -22,7 +22,7 @@ def rig() -> Rig:
 
 
 def now(rig: Rig) -> Projection:
-    return LiveHistory(rig.service).at()
+    return LiveReads(rig.service).now()
 
 
 @pytest.mark.parametrize("offset", range(len(HASHES) + 2))

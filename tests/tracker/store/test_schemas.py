@@ -15,18 +15,18 @@ from eventlog import IGNORABLE, LogError, LogFormatError, Reader, open_log
 from tests.eventlog.logs import running
 from tests.golden import facts
 from tests.golden.test_log_v1 import FOLDER, contents
-from tests.support import START_US, Announce, Rig, endpoint4, hash_of
+from tests.support import START_US, Announce, Rig, StillLog, endpoint4, hash_of
 from tests.tracker.logged import write_log
 from tracker.cli import main
 from tracker.domain import codec, events, image, schemas
 from tracker.domain.settings import Settings
-from tracker.history.events import LogJournal
+from tracker.history.events import LogEvents
 from tracker.ledger.account import Entry, Ledger
 from tracker.offline.verify import Verification
 from tracker.ports import EventFilter, LogPart, Moment
 from tracker.service.read_model import Projection
 from tracker.store import snapshots
-from tracker.store.moments import Past
+from tracker.store.moments import ForwardReplay
 from tracker.store.replay import replay
 from tracker.upkeep.follower_process import Follower
 
@@ -107,7 +107,7 @@ def test_an_older_schema_is_read_everywhere(
     assert {"torrent_whitelisted", HASH.hex()} < {
         str(each) for one in told for each in one.values()
     }
-    journal = LogJournal(log, lambda: state.seq, state.access.account_of, trio.Event())
+    journal = LogEvents(StillLog(log, state.seq), state.access.account_of, trio.Event())
     read = trio.run(journal.read, LogPart(first=0), EventFilter(key_ref=1), 99)
     assert [one for one in read.events if one["type"] == "announced"] == told[3:6]
     verification = Verification(log)
@@ -115,7 +115,7 @@ def test_an_older_schema_is_read_everywhere(
     assert verification.state.digest() == state.digest()
     entries = Ledger(1).entries(Reader(log).frames())
     assert [one.uploaded for one in entries if isinstance(one, Entry)] == [0, KILO, 2 * KILO]
-    past = Past(log, lambda _done, _all: None)
+    past = ForwardReplay(log, lambda _done, _all: None)
     assert past.at(Moment(seq=4)).accounts.totals(1).uploaded == KILO
     follower = Follower(log, tmp_path, lambda **_said: None)
     follower.catch_up()
@@ -192,7 +192,7 @@ def test_what_may_be_passed_over_is(tmp_path: Path, name: str) -> None:
     (note,) = verify(tmp_path)
     assert (note.damage, note.seq) == (False, seq)
     assert NEWER[name][3] in note.what
-    assert Past(tmp_path, lambda _done, _all: None).at(Moment(seq=seq)).seq == seq + 1
+    assert ForwardReplay(tmp_path, lambda _done, _all: None).at(Moment(seq=seq)).seq == seq + 1
     assert list(Ledger(1).entries(Reader(tmp_path).frames())) == []
 
 

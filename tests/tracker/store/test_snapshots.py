@@ -18,7 +18,7 @@ from tracker.offline.verify import Verification
 from tracker.ports import Moment
 from tracker.store import snapshot_file, snapshots
 from tracker.store.address_keys import Keyring, day_of
-from tracker.store.moments import Past
+from tracker.store.moments import ForwardReplay
 from tracker.store.replay import replay
 
 if TYPE_CHECKING:
@@ -273,7 +273,8 @@ def test_looking_back_begins_at_the_nearest(
     keys.prepare(day_of(START_US))
     last = end(tmp_path).seq - 1
     plain = [
-        Past(tmp_path, lambda *_: None, keys).at(Moment(seq=n)).digest() for n in range(last + 1)
+        ForwardReplay(tmp_path, lambda *_: None, keys).at(Moment(seq=n)).digest()
+        for n in range(last + 1)
     ]
     paths = write_at(tmp_path, [9, 20], keys)
     used = []
@@ -283,7 +284,10 @@ def test_looking_back_begins_at_the_nearest(
     )
     for number, expected in enumerate(plain):
         used.clear()
-        assert Past(tmp_path, lambda *_: None, keys).at(Moment(seq=number)).digest() == expected
+        assert (
+            ForwardReplay(tmp_path, lambda *_: None, keys).at(Moment(seq=number)).digest()
+            == expected
+        )
         nearest = [path for path in paths if snapshots.seq_of(path) <= number + 1]
         assert used == nearest[-1:]
 

@@ -36,6 +36,7 @@ from tests.support import (
     Announce,
     HandTime,
     Rig,
+    StillLog,
     endpoint4,
     endpoint6,
     hash_of,
@@ -46,7 +47,7 @@ from tests.tracker.pruned import InlinePruner, prune
 from tracker.cli import main
 from tracker.domain import codec, events
 from tracker.domain.settings import Settings
-from tracker.history.events import LogJournal
+from tracker.history.events import LogEvents
 from tracker.offline.verify import Verification
 from tracker.ports import (
     EventFilter,
@@ -57,7 +58,7 @@ from tracker.ports import (
     PrunedMomentError,
 )
 from tracker.store import snapshots
-from tracker.store.moments import Past
+from tracker.store.moments import ForwardReplay
 from tracker.store.replay import replay
 from tracker.upkeep import pruning
 from tracker.upkeep.retention import (
@@ -188,7 +189,7 @@ def test_what_is_left(tmp_path: Path) -> None:
     left = {each["seq"]: each for each in told(read_kept_frames(folder, begin))}
     names = set(events.ADMIN_NAMES.values())
     assert left == {s: e for s, e in whole.items() if e["type"] in names and s < begin}
-    past = Past(folder, lambda _done, _total: None)
+    past = ForwardReplay(folder, lambda _done, _total: None)
     with pytest.raises(PrunedMomentError, match=f"begins with event {begin}:"):
         past.at(Moment(seq=begin - 1))
     assert past.at(Moment(seq=begin)).seq == begin + 1
@@ -204,7 +205,7 @@ def test_the_api_tells_what_is_left(tmp_path: Path, limit: int) -> None:
     expected = told(read_kept_frames(folder, begin)) + told(Reader(folder).frames())
     assert expected[0]["seq"] < begin
     state = replay(Reader(folder))
-    journal = LogJournal(folder, lambda: state.seq, state.access.account_of, trio.Event())
+    journal = LogEvents(StillLog(folder, state.seq), state.access.account_of, trio.Event())
 
     async def read(first: int, wanted: EventFilter) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -394,7 +395,7 @@ def test_overtaken(tmp_path: Path) -> None:
     live(tmp_path / "log", overtake)
 
 
-async def read_on(journal: LogJournal, page: EventPage) -> None:
+async def read_on(journal: LogEvents, page: EventPage) -> None:
     while page.following is not None:
         page = await journal.read(LogPart(first=page.following), EventFilter(), 1)
 
@@ -404,9 +405,7 @@ def test_the_api_is_overtaken(tmp_path: Path) -> None:
 
     async def overtake(rig: Rig, log: EventLog) -> None:
         await script(rig, log)
-        journal = LogJournal(
-            log.path, lambda: log.durable_seq, rig.state.access.account_of, trio.Event()
-        )
+        journal = LogEvents(log, rig.state.access.account_of, trio.Event())
         page = await journal.read(LogPart(), EventFilter(), 1)
         assert page.following == 1
         late = journal.follow(0, EventFilter())

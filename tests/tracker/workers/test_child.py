@@ -27,20 +27,20 @@ PARENT = """
 import sys
 from pathlib import Path
 import trio
+from tests.support import StillLog
 from tracker.workers.child import Child
-from tracker.ledger.pages import SumsAsked
-from tracker.ledger.client import LedgerReads
+from tracker.ledger.client import LogLedgers
 from tracker.history.past import PastReads
 from tracker.ports import Moment
 
 async def past(log):
-    reads = PastReads(log, log.parent, helpers=1)
+    reads = PastReads(StillLog(log), log.parent, helpers=1)
     await reads.ask(Moment(seq=0), lambda model: model.stats())
     return reads._helpers[0]._process
 
 async def ledger(log):
-    reads = LedgerReads(log, log.parent)
-    await reads.ask(SumsAsked(1, None, None, 5))
+    reads = LogLedgers(StillLog(log), log.parent)
+    await reads.account_totals(1, None, None, 5)
     return reads._helper._process
 
 async def pruning(log):

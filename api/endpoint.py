@@ -1,0 +1,93 @@
+"""An endpoint is one row: where it is, what handles it, and how it is described.
+
+The URL map (`install`) and the OpenAPI document (`api.openapi`) both derive from the rows. A class of handlers lists its
+own rows in a method `endpoints`; an API version joins them under its prefix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, field, frozen
+
+from api.openapi.shapes import Schema
+from api.replies import JSON, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from quart import Quart
+
+Handler = Callable[..., Awaitable[Response]]
+Responses = dict[int, dict[str, Schema]]
+"""JSON Schemas by media type, by status. Without a media type the body is empty."""
+
+
+def answer(schema: Schema, status: int = 200, media: str = JSON) -> Responses:
+    """Describes a response with a body of one media type."""
+    return {status: {media: schema}}
+
+
+NO_CONTENT: Final[Responses] = {204: {}}
+
+
+@frozen(kw_only=True)
+class Parameter:
+    """A parameter of the query, or a header."""
+
+    name: str
+    schema: Schema
+    description: str = ""
+    required: bool = False
+
+
+REASON: Final = Parameter(
+    name="X-Reason",
+    schema={"type": "string", "maxLength": 500, "pattern": "^[ -~]*$"},
+    description="why; recorded with the change",
+)
+IDEMPOTENCY_KEY: Final = Parameter(
+    name="Idempotency-Key",
+    schema={"type": "string", "maxLength": 128, "pattern": "^[!-~]+$"},
+    description="a repetition with the same one gets the same answer",
+)
+REPEATABLE: Final = (REASON, IDEMPOTENCY_KEY)
+"""The headers of a change that would do harm when it is made twice."""
+
+
+@frozen
+class Endpoint:
+    """A row. `{name}` in `path` is a parameter that `handler` takes by this name."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    responses: Responses
+    query: tuple[Parameter, ...] = field(default=(), kw_only=True)
+    headers: tuple[Parameter, ...] = field(kw_only=True)
+    body: Schema | None = field(default=None, kw_only=True)  # of a JSON document
+    body_required: bool = field(default=True, kw_only=True)
+    needs_token: bool = field(default=True, kw_only=True)
+
+    @headers.default
+    def _every_change_may_have_a_reason(self) -> tuple[Parameter, ...]:
+        return () if self.method == "GET" else (REASON,)
+
+
+def under(
+    prefix: str, errors: Mapping[int, dict[str, Schema]], rows: Iterable[Endpoint]
+) -> list[Endpoint]:
+    """Puts `rows` below `prefix`. `errors` are the responses that any of them may give."""
+    return [
+        evolve(row, path=prefix + row.path, responses={**errors, **row.responses}) for row in rows
+    ]
+
+
+def install(app: Quart, endpoints: Iterable[Endpoint]) -> None:
+    """Routes requests to the handlers. GET endpoints answer HEAD as well."""
+    for number, row in enumerate(endpoints):
+        rule = re.sub(r"{(\w+)}", r"<\1>", row.path)
+        app.add_url_rule(rule, f"endpoint_{number}", row.handler, methods=[row.method])

@@ -1,0 +1,63 @@
+"""Lists what version 2 serves."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+from quart import request
+
+from api.endpoint import under
+from api.reads import Reads
+from api.v2 import params, problems
+from api.v2.about import About
+from api.v2.credit import Accounts, Factors
+from api.v2.events import Events, Rejections, Stream
+from api.v2.keys import Keys
+from api.v2.ledgers import Ledgers
+from api.v2.settings import Settings
+from api.v2.whitelist import Whitelist
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from api.endpoint import Endpoint, Handler
+    from api.ports import Ports
+    from api.replies import Response
+    from tracker import ports as tracker_ports
+
+
+def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
+    """Without `events` or `ledgers` what reads them is left out. The API's description is that of `described`."""
+    reads, commands = Reads(ports.live, ports.past), ports.commands
+    rows = [
+        *Keys(reads, commands).endpoints(),
+        *Whitelist(reads, commands).endpoints(),
+        *Factors(reads, commands).endpoints(),
+        *Accounts(reads, commands).endpoints(),
+        *(Ledgers(ports.live, ports.ledgers).endpoints() if ports.ledgers else ()),
+        *(_of_events(reads, ports.events) if ports.events else ()),
+        *Settings(reads).endpoints(),
+        *About(described).endpoints(),
+    ]
+    return [
+        row if row.method == "GET" else evolve(row, handler=_without_parameters(row.handler))
+        for row in under(problems.PREFIX, problems.DESCRIBED, rows)
+    ]
+
+
+def _of_events(reads: Reads, log: tracker_ports.Events) -> list[Endpoint]:
+    events, rejections = Events(reads, log), Rejections(reads, log)
+    return [*events.endpoints(), *Stream(events).endpoints(), *rejections.endpoints()]
+
+
+def _without_parameters(handler: Handler) -> Handler:
+    """Refuses a query, because `at=` or a misspelt parameter of a change would be ignored in silence."""
+
+    @wraps(handler)
+    async def checked(**in_path: str) -> Response:
+        params.only(request.args)
+        return await handler(**in_path)
+
+    return checked
