@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import toml
-from tracker.cli.shared import CANNOT, add_config, fail, note, say
+from tracker.cli.options import add_config
+from tracker.cli.output import CANNOT, fail, note, say
 from tracker.config import ConfigError, effective, load
 from tracker.frontends.tls import Certificate, TlsError
 
@@ -67,7 +68,7 @@ def _comment(text: str) -> None:
 
 
 def _sizes(config: Config) -> Iterator[str]:
-    from tracker.cli.estimate import PEERS, estimate, kept  # brings trio, for one constant
+    from tracker.cli.log_size import PEERS, estimate, kept  # brings trio, for one constant
 
     keep = config.event_log
     yield "Estimated size of the log, announces only:"

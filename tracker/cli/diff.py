@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moments import add_log_and_json, moment, past
-from tracker.cli.shared import info_hash, say
+from tracker.cli.moment_options import add_log_and_json, moment, past
+from tracker.cli.options import info_hash
+from tracker.cli.output import say
 from tracker.offline.state_diff import differences
 from tracker.offline.state_summary import picture
 

@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, read_kept
-from tracker.cli.moments import moment
-from tracker.cli.shared import add_config, add_log, info_hash, log_and_keys, say
+from tracker.cli.moment_options import moment
+from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
+from tracker.cli.output import say
 from tracker.domain import events
 from tracker.history import event_json
 from tracker.times import rfc3339

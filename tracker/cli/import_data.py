@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.shared import CannotError, add_config, progress, recovery_noted, say
+from tracker.cli.options import add_config
+from tracker.cli.output import CannotError, note_recovery, progress, say
 from tracker.config import load
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _import(source: Source, config: EventLog) -> Summary:
 
     try:
         with progress("Replaying the log") as replaying, progress("Importing") as report:
-            return importing.run(source, config, replaying, report, recovery_noted)
+            return importing.run(source, config, replaying, report, note_recovery)
     except* KeyboardInterrupt:
         pass  # what is raised here would be a group
     text = "interrupted: what is imported so far stays; the same command goes on from there"

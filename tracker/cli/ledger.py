@@ -7,7 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, read_kept
-from tracker.cli.shared import CannotError, add_config, add_log, info_hash, log_and_keys, say
+from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
+from tracker.cli.output import CannotError, say
 from tracker.ledger.account import Correction, Ledger, Opening, Sums, find_account
 from tracker.ledger.pages import entry_shown, seen, sums_shown
 from tracker.ledger.walk import Walk, opener

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moments import add_at, add_log_and_json, past
-from tracker.cli.shared import say
+from tracker.cli.moment_options import add_at, add_log_and_json, past
+from tracker.cli.output import say
 from tracker.offline.state_summary import summary
 
 if TYPE_CHECKING:

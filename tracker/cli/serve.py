@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tracker import build
-from tracker.cli.shared import CANNOT, add_config, fail, progress, say, version
+from tracker.cli.options import add_config
+from tracker.cli.output import CANNOT, fail, progress, say, version
 from tracker.config import load
 
 if TYPE_CHECKING:

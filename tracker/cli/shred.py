@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from eventlog import LogLockedError
-from tracker.cli.shared import CannotError, add_config, note, progress, recovery_noted, say
+from tracker.cli.options import add_config
+from tracker.cli.output import CannotError, note, note_recovery, progress, say
 from tracker.config import load
 from tracker.store.address_keys import day_name, parse_day
 
@@ -75,7 +76,7 @@ def _offline(
 
     by = ports.Actor("shred", "", request_id, reason)
     with progress("Replaying the log") as replaying:
-        return shredding.shred_offline(config, days, by, replaying, recovery_noted)
+        return shredding.shred_offline(config, days, by, replaying, note_recovery)
 
 
 def _by_the_running(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moments import add_at, add_log_and_json, past
-from tracker.cli.shared import count, info_hash, say
+from tracker.cli.moment_options import add_at, add_log_and_json, past
+from tracker.cli.options import info_hash
+from tracker.cli.output import count, say
 from tracker.offline.state_summary import as_json, members
 from tracker.times import rfc3339
 
