@@ -14,12 +14,10 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from api import errors
-from api.auth import Tokens
 from api.caller import request_id
 from api.legacy import routes as legacy_routes
 from api.limits import MAX_BODY
 from api.proxies import Proxies
-from api.reads import Reads
 from api.replies import Response, empty, json_text
 from api.v1 import routes as v1_routes
 from api.v2 import auth as v2_auth
@@ -28,43 +26,27 @@ from api.v2 import routes as v2_routes
 from tracker.ports import BusyError, NoMomentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from quart.ctx import RequestContext
     from quart.typing import ResponseReturnValue
 
-    from tracker.ports import Commands, Gauges, History, Journal, Past
+    from api.auth import Tokens
+    from api.ports import Ports
 
 HEALTH_CHECK: Final = "/api/health_check"
 REQUEST_TIMEOUT: Final = 5.0  # seconds, as the reference
 STREAM_TIMEOUT: Final = 600.0  # seconds for a whole listing
 
 
-def create_app(
-    history: History,
-    commands: Commands,
-    tokens: Mapping[str, str],
-    scopes: Mapping[str, str] | None = None,
-    trusted_proxies: Iterable[str] = (),
-    journal: Journal | None = None,
-    gauges: Gauges | None = None,
-    past: Past | None = None,
-) -> QuartTrio:
-    """The API over `history` and `commands`.
-
-    `tokens` maps a label to the access token itself, `scopes` some of the labels to `read` or `full`;
-    `trusted_proxies` are as `Proxies` takes them. Without a `journal`, what reads the log is not there; without
-    `gauges` there are no metrics, and without a `past` no `at=`.
-    """
+def create_app(ports: Ports, tokens: Tokens, proxies: Proxies | None = None) -> QuartTrio:
+    """The API over `ports`, for clients with one of `tokens` that come directly or through `proxies`."""
     app = _App(__name__, static_folder=None)
     _configure(app)
     _install_errors(app)
-    _install_hooks(app, Tokens(tokens, scopes), Proxies(trusted_proxies))
+    _install_hooks(app, tokens, proxies or Proxies())
     app.add_url_rule(HEALTH_CHECK, "health_check", _health_check, methods=["GET"])
-    reads = Reads(history, past)
-    app.register_blueprint(v1_routes.blueprint(reads, commands, gauges))
-    app.register_blueprint(legacy_routes.blueprint(reads, commands))
-    app.register_blueprint(v2_routes.blueprint(reads, commands, journal))
+    app.register_blueprint(v1_routes.blueprint(ports))
+    app.register_blueprint(legacy_routes.blueprint(ports))
+    app.register_blueprint(v2_routes.blueprint(ports))
     return app
 
 

@@ -1,6 +1,9 @@
-"""An ordered, checksummed, append-only log of opaque records. Knows nothing of BitTorrent."""
+"""An ordered, checksummed, append-only log of opaque records. Knows nothing of BitTorrent.
 
-from eventlog.encryption import Opener, Place, Sealed, Sealer, opened
+`open_log` opens a log for writing, `Reader` reads it from any process, `Verifier` checks it, `remove_before` shortens it.
+"""
+
+from eventlog.encryption import Decryptor, Encrypted, Encryptor, FrameId, decrypt_frame
 from eventlog.errors import (
     LogCorruptError,
     LogError,
@@ -10,22 +13,25 @@ from eventlog.errors import (
     LogPrunedError,
     LogUnusableError,
 )
-from eventlog.files import A_FILE, A_FOLDER, destroy, settle_directory, sync_directory, write_new
+from eventlog.files import (
+    A_FILE,
+    A_FOLDER,
+    destroy_file,
+    settle_directory,
+    sync_directory,
+    write_new,
+)
 from eventlog.findings import REPORT, RESTORE, Checked, Finding
-from eventlog.first_event import first_seq, list_openings, opening_path, segments_of, superfluous
+from eventlog.first_event import first_seq, new_opening_path, opening_path, segments_of
 from eventlog.folder import Recovery, read_identity
 from eventlog.frame import HEADER_SIZE, IGNORABLE, Frame, Header
-from eventlog.kept_frames import FOLDER as KEPT_FOLDER
-from eventlog.kept_frames import chain as kept_chain
-from eventlog.kept_frames import keep as keep_frames
-from eventlog.kept_frames import list_kept, read_kept
+from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
 from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
-from eventlog.reader import Reader, ends, frame_at, holds
-from eventlog.repeated_warning import Standing
-from eventlog.seals import FOLDER as SEALS_FOLDER
-from eventlog.seals import list_seals
-from eventlog.segment import base_seq_of, first_frame, list_segments, open_header
+from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
+from eventlog.removal import remove_before
+from eventlog.repeated_warning import RepeatedWarning
+from eventlog.segment import base_seq_of, first_frame_header, list_segments, open_header
 from eventlog.verify import Verifier
 from eventlog.verify_files import RESTORE_KEPT
 from eventlog.versions import FORMAT
@@ -36,16 +42,18 @@ __all__ = [
     "FORMAT",
     "HEADER_SIZE",
     "IGNORABLE",
-    "KEPT_FOLDER",
     "REPORT",
     "RESTORE",
     "RESTORE_KEPT",
-    "SEALS_FOLDER",
     "WATERMARK_SECONDS",
     "Checked",
+    "Decryptor",
+    "Encrypted",
+    "Encryptor",
     "EventLog",
     "Finding",
     "Frame",
+    "FrameId",
     "Header",
     "LogCorruptError",
     "LogError",
@@ -56,37 +64,32 @@ __all__ = [
     "LogStatistics",
     "LogUnusableError",
     "OpenFrame",
-    "Opener",
-    "Place",
     "Pool",
     "Reader",
     "Recovery",
-    "Sealed",
-    "Sealer",
-    "Standing",
+    "RepeatedWarning",
     "Verifier",
     "base_seq_of",
-    "destroy",
-    "ends",
-    "first_frame",
+    "decrypt_frame",
+    "destroy_file",
+    "first_and_last_frame",
+    "first_frame_header",
     "first_seq",
     "frame_at",
-    "holds",
+    "holds_frame",
     "keep_frames",
-    "kept_chain",
-    "list_kept",
-    "list_openings",
-    "list_seals",
+    "kept_digests",
+    "kept_path",
     "list_segments",
+    "new_opening_path",
     "open_header",
     "open_log",
-    "opened",
     "opening_path",
     "read_identity",
-    "read_kept",
+    "read_kept_frames",
+    "remove_before",
     "segments_of",
     "settle_directory",
-    "superfluous",
     "sync_directory",
     "write_new",
 ]

@@ -70,7 +70,7 @@ def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
     sync_directory(path.parent)
 
 
-def destroy(path: Path) -> None:
+def destroy_file(path: Path) -> None:
     """Overwrite a small file, then remove it, durably; one that is not there is nothing to do.
 
     What the file system or the device keep of the old blocks (journals, snapshots, flash) is out of reach from here.

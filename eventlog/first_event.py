@@ -9,6 +9,7 @@ removed, or the removal was cut off, and does not count.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "opening"
+NEW = ".made"
+"""Suffix of an opening that does not count yet."""
 _NAME = re.compile(r"(\d{20})\.opening")
 
 
 def opening_path(folder: Path, seq: int) -> Path:
     """Where the opening of a log that begins with `seq` is, or would be."""
     return folder / FOLDER / f"{seq:020d}.opening"
+
+
+def new_opening_path(folder: Path, seq: int) -> Path:
+    """Where this process writes a new opening: it counts once the holder of the log renames it to `opening_path`."""
+    return opening_path(folder, seq).with_suffix(f".{os.getpid()}{NEW}")
 
 
 def list_openings(folder: Path) -> dict[int, Path]:
@@ -62,7 +70,7 @@ def needed_from(folder: Path) -> int:
     return first_seq(folder) or max(list_openings(folder), default=0)
 
 
-def superfluous(folder: Path, begin: int) -> list[Path]:
-    """Segments of events before `begin`, the oldest first."""
+def segments_before(folder: Path, begin: int) -> list[Path]:
+    """Segments that begin before event `begin`, the oldest first; the newest segment always stays."""
     paths = segment.list_segments(folder / "seg")
     return [path for path in paths[:-1] if segment.base_seq_of(path) < begin]

@@ -1,6 +1,6 @@
 """A frame: one batch of records of one kind, as bytes. Pure functions, no files.
 
-Layout, little-endian, 80 bytes of header, then the plain section, the sealed section and zeros up to
+Layout, little-endian, 80 bytes of header, then the plain section, the protected section and zeros up to
 a multiple of 16 (format 1; see docs/log-format.md):
 
     off size field
@@ -10,13 +10,13 @@ a multiple of 16 (format 1; see docs/log-format.md):
       6    2 flags          bit 0: a reader that does not know the records may pass over them; others zero
       8    4 count          records in the frame
      12    4 plain length   bytes
-     16    4 sealed length  bytes
+     16    4 protected length  bytes
      20    4 epoch          incarnation of the writer, equal to the segment's
      24    8 base_seq       sequence number of the first record
      32    8 durable_seq    every record below it was on stable storage when this frame was built
      40    8 time           log time of the first record, microseconds, never decreases
      48    8 boottime       CLOCK_BOOTTIME in nanoseconds
-     56    4 key_epoch      which key seals the sealed section; 0 = not encrypted
+     56    4 key_epoch      which key encrypts the protected section; 0 = not encrypted
      60    4 prev_crc       header_crc of the frame before: chains the frames
      64    4 payload_crc    CRC-32 of both sections as they are here, the second one encrypted
      68    8 key_check      tells that key from others; 0 = not encrypted
@@ -53,7 +53,7 @@ class Header(NamedTuple):
     flags: int
     records: int
     plain_size: int
-    sealed_size: int
+    protected_size: int
     epoch: int
     base_seq: int
     durable_seq: int
@@ -68,7 +68,9 @@ class Header(NamedTuple):
     @property
     def payload_size(self) -> int:
         """Bytes that follow the header, padding included."""
-        return self.plain_size + self.sealed_size + padding(self.plain_size + self.sealed_size)
+        return (
+            self.plain_size + self.protected_size + padding(self.plain_size + self.protected_size)
+        )
 
     @property
     def next_seq(self) -> int:
@@ -80,12 +82,12 @@ class Header(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """`sealed` is opened, and empty when its key is not there (`header.sealed_size` tells the two apart); as it
+    """`protected` is opened, and empty when its key is not there (`header.protected_size` tells the two apart); as it
     is in the file where no reader gave it out."""
 
     header: Header
     plain: memoryview
-    sealed: memoryview
+    protected: memoryview
 
 
 def padding(size: int) -> int:
@@ -97,7 +99,7 @@ def build_header(
     schema: int,
     count: int,
     plain: bytes | bytearray,
-    sealed: bytes | bytearray,
+    protected: bytes | bytearray,
     *,
     epoch: int,
     base_seq: int,
@@ -112,8 +114,8 @@ def build_header(
 ) -> tuple[bytes, int]:
     """The header of a frame, and its `header_crc`: the `prev_crc` of the next one. `seed`: see `seed_of`."""
     body = HEADER.pack(
-        MAGIC, kind, schema, flags, count, len(plain), len(sealed), epoch, base_seq, durable_seq,
-        time_us, boottime_ns, key_epoch, prev_crc, crc32(sealed, crc32(plain)), key_check, 0,
+        MAGIC, kind, schema, flags, count, len(plain), len(protected), epoch, base_seq, durable_seq,
+        time_us, boottime_ns, key_epoch, prev_crc, crc32(protected, crc32(plain)), key_check, 0,
     )[:-4]  # fmt: skip
     header_crc = crc32(body, seed)
     return body + _CRC.pack(header_crc), header_crc
@@ -134,14 +136,14 @@ def parse_header(data: bytes | memoryview, seed: int = 0) -> Header:
     header = Header._make(HEADER.unpack(data[:HEADER_SIZE])[1:])
     if header.header_crc != crc32(data[: HEADER_SIZE - 4], seed):
         raise FrameError("frame header checksum does not match")
-    if header.plain_size > MAX_SECTION or header.sealed_size > MAX_SECTION:
+    if header.plain_size > MAX_SECTION or header.protected_size > MAX_SECTION:
         raise FrameError("frame is longer than any frame may be")
     return header
 
 
 def split_payload(header: Header, payload: bytes) -> Frame:
     """Check a payload of `header.payload_size` bytes and cut it; raises `FrameError`."""
-    size = header.plain_size + header.sealed_size
+    size = header.plain_size + header.protected_size
     if len(payload) < header.payload_size:
         raise FrameError("incomplete frame")
     view = memoryview(payload)

@@ -36,7 +36,7 @@ from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import Frame, FrameError, parse_header, seed_of, split_payload
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
 FOLDER = "kept"
@@ -64,7 +64,7 @@ def list_kept(folder: Path) -> list[Kept]:
     return [Kept(path, int(match[1]), int(match[2])) for path, match in found if match]
 
 
-def chain(folder: Path, end: int) -> list[Kept]:
+def files_below(folder: Path, end: int) -> list[Kept]:
     """The files that hold what is kept of the events below `end`.
 
     Raises `LogCorruptError` where there is none for some of them, `LogPrunedError` when the log has lost its
@@ -78,20 +78,34 @@ def chain(folder: Path, end: int) -> list[Kept]:
         if not here:
             if any(each.first == at and each.end > end for each in there):
                 raise LogPrunedError(folder)
-            missing = folder / FOLDER / f"{at:020d}.{end:020d}.evk"
+            missing = kept_path(folder, f"{at:020d}.{end:020d}.evk")
             raise LogCorruptError(missing, 0, f"what was kept of the events from {at} is missing")
         found.append(max(here, key=lambda each: each.end))
         at = found[-1].end
     return found
 
 
-def read_kept(folder: Path, end: int) -> Iterator[Frame]:
+def kept_path(folder: Path, name: str) -> Path:
+    """Where a file of kept frames is, or would be."""
+    return folder / FOLDER / name
+
+
+def kept_digests(folder: Path, end: int) -> dict[str, str]:
+    """SHA-256 by name of the files that hold the kept frames of events below `end`. Raises what `files_below` does, `OSError`."""
+    return _digests(each.path for each in files_below(folder, end))
+
+
+def _digests(paths: Iterable[Path]) -> dict[str, str]:
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def read_kept_frames(folder: Path, end: int) -> Iterator[Frame]:
     """The kept frames of events below `end`, in order, checked.
 
     Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
     """
     log_id = read_identity(folder)
-    for one in chain(folder, end):
+    for one in files_below(folder, end):
         try:
             data = read(one)
         except FileNotFoundError:
@@ -143,25 +157,25 @@ def _check_header(one: Kept, data: bytes, log_id: bytes) -> int:
     return HEADER_SIZE
 
 
-def keep(folder: Path, begin: int, end: int, kinds: Collection[int]) -> dict[str, str]:
+def keep_frames(folder: Path, begin: int, end: int, kinds: Collection[int]) -> dict[str, str]:
     """Copy the frames of some kinds from the segments of begin <= seq < end, both segments' first events.
 
     Returns all files that hold what is kept below `end`, by name their SHA-256. Raises `LogCorruptError`,
     `LogFormatError`, `OSError`.
     """
     log_id = read_identity(folder)
-    before = chain(folder, begin)
+    before = files_below(folder, begin)
     merged = len(before) >= MOST_FILES
     taken = b"".join(each.path.read_bytes()[HEADER_SIZE:] for each in before) if merged else b""
     for path in segments_of(folder):
         if segment.base_seq_of(path) < end:
             taken += b"".join(_frames(path, kinds))
     first = 0 if merged else begin
-    target = folder / FOLDER / f"{first:020d}.{end:020d}.evk"
+    target = kept_path(folder, f"{first:020d}.{end:020d}.evk")
     target.parent.mkdir(mode=0o750, exist_ok=True)
     write_new(target, _header(log_id, first, end, len(taken)) + taken)
     files = [] if merged else [each.path for each in before]
-    return {path.name: sha256(path.read_bytes()).hexdigest() for path in (*files, target)}
+    return _digests((*files, target))
 
 
 def _header(log_id: bytes, first: int, end: int, length: int) -> bytes:

@@ -22,18 +22,18 @@ import trio
 from attrs import frozen
 
 from eventlog import folder, frame, seals, segment
-from eventlog.encryption import Place, Sealed
+from eventlog.encryption import Encrypted, FrameId
 from eventlog.errors import LogError, LogFailedError, LogUnusableError
 from eventlog.files import write_all
 from eventlog.pool import OpenFrame, Pool
-from eventlog.repeated_warning import Standing
+from eventlog.repeated_warning import RepeatedWarning
 from eventlog.reserve import Reserve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from eventlog.encryption import Sealer
+    from eventlog.encryption import Encryptor
 
 _logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class EventLog:
         segment_bytes: int,
         linger_seconds: float,
         reserve_bytes: int,
-        sealer: Sealer | None,
+        encryptor: Encryptor | None,
     ) -> None:
         self.path = path
         self.recovery = recovery
@@ -102,7 +102,7 @@ class EventLog:
         self._lock = lock_descriptor
         self._linger = linger_seconds
         self._segment_bytes = segment_bytes
-        self._sealer = sealer
+        self._encryptor = encryptor
         self._reserve = Reserve(path, reserve_bytes)
         # Owned by the committing thread while a commit is in flight, by the loop otherwise.
         self._descriptor = -1
@@ -137,9 +137,9 @@ class EventLog:
         self._written_bytes = 0
         self._disk_free = _free_bytes(self._folder)
         self._disk_low = False
-        self._waiting = Standing(_logger, "The event log can be written again")
-        self._filling = Standing(_logger, "There is space for the event log again")
-        self._unsealed = Standing(_logger, "All finished segments are sealed again")
+        self._waiting = RepeatedWarning(_logger, "The event log can be written again")
+        self._filling = RepeatedWarning(_logger, "There is space for the event log again")
+        self._unsealed = RepeatedWarning(_logger, "All finished segments are sealed again")
 
     @property
     def log_id(self) -> bytes:
@@ -222,7 +222,7 @@ class EventLog:
                     sealed = begun
                     self._unsealed.over()
                 except (OSError, LogError) as error:
-                    self._unsealed.stands(
+                    self._unsealed.warn(
                         "Finished segments could not be sealed, tried again: %s", error
                     )
             await trio.sleep(SEAL_SECONDS)
@@ -271,7 +271,7 @@ class EventLog:
         unwritten = self._unwritten
         if not unwritten and self._marked_seq >= self.durable_seq:
             return
-        self._in_flight_bytes = sum(len(one.plain) + len(one.sealed) for one in unwritten)
+        self._in_flight_bytes = sum(len(one.plain) + len(one.protected) for one in unwritten)
         began = trio.current_time()
         try:
             # Shielded: a commit that was begun is seen through.
@@ -295,7 +295,7 @@ class EventLog:
         self._blocked = False
         self._waiting.over()
         if self._disk_low:
-            self._filling.stands(
+            self._filling.warn(
                 "The disk is nearly full (%d bytes are free): what may be refused is refused",
                 self._disk_free,
             )
@@ -306,7 +306,7 @@ class EventLog:
         """Raises `LogFailedError` unless it is worth waiting."""
         if isinstance(error, OSError) and error.errno in _SHORT:
             self._blocked = True
-            self._waiting.stands(
+            self._waiting.warn(
                 "The event log cannot be written (%s): nothing is taken in until it can", error
             )
             return
@@ -449,13 +449,13 @@ class EventLog:
     def _add_frame(self, buffers: list[bytes | bytearray], one: OpenFrame, chain: int) -> int:
         self._last_time_us = max(self._last_time_us, one.time_us)
         boottime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        sealed = self._seal(one, boottime_ns)
+        encrypted = self._encrypt(one, boottime_ns)
         header, chain = frame.build_header(
             one.kind,
             one.schema,
             one.count,
             one.plain,
-            sealed.data,
+            encrypted.data,
             epoch=self.epoch,
             base_seq=one.base_seq,
             durable_seq=self.durable_seq,
@@ -463,19 +463,19 @@ class EventLog:
             boottime_ns=boottime_ns,
             prev_crc=chain,
             flags=one.flags,
-            key_epoch=sealed.key_epoch,
-            key_check=sealed.check,
+            key_epoch=encrypted.key_epoch,
+            key_check=encrypted.check,
             seed=self._seed,
         )
-        buffers += [header, one.plain, sealed.data]
-        buffers.append(bytes(frame.padding(len(one.plain) + len(one.sealed))))
+        buffers += [header, one.plain, encrypted.data]
+        buffers.append(bytes(frame.padding(len(one.plain) + len(one.protected))))
         return chain
 
-    def _seal(self, one: OpenFrame, boottime_ns: int) -> Sealed:
-        if self._sealer is None or not one.sealed:
-            return Sealed(0, 0, bytes(one.sealed))
-        place = Place(self._log_id, self.epoch, one.base_seq, boottime_ns)
-        return self._sealer.seal(place, self._last_time_us, one.sealed)
+    def _encrypt(self, one: OpenFrame, boottime_ns: int) -> Encrypted:
+        if self._encryptor is None or not one.protected:
+            return Encrypted(0, 0, bytes(one.protected))
+        frame_id = FrameId(self._log_id, self.epoch, one.base_seq, boottime_ns)
+        return self._encryptor.encrypt(frame_id, self._last_time_us, one.protected)
 
     def _begin_segment(self, temporary: Path, path: Path, descriptor: int, base_seq: int) -> None:
         """A new file appears under its name with its header whole, so that readers need not guess."""
@@ -494,7 +494,7 @@ class EventLog:
 
 
 def _size(frames: list[OpenFrame]) -> int:
-    return sum(len(one.plain) + len(one.sealed) + frame.HEADER_SIZE for one in frames)
+    return sum(len(one.plain) + len(one.protected) + frame.HEADER_SIZE for one in frames)
 
 
 def _free_bytes(descriptor: int) -> int:
@@ -510,12 +510,12 @@ def open_log(
     segment_bytes: int = 64 << 20,
     linger_seconds: float = 0.005,
     reserve_bytes: int = 0,
-    sealer: Sealer | None = None,
+    encryptor: Encryptor | None = None,
 ) -> EventLog:
     """Open (or create) the log in `path` for writing, recovering its end. Blocking.
 
     `record_sizes` gives the plain bytes of a record by kind, 0 = records vary. `reserve_bytes` of the disk are held
-    for when it is full. Without a `sealer` the sealed sections
+    for when it is full. Without an `encryptor` the protected sections
     are written in clear. Raises `LogLockedError`, `LogFormatError`, `LogCorruptError`, and `LogUnusableError`.
     """
     try:
@@ -535,7 +535,7 @@ def open_log(
                 segment_bytes=segment_bytes,
                 linger_seconds=linger_seconds,
                 reserve_bytes=reserve_bytes,
-                sealer=sealer,
+                encryptor=encryptor,
             )
         except BaseException:
             os.close(descriptor)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FRAME_BYTES = 64 * 1024
-"""A frame is closed once its plain section reaches this. With the sealed section and the rest of a batch it stays
+"""A frame is closed once its plain section reaches this. With the protected section and the rest of a batch it stays
 below 128 KiB, where CRC-32 still finds every small error."""
 _FRAME_AT_MOST = 128 * 1024
 _HEADER = 96  # bytes that a frame takes beside its sections, at most
@@ -26,9 +26,9 @@ class OpenFrame:
         "flags",
         "kind",
         "plain",
+        "protected",
         "record_size",
         "schema",
-        "sealed",
         "time_us",
         "variable",
     )
@@ -43,7 +43,7 @@ class OpenFrame:
         self.base_seq = base_seq
         self.time_us = time_us
         self.plain = bytearray()
-        self.sealed = bytearray()
+        self.protected = bytearray()
         self.variable = 0  # records of a kind whose records differ in length
 
     @property
@@ -92,13 +92,13 @@ class Pool:
     def _open(self, kind: int, schema: int, time_us: int) -> OpenFrame:
         if self._frames:
             closed = self._frames[-1]
-            self._closed_bytes += len(closed.plain) + len(closed.sealed) + _HEADER
+            self._closed_bytes += len(closed.plain) + len(closed.protected) + _HEADER
         fresh = OpenFrame(kind, schema, self._record_sizes[kind], self.next_seq, time_us)
         self._frames.append(fresh)
         return fresh
 
     def append(self, kind: int, schema: int, time_us: int, record: bytes) -> int:
-        """Append one record without a sealed section; returns its sequence number."""
+        """Append one record without a protected section; returns its sequence number."""
         frame = self.frame(kind, schema, time_us)
         seq = frame.next_seq
         frame.plain += record

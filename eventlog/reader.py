@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from eventlog import folder, frame, segment
-from eventlog.encryption import opened
+from eventlog.encryption import decrypt_frame
 from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
 from eventlog.files import open_file
 from eventlog.first_event import first_seq, segments_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from eventlog.encryption import Opener
+    from eventlog.encryption import Decryptor
 
 
 class Reader:
@@ -31,7 +31,7 @@ class Reader:
     recovery. Frames without records (watermarks) are not handed out. The first frame may begin
     before `from_seq`: frames are the unit.
 
-    `keys` open the sealed sections; what they do not open is handed out with an empty one. A log whose oldest segments
+    `keys` open the protected sections; what they do not open is handed out with an empty one. A log whose oldest segments
     were removed begins with its first segment: `first_seq`, which is settled when the reader is made.
     """
 
@@ -41,7 +41,7 @@ class Reader:
         from_seq: int = 0,
         *,
         to_end: bool = False,
-        keys: Opener | None = None,
+        keys: Decryptor | None = None,
     ) -> None:
         self.path = path
         self._log_id = folder.read_identity(path)
@@ -67,7 +67,7 @@ class Reader:
     def _released(self) -> Iterator[frame.Frame]:
         held = self._held
         while held and (self._to_end or held[0].header.next_seq <= self.durable_seq):
-            yield opened(self._log_id, held.popleft(), self._keys)
+            yield decrypt_frame(self._log_id, held.popleft(), self._keys)
 
     def _walk_while_there(self) -> Iterator[frame.Frame]:
         try:
@@ -156,7 +156,7 @@ class Reader:
         return None
 
 
-def ends(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
+def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
     """The first and the last durable frame, without reading all between them; None for an empty log.
 
     Raises what a `Reader` does.
@@ -186,7 +186,7 @@ def frame_at(path: Path, time_us: int) -> frame.Frame | None:
     return found
 
 
-def holds(path: Path, seq: int, crc: int) -> bool:
+def holds_frame(path: Path, seq: int, crc: int) -> bool:
     """Whether a frame that ends before event `seq` has that header_crc: then nothing before it is another than it was, for
     each header has the checksum of the one before. True as well where the log begins later by now.
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 AGAIN_SECONDS = 86_400.0
 
 
-class Standing:
+class RepeatedWarning:
     """One condition. It may be looked at as often as anybody likes."""
 
     def __init__(
@@ -24,7 +24,7 @@ class Standing:
         self._clock = clock
         self._said: float | None = None
 
-    def stands(self, what: str, *arguments: object) -> None:
+    def warn(self, what: str, *arguments: object) -> None:
         """It holds now; a line as loggers take it."""
         now = self._clock()
         if self._said is None or now - self._said >= AGAIN_SECONDS:

@@ -100,7 +100,7 @@ def take(path: Path, following: Path) -> Seal:
         file.seek(0)
         digest = file_digest(file, "sha256").hexdigest()
         length = file.tell()
-        first = segment.first_frame(path)
+        first = segment.first_frame_header(path)
         if after.epoch == header.epoch:
             last_us = _last_time(file, length, seed_of(header.log_id))
         else:

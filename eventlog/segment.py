@@ -100,7 +100,7 @@ def open_header(path: Path) -> SegmentHeader:
         return read_header(path, file.read(HEADER_SIZE))
 
 
-def first_frame(path: Path) -> Header | None:
+def first_frame_header(path: Path) -> Header | None:
     """The header of the first frame; None when there is none that is whole. Raises what `open_header` does."""
     with open_file(path) as file:
         header = read_header(path, file.read(HEADER_SIZE))

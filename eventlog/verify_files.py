@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventlog import kept_frames as kept
-from eventlog import seals, segment
+from eventlog import kept_frames, seals, segment
 from eventlog.errors import LogCorruptError, LogError
 from eventlog.findings import NOTHING, RESTORE, Finding
-from eventlog.first_event import list_openings, superfluous
+from eventlog.first_event import list_openings, segments_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +26,7 @@ def leftovers(folder: Path, begin: int) -> Iterator[Finding]:
         if each not in there:
             what = "this is no segment, by its name: it is never read"
             yield Finding(each, 0, 0, what, NOTHING, damage=False)
-    for each in superfluous(folder, begin):
+    for each in segments_before(folder, begin):
         what = f"the log begins with event {begin}, and this is from before"
         yield Finding(each, 0, segment.base_seq_of(each), what, _LEFT, damage=False)
     for seq, each in list_openings(folder).items():
@@ -43,13 +42,13 @@ def leftovers(folder: Path, begin: int) -> Iterator[Finding]:
 def check_kept(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
     """Damage in what is kept of the events before the log's beginning."""
     try:
-        files = kept.chain(folder, begin)
+        files = kept_frames.files_below(folder, begin)
     except LogCorruptError as error:
         yield Finding(error.path, 0, 0, error.what, RESTORE_KEPT)
         return
     for one in files:
         try:
-            for _ in kept.frames_in(one, kept.read(one), log_id):
+            for _ in kept_frames.frames_in(one, kept_frames.read(one), log_id):
                 pass
         except LogCorruptError as error:
             yield Finding(one.path, error.offset, one.first, error.what, RESTORE_KEPT)

@@ -49,13 +49,13 @@ class Site:
     def secrets(self) -> Path:
         return self.folder / "secrets"
 
-    def live(self, days: int, *, leave: bool = True, sealed: bool = True) -> State:
+    def live(self, days: int, *, leave: bool = True, encrypted: bool = True) -> State:
         """So many days, each ending with everybody gone unless they do not `leave`; the state after them."""
-        return trio.run(self._live, days, leave, sealed)
+        return trio.run(self._live, days, leave, encrypted)
 
-    async def _live(self, days: int, leave: bool, sealed: bool) -> State:
+    async def _live(self, days: int, leave: bool, encrypted: bool) -> State:
         keyring = Keyring(self.secrets)
-        log = open_log(self.log, codec.RECORD_SIZES, sealer=keyring if sealed else None)
+        log = open_log(self.log, codec.RECORD_SIZES, encryptor=keyring if encrypted else None)
         state = replay(Reader(self.log, to_end=True, keys=keyring))
         async with running(log):
             service = self.service(log, state)
@@ -91,8 +91,8 @@ class Site:
         return service.state.seq - 1
 
     def replayed(self, *, keys: bool = True) -> State:
-        opener = Keyring(self.secrets) if keys else None
-        return replay(Reader(self.log, to_end=True, keys=opener))
+        decryptor = Keyring(self.secrets) if keys else None
+        return replay(Reader(self.log, to_end=True, keys=decryptor))
 
     def day(self, number: int) -> str:
         """The name of the day that came so many after the first."""

@@ -63,7 +63,7 @@ def finished(one: OpenFrame) -> Frame:
         one.schema,
         one.count,
         one.plain,
-        one.sealed,
+        one.protected,
         epoch=1,
         base_seq=one.base_seq,
         durable_seq=0,
@@ -71,7 +71,9 @@ def finished(one: OpenFrame) -> Frame:
         boottime_ns=0,
         prev_crc=0,
     )
-    return Frame(parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.sealed)))
+    return Frame(
+        parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.protected))
+    )
 
 
 def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
@@ -82,7 +84,11 @@ def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
         state.recent.start(state.swarms)
     for frame in frames:
         state.apply(
-            frame.header.kind, frame.header.schema, frame.header.base_seq, frame.plain, frame.sealed
+            frame.header.kind,
+            frame.header.schema,
+            frame.header.base_seq,
+            frame.plain,
+            frame.protected,
         )
     state.recent.stop()
     return state

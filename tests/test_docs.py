@@ -9,6 +9,8 @@ import pytest
 import tomli
 
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
 from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory, FakeJournal
 from tests.tracker.metrics.test_swarmlog import told
 from tracker.cli import _parser
@@ -39,11 +41,8 @@ def test_commands_are_documented() -> None:
 def endpoints() -> list[tuple[str, str]]:
     """Method and path of every route, with the parameter as the docs spell it."""
     app = create_app(
-        FakeHistory(),
-        FakeCommands(),
-        {"admin": "secret"},
-        journal=FakeJournal(),
-        gauges=FakeGauges(),
+        Ports(FakeHistory(), FakeCommands(), FakeJournal(), FakeGauges()),
+        Tokens({"admin": "secret"}),
     )
     found = []
     for rule in app.url_map.iter_rules():

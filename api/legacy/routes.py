@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from api import routing
 from api.access import Access, reload
 from api.legacy.shapes import LegacyShapes
+from api.reads import Reads
 from api.stats import Statistics
 from api.torrents import Torrents
 
 if TYPE_CHECKING:
     from quart import Blueprint
 
-    from api.reads import Reads
-    from tracker.ports import Commands
+    from api.ports import Ports
 
 
-def blueprint(reads: Reads, commands: Commands) -> Blueprint:
-    shapes = LegacyShapes()
-    torrents, access = Torrents(reads, shapes), Access(commands, shapes)
+def blueprint(ports: Ports) -> Blueprint:
+    shapes, reads = LegacyShapes(), Reads(ports.history, ports.past)
+    torrents, access = Torrents(reads, shapes), Access(ports.commands, shapes)
     return routing.blueprint(
         "legacy",
         "/api",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from api import routing
 from api.access import Access, reload
 from api.metrics import Metrics
+from api.reads import Reads
 from api.stats import Statistics
 from api.torrents import Torrents
 from api.v1.keys import Keys
@@ -15,14 +16,14 @@ from api.v1.shapes import V1Shapes
 if TYPE_CHECKING:
     from quart import Blueprint
 
-    from api.reads import Reads
+    from api.ports import Ports
     from api.routing import Route
-    from tracker.ports import Commands, Gauges
 
 
-def blueprint(reads: Reads, commands: Commands, gauges: Gauges | None = None) -> Blueprint:
+def blueprint(ports: Ports) -> Blueprint:
     """Without gauges there are no metrics."""
-    shapes = V1Shapes()
+    shapes, gauges = V1Shapes(), ports.gauges
+    reads, commands = Reads(ports.history, ports.past), ports.commands
     torrents, access = Torrents(reads, shapes), Access(commands, shapes)
     metrics: list[Route] = [("GET", "/metrics", Metrics(gauges).metrics)] if gauges else []
     return routing.blueprint(

@@ -8,6 +8,7 @@ from quart import request
 
 from api import routing
 from api.auth import READING
+from api.reads import Reads
 from api.v2 import about, params
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
@@ -20,13 +21,14 @@ from api.v2.whitelist import Whitelist
 if TYPE_CHECKING:
     from quart import Blueprint
 
-    from api.reads import Reads
+    from api.ports import Ports
     from api.routing import Route
-    from tracker.ports import Commands, Journal
+    from tracker.ports import Journal
 
 
-def blueprint(reads: Reads, commands: Commands, journal: Journal | None) -> Blueprint:
+def blueprint(ports: Ports) -> Blueprint:
     """Without a journal, what reads the log is not there."""
+    reads, commands, journal = Reads(ports.history, ports.past), ports.commands, ports.journal
     keys, whitelist = Keys(reads, commands), Whitelist(reads, commands)
     factors, accounts = Factors(reads, commands), Accounts(reads, commands)
     served = routing.blueprint(

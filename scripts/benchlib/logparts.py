@@ -50,7 +50,7 @@ def generate(folder: Path, announces: int, peers: int) -> Numbers:
 
 
 def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
-    """What a tracker leaves that is killed: a snapshot of the generated log, and then so many announces, sealed. All but
+    """What a tracker leaves that is killed: a snapshot of the generated log, and then so many announces, encrypted. All but
     one in a hundred are of peers that it knows. `before` is how many it knows."""
     keys = Keyring(secrets)
     state = replay(Reader(folder, to_end=True))
@@ -62,7 +62,7 @@ def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
     known = _again(chance, crowd[:before])
     new = (_peer(chance, hashes, number) for number in count(peers))
     announcing = (next(known if number % NEW_SHARE else new) for number in range(announces))
-    log = open_log(folder, codec.RECORD_SIZES, sealer=keys)
+    log = open_log(folder, codec.RECORD_SIZES, encryptor=keys)
     numbers = _timed(announces, lambda: trio.run(_write, log, state, announcing))
     return {**numbers, "before": before}
 
@@ -113,7 +113,7 @@ def _peers(state: State) -> int:
 
 def append(folder: Path, records: int) -> Numbers:
     """Announce records straight into the log, as fast as it commits them: no decision, no state."""
-    plain, sealed = bytes(codec.PLAIN.size) * BATCH, bytes(codec.SEALED.size) * BATCH
+    plain, protected = bytes(codec.PLAIN.size) * BATCH, bytes(codec.PROTECTED.size) * BATCH
     commits: list[int] = []
 
     async def main() -> None:
@@ -122,7 +122,7 @@ def append(folder: Path, records: int) -> Numbers:
             for number in range(records // BATCH):
                 frame = log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, number)
                 frame.plain += plain
-                frame.sealed += sealed
+                frame.protected += protected
                 log.appended()
                 await _breathe(log)
             await log.wait_durable(log.next_seq - 1)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
 from tests.api.fakes import FakeCommands, FakeGauges, FakeHistory, FakeJournal
 
 if TYPE_CHECKING:
@@ -32,4 +34,4 @@ def journal() -> FakeJournal:
 
 @pytest.fixture
 def app(history: FakeHistory, commands: FakeCommands, journal: FakeJournal) -> QuartTrio:
-    return create_app(history, commands, TOKENS, journal=journal, gauges=FakeGauges())
+    return create_app(Ports(history, commands, journal, FakeGauges()), Tokens(TOKENS))

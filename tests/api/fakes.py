@@ -101,10 +101,10 @@ class FakeHistory:
         return 1, {"private": True, "policy": {"max_peers": 0}}
 
     def refusals(self) -> Mapping[str, int]:
-        return {"key_unknown": 3, "bad_request": 1}
+        return {"key_unknown": 3, "malformed": 1}
 
     def refused_clients(self) -> Iterator[Refused]:
-        yield Refused("bad_request", None, None, 1)
+        yield Refused("malformed", None, None, 1)
         yield Refused("key_unknown", "qBittorrent", "4650", 3)
 
     def present(self, account: int) -> Iterator[Present | None]:

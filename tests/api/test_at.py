@@ -9,6 +9,8 @@ import attrs
 import pytest
 
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
 from api.reads import CACHED
 from tests.api.asking import JSON, PROBLEM, TEXT, ask, problem
 from tests.api.conftest import TOKENS
@@ -63,9 +65,9 @@ def past() -> FakePast:
 def app(past: FakePast, commands: FakeCommands, journal: FakeJournal) -> QuartTrio:
     """Over a present with nothing in it."""
     return create_app(
-        FakeHistory(commands=commands), commands, {**TOKENS, "watch": "Read"}, {"watch": "read"}, journal=journal,
-        gauges=FakeGauges(), past=past,
-    )  # fmt: skip
+        Ports(FakeHistory(commands=commands), commands, journal, FakeGauges(), past),
+        Tokens({**TOKENS, "watch": "Read"}, {"watch": "read"}),
+    )
 
 
 MOMENTS = [
@@ -202,5 +204,5 @@ async def test_the_stream_has_no_moment(app: QuartTrio) -> None:
 
 async def test_without_a_past(commands: FakeCommands) -> None:
     """Is said so, and is no defect."""
-    app = create_app(FakeHistory(commands=commands), commands, TOKENS)
+    app = create_app(Ports(FakeHistory(commands=commands), commands), Tokens(TOKENS))
     assert (await ask(app, "GET", "/api/v1/stats?at=1")).status == 400

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
 from tests.api.asking import JSON, TEXT, ask, rejected
 
 UNAUTHORIZED = rejected("unauthorized")
@@ -77,7 +79,7 @@ async def test_token_is_accepted(app, query, headers):
 @pytest.mark.parametrize("token", ["voilà", "Å", "для всех", "кенгуРУ", "КЕНГУР"])
 async def test_token_that_ends_in_any_letter(history, commands, token):
     """The last byte of a letter may look like a blank where headers are taken for Latin-1."""
-    app = create_app(history, commands, {"admin": token})
+    app = create_app(Ports(history, commands), Tokens({"admin": token}))
     sent = f"Bearer {token} "
     for path in ("/api/v1/stats", "/api/v2/keys"):
         assert (await ask(app, "GET", path, token="", Authorization=sent)).status == 200
@@ -86,7 +88,7 @@ async def test_token_that_ends_in_any_letter(history, commands, token):
 async def test_without_tokens_nothing_is_valid(history, commands):
     """No configured token means that every token is wrong; an empty one never counts."""
     for tokens in ({}, {"empty": ""}):
-        app = create_app(history, commands, tokens)
+        app = create_app(Ports(history, commands), Tokens(tokens))
         assert tuple(await ask(app, "GET", "/api/v1/stats", token="token=")) == NOT_VALID
 
 

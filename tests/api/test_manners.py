@@ -9,9 +9,12 @@ import trio
 
 from api import app as app_module
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
 from tests.api.asking import TEXT, ask, rejected
 
 HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
+TOKENS = Tokens({"a": "MyAccessToken"})
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,7 @@ async def test_unexpected_error(commands, caplog):
         def at(self):
             raise RuntimeError("secret detail")
 
-    answer = await ask(create_app(Broken(), commands, {"a": "MyAccessToken"}), "GET", "/api/stats")
+    answer = await ask(create_app(Ports(Broken(), commands), TOKENS), "GET", "/api/stats")
     assert tuple(answer) == rejected("internal error")
     assert "secret detail" in caplog.text
 
@@ -103,7 +106,7 @@ async def test_slow_command(history, autojump_clock):
         async def issue_key(self, *_: object):
             await trio.sleep_forever()
 
-    app = create_app(history, Stuck(), {"a": "MyAccessToken"})
+    app = create_app(Ports(history, Stuck()), TOKENS)
     assert tuple(await ask(app, "POST", "/api/v1/key/60")) == (408, None, "")
     assert autojump_clock.current_time() >= app_module.REQUEST_TIMEOUT
 

@@ -9,6 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
 from tests.api.asking import JSON, TEXT, ask, rejected
 from tests.api.fakes import FakeGauges
 
@@ -124,7 +126,9 @@ async def test_wrong_format(app, path, query, reason):
 
 async def test_tokens(history, commands):
     """Without a token nothing is told; one that may only read is enough."""
-    app = create_app(history, commands, {"watch": "W"}, {"watch": "read"}, gauges=FakeGauges())
+    app = create_app(
+        Ports(history, commands, gauges=FakeGauges()), Tokens({"watch": "W"}, {"watch": "read"})
+    )
     assert tuple(await ask(app, "GET", URL, token="")) == rejected("unauthorized")
     assert tuple(await ask(app, "GET", URL, token="token=")) == rejected("token not valid")
     assert (await ask(app, "GET", URL, token="token=W")).status == 200

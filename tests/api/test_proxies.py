@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
+from api.proxies import Proxies
 from tests.api.asking import TOKEN
 from tests.api.sockets import QUERY, running
 
+TOKENS = Tokens({"a": "MyAccessToken"})
 TRUSTED = ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32")
 
 
@@ -31,7 +35,7 @@ TRUSTED = ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32")
 )
 async def test_forwarded_for(history, commands, forwarded, address):
     """From the right, past those that are trusted, as far as there are addresses."""
-    app = create_app(history, commands, {"a": "MyAccessToken"}, None, TRUSTED)
+    app = create_app(Ports(history, commands), TOKENS, Proxies(TRUSTED))
     headers = "".join(f"X-Forwarded-For: {one}\r\n" for one in forwarded)
     async with running(app) as server:
         head = (
@@ -44,7 +48,7 @@ async def test_forwarded_for(history, commands, forwarded, address):
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",), ("unix",)])
 async def test_nobody_is_believed_unless_configured(history, commands, trusted):
     """A client that is no trusted proxy says what it likes, and nobody listens."""
-    app = create_app(history, commands, {"a": "MyAccessToken"}, None, trusted)
+    app = create_app(Ports(history, commands), TOKENS, Proxies(trusted))
     async with running(app) as server:
         await server.exchange(
             f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.1\r\n"
@@ -56,7 +60,7 @@ async def test_nobody_is_believed_unless_configured(history, commands, trusted):
 @pytest.mark.parametrize(("trusted", "address"), [((), ""), (("unix",), "9.9.9.9")])
 async def test_unix_socket(history, commands, trusted, address):
     """Who connects to the socket file has no address; as a trusted proxy it may tell its client's."""
-    app = create_app(history, commands, {"a": "MyAccessToken"}, None, trusted)
+    app = create_app(Ports(history, commands), TOKENS, Proxies(trusted))
     client = app.test_client()
     await client.open(
         f"/api/v1/key/60?{TOKEN}",

@@ -14,8 +14,10 @@ import trio.testing
 from api import app as app_module
 from api import connection
 from api.app import create_app
+from api.auth import Tokens
 from api.connection import Http1
 from api.limits import MAX_BODY
+from api.ports import Ports
 from api.serve import Settings
 from api.streams import BATCH
 from tests.api.sockets import GUARD, QUERY, body_of, running, unchunked, until_closed
@@ -330,7 +332,9 @@ async def test_stop_lets_a_request_finish(history, commands):
             await go_on.wait()
             return await super().issue_key(*args)
 
-    async with running(create_app(history, Slow(), {"a": "MyAccessToken"})) as server:
+    async with running(
+        create_app(Ports(history, Slow()), Tokens({"a": "MyAccessToken"}))
+    ) as server:
         async with await server.connect() as idle, await server.connect() as busy:
             head = f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\n\r\n"
             await busy.send_all(head.encode())

@@ -6,18 +6,20 @@ import pytest
 import trio
 
 from api.app import create_app
+from api.auth import Tokens
+from api.ports import Ports
 from tests.api.asking import TOKEN, ask, problem, rejected
 from tracker.ports import LogUnavailableError
 
 HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
 
-TOKENS = {"admin": "MyAccessToken", "watch": "MayRead"}
+TOKENS = Tokens({"admin": "MyAccessToken", "watch": "MayRead"}, {"watch": "read"})
 READ = "token=MayRead"
 
 
 @pytest.fixture
 def app(history, commands):
-    return create_app(history, commands, TOKENS, {"watch": "read"})
+    return create_app(Ports(history, commands), TOKENS)
 
 
 @pytest.mark.parametrize("path", ["/api/v2", "/api/v2/keys", "/api/v2/nothing", "/api/v2/keys/x"])
@@ -197,7 +199,7 @@ async def test_unexpected_error(commands, caplog):
         def at(self):
             raise RuntimeError("secret detail")
 
-    app = create_app(Broken(), commands, TOKENS)
+    app = create_app(Ports(Broken(), commands), TOKENS)
     answer = await ask(app, "GET", "/api/v2/keys")
     assert problem(answer) == {"title": "Internal Server Error", "status": 500}
     assert "secret detail" in caplog.text
@@ -211,6 +213,6 @@ async def test_slow_command(history, autojump_clock):
         async def revoke_key_ref(self, *_: object):
             await trio.sleep_forever()
 
-    app = create_app(history, Stuck(), TOKENS)
+    app = create_app(Ports(history, Stuck()), TOKENS)
     answer = await ask(app, "DELETE", "/api/v2/keys/1")
     assert problem(answer)["status"] == 408

@@ -216,8 +216,8 @@ def test_rejections_by_client(new_tracker: Any) -> None:
         client.exchange(datagram.replace(peer_id(1), b"-qB4650-abcdefghijkl"))
         client.exchange(datagram.replace(client.connection_id, bytes(8), 1))
     expected = [
-        {"client": None, "version": None, "reason": "bad_request", "times": 1},
-        {"client": "Other", "version": None, "reason": "bad_request", "times": 1},
+        {"client": None, "version": None, "reason": "malformed", "times": 1},
+        {"client": "Other", "version": None, "reason": "malformed", "times": 1},
         {"client": "Other", "version": None, "reason": "port_refused", "times": 1},
         {"client": "qBittorrent", "version": "4650", "reason": "client_refused", "times": 2},
     ]
@@ -226,7 +226,7 @@ def test_rejections_by_client(new_tracker: Any) -> None:
     tracker.start()
     assert ask(tracker, "GET", "/api/v2/rejections/clients").body["clients"] == expected
     reasons = ask(tracker, "GET", "/api/v2/rejections").body["reasons"]
-    assert reasons == {"bad_request": 2, "port_refused": 1, "client_refused": 2}
+    assert reasons == {"malformed": 2, "port_refused": 1, "client_refused": 2}
     then = ask(tracker, "GET", f"/api/v2/rejections/clients?at={moment['seq']}").body["clients"]
     assert then == [{**expected[-1], "times": 1}]
 

@@ -335,7 +335,7 @@ async def test_fixed_records_are_counted_by_their_bytes(log: EventLog) -> None:
         for _ in range(10_000):
             frame = log.pool.frame(2, 7, 5)
             frame.plain += b"p" * 16
-            frame.sealed += b"s"
+            frame.protected += b"s"
         assert log.next_seq == 10_000
         await log.wait_durable(9_999)
     frames = list(Reader(log.path).frames())
@@ -343,7 +343,7 @@ async def test_fixed_records_are_counted_by_their_bytes(log: EventLog) -> None:
     ends = [frame.header.next_seq for frame in frames]
     assert [frame.header.base_seq for frame in frames] == [0, *ends[:-1]]
     assert frames[-1].header.next_seq == 10_000
-    assert b"".join(bytes(frame.sealed) for frame in frames) == b"s" * 10_000
+    assert b"".join(bytes(frame.protected) for frame in frames) == b"s" * 10_000
 
 
 async def test_time_in_headers_never_decreases(log: EventLog) -> None:

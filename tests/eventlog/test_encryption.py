@@ -1,4 +1,4 @@
-"""Sealed sections: what is written, who can read it, and that it is checked without a key. The cipher here is a toy."""
+"""Encrypted sections: what is written, who can read it, and that it is checked without a key. The cipher here is a toy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import define, field
 
-from eventlog import EventLog, LogCorruptError, LogFailedError, Place, Reader, Sealed, open_log
+from eventlog import Encrypted, EventLog, FrameId, LogCorruptError, LogFailedError, Reader, open_log
 from tests.eventlog.logs import PAIR, RECORD_SIZES, places, running, segments
 
 if TYPE_CHECKING:
@@ -22,20 +22,20 @@ class Toy:
     """Turns every byte over; the key of a day is its number."""
 
     keys: set[int] = field(factory=set)
-    places: list[Place] = field(factory=list)
+    places: list[FrameId] = field(factory=list)
     error: OSError | None = None
 
-    def seal(self, place: Place, time_us: int, data: bytes | bytearray) -> Sealed:
+    def encrypt(self, frame_id: FrameId, time_us: int, data: bytes | bytearray) -> Encrypted:
         if self.error is not None:
             raise self.error
-        self.places.append(place)
+        self.places.append(frame_id)
         self.keys.add(time_us)
-        return Sealed(time_us, place.base_seq + 7, turned(data))
+        return Encrypted(time_us, frame_id.base_seq + 7, turned(data))
 
-    def open(
-        self, place: Place, key_epoch: int, check: int, data: bytes | memoryview
+    def decrypt(
+        self, frame_id: FrameId, key_epoch: int, check: int, data: bytes | memoryview
     ) -> bytes | None:
-        assert check == place.base_seq + 7
+        assert check == frame_id.base_seq + 7
         return turned(data) if key_epoch in self.keys else None
 
 
@@ -44,10 +44,10 @@ def turned(data: bytes | bytearray | memoryview) -> bytes:
 
 
 def append(log: EventLog, time_us: int, *, close: bool = True) -> int:
-    """A record with a sealed part, in a frame of its own with `close`."""
+    """A record with a protected part, in a frame of its own with `close`."""
     frame = log.pool.frame(PAIR, 1, time_us)
     frame.plain += PLAIN
-    frame.sealed += SECRET
+    frame.protected += SECRET
     if close:
         log.pool.append(1, 1, time_us, b"between")
     log.appended()
@@ -55,13 +55,13 @@ def append(log: EventLog, time_us: int, *, close: bool = True) -> int:
 
 
 async def write(folder: Path, toy: Toy | None, *times: int) -> None:
-    async with running(open_log(folder, RECORD_SIZES, sealer=toy)) as log:
+    async with running(open_log(folder, RECORD_SIZES, encryptor=toy)) as log:
         for time_us in times:
             await log.wait_durable(append(log, time_us))
 
 
-def sealed_parts(reader: Reader) -> list[bytes]:
-    return [bytes(one.sealed) for one in reader.frames() if one.header.kind == PAIR]
+def protected_parts(reader: Reader) -> list[bytes]:
+    return [bytes(one.protected) for one in reader.frames() if one.header.kind == PAIR]
 
 
 async def test_only_the_key_opens_it(folder: Path) -> None:
@@ -71,11 +71,11 @@ async def test_only_the_key_opens_it(folder: Path) -> None:
     data = segments(folder)[0].read_bytes()
     assert SECRET not in data
     assert data.count(turned(SECRET)) == 2
-    assert sealed_parts(Reader(folder, keys=toy)) == [SECRET, SECRET]
-    assert sealed_parts(Reader(folder, keys=Toy({6}))) == [b"", SECRET]
-    assert sealed_parts(Reader(folder)) == [b"", b""]
+    assert protected_parts(Reader(folder, keys=toy)) == [SECRET, SECRET]
+    assert protected_parts(Reader(folder, keys=Toy({6}))) == [b"", SECRET]
+    assert protected_parts(Reader(folder)) == [b"", b""]
     headers = [one.header for one in Reader(folder).frames()]
-    assert [(one.key_epoch, one.key_check, one.sealed_size) for one in headers] == [
+    assert [(one.key_epoch, one.key_check, one.protected_size) for one in headers] == [
         (5, 7, len(SECRET)),
         (0, 0, 0),
         (6, 9, len(SECRET)),
@@ -84,11 +84,11 @@ async def test_only_the_key_opens_it(folder: Path) -> None:
 
 
 async def test_a_log_may_be_written_in_clear(folder: Path) -> None:
-    """Without a sealer the section is as it was given, for every reader; a later run may seal."""
+    """Without an encryptor the section is as it was given, for every reader; a later run may encrypt."""
     await write(folder, None, 5)
     await write(folder, Toy(), 6)
-    assert sealed_parts(Reader(folder)) == [SECRET, b""]
-    assert sealed_parts(Reader(folder, keys=Toy({6}))) == [SECRET, SECRET]
+    assert protected_parts(Reader(folder)) == [SECRET, b""]
+    assert protected_parts(Reader(folder, keys=Toy({6}))) == [SECRET, SECRET]
 
 
 async def test_no_place_comes_twice(folder: Path) -> None:
@@ -114,7 +114,7 @@ async def test_damage_is_found_without_a_key(folder: Path) -> None:
     data[data.index(turned(SECRET)) + 3] ^= 1
     path.write_bytes(data)
     for look in (
-        lambda: sealed_parts(Reader(folder, to_end=True)),
+        lambda: protected_parts(Reader(folder, to_end=True)),
         lambda: open_log(folder, RECORD_SIZES),
     ):
         with pytest.raises(LogCorruptError, match="frame checksum does not match"):
@@ -122,10 +122,10 @@ async def test_damage_is_found_without_a_key(folder: Path) -> None:
 
 
 async def test_without_a_key_nothing_is_written(folder: Path) -> None:
-    """A sealer that cannot make its key fails the commit, as a disk would."""
+    """An encryptor that cannot make its key fails the commit, as a disk would."""
     toy = Toy(error=OSError("no room for a key"))
     with pytest.RaisesGroup(LogFailedError):
-        async with running(open_log(folder, RECORD_SIZES, sealer=toy)) as log:
+        async with running(open_log(folder, RECORD_SIZES, encryptor=toy)) as log:
             with pytest.raises(LogFailedError, match="no room for a key"):
                 await log.wait_durable(append(log, 5))
     assert SECRET not in b"".join(path.read_bytes() for path in segments(folder))

@@ -24,43 +24,43 @@ u8, u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
 
 @steady
 @given(
-    kind=u8, schema=u8, count=u32, plain=st.binary(max_size=200), sealed=st.binary(max_size=200),
+    kind=u8, schema=u8, count=u32, plain=st.binary(max_size=200), protected=st.binary(max_size=200),
     epoch=u32, base_seq=st.integers(0, 2**48), durable_seq=u64, time_us=u64, boottime_ns=u64,
     prev_crc=u32, key_epoch=u32,
 )  # fmt: skip
 def test_round_trip(
-    kind: int, schema: int, count: int, plain: bytes, sealed: bytes, epoch: int, base_seq: int,
+    kind: int, schema: int, count: int, plain: bytes, protected: bytes, epoch: int, base_seq: int,
     durable_seq: int, time_us: int, boottime_ns: int, prev_crc: int, key_epoch: int,
 ) -> None:  # fmt: skip
     """Every field and both sections are read as they were written."""
     packed, header_crc = build_header(
-        kind, schema, count, plain, sealed, epoch=epoch, base_seq=base_seq,
+        kind, schema, count, plain, protected, epoch=epoch, base_seq=base_seq,
         durable_seq=durable_seq, time_us=time_us, boottime_ns=boottime_ns, prev_crc=prev_crc,
         key_epoch=key_epoch,
     )  # fmt: skip
     header = parse_header(packed)
     assert len(packed) == HEADER_SIZE
     assert header[:3] == (kind, schema, 0)
-    assert header[3:6] == (count, len(plain), len(sealed))
+    assert header[3:6] == (count, len(plain), len(protected))
     assert header[6:13] == (
         epoch, base_seq, durable_seq, time_us, boottime_ns, key_epoch, prev_crc,
     )  # fmt: skip
     assert header.header_crc == header_crc
     assert header.next_seq == base_seq + count
-    size = len(plain) + len(sealed)
+    size = len(plain) + len(protected)
     assert header.payload_size % ALIGN == 0
     assert 0 <= header.payload_size - size < ALIGN
-    frame = split_payload(header, plain + sealed + bytes(padding(size)))
-    assert (bytes(frame.plain), bytes(frame.sealed)) == (plain, sealed)
+    frame = split_payload(header, plain + protected + bytes(padding(size)))
+    assert (bytes(frame.plain), bytes(frame.protected)) == (plain, protected)
 
 
 def sample() -> tuple[bytes, bytes]:
-    plain, sealed = b"plain part", b"sealed"
+    plain, protected = b"plain part", b"sealed"
     packed, _ = build_header(
-        1, 2, 3, plain, sealed, epoch=4, base_seq=5, durable_seq=5, time_us=6, boottime_ns=7,
+        1, 2, 3, plain, protected, epoch=4, base_seq=5, durable_seq=5, time_us=6, boottime_ns=7,
         prev_crc=8,
     )  # fmt: skip
-    return packed, plain + sealed
+    return packed, plain + protected
 
 
 @pytest.mark.parametrize("bit", range(8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from eventlog import Standing
+from eventlog import RepeatedWarning
 
 if TYPE_CHECKING:
     import pytest
@@ -16,12 +16,12 @@ HOUR = 3600.0
 def test_it_is_said_seldom(caplog: pytest.LogCaptureFixture) -> None:
     """However often it is looked at; a second time it begins anew."""
     now = [0.0]
-    condition = Standing(logging.getLogger("tracker"), "over", lambda: now[0])
+    condition = RepeatedWarning(logging.getLogger("tracker"), "over", lambda: now[0])
     said = []
     for hour in range(60):
         now[0] = hour * HOUR
         if 5 <= hour < 55 and hour != 54:
-            condition.stands("since %d", hour)
+            condition.warn("since %d", hour)
         else:
             condition.over()
         said += [(hour, record.getMessage()) for record in caplog.records]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from eventlog import Place
+from eventlog import FrameId
 from eventlog.frame import HEADER, WATERMARK, build_header, padding, seed_of
 from eventlog.segment import SegmentHeader
 from tests.support import START_US, endpoint4, hash_of
@@ -28,14 +28,14 @@ LOG_ID = bytes(range(16))
 KEY = bytes(range(0x20, 0x40))
 DAY = day_of(START_US)
 BOOT_NS = 5_000_000_000
-PLACE = Place(LOG_ID, 1, 1, BOOT_NS + 2)
+FRAME_ID = FrameId(LOG_ID, 1, 1, BOOT_NS + 2)
 STARTED = codec.encode_admin(events.TRACKER_STARTED, START_US, {"version": "1.0.0", "epoch": 1})
 ANNOUNCED_US = START_US + 1_000_000
 PLAIN = codec.PLAIN.pack(
     ANNOUNCED_US, hash_of(1), b"-XX0001-", 1000, 0, 500, 0, 0, 50, 0, 0,
     events.UDP4 << 4 | events.STARTED, events.RULE_FIRST,
 )  # fmt: skip
-PRIVATE = codec.SEALED4.pack(
+PRIVATE = codec.PROTECTED4.pack(
     codec.V4_MAPPED, endpoint4(1)[:4], b"abcdefghijkl", endpoint4(1)[4:], crc32(b"abc") & 0xFFFF
 )
 
@@ -45,7 +45,7 @@ _SEGMENT_FIELDS = (
     "CRC-32 of the 124 bytes before",
 )  # fmt: skip
 _FRAME_FIELDS = (
-    "magic", "kind", "schema", "flags", "count", "plain length", "sealed length", "epoch", "base_seq", "durable_seq", "time",
+    "magic", "kind", "schema", "flags", "count", "plain length", "protected length", "epoch", "base_seq", "durable_seq", "time",
     "boottime", "key_epoch", "prev_crc", "payload_crc", "key_check", "header_crc",
 )  # fmt: skip
 _ANNOUNCE_FIELDS = (
@@ -90,30 +90,30 @@ def fields() -> Iterator[Field]:
     yield Field(STARTED[16 + size :], "zeros to a multiple of 16")
     chain = yield from _frame(events.ANNOUNCE, PLAIN, 1, 1, ANNOUNCED_US, 1, chain)
     yield from _fields(codec.PLAIN, PLAIN, _ANNOUNCE_FIELDS)
-    yield Field(_sealed()[1], "the sealed section, encrypted")
+    yield Field(_encrypted()[1], "the protected section, encrypted")
     yield from _frame(WATERMARK, b"", 2, 0, ANNOUNCED_US, 2, chain)
 
 
 def _frame(
     kind: int, plain: bytes, seq: int, count: int, time_us: int, durable: int, chain: int
 ) -> Iterator[Field]:
-    check, sealed = _sealed() if kind == events.ANNOUNCE else (0, b"")
+    check, encrypted = _encrypted() if kind == events.ANNOUNCE else (0, b"")
     header, chain = build_header(
-        kind, 0 if kind == WATERMARK else 1, count, plain, sealed, epoch=1, base_seq=seq, durable_seq=durable,
-        time_us=time_us, boottime_ns=BOOT_NS + 1 + seq, prev_crc=chain, key_epoch=DAY if sealed else 0,
+        kind, 0 if kind == WATERMARK else 1, count, plain, encrypted, epoch=1, base_seq=seq, durable_seq=durable,
+        time_us=time_us, boottime_ns=BOOT_NS + 1 + seq, prev_crc=chain, key_epoch=DAY if encrypted else 0,
         key_check=check, seed=seed_of(LOG_ID),
     )  # fmt: skip
-    assert not padding(len(plain) + len(sealed))
+    assert not padding(len(plain) + len(encrypted))
     yield from _fields(HEADER, header, _FRAME_FIELDS)
     return chain
 
 
-def _sealed() -> tuple[int, bytes]:
-    """`key_check`, and the sealed section of the announce under the key of the example."""
+def _encrypted() -> tuple[int, bytes]:
+    """`key_check`, and the protected section of the announce under the key of the example."""
     with TemporaryDirectory() as folder:
         (Path(folder) / "privacy").mkdir()
         (Path(folder) / "privacy" / f"{day_name(DAY)}.key").write_bytes(KEY)
-        done = Keyring(Path(folder)).seal(PLACE, ANNOUNCED_US, PRIVATE)
+        done = Keyring(Path(folder)).encrypt(FRAME_ID, ANNOUNCED_US, PRIVATE)
     return done.check, done.data
 
 
@@ -133,7 +133,7 @@ def annotated() -> Iterator[str]:
 
 def vectors() -> Iterator[str]:
     """Test vectors: what comes of what."""
-    context = b"swarmlog frame" + Struct("<16sIQQ").pack(*PLACE)
+    context = b"swarmlog frame" + Struct("<16sIQQ").pack(*FRAME_ID)
     derived = hmac.digest(KEY, context, "sha512")
     yield f"CRC-32 of `123456789`           {crc32(b'123456789'):08x}"
     yield f"CRC-32 of the log id            {seed_of(LOG_ID):08x}"
@@ -143,7 +143,7 @@ def vectors() -> Iterator[str]:
     yield f"AES-128 key                     {derived[:16].hex()}"
     yield f"first counter block             {derived[16:32].hex()}"
     yield f"key_check, as in the file       {derived[32:40].hex()}"
-    yield f"sealed section, opened          {PRIVATE.hex()}"
+    yield f"protected section, decrypted    {PRIVATE.hex()}"
     yield f"slice 0 of the state before any event  {slice_digest.digest(State(), 0):016x}"
 
 

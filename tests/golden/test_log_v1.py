@@ -70,7 +70,7 @@ def test_a_tracker_goes_on_with_it(site: Path) -> None:
     """Opened for writing it has the same end, and needs no repair."""
     log = site / "log"
     keyring = Keyring(site / "secrets")
-    event_log = open_log(log, codec.RECORD_SIZES, sealer=keyring)
+    event_log = open_log(log, codec.RECORD_SIZES, encryptor=keyring)
     try:
         assert event_log.recovery.cut_bytes == 0
         state = replay(Reader(log, to_end=True, keys=keyring))

@@ -17,7 +17,7 @@ import trio
 from attrs import define, evolve, field
 
 import eventlog.log
-from eventlog import IGNORABLE, EventLog, Reader, first_seq, open_log, read_kept
+from eventlog import IGNORABLE, EventLog, Reader, first_seq, open_log, read_kept_frames
 from tests.eventlog.logs import running
 from tests.golden import facts
 from tests.support import (
@@ -34,10 +34,10 @@ from tests.support import (
 from tracker.domain import codec, events
 from tracker.domain.events import DAY_US
 from tracker.domain.policy import Policy
+from tracker.domain.refusals import NOT_WHITELISTED
 from tracker.domain.settings import Settings
 from tracker.history import event_json
 from tracker.ports import Actor, Correction, FactorTerms, NewKey
-from tracker.service.announce import NOT_WHITELISTED
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service
 from tracker.store.address_keys import Keyring, day_of
@@ -64,14 +64,14 @@ class Site:
 
     path: Path
     time: HandTime = field(factory=HandTime)
-    sealed: bool = True
+    encrypted: bool = True
     segment_bytes: int = 64 << 20
 
     def run(self, do: Callable[[Run], Awaitable[object]]) -> None:
         keyring = Keyring(self.path / "secrets")
         log = open_log(
             self.path / "log", {**codec.RECORD_SIZES, NO_KIND: 16}, segment_bytes=self.segment_bytes, linger_seconds=0,
-            sealer=keyring if self.sealed else None,
+            encryptor=keyring if self.encrypted else None,
         )  # fmt: skip
         state = replay(Reader(log.path, to_end=True, keys=keyring))
 
@@ -348,7 +348,7 @@ def pruned(site: Site) -> None:
     site.run(busy)
 
 
-# In clear: what a tracker that has no sealer writes, with what a later version may have added.
+# In clear: what a tracker that has no encryptor writes, with what a later version may have added.
 
 NO_KIND = 239
 NO_TYPE = 65535
@@ -364,7 +364,7 @@ async def in_clear(run: Run) -> None:
     unknown = run.log.pool.frame(NO_KIND, 7, now)
     unknown.flags = IGNORABLE
     unknown.plain += bytes(range(32))
-    unknown.sealed += b"and nobody can say what"
+    unknown.protected += b"and nobody can say what"
     body = codec.encode_admin(NO_TYPE, now, {"of": ["a", "later", "version"], "seq": 0}, schema=3)
     run.log.pool.append(events.ADMIN, codec.ADMIN_SCHEMA, now, body)
     run.log.pool.frame(events.ADMIN, codec.ADMIN_SCHEMA, now).flags = IGNORABLE
@@ -375,7 +375,7 @@ async def in_clear(run: Run) -> None:
 
 
 def clear(site: Site) -> None:
-    site.sealed = False
+    site.encrypted = False
     site.run(in_clear)
 
 
@@ -386,7 +386,7 @@ def record(path: Path) -> None:
     """Note what the folder says to this version, beside it."""
     log, keyring = path / "log", Keyring(path / "secrets")
     reader = Reader(log, keys=keyring)
-    frames = [*read_kept(log, reader.first_seq), *reader.frames()]
+    frames = [*read_kept_frames(log, reader.first_seq), *reader.frames()]
     lines = [event_json.line(event) for frame in frames for event in event_json.narrate(frame)]
     (path / "events.jsonl").write_text("\n".join(lines) + "\n")
     state = replay(Reader(log, keys=keyring))

@@ -34,13 +34,13 @@ FRAME = Struct("<4sBBHIIIIQQQQIIIQI")
 KEPT = Struct("<8sHHI16sQQQII")
 OPENING = Struct("<8sHHI16sQQ16sQI4s16s24sII")
 ANNOUNCE = Struct("<Q20s8sQQQIQHHBBH")
-SEALED = Struct("<16s12s2sH")
+PROTECTED = Struct("<16s12s2sH")
 ADMIN = Struct("<IHHQ")
 TICK = Struct("<QIIIIQ")
 COUNTER = Struct("<QHHIQ")
 EVICTION = Struct("<Q20sIQ")
 REFUSAL = Struct("<QH6xQ32s8s")
-PLACE = Struct("<16sIQQ")
+FRAME_ID = Struct("<16sIQQ")
 IGNORABLE = 1
 LONGEST = 1 << 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,7 +74,7 @@ class Header(NamedTuple):
     flags: int
     count: int
     plain_size: int
-    sealed_size: int
+    protected_size: int
     epoch: int
     base_seq: int
     durable_seq: int
@@ -89,14 +89,14 @@ class Header(NamedTuple):
     @property
     def size(self) -> int:
         """Of the whole frame."""
-        payload = self.plain_size + self.sealed_size
+        payload = self.plain_size + self.protected_size
         return FRAME.size + payload + -payload % 16
 
 
 class Frame(NamedTuple):
     header: Header
     plain: bytes
-    sealed: bytes
+    protected: bytes
 
 
 class Segment(NamedTuple):
@@ -112,14 +112,14 @@ def parse_header(data: bytes, seed: int) -> Header:
     header = Header._make(FRAME.unpack_from(data))
     if crc32(data[: FRAME.size - 4], seed) != header.header_crc:
         raise InvalidError("header_crc")
-    if max(header.plain_size, header.sealed_size) > LONGEST:
+    if max(header.plain_size, header.protected_size) > LONGEST:
         raise InvalidError("a length")
     return header
 
 
 def parse_frame(data: bytes, seed: int) -> Frame:
     header = parse_header(data, seed)
-    end = FRAME.size + header.plain_size + header.sealed_size
+    end = FRAME.size + header.plain_size + header.protected_size
     if len(data) < header.size or any(data[end : header.size]):
         raise InvalidError("its end")
     if crc32(data[FRAME.size : end]) != header.payload_crc:
@@ -259,20 +259,20 @@ class Log:
             yield found
             at += found.header.size
 
-    def opened(self, frame: Frame) -> bytes:
-        """The sealed section; empty without its key."""
+    def decrypted(self, frame: Frame) -> bytes:
+        """The protected section; empty without its key."""
         header = frame.header
         if not header.key_epoch:
-            return frame.sealed
+            return frame.protected
         day = (EPOCH + timedelta(days=header.key_epoch)).date().isoformat()
         path = self.secrets / "privacy" / f"{day}.key" if self.secrets else None
         if path is None or not path.exists():
             return b""
-        place = PLACE.pack(self.log_id, header.epoch, header.base_seq, header.boottime)
-        derived = hmac.digest(path.read_bytes(), b"swarmlog frame" + place, "sha512")
+        frame_id = FRAME_ID.pack(self.log_id, header.epoch, header.base_seq, header.boottime)
+        derived = hmac.digest(path.read_bytes(), b"swarmlog frame" + frame_id, "sha512")
         if int.from_bytes(derived[32:40], "little") != header.key_check:
             return b""
-        return Cipher(AES(derived[:16]), CTR(derived[16:32])).decryptor().update(frame.sealed)
+        return Cipher(AES(derived[:16]), CTR(derived[16:32])).decryptor().update(frame.protected)
 
     # Events.
 
@@ -306,7 +306,7 @@ class Log:
             yield {
                 "seq": header.base_seq, "time": rfc3339(header.time), "type": "unknown", "kind": header.kind,
                 "schema": header.schema, "events": header.count, "plain": frame.plain.hex(),
-                "sealed": self.opened(frame).hex(),
+                "sealed": self.decrypted(frame).hex(),
             }  # fmt: skip
             return
         seq = header.base_seq
@@ -317,7 +317,7 @@ class Log:
             raise BadLogError(f"event {header.base_seq}: its frame holds {seq - header.base_seq}")
 
     def _announces(self, frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
-        sealed = self.opened(frame)
+        protected = self.decrypted(frame)
         for number, row in enumerate(ANNOUNCE.iter_unpack(frame.plain)):
             (
                 time,
@@ -335,8 +335,8 @@ class Log:
                 rule,
             ) = row
             address, tail, port, key_hash = (
-                SEALED.unpack_from(sealed, number * SEALED.size)
-                if sealed
+                PROTECTED.unpack_from(protected, number * PROTECTED.size)
+                if protected
                 else (None, b"", None, None)
             )
             over = what >> 4

@@ -28,7 +28,7 @@ modes = pytest.mark.parametrize("private", [False, True], ids=["public", "privat
 
 def shredded(frame: Frame) -> Frame:
     """As a reader without the key gives it."""
-    return frame._replace(sealed=memoryview(b""))
+    return frame._replace(protected=memoryview(b""))
 
 
 def counts(state: State, hashes: list[bytes]) -> object:
@@ -51,7 +51,7 @@ def compare(frames: list[Frame], gone: list[bool], hashes: list[bytes]) -> State
         given_out = shredded(frame) if gone[number % len(gone)] else frame
         for state, one in ((whole, frame), (part, given_out)):
             state.apply(
-                one.header.kind, one.header.schema, one.header.base_seq, one.plain, one.sealed
+                one.header.kind, one.header.schema, one.header.base_seq, one.plain, one.protected
             )
         assert counts(part, hashes) == counts(whole, hashes)
         if not part.hidden_peers():

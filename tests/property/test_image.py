@@ -52,7 +52,7 @@ def lived(history: list[Step], private: bool) -> tuple[World, list[Frame]]:
 def applied(state: State, frames: Iterable[Frame]) -> State:
     for one in frames:
         header = one.header
-        state.apply(header.kind, header.schema, header.base_seq, one.plain, one.sealed)
+        state.apply(header.kind, header.schema, header.base_seq, one.plain, one.protected)
     return state
 
 
@@ -206,7 +206,7 @@ FAMILIES = (endpoint4, "v4.addresses"), (endpoint6, "v6.addresses")
 def test_a_peer_at_the_same_place_of_both_families(
     families: tuple[tuple[Callable[[int], bytes], str], ...],
 ) -> None:
-    """Places are numbered in each family alone; days are of each address, under whose day's key it is sealed."""
+    """Places are numbered in each family alone; days are of each address, under whose day's key it is encrypted."""
     (earlier, first), (later, then) = families
     rig = Rig.with_settings(private=True, max_peer_timeout=10 * DAY)
     both = [Announce(hash_of(1), endpoint, key=rig.issue(1)) for endpoint in (earlier(1), later(1))]

@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import eventlog.log
-from eventlog import EventLog, Reader, first_seq, open_log, read_kept
+from eventlog import EventLog, Reader, first_seq, open_log, read_kept_frames
 from tests.property.test_hidden import long_steps
 from tests.property.test_replay import assert_same
 from tests.property.world import FIRST_SETTINGS, Step, World
@@ -38,7 +38,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
     reader = Reader(folder)
     ledger = Ledger(account)
     if reader.first_seq:
-        kept = read_kept(folder, reader.first_seq)
+        kept = read_kept_frames(folder, reader.first_seq)
         opened = list(ledger.opening(kept, begin(folder, reader.first_seq)[0]))
         assert isinstance(opened[-1], Opening)
     list(ledger.entries(reader.frames()))
@@ -47,7 +47,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
 
 def administrators(folder: Path) -> dict[int, object]:
     """The admin events that can be read, by number."""
-    seen = told(read_kept(folder, first_seq(folder))) + told(Reader(folder).frames())
+    seen = told(read_kept_frames(folder, first_seq(folder))) + told(Reader(folder).frames())
     names = set(events.ADMIN_NAMES.values())
     return {each["seq"]: each for each in seen if each["type"] in names}
 

@@ -25,11 +25,11 @@ from tests.support import (
     revoke,
     rotate,
 )
-from tracker.domain import events
+from tracker.domain import events, refusals
 from tracker.domain.directory import COUNT
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
-from tracker.service.announce import EARLY, REFUSALS, Log
+from tracker.service.announce import EARLY, Log
 from tracker.service.service import Service
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ steps = st.one_of(
 )
 Step = tuple[str, Any]
 
-OUTCOMES = {**REFUSALS, EARLY: "early"}
+OUTCOMES = {**refusals.NAMES, refusals.MALFORMED: None, EARLY: "early"}  # 0 is no refusal here
 FIRST_SETTINGS = Settings(max_peer_timeout=20, inactive_peer_cleanup_interval=10)
 FIRST_KEYS = ((KEYS[0], None), (KEYS[1], "anna"), (KEYS[2], "anna"))
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from eventlog import Reader, read_kept
+from eventlog import Reader, read_kept_frames
 from tracker.cli.moment_options import moment
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import say
@@ -50,7 +50,7 @@ def print_events(options: argparse.Namespace) -> int:
     first = options.first if isinstance(options.first, int) else 0
     reader = Reader(folder, first, keys=keys)
     # Of events before the log's beginning the administrators' ones are kept.
-    done = _print_new(read_kept(folder, reader.first_seq), wanted, options.last)
+    done = _print_new(read_kept_frames(folder, reader.first_seq), wanted, options.last)
     while True:
         done = done or _print_new(reader.frames(), wanted, options.last)
         sys.stdout.flush()

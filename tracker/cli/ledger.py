@@ -6,12 +6,12 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from eventlog import Reader, read_kept
+from eventlog import Reader, read_kept_frames
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import CannotError, say
 from tracker.ledger.account import Correction, Ledger, Opening, Sums, find_account
 from tracker.ledger.pages import entry_shown, seen, sums_shown
-from tracker.ledger.walk import Walk, opener
+from tracker.ledger.walk import Walk, decryptor
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ def print_ledger(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
     only = bytes.fromhex(options.info_hash) if options.info_hash else None
     reader = Reader(folder)
-    kept = read_kept(folder, reader.first_seq)
+    kept = read_kept_frames(folder, reader.first_seq)
     account = find_account(options.who, chain(kept, reader.frames()))
     if account is None:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")
-    opened = opener(folder, keys)
+    opened = decryptor(folder, keys)
     ledger = Ledger(account, only, opened)
     if not (options.json or options.totals):
         say(_heading())

@@ -14,7 +14,7 @@ from attrs import frozen
 from eventlog import HEADER_SIZE, WATERMARK_SECONDS
 from tracker.domain import codec
 
-ANNOUNCE_BYTES = codec.PLAIN.size + codec.SEALED.size
+ANNOUNCE_BYTES = codec.PLAIN.size + codec.PROTECTED.size
 PEERS = (1_000, 100_000, 1_000_000)
 
 _DAY = 86_400

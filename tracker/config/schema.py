@@ -241,7 +241,7 @@ class EventLog:
 
     def __attrs_post_init__(self) -> None:
         problems = {}
-        # Whoever copies the log folder must not copy the keys that unseal it.
+        # Whoever copies the log folder must not copy the keys that decrypt it.
         if _absolute(self.secrets_path).is_relative_to(_absolute(self.path)):
             problems["secrets_path"] = "must not be inside path, the log's own folder"
         # Retention removes whole segments and never the one being written.

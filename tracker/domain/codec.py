@@ -5,7 +5,7 @@ An announce is 112 bytes. The plain 80 alone are enough to recompute every count
     time us | info_hash | peer_id[0:8] | uploaded | downloaded | left | key_ref | prev_seq | numwant |
     flags | listener | event (low nibble), protocol and family (high nibble) | rule
 
-The sealed 32 say where the peer is: address (IPv6 or v4-mapped) | peer_id[8:20] | port (big-endian) |
+The protected 32 say where the peer is: address (IPv6 or v4-mapped) | peer_id[8:20] | port (big-endian) |
 16-bit hash of the client's `key`.
 """
 
@@ -30,8 +30,8 @@ EVICTIONS_SCHEMA = schemas.NEWEST[events.EVICTIONS]
 REFUSALS_SCHEMA = schemas.NEWEST[events.REFUSALS]
 
 PLAIN = Struct("<Q20s8sQQQIQHHBBH")
-SEALED = Struct("<16s12s2sH")
-SEALED4 = Struct("<12s4s12s2sH")  # the same, the address of an IPv4 peer in two parts
+PROTECTED = Struct("<16s12s2sH")
+PROTECTED4 = Struct("<12s4s12s2sH")  # the same, the address of an IPv4 peer in two parts
 TICK = Struct("<QIIIIQ")
 """time us, interval ms, 1 = goes on with the sweep of the tick before, a slice and its digest (see `slices`) with a reserved
 field between."""
@@ -71,7 +71,7 @@ class AdminRecord(NamedTuple):
 Plain = tuple[int, bytes, bytes, int, int, int, int, int, int, int, int, int, int]
 """The fields of `PLAIN`."""
 Private = tuple[bytes, bytes, bytes, int]
-"""The fields of `SEALED`."""
+"""The fields of `PROTECTED`."""
 
 
 def unknown(seq: int, kind: int, schema: int, writer: str = "") -> UnknownEventError:
@@ -98,21 +98,23 @@ def rows(layout: Struct, plain: bytes | memoryview) -> Iterator[tuple[Any, ...]]
         raise CodecError(f"records of {layout.size} bytes: {problem}") from None
 
 
-def announces(plain: bytes, sealed: bytes) -> int:
+def announces(plain: bytes, protected: bytes) -> int:
     """How many announces the sections of a frame hold. Raises `CodecError` where they do not agree."""
     count, rest = divmod(len(plain), PLAIN.size)
-    if rest or len(sealed) != count * SEALED.size:
-        raise CodecError(f"{len(plain)} plain and {len(sealed)} sealed bytes are no announces")
+    if rest or len(protected) != count * PROTECTED.size:
+        raise CodecError(
+            f"{len(plain)} plain and {len(protected)} protected bytes are no announces"
+        )
     return count
 
 
 def decode_announces(
-    plain: bytes | memoryview, sealed: bytes | memoryview
+    plain: bytes | memoryview, protected: bytes | memoryview
 ) -> Iterator[tuple[Plain, Private | None]]:
-    """The announces of a frame, both parts of each. An empty `sealed` could not be opened: None for each."""
+    """The announces of a frame, both parts of each. An empty `protected` could not be decrypted: None for each."""
     rows = PLAIN.iter_unpack(plain)
-    if sealed:
-        return zip(rows, SEALED.iter_unpack(sealed), strict=True)
+    if protected:
+        return zip(rows, PROTECTED.iter_unpack(protected), strict=True)
     return ((row, None) for row in rows)
 
 

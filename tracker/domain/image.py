@@ -4,7 +4,7 @@ A state that was loaded goes on exactly as the one that was dumped: numbers of t
 numbers are kept as they were. Integers are little-endian; docs/log-format.md lists the columns.
 
 Where peers are (endpoints, and the last 12 bytes of peer_ids) is apart from all else, by the day it was announced: each
-day's part can be sealed under that day's key (`whereabouts`). Peers whose part is not there on loading are hidden ones, see `hidden`.
+day's part can be encrypted under that day's key (`whereabouts`). Peers whose part is not there on loading are hidden ones, see `hidden`.
 """
 
 from __future__ import annotations

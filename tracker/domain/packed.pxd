@@ -301,12 +301,12 @@ cdef inline bytes plain(
     return record
 
 
-cdef inline bytes sealed(bytes address, bytes id_tail, bytes port, int key_hash):
+cdef inline bytes protected(bytes address, bytes id_tail, bytes port, int key_hash):
     _sized(address, 16)
-    return sealed4(address[:12], address[12:], id_tail, port, key_hash)
+    return protected4(address[:12], address[12:], id_tail, port, key_hash)
 
 
-cdef inline bytes sealed4(
+cdef inline bytes protected4(
     bytes mapped, bytes address, bytes id_tail, bytes port, int key_hash
 ):
     _fits(key_hash, 16)
@@ -347,9 +347,9 @@ cdef inline (
     return time_us, uploaded, downloaded, left, key_ref, prev_seq, <uint8_t>record[77], rule
 
 
-cdef inline tuple announcer(bytes plain, bytes sealed, Py_ssize_t number):
+cdef inline tuple announcer(bytes plain, bytes protected, Py_ssize_t number):
     cdef char *record = _record(plain, number * 80, 80)
-    cdef char *where = _record(sealed, number * 32, 32)
+    cdef char *where = _record(protected, number * 32, 32)
     cdef bytes peer_id = PyBytes_FromStringAndSize(NULL, 20)
     memcpy(PyBytes_AS_STRING(peer_id), record + 28, 8)
     memcpy(PyBytes_AS_STRING(peer_id) + 8, where + 16, 12)

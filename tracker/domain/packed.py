@@ -87,8 +87,8 @@ def carry(pool: bytearray, source: int, other: bytearray, target: int, size: int
 
 # Records. Of the peer_id that `plain` is given it takes the first 8 bytes.
 plain = codec.PLAIN.pack
-sealed = codec.SEALED.pack
-sealed4 = codec.SEALED4.pack
+protected = codec.PROTECTED.pack
+protected4 = codec.PROTECTED4.pack
 
 announced = Struct("<Q28xQQQIQ5xBH").unpack_from
 """Of a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, what (`codec`), rule."""
@@ -100,12 +100,12 @@ def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[i
 
 
 _NAMES = Struct("<8x20s8s").unpack_from
-_SEALED = codec.SEALED.unpack_from
+_PROTECTED = codec.PROTECTED.unpack_from
 
 
-def announcer(plain: bytes, sealed: bytes, number: int) -> tuple[bytes, bytes, bytes]:
+def announcer(plain: bytes, protected: bytes, number: int) -> tuple[bytes, bytes, bytes]:
     """Info hash, peer_id and endpoint (6 or 18 bytes) of the record with this number in a frame."""
     info_hash, id_head = _NAMES(plain, number * 80)
-    address, id_tail, port, _ = _SEALED(sealed, number * 32)
+    address, id_tail, port, _ = _PROTECTED(protected, number * 32)
     v6 = plain[number * 80 + 77] & 0x10  # odd high nibbles are IPv6
     return info_hash, id_head + id_tail, (address if v6 else address[12:]) + port

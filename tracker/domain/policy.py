@@ -11,30 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import fields, frozen
 
-from tracker.domain import events
+from tracker.domain import events, refusals
 from tracker.domain.swarms import ROW_SIZE, SEEN, SEEN_AT
 
 if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
-
-# Refusals; `Service` has those of access.
-CLIENT_REFUSED = -7
-PORT_REFUSED = -8
-TORRENTS_FULL = -9
-SWARM_FULL = -10
-PEERS_FULL = -11
-ACCOUNT_FULL = -12
-RATE_EXCEEDED = -13
-
-REFUSALS = {
-    CLIENT_REFUSED: "client_refused",
-    PORT_REFUSED: "port_refused",
-    TORRENTS_FULL: "torrents_full",
-    SWARM_FULL: "swarm_full",
-    PEERS_FULL: "peers_full",
-    ACCOUNT_FULL: "account_full",
-    RATE_EXCEEDED: "rate_exceeded",
-}
 
 IP_IGNORED, IP_LOCAL, IP_ALWAYS = "ignored", "local", "always"
 
@@ -123,23 +104,23 @@ class Rules:
         if peer_id.startswith(self._denied) or (
             self._allowed and not peer_id.startswith(self._allowed)
         ):
-            return CLIENT_REFUSED
+            return refusals.CLIENT_REFUSED
         if self._ports and self._ports[int.from_bytes(port, "big")]:
-            return PORT_REFUSED
+            return refusals.PORT_REFUSED
         if peer:
             return 0
         if self._account_full(swarms, torrent, account, evicted):
-            return ACCOUNT_FULL
+            return refusals.ACCOUNT_FULL
         return 0 if evicted else self._full(swarms, torrent)
 
     def _full(self, swarms: Swarms, torrent: int) -> int:
         """Whether there is room for one more peer; known ones go on."""
         if not torrent and 0 < self._max_torrents <= swarms.torrents_total:
-            return TORRENTS_FULL
+            return refusals.TORRENTS_FULL
         if torrent and 0 < self._max_peers_per_torrent <= swarms.size(torrent):
-            return SWARM_FULL
+            return refusals.SWARM_FULL
         if 0 < self._max_peers <= swarms.seeders_total + swarms.leechers_total:
-            return PEERS_FULL
+            return refusals.PEERS_FULL
         return 0
 
     def _account_full(self, swarms: Swarms, torrent: int, account: int, evicted: int) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Section = bytes | memoryview
 Sections = tuple[Section, Section]
-"""Plain and sealed; sealed is empty where it could not be opened."""
+"""Plain and protected; protected is empty where it could not be decrypted."""
 
 NEWEST = {
     events.ANNOUNCE: 1,
@@ -57,15 +57,15 @@ def known_admin(kind: int, schema: int) -> bool:
     return 0 < schema <= NEWEST_ADMIN.get(kind, 0)
 
 
-def newest(kind: int, schema: int, plain: Section, sealed: Section) -> Sections:
+def newest(kind: int, schema: int, plain: Section, protected: Section) -> Sections:
     """Both sections of a frame of a known schema as of the newest one. Raises `CodecError`."""
     while schema != NEWEST[kind]:
         try:
-            plain, sealed = STEPS[kind, schema](plain, sealed)
+            plain, protected = STEPS[kind, schema](plain, protected)
         except (error, ValueError, KeyError) as problem:
             raise CodecError(f"records of kind {kind} in schema {schema}: {problem!r}") from None
         schema += 1
-    return plain, sealed
+    return plain, protected
 
 
 def newest_admin(kind: int, schema: int, data: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ cdef class State:
         prev_seq=cython.ulonglong, what=cython.int, rule=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t,
         last_seq=cython.ulonglong, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
     )
-    cpdef _apply_announces(self, plain, sealed)
+    cpdef _apply_announces(self, plain, protected)
     cpdef Py_ssize_t _announcer(self, Py_ssize_t torrent, unsigned int account, bytes peer_id, bytes endpoint)
     @cython.locals(
         swarms=Swarms, event=cython.int, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,

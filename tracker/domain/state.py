@@ -95,11 +95,11 @@ class State:
         schema: int,
         base_seq: int,
         plain: Section,
-        sealed: Section,
+        protected: Section,
         *,
         ignorable: int = 0,
     ) -> None:
-        """Apply the records of one frame; an empty `sealed` is one that could not be opened. A tick's digest is compared with
+        """Apply the records of one frame; an empty `protected` is one that could not be decrypted. A tick's digest is compared with
         the state as it is. `ignorable`: how many records there are, if those that are not known may be passed over; else 0.
 
         Raises `ReplayError`, `codec.CodecError` (`codec.UnknownEventError`).
@@ -111,12 +111,12 @@ class State:
                 raise codec.unknown(base_seq, kind, schema, self.writer)
             self.seq += ignorable
             return
-        plain, sealed = schemas.newest(kind, schema, plain, sealed)
+        plain, protected = schemas.newest(kind, schema, plain, protected)
         if kind == events.ANNOUNCE:
-            if self._hides(sealed):
-                self._apply_hidden(plain, sealed)
+            if self._hides(protected):
+                self._apply_hidden(plain, protected)
             else:
-                self._apply_announces(plain, sealed)
+                self._apply_announces(plain, protected)
         elif kind == events.ADMIN:
             for record in codec.decode_admin(bytes(plain)):
                 if record.known:
@@ -139,13 +139,13 @@ class State:
             for time_us, counter, label, _, delta in codec.rows(codec.COUNTER, plain):
                 self.apply_counter(time_us, counter, label, delta)
 
-    def _apply_announces(self, plain: Section, sealed: Section) -> None:
+    def _apply_announces(self, plain: Section, protected: Section) -> None:
         swarms, recent = self.swarms, self.recent
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
-        plain, sealed = bytes(plain), bytes(sealed)
-        count = codec.announces(plain, sealed)
+        plain, protected = bytes(plain), bytes(protected)
+        count = codec.announces(plain, protected)
         recent.prepare(swarms, plain)
         for number in range(count):
             (
@@ -158,7 +158,7 @@ class State:
             if known and rule == 2 and not account:  # events.RULE_CONTINUED
                 info_hash = peer_id = endpoint = b""  # the row has them
             else:
-                info_hash, peer_id, endpoint = packed.announcer(plain, sealed, number)
+                info_hash, peer_id, endpoint = packed.announcer(plain, protected, number)
             if not known:
                 torrent = swarms.lookup(info_hash)
                 peer = self._announcer(torrent, account, peer_id, endpoint)
@@ -189,21 +189,21 @@ class State:
             return self.swarms.keyed(torrent, account, peer_id)
         return self.swarms.find(torrent, endpoint)
 
-    def _hides(self, sealed: Section) -> bool:
+    def _hides(self, protected: Section) -> bool:
         """Whether the next announces are of peers some of whom are not where they seem to be."""
-        if not sealed:
+        if not protected:
             self.hidden = self.hidden or Hidden(self.swarms)
         elif self.hidden is not None and self.hidden.over(self.swarms):
             self.hidden = None
         return self.hidden is not None
 
-    def _apply_hidden(self, plain: Section, sealed: Section) -> None:
+    def _apply_hidden(self, plain: Section, protected: Section) -> None:
         """Apply announces that cannot be read, or that come while peers of such ones are there."""
         swarms = self.swarms
         hidden = self.hidden or Hidden(swarms)
         seq = self.seq
         time_us = self.time_us
-        for row, where in codec.decode_announces(plain, sealed):
+        for row, where in codec.decode_announces(plain, protected):
             (
                 time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq,
                 _numwant, _flags, _listener, what, rule,

@@ -45,7 +45,7 @@ def _unknown(frame: Frame) -> dict[str, Any]:
         "schema": header.schema,
         "events": header.records,
         "plain": frame.plain.hex(),
-        "sealed": frame.sealed.hex(),
+        "sealed": frame.protected.hex(),
     }
 
 
@@ -53,13 +53,13 @@ Body = tuple[int, str, dict[str, Any]]
 
 
 def _announced(frame: Frame) -> Iterator[Body]:
-    for row, sealed in codec.decode_announces(frame.plain, frame.sealed):
+    for row, protected in codec.decode_announces(frame.plain, frame.protected):
         (
             time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
             flags, listener, what, rule,
         ) = row  # fmt: skip
-        # Where the sealed part cannot be read, the peer_id's first 8 bytes are all there is of it.
-        address, id_tail, port, key_hash = sealed or (None, b"", None, None)
+        # Where the protected part cannot be read, the peer_id's first 8 bytes are all there is of it.
+        address, id_tail, port, key_hash = protected or (None, b"", None, None)
         body = {
             "info_hash": info_hash.hex(),
             "peer_id": (id_head + id_tail).hex(),

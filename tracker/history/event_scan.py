@@ -9,7 +9,7 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from eventlog import Reader, base_seq_of, first_frame, list_segments, read_kept
+from eventlog import Reader, base_seq_of, first_frame_header, list_segments, read_kept_frames
 from tracker.domain import events
 from tracker.history import event_json
 from tracker.store import frames
@@ -114,7 +114,7 @@ class Scan:
 
     def _kept(self, begin: int) -> Iterator[Frame]:
         """What there still is of the events before the log's beginning."""
-        return read_kept(self._folder, begin) if self._part.first < begin else iter(())
+        return read_kept_frames(self._folder, begin) if self._part.first < begin else iter(())
 
     def _first_segment(self) -> int:
         """The reader begins with a whole segment, so that the frames before the first one are passed in steps too."""
@@ -127,7 +127,7 @@ class Scan:
         while low < high:
             middle = (low + high + 1) // 2
             # By its header alone: a reader would look for who vouches for it.
-            frame = first_frame(paths[middle])
+            frame = first_frame_header(paths[middle])
             if frame is not None and frame.time_us <= self._part.from_us:
                 low = middle
             else:

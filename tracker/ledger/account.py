@@ -137,11 +137,11 @@ class Ledger:
         self,
         account: int,
         info_hash: bytes | None = None,
-        opened: Callable[[Frame], Frame] | None = None,
+        decrypt: Callable[[Frame], Frame] | None = None,
     ) -> None:
-        """`info_hash`: yield only the entries of this torrent. `opened` opens the sealed section of a frame that has
+        """`info_hash`: yield only the entries of this torrent. `decrypt` decrypts the protected section of a frame that has
         entries, where the frames come unopened."""
-        self._opened = opened or (lambda frame: frame)
+        self._decrypt = decrypt or (lambda frame: frame)
         self._account = account
         self._info_hash = info_hash
         self._keys: set[int] = set()
@@ -224,18 +224,18 @@ class Ledger:
     def _announces(self, frame: Frame) -> Iterator[Entry]:
         older = not records.current(frame)
         if older:
-            frame = records.newest(self._opened(frame))
+            frame = records.newest(self._decrypt(frame))
         # Most frames are passed over by this alone.
         refs = list(chain.from_iterable(_KEY_REF.iter_unpack(frame.plain)))
         if self._keys.isdisjoint(refs):
             return
-        sealed = frame.sealed if older else self._opened(frame).sealed
+        protected = frame.protected if older else self._decrypt(frame).protected
         for number, key_ref in enumerate(refs):
             if key_ref in self._keys:
                 row = codec.PLAIN.unpack_from(frame.plain, number * codec.PLAIN.size)
                 tail = (
-                    codec.SEALED.unpack_from(sealed, number * codec.SEALED.size)[1]
-                    if sealed
+                    codec.PROTECTED.unpack_from(protected, number * codec.PROTECTED.size)[1]
+                    if protected
                     else b""
                 )
                 yield self._entry(frame.header.base_seq + number, row, tail)

@@ -103,7 +103,7 @@ class Contributions:
         self._whose.append(account)
 
     def _announced(self, frame: Frame) -> None:
-        frame = records.newest(frame._replace(sealed=memoryview(b"")))  # nothing of it is needed
+        frame = records.newest(frame._replace(protected=memoryview(b"")))  # nothing of it is needed
         # Most frames are passed over by this alone.
         if bytes(frame.plain).find(self._info_hash) < 0:
             return

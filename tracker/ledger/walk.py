@@ -1,6 +1,6 @@
 """The log, fed to a ledger: from its beginning on, as far as is wanted, and later on from there. Blocking.
 
-Frames come with their sealed sections as they are in the file: opening one costs more than passing it over, and most
+Frames come with their protected sections as they are in the file: opening one costs more than passing it over, and most
 have nothing to tell.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from eventlog import Reader, opened, read_identity, read_kept
+from eventlog import Reader, decrypt_frame, read_identity, read_kept_frames
 from tracker.store import opening_balance as opening
 from tracker.store.moments import split
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from eventlog import Frame, Place
+    from eventlog import Frame, FrameId
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
 
@@ -31,12 +31,12 @@ class Book(Protocol[Told]):
     def entries(self, frames: Iterable[Frame]) -> Iterator[Told]: ...
 
 
-class _Unopened:
-    """`eventlog.Opener` that leaves sections sealed."""
+class _StillEncrypted:
+    """`eventlog.Decryptor` that leaves sections encrypted."""
 
-    def open(
+    def decrypt(
         self,
-        place: Place,  # noqa: ARG002  # the protocol's name
+        frame_id: FrameId,  # noqa: ARG002  # the protocol's name
         key_epoch: int,  # noqa: ARG002  # likewise
         check: int,  # noqa: ARG002  # likewise
         data: bytes | memoryview,
@@ -44,19 +44,19 @@ class _Unopened:
         return data
 
 
-def opener(folder: Path, keys: Keyring | None) -> Callable[[Frame], Frame]:
-    """Opens the sealed section of a frame that a `Walk` gave."""
+def decryptor(folder: Path, keys: Keyring | None) -> Callable[[Frame], Frame]:
+    """Decrypts the protected section of a frame that a `Walk` gave."""
     log_id = read_identity(folder)
-    return lambda frame: opened(log_id, frame, keys)
+    return lambda frame: decrypt_frame(log_id, frame, keys)
 
 
 class Walk:
     """`seq` is the next event to come, `first_seq` where the log began when the walk did. Raises what a `Reader` does."""
 
-    def __init__(self, folder: Path, opened_with: Callable[[Frame], Frame]) -> None:
+    def __init__(self, folder: Path, decrypt: Callable[[Frame], Frame]) -> None:
         self._folder = folder
-        self._opened = opened_with
-        self._reader = Reader(folder, keys=_Unopened())
+        self._decrypt = decrypt
+        self._reader = Reader(folder, keys=_StillEncrypted())
         self._frames: Iterator[Frame] | None = None
         self._rest: Frame | None = None
         self.first_seq = self.seq = self._reader.first_seq
@@ -73,7 +73,7 @@ class Walk:
         if not self._begun:
             self._begun = True
             if self.first_seq:
-                kept = read_kept(self._folder, self.first_seq)
+                kept = read_kept_frames(self._folder, self.first_seq)
                 yield from book.opening(kept, opening.begin(self._folder, self.first_seq)[0])
         yield from book.entries(self._until(end))
 
@@ -85,8 +85,8 @@ class Walk:
             header = frame.header
             if end is not None and header.next_seq > end:
                 if header.base_seq < end:
-                    # What is sealed is so as a whole; a part of it can only be had of what was opened.
-                    whole = self._opened(frame)
+                    # A section is encrypted as a whole: only a decrypted one can be cut.
+                    whole = self._decrypt(frame)
                     below, self._rest = split(
                         whole._replace(header=header._replace(key_epoch=0)), end
                     )

@@ -20,7 +20,7 @@ from tracker.domain.state import ReplayError
 from tracker.ledger.account import Ledger, Opening
 from tracker.ledger.pages import EntriesAsked, SumsAsked, entry_shown, sums_shown
 from tracker.ledger.torrent import Contributions
-from tracker.ledger.walk import Walk, opener
+from tracker.ledger.walk import Walk, decryptor
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import Past
 from tracker.workers.question_pipe import Failed, serve
@@ -71,18 +71,18 @@ class Worker:
 
     def _found(self, asked: EntriesAsked | SumsAsked) -> dict[str, object]:
         end = None if asked.moment is None else self._resolve(asked.moment) + 1
-        opened = opener(self._log, self._keys)
+        decrypt = decryptor(self._log, self._keys)
         if isinstance(asked, SumsAsked):
             name: object = asked.of
             rows = self._walks.pop(name, None)
             if not isinstance(rows, _Rows) or not rows.fits(end):
-                rows = _Rows(self._log, asked.of, opened)
+                rows = _Rows(self._log, asked.of, decrypt)
             self._keep(name, rows)
             return rows.page(asked.after, asked.limit, end)
         name = asked.account, asked.info_hash, end
         pages = self._walks.pop(name, None)
         if not isinstance(pages, _Pages) or not pages.fits(asked.after):
-            pages = _Pages(self._log, asked, end, opened)
+            pages = _Pages(self._log, asked, end, decrypt)
         self._keep(name, pages)
         return pages.page(asked.after, asked.limit)
 
@@ -100,12 +100,12 @@ class _Pages:
     """A ledger told page by page. The latest page stays at hand, should it be asked for again."""
 
     def __init__(
-        self, log: Path, asked: EntriesAsked, end: int | None, opened: Callable[[Frame], Frame]
+        self, log: Path, asked: EntriesAsked, end: int | None, decrypt: Callable[[Frame], Frame]
     ) -> None:
-        self._ledger = Ledger(asked.account, asked.info_hash, opened)
+        self._ledger = Ledger(asked.account, asked.info_hash, decrypt)
         self._only = asked.info_hash
         self._end = end
-        self._walk = Walk(log, opened)
+        self._walk = Walk(log, decrypt)
         self._walk.hurried = self._hurried
         self._told: Iterator[Opening | Correction | Entry] | None = None
         self._held: deque[dict[str, Any]] = deque()
@@ -172,9 +172,9 @@ class _Pages:
 class _Rows:
     """The sums of an account by torrent, or of a torrent by account."""
 
-    def __init__(self, log: Path, of: int | bytes, opened: Callable[[Frame], Frame]) -> None:
+    def __init__(self, log: Path, of: int | bytes, decrypt: Callable[[Frame], Frame]) -> None:
         self._book = Contributions(of) if isinstance(of, bytes) else Ledger(of)
-        self._walk = Walk(log, opened)
+        self._walk = Walk(log, decrypt)
 
     def fits(self, end: int | None) -> bool:
         return end is None or self._walk.seq <= end

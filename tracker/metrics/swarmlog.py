@@ -11,13 +11,12 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from tracker.domain import events
+from tracker.domain import events, refusals
 from tracker.frontends.traffic import HttpTraffic, UdpTraffic
 from tracker.metrics import torrust
 from tracker.metrics.loop_watch import Watch
 from tracker.metrics.torrust import HttpListener, UdpListener, binding
 from tracker.ports import Metric, Sample, UdpStats
-from tracker.service.announce import REFUSALS
 
 if TYPE_CHECKING:
     import socket
@@ -217,7 +216,7 @@ class LiveGauges:
         shown = samples if self._usage_statistics else ()
         yield Metric("swarmlog_announces_total", "counter", what, shown)
         refused = [
-            (REFUSALS.get(-label, "malformed"), count)
+            (refusals.name_of(label), count)
             for label, count in self._counted(events.REFUSED_REQUESTS)
         ]
         what = "Requests refused."

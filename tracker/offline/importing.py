@@ -20,7 +20,7 @@ from uuid import uuid4
 import trio
 from attrs import define
 
-from eventlog import Pool, Reader, read_kept
+from eventlog import Pool, Reader, read_kept_frames
 from tracker.domain import codec, events
 from tracker.domain.state import State
 from tracker.offline.import_sources import (
@@ -173,7 +173,7 @@ class Importer:
 def _imported_before(reader: Reader) -> dict[bytes, int]:
     """Adds up the completions that earlier imports brought, by info hash; reads the whole log."""
     imported: dict[bytes, int] = {}
-    for frame in chain(read_kept(reader.path, reader.first_seq), reader.frames()):
+    for frame in chain(read_kept_frames(reader.path, reader.first_seq), reader.frames()):
         for _, record in frames.admin(frame):
             if record.type == events.COMPLETED_IMPORTED:
                 info_hash = bytes.fromhex(record.data["info_hash"])

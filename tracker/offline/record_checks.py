@@ -56,8 +56,8 @@ class RecordChecks:
 
     def _wrong_size(self, frame: Frame) -> bool:
         header = frame.header
-        sealed = codec.SEALED.size if header.kind == events.ANNOUNCE else 0
-        if len(frame.sealed) != sealed * header.records:
+        protected = codec.PROTECTED.size if header.kind == events.ANNOUNCE else 0
+        if len(frame.protected) != protected * header.records:
             return True
         if header.kind == events.ADMIN:
             return sum(1 for _ in _admin_records(frame.plain)) != header.records

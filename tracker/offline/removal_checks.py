@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from eventlog import (
-    KEPT_FOLDER,
     REPORT,
     RESTORE,
     RESTORE_KEPT,
     Finding,
     LogCorruptError,
-    kept_chain,
+    kept_digests,
+    kept_path,
     opening_path,
 )
 from tracker.domain import codec, events
@@ -61,14 +60,12 @@ class Removals:
 
     def _kept(self, files: Mapping[str, str]) -> Iterator[Finding]:
         try:
-            there = {each.path.name: each.path for each in kept_chain(self._folder, self._begin)}
+            there = kept_digests(self._folder, self._begin)
         except LogCorruptError:
             return  # there is a finding that says so
         for name in files.keys() - there.keys():
-            path = self._folder / KEPT_FOLDER / name
-            yield Finding(path, 0, 0, "is missing", RESTORE_KEPT)
-        for name, path in there.items():
-            digest = sha256(path.read_bytes()).hexdigest()
+            yield Finding(kept_path(self._folder, name), 0, 0, "is missing", RESTORE_KEPT)
+        for name, digest in there.items():
             if digest != files.get(name):
                 what = f"its SHA-256 is {digest}, and the log says {files.get(name, 'nothing')}"
-                yield Finding(path, 0, self._begin, what, RESTORE_KEPT)
+                yield Finding(kept_path(self._folder, name), 0, self._begin, what, RESTORE_KEPT)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventlog import REPORT, RESTORE, Finding, LogCorruptError, LogFormatError, Verifier, opened
+from eventlog import (
+    REPORT,
+    RESTORE,
+    Finding,
+    LogCorruptError,
+    LogFormatError,
+    Verifier,
+    decrypt_frame,
+)
 from tracker.domain import image
 from tracker.domain.codec import CodecError, UnknownEventError
 from tracker.domain.state import State
@@ -33,7 +41,7 @@ class Verification:
     """One check of one log; reads beside a running tracker."""
 
     def __init__(self, folder: Path, keys: Keyring | None = None) -> None:
-        """`keys` open the sealed sections for replay. Raises `LogUnusableError`, `LogFormatError`."""
+        """`keys` open the protected sections for replay. Raises `LogUnusableError`, `LogFormatError`."""
         self.log = Verifier(folder)
         self._folder = folder
         self._keys = keys
@@ -125,7 +133,7 @@ class Verification:
         if not self.replayed:
             return
         try:
-            frames.apply(self.state, opened(self.log.log_id, frame, self._keys))
+            frames.apply(self.state, decrypt_frame(self.log.log_id, frame, self._keys))
         except MemoryError:
             raise  # nothing is wrong with the log
         except Exception as error:

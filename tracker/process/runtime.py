@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import field, frozen
 
+from tracker.domain import refusals
 from tracker.history.past import PastReads
 from tracker.history.readable import readable_in
 from tracker.ledger.client import LedgerReads
 from tracker.metrics.swarmlog import LiveGauges
-from tracker.service.announce import REFUSALS
 from tracker.service.clock import LogClock
 from tracker.service.rate_limits import Bans
 from tracker.service.service import Service
@@ -105,7 +105,7 @@ def build(
         event_log.path,
         secrets_path,
         usage_statistics=usage,
-        reasons=REFUSALS,
+        reasons=refusals.NAMES,
         readable=readable_in(event_log),
     )
     return Runtime(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from tracker.domain import refusals
 from tracker.history.events import LogJournal
 from tracker.history.readable import readable_in
-from tracker.service.announce import REFUSALS
 from tracker.service.commands import ServiceCommands
 from tracker.service.read_model import LiveHistory
 
@@ -53,6 +53,9 @@ async def start_api(nursery: trio.Nursery, runtime: Runtime) -> None:
 
 def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
     from api.app import create_app
+    from api.auth import Tokens
+    from api.ports import Ports
+    from api.proxies import Proxies
 
     service, event_log = runtime.service, runtime.event_log
     usage = runtime.config.core.tracker_usage_statistics
@@ -65,15 +68,12 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
         runtime.ledgers,
         readable_in(event_log),
     )
+    history = LiveHistory(service, usage_statistics=usage, reasons=refusals.NAMES)
+    commands = ServiceCommands(service, event_log, runtime.secret)
     return create_app(
-        LiveHistory(service, usage_statistics=usage, reasons=REFUSALS),
-        ServiceCommands(service, event_log, runtime.secret),
-        config.access_tokens,
-        config.token_scopes,
-        config.trusted_proxies,
-        journal,
-        runtime.gauges,
-        runtime.past,
+        Ports(history, commands, journal, runtime.gauges, runtime.past),
+        Tokens(config.access_tokens, config.token_scopes),
+        Proxies(config.trusted_proxies),
     )
 
 

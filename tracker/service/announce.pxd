@@ -12,11 +12,11 @@ cdef class Announcing:
     cdef public bint _listed, _open, _policed, guarded, private
     cdef public unsigned long long _now_us, _seq
     cdef public Py_ssize_t peer
-    cdef public bytearray _plain, _sealed
+    cdef public bytearray _plain, _protected
     cdef public Swarms _swarms
 
     @cython.locals(
-        swarms=Swarms, bucket=dict, torrent=Py_ssize_t, peer=Py_ssize_t, rule=cython.int, endpoint=bytes, sealed=bytes,
+        swarms=Swarms, bucket=dict, torrent=Py_ssize_t, peer=Py_ssize_t, rule=cython.int, endpoint=bytes, protected=bytes,
         what=cython.int, early=cython.bint,
         there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong,
         now=cython.ulonglong, seq=cython.ulonglong,
@@ -27,7 +27,7 @@ cdef class Announcing:
     )
     @cython.locals(
         swarms=Swarms, bucket=dict, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
-        endpoint=bytes, sealed=bytes, what=cython.int, early=cython.bint, went_down=cython.bint,
+        endpoint=bytes, protected=bytes, what=cython.int, early=cython.bint, went_down=cython.bint,
         _there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
         account=cython.uint, key_ref=cython.uint,
     )

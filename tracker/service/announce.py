@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tracker.domain import codec, events, packed, policy
+from tracker.domain import codec, events, packed, refusals
 from tracker.domain.policy import Rules
 from tracker.domain.swarms import ROW_SIZE
 from tracker.service.rate_limits import Rate
@@ -21,24 +21,6 @@ if TYPE_CHECKING:
     from eventlog import Pool
     from tracker.domain.access import Key
     from tracker.domain.state import State
-
-# Refusals of an announce: what `announce` returns instead of a torrent.
-LOG_FULL = -1
-NOT_WHITELISTED = -2
-KEY_MISSING = -3
-KEY_UNKNOWN = -4
-KEY_EXPIRED = -5
-KEY_REVOKED = -6
-
-REFUSALS = {
-    LOG_FULL: "log_full",
-    NOT_WHITELISTED: "not_whitelisted",
-    KEY_MISSING: "key_missing",
-    KEY_UNKNOWN: "key_unknown",
-    KEY_EXPIRED: "key_expired",
-    KEY_REVOKED: "key_revoked",
-    **policy.REFUSALS,
-}
 
 EARLY = -100
 """No refusal: what `announce` returns when all is done, but the peer asked too soon and is told of no others."""
@@ -91,10 +73,10 @@ class Announcing:
         "_open",
         "_plain",
         "_policed",
+        "_protected",
         "_rate",
         "_refused_us",
         "_rules",
-        "_sealed",
         "_selection_key",
         "_seq",
         "_state",
@@ -129,7 +111,7 @@ class Announcing:
         self._open = False
         self._seq = 0
         self._plain = bytearray()
-        self._sealed = bytearray()
+        self._protected = bytearray()
 
     def begin(self) -> int:
         """Open a batch: read the clock and ask the log for room, once. Returns log time in microseconds."""
@@ -137,7 +119,7 @@ class Announcing:
         self._open = self._log.has_room()
         frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, now)
         self._plain = frame.plain
-        self._sealed = frame.sealed
+        self._protected = frame.protected
         self._seq = self._state.seq
         return now
 
@@ -185,19 +167,19 @@ class Announcing:
                 left, event, numwant, flags, key_hash,
             )  # fmt: skip
         if not self._open:
-            return LOG_FULL
+            return refusals.LOG_FULL
         if self._listed and info_hash not in self._whitelist:
-            return NOT_WHITELISTED
+            return refusals.NOT_WHITELISTED
         swarms = self._swarms
         bucket = swarms.buckets[info_hash[0]]
         torrent = bucket.get(info_hash, 0)
         endpoint = address + port
         if len(address) == 4:
             peer = swarms.v4.find(torrent, endpoint) if torrent else 0
-            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
+            protected = packed.protected4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
         else:
             peer = swarms.v6.find(torrent, endpoint) if torrent else 0
-            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
+            protected = packed.protected(address, peer_id[8:], port, key_hash)
         early = False
         if self._policed:
             rules = self._rules
@@ -223,7 +205,7 @@ class Announcing:
             now, info_hash, peer_id, uploaded, downloaded, left, 0, prev_seq, numwant,
             flags, listener, what, rule,
         )  # fmt: skip
-        self._sealed += sealed
+        self._protected += protected
         self._seq = seq + 1
         self.peer = swarms.announce(
             seq, now, torrent, peer, info_hash, peer_id, endpoint,
@@ -244,21 +226,21 @@ class Announcing:
     def authenticate(self, text: bytes | None) -> Key | int:
         """The key in force that a client gave, or a refusal. 32 alphanumeric characters, or None."""
         if not text:
-            return KEY_MISSING
+            return refusals.KEY_MISSING
         key = self._keys.get(text)
         if key is None:
             access = self._state.access
             digest = sha256(text).digest()
             key = access.keys.get(digest)
             if key is None:
-                return KEY_REVOKED if digest in access.revoked else KEY_UNKNOWN
+                return refusals.KEY_REVOKED if digest in access.revoked else refusals.KEY_UNKNOWN
             self._keys[text] = key
         if (
             key.valid_until_us is not None
             and self._clock.now_us() > key.valid_until_us
             and self._state.settings.check_keys_expiration
         ):
-            return KEY_EXPIRED
+            return refusals.KEY_EXPIRED
         return key
 
     def _announce_keyed(
@@ -280,10 +262,10 @@ class Announcing:
     ) -> int:
         """`announce` in a private mode: a peer is an account's peer_id, at one address of each family."""
         if not self._open:
-            return LOG_FULL
+            return refusals.LOG_FULL
         if self._listed and info_hash not in self._whitelist:
-            self._log_refusal(key, NOT_WHITELISTED, info_hash)
-            return NOT_WHITELISTED
+            self._log_refusal(key, refusals.NOT_WHITELISTED, info_hash)
+            return refusals.NOT_WHITELISTED
         swarms = self._swarms
         bucket = swarms.buckets[info_hash[0]]
         torrent = bucket.get(info_hash, 0)
@@ -296,9 +278,9 @@ class Announcing:
             if not (peer and directory.is_at(peer, endpoint)):
                 evicted = directory.find(torrent, endpoint)
         if len(address) == 4:
-            sealed = packed.sealed4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
+            protected = packed.protected4(_V4_MAPPED, address, peer_id[8:], port, key_hash)
         else:
-            sealed = packed.sealed(address, peer_id[8:], port, key_hash)
+            protected = packed.protected(address, peer_id[8:], port, key_hash)
         early = False
         if self._policed:
             refusal = self._rules.refusal(
@@ -323,7 +305,7 @@ class Announcing:
             self._now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq,
             numwant, flags, listener, what, rule,
         )  # fmt: skip
-        self._sealed += sealed
+        self._protected += protected
         seq = self._seq
         self._seq = seq + 1
         self.peer = self._state.apply_keyed(
@@ -354,7 +336,7 @@ class Announcing:
         told[key.key_ref, refusal] = self._now_us
         data = {
             "key_ref": key.key_ref,
-            "reason": REFUSALS[refusal],
+            "reason": refusals.NAMES[refusal],
             "info_hash": info_hash.hex(),
         }
         with self._interrupted():
@@ -377,7 +359,7 @@ class Announcing:
         self._now_us = max(self._now_us, self._state.time_us)
         frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, self._now_us)
         self._plain = frame.plain
-        self._sealed = frame.sealed
+        self._protected = frame.protected
         self._seq = self._state.seq
         self._log.appended()
 

@@ -234,7 +234,7 @@ class Projection:
         return found
 
     def _reason(self, label: int) -> str:
-        return self._reasons.get(-label, str(label)) if label else "bad_request"
+        return self._reasons.get(-label, str(label))
 
     def refused_clients(self) -> Iterator[ports.Refused]:
         logged, pending = self._state.refusals, self._refusals

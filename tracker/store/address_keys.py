@@ -1,16 +1,16 @@
-"""The daily keys that seal peers' addresses: one small file a day of log time, apart from the log, readable by the owner only.
+"""The daily keys that encrypt peers' addresses: one small file a day of log time, apart from the log, readable by the owner only.
 
-A frame is sealed under the key of the day of its first record, and `key_epoch` is that day's number since 1970-01-01. Losing
+A frame is encrypted under the key of the day of its first record, and `key_epoch` is that day's number since 1970-01-01. Losing
 a key loses the addresses of that day and nothing else; shredding is losing it on purpose.
 
-How a frame is sealed: HMAC-SHA-512, keyed with the day's 32 bytes, of "swarmlog frame" and the frame's place
+How a frame is encrypted: HMAC-SHA-512, keyed with the day's 32 bytes, of "swarmlog frame" and the frame's place
 (log id 16, epoch 4, base_seq 8, boottime 8, little-endian) gives 64 bytes: AES-128 key 16, initial counter block 16, key_check 8.
 The section is AES-128-CTR with these.
 
 Counter mode is broken by one key and counter used for two texts. Here every place has both of its own, and no place comes
-twice: see `eventlog.Place`. A section is 2**16 blocks at most, so it never counts into anything; and a second log under
+twice: see `eventlog.FrameId`. A section is 2**16 blocks at most, so it never counts into anything; and a second log under
 the same keys has another id. The sections of a snapshot have keys of their own: HMAC of "swarmlog snapshot", the file's random 16
-bytes and the section's name. The frames that a crash tore off were sealed in an epoch that ended with it.
+bytes and the section's name. The frames that a crash tore off were encrypted in an epoch that ended with it.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from eventlog import Sealed, destroy, write_new
+from eventlog import Encrypted, destroy_file, write_new
 from tracker.domain.events import DAY_US
 from tracker.store.server_secret import SecretError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from eventlog import Place
+    from eventlog import FrameId
 
 KEY_SIZE = 32
 
 _FRAME, _SECTION = b"swarmlog frame", b"swarmlog snapshot"
-_PLACE = Struct("<16sIQQ")
+_FRAME_ID = Struct("<16sIQQ")
 _FIRST_DAY = date(1970, 1, 1)
 _NAME = re.compile(r"\d{4}-\d\d-\d\d\.key", re.ASCII)
 
@@ -61,7 +61,7 @@ def parse_day(text: str) -> int:
 
 
 class Keyring:
-    """`eventlog.Sealer` and `eventlog.Opener` over a folder, which need not exist. Blocking; any thread."""
+    """`eventlog.Encryptor` and `eventlog.Decryptor` over a folder, which need not exist. Blocking; any thread."""
 
     def __init__(self, folder: Path) -> None:
         """`folder`: the `secrets_path`, `secrets` from then on; the keys are in `privacy` within."""
@@ -70,37 +70,37 @@ class Keyring:
         self._keys: dict[int, bytes] = {}
         self._lock = Lock()
 
-    def seal(self, place: Place, time_us: int, data: bytes | bytearray) -> Sealed:
+    def encrypt(self, frame_id: FrameId, time_us: int, data: bytes | bytearray) -> Encrypted:
         """Raises `SecretError`, `OSError` when there is no key for the day and none can be made."""
         day = day_of(time_us)
         key, counter, check = _derive(
-            self._keys.get(day) or self.prepare(day), _FRAME + _PLACE.pack(*place)
+            self._keys.get(day) or self.prepare(day), _FRAME + _FRAME_ID.pack(*frame_id)
         )
-        return Sealed(day, check, _crypt(key, counter, data))
+        return Encrypted(day, check, _crypt(key, counter, data))
 
-    def open(
-        self, place: Place, key_epoch: int, check: int, data: bytes | memoryview
+    def decrypt(
+        self, frame_id: FrameId, key_epoch: int, check: int, data: bytes | memoryview
     ) -> bytes | None:
         """None also for a key that is another than that day's, and for one that may not be read."""
         master = self._keys.get(key_epoch) or self._load_for_reading(key_epoch)
         if master is None:
             return None
-        key, counter, expected = _derive(master, _FRAME + _PLACE.pack(*place))
+        key, counter, expected = _derive(master, _FRAME + _FRAME_ID.pack(*frame_id))
         return _crypt(key, counter, data) if check == expected else None
 
-    def seal_section(self, day: int, context: bytes, data: bytes) -> Sealed | None:
-        """Seal what is no frame under a day's key; `context` never comes twice with one key. None when there is no such key:
+    def encrypt_section(self, day: int, context: bytes, data: bytes) -> Encrypted | None:
+        """Encrypt what is no frame under a day's key; `context` never comes twice with one key. None when there is no such key:
         none is made, for the day may have been shredded."""
         master = self._keys.get(day) or self._load_for_reading(day)
         if master is None:
             return None
         key, counter, check = _derive(master, _SECTION + context)
-        return Sealed(day, check, _crypt(key, counter, data))
+        return Encrypted(day, check, _crypt(key, counter, data))
 
-    def open_section(
+    def decrypt_section(
         self, day: int, context: bytes, check: int, data: bytes | memoryview
     ) -> bytes | None:
-        """As `open`, of what `seal_section` gave."""
+        """As `decrypt`, of what `encrypt_section` gave."""
         master = self._keys.get(day) or self._load_for_reading(day)
         if master is None:
             return None
@@ -134,7 +134,7 @@ class Keyring:
         """Overwrite and remove a day's key, durably. Raises `OSError`."""
         with self._lock:
             self._keys.pop(day, None)
-            destroy(self._path(day))
+            destroy_file(self._path(day))
 
     def forget(self) -> None:
         """Keep no key in memory that is not in the folder any more, whoever destroyed it. Raises `OSError`."""

@@ -26,7 +26,7 @@ def apply(state: State, frame: Frame) -> None:
         header.schema,
         header.base_seq,
         frame.plain,
-        frame.sealed,
+        frame.protected,
         ignorable=header.records if header.ignorable else 0,
     )
 
@@ -45,11 +45,11 @@ def newest(frame: Frame) -> Frame:
     header = frame.header
     if current(frame):
         return frame
-    plain, sealed = schemas.newest(header.kind, header.schema, frame.plain, frame.sealed)
+    plain, protected = schemas.newest(header.kind, header.schema, frame.plain, frame.protected)
     return frame._replace(
         header=header._replace(schema=schemas.NEWEST[header.kind]),
         plain=memoryview(plain),
-        sealed=memoryview(sealed),
+        protected=memoryview(protected),
     )
 
 
@@ -58,7 +58,7 @@ def announces(frame: Frame) -> Iterator[tuple[codec.Plain, codec.Private | None]
     if frame.header.kind != events.ANNOUNCE or not readable(frame):
         return iter(())
     frame = newest(frame)
-    return codec.decode_announces(frame.plain, frame.sealed)
+    return codec.decode_announces(frame.plain, frame.protected)
 
 
 def admin(frame: Frame) -> Iterator[tuple[int, AdminRecord]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import trio
 from attrs import asdict, frozen
 
-from eventlog import LogError, Standing, holds, write_new
+from eventlog import LogError, RepeatedWarning, holds_frame, write_new
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -88,13 +88,13 @@ def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
 
 async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) -> None:
     """At once, when what was appended is durable, and every few minutes: `note`; until cancelled."""
-    trouble = Standing(log, "It is noted again how far the log is")
+    trouble = RepeatedWarning(log, "It is noted again how far the log is")
     await event_log.wait_durable(event_log.next_seq - 1)
     while True:
         try:
             await trio.to_thread.run_sync(note, secrets, event_log, now_us())
         except OSError as error:
-            trouble.stands("It cannot be noted how far the log is, tried again: %s", error)
+            trouble.warn("It cannot be noted how far the log is, tried again: %s", error)
         else:
             trouble.over()
         await trio.sleep(NOTE_SECONDS)
@@ -121,7 +121,7 @@ def compare(secrets: Path, event_log: EventLog) -> Older | None:
         return None
     seq = event_log.next_seq
     held = event_log.end == (mark.seq, mark.crc) or (
-        seq >= mark.seq and holds(event_log.path, mark.seq, mark.crc)
+        seq >= mark.seq and holds_frame(event_log.path, mark.seq, mark.crc)
     )
     what = differs(mark, seq, held=held)
     return Older(mark.seq, what) if what else None

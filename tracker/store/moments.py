@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from eventlog import Frame, ends, frame_at
+from eventlog import Frame, first_and_last_frame, frame_at
 from tracker.domain import codec, events
 from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, PrunedMomentError
@@ -56,7 +56,7 @@ class Span:
 
 def span(folder: Path) -> Span | None:
     """None for an empty log. Raises what reading does."""
-    found = ends(folder)
+    found = first_and_last_frame(folder)
     if found is None:
         return None
     first, last = found
@@ -130,10 +130,10 @@ def split(frame: Frame, seq: int) -> tuple[Frame, Frame | None]:
     if not records.known(frame):  # where one of its records ends is not known either
         return frame._replace(header=below), frame._replace(header=others)
     plain_at = _size(frame, count)
-    sealed_at = len(frame.sealed) // header.records * count
+    protected_at = len(frame.protected) // header.records * count
     return (
-        Frame(below, frame.plain[:plain_at], frame.sealed[:sealed_at]),
-        Frame(others, frame.plain[plain_at:], frame.sealed[sealed_at:]),
+        Frame(below, frame.plain[:plain_at], frame.protected[:protected_at]),
+        Frame(others, frame.plain[plain_at:], frame.protected[protected_at:]),
     )
 
 

@@ -8,7 +8,6 @@ rules is read as well (`image.newest`).
 
 from __future__ import annotations
 
-import os
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from eventlog import (
     LogPrunedError,
     base_seq_of,
     first_seq,
+    new_opening_path,
     open_header,
     opening_path,
     read_identity,
@@ -84,7 +84,7 @@ def write(log: Path, state: State) -> tuple[str, str]:
     first = next((each for each in segments_of(log) if base_seq_of(each) == base), None)
     if first is None:
         raise LogCorruptError(log / "seg", 0, f"no segment begins with event {base}")
-    path = opening_path(log, base).with_suffix(f".{os.getpid()}.made")
+    path = new_opening_path(log, base)
     path.parent.mkdir(mode=0o750, exist_ok=True)
     chain = open_header(first).prev_crc
     position = snapshot_file.Position(read_identity(log), base, base, chain)

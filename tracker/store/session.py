@@ -90,7 +90,7 @@ def open_session(
         segment_bytes=config.segment_bytes,
         linger_seconds=config.linger_ms / 1000,
         reserve_bytes=RESERVE_BYTES if serving else 0,
-        sealer=keyring if serving else None,
+        encryptor=keyring if serving else None,
     )
     recovered(event_log.recovery)
     older = high_water_mark.compare(Path(config.secrets_path), event_log)

@@ -2,7 +2,7 @@
 
     header 128 | table, 64 bytes a section | sections, each at a multiple of 16 | SHA-256 of all before
 
-docs/log-format.md has the fields. Addresses are sealed under the keys of the days they were announced on, so that
+docs/log-format.md has the fields. Addresses are encrypted under the keys of the days they were announced on, so that
 shredding a day reaches every snapshot. What is read is checked byte for byte before anything is made of it. Blocking.
 """
 
@@ -59,7 +59,7 @@ class Snapshot(NamedTuple):
     time_us: int
     digest: bytes  # `Image.digest`
     plain: dict[str, image.Buffer]
-    private: dict[tuple[int, str], bytes]  # what could be opened
+    private: dict[tuple[int, str], bytes]  # what could be decrypted
 
     def state(self) -> State:
         """Raises `SnapshotError`."""
@@ -95,9 +95,9 @@ def write(
     nonce = os.urandom(16)
     sections = [_Section(name, _PLAIN, 0, data) for name, data in taken.plain.items()]
     for (day, name), data in taken.private.items():
-        sealed = keys.seal_section(day, nonce + name.encode(), data) if keys else None
-        if sealed is not None:
-            sections.append(_Section(name, day, sealed.check, sealed.data))
+        encrypted = keys.encrypt_section(day, nonce + name.encode(), data) if keys else None
+        if encrypted is not None:
+            sections.append(_Section(name, day, encrypted.check, encrypted.data))
     size = sum(len(section.data) + _ALIGN + _ROW.size for section in sections)
     room = os.statvfs(path.parent)
     if room.f_bavail * room.f_frsize < size + (SPARE_BYTES if spare is None else spare):
@@ -172,9 +172,9 @@ def read(path: Path, log_id: bytes, keys: Keyring | None, *, older: bool = False
         if day == _PLAIN:
             plain[name] = section
         elif keys is not None:
-            opened = keys.open_section(day, nonce + name.encode(), check, section)
-            if opened is not None:
-                private[day, name] = opened
+            decrypted = keys.decrypt_section(day, nonce + name.encode(), check, section)
+            if decrypted is not None:
+                private[day, name] = decrypted
     plain = image.newest(rules, plain)
     return Snapshot(position, time_us, digest, plain, private)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import define, field
 
-from eventlog import Standing, first_frame, open_header, segments_of
+from eventlog import RepeatedWarning, first_frame_header, open_header, segments_of
 from tracker.domain.events import DAY_US
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def begun(folder: Path) -> list[int]:
     found = []
     for path in segments_of(folder):
         try:
-            first, header = first_frame(path), open_header(path)
+            first, header = first_frame_header(path), open_header(path)
         except FileNotFoundError:
             continue  # removed meanwhile
         if first is not None:
@@ -70,8 +70,8 @@ class Ages:
     folder: Path
     service: Service
     leap_us: int = 0
-    _leap: Standing = field(
-        init=False, factory=lambda: Standing(log, "What is old is removed by schedule again")
+    _leap: RepeatedWarning = field(
+        init=False, factory=lambda: RepeatedWarning(log, "What is old is removed by schedule again")
     )
 
     async def now_us(self) -> int:
@@ -80,7 +80,7 @@ class Ages:
         now = self.service.earlier_us()
         self.leap_us = leapt(there, now)
         if self.leap_us:
-            self._leap.stands(
+            self._leap.warn(
                 "The clock went ahead by %d hours within the last day: the tracker was off, or the clock is wrong. "
                 "What is old by that alone is not removed or shredded before it is a day past; "
                 "`tracker shred` does not wait",

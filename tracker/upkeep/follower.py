@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import define, field
 
-from eventlog import Standing
+from eventlog import RepeatedWarning
 from tracker.upkeep.follower_process import CANNOT, DISAGREES
 from tracker.workers.child import Child
 
@@ -44,9 +44,11 @@ class Following:
     alarm: str = ""
     starts: int = 0
     _said: str = field(default="", init=False)
-    _ending: Standing = field(init=False, factory=lambda: Standing(log, "The follower goes on"))
-    _unwritten: Standing = field(
-        init=False, factory=lambda: Standing(log, "Snapshots are written again")
+    _ending: RepeatedWarning = field(
+        init=False, factory=lambda: RepeatedWarning(log, "The follower goes on")
+    )
+    _unwritten: RepeatedWarning = field(
+        init=False, factory=lambda: RepeatedWarning(log, "Snapshots are written again")
     )
 
     def lag(self, durable_seq: int) -> int | None:
@@ -68,7 +70,7 @@ class Following:
             if trio.current_time() - began > _STEADY_SECONDS:
                 pause = self.first_pause
             what = self._said or "it said nothing"
-            self._ending.stands(
+            self._ending.warn(
                 "The follower ended with code %d (%s); it is started again", code, what
             )
             await trio.sleep(pause)
@@ -134,6 +136,6 @@ class Following:
         elif "refused" in said:
             log.warning("%s", said["refused"])
         elif "failed" in said:
-            self._unwritten.stands("No snapshot was written: %s", said["failed"])
+            self._unwritten.warn("No snapshot was written: %s", said["failed"])
         else:
             self._said = said.get("alarm") or said.get("error") or str(said)

@@ -19,21 +19,15 @@ from typing import TYPE_CHECKING
 from attrs import asdict, frozen
 
 from eventlog import (
-    KEPT_FOLDER,
-    SEALS_FOLDER,
     LogCorruptError,
     LogError,
     Reader,
     base_seq_of,
     first_seq,
     keep_frames,
-    kept_chain,
-    list_kept,
-    list_openings,
-    list_seals,
     opening_path,
+    remove_before,
     segments_of,
-    superfluous,
     sync_directory,
 )
 from tracker.domain import events
@@ -45,8 +39,6 @@ from tracker.store.replay import collector_off
 from tracker.workers import lifetime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tracker.domain.state import State
 
 
@@ -91,7 +83,7 @@ def state_before(folder: Path, seq: int) -> State:
         for frame in reader.frames():
             if frame.header.base_seq >= seq:
                 break
-            frames.apply(state, frame._replace(sealed=memoryview(b"")))
+            frames.apply(state, frame._replace(protected=memoryview(b"")))
     if state.seq != seq:
         raise LogCorruptError(folder / "seg", 0, f"the log does not hold the events to {seq - 1}")
     return state
@@ -100,46 +92,14 @@ def state_before(folder: Path, seq: int) -> State:
 def finish(folder: Path, begin: int) -> int:
     """Remove what does not count in a log that begins with `begin` by its latest `log_pruned`; how many segments.
 
-    Raises `LogCorruptError` where the opening is not there, `OSError`.
+    Raises what `remove_before` does.
     """
-    if begin and not opening_path(folder, begin).exists():
-        raise LogCorruptError(opening_path(folder, begin), 0, "the opening balance is missing")
-    if first_seq(folder) > begin:
-        raise LogCorruptError(
-            folder / "seg", 0, f"no event says that it begins with {first_seq(folder)}"
-        )
-    needed = {each.path for each in kept_chain(folder, begin)}
-    going = superfluous(folder, begin)
-    _remove(going)
-    _remove(path for path in list_seals(folder) if base_seq_of(path) < begin)
-    _remove(path for path in _files(folder / "quarantine") if _before(path, begin))
-    _remove(path for seq, path in list_openings(folder).items() if seq != begin)
-    old = (path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin)
-    _remove(path for path in old if path.is_file())
-    _remove(each.path for each in list_kept(folder) if each.path not in needed)
-    for each in (opening_path(folder, begin).parent, folder / KEPT_FOLDER, folder / SEALS_FOLDER):
-        _remove(path for path in _files(each) if path.suffix in (".tmp", ".made"))
-    return len(going)
-
-
-def _remove(paths: Iterable[Path]) -> None:
-    """In this order, durably."""
-    folders = set()
-    for path in paths:
+    removed = remove_before(folder, begin)
+    old = [path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin]
+    for path in filter(Path.is_file, old):
         path.unlink(missing_ok=True)
-        folders.add(path.parent)
-    for each in folders:
-        sync_directory(each)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
-
-
-def _before(path: Path, begin: int) -> bool:
-    """Whether bytes that recovery cut off are from a segment that is gone."""
-    number = path.name[:20]
-    return number.isdecimal() and int(number) < begin
+        sync_directory(path.parent)
+    return removed
 
 
 def main(arguments: list[str]) -> int:

@@ -18,9 +18,9 @@ from attrs import Factory, define, field, frozen
 from eventlog import (
     LogError,
     LogFailedError,
-    Standing,
+    RepeatedWarning,
     base_seq_of,
-    first_frame,
+    first_frame_header,
     first_seq,
     segments_of,
 )
@@ -70,7 +70,7 @@ def segments(folder: Path) -> list[Segment]:
     """Those of the log, in order. Raises `LogError`, `OSError`. Blocking."""
     found = []
     for path in segments_of(folder):
-        first = first_frame(path)
+        first = first_frame_header(path)
         # Without one: just begun, or left by a crash or a failed write before it held anything.
         if first is not None:
             found.append(Segment(base_seq_of(path), first.time_us, path.stat().st_size))
@@ -130,8 +130,9 @@ class Pruner:
     keep_bytes: int
     log_bytes: int = 0  # of the segments, when it was last looked
     ages: Ages = field(default=Factory(_ages_of, takes_self=True))
-    _held: Standing = field(
-        init=False, factory=lambda: Standing(log, "The log is as short as it should be again")
+    _held: RepeatedWarning = field(
+        init=False,
+        factory=lambda: RepeatedWarning(log, "The log is as short as it should be again"),
     )
 
     async def look(self) -> pruning.Made | None:
@@ -146,7 +147,7 @@ class Pruner:
         if found is None:
             return None
         if found.held:
-            self._held.stands(
+            self._held.warn(
                 "The log holds more than event_log.%s says: peers that are in the swarms need it",
                 found.rule,
             )
@@ -229,13 +230,13 @@ class Pruner:
 
 async def keep_schedule(pruner: Pruner) -> None:
     """At once and every hour: remove what is due."""
-    trouble = Standing(log, "The log can be pruned again")
+    trouble = RepeatedWarning(log, "The log can be pruned again")
     while True:
         try:
             made = await pruner.look()
         except (PruningError, ports.LogUnavailableError, LogError, OSError) as error:
             why = str(error) or ports.TAKES_NOTHING_IN
-            trouble.stands("The log could not be pruned, tried again every hour: %s", why)
+            trouble.warn("The log could not be pruned, tried again every hour: %s", why)
         else:
             trouble.over()
             if made is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import define, field, frozen
 
-from eventlog import LogError, LogFailedError, Standing, read_identity
+from eventlog import LogError, LogFailedError, RepeatedWarning, read_identity
 from tracker import ports
 from tracker.domain import events
 from tracker.service.clock import LogClock
@@ -132,20 +132,20 @@ class Shredder:
 
 async def keep_schedule(shredder: Shredder, ages: Ages) -> None:
     """Every hour: shred what is due, and make tomorrow's key ahead of need."""
-    trouble = Standing(log, "Keys can be made and shredded again")
-    kept = Standing(log, "Nothing that is due to be shredded is needed any more")
+    trouble = RepeatedWarning(log, "Keys can be made and shredded again")
+    kept = RepeatedWarning(log, "Nothing that is due to be shredded is needed any more")
     while True:
         try:
             await _keep_schedule(shredder, ages, kept)
         except (ports.LogUnavailableError, SecretError, LogError, OSError) as error:
             why = str(error) or ports.TAKES_NOTHING_IN
-            trouble.stands("Keys could not be made or shredded, tried again every hour: %s", why)
+            trouble.warn("Keys could not be made or shredded, tried again every hour: %s", why)
         else:
             trouble.over()
         await trio.sleep(SCHEDULE_SECONDS)
 
 
-async def _keep_schedule(shredder: Shredder, ages: Ages, kept: Standing) -> None:
+async def _keep_schedule(shredder: Shredder, ages: Ages, kept: RepeatedWarning) -> None:
     tomorrow = day_of(shredder.service.now_us()) + 1
     await trio.to_thread.run_sync(shredder.keyring.prepare, tomorrow)
     by = ports.Actor("shred_days", "", "")
@@ -153,7 +153,7 @@ async def _keep_schedule(shredder: Shredder, ages: Ages, kept: Standing) -> None
     if done.shredded:
         log.info("Addresses of %s were shredded", ", ".join(done.shredded))
     if done.kept:
-        kept.stands(
+        kept.warn(
             "Addresses of %s are due to be shredded, but peers that were last seen then are still in the swarms",
             ", ".join(done.kept),
         )

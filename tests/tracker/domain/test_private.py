@@ -19,8 +19,8 @@ from tests.support import (
 )
 from tracker.domain import events
 from tracker.domain.directory import SEEDS
+from tracker.domain.refusals import KEY_REVOKED
 from tracker.domain.settings import Settings
-from tracker.service.announce import KEY_REVOKED
 from tracker.wire import udp
 
 if TYPE_CHECKING:

@@ -272,15 +272,15 @@ def test_replay_refuses_what_cannot_have_happened() -> None:
     rig = Rig()
     rig.announce(LEECHER, LEECHER)
     (frame,) = rig.log.frames()
-    second = frame.plain[codec.PLAIN.size :], frame.sealed[codec.SEALED.size :]
+    second = frame.plain[codec.PLAIN.size :], frame.protected[codec.PROTECTED.size :]
     state = State()
     state.apply(events.TICK, 1, 0, tick(1), b"")
     with pytest.raises(ReplayError, match="event 2 continues 0, but"):
         state.apply(events.ANNOUNCE, 1, 1, *twice(*second))
 
 
-def twice(plain: memoryview, sealed: memoryview) -> tuple[bytes, bytes]:
-    return bytes(plain) * 2, bytes(sealed) * 2
+def twice(plain: memoryview, protected: memoryview) -> tuple[bytes, bytes]:
+    return bytes(plain) * 2, bytes(protected) * 2
 
 
 DIFFERENCES: dict[str, Callable[[Rig], object]] = {

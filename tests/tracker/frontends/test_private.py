@@ -599,7 +599,7 @@ def test_the_log_knows_no_key() -> None:
             front.get(announce(key, info_hash))
             front.udp(url(b"/" + key), info_hash)
             front.get(scrape(key))
-    whole = b"".join(bytes(one.plain) + bytes(one.sealed) for one in front.rig.log.frames())
+    whole = b"".join(bytes(one.plain) + bytes(one.protected) for one in front.rig.log.frames())
     for key in (GOOD, EXPIRED, REVOKED, UNKNOWN):
         assert key not in whole
 

@@ -24,7 +24,7 @@ from tracker.ledger.account import Ledger
 from tracker.ledger.client import LedgerReads
 from tracker.ledger.pages import EntriesAsked, SumsAsked, entry_shown, sums_shown
 from tracker.ledger.torrent import Contributions
-from tracker.ledger.walk import Walk, opener
+from tracker.ledger.walk import Walk, decryptor
 from tracker.ledger.worker import Worker
 from tracker.ports import BusyError, Moment, NoMomentError, PrunedMomentError
 from tracker.store.address_keys import Keyring
@@ -90,7 +90,7 @@ def whole(
     folder: Path, account: int, end: int | None = None
 ) -> tuple[list[dict[str, Any]], Ledger]:
     ledger = Ledger(account)
-    walk = Walk(folder, opener(folder, None))
+    walk = Walk(folder, decryptor(folder, None))
     entries = [entry_shown(one) for one in walk.tell(ledger, end)]
     return json.loads(json.dumps(entries)), ledger
 
@@ -123,9 +123,9 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     begun: list[Path] = []
 
     class Counted(Walk):
-        def __init__(self, folder: Path, opened: Any) -> None:
+        def __init__(self, folder: Path, decrypt: Any) -> None:
             begun.append(folder)
-            super().__init__(folder, opened)
+            super().__init__(folder, decrypt)
 
     monkeypatch.setattr(ledger_worker, "Walk", Counted)
     return begun
@@ -266,7 +266,7 @@ def test_sums_of_what_goes_on(tmp_path: Path) -> None:
 def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
     """Their last bytes are read while the day's key is there; a page at hand is not told from memory afterwards."""
     keys = Keyring(tmp_path / "secrets")
-    log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0, sealer=keys)
+    log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0, encryptor=keys)
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
     async def main() -> None:
@@ -333,7 +333,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trio.run(main)
     for info_hash in HASHES:
         book = Contributions(info_hash)
-        list(Walk(folder, opener(folder, None)).tell(book))
+        list(Walk(folder, decryptor(folder, None)).tell(book))
         for account in (1, 2):
             torrents = whole(folder, account)[1].torrents
             assert book.sums().get(account) == torrents.get(info_hash)

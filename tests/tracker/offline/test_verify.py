@@ -81,7 +81,7 @@ def announce(log: EventLog, what: int, rule: int, prev_seq: int = 0, key_ref: in
     )
     frame = log.pool.frame(events.ANNOUNCE, 1, 10**16)
     frame.plain += plain
-    frame.sealed += codec.SEALED.pack(bytes(16), bytes(12), bytes(2), 0)
+    frame.protected += codec.PROTECTED.pack(bytes(16), bytes(12), bytes(2), 0)
     log.appended()
 
 
@@ -97,9 +97,9 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         lambda log: append_raw(log, events.COUNTERS, 9, COUNTED),
         ["1 records of kind 4, schema 9, are unknown", "replay ends in this frame: event 1 is of"],
     ),
-    "too many sealed bytes": (
+    "too many protected bytes": (
         lambda log: (
-            log.pool.frame(events.COUNTERS, 1, 10**16).sealed.extend(b"16 bytes too many")
+            log.pool.frame(events.COUNTERS, 1, 10**16).protected.extend(b"16 bytes too many")
             or append_raw(log, events.COUNTERS, 1, COUNTED)
         ),
         ["1 records of kind 4 do not have this length"],

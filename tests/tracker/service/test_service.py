@@ -18,8 +18,8 @@ from tests.support import (
     replayed,
 )
 from tracker.domain import events
+from tracker.domain.refusals import LOG_FULL, NOT_WHITELISTED
 from tracker.domain.settings import Settings
-from tracker.service.announce import LOG_FULL, NOT_WHITELISTED
 from tracker.service.service import MOST_CLIENTS
 
 HASH = hash_of(1)

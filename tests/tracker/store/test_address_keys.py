@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from eventlog import Place
+from eventlog import FrameId
 from tests.support import START_US
 from tracker.domain.events import DAY_US
 from tracker.store.address_keys import Keyring, day_name, day_of, parse_day
@@ -22,17 +22,17 @@ from tracker.store.server_secret import SecretError
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLACE = Place(b"log id, 16 bytes", 3, 1000, 77)
+FRAME_ID = FrameId(b"log id, 16 bytes", 3, 1000, 77)
 TODAY = day_of(START_US)
 TEXT = b"where a peer is, " * 5
 
 
-def test_what_is_sealed_can_be_opened(tmp_path: Path) -> None:
+def test_what_is_encrypted_can_be_decrypted(tmp_path: Path) -> None:
     """By another keyring over the folder too; the section keeps its length, and the key is the day's."""
-    sealed = Keyring(tmp_path).seal(PLACE, START_US, TEXT)
-    assert sealed.key_epoch == TODAY
-    assert len(sealed.data) == len(TEXT)
-    assert Keyring(tmp_path).open(PLACE, *sealed) == TEXT
+    encrypted = Keyring(tmp_path).encrypt(FRAME_ID, START_US, TEXT)
+    assert encrypted.key_epoch == TODAY
+    assert len(encrypted.data) == len(TEXT)
+    assert Keyring(tmp_path).decrypt(FRAME_ID, *encrypted) == TEXT
     (path,) = (tmp_path / "privacy").iterdir()
     assert path.name == f"{day_name(TODAY)}.key" == "2027-01-15.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -42,7 +42,7 @@ def test_the_page_says_how(tmp_path: Path) -> None:
     """The recipe of docs/log-format.md, followed by hand with the bare block cipher."""
     (tmp_path / "privacy").mkdir()
     (tmp_path / "privacy" / "2027-01-15.key").write_bytes(bytes(range(32)))
-    sealed = Keyring(tmp_path).seal(PLACE, START_US, TEXT)
+    encrypted = Keyring(tmp_path).encrypt(FRAME_ID, START_US, TEXT)
     place = b"log id, 16 bytes" + bytes([3, 0, 0, 0]) + (1000).to_bytes(8, "little")
     message = b"swarmlog frame" + place + (77).to_bytes(8, "little")
     derived = hmac.digest(bytes(range(32)), message, "sha512")
@@ -51,15 +51,15 @@ def test_the_page_says_how(tmp_path: Path) -> None:
     stream = b"".join(
         block.update(((counter + number) % 2**128).to_bytes(16, "big")) for number in range(6)
     )
-    assert sealed.data == bytes(a ^ b for a, b in zip(TEXT, stream, strict=False))
-    assert sealed.check == int.from_bytes(derived[32:40], "little")
+    assert encrypted.data == bytes(a ^ b for a, b in zip(TEXT, stream, strict=False))
+    assert encrypted.check == int.from_bytes(derived[32:40], "little")
 
 
 def test_no_two_places_share_a_key_stream(tmp_path: Path) -> None:
     """Whatever differs in the place, the bytes differ."""
     keyring = Keyring(tmp_path)
     varied = product((b"log id, 16 bytes", b"another, 16 byte"), (3, 4), (1000, 1001), (77, 78))
-    streams = [keyring.seal(Place(*each), START_US, bytes(64)).data for each in varied]
+    streams = [keyring.encrypt(FrameId(*each), START_US, bytes(64)).data for each in varied]
     assert len(set(streams)) == 16
     assert len({stream[:16] for stream in streams}) == 16
 
@@ -68,7 +68,9 @@ def test_days_have_keys_of_their_own(tmp_path: Path) -> None:
     """To the last microsecond; the keys are listed in order."""
     keyring = Keyring(tmp_path)
     start = TODAY * DAY_US
-    epochs = [keyring.seal(PLACE, start + us, TEXT).key_epoch for us in (-1, 0, DAY_US - 1, DAY_US)]
+    epochs = [
+        keyring.encrypt(FRAME_ID, start + us, TEXT).key_epoch for us in (-1, 0, DAY_US - 1, DAY_US)
+    ]
     assert epochs == [TODAY - 1, TODAY, TODAY, TODAY + 1]
     assert keyring.days() == [TODAY - 1, TODAY, TODAY + 1]
     keys = [path.read_bytes() for path in (tmp_path / "privacy").iterdir()]
@@ -79,30 +81,30 @@ def test_days_have_keys_of_their_own(tmp_path: Path) -> None:
 def test_a_destroyed_key_opens_nothing(tmp_path: Path, cached: bool) -> None:
     """In the keyring that had it in memory, or in a new one; destroying it twice is nothing."""
     keyring = Keyring(tmp_path)
-    sealed = keyring.seal(PLACE, START_US, TEXT)
+    encrypted = keyring.encrypt(FRAME_ID, START_US, TEXT)
     keyring = keyring if cached else Keyring(tmp_path)
     keyring.destroy(TODAY)
     keyring.destroy(TODAY)
-    assert keyring.open(PLACE, *sealed) is None
+    assert keyring.decrypt(FRAME_ID, *encrypted) is None
     assert list((tmp_path / "privacy").iterdir()) == []
 
 
 def test_what_another_process_destroyed_is_forgotten(tmp_path: Path) -> None:
     """A process that goes on for weeks does not keep the key of a shredded day in memory; others it does."""
     keyring = Keyring(tmp_path)
-    sealed = [keyring.seal(PLACE, START_US + us, TEXT) for us in (0, DAY_US)]
+    encrypted = [keyring.encrypt(FRAME_ID, START_US + us, TEXT) for us in (0, DAY_US)]
     Keyring(tmp_path).destroy(TODAY)
     keyring.forget()
-    assert keyring.open(PLACE, *sealed[0]) is None
-    assert keyring.open(PLACE, *sealed[1]) == TEXT
+    assert keyring.decrypt(FRAME_ID, *encrypted[0]) is None
+    assert keyring.decrypt(FRAME_ID, *encrypted[1]) == TEXT
 
 
 def test_another_key_of_the_day_opens_nothing(tmp_path: Path) -> None:
-    """A key made anew after the first was lost does not make garbage of what was sealed before."""
-    sealed = Keyring(tmp_path / "one").seal(PLACE, START_US, TEXT)
+    """A key made anew after the first was lost does not make garbage of what was encrypted before."""
+    encrypted = Keyring(tmp_path / "one").encrypt(FRAME_ID, START_US, TEXT)
     other = Keyring(tmp_path / "two")
     other.prepare(TODAY)
-    assert other.open(PLACE, *sealed) is None
+    assert other.decrypt(FRAME_ID, *encrypted) is None
 
 
 def test_a_key_is_overwritten_before_it_goes(tmp_path: Path) -> None:
@@ -116,24 +118,24 @@ def test_a_key_is_overwritten_before_it_goes(tmp_path: Path) -> None:
 
 
 def test_a_reader_without_rights_or_keys(tmp_path: Path) -> None:
-    """No folder, or a damaged key: nothing can be opened, and that is no error; but nothing is sealed with it."""
-    sealed = Keyring(tmp_path / "one").seal(PLACE, START_US, TEXT)
-    assert Keyring(tmp_path / "none").open(PLACE, *sealed) is None
+    """No folder, or a damaged key: nothing can be opened, and that is no error; but nothing is encrypted with it."""
+    encrypted = Keyring(tmp_path / "one").encrypt(FRAME_ID, START_US, TEXT)
+    assert Keyring(tmp_path / "none").decrypt(FRAME_ID, *encrypted) is None
     assert Keyring(tmp_path / "none").days() == []
     assert not (tmp_path / "none").exists()
     path = tmp_path / "one" / "privacy" / "2027-01-15.key"
     path.write_bytes(b"short")
     damaged = Keyring(tmp_path / "one")
-    assert damaged.open(PLACE, *sealed) is None
+    assert damaged.decrypt(FRAME_ID, *encrypted) is None
     with pytest.raises(SecretError, match=r"2027-01-15\.key should hold 32 bytes, it holds 5"):
-        damaged.seal(PLACE, START_US, TEXT)
+        damaged.encrypt(FRAME_ID, START_US, TEXT)
     assert path.read_bytes() == b"short"
 
 
 def test_an_interrupted_making_leaves_no_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key is there whole or not at all, and nothing is sealed before it is durable."""
+    """A key is there whole or not at all, and nothing is encrypted before it is durable."""
     keyring = Keyring(tmp_path)
 
     def broken(_descriptor: int) -> None:
@@ -142,9 +144,9 @@ def test_an_interrupted_making_leaves_no_key(
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", broken)
         with pytest.raises(OSError, match="no power"):
-            keyring.seal(PLACE, START_US, TEXT)
+            keyring.encrypt(FRAME_ID, START_US, TEXT)
     assert keyring.days() == []
-    assert keyring.open(PLACE, *keyring.seal(PLACE, START_US, TEXT)) == TEXT
+    assert keyring.decrypt(FRAME_ID, *keyring.encrypt(FRAME_ID, START_US, TEXT)) == TEXT
 
 
 @pytest.mark.parametrize("text", ["2027-01-15", "1970-01-02", "2000-02-29"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eventlog import LogCorruptError, Reader, ends, frame_at
+from eventlog import LogCorruptError, Reader, first_and_last_frame, frame_at
 from tests.eventlog.logs import segments
 from tests.support import told
 from tests.tracker.logged import HASH, record, write_log
@@ -106,7 +106,7 @@ def test_damage_ends_it(tmp_path: Path) -> None:
 def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
     """The reader's short cuts give what reading everything gives."""
     frames = list(Reader(folder).frames())
-    first, last = ends(folder) or (None, None)
+    first, last = first_and_last_frame(folder) or (None, None)
     assert (first and first.header, last and last.header) == (frames[0].header, frames[-1].header)
     for time_us in {*times, times[0] - 1, times[-1] + 1}:
         expected = [each.header for each in frames if each.header.time_us <= time_us]

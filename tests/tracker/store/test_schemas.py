@@ -48,18 +48,18 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 # Older schemas. There is none yet, so these are made up: a version to come that says things differently.
 
 
-def kilobytes(plain: schemas.Section, sealed: schemas.Section) -> schemas.Sections:
+def kilobytes(plain: schemas.Section, protected: schemas.Section) -> schemas.Sections:
     """Announces of the schema before said what they moved in other units."""
     rows = [list(row) for row in codec.PLAIN.iter_unpack(plain)]
     for row in rows:
         row[3] *= KILO
         row[4] *= KILO
-    return b"".join(codec.PLAIN.pack(*row) for row in rows), sealed
+    return b"".join(codec.PLAIN.pack(*row) for row in rows), protected
 
 
-def tens(plain: schemas.Section, sealed: schemas.Section) -> schemas.Sections:
+def tens(plain: schemas.Section, protected: schemas.Section) -> schemas.Sections:
     rows = codec.COUNTER.iter_unpack(plain)
-    return b"".join(codec.COUNTER.pack(*row[:4], row[4] * 10) for row in rows), sealed
+    return b"".join(codec.COUNTER.pack(*row[:4], row[4] * 10) for row in rows), protected
 
 
 def renamed(data: dict[str, Any]) -> dict[str, Any]:

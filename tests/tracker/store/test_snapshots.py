@@ -35,7 +35,7 @@ def replayed_to(log: Path, seq: int, keys: Keyring | None = None) -> State:
         if state.seq >= seq:
             break
         header = frame.header
-        state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.sealed)
+        state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.protected)
     return state
 
 

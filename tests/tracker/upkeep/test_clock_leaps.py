@@ -82,7 +82,7 @@ def look(site: Site, hours: float = 0) -> tuple[int, list[str], int]:
     the leap in hours."""
     site.time.advance(round(hours * HOUR))
     keyring = Keyring(site.secrets)
-    log = open_log(site.log, codec.RECORD_SIZES, sealer=keyring)
+    log = open_log(site.log, codec.RECORD_SIZES, encryptor=keyring)
     state = replay(Reader(site.log, to_end=True, keys=keyring))
     found: list[tuple[int, list[str], int]] = []
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from contextlib import aclosing, suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,12 @@ from eventlog import (
     LogPrunedError,
     Reader,
     first_seq,
+    kept_frames,
     open_log,
     opening_path,
-    read_kept,
+    read_kept_frames,
     segment,
 )
-from eventlog import kept_frames as kept
 from tests.eventlog.logs import running, segments
 from tests.support import (
     SECOND,
@@ -72,7 +73,6 @@ from tracker.workers import child
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
-    from pathlib import Path
 
     from eventlog import Finding, Frame
 
@@ -185,7 +185,7 @@ def test_what_is_left(tmp_path: Path) -> None:
     assert begin > 30
     assert findings(folder) == ([], digest)
     assert sum(each.stat().st_size for each in segments(folder)) < 3000
-    left = {each["seq"]: each for each in told(read_kept(folder, begin))}
+    left = {each["seq"]: each for each in told(read_kept_frames(folder, begin))}
     names = set(events.ADMIN_NAMES.values())
     assert left == {s: e for s, e in whole.items() if e["type"] in names and s < begin}
     past = Past(folder, lambda _done, _total: None)
@@ -201,7 +201,7 @@ def test_the_api_tells_what_is_left(tmp_path: Path, limit: int) -> None:
     folder = tmp_path / "log"
     live(folder, script_and_prune)
     begin = first_seq(folder)
-    expected = told(read_kept(folder, begin)) + told(Reader(folder).frames())
+    expected = told(read_kept_frames(folder, begin)) + told(Reader(folder).frames())
     assert expected[0]["seq"] < begin
     state = replay(Reader(folder))
     journal = LogJournal(folder, lambda: state.seq, state.access.account_of, trio.Event())
@@ -361,14 +361,14 @@ def test_many_removals(tmp_path: Path) -> None:
                 )
                 await log.wait_durable(log.next_seq - 1)
             await prune(rig.service, log)
-            assert len(kept.list_kept(log.path)) <= kept.MOST_FILES
-            assert len(files(log.path)) < kept.MOST_FILES + 12
+            assert len(kept_frames.list_kept(log.path)) <= kept_frames.MOST_FILES
+            assert len(files(log.path)) < kept_frames.MOST_FILES + 12
 
     digest = live(tmp_path / "log", again)
     assert findings(tmp_path / "log") == ([], digest)
     listed = [
         e
-        for e in told(read_kept(tmp_path / "log", first_seq(tmp_path / "log")))
+        for e in told(read_kept_frames(tmp_path / "log", first_seq(tmp_path / "log")))
         if e["type"] == "torrent_whitelisted"
     ]
     assert len(listed) > 50
@@ -566,7 +566,7 @@ async def killed_in_make(pruner: InlinePruner, monkeypatch: pytest.MonkeyPatch) 
     def keep(*_: object) -> None:
         raise KilledError
 
-    monkeypatch.setattr(kept, "keep", keep)
+    monkeypatch.setattr(pruning, "keep_frames", keep)
     await pruner.look()
 
 
@@ -588,17 +588,22 @@ async def killed_before_the_event(pruner: InlinePruner, monkeypatch: pytest.Monk
 
 def killed_at_removal(number: int) -> Callable[..., Awaitable[None]]:
     async def killed(pruner: InlinePruner, monkeypatch: pytest.MonkeyPatch) -> None:
-        real = pruning._remove
+        real = Path.unlink
         left = [number]
 
-        def remove(paths: list[Path]) -> None:
-            for path in list(paths):
-                left[0] -= 1
-                if left[0] < 0:
-                    raise KilledError
-                real([path])
+        def unlink(path: Path, missing_ok: bool = False) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KilledError
+            real(path, missing_ok=missing_ok)
 
-        monkeypatch.setattr(pruning, "_remove", remove)
+        def finish(folder: Path, begin: int) -> int:
+            with pytest.MonkeyPatch.context() as patches:
+                patches.setattr(Path, "unlink", unlink)
+                return pruning_finish(folder, begin)
+
+        pruning_finish = pruning.finish
+        monkeypatch.setattr(pruning, "finish", finish)
         await pruner.look()
 
     killed.__name__ = f"killed_at_removal_{number}"
@@ -648,7 +653,7 @@ def test_killed(twice: Path, tmp_path: Path, point: Callable[..., Awaitable[None
     assert findings(folder) == ([], digest)
     begin = first_seq(folder)
     assert len(list((folder / "opening").iterdir())) == 1
-    assert {each.path.name for each in kept.chain(folder, begin)} == {
+    assert {each.path.name for each in kept_frames.files_below(folder, begin)} == {
         e.name for e in (folder / "kept").iterdir()
     }
     assert all(

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from eventlog import Reader, open_log
-from eventlog.files import destroy
+from eventlog.files import destroy_file
 from tests.days import SETTINGS, TORRENT, V4, V6, Site, address_of, endpoints
 from tests.eventlog.logs import places, running, segments
 from tests.support import SECOND, Announce, Rig, announce, endpoint4, endpoint6, hash_of, told
@@ -40,7 +40,7 @@ def site(tmp_path: Path) -> Site:
 def with_shredder(site: Site, do: Callable[[Shredder], Awaitable[object]]) -> State:
     """Open the site's log, let a shredder of it do something, and close; the state then."""
     keyring = Keyring(site.secrets)
-    log = open_log(site.log, codec.RECORD_SIZES, sealer=keyring)
+    log = open_log(site.log, codec.RECORD_SIZES, encryptor=keyring)
     state = replay(Reader(site.log, to_end=True, keys=keyring))
 
     async def main() -> None:
@@ -71,7 +71,7 @@ def announced(site: Site, **options: Any) -> list[dict[str, Any]]:
 
 def test_the_search_would_find_them(site: Site) -> None:
     """In a log in clear every known address is found: what the other tests rest on."""
-    site.live(2, sealed=False)
+    site.live(2, encrypted=False)
     found = site.traces()
     assert len(found) == len(set(found)) == 2 * (V4 + V6)
 
@@ -219,7 +219,7 @@ def test_lost_keys_of_living_peers(site: Site) -> None:
     live = site.live(1, leave=False)
     (key,) = (site.secrets / "privacy").iterdir()
     content = key.read_bytes()
-    destroy(key)
+    destroy_file(key)
     rebuilt = site.replayed()
     assert rebuilt.hidden_peers()
     assert rebuilt.swarms.counts(TORRENT) == live.swarms.counts(TORRENT)
@@ -245,7 +245,7 @@ def test_the_ledger_without_addresses() -> None:
     key = rig.issue(1)
     for uploaded in (0, 5, 12):
         rig.announce(Announce(hash_of(1), endpoint4(1), uploaded=uploaded, key=key))
-    frames = [frame._replace(sealed=memoryview(b"")) for frame in rig.log.frames()]
+    frames = [frame._replace(protected=memoryview(b"")) for frame in rig.log.frames()]
     entries = list(Ledger(1).entries(frames))
     assert sum(entry.delta_uploaded for entry in entries) == rig.totals(1).uploaded == 12
     assert {entry.peer_id for entry in entries} == {b"-XX0001-"}

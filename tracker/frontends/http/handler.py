@@ -10,11 +10,10 @@ from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from tracker.domain import events, packed
-from tracker.domain.policy import IP_ALWAYS, IP_IGNORED, RATE_EXCEEDED
-from tracker.frontends.refusals import INVALID_KEY, refusal_text, retry_in
+from tracker.domain import events, packed, refusals
+from tracker.domain.policy import IP_ALWAYS, IP_IGNORED
 from tracker.frontends.traffic import HttpTraffic
-from tracker.service.announce import EARLY, NOT_WHITELISTED
+from tracker.service.announce import EARLY
 from tracker.wire import http
 
 if TYPE_CHECKING:
@@ -138,12 +137,14 @@ class RequestHandler:
             return self._refuse(error.reason)
         key = key or request.passkey
         if key and not _is_key(key):
-            return self._refuse(INVALID_KEY, request.peer_id)
+            return self._refuse(refusals.INVALID_KEY, request.peer_id)
         service = self._service
         source = forwarded_address(forwarded) if self.proxied else address
         guarded = service.guarded
         if guarded and source and not service.admits(source):
-            return self._refuse_announce(RATE_EXCEEDED, request.info_hash, key, request.peer_id)
+            return self._refuse_announce(
+                refusals.RATE_EXCEEDED, request.info_hash, key, request.peer_id
+            )
         holder = None
         if service.private:
             found = service.authenticate(key)
@@ -153,7 +154,7 @@ class RequestHandler:
         if self.proxied:
             if not service.whitelisted(request.info_hash):
                 return self._refuse_announce(
-                    NOT_WHITELISTED, request.info_hash, key, request.peer_id
+                    refusals.NOT_WHITELISTED, request.info_hash, key, request.peer_id
                 )
             if not source:
                 return self._refuse(_BEHIND_PROXY, request.peer_id)
@@ -196,8 +197,8 @@ class RequestHandler:
         self._service.refused(refusal, peer_id)
         if key:
             self._service.refused_key(key, refusal, info_hash)
-        text = refusal_text(refusal, info_hash, key)
-        return http.failure(text, retry_in(refusal, self._policy.retry_in_minutes)), _TEXT
+        text = refusals.text_of(refusal, info_hash, key)
+        return http.failure(text, refusals.retry_in(refusal, self._policy.retry_in_minutes)), _TEXT
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
         """Clients show a warning beside the tracker: the way to tell that a key runs out."""
@@ -259,14 +260,14 @@ class RequestHandler:
             return self._refuse(error.reason)
         key = key or http.query_passkey(query)
         if key and not _is_key(key):
-            return self._refuse(INVALID_KEY)
+            return self._refuse(refusals.INVALID_KEY)
         if self.proxied:
             address = forwarded_address(forwarded)
             if not address:
                 return self._refuse(_BEHIND_PROXY)
         service = self._service
         if not service.admits(address):
-            return self._refuse_announce(RATE_EXCEEDED, b"", None)
+            return self._refuse_announce(refusals.RATE_EXCEEDED, b"", None)
         # Without a good key a private tracker says that there is nothing.
         silent = service.private and isinstance(service.authenticate(key), int)
         service.count(events.TCP6_SCRAPES if len(address) == 16 else events.TCP4_SCRAPES)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.domain import events, packed
-from tracker.domain.policy import RATE_EXCEEDED
+from tracker.domain import events, packed, refusals
 from tracker.frontends.http.handler import is_loopback
-from tracker.frontends.refusals import INVALID_KEY, refusal_text
 from tracker.frontends.traffic import UdpTraffic
 from tracker.service.announce import EARLY
 from tracker.service.rate_limits import Bans
@@ -188,15 +186,15 @@ class DatagramHandler:
                 return key
         peer_id = bytes(data[at + 36 : at + 56])
         if not service.private:
-            return self._refuse(transaction, RATE_EXCEEDED, info_hash, None, peer_id)
+            return self._refuse(transaction, refusals.RATE_EXCEEDED, info_hash, None, peer_id)
         target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
         try:
             text = target.key or http.query_passkey(target.query)
         except http.WireError as error:
             return self._error(transaction, error.reason, peer_id)
         if text and not (len(text) == 32 and text.isalnum()):
-            return self._error(transaction, INVALID_KEY, peer_id)
-        key = service.authenticate(text) if admitted else RATE_EXCEEDED
+            return self._error(transaction, refusals.INVALID_KEY, peer_id)
+        key = service.authenticate(text) if admitted else refusals.RATE_EXCEEDED
         if not isinstance(key, int):
             if text:
                 self._note_text(options, text)
@@ -244,7 +242,7 @@ class DatagramHandler:
             return self._error(transaction, "bad request: Invalid info hash list")
         service = self._service
         if not service.admits(address):
-            return self._refuse(transaction, RATE_EXCEEDED, b"")
+            return self._refuse(transaction, refusals.RATE_EXCEEDED, b"")
         self.traffic.scrapes += 1
         service.count(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES)
         hashes = udp.scrape_hashes(data, at, size)
@@ -281,7 +279,7 @@ class DatagramHandler:
     ) -> bytes:
         self._service.refused(refusal, peer_id)
         self.traffic.errors += 1
-        return udp.error(transaction, refusal_text(refusal, info_hash, key))
+        return udp.error(transaction, refusals.text_of(refusal, info_hash, key))
 
     def _error(self, transaction: bytes, text: str, peer_id: bytes = b"") -> bytes:
         self._service.refused(0, peer_id)

@@ -85,6 +85,6 @@ def test_a_seeded_run(
     frames = rig.log.frames()
     for frame in frames:
         if frame.header.kind in (events.ANNOUNCE, events.EVICTIONS, events.TICK):
-            hasher.update(bytes(frame.plain) + bytes(frame.sealed))
+            hasher.update(bytes(frame.plain) + bytes(frame.protected))
     assert hasher.hexdigest() == expected
     assert replayed(frames).digest() == rig.state.digest()

@@ -1,0 +1,103 @@
+"""Lists every refusal of a request: its number, its name, the text for clients, and when to retry.
+
+The numbers are in the log (docs/log-format.md, counter 7 `refused_requests`, negated). The names are
+those of the API and of the metrics. Clients match substrings of the texts, which are the reference's
+where it has the same refusal.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+MALFORMED = 0
+LOG_FULL = -1
+NOT_WHITELISTED = -2
+KEY_MISSING = -3
+KEY_UNKNOWN = -4
+KEY_EXPIRED = -5
+KEY_REVOKED = -6
+CLIENT_REFUSED = -7
+PORT_REFUSED = -8
+TORRENTS_FULL = -9
+SWARM_FULL = -10
+PEERS_FULL = -11
+ACCOUNT_FULL = -12
+RATE_EXCEEDED = -13
+
+Retry = int | Literal["never"] | None
+"""Minutes after which a retry may help, "never", or None for no advice (BEP 31, `retry in`)."""
+
+SITE = -1
+"""In place of minutes: those of the setting `retry_in_minutes`."""
+
+AUTHENTICATION = "Tracker authentication error: Authentication error: "
+INVALID_KEY = AUTHENTICATION + "Invalid format for authentication key param."
+"""Text for a key that is not 32 letters and digits; such a request counts as malformed."""
+
+
+@frozen
+class Refusal:
+    """One row of the table. `text` may name `{info_hash}` (hexadecimal) and `{key}` (as received)."""
+
+    name: str
+    text: str
+    retry: Retry = None
+
+
+REFUSALS = {
+    # Each malformed request has a text of its own.
+    MALFORMED: Refusal("malformed", ""),
+    LOG_FULL: Refusal(
+        "log_full", "Tracker error: the tracker cannot record announces now, try again later"
+    ),
+    NOT_WHITELISTED: Refusal(
+        "not_whitelisted", "Tracker error: The torrent: {info_hash}, is not whitelisted", SITE
+    ),
+    KEY_MISSING: Refusal(
+        "key_missing",
+        AUTHENTICATION + "Missing authentication key param for private tracker.",
+    ),
+    KEY_UNKNOWN: Refusal("key_unknown", AUTHENTICATION + "Failed to read key: {key}"),
+    KEY_EXPIRED: Refusal("key_expired", AUTHENTICATION + "Key has expired"),
+    KEY_REVOKED: Refusal("key_revoked", AUTHENTICATION + "Failed to read key: {key}", "never"),
+    CLIENT_REFUSED: Refusal(
+        "client_refused", "Tracker error: this client is not allowed here", "never"
+    ),
+    PORT_REFUSED: Refusal(
+        "port_refused", "Tracker error: this port is not allowed here, choose another"
+    ),
+    TORRENTS_FULL: Refusal(
+        "torrents_full", "Tracker error: the tracker takes no more torrents now", SITE
+    ),
+    SWARM_FULL: Refusal("swarm_full", "Tracker error: this torrent takes no more peers now", SITE),
+    PEERS_FULL: Refusal("peers_full", "Tracker error: the tracker takes no more peers now", SITE),
+    ACCOUNT_FULL: Refusal(
+        "account_full", "Tracker error: too many clients with your key on this torrent", SITE
+    ),
+    RATE_EXCEEDED: Refusal(
+        "rate_exceeded",
+        "Tracker error: too many requests from your address, try again in a minute",
+        1,
+    ),
+}
+
+NAMES = {number: refusal.name for number, refusal in REFUSALS.items()}
+
+
+def name_of(label: int) -> str:
+    """Returns the name of a refusal by its label in the log; of an unknown one the label itself."""
+    return NAMES.get(-label, str(label))
+
+
+def text_of(number: int, info_hash: bytes, key: bytes | None) -> str:
+    """Returns the text that tells a client why. `key` is what the client sent, if anything."""
+    sent = (key or b"").decode("ascii", "replace")
+    return REFUSALS[number].text.format(info_hash=info_hash.hex(), key=sent)
+
+
+def retry_in(number: int, site_minutes: int) -> Retry:
+    """Returns the advice for `retry in`; `site_minutes` is the setting `retry_in_minutes`."""
+    retry = REFUSALS[number].retry
+    return site_minutes if retry == SITE else retry
