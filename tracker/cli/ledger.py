@@ -49,11 +49,11 @@ def print_ledger(options: argparse.Namespace) -> int:
     account = find_account(options.who, chain(kept, reader.frames()))
     if account is None:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")
-    opened = decryptor(folder, keys)
-    ledger = Ledger(account, only, opened)
+    decrypt = decryptor(folder, keys)
+    ledger = Ledger(account, only, decrypt)
     if not (options.json or options.totals):
         say(_heading())
-    for entry in Walk(folder, opened).tell(ledger):
+    for entry in Walk(folder, decrypt).tell(ledger):
         if not options.totals:
             say(json.dumps(entry_shown(entry)) if options.json else _row(entry))
     _print_sums(ledger, only, as_json=options.json)
