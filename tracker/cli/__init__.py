@@ -35,8 +35,8 @@ from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, version_l
 from tracker.config import ConfigError
 from tracker.domain.codec import CodecError
 from tracker.domain.state import ReplayError
+from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.server_secret import SecretError
-from tracker.workers.lifetime import TOO_LITTLE_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from eventlog import Recovery
     from tracker.config import EventLog as LogConfig
     from tracker.service.announce import Log
-    from tracker.upkeep.clock_leaps import Ages
+    from tracker.upkeep.clock_leaps import ScheduleClock
 
 Days = tuple[int, int]
 """The first and the last of some days, by `keyring.day_of`."""
@@ -130,13 +130,13 @@ class Shredder:
             raise ports.LogUnavailableError from None
 
 
-async def keep_schedule(shredder: Shredder, ages: Ages) -> None:
+async def keep_schedule(shredder: Shredder, clock: ScheduleClock) -> None:
     """Every hour: shred what is due, and make tomorrow's key ahead of need."""
     trouble = RepeatedWarning(log, "Keys can be made and shredded again")
     kept = RepeatedWarning(log, "Nothing that is due to be shredded is needed any more")
     while True:
         try:
-            await _keep_schedule(shredder, ages, kept)
+            await _keep_schedule(shredder, clock, kept)
         except (ports.LogUnavailableError, SecretError, LogError, OSError) as error:
             why = str(error) or ports.TAKES_NOTHING_IN
             trouble.warn("Keys could not be made or shredded, tried again every hour: %s", why)
@@ -145,11 +145,11 @@ async def keep_schedule(shredder: Shredder, ages: Ages) -> None:
         await trio.sleep(SCHEDULE_SECONDS)
 
 
-async def _keep_schedule(shredder: Shredder, ages: Ages, kept: RepeatedWarning) -> None:
+async def _keep_schedule(shredder: Shredder, clock: ScheduleClock, kept: RepeatedWarning) -> None:
     tomorrow = day_of(shredder.service.now_us()) + 1
     await trio.to_thread.run_sync(shredder.keyring.prepare, tomorrow)
     by = ports.Actor("shred_days", "", "")
-    done = await shredder.shred(None, by, await ages.now_us())
+    done = await shredder.shred(None, by, await clock.now_us())
     if done.shredded:
         log.info("Addresses of %s were shredded", ", ".join(done.shredded))
     if done.kept:
