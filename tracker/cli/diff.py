@@ -1,4 +1,4 @@
-"""`tracker diff`: what changed between two moments of the log."""
+"""`tracker diff`: lists what changed between two moments of the log."""
 
 from __future__ import annotations
 

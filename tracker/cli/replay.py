@@ -1,4 +1,4 @@
-"""`tracker replay`: the state at any moment of the log, in numbers, and its digest."""
+"""`tracker replay`: prints the numbers and the digest of the state at a moment of the log."""
 
 from __future__ import annotations
 

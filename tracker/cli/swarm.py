@@ -1,4 +1,4 @@
-"""`tracker swarm`: who was in a swarm at a moment."""
+"""`tracker swarm`: lists the peers of a swarm at a moment of the log."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def print_swarm(options: argparse.Namespace) -> int:
         say(row(member))
     seeders, completed, leechers = state.swarms.counts(swarm)
     when = f"event {state.seq - 1}, {rfc3339(state.time_us)}" if state.seq else "no event"
-    said = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
-    say(f"{said}; after {when}")
+    counts = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
+    say(f"{counts}; after {when}")
     return 0
 
 
@@ -57,7 +57,7 @@ def _heading() -> str:
 
 
 def row(member: Member) -> str:
-    """One line of the table; a peer with addresses of both families has them joined by a comma."""
+    """Formats a line of the table; addresses of both families are joined by a comma."""
     return _COLUMNS.format(
         ",".join(member.addresses) or "-", member.peer_id.hex(), member.client or "-", member.role,
         member.uploaded, member.downloaded, "-" if member.left is None else member.left,

@@ -1,4 +1,4 @@
-"""`tracker verify`: is the log whole, and does replay accept all of it. Reads beside a running tracker."""
+"""`tracker verify`: checks that the log is whole and that replay accepts all of it. Reads beside a running tracker."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def verify(options: argparse.Namespace) -> int:
     folder, secrets = log_and_secrets(options)
     verification = Verification(folder, Keyring(secrets) if secrets else None)
     if secrets:
-        verification.reached = high_water_mark.read(secrets, verification.log.log_id)
+        verification.high_water_mark = high_water_mark.read(secrets, verification.log.log_id)
     findings = 0
     with failing_if_interrupted(), progress("Checking the log") as report:
         for one in verification.findings(report):
