@@ -1,8 +1,11 @@
-"""scripts/bench udp|http|log|api: rounds of (our tracker, opentracker) under the same load, medians and their ratio;
-or what the event log costs, without any load from outside; or what listing all torrents costs announces.
+"""scripts/bench udp|http|log|api: runs a benchmark and prints the results.
 
-The composition root of the benchmark: options, turns, clean-up. Exit status 0: measured; 1: a server gave wrong
-answers or failed; 2: nothing could be measured here.
+- udp, http: rounds of (our tracker, opentracker) under the same load; medians and their ratio
+- log: the costs of the event log, without load from outside
+- api: how much listing all torrents slows announces
+
+The composition root: options, turns, clean-up. Exit status 0: measured; 1: a server gave wrong answers or
+failed; 2: nothing can be measured on this machine.
 """
 
 from __future__ import annotations
@@ -152,7 +155,7 @@ def _generator(options: argparse.Namespace, binary: Path) -> Generator:
 def _turn(
     options: argparse.Namespace, generator: Generator, folder: Path, server: str, number: int
 ) -> report.Run:
-    """One server: started, filled, timed at every level, stopped, its files removed."""
+    """Starts a server, fills it, times it at every level, stops it and removes its files."""
     folder.mkdir()
     try:
         with _start(server, generator, folder) as target:
@@ -203,7 +206,7 @@ def _write(options: argparse.Namespace, text: str) -> None:
 
 
 def _verdict(runs: list[report.Run]) -> int:
-    """1 when an answer was wrong or our event log stayed empty; lost datagrams are the kernel's to lose."""
+    """Returns 1 when an answer was wrong or our event log stayed empty; the kernel may lose datagrams."""
     complaints = [
         f"{run.server}: {result.errors} wrong answers, first: {result.first_error}"
         for run in runs

@@ -1,7 +1,8 @@
-"""What the API costs announces, and what announces cost the API: UDP announces alone, while the API lists every torrent again
-and again, and at full load while an administrator writes one event after the other, each answered once it is durable.
+"""Measures how much the API slows announces, and announces the API.
 
-Rounds of these in turn on one tracker, so that a machine that slows down slows all.
+UDP announces run alone, then while the API lists every torrent again and again, then at full load while an
+administrator writes one event after the other, each answered once it is durable. Rounds of these take turns
+on one tracker, so that a machine that slows down slows all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from benchlib.load import Generator, Result
 
-TOKEN = "bench"  # noqa: S105  # of a tracker that lives for a minute
+TOKEN = "bench"  # noqa: S105  # its tracker lives for a minute
 CHUNK = 1 << 16
 FULL_LOAD = 256  # requests in flight
 CONFIG = """\
@@ -200,7 +201,7 @@ def summary(turns: Sequence[Turn], torrents: int) -> list[str]:
 
 
 def block(command: str, facts: dict[str, str], turns: Sequence[Turn], torrents: int) -> str:
-    """The Markdown that --write puts between the markers."""
+    """Returns the Markdown that --write puts between the markers."""
     named = "; ".join(f"{name}: {value}" for name, value in facts.items() if name != "opentracker")
     rows = [row(turn) for turn in turns]
     lines = summary(turns, torrents)

@@ -1,6 +1,6 @@
-"""The load generator: compiled from scripts/loadgen.c when its source changed, run once a phase.
+"""Compiles the load generator from scripts/loadgen.c when its source changed, and runs it once a phase.
 
-Knows the generator's options and its line of JSON; nothing of the servers or of the report.
+Knows the generator's options and its line of JSON; nothing of the servers or the report.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "scripts" / "loadgen.c"
 FILL_LIMIT = 180.0  # seconds; a server that fills at a thousand peers a second is given up
 
-# A run is disturbed when processes that are not measured took this share of a measured core.
+# Share of a measured core from which other processes disturb a run.
 DISTURBED = 0.05
 
 
@@ -114,7 +114,7 @@ class Result:
 
 
 def compile_loadgen() -> Path:
-    """The generator's binary, in build/, named by its source's digest. Raises NoCompilerError."""
+    """Compiles the generator into build/, under its source's digest, if it is not there. Raises NoCompilerError."""
     source = SOURCE.read_bytes()
     binary = ROOT / "build" / f"loadgen-{hashlib.sha256(source).hexdigest()[:12]}"
     if binary.exists():
@@ -140,7 +140,7 @@ class Generator:
     reconnect: float
 
     def hashes(self) -> str:
-        """The population's info hashes in hex, one a line."""
+        """Returns the population's info hashes in hex, one a line."""
         return self._run(["hashes"], 60)
 
     def fill(self, target: Target) -> Result:
@@ -150,7 +150,7 @@ class Generator:
 
     def timed(self, protocol: Protocol, target: Target, in_flight: int, seconds: float) -> Result:
         options = [protocol, *target.options(protocol), "--in-flight", str(in_flight)]
-        # Most of what a connection costs is the client's: without this the generator would be the limit.
+        # Most of a connection's cost is the client's: without this the generator would be the limit.
         ballast = ["--ballast"] if protocol == "http" else []
         return self._measure([*options, *ballast, "--seconds", str(seconds)], seconds + 30)
 

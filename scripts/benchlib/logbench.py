@@ -1,6 +1,6 @@
-"""scripts/bench log: what the event log costs, part by part, in rounds: medians, and the machine named.
+"""scripts/bench log: measures the costs of the event log, part by part, in rounds; prints medians and the machine.
 
-Costs are CPU time of all threads, which other work on the machine changes little; waits are by the clock.
+Costs are CPU time of all threads, because other work on the machine changes it little; waits are wall time.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ RULE = "|---" * 13 + "|"
 
 
 class PartError(Exception):
-    """A part failed; the message holds what it said."""
+    """A part failed; the message holds its output."""
 
 
 def bench(
     options: argparse.Namespace, folder: Path, say: Callable[[str], None]
 ) -> tuple[list[Round], list[str]]:
-    """All rounds, and their summary."""
+    """Runs all rounds and summarises them."""
     log = folder / "log"
     made = _part("generate", log, options.events, options.peers)
     left = _left_by_a_kill(folder, options)
@@ -77,7 +77,7 @@ def _part(name: str, *arguments: Path | int) -> Numbers:
 
 
 def _starts(folder: Path, log: Path) -> Round:
-    """On a copy of the log, for a start appends to it: one that replays all, and one from the snapshot that the stop left."""
+    """Times two starts on a copy of the log, because a start appends: one replays all, one from the stop's snapshot."""
     place = folder / "start"
     try:
         shutil.copytree(log, place / "log")
@@ -87,14 +87,14 @@ def _starts(folder: Path, log: Path) -> Round:
 
 
 def _left_by_a_kill(folder: Path, options: argparse.Namespace) -> Numbers:
-    """A log with a snapshot and as many events after it again, in a folder of its own; see `logparts.go_on`."""
+    """Makes a log with a snapshot and as many events after it, in a folder of its own; see `logparts.go_on`."""
     place = folder / "killed"
     shutil.copytree(folder / "log", place / "log")
     return _part("go_on", place / "log", place / "secrets", options.events, options.peers)
 
 
 def _resume(folder: Path) -> Numbers:
-    """A start with that log, on a copy."""
+    """Times a start with a copy of that log."""
     place = folder / "resume"
     try:
         shutil.copytree(folder / "killed", place)
@@ -108,14 +108,14 @@ def _resume(folder: Path) -> Numbers:
 
 
 def _start(place: Path) -> Numbers:
-    """From the command to the lines that say it serves."""
+    """Times a start from the command to the lines that say that it serves."""
     began = time.perf_counter()
     with tracker(place, pinned=False) as target:
         return {"seconds": time.perf_counter() - began, "cpu": _cpu_of(target.pid)}
 
 
 def _cpu_of(pid: int) -> float:
-    """CPU seconds that a process has used, user and system."""
+    """Returns the CPU seconds that a process has used, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -181,7 +181,7 @@ def summary(
 
 
 def block(command: str, facts: dict[str, str], rounds: Sequence[Round], lines: list[str]) -> str:
-    """The Markdown that --write puts between the markers."""
+    """Returns the Markdown that --write puts between the markers."""
     named = "; ".join(f"{name}: {value}" for name, value in facts.items() if name != "opentracker")
     rows = [row(number, one) for number, one in enumerate(rounds, 1)]
     return "\n".join([f"`{command}`", "", named, "", HEAD, RULE, *rows, "", *lines])

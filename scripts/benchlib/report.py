@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NoMarkersError(Exception):
-    """The page has no place for this block; the message names the marker."""
+    """The page lacks the markers of this block; the message names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _notes(result: Result) -> str:
 
 
 def summary(runs: Sequence[Run]) -> list[str]:
-    """Medians by server and level, then ratios, then memory, log and fill."""
+    """Yields medians by server and level, then ratios, then memory, log and fill."""
     servers = list(dict.fromkeys(run.server for run in runs))
     levels = list(dict.fromkeys(result.in_flight for run in runs for result in run.timed))
     lines = [_median_line(runs, server, level) for level in levels for server in servers]
@@ -129,14 +129,14 @@ def _side_line(runs: Sequence[Run], server: str) -> str:
 
 
 def block(command: str, facts: dict[str, str], runs: Sequence[Run]) -> str:
-    """The Markdown that --write puts between the markers."""
+    """Returns the Markdown that --write puts between the markers."""
     machine = "; ".join(f"{name}: {value}" for name, value in facts.items())
     rows = [row(run, result) for run in runs for result in run.timed]
     return "\n".join([f"`{command}`", "", machine, "", HEAD, RULE, *rows, "", *summary(runs)])
 
 
 def replace_block(page: str, name: str, text: str) -> str:
-    """The page with the block `name` replaced. Raises NoMarkersError."""
+    """Returns the page with the block `name` replaced. Raises NoMarkersError."""
     start, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
     before, found, rest = page.partition(start)
     _, closed, after = rest.partition(end)

@@ -1,6 +1,6 @@
-"""The servers under load: our tracker and Debian's opentracker, each a context manager giving a Target.
+"""The servers under load: our tracker and Debian's opentracker, each a context manager that gives a Target.
 
-Knows how each is configured, started, found ready and stopped; nothing of the load.
+Knows how to configure, start and stop each of them, and when it is ready; nothing of the load.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START_LIMIT = 120.0  # seconds to say the ports
+START_LIMIT = 120.0  # seconds until it names its ports
 STOP_LIMIT = 20.0  # seconds from SIGTERM to SIGKILL
 SERVER_CORE = 0
 
@@ -43,7 +43,7 @@ bind_address = "127.0.0.1:0"
 [event_log]
 path = "{folder}/log"
 secrets_path = "{folder}/secrets"
-# The follower would share the server's core; its place is another one, and here the load has that.
+# The follower belongs on another core than the server, and here the load has that core.
 follower = "at_stop"
 """
 
@@ -64,7 +64,7 @@ def opentracker_command() -> str | None:
 
 @contextlib.contextmanager
 def tracker(folder: Path, pinned: bool, more: str = "") -> Iterator[Target]:
-    """Our tracker with its event log in `folder`; `more` configuration. Raises ServerError."""
+    """Runs our tracker with its event log in `folder` and `more` configuration. Raises ServerError."""
     config = folder / "tracker.toml"
     config.write_text(CONFIG.format(folder=folder) + more)
     command = [tracker_command(), "serve", "--config", str(config)]
@@ -75,7 +75,7 @@ def tracker(folder: Path, pinned: bool, more: str = "") -> Iterator[Target]:
 
 @contextlib.contextmanager
 def opentracker(folder: Path, whitelist: str, pinned: bool) -> Iterator[Target]:
-    """Debian's opentracker, which serves only the info hashes of `whitelist`. Raises ServerError."""
+    """Runs Debian's opentracker, which serves only the info hashes of `whitelist`. Raises ServerError."""
     folder.chmod(0o755)  # it changes root to this folder and then reads as nobody
     (folder / "whitelist").write_text(whitelist)
     port = str(free_port())
@@ -89,7 +89,7 @@ def opentracker(folder: Path, whitelist: str, pinned: bool) -> Iterator[Target]:
 
 @contextlib.contextmanager
 def _running(command: list[str], output: Path, pinned: bool) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, its output going to a file; terminated, then killed, whatever happens inside."""
+    """Runs a process with its output in a file; terminates it, then kills it, whatever happens inside."""
     pin = ["taskset", "-c", str(SERVER_CORE)] if pinned else []
     with output.open("wb") as sink:
         process = subprocess.Popen(
@@ -136,7 +136,7 @@ def _wait_serving(
 
 
 def _stopped_announce(port: int, info_hash: str) -> bytes:
-    """The answer to an announce that leaves no peer behind."""
+    """Returns the answer to an announce that leaves no peer behind."""
     escaped = urllib.parse.quote(bytes.fromhex(info_hash))
     query = f"info_hash={escaped}&peer_id=-XX0000-000000000000&port=1&left=1&event=stopped"
     with socket.create_connection(("127.0.0.1", port), 1) as connection:
@@ -155,7 +155,7 @@ def _tail(output: Path) -> str:
 
 
 def free_port() -> int:
-    """A port free for TCP just now (UDP is then tried by the server itself)."""
+    """Returns a port that is free for TCP now; the server itself tries it for UDP."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,12 +1,12 @@
-"""Bring another tracker's whitelist, keys and completed counts into the log, as events.
+"""Imports another tracker's whitelist, keys and completed counts into the log, as events.
 
     source (SQLite, CSV) --check--> entries --Importer: decide against the state--> Service.admin --> log
 
-Takes the log's lock, so it runs only while the tracker does not. What is there already is skipped, so an import can be
-repeated, and one that was interrupted goes on when it is started again. A key that was revoked stays so.
+It takes the log's lock, so it runs only while the tracker does not. Entries that the log has already are
+skipped, so an import can be repeated, and goes on after an interruption. A revoked key stays revoked.
 
-Completed counts: the log keeps what was imported for every torrent, and only what a source has beyond that is added.
-Completions counted here meanwhile are kept on top; a source with a lower count changes nothing.
+Completed counts: the log knows how many completions of a torrent were imported, and only what a source has
+beyond that is added. Completions counted here stay on top; a source with a lower count changes nothing.
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ if TYPE_CHECKING:
     Told = Callable[[int, Mapping[str, Any]], None]
 
 BATCH = 4096
-"""Events between two waits for the disk: what is in memory only stays small."""
+"""Events between two waits for the disk, so that few are in memory only."""
 MAX_PROBLEMS = 100
-"""Problems told at once; the rest is counted."""
+"""Problems listed; the others are only counted."""
 
-# An import serves no announce, so nothing is ever chosen with this key.
+# Never used: an import serves no announce, so no peers are selected.
 _NO_SELECTION = bytes(32)
 
 
 class ImportProblemsError(Exception):
-    """The source cannot be used as it is; the text has a line for each problem. Nothing was appended."""
+    """The source has problems; the text has a line for each. Nothing was appended."""
 
 
 class Source(Protocol):
-    """Can be iterated more than once, with the same entries each time."""
+    """Entries to import. Each iteration must yield the same entries."""
 
     @property
     def name(self) -> str: ...
@@ -72,6 +72,8 @@ class Source(Protocol):
 
 @define
 class Summary:
+    """How many entries were imported, by kind."""
+
     keys: int = 0
     whitelisted: int = 0
     completed: int = 0  # torrents whose count was raised
@@ -88,7 +90,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def check(source: Source) -> int:
-    """Read all of the source before anything is done. Returns the number of entries.
+    """Reads the whole source before anything is appended; returns the number of entries.
 
     Raises `ImportProblemsError` with every problem, `SourceError`.
     """
@@ -108,7 +110,7 @@ def check(source: Source) -> int:
 
 
 class Importer:
-    """Decides, entry by entry, which events a source comes to. One thread, one use."""
+    """Decides, entry by entry, which events to append. For one thread and one source."""
 
     def __init__(self, service: Service, imported: dict[bytes, int], name: str, told: Told) -> None:
         """`imported`: completions that earlier imports brought, by info hash. `told`: of each event, its type
@@ -120,7 +122,7 @@ class Importer:
         self._by = {"token": "import", "address": "", "request_id": str(uuid4()), "reason": name}
 
     def add(self, entry: Entry) -> bool:
-        """Append what the entry comes to; whether that is anything."""
+        """Appends the event of an entry, if the log needs one; returns whether it does."""
         match entry:
             case WhitelistEntry():
                 appended = self._whitelist(entry)
@@ -181,7 +183,7 @@ def _imported_before(reader: Reader) -> dict[bytes, int]:
     return imported
 
 
-# For real.
+# The import.
 
 
 def run(
@@ -191,7 +193,7 @@ def run(
     importing: Report,
     recovered: Callable[[Recovery], None],
 ) -> Summary:
-    """Import a source that was checked. The reports are told how much is done, and how much there is.
+    """Checks a source and imports it. The reports are called with the amount done and the whole amount.
 
     Raises `LogLockedError` while the tracker runs, `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
     """
@@ -216,7 +218,7 @@ async def _add_all(
     pool: Pool,
     report: Callable[[int], None] = lambda _done: None,
 ) -> None:
-    """Add every entry; none of its events is in memory only when this returns."""
+    """Adds every entry. All events are durable when this returns."""
     waiting = done = 0
     for done, entry in enumerate(source, 1):
         waiting += importer.add(entry)
@@ -225,16 +227,16 @@ async def _add_all(
             waiting = 0
         if done % BATCH == 0:
             report(done)
-            await trio.lowlevel.checkpoint()  # a signal ends the import here
+            await trio.lowlevel.checkpoint()  # an interrupt ends the import here
     await log.wait_durable(pool.next_seq - 1)
     report(done)
 
 
-# For show.
+# The dry run.
 
 
 class _Nowhere:
-    """A log that forgets: a dry run takes the same decisions and leaves no trace."""
+    """A log that keeps nothing, so that a dry run makes the same decisions and appends nothing."""
 
     def __init__(self, next_seq: int) -> None:
         self.pool = Pool(codec.RECORD_SIZES, next_seq)
@@ -250,9 +252,9 @@ class _Nowhere:
 
 
 def rehearse(source: Source, folder: Path, replaying: Report, told: Told) -> Summary:
-    """What `run` would do, told event by event. Needs no lock: beside a running tracker it is about what is durable.
+    """Reports event by event what `run` would do.
 
-    Raises `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
+    It takes no lock: beside a running tracker it decides against what is durable. Raises `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
     """
     check(source)
     state, imported = _read(folder, replaying)

@@ -23,9 +23,9 @@ from tracker.process import control, runtime, signals, timers, trackers, web
 from tracker.process.settings import settings_of
 from tracker.store import high_water_mark, server_secret, snapshots
 from tracker.store.address_keys import Keyring
+from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.session import first_failure, open_session
 from tracker.upkeep import retention, shredding
-from tracker.workers.lifetime import TOO_LITTLE_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,13 +78,13 @@ def run(
         high_water_mark.note(secrets_path, session.event_log, session.state.time_us)
     except OSError as error:
         log.warning("It could not be noted how far the log is: %s", error)
-    if not parts.following.alarm:
+    if not parts.follower.alarm:
         _write_snapshot(path, session.state, keyring)
 
 
 async def _main(runtime: Runtime, lost_seq: int) -> None:
     """The order of the start from top to bottom; then the order of the stop."""
-    service, event_log, following = runtime.service, runtime.event_log, runtime.following
+    service, event_log, follower = runtime.service, runtime.event_log, runtime.follower
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
         _append_first(runtime, lost_seq)
@@ -98,7 +98,7 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
             appending.start_soon(runtime.gauges.watch.run)
             shred = partial(control.shred, runtime.shredder)
             await appending.start(control.serve, runtime.secrets_path, shred)
-            appending.start_soon(shredding.keep_schedule, runtime.shredder, runtime.pruner.ages)
+            appending.start_soon(shredding.keep_schedule, runtime.shredder, runtime.pruner.clock)
             appending.start_soon(event_log.keep_seals)
             appending.start_soon(
                 high_water_mark.keep, runtime.secrets_path, event_log, service.now_us
@@ -109,7 +109,7 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
             nursery.start_soon(runtime.past.run)
             nursery.start_soon(runtime.ledgers.run)
             if runtime.config.event_log.follower == "on":
-                nursery.start_soon(following.run)
+                nursery.start_soon(follower.run)
             _settle_collector()
             await runtime.stop.wait()
             appending.cancel_scope.cancel()

@@ -13,13 +13,13 @@ from attrs import field, frozen
 from tracker.domain import refusals
 from tracker.history.past import PastReads
 from tracker.ledger.client import LogLedgers
-from tracker.metrics.swarmlog import LiveGauges
+from tracker.metrics.gauges import LiveGauges
 from tracker.service.clock import LogClock
 from tracker.service.rate_limits import Bans
 from tracker.service.service import Service
 from tracker.store import server_secret
 from tracker.store.address_keys import day_of
-from tracker.upkeep.follower import Following
+from tracker.upkeep.follower import FollowerSupervisor
 from tracker.upkeep.retention import Pruner
 from tracker.upkeep.shredding import Shredder
 
@@ -51,7 +51,7 @@ class Runtime:
     bans: Bans
     pruner: Pruner
     shredder: Shredder
-    following: Following
+    follower: FollowerSupervisor
     gauges: LiveGauges
     past: PastReads
     ledgers: LogLedgers
@@ -90,14 +90,14 @@ def build(
     keyring.prepare(day_of(clock.now_us()))
     bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
     pruner = Pruner(service, event_log, settings.keep_days, settings.keep_bytes)
-    following = Following(event_log.path, secrets_path)
+    follower = FollowerSupervisor(event_log.path, secrets_path)
     gauges = LiveGauges(
         service,
         event_log,
         version,
         bans,
         usage_statistics=usage,
-        following=following,
+        follower=follower,
         pruner=pruner,
     )
     past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=refusals.NAMES)
@@ -112,7 +112,7 @@ def build(
         bans=bans,
         pruner=pruner,
         shredder=Shredder(service, event_log, keyring, settings.shred_days),
-        following=following,
+        follower=follower,
         gauges=gauges,
         past=past,
         ledgers=LogLedgers(event_log, secrets_path),

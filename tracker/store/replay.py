@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
 
 REPORT_EVERY = 20_000  # events
+TOO_LITTLE_MEMORY = "there is too little memory for the state of this log"
+"""The text for a `MemoryError`, which has none."""
 
 
 def replay(

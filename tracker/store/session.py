@@ -1,4 +1,4 @@
-"""Opens a log for appending: for the tracker, an import, or shredding while no tracker runs. Blocking."""
+"""Opens a log for appending, for the tracker, an import, or shredding while no tracker runs. Blocking."""
 
 from __future__ import annotations
 

@@ -14,11 +14,12 @@ from eventlog.log import LogStatistics
 from tests.support import Announce, Rig, endpoint4, endpoint6, hash_of
 from tracker.domain import events
 from tracker.frontends.traffic import MOST_CLIENTS, UdpTraffic
+from tracker.metrics.gauges import LiveGauges
 from tracker.metrics.loop_watch import Watch
-from tracker.metrics.swarmlog import LiveGauges, memory_bytes
+from tracker.metrics.swarmlog import memory_bytes
 from tracker.metrics.torrust import binding
 from tracker.service.rate_limits import MOST, Bans
-from tracker.upkeep.follower import Following
+from tracker.upkeep.follower import FollowerSupervisor
 from tracker.upkeep.retention import Pruner
 
 if TYPE_CHECKING:
@@ -299,17 +300,17 @@ def test_of_a_leap() -> None:
     log: Any = SimpleNamespace(path=Path())
     pruner = Pruner(rig.service, log, 30, 10**12)
     for leap_us, expected in ((0, 0), (90_000_500_000, 90_000.5)):
-        pruner.ages.leap_us = leap_us
+        pruner.clock.leap_us = leap_us
         gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, pruner=pruner)
         assert values(gauges)["swarmlog_clock_leap_seconds", ()] == expected
 
 
 def test_of_the_follower() -> None:
     """No lag while none runs; the alarm stays."""
-    rig, following = Rig(), Following(Path(), Path())
-    gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, following=following)
+    rig, follower = Rig(), FollowerSupervisor(Path(), Path())
+    gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, follower=follower)
     assert ("swarmlog_follower_lag_events", ()) not in values(gauges)
-    following.seq, following.alarm = 70, "event 7"
+    follower.seq, follower.alarm = 70, "event 7"
     found = values(gauges)
     assert found["swarmlog_follower_lag_events", ()] == 30
     assert found["swarmlog_follower_alarm", ()] == 1

@@ -46,7 +46,7 @@ def problem(folder: Path, secrets: Path) -> str:
     log = opened(folder)
     found = high_water_mark.compare(secrets, log)
     verification = Verification(folder)
-    verification.reached = high_water_mark.read(secrets, log.log_id)
+    verification.high_water_mark = high_water_mark.read(secrets, log.log_id)
     every = verification.findings(lambda _done, _total: None)
     findings = [one.what for one in every if one.path == folder / "seg"]  # time jumps in these logs
     assert findings == ([found.what] if found else [])
