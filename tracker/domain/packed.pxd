@@ -7,6 +7,11 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 
 
+cdef enum:
+    PEER_ROW = 72  # bytes
+    TORRENT_WORDS = 16  # of 32 bits
+
+
 cdef inline uint32_t u32(array column, Py_ssize_t at) except? 0xFFFFFFFE:
     if at < 0 or at >= column.ob_size:
         raise IndexError("no such place in a column")
@@ -40,10 +45,10 @@ cdef inline (uint32_t, uint32_t, uint32_t, uint32_t) run(array torrents, Py_ssiz
     return row[0], row[1], row[2], row[3]
 
 
-cdef inline (uint32_t, uint32_t) counts(array torrents, Py_ssize_t at):
-    if at < 0 or at + 8 > torrents.ob_size * 4:
+cdef inline (uint32_t, uint32_t) counts(array torrents, Py_ssize_t torrent):
+    if torrent < 0 or torrent * TORRENT_WORDS + 2 > torrents.ob_size:
         raise IndexError("no such torrent")
-    cdef uint32_t *row = torrents.data.as_uints + at // 4
+    cdef uint32_t *row = torrents.data.as_uints + torrent * TORRENT_WORDS
     return row[0], row[1]
 
 
@@ -105,9 +110,9 @@ cdef inline int _sized(bytes value, Py_ssize_t size) except -1:
     return 0
 
 
-cdef inline (char *, uint64_t, uint64_t, uint64_t) numbers(bytearray rows, Py_ssize_t at):
+cdef inline (char *, uint64_t, uint64_t, uint64_t) numbers(bytearray rows, Py_ssize_t peer):
     """The peer_id stays where it is: compare it before anything is added to the rows."""
-    cdef char *row = _inside(rows, at, 72)
+    cdef char *row = _inside(rows, peer * PEER_ROW, PEER_ROW)
     cdef uint64_t[5] totals
     memcpy(totals, row + 32, 40)
     return row, totals[0], totals[1], totals[4]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from operator import eq, getitem, setitem
 from struct import Struct
+from typing import Any
 
 from tracker.domain import codec
 
@@ -18,7 +19,13 @@ put_u32 = put_u64 = setitem
 
 # Of the table of torrents, at a byte.
 run = Struct("=IIII").unpack_from  # start, size, seeders, log2 of the room
-counts = Struct("=II").unpack_from  # seeders, leechers
+_counts = Struct("=II").unpack_from
+
+
+def counts(torrents: array[int], torrent: int) -> tuple[int, ...]:
+    """Reads the seeders and leechers of a torrent, by its number."""
+    return _counts(torrents, torrent * 64)
+
 
 # Of the pool of a directory.
 find = bytearray.find
@@ -44,7 +51,7 @@ def around(
 
 
 # Of a peer's row. From its byte 32 on: uploaded, downloaded, left, last seen us, last seq.
-numbers = Struct("<20s12xQQ16xQ").unpack_from  # at byte 0: peer_id, uploaded, downloaded, last seq
+_numbers = Struct("<20s12xQQ16xQ").unpack_from
 same_id = eq  # what `numbers` gave, a peer_id
 put_totals = Struct("<QQQQQ").pack_into  # at byte 32: all five
 put_identity = Struct("<20s4xI").pack_into  # at byte 0: peer_id, four zeros, torrent
@@ -52,6 +59,12 @@ put_peer_id = Struct("<20s").pack_into  # at byte 0
 session = Struct("<20xB11xQQ8xQ").unpack_from  # at byte 0: mark, uploaded, downloaded, last seen us
 
 standing = Struct("<24xI36xQ").unpack_from  # at byte 0: torrent, last seq
+
+
+def numbers(rows: bytearray, peer: int) -> tuple[Any, ...]:
+    """Reads peer_id, uploaded, downloaded and last seq of a peer, by its number."""
+    return _numbers(rows, peer * 72)
+
 
 identity = Struct("<I20s").pack  # account, peer_id
 

@@ -400,7 +400,7 @@ class Swarms:
         torrent = self.lookup(info_hash)
         if not torrent:
             return 0, self.retired.get(info_hash, 0), 0
-        seeders, leechers = packed.counts(self.tables.torrents, torrent * 64)
+        seeders, leechers = packed.counts(self.tables.torrents, torrent)
         return seeders, self.completed[torrent], leechers
 
     def downloaders(self, info_hash: bytes) -> int:
@@ -410,7 +410,7 @@ class Swarms:
 
     def size(self, torrent: int) -> int:
         """How many peers a torrent has."""
-        return sum(packed.counts(self.tables.torrents, torrent * 64))
+        return sum(packed.counts(self.tables.torrents, torrent))
 
     def identified(self, peer: int) -> bool:
         """Whether a peer of this number is in a swarm, and somebody's."""

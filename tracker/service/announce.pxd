@@ -38,4 +38,5 @@ cdef class Announcing:
     cpdef chance(self)
     cpdef interval(self)
     cpdef bint admits(self, bytes address)
+    cpdef admit(self, bytes address, text)
     cpdef authenticate(self, text)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tracker.domain import codec, events, packed, refusals
 from tracker.domain.policy import Rules
-from tracker.domain.swarms import ROW_SIZE
 from tracker.service.rate_limits import Rate
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from eventlog import Pool
     from tracker.domain.access import Key
     from tracker.domain.state import State
+
+NUMWANT_UNKNOWN = 65535
+"""Logged for an absent `numwant`, and for one of 16 bits or more: the record's field has 16 bits."""
 
 EARLY = -100
 """No refusal: what `announce` returns when all is done, but the peer asked too soon and is told of no others."""
@@ -32,9 +34,12 @@ _TOLD = 4096  # refusals that are remembered, at least: a power of two
 _V4_MAPPED = codec.V4_MAPPED
 
 # `announce` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
-if (ROW_SIZE, events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (
-    72, 3, 1, 2, 3,
-):  # fmt: skip
+if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (
+    3,
+    1,
+    2,
+    3,
+):
     raise AssertionError("Announcing.announce spells these numbers out")
 
 
@@ -188,7 +193,7 @@ class Announcing:
                 return refusal
             early = rules.early(swarms, peer, endpoint, event, self._now_us)
         if peer:
-            there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72)
+            there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
             if not packed.same_id(there, peer_id):
                 rule = 3  # events.RULE_RESTARTED
             elif (uploaded < last_up or downloaded < last_down) and event != 3:
@@ -218,6 +223,20 @@ class Announcing:
     def admits(self, address: bytes) -> bool:
         """Count a request of an address, 4 or 16 bytes; False = it has made too many. Between `begin` and `end`."""
         return self._rate is None or self._rate.admits(address, self._now_us)
+
+    def admit(self, address: bytes, text: bytes | None) -> Key | int | None:
+        """Check what every protocol checks before an announce: its address's rate, then its key.
+
+        Args:
+            address: 4 or 16 bytes; b"" when a proxy hides it, then no rate applies.
+            text: the key that the client sent, 32 letters and digits, or None.
+
+        Returns:
+            The key in force, None outside of private modes, or a refusal.
+        """
+        if self._rate is not None and address and not self._rate.admits(address, self._now_us):
+            return refusals.RATE_EXCEEDED
+        return self.authenticate(text) if self.private else None
 
     def whitelisted(self, info_hash: bytes) -> bool:
         """Whether the torrent may be announced, in the mode in force."""
@@ -293,7 +312,7 @@ class Announcing:
         if evicted:
             self._evict(info_hash, evicted)
         if peer:
-            _there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer * 72)
+            _there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
             went_down = uploaded < last_up or downloaded < last_down
             rule = 3 if went_down and event != 3 else 2  # as in `announce`
         else:

@@ -114,12 +114,12 @@ def _route(segments: list[bytes]) -> tuple[int, bytes | None]:
         return _route_absolute(segments)
     if len(segments) == 2:
         name = segments[1]
-        return (ANNOUNCE, name) if _is_key(name) else (_PLAIN.get(b"/" + name, UNKNOWN), None)
+        return (ANNOUNCE, name) if is_key(name) else (_PLAIN.get(b"/" + name, UNKNOWN), None)
     if len(segments) == 3:
         _, first, last = segments
         if kind := _TRACKER.get(first):
             return kind, last or None
-        if _is_key(first) and (kind := _TRACKER.get(last)):
+        if is_key(first) and (kind := _TRACKER.get(last)):
             return kind, first
     return UNKNOWN, None
 
@@ -131,8 +131,9 @@ def _route_absolute(segments: list[bytes]) -> tuple[int, bytes | None]:
     return UNKNOWN, None
 
 
-def _is_key(segment: bytes) -> bool:
-    return len(segment) == 32 and segment.isalnum()
+def is_key(text: bytes) -> bool:
+    """Tells whether a text has the form of a tracker key: 32 letters and digits."""
+    return len(text) == 32 and text.isalnum()
 
 
 def parse_announce(query: bytes | None) -> Announce:

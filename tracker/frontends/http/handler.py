@@ -5,20 +5,25 @@ Failures of the protocol are HTTP 200 with a bencoded `failure reason`: many cli
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tracker.domain import events, packed, refusals
 from tracker.domain.policy import IP_ALWAYS, IP_IGNORED
+from tracker.frontends.addresses import (
+    claimed_address,
+    forwarded_address,
+    is_local,
+    listed_address,
+)
+from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import HttpTraffic
-from tracker.service.announce import EARLY
+from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
 from tracker.wire import http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from ipaddress import IPv4Address, IPv6Address
 
     from tracker.service.service import Service
 
@@ -51,7 +56,6 @@ class RequestHandler:
 
     __slots__ = (
         "_believes",
-        "_interval",
         "_interval_min",
         "_listener",
         "_policy",
@@ -84,7 +88,6 @@ class RequestHandler:
         self._swarms = service.swarms
         self._listener = listener
         self.proxied = proxied
-        self._interval = service.settings.interval
         policy = service.settings.policy
         self._believes = policy.ip_parameter != IP_IGNORED
         self._tells_address = policy.external_ip_in_replies
@@ -136,21 +139,13 @@ class RequestHandler:
         except http.WireError as error:
             return self._refuse(error.reason)
         key = key or request.passkey
-        if key and not _is_key(key):
+        if key and not http.is_key(key):
             return self._refuse(refusals.INVALID_KEY, request.peer_id)
         service = self._service
         source = forwarded_address(forwarded) if self.proxied else address
-        guarded = service.guarded
-        if guarded and source and not service.admits(source):
-            return self._refuse_announce(
-                refusals.RATE_EXCEEDED, request.info_hash, key, request.peer_id
-            )
-        holder = None
-        if service.private:
-            found = service.authenticate(key)
-            if isinstance(found, int):
-                return self._refuse_announce(found, request.info_hash, key, request.peer_id)
-            holder = found
+        holder = service.admit(source, key) if service.guarded else None
+        if isinstance(holder, int):
+            return self._refuse_announce(holder, request.info_hash, key, request.peer_id)
         if self.proxied:
             if not service.whitelisted(request.info_hash):
                 return self._refuse_announce(
@@ -161,14 +156,14 @@ class RequestHandler:
         address = source
         if self._believes and request.ip:
             address = self._claimed(request.ip, source)
-        if self.external is not None and address is source and is_loopback(source):
-            address = self.external
+        if self.external is not None and address is source:
+            address = listed_address(source, self.external)
         numwant = request.numwant
         torrent = service.announce(
             self._listener, events.HTTP6 if len(address) == 16 else events.HTTP4, address,
             request.port.to_bytes(2, "big"), request.info_hash, request.peer_id,
             request.uploaded, request.downloaded, request.left,
-            request.event, 65535 if numwant is None else min(numwant, 65535),
+            request.event, NUMWANT_UNKNOWN if numwant is None else min(numwant, NUMWANT_UNKNOWN),
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
             holder,
         )  # fmt: skip
@@ -194,10 +189,7 @@ class RequestHandler:
         self, refusal: int, info_hash: bytes, key: bytes | None, peer_id: bytes = b""
     ) -> tuple[bytes, bytes]:
         """`key`: what was refused, if it was the key."""
-        self._service.refused(refusal, peer_id)
-        if key:
-            self._service.refused_key(key, refusal, info_hash)
-        text = refusals.text_of(refusal, info_hash, key)
+        text = refuse(self._service, refusal, info_hash, key, peer_id)
         return http.failure(text, refusals.retry_in(refusal, self._policy.retry_in_minutes)), _TEXT
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
@@ -215,9 +207,9 @@ class RequestHandler:
         if request.event == events.STOPPED:
             want = 0
         peers4, peers6 = self._peers(torrent, want, request.left == 0, v6)
-        seeders, leechers = packed.counts(swarms.tables.torrents, torrent * 64)
+        seeders, leechers = packed.counts(swarms.tables.torrents, torrent)
         counts = (
-            self._service.interval() if self._service.guarded else self._interval,
+            self._service.interval(),
             self._interval_min,
             seeders,
             leechers,
@@ -259,7 +251,7 @@ class RequestHandler:
         except http.WireError as error:
             return self._refuse(error.reason)
         key = key or http.query_passkey(query)
-        if key and not _is_key(key):
+        if key and not http.is_key(key):
             return self._refuse(refusals.INVALID_KEY)
         if self.proxied:
             address = forwarded_address(forwarded)
@@ -292,66 +284,7 @@ if (http.NONE, http.COMPLETED, http.STARTED, http.STOPPED, http.PAUSED) != _SAME
     raise AssertionError("the wire and the domain number events differently")
 
 
-def _is_key(key: bytes) -> bool:
-    return len(key) == 32 and key.isalnum()
-
-
 def _flags(numwant: int | None, compact: bool) -> int:
     return (events.FLAG_NUMWANT_ABSENT if numwant is None else 0) | (
         0 if compact else events.FLAG_DICTIONARIES
     )
-
-
-def is_loopback(address: bytes) -> bool:
-    """Of 4 or 16 bytes."""
-    return address[0] == 127 if len(address) == 4 else address == _LOOPBACK6
-
-
-_LOOPBACK6 = bytes(15) + b"\x01"
-
-
-_LOCAL = tuple(
-    map(
-        ip_network,
-        (
-            "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
-            "::1/128", "fc00::/7", "fe80::/10",
-        ),
-    )
-)  # fmt: skip
-
-
-def is_local(address: bytes) -> bool:
-    """Whether 4 or 16 bytes are of this machine or of a private network (RFC 1918, 3927, 4193, 4291)."""
-    ip = ip_address(address)
-    return any(ip in network for network in _LOCAL)
-
-
-def claimed_address(text: bytes, source: bytes) -> bytes:
-    """4 or 16 bytes of the address in `ip=`; b"" for one that no peer can be reached at from elsewhere, and for names.
-
-    `source`: of the client itself; only one on this machine may name an address of this machine.
-    """
-    try:
-        address = _plain_ip(http.unescape(text).decode("ascii"))
-    except ValueError:
-        return b""
-    if address.is_unspecified or address.is_multicast:
-        return b""
-    return b"" if address.is_loopback and not is_loopback(source) else address.packed
-
-
-def _plain_ip(text: str) -> IPv4Address | IPv6Address:
-    """v4-mapped addresses as IPv4. Raises `ValueError`."""
-    address = ip_address(text)
-    return (address.ipv4_mapped if address.version == 6 else None) or address
-
-
-def forwarded_address(header: bytes | None) -> bytes:
-    """4 or 16 bytes of the right-most address in X-Forwarded-For, b"" when there is none."""
-    if header is None:
-        return b""
-    try:
-        return _plain_ip(header.rpartition(b",")[2].strip().decode("ascii")).packed
-    except ValueError:
-        return b""

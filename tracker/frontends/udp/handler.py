@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
-from tracker.frontends.http.handler import is_loopback
+from tracker.frontends.addresses import listed_address
+from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import UdpTraffic
-from tracker.service.announce import EARLY
+from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
 from tracker.service.rate_limits import Bans
 from tracker.wire import http, udp
 
@@ -32,7 +33,7 @@ MOST_OPTIONS = 128  # bytes
 
 # `answers` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
 if (events.STOPPED, events.UDP4, events.UDP6, events.FLAG_NUMWANT_ABSENT) != (3, 2, 3, 1) or (
-    (udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (1, 98)
+    (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, NUMWANT_UNKNOWN) != (1, 98, 65535)
 ):
     raise AssertionError("DatagramHandler.answers spells these numbers out")
 
@@ -134,8 +135,8 @@ class DatagramHandler:
                     continue
                 holder = let_in
                 interval = service.interval()
-            if external is not None and is_loopback(address):
-                address = external
+            if external is not None:
+                address = listed_address(address, external)
             v4 = len(address) == 4
             if 0 < numwant < cap:
                 want = noted = numwant
@@ -155,7 +156,7 @@ class DatagramHandler:
                     else self._refuse(transaction, torrent, info_hash, None, peer_id)
                 )
                 continue
-            seeders, leechers = packed.counts(torrents, torrent * 64)
+            seeders, leechers = packed.counts(torrents, torrent)
             head = udp.announce_head(1, transaction, interval, leechers, seeders)
             if event == 3:
                 replies.append(head)
@@ -173,35 +174,25 @@ class DatagramHandler:
         info_hash: bytes,
         address: bytes,
     ) -> Key | bytes | None:
-        """The key in the URL data (BEP 41), None outside of private modes; or the reply that refuses the announce."""
+        """Returns the key to announce with, None outside of private modes, or the reply that refuses."""
         service = self._service
-        admitted = service.admits(address)
-        if admitted:
-            if not service.private:
-                return None
+        known = text = None
+        if service.private:
             options = bytes(data[at + 98 : at + size])
-            text = self._texts.get(options)
-            key = service.authenticate(text) if text else 0
-            if not isinstance(key, int):
-                return key
-        peer_id = bytes(data[at + 36 : at + 56])
-        if not service.private:
-            return self._refuse(transaction, refusals.RATE_EXCEEDED, info_hash, None, peer_id)
-        target = http.parse_target(udp.url_data(data, at + udp.ANNOUNCE_SIZE, at + size))
-        try:
-            text = target.key or http.query_passkey(target.query)
-        except http.WireError as error:
-            return self._error(transaction, error.reason, peer_id)
-        if text and not (len(text) == 32 and text.isalnum()):
-            return self._error(transaction, refusals.INVALID_KEY, peer_id)
-        key = service.authenticate(text) if admitted else refusals.RATE_EXCEEDED
-        if not isinstance(key, int):
-            if text:
-                self._note_text(options, text)
-            return key
-        if text:
-            service.refused_key(text, key, info_hash)
-        return self._refuse(transaction, key, info_hash, text, peer_id)
+            known = text = self._texts.get(options)
+            if text is None:
+                try:
+                    text = _key_in(udp.url_data(data, at + 98, at + size))
+                except http.WireError as error:
+                    service.admits(address)  # it counts for the address's rate all the same
+                    return self._error(transaction, error.reason, bytes(data[at + 36 : at + 56]))
+        key = service.admit(address, text)
+        if isinstance(key, int):
+            peer_id = bytes(data[at + 36 : at + 56])
+            return self._refuse(transaction, key, info_hash, text, peer_id)
+        if text and text is not known:
+            self._note_text(options, text)
+        return key
 
     def _note_text(self, options: bytes, text: bytes) -> None:
         """Spare the next announce with these options their reading."""
@@ -277,11 +268,19 @@ class DatagramHandler:
         key: bytes | None = None,
         peer_id: bytes = b"",
     ) -> bytes:
-        self._service.refused(refusal, peer_id)
         self.traffic.errors += 1
-        return udp.error(transaction, refusals.text_of(refusal, info_hash, key))
+        return udp.error(transaction, refuse(self._service, refusal, info_hash, key, peer_id))
 
     def _error(self, transaction: bytes, text: str, peer_id: bytes = b"") -> bytes:
         self._service.refused(0, peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, text)
+
+
+def _key_in(url_data: bytes) -> bytes | None:
+    """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` for one of another form."""
+    target = http.parse_target(url_data)
+    text = target.key or http.query_passkey(target.query)
+    if text and not http.is_key(text):
+        raise http.WireError(refusals.INVALID_KEY)
+    return text

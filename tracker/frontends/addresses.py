@@ -1,0 +1,71 @@
+"""Decides under which address a peer is listed: its own, one it names, or the tracker's outside one.
+
+All addresses are 4 or 16 bytes, v4-mapped ones as IPv4.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from tracker.wire import http
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+_LOOPBACK6 = bytes(15) + b"\x01"
+_LOCAL = tuple(
+    map(
+        ip_network,
+        (
+            "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+            "::1/128", "fc00::/7", "fe80::/10",
+        ),
+    )
+)  # fmt: skip
+
+
+def listed_address(source: bytes, external: bytes) -> bytes:
+    """Returns `external` for a client on this machine, because no peer elsewhere reaches loopback."""
+    return external if is_loopback(source) else source
+
+
+def is_loopback(address: bytes) -> bool:
+    return address[0] == 127 if len(address) == 4 else address == _LOOPBACK6
+
+
+def is_local(address: bytes) -> bool:
+    """Tells whether an address is of this machine or a private network (RFC 1918, 3927, 4193, 4291)."""
+    ip = ip_address(address)
+    return any(ip in network for network in _LOCAL)
+
+
+def claimed_address(text: bytes, source: bytes) -> bytes:
+    """Reads the address in `ip=` (BEP 3), still percent-encoded.
+
+    Returns b"" for a host name and for an address that no peer elsewhere can reach. A loopback
+    address counts only when the client's own address `source` is loopback too.
+    """
+    try:
+        address = _plain_ip(http.unescape(text).decode("ascii"))
+    except ValueError:
+        return b""
+    if address.is_unspecified or address.is_multicast:
+        return b""
+    return b"" if address.is_loopback and not is_loopback(source) else address.packed
+
+
+def forwarded_address(header: bytes | None) -> bytes:
+    """Reads the right-most address in X-Forwarded-For, which the proxy itself added; b"" without one."""
+    if header is None:
+        return b""
+    try:
+        return _plain_ip(header.rpartition(b",")[2].strip().decode("ascii")).packed
+    except ValueError:
+        return b""
+
+
+def _plain_ip(text: str) -> IPv4Address | IPv6Address:
+    """Raises `ValueError` for anything but an IP address."""
+    address = ip_address(text)
+    return (address.ipv4_mapped if address.version == 6 else None) or address
