@@ -1,13 +1,15 @@
-"""Reads of the tracker as it is or, with `at=` in the query, as it was: the one place that tells the two apart.
+"""Reads the tracker as it is or, with `at=` in the query, as it was: the one place that tells the
+two apart.
 
-A question is one call of the read model, `lambda model: model.stats()`. Now is answered at once, by the live state; any
-other moment by `tracker.ports.Past`, for which a request gets more time.
+A question is a method of the read model with its arguments: `reads.one(ReadModel.summary,
+info_hash)`. The live state answers at once. `tracker.ports.Past` answers about any other moment,
+and the request gets more time for it.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, TypeVarTuple
 
 import trio
 from attrs import frozen
@@ -26,12 +28,15 @@ if TYPE_CHECKING:
     from api.streams import Items
     from tracker.ports import Live, Past, ReadModel
 
-PAST_TIMEOUT: Final = (
-    75.0  # seconds: a ledger, or two questions, that take the longest they may, and some
-)
+PAST_TIMEOUT: Final = 75.0
+"""Seconds for a request that reads a past moment or a ledger: two questions may take 30 s each, a
+ledger 60 s.
+"""
 SEQ_MAX: Final = 2**63 - 1
 CACHED: Final = "private, max-age=60"
-"""The past stays as it is, but for addresses that are shredded and events that are removed: so no longer than this."""
+"""A past moment stays as it is, but addresses are shredded and events are removed, so nobody may
+keep it for long.
+"""
 
 AT: Final = Parameter(
     name="at",
@@ -40,28 +45,35 @@ AT: Final = Parameter(
 )
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @frozen
 class Reads:
-    """Over the live state and, where there is one, the past."""
+    """Reads the live state and, where there is one, the past."""
 
     live: Live
     past: Past | None = None
 
-    async def one(self, question: Callable[[ReadModel], T]) -> T:
-        """Raises `Refusal`, and what the past does."""
+    async def one(self, method: Callable[[ReadModel, *Ts], T], *arguments: *Ts) -> T:
+        """What the read model's method returns. Raises `Refusal`, and what the past does."""
         moment = asked_moment()
         if moment is None:
-            return question(self.live.now())
-        return await self._past().ask(moment, question)
+            return self._now(method, arguments)
+        return await self._past().ask(moment, method, *arguments)
 
-    def each(self, question: Callable[[ReadModel], Iterator[T | None]]) -> Items[T]:
-        """Items for `api.streams`."""
+    def each(
+        self, method: Callable[[ReadModel, *Ts], Iterator[T | None]], *arguments: *Ts
+    ) -> Items[T]:
+        """The items that the read model's method iterates over, for `api.streams`."""
         moment = asked_moment()
         if moment is None:
-            return question(self.live.now())
-        return self._past().each(moment, question)
+            return self._now(method, arguments)
+        return self._past().each(moment, method, *arguments)
+
+    def _now(self, method: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        answer: T = getattr(self.live.now(), method.__name__)(*arguments)
+        return answer
 
     def _past(self) -> Past:
         if self.past is None:
@@ -72,7 +84,9 @@ class Reads:
 
 
 def asked_moment() -> Moment | None:
-    """`at` of the query, a seq or a time; None = now, as ever when the request is to change something. Raises `Refusal`."""
+    """`at` of the query, a seq or a time; None = now, as ever when the request is to change
+    something. Raises `Refusal`.
+    """
     given = request.args.getlist("at")
     if not given or request.method not in READING:
         return None

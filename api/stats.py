@@ -11,6 +11,7 @@ from api.metrics import FORMAT, PROMETHEUS, stats_lines, wanted_format
 from api.openapi import shapes
 from api.reads import AT, asked_moment
 from api.replies import JSON, TEXT, encode, json_text, text
+from tracker.ports import ReadModel
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -30,7 +31,7 @@ class Statistics:
     async def stats(self) -> Response:
         """As JSON the counters of the contract; for Prometheus those of the gauges too, which have no past."""
         wanted = wanted_format()
-        stats = await self.reads.one(lambda model: model.stats())
+        stats = await self.reads.one(ReadModel.stats)
         if wanted == PROMETHEUS:
             gauges = self.gauges if asked_moment() is None else None
             return text(stats_lines(stats, gauges.udp() if gauges else None))

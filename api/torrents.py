@@ -13,6 +13,7 @@ from api.openapi import shapes
 from api.reads import AT
 from api.replies import json_text
 from api.streams import json_array
+from tracker.ports import ReadModel
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -46,11 +47,11 @@ class Torrents:
     async def one(self, info_hash: str) -> Response:
         """A torrent with its whole swarm; an unknown one is a JSON string and not an error."""
         torrent = params.info_hash(info_hash)
-        summary = await self.reads.one(lambda model: model.summary(torrent))
+        summary = await self.reads.one(ReadModel.summary, torrent)
         if summary is None:
             return json_text('"torrent not known"')
         head = self.shapes.summary(summary).removesuffix("}") + ',"peers":['
-        peers = self.reads.each(lambda model: model.peers(torrent))
+        peers = self.reads.each(ReadModel.peers, torrent)
         return await json_array(peers, self.shapes.peer, head, "]}")
 
     async def many(self) -> Response:
@@ -58,9 +59,9 @@ class Torrents:
         page = params.page(request.args)
         wanted = [params.info_hash_in_query(value) for value in self._wanted()]
         if wanted:
-            found = self.reads.each(lambda model: model.summaries(wanted))
+            found = self.reads.each(ReadModel.summaries, wanted)
         else:
-            found = self.reads.each(lambda model: model.torrents(page.offset, page.limit))
+            found = self.reads.each(ReadModel.torrents, page.offset, page.limit)
         return await json_array(found, self.shapes.summary)
 
     @staticmethod

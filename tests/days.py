@@ -12,8 +12,8 @@ from attrs import define, field
 from eventlog import Reader, open_log
 from tests.eventlog.logs import running
 from tests.support import SECOND, SELECTION_KEY, START_US, Announce, HandTime, announce, hash_of
-from tracker.domain import codec, events
-from tracker.domain.events import DAY_US
+from tracker.domain.events import DAY_US, codec
+from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.settings import Settings
 from tracker.service.service import Service
 from tracker.store.address_keys import Keyring, day_name, day_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.domain.state import State
-    from tracker.service.announce import Log
+    from tracker.service.append import Log
 
 TORRENT = hash_of(7)
 SETTINGS = Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)
@@ -76,7 +76,7 @@ class Site:
 
     def service(self, log: Log, state: State) -> Service:
         service = Service(log, state, self.time.log_clock(state.time_us), SELECTION_KEY)
-        service.admin(events.TRACKER_STARTED, {"version": "test", "epoch": 1})
+        service.append(TrackerStarted("test", 1))
         return service
 
     def _day(self, service: Service, leave: bool) -> int:

@@ -6,15 +6,24 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from hypothesis import settings
 
 from eventlog import Frame, OpenFrame, Pool
 from eventlog.frame import build_header, parse_header
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import (
+    CreditCorrected,
+    CreditFactorSet,
+    KeyIssued,
+    KeyRevoked,
+    KeyRotated,
+)
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
 from tracker.history import event_json
+from tracker.ports import Actor
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
 
@@ -193,15 +202,14 @@ class Rig:
         """Put a credit factor in force at once, unless it is said otherwise; its number."""
         number = self.state.factors.next_number
         now = self.service.now_us()
-        data = {"factor": number, "from_us": now, "until_us": None, "label": "test"}
-        self.service.admin(events.CREDIT_FACTOR_SET, {**data, **said})
+        event = CreditFactorSet(number, "any", now, None, "test")
+        self.service.append(evolve(event, **said))
         return number
 
     def correct(self, account: int, uploaded: int, downloaded: int, corrects: int) -> int:
         """Correct an account's credited totals; the event's seq."""
-        data = {"account": account, "uploaded": uploaded, "downloaded": downloaded}
-        by = {"token": "ops", "reason": "a test"}
-        return self.service.admin(events.CREDIT_CORRECTED, {**data, "corrects": corrects, "by": by})
+        event = CreditCorrected(account, uploaded, downloaded, corrects)
+        return self.service.append(event, Actor("ops", "", "", "a test"))
 
     def totals(self, account: int) -> Totals:
         return self.state.accounts.totals(account)
@@ -251,32 +259,40 @@ def issue(
     service: Service, text: bytes, owner: str | None = None, valid_until_us: int | None = None
 ) -> None:
     access = service.state.access
-    data = {
-        "key_hash": key_hash(text),
-        "key_ref": access.next_key_ref,
-        "account": access.account_for(owner),
-        "valid_until_us": valid_until_us,
-    }
-    service.admin(events.KEY_ISSUED, data if owner is None else {**data, "owner": owner})
+    account = access.account_for(owner)
+    hashed = bytes.fromhex(key_hash(text))
+    service.append(KeyIssued(hashed, access.next_key_ref, account, valid_until_us, owner))
 
 
 def revoke(service: Service, text: bytes) -> None:
-    key = service.state.access.keys[bytes.fromhex(key_hash(text))]
-    service.admin(events.KEY_REVOKED, {"key_hash": key_hash(text), "key_ref": key.key_ref})
+    hashed = bytes.fromhex(key_hash(text))
+    service.append(KeyRevoked(hashed, service.state.access.keys[hashed].key_ref))
 
 
 def rotate(service: Service, old: bytes, new: bytes) -> None:
     """Give the holder of a key another one: the account stays."""
     access = service.state.access
-    key = access.keys[bytes.fromhex(key_hash(old))]
-    data = {
-        "old_key_hash": key_hash(old),
-        "key_hash": key_hash(new),
-        "key_ref": access.next_key_ref,
-        "account": key.account,
-        "valid_until_us": key.valid_until_us,
-    }
-    service.admin(events.KEY_ROTATED, data if key.owner is None else {**data, "owner": key.owner})
+    old_hash = bytes.fromhex(key_hash(old))
+    key = access.keys[old_hash]
+    event = KeyRotated(
+        bytes.fromhex(key_hash(new)),
+        access.next_key_ref,
+        key.account,
+        key.valid_until_us,
+        key.owner,
+        old_key_hash=old_hash,
+        old_key_ref=key.key_ref,
+    )
+    service.append(event)
+
+
+def append_json(service: Service, number: int, data: dict[str, Any]) -> int:
+    """Append and apply an admin event with exactly these members, as another version may write it."""
+    now = service.now_us()
+    plain = codec.encode_admin(number, now, data)
+    seq = service._log.pool.append(events.ADMIN, 1, now, plain)
+    service.state.apply_admin(codec.from_data(number, data), now)
+    return seq
 
 
 def pick(

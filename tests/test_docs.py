@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import attrs
 import pytest
 import tomli
 
@@ -15,6 +16,9 @@ from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel
 from tests.tracker.metrics.test_swarmlog import told
 from tracker.cli import _parser
 from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import ADMIN_EVENTS
+from tracker.domain.events.records import RECORDS
 
 ROOT = Path(__file__).parents[1]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
@@ -23,10 +27,28 @@ API = (ROOT / "docs" / "api.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", [*events.EVENT_TYPES, *events.COUNTER_NAMES.values()])
+@pytest.mark.parametrize("name", [*codec.EVENT_TYPES, *events.COUNTER_NAMES.values()])
 def test_event_is_documented(name: str) -> None:
     """Every type and counter that `tracker events` prints stands in the log's page."""
     assert f"`{name}`" in LOG_FORMAT
+
+
+@pytest.mark.parametrize("number", ADMIN_EVENTS)
+def test_members_are_documented(number: int) -> None:
+    """The row of every admin event names each member of its own."""
+    event = ADMIN_EVENTS[number]
+    (row,) = re.findall(rf"^\| {number} \| `{event.name}` \|.*$", LOG_FORMAT, re.MULTILINE)
+    for member in attrs.fields(event):
+        assert member.inherited or f"`{member.name}`" in row
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_layouts_are_documented(kind: int) -> None:
+    """The row of every kind gives the size of its records."""
+    (row,) = re.findall(
+        rf"^\| {kind} \| \w+ \| {RECORDS[kind].schema} \|.*$", LOG_FORMAT, re.MULTILINE
+    )
+    assert f"| {RECORDS[kind].layout.size}: time 8, " in row
 
 
 def test_commands_are_documented() -> None:

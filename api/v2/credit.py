@@ -18,7 +18,7 @@ from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
-from tracker.ports import Correction, FactorTerms
+from tracker.ports import Correction, FactorTerms, ReadModel
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -58,7 +58,7 @@ class Factors:
         """In force and to come, ascending by number."""
         given = params.only(request.args, "after", "limit", "at")
         after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
-        listed = self.reads.each(lambda model: model.factors(after))
+        listed = self.reads.each(ReadModel.factors, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
         return page(
             "factors", [_factor_shown(one) for one in found], found[-1].number if more else None
@@ -67,7 +67,7 @@ class Factors:
     async def one(self, factor: str) -> Response:
         params.only(request.args, "at")
         number = params.number(factor, "factor")
-        found = await self.reads.one(lambda model: model.factor(number))
+        found = await self.reads.one(ReadModel.factor, number)
         if found is None:
             raise Problem(404, "there is no such factor, or it is over")
         return json_text(encode(_factor_shown(found)))
@@ -115,7 +115,7 @@ class Accounts:
         return json_text(encode(_account_shown(found)))
 
     async def _found(self, account: int) -> Account:
-        found = await self.reads.one(lambda model: model.account(account))
+        found = await self.reads.one(ReadModel.account, account)
         if found is None:
             raise Problem(404, "there is no such account")
         return found
@@ -125,7 +125,7 @@ class Accounts:
         number = params.number(account, "account")
         params.only(request.args, "at")
         await self._found(number)
-        found = self.reads.each(lambda model: model.present(number))
+        found = self.reads.each(ReadModel.present, number)
         return await json_array(found, _present_shown, '{"torrents":[', "]}")
 
     async def correct(self, account: str) -> Response:

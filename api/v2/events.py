@@ -20,7 +20,7 @@ from api.replies import Response, encode, json_text
 from api.streams import json_array
 from api.v2 import params
 from api.v2.problems import Problem
-from tracker.ports import EventFilter, LogPart
+from tracker.ports import EventFilter, LogPart, ReadModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -183,13 +183,13 @@ class Rejections:
     async def reasons(self) -> Response:
         """How often requests were refused since the log began, by reason."""
         params.only(request.args, "at")
-        found = await self.reads.one(lambda model: model.refusals())
+        found = await self.reads.one(ReadModel.refusals)
         return json_text(encode({"reasons": dict(sorted(found.items()))}))
 
     async def clients(self) -> Response:
         """The same by client, in the order of clients, versions and reasons."""
         params.only(request.args, "at")
-        found = self.reads.each(lambda model: model.refused_clients())
+        found = self.reads.each(ReadModel.refused_clients)
         return await json_array(found, _refused_shown, '{"clients":[', "]}")
 
     async def keys(self) -> Response:
@@ -212,7 +212,7 @@ async def _up_to_moment(reads: Reads, given: dict[str, str]) -> None:
         return
     if "to" in given:
         raise Problem(400, "at, to: one of the two")
-    await reads.one(lambda model: model.refusals())
+    await reads.one(ReadModel.refusals)
     given["to"] = given["at"]
 
 

@@ -21,7 +21,7 @@ from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
-from tracker.ports import NewKey
+from tracker.ports import NewKey, ReadModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,9 +87,9 @@ class Keys:
     async def _candidates(self, given: dict[str, str]) -> Items[KeyInfo]:
         after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
         if "key_hash" not in given:
-            return self.reads.each(lambda model: model.keys(after))
+            return self.reads.each(ReadModel.keys, after)
         key_hash = _key_hash(given["key_hash"])
-        one = await self.reads.one(lambda model: model.key_of_hash(key_hash))
+        one = await self.reads.one(ReadModel.key_of_hash, key_hash)
         return iter([one] if one is not None and one.key_ref > after else [])
 
     async def one(self, key_ref: str) -> Response:
@@ -97,7 +97,7 @@ class Keys:
         return json_text(encode(_shown(await self._found(params.number(key_ref)))))
 
     async def _found(self, key_ref: int) -> KeyInfo:
-        found = await self.reads.one(lambda model: model.key(key_ref))
+        found = await self.reads.one(ReadModel.key, key_ref)
         if found is None:
             raise Problem(404, "there is no such key")
         if found.key_ref != key_ref:
@@ -147,7 +147,7 @@ class Keys:
 
     async def _issued(self, issued: IssuedKey) -> Response:
         # Whatever became of it meanwhile, this request did what it was asked to.
-        told = await self.reads.one(lambda model: model.key(issued.key_ref))
+        told = await self.reads.one(ReadModel.key, issued.key_ref)
         body = {"key": issued.key, **(_shown(told) if told else {}), "key_ref": issued.key_ref}
         response = json_text(encode(body), 201)
         response.headers["location"] = f"/api/v2/keys/{issued.key_ref}"

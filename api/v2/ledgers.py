@@ -1,4 +1,6 @@
-"""Ledgers in version 2: why a credit is what it is. An account's entries, its sums by torrent, and a torrent's by account.
+"""Ledgers in version 2: why a credit is what it is.
+
+An account's entries, its sums by torrent, and a torrent's by account.
 
 All are read out of the log by `tracker.ports.Ledgers`, which takes its time for the first page.
 """
@@ -14,15 +16,16 @@ from quart import g, request
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
 from api.reads import AT, PAST_TIMEOUT, SEQ_MAX, asked_moment
-from api.replies import json_text
+from api.replies import encode
+from api.streams import json_array
 from api.v2 import params
+from api.v2.ledger_shapes import entry_shown, sums_shown
 from api.v2.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from api.replies import Response
     from tracker import ports
+    from tracker.ports import SumsPage
 
 _PAGE: Final = ("after", "limit", "at")
 
@@ -58,29 +61,44 @@ class Ledgers:
         ]  # fmt: skip
 
     async def entries(self, account: str) -> Response:
-        """Announces and corrections, ascending; a page may be short, or empty, and still have a `next`."""
+        """Announces and corrections, ascending; a page may be short, or empty, and still have a
+        `next`.
+        """
         number = self._known(account)
         given = params.only(request.args, *_PAGE, "info_hash")
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
         only = params.info_hash(given["info_hash"]) if "info_hash" in given else None
         moment, limit = asked_moment(), params.limit(given)
-        return await _told(self.log.entries(number, only, moment, after, limit))
+        _take_time()
+        page = await self.log.entries(number, only, moment, after, limit)
+        sums = None if page.sums is None else sums_shown(page.sums)
+        tail = f'],"next":{encode(page.following)},"totals":{encode(sums)}}}'
+        entries = (encode(entry_shown(entry)) for entry in page.entries)
+        return await json_array(entries, str, '{"entries":[', tail)
 
     async def of_account(self, account: str) -> Response:
-        """Sums by torrent, ascending by info hash; under null, first, what belongs to no torrent."""
+        """Sums by torrent, ascending by info hash; under null, first, what belongs to no
+        torrent.
+        """
         number = self._known(account)
         given = params.only(request.args, *_PAGE)
         after = params.info_hash(given["after"], "after") if "after" in given else None
         moment, limit = asked_moment(), params.limit(given)
-        return await _told(self.log.account_totals(number, moment, after, limit))
+        _take_time()
+        page = await self.log.account_totals(number, moment, after, limit)
+        return await _sums(page, "info_hash")
 
     async def of_torrent(self, info_hash: str) -> Response:
-        """Sums by account, ascending by number; of a torrent that nobody announced with a key there are none."""
+        """Sums by account, ascending by number; of a torrent that nobody announced with a key there
+        are none.
+        """
         torrent = params.info_hash(info_hash)
         given = params.only(request.args, *_PAGE)
         after = params.optional_number(given, "after")
         moment, limit = asked_moment(), params.limit(given)
-        return await _told(self.log.torrent_totals(torrent, moment, after, limit))
+        _take_time()
+        page = await self.log.torrent_totals(torrent, moment, after, limit)
+        return await _sums(page, "account")
 
     def _known(self, account: str) -> int:
         number = params.number(account, "account")
@@ -89,6 +107,17 @@ class Ledgers:
         return number
 
 
-async def _told(text: Awaitable[str]) -> Response:
+def _take_time() -> None:
+    """Gives the request as long as an answer may take."""
     g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
-    return json_text(await text)
+
+
+async def _sums(page: SumsPage, name: str) -> Response:
+    """Rows with what they are the sums of under `name`."""
+    tail = {"next": _named(page.following), "first_seq": page.first_seq, "seq": page.seq}
+    rows = (encode({name: _named(of), **sums_shown(sums)}) for of, sums in page.rows)
+    return await json_array(rows, str, '{"totals":[', "]," + encode(tail)[1:])
+
+
+def _named(name: bytes | int | None) -> str | int | None:
+    return name.hex() if isinstance(name, bytes) else name

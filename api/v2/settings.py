@@ -12,6 +12,7 @@ from api.openapi import shapes
 from api.reads import AT
 from api.replies import encode, json_text
 from api.v2 import params
+from tracker.ports import ReadModel
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -33,5 +34,5 @@ class Settings:
     async def told(self) -> Response:
         """With the seq of the event that put them in force."""
         params.only(request.args, "at")
-        seq, settings = await self.reads.one(lambda model: model.settings())
+        seq, settings = await self.reads.one(ReadModel.settings)
         return json_text(encode({"seq": seq, "settings": settings}))

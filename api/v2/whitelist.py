@@ -15,6 +15,7 @@ from api.replies import empty, encode, json_text
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
+from tracker.ports import ReadModel
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -52,7 +53,7 @@ class Whitelist:
         """Ascending by info hash."""
         given = params.only(request.args, "after", "limit", "at")
         after = params.info_hash(given["after"], "after") if "after" in given else b""
-        listed = self.reads.each(lambda model: model.whitelist(after))
+        listed = self.reads.each(ReadModel.whitelist, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
         items: list[object] = [info_hash.hex() for info_hash in found]
         return page("whitelist", items, items[-1] if more else None)
@@ -60,7 +61,7 @@ class Whitelist:
     async def one(self, info_hash: str) -> Response:
         params.only(request.args, "at")
         torrent = params.info_hash(info_hash)
-        if not await self.reads.one(lambda model: model.whitelisted(torrent)):
+        if not await self.reads.one(ReadModel.whitelisted, torrent):
             raise Problem(404, "that torrent is not on the whitelist")
         return _shown(torrent)
 

@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from eventlog import EventLog, Reader, open_log
-from tracker.domain import codec, events, slice_digest
+from tracker.domain import events
+from tracker.domain.events import announce, codec
+from tracker.domain.events.admin import TrackerStarted, TrackerStopped
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
 from tracker.offline.verify import Verification
@@ -93,7 +95,7 @@ async def _write(log: EventLog, state: State, announcing: Iterator[Peer]) -> Non
     numbered = enumerate(announcing)
     async with _running(log):
         service = Service(log, state, LogClock(state.time_us), bytes(32))
-        service.admin(events.TRACKER_STARTED, {"version": "bench", "epoch": log.epoch})
+        service.append(TrackerStarted("bench", log.epoch))
         service.change_settings(Settings())
         while batch := list(islice(numbered, BATCH)):
             service.begin()
@@ -124,7 +126,7 @@ def append(folder: Path, records: int) -> Numbers:
         log = open_log(folder, codec.RECORD_SIZES)
         async with _running(log):
             for number in range(records // BATCH):
-                frame = log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, number)
+                frame = log.pool.frame(events.ANNOUNCE, announce.SCHEMA, number)
                 frame.plain += plain
                 frame.protected += protected
                 log.appended()
@@ -138,14 +140,14 @@ def append(folder: Path, records: int) -> Numbers:
 def acknowledge(folder: Path) -> Numbers:
     """Appends one event at a time and waits for the disk, as an admin write does; median and worst in ms."""
     waits: list[float] = []
-    record = codec.encode_admin(events.TRACKER_STOPPED, 0, {"reason": "bench"})
+    record = codec.encode_admin(TrackerStopped.number, 0, {"reason": "bench"})
 
     async def main() -> None:
         log = open_log(folder, codec.RECORD_SIZES)
         async with _running(log):
             for _ in range(ACKNOWLEDGED):
                 began = time.perf_counter()
-                seq = log.pool.append(events.ADMIN, codec.ADMIN_SCHEMA, 0, record)
+                seq = log.pool.append(events.ADMIN, TrackerStopped.schema, 0, record)
                 await log.wait_durable(seq)
                 waits.append((time.perf_counter() - began) * 1000)
 
@@ -170,7 +172,7 @@ def snapshots(folder: Path) -> Numbers:
         size = sum(path.stat().st_size for path in files.found(folder))
         loaded: list[State] = []
         load = _timed(0, lambda: loaded.append(files.start(folder, keys, to_end=True)[0]))
-        slices_s = _timed(0, lambda: [slice_digest.digest(state, at) for at in range(100)])["cpu"]
+        slices_s = _timed(0, lambda: [state.digest_of_slice(at) for at in range(100)])["cpu"]
         if not loaded[0].seq:
             raise SystemExit("the snapshot was not used")
         return {

@@ -1,8 +1,7 @@
-"""An in-memory tracker behind the two ports of the API, which remembers who asked for what."""
+"""An in-memory tracker behind the ports of the API, which notes the calls."""
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from tracker.ports import (
     CommandError,
     Correction,
     DuplicateKeyError,
+    EntriesPage,
     EventFilter,
     EventPage,
     Factor,
@@ -24,6 +24,11 @@ from tracker.ports import (
     InvalidDurationError,
     IssuedKey,
     KeyInfo,
+    LedgerAnnounce,
+    LedgerCorrection,
+    LedgerOpening,
+    LedgerSums,
+    LedgerTotals,
     LogPart,
     Metric,
     Moment,
@@ -34,6 +39,7 @@ from tracker.ports import (
     RevokedKeyError,
     Sample,
     Stats,
+    SumsPage,
     TorrentSummary,
     UdpStats,
     UnknownAccountError,
@@ -50,6 +56,34 @@ RANDOM_KEY = "2cjvmxYTzG1ESiJBSAn5dxNornXB5CeD"
 
 COUNTERS = Stats(*range(1, 17))
 UDP_COUNTERS = UdpStats(*range(101, 113))
+TOTALS = LedgerTotals(1, 2, 3, 4, 5, 6, 7, NOW_US, None)
+SUMS = LedgerSums(8, 9, TOTALS)
+ENTRIES = EntriesPage(
+    [
+        LedgerOpening(40, NOW_US, TOTALS),
+        LedgerCorrection(41, NOW_US, None, -1, 2, 12, "ä"),
+        LedgerAnnounce(
+            42,
+            NOW_US,
+            bytes(20),
+            b"-XX0001-",
+            "started",
+            1,
+            2,
+            None,
+            None,
+            4,
+            5,
+            6,
+            7,
+            8,
+            "new session",
+            (3, 4),
+        ),
+    ],
+    None,
+    SUMS,
+)
 
 
 @attrs.frozen
@@ -60,7 +94,10 @@ class Torrent:
 
 @attrs.define
 class FakeModel:
-    """Torrents by info hash; the fake is its own read model. Keys and whitelist are those of `commands`."""
+    """Torrents by info hash, as `ports.Live` and as its read model.
+
+    Keys and whitelist are those of `commands`.
+    """
 
     swarms: dict[bytes, Torrent] = attrs.field(factory=dict)
     commands: FakeCommands = attrs.field(factory=lambda: FakeCommands())
@@ -149,11 +186,14 @@ class FakeGauges:
 
 @attrs.define
 class FakeLog:
-    """A log of these events, all of them found by every filter. Streams find those before `pruned` gone; `failure` comes of
-    pages and ledgers."""
+    """`ports.Events` and `ports.Ledgers` over these events, with filters that find all of them.
+
+    For streams, events before `pruned` are gone. Pages and ledgers raise `failure`.
+    """
 
     events: list[dict[str, Any]] = attrs.field(factory=list)
     asked: list[tuple[LogPart, EventFilter]] = attrs.field(factory=list)
+    ledgers: list[tuple[object, ...]] = attrs.field(factory=list)
     failure: Exception | None = None
     pruned: int | None = None
     event_types: tuple[str, ...] = ("announced", "key_issued")
@@ -185,30 +225,31 @@ class FakeLog:
 
     async def entries(
         self, account: int, info_hash: bytes | None, moment: Moment | None, after: int, limit: int
-    ) -> str:
-        return self._told(account, info_hash, moment, after, limit)
+    ) -> EntriesPage:
+        self._ask(account, info_hash, moment, after, limit)
+        return ENTRIES
 
     async def account_totals(
         self, account: int, moment: Moment | None, after: bytes | None, limit: int
-    ) -> str:
-        return self._told(account, moment, after, limit)
+    ) -> SumsPage:
+        self._ask(account, moment, after, limit)
+        return SumsPage([(None, SUMS), (bytes(20), SUMS)], bytes(20), 5, 99)
 
     async def torrent_totals(
         self, info_hash: bytes, moment: Moment | None, after: int | None, limit: int
-    ) -> str:
-        return self._told(info_hash, moment, after, limit)
+    ) -> SumsPage:
+        self._ask(info_hash, moment, after, limit)
+        return SumsPage([(7, SUMS)], None, 5, 99)
 
-    def _told(self, *asked: object) -> str:
-        """What was asked for: byte strings in hexadecimal, moments by their seq."""
+    def _ask(self, *arguments: object) -> None:
         if self.failure is not None:
             raise self.failure
-        shown = {bytes: lambda one: one.hex(), Moment: lambda one: one.seq}
-        return json.dumps([shown.get(type(one), lambda same: same)(one) for one in asked])
+        self.ledgers.append(arguments)
 
 
 @attrs.define
 class FakeCommands:
-    """The whitelist, and keys by `key_ref`, the latest last."""
+    """`ports.Commands` over a whitelist, and keys by `key_ref`, the latest last."""
 
     whitelist: set[bytes] = attrs.field(factory=set)
     issued: dict[int, tuple[str, KeyInfo]] = attrs.field(factory=dict)
@@ -220,7 +261,7 @@ class FakeCommands:
 
     @property
     def keys(self) -> set[str]:
-        """Those in force."""
+        """The keys in force."""
         return {key for key, info in self.issued.values() if info.state != "revoked"}
 
     def _asked(self, by: Actor) -> None:

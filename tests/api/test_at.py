@@ -44,14 +44,17 @@ class FakePast:
     moments: list[Moment] = attrs.field(factory=list)
     failure: Exception | None = None
 
-    async def ask(self, moment: Moment, question: Any) -> Any:
+    async def ask(self, moment: Moment, method: Any, *arguments: Any) -> Any:
         self.moments.append(moment)
         if self.failure is not None:
             raise self.failure
-        return question(self.model)
+        return getattr(self.model, method.__name__)(*arguments)
 
-    async def each(self, moment: Moment, question: Any) -> AsyncGenerator[list[Any], None]:
-        items = [item for item in await self.ask(moment, question) if item is not None]
+    async def each(
+        self, moment: Moment, method: Any, *arguments: Any
+    ) -> AsyncGenerator[list[Any], None]:
+        found = await self.ask(moment, method, *arguments)
+        items = [item for item in found if item is not None]
         for start in range(0, len(items) + 1, LISTED_AT_ONCE):
             yield items[start : start + LISTED_AT_ONCE]
 

@@ -15,7 +15,9 @@ from tests.e2e.process import DEADLINE, run
 from tests.eventlog.logs import running
 from tests.support import SECOND
 from tests.tracker.logged import write_log
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import TrackerStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +82,9 @@ def test_an_event_of_a_newer_version(tracker: Tracker) -> None:
 
     async def write() -> None:
         async with running(event_log):
-            started = codec.encode_admin(events.TRACKER_STARTED, 2**60, {"version": "7.1"})
+            started = codec.encode_admin(
+                TrackerStarted.number, 2**60, {"version": "7.1", "epoch": 1}
+            )
             event_log.pool.append(events.ADMIN, 1, 2**60, started)
             await event_log.wait_durable(event_log.pool.append(77, 3, 2**60, bytes(16)))
 

@@ -17,7 +17,9 @@ from eventlog import FrameId
 from eventlog.frame import HEADER, WATERMARK, build_header, padding, seed_of
 from eventlog.segment import SegmentHeader
 from tests.support import START_US, endpoint4, hash_of
-from tracker.domain import codec, events, slice_digest
+from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.state import State
 from tracker.store.address_keys import Keyring, day_name, day_of
 
@@ -29,7 +31,7 @@ KEY = bytes(range(0x20, 0x40))
 DAY = day_of(START_US)
 BOOT_NS = 5_000_000_000
 FRAME_ID = FrameId(LOG_ID, 1, 1, BOOT_NS + 2)
-STARTED = codec.encode_admin(events.TRACKER_STARTED, START_US, {"version": "1.0.0", "epoch": 1})
+STARTED = codec.encode_admin(TrackerStarted.number, START_US, {"version": "1.0.0", "epoch": 1})
 ANNOUNCED_US = START_US + 1_000_000
 PLAIN = codec.PLAIN.pack(
     ANNOUNCED_US, hash_of(1), b"-XX0001-", 1000, 0, 500, 0, 0, 50, 0, 0,
@@ -144,7 +146,7 @@ def vectors() -> Iterator[str]:
     yield f"first counter block             {derived[16:32].hex()}"
     yield f"key_check, as in the file       {derived[32:40].hex()}"
     yield f"protected section, decrypted    {PRIVATE.hex()}"
-    yield f"slice 0 of the state before any event  {slice_digest.digest(State(), 0):016x}"
+    yield f"slice 0 of the state before any event  {State().digest_of_slice(0):016x}"
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from eventlog import Reader, first_seq, open_log
 from tests.golden import facts
 from tests.independent_reader import read_log
 from tracker.cli import main
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.offline.verify import Verification
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
@@ -122,7 +123,7 @@ def test_every_event_is_there() -> None:
         for name in NAMES
         for line in (FOLDER / name / "events.jsonl").read_text().splitlines()
     ]
-    assert {event["type"] for event in told} == set(events.EVENT_TYPES)
+    assert {event["type"] for event in told} == set(codec.EVENT_TYPES)
     counters = {event["counter"] for event in told if event["type"] == "counted"}
     assert counters == set(events.COUNTER_NAMES.values())
 

@@ -31,8 +31,14 @@ from tests.support import (
     endpoint6,
     hash_of,
 )
-from tracker.domain import codec, events
-from tracker.domain.events import DAY_US
+from tracker.domain import events
+from tracker.domain.events import DAY_US, codec, schemas
+from tracker.domain.events.admin import (
+    AddressesLost,
+    CompletedImported,
+    TrackerStarted,
+    TrackerStopped,
+)
 from tracker.domain.policy import Policy
 from tracker.domain.refusals import NOT_WHITELISTED
 from tracker.domain.settings import Settings
@@ -78,12 +84,10 @@ class Site:
         async def main() -> None:
             async with running(log):
                 one = Run(log, state, self.time, keyring)
-                started: dict[str, object] = {"version": "1.0.0", "epoch": log.epoch}
-                if log.recovery.cut_bytes:
-                    started["cut_bytes"] = log.recovery.cut_bytes
-                one.service.admin(events.TRACKER_STARTED, started)
+                cut_bytes = log.recovery.cut_bytes or None
+                one.service.append(TrackerStarted("1.0.0", log.epoch, cut_bytes))
                 await do(one)
-                one.service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
+                one.service.append(TrackerStopped("signal"))
                 await one.commit()
                 await log.seal_finished()
 
@@ -249,9 +253,8 @@ async def private_first(run: Run) -> None:
         evolve(mine, key=anna),
         evolve(theirs, info_hash=hash_of(9)),
     )
-    by = Actor("import", "", "r-2", "dump.xml").as_data()
-    data = {"info_hash": hash_of(1).hex(), "completed": 41, "by": by}
-    run.service.admin(events.COMPLETED_IMPORTED, data)
+    by = Actor("import", "", "r-2", "dump.xml")
+    run.service.append(CompletedImported(hash_of(1), 41), by)
     run.time.advance(10 * SECOND)
     run.service.tick()
     await run.commit()
@@ -298,7 +301,7 @@ async def four_days(run: Run) -> None:
 
 async def start_without_keys(run: Run) -> None:
     assert run.state.hidden_peers()
-    run.service.admin(events.ADDRESSES_LOST, {})
+    run.service.append(AddressesLost())
     await run.announce(Announce(hash_of(1), endpoint4(1), key=b"A" * 32, left=0))
 
 
@@ -366,8 +369,8 @@ async def in_clear(run: Run) -> None:
     unknown.plain += bytes(range(32))
     unknown.protected += b"and nobody can say what"
     body = codec.encode_admin(NO_TYPE, now, {"of": ["a", "later", "version"], "seq": 0}, schema=3)
-    run.log.pool.append(events.ADMIN, codec.ADMIN_SCHEMA, now, body)
-    run.log.pool.frame(events.ADMIN, codec.ADMIN_SCHEMA, now).flags = IGNORABLE
+    run.log.pool.append(events.ADMIN, schemas.NEWEST[events.ADMIN], now, body)
+    run.log.pool.frame(events.ADMIN, schemas.NEWEST[events.ADMIN], now).flags = IGNORABLE
     run.log.appended()
     run.state.seq += 3
     await run.commit()

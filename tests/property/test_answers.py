@@ -13,7 +13,7 @@ from attrs import define, evolve, field
 from eventlog import Pool
 from tests.support import SELECTION_KEY, HandTime, MemoryLog, hash_of, replayed
 from tracker import ports
-from tracker.domain import codec
+from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service

@@ -10,7 +10,8 @@ from tests.property.world import FIRST_SETTINGS, HASHES, KEYS, Step, World, fact
 from tests.support import Announce, HandTime, MemoryLog, endpoint4, steady
 from tracker.domain.accounts import Totals
 from tracker.domain.state import State
-from tracker.ledger.account import Entry, Ledger
+from tracker.ledger.account import Ledger
+from tracker.ports import LedgerAnnounce
 
 # Two members who stay, in two torrents, and move something in most announces.
 moving = st.builds(
@@ -48,7 +49,7 @@ def test_the_ledger_sums_to_the_totals(history: list[Step]) -> None:
         totals = world.state.accounts.totals(account)
         ledger = Ledger(account)
         entries = list(ledger.entries(log.frames()))
-        announces = [one for one in entries if isinstance(one, Entry)]
+        announces = [one for one in entries if isinstance(one, LedgerAnnounce)]
         assert (
             sum(one.delta_uploaded for one in announces),
             sum(one.delta_downloaded for one in announces),

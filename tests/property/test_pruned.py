@@ -20,10 +20,12 @@ from tests.property.test_replay import assert_same
 from tests.property.world import FIRST_SETTINGS, Step, World
 from tests.support import HandTime, steady, told
 from tests.tracker.pruned import prune
-from tracker.domain import codec, events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.state import State
-from tracker.ledger.account import Ledger, Opening
+from tracker.ledger.account import Ledger
 from tracker.offline.verify import Verification
+from tracker.ports import LedgerOpening
 from tracker.store.opening_balance import begin
 from tracker.store.replay import replay
 
@@ -40,7 +42,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
     if reader.first_seq:
         kept = read_kept_frames(folder, reader.first_seq)
         opened = list(ledger.opening(kept, begin(folder, reader.first_seq)[0]))
-        assert isinstance(opened[-1], Opening)
+        assert isinstance(opened[-1], LedgerOpening)
     list(ledger.entries(reader.frames()))
     return ledger.account.totals
 
@@ -48,7 +50,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
 def administrators(folder: Path) -> dict[int, object]:
     """The admin events that can be read, by number."""
     seen = told(read_kept_frames(folder, first_seq(folder))) + told(Reader(folder).frames())
-    names = set(events.ADMIN_NAMES.values())
+    names = {one.name for one in ADMIN_EVENTS.values()}
     return {each["seq"]: each for each in seen if each["type"] in names}
 
 

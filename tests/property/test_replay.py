@@ -27,7 +27,7 @@ from tests.support import (
     replayed,
     steady,
 )
-from tracker.domain import codec
+from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.offline.verify import Verification
 from tracker.store import snapshots

@@ -27,15 +27,27 @@ from tests.support import (
 )
 from tracker.domain import events, refusals
 from tracker.domain.directory import COUNT
+from tracker.domain.events.admin import (
+    AddressesLost,
+    AddressesShredded,
+    CreditCorrected,
+    CreditFactorEnded,
+    CreditFactorSet,
+    KeyChanged,
+    TorrentDelisted,
+    TorrentWhitelisted,
+    TrackerStarted,
+)
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
-from tracker.service.announce import EARLY, Log
+from tracker.service.announce import EARLY
 from tracker.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracker.domain.state import State
+    from tracker.service.append import Log
 
 # Few of each, so that they meet. Two hashes share a bucket; slices of the sweep part the others.
 HASHES = [hash_of(number) for number in (1, 257, 90, 180, 255)]
@@ -162,7 +174,7 @@ class World:
 
     def start(self) -> None:
         """The first events of a run."""
-        self.service.admin(events.TRACKER_STARTED, {"version": "test", "epoch": 1})
+        self.service.append(TrackerStarted("test", 1))
         self.model.resumed_us = self.state.time_us
         if not self.state.counters and self.state.starts == 1:
             self._change(self.first_settings)
@@ -200,12 +212,12 @@ class World:
 
     def _whitelist(self, info_hash: bytes) -> None:
         if info_hash not in self.state.access.whitelist:
-            self.service.admin(events.TORRENT_WHITELISTED, {"info_hash": info_hash.hex()})
+            self.service.append(TorrentWhitelisted(info_hash))
         self.model.whitelist.add(info_hash)
 
     def _delist(self, info_hash: bytes) -> None:
         if info_hash in self.state.access.whitelist:
-            self.service.admin(events.TORRENT_DELISTED, {"info_hash": info_hash.hex()})
+            self.service.append(TorrentDelisted(info_hash))
         self.model.delist(info_hash)
 
     def _key(self, key: tuple[bytes, str | None, int | None]) -> None:
@@ -234,8 +246,7 @@ class World:
         text, label = change
         if self._in_force(text):
             key = self.state.access.keys[bytes.fromhex(key_hash(text))]
-            data = {"key_hash": key_hash(text), "key_ref": key.key_ref, "label": label}
-            self.service.admin(events.KEY_CHANGED, data)
+            self.service.append(KeyChanged(bytes.fromhex(key_hash(text)), key.key_ref, label))
             self.model.label(text, label)
 
     def _in_force(self, text: bytes) -> bool:
@@ -264,37 +275,31 @@ class World:
         self.model.factors.append(
             ModelFactor(account, info_hash, upload, download, from_us, until_us)
         )
-        data = {
-            "factor": len(self.model.factors),
-            "account": account,
-            "info_hash": info_hash and info_hash.hex(),
-            "upload_percent": upload,
-            "download_percent": download,
-        }
-        said = {name: value for name, value in data.items() if value is not None}
-        times = {"from_us": from_us, "until_us": until_us, "label": "test"}
-        self.service.admin(events.CREDIT_FACTOR_SET, {**said, **times})
+        number = len(self.model.factors)
+        event = CreditFactorSet(
+            number, "any", from_us, until_us, "test", account, info_hash, upload, download
+        )
+        self.service.append(event)
 
     def _end_factor(self, back: int) -> None:
         """End one of the latest factors, if it is still there: those that are over go with a tick."""
         number = len(self.model.factors) - back
         if number in self.state.factors.current:
-            self.service.admin(events.CREDIT_FACTOR_ENDED, {"factor": number})
+            self.service.append(CreditFactorEnded(number))
             self.model.factors[number - 1].ended = True
 
     def _correct(self, correction: tuple[int, int, int]) -> None:
         account, uploaded, downloaded = correction
         if self.state.access.has_account(account) and self.model.correct(*correction):
-            data = {"account": account, "uploaded": uploaded, "downloaded": downloaded}
             corrects = self.state.seq - 1
-            self.service.admin(events.CREDIT_CORRECTED, {**data, "corrects": corrects})
+            self.service.append(CreditCorrected(account, uploaded, downloaded, corrects))
 
     def _shred(self, day: str) -> None:
-        self.service.admin(events.ADDRESSES_SHREDDED, {"days": [day]})
+        self.service.append(AddressesShredded((day,)))
         self.model.shredded.add(day)
 
     def _lose(self, _: None) -> None:
-        self.service.admin(events.ADDRESSES_LOST, {})
+        self.service.append(AddressesLost())
         self.model.torrents.clear()
 
     def check(self) -> None:

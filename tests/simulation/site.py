@@ -17,7 +17,8 @@ from tests.simulation import scheduling
 from tests.simulation.clients import Clients
 from tests.simulation.disk import Disk, PowerCut
 from tests.support import SECOND, SELECTION_KEY, START_US, finished, replayed
-from tracker.domain import codec, events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import TrackerStarted, TrackerStopped
 from tracker.domain.settings import Settings
 from tracker.offline.verify import Verification
 from tracker.process.timers import log_counters, tick
@@ -169,7 +170,7 @@ class Site:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(log.run)
-                service.admin(events.TRACKER_STARTED, {"version": "simulated", "epoch": log.epoch})
+                service.append(TrackerStarted("simulated", log.epoch))
                 service.change_settings(self.settings)
                 async with trio.open_nursery() as producers:
                     Clients(service, log, self.disk, self.promises, self.chance).begin(producers)
@@ -181,7 +182,7 @@ class Site:
                     producers.cancel_scope.cancel()
                 if service.pending:
                     service.flush_counters()
-                service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
+                service.append(TrackerStopped("signal"))
                 nursery.cancel_scope.cancel()
         finally:
             self.wall_us = start_us + passed_us() + (self.wall_us - start_us)

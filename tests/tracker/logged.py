@@ -10,7 +10,14 @@ from attrs import evolve
 from eventlog import Reader, open_log
 from tests.eventlog.logs import running
 from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import (
+    TorrentDelisted,
+    TorrentWhitelisted,
+    TrackerStarted,
+    TrackerStopped,
+)
 from tracker.domain.settings import Settings
 from tracker.store.replay import replay
 
@@ -69,9 +76,9 @@ def write_log(
 def history(rig: Rig) -> Iterator[None]:
     """A bit of everything: both modes, accounts, whitelist, counters, ticks, expiry, an eviction."""
     service = rig.service
-    service.admin(events.TRACKER_STARTED, {"version": "test", "epoch": 1})
+    service.append(TrackerStarted("test", 1))
     service.change_settings(Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10))
-    service.admin(events.TORRENT_WHITELISTED, {"info_hash": HASH.hex()})
+    service.append(TorrentWhitelisted(HASH))
     yield
     one = Announce(HASH, endpoint4(1), left=0)
     for number in range(1, 6):
@@ -90,7 +97,7 @@ def history(rig: Rig) -> Iterator[None]:
     rig.time.advance(100 * SECOND)
     service.tick()
     yield
-    service.admin(events.TORRENT_DELISTED, {"info_hash": HASH.hex()})
+    service.append(TorrentDelisted(HASH))
     service.change_settings(Settings(private=True))
     anna, other = rig.issue(1, owner="anna"), rig.issue(2)
     mine = Announce(HASH, endpoint4(1), key=anna)
@@ -107,5 +114,5 @@ def history(rig: Rig) -> Iterator[None]:
     yield
     rig.time.advance(SECOND)
     rig.revoke(other)
-    service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
+    service.append(TrackerStopped("signal"))
     yield

@@ -33,7 +33,7 @@ from tracker.cli import (
 from tracker.cli.options import add_config
 from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, version_line
 from tracker.config import ConfigError
-from tracker.domain.codec import CodecError
+from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.server_secret import SecretError

@@ -10,7 +10,7 @@ from eventlog import Reader, read_kept_frames
 from tracker.cli.moment_options import moment
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import say
-from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.times import rfc3339
 
@@ -34,8 +34,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--follow", action="store_true", help="go on as events come")
     parser.add_argument("--info-hash", metavar="HASH", type=info_hash, help="only of this torrent")
     parser.add_argument(
-        "--type", action="append", choices=events.EVENT_TYPES, metavar="TYPE",
-        help=f"only of this type, may be repeated: {', '.join(events.EVENT_TYPES)}",
+        "--type", action="append", choices=codec.EVENT_TYPES, metavar="TYPE",
+        help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}",
     )  # fmt: skip
     parser.add_argument("--from", dest="first", metavar="SEQ|TIME", type=_moment, help="begin here")
     parser.add_argument(

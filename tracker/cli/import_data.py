@@ -11,9 +11,10 @@ from tracker.config import load
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tracker.config import EventLog
+    from tracker.domain.events.registry import AdminEvent
     from tracker.offline.importing import Source, Summary
 
 
@@ -88,8 +89,8 @@ def _rehearse(source: Source, config: EventLog) -> Summary:
         return importing.rehearse(source, Path(config.path), replaying, _tell)
 
 
-def _tell(kind: int, data: Mapping[str, Any]) -> None:
-    from tracker.domain import events
+def _tell(event: AdminEvent) -> None:
+    from tracker.domain.events import codec
     from tracker.history import event_json
 
-    say(event_json.line({"type": events.ADMIN_NAMES[kind], **data}))
+    say(event_json.line({"type": event.name, **codec.to_data(event)}))

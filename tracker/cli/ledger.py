@@ -6,18 +6,19 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from api.v2.ledger_shapes import entry_shown, sums_shown
 from eventlog import Reader, read_kept_frames
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import CannotError, say
-from tracker.ledger.account import Correction, Ledger, Opening, Sums, find_account
-from tracker.ledger.pages import entry_shown, seen, sums_shown
+from tracker.ledger.account import Ledger, Sums, find_account
 from tracker.ledger.walk import Walk, decryptor
+from tracker.ports import LedgerCorrection, LedgerOpening
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
 
-    from tracker.ledger.account import Entry
+    from tracker.ports import LedgerEntry
 
 _COLUMNS = "{:>10}  {:<27}  {:<40}  {:<10}  {:>16}  {:>16}  {:>14}  {:>14}  {:>14}  {:>14}  {}"
 _SUMS = "{:<40}  {:>10}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>8}  {:>8}  {:<27}  {}"
@@ -68,11 +69,11 @@ def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
     for torrent, sums in torrents.items():
         name = torrent.hex() if torrent else None
         if as_json:
-            say(json.dumps({"type": "torrent", "info_hash": name, **sums_shown(sums)}))
+            say(json.dumps({"type": "torrent", "info_hash": name, **sums_shown(sums.value())}))
         else:
             say(_sums_row(name or "no torrent", sums))
     if only is None:
-        shown = {"type": "account", **sums_shown(ledger.account)}
+        shown = {"type": "account", **sums_shown(ledger.account.value())}
         say(json.dumps(shown) if as_json else _sums_row("the account", ledger.account))
 
 
@@ -83,8 +84,8 @@ def _heading() -> str:
     )  # fmt: skip
 
 
-def _row(entry: Entry | Correction | Opening) -> str:
-    if isinstance(entry, Opening):
+def _row(entry: LedgerEntry) -> str:
+    if isinstance(entry, LedgerOpening):
         totals = entry.totals
         return _COLUMNS.format(
             entry.seq, rfc3339(entry.time_us), "", "opening", "", "", totals.uploaded,
@@ -94,7 +95,7 @@ def _row(entry: Entry | Correction | Opening) -> str:
     shown_hash = entry.info_hash.hex() if entry.info_hash else ""
     seq, time = entry.seq, rfc3339(entry.time_us)
     credited = entry.credited_uploaded, entry.credited_downloaded
-    if isinstance(entry, Correction):
+    if isinstance(entry, LedgerCorrection):
         rule = f"corrects {entry.corrects}: {json.dumps(entry.reason, ensure_ascii=False)}"
         return _COLUMNS.format(
             seq, time, shown_hash, "correction", "", "", "", "", *credited, rule
@@ -117,5 +118,9 @@ def _sums_row(name: str, sums: Sums) -> str:
     return _SUMS.format(
         name, sums.announces, totals.uploaded, totals.downloaded, totals.credited_uploaded,
         totals.credited_downloaded, totals.seeding_us // 1_000_000, totals.sessions,
-        totals.snatched, *(seen(sums).values()),
+        totals.snatched, _time(totals.first_us), _time(totals.last_us),
     )  # fmt: skip
+
+
+def _time(time_us: int) -> str:
+    return rfc3339(time_us) if time_us else ""

@@ -12,7 +12,7 @@ from math import exp
 from attrs import frozen
 
 from eventlog import HEADER_SIZE, WATERMARK_SECONDS
-from tracker.domain import codec
+from tracker.domain.events import codec
 
 ANNOUNCE_BYTES = codec.PLAIN.size + codec.PROTECTED.size
 PEERS = (1_000, 100_000, 1_000_000)

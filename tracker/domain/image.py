@@ -21,10 +21,11 @@ from tracker.domain import addresses_by_day
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
+from tracker.domain.events.target import Pruned
 from tracker.domain.factors import Factor
 from tracker.domain.hidden_peers import Hidden
 from tracker.domain.settings import Settings
-from tracker.domain.state import Pruned, State
+from tracker.domain.state import State
 from tracker.domain.swarms import AFTER, BEFORE, KEY, LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
 
 if TYPE_CHECKING:

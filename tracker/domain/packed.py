@@ -11,7 +11,7 @@ from operator import eq, getitem, setitem
 from struct import Struct
 from typing import Any
 
-from tracker.domain import codec
+from tracker.domain.events import announce
 
 # Of a column.
 u32 = u64 = getitem
@@ -99,9 +99,9 @@ def carry(pool: bytearray, source: int, other: bytearray, target: int, size: int
 
 
 # Records. Of the peer_id that `plain` is given it takes the first 8 bytes.
-plain = codec.PLAIN.pack
-protected = codec.PROTECTED.pack
-protected4 = codec.PROTECTED4.pack
+plain = announce.PLAIN.pack
+protected = announce.PROTECTED.pack
+protected4 = announce.PROTECTED4.pack
 
 announced = Struct("<Q28xQQQIQ5xBH").unpack_from
 """Of a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, what (`codec`), rule."""
@@ -113,7 +113,7 @@ def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[i
 
 
 _NAMES = Struct("<8x20s8s").unpack_from
-_PROTECTED = codec.PROTECTED.unpack_from
+_PROTECTED = announce.PROTECTED.unpack_from
 
 
 def announcer(plain: bytes, protected: bytes, number: int) -> tuple[bytes, bytes, bytes]:

@@ -19,7 +19,8 @@ from tracker.domain.swarms import LEECHERS, PARTIAL, ROW_SIZE, SEEDERS
 if TYPE_CHECKING:
     from array import array
 
-    from tracker.domain.state import State
+    from tracker.domain.accounts import Accounts
+    from tracker.domain.swarms import Swarms
 
 SIZE = 4096
 """Numbers in a slice: a third of a millisecond."""
@@ -29,22 +30,19 @@ _TAIL_WORDS = (2, 3, 4)  # of a row: bytes 8 to 19, the end of the peer_id
 _ZEROS = memoryview(bytes(4 * SIZE)).cast("I")
 
 
-def count(state: State) -> int:
-    """How many slices there are now, at least one."""
-    longest = max(
-        state.swarms.peer_slots, len(state.swarms.completed), len(state.accounts.uploaded)
-    )
+def count(swarms: Swarms, accounts: Accounts) -> int:
+    """The number of slices now, at least one."""
+    longest = max(swarms.peer_slots, len(swarms.completed), len(accounts.uploaded))
     return -(-longest // SIZE)
 
 
-def digest(state: State, number: int) -> int:
-    """64 bits over a slice, and over the totals of all."""
-    swarms = state.swarms
+def digest(swarms: Swarms, accounts: Accounts, seq: int, ticks: int, number: int) -> int:
+    """64 bits over a slice, and over the totals of all. `seq` and `ticks` are those of the state."""
     begin, end = number * SIZE, (number + 1) * SIZE
     hasher = blake2b(digest_size=8)
     hasher.update(
         _TOTALS.pack(
-            state.seq, state.ticks, swarms.torrents_total, swarms.seeders_total,
+            seq, ticks, swarms.torrents_total, swarms.seeders_total,
             swarms.leechers_total, swarms.completed_total,
         )
     )  # fmt: skip
@@ -59,7 +57,7 @@ def digest(state: State, number: int) -> int:
     for directory in (swarms.v4, swarms.v6, swarms.identities):
         columns.append(directory.positions(begin, end))
         columns += [directory.column(word, begin, end) for word in (FIRST, COUNT, SEEDS)]
-    columns += [getattr(state.accounts, name)[begin:end] for name in Totals._fields]
+    columns += [getattr(accounts, name)[begin:end] for name in Totals._fields]
     for column in columns:
         hasher.update(_little_endian(column))
     return int.from_bytes(hasher.digest(), "little")

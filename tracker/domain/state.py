@@ -7,38 +7,29 @@ checks call it with frames that were read back. Same code, same result: `digest`
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from tracker.domain import codec, events, packed, schemas
-from tracker.domain import slice_digest as slices
-from tracker.domain.access import Access, Key, Request
+from tracker.domain import events, packed, slice_digest
+from tracker.domain.access import Access
 from tracker.domain.accounts import Accounts
-from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor, Factors
+from tracker.domain.events import codec, schemas
+from tracker.domain.events.announce import count_announces
+from tracker.domain.events.errors import ReplayError as ReplayError
+from tracker.domain.factors import Factors
 from tracker.domain.hidden_peers import Hidden
 from tracker.domain.peer_by_seq import Recent
-from tracker.domain.settings import KNOWN_RULES, Settings
+from tracker.domain.settings import Settings
 from tracker.domain.swarms import BUCKETS, MARK_SEEDER, ROW_SIZE, Swarms
 from tracker.domain.sweep import Sweep
 
 if TYPE_CHECKING:
+    from tracker.domain.events.registry import AdminEvent, FixedRecord
+    from tracker.domain.events.target import Pruned
+
     Section = bytes | memoryview
 
 
 _day_us = events.DAY_US  # with a type, as in `Directory`
-
-_WITHOUT_EFFECT = (events.TRACKER_STOPPED, events.ANNOUNCE_REFUSED)
-
-
-class ReplayError(Exception):
-    """The log says something that cannot have happened; the projector and the log disagree."""
-
-
-class Pruned(NamedTuple):
-    """A removal of the oldest events, as the event that vouches for the opening says it."""
-
-    seq: int  # of that event
-    first_seq: int  # the first event that was kept
-    opening: str  # SHA-256 of the opening's file
 
 
 class State:
@@ -118,26 +109,29 @@ class State:
             else:
                 self._apply_announces(plain, protected)
         elif kind == events.ADMIN:
-            for record in codec.decode_admin(bytes(plain)):
-                if record.known:
-                    self.apply_admin(record.type, record.time_us, record.data)
+            for admin in codec.decode_admin(bytes(plain)):
+                if admin.known:
+                    self.apply_admin(admin.event(), admin.time_us)
                 elif ignorable:
                     self.seq += 1
                 else:
-                    raise codec.unknown_admin(self.seq, record, self.writer)
-        elif kind == events.TICK:
-            for time_us, interval_ms, goes_on, number, _, digest in codec.rows(codec.TICK, plain):
-                self._compare(number, digest)
-                self.apply_tick(time_us, interval_ms, goes_on)
-        elif kind == events.EVICTIONS:
-            for time_us, info_hash, place, last_seq in codec.rows(codec.EVICTION, plain):
-                self.apply_eviction(time_us, info_hash, place, last_seq)
-        elif kind == events.REFUSALS:
-            for refusals in codec.decode_refusals(plain):
-                self.apply_refusals(*refusals)
+                    raise codec.unknown_admin(self.seq, admin, self.writer)
         else:
-            for time_us, counter, label, _, delta in codec.rows(codec.COUNTER, plain):
-                self.apply_counter(time_us, counter, label, delta)
+            for record in codec.decode_records(kind, plain):
+                record.check(self)
+                self.apply_record(record)
+
+    def apply_admin(self, event: AdminEvent, time_us: int) -> None:
+        """Applies an admin event. Raises what `AdminEvent.apply` does."""
+        self.seq += 1
+        self.time_us = time_us
+        event.apply(self, self.seq - 1, time_us)
+
+    def apply_record(self, record: FixedRecord) -> None:
+        """Applies a record of one size. Raises what `FixedRecord.apply` does."""
+        self.seq += 1
+        self.time_us = record.time_us
+        record.apply(self, self.seq - 1)
 
     def _apply_announces(self, plain: Section, protected: Section) -> None:
         swarms, recent = self.swarms, self.recent
@@ -145,7 +139,7 @@ class State:
         seq = self.seq
         time_us = self.time_us
         plain, protected = bytes(plain), bytes(protected)
-        count = codec.announces(plain, protected)
+        count = count_announces(plain, protected)
         recent.prepare(swarms, plain)
         for number in range(count):
             (
@@ -291,152 +285,33 @@ class State:
                 swarms.note_snatched(peer)
         return peer
 
-    def apply_eviction(self, time_us: int, info_hash: bytes, place: int, last_seq: int) -> None:
-        """Remove the peer at a place of its torrent (`Swarms.place_of`), whose last announce was `last_seq`."""
-        self._advance(time_us)
-        torrent = self.swarms.lookup(info_hash)
-        peer = self.swarms.at_place(torrent, place) if torrent else 0
-        if not peer or self.swarms.peer(peer).last_seq != last_seq:
-            raise ReplayError(f"event {self.seq - 1} evicts a peer that is not there")
-        self.swarms.remove(torrent, peer)
-
     def announced(self, next_seq: int, time_us: int) -> None:
         """A batch of announces was applied to the swarms; the state stands before `next_seq`."""
         self.seq = next_seq
         self.time_us = time_us
 
-    def apply_tick(self, time_us: int, interval_ms: int, goes_on: int) -> None:
-        """Sweep a piece. A tick adds one slice of the buckets, so that all are swept once per clean-up
-        interval; one that `goes_on` only continues what is left."""
-        self._advance(time_us)
-        self.factors.expire(time_us)
-        settings = self.settings
-        cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
-        if not goes_on:
-            tick = self.ticks
-            self.ticks = tick + 1
-            if cleanup_ms:
-                slices = max(1, cleanup_ms // interval_ms)
-                part = tick % slices
-                first, last = part * BUCKETS // slices, (part + 1) * BUCKETS // slices
-                self.sweep.add(self.swarms, first, last)
-        before_us = time_us - settings.max_peer_timeout * 1_000_000
-        # After an outage nobody could announce: every peer gets one timeout from the restart on.
-        if before_us < self.resumed_us:
-            before_us = -1
-        self.sweep.step(self.swarms, before_us, settings.remove_peerless_torrents)
+    def change_settings(self, settings: Settings, seq: int) -> None:
+        """Puts settings in force, as event `seq` says. Peers of the other mode go."""
+        if settings.private != self.settings.private:
+            self.swarms.clear_peers()
+        self.settings = settings
+        self.settings_seq = seq
 
-    def _compare(self, number: int, expected: int) -> None:
-        if slices.digest(self, number) != expected:
+    def slices(self) -> int:
+        """The number of slices that the state has now, at least one."""
+        return slice_digest.count(self.swarms, self.accounts)
+
+    def digest_of_slice(self, number: int) -> int:
+        """64 bits over a slice, and over the totals of all (`slice_digest`)."""
+        return slice_digest.digest(self.swarms, self.accounts, self.seq, self.ticks, number)
+
+    def compare(self, number: int, digest: int) -> None:
+        """Compares a slice with its logged digest. Raises `ReplayError` when they differ."""
+        if self.digest_of_slice(number) != digest:
             raise ReplayError(
                 f"event {self.seq} holds the digest of another state (slice {number}): the tracker that wrote it and this replay "
                 "differ since some earlier event"
             )
-
-    def apply_counter(self, time_us: int, counter: int, label: int, delta: int) -> None:
-        self._advance(time_us)
-        key = counter, label
-        self.counters[key] = self.counters.get(key, 0) + delta
-
-    def apply_refusals(
-        self, time_us: int, reason: int, name: str, version: str, delta: int
-    ) -> None:
-        self._advance(time_us)
-        key = reason, name, version
-        self.refusals[key] = self.refusals.get(key, 0) + delta
-
-    def apply_admin(self, kind: int, time_us: int, data: dict[str, Any]) -> None:
-        """Apply an admin event (types in `events`); raises `ReplayError` for an unknown one."""
-        self._advance(time_us)
-        if kind == events.TORRENT_WHITELISTED:
-            self.access.add_to_whitelist(bytes.fromhex(data["info_hash"]))
-        elif kind == events.TORRENT_DELISTED:
-            self._delist(bytes.fromhex(data["info_hash"]))
-        elif kind == events.KEY_ISSUED:
-            self._issue(data)
-        elif kind == events.KEY_CHANGED:
-            self.access.label(bytes.fromhex(data["key_hash"]), data["label"])
-        elif kind == events.KEY_REVOKED:
-            key = self.access.revoke(bytes.fromhex(data["key_hash"]))
-            self.swarms.remove_key_peers(key.key_ref, self.settings.remove_peerless_torrents)
-        elif kind == events.KEY_ROTATED:
-            old = self.access.revoke(bytes.fromhex(data["old_key_hash"]))
-            self._issue(data)
-            self.swarms.hand_over_peers(old.key_ref, data["key_ref"])
-        elif kind == events.COMPLETED_IMPORTED:
-            self.swarms.import_completed(bytes.fromhex(data["info_hash"]), data["completed"])
-        elif kind == events.SETTINGS_CHANGED:
-            self._change_settings(Settings.from_data(data["settings"]))
-        elif kind == events.TRACKER_STARTED:
-            self.starts += 1
-            self.writer = str(data.get("version", ""))
-            self.resumed_us = time_us
-        elif kind == events.CLOCK_STEPPED:
-            self.resumed_us = time_us  # a suspended machine: nobody could announce
-        elif kind == events.CREDIT_FACTOR_SET:
-            self.factors.set(factor_of(data, self.seq - 1))
-            self.accounts.keep_credit()
-        elif kind == events.CREDIT_FACTOR_ENDED:
-            self._end_factor(data["factor"])
-        elif kind == events.CREDIT_CORRECTED:
-            self._correct(data)
-        elif kind == events.ADDRESSES_SHREDDED:
-            self.shredded.update(data["days"])
-        elif kind == events.LOG_PRUNED:
-            removal = Pruned(self.seq - 1, data["first_seq"], data["opening"])
-            self.pruned = (*self.pruned[-1:], removal)
-        elif kind == events.ADDRESSES_LOST:
-            self.swarms.clear_peers()
-            self.hidden = None
-        elif kind not in _WITHOUT_EFFECT:
-            raise ReplayError(f"event {self.seq - 1} is of type {kind}, unknown to this version")
-
-    def _advance(self, time_us: int) -> None:
-        self.seq += 1
-        self.time_us = time_us
-
-    def _issue(self, data: dict[str, Any]) -> None:
-        self.access.issue(bytes.fromhex(data["key_hash"]), _key(data))
-        if "request" in data:
-            by = data["by"]
-            name = by["token"], by["idempotency_key"]
-            self.access.requests[name] = Request(data["request"], data["key_ref"])
-
-    def _delist(self, info_hash: bytes) -> None:
-        """Where only listed torrents are served, delisting one sends its peers away."""
-        self.access.take_off_whitelist(info_hash)
-        torrent = self.swarms.lookup(info_hash)
-        if torrent and self.settings.listed:
-            self.swarms.remove_torrent_peers(torrent)
-            if self.settings.remove_peerless_torrents:
-                self.swarms.drop_if_empty(torrent)
-
-    def _end_factor(self, number: int) -> None:
-        if number not in self.factors.current:
-            raise ReplayError(f"event {self.seq - 1} ends factor {number}, which is over")
-        self.factors.end(number)
-
-    def _correct(self, data: dict[str, Any]) -> None:
-        seq, account = self.seq - 1, data["account"]
-        try:
-            self.accounts.correct(account, data["uploaded"], data["downloaded"])
-        except ValueError as error:
-            raise ReplayError(f"event {seq} corrects account {account} to {error}") from None
-        if "request" in data:
-            by = data["by"]
-            name = by["token"], by["idempotency_key"]
-            self.access.requests[name] = Request(data["request"], 0, seq)
-
-    def _change_settings(self, settings: Settings) -> None:
-        rules = settings.identity, settings.accounting
-        if rules != KNOWN_RULES:
-            raise codec.UnknownEventError(
-                f"event {self.seq - 1} puts rules {rules} of identity and accounting in force, unknown to this version"
-            )
-        if settings.private != self.settings.private:
-            self.swarms.clear_peers()
-        self.settings = settings
-        self.settings_seq = self.seq - 1
 
     def digest(self, *, addresses: bool = True) -> str:
         """32 hex digits over the whole state; equal states, and only those, have equal digests.
@@ -480,29 +355,3 @@ if (ROW_SIZE, MARK_SEEDER, events.STOPPED) != (72, 0x10, 3) or (
     (events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (1, 2, 3)
 ):
     raise AssertionError("State spells these numbers out")
-
-
-def _key(data: dict[str, Any]) -> Key:
-    """The key of a `key_issued` or `key_rotated` event."""
-    return Key(
-        data["key_ref"],
-        data["valid_until_us"],
-        data["account"],
-        data.get("owner"),
-        data.get("label"),
-    )
-
-
-def factor_of(data: dict[str, Any], seq: int) -> Factor:
-    """The factor of a `credit_factor_set` event."""
-    return Factor(
-        data["factor"],
-        seq,
-        data.get("account", ANYBODY),
-        bytes.fromhex(data["info_hash"]) if "info_hash" in data else ANY_TORRENT,
-        data.get("upload_percent"),
-        data.get("download_percent"),
-        data["from_us"],
-        data["until_us"],
-        data["label"],
-    )

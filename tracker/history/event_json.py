@@ -6,7 +6,9 @@ import json
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING, Any
 
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import announce, codec
+from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.store import frames
 from tracker.times import rfc3339
 
@@ -19,15 +21,14 @@ if TYPE_CHECKING:
 def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
     """The events of a frame in order: `seq`, `time`, `type` and every field. Raises `CodecError`.
 
-    Of a frame that this version does not know, one for all of its events: where each begins is not known either.
+    Of a frame that this version does not know, one for all of its events: where each begins is not
+    known either.
     """
     header = frame.header
     if not frames.known(frame):
         yield _unknown(frame)
         return
-    for seq, (time_us, name, body) in enumerate(
-        _BODIES[header.kind](frames.newest(frame)), header.base_seq
-    ):
+    for seq, (time_us, name, body) in enumerate(_bodies(frames.newest(frame)), header.base_seq):
         yield {"seq": seq, "time": rfc3339(time_us), "type": name, **body}
 
 
@@ -40,7 +41,7 @@ def _unknown(frame: Frame) -> dict[str, Any]:
     return {
         "seq": header.base_seq,
         "time": rfc3339(header.time_us),
-        "type": events.UNKNOWN,
+        "type": codec.UNKNOWN,
         "kind": header.kind,
         "schema": header.schema,
         "events": header.records,
@@ -50,6 +51,17 @@ def _unknown(frame: Frame) -> dict[str, Any]:
 
 
 Body = tuple[int, str, dict[str, Any]]
+"""Log time, `type` and the fields after it."""
+
+
+def _bodies(frame: Frame) -> Iterator[Body]:
+    kind = frame.header.kind
+    if kind == events.ANNOUNCE:
+        return _announced(frame)
+    if kind == events.ADMIN:
+        return _admin(frame)
+    records = codec.decode_records(kind, frame.plain)
+    return ((one.time_us, one.name, one.shown()) for one in records)
 
 
 def _announced(frame: Frame) -> Iterator[Body]:
@@ -78,7 +90,7 @@ def _announced(frame: Frame) -> Iterator[Body]:
             "prev_seq": prev_seq or None,
             "rule": events.RULE_NAMES.get(rule, rule),
         }
-        yield time_us, "announced", body
+        yield time_us, announce.NAME, body
 
 
 def _address(address: bytes | None, path: int) -> str | None:
@@ -91,39 +103,7 @@ def _address(address: bytes | None, path: int) -> str | None:
 def _admin(frame: Frame) -> Iterator[Body]:
     for record in codec.decode_admin(bytes(frame.plain)):
         if record.known:
-            yield record.time_us, events.ADMIN_NAMES[record.type], record.data
+            yield record.time_us, ADMIN_EVENTS[record.type].name, record.data
         else:
             body = {"kind": events.ADMIN, "admin_type": record.type, "schema": record.schema}
-            yield record.time_us, events.UNKNOWN, {**body, "data": record.data}
-
-
-def _ticks(frame: Frame) -> Iterator[Body]:
-    for time_us, interval_ms, goes_on, *_ in codec.rows(codec.TICK, frame.plain):
-        yield time_us, "tick", {"interval_ms": interval_ms, "goes_on": bool(goes_on)}
-
-
-def _counters(frame: Frame) -> Iterator[Body]:
-    for time_us, counter, label, _, delta in codec.rows(codec.COUNTER, frame.plain):
-        name = events.COUNTER_NAMES.get(counter, str(counter))
-        yield time_us, "counted", {"counter": name, "label": label, "delta": delta}
-
-
-def _refusals(frame: Frame) -> Iterator[Body]:
-    for time_us, reason, name, version, delta in codec.decode_refusals(frame.plain):
-        body = {"label": reason, "client": name or None, "version": version or None, "delta": delta}
-        yield time_us, "refusals_counted", body
-
-
-def _evictions(frame: Frame) -> Iterator[Body]:
-    for time_us, info_hash, _, last_seq in codec.rows(codec.EVICTION, frame.plain):
-        yield time_us, "evicted", {"info_hash": info_hash.hex(), "last_seq": last_seq}
-
-
-_BODIES = {
-    events.EVICTIONS: _evictions,
-    events.ANNOUNCE: _announced,
-    events.ADMIN: _admin,
-    events.TICK: _ticks,
-    events.COUNTERS: _counters,
-    events.REFUSALS: _refusals,
-}
+            yield record.time_us, codec.UNKNOWN, {**body, "data": record.data}

@@ -1,6 +1,7 @@
-"""A walk over a part of the log for what is wanted of it: in steps of about two milliseconds, each in any thread.
+"""Walks over a part of the log and filters its events, in steps of about two milliseconds.
 
-A thread that computes keeps the interpreter from everybody else, hence the steps.
+The steps are short because a thread that computes holds the interpreter lock, and announces wait
+meanwhile.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, base_seq_of, first_frame_header, list_segments, read_kept_frames
 from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.store import frames
 from tracker.store.moments import split
@@ -27,26 +29,17 @@ if TYPE_CHECKING:
 
 STEP_SECONDS = 0.002
 
-_TYPES = {
-    events.ANNOUNCE: frozenset({"announced"}),
-    events.EVICTIONS: frozenset({"evicted"}),
-    events.TICK: frozenset({"tick"}),
-    events.COUNTERS: frozenset({"counted"}),
-    events.REFUSALS: frozenset({"refusals_counted"}),
-    events.ADMIN: frozenset({*events.ADMIN_NAMES.values(), events.UNKNOWN}),
-}
-_UNKNOWN = frozenset({events.UNKNOWN})
+_UNKNOWN = frozenset({codec.UNKNOWN})
 
 
 class Scan:
-    """A walk over a part of the log that is done in steps, each in a worker thread."""
+    """A walk over a part of the log. Each step may run in another thread, one at a time."""
 
     def __init__(
         self, folder: Path, part: ports.LogPart, wanted: Filter, keys: Keyring | None
     ) -> None:
         self._folder = folder
         self._keys = keys
-        self._days = keys.days() if keys else []
         self._part = part
         self._wanted = wanted
         self._reader: Reader | None = None
@@ -54,24 +47,29 @@ class Scan:
         self._events: Iterator[tuple[int, dict[str, Any] | None]] = iter(())
         self.seq = part.first  # the next event to look at
         self.found: list[dict[str, Any]] = []
-        self.over = False  # the part's end was reached, or the durable one
+        self.over = False  # it reached the end of the part, or of what readers are given
 
-    @property
     def stale(self) -> bool:
-        """Whether a key was shredded since the walk began: what it opened is not to be told from memory."""
-        return self._keys is not None and not set(self._days) <= set(self._keys.days())
+        """Whether a key that opened addresses on this walk was shredded since: then the walk must
+        not go on.
+        """
+        return self._keys is not None and self._keys.forget()
 
     @property
     def at_end(self) -> bool:
-        """Whether the walk is over because readers are not given more of the log yet."""
+        """Whether the walk is over because readers are given no more of the log yet."""
         return self.over and self._frames is None
 
     def take(self) -> list[dict[str, Any]]:
+        """Hands over the events found since the last call."""
         found, self.found = self.found, []
         return found
 
     def step(self, limit: int) -> float:
-        """Work for a moment; seconds of it. Raises what reading does."""
+        """Works for `STEP_SECONDS`, or until `limit` events are found; returns the seconds it took.
+
+        Raises what reading the log does.
+        """
         began = now = time.perf_counter()
         while not self.over and len(self.found) < limit and now - began < STEP_SECONDS:
             self._look()
@@ -79,7 +77,7 @@ class Scan:
         return now - began
 
     def _look(self) -> None:
-        """At one event, or at a frame with none of interest."""
+        """Looks at one event, or at one frame without any wanted event."""
         following = next(self._events, None)
         if following is None:
             self._next_frame()
@@ -100,7 +98,7 @@ class Scan:
             self._frames = self._reader.frames()
         frame = next(self._frames, None)
         if frame is None:
-            self._frames = None  # what comes later is for the next time
+            self._frames = None  # the next step reads on when there is more
             self.over = True
             return
         header, part = frame.header, self._part
@@ -113,11 +111,13 @@ class Scan:
         self._events = self._wanted.events(rest or frame, part.from_us, part.to_us)
 
     def _kept(self, begin: int) -> Iterator[Frame]:
-        """What there still is of the events before the log's beginning."""
+        """The frames that were kept of the events before the log's beginning."""
         return read_kept_frames(self._folder, begin) if self._part.first < begin else iter(())
 
     def _first_segment(self) -> int:
-        """The reader begins with a whole segment, so that the frames before the first one are passed in steps too."""
+        """Where the reader begins: with a whole segment, so that the frames before the part are
+        passed over in steps.
+        """
         paths = list_segments(self._folder / "seg")
         starts = [base_seq_of(path) for path in paths]
         before = [start for start in starts if start <= self._part.first]
@@ -126,7 +126,7 @@ class Scan:
         low, high = 0, len(starts) - 1
         while low < high:
             middle = (low + high + 1) // 2
-            # By its header alone: a reader would look for who vouches for it.
+            # The header alone is enough; a reader would also look for what vouches for it.
             frame = first_frame_header(paths[middle])
             if frame is not None and frame.time_us <= self._part.from_us:
                 low = middle
@@ -136,7 +136,7 @@ class Scan:
 
 
 class Filter:
-    """What of a frame is of interest, told without telling all of it."""
+    """Finds the wanted events of a frame, and decodes as few others as possible."""
 
     def __init__(self, wanted: ports.EventFilter, account_of: array[int]) -> None:
         self._wanted = wanted
@@ -146,21 +146,24 @@ class Filter:
     def events(
         self, frame: Frame, from_us: int | None, to_us: int | None
     ) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        """Each event's seq with what it says if it is wanted; ends with the frame's last seq in any case."""
+        """Each event's seq, with the event if it is wanted, else None.
+
+        The last pair has the frame's last seq.
+        """
         header, wanted = frame.header, self._wanted
         known = frames.known(frame)
-        types = _TYPES[header.kind] if known else _UNKNOWN
+        types = codec.TYPES[header.kind] if known else _UNKNOWN
         last = header.next_seq - 1
         if wanted.types and not wanted.types & types:
             yield last, None
             return
         if known and header.kind == events.ANNOUNCE and self._narrow:
-            told = self._announces(frame)
+            found = self._announces(frame)
         else:
-            told = ((event["seq"], event) for event in event_json.narrate(frame))
+            found = ((event["seq"], event) for event in event_json.narrate(frame))
         first_time = "" if from_us is None else rfc3339(from_us)
         last_time = "~" if to_us is None else rfc3339(to_us)
-        for seq, event in told:
+        for seq, event in found:
             timely = event is not None and first_time <= event["time"] <= last_time
             yield seq, event if timely and event is not None and self._wants(event) else None
         yield last, None
@@ -171,7 +174,7 @@ class Filter:
         return bool(wanted.info_hash or wanted.key_ref is not None or wanted.account is not None)
 
     def _announces(self, frame: Frame) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        """Most announces are nobody's that is asked for: they are passed over as bytes."""
+        """The announces that may be wanted. Most others are passed over without being decoded."""
         wanted = self._wanted
         if wanted.info_hash and bytes(frame.plain).find(wanted.info_hash) < 0:
             return

@@ -1,7 +1,8 @@
-"""Reads events for the API: `ports.Events` over the files, beside the writer and never beyond the durable end.
+"""Reads events for the API: `ports.Events` over the files, beside the writer and never beyond the
+durable end.
 
-Worker threads do the work in short steps (`event_scan.py`). When a page ends in the middle of a walk over the log, the
-walk is kept for a while, so that the next page goes on with it.
+Worker threads do the work in short steps (`event_scan.py`). When a page ends in the middle of a
+walk over the log, the walk is kept for a while, so that the next page goes on with it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from attrs import evolve, frozen
 
 from eventlog import LogPrunedError, first_seq
 from tracker import ports
-from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.history.event_scan import Filter, Scan
 from tracker.store.address_keys import Keyring
 
@@ -25,30 +26,35 @@ if TYPE_CHECKING:
 
     from tracker.store.readable_log import ReadableLog
 
-READ_SECONDS = 1.0  # of work for one page; what is left is for the next
-PAGE_SECONDS = 3.0  # until a page is answered in any case: a request has five
-FOLLOW_EVENTS = 200  # handed out at once to who follows
+READ_SECONDS = 1.0
+"""Seconds of work for one page; the rest is left to the next page."""
+PAGE_SECONDS = 3.0
+"""Longest wait for a page, because a request is given up after five seconds."""
+FOLLOW_EVENTS = 200
+"""Most events that a follower gets at once."""
 POLL_SECONDS = 0.1
+"""Seconds between two looks for new events."""
 MAX_PARKED = 8
 PARKED_SECONDS = 30.0
+"""Seconds that a walk waits for its next page."""
 
 
 @frozen
 class _Parked:
-    """A walk that the next page goes on with."""
+    """A walk over the log that waits for its next page."""
 
     scan: Scan
     until: float  # trio's clock
 
 
 _Place = tuple[ports.LogPart, ports.EventFilter]
-"""What has to be asked for to go on with a walk."""
+"""The arguments of the page that goes on with a parked walk."""
 
 
 class LogEvents:
     """`ports.Events` over a log."""
 
-    event_types = events.EVENT_TYPES
+    event_types = codec.EVENT_TYPES
 
     def __init__(
         self,
@@ -57,8 +63,12 @@ class LogEvents:
         stopping: trio.Event,
         secrets_path: Path | None = None,
     ) -> None:
-        """`account_of` has the accounts by `key_ref` and grows with the state. `stopping` ends what follows the log.
-        The keys to addresses are in `secrets_path`; None leaves addresses out."""
+        """`account_of` has the accounts by `key_ref` and grows with the state.
+
+        `stopping` ends followers.
+
+        The keys to addresses are in `secrets_path`; None leaves addresses out.
+        """
         self._log, self._folder = log, log.path
         self._account_of = account_of
         self._stopping = stopping
@@ -73,7 +83,10 @@ class LogEvents:
     async def read(
         self, part: ports.LogPart, wanted: ports.EventFilter, limit: int
     ) -> ports.EventPage:
-        """Durable events of `part`, with all that were durable when it was asked for."""
+        """See `ports.Events`.
+
+        The page reaches at least as far as the log was durable when the call began.
+        """
         await self._log.wait_readable_briefly(self.end - 1)
         scan = self._parked_at(part, wanted) or self._scan(part, wanted)
         worked, ends = 0.0, trio.current_time() + PAGE_SECONDS
@@ -82,7 +95,7 @@ class LogEvents:
             while not (late or scan.over or len(scan.found) >= limit):
                 worked += await trio.to_thread.run_sync(scan.step, limit, limiter=self._threads)
                 await trio.lowlevel.checkpoint()
-                # Before event 0 there is no cursor to stop at.
+                # A page must get beyond its first event, because no cursor stands before event 0.
                 late = (worked >= READ_SECONDS and scan.seq > part.first) or (
                     trio.current_time() >= ends and scan.seq > 0
                 )
@@ -95,11 +108,11 @@ class LogEvents:
 
     def _parked_at(self, part: ports.LogPart, wanted: ports.EventFilter) -> Scan | None:
         one = self._parked.pop((part, wanted), None)
-        fresh = one is not None and trio.current_time() < one.until and not one.scan.stale
+        fresh = one is not None and trio.current_time() < one.until and not one.scan.stale()
         return one.scan if one is not None and fresh else None
 
     def _park(self, part: ports.LogPart, wanted: ports.EventFilter, scan: Scan) -> None:
-        """So that a page costs what is read for it, however long the way to its first event was."""
+        """Keeps a walk, so that the next page does not repeat the way to its first event."""
         now = trio.current_time()
         parked = {place: one for place, one in self._parked.items() if now < one.until}
         parked[part, wanted] = _Parked(scan, now + PARKED_SECONDS)
@@ -107,7 +120,9 @@ class LogEvents:
 
     @contextmanager
     def _overtaken(self) -> Iterator[None]:
-        """Turns it into `ports.PrunedMomentError` that what was to be read has been removed meanwhile."""
+        """Raises `ports.PrunedMomentError` where retention removed the events that were to be
+        read.
+        """
         try:
             yield
         except LogPrunedError:
@@ -137,7 +152,7 @@ class LogEvents:
                     await self._stopping.wait()
 
     async def _begin(self) -> int:
-        """The first event that is kept with all others after it."""
+        """The first event from which on the log is complete."""
         return await trio.to_thread.run_sync(first_seq, self._folder, limiter=self._threads)
 
     def _scan(self, part: ports.LogPart, wanted: ports.EventFilter) -> Scan:

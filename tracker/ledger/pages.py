@@ -1,58 +1,146 @@
-"""A ledger for people and tools: what can be asked of one, and its entries and sums as plain values for JSON."""
+"""Pages of a ledger, and of sums: each goes on with the walk over the log where the page before
+ended. Blocking.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
-from tracker.ledger.account import Correction, Entry, Opening, Sums
-from tracker.times import rfc3339
+from tracker.ledger.account import Ledger
+from tracker.ledger.torrent import Contributions
+from tracker.ledger.walk import Walk
+from tracker.ports import EntriesPage, LedgerOpening, PrunedMomentError, SumsPage
 
 if TYPE_CHECKING:
-    from tracker import ports
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from eventlog import Frame
+    from tracker.ledger.account import Sums
+    from tracker.ports import LedgerEntry
+
+PAGE_SECONDS = 2.0
+"""Seconds of work for what comes after a page's beginning; the rest is left to the next page."""
 
 
-class EntriesAsked(NamedTuple):
-    """A page of an account's ledger, of one torrent perhaps. `after`: -1 or the seq of an entry, or where a page ended."""
+class EntryPages:
+    """A ledger page by page. The latest page stays in memory, because it may be asked for again."""
 
-    account: int
-    info_hash: bytes | None
-    moment: ports.Moment | None
-    after: int
-    limit: int
+    def __init__(
+        self,
+        log: Path,
+        account: int,
+        info_hash: bytes | None,
+        end: int | None,
+        after: int,
+        decrypt: Callable[[Frame], Frame],
+    ) -> None:
+        """The ledger of the events below `end`, of one torrent alone with `info_hash`; the first
+        page begins after `after`.
+
+        Raises `PrunedMomentError` where that was removed from a torrent's ledger, which has no
+        opening.
+        """
+        self._ledger = Ledger(account, info_hash, decrypt)
+        self._only = info_hash
+        self._end = end
+        self._walk = Walk(log, decrypt)
+        self._walk.hurried = self._hurried
+        self._entries: Iterator[LedgerEntry] | None = None
+        self._held: deque[LedgerEntry] = deque()
+        self._let_go = -1  # entries up to this seq are not held any more
+        self._after = -1
+        self._passed = 0.0  # when the walk came beyond `_after`
+        if info_hash is not None and 0 <= after < self._walk.first_seq:
+            raise PrunedMomentError(self._walk.first_seq)
+
+    def fits(self, after: int) -> bool:
+        return after >= self._let_go
+
+    def page(self, after: int, limit: int) -> EntriesPage:
+        """At most `limit` entries after `after`; one more where an opening comes first, whose seq
+        is that of the next entry.
+
+        Raises `PrunedMomentError` when entries behind `after` were removed: the opening that the
+        ledger now begins with has them together with entries of earlier pages.
+        """
+        while self._held and self._held[0].seq <= after:
+            self._let_go = self._held.popleft().seq
+        self._after, self._passed = after, 0.0
+        while len(self._held) <= limit:
+            entry = self._next()
+            if entry is None:
+                break
+            if entry.seq <= after:
+                self._let_go = entry.seq
+                continue
+            if isinstance(entry, LedgerOpening) and 0 <= after != self._let_go:
+                raise PrunedMomentError(entry.seq)
+            self._held.append(entry)
+        return self._page(limit)
+
+    def _page(self, limit: int) -> EntriesPage:
+        entries = list(self._held)[:limit]
+        if len(self._held) > limit:
+            # The opening and the first entry after it have one seq: no cursor comes between them.
+            if self._held[limit].seq == entries[-1].seq:
+                entries.append(self._held[limit])
+            return EntriesPage(entries, entries[-1].seq, None)
+        if self._walk.paused:
+            return EntriesPage(entries, self._walk.seq - 1, None)
+        ledger, only = self._ledger, self._only
+        sums = ledger.account if only is None else ledger.of_torrent(only)
+        return EntriesPage(entries, None, sums.value())
+
+    def _next(self) -> LedgerEntry | None:
+        """None at the end, and when the page's time is over."""
+        if self._entries is None:
+            self._entries = self._walk.tell(self._ledger, self._end)
+        entry = next(self._entries, None)
+        if entry is None:
+            self._entries = None
+        return entry
+
+    def _hurried(self) -> bool:
+        if self._walk.seq <= self._after + 1:
+            return False
+        now = time.perf_counter()
+        self._passed = self._passed or now
+        return now - self._passed > PAGE_SECONDS
 
 
-class SumsAsked(NamedTuple):
-    """A page of an account's sums by torrent, or of a torrent's by account. `after`: the last row's name; None = from the first."""
+class SumsPages:
+    """The sums of an account by torrent, or of a torrent by account, page by page."""
 
-    of: int | bytes
-    moment: ports.Moment | None
-    after: int | bytes | None
-    limit: int
+    def __init__(self, log: Path, of: int | bytes, decrypt: Callable[[Frame], Frame]) -> None:
+        """`of` is an account or an info hash."""
+        self._book = Contributions(of) if isinstance(of, bytes) else Ledger(of)
+        self._walk = Walk(log, decrypt)
+
+    def fits(self, end: int | None) -> bool:
+        return end is None or self._walk.seq <= end
+
+    def page(self, after: int | bytes | None, limit: int, end: int | None) -> SumsPage:
+        """At most `limit` rows after the one named `after`, of the events below `end`; one more
+        where a row has no name.
+        """
+        for _ in self._walk.tell(self._book, end):
+            pass
+        rows = [row for row in self._rows() if _beyond(row[0], after)]
+        # No cursor stands after the row without a name, so it comes with the first named one.
+        limit += bool(rows) and rows[0][0] is None
+        page = [(name, sums.value()) for name, sums in rows[:limit]]
+        following = page[-1][0] if len(rows) > limit else None
+        return SumsPage(page, following, self._walk.first_seq, self._walk.seq - 1)
+
+    def _rows(self) -> list[tuple[int | bytes | None, Sums]]:
+        """Ascending; the row without a name first."""
+        if isinstance(self._book, Contributions):
+            return list(self._book.sums().items())
+        return sorted(self._book.torrents.items(), key=lambda row: row[0] or b"")
 
 
-def entry_shown(entry: Entry | Correction | Opening) -> dict[str, object]:
-    if isinstance(entry, Opening):
-        begun = {"type": "opening", "seq": entry.seq, "time": rfc3339(entry.time_us)}
-        balance = sums_shown(Sums(totals=entry.totals))
-        del balance["announces"], balance["corrections"]
-        return begun | balance
-    kind = "correction" if isinstance(entry, Correction) else "announce"
-    shown: dict[str, object] = {"type": kind, **entry._asdict()}
-    shown["time"] = rfc3339(entry.time_us)
-    del shown["time_us"]
-    shown["info_hash"] = entry.info_hash.hex() if entry.info_hash else None
-    if not isinstance(entry, Correction):
-        shown["peer_id"] = entry.peer_id.hex()
-    return shown
-
-
-def sums_shown(sums: Sums) -> dict[str, object]:
-    shown: dict[str, object] = {"announces": sums.announces, "corrections": sums.corrections}
-    shown |= sums.totals._asdict()
-    del shown["first_us"], shown["last_us"]
-    return shown | {name: text or None for name, text in seen(sums).items()}
-
-
-def seen(sums: Sums) -> dict[str, str]:
-    times = {"first_seen": sums.totals.first_us, "last_seen": sums.totals.last_us}
-    return {name: rfc3339(time_us) if time_us else "" for name, time_us in times.items()}
+def _beyond(name: Any, after: Any) -> bool:
+    return after is None or (name is not None and bool(name > after))

@@ -1,23 +1,23 @@
-"""What announces are accounted by while a log is read: settings and factors as its events say them, and the accounts that
-follow."""
+"""What decides how announces count while a ledger reads the log, and the accounts that follow from it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.domain import events
 from tracker.domain.accounts import Accounts
+from tracker.domain.events.registry import AccountingEvent
 from tracker.domain.factors import Factors
 from tracker.domain.settings import Settings
-from tracker.domain.state import factor_of
 
 if TYPE_CHECKING:
-    from tracker.domain.codec import AdminRecord
+    from tracker.domain.events.registry import AdminEvent
     from tracker.domain.state import State
     from tracker.domain.swarms import Peer
 
 
-class Terms:
+class AccountingRules:
+    """The part of the state that accounting needs; changed by the same events (`events.target`)."""
+
     __slots__ = ("accounts", "factors", "settings")
 
     def __init__(self) -> None:
@@ -26,20 +26,16 @@ class Terms:
         self.accounts = Accounts(self.factors)
 
     def go_on(self, state: State, accounts: Accounts) -> None:
-        """From a state, with the accounts of one's own or the state's."""
+        """Begins with a state, where the log has no earlier events. `accounts`: the state's or others."""
         self.settings, self.factors, self.accounts = state.settings, state.factors, accounts
 
-    def learn(self, seq: int, record: AdminRecord) -> None:
-        """What an admin event changes of this, as `State.apply_admin` does."""
-        kind, data = record.type, record.data
-        if kind == events.SETTINGS_CHANGED:
-            self.settings = Settings.from_data(data["settings"])
-        elif kind == events.CREDIT_FACTOR_SET:
-            self.factors.expire(record.time_us)
-            self.factors.set(factor_of(data, seq))
-            self.accounts.keep_credit()
-        elif kind == events.CREDIT_FACTOR_ENDED and data["factor"] in self.factors.current:
-            self.factors.end(data["factor"])
+    def change_settings(self, settings: Settings, seq: int) -> None:  # noqa: ARG002  # the protocol's name
+        self.settings = settings
+
+    def apply(self, event: AdminEvent, seq: int, time_us: int) -> None:
+        """Applies the event if it changes how announces count. Raises what it does."""
+        if isinstance(event, AccountingEvent):
+            event.apply(self, seq, time_us)
 
     def record(
         self,
@@ -53,7 +49,7 @@ class Terms:
         event: int,
         rule: int,
     ) -> bool:
-        """`Accounts.record`, by the settings."""
+        """Accounts for an announce by the settings in force; see `Accounts.record`."""
         return self.accounts.record(
             account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
             self.settings.max_peer_timeout * 1_000_000,

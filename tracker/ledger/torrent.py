@@ -1,20 +1,25 @@
-"""What each account moved on one torrent: the ledgers of all accounts, summed for that torrent alone.
+"""What each account moved on one torrent: the ledgers of all accounts, summed for that torrent
+alone.
 
-An account's row is, to the byte, what its own ledger (`tracker.ledger.account`) has for the torrent: the same code adds it up. Of a log
-without its oldest events it is what came after them; what was before is known by account only.
+An account's row is, to the byte, what its own ledger (`tracker.ledger.account`) has for the
+torrent: the same code adds it up. Of a log without its oldest events it is what came after them;
+what was before is known by account only.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tracker.domain import codec, events
+from tracker.domain import events
 from tracker.domain.accounts import Accounts
+from tracker.domain.events import codec
+from tracker.domain.events.admin import CreditCorrected, KeyIssued
+from tracker.domain.events.records import Tick
 from tracker.domain.swarms import Peer
-from tracker.ledger.account import Sums, account_of, mark_of
-from tracker.ledger.rules import Terms
+from tracker.ledger.account import Sums, mark_of
+from tracker.ledger.rules import AccountingRules
 from tracker.store import frames as records
 
 if TYPE_CHECKING:
@@ -30,7 +35,7 @@ class Contributions:
     def __init__(self, info_hash: bytes) -> None:
         self._info_hash = info_hash
         self._account_of: dict[int, int] = {}  # by key_ref
-        self._terms = Terms()
+        self._rules = AccountingRules()
         self._latest: dict[int, Peer] = {}  # announces that may yet be referred to, by seq
         self._seqs = array("Q")  # of this torrent's announces and corrections, ascending
         self._whose = array("I")  # the account of each
@@ -41,7 +46,7 @@ class Contributions:
         """By account."""
         found = {}
         for account in sorted(self._announces.keys() | self._corrected.keys()):
-            totals = self._terms.accounts.totals(account)
+            totals = self._rules.accounts.totals(account)
             times, up, down = self._corrected.get(account, (0, 0, 0))
             credited = {
                 "credited_uploaded": totals.credited_uploaded + up,
@@ -58,7 +63,7 @@ class Contributions:
         accounts = Accounts(state.factors)
         if state.accounts.credited_uploaded:
             accounts.keep_credit()
-        self._terms.go_on(state, accounts)
+        self._rules.go_on(state, accounts)
         torrent = state.swarms.lookup(self._info_hash)
         if torrent:
             peers = map(state.swarms.peer, state.swarms.identities.members(torrent))
@@ -73,30 +78,32 @@ class Contributions:
                 self._admin(frame)
             elif frame.header.kind == events.ANNOUNCE:
                 self._announced(frame)
+            elif frame.header.kind == Tick.kind:
+                self._rules.factors.expire(frame.header.time_us)
         yield from ()
 
     def _admin(self, frame: Frame) -> None:
         for seq, record in records.admin(frame):
-            self._terms.learn(seq, record)
-            kind, data = record.type, record.data
-            if kind in (events.KEY_ISSUED, events.KEY_ROTATED):
-                self._account_of[data["key_ref"]] = account_of(data)
-            elif kind == events.CREDIT_CORRECTED:
-                self._correct(seq, data)
+            event = record.event()
+            self._rules.apply(event, seq, record.time_us)
+            if isinstance(event, KeyIssued):
+                self._account_of[event.key_ref] = event.account
+            elif isinstance(event, CreditCorrected):
+                self._correct(seq, event)
 
-    def _correct(self, seq: int, data: dict[str, Any]) -> None:
-        """A correction belongs to the torrent if what it corrects does, and is the same account's."""
-        account = data["account"]
-        at = bisect_left(self._seqs, data["corrects"])
+    def _correct(self, seq: int, event: CreditCorrected) -> None:
+        """Adds a correction if what it corrects belongs to the torrent, and to the same account."""
+        at = bisect_left(self._seqs, event.corrects)
         if (
             at == len(self._seqs)
-            or self._seqs[at] != data["corrects"]
-            or self._whose[at] != account
+            or self._seqs[at] != event.corrects
+            or self._whose[at] != event.account
         ):
             return
-        self._note(seq, account)
-        times, up, down = self._corrected.get(account, (0, 0, 0))
-        self._corrected[account] = times + 1, up + data["uploaded"], down + data["downloaded"]
+        self._note(seq, event.account)
+        times, up, down = self._corrected.get(event.account, (0, 0, 0))
+        corrected = times + 1, up + event.uploaded, down + event.downloaded
+        self._corrected[event.account] = corrected
 
     def _note(self, seq: int, account: int) -> None:
         self._seqs.append(seq)
@@ -127,7 +134,7 @@ class Contributions:
         ) = row
         account, event = self._account_of[key_ref], what & 0x0F
         before = self._latest.pop(prev_seq, None)
-        done = self._terms.record(
+        done = self._rules.record(
             account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
         )  # fmt: skip
         if event != events.STOPPED:

@@ -1,7 +1,9 @@
-"""The log, fed to a ledger: from its beginning on, as far as is wanted, and later on from there. Blocking.
+"""Feeds the log to a ledger, from its beginning to a given event, and goes on from there later.
 
-Frames come with their protected sections as they are in the file: opening one costs more than passing it over, and most
-have nothing to tell.
+Blocking.
+
+Protected sections stay encrypted until the ledger needs one, because most frames have nothing for
+it and decrypting costs more than passing over.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from eventlog import Reader, decrypt_frame, read_identity, read_kept_frames
-from tracker.store import opening_balance as opening
+from tracker.store import opening_balance
 from tracker.store.moments import split
 
 if TYPE_CHECKING:
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
 
-Told = TypeVar("Told", covariant=True)
+Entry = TypeVar("Entry", covariant=True)
 
 
-class Book(Protocol[Told]):
-    """What learns from the log, and tells entries of it: `Ledger`, `Contributions`."""
+class Book(Protocol[Entry]):
+    """Learns from the log and yields entries: `Ledger`, `Contributions`."""
 
-    def opening(self, kept: Iterable[Frame], state: State) -> Iterator[Told]: ...
+    def opening(self, kept: Iterable[Frame], state: State) -> Iterator[Entry]: ...
 
-    def entries(self, frames: Iterable[Frame]) -> Iterator[Told]: ...
+    def entries(self, frames: Iterable[Frame]) -> Iterator[Entry]: ...
 
 
 class _StillEncrypted:
@@ -51,7 +53,11 @@ def decryptor(folder: Path, keys: Keyring | None) -> Callable[[Frame], Frame]:
 
 
 class Walk:
-    """`seq` is the next event to come, `first_seq` where the log began when the walk did. Raises what a `Reader` does."""
+    """A walk over a log. Raises what a `Reader` does.
+
+    `seq` is the next event to come, `first_seq` the event that the log began with when the walk
+    did.
+    """
 
     def __init__(self, folder: Path, decrypt: Callable[[Frame], Frame]) -> None:
         self._folder = folder
@@ -61,20 +67,24 @@ class Walk:
         self._rest: Frame | None = None
         self.first_seq = self.seq = self._reader.first_seq
         self._begun = False
-        self.hurried: Callable[[], bool] = lambda: False  # asked before each frame
-        self.paused = False  # the latest telling ended because of that
+        self.hurried: Callable[[], bool] = lambda: False  # true = pause before the next frame
+        self.paused = False  # the latest call of `tell` paused
 
-    def tell(self, book: Book[Told], end: int | None = None) -> Iterator[Told]:
-        """What the book has to tell of the events up to `end`, exclusive (None = the durable end), that it does not know yet.
+    def tell(self, book: Book[Entry], end: int | None = None) -> Iterator[Entry]:
+        """The entries that the book makes of the next events up to `end`, exclusive (None = the
+        durable end).
 
-        To be taken to its end before the next call. Ends early, between two frames, when `hurried` says so.
+        Consume the iterator before the next call. It ends early, between two frames, when `hurried`
+        is true.
         """
         self.paused = False
         if not self._begun:
             self._begun = True
             if self.first_seq:
                 kept = read_kept_frames(self._folder, self.first_seq)
-                yield from book.opening(kept, opening.begin(self._folder, self.first_seq)[0])
+                yield from book.opening(
+                    kept, opening_balance.begin(self._folder, self.first_seq)[0]
+                )
         yield from book.entries(self._until(end))
 
     def _until(self, end: int | None) -> Iterator[Frame]:

@@ -14,14 +14,15 @@ from __future__ import annotations
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 import trio
 from attrs import define
 
 from eventlog import Pool, Reader, read_kept_frames
-from tracker.domain import codec, events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import CompletedImported, KeyIssued, TorrentWhitelisted
 from tracker.domain.state import State
 from tracker.offline.import_sources import (
     CompletedEntry,
@@ -30,6 +31,7 @@ from tracker.offline.import_sources import (
     SourceError,
     WhitelistEntry,
 )
+from tracker.ports import Actor
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
 from tracker.store import frames, server_secret, snapshots
@@ -38,15 +40,16 @@ from tracker.store.replay import replay
 from tracker.store.session import open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from eventlog import Recovery
     from tracker.config import EventLog as LogConfig
+    from tracker.domain.events.registry import AdminEvent
     from tracker.offline.import_sources import Entry
-    from tracker.service.announce import Log
+    from tracker.service.append import Log
 
     Report = Callable[[int, int | None], None]
-    Told = Callable[[int, Mapping[str, Any]], None]
+    Told = Callable[[AdminEvent], None]
 
 BATCH = 4096
 """Events between two waits for the disk, so that few are in memory only."""
@@ -113,13 +116,12 @@ class Importer:
     """Decides, entry by entry, which events to append. For one thread and one source."""
 
     def __init__(self, service: Service, imported: dict[bytes, int], name: str, told: Told) -> None:
-        """`imported`: completions that earlier imports brought, by info hash. `told`: of each event, its type
-        and data."""
+        """`imported`: completions that earlier imports brought, by info hash. `told` is called with each event."""
         self.summary = Summary()
         self._service = service
         self._imported = imported
         self._told = told
-        self._by = {"token": "import", "address": "", "request_id": str(uuid4()), "reason": name}
+        self._by = Actor("import", "", str(uuid4()), name)
 
     def add(self, entry: Entry) -> bool:
         """Appends the event of an entry, if the log needs one; returns whether it does."""
@@ -134,41 +136,36 @@ class Importer:
                 appended = self._completed(entry)
                 self.summary.completed += appended
             case Problem():
-                raise SourceError(f"{self._by['reason']} was changed while it was read")
+                raise SourceError(f"{self._by.reason} was changed while it was read")
         self.summary.present += not appended
         return appended
 
     def _whitelist(self, entry: WhitelistEntry) -> bool:
         if entry.info_hash in self._service.state.access.whitelist:
             return False
-        return self._append(events.TORRENT_WHITELISTED, {"info_hash": entry.info_hash.hex()})
+        return self._append(TorrentWhitelisted(entry.info_hash))
 
     def _key(self, entry: KeyEntry) -> bool:
         access = self._service.state.access
         key_hash = server_secret.key_hash(entry.key)
         if key_hash in access.keys or key_hash in access.revoked:
             return False
-        data: dict[str, Any] = {
-            "key_hash": key_hash.hex(),
-            "key_ref": access.next_key_ref,
-            "account": access.account_for(entry.owner),
-            "valid_until_us": entry.valid_until_us,
-        }
-        given = {"owner": entry.owner, "label": entry.label}
-        data |= {name: value for name, value in given.items() if value is not None}
-        return self._append(events.KEY_ISSUED, data)
+        account = access.account_for(entry.owner)
+        event = KeyIssued(
+            key_hash, access.next_key_ref, account, entry.valid_until_us, entry.owner, entry.label
+        )
+        return self._append(event)
 
     def _completed(self, entry: CompletedEntry) -> bool:
         before = self._imported.get(entry.info_hash, 0)
         if entry.completed <= before:
             return False
         self._imported[entry.info_hash] = entry.completed
-        data = {"info_hash": entry.info_hash.hex(), "completed": entry.completed - before}
-        return self._append(events.COMPLETED_IMPORTED, data)
+        return self._append(CompletedImported(entry.info_hash, entry.completed - before))
 
-    def _append(self, kind: int, data: dict[str, Any]) -> bool:
-        self._told(kind, data)
-        self._service.admin(kind, {**data, "by": self._by})
+    def _append(self, event: AdminEvent) -> bool:
+        self._told(event)
+        self._service.append(event, self._by)
         return True
 
 
@@ -177,9 +174,9 @@ def _imported_before(reader: Reader) -> dict[bytes, int]:
     imported: dict[bytes, int] = {}
     for frame in chain(read_kept_frames(reader.path, reader.first_seq), reader.frames()):
         for _, record in frames.admin(frame):
-            if record.type == events.COMPLETED_IMPORTED:
-                info_hash = bytes.fromhex(record.data["info_hash"])
-                imported[info_hash] = imported.get(info_hash, 0) + record.data["completed"]
+            event = record.event()
+            if isinstance(event, CompletedImported):
+                imported[event.info_hash] = imported.get(event.info_hash, 0) + event.completed
     return imported
 
 
@@ -202,7 +199,7 @@ def run(
     event_log = session.event_log
     imported = _imported_before(Reader(event_log.path, to_end=True))
     service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
-    importer = Importer(service, imported, source.name, lambda _kind, _data: None)
+    importer = Importer(service, imported, source.name, lambda _event: None)
 
     def report(done: int) -> None:
         importing(done, total)

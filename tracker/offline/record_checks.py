@@ -8,21 +8,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NoReturn
 
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.domain.events.records import RECORDS
 from tracker.store import frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from struct import Struct
 
     from eventlog import Frame
 
-_FIXED: dict[int, Struct] = {
-    events.TICK: codec.TICK,
-    events.COUNTERS: codec.COUNTER,
-    events.EVICTIONS: codec.EVICTION,
-    events.REFUSALS: codec.REFUSAL,
-}
 _EVENTS = range(len(events.EVENT_NAMES))
 _PROTOCOLS = range(len(events.PROTOCOL_NAMES))
 
@@ -72,7 +67,7 @@ class RecordChecks:
             for record in _admin_records(frame.plain):
                 yield codec.ADMIN.unpack_from(record)[3], _admin_problem(record)
         else:
-            for row in _FIXED[frame.header.kind].iter_unpack(frame.plain):
+            for row in RECORDS[frame.header.kind].layout.iter_unpack(frame.plain):
                 yield row[0], ""
 
 

@@ -14,7 +14,8 @@ from eventlog import (
     kept_path,
     opening_path,
 )
-from tracker.domain import codec, events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import LogPruned
 from tracker.store import frames
 
 if TYPE_CHECKING:
@@ -39,9 +40,10 @@ class Removals:
             return
         try:
             for _, record in frames.admin(frame):
-                if record.type == events.LOG_PRUNED and record.data["first_seq"] == self._begin:
-                    self._vouched = record.data["opening"], record.data["kept"]
-        except (codec.CodecError, KeyError):
+                event = record.event()
+                if isinstance(event, LogPruned) and event.first_seq == self._begin:
+                    self._vouched = event.opening, event.kept
+        except codec.CodecError:
             pass  # another check finds this
 
     def findings(self) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from eventlog import (
     decrypt_frame,
 )
 from tracker.domain import image
-from tracker.domain.codec import CodecError, UnknownEventError
+from tracker.domain.events.codec import CodecError, UnknownEventError
 from tracker.domain.state import State
 from tracker.offline.record_checks import RecordChecks
 from tracker.offline.removal_checks import Removals

@@ -1,4 +1,4 @@
-"""What the API may see of the tracker, and all that it may see: values, errors, and protocols to read and to write."""
+"""All that the API may see of the tracker: values, errors, and protocols to read and to write."""
 
 from tracker.ports.commands import Commands
 from tracker.ports.errors import (
@@ -17,6 +17,16 @@ from tracker.ports.errors import (
     UnknownAccountError,
     UnknownFactorError,
     UnknownKeyError,
+)
+from tracker.ports.ledger import (
+    EntriesPage,
+    LedgerAnnounce,
+    LedgerCorrection,
+    LedgerEntry,
+    LedgerOpening,
+    LedgerSums,
+    LedgerTotals,
+    SumsPage,
 )
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
@@ -55,6 +65,7 @@ __all__ = [
     "Commands",
     "Correction",
     "DuplicateKeyError",
+    "EntriesPage",
     "EventFilter",
     "EventPage",
     "Events",
@@ -68,6 +79,12 @@ __all__ = [
     "IssuedKey",
     "KeyInfo",
     "Labels",
+    "LedgerAnnounce",
+    "LedgerCorrection",
+    "LedgerEntry",
+    "LedgerOpening",
+    "LedgerSums",
+    "LedgerTotals",
     "Ledgers",
     "Live",
     "LogPart",
@@ -86,6 +103,7 @@ __all__ = [
     "RevokedKeyError",
     "Sample",
     "Stats",
+    "SumsPage",
     "TorrentSummary",
     "UdpStats",
     "UnknownAccountError",

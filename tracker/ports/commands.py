@@ -1,4 +1,4 @@
-"""The port that writes: administrators' changes."""
+"""The port that writes: changes made by administrators."""
 
 from __future__ import annotations
 
@@ -20,66 +20,78 @@ if TYPE_CHECKING:
 class Commands(Protocol):
     """Admin writes. Each returns after its event is on stable storage, or raises `CommandError`.
 
-    A command that changes nothing (a torrent whitelisted twice) appends nothing; it too returns only when
-    the event that it agrees with is on stable storage.
+    A command that changes nothing (a torrent whitelisted twice) appends nothing. It also returns
+    only when the event that made it superfluous is on stable storage.
     """
 
     async def whitelist_add(self, info_hashes: Iterable[bytes], by: Actor) -> list[bytes]:
-        """The torrents that were not on the whitelist before."""
+        """Adds torrents to the whitelist; returns those that were not on it before."""
         ...
 
     async def whitelist_remove(self, info_hash: bytes, by: Actor) -> bool:
-        """Whether it was on the whitelist."""
+        """Removes a torrent from the whitelist; returns whether it was on it."""
         ...
 
     async def issue_key(self, new: NewKey, by: Actor) -> IssuedKey:
-        """With an idempotency key, a repetition gets the key of the first time.
+        """Issues a key. With an idempotency key, a repetition gets the key of the first time.
 
-        Raises `DuplicateKeyError`, `InvalidDurationError`, `RepeatedRequestError`, `RevokedKeyError`.
+        Raises `DuplicateKeyError`, `InvalidDurationError`, `RepeatedRequestError`,
+        `RevokedKeyError`.
         """
         ...
 
     async def import_keys(self, new: Sequence[NewKey], by: Actor) -> list[int]:
-        """All of the keys, each of which is given, or none; returns their `key_ref`s. With an idempotency key, a repetition
-        gets the same ones, and takes what a crash had left out.
+        """Adds all of the keys or none; every key has its text. Returns their `key_ref`s.
 
-        Raises `DuplicateKeyError`, `InvalidDurationError` (the text names the first one at fault), `RepeatedRequestError`.
+        With an idempotency key, a repetition gets the same numbers, and adds the keys that a crash
+        left out.
+
+        Raises `DuplicateKeyError`, `InvalidDurationError` (the text names the first key at fault),
+        and `RepeatedRequestError`.
         """
         ...
 
     async def label_key(self, key_ref: int, label: str | None, by: Actor) -> None:
-        """Raises `UnknownKeyError`, `RevokedKeyError`."""
+        """Gives a key another label, or none. Raises `UnknownKeyError`, `RevokedKeyError`."""
         ...
 
     async def rotate_key(self, key_ref: int, by: Actor) -> IssuedKey:
-        """Revoke a key and issue a random one in its place: same account, owner, label and validity.
+        """Revokes a key and issues a random one in its place: same account, owner, label and
+        validity.
 
         Raises `UnknownKeyError`, `RevokedKeyError`, `RepeatedRequestError`.
         """
         ...
 
     async def revoke_key(self, key: str, by: Actor) -> None:
-        """Raises `UnknownKeyError`."""
+        """Revokes a key by its text. Raises `UnknownKeyError`."""
         ...
 
     async def revoke_key_ref(self, key_ref: int, by: Actor) -> None:
-        """Raises `UnknownKeyError`, `RevokedKeyError`."""
+        """Revokes a key by its number. Raises `UnknownKeyError`, `RevokedKeyError`."""
         ...
 
     async def set_factor(self, terms: FactorTerms, by: Actor) -> Factor:
-        """Put a credit factor in force, now or later. One that says the same and is not over is given back.
+        """Puts a credit factor in force, now or later.
 
-        Raises `InvalidFactorError`.
+        Returns the existing factor where one has the same terms and is not over. Raises
+        `InvalidFactorError`.
         """
         ...
 
     async def end_factor(self, number: int, by: Actor) -> None:
-        """End a factor before its time; one that is over is left alone. Raises `UnknownFactorError`."""
+        """Ends a factor before its time; does nothing when it is over.
+
+        Raises `UnknownFactorError`.
+        """
         ...
 
     async def correct(self, asked: Correction, by: Actor) -> int:
-        """Returns the seq of the event. `by.reason` must not be empty; with the same `by.idempotency_key` the
-        same correction is made once.
+        """Corrects an account's credited totals; returns the seq of the event.
+
+        `by.reason` must not be empty.
+
+        A correction that comes again with the same `by.idempotency_key` is made once.
 
         Raises `UnknownAccountError`, `InvalidCorrectionError`, `RepeatedRequestError`.
         """

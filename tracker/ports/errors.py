@@ -1,18 +1,18 @@
-"""What the ports raise: why a command was not done, and why a question has no answer."""
+"""The errors that the ports raise: why a command was not done, and why a question has no answer."""
 
 from __future__ import annotations
 
 
 class CommandError(Exception):
-    """A command was not done. Nothing was appended to the log, but for `LogUnavailableError`."""
+    """A command was not done. Except for `LogUnavailableError`, the log is as it was."""
 
 
 class UnknownKeyError(CommandError):
-    """The tracker key, or `key_ref`, was never issued; a key may also be revoked already."""
+    """No such tracker key or `key_ref` was ever issued, or the key is revoked already."""
 
 
 class RevokedKeyError(CommandError):
-    """The key of that `key_ref` is revoked already, or the one that an idempotency key stands for."""
+    """The key is revoked already: that of the `key_ref`, or of the idempotency key."""
 
 
 class DuplicateKeyError(CommandError):
@@ -28,7 +28,7 @@ class RepeatedRequestError(CommandError):
 
 
 class InvalidFactorError(CommandError):
-    """A credit factor cannot be as it was asked for; the text says why."""
+    """A credit factor with these terms cannot be set; the text says why."""
 
 
 class UnknownFactorError(CommandError):
@@ -40,32 +40,35 @@ class UnknownAccountError(CommandError):
 
 
 class InvalidCorrectionError(CommandError):
-    """A correction cannot be as it was asked for; the text says why."""
+    """A correction with these amounts cannot be made; the text says why."""
 
 
 class LogUnavailableError(CommandError):
-    """The log cannot take the event now; whether an earlier attempt was kept is unknown."""
+    """The log cannot take the event now. Whether it kept an earlier attempt is unknown."""
 
 
 TAKES_NOTHING_IN = "the log takes nothing in now: its disk is full, or cannot be written"
-"""What `LogUnavailableError` does not say; clients of the API are told less."""
+"""The cause of a `LogUnavailableError`, for people on the machine.
+
+Clients of the API get a shorter text.
+"""
 
 
 class BusyError(Exception):
-    """What was asked for takes long, and too many are asking for it; the text says what to do."""
+    """The answer takes long, or too many questions are open; the text says what to do."""
 
 
 class NoMomentError(Exception):
-    """The log does not hold that moment; the text says which ones it holds."""
+    """The log does not hold that moment; the text says which moments it holds."""
 
     @property
     def detail(self) -> str:
-        """The text for the command line, which names the moment and what the log holds."""
+        """The text for the command line: it names the moment, and which moments the log holds."""
         return str(self)
 
 
 class PrunedMomentError(NoMomentError):
-    """That moment is before the first event that is kept."""
+    """That moment is before the first event that the log still holds."""
 
     def __init__(self, first_seq: int, detail: str = "") -> None:
         super().__init__(first_seq, detail)

@@ -1,12 +1,15 @@
-"""The ports that read: the tracker now, at a past moment, its events, its ledgers, and how the process does."""
+"""The ports that read: the tracker now and at past moments, its events, its ledgers, and the state
+of the process.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 
+    from tracker.ports.ledger import EntriesPage, SumsPage
     from tracker.ports.values import (
         Account,
         EventFilter,
@@ -26,40 +29,48 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class ReadModel(Protocol):
-    """The projection at one moment. Calls are synchronous; iterators may be consumed with checkpoints between items."""
+    """The tracker's state at one moment. Calls are synchronous.
+
+    Iterators may be consumed with checkpoints between items. An item None has no content: it marks
+    a good place to pause.
+    """
 
     def stats(self) -> Stats: ...
 
     def torrents(self, offset: int, limit: int) -> Iterator[TorrentSummary | None]:
-        """At most `limit` torrents in ascending order of info hash, after skipping `offset`.
-
-        None = nothing to tell yet, a pause may be made.
-        """
+        """At most `limit` torrents in ascending order of info hash, after skipping `offset`."""
         ...
 
     def summaries(self, info_hashes: Iterable[bytes]) -> Iterator[TorrentSummary]:
-        """In the order asked for, repetitions included, unknown ones left out."""
+        """In the order of the arguments, repetitions included, unknown torrents left out."""
         ...
 
     def summary(self, info_hash: bytes) -> TorrentSummary | None: ...
 
     def peers(self, info_hash: bytes) -> Iterator[Peer]:
-        """The torrent's peers, in no order; none for a torrent that is not known."""
+        """The torrent's peers, in no order; none for an unknown torrent."""
         ...
 
     def keys(self, after: int) -> Iterator[KeyInfo]:
-        """Keys whose `key_ref` is larger than `after`, ascending. Of a key that was revoked and issued again, the latest."""
+        """Keys whose `key_ref` is larger than `after`, ascending.
+
+        A key that was revoked and issued again comes once, under its latest number.
+        """
         ...
 
     def key(self, key_ref: int) -> KeyInfo | None:
-        """The key that got this number: one that was issued again has another `key_ref` now."""
+        """The key that got this number.
+
+        If it was issued again since, its `key_ref` is another one now.
+        """
         ...
 
     def key_of_hash(self, key_hash: bytes) -> KeyInfo | None:
-        """By the SHA-256 of the key."""
+        """The key with this SHA-256."""
         ...
 
     def whitelist(self, after: bytes) -> Iterator[bytes]:
@@ -69,7 +80,9 @@ class ReadModel(Protocol):
     def whitelisted(self, info_hash: bytes) -> bool: ...
 
     def settings(self) -> tuple[int | None, Mapping[str, Any]]:
-        """What decisions depend on, as the log has it, and the event that put it in force (None = none did)."""
+        """The settings that the log has in force, and the event that put them there (None = no
+        event did).
+        """
         ...
 
     def refusals(self) -> Mapping[str, int]:
@@ -77,16 +90,20 @@ class ReadModel(Protocol):
         ...
 
     def refused_clients(self) -> Iterator[Refused]:
-        """The same by client; a few thousand at most, in the order of clients, versions and reasons."""
+        """The same by client, in the order of clients, versions and reasons; a few thousand at
+        most.
+        """
         ...
 
     def present(self, account: int) -> Iterator[Present | None]:
-        """The account's peers in all swarms now; None = nothing to tell yet, a pause may be made."""
+        """The account's peers in all swarms."""
         ...
 
     def account(self, account: int) -> Account | None:
-        """Totals of an account; None for a number that is none. Per torrent they are not kept at hand: they are
-        sums over the ledger (`tracker.ledger.account`, docs/audit.md)."""
+        """Totals of an account; None = there is no such account.
+
+        Totals by torrent are sums over the ledger: see `Ledgers` and docs/audit.md.
+        """
         ...
 
     def factor(self, number: int) -> Factor | None:
@@ -94,7 +111,9 @@ class ReadModel(Protocol):
         ...
 
     def factors(self, after: int) -> Iterator[Factor]:
-        """Credit factors in force and to come whose number is larger than `after`, ascending."""
+        """Credit factors that are in force or still to come, with numbers larger than `after`,
+        ascending.
+        """
         ...
 
 
@@ -107,23 +126,32 @@ class Live(Protocol):
 
 
 class Past(Protocol):
-    """The read model at moments that are over, up to the durable end. A question makes one call of it.
+    """The read model at moments that are over, up to the durable end.
 
-    Nothing holds up the loop; the answer may take a replay of the log. Raises `NoMomentError`, `BusyError`, and what reading
-    the log does.
+    A question is a method of `ReadModel` with its arguments, `ask(moment, ReadModel.summary,
+    info_hash)`: another process calls the method of that name. No call holds up the loop; an answer
+    may take a replay of the log. Raises `NoMomentError`, `BusyError`, and what reading the log
+    does.
     """
 
-    async def ask(self, moment: Moment, question: Callable[[ReadModel], T]) -> T: ...
+    async def ask(
+        self, moment: Moment, method: Callable[[ReadModel, *Ts], T], *arguments: *Ts
+    ) -> T: ...
 
     def each(
-        self, moment: Moment, question: Callable[[ReadModel], Iterator[T | None]]
+        self,
+        moment: Moment,
+        method: Callable[[ReadModel, *Ts], Iterator[T | None]],
+        *arguments: *Ts,
     ) -> AsyncGenerator[list[T], None]:
-        """What a call iterates over, `LISTED_AT_ONCE` items at a time; a list with fewer is the last one."""
+        """The items that a method iterates over, `LISTED_AT_ONCE` at a time; a list with fewer is
+        the last one.
+        """
         ...
 
 
 class Gauges(Protocol):
-    """How the process itself is doing. Calls are synchronous, and cost a millisecond or so."""
+    """The metrics of the process itself. Calls are synchronous, and cost about a millisecond."""
 
     def udp(self) -> UdpStats: ...
 
@@ -131,10 +159,15 @@ class Gauges(Protocol):
 
 
 class Events(Protocol):
-    """The durable part of the log. No call holds up the loop; each raises what reading the log does."""
+    """The events of the durable part of the log.
+
+    No call holds up the loop; each raises what reading the log does.
+    """
 
     @property
-    def event_types(self) -> Sequence[str]: ...
+    def event_types(self) -> Sequence[str]:
+        """The types that a filter may name."""
+        ...
 
     @property
     def end(self) -> int:
@@ -142,20 +175,32 @@ class Events(Protocol):
         ...
 
     async def read(self, part: LogPart, wanted: EventFilter, limit: int) -> EventPage:
-        """At most `limit` events of a part of the log; fewer after about a second of work, and after three in any case. Raises
-        `PrunedMomentError` when what was being read is removed."""
+        """At most `limit` events of a part of the log.
+
+        The page is shorter after about a second of work, and after three seconds in any case.
+
+        Raises `PrunedMomentError` when retention removes the events that are being read.
+        """
         ...
 
     def follow(self, after: int | None, wanted: EventFilter) -> AsyncGenerator[Followed, None]:
-        """Events beyond `after` (None = from now on) as they become durable, until the tracker stops.
+        """Events beyond `after` (None = from now on) as they become durable, until the tracker
+        stops.
 
-        Gives something several times a second, be it empty. What is not asked for waits in the log.
+        Yields several times a second, also when there are no events. A slow reader costs no memory:
+        its events wait in the log.
         """
         ...
 
 
 class Ledgers(Protocol):
-    """The announces and corrections behind an account's totals. Each call reads the log in another process."""
+    """The announces and corrections behind an account's totals.
+
+    Each call reads the log in another process.
+
+    `moment` None is now. The first page takes as long as reading the log up to the moment, the next
+    ones what lies between. Raises `BusyError`, `NoMomentError`, and what reading the log does.
+    """
 
     async def entries(
         self,
@@ -164,20 +209,22 @@ class Ledgers(Protocol):
         moment: Moment | None,
         after: int,
         limit: int,
-    ) -> str:
-        """A page of an account's ledger up to a moment (None = now), as JSON text. The first one takes as long as reading the log
-        up to there, the next ones what lies between. Raises `BusyError`, `NoMomentError`; `PrunedMomentError` also when what
-        comes after `after` was removed."""
+    ) -> EntriesPage:
+        """Entries of an account, of one torrent alone with `info_hash`, after seq `after` (-1 =
+        from the first).
+
+        Raises `PrunedMomentError` also when entries behind `after` were removed.
+        """
         ...
 
     async def account_totals(
         self, account: int, moment: Moment | None, after: bytes | None, limit: int
-    ) -> str:
-        """A page of an account's sums by torrent, as JSON text; as `entries` otherwise."""
+    ) -> SumsPage:
+        """An account's sums by torrent, after the torrent `after` (None = from the first)."""
         ...
 
     async def torrent_totals(
         self, info_hash: bytes, moment: Moment | None, after: int | None, limit: int
-    ) -> str:
-        """The same of a torrent's by account."""
+    ) -> SumsPage:
+        """A torrent's sums by account, after the account `after` (None = from the first)."""
         ...

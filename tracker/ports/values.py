@@ -1,6 +1,7 @@
-"""The values that the ports take and give: plain frozen data in the tracker's own terms (bytes, integers, times in Unix microseconds).
+"""The values that the ports take and give: frozen data as bytes, integers, and times in Unix
+microseconds.
 
-How they look as JSON is the business of each API version.
+Each API version decides how they look as JSON.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from attrs import frozen
 from tracker.times import rfc3339
 
 LISTED_AT_ONCE: Final = 200
-"""Items of a past listing that come together: about 20 KB as JSON."""
+"""Items of a past listing that come in one list: about 20 KB as JSON."""
 
 
 @frozen
 class Moment:
-    """After an event, or when all events up to a log time had happened: exactly one of the two is given."""
+    """A point of the log: right after an event, or after all events up to a log time.
+
+    Exactly one is given.
+    """
 
     seq: int | None = None
     time_us: int | None = None  # Unix microseconds
@@ -28,16 +32,16 @@ class Moment:
 
 @frozen
 class Actor:
-    """Who asked for an admin change: recorded in the event itself."""
+    """The author of an admin change, recorded in the event itself."""
 
     token: str  # label of the access token, never its value
     address: str  # client address; "" when there is none (unix socket)
     request_id: str
     reason: str = ""
-    idempotency_key: str = ""  # what marks a repetition of an earlier request of the same token
+    idempotency_key: str = ""  # the same in a repetition of a request with the same token
 
     def as_data(self) -> dict[str, str]:
-        """The `by` of an event."""
+        """The member `by` of the event."""
         who = {"token": self.token, "address": self.address, "request_id": self.request_id}
         more = {"reason": self.reason, "idempotency_key": self.idempotency_key}
         return who | {name: value for name, value in more.items() if value}
@@ -45,14 +49,15 @@ class Actor:
 
 @frozen
 class NewKey:
-    """A key to issue. Permanent without either end of its validity; `seconds_valid` counts from now."""
+    """A key to issue.
+
+    Permanent without either end of its validity; `seconds_valid` counts from now.
+    """
 
     key: str | None = None  # 32 alphanumeric characters; None = a random one
     seconds_valid: int | None = None
     valid_until_us: int | None = None
-    owner: str | None = (
-        None  # the site's name for whose key it is: all keys of one share an account
-    )
+    owner: str | None = None  # the site's name of a user; keys with one owner share an account
     label: str | None = None
 
 
@@ -65,7 +70,7 @@ class IssuedKey:
 
 @frozen
 class KeyInfo:
-    """What is known of a key that was issued; the key itself is not."""
+    """An issued key. The tracker does not know its text, only the hash."""
 
     key_ref: int
     key_hash: bytes  # SHA-256 of the key
@@ -75,12 +80,15 @@ class KeyInfo:
     label: str | None
     valid_until_us: int | None  # Unix microseconds; None = permanent
     account_seen_us: int | None  # last announce with any key of its account; None = never
-    used_us: int | None  # last announce with this one; None = never, or before that was kept
+    used_us: int | None  # last announce with this key; None = never, or before this was recorded
 
 
 @frozen(kw_only=True)
 class FactorTerms:
-    """What a credit factor says. Percentages 0 to 10000, at least one of them; None leaves that side alone."""
+    """The terms of a credit factor.
+
+    Percentages are 0 to 10000, at least one is given; None leaves that side alone.
+    """
 
     account: int | None = None  # None = every account
     info_hash: bytes | None = None  # 20 bytes; None = every torrent
@@ -105,12 +113,15 @@ class Correction:
     account: int
     uploaded: int  # bytes, signed
     downloaded: int
-    corrects: int  # seq of the event that it makes good: an announce, a correction, a factor
+    corrects: int  # seq of the wrong event: an announce, a correction, a factor
 
 
 @frozen
 class Account:
-    """Totals of an account. Bytes; `credited_*` after factors and corrections, the others as announced."""
+    """Totals of an account, in bytes.
+
+    `credited_*` are after factors and corrections, the others as announced.
+    """
 
     account: int  # number of its first key
     uploaded: int
@@ -148,10 +159,14 @@ class Stats:
 
 @frozen
 class UdpStats:
-    """What the reference's development line adds to its counters (contract, section 1.5). Since the start, by listener:
-    4 and 6 are the family of the socket. Times are of a request, in nanoseconds."""
+    """The counters that the reference's development line adds (contract, section 1.5), since the
+    start.
 
-    udp_requests_aborted: int  # answers that the system did not take
+    4 and 6 are the address family of the listener's socket. Times are averages of one request, in
+    nanoseconds.
+    """
+
+    udp_requests_aborted: int  # answers that the kernel did not accept
     udp_requests_banned: int
     udp_banned_ips_total: int  # now
     udp_avg_connect_processing_time_ns: int
@@ -177,9 +192,9 @@ class Sample:
 
 @frozen
 class Metric:
-    """A metric by its name in Prometheus; without samples while there is nothing to tell."""
+    """A metric by its name in Prometheus. It has no samples while there is no value."""
 
-    name: str  # of a counter it ends in `_total`
+    name: str  # ends in `_total` if it is a counter
     kind: str  # "counter" | "gauge"
     help: str
     samples: tuple[Sample, ...]
@@ -197,7 +212,7 @@ class TorrentSummary:
 class Peer:
     peer_id: bytes  # 20 bytes
     client: str | None  # name read from the peer id, None = not recognised
-    address: str  # "192.0.2.1:6881" or "[2001:db8::1]:6881"; "" = it was shredded
+    address: str  # "192.0.2.1:6881" or "[2001:db8::1]:6881"; "" = shredded
     updated_ms: int  # Unix milliseconds of the last announce
     uploaded: int
     downloaded: int
@@ -207,17 +222,20 @@ class Peer:
 
 @frozen
 class Present:
-    """A peer of an account, in a swarm now."""
+    """A peer of an account, in one swarm."""
 
     info_hash: bytes  # 20 bytes
     peer: Peer
     seeder: bool
-    key_ref: int  # the key it came with
+    key_ref: int  # the key of its announces
 
 
 @frozen(kw_only=True)
 class LogPart:
-    """Events by number and by log time, all ends included. None = as far as the log goes."""
+    """A part of the log by event number and by log time, ends included.
+
+    None = as far as the log goes.
+    """
 
     first: int = 0
     last: int | None = None
@@ -227,7 +245,7 @@ class LogPart:
 
 @frozen(kw_only=True)
 class EventFilter:
-    """All that is given must hold."""
+    """Which events are wanted: those that meet every condition that is given."""
 
     types: frozenset[str] = frozenset()  # empty = every type
     info_hash: bytes | None = None  # 20 bytes
@@ -240,24 +258,22 @@ class EventPage:
     events: list[dict[str, Any]]  # as `tracker events` prints them, ascending
     following: (
         int | None
-    )  # the next event to look at; None = the part, or the durable end, was reached
-    end: int  # the number of the event after the last durable one; all before it was within reach of the page
+    )  # where the next page begins; None = the part, or the durable end, was reached
+    end: int  # number of the event after the last durable one that the page could have reached
 
 
 @frozen
 class Followed:
     events: list[dict[str, Any]]  # may be empty
-    seen: int  # everything up to this event was looked at
-    pruned: int | None = None  # announces after `seen` and before this event were removed
+    seen: int  # the filter was applied to everything up to this event
+    pruned: int | None = None  # announces between `seen` and this event were removed
 
 
 @frozen
 class Refused:
-    """Requests of one client that were refused for one reason."""
+    """How many requests of one client were refused for one reason."""
 
     reason: str
-    client: (
-        str | None
-    )  # name read from the peer id, "Other" = not recognised; None = the request had no peer id
-    version: str | None  # as the peer id states it
+    client: str | None  # from the peer id; "Other" = not recognised, None = there was no peer id
+    version: str | None  # from the peer id
     times: int

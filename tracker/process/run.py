@@ -12,12 +12,12 @@ import gc
 import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
 from eventlog import LogError
-from tracker.domain import events
+from tracker.domain.events.admin import AddressesLost, TrackerStarted, TrackerStopped
 from tracker.frontends.listeners import StartError, bind, read_certificates
 from tracker.process import control, runtime, signals, timers, trackers, web
 from tracker.process.settings import settings_of
@@ -122,17 +122,13 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
 def _append_first(runtime: Runtime, lost_seq: int) -> None:
     """Appends that the tracker started, and its settings if they are new."""
     service, event_log = runtime.service, runtime.event_log
-    started: dict[str, Any] = {"version": runtime.version, "epoch": event_log.epoch}
-    if event_log.recovery.cut_bytes:
-        started["cut_bytes"] = event_log.recovery.cut_bytes
-    if lost_seq:
-        started["lost_seq"] = lost_seq
-    service.admin(events.TRACKER_STARTED, started)
+    cut_bytes = event_log.recovery.cut_bytes or None
+    service.append(TrackerStarted(runtime.version, event_log.epoch, cut_bytes, lost_seq or None))
     service.change_settings(settings_of(runtime.config))
     if service.state.hidden_peers():
         # These peers can be neither listed nor recognised again. All swarms are emptied, so that the
         # outcome does not depend on which keys are there: a replay that has them comes to the same.
-        service.admin(events.ADDRESSES_LOST, {})
+        service.append(AddressesLost())
         log.error(
             "Keys of recent days are missing in event_log.secrets_path: the addresses logged under them cannot be read. "
             "All swarms begin empty; peers come back with their next announce"
@@ -146,7 +142,7 @@ def _append_last(runtime: Runtime) -> None:
         service.flush_counters()
     if service.refusals:
         service.flush_refusals()
-    service.admin(events.TRACKER_STOPPED, {"reason": "signal"})
+    service.append(TrackerStopped("signal"))
 
 
 def _settle_collector() -> None:

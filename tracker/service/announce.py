@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from hashlib import blake2s, sha256
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from tracker.domain import codec, events, packed, refusals
+from tracker.domain import events, packed, refusals
+from tracker.domain.events.admin import AnnounceRefused
+from tracker.domain.events.announce import SCHEMA, V4_MAPPED
+from tracker.domain.events.records import Evicted
 from tracker.domain.policy import Rules
+from tracker.service.append import append_admin, append_record
 from tracker.service.rate_limits import Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from eventlog import Pool
     from tracker.domain.access import Key
     from tracker.domain.state import State
+    from tracker.service.append import Clock, Log
 
 NUMWANT_UNKNOWN = 65535
 """Logged for an absent `numwant`, and for one of 16 bits or more: the record's field has 16 bits."""
@@ -31,7 +35,7 @@ REFUSAL_SECONDS = 60
 """Refusals of a known key are logged at most this often for each key and reason."""
 
 _TOLD = 4096  # refusals that are remembered, at least: a power of two
-_V4_MAPPED = codec.V4_MAPPED
+_V4_MAPPED = V4_MAPPED
 
 # `announce` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
 if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (
@@ -41,26 +45,6 @@ if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTAR
     3,
 ):
     raise AssertionError("Announcing.announce spells these numbers out")
-
-
-class Log(Protocol):
-    """What appending needs of an event log; `eventlog.EventLog` is one."""
-
-    pool: Pool
-
-    def has_room(self, *, reserved: bool = False) -> bool: ...
-
-    def appended(self) -> None: ...
-
-    async def wait_durable(self, seq: int) -> None: ...
-
-
-class Clock(Protocol):
-    def now_us(self) -> int: ...
-
-    def earlier_us(self) -> int: ...
-
-    def adjust(self) -> int: ...
 
 
 class Announcing:
@@ -122,7 +106,7 @@ class Announcing:
         """Open a batch: read the clock and ask the log for room, once. Returns log time in microseconds."""
         now = self._now_us = self._clock.now_us()
         self._open = self._log.has_room()
-        frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, now)
+        frame = self._log.pool.frame(events.ANNOUNCE, SCHEMA, now)
         self._plain = frame.plain
         self._protected = frame.protected
         self._seq = self._state.seq
@@ -338,10 +322,9 @@ class Announcing:
         swarms = self._swarms
         last_seq = swarms.peer(peer).last_seq
         place = swarms.place_of(swarms.lookup(info_hash), peer)
-        record = codec.EVICTION.pack(self._now_us, info_hash, place, last_seq)
         with self._interrupted():
-            self._log.pool.append(events.EVICTIONS, codec.EVICTIONS_SCHEMA, self._now_us, record)
-            self._state.apply_eviction(self._now_us, info_hash, place, last_seq)
+            record = Evicted(self._now_us, info_hash, place, last_seq)
+            append_record(self._log, self._state, record)
 
     def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
         """What a known key was refused is an event; not more often than anybody needs to know."""
@@ -353,13 +336,9 @@ class Announcing:
             # Seldom, as it doubles: what is over need not be known any more.
             told = self._refused_us = {which: us for which, us in told.items() if us > since}
         told[key.key_ref, refusal] = self._now_us
-        data = {
-            "key_ref": key.key_ref,
-            "reason": refusals.NAMES[refusal],
-            "info_hash": info_hash.hex(),
-        }
+        event = AnnounceRefused(key.key_ref, refusals.NAMES[refusal], info_hash)
         with self._interrupted():
-            self.admin(events.ANNOUNCE_REFUSED, data)
+            append_admin(self._log, self._state, self._clock, event)
 
     def refused_key(self, text: bytes, refusal: int, info_hash: bytes) -> None:
         """Log that a key that was once issued is refused; between `begin` and `end`."""
@@ -376,7 +355,7 @@ class Announcing:
             self._state.announced(self._seq, self._now_us)
         yield
         self._now_us = max(self._now_us, self._state.time_us)
-        frame = self._log.pool.frame(events.ANNOUNCE, codec.ANNOUNCE_SCHEMA, self._now_us)
+        frame = self._log.pool.frame(events.ANNOUNCE, SCHEMA, self._now_us)
         self._plain = frame.plain
         self._protected = frame.protected
         self._seq = self._state.seq
@@ -396,18 +375,6 @@ class Announcing:
         seq = self._seq.to_bytes(8, "little")
         drawn = blake2s(seq, key=self._selection_key, digest_size=8, person=b"interval").digest()
         return self._interval + int.from_bytes(drawn, "big") % (most + 1)
-
-    def admin(self, kind: int, data: Mapping[str, Any]) -> int:
-        """Append and apply an admin event; returns its sequence number."""
-        now = self._clock.now_us()
-        body = dict(data)
-        seq = self._log.pool.append(
-            events.ADMIN, codec.ADMIN_SCHEMA, now, codec.encode_admin(kind, now, body)
-        )
-        self._state.apply_admin(kind, now, body)
-        self._keys.clear()
-        self._log.appended()
-        return seq
 
     def _obey_settings(self) -> None:
         settings = self._state.settings

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
 
 _EVENTS = ("None", "Completed", "Started", "Stopped", "None")
-_SORTED_AT_ONCE = 4096  # sorting takes about a millisecond
-_COPIED_AT_ONCE = 50_000  # likewise
-_LOOKED_AT_ONCE = 1000  # torrents by number: likewise
-_SKIPPED_AT_ONCE = 1000  # likewise
-_KEYS_AT_ONCE = 50_000  # looked at between two pauses: about a millisecond
-_LEFT_SHOWN = 2**63 - 1  # an unknown `left` as the largest number that readers of the API can take
+# Work between two pauses, about a millisecond each:
+_SORTED_AT_ONCE = 4096
+_COPIED_AT_ONCE = 50_000
+_LOOKED_AT_ONCE = 1000  # torrents by number
+_SKIPPED_AT_ONCE = 1000
+_KEYS_AT_ONCE = 50_000
+_LEFT_SHOWN = 2**63 - 1
+"""What an unknown `left` is shown as: the largest number that clients of the API can read."""
 
 
 class Source(Protocol):
-    """What is read: the live state, and the counter deltas that the log does not have yet."""
+    """The live state, and the counters that the log does not have yet."""
 
     @property
     def state(self) -> State: ...
@@ -54,7 +56,10 @@ class LiveReads:
         usage_statistics: bool = True,
         reasons: Mapping[int, str] | None = None,
     ) -> None:
-        """`usage_statistics`: false shows the counters of requests as 0; `reasons`: names of refusals."""
+        """`usage_statistics` false shows the counters of requests as 0.
+
+        `reasons` are the names of refusals.
+        """
         self._source = source
         self._reasons = reasons or {}
         self._usage_statistics = usage_statistics
@@ -71,7 +76,9 @@ class LiveReads:
 
 
 class Projection:
-    """A read model over a state; `pending` are counter deltas that the log does not have yet."""
+    """`ports.ReadModel` over a state, and over counters that the log does not have yet
+    (`pending`).
+    """
 
     def __init__(
         self,
@@ -82,7 +89,10 @@ class Projection:
         reasons: Mapping[int, str] | None = None,
         refusals: Mapping[tuple[int, str, str], int] | None = None,
     ) -> None:
-        """`now_us`: log time to judge by; as a rule that of the state's last event. `refusals` are pending too."""
+        """`now_us`: log time that decides what has expired; None = that of the last event.
+
+        `refusals` are pending ones.
+        """
         self._state = state
         self._now_us = state.time_us if now_us is None else now_us
         self._pending = pending
@@ -122,7 +132,7 @@ class Projection:
         return self._state.counters.get(key, 0) + self._pending.get(key, 0)
 
     def torrents(self, offset: int, limit: int) -> Iterator[ports.TorrentSummary | None]:
-        """Bucket by bucket, and a large bucket in steps, so that announces go on; see `ports.ReadModel`."""
+        """Goes bucket by bucket, and through a large bucket in steps, so that announces go on."""
         hashes = self._hashes(offset)
         while limit:
             info_hash = next(hashes, b"")
@@ -135,7 +145,7 @@ class Projection:
                 yield found
 
     def _hashes(self, offset: int) -> Iterator[bytes | None]:
-        """Tracked torrents, ascending, after skipping some. None = work was done, and more is to do."""
+        """Tracked torrents, ascending, after skipping `offset`. None = a good place to pause."""
         for number, bucket in enumerate(self._state.swarms.buckets):
             if offset >= len(bucket):
                 offset -= len(bucket)
@@ -150,16 +160,18 @@ class Projection:
             offset = 0
 
     def _in_order(self, bucket: int) -> Iterator[bytes | None]:
-        """A bucket's torrents, ascending; None before each piece of work that takes about a millisecond.
+        """A bucket's torrents, ascending; None before each piece of work that takes about a
+        millisecond.
 
-        The bucket may change meanwhile. Whoever chooses info hashes can fill it with as many as he likes.
+        The bucket may change meanwhile. It may be very large, because clients choose the info
+        hashes.
         """
         swarms = self._state.swarms
         size = len(swarms.buckets[bucket])
         if size <= _SORTED_AT_ONCE:
             yield from sorted(swarms.buckets[bucket])
             return
-        # Copying a very large bucket would itself take long: its torrents are looked through by number.
+        # Copying a very large bucket would take too long, so its torrents are found by number.
         copied = list(swarms.buckets[bucket]) if size <= _COPIED_AT_ONCE else None
         end = len(swarms.completed) if copied is None else size
         step = _LOOKED_AT_ONCE if copied is None else _SORTED_AT_ONCE
@@ -253,12 +265,12 @@ class Projection:
                 yield None
                 continue
             for number in swarms.of_key.peers(key_ref):
-                # Between two items a peer may have left, and its number gone to another.
+                # Between two items a peer may leave, and its number go to another peer.
                 if swarms.identified(number) and swarms.account_of(number) == account:
                     yield self._present(number)
 
     def _keys_of(self, account: int) -> Iterator[int | None]:
-        """Numbers of the account's keys; None now and then while there are none."""
+        """Numbers of the account's keys; None = a good place to pause."""
         account_of, at = self._state.access.account_of, account
         while at < len(account_of):
             stop = at + _KEYS_AT_ONCE
@@ -302,17 +314,17 @@ class Projection:
         torrent = swarms.lookup(info_hash)
         if not torrent:
             return
-        # Where each is found first: a peer may have an address of either family, and an identity.
+        # A peer may have an address of either family, and an identity: the first one found counts.
         places = (swarms.identities, swarms.v4, swarms.v6)
         for first, directory in enumerate(places):
             for number in directory.members(torrent):
                 if swarms.lookup(info_hash) != torrent:
-                    return  # dropped between two items
+                    return  # the torrent was dropped between two items
                 if any(number in earlier for earlier in places[:first]):
                     continue
                 row = swarms.peer(number)
                 endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
-                # Between two items a peer may have left, and its number gone to another.
+                # Between two items a peer may leave, and its number go to another peer.
                 if endpoint and row.torrent == torrent:
                     yield _peer(row, endpoint)
 
@@ -344,7 +356,7 @@ def factor_seen(factor: Factor) -> ports.Factor:
 
 
 def format_endpoint(endpoint: bytes) -> str:
-    """`192.0.2.1:6881` or `[2001:db8::1]:6881`, from 6 or 18 bytes."""
+    """Writes 6 or 18 bytes as `192.0.2.1:6881` or `[2001:db8::1]:6881`."""
     port = int.from_bytes(endpoint[-2:], "big")
     if len(endpoint) == 6:
         return f"{inet_ntop(AF_INET, endpoint[:4])}:{port}"

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.domain import codec, events, slice_digest
+from attrs import evolve
+
+from tracker.domain import events
+from tracker.domain.events.admin import ClockStepped, SettingsChanged
+from tracker.domain.events.records import Counted, RefusalsCounted, Tick
 from tracker.service.announce import Announcing
+from tracker.service.append import append_admin, append_record
 from tracker.wire.clients import client_of
 
 if TYPE_CHECKING:
+    from tracker.domain.events.registry import AdminEvent
     from tracker.domain.settings import Settings
     from tracker.domain.state import State
     from tracker.domain.swarms import Swarms
-    from tracker.service.announce import Clock, Log
+    from tracker.ports import Actor
+    from tracker.service.append import Clock, Log
 
 MOST_CLIENTS = 256
 """Client names and versions that refusals are told apart by; beyond that by names only, of which there are fewer."""
@@ -98,16 +105,22 @@ class Service(Announcing):
         key = -refusal, name, version
         self.refusals[key] = self.refusals.get(key, 0) + 1
 
-    # Events that time and the process bring.
+    # Events that administrators, time and the process bring.
+
+    def append(self, event: AdminEvent, by: Actor | None = None) -> int:
+        """Appends and applies an admin event; returns its sequence number. `by`: who caused it."""
+        if by is not None:
+            event = evolve(event, by=by.as_data())
+        seq = append_admin(self._log, self._state, self._clock, event)
+        self._keys.clear()
+        return seq
 
     def flush_counters(self) -> None:
         """Log the counters' deltas."""
         pending, self.pending = self.pending, {}
         now = self._clock.now_us()
         for (counter, label), delta in sorted(pending.items()):
-            record = codec.COUNTER.pack(now, counter, label, 0, delta)
-            self._log.pool.append(events.COUNTERS, codec.COUNTERS_SCHEMA, now, record)
-            self._state.apply_counter(now, counter, label, delta)
+            append_record(self._log, self._state, Counted(now, counter, label, delta))
         self._log.appended()
 
     def flush_refusals(self) -> None:
@@ -117,9 +130,8 @@ class Service(Announcing):
         refusals, self.refusals = self.refusals, {}
         now = self._clock.now_us()
         for (reason, name, version), delta in sorted(refusals.items()):
-            record = codec.encode_refusals(now, reason, name, version, delta)
-            self._log.pool.append(events.REFUSALS, codec.REFUSALS_SCHEMA, now, record)
-            self._state.apply_refusals(now, reason, name, version, delta)
+            record = RefusalsCounted(now, reason, delta, name, version)
+            append_record(self._log, self._state, record)
         self._log.appended()
 
     def tick(self, *, goes_on: bool = False) -> int:
@@ -130,20 +142,18 @@ class Service(Announcing):
         """
         stepped = self._clock.adjust()
         if stepped:
-            self.admin(events.CLOCK_STEPPED, {"forward_us": stepped})
+            self.append(ClockStepped(stepped))
         now = self._clock.now_us()
         interval_ms = self._state.settings.tick_ms
-        number = self._slice % slice_digest.count(self._state)
+        number = self._slice % self._state.slices()
         self._slice = number + 1
-        digest = slice_digest.digest(self._state, number)
-        record = codec.TICK.pack(now, interval_ms, goes_on, number, 0, digest)
-        self._log.pool.append(events.TICK, codec.TICK_SCHEMA, now, record)
-        self._state.apply_tick(now, interval_ms, goes_on)
+        digest = self._state.digest_of_slice(number)
+        append_record(self._log, self._state, Tick(now, interval_ms, goes_on, number, digest))
         self._log.appended()
         return stepped
 
     def change_settings(self, settings: Settings) -> None:
         """Put settings in force, as an event, unless they are already."""
         if settings != self._state.settings or self._state.settings_seq < 0:
-            self.admin(events.SETTINGS_CHANGED, {"settings": settings.as_data()})
+            self.append(SettingsChanged(settings))
             self._obey_settings()

@@ -145,11 +145,17 @@ class Keyring:
             self._keys.pop(day, None)
             destroy_file(self._path(day))
 
-    def forget(self) -> None:
-        """Drops keys from memory that another process removed from the folder. Raises `OSError`."""
+    def forget(self) -> bool:
+        """Drops from memory the keys that are not in the folder any more, because their days were shredded.
+
+        Returns whether there were any: then what they decrypted has to be forgotten as well. Raises `OSError`.
+        """
         with self._lock:
             there = set(self.days())
-            self._keys = {day: key for day, key in self._keys.items() if day in there}
+            kept = {day: key for day, key in self._keys.items() if day in there}
+            shredded = len(kept) < len(self._keys)
+            self._keys = kept
+            return shredded
 
     def _load_for_reading(self, day: int) -> bytes | None:
         with self._lock:

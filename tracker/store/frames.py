@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.domain import codec, events, schemas
+from tracker.domain import events
+from tracker.domain.events import codec, schemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventlog import Frame
-    from tracker.domain.codec import AdminRecord
+    from tracker.domain.events.codec import AdminRecord
     from tracker.domain.state import State
 
 

@@ -1,6 +1,9 @@
-"""The state at a moment of the log, by replay from the nearest snapshot before it. Blocking; reads beside a running tracker.
+"""Replays a log to a moment, from the nearest snapshot before it.
 
-A moment is after an event, or a log time: everything up to it has happened, that event and that microsecond included.
+Blocking; reads beside a running tracker.
+
+A moment is right after an event, or at a log time. Everything up to it has happened, that event and
+that microsecond included.
 """
 
 from __future__ import annotations
@@ -11,12 +14,12 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from eventlog import Frame, first_and_last_frame, frame_at
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, PrunedMomentError
-from tracker.store import frames as records
-from tracker.store import snapshots
-from tracker.store.replay import REPORT_EVERY, collector_off
+from tracker.store import frames, snapshots
+from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -40,8 +43,9 @@ class Span:
         return f"events {self.first_seq} to {self.last_seq}, {first} to {last}"
 
     def check(self, moment: Moment) -> None:
-        """Raises `PrunedMomentError` for a moment before the first event that is kept, `NoMomentError` for any other
-        moment that the log does not hold."""
+        """Raises `PrunedMomentError` for a moment before the first event that is kept,
+        `NoMomentError` for any other moment that the log does not hold.
+        """
         if moment.seq is not None:
             early, late = moment.seq < self.first_seq, moment.seq > self.last_seq
         else:
@@ -55,7 +59,7 @@ class Span:
 
 
 def span(folder: Path) -> Span | None:
-    """None for an empty log. Raises what reading does."""
+    """The events that a log holds; None = it is empty. Raises what reading does."""
     found = first_and_last_frame(folder)
     if found is None:
         return None
@@ -64,22 +68,27 @@ def span(folder: Path) -> Span | None:
 
 
 class ForwardReplay:
-    """A log that is replayed forward, from one moment to the next."""
+    """Replays a log forward, from one moment to the next."""
 
     def __init__(
         self, folder: Path, report: Callable[[int, int], None], keys: Keyring | None = None
     ) -> None:
-        """`report` is told events replayed and events to replay. `keys` open addresses. Raises what reading does."""
+        """Tells `report` how many events are replayed, and how many there are.
+
+        `keys` decrypt addresses.
+
+        Raises what reading does.
+        """
         self.span = span(folder)
         self._folder = folder
         self._keys = keys
-        self._frames: Iterator[Frame] | None = None  # nothing was asked for yet
-        self._rest: Frame | None = None  # of a frame in whose middle a moment was
+        self._frames: Iterator[Frame] | None = None  # None = before the first replay
+        self._rest: Frame | None = None  # of a frame that the last moment was in the middle of
         self._state = State()
         self._report = report
 
     def resolve(self, moment: Moment) -> int:
-        """The last event that has happened by a moment. Raises `NoMomentError`."""
+        """The last event that had happened at a moment. Raises `NoMomentError`."""
         if self.span is None:
             raise NoMomentError(f"{moment} is not in the log, which is empty")
         self.span.check(moment)
@@ -92,7 +101,9 @@ class ForwardReplay:
         return frame.header.base_seq + bisect_right(_times(frame), time_us) - 1
 
     def at(self, moment: Moment | None) -> State:
-        """The state at a moment, not before the one asked for last; it changes with the next call.
+        """The state at a moment that is not before the previous one; None = the end.
+
+        The next call changes it.
 
         Raises `NoMomentError`, `LogCorruptError`, `LogFormatError`, `ReplayError`, `CodecError`.
         """
@@ -100,19 +111,19 @@ class ForwardReplay:
             end = self.resolve(moment) + 1
         else:
             end = self.span.last_seq + 1 if self.span else 0
-        with collector_off():
-            if self._frames is None:
+        if self._frames is None:
+            with collector_off():
                 self._state, reader = snapshots.start(self._folder, self._keys, at_most=end)
-                self._frames = reader.frames()
-            reported = self._state.seq
-            while self._state.seq < end and (frame := self._next()) is not None:
-                frame, self._rest = split(frame, end)
-                records.apply(self._state, frame)
-                if self._state.seq >= reported + REPORT_EVERY:
-                    reported = self._state.seq
-                    self._report(reported, max(end, reported + 1))
+            self._frames = reader.frames()
+        apply_all(self._state, self._until(end), lambda seq: self._report(seq, max(end, seq + 1)))
         self._report(end, end)
         return self._state
+
+    def _until(self, end: int) -> Iterator[Frame]:
+        """The frames up to event `end`, exclusive."""
+        while self._state.seq < end and (frame := self._next()) is not None:
+            frame, self._rest = split(frame, end)
+            yield frame
 
     def _next(self) -> Frame | None:
         rest, self._rest = self._rest, None
@@ -120,14 +131,14 @@ class ForwardReplay:
 
 
 def split(frame: Frame, seq: int) -> tuple[Frame, Frame | None]:
-    """The records of a frame below `seq`, and the others (None = there are none)."""
+    """Splits a frame into the records below `seq` and the others (None = there are none)."""
     header = frame.header
     if seq >= header.next_seq:
         return frame, None
     count = seq - header.base_seq
     below = header._replace(records=count)
     others = header._replace(records=header.records - count, base_seq=seq)
-    if not records.known(frame):  # where one of its records ends is not known either
+    if not frames.known(frame):  # then the sizes of its records are unknown too
         return frame._replace(header=below), frame._replace(header=others)
     plain_at = _size(frame, count)
     protected_at = len(frame.protected) // header.records * count
@@ -138,7 +149,7 @@ def split(frame: Frame, seq: int) -> tuple[Frame, Frame | None]:
 
 
 def _size(frame: Frame, records: int) -> int:
-    """Plain bytes of the first records."""
+    """How many plain bytes the first `records` records take."""
     if frame.header.kind != events.ADMIN:
         return len(frame.plain) // frame.header.records * records
     offset = 0
@@ -149,11 +160,11 @@ def _size(frame: Frame, records: int) -> int:
 
 
 def _times(frame: Frame) -> list[int]:
-    """Log time of each record: where it stands follows from the kind. Raises `CodecError`."""
+    """The log time of each record of a frame. Raises `CodecError`."""
     header = frame.header
-    if not records.known(frame):
+    if not frames.known(frame):
         return [header.time_us] * header.records
-    frame = records.newest(frame)
+    frame = frames.newest(frame)
     if header.kind == events.ADMIN:
         return [record.time_us for record in codec.decode_admin(frame.plain)]
     size = codec.RECORD_SIZES[header.kind]

@@ -1,9 +1,10 @@
-"""The opening balance of a log whose oldest events were removed: the state at its first event, without addresses.
+"""Reads and writes the opening balance of a log whose oldest events were removed: the state at its
+first event, without addresses.
 
-A file beside the segments rather than an event among them: replay has to know it before it reads the first event, and
-the event that vouches for it, `log_pruned`, comes later in the log (docs/adr/0010). In the format of a snapshot, whose
-peers are hidden ones (`domain.hidden`); but no cache: the events it stands for are gone, so one that was made by earlier
-rules is read as well (`image.newest`).
+It is a file beside the segments and no event, because replay needs it before the first event. The
+event that vouches for it, `log_pruned`, comes later in the log (docs/adr/0010). The format is that
+of a snapshot, and its peers are hidden ones (`domain.hidden_peers`). But it is no cache: the events
+that it stands for are gone, so one that was made by earlier rules is read as well (`image.newest`).
 """
 
 from __future__ import annotations
@@ -30,11 +31,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPARE_BYTES = 8 << 20
-"""Free space that an opening leaves, for what the log has to write meanwhile. Not more: removal is what makes space."""
+"""Free bytes that writing an opening must leave for the log.
+
+There are few, because removal is what makes space.
+"""
 
 
 def begin(log: Path, seq: int) -> tuple[State, str]:
-    """The state at the beginning of a log, which is `seq`, and the SHA-256 of its opening ("" = it needs none).
+    """The state at the first event of a log, `seq`, and the SHA-256 of its opening ("" = the log is
+    complete).
 
     Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
     """
@@ -64,21 +69,26 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
 
 
 def _whole(log: Path) -> None:
-    """Raises `LogCorruptError` where a log that has no opening does not begin with its first event."""
+    """Checks that a log without an opening begins with event 0.
+
+    Raises `LogCorruptError`, `LogPrunedError`.
+    """
     for path in segments_of(log)[:1]:
         base = base_seq_of(path)
         if base and first_seq(log):
             raise LogPrunedError(log)
         if base:
-            what = f"events 0 to {base - 1} are missing before this file, and so is an opening balance in their place"
+            missing = f"events 0 to {base - 1} are missing before this file"
+            what = f"{missing}, and so is an opening balance in their place"
             raise LogCorruptError(path, 0, what)
 
 
 def write(log: Path, state: State) -> tuple[str, str]:
-    """Write the opening of a log that is to begin where the state is, with a segment; without any address. Returns name and SHA-256 of the file.
+    """Writes the opening of a log that is to begin with event `state.seq`, without any address.
 
-    It does not count before it gets its right name: only the process that holds the log may give it, see
-    `pruning.adopt`. Raises `LogCorruptError` where no segment begins there, `OSError`.
+    Returns the name and the SHA-256 of the file. The file does not count before it gets its final
+    name, which only the process that holds the log may give it: see `pruning.adopt`. Raises
+    `OSError`, and `LogCorruptError` where no segment begins with that event.
     """
     base = state.seq
     first = next((each for each in segments_of(log) if base_seq_of(each) == base), None)
@@ -93,13 +103,14 @@ def write(log: Path, state: State) -> tuple[str, str]:
 
 
 def digest_of(log: Path, seq: int) -> str:
-    """SHA-256 of the opening; "" = there is none. What was read with `begin` counts, if it went meanwhile."""
+    """The SHA-256 of the opening; "" = there is none, or it was removed since."""
     path = opening_path(log, seq)
     return sha256(path.read_bytes()).hexdigest() if seq and path.exists() else ""
 
 
 def check(log: Path, seq: int, digest: str, state: State) -> None:
-    """That an event vouches for the opening that a replay began with, once it is at the end.
+    """Checks after a replay that an event vouches for the opening with this SHA-256, which the
+    replay began with.
 
     Raises `LogCorruptError`.
     """

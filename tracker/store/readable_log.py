@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 
 class ReadableLog(Protocol):
+    """A log that a reader follows to its durable end."""
+
     @property
     def path(self) -> Path: ...
 

@@ -1,4 +1,4 @@
-"""Rebuild the state from the log: at start-up, and for whoever else wants it. Blocking."""
+"""Rebuilds a state from the frames of a log. Blocking."""
 
 from __future__ import annotations
 
@@ -9,14 +9,34 @@ from typing import TYPE_CHECKING
 from tracker.store import frames, opening_balance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from eventlog import Reader
+    from eventlog import Frame, Reader
     from tracker.domain.state import State
 
-REPORT_EVERY = 20_000  # events
+REPORT_EVERY = 20_000
+"""Events from one report of progress to the next."""
 TOO_LITTLE_MEMORY = "there is too little memory for the state of this log"
 """The text for a `MemoryError`, which has none."""
+
+
+def apply_all(
+    state: State, found: Iterable[Frame], report: Callable[[int], None] = lambda _seq: None
+) -> None:
+    """Applies frames to a state, one after the other.
+
+    Tells `report` now and then how many events the state has seen.
+
+    Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`,
+    `CodecError`.
+    """
+    reported = state.seq
+    with collector_off():
+        for frame in found:
+            frames.apply(state, frame)
+            if state.seq >= reported + REPORT_EVERY:
+                reported = state.seq
+                report(reported)
 
 
 def replay(
@@ -24,25 +44,19 @@ def replay(
     report: Callable[[int], None] = lambda _seq: None,
     state: State | None = None,
 ) -> State:
-    """Apply everything the reader gives, to `state` if it goes on from one (see `snapshots.start`), else to that of the
-    log's beginning. `report` is told the events done, now and then.
+    """Applies everything that the reader gives, and checks the opening balance that it began with.
 
-    Raises what reading and applying raise: `LogCorruptError`, `LogFormatError`, `ReplayError`,
-    `CodecError`.
+    `state` is the one that the reader goes on from (see `snapshots.start`); None = that of the
+    log's beginning. Tells `report` now and then how many events were applied. Raises what
+    `apply_all` does.
     """
     if state is None:
         state, _ = opening_balance.begin(reader.path, reader.first_seq)
     begins = state.seq == reader.first_seq
     opened = opening_balance.digest_of(reader.path, reader.first_seq) if begins else ""
-    reported = state.seq
     state.recent.start(state.swarms)
     try:
-        with collector_off():
-            for frame in reader.frames():
-                frames.apply(state, frame)
-                if state.seq >= reported + REPORT_EVERY:
-                    reported = state.seq
-                    report(state.seq)
+        apply_all(state, reader.frames(), report)
     finally:
         state.recent.stop()
     opening_balance.check(reader.path, reader.first_seq, opened, state)
@@ -51,7 +65,10 @@ def replay(
 
 @contextmanager
 def collector_off() -> Iterator[None]:
-    """Replay makes no reference cycles, and the collector would walk the growing tables again and again."""
+    """Switches the garbage collector off, because it would walk the growing tables again and again.
+
+    Replay makes no reference cycles that it could find.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:

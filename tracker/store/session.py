@@ -11,7 +11,7 @@ import trio
 from attrs import frozen
 
 from eventlog import open_log
-from tracker.domain import codec
+from tracker.domain.events import codec
 from tracker.store import high_water_mark, snapshots
 from tracker.store.replay import collector_off, replay
 

@@ -1,9 +1,13 @@
-"""A snapshot: the image of a state in a file, so that a start need not replay everything. A cache: losing it costs time only.
+"""Writes and reads a snapshot: the image of a state in a file, so that a start need not replay
+everything.
 
-    header 128 | table, 64 bytes a section | sections, each at a multiple of 16 | SHA-256 of all before
+It is a cache: losing it costs time only. Blocking.
 
-docs/log-format.md has the fields. Addresses are encrypted under the keys of the days they were announced on, so that
-shredding a day reaches every snapshot. What is read is checked byte for byte before anything is made of it. Blocking.
+    header 128 | table, 64 a section | sections, each at a multiple of 16 | SHA-256 of the rest
+
+docs/log-format.md has the fields. Addresses are encrypted under the keys of the days they were
+announced on, so that shredding a day reaches every snapshot. Every byte is checked before a state
+is made of the file.
 """
 
 from __future__ import annotations
@@ -27,26 +31,29 @@ if TYPE_CHECKING:
 
 MAGIC = b"\x89EVS\r\n\x1a\n"
 SPARE_BYTES = 64 << 20
-"""Free space that a snapshot leaves: the log needs it more."""
+"""Free bytes that a snapshot must leave on the disk, because the log needs them more."""
 
 _HEADER = Struct("<8sHHI16sQQ16sQI4x16s24xII")
 _ROW = Struct("<32sQQIIQ")
 _CRC = Struct("<I")
 _FOOTER = 32
 _ALIGN = 16
-_PLAIN = 0  # in place of a day
+_PLAIN = 0  # in the place of a day, for a section that is not encrypted
 
 
 class SnapshotError(Exception):
-    """A file that is no usable snapshot of this log; the text says why."""
+    """The file is no usable snapshot of this log; the text says why."""
 
 
 class OtherSnapshotError(SnapshotError):
-    """One that another version made: nothing is wrong with it."""
+    """Another version made the snapshot; nothing is wrong with it."""
 
 
 class Position(NamedTuple):
-    """Which log, and how far: the frame with the last event before `seq` tells the history from any other."""
+    """Which log the state is of, and how far.
+
+    The last frame before `seq` tells this history from any other.
+    """
 
     log_id: bytes
     seq: int  # events applied: the number of the next one
@@ -59,7 +66,7 @@ class Snapshot(NamedTuple):
     time_us: int
     digest: bytes  # `Image.digest`
     plain: dict[str, image.Buffer]
-    private: dict[tuple[int, str], bytes]  # what could be decrypted
+    private: dict[tuple[int, str], bytes]  # sections that could be decrypted, by day and name
 
     def state(self) -> State:
         """Raises `SnapshotError`."""
@@ -87,9 +94,10 @@ def write(
     *,
     spare: int | None = None,
 ) -> int:
-    """Make the file: whole and durable, or not there at all. Returns its size in bytes. `spare`: free bytes to leave, if not as usual.
+    """Writes the file, whole and durable or not at all. Returns its size in bytes.
 
-    Without `keys`, or where there is no key for a day, addresses are left out. Raises `OSError`.
+    `spare`: free bytes to leave on the disk; None = `SPARE_BYTES`. Addresses are left out without
+    `keys`, and for days whose keys are gone. Raises `OSError`.
     """
     taken = image.dump(state, addresses=keys is not None)
     nonce = os.urandom(16)
@@ -144,7 +152,9 @@ def _pieces(
 
 
 def read(path: Path, log_id: bytes, keys: Keyring | None, *, older: bool = False) -> Snapshot:
-    """Read and check a snapshot of this log; with `older` one made by earlier rules too, as it would be by today's.
+    """Reads and checks a snapshot of this log.
+
+    With `older` it also reads one made by earlier rules, and converts it to today's.
 
     Raises `SnapshotError`; `OSError` when the file cannot be read.
     """

@@ -1,6 +1,8 @@
-"""The snapshots of a log: `<log>/snap/<seq, 20 digits>.snap`, the newest few, and starting from one of them. Blocking.
+"""Keeps the newest snapshots of a log, `<log>/snap/<seq, 20 digits>.snap`, and starts from one of
+them. Blocking.
 
-Any that does not fit is passed over: then an older one serves, or the log from its beginning. The same comes of it.
+A snapshot that does not fit is passed over. Then an older one serves, or the log from its
+beginning; the state that comes of it is the same.
 """
 
 from __future__ import annotations
@@ -25,13 +27,14 @@ if TYPE_CHECKING:
     from tracker.store.snapshot_file import Snapshot
 
 KEPT = 3
+"""Snapshots that stay; older ones are removed."""
 
 _NAME = re.compile(r"(\d{20})\.snap")
 _TEMPORARY = re.compile(r"\d{20}\.snap\.\d+\.tmp")
 
 
 def found(log: Path) -> list[Path]:
-    """The files of a log, oldest first."""
+    """The snapshot files of a log, oldest first."""
     folder = log / "snap"
     if not folder.is_dir():
         return []
@@ -39,22 +42,24 @@ def found(log: Path) -> list[Path]:
 
 
 def seq_of(path: Path) -> int:
-    """The first event that it does not know of."""
+    """The first event that is not in the snapshot, read from the file's name."""
     return int(path.name[:20])
 
 
 def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
-    """Write the snapshot of a state whose events are all durable, and remove those beyond the newest `KEPT`.
+    """Writes the snapshot of a state whose events are all durable, and removes those beyond the
+    newest `KEPT`.
 
-    None where there is one already, and for a state without events. One process at a time: where another one writes, or
-    hangs in it, this raises `OSError`. Raises what reading the log does, too.
+    Returns None where there is one already, for a state without events, and for a state that ends
+    in the middle of a frame. Raises `OSError`, also when another process is writing one or hangs in
+    it, and what reading the log does.
     """
     path = log / "snap" / f"{state.seq:020d}.snap"
     if not state.seq or path.exists():
         return None
     frame = next(Reader(log, state.seq - 1, to_end=True).frames(), None)
     if frame is None or frame.header.next_seq != state.seq:
-        return None  # in the middle of a frame: not where a reader would go on
+        return None  # in the middle of a frame, where no reader could go on
     position = Position(
         read_identity(log), state.seq, frame.header.base_seq, frame.header.header_crc
     )
@@ -71,7 +76,7 @@ def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Alone, of all processes. The lock is the folder's own, and goes with the process."""
+    """Locks the folder against other processes that write. The lock goes with the process."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,7 +88,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _remove_left_over(folder: Path) -> None:
-    """What processes left that were killed while they wrote."""
+    """Removes the unfinished files of processes that were killed while they wrote."""
     for path in folder.iterdir():
         if _TEMPORARY.fullmatch(path.name):
             path.unlink(missing_ok=True)
@@ -97,11 +102,12 @@ def start(
     at_most: int | None = None,
     refused: Callable[[str], None] = lambda _why: None,
 ) -> tuple[State, Reader]:
-    """The state of the newest snapshot that fits, and a reader that gives the frames after it; else the state at the log's
-    beginning and the whole log.
+    """Reads the newest snapshot that fits, so that a start replays little.
 
-    `at_most` is the highest number of events that the state may have seen. `refused` is told, in a sentence, of
-    each file that was passed over. Raises what reading the log does.
+    Returns its state, and a reader of the frames after it. Where no snapshot fits they are the
+    state at the log's beginning, and a reader of the whole log. `at_most`: most events that the
+    state may have seen. Each file that is passed over is reported to `refused` in a sentence.
+    Raises what reading the log does.
     """
     log_id = read_identity(log)
     for path in reversed(found(log)):
@@ -118,7 +124,10 @@ def start(
 
 
 def follow(log: Path, one: Snapshot, keys: Keyring | None, *, to_end: bool) -> Reader:
-    """A reader that goes on after a snapshot. Raises `SnapshotError` where the log does not hold what it was made of."""
+    """A reader that goes on after a snapshot.
+
+    Raises `SnapshotError` where the log does not hold the events that the snapshot was made of.
+    """
     position = one.position
     reader = Reader(log, position.seq - 1, to_end=to_end, keys=keys)
     frame = next(reader.frames(), None)

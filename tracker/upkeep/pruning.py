@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +33,10 @@ from eventlog import (
     sync_directory,
 )
 from tracker.domain import events
-from tracker.domain.codec import CodecError
+from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
-from tracker.store import frames, opening_balance, snapshots
-from tracker.store.replay import collector_off
+from tracker.store import opening_balance, snapshots
+from tracker.store.replay import apply_all
 from tracker.workers import lifetime
 
 if TYPE_CHECKING:
@@ -85,11 +86,8 @@ def state_before(folder: Path, seq: int) -> State:
     """
     reader = Reader(folder)
     state, _ = opening_balance.begin(folder, reader.first_seq)
-    with collector_off():
-        for frame in reader.frames():
-            if frame.header.base_seq >= seq:
-                break
-            frames.apply(state, frame._replace(protected=memoryview(b"")))
+    before = takewhile(lambda frame: frame.header.base_seq < seq, reader.frames())
+    apply_all(state, (frame._replace(protected=memoryview(b"")) for frame in before))
     if state.seq != seq:
         raise LogCorruptError(folder / "seg", 0, f"the log does not hold the events to {seq - 1}")
     return state

@@ -10,14 +10,13 @@ import json
 import logging
 import sys
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 from attrs import Factory, define, field, frozen
 
 from eventlog import (
     LogError,
-    LogFailedError,
     RepeatedWarning,
     base_seq_of,
     first_frame_header,
@@ -25,9 +24,10 @@ from eventlog import (
     segments_of,
 )
 from tracker import ports
-from tracker.domain import events
 from tracker.domain.events import DAY_US
+from tracker.domain.events.admin import LogPruned
 from tracker.domain.swarms import NEVER_US
+from tracker.service.durable import append_durably
 from tracker.upkeep import pruning
 from tracker.upkeep.clock_leaps import ScheduleClock
 from tracker.workers import child
@@ -215,21 +215,8 @@ class Pruner:
 
     async def _write(self, made: pruning.Made, rule: str) -> None:
         """Appends the event that vouches for what was made."""
-        if not self.log.has_room(reserved=True):
-            raise ports.LogUnavailableError
-        data: dict[str, Any] = {
-            "first_seq": made.first_seq,
-            "opening": made.opening,
-            "kept": made.kept,
-            "segments": made.segments,
-            "bytes": made.bytes,
-            "by": ports.Actor(rule, "", "").as_data(),
-        }
-        seq = self.service.admin(events.LOG_PRUNED, data)
-        try:
-            await self.log.wait_durable(seq)
-        except LogFailedError:
-            raise ports.LogUnavailableError from None
+        event = LogPruned(made.first_seq, made.opening, made.kept, made.segments, made.bytes)
+        await append_durably(self.service, self.log, event, ports.Actor(rule, "", ""))
 
 
 async def keep_schedule(pruner: Pruner) -> None:

@@ -20,8 +20,9 @@ from attrs import define, field, frozen
 
 from eventlog import LogError, LogFailedError, RepeatedWarning, read_identity
 from tracker import ports
-from tracker.domain import events
+from tracker.domain.events.admin import AddressesShredded
 from tracker.service.clock import LogClock
+from tracker.service.durable import append_durably
 from tracker.service.service import Service
 from tracker.store.address_keys import Keyring, day_name, day_of
 from tracker.store.server_secret import SecretError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from eventlog import Recovery
     from tracker.config import EventLog as LogConfig
-    from tracker.service.announce import Log
+    from tracker.service.append import Log
     from tracker.upkeep.clock_leaps import ScheduleClock
 
 Days = tuple[int, int]
@@ -83,7 +84,8 @@ class Shredder:
             needed = await self._needed_from() if there else day_of(self.service.now_us())
             going = [day_name(day) for day in there if day < needed]
             if going:
-                await self._write(going, by)
+                event = AddressesShredded(tuple(going))
+                await append_durably(self.service, self.log, event, by)
                 await self.finish()
             kept = [day_name(day) for day in there if day >= needed]
             return Shredding(going, kept, day_name(needed))
@@ -121,16 +123,6 @@ class Shredder:
             oldest = min(oldest, oldest if seen is None else seen)
             await trio.lowlevel.checkpoint()
         return day_of(oldest) - 1
-
-    async def _write(self, days: list[str], by: ports.Actor) -> None:
-        if not self.log.has_room(reserved=True):
-            raise ports.LogUnavailableError
-        data = {"days": days, "by": by.as_data()}
-        seq = self.service.admin(events.ADDRESSES_SHREDDED, data)
-        try:
-            await self.log.wait_durable(seq)
-        except LogFailedError:
-            raise ports.LogUnavailableError from None
 
 
 async def keep_schedule(shredder: Shredder, clock: ScheduleClock) -> None:

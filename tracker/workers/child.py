@@ -1,7 +1,8 @@
-"""A process beside the tracker that does not outlive it, be it stopped or hung: the tracker's side.
+"""Starts and ends a process beside the tracker that does not outlive it, even when the child is
+stopped or hangs.
 
-The system kills the child (`background.end_with_parent`) when the thread that started it ends, not when the process does.
-So the main thread starts it, and not one of trio's, which end when they are idle.
+The kernel kills the child (`lifetime.end_with_parent`) when the thread that started it ends, even
+if the process goes on. So the main thread starts it: trio's worker threads end when they are idle.
 """
 
 from __future__ import annotations
@@ -17,20 +18,23 @@ _READ_BYTES = 1 << 16
 
 
 class Child:
-    """Its input is a pipe that ends with the tracker."""
+    """A running child. Its standard input is a pipe that ends with the tracker."""
 
     def __init__(self, command: list[str], *, errors_apart: bool = False) -> None:
-        """To be called in the main thread: a millisecond. Its errors come with its output, or go where the tracker's do.
-        Raises `OSError`."""
+        """Starts the child, in about a millisecond; call it in the main thread. Raises `OSError`.
+
+        The child's standard error comes with its output, or with `errors_apart` goes where the
+        tracker's goes.
+        """
         self._process = subprocess.Popen(  # noqa: S603  # a program of ours
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if errors_apart else subprocess.STDOUT,
-            start_new_session=True,  # a terminal's signals are for the tracker
+            start_new_session=True,  # because Ctrl-C in a terminal is for the tracker
             bufsize=0,
         )
-        assert self._process.stdin is not None  # noqa: S101  # for the type checker: it was asked for
+        assert self._process.stdin is not None  # noqa: S101  # for mypy: it is a pipe
         assert self._process.stdout is not None  # noqa: S101  # likewise
         with self._process.stdin as pipe:
             self.input = trio.lowlevel.FdStream(os.dup(pipe.fileno()))
@@ -42,17 +46,23 @@ class Child:
         return self._process.pid
 
     async def wait(self) -> int:
-        """Its exit code, once it has ended; negative: the signal that ended it."""
-        while (code := self._process.poll()) is None:  # noqa: ASYNC110  # nobody tells; its output has ended as a rule
+        """Waits for the child's end; returns its exit code, negative for the signal that ended
+        it.
+        """
+        # Polling is enough: mostly its output has ended already, and so has the process.
+        while (code := self._process.poll()) is None:  # noqa: ASYNC110  # there is no event for it
             await trio.sleep(_POLL_SECONDS)
         return code
 
     async def end(self) -> bool:
-        """Its input ends, so it does; if it does not, it is killed. Whether it is gone: one that waits for a disk may not be."""
+        """Closes the child's input, on which it ends, and kills it when it goes on all the same.
+
+        Returns whether it is gone: a process that waits for a disk may not be.
+        """
         await self.input.aclose()
         with trio.move_on_after(_END_SECONDS):
             await self.wait()
-        self._process.kill()  # nothing, if it has ended
+        self._process.kill()  # does nothing when it has ended
         with trio.move_on_after(_END_SECONDS):
             await self.wait()
         await self.output.aclose()
@@ -60,13 +70,16 @@ class Child:
 
 
 async def run(command: list[str]) -> tuple[int, bytes]:
-    """One to its end: its exit code, and what it said. Cancelled, it is ended. Raises `OSError`."""
+    """Runs a child to its end; returns its exit code and its output.
+
+    Ends it when cancelled. Raises `OSError`.
+    """
     child = Child(command)
-    said = b""
+    output = b""
     try:
         while some := await child.output.receive_some(_READ_BYTES):
-            said += some
-        return await child.wait(), said
+            output += some
+        return await child.wait(), output
     finally:
         with trio.CancelScope(shield=True):
             await child.end()

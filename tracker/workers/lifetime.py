@@ -1,4 +1,4 @@
-"""What the processes beside the tracker have in common."""
+"""Priority and end of the processes beside the tracker: they yield to it, and do not outlive it."""
 
 from __future__ import annotations
 
@@ -15,29 +15,35 @@ _PR_SET_PDEATHSIG = 1
 
 
 def step_back() -> None:
-    """The tracker comes first: for the processor, and when memory runs out."""
+    """Lets the tracker go first: for the processor, and when the kernel has to kill a process for
+    memory.
+    """
     os.nice(_NICE)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
 def end_with_parent() -> None:
-    """Have the system kill this process when the thread that started it is gone: for one that is stopped, or hangs, and does
-    not see its input end. Where there is no such call, that is all there is.
+    """Has the kernel kill this process when the thread that started it ends, also when this process
+    is stopped or hangs.
 
-    Of one that was gone before nothing is told; but the pipe that it held is without a writer then.
+    If the parent died before this call the kernel sends nothing, so it also checks that standard
+    input still has a writer. Where the system has no such call, only that check is made.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     pipe = select.poll()
-    pipe.register(0, 0)  # that the other end is gone is always told
+    pipe.register(0, 0)  # POLLHUP is reported without being asked for
     if any(event & select.POLLHUP for _, event in pipe.poll(0)):
         os._exit(0)
 
 
 def end_with_input() -> None:
-    """End when standard input does: a pipe that the tracker holds and writes nothing to. It ends when the tracker does, even
-    killed."""
+    """Ends this process when standard input ends: a pipe that the tracker holds and never writes
+    to.
+
+    It ends with the tracker, also when the tracker is killed.
+    """
     Thread(target=_end_with_input, daemon=True).start()
 
 

@@ -1,7 +1,8 @@
-"""A helper process: both ends of a pipe over which questions and answers go, as pickles with their length before them.
+"""A helper process and the pipe to it: questions go in, answers come out, as pickles with their
+length before them.
 
-The tracker's side is `Helper`, an answer to each question in turn; the process's side is `serve`. What is asked is
-the business of those that use it (`past_reads`, `ledger_reads`).
+The tracker's side is `Helper`, which gets one answer to each question. The process's side is a
+`Worker`, run by `serve`. `tracker.history.past` and `tracker.ledger.client` decide what is asked.
 """
 
 from __future__ import annotations
@@ -9,47 +10,66 @@ from __future__ import annotations
 import os
 import pickle  # between two processes of ours, over their own pipe
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from struct import Struct
 from threading import Thread
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
-from eventlog import LogError
-from tracker.ports import BusyError, NoMomentError
+from eventlog import LogError, LogPrunedError, first_seq
+from tracker.domain.events.codec import CodecError
+from tracker.domain.state import ReplayError
+from tracker.ports import BusyError, NoMomentError, PrunedMomentError
 from tracker.workers import lifetime
 from tracker.workers.child import Child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-LENGTH = Struct("<I")
-_LOOK_SECONDS = 0.02
+IDLE_SECONDS = 120.0
+"""Seconds without a question after which a helper process ends, and gives its memory back."""
+GIVE_UP_SECONDS = 600.0
+"""Seconds after which a process is ended that still works on a question whose asker has left."""
+
+_LENGTH = Struct("<I")
+_SETTLE_SECONDS = 0.02
 _READ_BYTES = 1 << 18
 
 
+@frozen
+class Question:
+    """A call of the worker's method of that name."""
+
+    method: str
+    arguments: tuple[Any, ...] = ()
+
+
 class Failed(NamedTuple):
-    """An answer: what was asked could not be done, the text says why."""
+    """The answer to a question that could not be answered; the text says why."""
 
     text: str
 
 
-def packed(message: object) -> bytes:
+def _packed(message: object) -> bytes:
     data = pickle.dumps(message)
-    return LENGTH.pack(len(data)) + data
+    return _LENGTH.pack(len(data)) + data
+
+
+# The tracker's side.
 
 
 @define(eq=False)
 class Helper:
-    """A process, started when it is needed. One question is under way at a time."""
+    """A helper process, started by the first question. It works on one question at a time."""
 
     command: list[str]
-    users: int = 0  # who needs it as it is now
-    used: float = 0.0  # when the latest question came
-    owed: int = 0  # answers to come; nobody may be waiting for them any more
+    users: int = 0  # tasks that need the process in its present state
+    used: float = 0.0  # when a task last began or ceased to use it
+    owed: int = 0  # answers to come, also to questions whose asker has left
     _process: Child | None = None
     _received: bytearray = field(factory=bytearray)
     _turn: trio.Semaphore = field(factory=lambda: trio.Semaphore(1))
@@ -58,12 +78,23 @@ class Helper:
     def runs(self) -> bool:
         return self._process is not None
 
-    async def ask(self, question: object) -> object:
-        """Raises `BusyError` when the process ended, `NoMomentError`, `LogError`."""
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keeps the process from being ended as idle."""
+        self.users += 1
+        self.used = trio.current_time()
+        try:
+            yield
+        finally:
+            self.users -= 1
+            self.used = trio.current_time()
+
+    async def ask(self, question: Question) -> object:
+        """Raises `BusyError` when the process has ended, `NoMomentError`, `LogError`."""
         async with self._turn:
             try:
-                await self._settle()
-                await self._send(packed(question))
+                await self._receive_owed()
+                await self._send(_packed(question))
                 self.owed += 1
                 answer = await self._receive()
             except (OSError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
@@ -76,34 +107,52 @@ class Helper:
             raise LogError(answer.text)
         return answer
 
-    async def look(self) -> None:
-        """Take what came of a question that nobody waits for."""
-        with trio.move_on_after(_LOOK_SECONDS):
+    async def settle(self) -> None:
+        """Takes answers whose askers have left.
+
+        Ends the process when they do not come for too long.
+        """
+        with trio.move_on_after(_SETTLE_SECONDS):
             async with self._turn:
                 try:
-                    await self._settle()
+                    await self._receive_owed()
                 except (OSError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
                     await self.end()
+        if self.owed and not self.users and self._unused_seconds() > GIVE_UP_SECONDS:
+            await self.end()
 
-    async def _settle(self) -> None:
+    async def end_if_idle(self) -> None:
+        if self.users or not self.runs or self._unused_seconds() < IDLE_SECONDS:
+            return
+        await self.settle()
+        if not self.users and not self.owed:
+            await self.end()
+
+    def _unused_seconds(self) -> float:
+        return trio.current_time() - self.used
+
+    async def _receive_owed(self) -> None:
         while self.owed:
             await self._receive()
 
     async def _send(self, message: bytes) -> None:
-        with trio.CancelScope(
-            shield=True
-        ):  # half a question would spoil the next; it fits the pipe
+        # Shielded because half a question would spoil the next one. A question fits the pipe, so
+        # this does not block.
+        with trio.CancelScope(shield=True):
             if self._process is None:
                 self._process = Child(self.command, errors_apart=True)
             await self._process.input.send_all(message)
 
     async def _receive(self) -> object:
-        """The next answer. Cancelled, it leaves what has come for the next time."""
-        await self._fill(LENGTH.size)
-        (size,) = LENGTH.unpack_from(self._received)
-        await self._fill(LENGTH.size + size)
-        data = bytes(self._received[LENGTH.size : LENGTH.size + size])
-        del self._received[: LENGTH.size + size]
+        """The next answer.
+
+        When it is cancelled, the bytes received so far stay for the next call.
+        """
+        await self._fill(_LENGTH.size)
+        (size,) = _LENGTH.unpack_from(self._received)
+        await self._fill(_LENGTH.size + size)
+        data = bytes(self._received[_LENGTH.size : _LENGTH.size + size])
+        del self._received[: _LENGTH.size + size]
         self.owed -= 1
         answer: object = pickle.loads(data)  # noqa: S301  # of our own process
         return answer
@@ -118,7 +167,7 @@ class Helper:
             self._received += some
 
     async def end(self) -> None:
-        """Its input ends, so it does; if it does not, it is killed."""
+        """Ends the process: its input ends, and if it goes on all the same it is killed."""
         process, self._process = self._process, None
         self.owed = 0
         self.ended()
@@ -128,27 +177,100 @@ class Helper:
                 await process.end()
 
     def ended(self) -> None:
-        """For whoever remembers what the process knows."""
+        """For subclasses that note what the process has in memory."""
+
+
+async def end_when_idle(helpers: Sequence[Helper]) -> None:
+    """Ends helpers without questions, until it is cancelled; then it ends them all."""
+    try:
+        while True:
+            await trio.sleep(IDLE_SECONDS / 10)
+            for helper in helpers:
+                await helper.end_if_idle()
+    finally:
+        for helper in helpers:
+            await helper.end()
+
+
+@contextmanager
+def answered_within(seconds: float, text: str) -> Iterator[None]:
+    """Raises `BusyError` with this text when the answer takes longer.
+
+    The process goes on with the question.
+    """
+    try:
+        with trio.fail_after(seconds):
+            yield
+    except trio.TooSlowError:
+        raise BusyError(text) from None
 
 
 # The process's side.
 
 
-def serve(answer: Callable[[Any], object]) -> None:
-    """Answer what comes on standard input, at low priority; ends when that does, or the tracker."""
+class Keys(Protocol):
+    """The keys to addresses, as `tracker.store.address_keys.Keyring` has them."""
+
+    def forget(self) -> bool:
+        """Drops keys that were shredded; whether it had any of them."""
+        ...
+
+
+class Worker:
+    """Answers questions over a log by the method that each one names. Blocking.
+
+    A worker may keep what it has read for later questions, but not beyond the shredding of a key
+    that opened it.
+    """
+
+    def __init__(self, log: Path, keys: Keys | None) -> None:
+        self._log = log
+        self._keys_used = keys
+
+    def forget(self) -> None:
+        """Drops everything that was read from the log."""
+        raise NotImplementedError
+
+    def answer(self, question: Question) -> object:
+        """What the method returns; or `NoMomentError`, or `Failed` with the reason."""
+        try:
+            if self._keys_used is not None and self._keys_used.forget():
+                self.forget()
+            try:
+                return self._call(question)
+            except LogPrunedError:  # between two questions, or while this one was read
+                self.forget()
+                return self._call(question)
+        except NoMomentError as error:
+            return error
+        except LogPrunedError:
+            return PrunedMomentError(first_seq(self._log))
+        except (LogError, CodecError, ReplayError, OSError) as error:
+            self.forget()
+            return Failed(str(error))
+
+    def _call(self, question: Question) -> object:
+        answer: object = getattr(self, question.method)(*question.arguments)
+        return answer
+
+
+def serve(worker: Worker) -> None:
+    """Answers questions from standard input, at low priority, until it ends or the tracker does."""
     lifetime.end_with_parent()
     lifetime.step_back()
-    questions: SimpleQueue[object] = SimpleQueue()
+    questions: SimpleQueue[Question] = SimpleQueue()
     Thread(target=_listen, args=(questions,), daemon=True).start()
     while True:
-        sys.stdout.buffer.write(packed(answer(questions.get())))
+        sys.stdout.buffer.write(_packed(worker.answer(questions.get())))
         sys.stdout.buffer.flush()
 
 
-def _listen(questions: SimpleQueue[object]) -> None:
-    """Whatever is being computed: when the tracker ends, even killed, so does this."""
+def _listen(questions: SimpleQueue[Question]) -> None:
+    """Ends the process with its input, in the middle of a computation too: the tracker has ended,
+    or was killed.
+    """
     pipe = sys.stdin.buffer
     with suppress(OSError):
-        while len(head := pipe.read(LENGTH.size)) == LENGTH.size:
-            questions.put(pickle.loads(pipe.read(*LENGTH.unpack(head))))  # noqa: S301  # our own
+        while len(head := pipe.read(_LENGTH.size)) == _LENGTH.size:
+            questions.put(pickle.loads(pipe.read(*_LENGTH.unpack(head))))  # noqa: S301  # our own
     os._exit(0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from attrs import evolve
 
 from tests.support import SECOND, Announce, Rig, endpoint4, hash_of, replayed
-from tracker.domain import events
 from tracker.domain.accounts import MOST
+from tracker.domain.events.admin import CreditCorrected, CreditFactorEnded
 from tracker.domain.state import ReplayError
+
+if TYPE_CHECKING:
+    from tracker.domain.events.registry import AdminEvent
 
 HASH = hash_of(1)
 HUGE = 2**63 - 1
@@ -69,7 +72,7 @@ def test_ended() -> None:
     rig, one = private()
     number = rig.set_factor(upload_percent=300)
     rig.announce(evolve(one, uploaded=1))
-    rig.service.admin(events.CREDIT_FACTOR_ENDED, {"factor": number})
+    rig.service.append(CreditFactorEnded(number))
     rig.announce(evolve(one, uploaded=2))
     assert credit(rig) == (2, 0, 4, 0)
 
@@ -111,10 +114,10 @@ def test_totals_stay_where_they_cannot_go_on() -> None:
     assert credit(rig) == (MOST, MOST, MOST - 10, 0)
 
 
-IMPOSSIBLE: dict[str, tuple[int, dict[str, Any]]] = {
-    "below zero": (events.CREDIT_CORRECTED, {"account": 1, "uploaded": -1, "downloaded": 0}),
-    "past the range": (events.CREDIT_CORRECTED, {"account": 1, "uploaded": 0, "downloaded": 2**64}),
-    "ending what is over": (events.CREDIT_FACTOR_ENDED, {"factor": 1}),
+IMPOSSIBLE: dict[str, AdminEvent] = {
+    "below zero": CreditCorrected(1, -1, 0, corrects=0),
+    "past the range": CreditCorrected(1, 0, 2**64, corrects=0),
+    "ending what is over": CreditFactorEnded(1),
 }
 
 
@@ -123,4 +126,4 @@ def test_what_cannot_have_happened(name: str) -> None:
     """A log that says it is not this tracker's."""
     rig, _ = private()
     with pytest.raises(ReplayError):
-        rig.service.admin(*IMPOSSIBLE[name])
+        rig.service.append(IMPOSSIBLE[name])

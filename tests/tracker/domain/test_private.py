@@ -19,6 +19,7 @@ from tests.support import (
 )
 from tracker.domain import events
 from tracker.domain.directory import SEEDS
+from tracker.domain.events.admin import CompletedImported
 from tracker.domain.refusals import KEY_REVOKED
 from tracker.domain.settings import Settings
 from tracker.wire import udp
@@ -286,11 +287,11 @@ def test_public_peers_have_no_key(rig: Rig) -> None:
 
 def test_imported_completions_add_up(rig: Rig) -> None:
     """Before, beside and after completions of our own."""
-    completed = {"info_hash": HASH.hex(), "completed": 40}
-    rig.service.admin(events.COMPLETED_IMPORTED, completed)
+    completed = CompletedImported(HASH, 40)
+    rig.service.append(completed)
     assert rig.state.swarms.counts(HASH) == (0, 40, 0)
     rig.announce(says(0, A, HOME), says(0, A, HOME, COMPLETED, left=0))
-    rig.service.admin(events.COMPLETED_IMPORTED, completed)
+    rig.service.append(completed)
     assert rig.state.swarms.counts(HASH) == (1, 81, 0)
     assert rig.state.swarms.completed_total == 81
 
@@ -310,12 +311,11 @@ def test_a_crowd_of_one_account(rig: Rig) -> None:
 def test_more_completions_than_32_bits() -> None:
     """Counts imported from elsewhere may be large; the torrent comes back, goes on counting, and scrapes."""
     rig = Rig.with_settings()
-    data = {"info_hash": hash_of(1).hex(), "completed": 2**32 - 1}
-    rig.service.admin(events.COMPLETED_IMPORTED, data)
+    rig.service.append(CompletedImported(hash_of(1), 2**32 - 1))
     first = Announce(hash_of(1), endpoint4(1))
     rig.announce(first)
     rig.announce(evolve(first, left=0, event=events.COMPLETED))
-    rig.service.admin(events.COMPLETED_IMPORTED, {**data, "completed": 2**40})
+    rig.service.append(CompletedImported(hash_of(1), 2**40))
     assert rig.state.swarms.counts(hash_of(1)) == (1, 2**32 + 2**40, 0)
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
     counts = udp.scrape_reply(b"abcd", [rig.service.scrape(hash_of(1))])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support import Announce, HandTime, MemoryLog, Rig, endpoint4, hash_of, replayed
-from tracker.domain import codec, events, slice_digest
+from tracker.domain import slice_digest
+from tracker.domain.events import codec
+from tracker.domain.events.records import Tick
 from tracker.domain.state import ReplayError, State
 
 HASH = hash_of(1)
@@ -25,7 +27,7 @@ def test_replay_compares_each_tick() -> None:
     log = lived()
     frames = log.frames()
     replayed(frames)
-    at = max(n for n, frame in enumerate(frames) if frame.header.kind == events.TICK)
+    at = max(n for n, frame in enumerate(frames) if frame.header.kind == Tick.kind)
     plain = bytearray(frames[at].plain)
     plain[-1] ^= 1
     frames[at] = frames[at]._replace(plain=memoryview(bytes(plain)))
@@ -47,9 +49,9 @@ def test_a_lost_event_is_noticed_by_the_next_tick() -> None:
 def test_a_tick_of_another_length_is_none() -> None:
     """Nor is there one of schema 0."""
     with pytest.raises(codec.CodecError, match="records of 32 bytes"):
-        State().apply(events.TICK, 1, 0, bytes(31), b"")
+        State().apply(Tick.kind, 1, 0, bytes(31), b"")
     with pytest.raises(codec.UnknownEventError, match="kind 3, schema 0"):
-        State().apply(events.TICK, 0, 0, bytes(32), b"")
+        State().apply(Tick.kind, 0, 0, bytes(32), b"")
 
 
 def test_no_digest_depends_on_an_address() -> None:
@@ -58,7 +60,7 @@ def test_no_digest_depends_on_an_address() -> None:
     def digest(**changed: object) -> int:
         rig = Rig(MemoryLog(), HandTime())
         rig.announce(Announce(HASH, **{"endpoint": endpoint4(1), **changed}))  # type: ignore[arg-type]  # a test's short form
-        return slice_digest.digest(rig.state, 0)
+        return rig.state.digest_of_slice(0)
 
     assert digest() == digest(endpoint=endpoint4(2)) == digest(peer_id=b"-XX0001-" + bytes(12))
     others = [digest(uploaded=1), digest(left=0), digest(peer_id=b"-XX0002-abcdefghijkl")]
@@ -70,15 +72,15 @@ def test_slices_reach_everybody() -> None:
     rig = Rig()
     for number in range(slice_digest.SIZE):
         rig.announce(Announce(hash_of(number % 7), endpoint4(number)))
-    assert slice_digest.count(rig.state) == 2
-    before = [slice_digest.digest(rig.state, number) for number in range(3)]
+    assert rig.state.slices() == 2
+    before = [rig.state.digest_of_slice(number) for number in range(3)]
     rows = rig.state.swarms.rows
     rows[-1] ^= 1
-    after = [slice_digest.digest(rig.state, number) for number in range(3)]
+    after = [rig.state.digest_of_slice(number) for number in range(3)]
     assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
     rows[-1] ^= 1
     for _ in range(3):
         rig.service.tick()
-    ticks = [frame for frame in rig.log.frames() if frame.header.kind == events.TICK]
-    told = [row[3] for frame in ticks for row in codec.rows(codec.TICK, frame.plain)]
+    ticks = [frame for frame in rig.log.frames() if frame.header.kind == Tick.kind]
+    told = [each.slice for frame in ticks for each in Tick.unpack(frame.plain)]
     assert told == [0, 1, 0]

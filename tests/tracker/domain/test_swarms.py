@@ -17,7 +17,10 @@ from tests.support import (
     hash_of,
     replayed,
 )
-from tracker.domain import codec, events, slice_digest
+from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import ClockStepped, TorrentWhitelisted, TrackerStarted
+from tracker.domain.events.records import Tick
 from tracker.domain.settings import Settings
 from tracker.domain.state import ReplayError, State
 from tracker.domain.swarms import MARK_EVENT, Swarms
@@ -214,7 +217,7 @@ def test_after_a_restart_everybody_gets_one_timeout() -> None:
     rig = expiring()
     rig.announce(LEECHER, SEEDER)
     rig.time.advance(3600 * SECOND)
-    rig.service.admin(events.TRACKER_STARTED, {"epoch": 2})
+    rig.service.append(TrackerStarted("test", 2))
     later(rig, 29.999_999)
     assert rig.state.swarms.counts(HASH) == (1, 0, 1)
     rig.announce(SEEDER)
@@ -243,7 +246,7 @@ def test_flipping_private_mode_empties_the_swarms() -> None:
 def test_names_of_events() -> None:
     """The vocabulary's tables have a name for every number."""
     assert events.EVENT_NAMES[PAUSED] == "paused"
-    assert set(events.EVENT_TYPES) >= {"announced", "tick", "counted", "settings_changed"}
+    assert set(codec.EVENT_TYPES) >= {"announced", "tick", "counted", "settings_changed"}
 
 
 def test_an_unused_swarms_has_nobody() -> None:
@@ -256,13 +259,13 @@ def test_an_unused_swarms_has_nobody() -> None:
 
 def tick(time_us: int) -> bytes:
     """Of a tracker that knows nobody."""
-    return codec.TICK.pack(time_us, 10_000, 0, 0, 0, slice_digest.digest(State(), 0))
+    return Tick(time_us, 10_000, False, 0, State().digest_of_slice(0)).pack()
 
 
 def test_replay_refuses_what_cannot_have_happened() -> None:
     """A gap, an unknown kind, an unknown admin type, a wrong predecessor: each is an error."""
     with pytest.raises(ReplayError, match="event 5 where 0 is due"):
-        State().apply(events.TICK, 1, 5, tick(1), b"")
+        State().apply(Tick.kind, 1, 5, tick(1), b"")
     with pytest.raises(codec.UnknownEventError, match="event 0 is of kind 9, schema 1"):
         State().apply(9, 1, 0, b"", b"")
     with pytest.raises(codec.UnknownEventError, match="of type 999, schema 1"):
@@ -274,7 +277,7 @@ def test_replay_refuses_what_cannot_have_happened() -> None:
     (frame,) = rig.log.frames()
     second = frame.plain[codec.PLAIN.size :], frame.protected[codec.PROTECTED.size :]
     state = State()
-    state.apply(events.TICK, 1, 0, tick(1), b"")
+    state.apply(Tick.kind, 1, 0, tick(1), b"")
     with pytest.raises(ReplayError, match="event 2 continues 0, but"):
         state.apply(events.ANNOUNCE, 1, 1, *twice(*second))
 
@@ -287,10 +290,8 @@ DIFFERENCES: dict[str, Callable[[Rig], object]] = {
     "nothing": lambda _: None,
     "an announce": lambda rig: rig.announce(LEECHER),
     "a tick": lambda rig: rig.service.tick(),
-    "a counter": lambda rig: rig.service.admin(events.CLOCK_STEPPED, {"forward_us": 1}),
-    "the whitelist": lambda rig: rig.service.admin(
-        events.TORRENT_WHITELISTED, {"info_hash": HASH.hex()}
-    ),
+    "a counter": lambda rig: rig.service.append(ClockStepped(1)),
+    "the whitelist": lambda rig: rig.service.append(TorrentWhitelisted(HASH)),
     "a setting": lambda rig: rig.service.change_settings(Settings(listed=True)),
     "an uploaded total": lambda rig: rig.announce(evolve(LEECHER, uploaded=1)),
     "a port": lambda rig: rig.announce(evolve(LEECHER, endpoint=endpoint4(1, 9))),

@@ -13,8 +13,18 @@ import pytest
 import trio
 from attrs import define, field, frozen
 
-from tests.support import SECOND, HandTime, MemoryLog, Rig, endpoint6, hash_of, replayed
+from tests.support import (
+    SECOND,
+    HandTime,
+    MemoryLog,
+    Rig,
+    append_json,
+    endpoint6,
+    hash_of,
+    replayed,
+)
 from tracker.domain import events
+from tracker.domain.events.admin import SettingsChanged, TorrentWhitelisted
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.frontends.http import server as http
@@ -398,8 +408,7 @@ async def test_retry_in_minutes() -> None:
         told = await site.announce("http")
         assert (told.failure.endswith("is not whitelisted"), told.retry) == (True, 7)
         for number in (1, 2):
-            info_hash = hash_of(number).hex()
-            site.rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": info_hash})
+            site.rig.service.append(TorrentWhitelisted(hash_of(number)))
         await site.announce("http")
         text = "the tracker takes no more torrents now"
         await refused(site, "http", text, 7, info_hash=hash_of(2))
@@ -658,7 +667,7 @@ def test_old_logs_need_no_new_settings() -> None:
     rig = Rig(log, time)
     data = Settings().as_data()
     del data["policy"]
-    rig.service.admin(events.SETTINGS_CHANGED, {"settings": data})
+    append_json(rig.service, SettingsChanged.number, {"settings": data})
     seq = rig.state.seq
     rig.service.change_settings(Settings())
     assert rig.state.seq == seq

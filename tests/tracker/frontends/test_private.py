@@ -24,6 +24,7 @@ from tests.support import (
     steady,
 )
 from tracker.domain import events
+from tracker.domain.events.admin import TorrentWhitelisted
 from tracker.domain.settings import Settings
 from tracker.frontends.http import server as http
 from tracker.frontends.http.connections import Waiting
@@ -72,7 +73,7 @@ class Front:
     def __attrs_post_init__(self) -> None:
         self.rig = Rig()
         self.rig.service.change_settings(self.settings)
-        self.rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": HASH.hex()})
+        self.rig.service.append(TorrentWhitelisted(HASH))
         self.rig.issue(0)
         self.rig.issue(1, valid_until_us=self.rig.service.now_us() + SECOND)
         self.rig.issue(2)

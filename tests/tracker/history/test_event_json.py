@@ -10,7 +10,9 @@ from attrs import evolve
 
 from eventlog import Frame
 from tests.support import START_US, Announce, Rig, endpoint6, hash_of, told
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import ADMIN_EVENTS, KeyRevoked, TrackerStarted
 from tracker.domain.settings import Settings
 from tracker.history import event_json
 from tracker.times import rfc3339
@@ -82,7 +84,7 @@ def test_what_was_not_said(name: str) -> None:
 def test_the_other_kinds() -> None:
     """Ticks, counters and admin events, in the order of the log."""
     rig = Rig()
-    rig.service.admin(events.TRACKER_STARTED, {"version": "1.0", "epoch": 3})
+    rig.service.append(TrackerStarted("1.0", 3))
     rig.service.tick()
     rig.service.count(events.UDP_DROPPED)
     rig.service.flush_counters()
@@ -99,18 +101,18 @@ def test_the_other_kinds() -> None:
             "settings": Settings(interval=9).as_data(),
         },
     ]  # fmt: skip
-    assert {event["type"] for event in rig.told()} < set(events.EVENT_TYPES)
+    assert {event["type"] for event in rig.told()} < set(codec.EVENT_TYPES)
 
 
-@pytest.mark.parametrize("kind", events.ADMIN_NAMES)
+@pytest.mark.parametrize("kind", ADMIN_EVENTS)
 def test_every_admin_event_has_a_name(kind: int) -> None:
     """The name is what a filter asks for."""
     frame = admin_frame(codec.encode_admin(kind, START_US, {"text": "пароль"}))
     (event,) = told([frame])
     assert event == {
-        "seq": 4, "time": TIME, "type": events.ADMIN_NAMES[kind], "text": "пароль",
+        "seq": 4, "time": TIME, "type": ADMIN_EVENTS[kind].name, "text": "пароль",
     }  # fmt: skip
-    assert event["type"] in events.EVENT_TYPES
+    assert event["type"] in codec.EVENT_TYPES
 
 
 def admin_frame(plain: bytes, kind: int = events.ADMIN) -> Frame:
@@ -144,11 +146,11 @@ def test_unknown_admin_events() -> None:
     """Of a type or a schema that is to come: their JSON is told as it is, apart from the names that every event has."""
     data = {"seq": 1, "b": [2]}
     frame = admin_frame(codec.encode_admin(999, START_US, data))
-    newer = admin_frame(codec.encode_admin(events.KEY_REVOKED, START_US, data, schema=2))
+    newer = admin_frame(codec.encode_admin(KeyRevoked.number, START_US, data, schema=2))
     body = {"seq": 4, "time": TIME, "type": "unknown", "kind": 2}
     assert told([frame, newer]) == [
         {**body, "admin_type": 999, "schema": 1, "data": data},
-        {**body, "admin_type": events.KEY_REVOKED, "schema": 2, "data": data},
+        {**body, "admin_type": KeyRevoked.number, "schema": 2, "data": data},
     ]
 
 

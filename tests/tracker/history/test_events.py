@@ -1,4 +1,4 @@
-"""The log as the API reads it: any part, any filter, in steps however small, and on as it grows."""
+"""Reads events as the API does: any part, any filter, in any steps, and new events as they come."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Event = dict[str, Any]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of several segments with every kind of event."""
-    path = tmp_path_factory.mktemp("journal") / "log"
+    path = tmp_path_factory.mktemp("events") / "log"
     write_log(path, segment_bytes=700)
     assert len(list((path / "seg").iterdir())) >= 3
     return path
@@ -38,7 +38,7 @@ def every(folder: Path) -> list[Event]:
     return [event for frame in Reader(folder).frames() for event in event_json.narrate(frame)]
 
 
-def journal(folder: Path, stopping: trio.Event) -> LogEvents:
+def log_events(folder: Path, stopping: trio.Event) -> LogEvents:
     state = replay(Reader(folder, to_end=True))
     return LogEvents(StillLog(folder, state.seq), state.access.account_of, stopping)
 
@@ -58,8 +58,8 @@ async def read_all(
 
 @pytest.mark.parametrize("limit", [1, 4, 1000])
 async def test_any_part(folder: Path, every: list[Event], limit: int) -> None:
-    """From any event to any other, whatever the size of a page."""
-    reader = journal(folder, trio.Event())
+    """From any event to any other, with any size of a page."""
+    reader = log_events(folder, trio.Event())
     for first in range(0, len(every) + 2, 5):
         for last in (first - 1, first, first + 7, None):
             part = LogPart(first=first, last=last)
@@ -68,8 +68,8 @@ async def test_any_part(folder: Path, every: list[Event], limit: int) -> None:
 
 
 async def test_any_time(folder: Path, every: list[Event]) -> None:
-    """From any moment to any other, both included."""
-    reader = journal(folder, trio.Event())
+    """From any time to any other, both included."""
+    reader = log_events(folder, trio.Event())
     moments = [START_US + seconds * 500_000 for seconds in range(-1, 220, 13)]
     for from_us in moments:
         for to_us in (None, from_us - 1, from_us, from_us + 3_000_000):
@@ -107,22 +107,23 @@ async def test_filters(
     holds: Any,
     hurried: bool,
 ) -> None:
-    """What is wanted and nothing else; with no time at all for a page, in as many pages as it takes."""
+    """A filter finds the wanted events and no others; pages without time for work are only more
+    pages."""
     if hurried:
         monkeypatch.setattr(module, "READ_SECONDS", 1e-9)
         monkeypatch.setattr(event_scan, "STEP_SECONDS", 1e-6)
-    found = await read_all(journal(folder, trio.Event()), LogPart(), wanted, 3)
+    found = await read_all(log_events(folder, trio.Event()), LogPart(), wanted, 3)
     assert found == [event for event in every if holds(event)]
 
 
 async def test_pages_are_bounded(
     folder: Path, every: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However little time a page has, it has a cursor; who goes on with it gets there, also where the way to the first
-    event takes several pages."""
+    """A page without time still has a cursor that gets on, even when the way to the first event
+    takes several pages."""
     monkeypatch.setattr(module, "PAGE_SECONDS", 0.0)
     monkeypatch.setattr(event_scan, "STEP_SECONDS", 1e-9)
-    reader = journal(folder, trio.Event())
+    reader = log_events(folder, trio.Event())
     for first in range(0, len(every), 7):
         part, found, pages = LogPart(first=first), [], 0
         while True:
@@ -138,7 +139,7 @@ async def test_pages_are_bounded(
 
 
 async def test_next_page_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page is read from where the one before it ended; walks wait for eight pages and half a minute."""
+    """A page goes on with the walk of the page before. Eight walks are kept, for half a minute."""
     made: list[LogPart] = []
 
     class Counted(event_scan.Scan):
@@ -147,7 +148,7 @@ async def test_next_page_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) 
             super().__init__(folder, part, *rest)
 
     monkeypatch.setattr(module, "Scan", Counted)
-    reader = journal(folder, trio.Event())
+    reader = log_events(folder, trio.Event())
     assert len(await read_all(reader, LogPart(), EventFilter(), 2)) > 20
     assert made == [LogPart()]
     for first in range(9):
@@ -163,12 +164,12 @@ async def test_next_page_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("after", [None, -1, 5])
 async def test_follow(folder: Path, every: list[Event], after: int | None) -> None:
-    """From an event on, or from now on; ends when the tracker stops."""
+    """A stream begins after an event or now, and ends when the tracker stops."""
     stopping = trio.Event()
     found: list[Event] = []
     with trio.fail_after(20):
-        async with aclosing(journal(folder, stopping).follow(after, EventFilter())) as told:
-            async for each in told:
+        async with aclosing(log_events(folder, stopping).follow(after, EventFilter())) as stream:
+            async for each in stream:
                 found += each.events
                 if each.seen >= len(every) - 1:
                     stopping.set()

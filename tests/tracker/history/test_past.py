@@ -1,4 +1,4 @@
-"""Reads of past moments: by the worker, and by the processes that the tracker asks."""
+"""Reads of past moments, by the worker itself and through its processes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,23 @@ from tests.eventlog.logs import running, segments
 from tests.support import Announce, Rig, StillLog, endpoint4, hash_of, told
 from tests.tracker.logged import HASH, write_log
 from tests.tracker.pruned import prune
-from tracker.domain import codec, events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import TorrentWhitelisted
 from tracker.history import past as past_reads
 from tracker.history.past import PastReads
-from tracker.history.past_worker import Question, Worker
-from tracker.ports import LISTED_AT_ONCE, BusyError, Moment, NoMomentError, PrunedMomentError
+from tracker.history.past_worker import PastWorker
+from tracker.ports import (
+    LISTED_AT_ONCE,
+    BusyError,
+    Moment,
+    NoMomentError,
+    PrunedMomentError,
+    ReadModel,
+)
 from tracker.service.read_model import Projection
 from tracker.store.moments import ForwardReplay
-from tracker.workers.question_pipe import Failed
+from tracker.workers import question_pipe
+from tracker.workers.question_pipe import Failed, Question
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -48,45 +57,52 @@ def expected(folder: Path, seq: int) -> Projection:
 
 
 def test_every_moment(folder: Path, end: int, tmp_path: Path) -> None:
-    """Forward, back and again: what the worker says is what a replay from the beginning says."""
-    worker = Worker(folder, tmp_path)
+    """Forward, back and again, the worker answers what a replay from the beginning gives."""
+    worker = PastWorker(folder, tmp_path)
     for seq in [*range(end), end // 2, end // 2, 0, end - 1]:
         model = expected(folder, seq)
-        assert worker.answer(Question(Moment(seq=seq), "stats")) == model.stats()
-        listed = worker.answer(Question(Moment(seq=seq), "peers", (HASH,), seq + 1))
+        assert worker.answer(Question("one", (Moment(seq=seq), "stats", ()))) == model.stats()
+        listed = worker.answer(Question("first", (seq + 1, Moment(seq=seq), "peers", (HASH,))))
         assert listed == list(model.peers(HASH))
 
 
 def test_times(folder: Path, end: int, tmp_path: Path) -> None:
-    """The same moment by its time; the present is judged by it."""
-    worker = Worker(folder, tmp_path)
+    """A moment by its time; keys expire by that time."""
+    worker = PastWorker(folder, tmp_path)
     times = Reader(folder).frames()
     time_us = next(times).header.time_us
-    assert isinstance(worker.answer(Question(Moment(time_us=time_us), "settings")), tuple)
-    assert isinstance(worker.answer(Question(Moment(time_us=time_us - 1), "stats")), NoMomentError)
-    assert isinstance(worker.answer(Question(Moment(seq=end), "stats")), NoMomentError)
+    assert isinstance(
+        worker.answer(Question("one", (Moment(time_us=time_us), "settings", ()))), tuple
+    )
+    assert isinstance(
+        worker.answer(Question("one", (Moment(time_us=time_us - 1), "stats", ()))), NoMomentError
+    )
+    assert isinstance(worker.answer(Question("one", (Moment(seq=end), "stats", ()))), NoMomentError)
 
 
 def test_damage(tmp_path: Path) -> None:
-    """Beyond damage there is no answer, and no state is made up; before it there is one, afterwards too."""
+    """There is no answer about events beyond damage.
+
+    There is one about those before it, afterwards too.
+    """
     write_log(tmp_path / "log")
     path = segments(tmp_path / "log")[1]
-    worker = Worker(tmp_path / "log", tmp_path)
-    before = worker.answer(Question(Moment(seq=4), "stats"))
+    worker = PastWorker(tmp_path / "log", tmp_path)
+    before = worker.answer(Question("one", (Moment(seq=4), "stats", ())))
     data = bytearray(path.read_bytes())
     data[300] ^= 1
     path.write_bytes(data)
-    assert isinstance(worker.answer(Question(Moment(seq=20), "stats")), Failed)
-    assert worker.answer(Question(Moment(seq=4), "stats")) == before
+    assert isinstance(worker.answer(Question("one", (Moment(seq=20), "stats", ()))), Failed)
+    assert worker.answer(Question("one", (Moment(seq=4), "stats", ()))) == before
 
 
 def test_listings_have_an_end(folder: Path, tmp_path: Path) -> None:
-    """What is asked on of a listing that is over, or of another moment, is refused; no list is made up."""
-    worker = Worker(folder, tmp_path)
+    """A listing that is over cannot be continued; an empty one is an empty list."""
+    worker = PastWorker(folder, tmp_path)
     at = Moment(seq=5)
-    assert worker.answer(Question(at, "torrents", (0, 9), 1))
-    assert isinstance(worker.answer(Question(at, listing=1)), Failed)
-    assert worker.answer(Question(at, "torrents", (0, 0), 2)) == []
+    assert worker.answer(Question("first", (1, at, "torrents", (0, 9))))
+    assert isinstance(worker.answer(Question("more", (1,))), Failed)
+    assert worker.answer(Question("first", (2, at, "torrents", (0, 0)))) == []
 
 
 TORRENTS = 2 * LISTED_AT_ONCE + 50
@@ -94,7 +110,7 @@ TORRENTS = 2 * LISTED_AT_ONCE + 50
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of many torrents, an announce each."""
+    """A log of many torrents, with one announce each."""
 
     def script(rig: Rig) -> Iterator[None]:
         rig.announce(*(Announce(hash_of(number), endpoint4(1)) for number in range(TORRENTS)))
@@ -123,26 +139,29 @@ def process_of(past: PastReads) -> int:
 
 
 async def test_listings(large: Path) -> None:
-    """In lists, the last of which is shorter; other questions come in between, of other moments too."""
+    """Items come in lists, the last one shorter.
+
+    Other questions may come in between, about other moments too.
+    """
     async with looking_back(StillLog(large)) as past:
         last = Moment(seq=TORRENTS - 1)
         sizes = []
-        async for some in past.each(last, lambda model: model.torrents(0, 10_000)):
+        async for some in past.each(last, ReadModel.torrents, 0, 10_000):
             sizes.append(len(some))
             for moment in (last, Moment(seq=len(sizes))):
-                stats = await past.ask(moment, lambda model: model.stats())
+                stats = await past.ask(moment, ReadModel.stats)
                 assert moment.seq is not None
                 assert stats.torrents == moment.seq + 1
         assert sizes == [LISTED_AT_ONCE, LISTED_AT_ONCE, 50]
 
 
 async def test_many_moments_at_once(large: Path) -> None:
-    """Two processes serve them all: who comes later waits."""
+    """Two processes answer about ten moments; later questions wait."""
     async with looking_back(StillLog(large)) as past:
         found: dict[int, int] = {}
 
         async def look(seq: int) -> None:
-            stats = await past.ask(Moment(seq=seq), lambda model: model.stats())
+            stats = await past.ask(Moment(seq=seq), ReadModel.stats)
             found[seq] = stats.torrents
 
         async with trio.open_nursery() as nursery:
@@ -152,98 +171,101 @@ async def test_many_moments_at_once(large: Path) -> None:
 
 
 async def test_errors(large: Path) -> None:
-    """They arrive as what they are, and the next question is answered."""
+    """An error keeps its type and text, and the next question is answered."""
     async with looking_back(StillLog(large), 1) as past:
         with pytest.raises(NoMomentError, match=f"events 0 to {TORRENTS - 1}"):
-            await past.ask(Moment(seq=TORRENTS), lambda model: model.stats())
-        assert (await past.ask(Moment(seq=0), lambda model: model.stats())).torrents == 1
+            await past.ask(Moment(seq=TORRENTS), ReadModel.stats)
+        assert (await past.ask(Moment(seq=0), ReadModel.stats)).torrents == 1
 
 
 async def test_too_slow(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who does not get an answer in time is told so; it is there when he comes again, and others must not wait for it."""
+    """A late answer is refused, and is there when the question comes again.
+
+    Questions about other moments are refused at once.
+    """
     async with looking_back(StillLog(large), 1) as past:
         at = Moment(seq=5)
-        await past.ask(at, lambda model: model.stats())
+        await past.ask(at, ReadModel.stats)
         os.kill(process_of(past), signal.SIGSTOP)
         monkeypatch.setattr(past_reads, "ANSWER_SECONDS", 0.2)
         with pytest.raises(BusyError, match="ask again"):
-            await past.ask(at, lambda model: model.settings())
+            await past.ask(at, ReadModel.settings)
         with pytest.raises(BusyError, match="other moments"):
-            await past.ask(Moment(seq=6), lambda model: model.stats())
+            await past.ask(Moment(seq=6), ReadModel.stats)
         monkeypatch.setattr(past_reads, "ANSWER_SECONDS", 30.0)
         os.kill(process_of(past), signal.SIGCONT)
-        assert (await past.ask(at, lambda model: model.stats())).torrents == 6
-        assert (await past.ask(Moment(seq=6), lambda model: model.stats())).torrents == 7
+        assert (await past.ask(at, ReadModel.stats)).torrents == 6
+        assert (await past.ask(Moment(seq=6), ReadModel.stats)).torrents == 7
 
 
 async def test_a_process_that_was_killed(large: Path) -> None:
-    """The question is refused, the next one gets a new process."""
+    """The question is refused, and the next one starts a new process."""
     async with looking_back(StillLog(large), 1) as past:
         at = Moment(seq=5)
-        await past.ask(at, lambda model: model.stats())
+        await past.ask(at, ReadModel.stats)
         os.kill(process_of(past), signal.SIGKILL)
         with pytest.raises(BusyError, match="ended"):
-            await past.ask(at, lambda model: model.stats())
-        assert (await past.ask(at, lambda model: model.stats())).torrents == 6
+            await past.ask(at, ReadModel.stats)
+        assert (await past.ask(at, ReadModel.stats)).torrents == 6
 
 
 async def test_too_many(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Questions and listings that are open are bounded in number; those that end make room."""
+    """The number of open questions and listings is limited; each that ends makes room."""
     monkeypatch.setattr(past_reads, "MAX_ASKING", 1)
     async with looking_back(StillLog(large), 1) as past:
         at = Moment(seq=TORRENTS - 1)
-        listing = past.each(at, lambda model: model.torrents(0, 1000))
+        listing = past.each(at, ReadModel.torrents, 0, 1000)
         assert len(await anext(listing)) == LISTED_AT_ONCE
         with pytest.raises(BusyError, match="too many"):
-            await past.ask(at, lambda model: model.stats())
+            await past.ask(at, ReadModel.stats)
         await listing.aclose()
-        assert (await past.ask(at, lambda model: model.stats())).torrents == TORRENTS
+        assert (await past.ask(at, ReadModel.stats)).torrents == TORRENTS
 
 
 async def test_nobody_asks(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has nothing to do ends, and its memory with it; another comes with the next question."""
-    monkeypatch.setattr(past_reads, "IDLE_SECONDS", 0.1)
+    """An idle process ends and frees its memory; the next question starts another one."""
+    monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
     async with looking_back(StillLog(large), 1) as past:
         for _ in range(2):
-            assert (await past.ask(Moment(seq=5), lambda model: model.stats())).torrents == 6
+            assert (await past.ask(Moment(seq=5), ReadModel.stats)).torrents == 6
             while past._helpers[0].runs:  # noqa: ASYNC110  # the process's end is nobody's event
                 await trio.sleep(0.01)
 
 
 async def is_there(past: PastReads, moment: Moment) -> bool:
     try:
-        await past.ask(moment, lambda model: model.settings())
+        await past.ask(moment, ReadModel.settings)
     except NoMomentError:
         return False
     return True
 
 
 async def test_a_log_that_grows(tmp_path: Path) -> None:
-    """Beyond the durable end there is nothing; once it has moved on, there is."""
+    """A moment beyond the durable end does not exist until the end has moved on."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0)
     async with running(log), looking_back(log, 1) as past:
         rig = Rig(log=log)
         for number in range(3):
-            rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+            rig.service.append(TorrentWhitelisted(hash_of(number)))
             await log.wait_durable(number)
             at = Moment(seq=number)
             while not await is_there(past, at):  # noqa: ASYNC110  # another process reads it
                 await trio.sleep(0.01)  # the log tells its readers a moment later
-            found = [each async for each in past.each(at, lambda model: model.whitelist(b""))]
+            found = [each async for each in past.each(at, ReadModel.whitelist, b"")]
             assert found == [[hash_of(each) for each in range(number + 1)]]
             assert not await is_there(past, Moment(seq=number + 1))
 
 
 async def test_what_is_removed_while_it_is_kept(tmp_path: Path) -> None:
-    """A state in memory is no way round retention."""
+    """A state kept in memory does not outlive the retention of its events."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, segment_bytes=1500, linger_seconds=0)
     async with running(log), looking_back(log, 1) as past:
         rig = Rig(log=log)
         for number in range(200):
-            rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+            rig.service.append(TorrentWhitelisted(hash_of(number)))
             await log.wait_durable(number)
-        await past.ask(Moment(seq=3), lambda model: model.stats())
+        await past.ask(Moment(seq=3), ReadModel.stats)
         assert await prune(rig.service, log, 1) is not None
         with pytest.raises(PrunedMomentError) as caught:
-            await past.ask(Moment(seq=3), lambda model: model.stats())
+            await past.ask(Moment(seq=3), ReadModel.stats)
         assert caught.value.first_seq > 3

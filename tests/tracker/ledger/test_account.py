@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 
+import attrs
 from attrs import evolve
 
 from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of, key_text
 from tracker.domain import events
 from tracker.domain.accounts import Totals
-from tracker.ledger.account import Correction, Entry, Ledger, find_account
+from tracker.domain.events.admin import CreditFactorEnded
+from tracker.ledger.account import Ledger, find_account
+from tracker.ports import LedgerAnnounce, LedgerCorrection
 
 HASH, OTHER = hash_of(1), hash_of(2)
 
@@ -84,15 +87,15 @@ def lived(rig: Rig) -> list[int]:
     says(1, HASH, 10)
     says(1, OTHER, 10)
     says(1, HASH, 20)
-    free = rig.set_factor(download_percent=0, info_hash=HASH.hex(), scope="torrent")
+    free = rig.set_factor(download_percent=0, info_hash=HASH, scope="torrent")
     double = rig.set_factor(upload_percent=200, account=1, scope="account")
     rig.set_factor(upload_percent=900, account=2, scope="account")
     says(1, HASH, 31, left=0)
     says(1, OTHER, 31)
     says(2, HASH, 50)
-    rig.service.admin(events.CREDIT_FACTOR_ENDED, {"factor": free})
+    rig.service.append(CreditFactorEnded(free))
     says(1, HASH, 40, left=0)
-    rig.service.admin(events.CREDIT_FACTOR_ENDED, {"factor": double})
+    rig.service.append(CreditFactorEnded(double))
     says(1, HASH, 41, left=0)
     return seqs
 
@@ -102,9 +105,9 @@ def test_credit() -> None:
     rig = Rig.with_settings(private=True)
     lived(rig)
     told = [
-        (one.info_hash, *one[-6:])
+        (one.info_hash, *attrs.astuple(one)[-6:])
         for one in Ledger(1).entries(rig.log.frames())
-        if isinstance(one, Entry)
+        if isinstance(one, LedgerAnnounce)
     ]
     assert told == [
         (HASH, 0, 0, 0, 0, "first", ()),
@@ -135,10 +138,10 @@ def test_corrections() -> None:
     rig.correct(2, 1, 0, corrects=seqs[3])
     ledger = Ledger(1)
     entries = list(ledger.entries(rig.log.frames()))
-    assert [one for one in entries if isinstance(one, Correction)] == [
-        Correction(first, rig.state.time_us, HASH, -7, 11, seqs[3], "a test"),
-        Correction(second, rig.state.time_us, HASH, 7, 0, first, "a test"),
-        Correction(third, rig.state.time_us, None, 1, 0, 0, "a test"),
+    assert [one for one in entries if isinstance(one, LedgerCorrection)] == [
+        LedgerCorrection(first, rig.state.time_us, HASH, -7, 11, seqs[3], "a test"),
+        LedgerCorrection(second, rig.state.time_us, HASH, 7, 0, first, "a test"),
+        LedgerCorrection(third, rig.state.time_us, None, 1, 0, 0, "a test"),
     ]
     only = Ledger(1, HASH).entries(rig.log.frames())
     assert [one.seq for one in only] == [one.seq for one in entries if one.info_hash == HASH]

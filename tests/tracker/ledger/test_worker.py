@@ -1,11 +1,10 @@
-"""Ledgers page by page, sums by torrent and by account: at any moment, each page from where the one before it ended."""
+"""Ledgers and sums page by page, at any moment; each page goes on where the one before ended."""
 
 from __future__ import annotations
 
-import json
 import random
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import trio
@@ -16,22 +15,35 @@ from tests.eventlog.logs import running
 from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, endpoint6, hash_of, key_text
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.domain.settings import Settings
 from tracker.ledger import client
-from tracker.ledger import worker as ledger_worker
+from tracker.ledger import pages as ledger_pages
 from tracker.ledger.account import Ledger
 from tracker.ledger.client import LogLedgers
-from tracker.ledger.pages import EntriesAsked, SumsAsked, entry_shown, sums_shown
 from tracker.ledger.torrent import Contributions
 from tracker.ledger.walk import Walk, decryptor
-from tracker.ledger.worker import Worker
-from tracker.ports import BusyError, Moment, NoMomentError, PrunedMomentError
+from tracker.ledger.worker import LedgerWorker
+from tracker.ports import (
+    BusyError,
+    EntriesPage,
+    LedgerAnnounce,
+    LedgerOpening,
+    Moment,
+    NoMomentError,
+    PrunedMomentError,
+    SumsPage,
+)
 from tracker.store.address_keys import Keyring
+from tracker.workers import question_pipe
+from tracker.workers.question_pipe import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from tracker.ports import LedgerEntry, LedgerSums
 
 HASHES = [hash_of(number) for number in range(3)]
 
@@ -64,7 +76,7 @@ def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
             )
         )
         if number % 70 == 35:
-            rig.set_factor(upload_percent=150 + number, info_hash=rng.choice(HASHES).hex())
+            rig.set_factor(upload_percent=150 + number, info_hash=rng.choice(HASHES))
         if number % 40 == 20:
             rig.correct(
                 rng.choice([1, 2]),
@@ -86,40 +98,68 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def whole(
-    folder: Path, account: int, end: int | None = None
-) -> tuple[list[dict[str, Any]], Ledger]:
+class Entries(NamedTuple):
+    """The arguments of `LedgerWorker.entries`."""
+
+    account: int
+    info_hash: bytes | None = None
+    moment: Moment | None = None
+    after: int = -1
+    limit: int = 1000
+
+
+def whole(folder: Path, account: int, end: int | None = None) -> tuple[list[LedgerEntry], Ledger]:
     ledger = Ledger(account)
     walk = Walk(folder, decryptor(folder, None))
-    entries = [entry_shown(one) for one in walk.tell(ledger, end)]
-    return json.loads(json.dumps(entries)), ledger
+    return list(walk.tell(ledger, end)), ledger
 
 
-def ask(worker: Worker, asked: EntriesAsked | SumsAsked) -> dict[str, Any]:
-    text = worker.answer(asked)
-    assert isinstance(text, str), text
-    answer: dict[str, Any] = json.loads(text)
-    return answer
+def ask(worker: LedgerWorker, asked: Entries) -> EntriesPage:
+    page = worker.answer(Question("entries", asked))
+    assert isinstance(page, EntriesPage), page
+    return page
 
 
-def pages(worker: Worker, asked: EntriesAsked) -> tuple[list[dict[str, Any]], dict[str, Any], int]:
-    """All entries, the totals, and in how many pages they came; every page is asked for twice."""
-    found = []
+def ask_sums(
+    worker: LedgerWorker,
+    of: int | bytes,
+    moment: Moment | None = None,
+    after: Any = None,
+    limit: int = 100,
+) -> SumsPage:
+    method = "torrent_totals" if isinstance(of, bytes) else "account_totals"
+    page = worker.answer(Question(method, (of, moment, after, limit)))
+    assert isinstance(page, SumsPage), page
+    return page
+
+
+def pages(worker: LedgerWorker, asked: Entries) -> tuple[list[LedgerEntry], LedgerSums, int]:
+    """All entries, the sums, and the number of pages. It asks for every page twice."""
+    found: list[LedgerEntry] = []
     for number in count(1):
         page = ask(worker, asked)
         assert page == ask(worker, asked)
-        found += page["entries"]
-        assert (page["next"] is None) == (page["totals"] is not None)
-        if page["next"] is None:
-            return found, page["totals"], number
-        assert page["next"] > asked.after
-        asked = asked._replace(after=page["next"])
+        found += page.entries
+        if page.following is None:
+            assert page.sums is not None
+            return found, page.sums, number
+        assert page.sums is None
+        assert page.following > asked.after
+        asked = asked._replace(after=page.following)
     raise AssertionError
+
+
+def of_torrent(entry: LedgerEntry, info_hash: bytes) -> bool:
+    return not isinstance(entry, LedgerOpening) and entry.info_hash == info_hash
+
+
+def peer_id_sizes(entries: Iterable[LedgerEntry]) -> set[int]:
+    return {len(one.peer_id) for one in entries if isinstance(one, LedgerAnnounce)}
 
 
 @pytest.fixture
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The walks that were begun."""
+    """The folders of the walks that were begun."""
     begun: list[Path] = []
 
     class Counted(Walk):
@@ -127,144 +167,136 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
             begun.append(folder)
             super().__init__(folder, decrypt)
 
-    monkeypatch.setattr(ledger_worker, "Walk", Counted)
+    monkeypatch.setattr(ledger_pages, "Walk", Counted)
     return begun
 
 
 @pytest.mark.parametrize("account", [1, 2, 3])
 @pytest.mark.parametrize("limit", [1, 7, 1000])
 def test_pages(folder: Path, walks: list[Path], account: int, limit: int) -> None:
-    """They are the whole ledger, and one walk over the log is enough for all of them."""
+    """All pages together are the whole ledger, and take one walk over the log."""
     entries, ledger = whole(folder, account)
     assert len(entries) > 80 or account == 3  # whose key is alice's second
-    found = pages(Worker(folder, None), EntriesAsked(account, None, None, -1, limit))
-    assert found[:2] == (entries, sums_shown(ledger.account))
+    found = pages(LedgerWorker(folder, None), Entries(account, limit=limit))
+    assert found[:2] == (entries, ledger.account.value())
     assert len(walks) == 1
 
 
 def test_pages_of_a_torrent(folder: Path) -> None:
-    """The entries and the sums of one alone."""
+    """With an info hash: the entries and sums of that torrent alone."""
     entries, ledger = whole(folder, 1)
     for info_hash in HASHES:
-        found = pages(Worker(folder, None), EntriesAsked(1, info_hash, None, -1, 9))
-        assert found[0] == [one for one in entries if one["info_hash"] == info_hash.hex()]
-        assert found[1] == sums_shown(ledger.torrents[info_hash])
+        found = pages(LedgerWorker(folder, None), Entries(1, info_hash, None, -1, 9))
+        assert found[0] == [one for one in entries if of_torrent(one, info_hash)]
+        assert found[1] == ledger.torrents[info_hash].value()
 
 
 def test_pages_at_a_moment(folder: Path, walks: list[Path]) -> None:
-    """Up to any event there is, and no further; what is beyond the log's end is no moment."""
-    worker = Worker(folder, None)
-    last = whole(folder, 1)[0][-1]["seq"]
+    """A ledger at a moment ends with that event. A moment beyond the log's end is refused."""
+    worker = LedgerWorker(folder, None)
+    last = whole(folder, 1)[0][-1].seq
     for seq in range(3, last, 37):
         entries, ledger = whole(folder, 1, seq + 1)
-        found = pages(worker, EntriesAsked(1, None, Moment(seq=seq), -1, 50))
-        assert found[:2] == (entries, sums_shown(ledger.account))
-        assert all(one["seq"] <= seq for one in entries)
+        found = pages(worker, Entries(1, None, Moment(seq=seq), -1, 50))
+        assert found[:2] == (entries, ledger.account.value())
+        assert all(one.seq <= seq for one in entries)
     assert len(walks) == len(range(3, last, 37))
-    beyond = worker.answer(EntriesAsked(1, None, Moment(seq=10**6), -1, 5))
+    beyond = worker.answer(Question("entries", Entries(1, moment=Moment(seq=10**6))))
     assert isinstance(beyond, NoMomentError)
 
 
 def test_short_pages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no time for a page it is short or empty, and the next one goes on."""
-    monkeypatch.setattr(ledger_worker, "PAGE_SECONDS", -1.0)
+    """A page without time is short or empty, and the next one goes on."""
+    monkeypatch.setattr(ledger_pages, "PAGE_SECONDS", -1.0)
     entries, ledger = whole(folder, 2)
-    found = pages(Worker(folder, None), EntriesAsked(2, None, None, -1, 1000))
-    assert found[:2] == (entries, sums_shown(ledger.account))
+    found = pages(LedgerWorker(folder, None), Entries(2, limit=1000))
+    assert found[:2] == (entries, ledger.account.value())
     assert found[2] > 20
 
 
 def test_earlier_pages_again(folder: Path) -> None:
-    """Who goes back gets the same, and so does who asks a process that knows nothing."""
-    worker = Worker(folder, None)
-    asked = EntriesAsked(1, None, None, -1, 10)
+    """An earlier page comes out the same again, also from a worker without any walk."""
+    worker = LedgerWorker(folder, None)
+    asked = Entries(1, limit=10)
     first = ask(worker, asked)
-    second = ask(worker, asked._replace(after=first["next"]))
-    third = ask(worker, asked._replace(after=second["next"]))
+    second = ask(worker, asked._replace(after=first.following or 0))
+    third = ask(worker, asked._replace(after=second.following or 0))
     assert ask(worker, asked) == first
-    for each in (worker, Worker(folder, None)):
-        assert ask(each, asked._replace(after=second["next"])) == third
+    for each in (worker, LedgerWorker(folder, None)):
+        assert ask(each, asked._replace(after=second.following or 0)) == third
 
 
 @pytest.mark.parametrize("end", [None, 60, 200])
 def test_sums(folder: Path, end: int | None) -> None:
-    """By torrent they are the account's ledger, by account the same numbers; at any moment."""
-    worker = Worker(folder, None)
+    """Sums by torrent are those of the account's ledger, and sums by account are the same numbers,
+    at any moment."""
+    worker = LedgerWorker(folder, None)
     moment = None if end is None else Moment(seq=end - 1)
     last = 0
-    by_torrent: dict[tuple[int, str], dict[str, Any]] = {}
+    by_torrent: dict[tuple[int, bytes], LedgerSums] = {}
     for account in (1, 2):
         ledger = whole(folder, account, end)[1]
-        answer = ask(worker, SumsAsked(account, moment, None, 100))
+        page = ask_sums(worker, account, moment)
         names = sorted(ledger.torrents, key=lambda name: name or b"")
-        assert [one["info_hash"] for one in answer["totals"]] == [
-            n.hex() if n else None for n in names
-        ]
-        for name, row in zip(names, answer["totals"], strict=True):
-            hexed = row.pop("info_hash")
-            assert row == sums_shown(ledger.torrents[name])
-            if hexed:
-                by_torrent[account, hexed] = row
-        last = answer["seq"]
-        assert (answer["first_seq"], answer["next"]) == (0, None)
+        assert page.rows == [(name, ledger.torrents[name].value()) for name in names]
+        by_torrent |= {(account, name): sums for name, sums in page.rows if isinstance(name, bytes)}
+        last = page.seq
+        assert (page.first_seq, page.following) == (0, None)
         assert end is None or last == end - 1
     for info_hash in HASHES:
-        for row in ask(worker, SumsAsked(info_hash, moment, None, 100))["totals"]:
-            assert row == {
-                "account": row["account"],
-                **by_torrent.pop((row["account"], info_hash.hex())),
-            }
+        for account, sums in ask_sums(worker, info_hash, moment).rows:
+            assert isinstance(account, int)
+            assert sums == by_torrent.pop((account, info_hash))
     assert by_torrent == {}
-    assert ask(worker, SumsAsked(hash_of(9), moment, None, 100)) == {
-        "totals": [], "next": None, "first_seq": 0, "seq": last,
-    }  # fmt: skip
+    assert ask_sums(worker, hash_of(9), moment) == SumsPage([], None, 0, last)
 
 
 def test_pages_of_sums(folder: Path, walks: list[Path]) -> None:
-    """Rows after a name; the same walk serves them, and goes on to later moments."""
-    worker = Worker(folder, None)
+    """Pages begin after a name. One walk serves them all, and goes on to later moments."""
+    worker = LedgerWorker(folder, None)
+    at = Moment(seq=100)
     for of in (1, HASHES[0]):
-        every = ask(worker, SumsAsked(of, Moment(seq=100), None, 100))["totals"]
-        name = next(iter(every[0]))
-        found, after = [], None
+        every = ask_sums(worker, of, at).rows
+        found: list[Any] = []
+        after = None
         while True:
-            page = ask(worker, SumsAsked(of, Moment(seq=100), after, 1))
-            found += page["totals"]
-            if page["next"] is None:
+            page = ask_sums(worker, of, at, after, 1)
+            found += page.rows
+            if page.following is None:
                 break
-            after = bytes.fromhex(page["next"]) if name == "info_hash" else page["next"]
+            after = page.following
         assert found == every
-        ask(worker, SumsAsked(of, None, None, 1))
+        ask_sums(worker, of)
     assert len(walks) == 2
-    ask(worker, SumsAsked(1, Moment(seq=100), None, 1))
+    ask_sums(worker, 1, at, None, 1)
     assert len(walks) == 3
 
 
 def test_sums_of_what_goes_on(tmp_path: Path) -> None:
-    """What comes to the log later comes to the ledger and to the sums."""
+    """New events reach a ledger and sums that were read before."""
     write_log(tmp_path / "log", lambda rig: lively(rig, 60))
-    worker = Worker(tmp_path / "log", None)
-    asked, sums = EntriesAsked(1, None, None, -1, 1000), SumsAsked(1, None, None, 100)
-    before, first = pages(worker, asked)[0], ask(worker, sums)
+    worker = LedgerWorker(tmp_path / "log", None)
+    asked = Entries(1)
+    before, first = pages(worker, asked)[0], ask_sums(worker, 1)
 
     def more(rig: Rig) -> Iterator[None]:
         rig.announce(Announce(HASHES[0], endpoint4(1), key=key_text(1), uploaded=5, left=0))
         yield
 
     write_log(tmp_path / "log", more)
-    page = ask(worker, asked._replace(after=before[-1]["seq"]))
-    (entry,) = page["entries"]
-    assert (entry["info_hash"], page["next"]) == (HASHES[0].hex(), None)
-    then = ask(worker, sums)
-    assert then["seq"] > first["seq"]
-    assert (
-        sum(one["announces"] for one in then["totals"])
-        == len([one for one in before if one["type"] == "announce"]) + 1
-    )
+    page = ask(worker, asked._replace(after=before[-1].seq))
+    (entry,) = page.entries
+    assert of_torrent(entry, HASHES[0])
+    assert page.following is None
+    then = ask_sums(worker, 1)
+    assert then.seq > first.seq
+    announces = [one for one in before if isinstance(one, LedgerAnnounce)]
+    assert sum(sums.announces for _, sums in then.rows) == len(announces) + 1
 
 
 def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
-    """Their last bytes are read while the day's key is there; a page at hand is not told from memory afterwards."""
+    """Peer ids are whole while the day's key is there, and cut once it is shredded: a page in
+    memory is forgotten."""
     keys = Keyring(tmp_path / "secrets")
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0, encryptor=keys)
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
@@ -275,23 +307,22 @@ def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
                 await log.wait_durable(log.next_seq - 1)
 
     trio.run(main)
-    worker = Worker(tmp_path / "log", tmp_path / "secrets")
-    asked = EntriesAsked(1, None, None, -1, 1000)
-    sizes = {
-        len(one["peer_id"]) for one in ask(worker, asked)["entries"] if one["type"] == "announce"
-    }
-    assert sizes == {40}
-    cut = ask(worker, asked._replace(moment=Moment(seq=rig.state.seq - 2)))["entries"]
-    assert {len(one["peer_id"]) for one in cut if one["type"] == "announce"} == {40}
+    worker = LedgerWorker(tmp_path / "log", tmp_path / "secrets")
+    asked = Entries(1)
+    assert peer_id_sizes(ask(worker, asked).entries) == {20}
+    cut = asked._replace(moment=Moment(seq=rig.state.seq - 2))
+    assert peer_id_sizes(ask(worker, cut).entries) == {20}
     for day in keys.days():
         keys.destroy(day)
-    told = ask(worker, asked)["entries"]
-    assert {len(one["peer_id"]) for one in told if one["type"] == "announce"} == {16}
+    assert peer_id_sizes(ask(worker, asked).entries) == {8}
 
 
 def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who began before a removal goes on as long as there is something to read; else it is said that the beginning is gone.
-    The sums of what is left agree by torrent and by account."""
+    """A ledger that was begun before a removal goes on as long as its file can be read, and is
+    refused then.
+
+    The sums of the remaining events agree by torrent and by account.
+    """
     monkeypatch.setattr("eventlog.log.WATERMARK_SECONDS", 0.001)
     folder = tmp_path / "log"
     log = open_log(folder, codec.RECORD_SIZES, segment_bytes=3000, linger_seconds=0)
@@ -308,27 +339,31 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 rig.time.advance(10 * SECOND)
             rig.announce(Announce(HASHES[0], endpoint4(1), key=key_text(1), uploaded=5, left=0))
             await log.wait_durable(log.next_seq - 1)
-            both = Worker(folder, None), Worker(folder, None)
-            asked = EntriesAsked(1, None, None, -1, 9)
+            both = LedgerWorker(folder, None), LedgerWorker(folder, None)
+            asked = Entries(1, limit=9)
             page = ask(both[0], asked)
             ask(both[1], asked._replace(limit=1000))
             assert await prune(rig.service, log)
             begin = first_seq(folder)
-            assert begin > page["next"]
-            gone: object = ""
-            while isinstance(gone, str):  # the file it was reading is still there for it
-                gone = both[0].answer(asked._replace(after=page["next"]))
-                page = json.loads(gone) if isinstance(gone, str) else page
+            assert begin > (page.following or 0)
+            gone: object = page
+            while isinstance(gone, EntriesPage):  # the file it was reading is still there for it
+                page = gone
+                gone = both[0].answer(
+                    Question("entries", asked._replace(after=page.following or 0))
+                )
             assert isinstance(gone, PrunedMomentError)
             assert gone.first_seq == begin
-            assert ask(both[1], asked._replace(limit=1000))["next"] is None  # it had read them all
+            assert (
+                ask(both[1], asked._replace(limit=1000)).following is None
+            )  # it had read them all
             for info_hash in (None, HASHES[1]):
-                fresh = Worker(folder, None)
-                behind = fresh.answer(EntriesAsked(1, info_hash, None, page["next"], 9))
+                fresh = LedgerWorker(folder, None)
+                behind = fresh.answer(Question("entries", (1, info_hash, None, page.following, 9)))
                 assert isinstance(behind, PrunedMomentError)
             found, totals, _ = pages(both[0], asked._replace(limit=1))
-            assert (found, totals) == ((w := whole(folder, 1))[0], sums_shown(w[1].account))
-            assert "opening" in {one["type"] for one in found}
+            assert (found, totals) == ((w := whole(folder, 1))[0], w[1].account.value())
+            assert any(isinstance(one, LedgerOpening) for one in found)
 
     trio.run(main)
     for info_hash in HASHES:
@@ -337,7 +372,9 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for account in (1, 2):
             torrents = whole(folder, account)[1].torrents
             assert book.sums().get(account) == torrents.get(info_hash)
-    early = Worker(folder, None).answer(SumsAsked(1, Moment(seq=0), None, 5))
+    early = LedgerWorker(folder, None).answer(
+        Question("account_totals", (1, Moment(seq=0), None, 5))
+    )
     assert isinstance(early, PrunedMomentError)
     assert Reader(folder).first_seq > 0
 
@@ -346,8 +383,8 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Questions over its pipe; one at a time, and it ends when nobody asks."""
-    monkeypatch.setattr(client, "IDLE_SECONDS", 0.1)
+    """The process answers one question at a time, and ends when it is idle."""
+    monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
     reads = LogLedgers(StillLog(folder), None)
     refused = []
 
@@ -369,14 +406,13 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 await reads.account_totals(1, Moment(seq=10**6), None, 5)
             while reads._helper.runs:
                 await trio.lowlevel.checkpoint()
-            answer = json.loads(await reads.account_totals(1, None, None, 5))
-            assert answer["totals"]
+            assert (await reads.account_totals(1, None, None, 5)).rows
             nursery.cancel_scope.cancel()
     assert not reads._helper.runs
 
 
 async def test_slow_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who waited long enough is told to come again; then the answer is there."""
+    """A late answer is refused, and is there when the question comes again."""
     reads = LogLedgers(StillLog(folder), None)
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.0)
     with trio.fail_after(60):
@@ -385,5 +421,5 @@ async def test_slow_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
             with pytest.raises(BusyError, match="still being read"):
                 await reads.account_totals(1, None, None, 5)
             monkeypatch.setattr(client, "ANSWER_SECONDS", 60.0)
-            assert json.loads(await reads.account_totals(1, None, None, 5))["totals"]
+            assert (await reads.account_totals(1, None, None, 5)).rows
             nursery.cancel_scope.cancel()

@@ -13,6 +13,7 @@ from attrs import asdict, define
 from eventlog.log import LogStatistics
 from tests.support import Announce, Rig, endpoint4, endpoint6, hash_of
 from tracker.domain import events
+from tracker.domain.events.admin import TorrentDelisted, TorrentWhitelisted
 from tracker.frontends.traffic import MOST_CLIENTS, UdpTraffic
 from tracker.metrics.gauges import LiveGauges
 from tracker.metrics.loop_watch import Watch
@@ -130,7 +131,7 @@ def test_of_the_state() -> None:
     """Torrents and peers as they come and go, announces by way and family, refusals by reason."""
     rig = Rig.with_settings(listed=True)
     for number in (1, 2):
-        rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+        rig.service.append(TorrentWhitelisted(hash_of(number)))
     rig.announce(Announce(hash_of(1), endpoint4(1), left=0))
     rig.announce(Announce(hash_of(1), endpoint6(2), udp=False))
     rig.announce(Announce(hash_of(2), endpoint4(3)))
@@ -163,9 +164,9 @@ def test_of_the_state() -> None:
 def test_torrents_come_and_go() -> None:
     """One that is forgotten counts as removed, and its addresses are no more."""
     rig = Rig.with_settings(listed=True)
-    rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(1).hex()})
+    rig.service.append(TorrentWhitelisted(hash_of(1)))
     rig.announce(Announce(hash_of(1), endpoint4(1)))
-    rig.service.admin(events.TORRENT_DELISTED, {"info_hash": hash_of(1).hex()})
+    rig.service.append(TorrentDelisted(hash_of(1)))
     found = values(gauges_of(rig))
     prefix = "swarm_coordination_registry_torrents_"
     assert [found[prefix + name, ()] for name in ("total", "added_total", "removed_total")] == [

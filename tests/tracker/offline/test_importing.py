@@ -13,7 +13,8 @@ from eventlog import LogLockedError, Reader, open_log
 from tests.support import hash_of, told
 from tracker.cli import main
 from tracker.config import EventLog
-from tracker.domain import codec
+from tracker.domain.events import codec
+from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.offline import import_sources, importing
 from tracker.offline.import_sources import KeyEntry, KeysFile, Problem, SourceError, TorrustDatabase
 from tracker.offline.importing import ImportProblemsError, Summary
@@ -69,7 +70,7 @@ class Site:
     def rehearses(self, source: importing.Source) -> tuple[Summary, list[dict[str, Any]]]:
         events: list[dict[str, Any]] = []
         summary = importing.rehearse(
-            source, self.path, lambda *_: None, lambda _kind, data: events.append(dict(data))
+            source, self.path, lambda *_: None, lambda event: events.append(codec.to_data(event))
         )
         return summary, events
 
@@ -150,8 +151,7 @@ def _append(site: Site, name: str, data: dict[str, object]) -> None:
     import trio
 
     from tests.eventlog.logs import running
-    from tests.support import SELECTION_KEY
-    from tracker.domain import events
+    from tests.support import SELECTION_KEY, append_json
     from tracker.service.clock import LogClock
     from tracker.service.service import Service
 
@@ -160,8 +160,8 @@ def _append(site: Site, name: str, data: dict[str, object]) -> None:
         log = open_log(site.path, codec.RECORD_SIZES)
         service = Service(log, state, LogClock(state.time_us), SELECTION_KEY)
         async with running(log):
-            numbers = {text: number for number, text in events.ADMIN_NAMES.items()}
-            service.admin(numbers[name], data)
+            numbers = {one.name: number for number, one in ADMIN_EVENTS.items()}
+            append_json(service, numbers[name], data)
 
     trio.run(main)
 

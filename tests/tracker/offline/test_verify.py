@@ -12,7 +12,10 @@ from eventlog import EventLog, open_log
 from tests.eventlog.logs import running, segments
 from tests.support import SECOND, Announce, Rig, endpoint4
 from tests.tracker.logged import HASH, record, write_log
-from tracker.domain import codec, events
+from tracker.domain import events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import KeyRevoked, TrackerStopped
+from tracker.domain.events.records import Counted
 from tracker.offline.verify import Verification
 
 if TYPE_CHECKING:
@@ -63,16 +66,16 @@ def append_raw(log: EventLog, kind: int, schema: int, record: bytes, *, records:
     log.appended()
 
 
-def admin(body: bytes, kind: int = events.TRACKER_STOPPED, schema: int = 1) -> bytes:
+def admin(body: bytes, kind: int = TrackerStopped.number, schema: int = 1) -> bytes:
     return codec.ADMIN.pack(len(body), kind, schema, 10**16) + body + bytes(-len(body) % 16)
 
 
-STOPPED = codec.encode_admin(events.TRACKER_STOPPED, 10**16, {"reason": "signal"})
-COUNTED = codec.COUNTER.pack(10**16, 1, 0, 0, 1)
+STOPPED = codec.encode_admin(TrackerStopped.number, 10**16, {"reason": "signal"})
+COUNTED = Counted(10**16, 1, 0, 1).pack()
 
 
 def earlier(log: EventLog) -> None:
-    append_raw(log, events.COUNTERS, 1, COUNTED + codec.COUNTER.pack(5, 1, 0, 0, 1))
+    append_raw(log, Counted.kind, 1, COUNTED + Counted(5, 1, 0, 1).pack())
 
 
 def announce(log: EventLog, what: int, rule: int, prev_seq: int = 0, key_ref: int = 0) -> None:
@@ -94,13 +97,13 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         ],
     ),
     "schema": (
-        lambda log: append_raw(log, events.COUNTERS, 9, COUNTED),
+        lambda log: append_raw(log, Counted.kind, 9, COUNTED),
         ["1 records of kind 4, schema 9, are unknown", "replay ends in this frame: event 1 is of"],
     ),
     "too many protected bytes": (
         lambda log: (
-            log.pool.frame(events.COUNTERS, 1, 10**16).protected.extend(b"16 bytes too many")
-            or append_raw(log, events.COUNTERS, 1, COUNTED)
+            log.pool.frame(Counted.kind, 1, 10**16).protected.extend(b"16 bytes too many")
+            or append_raw(log, Counted.kind, 1, COUNTED)
         ),
         ["1 records of kind 4 do not have this length"],
     ),
@@ -117,7 +120,7 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         ["an admin event of type 2, schema 2, unknown", "replay ends in this frame"],
     ),
     "not canonical": (
-        lambda log: append_raw(log, events.ADMIN, 1, admin(b'{"b":1, "a":2}')),
+        lambda log: append_raw(log, events.ADMIN, 1, admin(b'{"reason":"", "a":2}')),
         ["an admin event that is not in canonical form"],
     ),
     "padding": (
@@ -125,7 +128,7 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         ["an admin event that is not in canonical form"],
     ),
     "a float": (
-        lambda log: append_raw(log, events.ADMIN, 1, admin(b'{"a":1.5}')),
+        lambda log: append_raw(log, events.ADMIN, 1, admin(b'{"a":1.5,"reason":""}')),
         ["an admin event whose JSON cannot be read"],
     ),
     "no JSON": (
@@ -137,8 +140,8 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         ["an admin event whose JSON is no object", "replay ends in this frame"],
     ),
     "a field is missing": (
-        lambda log: append_raw(log, events.ADMIN, 1, admin(b"{}", events.KEY_REVOKED)),
-        ["replay ends in this frame: 'key_hash'"],
+        lambda log: append_raw(log, events.ADMIN, 1, admin(b"{}", KeyRevoked.number)),
+        ["replay ends in this frame: key_revoked: 'key_hash' is missing"],
     ),
     "time": (earlier, ["log time goes back"]),
     "event": (lambda log: announce(log, 0x09, 1), ["event and protocol 0x09"]),

@@ -28,7 +28,7 @@ from tests.support import (
     told,
 )
 from tracker import ports
-from tracker.domain import codec
+from tracker.domain.events import codec
 from tracker.domain.settings import Settings
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service

@@ -11,7 +11,7 @@ from tests.support import SECOND, START_US, Announce, Rig, endpoint4, hash_of, r
 from tracker import ports
 from tracker.domain.accounts import MOST
 from tracker.service.commands import ServiceCommands
-from tracker.service.crediting import END_US, MOST_PER_SCOPE
+from tracker.service.commands.crediting import END_US, MOST_PER_SCOPE
 from tracker.service.read_model import LiveReads
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from tests.support import START_US
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
 from tests.tracker.upkeep.test_retention import live, script
-from tracker.domain import codec
+from tracker.domain.events import codec
 from tracker.offline.verify import Verification
 from tracker.store import high_water_mark
 from tracker.store.high_water_mark import Mark, OlderLogError

@@ -1,4 +1,4 @@
-"""Any moment of a log: the state that replay gives is the one that was live then."""
+"""Replay to any moment of a log gives the state that was live then."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def nobody(_done: int, _total: int) -> None:
-    """Progress that nobody watches."""
+    """Ignores the progress."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def times(folder: Path) -> list[int]:
 
 
 def test_after_every_event(folder: Path, times: list[int]) -> None:
-    """By number: in the middle of batches too the digest is what it was live."""
+    """The digest after any event is the live one, in the middle of batches too."""
     live = record()
     assert max(live) == len(times) - 1
     assert len(live) > 25
@@ -50,14 +50,14 @@ def test_after_every_event(folder: Path, times: list[int]) -> None:
 
 
 def test_at_every_time(folder: Path, times: list[int]) -> None:
-    """By time: every event up to that microsecond and none after it."""
+    """A state at a time has every event up to that microsecond and none after it."""
     for time_us in sorted({*times, *(each - 1 for each in times if each > times[0])}):
         state = ForwardReplay(folder, nobody).at(Moment(time_us=time_us))
         assert state.seq == sum(each <= time_us for each in times)
 
 
 def test_forward(folder: Path) -> None:
-    """From one moment to later ones, the same one again, and on to the end."""
+    """One replay goes to later moments, to the same one again, and to the end."""
     live = record()
     past = ForwardReplay(folder, nobody)
     for seq in sorted(live):
@@ -67,7 +67,7 @@ def test_forward(folder: Path) -> None:
 
 
 def test_outside(folder: Path, times: list[int]) -> None:
-    """A moment that the log does not hold is refused, and the range named."""
+    """A moment that the log does not hold is refused, and the text names the range."""
     held = str(span(folder))
     for moment in (
         Moment(seq=len(times)),
@@ -83,7 +83,7 @@ def test_outside(folder: Path, times: list[int]) -> None:
 
 
 def test_an_empty_log(tmp_path: Path) -> None:
-    """It has a present and no past."""
+    """An empty log has a state now, and no moments."""
     write_log(tmp_path / "log", lambda _rig: iter(()))
     assert span(tmp_path / "log") is None
     assert ForwardReplay(tmp_path / "log", nobody).at(None).seq == 0
@@ -92,7 +92,7 @@ def test_an_empty_log(tmp_path: Path) -> None:
 
 
 def test_damage_ends_it(tmp_path: Path) -> None:
-    """No state is made up behind damage; moments before it can still be seen."""
+    """There is no state beyond damage; moments before it can still be reached."""
     write_log(tmp_path / "log")
     path = segments(tmp_path / "log")[1]
     data = bytearray(path.read_bytes())
@@ -104,7 +104,7 @@ def test_damage_ends_it(tmp_path: Path) -> None:
 
 
 def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
-    """The reader's short cuts give what reading everything gives."""
+    """The reader's short cuts find the same frames as reading everything."""
     frames = list(Reader(folder).frames())
     first, last = first_and_last_frame(folder) or (None, None)
     assert (first and first.header, last and last.header) == (frames[0].header, frames[-1].header)
@@ -115,7 +115,7 @@ def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
 
 
 def test_members(folder: Path) -> None:
-    """Who was in a private swarm: one peer with both its addresses, with account and key."""
+    """The members of a private swarm: one peer with both its addresses, account and key."""
     evicted = next(e["seq"] for e in told(Reader(folder).frames()) if e["type"] == "evicted")
     found = members(ForwardReplay(folder, nobody).at(Moment(seq=evicted - 1)), HASH)
     assert [(one.addresses, one.role, one.uploaded, one.left, one.owner, one.account, one.key_ref, one.client) for one in found] == [
@@ -128,6 +128,6 @@ def test_members(folder: Path) -> None:
 
 
 def test_interrupted() -> None:
-    """An interrupted command failed: it has no result, and its exit code must not say it has."""
+    """An interrupted command has no result, and its exit code says so."""
     with pytest.raises(CannotError, match="interrupted"), failing_if_interrupted():
         raise KeyboardInterrupt

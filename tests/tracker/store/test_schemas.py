@@ -15,15 +15,23 @@ from eventlog import IGNORABLE, LogError, LogFormatError, Reader, open_log
 from tests.eventlog.logs import running
 from tests.golden import facts
 from tests.golden.test_log_v1 import FOLDER, contents
-from tests.support import START_US, Announce, Rig, StillLog, endpoint4, hash_of
+from tests.support import START_US, Announce, Rig, StillLog, append_json, endpoint4, hash_of
 from tests.tracker.logged import write_log
 from tracker.cli import main
-from tracker.domain import codec, events, image, schemas
+from tracker.domain import events, image
+from tracker.domain.events import codec, schemas
+from tracker.domain.events.admin import (
+    KeyRevoked,
+    SettingsChanged,
+    TorrentWhitelisted,
+    TrackerStarted,
+)
+from tracker.domain.events.records import Counted
 from tracker.domain.settings import Settings
 from tracker.history.events import LogEvents
-from tracker.ledger.account import Entry, Ledger
+from tracker.ledger.account import Ledger
 from tracker.offline.verify import Verification
-from tracker.ports import EventFilter, LogPart, Moment
+from tracker.ports import EventFilter, LedgerAnnounce, LogPart, Moment
 from tracker.service.read_model import Projection
 from tracker.store import snapshots
 from tracker.store.moments import ForwardReplay
@@ -58,8 +66,8 @@ def kilobytes(plain: schemas.Section, protected: schemas.Section) -> schemas.Sec
 
 
 def tens(plain: schemas.Section, protected: schemas.Section) -> schemas.Sections:
-    rows = codec.COUNTER.iter_unpack(plain)
-    return b"".join(codec.COUNTER.pack(*row[:4], row[4] * 10) for row in rows), protected
+    rows = Counted.layout.iter_unpack(plain)
+    return b"".join(Counted.layout.pack(*row[:3], row[3] * 10) for row in rows), protected
 
 
 def renamed(data: dict[str, Any]) -> dict[str, Any]:
@@ -68,18 +76,18 @@ def renamed(data: dict[str, Any]) -> dict[str, Any]:
 
 def release(patch: pytest.MonkeyPatch) -> None:
     """The version to come."""
-    for kind, step in (events.ANNOUNCE, kilobytes), (events.COUNTERS, tens):
+    for kind, step in (events.ANNOUNCE, kilobytes), (Counted.kind, tens):
         patch.setitem(schemas.NEWEST, kind, 2)
         patch.setitem(schemas.STEPS, (kind, 1), step)
-    patch.setitem(schemas.NEWEST_ADMIN, events.TORRENT_WHITELISTED, 2)
-    patch.setitem(schemas.ADMIN_STEPS, (events.TORRENT_WHITELISTED, 1), renamed)
+    patch.setitem(schemas.NEWEST_ADMIN, TorrentWhitelisted.number, 2)
+    patch.setitem(schemas.ADMIN_STEPS, (TorrentWhitelisted.number, 1), renamed)
 
 
 def before(rig: Rig) -> Iterator[None]:
     """What today's version writes: a key's announces and counts, and a torrent by another name."""
     rig.service.change_settings(Settings(private=True))
     anna = rig.issue(1, owner="anna")
-    data = codec.encode_admin(events.TORRENT_WHITELISTED, START_US, {"torrent": HASH.hex()})
+    data = codec.encode_admin(TorrentWhitelisted.number, START_US, {"torrent": HASH.hex()})
     rig.log.pool.append(events.ADMIN, 1, START_US, data)
     rig.state.seq += 1
     for number in range(3):
@@ -114,7 +122,11 @@ def test_an_older_schema_is_read_everywhere(
     assert list(verification.findings(lambda _done, _all: None)) == []
     assert verification.state.digest() == state.digest()
     entries = Ledger(1).entries(Reader(log).frames())
-    assert [one.uploaded for one in entries if isinstance(one, Entry)] == [0, KILO, 2 * KILO]
+    assert [one.uploaded for one in entries if isinstance(one, LedgerAnnounce)] == [
+        0,
+        KILO,
+        2 * KILO,
+    ]
     past = ForwardReplay(log, lambda _done, _all: None)
     assert past.at(Moment(seq=4)).accounts.totals(1).uploaded == KILO
     follower = Follower(log, tmp_path, lambda **_said: None)
@@ -126,9 +138,9 @@ def test_a_step_that_fails_names_kind_and_schema(monkeypatch: pytest.MonkeyPatch
     """Records that are not what their schema says are damage like any other."""
     release(monkeypatch)
     with pytest.raises(codec.CodecError, match="records of kind 4 in schema 1"):
-        schemas.newest(events.COUNTERS, 1, bytes(23), b"")
+        schemas.newest(Counted.kind, 1, bytes(23), b"")
     with pytest.raises(codec.CodecError, match="admin event 10 in schema 1"):
-        schemas.newest_admin(events.TORRENT_WHITELISTED, 1, {})
+        schemas.newest_admin(TorrentWhitelisted.number, 1, {})
 
 
 @pytest.mark.parametrize("kind", schemas.NEWEST)
@@ -143,12 +155,12 @@ def test_every_older_schema_has_a_step(kind: int) -> None:
 
 NEWER = {
     "kind": (77, 1, b"x" * 16, "records of kind 77, schema 1"),
-    "schema": (events.COUNTERS, 2, bytes(24), "records of kind 4, schema 2"),
+    "schema": (Counted.kind, 2, bytes(24), "records of kind 4, schema 2"),
     "admin type": (
         events.ADMIN, 1, codec.encode_admin(999, START_US, {"a": 1}), "type 999, schema 1",
     ),
     "admin schema": (
-        events.ADMIN, 1, codec.encode_admin(events.KEY_REVOKED, START_US, {}, schema=2),
+        events.ADMIN, 1, codec.encode_admin(KeyRevoked.number, START_US, {}, schema=2),
         "type 21, schema 2",
     ),
 }  # fmt: skip
@@ -161,11 +173,13 @@ def write_newer(folder: Path, name: str, flags: int) -> int:
 
     async def write() -> int:
         async with running(log):
-            started = codec.encode_admin(events.TRACKER_STARTED, START_US, {"version": "7.1"})
+            started = codec.encode_admin(
+                TrackerStarted.number, START_US, {"version": "7.1", "epoch": 1}
+            )
             await commit(log, events.ADMIN, 1, started)
             number = await commit(log, kind, schema, record, flags)
-            counted = codec.COUNTER.pack(START_US, events.UDP4_CONNECTS, 0, 0, 1)
-            await commit(log, events.COUNTERS, 1, counted)
+            counted = Counted(START_US, events.UDP4_CONNECTS, 0, 1).pack()
+            await commit(log, Counted.kind, 1, counted)
         return number
 
     return trio.run(write)
@@ -233,16 +247,16 @@ def test_rules_that_are_not_known_are_refused() -> None:
     """Settings may say more than a version knows; not that others rules of accounting are in force."""
     rig = Rig()
     data = Settings().as_data()
-    rig.state.apply_admin(events.SETTINGS_CHANGED, 1, {"settings": {**data, "colour": "red"}})
+    append_json(rig.service, SettingsChanged.number, {"settings": {**data, "colour": "red"}})
     with pytest.raises(codec.UnknownEventError, match=r"rules \(1, 2\)"):
-        rig.state.apply_admin(events.SETTINGS_CHANGED, 2, {"settings": {**data, "accounting": 2}})
+        append_json(rig.service, SettingsChanged.number, {"settings": {**data, "accounting": 2}})
 
 
 def test_more_fields_are_ignored_and_told() -> None:
     """Of an admin event: replay does without, and `tracker events` shows them."""
     rig = Rig()
     data = {"info_hash": HASH.hex(), "by": {"token": "ops", "colour": "red"}, "since": 7}
-    rig.service.admin(events.TORRENT_WHITELISTED, data)
+    append_json(rig.service, TorrentWhitelisted.number, data)
     assert rig.state.access.whitelist == {HASH}
     (event,) = rig.told()
     assert {name: event[name] for name in data} == data

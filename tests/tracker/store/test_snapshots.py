@@ -1,4 +1,4 @@
-"""Snapshots as files: what is loaded is what was written, and what does not fit is never used."""
+"""Snapshot files: a loaded state is the written one, and a file that does not fit is never used."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def replayed_to(log: Path, seq: int, keys: Keyring | None = None) -> State:
-    """The state at the first end of a frame at or behind an event."""
+    """The state after the first frame that reaches `seq`."""
     state = State()
     for frame in Reader(log, to_end=True, keys=keys).frames():
         if state.seq >= seq:
@@ -40,7 +40,7 @@ def replayed_to(log: Path, seq: int, keys: Keyring | None = None) -> State:
 
 
 def write_at(log: Path, seqs: list[int], keys: Keyring | None = None) -> list[Path]:
-    """Snapshots of the states at about these events."""
+    """Writes snapshots of the states at about these events."""
     written = []
     for seq in seqs:
         state = replayed_to(log, seq, keys)
@@ -55,7 +55,7 @@ def end(log: Path, keys: Keyring | None = None) -> State:
 
 
 def started(log: Path, keys: Keyring | None, refused: list[str] | None = None) -> tuple[int, State]:
-    """Where a start begins, and what it comes to."""
+    """The event that a start begins with, and the state that it comes to."""
     why = [] if refused is None else refused
     state, reader = snapshots.start(log, keys, to_end=True, refused=why.append)
     begin = state.seq
@@ -63,7 +63,8 @@ def started(log: Path, keys: Keyring | None, refused: list[str] | None = None) -
 
 
 def test_a_start_from_a_snapshot(tmp_path: Path) -> None:
-    """It replays the events after it and comes to the same state, to every address; without keys, as replay does."""
+    """A start from a snapshot comes to the same state, with every address; without keys to the same
+    as replay."""
     site = Site(tmp_path)
     site.live(4, leave=False)
     keys = Keyring(site.secrets)
@@ -79,7 +80,10 @@ def test_a_start_from_a_snapshot(tmp_path: Path) -> None:
 
 
 def test_the_newest_three_are_kept(tmp_path: Path) -> None:
-    """And the newest is taken; none is written twice, none of nothing, and what a killed writer left goes."""
+    """A start takes the newest.
+
+    None is written twice or of an empty log, and the files of a killed writer go.
+    """
     write_log(tmp_path)
     (tmp_path / "snap").mkdir()
     (tmp_path / "snap" / f"{5:020d}.snap.99999999.tmp").write_bytes(b"half")
@@ -92,7 +96,8 @@ def test_the_newest_three_are_kept(tmp_path: Path) -> None:
 
 
 def test_addresses_are_taken_in_pieces() -> None:
-    """Where all peers are is gathered without an object for each of them at once: the follower stands beside the tracker."""
+    """Writing makes no object for each peer at once, because the follower shares memory with the
+    tracker."""
     rig = Rig()
     peers = 40_000
     for first in range(0, peers, 1000):
@@ -106,7 +111,7 @@ def test_addresses_are_taken_in_pieces() -> None:
 
 
 def test_a_folder_in_the_place_of_a_snapshot(tmp_path: Path) -> None:
-    """It is named and passed over, and is no reason to keep more of them."""
+    """The folder is named and passed over, and does not count as one of those that are kept."""
     write_log(tmp_path)
     paths = write_at(tmp_path, [4, 9])
     paths[0].unlink()
@@ -124,7 +129,7 @@ def test_a_folder_in_the_place_of_a_snapshot(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_place_of_their_folder(tmp_path: Path) -> None:
-    """It is said what to do; a start does without."""
+    """The text says what to do; a start goes on without it."""
     write_log(tmp_path)
     (tmp_path / "snap").touch()
     assert started(tmp_path, None, [])[0] == 0
@@ -143,7 +148,7 @@ def cut(path: Path) -> None:
 
 
 def exchanged(path: Path) -> None:
-    """Another file under its name."""
+    """Puts another file in its place."""
     path.write_bytes(snapshots.found(path.parent.parent)[0].read_bytes())
 
 
@@ -159,7 +164,7 @@ HARM: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", HARM)
 def test_damage_is_passed_over(tmp_path: Path, name: str) -> None:
-    """A start says so and takes the one before; `verify` finds it."""
+    """A start reports the file and takes the one before; `verify` finds it."""
     harm, said = HARM[name]
     write_log(tmp_path)
     first, second = write_at(tmp_path, [9, 20])
@@ -179,7 +184,7 @@ def verified(log: Path, keys: Keyring | None = None) -> list[Finding]:
 
 
 def test_every_byte_is_checked(tmp_path: Path) -> None:
-    """Whichever is flipped, the file is refused."""
+    """A file with any bit flipped is refused."""
     write_log(tmp_path)
     (path,) = write_at(tmp_path, [9])
     whole = path.read_bytes()
@@ -193,7 +198,7 @@ def test_every_byte_is_checked(tmp_path: Path) -> None:
 
 
 def test_other_logs_and_other_histories(tmp_path: Path) -> None:
-    """Of another log, of a history that this log never had or lost, or of later rules: not used."""
+    """A snapshot of another log, of another history or of later rules is not used."""
     one, other = tmp_path / "one", tmp_path / "other"
     for log in one, other:
         write_log(log)
@@ -228,7 +233,7 @@ def test_other_logs_and_other_histories(tmp_path: Path) -> None:
 def test_those_of_other_versions_are_no_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are left alone, and the log is replayed."""
+    """Snapshots of other versions are left alone, and the log is replayed."""
     write_log(tmp_path)
     with monkeypatch.context() as later:
         later.setattr(image, "PROJECTOR", 99)
@@ -240,7 +245,8 @@ def test_those_of_other_versions_are_no_damage(
 
 
 def test_verify_compares_with_replay(tmp_path: Path) -> None:
-    """A whole file with another state in it is found, addresses included; those that are right are counted."""
+    """`verify` finds a whole file with another state, addresses included, and counts the right
+    ones."""
     site = Site(tmp_path)
     site.live(3, leave=False)
     keys = Keyring(site.secrets)
@@ -267,7 +273,8 @@ def test_verify_compares_with_replay(tmp_path: Path) -> None:
 def test_looking_back_begins_at_the_nearest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not at a later one; every moment is the same with snapshots and without."""
+    """A replay to a moment begins with no later snapshot; every state is the same with snapshots
+    and without."""
     write_log(tmp_path)
     keys = Keyring(tmp_path)
     keys.prepare(day_of(START_US))
@@ -293,7 +300,10 @@ def test_looking_back_begins_at_the_nearest(
 
 
 def test_shredding_reaches_snapshots(tmp_path: Path) -> None:
-    """No address is in one in clear; without a day's key that day's are gone and the others are not."""
+    """No address is in a snapshot in clear.
+
+    Without a day's key only the addresses of that day are gone.
+    """
     site = Site(tmp_path)
     site.live(2, leave=False)
     keys = Keyring(site.secrets)
@@ -310,7 +320,7 @@ def test_shredding_reaches_snapshots(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
-    """Writing a snapshot of peers of such a day leaves their addresses out."""
+    """A snapshot leaves out addresses of a day whose key is gone."""
     site = Site(tmp_path)
     state = site.live(1, leave=False)
     Keyring(site.secrets).destroy(site.first_day)
@@ -325,7 +335,7 @@ def test_a_key_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
 
 
 def test_the_last_space_is_left_to_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With too little of it no snapshot is written, and nothing is left behind."""
+    """With too little free space no snapshot is written, and no file is left behind."""
     write_log(tmp_path)
     monkeypatch.setattr(snapshot_file, "SPARE_BYTES", 1 << 60)
     with pytest.raises(OSError, match="too little free space"):
@@ -335,7 +345,7 @@ def test_the_last_space_is_left_to_the_log(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("number", [-1, 2**64, 2**70, 1.5, None])
 def test_numbers_that_no_log_has(number: object) -> None:
-    """A file whose numbers have no room in a state is no usable snapshot, in either build."""
+    """A file with numbers too large for a state is no usable snapshot, in either build."""
     plain: dict[str, image.Buffer] = dict(image.dump(State()).plain)
     rest = json.loads(bytes(plain["state"]))
     rest["clock"]["seq"] = number

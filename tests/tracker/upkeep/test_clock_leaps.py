@@ -14,8 +14,7 @@ from tests.days import SETTINGS, Site
 from tests.eventlog.logs import running, segments
 from tests.tracker.pruned import InlinePruner
 from tracker import ports
-from tracker.domain import codec
-from tracker.domain.events import DAY_US
+from tracker.domain.events import DAY_US, codec
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 from tracker.upkeep.clock_leaps import ScheduleClock, leap_at, segment_starts

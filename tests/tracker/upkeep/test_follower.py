@@ -20,7 +20,9 @@ from tests.eventlog.logs import running
 from tests.support import START_US, Rig
 from tests.tracker.logged import write_log
 from tracker.cli import main
-from tracker.domain import codec, events, image
+from tracker.domain import image
+from tracker.domain.events import codec
+from tracker.domain.events.records import Tick
 from tracker.offline.verify import Verification
 from tracker.store import frames, snapshot_file, snapshots
 from tracker.store.address_keys import Keyring, day_of
@@ -70,8 +72,8 @@ class Site:
 
         def script(rig: Rig) -> Iterator[None]:
             now = rig.state.time_us
-            record = codec.TICK.pack(now, 10_000, 0, 0, 0, 1)
-            seqs.append(rig.log.pool.append(events.TICK, codec.TICK_SCHEMA, now, record))
+            record = Tick(now, 10_000, False, 0, 1).pack()
+            seqs.append(rig.log.pool.append(Tick.kind, Tick.schema, now, record))
             rig.log.appended()
             yield
 

@@ -45,7 +45,8 @@ from tests.support import (
 from tests.tracker.logged import history
 from tests.tracker.pruned import InlinePruner, prune
 from tracker.cli import main
-from tracker.domain import codec, events
+from tracker.domain.events import codec
+from tracker.domain.events.admin import ADMIN_EVENTS, TorrentWhitelisted
 from tracker.domain.settings import Settings
 from tracker.history.events import LogEvents
 from tracker.offline.verify import Verification
@@ -152,7 +153,7 @@ async def script(rig: Rig, log: EventLog) -> None:
     for _ in history(rig):
         await log.wait_durable(log.next_seq - 1)
     for number in range(20):
-        rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+        rig.service.append(TorrentWhitelisted(hash_of(number)))
         await log.wait_durable(log.next_seq - 1)
 
 
@@ -187,7 +188,7 @@ def test_what_is_left(tmp_path: Path) -> None:
     assert findings(folder) == ([], digest)
     assert sum(each.stat().st_size for each in segments(folder)) < 3000
     left = {each["seq"]: each for each in told(read_kept_frames(folder, begin))}
-    names = set(events.ADMIN_NAMES.values())
+    names = {one.name for one in ADMIN_EVENTS.values()}
     assert left == {s: e for s, e in whole.items() if e["type"] in names and s < begin}
     past = ForwardReplay(folder, lambda _done, _total: None)
     with pytest.raises(PrunedMomentError, match=f"begins with event {begin}:"):
@@ -357,9 +358,7 @@ def test_many_removals(tmp_path: Path) -> None:
     async def again(rig: Rig, log: EventLog) -> None:
         for number in range(20):
             for more in range(3):
-                rig.service.admin(
-                    events.TORRENT_WHITELISTED, {"info_hash": hash_of(3 * number + more).hex()}
-                )
+                rig.service.append(TorrentWhitelisted(hash_of(3 * number + more)))
                 await log.wait_durable(log.next_seq - 1)
             await prune(rig.service, log)
             assert len(kept_frames.list_kept(log.path)) <= kept_frames.MOST_FILES
@@ -488,7 +487,7 @@ def test_the_ledger_begins_with_a_balance(
         rig.time.advance(100 * SECOND)
         rig.service.tick()
         for number in range(4):
-            rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+            rig.service.append(TorrentWhitelisted(hash_of(number)))
             await log.wait_durable(log.next_seq - 1)
         assert await prune(rig.service, log)
         rig.announce(evolve(one, uploaded=500), evolve(one, uploaded=503))
@@ -621,7 +620,7 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     async def more(rig: Rig, log: EventLog) -> None:
         for number in range(20, 40):
-            rig.service.admin(events.TORRENT_WHITELISTED, {"info_hash": hash_of(number).hex()})
+            rig.service.append(TorrentWhitelisted(hash_of(number)))
             await log.wait_durable(log.next_seq - 1)
 
     live(folder, more)

@@ -13,8 +13,9 @@ from tests.days import SETTINGS, TORRENT, V4, V6, Site, address_of, endpoints
 from tests.eventlog.logs import places, running, segments
 from tests.support import SECOND, Announce, Rig, announce, endpoint4, endpoint6, hash_of, told
 from tracker import ports
-from tracker.domain import codec, events
-from tracker.domain.events import DAY_US
+from tracker.domain import events
+from tracker.domain.events import DAY_US, codec
+from tracker.domain.events.admin import AddressesLost, AddressesShredded
 from tracker.ledger.account import Ledger
 from tracker.offline.state_diff import differences
 from tracker.offline.state_summary import as_json, members, picture
@@ -175,8 +176,7 @@ def test_a_crash_between_event_and_key(site: Site) -> None:
     site.live(4)
 
     async def crash(shredder: Shredder) -> None:
-        data = {"days": [site.day(0)], "by": BY.as_data()}
-        shredder.service.admin(events.ADDRESSES_SHREDDED, data)
+        shredder.service.append(AddressesShredded((site.day(0),)), BY)
 
     with_shredder(site, crash)
     assert site.first_day in Keyring(site.secrets).days()
@@ -226,7 +226,7 @@ def test_lost_keys_of_living_peers(site: Site) -> None:
 
     async def lose(shredder: Shredder) -> None:
         assert shredder.service.state.hidden_peers()
-        shredder.service.admin(events.ADDRESSES_LOST, {})
+        shredder.service.append(AddressesLost())
         announce(shredder.service, Announce(TORRENT, endpoints(site.first_day)[0], left=0))
 
     after = with_shredder(site, lose)

@@ -1,4 +1,7 @@
-"""The processes beside the tracker: none outlives it, whatever becomes of either. (The follower's own tests are with it.)"""
+"""The processes beside the tracker: none outlives it, however either of them ends.
+
+`upkeep/test_follower.py` has the follower's.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ from tests.support import StillLog
 from tracker.workers.child import Child
 from tracker.ledger.client import LogLedgers
 from tracker.history.past import PastReads
-from tracker.ports import Moment
+from tracker.ports import Moment, ReadModel
 
 async def past(log):
     reads = PastReads(StillLog(log), log.parent, helpers=1)
-    await reads.ask(Moment(seq=0), lambda model: model.stats())
+    await reads.ask(Moment(seq=0), ReadModel.stats)
     return reads._helpers[0]._process
 
 async def ledger(log):
@@ -56,7 +59,7 @@ trio.run(main)
 
 
 def reading(path: Path) -> int:
-    """A pipe in a file's place, once somebody reads it: then he waits for what is written."""
+    """Opens the pipe that stands in a file's place, once a process waits there for data."""
     ends = time.monotonic() + DEADLINE
     while True:
         try:
@@ -69,7 +72,8 @@ def reading(path: Path) -> int:
 
 @pytest.mark.parametrize("name", ["past", "ledger", "pruning"])
 def test_a_stopped_one_does_not_outlive_the_tracker(tmp_path: Path, name: str) -> None:
-    """The tracker is killed, and the process cannot run, so it does not see its input end: the system kills it."""
+    """A stopped process cannot see its input end when the tracker is killed, so the kernel kills
+    it."""
     log = tmp_path / "log"
     if name == "pruning":
         (log / "seg").mkdir(parents=True)
@@ -91,7 +95,7 @@ def test_a_stopped_one_does_not_outlive_the_tracker(tmp_path: Path, name: str) -
 
 
 def test_one_that_comes_too_late() -> None:
-    """The tracker was gone before the process asked to be killed with it: it ends by itself, at once."""
+    """A process that starts after the tracker has gone ends by itself, at once."""
     script = "from tracker.workers import lifetime; lifetime.end_with_parent(); print('goes on')"
     for alive in (True, False):
         read, write = os.pipe()
@@ -111,7 +115,7 @@ def test_one_that_comes_too_late() -> None:
 
 
 async def test_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of one that ended, one that was cancelled and one that had to be killed: no process, no descriptor."""
+    """A child that ended, was cancelled or had to be killed leaves no process and no descriptor."""
     monkeypatch.setattr(child, "_END_SECONDS", 0.1)
     before = os.listdir("/proc/self/fd")
     with trio.fail_after(DEADLINE):

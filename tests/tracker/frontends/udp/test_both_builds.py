@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import SECOND, Rig, replayed, revoke
 from tracker.domain import events
+from tracker.domain.events.records import Evicted, Tick
 from tracker.domain.policy import Policy
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.wire.connection_id import ConnectionIds
@@ -84,7 +85,7 @@ def test_a_seeded_run(
             revoke(rig.service, keys[0])
     frames = rig.log.frames()
     for frame in frames:
-        if frame.header.kind in (events.ANNOUNCE, events.EVICTIONS, events.TICK):
+        if frame.header.kind in (events.ANNOUNCE, Evicted.kind, Tick.kind):
             hasher.update(bytes(frame.plain) + bytes(frame.protected))
     assert hasher.hexdigest() == expected
     assert replayed(frames).digest() == rig.state.digest()

@@ -5,13 +5,10 @@ Numbers are part of the log format: once released, a number keeps its meaning fo
 
 from __future__ import annotations
 
-# Frame kinds (eventlog keeps 240 and above for itself).
+# Kinds of frames with a codec of their own; `events.records` declares the others. From 240 on they are
+# eventlog's.
 ANNOUNCE = 1
 ADMIN = 2
-TICK = 3
-COUNTERS = 4
-EVICTIONS = 5
-REFUSALS = 6
 
 # What an announce says is happening: BEP 3's events by BEP 15's numbers, and BEP 21's `paused`.
 NONE = 0
@@ -47,47 +44,6 @@ DAY_US = 86_400_000_000
 LEFT_UNKNOWN = 2**64 - 1
 """`left` was absent, or not a number of bytes a torrent can have: the peer is a leecher."""
 
-# Admin events: canonical JSON.
-TRACKER_STARTED = 1
-TRACKER_STOPPED = 2
-CLOCK_STEPPED = 3
-TORRENT_WHITELISTED = 10
-TORRENT_DELISTED = 11
-KEY_ISSUED = 20
-KEY_REVOKED = 21
-KEY_ROTATED = 22
-KEY_CHANGED = 23
-COMPLETED_IMPORTED = 30
-SETTINGS_CHANGED = 40
-ANNOUNCE_REFUSED = 50
-CREDIT_FACTOR_SET = 60
-CREDIT_FACTOR_ENDED = 61
-CREDIT_CORRECTED = 62
-ADDRESSES_SHREDDED = 70
-ADDRESSES_LOST = 71
-LOG_PRUNED = 80
-
-ADMIN_NAMES = {
-    TRACKER_STARTED: "tracker_started",
-    TRACKER_STOPPED: "tracker_stopped",
-    CLOCK_STEPPED: "clock_stepped",
-    TORRENT_WHITELISTED: "torrent_whitelisted",
-    TORRENT_DELISTED: "torrent_delisted",
-    KEY_ISSUED: "key_issued",
-    KEY_REVOKED: "key_revoked",
-    KEY_ROTATED: "key_rotated",
-    KEY_CHANGED: "key_changed",
-    COMPLETED_IMPORTED: "completed_imported",
-    SETTINGS_CHANGED: "settings_changed",
-    ANNOUNCE_REFUSED: "announce_refused",
-    CREDIT_FACTOR_SET: "credit_factor_set",
-    CREDIT_FACTOR_ENDED: "credit_factor_ended",
-    CREDIT_CORRECTED: "credit_corrected",
-    ADDRESSES_SHREDDED: "addresses_shredded",
-    ADDRESSES_LOST: "addresses_lost",
-    LOG_PRUNED: "log_pruned",
-}
-
 # Counters that no announce event tells: connects, scrapes, refusals. Logged as deltas.
 UDP4_CONNECTS = 1
 UDP6_CONNECTS = 2
@@ -109,17 +65,3 @@ COUNTER_NAMES = {
     REFUSED_REQUESTS: "refused_requests",
     UDP_DROPPED: "udp_dropped",
 }
-
-UNKNOWN = "unknown"
-"""The `type` of what a newer version wrote, and this one does not know."""
-
-EVENT_TYPES = (
-    "announced",
-    "evicted",
-    "tick",
-    "counted",
-    "refusals_counted",
-    *ADMIN_NAMES.values(),
-    UNKNOWN,
-)
-"""Every `type` that `tracker events` can print."""

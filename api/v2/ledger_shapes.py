@@ -1,0 +1,74 @@
+"""Ledgers as JSON: entries and sums. `tracker ledger --json` prints the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.times import rfc3339
+from tracker.ports import LedgerCorrection, LedgerOpening
+
+if TYPE_CHECKING:
+    from tracker.ports import LedgerAnnounce, LedgerEntry, LedgerSums, LedgerTotals
+
+
+def entry_shown(entry: LedgerEntry) -> dict[str, object]:
+    if isinstance(entry, LedgerOpening):
+        begun = {"type": "opening", "seq": entry.seq, "time": rfc3339(entry.time_us)}
+        return begun | _totals_shown(entry.totals)
+    if isinstance(entry, LedgerCorrection):
+        return _correction_shown(entry)
+    return _announce_shown(entry)
+
+
+def _announce_shown(entry: LedgerAnnounce) -> dict[str, object]:
+    return {
+        "type": "announce",
+        "seq": entry.seq,
+        "info_hash": entry.info_hash.hex(),
+        "peer_id": entry.peer_id.hex(),
+        "event": entry.event,
+        "uploaded": entry.uploaded,
+        "downloaded": entry.downloaded,
+        "left": entry.left,
+        "base_uploaded": entry.base_uploaded,
+        "base_downloaded": entry.base_downloaded,
+        "delta_uploaded": entry.delta_uploaded,
+        "delta_downloaded": entry.delta_downloaded,
+        "credited_uploaded": entry.credited_uploaded,
+        "credited_downloaded": entry.credited_downloaded,
+        "rule": entry.rule,
+        "factors": entry.factors,
+        "time": rfc3339(entry.time_us),
+    }
+
+
+def _correction_shown(entry: LedgerCorrection) -> dict[str, object]:
+    return {
+        "type": "correction",
+        "seq": entry.seq,
+        "info_hash": entry.info_hash.hex() if entry.info_hash else None,
+        "credited_uploaded": entry.credited_uploaded,
+        "credited_downloaded": entry.credited_downloaded,
+        "corrects": entry.corrects,
+        "reason": entry.reason,
+        "time": rfc3339(entry.time_us),
+    }
+
+
+def sums_shown(sums: LedgerSums) -> dict[str, object]:
+    counts = {"announces": sums.announces, "corrections": sums.corrections}
+    return counts | _totals_shown(sums.totals)
+
+
+def _totals_shown(totals: LedgerTotals) -> dict[str, object]:
+    return {
+        "uploaded": totals.uploaded,
+        "downloaded": totals.downloaded,
+        "credited_uploaded": totals.credited_uploaded,
+        "credited_downloaded": totals.credited_downloaded,
+        "seeding_us": totals.seeding_us,
+        "sessions": totals.sessions,
+        "snatched": totals.snatched,
+        "first_seen": rfc3339(totals.first_us),
+        "last_seen": rfc3339(totals.last_us),
+    }

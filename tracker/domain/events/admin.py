@@ -1,0 +1,323 @@
+"""The admin events: changes by administrators, and what happened to the process and its log.
+
+One class an event, by number. docs/log-format.md describes the members.
+"""
+
+# The annotations are read while the program runs (cattrs, `registry.admin_event`), so their types are imported.
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from tracker.domain.access import Key, Request
+from tracker.domain.events.errors import ReplayError, UnknownEventError
+from tracker.domain.events.registry import (
+    ADMIN_EVENTS as ADMIN_EVENTS,
+)
+from tracker.domain.events.registry import (
+    Account,
+    AccountingEvent,
+    AdminEvent,
+    FactorNumber,
+    InfoHash,
+    KeyHash,
+    KeyRef,
+    admin_event,
+)
+from tracker.domain.events.target import Pruned
+from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor
+from tracker.domain.settings import KNOWN_RULES, Settings
+
+if TYPE_CHECKING:
+    from tracker.domain.accounts import Accounts
+    from tracker.domain.events.target import Accounting, Target
+
+# The process.
+
+
+@admin_event(1, "tracker_started")
+@frozen
+class TrackerStarted(AdminEvent):
+    """A run began. Every peer has one timeout from here on, because nobody could announce before."""
+
+    version: str
+    epoch: int  # of the log: one more at every opening for writing
+    cut_bytes: int | None = None  # of a torn tail that recovery cut off
+    lost_seq: int | None = None  # events the log once held, when an older copy of it was accepted
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        to.starts += 1
+        to.writer = self.version
+        to.resumed_us = time_us
+
+
+@admin_event(2, "tracker_stopped")
+@frozen
+class TrackerStopped(AdminEvent):
+    """A run ended in good order."""
+
+    reason: str
+
+
+@admin_event(3, "clock_stepped")
+@frozen
+class ClockStepped(AdminEvent):
+    """Log time was stepped forward, as after a suspended machine: nobody could announce in between."""
+
+    forward_us: int  # microseconds
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        to.resumed_us = time_us
+
+
+# The whitelist.
+
+
+@admin_event(10, "torrent_whitelisted")
+@frozen
+class TorrentWhitelisted(AdminEvent):
+    info_hash: InfoHash
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        to.access.add_to_whitelist(self.info_hash)
+
+
+@admin_event(11, "torrent_delisted")
+@frozen
+class TorrentDelisted(AdminEvent):
+    """A torrent left the whitelist; where only listed torrents are served, its peers go with it."""
+
+    info_hash: InfoHash
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        to.access.take_off_whitelist(self.info_hash)
+        torrent = to.swarms.lookup(self.info_hash)
+        if torrent and to.settings.listed:
+            to.swarms.remove_torrent_peers(torrent)
+            if to.settings.remove_peerless_torrents:
+                to.swarms.drop_if_empty(torrent)
+
+
+# Tracker keys.
+
+
+@admin_event(20, "key_issued")
+@frozen
+class KeyIssued(AdminEvent):
+    """An account got a key. The key itself is never in the log."""
+
+    key_hash: KeyHash  # SHA-256 of the key
+    key_ref: KeyRef
+    account: Account
+    valid_until_us: int | None  # None = permanent
+    owner: str | None = None
+    label: str | None = None
+    request: str | None = None  # fingerprint of the request, where it had an idempotency key
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        key = Key(self.key_ref, self.valid_until_us, self.account, self.owner, self.label)
+        to.access.issue(self.key_hash, key)
+        if self.request is not None:
+            to.access.requests[_idempotency(self.by)] = Request(self.request, self.key_ref)
+
+
+@admin_event(21, "key_revoked")
+@frozen
+class KeyRevoked(AdminEvent):
+    """A key is never in force again, and its peers go."""
+
+    key_hash: KeyHash
+    key_ref: KeyRef
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        key = to.access.revoke(self.key_hash)
+        to.swarms.remove_key_peers(key.key_ref, to.settings.remove_peerless_torrents)
+
+
+@admin_event(22, "key_rotated")
+@frozen
+class KeyRotated(KeyIssued):
+    """An account got a key for another one, and the peers of the old key are the new one's."""
+
+    old_key_hash: KeyHash = field(kw_only=True)
+    old_key_ref: KeyRef = field(kw_only=True)
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        old = to.access.revoke(self.old_key_hash)
+        super().apply(to, seq, time_us)
+        to.swarms.hand_over_peers(old.key_ref, self.key_ref)
+
+
+@admin_event(23, "key_changed")
+@frozen
+class KeyChanged(AdminEvent):
+    """A key got another label, or none."""
+
+    key_hash: KeyHash
+    key_ref: KeyRef
+    label: str | None
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        to.access.label(self.key_hash, self.label)
+
+
+# Torrents, settings, refusals.
+
+
+@admin_event(30, "completed_imported")
+@frozen
+class CompletedImported(AdminEvent):
+    """Completions that another tracker counted, added to the torrent's own."""
+
+    info_hash: InfoHash
+    completed: int
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        to.swarms.import_completed(self.info_hash, self.completed)
+
+
+@admin_event(40, "settings_changed")
+@frozen
+class SettingsChanged(AccountingEvent):
+    """From here on decisions go by these settings."""
+
+    settings: Settings
+
+    def apply(self, to: Accounting, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        rules = self.settings.identity, self.settings.accounting
+        if rules != KNOWN_RULES:
+            raise UnknownEventError(
+                f"event {seq} puts rules {rules} of identity and accounting in force, unknown to this version"
+            )
+        to.change_settings(self.settings, seq)
+
+
+@admin_event(50, "announce_refused")
+@frozen
+class AnnounceRefused(AdminEvent):
+    """An announce of a known key was refused; at most one a minute for each key and reason."""
+
+    key_ref: KeyRef
+    reason: str
+    info_hash: InfoHash
+
+
+# Credit.
+
+
+@admin_event(60, "credit_factor_set")
+@frozen
+class CreditFactorSet(AccountingEvent):
+    """A credit factor, in force from `from_us` on."""
+
+    factor: FactorNumber
+    scope: str  # in words: `global`, `torrent`, `account`, `torrent+account`
+    from_us: int
+    until_us: int | None  # the first microsecond it is over; None = until it is ended
+    label: str
+    account: Account | None = None  # None = all
+    info_hash: InfoHash | None = None  # None = all
+    upload_percent: int | None = None  # None = uploads are left alone
+    download_percent: int | None = None
+
+    def apply(self, to: Accounting, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        factor = Factor(
+            self.factor,
+            seq,
+            ANYBODY if self.account is None else self.account,
+            ANY_TORRENT if self.info_hash is None else self.info_hash,
+            self.upload_percent,
+            self.download_percent,
+            self.from_us,
+            self.until_us,
+            self.label,
+        )
+        to.factors.set(factor)
+        to.accounts.keep_credit()
+
+
+@admin_event(61, "credit_factor_ended")
+@frozen
+class CreditFactorEnded(AccountingEvent):
+    """A credit factor is over before its time."""
+
+    factor: FactorNumber
+
+    def apply(self, to: Accounting, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        if self.factor not in to.factors.current:
+            raise ReplayError(f"event {seq} ends factor {self.factor}, which is over")
+        to.factors.end(self.factor)
+
+
+@admin_event(62, "credit_corrected")
+@frozen
+class CreditCorrected(AdminEvent):
+    """An account's credited totals changed by signed amounts of bytes."""
+
+    account: Account
+    uploaded: int
+    downloaded: int
+    corrects: int  # seq of an earlier event
+    request: str | None = None  # as in `KeyIssued`
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        self.correct(to.accounts, seq)
+        if self.request is not None:
+            to.access.requests[_idempotency(self.by)] = Request(self.request, 0, seq)
+
+    def correct(self, accounts: Accounts, seq: int) -> None:
+        """Raises `ReplayError` where totals would leave their range."""
+        try:
+            accounts.correct(self.account, self.uploaded, self.downloaded)
+        except ValueError as error:
+            raise ReplayError(f"event {seq} corrects account {self.account} to {error}") from None
+
+
+# The log itself.
+
+
+@admin_event(70, "addresses_shredded")
+@frozen
+class AddressesShredded(AdminEvent):
+    """The keys to the addresses of these days are destroyed."""
+
+    days: tuple[str, ...]  # "2026-11-21"
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        to.shredded.update(self.days)
+
+
+@admin_event(71, "addresses_lost")
+@frozen
+class AddressesLost(AdminEvent):
+    """A start lacked the keys to the addresses of present peers: all swarms begin empty."""
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        to.swarms.clear_peers()
+        to.hidden = None
+
+
+@admin_event(80, "log_pruned")
+@frozen
+class LogPruned(AdminEvent):
+    """The log begins with event `first_seq`; older ones were removed."""
+
+    first_seq: int
+    opening: str  # SHA-256 of the opening balance, 64 hex digits
+    kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
+    segments: int  # removed
+    bytes: int  # removed
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        # The one before says where the log begins if this removal was cut off.
+        to.pruned = (*to.pruned[-1:], Pruned(seq, self.first_seq, self.opening))
+
+
+def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:
+    """Token label and idempotency key of a request. Raises `ReplayError` when it has none."""
+    try:
+        return by["token"], by["idempotency_key"]  # type: ignore[index]  # None is caught as well
+    except (TypeError, KeyError):
+        raise ReplayError("a request without its idempotency key") from None

@@ -1,0 +1,176 @@
+"""Records as bytes and back, from the declarations of `events/admin.py` and `events/records.py`.
+
+docs/log-format.md has the layouts. The codec of announces, `events/announce.py`, is offered here too.
+"""
+
+from __future__ import annotations
+
+import json
+from struct import Struct, error
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cattrs import Converter
+
+from tracker.domain import events
+from tracker.domain.events import announce, schemas
+from tracker.domain.events.admin import ADMIN_EVENTS
+from tracker.domain.events.announce import PLAIN as PLAIN
+from tracker.domain.events.announce import PROTECTED as PROTECTED
+from tracker.domain.events.announce import PROTECTED4 as PROTECTED4
+from tracker.domain.events.announce import V4_MAPPED as V4_MAPPED
+from tracker.domain.events.announce import Plain as Plain
+from tracker.domain.events.announce import Private as Private
+from tracker.domain.events.announce import decode_announces as decode_announces
+from tracker.domain.events.errors import CodecError as CodecError
+from tracker.domain.events.errors import UnknownEventError as UnknownEventError
+from tracker.domain.events.records import RECORDS
+from tracker.domain.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracker.domain.events.registry import AdminEvent, FixedRecord
+
+ADMIN = Struct("<IHHQ")
+"""Head of an admin record: length of the JSON, number, schema, time us; JSON and zeros to 16 follow."""
+
+RECORD_SIZES = {events.ANNOUNCE: PLAIN.size, events.ADMIN: 0}
+RECORD_SIZES |= {kind: one.layout.size for kind, one in sorted(RECORDS.items())}
+"""Plain bytes of a record by kind, as eventlog wants them; 0 = records vary."""
+
+UNKNOWN = "unknown"
+"""The `type` of events that a newer version wrote and this one does not know."""
+
+_ADMIN_NAMES = tuple(one.name for one in ADMIN_EVENTS.values())
+
+TYPES = {events.ANNOUNCE: frozenset({announce.NAME})}
+TYPES |= {kind: frozenset({one.name}) for kind, one in RECORDS.items()}
+TYPES |= {events.ADMIN: frozenset({*_ADMIN_NAMES, UNKNOWN})}
+"""Every `type` that the events of a frame can have, by its kind."""
+
+EVENT_TYPES = (announce.NAME, *(one.name for one in RECORDS.values()), *_ADMIN_NAMES, UNKNOWN)
+"""Every `type` that `tracker events` can print."""
+
+
+# Unknown records.
+
+
+def unknown(seq: int, kind: int, schema: int, writer: str = "") -> UnknownEventError:
+    """The error for a frame of an unknown kind or schema. `writer`: the version that wrote it, or ""."""
+    return _unknown(f"event {seq} is of kind {kind}, schema {schema}", writer)
+
+
+def unknown_admin(seq: int, record: AdminRecord, writer: str = "") -> UnknownEventError:
+    """The error for an admin event of an unknown number or schema."""
+    what = f"event {seq} is an admin event of type {record.type}, schema {record.schema}"
+    return _unknown(what, writer)
+
+
+def _unknown(what: str, writer: str) -> UnknownEventError:
+    wrote = f"version {writer} wrote it: use that one" if writer else "use the one that wrote it"
+    return UnknownEventError(f"{what}, unknown to this version; {wrote} or a later one")
+
+
+# Records of one size.
+
+
+def decode_records(kind: int, plain: bytes | memoryview) -> Iterator[FixedRecord]:
+    """Reads the records of a frame, of a declared kind in its newest schema. Raises `CodecError`."""
+    return RECORDS[kind].unpack(plain)
+
+
+# Admin events.
+
+
+class AdminRecord(NamedTuple):
+    """An admin event as it was read.
+
+    `data` is as of the newest schema, with members that this version does not know; of an unknown type
+    or schema it is as it was written.
+    """
+
+    type: int
+    time_us: int
+    data: dict[str, Any]
+    schema: int
+
+    @property
+    def known(self) -> bool:
+        return schemas.known_admin(self.type, self.schema)
+
+    def event(self) -> AdminEvent:
+        """The declared event of a known record. Raises `CodecError` where the JSON is not one."""
+        return from_data(self.type, self.data)
+
+
+def encode_event(event: AdminEvent, time_us: int) -> bytes:
+    """An admin event as the log holds it, in the newest schema."""
+    return encode_admin(event.number, time_us, to_data(event))
+
+
+def encode_admin(number: int, time_us: int, data: dict[str, Any], schema: int = 0) -> bytes:
+    """Canonical JSON (sorted, compact, UTF-8, no floats) behind its head, padded to 16 bytes.
+
+    `schema`: 0 = the newest.
+    """
+    body = json.dumps(
+        data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+    head = ADMIN.pack(len(body), number, schema or schemas.NEWEST_ADMIN.get(number, 1), time_us)
+    return head + body + bytes(-len(body) % 16)
+
+
+def decode_admin(plain: bytes | memoryview) -> Iterator[AdminRecord]:
+    """Reads the records of an admin frame. Raises `CodecError`."""
+    offset = 0
+    while offset < len(plain):
+        try:
+            size, number, schema, time_us = ADMIN.unpack_from(plain, offset)
+            offset += ADMIN.size
+            data = json.loads(bytes(plain[offset : offset + size]))
+        except (error, ValueError) as problem:
+            raise CodecError(f"admin record: {problem}") from None
+        if not isinstance(data, dict):
+            raise CodecError("admin record: its JSON is no object")
+        offset += size + (-size % 16)
+        if schemas.known_admin(number, schema):
+            data = schemas.newest_admin(number, schema, data)
+            schema = schemas.NEWEST_ADMIN[number]
+        yield AdminRecord(number, time_us, data, schema)
+
+
+def to_data(event: AdminEvent) -> dict[str, Any]:
+    """The members of an event's JSON; those that are at their default are left out."""
+    data: dict[str, Any] = _converter.unstructure(event)
+    return data
+
+
+def from_data(number: int, data: dict[str, Any]) -> AdminEvent:
+    """The event of these members; others are passed over. Raises `CodecError`."""
+    cls = ADMIN_EVENTS[number]
+    try:
+        return _converter.structure(data, cls)
+    except KeyError as missing:
+        raise CodecError(f"{cls.name}: {missing} is missing") from None
+    except (TypeError, ValueError, AttributeError) as problem:
+        raise CodecError(f"{cls.name}: {problem}") from None
+
+
+def _exactly(value: Any, kind: Any) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _texts(value: Any, _: object) -> dict[str, str]:
+    return dict(value)
+
+
+_converter = Converter(omit_if_default=True, detailed_validation=False)
+_converter.register_structure_hook(int, _exactly)
+_converter.register_structure_hook(str, _exactly)
+_converter.register_structure_hook_func(lambda kind: kind == dict[str, str], _texts)
+_converter.register_structure_hook(bytes, lambda text, _: bytes.fromhex(text))
+_converter.register_unstructure_hook(bytes, bytes.hex)
+_converter.register_structure_hook(Settings, lambda data, _: Settings.from_data(data))
+_converter.register_unstructure_hook(Settings, Settings.as_data)

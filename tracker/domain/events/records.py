@@ -1,0 +1,121 @@
+"""The records of one size: ticks, counters, evictions and refusals.
+
+One class a kind, in the order in which their names are listed. docs/log-format.md has the layouts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from tracker.domain import events
+from tracker.domain.events.errors import ReplayError
+from tracker.domain.events.registry import RECORDS as RECORDS
+from tracker.domain.events.registry import FixedRecord, fixed_record
+from tracker.domain.swarms import BUCKETS
+
+if TYPE_CHECKING:
+    from tracker.domain.events.target import Target
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.rstrip(b"\0").decode()
+
+
+@fixed_record(5, "evicted", "<Q20sIQ")
+@frozen
+class Evicted(FixedRecord):
+    """A peer went because another account's peer announced from its address."""
+
+    info_hash: bytes
+    place: int  # in its torrent, see `Swarms.place_of`
+    last_seq: int  # its last announce
+
+    def apply(self, to: Target, seq: int) -> None:
+        torrent = to.swarms.lookup(self.info_hash)
+        peer = to.swarms.at_place(torrent, self.place) if torrent else 0
+        if not peer or to.swarms.peer(peer).last_seq != self.last_seq:
+            raise ReplayError(f"event {seq} evicts a peer that is not there")
+        to.swarms.remove(torrent, peer)
+
+    def shown(self) -> dict[str, Any]:
+        return {"info_hash": self.info_hash.hex(), "last_seq": self.last_seq}
+
+
+@fixed_record(3, "tick", "<QIII4xQ")
+@frozen
+class Tick(FixedRecord):
+    """Time passed: silent peers expire when this is applied, and at no other time."""
+
+    interval_ms: int
+    goes_on: bool = field(converter=bool)  # only continues the sweep of the tick before
+    slice: int  # of the state
+    digest: int  # of that slice before this tick, see `slice_digest`
+
+    def check(self, state: Target) -> None:
+        state.compare(self.slice, self.digest)
+
+    def apply(self, to: Target, seq: int) -> None:  # noqa: ARG002  # the base's name
+        """Sweeps a piece. A tick adds one part of the buckets, so that all are swept once in every
+        clean-up interval; a tick that `goes_on` adds none."""
+        to.factors.expire(self.time_us)
+        settings = to.settings
+        cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
+        if not self.goes_on:
+            tick = to.ticks
+            to.ticks = tick + 1
+            if cleanup_ms:
+                parts = max(1, cleanup_ms // self.interval_ms)
+                part = tick % parts
+                first, last = part * BUCKETS // parts, (part + 1) * BUCKETS // parts
+                to.sweep.add(to.swarms, first, last)
+        before_us = self.time_us - settings.max_peer_timeout * 1_000_000
+        # After an outage every peer has one timeout, because nobody could announce before.
+        if before_us < to.resumed_us:
+            before_us = -1
+        to.sweep.step(to.swarms, before_us, settings.remove_peerless_torrents)
+
+    def shown(self) -> dict[str, Any]:
+        return {"interval_ms": self.interval_ms, "goes_on": self.goes_on}
+
+
+@fixed_record(4, "counted", "<QHH4xQ")
+@frozen
+class Counted(FixedRecord):
+    """A counter rose (`events.COUNTER_NAMES`); these are requests that leave no event of their own."""
+
+    counter: int
+    label: int
+    delta: int
+
+    def apply(self, to: Target, seq: int) -> None:  # noqa: ARG002  # the base's name
+        key = self.counter, self.label
+        to.counters[key] = to.counters.get(key, 0) + self.delta
+
+    def shown(self) -> dict[str, Any]:
+        name = events.COUNTER_NAMES.get(self.counter, str(self.counter))
+        return {"counter": name, "label": self.label, "delta": self.delta}
+
+
+@fixed_record(6, "refusals_counted", "<QH6xQ32s8s")
+@frozen
+class RefusalsCounted(FixedRecord):
+    """Requests were refused, for one reason and one client; "" = its name or version is not known."""
+
+    reason: int  # the label of the counter `refused_requests`
+    delta: int
+    client: str = field(converter=_text)  # at most 32 bytes
+    version: str = field(converter=_text)  # at most 8 bytes
+
+    def apply(self, to: Target, seq: int) -> None:  # noqa: ARG002  # the base's name
+        key = self.reason, self.client, self.version
+        to.refusals[key] = to.refusals.get(key, 0) + self.delta
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "label": self.reason,
+            "client": self.client or None,
+            "version": self.version or None,
+            "delta": self.delta,
+        }

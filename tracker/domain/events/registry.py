@@ -1,0 +1,164 @@
+"""How an event is declared, and the tables of all declared events.
+
+A declaration is one class: `events/admin.py` has the admin events, `events/records.py` the records of
+one size. The decorators below enter it under its number. Codec, names, filters, durability and JSON
+follow from these tables; nothing else lists events. docs/changing.md has the recipe.
+
+Announces are not declared. Their codec is on the hot path and written by hand (`events/announce.py`).
+"""
+
+from __future__ import annotations
+
+from struct import Struct, error
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
+
+import attrs
+from attrs import frozen
+
+from tracker.domain.events.errors import CodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tracker.domain.events.target import Accounting, Target
+
+Section = bytes | memoryview
+
+Subject = tuple[str, object]
+"""A kind of thing and which one of them: `("info_hash", 20 bytes)`, `("key_ref", 7)`."""
+
+InfoHash = Annotated[bytes, "info_hash"]
+KeyHash = Annotated[bytes, "key_hash"]
+KeyRef = Annotated[int, "key_ref"]
+Account = Annotated[int, "account"]
+FactorNumber = Annotated[int, "factor"]
+# A field of these types names a subject of its event: the text is the kind of thing.
+
+
+@frozen(kw_only=True)
+class AdminEvent:
+    """Base of the admin events: a field for each member of the JSON, under the same name.
+
+    A member is left out of the JSON while the field has its default. `by` says who caused the event.
+    """
+
+    number: ClassVar[int]
+    name: ClassVar[str]
+    schema: ClassVar[int]
+    _subjects: ClassVar[tuple[tuple[str, str], ...]]
+
+    by: dict[str, str] | None = None
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:
+        """Changes the state. `seq` and `time_us` (log time) are the event's own.
+
+        Raises `ReplayError` when the event cannot have happened, `UnknownEventError` when it asks for
+        rules of a newer version. Most of what happened to the process changes nothing.
+        """
+
+    def subjects(self) -> list[Subject]:
+        """The things that this event changes: a reply about one of them waits until it is durable."""
+        found = [(kind, getattr(self, name)) for name, kind in self._subjects]
+        return [(kind, which) for kind, which in found if which is not None]
+
+
+@frozen(kw_only=True)
+class AccountingEvent(AdminEvent):
+    """Base of the admin events that change how announces count: the ledger applies them too."""
+
+    def apply(self, to: Accounting, seq: int, time_us: int) -> None:
+        raise NotImplementedError
+
+
+@frozen
+class FixedRecord:
+    """Base of the records of one size: a field for each part of the layout, in order.
+
+    Texts are UTF-8, filled with zeros.
+    """
+
+    kind: ClassVar[int]
+    name: ClassVar[str]
+    schema: ClassVar[int]
+    layout: ClassVar[Struct]
+
+    time_us: int  # log time
+
+    def pack(self) -> bytes:
+        """The record as the log holds it."""
+        values = attrs.astuple(self, recurse=False)
+        return self.layout.pack(*[v.encode() if isinstance(v, str) else v for v in values])
+
+    @classmethod
+    def unpack(cls, plain: Section) -> Iterator[FixedRecord]:
+        """The records of a frame. Raises `CodecError`."""
+        try:
+            for row in cls.layout.iter_unpack(plain):
+                yield cls(*row)
+        except (error, UnicodeDecodeError) as problem:
+            what = f"records of {cls.layout.size} bytes ({cls.name}): {problem}"
+            raise CodecError(what) from None
+
+    def check(self, state: Target) -> None:
+        """Compares the record with the state before it. Raises `ReplayError` when they differ."""
+
+    def apply(self, to: Target, seq: int) -> None:
+        """Changes the state. `seq` is the event's own. Raises `ReplayError` as for admin events."""
+        raise NotImplementedError
+
+    def shown(self) -> dict[str, Any]:
+        """The fields of the event as JSON, in order, without number, time and type."""
+        raise NotImplementedError
+
+
+ADMIN_EVENTS: dict[int, type[AdminEvent]] = {}
+"""The declared admin events by number."""
+
+RECORDS: dict[int, type[FixedRecord]] = {}
+"""The declared records of one size by kind."""
+
+_Event = TypeVar("_Event", bound=AdminEvent)
+_Record = TypeVar("_Record", bound=FixedRecord)
+
+
+def admin_event(number: int, name: str, schema: int = 1) -> Callable[[type[_Event]], type[_Event]]:
+    """Declares an admin event. Its number and name are part of the log format, for ever."""
+
+    def enter(cls: type[_Event]) -> type[_Event]:
+        hints = get_type_hints(cls, include_extras=True)
+        cls.number, cls.name, cls.schema = number, name, schema
+        kinds = ((field.name, _kind(hints[field.name])) for field in attrs.fields(cls))
+        cls._subjects = tuple((field, kind) for field, kind in kinds if kind)
+        _enter(ADMIN_EVENTS, number, cls)
+        return cls
+
+    return enter
+
+
+def fixed_record(
+    kind: int, name: str, layout: str, schema: int = 1
+) -> Callable[[type[_Record]], type[_Record]]:
+    """Declares a record of one size. `layout` is a format of `struct`, with the time first."""
+
+    def enter(cls: type[_Record]) -> type[_Record]:
+        cls.kind, cls.name, cls.schema, cls.layout = kind, name, schema, Struct(layout)
+        _enter(RECORDS, kind, cls)
+        return cls
+
+    return enter
+
+
+def _enter(table: dict[int, Any], number: int, cls: type[Any]) -> None:
+    if number in table:
+        raise AssertionError(
+            f"{cls.__name__} and {table[number].__name__} are both number {number}"
+        )
+    table[number] = cls
+
+
+def _kind(hint: Any) -> str | None:
+    """The kind of subject that a type names; it may be one side of a union."""
+    for each in (hint, *get_args(hint)):
+        if hasattr(each, "__metadata__"):
+            return str(each.__metadata__[0])
+    return None

@@ -1,0 +1,69 @@
+"""Schemas: which one of each kind is written, and how records of an older one are read.
+
+A layout never changes. A kind that needs another one gets the next schema, and here a step that makes
+records of the old schema into records of the new one. All reading goes through these steps, so that
+no other code knows an older schema. The same holds for the JSON of admin events, by number.
+"""
+
+from __future__ import annotations
+
+from struct import error
+from typing import TYPE_CHECKING, Any
+
+from tracker.domain import events
+from tracker.domain.events import announce
+from tracker.domain.events.admin import ADMIN_EVENTS
+from tracker.domain.events.errors import CodecError
+from tracker.domain.events.records import RECORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Section = bytes | memoryview
+Sections = tuple[Section, Section]
+"""Plain and protected; protected is empty where no key decrypted it."""
+
+NEWEST = {events.ANNOUNCE: announce.SCHEMA, events.ADMIN: 1}
+NEWEST |= {kind: one.schema for kind, one in RECORDS.items()}
+"""The schema that is written, by kind."""
+
+NEWEST_ADMIN = {number: one.schema for number, one in ADMIN_EVENTS.items()}
+"""The schema of the JSON that is written, by number of the admin event."""
+
+STEPS: dict[tuple[int, int], Callable[[Section, Section], Sections]] = {}
+"""By kind and schema: makes both sections of a frame into those of the next schema."""
+
+ADMIN_STEPS: dict[tuple[int, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""By number and schema: makes the JSON of an admin event into that of the next schema."""
+
+
+def known(kind: int, schema: int) -> bool:
+    """Says whether frames of this kind and schema can be read."""
+    return 0 < schema <= NEWEST.get(kind, 0)
+
+
+def known_admin(number: int, schema: int) -> bool:
+    """Says whether admin events of this number and schema can be read."""
+    return 0 < schema <= NEWEST_ADMIN.get(number, 0)
+
+
+def newest(kind: int, schema: int, plain: Section, protected: Section) -> Sections:
+    """Makes both sections of a frame of a known schema into those of the newest. Raises `CodecError`."""
+    while schema != NEWEST[kind]:
+        try:
+            plain, protected = STEPS[kind, schema](plain, protected)
+        except (error, ValueError, KeyError) as problem:
+            raise CodecError(f"records of kind {kind} in schema {schema}: {problem!r}") from None
+        schema += 1
+    return plain, protected
+
+
+def newest_admin(number: int, schema: int, data: dict[str, Any]) -> dict[str, Any]:
+    """Makes the JSON of an admin event of a known schema into that of the newest. Raises `CodecError`."""
+    while schema != NEWEST_ADMIN[number]:
+        try:
+            data = ADMIN_STEPS[number, schema](data)
+        except (TypeError, ValueError, KeyError) as problem:
+            raise CodecError(f"admin event {number} in schema {schema}: {problem!r}") from None
+        schema += 1
+    return data

@@ -1,0 +1,113 @@
+"""The values of ledgers: entries, sums, and pages of both.
+
+Amounts are bytes, times Unix microseconds of log time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@frozen
+class LedgerTotals:
+    """What entries come to.
+
+    `credited_*` are after factors and corrections, the others as announced.
+    """
+
+    uploaded: int
+    downloaded: int
+    credited_uploaded: int
+    credited_downloaded: int
+    seeding_us: int
+    sessions: int
+    snatched: int
+    first_us: int | None  # time of the first announce; None = there was none
+    last_us: int | None
+
+
+@frozen
+class LedgerSums:
+    """How many entries there are, and what they come to."""
+
+    announces: int
+    corrections: int
+    totals: LedgerTotals
+
+
+@frozen
+class LedgerAnnounce:
+    """One announce of the account.
+
+    `base_*` are the totals of the previous announce in its session, None for the first one.
+    """
+
+    seq: int
+    time_us: int
+    info_hash: bytes
+    peer_id: bytes  # its first 8 bytes only, where the rest cannot be read
+    event: str
+    uploaded: int
+    downloaded: int
+    left: int | None
+    base_uploaded: int | None
+    base_downloaded: int | None
+    delta_uploaded: int
+    delta_downloaded: int
+    credited_uploaded: int
+    credited_downloaded: int
+    rule: str
+    factors: tuple[int, ...]  # numbers of the factors that `rule` names
+
+
+@frozen
+class LedgerCorrection:
+    """A correction of the credited totals, in signed bytes."""
+
+    seq: int
+    time_us: int
+    info_hash: bytes | None  # of the announce that it corrects, directly or through corrections
+    credited_uploaded: int
+    credited_downloaded: int
+    corrects: int  # seq
+    reason: str
+
+
+@frozen
+class LedgerOpening:
+    """What the account had when the log began, because the announces behind it were removed.
+
+    Corrections are not in it: those from before are entries of their own.
+    """
+
+    seq: int  # of the first event that the log holds
+    time_us: int  # of the last event before it
+    totals: LedgerTotals
+
+
+LedgerEntry = LedgerOpening | LedgerCorrection | LedgerAnnounce
+
+
+@frozen
+class EntriesPage:
+    entries: Sequence[LedgerEntry]  # ascending by `seq`
+    following: int | None  # the `after` of the next page; None = there is none
+    sums: LedgerSums | None  # of all pages, with the last one only
+
+
+@frozen
+class SumsPage:
+    """Sums by torrent or by account, ascending.
+
+    Rows are named by info hash or account; None = no torrent, first.
+    """
+
+    rows: Sequence[tuple[bytes | int | None, LedgerSums]]
+    following: bytes | int | None  # the `after` of the next page; None = there is none
+    first_seq: int  # the sums are of the events from this one
+    seq: int  # to this one

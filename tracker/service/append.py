@@ -1,0 +1,54 @@
+"""How an event gets into the log and the state: appended first, then applied, with no await between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tracker.domain import events
+from tracker.domain.events import codec, schemas
+
+if TYPE_CHECKING:
+    from eventlog import Pool
+    from tracker.domain.events.registry import AdminEvent, FixedRecord
+    from tracker.domain.state import State
+
+
+class Log(Protocol):
+    """The side of an event log that appends; `eventlog.EventLog` is one."""
+
+    pool: Pool
+
+    def has_room(self, *, reserved: bool = False) -> bool:
+        """Whether another event may be appended. `reserved`: into the room kept for administrators."""
+
+    def appended(self) -> None:
+        """Lets the log commit what was appended."""
+
+    async def wait_durable(self, seq: int) -> None:
+        """Returns once the event is on stable storage. Raises `LogFailedError`."""
+
+
+class Clock(Protocol):
+    """Log time, in microseconds since 1970; it never goes back."""
+
+    def now_us(self) -> int: ...
+
+    def earlier_us(self) -> int: ...
+
+    def adjust(self) -> int: ...
+
+
+def append_admin(log: Log, state: State, clock: Clock, event: AdminEvent) -> int:
+    """Appends and applies an admin event, and lets the log commit it; returns its sequence number."""
+    now = clock.now_us()
+    body = codec.encode_event(event, now)
+    seq = log.pool.append(events.ADMIN, schemas.NEWEST[events.ADMIN], now, body)
+    state.apply_admin(event, now)
+    log.appended()
+    return seq
+
+
+def append_record(log: Log, state: State, record: FixedRecord) -> None:
+    """Appends and applies a record of one size. The caller calls `log.appended` after the last one."""
+    log.pool.append(record.kind, record.schema, record.time_us, record.pack())
+    state.apply_record(record)

@@ -1,0 +1,206 @@
+"""Tracker keys: issued, imported, labelled, rotated and revoked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import asdict
+
+from tracker import ports
+from tracker.domain.events.admin import KeyChanged, KeyIssued, KeyRevoked, KeyRotated
+from tracker.service.commands import pending
+from tracker.service.commands.crediting import END_US
+from tracker.service.commands.writing import (
+    ANOTHER_REQUEST,
+    Writing,
+    fingerprint_of,
+    given,
+    request_of,
+)
+from tracker.store import server_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tracker.domain.access import Key
+    from tracker.domain.events.registry import Subject
+
+
+class KeyCommands(Writing):
+    async def issue_key(self, new: ports.NewKey, by: ports.Actor) -> ports.IssuedKey:
+        fingerprint = fingerprint_of("issue", asdict(new))
+        async with self._answer(*_given_keys([new]), *self._of_request(by)):
+            issued = self._repeated(fingerprint, new.key, by)
+            if issued is None:
+                issued = self._issue(new, self._end_of(new), fingerprint, by)
+        return issued
+
+    async def import_keys(self, new: Sequence[ports.NewKey], by: ports.Actor) -> list[int]:
+        """Decides for all keys, then appends all with no await in between.
+
+        They may fill several frames, of which a crash can leave the first ones: then a repetition brings
+        the rest.
+        """
+        access = self._service.state.access
+        fingerprint = fingerprint_of("import", {"keys": [given(asdict(one)) for one in new]})
+        hashes = [server_secret.key_hash(one.key) for one in new if one.key]
+        async with self._answer(*_given_keys(new), *self._of_request(by)):
+            before = self._earlier(fingerprint, by)
+            last = before.key_ref if before is not None else 0
+            done = hashes.index(access.hash_of(last) or b"") + 1 if last else 0
+            for one, until_us in self._decided(new, done):
+                last = self._issue(one, until_us, fingerprint, by).key_ref
+            return access.numbers(hashes, last)
+
+    async def label_key(self, key_ref: int, label: str | None, by: ports.Actor) -> None:
+        async with self._answer(pending.key_ref(key_ref)):
+            key_hash, key = self._in_force(key_ref)
+            if key.label != label:
+                self._need_room()
+                self._append(KeyChanged(key_hash, key_ref, label), by)
+
+    async def rotate_key(self, key_ref: int, by: ports.Actor) -> ports.IssuedKey:
+        fingerprint = fingerprint_of("rotate", {"key_ref": key_ref})
+        async with self._answer(pending.key_ref(key_ref), *self._of_request(by)):
+            issued = self._repeated(fingerprint, None, by)
+            if issued is None:
+                issued = self._rotate(key_ref, fingerprint, by)
+        return issued
+
+    async def revoke_key(self, key: str, by: ports.Actor) -> None:
+        key_hash = server_secret.key_hash(key)
+        async with self._answer(pending.key(key_hash)):
+            known = self._service.state.access.keys.get(key_hash)
+            if known is None:
+                raise ports.UnknownKeyError
+            self._revoke(key_hash, known, by)
+
+    async def revoke_key_ref(self, key_ref: int, by: ports.Actor) -> None:
+        async with self._answer(pending.key_ref(key_ref)):
+            self._revoke(*self._in_force(key_ref), by)
+
+    # Deciding: before anything is appended.
+
+    def _in_force(self, key_ref: int) -> tuple[bytes, Key]:
+        """The hash and the key of that number, expired perhaps. Raises `UnknownKeyError`, `RevokedKeyError`."""
+        access = self._service.state.access
+        key_hash = access.hash_of(key_ref)
+        if key_hash is None:
+            raise ports.UnknownKeyError
+        key = access.keys.get(key_hash)
+        # A key that was issued again has another number now; this number stays revoked.
+        if key is None or key.key_ref != key_ref:
+            raise ports.RevokedKeyError
+        return key_hash, key
+
+    def _end_of(self, new: ports.NewKey) -> int | None:
+        """The end of a new key's validity. Raises what keeps the key from being issued."""
+        keys = self._service.state.access.keys
+        if new.key is not None and server_secret.key_hash(new.key) in keys:
+            raise ports.DuplicateKeyError
+        until_us = new.valid_until_us
+        if new.seconds_valid is not None:
+            until_us = self._service.now_us() + new.seconds_valid * 1_000_000
+        if until_us is not None and until_us >= END_US:
+            raise ports.InvalidDurationError
+        self._need_room()
+        return until_us
+
+    def _decided(
+        self, new: Sequence[ports.NewKey], first: int
+    ) -> list[tuple[ports.NewKey, int | None]]:
+        """The keys from `first` on, each with the end of its validity.
+
+        Raises what the first key at fault raises, with its number in the list.
+        """
+        decided, seen = [], set()
+        for number, one in enumerate(new[first:], first):
+            try:
+                decided.append((one, self._end_of(one)))
+            except ports.DuplicateKeyError:
+                raise ports.DuplicateKeyError(f"keys[{number}]: exists already") from None
+            except ports.InvalidDurationError:
+                text = f"keys[{number}]: its validity would end after the year 9999"
+                raise ports.InvalidDurationError(text) from None
+            if one.key is not None and one.key in seen:
+                raise ports.DuplicateKeyError(f"keys[{number}]: comes twice")
+            seen.add(one.key)
+        return decided
+
+    def _repeated(
+        self, fingerprint: str, text: str | None, by: ports.Actor
+    ) -> ports.IssuedKey | None:
+        """The key that the same request got before; None = it is new. `text`: the key it gives.
+
+        Raises `RepeatedRequestError`, `RevokedKeyError`.
+        """
+        request = self._earlier(fingerprint, by)
+        if request is None:
+            return None
+        text = text or self._key_for(by)
+        # The hash differs where the server has another secret than at the first time.
+        if self._service.state.access.hash_of(request.key_ref) != server_secret.key_hash(text):
+            raise ports.RepeatedRequestError(ANOTHER_REQUEST)
+        try:
+            _, key = self._in_force(request.key_ref)
+        except ports.RevokedKeyError:
+            raise ports.RevokedKeyError("the key of this idempotency key is revoked") from None
+        return ports.IssuedKey(text, key.valid_until_us, key.key_ref)
+
+    # Appending.
+
+    def _issue(
+        self, new: ports.NewKey, until_us: int | None, fingerprint: str, by: ports.Actor
+    ) -> ports.IssuedKey:
+        access = self._service.state.access
+        text = new.key or self._random_key(by)
+        key_hash = server_secret.key_hash(text)
+        # A key that is issued again goes on with its account, unless it gets another owner.
+        before = access.revoked.get(key_hash)
+        owner = new.owner
+        if before is not None and owner in (None, before.owner):
+            owner, account = before.owner, before.account
+        else:
+            account = access.account_for(owner)
+        key_ref, request = access.next_key_ref, request_of(fingerprint, by)
+        event = KeyIssued(key_hash, key_ref, account, until_us, owner, new.label, request)
+        self._append(event, by)
+        return ports.IssuedKey(text, until_us, key_ref)
+
+    def _rotate(self, key_ref: int, fingerprint: str, by: ports.Actor) -> ports.IssuedKey:
+        old_hash, old = self._in_force(key_ref)
+        self._need_room()
+        text = self._random_key(by)
+        event = KeyRotated(
+            server_secret.key_hash(text),
+            self._service.state.access.next_key_ref,
+            old.account,
+            old.valid_until_us,
+            old.owner,
+            old.label,
+            request_of(fingerprint, by),
+            old_key_hash=old_hash,
+            old_key_ref=key_ref,
+        )
+        self._append(event, by)
+        return ports.IssuedKey(text, old.valid_until_us, event.key_ref)
+
+    def _revoke(self, key_hash: bytes, key: Key, by: ports.Actor) -> None:
+        self._need_room()
+        self._append(KeyRevoked(key_hash, key.key_ref), by)
+
+    def _random_key(self, by: ports.Actor) -> str:
+        if by.idempotency_key:
+            return self._key_for(by)
+        # The number beside the request id gives a client two keys even if it sends one id twice.
+        number = self._service.state.access.next_key_ref
+        return server_secret.tracker_key(self._secret, f"{number} {by.request_id}")
+
+    def _key_for(self, by: ports.Actor) -> str:
+        """The key of an idempotency key: the same after any restart, and stored nowhere."""
+        return server_secret.tracker_key(self._secret, f"once {by.token}\n{by.idempotency_key}")
+
+
+def _given_keys(new: Iterable[ports.NewKey]) -> list[Subject]:
+    """The keys whose text the site gives."""
+    return [pending.key(server_secret.key_hash(one.key)) for one in new if one.key is not None]

@@ -1,0 +1,68 @@
+"""Which recent admin events are not yet durable. A reply waits for the latest one on its subjects."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracker.domain.events.registry import AdminEvent, Subject
+    from tracker.ports import Actor
+
+ANY = None
+"""In place of which thing: all things of that kind."""
+
+FACTORS: Subject = ("factor", ANY)
+
+
+def torrent(info_hash: bytes) -> Subject:
+    return "info_hash", info_hash
+
+
+def key(key_hash: bytes) -> Subject:
+    return "key_hash", key_hash
+
+
+def key_ref(number: int) -> Subject:
+    return "key_ref", number
+
+
+def account(number: int) -> Subject:
+    return "account", number
+
+
+def factor(number: int) -> Subject:
+    return "factor", number
+
+
+def request(by: Actor) -> Subject:
+    """A request with an idempotency key, which the same token may send again."""
+    return "request", (by.token, by.idempotency_key)
+
+
+class Pending:
+    """The latest event on each subject, from its append until its durability was seen."""
+
+    def __init__(self) -> None:
+        self._seqs: OrderedDict[Subject, int] = OrderedDict()  # ascending
+
+    def note(self, seq: int, event: AdminEvent, by: Actor) -> None:
+        """Enters an event that was appended."""
+        subjects = event.subjects()
+        subjects += [(kind, ANY) for kind, _ in subjects]
+        if by.idempotency_key:
+            subjects.append(request(by))
+        for subject in subjects:
+            self._seqs[subject] = seq
+            self._seqs.move_to_end(subject)
+
+    def latest(self, subjects: Iterable[Subject]) -> int:
+        """The number of the latest event on any of these; -1 = all of theirs are durable."""
+        return max((self._seqs.get(each, -1) for each in subjects), default=-1)
+
+    def durable(self, seq: int) -> None:
+        """Forgets the events up to this one, because they are durable."""
+        while self._seqs and next(iter(self._seqs.values())) <= seq:
+            self._seqs.popitem(last=False)
