@@ -1,4 +1,4 @@
-"""What exists is documented: a key, command, endpoint or event kind that the docs do not name fails here."""
+"""The docs name everything that exists, and nothing else: keys, commands, endpoints, events, files, rooms."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 LOG_FORMAT = (ROOT / "docs" / "log-format.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 @pytest.mark.parametrize("name", [*codec.EVENT_TYPES, *events.COUNTER_NAMES.values()])
@@ -116,10 +118,48 @@ def test_configuration_keys_have_comments() -> None:
             assert "#" in line.partition("=")[2] or any(one.startswith("#") for one in block), line
 
 
-def test_readme_names_what_there_is() -> None:
-    """The pages that the README links to exist, and its two commands too."""
-    for target in re.findall(r"\]\((docs/[^)]+)\)", README):
-        assert (ROOT / target).is_file(), target
+def test_readme_names_its_commands() -> None:
+    """The two commands of the README exist."""
     for script in ("scripts/run", "scripts/test"):
         assert script in README
         assert (ROOT / script).is_file()
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    headings = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every link within the project leads to a file, and to a heading in it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith("http"):
+            continue
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_paths_exist(page: Path) -> None:
+    """Every path that a page names is in the tree; `<name>` stands for any name."""
+    rooms = "api|docs|eventlog|scripts|tests|tracker"
+    for path in re.findall(rf"(?<![\w/.-])((?:{rooms})/[\w./<>-]+)", page.read_text()):
+        pattern = re.sub(r"<\w+>", "*", path.rstrip("./"))
+        assert list(ROOT.glob(pattern)), path
+
+
+def test_architecture_names_the_rooms() -> None:
+    """The table has each room once, names no other, and fits on the page."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text.partition("## Rooms")[2].partition("\n## ")[0]
+    rows = re.findall(r"(?m)^\| (`.*?) \|", table)
+    named = [name for row in rows for name in re.findall(r"`([^`]+)/`", row)]
+    folders = [path.parent for path in (ROOT / "tracker").glob("*/__init__.py")]
+    rooms = [f"tracker/{folder.name}" for folder in folders]
+    assert sorted(named) == sorted([*rooms, "eventlog", "api"])
+    assert len(rows) <= 16
