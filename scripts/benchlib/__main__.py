@@ -1,11 +1,9 @@
-"""scripts/bench udp|http|log|api: runs a benchmark and prints the results.
+"""scripts/bench udp|http|log|api: measures our tracker and opentracker under the same load.
 
-- udp, http: rounds of (our tracker, opentracker) under the same load; medians and their ratio
-- log: the costs of the event log, without load from outside
-- api: how much listing all torrents slows announces
-
-The composition root: options, turns, clean-up. Exit status 0: measured; 1: a server gave wrong answers or
-failed; 2: nothing can be measured on this machine.
+Rounds alternate between the servers; medians and their ratio are printed. `log` measures the cost
+of the event log without load from outside, `api` the cost to announces of listing all torrents.
+This module is the benchmark's composition root: options, turns, clean-up. Exit status 0: measured;
+1: a server failed or gave wrong answers; 2: nothing can be measured here.
 """
 
 from __future__ import annotations
@@ -155,7 +153,7 @@ def _generator(options: argparse.Namespace, binary: Path) -> Generator:
 def _turn(
     options: argparse.Namespace, generator: Generator, folder: Path, server: str, number: int
 ) -> report.Run:
-    """Starts a server, fills it, times it at every level, stops it and removes its files."""
+    """Runs one server's turn: start, fill, timed phases, stop; removes its files."""
     folder.mkdir()
     try:
         with _start(server, generator, folder) as target:
@@ -206,7 +204,10 @@ def _write(options: argparse.Namespace, text: str) -> None:
 
 
 def _verdict(runs: list[report.Run]) -> int:
-    """Returns 1 when an answer was wrong or our event log stayed empty; the kernel may lose datagrams."""
+    """Returns 1 if an answer was wrong or our event log stayed empty.
+
+    Lost datagrams do not count, because the kernel may drop them.
+    """
     complaints = [
         f"{run.server}: {result.errors} wrong answers, first: {result.first_error}"
         for run in runs

@@ -1,8 +1,8 @@
-"""Measures how much the API slows announces, and announces the API.
+"""Measures what the API costs announces, and what announces cost the API.
 
-UDP announces run alone, then while the API lists every torrent again and again, then at full load while an
-administrator writes one event after the other, each answered once it is durable. Rounds of these take turns
-on one tracker, so that a machine that slows down slows all of them.
+UDP announces run alone; then while the API lists every torrent again and again; then at full load
+while an administrator writes events one by one, each answered once it is durable. The three take
+turns on one tracker, so that a machine that slows down slows all of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from benchlib.load import Generator, Result
 
-TOKEN = "bench"  # noqa: S105  # its tracker lives for a minute
+TOKEN = "bench"  # noqa: S105  # the token of a tracker that runs for a minute
 CHUNK = 1 << 16
 FULL_LOAD = 256  # requests in flight
 CONFIG = """\
@@ -41,7 +41,7 @@ RULE = "|---" * 10 + "|"
 
 @dataclass(slots=True)
 class Listing:
-    """A client that reads the whole list again and again, in a thread of its own."""
+    """A client that reads the whole list again and again, in its own thread."""
 
     port: int
     limit: int
@@ -71,7 +71,7 @@ class Listing:
 
 @dataclass(slots=True)
 class Writing:
-    """An administrator's client that lists one torrent after the other."""
+    """An administrator's client that whitelists torrents one by one."""
 
     port: int
     waits_ms: list[float] = field(default_factory=list)
@@ -128,7 +128,7 @@ def bench(
     pinned: bool,
     say: Callable[[str], None],
 ) -> list[Turn]:
-    """Raises ServerError, LoadError."""
+    """Runs all rounds; returns their turns. Raises ServerError, LoadError."""
     port = free_port()
     turns = []
     with tracker(folder, pinned, CONFIG.format(port=port, token=TOKEN)) as target:

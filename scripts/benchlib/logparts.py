@@ -1,8 +1,7 @@
-"""The parts that scripts/bench log times, each in a process of its own.
+"""The timed parts of scripts/bench log, each run in its own process.
 
-    python -m benchlib.logparts PART FOLDER... NUMBER...
-
-Every part prints one JSON object: `events`, `seconds` (wall), `cpu` (seconds, all threads), and figures of its own.
+Usage: `python -m benchlib.logparts PART FOLDER... NUMBER...`. Every part prints one JSON object:
+`events`, `seconds` (wall), `cpu` (seconds, all threads), and figures of its own.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ if TYPE_CHECKING:
     Numbers = dict[str, float]
     Peer = tuple[bytes, bytes, bytes, int]
 
-BATCH = 256  # announces a pass of the loop, as in the UDP tracker
-SWARMS_SHARE = 20  # peers a swarm
-NEW_SHARE = 100  # announces of known peers to one of a new one
+BATCH = 256  # announces in one pass of the loop, as in the UDP tracker
+SWARMS_SHARE = 20  # peers in a swarm
+NEW_SHARE = 100  # one announce in so many is of a new peer
 ACKNOWLEDGED = 200
 
 
@@ -54,9 +53,9 @@ def generate(folder: Path, announces: int, peers: int) -> Numbers:
 
 
 def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
-    """Makes what a killed tracker leaves: a snapshot of the generated log, and encrypted announces after it.
+    """Writes what a killed tracker leaves: a snapshot, and so many encrypted announces after it.
 
-    All but one in a hundred announces are of the `before` peers that the snapshot knows.
+    One announce in a hundred is of a new peer. `before` is the number of peers in the snapshot.
     """
     keys = Keyring(secrets)
     state = replay(Reader(folder, to_end=True))
@@ -85,13 +84,13 @@ def _again(chance: random.Random, crowd: list[Peer]) -> Iterator[Peer]:
 
 
 def _peer(chance: random.Random, hashes: list[bytes], number: int) -> Peer:
-    """Makes up info hash, address, port and bytes left; three in ten are seeders."""
+    """Returns info hash, address, port and bytes left. Three in ten are seeders."""
     address = bytes([10, *number.to_bytes(3, "big")])
     return chance.choice(hashes), address, b"\x1a\xe1", 0 if chance.random() < 0.3 else 1000
 
 
 async def _write(log: EventLog, state: State, announcing: Iterator[Peer]) -> None:
-    """Runs the tracker while these peers announce."""
+    """Runs the tracker's write path while these peers announce."""
     numbered = enumerate(announcing)
     async with _running(log):
         service = Service(log, state, LogClock(state.time_us), bytes(32))
@@ -118,7 +117,7 @@ def _peers(state: State) -> int:
 
 
 def append(folder: Path, records: int) -> Numbers:
-    """Appends announce records straight to the log, as fast as it commits them, without decisions or state."""
+    """Appends announce records as fast as the log commits them: no decision, no state."""
     plain, protected = bytes(codec.PLAIN.size) * BATCH, bytes(codec.PROTECTED.size) * BATCH
     commits: list[int] = []
 
@@ -138,7 +137,7 @@ def append(folder: Path, records: int) -> Numbers:
 
 
 def acknowledge(folder: Path) -> Numbers:
-    """Appends one event at a time and waits for the disk, as an admin write does; median and worst in ms."""
+    """Appends an event at a time and waits for it, like an admin write. Median and worst in ms."""
     waits: list[float] = []
     record = codec.encode_admin(TrackerStopped.number, 0, {"reason": "bench"})
 
@@ -163,7 +162,10 @@ def replay_all(folder: Path) -> Numbers:
 
 
 def snapshots(folder: Path) -> Numbers:
-    """Writes the state to a snapshot and loads it, as the follower and a start do; both in CPU seconds."""
+    """Writes the state to a file and loads it again, as the follower and a start do.
+
+    `load` is seconds of CPU.
+    """
     keys = Keyring(folder / "bench-secrets")
     state = replay(Reader(folder, to_end=True))
     keys.prepare(day_of(state.time_us))
@@ -202,7 +204,7 @@ async def _running(log: EventLog) -> AsyncIterator[None]:
 
 
 async def _breathe(log: EventLog) -> None:
-    """Lets the committer run, and waits for it when it is far behind."""
+    """Gives the committer its turn, and waits for it when it is far behind."""
     await trio.lowlevel.checkpoint()
     if log.statistics().pending_bytes > 16 << 20:
         await log.wait_durable(log.next_seq - 1)

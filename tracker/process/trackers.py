@@ -10,7 +10,7 @@ import resource
 from typing import TYPE_CHECKING
 
 from tracker.frontends.http import server as http_server
-from tracker.frontends.http.connections import Waiting
+from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.listeners import StartError
 from tracker.frontends.udp import server as udp_server
@@ -63,7 +63,7 @@ async def start_udp(nursery: trio.Nursery, runtime: Runtime) -> None:
 
 async def start_http(nursery: trio.Nursery, runtime: Runtime) -> None:
     config, listeners = runtime.config, runtime.listeners
-    net, waiting = config.core.net, _waiting(config)
+    net, limits = config.core.net, _limits(config)
     first = len(listeners.udp)
     for number, (listener, own) in enumerate(
         zip(listeners.http, config.http_trackers, strict=True), first
@@ -75,7 +75,7 @@ async def start_http(nursery: trio.Nursery, runtime: Runtime) -> None:
             external=_packed(own.network.external_ip or net.external_ip),
             traffic=runtime.gauges.add_http(listener.socket, tls=listener.tls is not None),
         )
-        await nursery.start(http_server.serve, listener.socket, handler, waiting, listener.tls)
+        await nursery.start(http_server.serve, listener.socket, handler, limits, listener.tls)
         log.info("HTTP TRACKER: Started on: %s", listener.url)
 
 
@@ -83,9 +83,9 @@ def _packed(ip: IPv4Address | IPv6Address | None) -> bytes | None:
     return ip.packed if ip else None
 
 
-def _waiting(config: Config) -> Waiting:
+def _limits(config: Config) -> ConnectionLimits:
     policy = config.policy
-    return Waiting(
+    return ConnectionLimits(
         min(_connection_limit(), policy.http_connections or _DEFAULT_CONNECTIONS),
         policy.http_connections_per_address,
         policy.http_request_seconds,
