@@ -58,7 +58,7 @@ class Reads:
 
     async def one(self, method: Callable[[ReadModel, *Ts], T], *arguments: *Ts) -> T:
         """Returns the result of the method. Raises `Refusal`, and the errors of the past."""
-        moment = asked_moment()
+        moment = moment_in_query()
         if moment is None:
             return self._now(method, arguments)
         return await self._past().ask(moment, method, *arguments)
@@ -67,7 +67,7 @@ class Reads:
         self, method: Callable[[ReadModel, *Ts], Iterator[T | None]], *arguments: *Ts
     ) -> Items[T]:
         """Returns the items that the method iterates over, for `api.streams`."""
-        moment = asked_moment()
+        moment = moment_in_query()
         if moment is None:
             return self._now(method, arguments)
         return self._past().each(moment, method, *arguments)
@@ -82,7 +82,7 @@ class Reads:
         return self.past
 
 
-def asked_moment() -> Moment | None:
+def moment_in_query() -> Moment | None:
     """Reads `at` of the query, a seq or a time. Raises `Refusal` for another text.
 
     None means now. A change is always of now.

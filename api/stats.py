@@ -9,7 +9,7 @@ import attrs
 from api.endpoint import Endpoint
 from api.metrics import AS_PROMETHEUS, FORMAT, stats_lines, wanted_format
 from api.openapi import shapes
-from api.reads import AT, asked_moment
+from api.reads import AT, moment_in_query
 from api.replies import JSON, TEXT, encode, json_text, text
 from tracker.ports import ReadModel
 
@@ -33,6 +33,6 @@ class Statistics:
         wanted = wanted_format()
         stats = await self.reads.one(ReadModel.stats)
         if wanted == AS_PROMETHEUS:
-            gauges = self.gauges if asked_moment() is None else None
+            gauges = self.gauges if moment_in_query() is None else None
             return text(stats_lines(stats, gauges.udp() if gauges else None))
         return json_text(encode(attrs.asdict(stats)))

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from tracker.ports import LedgerAnnounce, LedgerEntry, LedgerSums, LedgerTotals
 
 
-def entry_shown(entry: LedgerEntry) -> dict[str, object]:
+def entry_json(entry: LedgerEntry) -> dict[str, object]:
     if isinstance(entry, LedgerOpening):
         begun = {"type": "opening", "seq": entry.seq, "time": rfc3339(entry.time_us)}
-        return begun | _totals_shown(entry.totals)
+        return begun | _totals_json(entry.totals)
     if isinstance(entry, LedgerCorrection):
-        return _correction_shown(entry)
-    return _announce_shown(entry)
+        return _correction_json(entry)
+    return _announce_json(entry)
 
 
-def _announce_shown(entry: LedgerAnnounce) -> dict[str, object]:
+def _announce_json(entry: LedgerAnnounce) -> dict[str, object]:
     return {
         "type": "announce",
         "seq": entry.seq,
@@ -42,7 +42,7 @@ def _announce_shown(entry: LedgerAnnounce) -> dict[str, object]:
     }
 
 
-def _correction_shown(entry: LedgerCorrection) -> dict[str, object]:
+def _correction_json(entry: LedgerCorrection) -> dict[str, object]:
     return {
         "type": "correction",
         "seq": entry.seq,
@@ -55,12 +55,12 @@ def _correction_shown(entry: LedgerCorrection) -> dict[str, object]:
     }
 
 
-def sums_shown(sums: LedgerSums) -> dict[str, object]:
+def sums_json(sums: LedgerSums) -> dict[str, object]:
     counts = {"announces": sums.announces, "corrections": sums.corrections}
-    return counts | _totals_shown(sums.totals)
+    return counts | _totals_json(sums.totals)
 
 
-def _totals_shown(totals: LedgerTotals) -> dict[str, object]:
+def _totals_json(totals: LedgerTotals) -> dict[str, object]:
     return {
         "uploaded": totals.uploaded,
         "downloaded": totals.downloaded,

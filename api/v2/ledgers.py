@@ -14,11 +14,11 @@ from quart import g, request
 
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
-from api.reads import AT, PAST_TIMEOUT, SEQ_MAX, asked_moment
+from api.reads import AT, PAST_TIMEOUT, SEQ_MAX, moment_in_query
 from api.replies import encode
 from api.streams import json_array
 from api.v2 import params
-from api.v2.ledger_shapes import entry_shown, sums_shown
+from api.v2.ledger_shapes import entry_json, sums_json
 from api.v2.problems import Problem
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ class Ledgers:
         given = params.only(request.args, *_PAGE, "info_hash")
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
         only = params.info_hash(given["info_hash"]) if "info_hash" in given else None
-        moment, limit = asked_moment(), params.limit(given)
+        moment, limit = moment_in_query(), params.limit(given)
         _allow_time()
         page = await self.log.entries(number, only, moment, after, limit)
-        sums = None if page.sums is None else sums_shown(page.sums)
+        sums = None if page.sums is None else sums_json(page.sums)
         tail = f'],"next":{encode(page.following)},"totals":{encode(sums)}}}'
-        entries = (encode(entry_shown(entry)) for entry in page.entries)
+        entries = (encode(entry_json(entry)) for entry in page.entries)
         return await json_array(entries, str, '{"entries":[', tail)
 
     async def of_account(self, account: str) -> Response:
@@ -84,7 +84,7 @@ class Ledgers:
         number = self._known(account)
         given = params.only(request.args, *_PAGE)
         after = params.info_hash(given["after"], "after") if "after" in given else None
-        moment, limit = asked_moment(), params.limit(given)
+        moment, limit = moment_in_query(), params.limit(given)
         _allow_time()
         page = await self.log.account_totals(number, moment, after, limit)
         return await _sums(page, "info_hash")
@@ -97,7 +97,7 @@ class Ledgers:
         torrent = params.info_hash(info_hash)
         given = params.only(request.args, *_PAGE)
         after = params.optional_number(given, "after")
-        moment, limit = asked_moment(), params.limit(given)
+        moment, limit = moment_in_query(), params.limit(given)
         _allow_time()
         page = await self.log.torrent_totals(torrent, moment, after, limit)
         return await _sums(page, "account")
@@ -117,7 +117,7 @@ def _allow_time() -> None:
 async def _sums(page: SumsPage, name: str) -> Response:
     """Sends a page of sums. Each row has its account or torrent under `name`."""
     tail = {"next": _json_name(page.following), "first_seq": page.first_seq, "seq": page.seq}
-    rows = (encode({name: _json_name(key), **sums_shown(sums)}) for key, sums in page.rows)
+    rows = (encode({name: _json_name(key), **sums_json(sums)}) for key, sums in page.rows)
     return await json_array(rows, str, '{"totals":[', "]," + encode(tail)[1:])
 
 

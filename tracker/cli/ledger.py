@@ -6,7 +6,7 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from api.v2.ledger_shapes import entry_shown, sums_shown
+from api.v2.ledger_shapes import entry_json, sums_json
 from eventlog import Reader, read_kept_frames
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import CannotError, say
@@ -56,7 +56,7 @@ def print_ledger(options: argparse.Namespace) -> int:
         say(_heading())
     for entry in Walk(folder, decrypt).tell(ledger):
         if not options.totals:
-            say(json.dumps(entry_shown(entry)) if options.json else _row(entry))
+            say(json.dumps(entry_json(entry)) if options.json else _row(entry))
     _print_sums(ledger, only, as_json=options.json)
     return 0
 
@@ -69,11 +69,11 @@ def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
     for torrent, sums in torrents.items():
         name = torrent.hex() if torrent else None
         if as_json:
-            say(json.dumps({"type": "torrent", "info_hash": name, **sums_shown(sums.value())}))
+            say(json.dumps({"type": "torrent", "info_hash": name, **sums_json(sums.value())}))
         else:
             say(_sums_row(name or "no torrent", sums))
     if only is None:
-        shown = {"type": "account", **sums_shown(ledger.account.value())}
+        shown = {"type": "account", **sums_json(ledger.account.value())}
         say(json.dumps(shown) if as_json else _sums_row("the account", ledger.account))
 
 
