@@ -22,7 +22,6 @@ import trio
 from attrs import asdict
 
 from eventlog import EventLog, LogError, open_log
-from tracker.domain import refusals
 from tracker.domain.events import codec
 from tracker.domain.events.admin import AddressesLost, TrackerStarted, TrackerStopped
 from tracker.domain.policy import Policy
@@ -246,7 +245,7 @@ async def _main(
     gauges = LiveGauges(
         service, event_log, version, usage_statistics=usage, following=following, pruner=pruner
     )
-    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=refusals.NAMES)
+    past = PastReads(event_log, secrets_path, usage_statistics=usage)
     ledgers = LogLedgers(event_log, secrets_path)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
@@ -416,9 +415,7 @@ async def _start_api(
     from api.serve import serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
-    live = LiveReads(
-        service, usage_statistics=config.core.tracker_usage_statistics, reasons=refusals.NAMES
-    )
+    live = LiveReads(service, usage_statistics=config.core.tracker_usage_statistics)
     commands = ServiceCommands(service, event_log, secret)
     api = config.http_api
     account_of = service.state.access.account_of
