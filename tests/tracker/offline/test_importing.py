@@ -349,7 +349,7 @@ def test_log_in_use(site: Site, tmp_path: Path) -> None:
             site.imports(source)
         assert site.rehearses(source)[0] == Summary(keys=2, whitelisted=2, completed=2)
     finally:
-        log._release()
+        log.release()
     assert site.imports(source) == Summary(keys=2, whitelisted=2, completed=2)
 
 

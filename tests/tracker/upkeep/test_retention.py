@@ -136,7 +136,7 @@ def live(folder: Path, do: Callable[[Rig, EventLog], Awaitable[object]]) -> str:
     try:
         state = replay(Reader(folder, to_end=True))
     except LogError:
-        log._release()
+        log.release()
         raise
     time = HandTime(wall=max(START_US, state.time_us))
     rig = Rig(log=log, state=state, time=time)  # type: ignore[arg-type]  # a real log

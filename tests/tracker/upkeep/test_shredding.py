@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from eventlog import Reader, open_log
+from eventlog import EventLog, Reader, open_log
 from eventlog.files import destroy_file
 from tests.days import SETTINGS, TORRENT, V4, V6, Site, address_of, endpoints
 from tests.eventlog.logs import places, running, segments
@@ -205,7 +205,7 @@ def test_a_log_without_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
     site.live(4)
 
     async def refuse(shredder: Shredder) -> None:
-        monkeypatch.setattr(shredder.log, "has_room", lambda *, reserved: not reserved)
+        monkeypatch.setattr(EventLog, "has_room", lambda _, *, reserved=False: not reserved)
         with pytest.raises(ports.LogUnavailableError):
             await shredder.shred(ALL, BY)
 
