@@ -85,7 +85,7 @@ class Model:
     shredded: set[str] = field(factory=set)
 
     def announce(self, one: Announce, now: int) -> str | None:
-        """Returns why the announce was refused; None if it was taken, "early" if it was too soon."""
+        """Returns why the announce was refused; None if taken, "early" if it was too soon."""
         refusal = self._refusal(one, now) or self._policy_refusal(one)
         if refusal is not None:
             return refusal

@@ -183,7 +183,7 @@ class Admin:
         what: object,
         check: Callable[[], object],
     ) -> tuple[ports.IssuedKey | None, int | None]:
-        """Makes a command that may repeat another; returns its answer, or None if it must refuse."""
+        """Makes a command that may be a repeat; returns its answer, or None if it must refuse."""
         repeated = None
 
         def expected() -> None:
