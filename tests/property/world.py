@@ -382,7 +382,7 @@ class World:
         return sorted(found)
 
     def choices(self) -> list[tuple[bytes, ...]]:
-        """Returns the peers that an outside client would get: they follow from the swarms' order."""
+        """Returns the peers that an outside client would get: they follow from swarm order."""
         swarms = self.state.swarms
         return [
             tuple(
