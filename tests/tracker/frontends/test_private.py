@@ -26,12 +26,12 @@ from tests.support import (
 from tracker.domain import events
 from tracker.domain.events.admin import TorrentWhitelisted
 from tracker.domain.settings import Settings
-from tracker.frontends.http import server as http
-from tracker.frontends.http.connections import Waiting
+from tracker.frontends.http import server as http_server
+from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.handler import RequestHandler
-from tracker.frontends.udp import server as udp
+from tracker.frontends.udp import server as udp_server
 from tracker.frontends.udp.handler import DatagramHandler
-from tracker.service import announce as announcing
+from tracker.service import announce as announce_path
 from tracker.wire.bencode import decode
 from tracker.wire.connection_id import ConnectionIds
 
@@ -514,7 +514,7 @@ def test_refusals_are_logged_once_a_minute() -> None:
 
 def test_refusals_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many keys that are refused now and then: what is remembered of them does not grow with their number."""
-    monkeypatch.setattr(announcing, "_TOLD", 8)
+    monkeypatch.setattr(announce_path, "_MOST_NOTED", 8)
     front = Front(BOTH)
     service = front.rig.service
     keys = [front.rig.issue(100 + number) for number in range(40)]
@@ -628,13 +628,18 @@ async def test_over_sockets() -> None:
     """A good and a bad key over HTTP and UDP, through the sockets and loops of the tracker itself."""
     front = Front(PRIVATE)
     ids = ConnectionIds(b"c" * 32)
-    datagrams, requests = udp.open_socket("127.0.0.1", 0), http.open_socket("127.0.0.1", 0)
+    datagrams, requests = (
+        udp_server.open_socket("127.0.0.1", 0),
+        http_server.open_socket("127.0.0.1", 0),
+    )
     udp_port, http_port = (sock.getsockname()[1] for sock in (datagrams, requests))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
-            await nursery.start(udp.serve, datagrams, DatagramHandler(front.rig.service, ids, 0))
+            await nursery.start(
+                udp_server.serve, datagrams, DatagramHandler(front.rig.service, ids, 0)
+            )
             handler = RequestHandler(front.rig.service, 1, proxied=False)
-            await nursery.start(http.serve, requests, handler, Waiting(8))
+            await nursery.start(http_server.serve, requests, handler, ConnectionLimits(8))
             assert MISSING_TEXT.encode() in await request(http_port, announce())
             assert UNREADABLE_TEXT.encode() + UNKNOWN in await request(http_port, announce(UNKNOWN))
             assert b"10:incompletei1e" in await request(http_port, announce(GOOD))
