@@ -2,12 +2,12 @@
 
 `requests.jsonl` holds one request per line:
 
-* `client`: the client and protocol of the session, `protocol`: "http" or "udp",
-  `source`: the address the request came from;
-* `request`: for HTTP the request line and headers as text, for UDP the datagram in hexadecimal;
-* `expected`: the decoded values. Events are 0 none, 1 completed, 2 started, 3 stopped. Byte strings are hexadecimal; numbers are unsigned, except that
-  a UDP `numwant` is signed; null is a parameter the client left out; `options` is what follows
-  the 98 bytes of a UDP announce.
+* `client`: the client and protocol of the session, `protocol`: "http" or "udp", `source`: the
+address the request came from; * `request`: for HTTP the request line and headers as text, for UDP
+the datagram in hexadecimal; * `expected`: the decoded values. Events are 0 none, 1 completed, 2
+started, 3 stopped. Byte strings are hexadecimal; numbers are unsigned, except that a UDP `numwant`
+is signed; null is a parameter the client left out; `options` is what follows the 98 bytes of a UDP
+announce.
 
 The expected values were computed without the tracker's own parsers.
 """

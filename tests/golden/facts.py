@@ -1,7 +1,9 @@
-"""What a log of format 1 comes to, in words that no later version can mean otherwise: for the golden folders.
+"""What a log of format 1 comes to, in words that no later version can mean otherwise: for the
+golden folders.
 
-`State.digest()` covers all that a version keeps, and so changes with what versions keep; tables, numbers and orders are their own
-business. These facts are fixed: a version that comes to others reads the log differently.
+`State.digest()` covers all that a version keeps, and so changes with what versions keep; tables,
+numbers and orders are their own business. These facts are fixed: a version that comes to others
+reads the log differently.
 """
 
 from __future__ import annotations

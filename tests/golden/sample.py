@@ -1,4 +1,5 @@
-"""The small log of docs/log-format.md, byte by byte: `python -m tests.golden.sample` prints what stands there.
+"""The small log of docs/log-format.md, byte by byte: `python -m tests.golden.sample` prints what
+stands there.
 
 Made with the code that writes logs; times, ids and the key are fixed.
 """

@@ -1,4 +1,5 @@
-"""Logs of format 1 as its first version wrote them: opened, verified and replayed to the facts that were noted then."""
+"""Logs of format 1 as its first version wrote them: opened, verified and replayed to the facts that
+were noted then."""
 
 from __future__ import annotations
 
@@ -92,7 +93,8 @@ def test_the_same_events_are_told(site: Path, capsys: pytest.CaptureFixture[str]
 def test_a_stranger_reads_the_same(
     site: Path, capsys: pytest.CaptureFixture[str], keys: bool
 ) -> None:
-    """A reader that was written from the page on the format alone prints what `tracker events` does."""
+    """A reader that was written from the page on the format alone prints what `tracker events`
+    does."""
     log, secrets = str(site / "log"), str(site / "secrets")
     assert main(["events", "--log", log, *(["--secrets", secrets] if keys else [])]) == 0
     told = capsys.readouterr().out

@@ -1,7 +1,9 @@
-"""Wrote the folders in `log-v1`, once: `python -m tests.golden.write_log_v1`. They are never written again.
+"""Wrote the folders in `log-v1`, once: `python -m tests.golden.write_log_v1`. They are never
+written again.
 
-Every later version has to open what stands there, replay it to the same facts and tell the same events. A kind of event that comes
-later gets folders of its own, beside these. The script stays to show what they hold; it refuses to write over them.
+Every later version has to open what stands there, replay it to the same facts and tell the same
+events. A kind of event that comes later gets folders of its own, beside these. The script stays to
+show what they hold; it refuses to write over them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A reader of the log that shares no line with the tracker: written from docs/log-format.md alone.
 
-    python read_log.py LOG [SECRETS]
+python read_log.py LOG [SECRETS]
 
-prints what `tracker events --log LOG --secrets SECRETS` does. It needs the standard library, and `cryptography` for AES. What
-it finds wrong ends it with a sentence and exit code 1.
+prints what `tracker events --log LOG --secrets SECRETS` does. It needs the standard library, and
+`cryptography` for AES. What it finds wrong ends it with a sentence and exit code 1.
 """
 
 from __future__ import annotations
