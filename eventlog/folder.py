@@ -83,7 +83,9 @@ def create(path: Path) -> None:
     if not identity.exists():
         if any((path / "seg").iterdir()):
             raise LogFormatError(identity, _LOST)
-XX        body = {"log_id": secrets.token_hex(16), "format": versions.FORMAT}
+        # Before the identity, so that an identity implies a durable place for segments.
+        settle_directory(path)
+        body = {"log_id": secrets.token_hex(16), "format": versions.FORMAT}
         write_new(identity, json.dumps(body).encode() + b"\n")
 
 
