@@ -1,4 +1,4 @@
-"""Events as JSON objects for people and tools: what `tracker events` prints, one object a line."""
+"""Events as JSON objects for people and tools, as `tracker events` prints them: one object a line."""
 
 from __future__ import annotations
 
