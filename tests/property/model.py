@@ -1,4 +1,6 @@
-"""The swarms once more, written as plainly as can be: dictionaries, no packing, no reuse of numbers."""
+"""The swarms once more, written as plainly as can be: dictionaries, no packing, no reuse of
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -224,7 +226,9 @@ class Model:
         return gets
 
     def percents(self, account: int, info_hash: bytes, now: int) -> tuple[int, int]:
-        """What uploads and downloads count: the best factor in force for each side, 100 without one."""
+        """What uploads and downloads count: the best factor in force for each side, 100 without
+        one.
+        """
         force = [
             factor
             for factor in self.factors

@@ -1,4 +1,6 @@
-"""Any history of admin commands and restarts: what each answers, and that the log alone tells the same state."""
+"""Any history of admin commands and restarts: what each answers, and that the log alone tells the
+same state.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ steps = st.one_of(
 
 @define
 class Admin:
-    """Commands over a log in memory, and plain notes of what should be: keys by number, the latest of each text."""
+    """Commands over a log in memory, and plain notes of what should be: keys by number, the latest
+    of each text.
+    """
 
     log: MemoryLog = field(factory=MemoryLog)
     time: HandTime = field(factory=HandTime)

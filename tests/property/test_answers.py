@@ -1,4 +1,6 @@
-"""Admin answers while the disk is slow: each says what the events that are durable by then say, so no crash takes it back."""
+"""Admin answers while the disk is slow: each says what the events that are durable by then say, so
+no crash takes it back.
+"""
 
 from __future__ import annotations
 
@@ -117,8 +119,11 @@ def made_up(chance: random.Random) -> Ask:
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_an_answer_rests_on_what_is_durable(seed: int) -> None:
-    """All are asked at about the same time. One that came to events is answered after them; one that came to none is answered
-    as by a tracker that never had more than what is durable now."""
+    """All are asked at about the same time.
+
+    One that came to events is answered after them; one that came to none is answered as by a
+    tracker that never had more than what is durable now.
+    """
     chance, slow = random.Random(seed), Slow()
     without_events = 0
 

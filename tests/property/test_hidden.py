@@ -1,4 +1,6 @@
-"""Replay without some of the addresses: every count at every moment, and the state itself once those peers are known again."""
+"""Replay without some of the addresses: every count at every moment, and the state itself once
+those peers are known again.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +68,9 @@ def compare(frames: list[Frame], gone: list[bool], hashes: list[bytes]) -> State
     gone=st.lists(st.booleans(), min_size=1, max_size=8),
 )
 def test_any_frames_may_be_shredded(history: list[Step], gone: list[bool], private: bool) -> None:
-    """Any history, any frames of it: counts agree after every frame, states whenever nobody is hidden; and nobody is
-    once all peers are gone."""
+    """Any history, any frames of it: counts agree after every frame, states whenever nobody is
+    hidden; and nobody is once all peers are gone.
+    """
     log = MemoryLog()
     world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=private))
     world.start()
@@ -91,8 +94,10 @@ def everybody_goes(world: World) -> None:
 
 @modes
 def test_days_of_large_swarms(private: bool) -> None:
-    """Ten days of swarms of hundreds; the keys of the first seven are gone. In the end everybody has announced since, and
-    the states are the same."""
+    """Ten days of swarms of hundreds; the keys of the first seven are gone.
+
+    In the end everybody has announced since, and the states are the same.
+    """
     chance, log = random.Random(5), MemoryLog()
     hashes = [hash_of(number) for number in range(0, 200, 11)]
     first = evolve(FIRST_SETTINGS, private=private, max_peer_timeout=DAY)
@@ -117,7 +122,9 @@ def test_days_of_large_swarms(private: bool) -> None:
 
 @modes
 def test_stopped_under_another_peer_id(private: bool) -> None:
-    """Who stops under another peer_id than it came with leaves the same behind as where its addresses can be read."""
+    """Who stops under another peer_id than it came with leaves the same behind as where its
+    addresses can be read.
+    """
     rig = Rig.with_settings(private=private)
     key = rig.issue(1) if private else None
     stays = Announce(hash_of(1), endpoint4(1), key=key)

@@ -1,4 +1,6 @@
-"""A state that was dumped and loaded is the same and goes on the same, whatever had happened and whatever comes."""
+"""A state that was dumped and loaded is the same and goes on the same, whatever had happened and
+whatever comes.
+"""
 
 from __future__ import annotations
 
@@ -85,8 +87,10 @@ def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, priv
 def test_addresses_may_be_left_out(
     history: list[Step], cut: float, gone: list[bool], private: bool
 ) -> None:
-    """Loaded without some days' addresses, or all of them: every count is right, the digest without addresses is the same after
-    every frame, and in the end the whole state. Also by way of a second image, of a state with hidden peers."""
+    """Loaded without some days' addresses, or all of them: every count is right, the digest without
+    addresses is the same after every frame, and in the end the whole state. Also by way of a second
+    image, of a state with hidden peers.
+    """
     world, frames = lived(history, private)
     at = int(len(frames) * cut)
     state = replayed(frames[:at])
@@ -112,7 +116,9 @@ def test_addresses_may_be_left_out(
 
 @modes
 def test_large_swarms_from_an_image(private: bool) -> None:
-    """Swarms of hundreds, which are found through an index: loaded every now and then, never different."""
+    """Swarms of hundreds, which are found through an index: loaded every now and then, never
+    different.
+    """
     chance, log = random.Random(7), MemoryLog()
     hashes = [hash_of(number) for number in range(0, 200, 11)]
     first = evolve(FIRST_SETTINGS, private=private)
@@ -206,7 +212,9 @@ FAMILIES = (endpoint4, "v4.addresses"), (endpoint6, "v6.addresses")
 def test_a_peer_at_the_same_place_of_both_families(
     families: tuple[tuple[Callable[[int], bytes], str], ...],
 ) -> None:
-    """Places are numbered in each family alone; days are of each address, under whose day's key it is encrypted."""
+    """Places are numbered in each family alone; days are of each address, under whose day's key it
+    is encrypted.
+    """
     (earlier, first), (later, then) = families
     rig = Rig.with_settings(private=True, max_peer_timeout=10 * DAY)
     both = [Announce(hash_of(1), endpoint, key=rig.issue(1)) for endpoint in (earlier(1), later(1))]

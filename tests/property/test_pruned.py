@@ -1,4 +1,6 @@
-"""A log that loses its beginning: at any moment, after any history, what is left comes to the live state."""
+"""A log that loses its beginning: at any moment, after any history, what is left comes to the live
+state.
+"""
 
 from __future__ import annotations
 
@@ -89,8 +91,10 @@ async def live_through(log: EventLog, world: World, history: list[Step]) -> dict
 @settings(steady, max_examples=20, phases=[Phase.explicit, Phase.generate])
 @given(history=st.lists(pruned_steps, max_size=60))
 def test_pruned_at_any_moment(history: list[Step], private: bool) -> None:
-    """Any history over a log on disk with tiny segments, pruned now and then as far as the peers allow: the log is
-    whole, and replay, the ledger and the administrators' events are what they would be without."""
+    """Any history over a log on disk with tiny segments, pruned now and then as far as the peers
+    allow: the log is whole, and replay, the ledger and the administrators' events are what they
+    would be without.
+    """
     first = evolve(FIRST_SETTINGS, private=private)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,4 +1,6 @@
-"""The project's first invariant: what is live is what the log says, at any time and after any restart."""
+"""The project's first invariant: what is live is what the log says, at any time and after any
+restart.
+"""
 
 from __future__ import annotations
 
@@ -145,8 +147,9 @@ async def live_through(
 @settings(steady, max_examples=25)
 @given(history=st.lists(steps, min_size=10, max_size=60))
 def test_the_state_survives_restarts(history: list[Step]) -> None:
-    """Any history over a log on disk: each run begins with the state the last one ended with, by its snapshot and by
-    replay."""
+    """Any history over a log on disk: each run begins with the state the last one ended with, by
+    its snapshot and by replay.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         time, model, last = HandTime(), Model(), State().digest()

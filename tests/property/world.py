@@ -282,7 +282,9 @@ class World:
         self.service.append(event)
 
     def _end_factor(self, back: int) -> None:
-        """End one of the latest factors, if it is still there: those that are over go with a tick."""
+        """End one of the latest factors, if it is still there: those that are over go with a
+        tick.
+        """
         number = len(self.model.factors) - back
         if number in self.state.factors.current:
             self.service.append(CreditFactorEnded(number))

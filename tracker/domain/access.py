@@ -77,7 +77,9 @@ class Access:
         return self.owners.get(owner, self.next_key_ref)
 
     def has_account(self, account: int) -> bool:
-        """Says whether a key was ever issued to the account: its number is that of its first key."""
+        """Says whether a key was ever issued to the account: its number is that of its first
+        key.
+        """
         return 0 < account < len(self.account_of) and self.account_of[account] == account
 
     def issue(self, key_hash: bytes, key: Key) -> None:

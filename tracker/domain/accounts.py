@@ -1,8 +1,9 @@
-"""Totals by account number, in columns: the bytes each account moved, and those it is credited with.
+"""Totals by account number, in columns: the bytes each account moved, and those it is credited
+with.
 
-Raw totals are sums of the differences between successive announces of one peer. A difference is never
-negative, and the first announce of a session brings none. Credited totals also follow the factors in
-force and corrections; raw ones never do. The ledger lists the announces behind both.
+Raw totals are sums of the differences between successive announces of one peer. A difference is
+never negative, and the first announce of a session brings none. Credited totals also follow the
+factors in force and corrections; raw ones never do. The ledger lists the announces behind both.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)
 class Accounts:
     """Columns by account number; number 0 is nobody.
 
-    The credited columns are empty until the first factor or correction, because until then they equal
-    the raw ones.
+    The credited columns are empty until the first factor or correction, because until then they
+    equal the raw ones.
     """
 
     __slots__ = (*Totals._fields, "_factors")
@@ -157,7 +158,8 @@ class Accounts:
         seeder = mark & 0x10  # MARK_SEEDER
         if seeder and time_us > seen_us:
             _add(self.seeding_us, account, min(time_us - seen_us, timeout_us))
-        # Some clients send `completed` for the part they wanted: with bytes left the torrent is not done.
+        # Some clients send `completed` for the part they wanted: with bytes left the torrent is not
+        # done.
         sent = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED
         if not (sent or (left == 0 and not seeder)) or mark & 0x40:  # MARK_SNATCHED
             return False
@@ -165,7 +167,10 @@ class Accounts:
         return True
 
     def corrected(self, account: int, uploaded: int, downloaded: int) -> tuple[int, int]:
-        """The credited totals after a correction. Raises `ValueError` where one would leave 0 to `MOST`."""
+        """The credited totals after a correction.
+
+        Raises `ValueError` where one would leave 0 to `MOST`.
+        """
         totals = self.totals(account)
         after = totals.credited_uploaded + uploaded, totals.credited_downloaded + downloaded
         if not all(0 <= total <= MOST for total in after):

@@ -1,7 +1,8 @@
-"""The addresses in an image of the state, by the day of their announce: endpoints and the ends of peer_ids.
+"""The addresses in an image of the state, by the day of their announce: endpoints and the ends of
+peer_ids.
 
-They are apart from the rest, so that each day's part is encrypted under that day's key. The rows tell
-which peers belong to which day, so no column does.
+They are apart from the rest, so that each day's part is encrypted under that day's key. The rows
+tell which peers belong to which day, so no column does.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ _HEAD, _TAIL = 8, 12  # bytes of a peer_id
 class Where(NamedTuple):
     """The parts of peers that were announced on one day, in the order of the peers' numbers.
 
-    `tails`: numbers of the peers whose peer_id it was. `v4` and `v6`: places in the directories of the
-    endpoints that it was.
+    `tails`: numbers of the peers whose peer_id it was. `v4` and `v6`: places in the directories of
+    the endpoints that it was.
     """
 
     tails: array[int]
@@ -43,8 +44,8 @@ class Where(NamedTuple):
 def by_day(swarms: Swarms) -> dict[int, Where]:
     """Sorts the parts of all peers by day, from the plain columns alone.
 
-    A peer of a public mode announces all its parts each time. In private modes each of the two endpoints
-    has a day of its own, and the row keeps the low byte of it.
+    A peer of a public mode announces all its parts each time. In private modes each of the two
+    endpoints has a day of its own, and the row keeps the low byte of it.
     """
     found: dict[int, Where] = {}
     rows, peers = swarms.rows, swarms.tables.peers

@@ -1,13 +1,13 @@
 """The endpoints of one address family: packed by swarm, with an index over the large swarms.
 
-An endpoint is address and port as they go on the wire: 6 or 18 bytes. The endpoints of a swarm lie side
-by side in one pool that all swarms share, seeders at the front and leechers at the back, so that a
-reply is a slice of bytes. Insertion, removal and change of role move at most two entries. The order is
-part of the state.
+An endpoint is address and port as they go on the wire: 6 or 18 bytes. The endpoints of a swarm lie
+side by side in one pool that all swarms share, seeders at the front and leechers at the back, so
+that a reply is a slice of bytes. Insertion, removal and change of role move at most two entries.
+The order is part of the state.
 
-Torrents and peers are small integers (1 and up; 0 is nobody) that `Swarms` hands out. Each has one row
-in a table that all directories share, so that an announce reads one line of memory. There is no object
-for a peer: only typed arrays and byte arrays.
+Torrents and peers are small integers (1 and up; 0 is nobody) that `Swarms` hands out. Each has one
+row in a table that all directories share, so that an announce reads one line of memory. There is no
+object for a peer: only typed arrays and byte arrays.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOWHERE = 0xFFFFFFFF
-# The same number with a type (see the .pxd), as a place and as a mask, because a literal this large would be an
-# object in compiled code.
+# The same number with a type (see the .pxd), as a place and as a mask, because a literal this large
+# would be an object in compiled code.
 _nowhere = _low = NOWHERE
 
 TORRENT_WORDS = 16
-"""Words of a torrent's row: seeders, leechers, partial seeds, an empty one. Then for each directory: the
-start of the run, its size, its seeders, and log2 of its room (which stays when the run is given back)."""
+"""Words of a torrent's row: seeders, leechers, partial seeds, an empty one.
+
+Then for each directory: the start of the run, its size, its seeders, and log2 of its room (which
+stays when the run is given back).
+"""
 PEER_WORDS = 3
 """Words of a peer's row: its place in each directory, or `NOWHERE`."""
 FIRST, COUNT, SEEDS, ROOM = range(4)  # words of a run
@@ -36,8 +39,10 @@ _NO_TORRENT = bytes(4 * TORRENT_WORDS)
 _NO_PEER = b"\xff" * (4 * PEER_WORDS)
 
 _SCANNED = 6
-"""log2 of the largest run that is searched from end to end; larger ones go through the index. Most swarms
-are small, and the reply is about to read their endpoints anyway."""
+"""log2 of the largest run that is searched from end to end; larger ones go through the index.
+
+Most swarms are small, and the reply is about to read their endpoints anyway.
+"""
 
 _PARTITIONS = 256
 _FIRST_TABLE = 8
@@ -55,7 +60,10 @@ class Tables:
         self.peers = array("I", _NO_PEER)
 
     def make_room(self, torrents: int, peers: int) -> None:
-        """Makes rows for that many, and no others. In place, because directories hold these tables too."""
+        """Makes rows for that many, and no others.
+
+        In place, because directories hold these tables too.
+        """
         self.torrents[:] = array("I", _NO_TORRENT * torrents)
         self.peers[:] = array("I", _NO_PEER * peers)
 
@@ -67,7 +75,10 @@ class Tables:
 
 
 def fill_column(table: array[int], word: int, words: int, values: array[int]) -> None:
-    """Sets one word of all rows, each of `words` words. Raises `ValueError` unless each row has a value."""
+    """Sets one word of all rows, each of `words` words.
+
+    Raises `ValueError` unless each row has a value.
+    """
     if len(values) * words != len(table):  # an empty `values` would delete the words
         raise ValueError("a column of another length")
     table[word::words] = values
@@ -107,14 +118,16 @@ class Directory:
         # By place in the pool.
         self.addresses = bytearray()
         self.owners = array("I")
-        # The peer that `find` gave last, and the places in the addresses of it and its swarm, until a peer moves.
+        # The peer that `find` gave last, and the places in the addresses of it and its swarm, until
+        # a peer moves.
         self._found = _nowhere
         self._found_at = self._found_start = self._found_end = 0
         # Runs given back, by log2 of their room.
         self.free = [array("I") for _ in range(32)]
-        # Open addressing in many small tables, so that growing one never takes long. An entry is the key
-        # (high half) and the peer (low half); 0 = empty. A key is the endpoint's hash plus the torrent's
-        # number. Its low byte chooses the table, so that one client's many torrents spread over all.
+        # Open addressing in many small tables, so that growing one never takes long. An entry is
+        # the key (high half) and the peer (low half); 0 = empty. A key is the endpoint's hash plus
+        # the torrent's number. Its low byte chooses the table, so that one client's many torrents
+        # spread over all.
         self._tables = [array("Q", bytes(8 * _FIRST_TABLE)) for _ in range(_PARTITIONS)]
         self._used = array("I", bytes(4 * _PARTITIONS))
 
@@ -258,7 +271,9 @@ class Directory:
             self._remember(torrent, peer, endpoint)
 
     def set_role(self, torrent: int, peer: int, seeder: bool) -> None:
-        """Moves a peer across the boundary of seeders and leechers; it must be on the other side."""
+        """Moves a peer across the boundary of seeders and leechers; it must be on the other
+        side.
+        """
         self._found = _nowhere
         first, _, seeds = self.run(torrent)
         boundary = first + (seeds if seeder else seeds - 1)
@@ -279,9 +294,9 @@ class Directory:
     ) -> bytes:
         """`prefix` and up to `want` endpoints for `peer`, its own left out.
 
-        A small swarm is given whole. Of a larger one the peer gets two runs that begin at random places,
-        by the 64 bits of `chance`: a seeder gets leechers first, a leecher equal parts of both kinds as
-        far as there are.
+        A small swarm is given whole. Of a larger one the peer gets two runs that begin at random
+        places, by the 64 bits of `chance`: a seeder gets leechers first, a leecher equal parts of
+        both kinds as far as there are.
         """
         width = self.width
         addresses = self.addresses
@@ -403,7 +418,9 @@ class Directory:
         self._used[part] = used
 
     def index_all(self) -> None:
-        """Counts the endpoints and builds the index, because hashes differ from process to process."""
+        """Counts the endpoints and builds the index, because hashes differ from process to
+        process.
+        """
         self.total = sum(self.column(COUNT))
         parts: list[list[int]] = [[] for _ in range(_PARTITIONS)]
         endpoints = Struct(f"{self.width}s")

@@ -1,9 +1,10 @@
-"""Credit factors: how much of the bytes that accounts move is credited, by torrent and account, for a time.
+"""Credit factors: how much of the bytes that accounts move is credited, by torrent and account, for
+a time.
 
-A factor is a percentage for uploads, for downloads, or for both. The two sides are judged apart. Among
-the factors in force the best one for the member counts (highest upload, lowest download); without a
-factor it is 100. The time of the announce decides, for the whole difference that it brings
-(docs/adr/0005).
+A factor is a percentage for uploads, for downloads, or for both. The two sides are judged apart.
+Among the factors in force the best one for the member counts (highest upload, lowest download);
+without a factor it is 100. The time of the announce decides, for the whole difference that it
+brings (docs/adr/0005).
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ EVEN = Applied(100, 100, 0, 0)
 class Factors:
     """The factors in force and those to come. Only applying events changes them.
 
-    They are found by scope (account and info hash), so that an announce looks at four scopes, however
-    many factors there are. An ended factor goes at once, an expired one with a tick.
+    They are found by scope (account and info hash), so that an announce looks at four scopes,
+    however many factors there are. An ended factor goes at once, an expired one with a tick.
     """
 
     __slots__ = ("_ends", "_scopes", "current", "next_number")
@@ -86,7 +87,9 @@ class Factors:
             del self._scopes[scope]
 
     def expire(self, time_us: int) -> None:
-        """Removes factors that are over at this log time: at most `DROPPED_AT_ONCE`, oldest first."""
+        """Removes factors that are over at this log time: at most `DROPPED_AT_ONCE`, oldest
+        first.
+        """
         dropped = 0
         while self._ends and self._ends[0][0] <= time_us and dropped < DROPPED_AT_ONCE:
             number = heappop(self._ends)[1]
@@ -99,7 +102,9 @@ class Factors:
         return self._scopes.get((account, info_hash), ())
 
     def numbers_after(self, number: int) -> list[int]:
-        """The numbers of current factors after this one, ascending because they are added in order."""
+        """The numbers of current factors after this one, ascending because they are added in
+        order.
+        """
         return [each for each in self.current if each > number]
 
     def applied(self, account: int, info_hash: bytes, time_us: int) -> Applied:

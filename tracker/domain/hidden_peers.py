@@ -1,9 +1,9 @@
 """Peers whose addresses cannot be read, because the key of their day was shredded or is missing.
 
-Replay finds such a peer by the number of its last announce, which the plain part of its next one names.
-It keeps the peer at its place in every directory under a stand-in: an endpoint with port 0 in a block
-that is never assigned. So every count is exact, and every swarm keeps its order. The first announce
-that can be read gives a peer its own endpoint and peer_id back.
+Replay finds such a peer by the number of its last announce, which the plain part of its next one
+names. It keeps the peer at its place in every directory under a stand-in: an endpoint with port 0
+in a block that is never assigned. So every count is exact, and every swarm keeps its order. The
+first announce that can be read gives a peer its own endpoint and peer_id back.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def is_unknown_tail(tail: bytes, last_seq: int) -> bool:
 
 
 class Hidden:
-    """Peers by their last announce: in use from the first frame that cannot be decrypted until no peer has a
-    stand-in. The state owns it."""
+    """Peers by their last announce: in use from the first frame that cannot be decrypted until no
+    peer has a stand-in. The state owns it.
+    """
 
     __slots__ = ("_last", "_suspects", "_unlooked")
 
@@ -88,7 +89,10 @@ class Hidden:
             self._collect(swarms)
 
     def over(self, swarms: Swarms, *, now: bool = False) -> bool:
-        """Says whether no peer has a stand-in. Unless `now` it looks seldom, so that it costs little."""
+        """Says whether no peer has a stand-in.
+
+        Unless `now` it looks seldom, so that it costs little.
+        """
         if not now and self._unlooked < len(self._suspects):
             return False
         self._unlooked = 0

@@ -1,11 +1,12 @@
 """The whole state as named columns of bytes and back, for snapshots and opening balances.
 
-A loaded state goes on exactly as the dumped one: it keeps the numbers of torrents and peers, and the order
-of runs and free numbers. Integers are little-endian; docs/log-format.md lists the columns.
+A loaded state goes on exactly as the dumped one: it keeps the numbers of torrents and peers, and
+the order of runs and free numbers. Integers are little-endian; docs/log-format.md lists the
+columns.
 
-Where peers are (endpoints, and the last 12 bytes of peer_ids) is apart from all else, by the day it was announced: each
-day's part can be encrypted under that day's key (`whereabouts`). Peers whose part is missing are hidden, see
-`hidden_peers`.
+Addresses (endpoints, and the last 12 bytes of peer_ids) are apart from all else, by the day of their
+announce, so that each day's part can be encrypted under that day's key (`addresses_by_day`). Peers
+whose part is missing are hidden, see `hidden_peers`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 Buffer = bytes | bytearray | memoryview
 
 PROJECTOR = 2
-"""The number of the rules that make an image. It grows with every change of the columns; then `STEPS` gets
-a step for older opening balances."""
+"""The number of the rules that make an image.
+
+It grows with every change of the columns; then `STEPS` gets a step for older opening balances.
+"""
 
 HIDDEN = "hidden"
 """The column with one byte: whether peers had stand-ins. It is no part of the state."""

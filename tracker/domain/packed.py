@@ -104,7 +104,9 @@ protected = announce.PROTECTED.pack
 protected4 = announce.PROTECTED4.pack
 
 announced = Struct("<Q28xQQQIQ5xBH").unpack_from
-"""Reads a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, the byte of event and protocol, rule."""
+"""Reads a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, the byte of
+event and protocol, rule.
+"""
 
 
 def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[int]) -> None:

@@ -1,12 +1,12 @@
 """Finds peers by the number of their last announce, so that replay is fast.
 
-A record names the previous event of the same peer (`prev_seq`). The live tracker finds the peer by info
-hash and endpoint, in five places of memory. Replay goes from the number to the peer, and can fetch the
-rows of a whole frame before it needs them.
+A record names the previous event of the same peer (`prev_seq`). The live tracker finds the peer by
+info hash and endpoint, in five places of memory. Replay goes from the number to the peer, and can
+fetch the rows of a whole frame before it needs them.
 
-The ring holds the latest numbers and promises nothing. A peer that it gives is the right one if it is
-present and its row has that number; replay looks for any other. Only `tracker verify`, which looks for
-every peer, checks that the endpoint of a record is that peer's.
+The ring holds the latest numbers and promises nothing. A peer that it gives is the right one if it
+is present and its row has that number; replay looks for any other. Only `tracker verify`, which
+looks for every peer, checks that the endpoint of a record is that peer's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 _PLACES = 2
-"""Places for each peer, at least: with random arrivals about seven peers in eight are still found."""
+"""Places for each peer, at least: with random arrivals about seven peers in eight are still found.
+"""
 
 
 class Recent:

@@ -1,7 +1,8 @@
-"""The settings that decisions depend on. They come from the configuration and are in force once logged.
+"""The settings that decisions depend on. They come from the configuration and are in force once
+logged.
 
-Replay uses the settings of the log, never today's file, so that a decision is judged by the rules of
-its day.
+Replay uses the settings of the log, never today's file, so that a decision is judged by the rules
+of its day.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Settings:
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Settings:
-        """The settings of an event; unknown members are passed over, absent ones have their default."""
+        """The settings of an event; unknown members are passed over, absent ones have their
+        default.
+        """
         known = {one.name for one in fields(cls)}
         values = {name: value for name, value in data.items() if name in known}
         if "policy" in values:

@@ -1,9 +1,9 @@
 """Digests of slices of the state. Every tick carries one, so that a replay checks itself.
 
-A slice is a run of numbers: the rows and places of the peers, torrents and accounts with these numbers.
-Addresses are left out, so that a replay without the keys to them compares too, and so that nobody
-learns anything about an address from a digest. The numbers count: a new peer or torrent takes the one
-given back last, or else the next.
+A slice is a run of numbers: the rows and places of the peers, torrents and accounts with these
+numbers. Addresses are left out, so that a replay without the keys to them compares too, and so that
+nobody learns anything about an address from a digest. The numbers count: a new peer or torrent
+takes the one given back last, or else the next.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ def count(swarms: Swarms, accounts: Accounts) -> int:
 
 
 def digest(swarms: Swarms, accounts: Accounts, seq: int, ticks: int, number: int) -> int:
-    """64 bits over a slice, and over the totals of all. `seq` and `ticks` are those of the state."""
+    """64 bits over a slice, and over the totals of all.
+
+    `seq` and `ticks` are those of the state.
+    """
     begin, end = number * SIZE, (number + 1) * SIZE
     hasher = blake2b(digest_size=8)
     hasher.update(

@@ -1,8 +1,9 @@
 """The state: everything that the tracker knows, as a function of the log alone.
 
-Only `apply` changes it. The live path calls the parts of `apply` right after appending. Start-up, time
-travel and checks call it with frames that were read back. Same code, same result: `digest` compares
-them. Announces are applied here; each other event by its declaration in `tracker.domain.events`.
+Only `apply` changes it. The live path calls the parts of `apply` right after appending. Start-up,
+time travel and checks call it with frames that were read back. Same code, same result: `digest`
+compares them. Announces are applied here; each other event by its declaration in
+`tracker.domain.events`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """All swarms: torrents in buckets by info hash, peers as packed rows.
 
-A torrent and a peer are small integers, the numbers of rows; 0 is nobody. Freed numbers are used again.
-Listing, sweeping and digesting go bucket by bucket, never over everything at once. Only applying an
-event changes anything here.
+A torrent and a peer are small integers, the numbers of rows; 0 is nobody. Freed numbers are used
+again. Listing, sweeping and digesting go bucket by bucket, never over everything at once. Only
+applying an event changes anything here.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _nowhere = NOWHERE  # as in `Directory`
 BUCKETS = 256
 
 ROW = Struct("<20sB3xIIQQQQQ")
-"""A peer: peer_id, mark, (two days, see `keep_family`,) torrent, key_ref, uploaded, downloaded, left,
-last seen us, last seq.
+"""A peer: peer_id, mark, (two days, see `keep_family`,) torrent, key_ref, uploaded, downloaded,
+left, last seen us, last seq.
 
-One row of 72 bytes rather than nine columns, because an announce touches all of it and memory is read by
-the line.
+One row of 72 bytes rather than nine columns, because an announce touches all of it and memory is
+read by the line.
 """
 ROW_SIZE = ROW.size
 _MARK = 20
@@ -50,7 +50,8 @@ MARK_SNATCHED = 0x40  # this download was counted for its account, in this sessi
 
 SEEDERS, LEECHERS, PARTIAL = range(3)  # words of a torrent's row; partial seeds are leechers too
 
-# A partial seed (BEP 21) is a leecher whose last event is `paused`. No other event in a mark has this bit.
+# A partial seed (BEP 21) is a leecher whose last event is `paused`. No other event in a mark has
+# this bit.
 _PAUSED_BIT = 0x04
 _ROLE = MARK_SEEDER | _PAUSED_BIT
 
@@ -146,8 +147,8 @@ class Swarms:
         """Applies an announce of `peer` (0 = a new one) in `torrent` (0 = a new one). Cannot fail.
 
         `torrent` and `peer` come from `lookup` and `find`. `what` is the record's byte of event and
-        protocol. `rule` says how the announce relates to the peer's previous one. Returns the peer's
-        number, 0 after `stopped`.
+        protocol. `rule` says how the announce relates to the peer's previous one. Returns the
+        peer's number, 0 after `stopped`.
         """
         self.announces[what >> 4] += 1
         event = what & 0x0F
@@ -206,7 +207,9 @@ class Swarms:
         return self.identities.find(torrent, packed.identity(account, peer_id))
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
-        """Enters the account and key of a new peer, or another key of the account for a known one."""
+        """Enters the account and key of a new peer, or another key of the account for a known
+        one.
+        """
         if packed.u32(self.of_key._links, peer * 3) == key_ref:
             return  # the row has them already
         row = self.peer(peer)
@@ -217,7 +220,8 @@ class Swarms:
         self.of_key.move(peer, key_ref)
 
     def move(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        """Gives a known peer the endpoint that it announces from: one for each family. It must be free.
+        """Gives a known peer the endpoint that it announces from: one for each family. It must be
+        free.
 
         A new endpoint takes the place of the one before. So the order of a swarm does not depend on
         addresses, and replay need not know them.
@@ -235,7 +239,8 @@ class Swarms:
         """Enters the day of a known peer's announce over a family; the row keeps its low byte.
 
         The peer's address of the other family goes unless it was announced on that day or the day
-        before, because older addresses are given to nobody and the key of their day may be shredded.
+        before, because older addresses are given to nobody and the key of their day may be
+        shredded.
         """
         days = peer * 72 + 21  # ROW_SIZE, _DAYS
         rows = self.rows
@@ -271,7 +276,9 @@ class Swarms:
         return self.identities.owners[first + place] if place < size else 0
 
     def hand_over_peers(self, old_key_ref: int, key_ref: int) -> None:
-        """Moves the peers of a key to the key that replaces it, so that they go when that one is revoked."""
+        """Moves the peers of a key to the key that replaces it, so that they go when that one is
+        revoked.
+        """
         for peer in self.of_key.peers(old_key_ref):
             _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
             self.of_key.move(peer, key_ref)
@@ -362,7 +369,9 @@ class Swarms:
         return min(seen, default=None)
 
     def in_bucket(self, bucket: int, first: int, stop: int) -> list[bytes]:
-        """Info hashes of the torrents of a bucket numbered first..stop-1, for large buckets in steps."""
+        """Info hashes of the torrents of a bucket numbered first..stop-1, for large buckets in
+        steps.
+        """
         found = []
         torrents = self.buckets[bucket]
         heads = self.hashes[first * 20 : stop * 20 : 20]
@@ -376,7 +385,8 @@ class Swarms:
         return found
 
     def oldest_needed(self, first: int, end: int) -> tuple[int, int] | None:
-        """The first event and log time needed to know the addresses of the peers numbered first..end-1.
+        """The first event and log time needed to know the addresses of the peers numbered
+        first..end-1.
 
         None = there are no such peers. A peer with two addresses announced the older one on the day
         before its last announce at the earliest (see `keep_family`).
@@ -522,7 +532,9 @@ def _is_partial(mark: int) -> bool:
 
 
 class KeyPeers:
-    """The peers of each key, as lists threaded through the peers, so that a revocation looks at no others."""
+    """The peers of each key, as lists threaded through the peers, so that a revocation looks at no
+    others.
+    """
 
     __slots__ = ("_first", "_links")
 
@@ -586,8 +598,8 @@ KEY, BEFORE, AFTER = range(3)  # words of a peer's links
 _NO_LINKS = bytes(12)
 
 
-# The announce path spells these numbers out, because a global or an attribute is a dictionary look-up. These lines
-# hold the spelling to the names.
+# The announce path spells these numbers out, because a global or an attribute is a dictionary
+# look-up. These lines hold the spelling to the names.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
     (MARK_SEEDER, MARK_EVENT, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
     != (0x10, 0x0F, 0x14, 4, 21, 16, 0, 1)

@@ -1,7 +1,8 @@
 """Removes peers that have not announced for too long, a bounded piece at a time.
 
 A piece costs the loop a few milliseconds, however the peers are spread over the buckets and however
-large a swarm is. The position of the sweep is part of the state, so that replay takes the same pieces.
+large a swarm is. The position of the sweep is part of the state, so that replay takes the same
+pieces.
 """
 
 from __future__ import annotations
@@ -92,5 +93,8 @@ class Sweep:
         return budget
 
     def digest(self) -> str:
-        """The position of the sweep. The count of torrents left is part of the state, not their numbers."""
+        """The position of the sweep.
+
+        The count of torrents left is part of the state, not their numbers.
+        """
         return repr((len(self._torrents) - self._at, self._family, self._place))

@@ -1,4 +1,6 @@
-"""What decides how announces count while a ledger reads the log, and the accounts that follow from it."""
+"""What decides how announces count while a ledger reads the log, and the accounts that follow from
+it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ class AccountingRules:
         self.accounts = Accounts(self.factors)
 
     def go_on(self, state: State, accounts: Accounts) -> None:
-        """Begins with a state, where the log has no earlier events. `accounts`: the state's or others."""
+        """Begins with a state, where the log has no earlier events.
+
+        `accounts`: the state's or others.
+        """
         self.settings, self.factors, self.accounts = state.settings, state.factors, accounts
 
     def change_settings(self, settings: Settings, seq: int) -> None:  # noqa: ARG002  # the protocol's name

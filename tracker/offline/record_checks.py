@@ -1,7 +1,7 @@
 """Checks that the records of a frame are as every tracker writes them.
 
-Replay looks only at what the state needs. This looks at the rest: counts, times, codes, zeros, the form
-of the JSON.
+Replay looks only at what the state needs. This looks at the rest: counts, times, codes, zeros, the
+form of the JSON.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class RecordChecks:
         self.time_us = 0  # of the last record
 
     def problems(self, frame: Frame) -> Iterator[tuple[int, str]]:
-        """Yields the number of each wrong event and what is wrong; unknown frames are not judged."""
+        """Yields the number of each wrong event and what is wrong; unknown frames are not
+        judged.
+        """
         header = frame.header
         if not frames.known(frame):
             return

@@ -1,7 +1,7 @@
 """The one write path: decide, append, apply, answer.
 
-`announce` has the announces. Here are the events that time, the process and administrators bring. Admin
-commands take the same path and are answered once durable.
+`announce` has the announces. Here are the events that time, the process and administrators bring.
+Admin commands take the same path and are answered once durable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from tracker.service.append import Clock, Log
 
 MOST_CLIENTS = 256
-"""Client names with versions that have counts of refusals of their own; further ones count by name only."""
+"""Client names with versions that have counts of refusals of their own; further ones count by name
+only.
+"""
 
 
 class Service(Announcing):
@@ -94,10 +96,14 @@ class Service(Announcing):
         self.pending[key] = self.pending.get(key, 0) + 1
 
     def refused(self, refusal: int, peer_id: bytes = b"") -> None:
-        """Counts a refused request. `refusal` 0: it was malformed. `peer_id`: 20 bytes, or b"" = none."""
+        """Counts a refused request.
+
+        `refusal` 0: it was malformed. `peer_id`: 20 bytes, or b"" = none.
+        """
         self.count(events.REFUSED_REQUESTS, -refusal)
         name, version = client_of(peer_id) if peer_id else ("", "")
-        # The sender chooses its peer id: only known names count, and versions only while there is room.
+        # The sender chooses its peer id: only known names count, and versions only while there is
+        # room.
         if (name, version) not in self._clients:
             if len(self._clients) >= MOST_CLIENTS:
                 version = ""
@@ -124,7 +130,9 @@ class Service(Announcing):
         self._log.appended()
 
     def flush_refusals(self) -> None:
-        """Logs the deltas of refusals by client; they wait while the log has no room for announces."""
+        """Logs the deltas of refusals by client; they wait while the log has no room for
+        announces.
+        """
         if not self._log.has_room():
             return
         refusals, self.refusals = self.refusals, {}
@@ -137,8 +145,8 @@ class Service(Announcing):
     def tick(self, *, goes_on: bool = False) -> int:
         """Logs and applies the passing of time: peers expire here and nowhere else.
 
-        While `state.sweep` is not done, a tick that `goes_on` is due after a checkpoint. Returns the
-        microseconds by which log time was stepped forward, mostly 0.
+        While `state.sweep` is not done, a tick that `goes_on` is due after a checkpoint. Returns
+        the microseconds by which log time was stepped forward, mostly 0.
         """
         stepped = self._clock.adjust()
         if stepped:

@@ -1,8 +1,8 @@
 """Reads the records of frames in the newest schema. Every reader of a log goes through this.
 
 A frame of an unknown kind or schema ends replay with `UnknownEventError`, because it may change
-anything. Where its flag says that it changes nothing, it is passed over; so are unknown admin events in
-such a frame.
+anything. Where its flag says that it changes nothing, it is passed over; so are unknown admin
+events in such a frame.
 """
 
 from __future__ import annotations
@@ -91,7 +91,10 @@ def unknown(frame: Frame) -> Iterator[tuple[int, str]]:
 
 
 def readable(frame: Frame) -> bool:
-    """Says whether a frame can be read; false = it may be passed over. Raises `UnknownEventError`."""
+    """Says whether a frame can be read; false = it may be passed over.
+
+    Raises `UnknownEventError`.
+    """
     if not known(frame) and not frame.header.ignorable:
         raise codec.unknown(frame.header.base_seq, frame.header.kind, frame.header.schema)
     return known(frame)

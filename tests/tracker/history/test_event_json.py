@@ -143,7 +143,9 @@ def test_unknown_kinds(kind: int) -> None:
 
 
 def test_unknown_admin_events() -> None:
-    """Of a type or a schema that is to come: their JSON is told as it is, apart from the names that every event has."""
+    """Of a type or a schema that is to come: their JSON is told as it is, apart from the names that
+    every event has.
+    """
     data = {"seq": 1, "b": [2]}
     frame = admin_frame(codec.encode_admin(999, START_US, data))
     newer = admin_frame(codec.encode_admin(KeyRevoked.number, START_US, data, schema=2))
