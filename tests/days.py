@@ -1,4 +1,4 @@
-"""Logs of many days, written in a moment: every day a few peers come from addresses of their own, and leave."""
+"""Writes logs of many days quickly. Each day a few peers come from that day's own addresses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ V4, V6 = 4, 3  # peers a day
 
 @define
 class Site:
-    """A folder with a log and its secrets, and its own time."""
+    """A log folder with its secrets, and clocks of its own."""
 
     folder: Path
     time: HandTime = field(factory=lambda: HandTime(wall=START_US // DAY_US * DAY_US + DAY_US // 2))
@@ -50,7 +50,10 @@ class Site:
         return self.folder / "secrets"
 
     def live(self, days: int, *, leave: bool = True, encrypted: bool = True) -> State:
-        """So many days, each ending with everybody gone unless they do not `leave`; the state after them."""
+        """Runs the tracker for some days; returns the state after them.
+
+        At the end of each day all peers leave, unless `leave` is false.
+        """
         return trio.run(self._live, days, leave, encrypted)
 
     async def _live(self, days: int, leave: bool, encrypted: bool) -> State:
@@ -67,7 +70,9 @@ class Site:
         return state
 
     def live_until_today(self, days: int) -> None:
-        """So many days, a run each, the last one today by the clock of the machine."""
+        """Runs the tracker for some days, one run a day. The last day is today by the machine's
+        clock.
+        """
         today = time_ns() // 1000 // DAY_US * DAY_US + DAY_US // 48
         self.first_day = day_of(today) - days + 1
         for number in range(days):
@@ -80,7 +85,7 @@ class Site:
         return service
 
     def _day(self, service: Service, leave: bool) -> int:
-        """The number of its last event."""
+        """Runs one day; returns the seq of its last event."""
         day = day_of(self.time.wall)
         announce(service, *(Announce(TORRENT, each) for each in endpoints(day)))
         self.time.advance(SECOND)
@@ -95,11 +100,11 @@ class Site:
         return replay(Reader(self.log, to_end=True, keys=decryptor))
 
     def day(self, number: int) -> str:
-        """The name of the day that came so many after the first."""
+        """Returns the name of the day that comes `number` days after the first."""
         return day_name(self.first_day + number)
 
     def traces(self) -> list[str]:
-        """The known addresses that are found in any file of the log's folder, in text or packed."""
+        """Returns the known addresses that some file of the log holds, as text or packed."""
         files = [path.read_bytes() for path in self.log.rglob("*") if path.is_file()]
         days = range(self.first_day, day_of(self.time.wall) + 1)
         known = [address_of(endpoint) for day in days for endpoint in endpoints(day)]
@@ -111,7 +116,7 @@ class Site:
 
 
 def endpoints(day: int) -> list[bytes]:
-    """Who announces on a day."""
+    """Returns the endpoints that announce on a day."""
     low = day & 0xFF
     return [bytes([10, 83, low, 17 * number]) + b"\x1a\xe1" for number in range(1, V4 + 1)] + [
         bytes.fromhex("20010db8c0ffee") + bytes([low, 0, 0, 77, 1, 9, 8, 7, number]) + b"\x1a\xe2"
@@ -124,9 +129,9 @@ def address_of(endpoint: bytes) -> str:
 
 
 def forms(address: str) -> list[bytes]:
-    """An address as text, and as the bytes that it is on the wire and in the log.
+    """Returns an address as text, and as its bytes on the wire and in the log.
 
-    Four bytes of an address may stand anywhere by chance, so they are sought with what they would stand beside.
+    Four bytes may match by chance, so IPv4 addresses are searched with the bytes beside them.
     """
     ip = ip_address(address)
     if ip.version == 6:

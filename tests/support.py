@@ -1,4 +1,4 @@
-"""What many tests stand on: a log in memory, time moved by hand, and a tracker without sockets over both."""
+"""Shared parts of the tests: a log in memory, clocks moved by hand, a tracker without sockets."""
 
 from __future__ import annotations
 
@@ -39,11 +39,13 @@ SECOND = 1_000_000
 SELECTION_KEY = b"s" * 32
 
 steady = settings(deadline=None, derandomize=True, database=None)
-"""Settings of property tests: the same examples every time, whatever the machine's speed."""
+"""Settings of property tests: the same examples in every run, at any speed of the machine."""
 
 
 class MemoryLog:
-    """`tracker.service.service.Log` that keeps its frames in a list: everything is durable at once."""
+    """Implements `tracker.service.service.Log` with a list of frames: everything is durable at
+    once.
+    """
 
     def __init__(self) -> None:
         self.pool = Pool(codec.RECORD_SIZES, 0)
@@ -61,7 +63,7 @@ class MemoryLog:
         assert seq < self.pool.next_seq
 
     def frames(self) -> list[Frame]:
-        """All frames from the beginning on; what is appended later goes into new ones."""
+        """Returns all frames from the first on. Later events go into new frames."""
         self._taken += self.pool.take()
         return [finished(one) for one in self._taken]
 
@@ -78,7 +80,7 @@ class StillLog:
 
 
 def finished(one: OpenFrame) -> Frame:
-    """A frame under construction as a reader gives it."""
+    """Returns a frame under construction as a reader returns it."""
     packed, _ = build_header(
         one.kind,
         one.schema,
@@ -98,8 +100,10 @@ def finished(one: OpenFrame) -> Frame:
 
 
 def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
-    """The state that follows from these frames alone, as a start rebuilds it; without `by_number` as `tracker verify` does, which
-    looks for every peer."""
+    """Returns the state that these frames give, as a start rebuilds it.
+
+    Without `by_number` it looks every peer up, as `tracker verify` does.
+    """
     state = State()
     if by_number:
         state.recent.start(state.swarms)
@@ -115,14 +119,14 @@ def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
     return state
 
 
-def told(frames: Iterable[Frame]) -> list[dict[str, Any]]:
-    """The events of these frames, as `tracker events` prints them."""
+def events_in(frames: Iterable[Frame]) -> list[dict[str, Any]]:
+    """Returns the events of these frames as `tracker events` prints them."""
     return [event for frame in frames for event in event_json.narrate(frame)]
 
 
 @define
 class HandTime:
-    """A wall clock and a monotonic one, in microseconds, moved by the test."""
+    """A wall clock and a monotonic clock, in microseconds, that the test moves."""
 
     wall: int = START_US
     monotonic: int = 5_000_000
@@ -137,7 +141,7 @@ class HandTime:
 
 @frozen
 class Announce:
-    """What `Service.announce` takes, with everyday values."""
+    """The arguments of `Service.announce`, with everyday values."""
 
     info_hash: bytes
     endpoint: bytes
@@ -152,7 +156,7 @@ class Announce:
     key_hash: int = 7
     listener: int = 0
     key: bytes | None = (
-        None  # the text of a tracker key, b"" = none given; None = do not ask for one
+        None  # the text of a tracker key; b"" = no key given; None = no key is checked
     )
 
     @property
@@ -165,7 +169,7 @@ class Announce:
 
 @define
 class Rig:
-    """A service over a log in memory, its time in the test's hands."""
+    """A service over a log in memory. The test moves its clocks."""
 
     log: MemoryLog = field(factory=MemoryLog)
     time: HandTime = field(factory=HandTime)
@@ -182,13 +186,13 @@ class Rig:
         return rig
 
     def announce(self, *announces: Announce) -> list[int]:
-        """One batch; what the service returned for each."""
+        """Makes one batch of announces; returns what the service returned for each."""
         return announce(self.service, *announces)
 
     def issue(
         self, number: int, owner: str | None = None, valid_until_us: int | None = None
     ) -> bytes:
-        """Issue key `number`; its text."""
+        """Issues key `number`; returns its text."""
         issue(self.service, key_text(number), owner, valid_until_us)
         return key_text(number)
 
@@ -198,31 +202,34 @@ class Rig:
     def rotate(self, old: bytes, new: bytes) -> None:
         rotate(self.service, old, new)
 
-    def set_factor(self, **said: Any) -> int:
-        """Put a credit factor in force at once, unless it is said otherwise; its number."""
+    def set_factor(self, **changed: Any) -> int:
+        """Sets a credit factor, in force at once unless changed; returns its number."""
         number = self.state.factors.next_number
         now = self.service.now_us()
         event = CreditFactorSet(number, "any", now, None, "test")
-        self.service.append(evolve(event, **said))
+        self.service.append(evolve(event, **changed))
         return number
 
     def correct(self, account: int, uploaded: int, downloaded: int, corrects: int) -> int:
-        """Correct an account's credited totals; the event's seq."""
+        """Corrects an account's credited totals; returns the event's seq."""
         event = CreditCorrected(account, uploaded, downloaded, corrects)
         return self.service.append(event, Actor("ops", "", "", "a test"))
 
     def totals(self, account: int) -> Totals:
         return self.state.accounts.totals(account)
 
-    def told(self) -> list[dict[str, Any]]:
-        return told(self.log.frames())
+    def events(self) -> list[dict[str, Any]]:
+        return events_in(self.log.frames())
 
     def types(self) -> list[str]:
-        return [event["type"] for event in self.told()]
+        return [event["type"] for event in self.events()]
 
 
 def announce(service: Service, *announces: Announce) -> list[int]:
-    """One batch; what the service returned for each. In private modes as a front end does it: by key."""
+    """Makes one batch of announces; returns what the service returned for each.
+
+    In private modes it looks the key up first, as a front end does.
+    """
     service.begin()
     returned = [announce_one(service, one) for one in announces]
     service.end()
@@ -230,7 +237,7 @@ def announce(service: Service, *announces: Announce) -> list[int]:
 
 
 def announce_one(service: Service, one: Announce) -> int:
-    """Between `begin` and `end`."""
+    """Makes one announce between `begin` and `end`."""
     key = None
     if service.private and one.key is not None:
         key = service.authenticate(one.key or None)
@@ -246,12 +253,12 @@ def announce_one(service: Service, one: Announce) -> int:
 
 
 def key_text(number: int) -> bytes:
-    """A tracker key as clients write it."""
+    """Returns the text of tracker key `number`."""
     return b"key%029d" % number
 
 
 def key_hash(text: bytes) -> str:
-    """What the log knows of a key."""
+    """Returns the SHA-256 by which the log names a key, in hexadecimal."""
     return sha256(text).hexdigest()
 
 
@@ -270,7 +277,7 @@ def revoke(service: Service, text: bytes) -> None:
 
 
 def rotate(service: Service, old: bytes, new: bytes) -> None:
-    """Give the holder of a key another one: the account stays."""
+    """Gives the holder of a key another key. The account stays."""
     access = service.state.access
     old_hash = bytes.fromhex(key_hash(old))
     key = access.keys[old_hash]
@@ -298,22 +305,22 @@ def append_json(service: Service, number: int, data: dict[str, Any]) -> int:
 def pick(
     directory: Directory, torrent: int, want: int, peer: int, seeder: bool, draw: int
 ) -> list[bytes]:
-    """The endpoints a directory answers with."""
+    """Returns the endpoints that a directory answers with."""
     found = directory.pick(b"", torrent, want, peer, seeder, lambda: draw)
     assert len(found) % directory.width == 0
     return [bytes(found[at : at + directory.width]) for at in range(0, len(found), directory.width)]
 
 
 def endpoint4(number: int, port: int = 6881) -> bytes:
-    """An IPv4 endpoint, six bytes."""
+    """Returns an IPv4 endpoint: six bytes."""
     return bytes([127, 0, number >> 8, number & 0xFF]) + port.to_bytes(2, "big")
 
 
 def endpoint6(number: int, port: int = 6881) -> bytes:
-    """An IPv6 endpoint, eighteen bytes."""
+    """Returns an IPv6 endpoint: eighteen bytes."""
     return bytes.fromhex("20010db8") + number.to_bytes(12, "big") + port.to_bytes(2, "big")
 
 
 def hash_of(number: int) -> bytes:
-    """An info hash; numbers that differ by a multiple of 256 share a bucket."""
+    """Returns an info hash. Numbers that differ by a multiple of 256 share a bucket."""
     return bytes([number & 0xFF]) + number.to_bytes(19, "big")

@@ -1,1 +1,1 @@
-"""The benchmark behind scripts/bench: servers, load, machine, report. No part of the tracker."""
+"""The benchmark of scripts/bench: servers, load, machine, report. No part of the tracker."""

@@ -1,8 +1,9 @@
-"""scripts/bench udp|http|log|api: rounds of (our tracker, opentracker) under the same load, medians and their ratio;
-or what the event log costs, without any load from outside; or what listing all torrents costs announces.
+"""scripts/bench udp|http|log|api: measures our tracker and opentracker under the same load.
 
-The composition root of the benchmark: options, turns, clean-up. Exit status 0: measured; 1: a server gave wrong
-answers or failed; 2: nothing could be measured here.
+Rounds alternate between the servers; medians and their ratio are printed. `log` measures the cost
+of the event log without load from outside, `api` the cost to announces of listing all torrents.
+This module is the benchmark's composition root: options, turns, clean-up. Exit status 0: measured;
+1: a server failed or gave wrong answers; 2: nothing can be measured here.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ def _generator(options: argparse.Namespace, binary: Path) -> Generator:
 def _turn(
     options: argparse.Namespace, generator: Generator, folder: Path, server: str, number: int
 ) -> report.Run:
-    """One server: started, filled, timed at every level, stopped, its files removed."""
+    """Runs one server's turn: start, fill, timed phases, stop; removes its files."""
     folder.mkdir()
     try:
         with _start(server, generator, folder) as target:
@@ -203,7 +204,10 @@ def _write(options: argparse.Namespace, text: str) -> None:
 
 
 def _verdict(runs: list[report.Run]) -> int:
-    """1 when an answer was wrong or our event log stayed empty; lost datagrams are the kernel's to lose."""
+    """Returns 1 if an answer was wrong or our event log stayed empty.
+
+    Lost datagrams do not count, because the kernel may drop them.
+    """
     complaints = [
         f"{run.server}: {result.errors} wrong answers, first: {result.first_error}"
         for run in runs

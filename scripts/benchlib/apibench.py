@@ -1,7 +1,8 @@
-"""What the API costs announces, and what announces cost the API: UDP announces alone, while the API lists every torrent again
-and again, and at full load while an administrator writes one event after the other, each answered once it is durable.
+"""Measures what the API costs announces, and what announces cost the API.
 
-Rounds of these in turn on one tracker, so that a machine that slows down slows all.
+UDP announces run alone; then while the API lists every torrent again and again; then at full load
+while an administrator writes events one by one, each answered once it is durable. The three take
+turns on one tracker, so that a machine that slows down slows all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from benchlib.load import Generator, Result
 
-TOKEN = "bench"  # noqa: S105  # of a tracker that lives for a minute
+TOKEN = "bench"  # noqa: S105  # the token of a tracker that runs for a minute
 CHUNK = 1 << 16
 FULL_LOAD = 256  # requests in flight
 CONFIG = """\
@@ -40,7 +41,7 @@ RULE = "|---" * 10 + "|"
 
 @dataclass(slots=True)
 class Listing:
-    """A client that reads the whole list again and again, in a thread of its own."""
+    """A client that reads the whole list again and again, in its own thread."""
 
     port: int
     limit: int
@@ -70,7 +71,7 @@ class Listing:
 
 @dataclass(slots=True)
 class Writing:
-    """An administrator's client that lists one torrent after the other."""
+    """An administrator's client that whitelists torrents one by one."""
 
     port: int
     waits_ms: list[float] = field(default_factory=list)
@@ -127,7 +128,7 @@ def bench(
     pinned: bool,
     say: Callable[[str], None],
 ) -> list[Turn]:
-    """Raises ServerError, LoadError."""
+    """Runs all rounds; returns their turns. Raises ServerError, LoadError."""
     port = free_port()
     turns = []
     with tracker(folder, pinned, CONFIG.format(port=port, token=TOKEN)) as target:
@@ -200,7 +201,7 @@ def summary(turns: Sequence[Turn], torrents: int) -> list[str]:
 
 
 def block(command: str, facts: dict[str, str], turns: Sequence[Turn], torrents: int) -> str:
-    """The Markdown that --write puts between the markers."""
+    """Returns the Markdown that --write puts between the markers."""
     named = "; ".join(f"{name}: {value}" for name, value in facts.items() if name != "opentracker")
     rows = [row(turn) for turn in turns]
     lines = summary(turns, torrents)

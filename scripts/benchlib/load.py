@@ -1,6 +1,6 @@
-"""The load generator: compiled from scripts/loadgen.c when its source changed, run once a phase.
+"""The load generator: compiles scripts/loadgen.c when it changed, and runs it once for each phase.
 
-Knows the generator's options and its line of JSON; nothing of the servers or of the report.
+It knows the generator's options and its line of JSON, and nothing of servers or the report.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ Protocol = Literal["udp", "http"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "scripts" / "loadgen.c"
-FILL_LIMIT = 180.0  # seconds; a server that fills at a thousand peers a second is given up
+FILL_LIMIT = 180.0  # seconds until a fill fails; a thousand peers a second is too slow
 
-# A run is disturbed when processes that are not measured took this share of a measured core.
+# Share of a measured core at which other processes make a run count as disturbed.
 DISTURBED = 0.05
 
 
 class NoCompilerError(Exception):
-    """There is no C compiler, so there is no load."""
+    """No C compiler is installed, so no load can be made."""
 
 
 class LoadError(Exception):
-    """The generator could not finish; the message says why."""
+    """The generator could not finish; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Swarms and peers; the same numbers give the same hashes, addresses and mix of requests."""
+    """Swarms and peers. The same numbers give the same hashes, addresses and requests."""
 
     torrents: int
     peers: int
@@ -66,7 +66,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One phase as loadgen reports it. Rates a second, times in ms, CPU as shares of one core."""
+    """One phase as loadgen reports it: rates a second, times in ms, CPU as shares of one core."""
 
     protocol: str
     fill: bool
@@ -104,17 +104,20 @@ class Result:
 
     @property
     def generator_bound(self) -> bool:
-        """The generator's core was full while the server's was not: the rate is a lower bound."""
+        """True if the generator's core was full and the server's was not: a lower bound."""
         return self.generator_cpu > 0.95 and self.server_core_idle > 0.05
 
     @property
     def microseconds(self) -> float:
-        """Server CPU (user and system, no interrupts) an answer."""
+        """Server CPU an answer, in microseconds: user and system, no interrupts."""
         return self.server_cpu * self.seconds * 1e6 / max(1, self.answered)
 
 
 def compile_loadgen() -> Path:
-    """The generator's binary, in build/, named by its source's digest. Raises NoCompilerError."""
+    """Returns the generator's binary in build/, named by its source's digest.
+
+    Raises NoCompilerError when no C compiler is installed.
+    """
     source = SOURCE.read_bytes()
     binary = ROOT / "build" / f"loadgen-{hashlib.sha256(source).hexdigest()[:12]}"
     if binary.exists():
@@ -132,7 +135,7 @@ def compile_loadgen() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """The compiled generator, the population it plays and the core it runs on (None: any)."""
+    """The compiled generator, its population, and the core it runs on (None: any)."""
 
     binary: Path
     population: Population
@@ -140,17 +143,17 @@ class Generator:
     reconnect: float
 
     def hashes(self) -> str:
-        """The population's info hashes in hex, one a line."""
+        """Returns the population's info hashes in hexadecimal, one a line."""
         return self._run(["hashes"], 60)
 
     def fill(self, target: Target) -> Result:
-        """Announces every peer once, over UDP: both protocols share the swarms."""
+        """Announces every peer once, over UDP, because both protocols share the swarms."""
         options = ["udp", *target.options("udp"), "--in-flight", "128", "--fill"]
         return self._measure(options, FILL_LIMIT)
 
     def timed(self, protocol: Protocol, target: Target, in_flight: int, seconds: float) -> Result:
         options = [protocol, *target.options(protocol), "--in-flight", str(in_flight)]
-        # Most of what a connection costs is the client's: without this the generator would be the limit.
+        # A connection costs its client most: without ballast the generator would be the limit.
         ballast = ["--ballast"] if protocol == "http" else []
         return self._measure([*options, *ballast, "--seconds", str(seconds)], seconds + 30)
 

@@ -1,6 +1,7 @@
-"""scripts/bench log: what the event log costs, part by part, in rounds: medians, and the machine named.
+"""scripts/bench log: measures the cost of the event log part by part, in rounds, as medians.
 
-Costs are CPU time of all threads, which other work on the machine changes little; waits are by the clock.
+Costs are CPU time of all threads, because other work on the machine changes it little. Waits are by
+the clock.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ if TYPE_CHECKING:
     Numbers = dict[str, float]
     Round = dict[str, Numbers]
 
-PART_LIMIT = 600.0  # seconds
+PART_LIMIT = 600.0  # seconds until a part is stopped
 HEAD = "| Round | Append and commit, µs/event | Events a commit | Wait for the disk, ms | Replay, events/s | Verify, events/s | Start, s of CPU | by the clock | Snapshot written, s | loaded, s | Start from one, s | and as many events after it, s | by the clock |"
 RULE = "|---" * 13 + "|"
 
 
 class PartError(Exception):
-    """A part failed; the message holds what it said."""
+    """A part failed; the message has its output."""
 
 
 def bench(
     options: argparse.Namespace, folder: Path, say: Callable[[str], None]
 ) -> tuple[list[Round], list[str]]:
-    """All rounds, and their summary."""
+    """Runs all rounds; returns them and their summary."""
     log = folder / "log"
     made = _part("generate", log, options.events, options.peers)
     left = _left_by_a_kill(folder, options)
@@ -77,7 +78,10 @@ def _part(name: str, *arguments: Path | int) -> Numbers:
 
 
 def _starts(folder: Path, log: Path) -> Round:
-    """On a copy of the log, for a start appends to it: one that replays all, and one from the snapshot that the stop left."""
+    """Starts on a copy of the log, because a start appends to it.
+
+    The first start replays everything, the second begins from the snapshot that the stop left.
+    """
     place = folder / "start"
     try:
         shutil.copytree(log, place / "log")
@@ -87,35 +91,35 @@ def _starts(folder: Path, log: Path) -> Round:
 
 
 def _left_by_a_kill(folder: Path, options: argparse.Namespace) -> Numbers:
-    """A log with a snapshot and as many events after it again, in a folder of its own; see `logparts.go_on`."""
+    """Makes a log with a snapshot and as many events again after it; see `logparts.go_on`."""
     place = folder / "killed"
     shutil.copytree(folder / "log", place / "log")
     return _part("go_on", place / "log", place / "secrets", options.events, options.peers)
 
 
 def _resume(folder: Path) -> Numbers:
-    """A start with that log, on a copy."""
+    """Starts with a copy of that log."""
     place = folder / "resume"
     try:
         shutil.copytree(folder / "killed", place)
         numbers = _start(place)
-        said = (place / "output").read_text()
-        if "Starting from the snapshot" not in said:
-            raise PartError(f"the snapshot was not used\n{said[-1500:]}")
+        output = (place / "output").read_text()
+        if "Starting from the snapshot" not in output:
+            raise PartError(f"the snapshot was not used\n{output[-1500:]}")
         return numbers
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 def _start(place: Path) -> Numbers:
-    """From the command to the lines that say it serves."""
+    """Measures a start from the command to the lines that say it serves."""
     began = time.perf_counter()
     with tracker(place, pinned=False) as target:
         return {"seconds": time.perf_counter() - began, "cpu": _cpu_of(target.pid)}
 
 
 def _cpu_of(pid: int) -> float:
-    """CPU seconds that a process has used, user and system."""
+    """Returns the seconds of CPU that a process has used, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -181,7 +185,7 @@ def summary(
 
 
 def block(command: str, facts: dict[str, str], rounds: Sequence[Round], lines: list[str]) -> str:
-    """The Markdown that --write puts between the markers."""
+    """Returns the Markdown that --write puts between the markers."""
     named = "; ".join(f"{name}: {value}" for name, value in facts.items() if name != "opentracker")
     rows = [row(number, one) for number, one in enumerate(rounds, 1)]
     return "\n".join([f"`{command}`", "", named, "", HEAD, RULE, *rows, "", *lines])

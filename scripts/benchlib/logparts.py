@@ -1,6 +1,7 @@
-"""What scripts/bench log times, each in a process of its own: `python -m benchlib.logparts PART FOLDER... NUMBER...`.
+"""The timed parts of scripts/bench log, each run in its own process.
 
-Every part prints one JSON object: `events`, `seconds` (wall), `cpu` (seconds, all threads), and what else it knows.
+Usage: `python -m benchlib.logparts PART FOLDER... NUMBER...`. Every part prints one JSON object:
+`events`, `seconds` (wall), `cpu` (seconds, all threads), and figures of its own.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ if TYPE_CHECKING:
     Numbers = dict[str, float]
     Peer = tuple[bytes, bytes, bytes, int]
 
-BATCH = 256  # announces a pass of the loop, as the UDP tracker takes them
-SWARMS_SHARE = 20  # peers a swarm
-NEW_SHARE = 100  # announces of known peers to one of a new one
+BATCH = 256  # announces in one pass of the loop, as in the UDP tracker
+SWARMS_SHARE = 20  # peers in a swarm
+NEW_SHARE = 100  # one announce in so many is of a new peer
 ACKNOWLEDGED = 200
 
 
 def generate(folder: Path, announces: int, peers: int) -> Numbers:
-    """A log as the tracker writes it, through its own write path: random peers announce again and again."""
+    """Writes a log through the tracker's own write path: random peers announce again and again."""
     chance, _, crowd = _crowd(peers)
     announcing = islice(chain(crowd, _again(chance, crowd)), announces)
     log = open_log(folder, codec.RECORD_SIZES)
@@ -52,8 +53,10 @@ def generate(folder: Path, announces: int, peers: int) -> Numbers:
 
 
 def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
-    """What a tracker leaves that is killed: a snapshot of the generated log, and then so many announces, encrypted. All but
-    one in a hundred are of peers that it knows. `before` is how many it knows."""
+    """Writes what a killed tracker leaves: a snapshot, and so many encrypted announces after it.
+
+    One announce in a hundred is of a new peer. `before` is the number of peers in the snapshot.
+    """
     keys = Keyring(secrets)
     state = replay(Reader(folder, to_end=True))
     keys.prepare(day_of(state.time_us))
@@ -81,13 +84,13 @@ def _again(chance: random.Random, crowd: list[Peer]) -> Iterator[Peer]:
 
 
 def _peer(chance: random.Random, hashes: list[bytes], number: int) -> Peer:
-    """Info hash, address, port and bytes left: three in ten are seeders."""
+    """Returns info hash, address, port and bytes left. Three in ten are seeders."""
     address = bytes([10, *number.to_bytes(3, "big")])
     return chance.choice(hashes), address, b"\x1a\xe1", 0 if chance.random() < 0.3 else 1000
 
 
 async def _write(log: EventLog, state: State, announcing: Iterator[Peer]) -> None:
-    """A run of the tracker in which these announce."""
+    """Runs the tracker's write path while these peers announce."""
     numbered = enumerate(announcing)
     async with _running(log):
         service = Service(log, state, LogClock(state.time_us), bytes(32))
@@ -114,7 +117,7 @@ def _peers(state: State) -> int:
 
 
 def append(folder: Path, records: int) -> Numbers:
-    """Announce records straight into the log, as fast as it commits them: no decision, no state."""
+    """Appends announce records as fast as the log commits them: no decision, no state."""
     plain, protected = bytes(codec.PLAIN.size) * BATCH, bytes(codec.PROTECTED.size) * BATCH
     commits: list[int] = []
 
@@ -134,7 +137,7 @@ def append(folder: Path, records: int) -> Numbers:
 
 
 def acknowledge(folder: Path) -> Numbers:
-    """One event at a time, waited for: what an admin write waits for the disk. Median and worst, in ms."""
+    """Appends an event at a time and waits for it, like an admin write. Median and worst in ms."""
     waits: list[float] = []
     record = codec.encode_admin(TrackerStopped.number, 0, {"reason": "bench"})
 
@@ -152,14 +155,17 @@ def acknowledge(folder: Path) -> Numbers:
 
 
 def replay_all(folder: Path) -> Numbers:
-    """What a start does: every checksum, every event."""
+    """Replays the log as a start does: every checksum, every event."""
     states: list[State] = []
     numbers = _timed(0, lambda: states.append(replay(Reader(folder, to_end=True))))
     return {**numbers, "events": states[0].seq}
 
 
 def snapshots(folder: Path) -> Numbers:
-    """The state of the log to a file and back, as the follower and a start do it; `load` is seconds of CPU likewise."""
+    """Writes the state to a file and loads it again, as the follower and a start do.
+
+    `load` is seconds of CPU.
+    """
     keys = Keyring(folder / "bench-secrets")
     state = replay(Reader(folder, to_end=True))
     keys.prepare(day_of(state.time_us))
@@ -198,7 +204,7 @@ async def _running(log: EventLog) -> AsyncIterator[None]:
 
 
 async def _breathe(log: EventLog) -> None:
-    """Let the committer take its turn, and wait for it where it is far behind."""
+    """Gives the committer its turn, and waits for it when it is far behind."""
     await trio.lowlevel.checkpoint()
     if log.statistics().pending_bytes > 16 << 20:
         await log.wait_durable(log.next_seq - 1)

@@ -1,4 +1,4 @@
-"""What the figures were measured on: processor, cores, kernel, Python, build, file system; and is it quiet."""
+"""Facts about the machine: processor, cores, kernel, Python, build, file system; and is it idle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def describe(log_folder: Path) -> dict[str, str]:
-    """Facts in the order they are printed."""
+    """Returns the facts in the order in which they are printed."""
     return {
         "processor": _cpu_model(),
         "cores": str(len(os.sched_getaffinity(0))),
@@ -34,7 +34,7 @@ def two_cores() -> bool:
 
 
 def wait_quiet(patience: float, limit: float = 0.05) -> bool:
-    """Waits until cores 0 and 1 were idle for half a second. False when they never were."""
+    """Waits until cores 0 and 1 were idle for half a second; returns false if they never were."""
     deadline = time.monotonic() + patience
     while (busy := _busy_share(0.5, (0, 1))) > limit and time.monotonic() < deadline:
         time.sleep(0.2)

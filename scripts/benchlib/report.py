@@ -1,7 +1,8 @@
-"""Results as text: the table on the terminal and the block between the markers of docs/performance.md.
+"""Formats results: the table on the terminal and the block between the markers of
+docs/performance.md.
 
-Pure: gets runs and facts, gives strings. Medians are taken over the rounds that no other process disturbed, when there
-are any; a disturbed round is shown all the same.
+It is pure: runs and facts in, strings out. Medians are over the undisturbed rounds, if there are
+any; disturbed rounds are shown too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class NoMarkersError(Exception):
-    """The page has no place for this block; the message names the marker."""
+    """The page has no markers for this block; the message names the marker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Run:
     round: int
     fill: Result
     timed: tuple[Result, ...]
-    resident: int  # bytes, after the load
-    log_bytes: int | None  # of the event log after the stop; None: this server has none
+    resident: int  # bytes of memory after the load
+    log_bytes: int | None  # bytes of the event log after the stop; None without one
 
     @property
     def log_bytes_per_announce(self) -> float | None:
@@ -66,7 +67,7 @@ def _notes(result: Result) -> str:
 
 
 def summary(runs: Sequence[Run]) -> list[str]:
-    """Medians by server and level, then ratios, then memory, log and fill."""
+    """Returns medians by server and level, then ratios, then memory, log and fill."""
     servers = list(dict.fromkeys(run.server for run in runs))
     levels = list(dict.fromkeys(result.in_flight for run in runs for result in run.timed))
     lines = [_median_line(runs, server, level) for level in levels for server in servers]
@@ -75,38 +76,38 @@ def summary(runs: Sequence[Run]) -> list[str]:
     return lines + [_side_line(runs, server) for server in servers]
 
 
-def _kept(runs: Sequence[Run], server: str, level: int) -> list[Result]:
+def _undisturbed(runs: Sequence[Run], server: str, level: int) -> list[Result]:
     every = [r for run in runs if run.server == server for r in run.timed if r.in_flight == level]
     return [result for result in every if not result.disturbed] or every
 
 
 def median_rate(runs: Sequence[Run], server: str, level: int) -> float:
-    return statistics.median(result.rate for result in _kept(runs, server, level))
+    return statistics.median(result.rate for result in _undisturbed(runs, server, level))
 
 
 def _median_cost(runs: Sequence[Run], server: str, level: int) -> float:
-    return statistics.median(result.microseconds for result in _kept(runs, server, level))
+    return statistics.median(result.microseconds for result in _undisturbed(runs, server, level))
 
 
 def _median_line(runs: Sequence[Run], server: str, level: int) -> str:
-    kept = _kept(runs, server, level)
+    results = _undisturbed(runs, server, level)
     cost = _median_cost(runs, server, level)
-    quality = "all disturbed" if kept[0].disturbed else "undisturbed"
-    bound = ", a lower bound: the generator is the limit" if _bound(kept) else ""
+    quality = "all disturbed" if results[0].disturbed else "undisturbed"
+    bound = ", a lower bound: the generator is the limit" if _bound(results) else ""
     return (
         f"- {server}, {level} in flight: median {median_rate(runs, server, level):,.0f} answers/s, "
-        f"{cost:.2f} µs of server CPU each ({len(kept)} rounds, {quality}{bound})"
+        f"{cost:.2f} µs of server CPU each ({len(results)} rounds, {quality}{bound})"
     )
 
 
-def _bound(kept: Sequence[Result]) -> bool:
-    return sum(result.generator_bound for result in kept) * 2 > len(kept)
+def _bound(results: Sequence[Result]) -> bool:
+    return sum(result.generator_bound for result in results) * 2 > len(results)
 
 
 def _ratio_line(runs: Sequence[Run], ours: str, theirs: str, level: int) -> str:
     rates = median_rate(runs, ours, level) / median_rate(runs, theirs, level)
     costs = _median_cost(runs, ours, level) / max(1e-9, _median_cost(runs, theirs, level))
-    bound = _bound(_kept(runs, ours, level)), _bound(_kept(runs, theirs, level))
+    bound = _bound(_undisturbed(runs, ours, level)), _bound(_undisturbed(runs, theirs, level))
     sense = {
         (False, False): "",
         (False, True): "at most, since the generator limited the second: ",
@@ -129,14 +130,14 @@ def _side_line(runs: Sequence[Run], server: str) -> str:
 
 
 def block(command: str, facts: dict[str, str], runs: Sequence[Run]) -> str:
-    """The Markdown that --write puts between the markers."""
+    """Returns the Markdown that --write puts between the markers."""
     machine = "; ".join(f"{name}: {value}" for name, value in facts.items())
     rows = [row(run, result) for run in runs for result in run.timed]
     return "\n".join([f"`{command}`", "", machine, "", HEAD, RULE, *rows, "", *summary(runs)])
 
 
 def replace_block(page: str, name: str, text: str) -> str:
-    """The page with the block `name` replaced. Raises NoMarkersError."""
+    """Returns the page with the block `name` replaced. Raises NoMarkersError."""
     start, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
     before, found, rest = page.partition(start)
     _, closed, after = rest.partition(end)

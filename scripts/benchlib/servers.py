@@ -1,6 +1,7 @@
-"""The servers under load: our tracker and Debian's opentracker, each a context manager giving a Target.
+"""The servers under load, our tracker and Debian's opentracker: context managers that give a
+Target.
 
-Knows how each is configured, started, found ready and stopped; nothing of the load.
+It knows how each is configured, started, found ready and stopped, and nothing of the load.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START_LIMIT = 120.0  # seconds to say the ports
+START_LIMIT = 120.0  # seconds until a server must have printed its ports
 STOP_LIMIT = 20.0  # seconds from SIGTERM to SIGKILL
 SERVER_CORE = 0
 
@@ -43,7 +44,7 @@ bind_address = "127.0.0.1:0"
 [event_log]
 path = "{folder}/log"
 secrets_path = "{folder}/secrets"
-# The follower would share the server's core; its place is another one, and here the load has that.
+# No follower: it belongs on another core, and here the load has that core.
 follower = "at_stop"
 """
 
@@ -51,7 +52,7 @@ STARTED = re.compile(r"(UDP|HTTP) TRACKER: Started on: \w+://127\.0\.0\.1:(\d+)"
 
 
 class ServerError(Exception):
-    """A server did not start; the message holds the end of its output."""
+    """A server did not start; the message has the end of its output."""
 
 
 def tracker_command() -> str:
@@ -64,7 +65,7 @@ def opentracker_command() -> str | None:
 
 @contextlib.contextmanager
 def tracker(folder: Path, pinned: bool, more: str = "") -> Iterator[Target]:
-    """Our tracker with its event log in `folder`; `more` configuration. Raises ServerError."""
+    """Runs our tracker with its log in `folder`; `more` is configuration. Raises ServerError."""
     config = folder / "tracker.toml"
     config.write_text(CONFIG.format(folder=folder) + more)
     command = [tracker_command(), "serve", "--config", str(config)]
@@ -75,11 +76,11 @@ def tracker(folder: Path, pinned: bool, more: str = "") -> Iterator[Target]:
 
 @contextlib.contextmanager
 def opentracker(folder: Path, whitelist: str, pinned: bool) -> Iterator[Target]:
-    """Debian's opentracker, which serves only the info hashes of `whitelist`. Raises ServerError."""
-    folder.chmod(0o755)  # it changes root to this folder and then reads as nobody
+    """Runs Debian's opentracker for the info hashes of `whitelist` only. Raises ServerError."""
+    folder.chmod(0o755)  # it changes its root to this folder and reads as `nobody`
     (folder / "whitelist").write_text(whitelist)
     port = str(free_port())
-    # -p is the TCP port and -P the UDP one; -i and -d hold for the listeners named after them.
+    # -p is the TCP port, -P the UDP port; -i and -d apply to the listeners after them.
     command = [opentracker_command() or "opentracker", "-i", "127.0.0.1", "-p", port, "-P", port]
     command += ["-d", str(folder), "-u", "nobody", "-w", "whitelist"]
     with _running(command, folder / "output", pinned) as process:
@@ -89,7 +90,7 @@ def opentracker(folder: Path, whitelist: str, pinned: bool) -> Iterator[Target]:
 
 @contextlib.contextmanager
 def _running(command: list[str], output: Path, pinned: bool) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, its output going to a file; terminated, then killed, whatever happens inside."""
+    """Runs a process with its output in a file; always terminates it, then kills it."""
     pin = ["taskset", "-c", str(SERVER_CORE)] if pinned else []
     with output.open("wb") as sink:
         process = subprocess.Popen(
@@ -124,7 +125,9 @@ def _announced_ports(process: subprocess.Popen[bytes], output: Path) -> dict[str
 def _wait_serving(
     process: subprocess.Popen[bytes], output: Path, port: int, info_hash: str
 ) -> None:
-    """Waits until opentracker serves a listed hash: it listens before it has read its whitelist."""
+    """Waits until opentracker serves a listed hash, because it listens before reading its
+    whitelist.
+    """
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
         _check_alive(process, output)
@@ -136,7 +139,7 @@ def _wait_serving(
 
 
 def _stopped_announce(port: int, info_hash: str) -> bytes:
-    """The answer to an announce that leaves no peer behind."""
+    """Returns the answer to an announce that leaves no peer behind."""
     escaped = urllib.parse.quote(bytes.fromhex(info_hash))
     query = f"info_hash={escaped}&peer_id=-XX0000-000000000000&port=1&left=1&event=stopped"
     with socket.create_connection(("127.0.0.1", port), 1) as connection:
@@ -155,7 +158,7 @@ def _tail(output: Path) -> str:
 
 
 def free_port() -> int:
-    """A port free for TCP just now (UDP is then tried by the server itself)."""
+    """Returns a port that is free for TCP; the server itself tries it for UDP."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

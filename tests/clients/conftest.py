@@ -1,4 +1,4 @@
-"""Fixtures: a network of its own for each test, the clients that are installed, and a tracker to announce to."""
+"""Fixtures: a network for each test, the installed clients, and a tracker with a torrent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _alone() -> Iterator[None]:
 
 @pytest.fixture
 def find_program() -> Callable[[str], type[Program]]:
-    """`find_program(command)`: the client, which must be installed."""
+    """`find_program(command)` returns the client; the test is skipped if it is not installed."""
     return _find_program
 
 
@@ -47,15 +47,15 @@ def _find_program(command: str) -> type[Program]:
 
 @frozen
 class Site:
-    """A running tracker and one torrent, with the announce address that each of two members has for it."""
+    """A running tracker and one torrent, with each member's own announce URL."""
 
     tracker: Tracker
     ours: Content
     theirs: Content
-    keys: tuple[str, ...]  # in the same order; none: it is public
+    keys: tuple[str, ...]  # the members' keys in the same order; empty in public mode
 
     def ledger(self, key_ref: int) -> dict[str, int]:
-        """The sums of `tracker ledger`, which must be those of the announces that it lists."""
+        """Returns the sums of `tracker ledger`, after checking them against its entries."""
         done = self.tracker.command("ledger", "--json", str(key_ref))
         assert (done.returncode, done.stderr) == (0, "")
         *lines, sums = map(json.loads, done.stdout.splitlines())
@@ -67,7 +67,10 @@ class Site:
 
 @pytest.fixture
 def new_site(new_tracker: Callable[..., Tracker]) -> Callable[..., Site]:
-    """`new_site(protocol, keyed=False)`. Keyed: private, `ours` by the first key issued and `theirs` by the second."""
+    """`new_site(protocol, keyed=False)` starts a site.
+
+    A keyed one is private; `ours` has the first key, `theirs` the second.
+    """
 
     def make(protocol: str, *, keyed: bool = False) -> Site:
         tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",)), QUICK)

@@ -1,6 +1,6 @@
-"""A network of one's own: a network namespace that holds nothing but loopback, so that no client can reach further.
+"""A network namespace with nothing but loopback, so that no client can reach further.
 
-It takes root (CAP_SYS_ADMIN). Where that is missing the tests run on the machine's loopback and test the same.
+It needs root (CAP_SYS_ADMIN). Without it the tests use the machine's loopback and check the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)  # `os.unshare` and `os.setns` came wi
 
 @contextmanager
 def own_network() -> Iterator[bool]:
-    """This thread, with the threads and processes it starts from here on; true if that was allowed."""
+    """Isolates this thread, and the threads and processes that it starts; yields whether it did."""
     with open("/proc/thread-self/ns/net") as usual:
         allowed = _libc.unshare(_CLONE_NEWNET) == 0
         try:
@@ -32,7 +32,7 @@ def own_network() -> Iterator[bool]:
             yield allowed
         finally:
             if allowed and _libc.setns(usual.fileno(), _CLONE_NEWNET):
-                os._exit(1)  # nothing after this could be trusted
+                os._exit(1)  # every later test would run in the wrong network
 
 
 def _loopback_up() -> None:

@@ -1,6 +1,7 @@
-"""BitTorrent clients that Debian packages, each as a process that shares one torrent and knows no peer but the tracker's.
+"""BitTorrent clients from Debian, each a process that shares one torrent.
 
-All are told to leave the DHT, local discovery and port mapping alone; the torrents are private ones besides.
+They know no peers but the tracker's: the DHT, local discovery and port mapping are off, and the
+torrents are private.
 """
 
 from __future__ import annotations
@@ -22,24 +23,27 @@ if TYPE_CHECKING:
 
 @frozen
 class Job:
-    """What a client is to do. The file to seed, if any, is in `files` already."""
+    """A client's task. A file to seed is in `files` already."""
 
     torrent: Path
     files: Path
-    work: Path  # the client's own folder, its home too
+    work: Path  # the client's own folder and home
     host: str
     port: int
 
 
 class Program:
-    """A client. To be ended with `leave`, which lets it say `stopped`, or with `close`."""
+    """A client. `leave` lets it send `stopped`; `close` kills it."""
 
     command: ClassVar[str]
     package: ClassVar[str]
-    peer_id: ClassVar[bytes]  # how it begins
+    peer_id: ClassVar[bytes]  # the first bytes of its peer ids
     dials_loopback: ClassVar[bool] = True  # whether it connects to peers in 127.0.0.0/8
-    parts_over: ClassVar[tuple[str, ...]] = ("http", "udp")  # where it says `stopped` when it ends
-    completes: ClassVar[bool] = True  # whether it says `completed`
+    parts_over: ClassVar[tuple[str, ...]] = (
+        "http",
+        "udp",
+    )  # protocols over which it sends `stopped` at its end
+    completes: ClassVar[bool] = True  # whether it sends `completed`
 
     def __init__(self, content: Content, files: Path, host: str, port: int) -> None:
         work = files.parent / f"{files.name}.{self.command}"
@@ -47,8 +51,8 @@ class Program:
         files.mkdir(exist_ok=True)
         job = Job(work / "shared.torrent", files, work, host, port)
         job.torrent.write_bytes(content.metainfo)
-        self._said = work / "output.txt"
-        with self._said.open("wb") as output:
+        self._output = work / "output.txt"
+        with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [self.command, *self.arguments(job)],
                 cwd=work,
@@ -60,33 +64,33 @@ class Program:
 
     @classmethod
     def arguments(cls, job: Job) -> list[str]:
-        """The command line's; may write files into the job's work folder."""
+        """Returns the command line's arguments. It may write files into the job's work folder."""
         raise NotImplementedError
 
     def leave(self) -> None:
-        """Ask it to end as a user does, and wait until it has."""
+        """Asks it to end as a user does, and waits for the end."""
         self._process.send_signal(signal.SIGINT)
         self.wait()
 
     def wait(self) -> int:
-        """Wait for its end; the exit code."""
+        """Waits for its end; returns the exit code."""
         try:
             return self._process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.command} goes on:\n{self.said}") from None
+            raise AssertionError(f"{self.command} goes on:\n{self.output}") from None
 
     def close(self) -> None:
         self._process.kill()
         self._process.wait(DEADLINE)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Its output so far."""
-        return self._said.read_text(errors="replace")
+        return self._output.read_text(errors="replace")
 
 
 class Aria2(Program):
-    """Seeds without end. It asks UDP trackers only when its DHT is on, which has nobody to ask here."""
+    """Seeds without end. It uses UDP trackers only with its DHT on, which has no nodes here."""
 
     command = "aria2c"
     package = "aria2"
@@ -117,14 +121,14 @@ class Aria2(Program):
 
 
 class HastyAria2(Aria2):
-    """Ends as soon as it has the file, with `stopped` alone."""
+    """Ends as soon as it has the file, and sends `stopped` but no `completed`."""
 
     completes = False
     seeds = ("--seed-time=0",)
 
 
 class Rtorrent(Program):
-    """Set not to check the file once more when it is complete: `completed` would come an interval later."""
+    """Does not check the complete file again, because `completed` would come an interval later."""
 
     command = "rtorrent"
     package = "rtorrent"
@@ -153,7 +157,7 @@ schedule2 = start,0,0,"load.start_verbose={job.torrent}"
 
 
 class Transmission(Program):
-    """The command line one. It takes no loopback addresses from trackers: the others have to dial it."""
+    """The command line client. It dials no loopback peers, so the others dial it."""
 
     command = "transmission-cli"
     package = "transmission-cli"

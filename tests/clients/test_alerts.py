@@ -1,4 +1,6 @@
-"""The alert rules of docs/deploy, by `promtool`: each goes off when it should, and none while all is well."""
+"""The alert rules of docs/deploy under `promtool`: each fires when it should, none while all is
+well.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.clients
 
 RULES = DEPLOY / "swarmlog-alerts.yml"
-HOURS = 2  # of series, a value a minute
+HOURS = 2  # hours of series, one value a minute
 
 WELL = {
     'up{job="tracker_metrics"}': "1x120",
@@ -43,7 +45,7 @@ WELL = {
 
 @frozen
 class Case:
-    """What differs from `WELL`, when the alert goes off and what it says in place of `{{ … }}`."""
+    """The difference from `WELL`, the minute at which the alert fires, and its template values."""
 
     series: dict[str, str]
     minutes: int
@@ -74,7 +76,7 @@ CASES = {
 
 
 def test_every_alert_has_a_case() -> None:
-    """The table is whole."""
+    """`CASES` has every alert rule."""
     assert set(CASES) == set(rules())
 
 
@@ -88,19 +90,19 @@ def group(series: dict[str, str], expected: list[dict[str, Any]]) -> dict[str, A
     return {"interval": "1m", "input_series": inputs, "alert_rule_test": expected}
 
 
-def goes_off(name: str, case: Case) -> dict[str, Any]:
-    """At its minute, with the labels and the sentence of the rule."""
+def firing(name: str, case: Case) -> dict[str, Any]:
+    """Returns the expected alert at its minute, with the rule's labels and text."""
     rule = rules()[name]
     labels = rule["labels"] | ({"job": case.job} if case.job else {})
-    said = {
+    annotations = {
         key: re.sub(r"\{\{.*?\}\}", case.value, text) for key, text in rule["annotations"].items()
     }
-    alert = {"exp_labels": labels, "exp_annotations": said}
+    alert = {"exp_labels": labels, "exp_annotations": annotations}
     return {"eval_time": f"{case.minutes}m", "alertname": name, "exp_alerts": [alert]}
 
 
 def test_alerts(tmp_path: Path) -> None:
-    """Each alone, with its sentence, after its time."""
+    """Each alert fires alone, with its text, after its time."""
     shutil.copy(RULES, tmp_path)
     quiet = [
         {"eval_time": f"{minute}m", "alertname": name, "exp_alerts": []}
@@ -108,7 +110,7 @@ def test_alerts(tmp_path: Path) -> None:
         for minute in range(0, HOURS * 60, 10)
     ]
     groups = [group(WELL, quiet)]
-    groups += [group(WELL | case.series, [goes_off(name, case)]) for name, case in CASES.items()]
+    groups += [group(WELL | case.series, [firing(name, case)]) for name, case in CASES.items()]
     text = {"rule_files": [RULES.name], "evaluation_interval": "1m", "tests": groups}
     (tmp_path / "test.yml").write_text(json.dumps(text))
     promtool("check", "rules", RULES.name, folder=tmp_path)

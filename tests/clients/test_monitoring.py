@@ -1,4 +1,4 @@
-"""Prometheus with the files of docs/deploy: it accepts them, and has every series that dashboards and rules ask for."""
+"""Prometheus with the files of docs/deploy: it accepts them and has every series they query."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.clients
 
 DEPLOY = Path(__file__).parents[2] / "docs" / "deploy"
-NEVER_HERE = "swarmlog_disk_days_left"  # by its documentation: the first two minutes have none
+NEVER_HERE = "swarmlog_disk_days_left"  # documented: it has no value for two minutes
 
 
 def promtool(*arguments: str, folder: Path) -> str:
@@ -46,7 +46,7 @@ def promtool(*arguments: str, folder: Path) -> str:
 
 
 class Prometheus:
-    """One that scrapes a tracker by the configuration of docs/deploy, every second."""
+    """Scrapes a tracker every second with the configuration of docs/deploy."""
 
     def __init__(self, tracker: Tracker, folder: Path, token: str) -> None:
         self.folder = folder
@@ -98,7 +98,9 @@ class Prometheus:
         return list(self.ask(f"query?query={quote(expression)}")["result"])
 
     def wait_for(self, expression: str) -> None:
-        """Ask until there is a result. It scrapes for the first time some five seconds after its start."""
+        """Waits until the query has a result. The first scrape comes about five seconds after the
+        start.
+        """
         end = time.monotonic() + DEADLINE
         while not self.query(expression):
             assert time.monotonic() < end, f"nothing for {expression}: {self.ask('targets')}"
@@ -109,7 +111,7 @@ class Prometheus:
 def scraped(
     new_tracker: Callable[..., Tracker], tmp_path: Path
 ) -> Iterator[tuple[Tracker, Prometheus]]:
-    """A busy tracker that refused something, scraped at least twice with a token that only reads."""
+    """A tracker after traffic and a refusal, scraped at least twice with a read token."""
     tracker = new_tracker()
     text = tracker.config.read_text().replace(
         "access_tokens.admin = ", "access_tokens.prometheus = "
@@ -120,7 +122,7 @@ def scraped(
     dashboards.traffic(tracker.start())
     with udp_client(tracker.udp[0]) as client:
         client.send(b"short")
-        client.connect()  # answered after that
+        client.connect()  # its reply comes after the short datagram was read
     body(get(tracker.http[0], "/announce"))
     folder = tmp_path / "prometheus"
     folder.mkdir()
@@ -132,7 +134,7 @@ def scraped(
 
 
 def test_every_query_has_series(scraped: tuple[Tracker, Prometheus]) -> None:
-    """Those of the dashboards made for Torrust's tracker, and of our own; rules are evaluated without an error."""
+    """Every query of the dashboards has series, and the rules evaluate without errors."""
     tracker, prometheus = scraped
     asked = list(dashboards.queries(tracker.udp[0][1], tracker.http[0][1]))
     assert len(asked) > 50
@@ -148,7 +150,7 @@ def test_every_query_has_series(scraped: tuple[Tracker, Prometheus]) -> None:
     ]
     assert [one for one in asked if not prometheus.query(one)] == []
     (name,) = (one["metric"]["job"] for one in prometheus.query("swarmlog_info"))
-    assert name == "tracker_metrics"  # what our dashboard's variable offers
+    assert name == "tracker_metrics"  # the value that our dashboard's variable offers
     targets = prometheus.ask("targets")["activeTargets"]
     assert [(one["health"], one["lastError"]) for one in targets] == [("up", "")] * 2
     rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]

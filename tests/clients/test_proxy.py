@@ -1,4 +1,4 @@
-"""NGINX with the example of docs/deploy in front of a tracker: addresses, keys and long answers come through as they were."""
+"""NGINX with the example of docs/deploy: addresses, keys and long answers pass unchanged."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.clients
 
-NGINX = shutil.which("nginx") or "/usr/sbin/nginx"  # which is not in everybody's PATH
+NGINX = shutil.which("nginx") or "/usr/sbin/nginx"  # the folder is not in every PATH
 EXAMPLE = Path(__file__).parents[2] / "docs" / "deploy" / "nginx.conf"
 MAIN = """\
 daemon off;
@@ -47,7 +48,7 @@ http {{
 """
 TRACKER, API = "tracker.example.org", "api.example.org"
 TOKEN = {"Authorization": "Bearer MyAccessToken"}
-CLIENT, SOMEBODY = "127.0.0.7", "192.0.2.77"  # the second is only claimed
+CLIENT, SOMEBODY = "127.0.0.7", "192.0.2.77"  # the second is a forged header's
 
 
 @frozen
@@ -58,7 +59,7 @@ class Site:
     folder: Path
 
     def connect(self, name: str, *, tls: bool = True) -> http.client.HTTPConnection:
-        """From `CLIENT`, by the name of the server that is meant."""
+        """Connects from `CLIENT` to the server of this name."""
         port = self.tls if tls else self.plain
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
         sock = socket.create_connection(("127.0.0.1", port), DEADLINE, (CLIENT, 0))
@@ -82,7 +83,7 @@ class Site:
 
 @pytest.fixture
 def site(new_tracker: Callable[..., Tracker], tmp_path: Path) -> Iterator[Site]:
-    """The example with other ports, files and one more address that may ask the API, as the example says to do."""
+    """The example with other ports and files, and with one more address allowed to use the API."""
     if shutil.which(NGINX) is None:
         pytest.skip("nginx is not installed: apt install nginx-light")
     tracker = new_tracker(extra="net.on_reverse_proxy = true")
@@ -132,17 +133,20 @@ def adapted(folder: Path, tracker: Tracker, plain: int, tls: int) -> str:
 
 
 def until_it_listens(process: subprocess.Popen[bytes], site: Site) -> None:
+    end = time.monotonic() + DEADLINE
     while True:
         assert process.poll() is None, (site.folder / "main.log").read_text()
+        assert time.monotonic() < end, "NGINX does not listen"
         try:
             socket.create_connection(("127.0.0.1", site.tls), DEADLINE).close()
         except ConnectionRefusedError:
-            continue
-        return
+            time.sleep(0.05)
+        else:
+            return
 
 
 def test_announces(site: Site) -> None:
-    """The peer is where NGINX was asked from, whatever it claims; all bytes of an info hash come through."""
+    """A peer has NGINX's client address, whatever it claims; all bytes of an info hash pass."""
     info_hash = bytes(range(20))
     for peer, tls in ((1, True), (2, False)):
         target = announce_target(info_hash, peer, 7000 + peer, left=0)
@@ -160,7 +164,9 @@ def test_announces(site: Site) -> None:
 
 
 def test_api(site: Site) -> None:
-    """An author's address is the client's; a body is limited as by the API; no token and no announce is written down."""
+    """Events have the client's address, bodies the API's limit, and NGINX logs no token or
+    announce.
+    """
     target = f"/api/v1/whitelist/{torrent(1).hex()}"
     assert site.ask(API, "POST", target, headers=TOKEN) == (200, b'{"status":"ok"}')
     (event,) = site.tracker.events("--type", "torrent_whitelisted")
@@ -177,7 +183,7 @@ def test_api(site: Site) -> None:
 
 
 def test_stream(site: Site) -> None:
-    """An event is passed on when it happens."""
+    """An event is passed on at once."""
     with closing(site.connect(API)) as connection:
         headers = {"Host": API, **TOKEN}
         connection.request("GET", "/api/v2/events/stream?type=key_issued", headers=headers)

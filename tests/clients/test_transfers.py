@@ -1,4 +1,4 @@
-"""Clients of other make exchange a file, and the log tells what each of them said."""
+"""Other clients exchange a file, and the log has what each of them announced."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.clients
 
-OURS, THEIRS = "127.0.0.1", "127.0.0.2"  # addresses of the two clients; the first is libtorrent's
-OVER_TCP: settings_pack = {"enable_outgoing_utp": False}  # for those who would not answer
+OURS, THEIRS = "127.0.0.1", "127.0.0.2"  # addresses of the two clients; libtorrent has the first
+OVER_TCP: settings_pack = {"enable_outgoing_utp": False}  # for clients that do not answer uTP
 WAYS = [
     pytest.param("http", True, id="http-keyed"),
-    pytest.param("udp", False, id="udp"),  # none of them sends a key over UDP
+    pytest.param("udp", False, id="udp"),  # none of these clients sends a key over UDP
     pytest.param("http", False, id="http"),
 ]
 every_program = pytest.mark.parametrize("command", PROGRAMS)
@@ -46,7 +46,7 @@ class Announces:
         self._follower.close()
 
     def until(self, address: str, event: str, uploaded: int = 0) -> list[Event]:
-        """All of them, as soon as the client there has said this."""
+        """Returns all announces, once the client at `address` has sent this event."""
         return self._follower.until(
             lambda events: any(
                 (one["address"], one["event"]) == (address, event) and one["uploaded"] >= uploaded
@@ -60,13 +60,17 @@ def run(program: type[Program], torrent: Content, files: Path, host: str = THEIR
 
 
 def of(address: str, events: list[Event]) -> list[Event]:
-    """The announces of the client there, from `started` on: Transmission may begin with a `stopped`."""
+    """Returns one address's announces from `started` on, because Transmission may begin with
+    `stopped`.
+    """
     mine = [one for one in events if one["address"] == address]
     return list(dropwhile(lambda one: one["event"] == "stopped", mine))
 
 
 def check(mine: list[Event], program: type[Program], protocol: str, *kinds: str) -> None:
-    """One client's announces: one peer, one chain, these events and `stopped` if it can be relied on for that."""
+    """Checks one client's announces: one peer, one chain, these events, and `stopped` if it sends
+    that.
+    """
     heard = [one["event"] for one in mine if one["event"] != "none"]
     if protocol in program.parts_over or heard[-1] == "stopped":
         kinds = (*kinds, "stopped")
@@ -76,10 +80,13 @@ def check(mine: list[Event], program: type[Program], protocol: str, *kinds: str)
     assert bytes.fromhex(mine[0]["peer_id"]).startswith(program.peer_id)
 
 
-def check_ledger(site: Site, seed: int, leech: int, said: int) -> None:
-    """Two accounts after a transfer. `said`: what the seed has told; some count the headers of pieces too."""
-    assert said >= SIZE
-    assert site.ledger(seed) == {"uploaded": said, "downloaded": 0}
+def check_ledger(site: Site, seed: int, leech: int, uploaded: int) -> None:
+    """Checks both accounts after a transfer.
+
+    `uploaded` is the seed's own total, which in some clients includes the headers of pieces.
+    """
+    assert uploaded >= SIZE
+    assert site.ledger(seed) == {"uploaded": uploaded, "downloaded": 0}
     assert site.ledger(leech) == {"uploaded": 0, "downloaded": SIZE}
 
 
@@ -93,14 +100,14 @@ def test_download(
     protocol: str,
     keyed: bool,
 ) -> None:
-    """The client gets the file from libtorrent; its key's account has downloaded exactly the file."""
+    """The client gets the file from libtorrent; its key's account has the file's size."""
     _download(find_program(command), new_site(protocol, keyed=keyed), tmp_path, protocol, keyed)
 
 
 def test_download_without_completed(
     find_program: Callable[[str], type[Program]], new_site: Callable[..., Site], tmp_path: Path
 ) -> None:
-    """aria2 that does not seed never says `completed`: the account has the file all the same."""
+    """An aria2 that does not seed sends no `completed`, but its account has the file."""
     find_program(HastyAria2.command)
     _download(HastyAria2, new_site("http", keyed=True), tmp_path, "http", keyed=True)
 
@@ -129,8 +136,8 @@ def _download(program: type[Program], site: Site, folder: Path, protocol: str, k
             events = log.until(OURS, "stopped")
     assert site.ours.found_in(want)
     assert {one["protocol"] for one in events} == {protocol}
-    said = ("started", "completed") if program.completes else ("started",)
-    check(of(THEIRS, events), program, protocol, *said)
+    kinds = ("started", "completed") if program.completes else ("started",)
+    check(of(THEIRS, events), program, protocol, *kinds)
     if keyed:
         check_ledger(site, 1, 2, SIZE)
 
@@ -145,7 +152,7 @@ def test_seed(
     protocol: str,
     keyed: bool,
 ) -> None:
-    """libtorrent gets the file from the client; its key's account has uploaded what the client says."""
+    """libtorrent gets the file from the client; its key's account has the client's own total."""
     program, site = find_program(command), new_site(protocol, keyed=keyed)
     have, want = site.theirs.put_into(tmp_path / "have"), tmp_path / "want"
     parts = protocol in program.parts_over
@@ -160,7 +167,7 @@ def test_seed(
                 seed.leave()
                 events = log.until(THEIRS, "stopped")
             else:
-                events = log.until(THEIRS, "none", SIZE)  # in its own time
+                events = log.until(THEIRS, "none", SIZE)  # sent in the client's own time
         assert site.ours.found_in(want)
     assert {one["protocol"] for one in events} == {protocol}
     mine = of(THEIRS, events)
@@ -185,7 +192,7 @@ def test_among_themselves(
     seeding: str,
     leeching: str,
 ) -> None:
-    """Two of these clients exchange the file by their keys, and both accounts have it once."""
+    """Two of these clients exchange the file by their keys; each account has it once."""
     giver, taker, site = find_program(seeding), find_program(leeching), new_site("http", keyed=True)
     have, want = site.ours.put_into(tmp_path / "have"), tmp_path / "want"
     with (
@@ -213,7 +220,7 @@ def test_revoked_key(
     tmp_path: Path,
     command: str,
 ) -> None:
-    """A client whose key was revoked is refused, and the log tells whose key it was."""
+    """A client with a revoked key is refused, and the log has the key's number."""
     program, site = find_program(command), new_site("http", keyed=True)
     api(site.tracker, f"/api/v1/key/{site.keys[1]}", "DELETE")
     with (

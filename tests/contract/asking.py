@@ -1,4 +1,4 @@
-"""Requests with a flaw or an oddity: each starts from a good one, of which a test changes what it is about."""
+"""Requests of clients. Each starts from a good one; a test changes the part that it is about."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PEER_ID = b"-QS0001-000000000001"
 
 
 def escaped(value: bytes) -> str:
-    """Every byte as `%xx`."""
+    """Escapes every byte as `%xx`."""
     return "".join(f"%{byte:02x}" for byte in value)
 
 
 def target(
     info_hash: bytes, /, more: str = "", path: str = "/announce", **changed: str | int | None
 ) -> str:
-    """The request target of a leecher's announce; a parameter that is None is left out."""
+    """Returns the request target of a leecher's announce. A parameter that is None is left out."""
     fields: dict[str, str | int | None] = {
         "info_hash": escaped(info_hash),
         "peer_id": PEER_ID.decode(),
@@ -37,14 +37,14 @@ def target(
 
 
 def ask(address: Address, request_target: str) -> dict[str, Any]:
-    """The decoded answer. Its keys are in order, or it does not decode."""
+    """Returns the decoded answer. `bdecode` fails unless its keys are sorted."""
     answer = bdecode(body(get(address, request_target)))
     assert isinstance(answer, dict)
     return answer
 
 
 def from_host(host: str, address: Address, request_target: str) -> dict[str, Any]:
-    """The same for a client at another local address."""
+    """Does the same as `ask` from another local address."""
     request = f"GET {request_target} HTTP/1.0\r\n\r\n".encode()
     with socket.create_connection(address, DEADLINE, source_address=(host, 0)) as sock:
         sock.sendall(request)
@@ -54,26 +54,26 @@ def from_host(host: str, address: Address, request_target: str) -> dict[str, Any
 
 
 def reason(answer: dict[str, Any]) -> str:
-    """Why a request failed; a failure says nothing else but when to ask again."""
+    """Returns a failure's reason. A failure holds no other key than `retry in`."""
     assert set(answer) <= {"failure reason", "retry in"}, answer
     return str(answer["failure reason"].decode())
 
 
 def headers(response: bytes) -> dict[str, str]:
-    """By lower-case name, `status` for the first line."""
+    """Returns the headers by lower-case name; `status` is the first line."""
     first, *lines = response.partition(b"\r\n\r\n")[0].decode().split("\r\n")
     pairs = (line.partition(": ") for line in lines)
     return {"status": first, **{name.lower(): value for name, _, value in pairs}}
 
 
 def counts(tracker: Tracker, info_hash: bytes) -> tuple[int, int, int]:
-    """Seeders, completed, leechers, as the API has them; zeros for a torrent that is not tracked."""
+    """Returns seeders, completed and leechers from the API; zeros for an unknown torrent."""
     found = torrent(tracker, info_hash)
     return found.get("seeders", 0), found.get("completed", 0), found.get("leechers", 0)
 
 
 def peers(tracker: Tracker, info_hash: bytes) -> list[dict[str, Any]]:
-    """As the API has them."""
+    """Returns a torrent's peers as the API lists them."""
     return list(torrent(tracker, info_hash).get("peers", []))
 
 
@@ -87,7 +87,7 @@ def torrent(tracker: Tracker, info_hash: bytes) -> dict[str, Any]:
 
 
 def issue_key(tracker: Tracker, seconds: int = 864_000) -> str:
-    """A new key of an account of its own; ten days are far enough for no warning."""
+    """Issues a key with an account of its own. Ten days are long enough for no expiry warning."""
     return str(api(tracker, f"/api/v1/key/{seconds}", "POST")["key"])
 
 
@@ -103,32 +103,32 @@ def whitelist(tracker: Tracker, info_hash: bytes) -> None:
 
 
 def url_data(*parts: bytes) -> bytes:
-    """BEP 41 options that carry the path of the tracker's address in so many parts."""
+    """Returns BEP 41 options that carry the path of the tracker's URL in these parts."""
     return b"".join(bytes([2, len(part)]) + part for part in parts)
 
 
 def udp_announce(client: UdpClient, info_hash: bytes, options: bytes = b"", **fields: int) -> bytes:
-    """The raw reply to an announce with BEP 41 options behind it."""
+    """Returns the raw reply to an announce that is followed by BEP 41 options."""
     fields = {"peer": 1, "port": 6881, "left": 1000, **fields}
     datagram = announce_datagram(client.connection_id, info_hash, **fields)
     return client.exchange(datagram + options)
 
 
 def udp_error(reply: bytes) -> str:
-    """The text of an error, which carries the transaction of the request."""
+    """Returns the text of an error, after checking the transaction id."""
     assert reply[:8] == struct.pack(">II", 3, 7), reply
     return reply[8:].decode()
 
 
 def udp_counts(reply: bytes) -> tuple[int, int]:
-    """Seeders and leechers of an announce's reply."""
+    """Returns seeders and leechers from the reply to an announce."""
     assert reply[:8] == struct.pack(">II", 1, 7), reply
     leechers, seeders = struct.unpack_from(">II", reply, 12)
     return seeders, leechers
 
 
 def converse(address: Address, *requests: bytes) -> bytes:
-    """All that comes back on one connection to requests that were sent together."""
+    """Sends several requests at once on one connection; returns everything that comes back."""
     with socket.create_connection(address, DEADLINE) as sock:
         sock.sendall(b"".join(requests))
         return read_all(sock)

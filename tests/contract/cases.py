@@ -1,4 +1,4 @@
-"""Names of tests: every edge case has a number, by which it is found again, and a few words of its own."""
+"""Names of tests: each edge case has a number, by which it can be found, and a few words."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CASES = 84
 
 
 def case(number: int, words: str, *values: object) -> ParameterSet:
-    """A row of a table, named `case-NN: words`."""
+    """Returns a row of a parametrised test, named `case-NN: words`."""
     return pytest.param(*values, id=f"case-{number:02}: {words}")
 
 
 def numbers_in(module: ModuleType) -> Iterator[int]:
-    """The numbers in the names of a module's tests (`test_case_NN_…`) and of the rows of their tables."""
+    """Yields the case numbers in a module's test names and in the names of their rows."""
     for name, test in vars(module).items():
         if name.startswith("test_"):
             for named in (name, *_rows(test)):

@@ -1,4 +1,4 @@
-"""One tracker of each mode for all tests of this folder, and an info hash for each test alone."""
+"""One tracker for each mode, shared by this folder's tests, and an info hash for each test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BOTH = Listeners(("[::]:0",), ("[::]:0",))
 def running(
     folder: Path, mode: str = "", listeners: Listeners | None = None, extra: str = ""
 ) -> Iterator[Tracker]:
-    """A tracker whose `mode` names the switches of `[core]` that are on."""
+    """Runs a tracker. `mode` names the switches of `[core]` that are on."""
     tracker = Tracker(folder, listeners, extra)
     text = tracker.config.read_text()
     for switch in mode.split():
@@ -39,7 +39,7 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
 
 @pytest.fixture(scope="package")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
-    """A public tracker for IPv4 and IPv6 on wildcard addresses."""
+    """A public tracker for IPv4 and IPv6, on wildcard addresses."""
     yield from running(tmp_path_factory.mktemp("both"), listeners=BOTH)
 
 
@@ -57,7 +57,7 @@ def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
 
 @pytest.fixture(scope="package")
 def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
-    """For IPv4 and IPv6."""
+    """A private tracker for IPv4 and IPv6."""
     yield from running(tmp_path_factory.mktemp("private"), "private", BOTH)
 
 
@@ -68,7 +68,7 @@ def private_listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker
 
 @pytest.fixture
 def info_hash(request: pytest.FixtureRequest) -> bytes:
-    """A torrent that no other test knows."""
+    """The info hash of a torrent that no other test uses."""
     return sha1(request.node.nodeid.encode(), usedforsecurity=False).digest()
 
 
@@ -80,7 +80,7 @@ def client(public: Tracker) -> Iterator[UdpClient]:
 
 @pytest.fixture
 def stranger(public: Tracker, request: pytest.FixtureRequest) -> Iterator[UdpClient]:
-    """A client at an address that no other test uses: what it does wrong is held against nobody else."""
+    """A client at an address that no other test uses, so that its errors ban no other client."""
     one, two, three, *_ = sha1(request.node.nodeid.encode(), usedforsecurity=False).digest()
     with udp_client(public.udp[0], f"127.{one % 200 + 1}.{two}.{three % 200 + 1}") as found:
         yield found

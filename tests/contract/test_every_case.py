@@ -1,4 +1,4 @@
-"""Every edge case is shown by a test of this folder."""
+"""Checks that every numbered edge case has a test in this folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.contract.cases import CASES, numbers_in
 
 
 def test_every_number_has_a_test() -> None:
-    """Each, from the first to the last, is in the name of a test or of a row of its table."""
+    """Every number from 1 to `CASES` is in the name of a test or of a row."""
     names = (path.stem for path in Path(__file__).parent.glob("test_*.py"))
     modules = (import_module(f"tests.contract.{name}") for name in names)
     shown = {number for module in modules for number in numbers_in(module)}

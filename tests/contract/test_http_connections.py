@@ -1,4 +1,4 @@
-"""Connections of the HTTP tracker: versions, methods, keeping open and closing, sizes, proxies (RFC 9110, 9112)."""
+"""Connections of the HTTP tracker: versions, methods, keep-alive, sizes, proxies (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ RAW = [
 
 @pytest.mark.parametrize("asked", RAW)
 def test_unescaped(public: Tracker, asked: bytes) -> None:
-    """What HTTP does not allow in a request line is no request."""
+    """A request line with bytes that HTTP forbids gets status 400."""
     response = exchange(public.http[0], b"GET " + asked + b" HTTP/1.1\r\n" + CLOSE.encode())
     assert response.startswith(b"HTTP/1.1 400 ")
 
 
-# First line and headers, and whether the connection stays open after the answer.
+# The rest of the request, and whether the connection stays open after the answer.
 KEEPING = [
     case(40, "version 1.0 without a host", "HTTP/1.0\r\n\r\n", False),
     case(40, "version 1.0 with a host", "HTTP/1.0\r\nHost: x\r\n\r\n", False),
@@ -43,23 +43,23 @@ KEEPING = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rest", "kept"), KEEPING)
-def test_keeping_open(public: Tracker, info_hash: bytes, rest: str, kept: bool) -> None:
-    """Closed after the answer, or good for another one."""
+@pytest.mark.parametrize(("rest", "open_after"), KEEPING)
+def test_keeping_open(public: Tracker, info_hash: bytes, rest: str, open_after: bool) -> None:
+    """The connection is closed after the answer, or serves another request."""
     request = f"GET {target(info_hash)} {rest}".encode()
     with socket.create_connection(public.http[0], DEADLINE) as sock:
         sock.sendall(request)
-        if kept:
-            assert sock.recv(1, socket.MSG_PEEK) == b"H"  # answered before anything more is sent
+        if open_after:
+            assert sock.recv(1, socket.MSG_PEEK) == b"H"  # the answer does not wait for more bytes
             sock.sendall(f"GET {target(info_hash)} HTTP/1.1\r\n{CLOSE}".encode())
         answers = read_all(sock).split(b"HTTP/1.1 200 OK\r\n")[1:]
-    assert len(answers) == (2 if kept else 1)
+    assert len(answers) == (2 if open_after else 1)
     assert all(bdecode(body(one))["incomplete"] == 1 for one in answers)
-    assert [b"Connection: close" in one for one in answers] == [*[False] * kept, True]
+    assert [b"Connection: close" in one for one in answers] == [*[False] * open_after, True]
 
 
 def test_case_41_pipelined(public: Tracker, info_hash: bytes) -> None:
-    """Requests sent at once are answered in their order: each swarm is one peer larger than before."""
+    """Requests sent together are answered in order: each swarm is one peer larger than the last."""
     sent = [f"GET {target(info_hash, port=n)} HTTP/1.1\r\nHost: x\r\n\r\n" for n in range(1, 6)]
     last = f"GET {target(info_hash, port=6)} HTTP/1.1\r\n{CLOSE}"
     received = converse(public.http[0], *(one.encode() for one in (*sent, last)))
@@ -79,7 +79,7 @@ METHODS = [
 
 @pytest.mark.parametrize(("method", "path", "status"), METHODS)
 def test_methods(public: Tracker, info_hash: bytes, method: str, path: str, status: int) -> None:
-    """An announce is a GET."""
+    """An announce must be a GET. Other methods get status 405 and change nothing."""
     request = f"{method} {target(info_hash, path=path)} HTTP/1.1\r\nContent-Length: 0\r\n{CLOSE}"
     response = exchange(public.http[0], request.encode())
     assert response.startswith(b"HTTP/1.1 %d " % status)
@@ -89,7 +89,7 @@ def test_methods(public: Tracker, info_hash: bytes, method: str, path: str, stat
 
 
 def scrape_of(count: int) -> str:
-    """A scrape whose every byte is escaped."""
+    """Returns a scrape of `count` torrents with every byte escaped."""
     hashes = (escaped(number.to_bytes(20, "big")) for number in range(count))
     return "/scrape?" + "&".join(f"info_hash={one}" for one in hashes)
 
@@ -104,12 +104,12 @@ SIZES = [
 
 @pytest.mark.parametrize(("asked", "taken"), SIZES)
 def test_sizes(public: Tracker, asked: str, taken: bool) -> None:
-    """16 KiB hold all that clients send; what is larger is refused."""
+    """A request of up to 16 KiB is served, more than clients send; a larger one gets 400."""
     response = exchange(public.http[0], f"GET {asked} HTTP/1.1\r\n{CLOSE}".encode())
     assert response.startswith(b"HTTP/1.1 200 OK" if taken else b"HTTP/1.1 400 ")
 
 
-# X-Forwarded-For headers as sent, and the address that counts.
+# X-Forwarded-For headers, and the peer's address.
 FORWARDED = [
     case(49, "one address", "X-Forwarded-For: 80.80.1.1\r\n", "80.80.1.1:6881"),
     case(49, "the last one, which our proxy wrote", "X-Forwarded-For: 6.6.6.6, 80.80.1.2\r\n",
@@ -123,7 +123,7 @@ FORWARDED = [
 
 @pytest.mark.parametrize(("sent", "address"), FORWARDED)
 def test_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str, address: str) -> None:
-    """Where a proxy is configured, the right-most address is the client's."""
+    """Behind a configured proxy, the client's address is the right-most one in the header."""
     request = f"GET {target(info_hash)} HTTP/1.1\r\n{sent}{CLOSE}"
     assert bdecode(body(exchange(proxied.http[0], request.encode())))["incomplete"] == 1
     assert addresses(proxied, info_hash) == [address]
@@ -136,7 +136,7 @@ def test_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str, address: 
     case(49, "an address, then none", "X-Forwarded-For: 80.80.1.1, me\r\n"),
 ])  # fmt: skip
 def test_no_address_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str) -> None:
-    """There is no second-best address: it would be the proxy's own."""
+    """Without a valid address the announce fails, because the only other one is the proxy's."""
     request = f"GET {target(info_hash)} HTTP/1.1\r\n{sent}{CLOSE}"
     answer = bdecode(body(exchange(proxied.http[0], request.encode())))
     assert "missing or invalid the right most X-Forwarded-For IP" in reason(answer)
@@ -144,14 +144,16 @@ def test_no_address_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str
 
 
 def test_case_49_without_a_proxy(public: Tracker, info_hash: bytes) -> None:
-    """Where none is configured, the header is what a stranger says."""
+    """Without a configured proxy the header has no effect."""
     request = f"GET {target(info_hash)} HTTP/1.1\r\nX-Forwarded-For: 8.8.8.8\r\n{CLOSE}"
     assert bdecode(body(exchange(public.http[0], request.encode())))["incomplete"] == 1
     assert addresses(public, info_hash) == ["127.0.0.1:6881"]
 
 
-def test_case_41_nobody_waits_for_a_kept_connection(public: Tracker, info_hash: bytes) -> None:
-    """Others are served while one connection stays open and says nothing."""
+def test_case_41_an_idle_connection_delays_no_other_client(
+    public: Tracker, info_hash: bytes
+) -> None:
+    """Other clients are served while one kept connection is idle."""
     with socket.create_connection(public.http[0], DEADLINE) as idle:
         idle.sendall(f"GET {target(info_hash, port=1)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert idle.recv(1, socket.MSG_PEEK) == b"H"

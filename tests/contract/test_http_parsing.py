@@ -1,4 +1,6 @@
-"""Parameters of an HTTP announce: what is refused, with which words, and what is taken for what (BEP 3, 7, 21, 23)."""
+"""Parameters of an HTTP announce: which are refused and why, and how the rest are read (BEP 3, 7,
+21, 23).
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,13 @@ from tests.e2e.clients import bdecode, body, get
 if TYPE_CHECKING:
     from tests.e2e.process import Tracker
 
-UNKNOWN = 2**63 - 1  # how the API shows a `left` that was not said
+UNKNOWN = 2**63 - 1  # how the API shows a `left` that was not given
 HEX = "0123456789abcdef0123456789abcdef01234567"
-NOTHING_ASKED = "missing query params for announce request"
+NO_QUERY = "missing query params for announce request"
 
-# Changed parameters, appended text, and what the reason must say.
+# Changed parameters, appended text, and text that the reason must contain.
 REFUSED = [
+    case(1, "an unknown value of compact", {"compact": 2}, "", "value 2 for compact"),
     case(5, "-1 peers are wanted over UDP only", {"numwant": -1}, "", "value -1 for numwant"),
     case(8, "a number of peers that is no number", {"numwant": "abc"}, "", "value abc for numwant"),
     case(9, "nobody listens on port 0", {"port": 0}, "", "value 0 for port"),
@@ -31,6 +34,7 @@ REFUSED = [
     case(10, "no port", {"port": None}, "", "missing param port"),
     case(12, "less than nothing left", {"left": -1}, "", "value -1 for left"),
     case(12, "left beyond 63 bits", {"left": 2**63}, "", "overflow 9223372036854775808 for left"),
+    case(12, "left of 5,000 digits", {"left": "9" * 5000}, "", "param value overflow"),
     case(12, "left that would wrap to 0", {"left": 2**64}, "", "18446744073709551616 for left"),
     case(13, "uploaded in words", {"uploaded": "much"}, "", "value much for uploaded"),
     case(13, "less than nothing uploaded", {"uploaded": -5}, "", "value -5 for uploaded"),
@@ -59,7 +63,7 @@ REFUSED = [
 def test_refused(
     public: Tracker, info_hash: bytes, changed: dict[str, Any], more: str, text: str
 ) -> None:
-    """A failure that names what is wrong; nobody has joined the swarm."""
+    """A bad parameter fails with a reason that names it, and adds no peer to the swarm."""
     assert text in reason(ask(public.http[0], target(info_hash, more, **changed)))
     assert counts(public, info_hash) == (0, 0, 0)
 
@@ -68,15 +72,15 @@ def test_refused(
     case(39, "an announce without a query", "/announce"),
     case(39, "an announce with an empty one", "/announce?"),
 ])  # fmt: skip
-def test_nothing_asked(public: Tracker, asked: str) -> None:
-    """A browser that follows a tracker's address gets a sentence."""
+def test_no_query(public: Tracker, asked: str) -> None:
+    """An announce without a query fails with a sentence that a person in a browser can read."""
     response = get(public.http[0], asked)
     assert response.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain")
-    assert NOTHING_ASKED in reason(bdecode(body(response)))
+    assert NO_QUERY in reason(bdecode(body(response)))
 
 
-# Changed parameters, appended text, and what is known of the peer then. `left` 0 is a seeder.
-TAKEN = [
+# Changed parameters, appended text, and the peer as the API shows it. `left` 0 is a seeder.
+ACCEPTED = [
     case(9, "the last port", {"port": 65535}, "", {"peer_addr": "127.0.0.1:65535"}),
     case(11, "nothing said of what is left", {"left": None}, "", {"left": UNKNOWN}),
     case(11, "nothing left", {"left": 0}, "", {"left": 0}),
@@ -107,11 +111,11 @@ TAKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changed", "more", "known"), TAKEN)
-def test_taken(
+@pytest.mark.parametrize(("changed", "more", "known"), ACCEPTED)
+def test_accepted(
     public: Tracker, info_hash: bytes, changed: dict[str, Any], more: str, known: dict[str, Any]
 ) -> None:
-    """The announce is answered, and the peer is in the swarm as meant."""
+    """The announce is answered, and the API shows the peer with the values that were meant."""
     answer = ask(public.http[0], target(info_hash, more, **changed))
     (peer,) = peers(public, info_hash)
     assert {name: peer[name] for name in known} == known
@@ -119,8 +123,8 @@ def test_taken(
     assert (answer["complete"], answer["incomplete"]) == (int(seeds), int(not seeds))
 
 
-def test_case_37_a_second_question_mark_joins(public: Tracker, info_hash: bytes) -> None:
-    """A client that puts its query behind one that the announce address has already, with another `?`."""
+def test_case_37_a_second_question_mark_separates(public: Tracker, info_hash: bytes) -> None:
+    """A `?` within the query separates parameters, because some clients append theirs with it."""
     asked = target(info_hash).partition("?")[2]
     for mark in "?&":
         assert ask(public.http[0], f"/announce?site=x{mark}{asked}")["incomplete"] == 1
@@ -129,28 +133,28 @@ def test_case_37_a_second_question_mark_joins(public: Tracker, info_hash: bytes)
 
 
 def test_case_35_in_any_order(public: Tracker, info_hash: bytes) -> None:
-    """The torrent may come last."""
+    """Parameters may come in any order; the info hash may be last."""
     query = f"left=0&numwant=5&port=6881&peer_id={PEER_ID.decode()}&info_hash={escaped(info_hash)}"
     assert ask(public.http[0], f"/announce?{query}")["complete"] == 1
 
 
-def test_case_26_the_key_in_the_log(public: Tracker, info_hash: bytes) -> None:
-    """A hash of it, by which a client is known again: the same for the same bytes, however written."""
+def test_case_26_the_log_has_a_hash_of_the_key(public: Tracker, info_hash: bytes) -> None:
+    """The log holds a hash of the client's `key`; equal bytes give equal hashes."""
     for key in ("%2cA%ff", "%2C%41%FF", "%2cA%fe", None):
         ask(public.http[0], target(info_hash, key=key))
-    told = public.events_until(lambda events: len(events) == 4, "--info-hash", info_hash.hex())
-    one, same, other, none = (event["client_key_hash"] for event in told)
+    found = public.events_until(lambda events: len(events) == 4, "--info-hash", info_hash.hex())
+    one, same, other, none = (event["client_key_hash"] for event in found)
     assert one == same
     assert len({one, other, none}) == 3
 
 
-def test_case_12_no_size_yet(public: Tracker, info_hash: bytes) -> None:
-    """Who has only a magnet link says a huge number, and is no seeder."""
+def test_case_12_a_magnet_link_is_a_leecher(public: Tracker, info_hash: bytes) -> None:
+    """A client that knows no size yet sends a huge `left`, and counts as a leecher."""
     answer = ask(public.http[0], target(info_hash, left=9_223_372_036_854_775_807))
     assert (answer["complete"], answer["incomplete"]) == (0, 1)
 
 
-# What stands in the request, and the bytes that are meant.
+# The text in the request, and the bytes that it means.
 ENCODED = [
     case(31, "unescaped marks", "-qB4520-d!)-Q0VIuoRb", b"-qB4520-d!)-Q0VIuoRb"),
     case(31, "brackets and dots", "-LT2080-UlBU6za(w3.w", b"-LT2080-UlBU6za(w3.w"),
@@ -179,6 +183,6 @@ def test_encoded_peer_id(public: Tracker, info_hash: bytes, written: str, meant:
 
 @pytest.mark.parametrize(("written", "meant"), ENCODED)
 def test_encoded_info_hash(public: Tracker, written: str, meant: bytes) -> None:
-    """The torrent is the one that is meant, however it is written."""
+    """The announce is counted in the torrent that its client meant, however it is escaped."""
     ask(public.http[0], target(b"", info_hash=written))
     assert counts(public, meant) == (0, 0, 1)

@@ -1,4 +1,4 @@
-"""Answers of the HTTP tracker: forms, keys, lists, failures and warnings (BEP 3, 7, 20, 23, 31)."""
+"""Answers of the HTTP tracker: forms, peer lists, failures, warnings (BEP 3, 7, 20, 23, 31)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ BIG = b"a swarm of 101 peers"
 
 @pytest.fixture(scope="module")
 def big(public: Tracker) -> Tracker:
-    """A tracker with a swarm of more peers than any answer holds, an odd number: 50 of them seed."""
+    """A tracker with a swarm of 101 peers, more than any answer holds; 50 of them seed."""
     for port in range(1, 102):
         ask(public.http[0], target(BIG, port=port, left=port % 2))
     return public
 
 
 def ports(answer: dict[str, Any]) -> set[int]:
-    """Of the peers in a compact answer, each of them once."""
+    """Returns the ports of the peers in a compact answer, each of which is listed once."""
     found = [port for _, port in endpoints(answer["peers"])]
     assert len(found) == len(set(found))
     return set(found)
@@ -55,7 +55,7 @@ FORMS = [
 
 @pytest.mark.parametrize(("asked", "expected"), FORMS)
 def test_forms(public: Tracker, info_hash: bytes, asked: dict[str, Any], expected: bytes) -> None:
-    """One other peer, in the form that was asked for."""
+    """The one other peer is listed in the form that the client asked for."""
     ask(public.http[0], target(info_hash, port=1))
     assert expected in body(get(public.http[0], target(info_hash, port=2, **asked)))
 
@@ -65,15 +65,15 @@ def test_forms(public: Tracker, info_hash: bytes, asked: dict[str, Any], expecte
     case(3, "of dictionaries too", {"compact": 0}, b"5:peerslee"),
     case(3, "and for those who want none", {"numwant": 0}, b"5:peers0:6:peers60:e"),
 ])  # fmt: skip
-def test_nobody_else(
+def test_an_empty_list(
     public: Tracker, info_hash: bytes, asked: dict[str, Any], expected: bytes
 ) -> None:
-    """Some clients take an absent `peers` for an error."""
+    """An answer without peers has an empty `peers`, because some clients take none for an error."""
     assert body(get(public.http[0], target(info_hash, **asked))).endswith(expected)
 
 
 def test_case_03_only_peers_of_the_other_family(both: Tracker, info_hash: bytes) -> None:
-    """Peers at IPv6 addresses alone leave an empty list of IPv4 ones beside them."""
+    """With IPv6 peers alone, `peers` is empty beside a filled `peers6`."""
     port = both.http[0][1]
     ask(("::1", port), target(info_hash, port=1))
     answer = ask(("127.0.0.1", port), target(info_hash, port=2))
@@ -87,13 +87,13 @@ def test_case_03_only_peers_of_the_other_family(both: Tracker, info_hash: bytes)
     case(4, "a failure", {"port": 0}),
 ])  # fmt: skip
 def test_keys_in_order(public: Tracker, info_hash: bytes, asked: dict[str, Any]) -> None:
-    """Sorted as bytes, at every level; our decoder insists on it."""
+    """Keys are sorted as bytes at every level; `bdecode` checks it."""
     ask(public.http[0], target(info_hash, port=1))
     assert ask(public.http[0], target(info_hash, **{"port": 2, **asked}))
 
 
 def test_case_27_no_tracker_id(public: Tracker, info_hash: bytes) -> None:
-    """None is given, so none is expected back."""
+    """An answer has no `tracker id`, so clients send none back."""
     answer = ask(public.http[0], target(info_hash))
     assert set(answer) >= {"complete", "incomplete", "interval", "min interval", "peers", "peers6"}
     assert "tracker id" not in answer
@@ -115,7 +115,7 @@ WANTED = [
 
 @pytest.mark.parametrize(("asked", "count"), WANTED)
 def test_numbers_wanted(big: Tracker, asked: dict[str, Any], count: int) -> None:
-    """So many peers, all different, and never the one that asks."""
+    """An answer has as many peers as asked for, all different, without the client itself."""
     asked = {"port": 1, "left": 1, **asked}
     answer = ask(big.http[0], target(BIG, **asked))
     assert (answer["complete"], answer["incomplete"]) == (50, 51)
@@ -125,20 +125,20 @@ def test_numbers_wanted(big: Tracker, asked: dict[str, Any], count: int) -> None
 
 
 def test_case_52_a_seeder_is_sent_to_leechers(big: Tracker) -> None:
-    """In a swarm larger than the answer: no seeder while there are leechers; these are the odd ports here."""
+    """In a swarm larger than the answer a seeder gets leechers only; they have odd ports here."""
     assert all(
         port % 2 for port in ports(ask(big.http[0], target(BIG, port=2, left=0, numwant=40)))
     )
 
 
 def test_case_52_a_leecher_gets_both(big: Tracker) -> None:
-    """Seeders and leechers in equal parts."""
+    """A leecher gets seeders and leechers in equal parts."""
     found = ports(ask(big.http[0], target(BIG, port=1, left=1, numwant=40)))
     assert sum(port % 2 for port in found) == 20
 
 
-def test_case_58_not_always_the_same(big: Tracker) -> None:
-    """In a swarm larger than the answer everybody is given to somebody: the choice goes round."""
+def test_case_58_the_choice_varies(big: Tracker) -> None:
+    """In a swarm larger than the answer, each answer lists other peers."""
     found = set()
     for _ in range(60):
         found |= ports(ask(big.http[0], target(BIG, port=1, left=1, numwant=30)))
@@ -150,7 +150,7 @@ def test_case_58_not_always_the_same(big: Tracker) -> None:
     case(61, "so is the least interval, which some clients keep to", "min interval"),
 ])  # fmt: skip
 def test_intervals(big: Tracker, info_hash: bytes, wanted: str) -> None:
-    """Nobody is told another one, in a small swarm or a large one."""
+    """Every client gets the configured interval, in a small swarm and a large one."""
     for asked in (info_hash, BIG):
         for left in (0, 1):
             assert ask(big.http[0], target(asked, port=1, left=left))[wanted] == 120
@@ -165,7 +165,7 @@ def test_intervals(big: Tracker, info_hash: bytes, wanted: str) -> None:
     case(43, "a key of no form", "/announce/short?" + target(BIG).partition("?")[2]),
 ])  # fmt: skip
 def test_failures(public: Tracker, asked: str) -> None:
-    """Status 200: many clients show their users nothing of any other."""
+    """A failure has status 200, because many clients show their users no other body."""
     response = get(public.http[0], asked)
     assert headers(response)["status"] == "HTTP/1.1 200 OK"
     assert body(response).startswith(b"d14:failure reason")
@@ -177,21 +177,21 @@ def test_failures(public: Tracker, asked: str) -> None:
     case(43, "a part of ours", "/announcement"),
 ])  # fmt: skip
 def test_other_pages(public: Tracker, asked: str) -> None:
-    """What no client asks for is not found."""
+    """A path that no client requests gets status 404."""
     response = get(public.http[0], asked)
     assert headers(response)["status"] == "HTTP/1.1 404 Not Found"
     assert body(response) == b""
 
 
-def test_case_44_not_listed(listed: Tracker, info_hash: bytes) -> None:
-    """Ask again in half an hour: somebody may list it."""
+def test_case_44_an_unlisted_torrent(listed: Tracker, info_hash: bytes) -> None:
+    """The client may retry in 30 minutes, because the torrent may be listed by then."""
     answer = ask(listed.http[0], target(info_hash))
     assert f"The torrent: {info_hash.hex()}, is not whitelisted" in reason(answer)
     assert answer["retry in"] == 30
 
 
-def test_case_44_revoked(private: Tracker, info_hash: bytes) -> None:
-    """Never ask again."""
+def test_case_44_a_revoked_key(private: Tracker, info_hash: bytes) -> None:
+    """A client with a revoked key must never retry."""
     key = issue_key(private)
     revoke_key(private, key)
     port = private.http[0][1]
@@ -204,10 +204,10 @@ def test_case_44_revoked(private: Tracker, info_hash: bytes) -> None:
     case(45, "the key expires in an hour", 3600, True),
     case(45, "the key expires in ten days", 864_000, False),
 ])  # fmt: skip
-def test_a_warning_is_an_answer(
+def test_a_warning_comes_with_peers(
     private: Tracker, info_hash: bytes, seconds: int, warned: bool
 ) -> None:
-    """Clients show it to their users and go on with the peers; it is the last key."""
+    """A warning comes as the last key of a usual answer: clients show it and use the peers."""
     address = ("127.0.0.1", private.http[0][1])
     path = f"/announce/{issue_key(private, seconds)}"
     ask(address, target(info_hash, path=path, port=1, peer_id="a" * 20))
@@ -226,7 +226,7 @@ SIZED = [
 
 @pytest.mark.parametrize("asked", SIZED)
 def test_never_compressed(big: Tracker, asked: str) -> None:
-    """Whoever accepts gzip gets the plain answer: it is smaller, or as small."""
+    """A client that accepts gzip gets a plain answer, because compression would save nothing."""
     request = (
         f"GET {asked} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: gzip\r\n\r\n"
     )
@@ -242,7 +242,7 @@ def test_never_compressed(big: Tracker, asked: str) -> None:
     case(48, "nothing there", "/nothing", None),
 ])  # fmt: skip
 def test_a_length_and_no_chunks(big: Tracker, asked: str, content_type: str | None) -> None:
-    """Old clients know no other form; the type is the one that the reference sends."""
+    """Answers have a length, as old clients know no chunks, and the reference's content type."""
     response = get(big.http[0], asked)
     found = headers(response)
     assert int(found["content-length"]) == len(body(response))
@@ -250,8 +250,8 @@ def test_a_length_and_no_chunks(big: Tracker, asked: str, content_type: str | No
     assert found.get("content-type") == content_type
 
 
-def test_case_20_a_stranger_stops(public: Tracker, info_hash: bytes) -> None:
-    """Who was not there is told what everybody is told, and leaves nothing behind."""
+def test_case_20_an_unknown_peer_stops(public: Tracker, info_hash: bytes) -> None:
+    """`stopped` from an unknown peer gets a usual answer and creates no torrent."""
     answer = ask(public.http[0], target(info_hash, event="stopped", port=0))
     assert (answer["complete"], answer["incomplete"], answer["peers"]) == (0, 0, b"")
     assert "failure reason" not in answer

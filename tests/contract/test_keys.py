@@ -1,4 +1,4 @@
-"""Private modes: where keys stand in requests, and what a peer and its address are there (BEP 41, BEP 48)."""
+"""Private modes: where requests carry keys, and which peers one key may have (BEP 41, BEP 48)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def key(private: Tracker) -> str:
 
 
 def four(tracker: Tracker, protocol: str = "http") -> Address:
-    """The IPv4 side of a tracker for both families."""
+    """Returns the IPv4 address of a tracker for both families."""
     return "127.0.0.1", getattr(tracker, protocol)[0][1]
 
 
@@ -62,7 +62,7 @@ PATHS = [
 
 @pytest.mark.parametrize(("path", "more"), PATHS)
 def test_paths(private: Tracker, key: str, info_hash: bytes, path: str, more: str) -> None:
-    """The key is found wherever trackers of other kinds have it, and one that was never issued is not."""
+    """The key is found where other trackers have it; a key that was never issued is refused."""
     good = target(info_hash, more.replace("KEY", key), path.replace("KEY", key))
     assert ask(four(private), good)["incomplete"] == 1
     wrong = good.replace(key, UNKNOWN)
@@ -75,17 +75,17 @@ def test_paths(private: Tracker, key: str, info_hash: bytes, path: str, more: st
     case(38, "a key with a mark in it", "/announce/" + "k" * 31 + "!", NO_FORM),
 ])  # fmt: skip
 def test_no_good_key(private: Tracker, info_hash: bytes, path: str, text: str) -> None:
-    """The reference's words, and nobody in the swarm."""
+    """A missing or malformed key fails with the reference's text, and adds no peer."""
     assert text in reason(ask(four(private), target(info_hash, path=path)))
     assert counts(private, info_hash) == (0, 0, 0)
 
 
-def test_case_43_a_key_counts_for_nothing_in_public(public: Tracker, info_hash: bytes) -> None:
-    """A well-formed key in a public tracker is no mistake."""
+def test_case_43_a_public_tracker_ignores_keys(public: Tracker, info_hash: bytes) -> None:
+    """A public tracker serves an announce that has a well-formed key."""
     assert ask(public.http[0], target(info_hash, path=f"/announce/{UNKNOWN}"))["incomplete"] == 1
 
 
-# UDP: BEP 41 options behind the announce, made with a good key.
+# UDP: BEP 41 options after the announce, made with a good key.
 OPTIONS = [
     case(71, "in one piece", lambda key: url_data(b"/announce/" + key)),
     case(71, "in two pieces", lambda key: url_data(b"/announce/" + key[:7], key[7:])),
@@ -108,7 +108,7 @@ OPTIONS = [
 def test_options(
     private: Tracker, key: str, info_hash: bytes, options: Callable[[bytes], bytes]
 ) -> None:
-    """The key is found in the URL data, whatever else there is."""
+    """The key is found in the URL data among any other options."""
     with udp_client(four(private, "udp")) as client:
         assert udp_counts(udp_announce(client, info_hash, options(key.encode()))) == (0, 1)
 
@@ -119,17 +119,18 @@ def test_options(
     case(71, "cut off in the middle of it", url_data(b"/announce/" + b"k" * 32)[:-1], MISSING),
     case(72, "a path without a key", url_data(b"/announce"), MISSING),
     case(72, "an unknown key", url_data(b"/announce/" + b"k" * 32), f"Failed to read key: {UNKNOWN}"),
-    case(72, "a key of no form", url_data(b"/announce/short"), NO_FORM),
+    case(72, "a malformed key", url_data(b"/announce/short"), NO_FORM),
+    case(72, "a malformed query", url_data(b"/announce?passkey=a=b"), "Cannot parse query params"),
 ])  # fmt: skip
 def test_no_key_in_options(private: Tracker, info_hash: bytes, options: bytes, text: str) -> None:
-    """An error that says so; nobody is in the swarm."""
+    """Options without a good key get an error that says so, and add no peer."""
     with udp_client(four(private, "udp")) as client:
         assert text in udp_error(udp_announce(client, info_hash, options))
     assert counts(private, info_hash) == (0, 0, 0)
 
 
 def test_case_72_revoked_over_udp(private: Tracker, info_hash: bytes) -> None:
-    """A revoked key is refused from that moment on, and its peer is gone."""
+    """A revoked key is refused from that moment on, and its peer leaves the swarm."""
     revoked = issue_key(private)
     options = url_data(f"/announce/{revoked}".encode())
     with udp_client(four(private, "udp")) as client:
@@ -142,7 +143,7 @@ def test_case_72_revoked_over_udp(private: Tracker, info_hash: bytes) -> None:
 def test_case_80_a_member_and_an_unlisted_torrent(
     private_listed: Tracker, info_hash: bytes
 ) -> None:
-    """The key is judged first; then the torrent is refused, until it is listed."""
+    """The key is checked first, then the whitelist."""
     good = issue_key(private_listed)
     options = url_data(f"/announce/{good}".encode())
     with udp_client(private_listed.udp[0]) as client:
@@ -152,11 +153,11 @@ def test_case_80_a_member_and_an_unlisted_torrent(
         assert udp_counts(udp_announce(client, info_hash, options)) == (0, 1)
 
 
-# Who is who.
+# Identity of peers.
 
 
 def test_case_51_two_machines_of_one_member(private: Tracker, key: str, info_hash: bytes) -> None:
-    """Both are in the swarm, and find each other."""
+    """Two peers with one key are both in the swarm and are given to each other."""
     path = f"/announce/{key}"
     ask(four(private), target(info_hash, path=path, peer_id=ME, port=1, left=0))
     answer = ask(four(private), target(info_hash, path=path, peer_id=OTHER, port=2))
@@ -165,7 +166,7 @@ def test_case_51_two_machines_of_one_member(private: Tracker, key: str, info_has
 
 
 def test_case_54_two_families_are_one_peer(private: Tracker, key: str, info_hash: bytes) -> None:
-    """A client with two addresses is counted once, and listed at each to those who can use it."""
+    """A client with two addresses counts once, and is listed at both addresses."""
     path = f"/announce/{key}"
     for address in (four(private), six(private)):
         answer = ask(address, target(info_hash, path=path, peer_id=ME, port=1, left=0))
@@ -194,7 +195,7 @@ def test_the_same_member(
     changed: dict[str, Any],
     addresses_left: list[str],
 ) -> None:
-    """An address belongs to one peer of a swarm, and a peer has one address of a family."""
+    """In a swarm an address has one peer, and a peer has one address of each family."""
     first: dict[str, Any] = {"path": f"/announce/{key}", "peer_id": ME, "port": 1}
     ask(four(private), target(info_hash, **first))
     ask(four(private), target(info_hash, **{**first, **changed}))
@@ -202,7 +203,7 @@ def test_the_same_member(
 
 
 def test_case_09_leaving_with_port_0(private: Tracker, key: str, info_hash: bytes) -> None:
-    """A member that names no port when it leaves is still the one who leaves."""
+    """A member may send `stopped` with port 0."""
     path = f"/announce/{key}"
     ask(four(private), target(info_hash, path=path))
     answer = ask(four(private), target(info_hash, path=path, port=0, event="stopped"))
@@ -210,7 +211,7 @@ def test_case_09_leaving_with_port_0(private: Tracker, key: str, info_hash: byte
 
 
 def test_case_56_a_member_moves(private: Tracker, key: str, info_hash: bytes) -> None:
-    """With its own key a peer may come from another address, with another `key=` too."""
+    """A peer with the same key may come from another address, even with another `key=`."""
     path = f"/announce/{key}"
     ask(four(private), target(info_hash, path=path, peer_id=ME, key="one"))
     asked = target(info_hash, path=path, peer_id=ME, key="two")
@@ -221,7 +222,7 @@ def test_case_56_a_member_moves(private: Tracker, key: str, info_hash: bytes) ->
 def test_case_56_another_member_with_the_same_id(
     private: Tracker, key: str, info_hash: bytes
 ) -> None:
-    """Another key is another peer: it can neither move nor stop the first one."""
+    """A peer id under another key is another peer: it neither moves nor stops the first."""
     other = f"/announce/{issue_key(private)}"
     ask(four(private), target(info_hash, path=f"/announce/{key}", peer_id=ME, port=1))
     stopped = target(info_hash, path=other, peer_id=ME, port=1, event="stopped")
@@ -233,7 +234,7 @@ def test_case_56_another_member_with_the_same_id(
 def test_case_57_stopped_by_another_member_over_udp(
     private: Tracker, key: str, info_hash: bytes
 ) -> None:
-    """Not even from the very same address: a peer is its account's."""
+    """Another member cannot stop a peer, even from the same address and port."""
     ours = url_data(f"/announce/{key}".encode())
     theirs = url_data(f"/announce/{issue_key(private)}".encode())
     with udp_client(four(private, "udp")) as client:

@@ -38,19 +38,19 @@ def scrape(address: Address, *hashes: bytes, path: str = "/scrape", more: str = 
 
 
 def name(info_hash: bytes) -> str:
-    """As `bdecode` gives a key."""
+    """Returns an info hash as `bdecode` returns a key."""
     return info_hash.decode("latin-1")
 
 
 def test_case_64_several(public: Tracker, info_hash: bytes) -> None:
-    """Each that was asked for is there, an unknown one with zeros; sorted as bytes."""
+    """Every torrent asked for is in the answer, sorted as bytes; unknown ones have zeros."""
     ask(public.http[0], target(info_hash))
     files = scrape(public.http[0], UNKNOWN, info_hash)
     assert files == {name(info_hash): LEECHER, name(UNKNOWN): NOTHING}
 
 
 def test_case_64_not_listed(listed: Tracker, info_hash: bytes) -> None:
-    """What is not listed has zeros, as if it were unknown; what is listed has its counts."""
+    """An unlisted torrent has zeros, like an unknown one; a listed one has its counts."""
     whitelist(listed, info_hash)
     ask(listed.http[0], target(info_hash))
     files = scrape(listed.http[0], info_hash, UNKNOWN)
@@ -66,20 +66,20 @@ def test_case_64_not_listed(listed: Tracker, info_hash: bytes) -> None:
     case(65, "an empty torrent", "/scrape?info_hash=", "got 0 bytes, expected 20"),
 ])  # fmt: skip
 def test_no_full_scrape(public: Tracker, asked: str, text: str) -> None:
-    """Nobody is given everything."""
+    """A scrape without a torrent fails: the tracker never lists everything."""
     assert text in reason(bdecode(body(get(public.http[0], asked))))
 
 
 def test_case_66_no_flags(public: Tracker, info_hash: bytes) -> None:
-    """The answer has `files`, with three counts each, and nothing else."""
+    """The answer has `files` with three counts each, and no other key."""
     ask(public.http[0], target(info_hash))
     whole = body(get(public.http[0], f"/scrape?info_hash={escaped(info_hash)}"))
     counts = b"d8:completei0e10:downloadedi0e10:incompletei1ee"
     assert whole == b"d5:filesd20:" + info_hash + counts + b"ee"
 
 
-def test_case_67_the_key_too(private: Tracker, info_hash: bytes) -> None:
-    """Who has no key in force learns nothing, over HTTP and UDP; who has one finds it at every path."""
+def test_case_67_a_scrape_needs_a_key(private: Tracker, info_hash: bytes) -> None:
+    """Without a valid key the counts are zeros, over both protocols; with one they are real."""
     address = ("127.0.0.1", private.http[0][1])
     good, revoked = issue_key(private), issue_key(private)
     expired = issue_key(private, 0)
@@ -96,15 +96,15 @@ def test_case_67_the_key_too(private: Tracker, info_hash: bytes) -> None:
         assert client.scrape(info_hash) == [(0, 0, 0)]
 
 
-def test_case_67_a_key_of_no_form(private: Tracker, info_hash: bytes) -> None:
-    """The one thing for which a scrape is refused."""
+def test_case_67_a_malformed_key(private: Tracker, info_hash: bytes) -> None:
+    """A malformed key is the only key for which a scrape fails."""
     address = ("127.0.0.1", private.http[0][1])
     asked = f"/scrape/short?info_hash={escaped(info_hash)}"
     assert "Invalid format for authentication key" in reason(ask(address, asked))
 
 
 def test_case_67_listed_for_members(private_listed: Tracker, info_hash: bytes) -> None:
-    """A key does not show what is not listed."""
+    """A key does not reveal the counts of an unlisted torrent."""
     address, key = private_listed.http[0], issue_key(private_listed)
     whitelist(private_listed, info_hash)
     assert ask(address, target(info_hash, path=f"/announce/{key}"))["incomplete"] == 1
@@ -113,7 +113,7 @@ def test_case_67_listed_for_members(private_listed: Tracker, info_hash: bytes) -
 
 
 def test_case_68_the_same_twice(public: Tracker, info_hash: bytes) -> None:
-    """One entry of a dictionary; over UDP a triple for each, in the order of the request."""
+    """A repeated torrent is one entry over HTTP, and one triple each over UDP, in request order."""
     ask(public.http[0], target(info_hash))
     files = scrape(public.http[0], info_hash, UNKNOWN, info_hash)
     assert files == {name(info_hash): LEECHER, name(UNKNOWN): NOTHING}
@@ -128,7 +128,7 @@ def test_case_68_the_same_twice(public: Tracker, info_hash: bytes) -> None:
     case(79, "one more is left out", 75, 74),
 ])  # fmt: skip
 def test_as_many_as_fit(public: Tracker, info_hash: bytes, asked: int, answered: int) -> None:
-    """The first 74 of a UDP scrape are answered."""
+    """A UDP scrape answers the first 74 torrents."""
     with udp_client(public.udp[0]) as client:
         client.announce(info_hash, 1, 1)
         found = client.scrape(
@@ -144,7 +144,7 @@ def test_as_many_as_fit(public: Tracker, info_hash: bytes, asked: int, answered:
     case(65, "nobody is given everything over UDP either", b"", "Full scrapes are not allowed"),
 ])  # fmt: skip
 def test_ragged(public: Tracker, hashes: bytes, text: str) -> None:
-    """An error that says so, with the request's transaction."""
+    """An incomplete list gets an error with the request's transaction id."""
     with udp_client(public.udp[0]) as client:
         assert text in udp_error(client.exchange(head(client) + hashes))
 

@@ -1,4 +1,4 @@
-"""Who is in a public swarm, who is told of whom, and what is counted (BEP 3, 7, 15)."""
+"""Public swarms: who is a peer, who is given to whom, which counts follow (BEP 3, 7, 15)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.contract.asking import (
     from_host,
     peers,
     target,
+    torrent,
     udp_announce,
     udp_counts,
 )
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 ME, OTHER = "-QS0001-00000000000a", "-QS0001-00000000000b"
 HASH = hash_of(1)
 
-# Announces of one peer, `event` and `left` of each; completed then, and whether it seeds.
+# `event` and `left` of one peer's announces; then `completed`, and whether it seeds.
 COMPLETIONS = [
     case(11, "completed, nothing said of what is left", [("", 9), ("completed", None)], 1, False),
     case(11, "a seeder that says no more is a leecher", [("", 0), ("", None)], 0, False),
@@ -51,21 +52,21 @@ def test_completions(
     completed: int,
     seeds: bool,
 ) -> None:
-    """Counted once a session, of peers that were there before; the role follows what is left."""
+    """A completion counts once a session, for known peers only; the role follows `left`."""
     for event, left in announces:
         ask(public.http[0], target(info_hash, event=event, left=left))
     assert counts(public, info_hash) == (int(seeds), completed, int(not seeds))
 
 
-def test_case_17_is_recorded(public: Tracker, info_hash: bytes) -> None:
-    """What a stranger completed is no count, but it is in the log."""
+def test_case_17_an_uncounted_completion_is_logged(public: Tracker, info_hash: bytes) -> None:
+    """A completion that does not count is in the log."""
     ask(public.http[0], target(info_hash, event="completed", left=0))
     (event,) = public.events_until(bool, "--info-hash", info_hash.hex())
     assert (event["event"], event["rule"], event["prev_seq"]) == ("completed", "first", None)
 
 
-def test_case_19_gone_with_nothing_left(public: Tracker, info_hash: bytes) -> None:
-    """A client that goes straight from leecher to `stopped` is gone, and nobody seeds."""
+def test_case_19_a_leecher_stops_with_nothing_left(public: Tracker, info_hash: bytes) -> None:
+    """A leecher that sends `stopped` with `left=0` is gone and leaves no seeder."""
     ask(public.http[0], target(info_hash, event="started"))
     answer = ask(public.http[0], target(info_hash, event="stopped", left=0, numwant=0))
     assert (answer["complete"], answer["incomplete"]) == (0, 0)
@@ -73,7 +74,7 @@ def test_case_19_gone_with_nothing_left(public: Tracker, info_hash: bytes) -> No
 
 
 def test_case_20_stopped_is_gone(public: Tracker, info_hash: bytes) -> None:
-    """At once, and however many peers it wants."""
+    """`stopped` removes the peer at once and returns no peers, however many it asks for."""
     ask(public.http[0], target(info_hash, port=1))
     ask(public.http[0], target(info_hash, port=2))
     answer = ask(public.http[0], target(info_hash, port=1, event="stopped", numwant=50))
@@ -81,8 +82,32 @@ def test_case_20_stopped_is_gone(public: Tracker, info_hash: bytes) -> None:
     assert addresses(public, info_hash) == ["127.0.0.1:2"]
 
 
+def test_case_20_stopped_over_udp(public: Tracker, info_hash: bytes) -> None:
+    """The reply to `stopped` has the counts without the peer, known or not, and no peers."""
+    with udp_client(public.udp[0]) as client:
+        unknown = client.announce(info_hash, 1, 1, event=STOPPED)
+        assert (unknown.seeders, unknown.leechers, unknown.peers) == (0, 0, [])
+        assert torrent(public, info_hash) == {}
+        for port in (1, 2, 3, 4):
+            client.announce(info_hash, port, port, left=port % 2)
+        for port in (1, 1, 0):
+            gone = client.announce(info_hash, 1, port, event=STOPPED)
+            assert (gone.seeders, gone.leechers, gone.peers) == (2, 1, [])
+
+
+def test_case_50_one_peer_over_both_protocols(public: Tracker, info_hash: bytes) -> None:
+    """A peer is its address and port over both protocols; another address is another peer."""
+    endpoint, elsewhere = ("127.0.0.1", 5), ("127.0.0.2", 5)
+    for host, port in (endpoint, elsewhere):
+        with udp_client(public.udp[0], host) as client:
+            found = client.announce(info_hash, 1, port)
+    assert found.peers == [endpoint]
+    answer = ask(public.http[0], target(info_hash, port=5, left=0))
+    assert (answer["complete"], endpoints(answer["peers"])) == (2, [elsewhere])
+
+
 def test_case_50_never_oneself(public: Tracker, info_hash: bytes) -> None:
-    """Neither a newcomer nor one who was there: also where seeder and leecher share an address."""
+    """No client is given itself, whether it is new or known."""
     for _ in range(2):
         seen = [
             endpoints(ask(public.http[0], target(info_hash, port=port, left=port % 2))["peers"])
@@ -92,15 +117,15 @@ def test_case_50_never_oneself(public: Tracker, info_hash: bytes) -> None:
         assert sorted(found) == [("127.0.0.1", port) for port in (1, 2, 3) if port != own]
 
 
-def test_case_52_a_small_swarm_is_told_whole(public: Tracker, info_hash: bytes) -> None:
-    """As the reference has it: where everybody fits, a seeder is told of seeders too."""
+def test_case_52_a_small_swarm_is_listed_whole(public: Tracker, info_hash: bytes) -> None:
+    """Where all peers fit, a seeder gets seeders too, as in the reference."""
     for port in (1, 2):
         answer = ask(public.http[0], target(info_hash, port=port, left=0))
     assert endpoints(answer["peers"]) == [("127.0.0.1", 1)]
 
 
 def test_case_53_families_apart(both: Tracker, info_hash: bytes) -> None:
-    """HTTP answers with both; UDP with the asker's own; IPv4 on a socket for both is IPv4."""
+    """HTTP lists both families, UDP the client's own; IPv4 on a dual socket is IPv4."""
     http, udp = both.http[0][1], both.udp[0][1]
     ask(("127.0.0.1", http), target(info_hash, port=1))
     answer = ask(("::1", http), target(info_hash, port=2))
@@ -117,14 +142,14 @@ def test_case_53_families_apart(both: Tracker, info_hash: bytes) -> None:
 
 
 def test_case_54_two_addresses_are_two_peers(both: Tracker, info_hash: bytes) -> None:
-    """In a public swarm a peer is its address: nobody can prove that two of them are one."""
+    """In a public swarm two addresses are two peers, because nothing proves that they are one."""
     for host in ("127.0.0.1", "::1"):
         answer = ask((host, both.http[0][1]), target(info_hash))
     assert answer["incomplete"] == 2
 
 
 def test_case_55_a_client_started_again(public: Tracker, info_hash: bytes) -> None:
-    """Another peer id at the same address and port takes the place of the one before."""
+    """A new peer id at a known address and port replaces the old peer."""
     for peer_id in (ME, OTHER):
         answer = ask(public.http[0], target(info_hash, peer_id=peer_id, event="started"))
     assert (answer["incomplete"], answer["peers"]) == (1, b"")
@@ -133,7 +158,7 @@ def test_case_55_a_client_started_again(public: Tracker, info_hash: bytes) -> No
 
 
 def test_case_56_a_known_peer_id_elsewhere(public: Tracker, info_hash: bytes) -> None:
-    """Who uses another's peer id changes nothing of the other."""
+    """A known peer id at another address is another peer."""
     ask(public.http[0], target(info_hash, peer_id=ME, port=1, left=0, key="one"))
     answer = from_host(
         "127.0.0.2", public.http[0], target(info_hash, peer_id=ME, port=1, key="two")
@@ -147,7 +172,7 @@ def test_case_56_a_known_peer_id_elsewhere(public: Tracker, info_hash: bytes) ->
     case(57, "with another port", "127.0.0.1", 2),
 ])  # fmt: skip
 def test_stopped_by_another(public: Tracker, info_hash: bytes, host: str, port: int) -> None:
-    """Knowing a peer's id is not enough to send it away."""
+    """A peer id alone is not enough to stop a peer."""
     ask(public.http[0], target(info_hash, peer_id=ME, port=1))
     asked = target(info_hash, peer_id=ME, port=port, event="stopped")
     assert from_host(host, public.http[0], asked)["incomplete"] == 1
@@ -156,7 +181,7 @@ def test_stopped_by_another(public: Tracker, info_hash: bytes, host: str, port: 
 
 @pytest.mark.parametrize("protocol", [case(62, "over HTTP", "http"), case(62, "over UDP", "udp")])
 def test_too_early(public: Tracker, info_hash: bytes, protocol: str) -> None:
-    """An announce before the least interval counts, and is answered with peers like any."""
+    """An announce before `min interval` counts and gets peers."""
     ask(public.http[0], target(info_hash, port=9))
     for left in (5, 0):
         if protocol == "http":
@@ -169,17 +194,17 @@ def test_too_early(public: Tracker, info_hash: bytes, protocol: str) -> None:
 
 
 def test_case_63_the_same_again(public: Tracker, info_hash: bytes) -> None:
-    """Logged as often as it comes; the swarm is the same after it."""
+    """A repeated announce is logged each time and changes nothing in the swarm."""
     for _ in range(3):
         ask(public.http[0], target(info_hash, event="started", uploaded=5))
     assert counts(public, info_hash) == (0, 0, 1)
-    told = public.events_until(lambda events: len(events) == 3, "--info-hash", info_hash.hex())
-    assert [one["rule"] for one in told] == ["first", "continued", "continued"]
-    assert [one["prev_seq"] for one in told] == [None, told[0]["seq"], told[1]["seq"]]
+    found = public.events_until(lambda events: len(events) == 3, "--info-hash", info_hash.hex())
+    assert [one["rule"] for one in found] == ["first", "continued", "continued"]
+    assert [one["prev_seq"] for one in found] == [None, found[0]["seq"], found[1]["seq"]]
 
 
 def test_case_82_sent_twice_over_udp(public: Tracker, info_hash: bytes) -> None:
-    """A datagram sent again, because its answer was lost, is answered again and changes nothing."""
+    """A repeated datagram gets the same reply and changes nothing."""
     with udp_client(public.udp[0]) as client:
         udp_announce(client, info_hash)
         first = udp_announce(client, info_hash, event=COMPLETED, left=0)
@@ -191,11 +216,11 @@ def test_case_82_sent_twice_over_udp(public: Tracker, info_hash: bytes) -> None:
         assert udp_counts(last) == (0, 0)
 
 
-# With time in the test's hands.
+# With clocks that the test moves.
 
 
 def after(rig: Rig, seconds: int, ticks: int = 60) -> list[int]:
-    """Let time pass, and as many ticks as sweep everything."""
+    """Lets time pass and makes enough ticks to sweep everything; returns seeders and leechers."""
     rig.time.advance(seconds * SECOND)
     for _ in range(ticks):
         rig.service.tick()
@@ -207,29 +232,29 @@ def after(rig: Rig, seconds: int, ticks: int = 60) -> list[int]:
     case(59, "after it", 901, [0, 0]),
 ])  # fmt: skip
 def test_expiry(seconds: int, left: list[int]) -> None:
-    """Peers that stay silent for longer than the timeout are gone."""
+    """A peer that is silent for longer than the timeout is removed."""
     rig = Rig.with_settings(max_peer_timeout=900)
     rig.announce(Announce(HASH, endpoint4(1), left=0), Announce(HASH, endpoint4(2)))
     assert after(rig, seconds) == left
 
 
-def test_case_59_expired_is_not_stopped() -> None:
-    """The log says which it was: a peer that expired never said `stopped`, and the ticks say when it was missed."""
+def test_case_59_the_log_tells_expired_from_stopped() -> None:
+    """An expired peer has no `stopped` in the log; a tick removed it."""
     rig = Rig.with_settings(max_peer_timeout=900)
     rig.announce(Announce(HASH, endpoint4(1)), Announce(HASH, endpoint4(2)))
     rig.announce(Announce(HASH, endpoint4(2), event=STOPPED))
     assert after(rig, 901) == [0, 0]
-    told = rig.told()
-    assert [one["event"] for one in told if one["type"] == "announced"] == [
+    found = rig.events()
+    assert [one["event"] for one in found if one["type"] == "announced"] == [
         "none",
         "none",
         "stopped",
     ]
-    assert told[-1]["type"] == "tick"
+    assert found[-1]["type"] == "tick"
 
 
 def test_case_59_the_default_outlasts_the_interval(public: Tracker) -> None:
-    """Peers that keep to the interval do not expire; nor do those that miss an announce."""
+    """By default a peer that misses one announce does not expire."""
     (started,) = public.events("--type", "settings_changed")
     settings = started["settings"]
     assert settings["max_peer_timeout"] > 2 * settings["interval"]

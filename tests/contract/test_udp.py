@@ -14,6 +14,7 @@ from tests.e2e.clients import (
     MAGIC,
     UdpClient,
     announce_datagram,
+    api,
     endpoints,
     udp_client,
 )
@@ -32,7 +33,7 @@ START = START_US // SECOND
 
 
 def invalid_action(client: UdpClient) -> bytes:
-    """Something that is answered for sure; answers come in the order of the datagrams."""
+    """Returns a datagram that is always answered. Replies come in the order of the datagrams."""
     return struct.pack(">8sII", client.connection_id, 9, 7)
 
 
@@ -43,7 +44,7 @@ def invalid_action(client: UdpClient) -> bytes:
     case(69, "an id and no more", bytes(8)),
 ])  # fmt: skip
 def test_too_short(client: UdpClient, datagram: bytes) -> None:
-    """Without a transaction there is nobody to answer."""
+    """A datagram without a transaction id gets no reply."""
     client.send(datagram)
     assert udp_error(client.exchange(invalid_action(client))) == "bad request: Invalid action"
 
@@ -55,7 +56,7 @@ def test_too_short(client: UdpClient, datagram: bytes) -> None:
     case(76, "no more comes back than went in", bytes(500)),
 ])  # fmt: skip
 def test_connect(client: UdpClient, trailing: bytes) -> None:
-    """Sixteen bytes, whatever follows the request."""
+    """A connect gets 16 bytes, whatever follows the request."""
     reply = client.exchange(CONNECT + trailing)
     assert len(reply) == 16
     assert reply[:8] == struct.pack(">II", 0, 7)
@@ -66,8 +67,8 @@ def test_connect(client: UdpClient, trailing: bytes) -> None:
     case(69, "one bit off", MAGIC ^ 1),
     case(69, "the other byte order", int.from_bytes(MAGIC.to_bytes(8, "big"), "little")),
 ])  # fmt: skip
-def test_no_magic(stranger: UdpClient, magic: int) -> None:
-    """The reference's words, and no connection id."""
+def test_wrong_magic(stranger: UdpClient, magic: int) -> None:
+    """A connect with the wrong constant gets the reference's error and no connection id."""
     reply = stranger.exchange(struct.pack(">QII", magic, 0, 7))
     assert udp_error(reply) == "bad request: Protocol identifier missing"
 
@@ -81,8 +82,8 @@ def test_no_magic(stranger: UdpClient, magic: int) -> None:
     case(71, "options cut off", b"\2\xff/announce"),
     case(72, "a path with a key, in public", url_data(b"/announce/" + b"k" * 32)),
 ])  # fmt: skip
-def test_behind_an_announce(client: UdpClient, info_hash: bytes, options: bytes) -> None:
-    """What follows the 98 bytes does not spoil them."""
+def test_options_after_an_announce(client: UdpClient, info_hash: bytes, options: bytes) -> None:
+    """Bytes after the 98 of an announce do not spoil it."""
     assert udp_counts(udp_announce(client, info_hash, options)) == (0, 1)
 
 
@@ -90,8 +91,10 @@ def test_behind_an_announce(client: UdpClient, info_hash: bytes, options: bytes)
     case(70, "one byte short", 97),
     case(70, "a head and nothing else", 16),
 ])  # fmt: skip
-def test_cut_off(public: Tracker, client: UdpClient, info_hash: bytes, size: int) -> None:
-    """Refused with the reference's words."""
+def test_truncated_announces(
+    public: Tracker, client: UdpClient, info_hash: bytes, size: int
+) -> None:
+    """A truncated announce gets the reference's error."""
     whole = announce_datagram(client.connection_id, info_hash, 1, 6881)
     assert udp_error(client.exchange(whole[:size])) == "bad request: invalid data"
     assert counts(public, info_hash) == (0, 0, 0)
@@ -110,7 +113,7 @@ def test_cut_off(public: Tracker, client: UdpClient, info_hash: bytes, size: int
 def test_bad_ids(
     public: Tracker, stranger: UdpClient, info_hash: bytes, spoil: Callable[[bytes], bytes]
 ) -> None:
-    """A short error for announce and scrape; nobody is in the swarm, and nothing is told of it."""
+    """A bad connection id gets a short error and no effect, for announce and scrape."""
     stranger.connection_id = spoil(stranger.connection_id)
     reply = udp_announce(stranger, info_hash)
     assert udp_error(reply) == UNVERIFIED
@@ -121,14 +124,14 @@ def test_bad_ids(
 
 
 def test_case_74_another_port(public: Tracker, info_hash: bytes) -> None:
-    """Clients open a new socket when they like: the id is the address's."""
+    """A connection id is good at any port of its address, because clients open new sockets."""
     with udp_client(public.udp[0]) as one, udp_client(public.udp[0]) as other:
         other.connection_id = one.connection_id
         assert udp_counts(udp_announce(other, info_hash)) == (0, 1)
 
 
 def test_case_74_another_address(public: Tracker, info_hash: bytes) -> None:
-    """An id is of no use elsewhere."""
+    """A connection id is refused from another address."""
     with udp_client(public.udp[0]) as one, udp_client(public.udp[0], "127.0.0.2") as other:
         other.connection_id = one.connection_id
         assert udp_error(udp_announce(other, info_hash)) == UNVERIFIED
@@ -143,7 +146,7 @@ def test_case_74_another_address(public: Tracker, info_hash: bytes) -> None:
     case(75, "when the byte of its moment comes round", 256 * 30, False),
 ])  # fmt: skip
 def test_ages(seconds: int, good: bool) -> None:
-    """An id is good for two minutes, and not for ever; one from the future is made up."""
+    """A connection id is good for two minutes; an id from the future is refused."""
     then, now = ConnectionIds(b"c" * 32), ConnectionIds(b"c" * 32)
     then.set_time(START)
     now.set_time(START + seconds)
@@ -156,7 +159,7 @@ def test_ages(seconds: int, good: bool) -> None:
 
 
 def test_case_76_as_many_as_allowed(client: UdpClient, info_hash: bytes) -> None:
-    """464 bytes of IPv4 are the most: no answer is in fragments."""
+    """An IPv4 reply has at most 464 bytes, so that no reply is fragmented."""
     for port in range(1, 91):
         client.announce(info_hash, port, port)
     reply = udp_announce(client, info_hash, port=1, numwant=-1)
@@ -171,7 +174,7 @@ def test_case_76_as_many_as_allowed(client: UdpClient, info_hash: bytes) -> None
     case(76, "an announce with a bad id", announce_datagram(bytes(8), bytes(20), 1, 1)),
 ])  # fmt: skip
 def test_before_a_valid_id(stranger: UdpClient, request_: bytes) -> None:
-    """A forged address is sent a short error, and nothing longer."""
+    """Before a valid connection id, replies are short errors, so that spoofing gains nothing."""
     assert len(stranger.exchange(request_)) <= 48
 
 
@@ -185,7 +188,7 @@ def test_before_a_valid_id(stranger: UdpClient, request_: bytes) -> None:
 def test_answered_from_the_address_asked(
     both: Tracker, info_hash: bytes, asked: str, source: str
 ) -> None:
-    """A connected client hears nobody else."""
+    """The reply comes from the address the client sent to; a connected client takes no other."""
     with udp_client((asked, both.udp[0][1]), source) as client:
         assert udp_counts(udp_announce(client, info_hash)) == (0, 1)
 
@@ -196,7 +199,7 @@ def test_answered_from_the_address_asked(
     case(82, "any bytes", b"\x00\x80\x7f\x01"),
 ])  # fmt: skip
 def test_transactions(stranger: UdpClient, info_hash: bytes, transaction: bytes) -> None:
-    """Sent back as they came, with answers and errors alike."""
+    """Replies and errors carry the request's transaction id."""
     announce = announce_datagram(stranger.connection_id, info_hash, 1, 6881)
     for datagram in (
         CONNECT,
@@ -210,17 +213,21 @@ def test_transactions(stranger: UdpClient, info_hash: bytes, transaction: bytes)
 
 
 def test_case_83_families_on_one_port(both: Tracker, info_hash: bytes) -> None:
-    """An IPv6 socket that serves IPv4 clients too gives each of them answers of its own kind."""
+    """A dual IPv6 socket gives IPv4 and IPv6 clients peers, and counters, of their own family."""
     port = both.udp[0][1]
+    names = ("udp4_announces_handled", "udp6_announces_handled")
+    before = api(both, "/api/v1/stats")
     with udp_client(("127.0.0.1", port)) as four, udp_client(("::1", port)) as six:
         four.announce(info_hash, 1, 1)
         six.announce(info_hash, 2, 2)
         assert four.announce(info_hash, 3, 3).peers == [("127.0.0.1", 1)]
         assert six.announce(info_hash, 4, 4).peers == [("::1", 2)]
+    after = api(both, "/api/v1/stats")
+    assert [after[name] - before[name] for name in names] == [2, 2]
 
 
 def test_case_83_a_socket_for_each_family(tmp_path: Path, info_hash: bytes) -> None:
-    """Both wildcard addresses with the same port: each serves its own family, and the log says which."""
+    """Both wildcard addresses share a port: each serves its family, and the log says which."""
     port = lasting_listeners().udp[0].rpartition(":")[2]
     listeners = Listeners(udp=(f"0.0.0.0:{port}", f"[::]:{port}"))
     with closing(Tracker(tmp_path / "tracker", listeners)) as tracker:
@@ -228,12 +235,14 @@ def test_case_83_a_socket_for_each_family(tmp_path: Path, info_hash: bytes) -> N
         for host in ("127.0.0.1", "::1"):
             with udp_client((host, int(port))) as client:
                 udp_announce(client, info_hash)
-        told = tracker.events_until(lambda events: len(events) == 2, "--info-hash", info_hash.hex())
-    assert [(one["listener"], one["address"]) for one in told] == [(0, "127.0.0.1"), (1, "::1")]
+        found = tracker.events_until(
+            lambda events: len(events) == 2, "--info-hash", info_hash.hex()
+        )
+    assert [(one["listener"], one["address"]) for one in found] == [(0, "127.0.0.1"), (1, "::1")]
 
 
-def test_case_84_clients_that_are_gone(public: Tracker, info_hash: bytes) -> None:
-    """Answers that nobody takes hold up nobody: the tracker goes on with both kinds of requests."""
+def test_case_84_vanished_clients(public: Tracker, info_hash: bytes) -> None:
+    """Replies that no client receives delay neither UDP nor HTTP requests."""
     for number in range(50):
         gone = UdpClient(public.udp[0])
         gone.send(CONNECT)

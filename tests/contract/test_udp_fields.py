@@ -1,4 +1,4 @@
-"""Fields of a UDP announce: what is refused, with which words, and what is taken for what (BEP 15)."""
+"""Fields of a UDP announce: which values are refused, and how the rest are read (BEP 15)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MANY = b"more peers than fit."
 
 @pytest.fixture(scope="module")
 def many(public: Tracker) -> Tracker:
-    """A tracker with a swarm of more peers than an answer holds."""
+    """A tracker with a swarm of more peers than a reply holds."""
     with udp_client(public.udp[0]) as client:
         for port in range(1, 91):
             client.announce(MANY, port, port)
@@ -31,7 +31,7 @@ def many(public: Tracker) -> Tracker:
     case(77, "as large as can be", 2**32 - 1),
 ])  # fmt: skip
 def test_unknown_events(public: Tracker, client: UdpClient, info_hash: bytes, event: int) -> None:
-    """Refused as the reference does."""
+    """An unknown event gets the reference's error."""
     assert udp_error(udp_announce(client, info_hash, event=event)) == (
         "bad request: Invalid announce event"
     )
@@ -45,7 +45,7 @@ def test_unknown_events(public: Tracker, client: UdpClient, info_hash: bytes, ev
     case(11, "nothing is a seeder", 0, (1, 0)),
 ])  # fmt: skip
 def test_left(client: UdpClient, info_hash: bytes, left: int, expected: tuple[int, int]) -> None:
-    """Only nothing at all makes a seeder."""
+    """Only `left` = 0 makes a seeder."""
     assert udp_counts(udp_announce(client, info_hash, left=left)) == expected
 
 
@@ -56,7 +56,7 @@ def test_left(client: UdpClient, info_hash: bytes, left: int, expected: tuple[in
 def test_impossible_totals(
     public: Tracker, client: UdpClient, info_hash: bytes, moved: int
 ) -> None:
-    """They are answered, and count as nothing moved."""
+    """Totals beyond 63 bits are answered and count as zero."""
     udp_announce(client, info_hash, uploaded=moved, downloaded=moved)
     (peer,) = peers(public, info_hash)
     assert (peer["uploaded"], peer["downloaded"]) == (0, 0)
@@ -67,20 +67,23 @@ def test_impossible_totals(
     case(6, "nothing said: as many as allowed", 0, 74),
     case(7, "one", 1, 1),
     case(7, "three", 3, 3),
-    case(8, "more than allowed", 2**31 - 1, 74),
+    case(8, "one more than allowed", 75, 74),
+    case(8, "far more than allowed", 2**31 - 1, 74),
 ])  # fmt: skip
 def test_numbers_wanted(many: Tracker, numwant: int, count: int) -> None:
-    """So many peers, all different, and not the one that asks."""
+    """A reply has as many peers as asked for, all different, without the client itself."""
     with udp_client(many.udp[0]) as client:
-        found = set(client.announce(MANY, 1, 1, numwant=numwant).peers)
-    assert len(found) == count
+        answer = client.announce(MANY, 1, 1, numwant=numwant)
+    found = set(answer.peers)
+    assert answer.interval == 120
+    assert len(found) == len(answer.peers) == count
     assert ("127.0.0.1", 1) not in found
 
 
 def test_case_78_an_address_in_the_request(
     public: Tracker, client: UdpClient, info_hash: bytes
 ) -> None:
-    """A peer is listed where its datagram came from, whatever it says."""
+    """A peer is listed at its datagram's source, whatever address it names."""
     datagram = announce_datagram(client.connection_id, info_hash, 1, 6881, left=5)
     reply = client.exchange(datagram[:84] + bytes([8, 8, 8, 8]) + datagram[88:])
     assert udp_counts(reply) == (0, 1)
@@ -93,7 +96,7 @@ def test_case_78_an_address_in_the_request(
     case(78, "port 0 of one who leaves", STOPPED, False),
 ])  # fmt: skip
 def test_port_0(client: UdpClient, info_hash: bytes, event: int, refused: bool) -> None:
-    """Nobody listens there; it is no matter for one who leaves."""
+    """Port 0 is refused, except with `stopped`."""
     reply = udp_announce(client, info_hash, port=0, event=event)
     if refused:
         assert udp_error(reply) == "bad request: Port can't be 0"
@@ -101,8 +104,8 @@ def test_port_0(client: UdpClient, info_hash: bytes, event: int, refused: bool) 
         assert udp_counts(reply) == (0, 0)
 
 
-def test_case_80_not_listed(listed: Tracker, info_hash: bytes) -> None:
-    """An error with the reference's words."""
+def test_case_80_an_unlisted_torrent(listed: Tracker, info_hash: bytes) -> None:
+    """An unlisted torrent gets the reference's error."""
     with udp_client(listed.udp[0]) as client:
         assert udp_error(udp_announce(client, info_hash)) == (
             f"Tracker error: The torrent: {info_hash.hex()}, is not whitelisted"

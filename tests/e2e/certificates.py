@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @frozen
 class Pair:
-    """PEM texts of a certificate and of its key."""
+    """A certificate and its key as PEM texts."""
 
     cert: bytes
     key: bytes
 
     def write(self, folder: Path, name: str = "site") -> str:
-        """Write both files; returns them as the value of a `tls_config`."""
+        """Writes both files; returns them as the value of a `tls_config`."""
         cert, key = folder / f"{name}.crt", folder / f"{name}.key"
         cert.write_bytes(self.cert)
         key.write_bytes(self.key)
@@ -32,7 +32,7 @@ class Pair:
 
 
 def make(name: str, *, old_kind: bool = False, passphrase: bytes = b"") -> Pair:
-    """A new pair. `old_kind`: an RSA key in place of an elliptic curve."""
+    """Makes a new pair. `old_kind` gives an RSA key in place of an elliptic curve."""
     key = rsa.generate_private_key(65537, 2048) if old_kind else ec.generate_private_key(_CURVE)
     cipher: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase:

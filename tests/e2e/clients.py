@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAGIC = 0x41727101980
 NONE, COMPLETED, STARTED, STOPPED = range(4)
-_RESENDS = 8  # of a connect; each waits as long as the one before
+_RESENDS = 8  # connects sent before a test fails; each waits `_PATIENCE` seconds
 _PATIENCE = DEADLINE / _RESENDS
 
 
@@ -33,7 +33,7 @@ def peer_id(number: int) -> bytes:
 
 
 def torrent(number: int) -> bytes:
-    """An info hash."""
+    """Returns an info hash."""
     return bytes([number]) * 20
 
 
@@ -46,7 +46,7 @@ class UdpAnnounced:
 
 
 class UdpClient:
-    """A connected UDP socket: only datagrams from the address it speaks to are received."""
+    """A connected UDP socket. It receives datagrams from the tracker's address only."""
 
     def __init__(self, address: Address, source: str | None = None) -> None:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
@@ -62,7 +62,7 @@ class UdpClient:
         self._socket.close()
 
     def wait_at_most(self, seconds: float) -> None:
-        """For each datagram from here on; then `TimeoutError`."""
+        """Sets the seconds after which each later receive raises `TimeoutError`."""
         self._socket.settimeout(seconds)
 
     def send(self, datagram: bytes) -> None:
@@ -73,7 +73,7 @@ class UdpClient:
         return self._socket.recv(4096)
 
     def connect(self) -> bytes:
-        """Get a connection id, asking again when a datagram was lost, and keep it."""
+        """Gets a connection id and keeps it. Asks again when a datagram was lost."""
         self._socket.settimeout(_PATIENCE)
         for transaction in range(_RESENDS):
             self.send(struct.pack(">QII", MAGIC, 0, transaction))
@@ -86,7 +86,7 @@ class UdpClient:
         raise AssertionError("no connection id")
 
     def _connected(self, transaction: int) -> bytes:
-        """The id of our answer; those to earlier tries and to other datagrams are passed over."""
+        """Returns the id of this connect's reply; skips all other replies."""
         while True:
             reply = self._socket.recv(4096)
             if len(reply) == 16 and reply[:8] == struct.pack(">II", 0, transaction):
@@ -101,7 +101,7 @@ class UdpClient:
         return UdpAnnounced(interval, leechers, seeders, endpoints(reply[20:], v6=self._v6))
 
     def scrape(self, *hashes: bytes) -> list[tuple[int, int, int]]:
-        """Seeders, completed, leechers of each."""
+        """Returns seeders, completed and leechers of each torrent."""
         reply = self.exchange(struct.pack(">8sII", self.connection_id, 2, 9) + b"".join(hashes))
         assert struct.unpack_from(">II", reply) == (2, 9), reply
         return [
@@ -122,7 +122,7 @@ def announce_datagram(
     event: int = NONE,
     numwant: int = -1,
 ) -> bytes:
-    """98 bytes with transaction 7."""
+    """Returns the 98 bytes of an announce with transaction id 7."""
     return struct.pack(
         ">8sII20s20sQQQIIIiH",
         connection_id, 1, 7, info_hash, peer_id(peer), downloaded, left, uploaded,
@@ -132,7 +132,7 @@ def announce_datagram(
 
 @contextmanager
 def udp_client(address: Address, source: str | None = None) -> Iterator[UdpClient]:
-    """A client that has a connection id."""
+    """Opens a client that has a connection id."""
     client = UdpClient(address, source)
     try:
         client.connect()
@@ -152,14 +152,14 @@ def endpoints(packed: bytes, *, v6: bool = False) -> list[Address]:
 
 
 def exchange(address: Address, request: bytes) -> bytes:
-    """Send bytes and read until the tracker closes."""
+    """Sends bytes and reads until the tracker closes."""
     with socket.create_connection(address, DEADLINE) as sock:
         sock.sendall(request)
         return read_all(sock)
 
 
 def read_all(sock: socket.socket) -> bytes:
-    """Everything until the end; what was sent before a reset counts too."""
+    """Reads everything until the end. Bytes before a reset count too."""
     received = b""
     try:
         while chunk := sock.recv(65_536):
@@ -170,7 +170,7 @@ def read_all(sock: socket.socket) -> bytes:
 
 
 def get(address: Address, target: str) -> bytes:
-    """The whole response to a request that asks to be closed."""
+    """Returns the whole response to a request with `Connection: close`."""
     head = f"GET {target} HTTP/1.1\r\nHost: tracker\r\nConnection: close\r\n\r\n"
     return exchange(address, head.encode("latin-1"))
 
@@ -190,7 +190,7 @@ def announce_target(info_hash: bytes, peer: int, port: int, **fields: int | str)
 def announce(
     address: Address, info_hash: bytes, peer: int, port: int, **fields: int | str
 ) -> dict[str, Any]:
-    """The decoded answer of an HTTP announce, of a seeder unless `left` says otherwise."""
+    """Returns the decoded answer to an HTTP announce, of a seeder unless `left` is given."""
     fields = {"left": 0, **fields}
     answer = bdecode(body(get(address, announce_target(info_hash, peer, port, **fields))))
     assert isinstance(answer, dict)
@@ -198,7 +198,10 @@ def announce(
 
 
 def bdecode(data: bytes) -> Any:
-    """The one value in `data`. Keys of dictionaries are text (each byte a character) and must be sorted."""
+    """Returns the one value in `data`.
+
+    Keys of dictionaries are text, a character for each byte, and must be sorted.
+    """
     value, end = _bdecode(data, 0)
     assert end == len(data), "bytes after the value"
     return value
@@ -235,7 +238,7 @@ def _values(data: bytes, at: int) -> tuple[Any, int]:
 
 
 def api(tracker: Tracker, path: str, method: str = "GET") -> Any:
-    """The JSON of a request to the API that must succeed; `path` may hold a query."""
+    """Returns the JSON of an API request that must succeed. `path` may hold a query."""
     connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
     try:
         mark = "&" if "?" in path else "?"

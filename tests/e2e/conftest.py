@@ -1,4 +1,4 @@
-"""Fixtures: a running tracker for one test, and a factory for trackers of other kinds."""
+"""Fixtures: a running tracker for one test, and a factory for differently configured ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def new_tracker(tmp_path: Path) -> Iterator[Callable[..., Tracker]]:
-    """`new_tracker(listeners=None, extra="")`: not started, in a folder of its own; ended with the test."""
+    """`new_tracker(listeners=None, extra="")` returns a tracker in its own folder, not started."""
     made: list[Tracker] = []
 
     def make(listeners: Listeners | None = None, extra: str = "") -> Tracker:
@@ -29,14 +29,14 @@ def new_tracker(tmp_path: Path) -> Iterator[Callable[..., Tracker]]:
 
 @pytest.fixture
 def tracker(new_tracker: Callable[..., Tracker]) -> Tracker:
-    """A public tracker, one listener of each kind."""
+    """A running public tracker with one listener of each kind."""
     return new_tracker().start()
 
 
 @pytest.fixture(scope="module")
 def shared_tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
-    """A public tracker for all tests of a module: each must use a torrent of its own."""
-    # Nobody is banned: tests of nonsense send more wrong connection ids than an address may.
+    """A public tracker for all tests of a module. Each test uses a torrent of its own."""
+    # Bans are off, because tests send more wrong connection ids than an address may.
     extra = "[policy]\nmax_connection_id_errors = 0"
     tracker = Tracker(tmp_path_factory.mktemp("tracker"), extra=extra)
     try:

@@ -1,4 +1,4 @@
-"""Admin writes under load, their acknowledgements noted outside the tracker; and what the log must hold of them then."""
+"""Makes admin writes under load, records which were acknowledged, and checks the log for them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from tests.e2e.process import DEADLINE
 if TYPE_CHECKING:
     from tests.e2e.process import Tracker
 
-ANNOUNCES = 1000  # of a life at most: its log has to be replayed again and again
+ANNOUNCES = 1000  # announces of one life at most, because its log is replayed several times
 
 
 class Writes:
-    """Whitelists one torrent after another, each a number; those that were answered with success are `acknowledged`."""
+    """Whitelists numbered torrents one by one. `acknowledged` has the numbers answered with
+    success.
+    """
 
     def __init__(self) -> None:
         self.acknowledged: set[int] = set()
@@ -28,7 +30,7 @@ class Writes:
         self._threads: list[Thread] = []
 
     def begin(self, tracker: Tracker, writers: int = 3) -> None:
-        """Write over connections of their own until the tracker is gone."""
+        """Starts writers, each on its own connection, and a client that announces."""
         assert not self._threads
         self._threads = [Thread(target=self._write, args=[tracker]) for _ in range(writers)]
         client = UdpClient(tracker.udp[0])
@@ -39,14 +41,17 @@ class Writes:
             thread.start()
 
     def end(self) -> None:
-        """Once the tracker is gone."""
+        """Waits for the writers, once the tracker has ended."""
         for thread in self._threads:
             thread.join(DEADLINE)
             assert not thread.is_alive()
         self._threads = []
 
     def wait(self, number: int) -> bool:
-        """Until so many more are acknowledged; false if one was refused meanwhile, or the tracker is gone."""
+        """Waits until `number` more are acknowledged.
+
+        Returns false if one was refused meanwhile, or the tracker is gone.
+        """
         with self.changed:
             due, refused = len(self.acknowledged) + number, self.refused
             self.changed.wait_for(
@@ -59,7 +64,9 @@ class Writes:
         return not any(thread.is_alive() for thread in self._threads[:-1])
 
     def write(self, connection: HTTPConnection) -> bool:
-        """One more; whether it was acknowledged. Raises `OSError`, `HTTPException`."""
+        """Makes one more write; returns whether it was acknowledged. Raises `OSError`,
+        `HTTPException`.
+        """
         with self.changed:
             number = self._next
             self._next += 1
@@ -85,13 +92,13 @@ class Writes:
             connection.close()
 
     def _announce(self, client: UdpClient) -> None:
-        """Beside them announces, which promise nothing."""
+        """Announces beside the writes. An announce is no promise."""
         try:
             for number in range(ANNOUNCES):
                 datagram = announce_datagram(
                     client.connection_id, torrent(number % 5), number, 7000
                 )
-                with suppress(TimeoutError):  # the next datagram tells whether it is gone
+                with suppress(TimeoutError):  # the next datagram fails if the tracker is gone
                     client.exchange(datagram)
         except OSError:
             pass
@@ -99,8 +106,10 @@ class Writes:
             client.close()
 
     def check(self, tracker: Tracker) -> None:
-        """The log of an ended tracker is whole, before and after another start, and holds all that was acknowledged;
-        the two commands that replay it come to the same state."""
+        """Checks that the ended tracker's log is whole and holds every acknowledged write.
+
+        It is whole before and after another start, and `verify` and `replay` reach the same digest.
+        """
         verified = tracker.command("verify", "--json")
         assert verified.returncode == 0, verified.stdout
         tracker.start()

@@ -1,4 +1,4 @@
-"""A small file system of the test's own: a tmpfs in the mount namespace of a process that does nothing else."""
+"""A small file system for one test: a tmpfs in the mount namespace of an idle process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOUNT = 'mount -t tmpfs -o size="$1" tmpfs "$2" && echo mounted && while read -
 
 
 class Mount:
-    """`path` leads there from outside, as long as the process lives."""
+    """A mounted file system. `path` leads there from outside as long as the process lives."""
 
     def __init__(self, process: subprocess.Popen[str], place: Path) -> None:
         self._process = process
@@ -25,12 +25,12 @@ class Mount:
         self.path = Path(f"/proc/{process.pid}/root{place}")
 
     def fill(self, *, leaving: int) -> None:
-        """Take all space but so many bytes."""
+        """Takes all space but `leaving` bytes."""
         space = os.statvfs(self.path)
         with suppress(OSError), (self.path / "ballast").open("ab", buffering=0) as file:
             file.write(bytes(max(0, space.f_bavail * space.f_frsize - leaving)))
             while not leaving:
-                file.write(b"\0")  # what others gave back meanwhile
+                file.write(b"\0")  # takes the space that others freed meanwhile
 
     def empty(self) -> None:
         (self.path / "ballast").unlink()
@@ -45,7 +45,7 @@ class Mount:
 
 @contextmanager
 def mounted(place: Path, size: int) -> Iterator[Mount | str]:
-    """Of so many bytes; or why it cannot be had here, in a line."""
+    """Mounts a file system of `size` bytes, or yields the reason why it cannot, as one line."""
     place.mkdir()
     private = ["--mount"] if os.geteuid() == 0 else ["--mount", "--map-root-user"]
     command = ["unshare", *private, "sh", "-c", _MOUNT, "sh", str(size), str(place)]

@@ -1,6 +1,6 @@
-"""The tracker as a process of its own: start, wait for its start-up lines, stop, kill, restart, read its log.
+"""The tracker as a process: starts, stops and kills it, and reads its output and its log.
 
-Everything goes through the command line and what it prints, as an operator sees it. Nothing here imports the tracker.
+It uses the command line only, as an operator does, and imports nothing of the tracker.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Address = tuple[str, int]
 Event = dict[str, Any]
 T = TypeVar("T")
 
-DEADLINE = 60.0  # seconds until a test gives up; a loaded machine needs a few, an idle one none
+DEADLINE = 60.0  # seconds until a test gives up; even a loaded machine needs only a few
 HEALTH_STARTED = " HEALTH CHECK API: Started on: "  # the last line of a start
 COMMAND = (sys.executable, "-m", "tracker")
 _VARIABLES = (
@@ -33,14 +33,14 @@ _VARIABLES = (
     "http_proxy",
     "https_proxy",
     "all_proxy",
-    "PYTHONUNBUFFERED",  # output through a pipe is to be buffered, as it is for users
-    "PYTHONDONTWRITEBYTECODE",  # a hundred starts of the tracker need not compile it a hundred times
+    "PYTHONUNBUFFERED",  # so that output through a pipe is buffered, as it is for users
+    "PYTHONDONTWRITEBYTECODE",  # so that Python compiles the tracker once
 )
 
 
 @frozen
 class Listeners:
-    """Addresses to listen on, as the configuration spells them. Port 0 = any free one."""
+    """Addresses to listen on, as the configuration writes them. Port 0 is any free port."""
 
     udp: tuple[str, ...] = ("127.0.0.1:0",)
     http: tuple[str, ...] = ("127.0.0.1:0",)
@@ -49,17 +49,17 @@ class Listeners:
 
 
 def lasting_listeners(udp_host: str = "127.0.0.1") -> Listeners:
-    """One of each on ports that stay free across a restart.
+    """Returns one listener of each kind, on ports that stay free across a restart.
 
-    They lie below the range that the system hands out for port 0, so that nobody is given one of
-    them between a kill and the restart.
+    They lie below the range of ports that the system gives out for port 0, so that no other process
+    gets one of them between a kill and the restart.
     """
     udp, http, api = free_ports(3)
     return Listeners((f"{udp_host}:{udp}",), (f"127.0.0.1:{http}",), f"127.0.0.1:{api}")
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports below the range that the system hands out for port 0."""
+    """Returns free ports below the range that the system gives out for port 0."""
     found: list[int] = []
     for port in random.SystemRandom().sample(range(15_000, 32_000), 500):
         if _is_free(port):
@@ -80,7 +80,7 @@ def _is_free(port: int) -> bool:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what could configure a tracker or a client from outside."""
+    """Returns the environment without variables that configure a tracker or a client."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -89,7 +89,7 @@ def clean_environment() -> dict[str, str]:
 
 
 class Lines:
-    """The lines of a process's output as they come, read by a thread of their own."""
+    """The lines of a process's output. A thread reads them as they come."""
 
     def __init__(self, pipe: IO[str]) -> None:
         self._pipe = pipe
@@ -109,7 +109,7 @@ class Lines:
             self._changed.notify_all()
 
     def until(self, wanted: Callable[[list[str]], T | None]) -> T:
-        """What `wanted` makes of the lines so far, as soon as that is not None."""
+        """Returns the first result of `wanted`, called on the lines so far, that is not None."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or wanted(self._lines) is not None, DEADLINE)
             found = wanted(self._lines)
@@ -117,19 +117,19 @@ class Lines:
             return found
 
     def so_far(self) -> list[str]:
-        """Every line that has come."""
+        """Returns the lines that have come so far."""
         with self._changed:
             return list(self._lines)
 
     def all(self) -> list[str]:
-        """Every line, once the process has ended."""
+        """Returns every line, once the process has ended."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._ended, DEADLINE), "it did not end"
             return list(self._lines)
 
 
 def begin(arguments: list[str], folder: Path) -> tuple[subprocess.Popen[str], Lines]:
-    """Start `tracker` with arguments; standard error comes with the output."""
+    """Starts `tracker` with arguments. Standard error comes with the output."""
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=folder,
@@ -144,10 +144,10 @@ def begin(arguments: list[str], folder: Path) -> tuple[subprocess.Popen[str], Li
 
 
 class Tracker:
-    """One tracker in a folder of its own. `udp`, `http`, `api` and `health` are the addresses of the latest start."""
+    """A tracker in its own folder. `udp`, `http`, `api` and `health` are its latest addresses."""
 
     def __init__(self, folder: Path, listeners: Listeners | None = None, extra: str = "") -> None:
-        """`extra`: more TOML, for `[core]` first of all."""
+        """`extra` is more TOML; it begins within `[core]`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.config = folder / "tracker.toml"
@@ -161,7 +161,7 @@ class Tracker:
         self.config.write_text(_toml(folder, self.listeners, extra))
 
     def start(self, *arguments: str) -> Tracker:
-        """Start, with more arguments if need be, and wait until everything is served."""
+        """Starts with more arguments, if any, and waits until everything is served."""
         assert self._process is None, "it is running"
         self._process, self.lines = begin([*arguments, "--config", str(self.config)], self.folder)
         started = self.lines.until(_complete)
@@ -172,7 +172,7 @@ class Tracker:
         return self
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Signal it, wait for its end, and return the exit code."""
+        """Sends a signal, waits for the end, and returns the exit code."""
         assert self._process is not None, "it is not running"
         self._process.send_signal(number)
         try:
@@ -181,7 +181,7 @@ class Tracker:
             self.close()
 
     def send(self, number: signal.Signals) -> None:
-        """Signal it, and go on."""
+        """Sends a signal and does not wait."""
         assert self._process is not None, "it is not running"
         self._process.send_signal(number)
 
@@ -195,7 +195,7 @@ class Tracker:
         return self._process is not None and self._process.poll() is None
 
     def wait(self) -> int:
-        """Wait for an end that it comes to by itself; the exit code."""
+        """Waits until the tracker ends by itself; returns the exit code."""
         assert self._process is not None, "it is not running"
         try:
             return self._process.wait(DEADLINE)
@@ -206,28 +206,28 @@ class Tracker:
         assert self.stop(signal.SIGKILL) == -signal.SIGKILL
 
     def restart(self) -> None:
-        """Start again where it was stopped or killed, on the same ports."""
+        """Starts again on the same ports."""
         before = (self.udp, self.http, self.api)
         self.start()
         assert (self.udp, self.http, self.api) == before
 
     def close(self) -> None:
-        """End it in whatever state it is."""
+        """Ends the process in any state."""
         if self._process is not None:
             self._process.kill()
             self._process.wait(DEADLINE)
             self._process = None
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run another command to its end on the same configuration."""
+        """Runs another command with the same configuration, to its end."""
         return run(arguments[0], "--config", str(self.config), *arguments[1:], folder=self.folder)
 
     def events(self, *arguments: str) -> list[Event]:
-        """What `tracker events` prints: the durable part of the log."""
+        """Returns what `tracker events` prints: the durable part of the log."""
         return events_of(self.command("events", *arguments))
 
     def events_until(self, wanted: Callable[[list[Event]], bool], *arguments: str) -> list[Event]:
-        """The same, asked again until it satisfies; for what is appended and not yet durable."""
+        """Runs `tracker events` until `wanted` holds, because events become durable later."""
         found: list[Event] = []
         for _ in range(200):
             done = self.command("events", *arguments)
@@ -240,13 +240,13 @@ class Tracker:
 
 
 def events_of(done: subprocess.CompletedProcess[str]) -> list[Event]:
-    """What `tracker events` printed; a test that did not expect its failure shows what it said."""
+    """Returns the printed events. A failed command fails the test with its message."""
     assert (done.returncode, done.stderr) == (0, ""), f"{done.returncode}: {done.stderr}"
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 class Follower:
-    """`tracker events --follow`, and what it has printed."""
+    """`tracker events --follow` and its output."""
 
     def __init__(self, tracker: Tracker, *arguments: str) -> None:
         command = ["events", "--config", str(tracker.config), "--follow", *arguments]
@@ -271,7 +271,7 @@ class Follower:
 def run(
     *arguments: str, folder: Path, stdout: int = subprocess.PIPE
 ) -> subprocess.CompletedProcess[str]:
-    """Run `tracker` to its end."""
+    """Runs `tracker` to its end."""
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=folder,

@@ -1,4 +1,6 @@
-"""Real BitTorrent clients: libtorrent sessions on loopback that find each other by the tracker alone."""
+"""Real BitTorrent clients: libtorrent sessions on loopback that find each other only by the
+tracker.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,10 @@ _hosts = count(1)
 
 
 def unused_host() -> str:
-    """A loopback address for a UDP tracker that no client of this process has met.
+    """Returns a loopback address for a UDP tracker that no client of this process has met.
 
-    libtorrent keeps connection ids for a minute, in one place for all sessions, by the tracker's
-    address without its port: at an address used before it would show a new tracker an old one's id.
+    libtorrent keeps connection ids for a minute, for all sessions, by the tracker's address without
+    its port. At a used address it would send a new tracker the old one's id.
     """
     return f"127.0.77.{next(_hosts)}"
 
@@ -36,7 +38,7 @@ _NAME = b"payload.bin"
 
 @frozen
 class Content:
-    """A private torrent of one file: peers of it may come from its tracker only."""
+    """A private torrent of one file. Its peers come from its tracker only."""
 
     data: bytes
     metainfo: bytes
@@ -72,7 +74,7 @@ _SETTINGS: settings_pack = {
     "allow_multiple_connections_per_ip": True,
     "announce_to_all_trackers": False,
     "stop_tracker_timeout": 5,
-    "min_reconnect_time": 1,  # seconds: of a peer that could not be reached at first; the usual minute is a test's time
+    "min_reconnect_time": 1,  # seconds to retry an unreachable peer; by default a minute
     "alert_mask": int(libtorrent.alert_category.error)
     | int(libtorrent.alert_category.tracker)
     | int(libtorrent.alert_category.storage)
@@ -81,7 +83,7 @@ _SETTINGS: settings_pack = {
 
 
 class Client:
-    """A session with one torrent."""
+    """A libtorrent session with one torrent."""
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class Client:
         download_limit: int = -1,
         settings: settings_pack | None = None,
     ) -> None:
-        """`download_limit`: bytes a second; -1 = none. `settings`: those that differ from the usual ones."""
+        """`download_limit` is bytes a second, -1 for none; `settings` override the usual ones."""
         self._session = libtorrent.session({**_SETTINGS, **(settings or {})})
         parameters = libtorrent.load_torrent_buffer(torrent.metainfo)
         parameters.save_path = str(folder)
@@ -103,18 +105,18 @@ class Client:
         return int(self._session.listen_port())
 
     def wait_announced(self, times: int = 1) -> None:
-        """Until the tracker has answered so many announces."""
+        """Waits until the tracker has answered so many announces."""
         self._wait(lambda: self._seen("tracker_reply_alert") >= times)
 
     def leave(self) -> None:
-        """Leave the swarm. The session says `stopped` in its own time and reports no answer to it."""
+        """Leaves the swarm. libtorrent sends `stopped` later and reports no answer to it."""
         self._session.remove_torrent(self._torrent)
 
     def wait_downloading(self) -> None:
         self._wait(lambda: self._torrent.status().total_payload_download > 0)
 
     def wait_complete(self) -> None:
-        """Until every piece is there and on disk."""
+        """Waits until every piece is there and on disk."""
         self._wait(lambda: self.complete)
         self._torrent.flush_cache()
         self._wait(lambda: self._seen("cache_flushed_alert") > 0)
@@ -127,13 +129,13 @@ class Client:
         self._torrent.set_download_limit(-1)
 
     def reannounce(self) -> None:
-        """Announce now, and wait for the answer."""
+        """Announces now and waits for the answer."""
         before = self._seen("tracker_reply_alert")
         self._torrent.force_reannounce(0, -1, libtorrent.reannounce_flags_t.ignore_min_interval)
         self._wait(lambda: self._seen("tracker_reply_alert") > before)
 
     def close(self) -> None:
-        """End the session without a word to the tracker."""
+        """Ends the session without `stopped`."""
         self._session.pause()
         self._session.pop_alerts()
 
@@ -145,6 +147,6 @@ class Client:
         end = time.monotonic() + DEADLINE
         while not reached():
             if time.monotonic() > end:
-                self._seen("")  # what it said meanwhile
+                self._seen("")  # collects the latest alerts
                 raise AssertionError("libtorrent said only:\n" + "\n".join(self._alerts))
             self._session.wait_for_alert(100)

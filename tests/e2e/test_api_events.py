@@ -1,4 +1,4 @@
-"""The log through version 2 of a real tracker's API: pages, filters, the stream, refusals, ledgers, settings."""
+"""The log through version 2 of the API: pages, filters, stream, refusals, ledgers, settings."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
             form = {"key": KEYS[number], "owner": owner}
             assert ask(tracker, "POST", "/api/v2/keys", form).status == 201
         for number in range(20):
-            tell(tracker, 1 + number % 3, number % 5, uploaded=100 * number)
+            announce_by(tracker, 1 + number % 3, number % 5, uploaded=100 * number)
         assert ask(tracker, "DELETE", "/api/v2/keys/2").status == 204
-        tell(tracker, 2, 1)
-        tracker.events_until(lambda found: found[-1]["type"] != "announce_refused")
+        announce_by(tracker, 2, 1)
+        tracker.events_until(bool, "--type", "announce_refused")
         yield tracker
     finally:
         tracker.close()
 
 
-def tell(tracker: Tracker, key: int, number: int, **fields: int | str) -> None:
+def announce_by(tracker: Tracker, key: int, number: int, **fields: int | str) -> None:
     target = announce_target(torrent(number + 1), key, 6000 + key, left=1, **fields)
     get(tracker.http[0], target.replace("announce", f"announce/{KEYS[key]}", 1))
 
 
 def pages(tracker: Tracker, query: str, limit: int) -> list[dict[str, Any]]:
-    """All of them, page by page."""
+    """Returns all events, page by page."""
     found: list[dict[str, Any]] = []
     after = ""
     while True:
@@ -64,7 +64,9 @@ def pages(tracker: Tracker, query: str, limit: int) -> list[dict[str, Any]]:
 
 
 def settled(tracker: Tracker) -> list[dict[str, Any]]:
-    """What the command prints: nothing happens to this site but ticks and counters."""
+    """Returns the events of `tracker events` without ticks and counters, which may come at any
+    time.
+    """
     return [one for one in tracker.events() if one["type"] not in BY_THEMSELVES]
 
 
@@ -90,7 +92,7 @@ def settled(tracker: Tracker) -> list[dict[str, Any]]:
     ],
 )
 def test_pages(site: Tracker, query: str, wanted: Any, limit: int) -> None:
-    """The events that the command prints, filtered, whatever the size of the page."""
+    """The API gives the events that `tracker events` prints, filtered, at any page size."""
     types = query.count("&type=")
     kinds = [part.partition("=")[2] for part in query.split("&") if part.startswith("type=")]
     expected = [one for one in settled(site) if wanted(one) and (not types or one["type"] in kinds)]
@@ -98,37 +100,37 @@ def test_pages(site: Tracker, query: str, wanted: Any, limit: int) -> None:
     assert found == expected
 
 
-def test_what_was_answered_is_there(new_tracker: Any) -> None:
-    """What is asked for right after a change knows of it: events up to the page's `end`, ledgers, the moment of the change."""
+def test_a_change_is_readable_at_once(new_tracker: Any) -> None:
+    """A read after a change includes it: events up to `end`, ledgers, and `at=` of the change."""
     tracker = new_tracker().start()
     assert ask(tracker, "POST", "/api/v2/keys", {"owner": "anna"}).status == 201
     ledger = "/api/v2/accounts/1/ledger"
-    ask(tracker, "GET", ledger)  # the process that reads it has started
-    ask(tracker, "GET", "/api/v2/keys?at=0")  # and that of the past
+    ask(tracker, "GET", ledger)  # starts the process that reads ledgers
+    ask(tracker, "GET", "/api/v2/keys?at=0")  # starts the process that reads the past
     after = 0
     for number in range(3):
         form = {"uploaded": 1, "corrects": 1}
         why = {"X-Reason": "a test"}
-        told = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
-        seq = told.body["seq"]
+        answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
+        seq = answer.body["seq"]
         page = ask(tracker, "GET", f"/api/v2/events?after={after}").body
         assert seq in [one["seq"] for one in page["events"]]
         assert page["events"][-1]["seq"] == page["end"] - 1
         after = page["end"] - 1
-        told = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
+        answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
         assert len(ask(tracker, "GET", ledger).body["entries"]) == 3 * number + 2
-        told = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
-        seq = told.body["seq"]
+        answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
+        seq = answer.body["seq"]
         assert ask(tracker, "GET", f"/api/v2/accounts/1?at={seq}").status == 200
 
 
 def test_by_time(site: Tracker) -> None:
-    """Both ends of a time are included, to the microsecond."""
+    """Both ends of a time range are included, to the microsecond."""
     every = settled(site)
     first, last = every[3], every[-3]
     found = pages(site, f"&from={first['time']}&to={last['time']}", 1000)
-    told = [one for one in found if one["type"] not in BY_THEMSELVES]
-    assert told == [one for one in every if first["time"] <= one["time"] <= last["time"]]
+    listed = [one for one in found if one["type"] not in BY_THEMSELVES]
+    assert listed == [one for one in every if first["time"] <= one["time"] <= last["time"]]
 
 
 @pytest.mark.parametrize(
@@ -137,14 +139,14 @@ def test_by_time(site: Tracker) -> None:
      "key_ref=4294967296", "from=1&from=2", "after=9223372036854775808"],
 )  # fmt: skip
 def test_bad_queries(site: Tracker, query: str) -> None:
-    """A parameter that is none is told by name."""
+    """An invalid parameter gets status 400 and a detail that begins with its name."""
     answer = ask(site, "GET", f"/api/v2/events?{query}")
     assert (answer.status, answer.content_type) == (400, "application/problem+json")
     assert answer.body["detail"].startswith(query.partition("=")[0])
 
 
 def stream(tracker: Tracker, query: str, **headers: str) -> Iterator[dict[str, str]]:
-    """The events of a stream, each as its fields."""
+    """Yields the events of a stream as fields by name."""
     connection = HTTPConnection(*tracker.api, timeout=30)
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request("GET", f"/api/v2/events/stream?{query}", headers=READ | sent)
@@ -163,7 +165,7 @@ def stream(tracker: Tracker, query: str, **headers: str) -> Iterator[dict[str, s
 
 
 def test_stream(site: Tracker) -> None:
-    """What happens is told as it becomes durable; who comes again with the last id misses nothing."""
+    """The stream sends events once they are durable; a reconnect with the last id misses none."""
     before = [one for one in settled(site) if one["type"] == "torrent_whitelisted"]
     assert before == []
     hashes = [torrent(0x80 + number).hex() for number in range(4)]
@@ -171,22 +173,24 @@ def test_stream(site: Tracker) -> None:
     with closing(stream(site, f"type=torrent_whitelisted&after={end - 1}")) as first:
         for info_hash in hashes[:2]:
             assert ask(site, "PUT", f"/api/v2/whitelist/{info_hash}").status == 201
-        told = [next(first), next(first)]
+        received = [next(first), next(first)]
     assert ask(site, "PUT", f"/api/v2/whitelist/{hashes[2]}").status == 201
-    with closing(stream(site, "type=torrent_whitelisted", last_event_id=told[-1]["id"])) as again:
-        told.append(next(again))
+    with closing(
+        stream(site, "type=torrent_whitelisted", last_event_id=received[-1]["id"])
+    ) as again:
+        received.append(next(again))
         assert ask(site, "PUT", f"/api/v2/whitelist/{hashes[3]}").status == 201
-        told.append(next(again))
-    events = [json.loads(one["data"]) for one in told]
+        received.append(next(again))
+    events = [json.loads(one["data"]) for one in received]
     assert [one["info_hash"] for one in events] == hashes
-    assert [(one["id"], one["event"]) for one in told] == [
+    assert [(one["id"], one["event"]) for one in received] == [
         (str(event["seq"]), "torrent_whitelisted") for event in events
     ]
     assert ask(site, "HEAD", "/api/v2/events/stream").status == 200
 
 
 def test_rejections(site: Tracker) -> None:
-    """By reason since the log began; by key from the log."""
+    """Refusals are counted by reason, by client and by key."""
     reasons = ask(site, "GET", "/api/v2/rejections").body["reasons"]
     assert reasons["key_revoked"] >= 1
     clients = ask(site, "GET", "/api/v2/rejections/clients").body["clients"]
@@ -199,7 +203,7 @@ def test_rejections(site: Tracker) -> None:
 
 
 def test_rejections_by_client(new_tracker: Any) -> None:
-    """Over both protocols, by what peer ids say; the same after a restart, and at any moment."""
+    """Refusals are counted by client over both protocols, after a restart and at any moment."""
     tracker = new_tracker(
         extra='[policy]\nclients_denied = ["-qB"]\nrefused_ports = ["7777"]'
     ).start()
@@ -236,7 +240,7 @@ def _has_refusals(found: list[dict[str, Any]]) -> bool:
 
 
 def test_ledger(site: Tracker) -> None:
-    """Page by page what the command prints; the totals come with the last page."""
+    """The pages hold the entries that `tracker ledger` prints; the last page has the totals."""
     printed = site.command("ledger", "--json", "anna").stdout.splitlines()
     rows = [json.loads(line) for line in printed]
     entries = [one for one in rows if one["type"] in ("announce", "correction")]
@@ -257,13 +261,13 @@ def test_ledger(site: Tracker) -> None:
 
 
 def test_totals(site: Tracker) -> None:
-    """Sums by torrent are what the command prints; those of a torrent by account are the same numbers; both at any moment."""
+    """Sums by torrent equal those of `tracker ledger`; sums by account agree; both take `at=`."""
     printed = [
         json.loads(line) for line in site.command("ledger", "--json", "anna").stdout.splitlines()
     ]
-    told = ask(site, "GET", "/api/v2/accounts/1/totals").body
+    answer = ask(site, "GET", "/api/v2/accounts/1/totals").body
     rows = {one["info_hash"]: one for one in printed if one.pop("type") == "torrent"}
-    assert told["totals"] == [rows[name] for name in sorted(rows)]
+    assert answer["totals"] == [rows[name] for name in sorted(rows)]
     for info_hash, row in rows.items():
         mine, *others = ask(site, "GET", f"/api/v2/torrents/{info_hash}/totals").body["totals"]
         assert {"info_hash": info_hash, **mine} == {"account": 1, **row}
@@ -277,8 +281,8 @@ def test_totals(site: Tracker) -> None:
     assert ask(site, "GET", "/api/v2/accounts/9/totals").status == 404
 
 
-def test_present(site: Tracker) -> None:
-    """An account's peers in all swarms."""
+def test_torrents_of_an_account(site: Tracker) -> None:
+    """The API lists an account's peers in all swarms."""
     found = ask(site, "GET", "/api/v2/accounts/1/torrents").body["torrents"]
     assert {one["key_ref"] for one in found} == {1, 3}
     assert {one["info_hash"] for one in found} == {torrent(number + 1).hex() for number in range(5)}
@@ -287,17 +291,17 @@ def test_present(site: Tracker) -> None:
 
 
 def test_settings(site: Tracker) -> None:
-    """Those that the log has, and the event that brought them."""
-    told = ask(site, "GET", "/api/v2/settings").body
+    """The API returns the settings in the log and the event that brought them."""
+    answer = ask(site, "GET", "/api/v2/settings").body
     (event,) = site.events("--type", "settings_changed")
-    assert (told["seq"], told["settings"]) == (event["seq"], event["settings"])
-    assert told["settings"]["private"] is True
+    assert (answer["seq"], answer["settings"]) == (event["seq"], event["settings"])
+    assert answer["settings"]["private"] is True
 
 
 def test_stop_with_a_stream_open(new_tracker: Any) -> None:
-    """Who follows the log does not hold up the stop."""
+    """An open stream does not delay the stop; the stream ends."""
     tracker = new_tracker().start()
-    with closing(stream(tracker, "after=0")) as told:
-        assert json.loads(next(told)["data"])["seq"] == 1
+    with closing(stream(tracker, "after=0")) as received:
+        assert json.loads(next(received)["data"])["seq"] == 1
         assert tracker.stop() == 0
-        assert all(json.loads(one["data"])["seq"] > 1 for one in told)  # and it ends
+        assert all(json.loads(one["data"])["seq"] > 1 for one in received)  # and it ends

@@ -1,4 +1,4 @@
-"""Version 2 of the API of a real tracker: what it answers on the wire, and what outlives a restart."""
+"""Version 2 of the API of a real tracker: its answers on the wire, and what survives a restart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GIVEN = {"key": KEY, "owner": "anna"}
 class Answer:
     status: int
     content_type: str | None
-    body: Any  # of JSON what it says, else None
+    body: Any  # decoded JSON, or None
 
 
 def ask(
@@ -38,7 +38,7 @@ def ask(
     token: str = "MyAccessToken",  # noqa: S107  # of a test
     **headers: str,
 ) -> Answer:
-    """One request; `headers` are given with underscores."""
+    """Makes one request. `headers` are given with underscores."""
     connection = HTTPConnection(*tracker.api, timeout=10)
     try:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -57,7 +57,7 @@ def ask(
 
 
 def configured(tracker: Tracker) -> Tracker:
-    """Started, with a private mode and a token that may only read."""
+    """Starts a private tracker with an additional token that may only read."""
     text = tracker.config.read_text().replace("private = false", "private = true")
     tracker.config.write_text(
         text.replace(
@@ -84,7 +84,7 @@ REPEATED: list[tuple[str, object]] = [
 
 
 def test_idempotency_keys(private: Tracker) -> None:
-    """A repeated request gets the same key, also after a restart, and is one event."""
+    """A repeated request gets the same key, even after a restart, and is one event."""
     assert ask(private, "POST", "/api/v2/keys").body["key_ref"] == 1
 
     def ask_all() -> list[Answer]:
@@ -117,19 +117,19 @@ def refused(tracker: Tracker, key: str) -> bool:
 
 
 def test_keys(private: Tracker) -> None:
-    """Issued, used, rotated, used, revoked by its number."""
+    """A key is issued, used, rotated, used, and revoked by its number."""
     issued = ask(private, "POST", "/api/v2/keys", GIVEN).body
     assert (issued["account"], issued["last_used"], issued["account_last_seen"]) == (1, None, None)
     assert not refused(private, KEY)
-    told = ask(private, "GET", "/api/v2/keys/1", token="MayRead").body
-    assert told["last_used"] == told["account_last_seen"] is not None
+    used = ask(private, "GET", "/api/v2/keys/1", token="MayRead").body
+    assert used["last_used"] == used["account_last_seen"] is not None
     rotated = ask(private, "POST", "/api/v2/keys/1/rotate").body
     assert (rotated["account"], rotated["owner"], rotated["last_used"]) == (1, "anna", None)
-    assert rotated["account_last_seen"] == told["last_used"]
+    assert rotated["account_last_seen"] == used["last_used"]
     assert refused(private, KEY)
     assert not refused(private, rotated["key"])
     old, new = ask(private, "GET", "/api/v2/keys").body["keys"]
-    assert old["last_used"] == told["last_used"] < new["last_used"] == new["account_last_seen"]
+    assert old["last_used"] == used["last_used"] < new["last_used"] == new["account_last_seen"]
     assert old["account_last_seen"] == new["last_used"]
     assert ask(private, "DELETE", "/api/v2/keys/2") == Answer(204, None, None)
     assert refused(private, rotated["key"])
@@ -139,7 +139,7 @@ def test_keys(private: Tracker) -> None:
 
 
 def test_import_and_whitelist(private: Tracker) -> None:
-    """Many at once, each an event with its author; what is refused appends nothing."""
+    """An import is one event a key, with its author; a refused import appends none."""
     keys = [{"key": f"{number:032}", "label": "moved"} for number in range(3)]
     answer = ask(private, "POST", "/api/v2/keys/import", {"keys": keys}, x_reason="moving")
     assert answer == Answer(201, "application/json", {"key_refs": [1, 2, 3]})
@@ -162,22 +162,22 @@ def test_import_and_whitelist(private: Tracker) -> None:
 
 
 def test_a_repeated_import(private: Tracker) -> None:
-    """The same answer again, after a restart too, and nothing is appended; another body is refused."""
+    """A repeated import gets the same answer, even after a restart; another body is refused."""
     form = {"keys": [{"key": f"{number:032}", "seconds": 3600} for number in range(200)]}
 
-    def bring(form: object, name: str = "moving day") -> Answer:
+    def import_keys(form: object, name: str = "moving day") -> Answer:
         return ask(private, "POST", "/api/v2/keys/import", form, idempotency_key=name)
 
-    first = bring(form)
+    first = import_keys(form)
     assert first == Answer(201, "application/json", {"key_refs": list(range(1, 201))})
-    assert bring(form) == first
+    assert import_keys(form) == first
     private.kill()
     private.restart()
     assert ask(private, "DELETE", "/api/v2/keys/7").status == 204
-    assert bring(form) == first
-    other = bring({"keys": form["keys"][:-1]})
+    assert import_keys(form) == first
+    other = import_keys({"keys": form["keys"][:-1]})
     assert (other.status, other.content_type) == (422, "application/problem+json")
-    again = bring(form, "another day")
+    again = import_keys(form, "another day")
     assert (again.status, again.body["detail"]) == (409, "keys[0]: exists already")
     issued = ask(private, "POST", "/api/v2/keys", idempotency_key="moving day")
     assert (issued.status, issued.content_type) == (422, "application/problem+json")
@@ -185,7 +185,7 @@ def test_a_repeated_import(private: Tracker) -> None:
 
 
 def test_read_token(private: Tracker) -> None:
-    """It reads everything and changes nothing, in all versions."""
+    """A read token reads everything and changes nothing, in all versions."""
     for path in ("/api/v2/keys", "/api/v1/stats", "/api/torrents"):
         assert ask(private, "GET", path, token="MayRead").status == 200
     changed = ask(private, "PUT", f"/api/v2/whitelist/{HASH}", token="MayRead")

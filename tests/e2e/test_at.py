@@ -1,4 +1,6 @@
-"""`at=`: what the API told at a moment it tells again later, after a restart too, in all versions."""
+"""`at=`: the API repeats its earlier answers for an earlier moment, in all versions, after
+restarts.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ PRIVATE = [
 
 
 def ask(tracker: Tracker, path: str, method: str = "GET", body: object = None) -> tuple[int, str]:
-    """Status and text; reads with a token that may only read."""
+    """Returns status and text. Reads use a token that may only read."""
     connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
     token = READER if method == "GET" else "MyAccessToken"
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -86,12 +88,15 @@ def tracker(new_tracker: Callable[..., Tracker]) -> Tracker:
 
 
 def last_seq(tracker: Tracker) -> int:
-    """The last durable event."""
+    """Returns the seq of the last durable event."""
     return int(json.loads(ask(tracker, "/api/v2/events?limit=1")[1])["end"]) - 1
 
 
 def settled(tracker: Tracker, paths: list[str]) -> tuple[int, dict[str, tuple[int, str]]]:
-    """A durable moment, and what the API says at it; asked again if something happened meanwhile."""
+    """Returns a durable moment and the API's answers at it.
+
+    It asks again if something happened meanwhile.
+    """
     for _ in range(100):
         seq = last_seq(tracker)
         told = {path: ask(tracker, path) for path in paths}
@@ -101,7 +106,7 @@ def settled(tracker: Tracker, paths: list[str]) -> tuple[int, dict[str, tuple[in
 
 
 def test_public(tracker: Tracker) -> None:
-    """Every read gives what it gave then: by number and by time, later and after a restart."""
+    """Every read repeats its answer, by seq and by time, later and after a restart."""
     tracker.start()
     with udp_client(tracker.udp[0]) as client:
         client.announce(FIRST, 1, 1, left=0)
@@ -118,7 +123,7 @@ def test_public(tracker: Tracker) -> None:
     second, later = settled(tracker, PUBLIC)
     assert then != later
     assert len(json.loads(later["/api/v1/torrents"][1])) == 232
-    then[PUBLIC[2]] = later[PUBLIC[2]] = (200, "")  # with gauges of now, which have no past
+    then[PUBLIC[2]] = later[PUBLIC[2]] = (200, "")  # its gauges describe the present only
 
     def same(moment: object, expected: dict[str, tuple[int, str]]) -> None:
         found = {path: ask(tracker, at(path, moment)) for path in PUBLIC}
@@ -138,7 +143,7 @@ def test_public(tracker: Tracker) -> None:
 
 
 def test_private(new_tracker: Callable[..., Tracker]) -> None:
-    """Keys, accounts and factors as they were; and what an account's peers were doing."""
+    """Keys, accounts and factors are as they were, and so are an account's peers."""
     tracker = configured(new_tracker(lasting_listeners()), private=True).start()
     ask(tracker, "/api/v2/keys", "POST", {"key": KEY, "owner": "anna"})
     ask(tracker, "/api/v2/factors", "POST", {"download_percent": 0})
@@ -161,8 +166,8 @@ def test_private(new_tracker: Callable[..., Tracker]) -> None:
     assert {path: ask(tracker, at(path, seq)) for path in PRIVATE} == then
 
 
-def test_outside(tracker: Tracker) -> None:
-    """What is no moment, and one that the log does not have; writes take no notice of any."""
+def test_bad_moments(tracker: Tracker) -> None:
+    """An invalid moment gets 400, one outside the log 404 (or 400); writes ignore `at=`."""
     tracker.start()
     for text in ("yesterday", "-1", "", "1&at=2", "99999999999999999999", "2026-02-30T00:00:00Z"):
         for path in ("/api/v1/stats", "/api/stats", "/api/v2/settings"):
@@ -179,7 +184,7 @@ def test_outside(tracker: Tracker) -> None:
 
 
 def test_a_pruned_log(new_tracker: Callable[..., Tracker]) -> None:
-    """Before the first kept event there is nothing to see: 410, which names it. Later moments are there."""
+    """A moment before the first kept event gets 410 with its seq; later moments are there."""
     tracker = configured(new_tracker())
     text = tracker.config.read_text()
     tracker.config.write_text(text.replace("[event_log]\n", "[event_log]\nkeep_days = 3\n"))
@@ -198,7 +203,7 @@ def test_a_pruned_log(new_tracker: Callable[..., Tracker]) -> None:
 
 
 def test_shredded_addresses(new_tracker: Callable[..., Tracker]) -> None:
-    """Counts stay exact; addresses are empty, at once after they were shredded."""
+    """Once addresses are shredded they are empty at any moment; all counts stay exact."""
     tracker = configured(new_tracker())
     site = Site(tracker.folder)
     site.live(3)

@@ -1,4 +1,4 @@
-"""The commands of administrators against a real tracker: clients of its API while it runs, imports while it does not."""
+"""Commands for administrators against a real tracker: API clients, and imports while none runs."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ HASH = TORRENT.hex()
 
 @pytest.fixture
 def known(new_tracker: Callable[..., Tracker]) -> Tracker:
-    """A running tracker whose configuration says where its API is."""
+    """A running tracker whose configuration has its API's port."""
     return new_tracker(lasting_listeners()).start()
 
 
 def accepted(tracker: Tracker, *arguments: str) -> str:
-    """What a command prints that must succeed."""
+    """Returns the output of a command that must succeed."""
     done = run("--config", str(tracker.config), *arguments, folder=tracker.folder)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def refused(tracker: Tracker, *arguments: str) -> str:
-    """The one line of a command that must fail."""
+    """Returns the one line of a command that must fail."""
     done = run("--config", str(tracker.config), *arguments, folder=tracker.folder)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
@@ -46,7 +46,7 @@ def refused(tracker: Tracker, *arguments: str) -> str:
 
 
 def test_keys(known: Tracker) -> None:
-    """Issued, given, refused twice, rotated, revoked: every change is in the log with its reason, and no key is."""
+    """Keys are issued, rotated and revoked. The log has each change with its reason, but no key."""
     key = accepted(known, "key", "add", "--seconds", "60").strip()
     assert len(key) == 32
     given = ("--key", KEY, "--owner", "anna", "--label", "für zuhause")
@@ -80,7 +80,7 @@ def test_keys(known: Tracker) -> None:
 
 
 def test_whitelist(known: Tracker) -> None:
-    """Added and removed, several at once; what changes nothing is no event."""
+    """Torrents are added and removed, several at once. A command without effect is no event."""
     other = torrent(0xCD).hex()
     lines = accepted(known, "whitelist", "add", HASH.upper(), other, HASH).splitlines()
     assert lines == [f"whitelisted {one}" for one in (HASH, other, HASH)]
@@ -96,7 +96,7 @@ def test_whitelist(known: Tracker) -> None:
 
 
 def test_credit(known: Tracker) -> None:
-    """A factor from its beginning to its end, and a correction; both are in the log with their reasons."""
+    """A factor is set and ended, and totals are corrected; the log has both with their reasons."""
     accepted(known, "key", "add", "--owner", "carl")
     said = ("--account", "carl", "--upload", "200", "--reason", "kind")
     number = accepted(known, "factor", "set", *said).strip()
@@ -111,7 +111,7 @@ def test_credit(known: Tracker) -> None:
 
 
 def test_stats(known: Tracker) -> None:
-    """The same numbers in the same order as the API's."""
+    """`tracker stats` prints the API's numbers in the API's order."""
     announce(known.http[0], TORRENT, 1, 1)
     expected = api(known, "/api/v1/stats")
     assert expected["seeders"] == 1
@@ -120,8 +120,8 @@ def test_stats(known: Tracker) -> None:
     assert lines == [f"{name} {value}" for name, value in expected.items()]
 
 
-def test_wrong_token_and_no_tracker(known: Tracker) -> None:
-    """One line each, and nothing changed."""
+def test_a_wrong_token_and_a_stopped_tracker(known: Tracker) -> None:
+    """Both give one line of error and change nothing."""
     assert "refused the access token" in refused(known, "stats", "--token", "wrong")
     assert known.stop() == 0
     for command in (["stats"], ["key", "add"], ["whitelist", "add", HASH]):
@@ -130,7 +130,7 @@ def test_wrong_token_and_no_tracker(known: Tracker) -> None:
 
 
 def test_over_tls(new_tracker: Callable[..., Tracker]) -> None:
-    """An API with TLS is asked over TLS, and its own certificate is trusted."""
+    """The commands use TLS when the API does, and trust its own certificate."""
     tracker = new_tracker(lasting_listeners())
     files = make("tracker").write(tracker.folder)
     text = tracker.config.read_text()
@@ -154,7 +154,9 @@ def torrust_database(folder: Path) -> str:
 
 
 def test_import(new_tracker: Callable[..., Tracker]) -> None:
-    """Before the first start, and again after it: the tracker serves what was imported, once."""
+    """An import before the first start is served; a repeated one adds nothing; a running tracker
+    bars it.
+    """
     tracker = new_tracker(lasting_listeners())
     file = torrust_database(tracker.folder)
     planned = accepted(tracker, "import", "torrust-sqlite", "--dry-run", file).splitlines()
@@ -190,7 +192,7 @@ def test_import_keys(new_tracker: Callable[..., Tracker]) -> None:
 
 
 def test_check_config(new_tracker: Callable[..., Tracker]) -> None:
-    """A configuration that starts a tracker is usable; checking it makes nothing."""
+    """A usable configuration is printed without tokens, and no file is made."""
     tracker = new_tracker()
     before = set(tracker.folder.iterdir())
     text = accepted(tracker, "check-config")

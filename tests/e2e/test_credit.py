@@ -1,4 +1,6 @@
-"""Credit over real sockets: a factor and a correction, a kill, and a ledger that sums to what the API says."""
+"""Credit over real sockets: a factor, a correction, a kill, and a ledger that adds up to the
+totals.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ FREE, PAID = torrent(1), torrent(2)
 def ask(
     tracker: Tracker, method: str, path: str, body: object = None, **headers: str
 ) -> tuple[int, Any]:
-    """Status and document of a request to `/api/v2`."""
+    """Returns status and document of a request to `/api/v2`."""
     connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
@@ -38,7 +40,7 @@ def ask(
 
 
 def test_freeleech_and_a_correction(new_tracker: Callable[..., Tracker]) -> None:
-    """What was free is not charged, what was wrong is made good once, and a kill changes none of it."""
+    """Free data is not charged, a correction counts once, and a kill changes neither."""
     tracker = new_tracker(lasting_listeners())
     tracker.config.write_text(
         tracker.config.read_text().replace("private = false", "private = true")

@@ -1,7 +1,7 @@
-"""What the dashboards published for Torrust's tracker ask Prometheus for, of a tracker that runs: all of it is there.
+"""Checks that a running tracker has every series that dashboards for Torrust's tracker query.
 
-One of them reads `/api/v1/stats`, the others `/api/v1/metrics`; both are to show the same numbers. The tables are their
-names, labels and functions.
+One dashboard reads `/api/v1/stats`, the others `/api/v1/metrics`; both must show the same numbers.
+The tables hold their names, labels and functions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NUMBERS: dict[str, tuple[str, dict[str, str], int]] = {
     "leechers": (SWARMS + "peer_connections_total", {"peer_role": "leecher"}, 1),
     "udp_banned_ips_total": (UDP + "ips_banned_total", {}, 0),
 }
-"""By name in the stats: name and labels in the metrics, and what `traffic` makes of it. Shown as they are."""
+"""Gauges by name in the stats: name and labels in the metrics, and the value after `traffic`."""
 
 RATES: dict[str, tuple[str, dict[str, str], int]] = {
     "udp4_connections_handled": (UDP + "requests_accepted_total", CONNECT, 1),
@@ -51,7 +51,7 @@ RATES: dict[str, tuple[str, dict[str, str], int]] = {
     "udp_requests_banned": (UDP + "requests_banned_total", {}, 0),
     "udp_requests_aborted": (UDP + "requests_aborted_total", {}, 0),
 }
-"""The same of counters, of which the sum of the rates is shown: of all listeners, of those of a family, of a port."""
+"""Counters, likewise. Dashboards show the sum of their rates: all, of a family, of a port."""
 
 TIMES = {
     f"udp_avg_{labels['request_kind']}_processing_time_ns": labels
@@ -62,7 +62,7 @@ LISTENER = ("server_binding_address_ip_family", "server_binding_port")
 
 
 def traffic(tracker: Tracker) -> None:
-    """Of each kind what `NUMBERS` and `RATES` say; one announce and one scrape over HTTP."""
+    """Makes the traffic of `NUMBERS` and `RATES`, and one announce and one scrape over HTTP."""
     with udp_client(tracker.udp[0]) as client:
         client.announce(torrent(1), 1, 7001, left=5)
         client.announce(torrent(1), 1, 7001, event=COMPLETED)
@@ -79,7 +79,7 @@ def _wrong(client: UdpClient) -> None:
 
 
 def queries(udp_port: int, http_port: int) -> Iterator[str]:
-    """In PromQL, each form of them."""
+    """Yields each query of the dashboards in PromQL."""
     for name, (metric, labels, _) in NUMBERS.items():
         yield from (name, f'{name}{{job="tracker_stats"}}', _select(metric, labels))
     for name, (metric, labels, _) in RATES.items():
@@ -106,7 +106,7 @@ def _select(metric: str, labels: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
-    """A tracker on both families that had `traffic` over IPv4."""
+    """A tracker on both families after `traffic` over IPv4."""
     listeners = Listeners(udp=("127.0.0.1:0", "[::1]:0"))
     tracker = Tracker(tmp_path_factory.mktemp("busy"), listeners)
     try:
@@ -118,7 +118,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
 
 @pytest.fixture(scope="module")
 def stats(busy: Tracker) -> dict[str, int]:
-    """Names and values, asked for as those configurations of Prometheus do: the token in the query."""
+    """The stats by name, read as those configurations of Prometheus do: the token in the query."""
     answer = get(busy.api, "/api/v1/stats?format=prometheus&token=MyAccessToken")
     assert b"content-type: text/plain; charset=utf-8\r\n" in answer
     lines = (line.split(" ") for line in body(answer).decode().split("\n"))
@@ -127,11 +127,11 @@ def stats(busy: Tracker) -> dict[str, int]:
 
 @pytest.mark.parametrize("name", [*NUMBERS, *RATES])
 def test_number(busy: Tracker, stats: dict[str, int], name: str) -> None:
-    """Stats and metrics tell what happened, the metrics by family and by port too."""
+    """Stats and metrics show the same true number, the metrics by family and by port too."""
     metric, labels, value = (NUMBERS | RATES)[name]
     found = exposed(busy)[metric]
     assert any(labels.items() <= having.items() for having, _ in found)
-    # A connect that was lost was sent again.
+    # A lost connect was sent again.
     again = stats["udp4_connections_handled"] - 1 if name in _WITH_CONNECTS else 0
     assert stats[name] == total(found, **labels) == value + again
     for at in _listeners(busy.udp[0][1]) if name in RATES else ():
@@ -144,7 +144,7 @@ _WITH_CONNECTS = ("udp4_connections_handled", "udp4_requests", "udp4_responses")
 
 @pytest.mark.parametrize("name", TIMES)
 def test_time(busy: Tracker, stats: dict[str, int], name: str) -> None:
-    """One value for each kind and listener, in nanoseconds."""
+    """Each kind and listener has one mean time, in nanoseconds."""
     found = exposed(busy)[TIME]
     for at in _listeners(busy.udp[0][1])[1:]:
         (value,) = (
@@ -154,13 +154,13 @@ def test_time(busy: Tracker, stats: dict[str, int], name: str) -> None:
 
 
 def test_http(busy: Tracker) -> None:
-    """By kind and port; only the metrics have it in that form."""
+    """HTTP requests are counted by kind and port, in the metrics only."""
     found, port = exposed(busy)[HTTP], str(busy.http[0][1])
     assert [total(found, **kind, server_binding_port=port) for kind in (ANNOUNCE, SCRAPE)] == [1, 1]
 
 
 def test_listeners(busy: Tracker) -> None:
-    """Every listener has its samples, each with all that names it."""
+    """Every listener has its samples with all its labels."""
     for name in (*(metric for metric, _, _ in RATES.values()), TIME):
         for host, port in busy.udp:
             family = "inet6" if ":" in host else "inet"

@@ -1,4 +1,4 @@
-"""The files in docs/deploy name what there is: metrics, labels, commands, options, configuration, paths of the API."""
+"""Checks that docs/deploy names only existing metrics, labels, commands, options and paths."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def rules() -> Iterator[dict[str, Any]]:
 
 
 def metrics_in(expression: str) -> set[str]:
-    """Names in a query that are no functions, labels, durations or operators."""
+    """Returns the metric names in a query, without functions, labels, durations and operators."""
     plain = re.sub(r"\{[^}]*\}|\[[^]]*\]|\b(?:by|without)\s*\([^)]*\)", " ", expression)
     return set(re.findall(r"\b[a-z_]\w*\b(?!\s*\()", plain)) - {"and", "or", "unless"}
 
@@ -61,21 +61,21 @@ QUERIES = sorted(
         name
         for one in [*targets(), *rules()]
         for name in metrics_in(one["expr"])
-        if name != "up"  # Prometheus' own
+        if name != "up"  # a series of Prometheus itself
     }
 )
 
 
 @pytest.fixture(scope="module")
 def found(shared_tracker: Tracker) -> dict[str, Any]:
-    """What a tracker tells that has refused something."""
+    """The metrics of a tracker that has refused a request."""
     announce(shared_tracker.http[0], torrent(1), 1, 7001)
     body(get(shared_tracker.http[0], "/announce"))
     return exposed(shared_tracker)
 
 
 def test_queries_are_understood() -> None:
-    """The reader of queries sees names, and nothing else."""
+    """`metrics_in` finds the metric names of a query and nothing else."""
     query = 'sum by (kind) (rate(a_total{b="c"}[5m])) > 1e9 and max(d) unless e'
     assert metrics_in(query) == {"a_total", "d", "e"}
     assert len(QUERIES) > 15
@@ -83,12 +83,12 @@ def test_queries_are_understood() -> None:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_metric_exists(found: dict[str, Any], name: str) -> None:
-    """Every metric of dashboard and alert rules is told by a tracker that runs."""
+    """A running tracker exposes every metric of the dashboard and the alert rules."""
     assert name in found
 
 
 def test_labels_exist(found: dict[str, Any]) -> None:
-    """Labels that legends and sums name are on what they are about."""
+    """The labels in legends and sums exist on their metrics."""
     for one in targets():
         named = set(re.findall(r"\{\{(\w+)\}\}", one["legendFormat"]))
         named |= {
@@ -105,8 +105,10 @@ def test_labels_exist(found: dict[str, Any]) -> None:
                 assert {label.strip() for label in without[0].split(",")} == set(labels)
 
 
-def test_rules_are_whole() -> None:
-    """Each has a name of its own, a severity and a sentence; the scrape configuration reads this file."""
+def test_rules_are_complete() -> None:
+    """Each rule has a unique name, a severity and a sentence, and uses jobs that Prometheus
+    scrapes.
+    """
     names = [rule["alert"] for rule in rules()]
     assert len(names) == len(set(names))
     for rule in rules():
@@ -119,15 +121,15 @@ def test_rules_are_whole() -> None:
     assert used <= jobs
 
 
-def test_scrape_configuration_of_the_operations() -> None:
-    """The page shows what the file has."""
+def test_operations_page_shows_the_scrape_configuration() -> None:
+    """docs/operations.md shows the scrape configuration of the file."""
     text = (ROOT / "docs" / "operations.md").read_text()
     (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert yaml.safe_load(shown)["scrape_configs"] == PROMETHEUS["scrape_configs"]
 
 
-def test_dashboard_is_whole() -> None:
-    """Panels lie beside each other; what they select by is asked for above them; nothing names a data source of ours."""
+def test_dashboard_is_complete() -> None:
+    """Panels do not overlap, each variable is offered and used, the data source is a variable."""
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
@@ -153,7 +155,7 @@ UNITS = ("short", "s", "reqps", "bytes", "Bps")  # Grafana's names for them
 
 @pytest.mark.parametrize("job", PROMETHEUS["scrape_configs"], ids=lambda job: job["job_name"])
 def test_scrape(shared_tracker: Tracker, job: dict[str, Any]) -> None:
-    """What Prometheus is told to ask for is there, for a bearer."""
+    """Every scrape job of Prometheus gets an answer with its bearer token."""
     assert job["authorization"]["type"] == "Bearer"
     connection = HTTPConnection(*shared_tracker.api, timeout=DEADLINE)
     target = f"{job['metrics_path']}?{urlencode(job['params'], doseq=True)}"
@@ -168,19 +170,19 @@ def unit(name: str) -> list[str]:
 
 
 def test_unit_starts_the_tracker() -> None:
-    """Its command and options exist, and it obeys the exit codes that are documented."""
+    """The unit's command and options exist, and it obeys the documented exit codes."""
     (command,) = unit("ExecStart")
     program, *arguments = command.split()
     assert Path(program).name == "tracker"
     _parser().parse_args(arguments)
     assert arguments[0] in _parser()._subparsers._group_actions[0].choices
     assert unit("RestartPreventExitStatus") == ["2 3"]
-    # Without it systemd stops the tracker when the kernel ends a helper for want of memory.
+    # Without it systemd stops the tracker when the kernel kills a helper process for memory.
     assert unit("OOMPolicy") == ["continue"]
 
 
 def test_image_starts_the_tracker() -> None:
-    """What it copies is there, its command exists, it stops by the signal that closes the log, as no root."""
+    """The image copies existing files, runs an existing command without root, and stops cleanly."""
     for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE):
         for source in line.split()[:-1]:
             assert (ROOT / source).exists(), source
@@ -192,7 +194,7 @@ def test_image_starts_the_tracker() -> None:
 
 
 def environments() -> dict[str, dict[str, str]]:
-    """What the unit and the image set for the tracker."""
+    """Returns the variables that the unit and the image set for the tracker."""
     (in_image,) = re.findall(r"^ENV (PYTHONUNBUFFERED.+)$", DOCKERFILE, re.MULTILINE)
     return {
         "unit": dict(value.split("=", 1) for value in unit("Environment")),
@@ -202,7 +204,7 @@ def environments() -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("where", ["unit", "image"])
 def test_environment_is_configuration(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
-    """The variables put log and secrets where the unit and the image make their folders."""
+    """The variables put log and secrets into the folders of the unit and the image."""
     for name in set(os.environ) - set(clean_environment()):
         monkeypatch.delenv(name)
     for name, value in environments()[where].items():
@@ -220,7 +222,7 @@ def test_environment_is_configuration(monkeypatch: pytest.MonkeyPatch, where: st
 
 
 def test_health_check_of_the_image(shared_tracker: Tracker) -> None:
-    """It passes while all is served, and fails when nobody answers."""
+    """The image's health check passes on a serving port and fails on another."""
     (command,) = re.findall(r"^HEALTHCHECK .* CMD (.+)$", DOCKERFILE, re.MULTILINE)
     _, option, code = json.loads(command)
     assert ":1313/" in code
@@ -236,11 +238,11 @@ def test_health_check_of_the_image(shared_tracker: Tracker) -> None:
         return done.returncode == 0
 
     assert passes(shared_tracker.health[1])
-    assert not passes(shared_tracker.udp[0][1])  # nothing speaks TCP there
+    assert not passes(shared_tracker.udp[0][1])  # a UDP port
 
 
 def test_proxy_leads_to_the_listeners() -> None:
-    """NGINX goes to the ports of the configuration as shipped, gives one address and keeps the request as it came."""
+    """NGINX forwards to the shipped ports, sets one client address and keeps the path."""
     text = (DEPLOY / "nginx.conf").read_text()
     assert text.count("{") == text.count("}")
     shipped = tomli.loads((ROOT / "tracker.toml").read_text())

@@ -1,7 +1,8 @@
-"""`tracker events`: its filters, following, pipes that break, and wrong usage."""
+"""`tracker events`: filters, following, broken pipes, wrong usage."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 
 from tests.e2e.clients import announce, api, torrent, udp_client
 from tests.e2e.process import COMMAND, Follower, Tracker, clean_environment, run
+from tracker.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.e2e.process import Event
@@ -26,7 +28,7 @@ OTHER = torrent(0x11)
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
-    """A tracker that has seen a few things and was stopped: its log changes no more."""
+    """A stopped tracker with some history. Its log no longer changes."""
     tracker = Tracker(tmp_path_factory.mktemp("tracker")).start()
     try:
         with udp_client(tracker.udp[0]) as client:
@@ -46,8 +48,21 @@ def everything(stopped: Tracker) -> list[Event]:
     return stopped.events()
 
 
+@pytest.fixture
+def printed(stopped: Tracker, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[Event]]:
+    """`printed(*arguments)` returns the events that the command prints, run in this process."""
+
+    def run_here(*arguments: str) -> list[Event]:
+        assert main(["events", "--config", str(stopped.config), *arguments]) == 0
+        output = capsys.readouterr()
+        assert output.err == ""
+        return [json.loads(line) for line in output.out.splitlines()]
+
+    return run_here
+
+
 def test_all(everything: list[Event]) -> None:
-    """Every event with its number, time and type, in order and without a gap."""
+    """Every event is printed with seq, time and type, in order and without a gap."""
     assert [one["seq"] for one in everything] == list(range(len(everything)))
     times = [one["time"] for one in everything]
     assert times == sorted(times)
@@ -58,7 +73,7 @@ def test_all(everything: list[Event]) -> None:
 
 
 def test_fields_of_an_announce(everything: list[Event]) -> None:
-    """All that a client said, in words and plain numbers."""
+    """An announce is printed with all its fields, in words and plain numbers."""
     last = [one for one in everything if one["type"] == "announced"][-1]
     assert {name: value for name, value in last.items() if name not in {"seq", "time"}} == {
         "type": "announced",
@@ -81,8 +96,8 @@ def test_fields_of_an_announce(everything: list[Event]) -> None:
     }
 
 
-def test_admin_event_tells_who(everything: list[Event]) -> None:
-    """A change made over the API names the token's label and the address, and never the token."""
+def test_an_admin_event_names_its_author(everything: list[Event]) -> None:
+    """A change over the API has the token's label and the address, never the token."""
     (change,) = (one for one in everything if one["type"] == "torrent_whitelisted")
     assert change["info_hash"] == HASH.hex()
     assert (change["by"]["token"], change["by"]["address"]) == ("admin", "127.0.0.1")
@@ -90,16 +105,18 @@ def test_admin_event_tells_who(everything: list[Event]) -> None:
 
 
 @pytest.mark.parametrize("spelling", [HASH.hex(), HASH.hex().upper()], ids=["lower", "upper"])
-def test_info_hash(stopped: Tracker, everything: list[Event], spelling: str) -> None:
-    """Only events of one torrent, of whatever type, whatever the case of the letters."""
-    found = stopped.events("--info-hash", spelling)
+def test_info_hash(
+    printed: Callable[..., list[Event]], everything: list[Event], spelling: str
+) -> None:
+    """`--info-hash` gives all events of one torrent, in either case of letters."""
+    found = printed("--info-hash", spelling)
     assert found == [one for one in everything if one.get("info_hash") == HASH.hex()]
     assert {one["type"] for one in found} == {"announced", "torrent_whitelisted"}
 
 
-def test_info_hash_nobody_announced(stopped: Tracker) -> None:
-    """Nothing to show is no error."""
-    assert stopped.events("--info-hash", "00" * 20) == []
+def test_unknown_info_hash(printed: Callable[..., list[Event]]) -> None:
+    """An unknown torrent prints nothing and is no error."""
+    assert printed("--info-hash", "00" * 20) == []
 
 
 @pytest.mark.parametrize(
@@ -107,17 +124,17 @@ def test_info_hash_nobody_announced(stopped: Tracker) -> None:
     [("announced",), ("tracker_started", "tracker_stopped"), ("tick",), ("counted",)],
     ids=str,
 )
-def test_type(stopped: Tracker, everything: list[Event], wanted: tuple[str, ...]) -> None:
-    """Only events of some types."""
-    found = stopped.events(*(part for one in wanted for part in ("--type", one)))
+def test_type(
+    printed: Callable[..., list[Event]], everything: list[Event], wanted: tuple[str, ...]
+) -> None:
+    """`--type` gives only events of those types."""
+    found = printed(*(part for one in wanted for part in ("--type", one)))
     assert found == [one for one in everything if one["type"] in wanted]
 
 
-def test_filters_together(stopped: Tracker, everything: list[Event]) -> None:
-    """Filters narrow each other."""
-    found = stopped.events(
-        "--type", "announced", "--info-hash", OTHER.hex(), "--from", "6", "--to", "9"
-    )
+def test_filters_together(printed: Callable[..., list[Event]], everything: list[Event]) -> None:
+    """Several filters must all match."""
+    found = printed("--type", "announced", "--info-hash", OTHER.hex(), "--from", "6", "--to", "9")
     assert [one["seq"] for one in found] == [
         one["seq"] for one in everything[6:10] if one.get("info_hash") == OTHER.hex()
     ]
@@ -125,17 +142,13 @@ def test_filters_together(stopped: Tracker, everything: list[Event]) -> None:
 
 
 @pytest.mark.parametrize("by", ["seq", "time"])
-def test_range(stopped: Tracker, everything: list[Event], by: str) -> None:
-    """From one event to another, both included, by number or by time."""
+def test_range(printed: Callable[..., list[Event]], everything: list[Event], by: str) -> None:
+    """`--from` and `--to` take a seq or a time, and include both ends."""
     first, last = everything[4], everything[8]
-    found = stopped.events("--from", str(first[by]), "--to", str(last[by]))
+    found = printed("--from", str(first[by]), "--to", str(last[by]))
     assert found == [one for one in everything if first[by] <= one[by] <= last[by]]
-    assert stopped.events("--from", str(last[by])) == [
-        one for one in everything if one[by] >= last[by]
-    ]
-    assert stopped.events("--to", str(first[by])) == [
-        one for one in everything if one[by] <= first[by]
-    ]
+    assert printed("--from", str(last[by])) == [one for one in everything if one[by] >= last[by]]
+    assert printed("--to", str(first[by])) == [one for one in everything if one[by] <= first[by]]
 
 
 @pytest.mark.parametrize(
@@ -152,35 +165,38 @@ def test_range(stopped: Tracker, everything: list[Event], by: str) -> None:
     ids=str,
 )
 def test_range_outside(
-    stopped: Tracker, everything: list[Event], arguments: tuple[str, ...], count: int | None
+    printed: Callable[..., list[Event]],
+    everything: list[Event],
+    arguments: tuple[str, ...],
+    count: int | None,
 ) -> None:
-    """Moments far away: all or nothing, and no error."""
-    found = stopped.events(*arguments)
+    """Ends far away give all events or none, and are no error."""
+    found = printed(*arguments)
     assert found == everything if count is None else len(found) == count
 
 
-def test_time_in_another_zone(stopped: Tracker, everything: list[Event]) -> None:
-    """A time may be given in any zone; without one it is UTC."""
+def test_time_in_another_zone(printed: Callable[..., list[Event]], everything: list[Event]) -> None:
+    """A time may have any zone; without one it is UTC."""
     moment = str(everything[5]["time"])
     naive = moment.removesuffix("Z")
     hour = f"{(int(naive[11:13]) + 1) % 24:02}"
-    found = stopped.events("--from", naive)
+    found = printed("--from", naive)
     assert found[-1] == everything[-1]
     assert found[0]["time"] == moment
-    if hour != "00":  # the date would change with it
+    if hour != "00":  # otherwise the date would change too
         shifted = f"{naive[:11]}{hour}{naive[13:]}+01:00"
-        assert stopped.events("--from", shifted) == found
+        assert printed("--from", shifted) == found
 
 
 def test_log_folder(stopped: Tracker, everything: list[Event], tmp_path: Path) -> None:
-    """With --log no configuration is needed."""
+    """`--log` needs no configuration."""
     done = run("events", "--log", str(stopped.folder / "log"), folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(everything)
 
 
 def test_follow(tracker: Tracker) -> None:
-    """An announce made after the follower was started is shown; the signals end it quietly."""
+    """`--follow` prints later announces; SIGINT ends it with code 0."""
     with (
         closing(Follower(tracker)) as all_of_it,
         closing(Follower(tracker, "--type", "announced")) as some,
@@ -207,7 +223,7 @@ def announced(events: list[Event]) -> list[int]:
 
 
 def test_follow_across_a_restart(tracker: Tracker) -> None:
-    """A follower goes on with what a later run of the tracker appends."""
+    """`--follow` continues with the next run of the tracker."""
     with closing(Follower(tracker)) as follower:
         assert tracker.stop() == 0
         tracker.start()
@@ -218,7 +234,7 @@ def test_follow_across_a_restart(tracker: Tracker) -> None:
 
 
 def piped(stopped: Tracker, arguments: str, reader: str) -> subprocess.CompletedProcess[str]:
-    """`tracker events … | reader` in a shell; its status is that of the tracker."""
+    """Runs `tracker events … | reader` in a shell; the exit code is the tracker's."""
     tracker = " ".join(COMMAND)
     line = f"set -o pipefail; {tracker} events --config {stopped.config} {arguments} | {reader}"
     return subprocess.run(
@@ -227,14 +243,14 @@ def piped(stopped: Tracker, arguments: str, reader: str) -> subprocess.Completed
 
 
 def test_head(stopped: Tracker) -> None:
-    """A reader that has seen enough may leave."""
+    """A reader that leaves early causes no error."""
     done = piped(stopped, "", "head -1")
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--to", "3")], ids=["all", "to"])
 def test_reader_that_left_before(stopped: Tracker, arguments: tuple[str, ...]) -> None:
-    """The same when it has left before the first line: no traceback, no message."""
+    """A reader that left before the first line causes no error."""
     read, write = os.pipe()
     os.close(read)
     try:
@@ -265,18 +281,19 @@ USAGE = [
 
 
 @pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
-def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """Exit code 2, how it should be, and a last line that says what is wrong."""
-    done = run(*arguments, folder=tmp_path)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("usage: tracker")
-    assert "error: " in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
+    """Wrong usage gets exit code 2, the usage, and a last line with the error."""
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments])
+    assert ended.value.code == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("usage: tracker")
+    assert "error: " in output.err.splitlines()[-1]
 
 
 def no_log(folder: Path) -> None:
-    """There is nothing."""
+    """Makes no folder."""
 
 
 def empty(folder: Path) -> None:
@@ -288,23 +305,26 @@ def a_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("prepare", [no_log, empty, a_file])
-def test_no_log(tmp_path: Path, prepare: object) -> None:
-    """Where no log is, one line says so and names the place; nothing is created."""
+def test_no_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], prepare: Callable[[Path], None]
+) -> None:
+    """Without a log, one line names the folder; nothing is created."""
     folder = tmp_path / "missing"
-    assert callable(prepare)
     prepare(folder)
-    done = run("events", "--log", str(folder), folder=tmp_path)
-    assert done.returncode in (1, 3)
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    assert main(["events", "--log", str(folder)]) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    (line,) = output.err.splitlines()
     assert line.startswith("tracker: ")
     assert str(folder) in line
     assert not folder.is_dir() or not any(folder.iterdir())
 
 
-def test_help_and_version(tmp_path: Path) -> None:
-    """Both need no configuration."""
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """Help and version need no configuration."""
     for arguments in (("--help",), ("events", "--help"), ("--version",)):
-        done = run(*arguments, folder=tmp_path)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments])
+        output = capsys.readouterr()
+        assert (ended.value.code, output.err) == (0, "")
+        assert output.out

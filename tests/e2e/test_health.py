@@ -1,17 +1,13 @@
-"""The health check API of a running tracker: what it asks, and what it says of what it finds."""
+"""The health check API of a running tracker: which services it asks, and what it reports."""
 
 from __future__ import annotations
 
 import json
-import signal
-import socket
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 from tests.e2e.certificates import make
 from tests.e2e.clients import api, body, get
-from tests.e2e.process import Listeners, run
+from tests.e2e.process import Listeners, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.process import Address, Tracker
 
-HOSTS = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104  # wildcards are what is tested
+HOSTS = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104  # the test is about wildcards
 
 
 def health(tracker: Tracker) -> dict[str, Any]:
@@ -56,7 +52,7 @@ def api_item(address: Address, scheme: str = "http") -> dict[str, Any]:
 
 
 def test_every_kind_of_address(new_tracker: Callable[..., Tracker]) -> None:
-    """Loopback and wildcard, IPv4 and IPv6: each is reached, and reported as it is bound."""
+    """Loopback and wildcard, IPv4 and IPv6: each service is reached and reported as bound."""
     hosts = tuple(shown((host, 0)) for host in HOSTS)
     tracker = new_tracker(Listeners(udp=hosts, http=hosts, health="[::1]:0")).start()
     assert tracker.health[0] == "::1"
@@ -66,15 +62,14 @@ def test_every_kind_of_address(new_tracker: Callable[..., Tracker]) -> None:
 
 
 def test_both_families_on_one_port(new_tracker: Callable[..., Tracker]) -> None:
-    """Two sockets side by side are two services."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    """Two sockets on one port are two services."""
+    (port,) = free_ports(1)
     tracker = new_tracker(Listeners(http=(f"0.0.0.0:{port}", f"[::]:{port}"))).start()
     assert health(tracker)["details"][1:3] == [*map(http_item, tracker.http)]
 
 
 def test_under_tls(new_tracker: Callable[..., Tracker], tmp_path: Path) -> None:
-    """TLS listeners are asked under TLS, whatever their certificate says."""
+    """TLS listeners are asked over TLS, whatever name their certificate has."""
     files = make("somebody else").write(tmp_path)
     tracker = new_tracker()
     text = tracker.config.read_text()
@@ -92,7 +87,7 @@ def test_under_tls(new_tracker: Callable[..., Tracker], tmp_path: Path) -> None:
 
 
 def test_nothing_served(new_tracker: Callable[..., Tracker]) -> None:
-    """Without a single service the health check is served all the same."""
+    """Without any service the health check still answers, with status `None`."""
     tracker = new_tracker(Listeners(udp=(), http=()))
     text = tracker.config.read_text()
     before, _, after = text.partition("[http_api]\n")
@@ -102,15 +97,11 @@ def test_nothing_served(new_tracker: Callable[..., Tracker]) -> None:
     assert tracker.stop() == 0
 
 
-def test_root(tracker: Tracker) -> None:
-    """An empty object."""
-    assert body(get(tracker.health, "/")) == b"{}"
-
-
 def test_checks_leave_no_announce(tracker: Tracker) -> None:
-    """A check is seen as one UDP connect and nothing else."""
+    """A check counts as one UDP connect and nothing else. The root path is an empty object."""
     for _ in range(3):
         assert health(tracker)["status"] == "Ok"
+    assert body(get(tracker.health, "/")) == b"{}"
     stats = api(tracker, "/api/v1/stats")
     assert {name: count for name, count in stats.items() if count} == {
         "udp4_connections_handled": 3
@@ -118,24 +109,6 @@ def test_checks_leave_no_announce(tracker: Tracker) -> None:
 
 
 def test_behind_a_proxy(new_tracker: Callable[..., Tracker]) -> None:
-    """A tracker that wants X-Forwarded-For wants none of its health check."""
+    """A tracker behind a proxy is healthy without X-Forwarded-For."""
     tracker = new_tracker(extra="[core.net]\non_reverse_proxy = true").start()
     assert health(tracker)["status"] == "Ok"
-
-
-def test_port_in_use(new_tracker: Callable[..., Tracker]) -> None:
-    """A port that is taken stops the start, as with the other listeners."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = shown(taken.getsockname())
-        tracker = new_tracker(Listeners(health=address))
-        done = run("--config", str(tracker.config), folder=tracker.folder)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"tracker: cannot listen on {address} for the health check: ")
-    assert tracker.events() == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stop(tracker: Tracker, number: signal.Signals) -> None:
-    """A connection to the health check that is open does not hold up the stop."""
-    with socket.create_connection(tracker.health):
-        assert tracker.stop(number) == 0

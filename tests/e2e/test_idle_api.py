@@ -1,4 +1,4 @@
-"""Ten thousand clients that connect to the API and say nothing: the tracker announces, and takes the API back."""
+"""Ten thousand idle connections to the API: announces go on, and the API recovers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from tests.e2e.process import Tracker
 
 WANTED = 10_000
-KEPT_FREE = 300  # descriptors for all else that this process does
+KEPT_FREE = 300  # descriptors for everything else in this process
 
 
 def room() -> int:
-    """How many connections this process may hold."""
+    """Returns how many connections this process may hold."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -25,7 +25,7 @@ def room() -> int:
 
 
 def test_idle_connections(tracker: Tracker) -> None:
-    """Each is kept for a moment or closed; announces of both kinds are answered meanwhile, the API afterwards."""
+    """Idle connections are closed; announces are answered meanwhile, and the API afterwards."""
     count = room()
     assert count > 600, "more descriptors are needed to say anything"
     with ExitStack() as opened:
@@ -37,7 +37,7 @@ def test_idle_connections(tracker: Tracker) -> None:
                 assert "interval" in announce(tracker.http[0], torrent(1), number, 6881)
                 with udp_client(tracker.udp[0]) as client:
                     assert client.announce(torrent(2), number, 6881).interval
-        # The first ones were kept until they had been idle too long; all end without a word.
+        # The first ones were open until they had been idle too long. All end without a response.
         assert {sock.recv(1) for sock in (idle[0], idle[511], idle[-1])} == {b""}
         for sock in idle:
             assert sock.recv(1) == b""

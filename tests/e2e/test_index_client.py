@@ -1,7 +1,7 @@
-"""A client that asks as strictly as Torrust's index does: what it sends, compares and requires, over a real tracker.
+"""A client as strict as Torrust's index: its requests, comparisons and required fields.
 
-It compares the text of status 500 and the string for an unknown torrent by equality, and takes JSON only when
-every member that it reads is there and of the right type.
+It compares the text of status 500 and the string for an unknown torrent by equality, and accepts
+JSON only with every field it reads, of the right type.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ TIMES = ("updated", "updated_milliseconds_ago")
 
 
 class InvalidTokenError(Exception):
-    """The tracker said that the token is wrong, in the words compared with."""
+    """The tracker refused the token with the text that the index compares."""
 
 
 class NotKnownError(Exception):
-    """The tracker does not track the torrent."""
+    """The tracker does not know the torrent."""
 
 
 @frozen
@@ -47,7 +47,7 @@ class IndexClient:
         self._ask("DELETE", f"whitelist/{info_hash}")
 
     def new_key(self, seconds_valid: int) -> tuple[str, int]:
-        """A key and until when it is valid."""
+        """Returns a key and the second until which it is valid."""
         issued = json.loads(self._ask("POST", f"key/{seconds_valid}"))
         assert (type(issued["key"]), type(issued["valid_until"])) == (str, int)
         return issued["key"], issued["valid_until"]
@@ -68,7 +68,7 @@ class IndexClient:
         return found
 
     def torrents(self, info_hashes: list[str]) -> list[dict[str, Any]]:
-        """It asks for up to fifty at once."""
+        """Returns the torrents of up to fifty info hashes."""
         query = "".join(f"info_hash={one}&" for one in info_hashes)
         found: list[dict[str, Any]] = json.loads(self._ask("GET", "torrents", query))
         assert all(type(one[name]) is int for one in found for name in COUNTS)
@@ -89,7 +89,7 @@ class IndexClient:
 
 
 def test_index(tracker: Tracker) -> None:
-    """Its whole working day: list, ask, look at what clients did, issue keys, delist."""
+    """The index lists torrents, reads what clients did, issues keys, and delists."""
     index = IndexClient(tracker)
     hashes = [torrent(number).hex() for number in range(50)]
     for info_hash in hashes:
@@ -116,7 +116,7 @@ def test_index(tracker: Tracker) -> None:
 
 
 def test_wrong_token(tracker: Tracker) -> None:
-    """It knows that its own token is wrong by the whole text."""
+    """The index recognises a wrong token by the whole text."""
     for ask in (
         lambda index: index.whitelist("0" * 40),
         lambda index: index.torrent("0" * 40),
@@ -127,7 +127,7 @@ def test_wrong_token(tracker: Tracker) -> None:
 
 
 def test_legacy_peer(tracker: Tracker) -> None:
-    """The older paths: 16 counters, a peer as a pair, seconds, no `0x`."""
+    """The older paths have 16 counters, a peer as a pair, seconds, and no `0x`."""
     announce(tracker.http[0], torrent(9), 1, 6881, left=3, event="started")
     stats = api(tracker, "/api/stats")
     assert len(stats) >= 16

@@ -1,4 +1,4 @@
-"""SIGKILL under load, round after round: what was acknowledged outside is in the log, and the log is whole."""
+"""SIGKILL under load, again and again: acknowledged writes are in the log, and the log is whole."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def kills(tracker: Tracker, rounds: int, seed: int) -> Writes:
-    """Kill it after a number of acknowledgements, while others are being worked for; check at the end."""
+    """Kills the tracker after some acknowledgements, in the middle of other writes; then checks."""
     chance, writes = random.Random(seed), Writes()
     for _ in range(rounds):
         tracker.start()
@@ -30,13 +30,13 @@ def kills(tracker: Tracker, rounds: int, seed: int) -> Writes:
 
 
 def test_five_kills(new_tracker: Callable[..., Tracker]) -> None:
-    """A few rounds, as a sample."""
+    """A few rounds keep every acknowledged write."""
     assert len(kills(new_tracker(), 5, 1).acknowledged) >= 5
 
 
 @pytest.mark.faults
 def test_two_hundred_kills(new_tracker: Callable[..., Tracker]) -> None:
-    """The same at length: eight logs, two at a time."""
+    """Many rounds keep every acknowledged write: eight logs, two at a time."""
     failures: list[BaseException] = []
 
     def lane(trackers: list[Tracker], seed: int) -> None:

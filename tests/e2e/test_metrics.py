@@ -1,4 +1,4 @@
-"""Metrics of a tracker that runs, after traffic of every kind: what Prometheus reads is what happened."""
+"""Metrics of a running tracker after traffic of every kind: Prometheus reads the true numbers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from tests.e2e.process import Tracker
 
-WRONG_IDS = 11  # answered, before an address is banned
+WRONG_IDS = 11  # wrong connection ids that are answered before an address is banned
 AT = "server_binding_"
 
 
 def exposed(tracker: Tracker) -> dict[str, list[tuple[dict[str, str], float]]]:
-    """Labels and values by name, as a parser of the format reads them."""
+    """Returns labels and values by name, as the format's own parser reads them."""
     connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
     try:
         connection.request(
@@ -44,25 +44,25 @@ def exposed(tracker: Tracker) -> dict[str, list[tuple[dict[str, str], float]]]:
         connection.close()
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
     for family in text_string_to_metric_families(text):
-        # Of a counter that has no samples the reader gives the name without its ending.
+        # The parser drops `_total` from the name of a counter.
         name = family.name + ("_total" if family.type == "counter" else "")
         found[name] = [(sample.labels, sample.value) for sample in family.samples]
     return found
 
 
 def total(found: list[tuple[dict[str, str], float]], **labels: str) -> float:
-    """The sum of the samples with these labels."""
+    """Returns the sum of the samples that have these labels."""
     return sum(value for having, value in found if labels.items() <= having.items())
 
 
-def test_traffic_is_told(new_tracker: Callable[..., Tracker]) -> None:
-    """Requests, errors, bans and wrong ids by listener, peers and events: of both formats, and of the stats."""
+def test_traffic_is_counted(new_tracker: Callable[..., Tracker]) -> None:
+    """Requests, errors, bans, wrong ids, peers and events agree in both formats and the stats."""
     tracker = new_tracker(Listeners(udp=("127.0.0.1:0", "127.0.0.1:0"))).start()
     with udp_client(tracker.udp[0]) as client:
         client.announce(torrent(1), 1, 7001)
         client.announce(torrent(1), 2, 7002, left=5)
         client.scrape(torrent(1))
-        # Once banned, an address is still served with a connection id that it has.
+        # A banned address is still served with a valid connection id.
         wrong = UdpClient(tracker.udp[0])
         for _ in range(WRONG_IDS):
             wrong.exchange(announce_datagram(b"\1" * 8, torrent(1), 3, 7003))
@@ -72,12 +72,14 @@ def test_traffic_is_told(new_tracker: Callable[..., Tracker]) -> None:
         client.announce(torrent(1), 1, 7001)
     announce(tracker.http[0], torrent(2), 4, 7004)
     body(get(tracker.http[0], "/announce"))
-    api(tracker, f"/api/v1/whitelist/{torrent(1).hex()}", "POST")  # answered when it is committed
+    api(
+        tracker, f"/api/v1/whitelist/{torrent(1).hex()}", "POST"
+    )  # returns once the event is committed
     found = exposed(tracker)
     ports = [str(address[1]) for address in tracker.udp]
     udp = "udp_tracker_server_"
     connects = total(found[udp + "requests_accepted_total"], request_kind="connect")
-    assert connects >= 1  # more when one was lost
+    assert connects >= 1  # more when a datagram was lost
     assert total(found[udp + "requests_received_total"]) == connects + 4 + WRONG_IDS + 2
     assert total(found[udp + "requests_received_total"], server_binding_port=ports[1]) == 0
     accepted = found[udp + "requests_accepted_total"]
@@ -114,8 +116,8 @@ def test_traffic_is_told(new_tracker: Callable[..., Tracker]) -> None:
     assert stats["udp_avg_announce_processing_time_ns"] > 0
 
 
-def test_what_goes_on_after_a_restart(new_tracker: Callable[..., Tracker]) -> None:
-    """Counters of the log go on; those of the process begin anew."""
+def test_counters_after_a_restart(new_tracker: Callable[..., Tracker]) -> None:
+    """Counters from the log continue; those of the process begin at zero."""
     tracker = new_tracker().start()
     with udp_client(tracker.udp[0]) as client:
         client.announce(torrent(1), 1, 7001)

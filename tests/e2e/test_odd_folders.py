@@ -1,4 +1,4 @@
-"""Log folders that are not as this tracker left them: each is refused in a line, or served for what it is."""
+"""Log folders left by another tracker, a backup or a wrong clock: refused in a line, or served."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def newest(folder: Path) -> Path:
 
 
 def until_sealed(folder: Path, path: Path) -> None:
-    """It is done beside the serving, within a second or so."""
+    """Waits until a segment is sealed. The tracker does it beside serving, within seconds."""
     give_up = time.monotonic() + DEADLINE
     while not (folder / "seal" / f"{path.stem}.json").exists():
         assert time.monotonic() < give_up
@@ -55,7 +55,7 @@ def refused(tracker: Tracker, code: int) -> str:
 
 
 def test_a_newer_format(tracker: Tracker) -> None:
-    """Exit code 3, the file is named, and nothing is touched."""
+    """A newer format gets exit code 3 and the file's name; nothing is changed."""
     whitelist(tracker, 1)
     assert tracker.stop() == 0
     path = newest(tracker.folder / "log")
@@ -74,7 +74,7 @@ def test_a_newer_format(tracker: Tracker) -> None:
 
 
 def test_an_event_of_a_newer_version(tracker: Tracker) -> None:
-    """Exit code 3; the line says which event it is and who wrote it, and the log is as it was."""
+    """An unknown event gets exit code 3, its seq and its version; the log is unchanged."""
     whitelist(tracker, 1)
     assert tracker.stop() == 0
     log = tracker.folder / "log"
@@ -100,13 +100,13 @@ def test_an_event_of_a_newer_version(tracker: Tracker) -> None:
 
 
 def test_an_older_copy_of_the_folder(tracker: Tracker, tmp_path: Path) -> None:
-    """Once that is asked for it is served as what it is: all up to the copy, nothing after it, and a whole log from there on.
+    """An older copy is served once the operator accepts it; a mix with newer files is refused.
 
-    Parts of both in one folder are refused.
+    It then has everything up to the copy, nothing after it, and stays a whole log.
     """
     log, copy = tracker.folder / "log", tmp_path / "copy"
     whitelist(tracker, 1)
-    shutil.copytree(log, copy)  # while it runs
+    shutil.copytree(log, copy)  # while the tracker runs
     whitelist(tracker, 2)
     assert tracker.stop() == 0
     later = tmp_path / "later"
@@ -119,13 +119,13 @@ def test_an_older_copy_of_the_folder(tracker: Tracker, tmp_path: Path) -> None:
     assert tracker.stop() == 0
     assert whitelisted(tracker) == [1, 3]
     assert tracker.command("verify").returncode == 0
-    # The newest file of one and the older ones of the other: two histories.
+    # The newest file of one and the older files of the other are two histories.
     shutil.copy(newest(later), log / "seg")
     assert "damaged at byte" in refused(tracker, 3)
 
 
 def test_an_older_file_in_a_newer_folder(tracker: Tracker) -> None:
-    """One segment out of a backup taken before it was full: its seal shows that something is missing."""
+    """A segment from an older backup is refused, because its seal shows missing records."""
     whitelist(tracker, 1)
     path = newest(tracker.folder / "log")
     data = path.read_bytes()
@@ -140,7 +140,7 @@ def test_an_older_file_in_a_newer_folder(tracker: Tracker) -> None:
 
 
 def test_a_log_from_the_future(new_tracker: Callable[..., Tracker]) -> None:
-    """The clock was set back, or was wrong: the tracker says so, and log time runs on from where it was."""
+    """After a log with future times the tracker warns, and log time goes on from there."""
     tracker = new_tracker()
 
     def tomorrow(rig: Rig) -> Iterator[None]:
@@ -152,10 +152,10 @@ def test_a_log_from_the_future(new_tracker: Callable[..., Tracker]) -> None:
     last = tracker.events()[-1]["time"]
     tracker.start()
     assert tracker.lines is not None
-    (said,) = tracker.lines.until(
+    (warning,) = tracker.lines.until(
         lambda lines: [one for one in lines if "ahead of the clock" in one] or None
     )
-    assert "it was wrong then, or is now" in said
+    assert "it was wrong then, or is now" in warning
     announce(tracker.http[0], torrent(1), 1, 6001)
     assert tracker.stop() == 0
     times = [one["time"] for one in tracker.events()]

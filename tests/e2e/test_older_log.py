@@ -1,4 +1,4 @@
-"""An older copy of the log in its place: the start is refused, `verify` finds it, and there is a way to go on."""
+"""An older copy of the log in its place: refused at start, found by `verify`, accepted if asked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_a_restored_backup(new_tracker: Callable[..., Tracker]) -> None:
-    """Nothing is appended to it unasked; once it was accepted, that is an event, and later starts have nothing to say."""
+    """An accepted older copy is an event with `lost_seq`; later starts report nothing."""
     tracker = new_tracker()
     log, copy = tracker.folder / "log", tracker.folder / "copy"
     tracker.start()
@@ -54,22 +54,14 @@ def test_a_restored_backup(new_tracker: Callable[..., Tracker]) -> None:
     assert "lost_seq" not in tracker.events("--type", "tracker_started")[-1]
 
 
-def test_a_killed_tracker_is_no_older_copy(tracker: Tracker) -> None:
-    """The note is never ahead of the log."""
-    api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
-    tracker.kill()
-    tracker.start()
-    assert tracker.stop() == 0
-
-
 def test_a_torn_end_is_no_older_copy(tracker: Tracker) -> None:
-    """What a disk lost in the middle of a write is gone: the start says so, loudly and in the log, and goes on."""
+    """A torn end starts with a warning and an event, and goes on."""
     api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
     assert tracker.stop() == 0
     before = tracker.events()
     newest = max((tracker.folder / "log" / "seg").iterdir())
     with newest.open("r+b") as file:
-        stopped = newest.read_bytes().rindex(b"EVF1\x02")  # the last admin frame
+        stopped = newest.read_bytes().rindex(b"EVF1\x02")  # the last frame of an admin event
         file.truncate(stopped + 100)
     tracker.start()
     assert tracker.lines is not None

@@ -1,4 +1,4 @@
-"""The site's own rules from the configuration file on: in force, in the log, and enough against floods."""
+"""The site's policy from the configuration: in force, in the log, and effective against floods."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ clients_denied = ["-ZZ"]
 
 
 def test_connection_id_settings(new_tracker: Callable[..., Tracker]) -> None:
-    """`cookie_lifetime` is a listener's own: what is too old for one is good for the other."""
+    """`cookie_lifetime` belongs to a listener: an id too old for one is good for the other."""
     listeners = Listeners(udp=("127.0.0.1:0", "127.0.0.1:0"))
     tracker = new_tracker(listeners)
     text, bind = tracker.config.read_text(), f'bind_address = "{listeners.udp[0]}"'
@@ -44,7 +44,7 @@ def test_connection_id_settings(new_tracker: Callable[..., Tracker]) -> None:
 
 
 def test_connection_ids_unchecked(new_tracker: Callable[..., Tracker]) -> None:
-    """`connection_id_validation = "disabled"`: any id will do, and a warning says what that means."""
+    """With validation disabled any connection id is good, and the start warns."""
     tracker = new_tracker(extra='[policy]\nconnection_id_validation = "disabled"').start()
     with udp_client(tracker.udp[0]) as client:
         client.connection_id = bytes(8)
@@ -60,7 +60,7 @@ def _announced(client: UdpClient) -> bool:
 
 
 def test_flood_and_ban(new_tracker: Callable[..., Tracker]) -> None:
-    """Random info hashes end at the cap, known peers go on; forged connection ids end in silence."""
+    """New torrents end at the cap, known peers go on; wrong connection ids end in silence."""
     tracker = new_tracker(extra=RULES).start()
     chance, mine = random.Random(5), torrent(1)
     with udp_client(tracker.udp[0]) as client:
@@ -87,7 +87,7 @@ def test_flood_and_ban(new_tracker: Callable[..., Tracker]) -> None:
             reply = client.exchange(announce_datagram(bytes(8), mine, 1, 2001))
             assert reply[8:] == b"connection id could not be verified"
         client.send(announce_datagram(bytes(8), mine, 1, 2001))
-        client.send(client.connection_id + bytes(8))  # a connect without the magic
+        client.send(client.connection_id + bytes(8))  # a connect with the wrong constant
         assert client.announce(mine, 3, 2003).seeders == 3
     assert api(tracker, "/api/v1/stats")["torrents"] == 3
     assert tracker.stop() == 0

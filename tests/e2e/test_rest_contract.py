@@ -1,6 +1,7 @@
-"""The REST API of a running tracker, row by row: what software written for the reference sends and compares.
+"""The REST API row by row, as software for the reference uses and compares it.
 
-Statuses, content types and bodies are exact. A text that ends in a place in the source is compared up to there.
+Statuses, content types and bodies are exact. A text that ends with a place in the reference's
+source is compared up to that place.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Answer:
     headers: Mapping[str, str]
 
     @property
-    def said(self) -> tuple[int, str | None, str]:
+    def compared(self) -> tuple[int, str | None, str]:
+        """What a row compares."""
         return self.status, self.content_type, self.body
 
 
@@ -53,7 +55,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
 def ask(
     tracker: Tracker, method: str, target: str, body: bytes | str | None = None, **headers: str
 ) -> Answer:
-    """One request on a connection of its own; `headers` are given with underscores."""
+    """Makes one request on its own connection. `headers` are given with underscores."""
     connection = HTTPConnection(*tracker.api, timeout=20)
     try:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -117,7 +119,7 @@ EXACT = [
     ),
     ("GET", f"/torrents?{TOKEN}&info_hash={HASH}&info_hash=x", bad_hash("x")),
     ("GET", f"/torrents?{TOKEN}&info_hash={HASH}", (200, JSON, "[]")),
-    # The whitelist, in any mode, as often as one likes.
+    # The whitelist, in any mode. Repeated changes succeed.
     ("POST", f"/whitelist/{HASH}?{TOKEN}", OK),
     ("POST", f"/whitelist/{HASH.upper()}?{TOKEN}", OK),
     ("DELETE", f"/whitelist/{HASH}?{TOKEN}", OK),
@@ -150,12 +152,12 @@ EXACT = [
 
 
 @pytest.mark.parametrize("prefix", ["/api/v1", "/api"])
-@pytest.mark.parametrize(("method", "target", "said"), EXACT)
+@pytest.mark.parametrize(("method", "target", "compared"), EXACT)
 def test_row(
-    api: Tracker, prefix: str, method: str, target: str, said: tuple[int, str | None, str]
+    api: Tracker, prefix: str, method: str, target: str, compared: tuple[int, str | None, str]
 ) -> None:
-    """Status, content type and body, of version 1 and of the older paths."""
-    assert ask(api, method, prefix + target).said == said
+    """Status, content type and body are exact, in version 1 and on the older paths."""
+    assert ask(api, method, prefix + target).compared == compared
 
 
 SHAPE = "Failed to deserialize the JSON body into the target type: "
@@ -198,14 +200,14 @@ FORMS = [
 
 @pytest.mark.parametrize(("body", "content_type", "status", "text"), FORMS)
 def test_forms(api: Tracker, body: bytes, content_type: str, status: int, text: str) -> None:
-    """Each way to get `POST /api/v1/keys` wrong."""
+    """Each bad form of `POST /api/v1/keys` gets its own status and text."""
     answer = ask(api, "POST", f"/api/v1/keys?{TOKEN}", body, content_type=content_type)
     assert (answer.status, answer.content_type) == (status, TEXT)
     assert answer.body.startswith(text)
 
 
 def test_keys(api: Tracker) -> None:
-    """Issued in each way, refused when they are there, revoked, and then unknown."""
+    """Keys are issued in each way, refused as duplicates, revoked, and then unknown."""
     expiry = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.(\d{3}|\d{6}))? UTC"
     issued = rf'{{"key":"([0-9A-Za-z]{{32}})","valid_until":\d+,"expiry_time":"{expiry}"}}'
     answer = ask(api, "POST", f"/api/v1/key/60?{TOKEN}")
@@ -217,7 +219,7 @@ def test_keys(api: Tracker) -> None:
     assert re.fullmatch(r'{"key":"[0-9A-Za-z]{32}","valid_until":\d+}', older.body)
     form = f'{{"key":"{KEY}","seconds_valid":null}}'
     answer = ask(api, "POST", f"/api/v1/keys?{TOKEN}", form, content_type=JSON)
-    assert answer.said == (
+    assert answer.compared == (
         200,
         KEY_JSON,
         f'{{"key":"{KEY}","valid_until":null,"expiry_time":null}}',
@@ -231,18 +233,20 @@ def test_keys(api: Tracker) -> None:
         (500, TEXT),
         True,
     )
-    assert ask(api, "DELETE", f"/api/v1/key/{KEY}?{TOKEN}").said == OK
+    assert ask(api, "DELETE", f"/api/v1/key/{KEY}?{TOKEN}").compared == OK
     gone = ask(api, "DELETE", f"/api/v1/key/{KEY}?{TOKEN}")
     unknown = (
         'Unhandled rejection: Err { reason: "failed to delete key: '
         "Failed to remove record from Sqlite3 database, error-code: 0, "
     )
     assert ((gone.status, gone.content_type), gone.body.startswith(unknown)) == ((500, TEXT), True)
-    assert ask(api, "DELETE", f"/api/key/{KEY}?{TOKEN}").said == rejected("failed to delete key")
+    assert ask(api, "DELETE", f"/api/key/{KEY}?{TOKEN}").compared == rejected(
+        "failed to delete key"
+    )
 
 
 @pytest.mark.parametrize(
-    ("header", "said"),
+    ("header", "compared"),
     [
         ("Basic x", rejected("unknown token provided")),
         ("bearer MyAccessToken", rejected("unknown token provided")),
@@ -251,9 +255,9 @@ def test_keys(api: Tracker) -> None:
         ("Bearer MyAccessToken", (200, JSON, "[]")),
     ],
 )
-def test_bearer(api: Tracker, header: str, said: tuple[int, str, str]) -> None:
+def test_bearer(api: Tracker, header: str, compared: tuple[int, str, str]) -> None:
     """The header wins over a good token in the query."""
-    assert ask(api, "GET", f"/api/v1/torrents?{TOKEN}", authorization=header).said == said
+    assert ask(api, "GET", f"/api/v1/torrents?{TOKEN}", authorization=header).compared == compared
 
 
 @pytest.mark.parametrize(
@@ -267,13 +271,15 @@ def test_bearer(api: Tracker, header: str, said: tuple[int, str, str]) -> None:
     ],
 )
 def test_wrong_method(api: Tracker, method: str, path: str, allowed: str) -> None:
-    """405, an empty body, and what would be right."""
+    """A wrong method gets 405, an empty body and `Allow`."""
     answer = ask(api, method, f"{path}?{TOKEN}")
-    assert (answer.said, answer.headers["allow"]) == ((405, None, ""), allowed)
+    assert (answer.compared, answer.headers["allow"]) == ((405, None, ""), allowed)
 
 
 def test_headers(api: Tracker) -> None:
-    """What the reference sends and nothing else: no `server`; the request id is the client's or a UUID."""
+    """Answers have the reference's headers and no `server`; the request id is the client's or a
+    UUID.
+    """
     answer = ask(api, "GET", f"/api/v1/stats?{TOKEN}", x_request_id="abc-1")
     assert set(answer.headers) == {"content-type", "content-length", "date", "x-request-id"}
     assert answer.headers["x-request-id"] == "abc-1"
@@ -281,13 +287,13 @@ def test_headers(api: Tracker) -> None:
     assert re.fullmatch(
         r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", made_up
     )
-    assert ask(api, "GET", "/api/health_check").said == (200, JSON, '{"status":"Ok"}')
+    assert ask(api, "GET", "/api/health_check").compared == (200, JSON, '{"status":"Ok"}')
     head = ask(api, "HEAD", f"/api/v1/stats?{TOKEN}")
     assert (head.status, head.body, int(head.headers["content-length"]) > 2) == (200, "", True)
 
 
 def test_stats(api: Tracker) -> None:
-    """Counters in the reference's order; the other form has a line for each."""
+    """Counters come in the reference's order; the Prometheus form has a line for each."""
     told = ask(api, "GET", f"/api/v1/stats?{TOKEN}")
     names = list(json.loads(told.body))
     assert names[:8] == [
@@ -301,6 +307,6 @@ def test_stats(api: Tracker) -> None:
     assert in_lines[:10] == names[:10]
     assert set(in_lines) > set(names)
     unknown = ask(api, "GET", f"/api/v1/stats?{TOKEN}&format=xml")
-    assert unknown.said == bad(
+    assert unknown.compared == bad(
         "Failed to deserialize query string: unknown variant `xml`, expected `json` or `prometheus`"
     )

@@ -1,4 +1,4 @@
-"""A running tracker removes what is older than `keep_days`, and every command works on what is left."""
+"""A running tracker removes data older than `keep_days`; every command works on the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def site(idle: Tracker) -> Site:
 
 @pytest.fixture
 def pruned(idle: Tracker, site: Site) -> Tracker:
-    """A tracker over a log of eight days, a run and a segment each, that was told to keep three; it has done so."""
+    """A tracker that was given a log of eight days, one run and segment each, and pruned it to
+    three.
+    """
     tracker = idle
     text = tracker.config.read_text()
     assert "[event_log]\n" in text
@@ -51,7 +53,7 @@ def stats(tracker: Tracker) -> dict[str, int]:
 
 
 def test_a_pruned_log(pruned: Tracker) -> None:
-    """Counts are those of all days, a restart has the same, and the log is whole; the commands say where it begins."""
+    """Counts cover all days, even after a restart; the log is whole; commands name its begin."""
     tracker = pruned
     (event,) = tracker.events("--type", "log_pruned")
     begin = event["first_seq"]
@@ -86,7 +88,7 @@ def test_a_pruned_log(pruned: Tracker) -> None:
 
 
 def test_removed_addresses(pruned: Tracker, site: Site) -> None:
-    """With the keys at hand too, nobody can be shown who announced on a day that was removed."""
+    """Peers that announced on a removed day have no address in the log, even with the keys."""
     shown = {event["address"] for event in pruned.events("--type", "announced")}
     days = [{address_of(each) for each in endpoints(site.first_day + day)} for day in range(DAYS)]
     assert [bool(day & shown) for day in days] == [day >= 4 for day in range(DAYS)]

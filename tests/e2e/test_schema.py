@@ -1,6 +1,6 @@
-"""The API of a running tracker against its own description: schemathesis asks all that it allows, and what it does not.
+"""The running API against its own description: schemathesis sends valid and invalid requests.
 
-No status that is not described, no body of another shape or media type; of version 2, no status 500 either.
+Every status, media type and body must be described; in version 2, status 500 never is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 PROGRAM = str(Path(sys.executable).with_name("schemathesis"))
 CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
-SECONDS = 300  # some twenty are needed
-EXAMPLES = 5  # of each operation, beside those that go through each bound of each parameter
+SECONDS = 300  # seconds until it is stopped; it needs about twenty
+EXAMPLES = 5  # random examples of each operation, beside those at each parameter's bounds
 
 
 @pytest.mark.schema
@@ -30,7 +30,7 @@ EXAMPLES = 5  # of each operation, beside those that go through each bound of ea
     ids=["v2", "older"],
 )
 def test_description(tracker: Tracker, which: str, checks: str) -> None:
-    """The stream is left out, as it does not end."""
+    """All operations conform except the stream, which never ends."""
     url = f"http://127.0.0.1:{tracker.api[1]}/api/v2/openapi.json"
     command = [PROGRAM, "run", url, "--header", "Authorization: Bearer MyAccessToken"]
     command += ["--checks", checks, "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES)]

@@ -1,4 +1,4 @@
-"""The shipped configuration on its own ports, asked with curl as the API's documents do."""
+"""The shipped configuration on its own ports, with the documented curl commands."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def examples() -> list[Example]:
 
 @pytest.fixture
 def shipped_ports() -> Iterator[None]:
-    """The ports of the shipped file, which only one test run at a time can have."""
+    """Reserves the ports of the shipped file, because only one test run can have them."""
     with (Path(tempfile.gettempdir()) / f"swarmlog-shipped-ports-{os.getuid()}.lock").open(
         "w"
     ) as lock:
@@ -105,7 +105,7 @@ def _shipped_addresses() -> Iterator[tuple[socket.SocketKind, str, int]]:
 
 @pytest.fixture
 def started(shipped_ports: None, tmp_path: Path) -> Iterator[Lines]:
-    """`tracker` without arguments beside a copy of the shipped file; what it says."""
+    """Runs `tracker` without arguments beside a copy of the shipped file; yields its output."""
     del shipped_ports
     shutil.copy(ROOT / "tracker.toml", tmp_path)
     process, lines = begin([], tmp_path)
@@ -120,7 +120,7 @@ def started(shipped_ports: None, tmp_path: Path) -> Iterator[Lines]:
 
 
 def curl(command: str, folder: Path) -> str:
-    """Run a documented command; returns what it prints."""
+    """Runs a documented command; returns its output."""
     program, *arguments = shlex.split(command)
     assert program == "curl"
     if shutil.which(program) is None:
@@ -134,7 +134,9 @@ def curl(command: str, folder: Path) -> str:
 
 
 def prepare_two_swarms() -> None:
-    """One seeder here; there two seeders, one of which was a leecher before, and six leechers."""
+    """Makes one seeder in one swarm; in the other two seeders, one of them completed, and six
+    leechers.
+    """
     escaped = PEER.hex("%", 1)
     rest = f"&peer_id=%{escaped}&port=1122&uploaded=0&downloaded=0&left=0&event=started"
     get(HTTP, f"/announce?info_hash=%{bytes.fromhex(ONE).hex('%', 1)}{rest}")
@@ -148,7 +150,7 @@ PREPARE = {"two swarms": prepare_two_swarms}
 
 
 def test_documented_requests(started: Lines, tmp_path: Path) -> None:
-    """Each command prints the answer that stands under it, to the byte."""
+    """Each command prints the documented answer, to the byte."""
     del started
     section = ""
     for example in examples():
@@ -163,7 +165,7 @@ def test_documented_requests(started: Lines, tmp_path: Path) -> None:
 
 
 def test_start_up_lines(started: Lines) -> None:
-    """The lines by which scripts and people find the services of a started tracker."""
+    """The start prints the lines by which scripts and people find its services."""
     said = started.until(lambda lines: lines[:])
     assert said[0] == "Loading configuration from config file ./tracker.toml"
     for line in (

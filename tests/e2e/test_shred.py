@@ -1,4 +1,4 @@
-"""`tracker shred`: beside the running tracker, which does it, and by itself where none runs; and the schedule."""
+"""`tracker shred` beside a running tracker and without one, and the schedule."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from tests.e2e.process import Tracker
 
-DAYS = 12  # of history; the shipped schedule leaves seven, and today
+DAYS = 12  # days of history; the shipped schedule keeps seven and today
 
 Found = tuple["Tracker", Site]
 
 
 @pytest.fixture
 def found(new_tracker: Callable[..., Tracker]) -> Found:
-    """A tracker that is not started, over a log of twelve days whose peers are all gone."""
+    """A tracker that is not started, with a log of twelve days whose peers have all left."""
     tracker = new_tracker()
     site = Site(tracker.folder)
     site.live_until_today(DAYS)
@@ -31,13 +31,13 @@ def found(new_tracker: Callable[..., Tracker]) -> Found:
 
 
 def shredded(tracker: Tracker) -> list[tuple[str, list[str]]]:
-    """Who shredded which days, as the log tells it."""
+    """Returns who shredded which days, from the log."""
     events = tracker.events_until(bool, "--type", "addresses_shredded")
     return [(event["by"]["token"], event["days"]) for event in events]
 
 
 def addresses(tracker: Tracker) -> list[str | None]:
-    """What is shown of each day's first announce."""
+    """Returns the address of each day's first announce."""
     events = tracker.events("--type", "announced")
     return [event["address"] for event in events[:: 2 * (V4 + V6)]]
 
@@ -50,7 +50,7 @@ def stats(tracker: Tracker) -> dict[str, Any]:
 
 
 def test_the_schedule_and_the_command(found: Found) -> None:
-    """At its start the tracker shreds what is due; asked by the command, it shreds more; a restart counts the same."""
+    """The tracker shreds due days at its start, and more on command; counts stay the same."""
     tracker, site = found
     tracker.start()
     due = [site.day(number) for number in range(4)]
@@ -73,8 +73,8 @@ def test_the_schedule_and_the_command(found: Found) -> None:
     assert before["udp4_announces_handled"] == DAYS * 2 * V4
 
 
-def test_what_is_needed_is_refused(found: Found) -> None:
-    """Today's key stays, and so does the text that says so; a day without a key is another refusal."""
+def test_a_needed_key_is_kept(found: Found) -> None:
+    """Today's key is not shredded, with a reason; a day without a key has another reason."""
     tracker, site = found
     tracker.start()
     today = tracker.command("shred", "--day", site.day(DAYS - 1))
@@ -87,7 +87,7 @@ def test_what_is_needed_is_refused(found: Found) -> None:
 
 
 def test_without_a_tracker(found: Found) -> None:
-    """The command takes the lock and does it itself: what is due, or what it is told; and says what it kept."""
+    """Without a running tracker the command shreds by itself, and reports the keys it kept."""
     tracker, site = found
     done = tracker.command("shred", "--json")
     assert json.loads(done.stdout) == {
@@ -102,8 +102,8 @@ def test_without_a_tracker(found: Found) -> None:
     assert site.traces() == []
 
 
-def test_where_there_is_no_log(new_tracker: Callable[..., Tracker]) -> None:
-    """Nothing is made."""
+def test_no_log(new_tracker: Callable[..., Tracker]) -> None:
+    """Without a log nothing is created."""
     tracker = new_tracker()
     done = tracker.command("shred")
     assert done.returncode == 1
@@ -112,7 +112,7 @@ def test_where_there_is_no_log(new_tracker: Callable[..., Tracker]) -> None:
 
 
 def test_a_log_without_its_keys(found: Found) -> None:
-    """A log that was carried away shows no address; with the keys' folder it does."""
+    """Addresses are hidden without the keys' folder and shown with it."""
     _, site = found
     for options, known in (([], False), (["--secrets", str(site.secrets)], True)):
         told = run(
@@ -132,7 +132,7 @@ def announced(tracker: Tracker) -> int:
 
 
 def test_lost_keys(tracker: Tracker) -> None:
-    """Keys that are gone with peers alive: the start says so, swarms begin empty, and announces go on."""
+    """Lost keys empty all swarms at the start, with a warning; announces go on."""
     assert announced(tracker) == 200
     tracker.stop()
     for key in (tracker.folder / "secrets" / "privacy").glob("*.key"):

@@ -1,4 +1,4 @@
-"""Snapshots and the follower around a whole tracker: stop, start, kill."""
+"""Snapshots and the follower process around a whole tracker: stop, start, kill."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def found(tracker: Tracker, pattern: re.Pattern[str]) -> list[int]:
 
 
 def follower_of(tracker: Tracker) -> int:
-    """Once it was started; its process id."""
+    """Returns the follower's process id, once it has started."""
     assert tracker.lines is not None
     return tracker.lines.until(
         lambda lines: next((int(each[1]) for line in lines if (each := STARTED.search(line))), None)
@@ -42,7 +42,7 @@ def follower_of(tracker: Tracker) -> int:
 
 
 def test_a_stop_leaves_a_snapshot_and_a_start_takes_it(tracker: Tracker) -> None:
-    """Everybody is still there; a damaged one is named and passed over; without any the state is the same."""
+    """A start reads the newest whole snapshot, or replays the log to the same state."""
     for number in range(5):
         announce(tracker.http[0], torrent(1), number, 7000 + number)
     before = api(tracker, "/api/v1/torrents")
@@ -72,7 +72,7 @@ def test_a_stop_leaves_a_snapshot_and_a_start_takes_it(tracker: Tracker) -> None
 
 
 def test_the_follower_ends_with_a_tracker_that_is_killed(tracker: Tracker) -> None:
-    """No process is left behind."""
+    """The follower ends with a killed tracker."""
     process_id = follower_of(tracker)
     descriptor = os.pidfd_open(process_id)
     tracker.kill()
@@ -81,7 +81,7 @@ def test_the_follower_ends_with_a_tracker_that_is_killed(tracker: Tracker) -> No
 
 
 def test_a_stopped_follower_ends_with_a_tracker_that_is_killed(tracker: Tracker) -> None:
-    """It cannot see its input end, and goes all the same; the next start has one of its own."""
+    """A follower that is stopped by a signal ends too; the next start has its own."""
     process_id = follower_of(tracker)
     assert any(exposed(tracker)["swarmlog_follower_lag_events"] for _ in range(10_000))
     descriptor = os.pidfd_open(process_id)
@@ -95,7 +95,7 @@ def test_a_stopped_follower_ends_with_a_tracker_that_is_killed(tracker: Tracker)
 
 @pytest.fixture
 def at_stop(new_tracker: Callable[..., Tracker]) -> Tracker:
-    """Running, without a follower, with a tick every second."""
+    """A running tracker without a follower, with a tick every second."""
     tracker = new_tracker(extra="inactive_peer_cleanup_interval = 1")
     with tracker.config.open("a") as file:
         file.write('follower = "at_stop"\n')
@@ -103,7 +103,7 @@ def at_stop(new_tracker: Callable[..., Tracker]) -> Tracker:
 
 
 def test_at_stop_no_follower_runs(at_stop: Tracker) -> None:
-    """Also later than one would be started, seven seconds by the ticks; a snapshot is written at the stop."""
+    """With `at_stop` no follower starts within seven ticks; the stop writes a snapshot."""
     children = Path(f"/proc/{at_stop.pid}/task/{at_stop.pid}/children")
     seen = set()
     events = ["events", "--config", str(at_stop.config), "--follow", "--type", "tick"]
@@ -121,13 +121,18 @@ def test_at_stop_no_follower_runs(at_stop: Tracker) -> None:
     assert not any(STARTED.search(line) for line in at_stop.lines.all())
 
 
-@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)],
+    ids=["terminate", "interrupt"],
+)
 def test_a_second_signal_ends_the_last_snapshot(
     at_stop: Tracker, first: signal.Signals, second: signal.Signals
 ) -> None:
-    """At once and quietly, with the log closed: nothing is lost, and the next start takes longer. The snapshot is held
-    up here by a file that it has to read, and that nobody writes."""
+    """A second signal ends the snapshot at once, with the log closed and nothing lost.
+
+    A pipe that nobody writes holds the snapshot up here, in place of a file it must read.
+    """
     announce(at_stop.http[0], torrent(1), 1, 7001)
     before = api(at_stop, "/api/v1/torrents")
     identity = at_stop.folder / "log" / "identity.json"

@@ -1,23 +1,23 @@
-"""A tracker that cannot start says why in one line for each reason, exits with 1, and leaves no trace in the log."""
+"""A tracker that cannot start prints one line for each reason, exits with 1, and logs nothing."""
 
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.clients import announce, torrent
-from tests.e2e.process import Listeners, run
+from tests.e2e.process import Listeners, Tracker, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.e2e.process import Tracker
+    from pathlib import Path
 
 
 def refused(tracker: Tracker) -> str:
-    """Start a tracker that must refuse; returns its one line of complaint."""
+    """Starts a tracker that must fail; returns its one line of error."""
     done = run("--config", str(tracker.config), folder=tracker.folder)
     assert done.returncode == 1
     assert "Started on" not in done.stdout
@@ -27,7 +27,7 @@ def refused(tracker: Tracker) -> str:
 
 
 def test_second_tracker_on_one_log(tracker: Tracker) -> None:
-    """The log has one writer: a second one is refused, names it, and does not disturb it."""
+    """A second tracker on one log is refused, names the first, and does not disturb it."""
     before = tracker.events_until(lambda found: len(found) == 2)
     line = refused(tracker)
     assert "is in use by another process" in line
@@ -39,48 +39,47 @@ def test_second_tracker_on_one_log(tracker: Tracker) -> None:
     assert tracker.stop() == 0
 
 
-@pytest.mark.parametrize("kind", ["udp", "http", "api"])
-def test_port_in_use(new_tracker: Callable[..., Tracker], kind: str) -> None:
-    """A port that is taken: nothing is served, nothing is appended."""
-    transport = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
+TAKEN = [  # the transport, the listeners with a taken address, and the service that the line names
+    (socket.SOCK_DGRAM, lambda taken: Listeners(udp=("127.0.0.1:0", taken)), "UDP"),
+    (socket.SOCK_STREAM, lambda taken: Listeners(http=("127.0.0.1:0", taken)), "HTTP"),
+    (socket.SOCK_STREAM, lambda taken: Listeners(api=taken), "the API"),
+    (socket.SOCK_STREAM, lambda taken: Listeners(health=taken), "the health check"),
+]
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    """A taken port of any service stops the start, and the log stays as it was, empty or not."""
+    folder = tmp_path / "tracker"
+    tracker = Tracker(folder)
+    for transport, listeners, service in TAKEN:
+        _check_taken(folder, transport, listeners, service)
+    assert tracker.events() == []
+    with closing(Tracker(folder)) as tracker:
+        tracker.start()
+        assert tracker.stop() == 0
+        before = tracker.events()
+        types = [one["type"] for one in before]
+        assert types == ["tracker_started", "settings_changed", "tracker_stopped"]
+        assert before[0]["epoch"] == 1
+        _check_taken(folder, *TAKEN[2])
+        assert tracker.events() == before
+
+
+def _check_taken(
+    folder: Path, transport: int, listeners: Callable[[str], Listeners], service: str
+) -> None:
+    """Takes a port and checks that a tracker in this folder cannot start with it."""
     with socket.socket(socket.AF_INET, transport) as taken:
         taken.bind(("127.0.0.1", 0))
         if transport == socket.SOCK_STREAM:
             taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        value = {"api": address} if kind == "api" else {kind: ("127.0.0.1:0", address)}
-        tracker = new_tracker(Listeners(**value))
-        line = refused(tracker)
-        assert f"cannot listen on {address} for" in line
-        assert "Address already in use" in line
-        assert tracker.events() == []
-    # The port is free again: the same configuration works, and the failures are no part of the record.
-    tracker.start()
-    events = tracker.events_until(lambda found: len(found) >= 2)
-    assert [one["type"] for one in events] == ["tracker_started", "settings_changed"]
-    assert events[0]["epoch"] == 1
-
-
-def test_port_in_use_after_a_run(new_tracker: Callable[..., Tracker]) -> None:
-    """The same on a log that holds something: it is left as it was."""
-    tracker = new_tracker().start()
-    assert tracker.stop() == 0
-    before = tracker.events()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        text = tracker.config.read_text()
-        tracker.config.write_text(
-            text.replace(
-                '[http_api]\nbind_address = "127.0.0.1:0"',
-                f'[http_api]\nbind_address = "{address}"',
-            )
-        )
-        assert address in refused(tracker)
-    assert tracker.events() == before
+        line = refused(Tracker(folder, listeners(address)))
+    assert f"cannot listen on {address} for {service}: Address already in use" in line
 
 
 def test_foreign_address(new_tracker: Callable[..., Tracker]) -> None:
-    """An address that this machine does not have."""
+    """An address that this machine does not have is refused."""
     tracker = new_tracker(Listeners(http=("192.0.2.1:0",)))
     assert "cannot listen on 192.0.2.1:0 for HTTP" in refused(tracker)
     assert tracker.events() == []
@@ -106,7 +105,7 @@ PROBLEMS = (
 
 @pytest.mark.parametrize("command", ["serve", "events"])
 def test_broken_configuration(tracker: Tracker, command: str) -> None:
-    """All problems of a file at once, each by the name of its key; the log folder is not touched."""
+    """All problems of a file are printed at once, each with its key; no log folder is made."""
     config = tracker.folder / "broken.toml"
     config.write_text(BROKEN)
     done = run(command, "--config", str(config), folder=tracker.folder)
@@ -118,8 +117,8 @@ def test_broken_configuration(tracker: Tracker, command: str) -> None:
     assert not (tracker.folder / "storage").exists()
 
 
-def test_configuration_that_is_not_there(new_tracker: Callable[..., Tracker]) -> None:
-    """A missing file and one that is not TOML: one line that names the file."""
+def test_unreadable_configuration(new_tracker: Callable[..., Tracker]) -> None:
+    """A missing file, or one that is not TOML, gives one line that names it."""
     tracker = new_tracker()
     tracker.config.unlink()
     assert str(tracker.config) in refused(tracker)

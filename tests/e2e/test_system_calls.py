@@ -1,5 +1,7 @@
-"""System calls of a real tracker that fail, at each place in turn: it goes on or stops by itself, and nothing that it
-acknowledged is lost."""
+"""System calls of a running tracker that fail, one by one: it goes on or stops by itself.
+
+Acknowledged writes are never lost.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,15 @@ pytestmark = [
     pytest.mark.skipif(bool(tracing.why_not()), reason=tracing.why_not() or "strace works"),
 ]
 SEGMENT = "segment_bytes = 65536"
-WRITES, BURST = 18, 45  # with as many announces before each: they fill more than a segment
+WRITES, BURST = (
+    18,
+    45,
+)  # admin writes, and announces before each: together they fill more than a segment
 LOG_FAILED = 3  # the exit code
 
 
 def some_writes(tracker: Tracker, writes: Writes) -> bool:
-    """Writes on both sides of the beginning of a new segment; false when one was not acknowledged."""
+    """Makes writes on both sides of a new segment; returns false if one was not acknowledged."""
     connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
     client = UdpClient(tracker.udp[0])
     try:
@@ -52,7 +57,7 @@ LASTING = ["error=EIO:when=1+", "error=EIO:when=3+"]
 FOR_A_WHILE = [f"error={error}:when=1..3" for error in ("ENOSPC", "EDQUOT", "EMFILE")]
 KILLS = [f"signal=KILL:when={when}" for when in (1, 2, 4)]
 CALLS = {"pwrite64": 3, "fdatasync": 3, "openat": 1, "?rename,renameat": 1, "fsync": 1}
-"""By name: the highest count that the writes are sure to reach."""
+"""By name: the number of calls that the writes are sure to make."""
 
 
 def cases() -> list[tuple[str, str]]:
@@ -72,7 +77,7 @@ def cases() -> list[tuple[str, str]]:
 def test_a_call_of_the_committing_thread(
     new_tracker: Callable[..., Tracker], call: str, fault: str
 ) -> None:
-    """The writes go on, or the tracker ends with its own code; the next start has all that was answered."""
+    """Writes go on, or the tracker exits with its own code; acknowledged writes survive."""
     tracker = new_tracker()
     tracker.config.write_text(tracker.config.read_text() + f"{SEGMENT}\n")
     tracker.start()

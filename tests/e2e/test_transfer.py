@@ -1,4 +1,4 @@
-"""Two real clients exchange a file with no other way to find each other than this tracker."""
+"""Two real clients exchange a file; they can find each other only by this tracker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZE = 3_000_000
 
 @pytest.mark.parametrize("protocol", ["http", "udp"])
 def test_transfer(new_tracker: Callable[..., Tracker], tmp_path: Path, protocol: str) -> None:
-    """The file arrives whole, the API counts one completion, the log tells the story of both peers."""
+    """The file arrives, the API counts one completion, and the log has both peers' announces."""
     tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",))).start()
     ((host, port),) = getattr(tracker, protocol)
     data = random.Random(3).randbytes(SIZE)
@@ -60,8 +60,8 @@ def _check_api(tracker: Tracker, info_hash: bytes, ports: tuple[int, int]) -> No
 
 
 def _check_chain(events: list[Event], kinds: list[str]) -> None:
-    """One peer's announces in order, each referring to the one before it."""
-    # A client may announce once more between events when it likes.
+    """Checks one peer's announces: the events in order, each naming the one before it."""
+    # A client may announce between events at any time.
     assert [one["event"] for one in events if one["event"] != "none"] == kinds
     assert [one["prev_seq"] for one in events] == [None, *(one["seq"] for one in events[:-1])]
     assert len({one["peer_id"] for one in events}) == 1

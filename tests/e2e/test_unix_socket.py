@@ -1,4 +1,4 @@
-"""The API on a Unix socket: served, asked by our own commands, its file replaced and guarded."""
+"""The API on a Unix socket: it serves, our commands use it, its file is replaced and guarded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def unix(new_tracker: Callable[..., Tracker], tmp_path: Path) -> tuple[Tracker, 
 
 
 def test_served(unix: tuple[Tracker, Path]) -> None:
-    """Requests, the health check and the command line; a file left by a kill is replaced."""
+    """Requests, health check and commands work; a socket file left by a kill is replaced."""
     tracker, path = unix
     for _ in range(2):
         tracker.start()
@@ -62,8 +62,8 @@ def test_served(unix: tuple[Tracker, Path]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["listening", "file"])
-def test_in_the_way(unix: tuple[Tracker, Path], kind: str) -> None:
-    """Neither another listener nor a file that is no socket is taken away."""
+def test_a_taken_path(unix: tuple[Tracker, Path], kind: str) -> None:
+    """The start fails rather than remove another listener's socket or a regular file."""
     tracker, path = unix
     with socket.socket(socket.AF_UNIX) as other:
         if kind == "file":
@@ -73,6 +73,6 @@ def test_in_the_way(unix: tuple[Tracker, Path], kind: str) -> None:
             other.listen()
         process, lines = begin(["--config", str(tracker.config)], tracker.folder)
         assert process.wait(60) != 0
-        said = f"cannot listen on unix:{path} for the API: Address already in use"
-        assert any(said in line for line in lines.all())
+        error = f"cannot listen on unix:{path} for the API: Address already in use"
+        assert any(error in line for line in lines.all())
         assert path.exists()

@@ -1,4 +1,4 @@
-"""Faults of the system itself: strace makes the calls of a running tracker's threads fail, or kills it in one."""
+"""Makes system calls fail: strace injects errors into a running tracker's threads, or kills it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @cache
 def why_not() -> str:
-    """Why strace cannot be used here; "" when it can."""
+    """Returns why strace cannot be used here, or "" when it can."""
     if not shutil.which("strace"):
         return "strace is not installed"
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
@@ -34,7 +34,11 @@ def why_not() -> str:
 
 @contextmanager
 def attached(threads: list[int], call: str, fault: str) -> Iterator[None]:
-    """`fault` as strace writes it: `error=EIO:when=3`, `signal=KILL:when=1`; `when` counts in each thread by itself."""
+    """Injects `fault` while the context lasts.
+
+    It is written as for strace: `error=EIO:when=3`, `signal=KILL:when=1`. `when` counts calls in
+    each thread.
+    """
     places = [word for thread in threads for word in ("-p", str(thread))]
     command = ["strace", "-o", os.devnull, "-e", f"inject={call}:{fault}", *places]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -50,5 +54,5 @@ def attached(threads: list[int], call: str, fault: str) -> Iterator[None]:
 
 
 def workers(pid: int) -> list[int]:
-    """The threads of a process but for its first: the one that writes the log is among them."""
+    """Returns a process's threads except the first. One of them writes the log."""
     return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir() if int(task.name) != pid]

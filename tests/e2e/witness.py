@@ -1,7 +1,7 @@
-"""A witness: proves after each piece of nonsense that the tracker still answers and recorded nothing of it.
+"""Proves after hostile input that the tracker still answers and has recorded nothing of that input.
 
-It announces a peer of its own, waits until that announce is in the log, and looks at what came before it. The log
-is in the order of events, so whatever the nonsense had caused would stand there.
+It announces a peer of its own, waits until that announce is in the log, and checks the events
+before it. The log is ordered, so an effect of the input would be there.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Witness:
         self._follower.close()
 
     def check_http(self) -> None:
-        """The HTTP tracker answers, and nobody but the witness has announced."""
+        """Checks that the HTTP tracker answers, and that no other peer has announced."""
         self._announced += 1
         reply = announce(self._tracker.http[0], TORRENT, self._announced, self._announced)
         assert reply["complete"] + reply["incomplete"] == self._announced
         self._check_log()
 
     def check_udp(self) -> None:
-        """The same of the UDP tracker."""
+        """Checks the same of the UDP tracker."""
         self._announced += 1
         with udp_client(self._tracker.udp[0]) as client:
             reply = client.announce(TORRENT, self._announced, self._announced)

@@ -429,6 +429,6 @@ def test_log_time_goes_on_after_a_segment_without_a_frame(tmp_path: Path, left: 
     for _ in range(2):
         log = open_log(tmp_path, RECORD_SIZES)
         assert log.recovery.last_time_us == 1000
-        log._release()
+        log.release()
     write(tmp_path)  # nothing but a watermark
     assert not [one for one in Verifier(tmp_path).walk() if isinstance(one, Finding) and one.damage]

@@ -78,7 +78,7 @@ def test_a_tracker_goes_on_with_it(site: Path) -> None:
         assert event_log.next_seq == state.seq
         assert seen(log, state) == expected(site)
     finally:
-        event_log._release()
+        event_log.release()
 
 
 def test_the_same_events_are_told(site: Path, capsys: pytest.CaptureFixture[str]) -> None:

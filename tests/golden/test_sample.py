@@ -8,7 +8,7 @@ from pathlib import Path
 from eventlog import Reader
 from eventlog.segment import file_name
 from tests.golden import sample
-from tests.support import told
+from tests.support import events_in
 from tracker.store.address_keys import Keyring, day_name
 
 PAGE = (Path(__file__).parents[2] / "docs" / "log-format.md").read_text()
@@ -30,7 +30,7 @@ def test_what_the_page_shows_is_read(tmp_path: Path) -> None:
     (log / "seg" / file_name(0, 1)).write_bytes(data)
     (log / "identity.json").write_text(f'{{"log_id": "{sample.LOG_ID.hex()}", "format": 1}}')
     (privacy / f"{day_name(sample.DAY)}.key").write_bytes(sample.KEY)
-    started, announced = told(Reader(log, keys=Keyring(tmp_path / "secrets")).frames())
+    started, announced = events_in(Reader(log, keys=Keyring(tmp_path / "secrets")).frames())
     assert started == {
         "seq": 0, "time": "2027-01-15T08:00:00.000000Z", "type": "tracker_started", "epoch": 1,
         "version": "1.0.0",

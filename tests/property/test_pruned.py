@@ -20,7 +20,7 @@ from eventlog import EventLog, Reader, first_seq, open_log, read_kept_frames
 from tests.property.test_hidden import long_steps
 from tests.property.test_replay import assert_same
 from tests.property.world import FIRST_SETTINGS, Step, World
-from tests.support import HandTime, steady, told
+from tests.support import HandTime, events_in, steady
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
@@ -51,7 +51,9 @@ def ledger_totals(folder: Path, account: int) -> Totals:
 
 def administrators(folder: Path) -> dict[int, object]:
     """The admin events that can be read, by number."""
-    seen = told(read_kept_frames(folder, first_seq(folder))) + told(Reader(folder).frames())
+    seen = events_in(read_kept_frames(folder, first_seq(folder))) + events_in(
+        Reader(folder).frames()
+    )
     names = {one.name for one in ADMIN_EVENTS.values()}
     return {each["seq"]: each for each in seen if each["type"] in names}
 

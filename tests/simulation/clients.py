@@ -1,4 +1,4 @@
-"""Made-up clients of a simulated tracker, by way of the handlers: no sockets, virtual time."""
+"""Clients of a simulated tracker that call its handlers: no sockets, virtual time."""
 
 from __future__ import annotations
 
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
 
 TORRENTS = 4
 SECRET = b"s" * 32
-FULL = b"log"
 
 
 @define
 class Clients:
-    """`promises` are noted only while the disk has power: what is answered after that, nobody hears."""
+    """`promises` are recorded only while the disk has power: later answers reach no client."""
 
     service: Service
     log: EventLog
@@ -104,7 +103,7 @@ class Clients:
         return plain + (b"\x02" + bytes([len(path)]) + path if path else b"")
 
     def _key_path(self) -> str:
-        """As in the tracker's address; mostly of a key that is in force."""
+        """Returns the path of a tracker URL with a key, which mostly is in force."""
         return f"/announce/{self.chance.choice(self.keys).key}" if self.keys else ""
 
     async def _http(self, number: int) -> None:
@@ -129,7 +128,7 @@ class Clients:
             "/announce"
         ).encode()
 
-    # Administering. Each has objects of its own, so that it knows what should be.
+    # Administering. Each administrator has its own objects, so that it knows their expected state.
 
     async def _admin(self, number: int) -> None:
         while True:
@@ -141,10 +140,10 @@ class Clients:
     def _patience(self) -> float:
         return self.chance.choice((10.0, 10.0, 0.001, 0.1))
 
-    async def _told(
+    async def _promise(
         self, work: Callable[[], Awaitable[Any]], facts: Callable[[Any], dict[tuple[str, Any], Any]]
     ) -> None:
-        """From the answer on it is so, whatever happens."""
+        """Does the work. Once it is answered, the facts must hold for ever."""
         answer = await work()
         if not self.disk.dead:
             self.promises.facts.update(facts(answer))
@@ -152,29 +151,29 @@ class Clients:
     async def _list(self, number: int) -> None:
         info_hash = torrent(100 + 10 * number + self.chance.randrange(3))
         by = _actor(number)
-        self.promises.facts.pop(("listed", info_hash), None)  # unknown, until it is answered
+        self.promises.facts.pop(("listed", info_hash), None)  # unknown until it is answered
         if self.chance.random() < 0.5:
-            await self._told(
+            await self._promise(
                 lambda: self.commands.whitelist_add([info_hash], by),
                 lambda _: {("listed", info_hash): True},
             )
         else:
-            await self._told(
+            await self._promise(
                 lambda: self.commands.whitelist_remove(info_hash, by),
                 lambda _: {("listed", info_hash): False},
             )
 
     async def _issue(self, number: int) -> None:
         new = ports.NewKey(owner=f"owner {number}", label="new")
-        await self._told(lambda: self.commands.issue_key(new, _actor(number)), self._noted)
+        await self._promise(lambda: self.commands.issue_key(new, _actor(number)), self._facts_of)
 
-    def _noted(self, issued: ports.IssuedKey) -> dict[tuple[str, Any], Any]:
+    def _facts_of(self, issued: ports.IssuedKey) -> dict[tuple[str, Any], Any]:
         self.keys.append(issued)
         digest = key_hash(issued.key)
         return {("key", issued.key_ref): digest, ("in force", digest): True}
 
     async def _change_key(self, number: int) -> None:
-        """Rotate, revoke or label one of this life's keys, that nobody else is about to change."""
+        """Rotates, revokes or labels a key of this run that no other administrator is changing."""
         if not self.keys:
             return
         key = self.keys.pop(self.chance.randrange(len(self.keys)))
@@ -184,7 +183,7 @@ class Clients:
         if what == 2:
             self.promises.facts.pop(("label", key.key_ref), None)
             label = self.chance.choice(("a", "b", None))
-            await self._told(
+            await self._promise(
                 lambda: self.commands.label_key(key.key_ref, label, by),
                 lambda _: {("label", key.key_ref): label},
             )
@@ -193,17 +192,19 @@ class Clients:
         self.promises.facts.pop(("in force", digest))
         self.promises.facts.pop(("label", key.key_ref), None)
         if what:
-            await self._told(
+            await self._promise(
                 lambda: self.commands.rotate_key(key.key_ref, by),
-                lambda issued: gone | self._noted(issued),
+                lambda issued: gone | self._facts_of(issued),
             )
         else:
-            await self._told(lambda: self.commands.revoke_key_ref(key.key_ref, by), lambda _: gone)
+            await self._promise(
+                lambda: self.commands.revoke_key_ref(key.key_ref, by), lambda _: gone
+            )
 
     # Reading.
 
     async def _read(self) -> None:
-        """The live state tells the same as a sum over its torrents."""
+        """Checks that the live totals equal the sums over all torrents."""
         while True:
             await trio.sleep(self.chance.expovariate(0.3))
             stats = LiveReads(self.service).now().stats()
@@ -215,7 +216,7 @@ class Clients:
             )
 
     async def _follow(self) -> None:
-        """What a reader beside the tracker is given is durable, and comes in order."""
+        """Checks that a reader beside the tracker gets durable events, in order."""
         reader, next_seq = Reader(self.log.path), 0
         while True:
             for one in reader.frames():
@@ -231,4 +232,4 @@ def _actor(number: int) -> ports.Actor:
     return ports.Actor(f"admin {number}", "10.2.0.1", f"request {number}")
 
 
-assert events.COMPLETED == 1  # as `announce_datagram` numbers them
+assert events.COMPLETED == 1  # `announce_datagram` uses the same numbers

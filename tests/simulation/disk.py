@@ -1,8 +1,9 @@
-"""A disk whose power can be cut: what was not synced survives in pieces of 512 bytes, or not at all.
+"""A disk whose power can be cut: unsynced data survives in pieces of 512 bytes, or not at all.
 
-It stands behind the handful of system calls with which the log writes, below one folder. The files are there and show
-what the page cache would show, so reading needs no model; what the disk holds is kept here, in memory. Pessimistic where file
-systems differ: un-synced names (made, renamed, removed) come through in any combination, and so do un-synced sectors.
+It replaces the few system calls with which the log writes below one folder. The files there show
+the page cache, so that reading needs no model; the disk's content is kept in memory. It is
+pessimistic where file systems differ: any combination of unsynced names (made, renamed, removed)
+and unsynced sectors may survive.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ SECTOR = 512
 
 
 class PowerCut(BaseException):
-    """Not an `Exception`: nothing handles it, as nothing runs on when the power is gone."""
+    """The power is gone. It is no `Exception`, so that no handler runs on without power."""
 
 
 @define(eq=False)
 class File:
-    """`versions`: the content on disk, and after each un-synced change to it; sectors come from any of them."""
+    """`versions` are the content on disk and after each unsynced change; sectors come from any."""
 
     versions: list[bytes] = field(factory=lambda: [b""])
-    seen: bytes = b""  # what reading gives
+    seen: bytes = b""  # the content that readers see
 
     def write(self, offset: int, data: bytes) -> None:
         self._change(
@@ -52,11 +53,13 @@ class File:
         del self.versions[:-1]
 
     def forget(self, chance: random.Random) -> None:
-        """A sync failed: what did not reach the disk is taken for written from here on, and never will be."""
+        """Loses a failed sync's changes: the page cache takes them for written, and no disk gets
+        them.
+        """
         self.versions = [self.survivor(chance)]
 
     def survivor(self, chance: random.Random) -> bytes:
-        if chance.random() < 0.3:  # everything, or nothing, more often than chance has it
+        if chance.random() < 0.3:  # all or nothing, more often than by chance
             return self.versions[chance.choice((0, -1))]
         size = len(chance.choice(self.versions))
         sectors = (
@@ -68,7 +71,7 @@ class File:
 
 @define(eq=False)
 class Folder:
-    """`pending`: un-synced changes, each a name and what it stands for then (None: nothing), a rename two."""
+    """`pending` are unsynced changes from names to nodes (None: removed); a rename has two names."""
 
     names: dict[str, File | Folder] = field(factory=dict)  # as seen
     kept: dict[str, File | Folder] = field(factory=dict)  # as on disk
@@ -82,7 +85,7 @@ class Folder:
         self.kept, self.pending = dict(self.names), []
 
     def forget(self, chance: random.Random) -> None:
-        """Nothing: the names of a directory are written again with the next sync, unlike content."""
+        """Loses nothing: unlike content, names are written again with the next sync."""
 
     def survivor(self, chance: random.Random) -> dict[str, File | Folder]:
         share = chance.choice((0.0, 0.5, 0.5, 1.0))
@@ -106,9 +109,10 @@ FAILING = ("open", "pwrite", "fdatasync", "fsync", "ftruncate", "rename", "mkdir
 
 
 class Disk:
-    """The folder `path`; everything in it has to be written through the calls in `CALLS`.
+    """The folder `path`. Everything in it must be written through the calls in `CALLS`.
 
-    `cut_in`: calls until the power is cut. `trouble`: the share of calls that fail. `low`: little space is left.
+    `cut_in` is the number of calls until the power is cut, `trouble` the share of calls that fail.
+    `low` means that little space is left.
     """
 
     def __init__(self, path: Path, chance: random.Random) -> None:
@@ -126,7 +130,7 @@ class Disk:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """The process's calls go through this disk; at the end of the process its descriptors are closed."""
+        """Sends the process's calls through this disk. At the end its descriptors are closed."""
         with pytest.MonkeyPatch.context() as patch:
             for name in CALLS:
                 self._real[name] = getattr(os, name)
@@ -150,7 +154,7 @@ class Disk:
         return Path(path).is_relative_to(self.path)
 
     def _call(self, name: str) -> None:
-        """Before each: the power may be gone, or the call may fail."""
+        """Runs before each call: the power may be gone, or the call may fail."""
         if self.dead:
             raise PowerCut
         self.calls += 1
@@ -164,7 +168,7 @@ class Disk:
             raise OSError(number, os.strerror(number))
 
     def _done(self) -> None:
-        """After each: the call in which the power goes may have been begun."""
+        """Runs after each call, because the power may go in the middle of one."""
         if self.dead:
             raise PowerCut
 
@@ -263,10 +267,10 @@ class Disk:
         self._call("fstatvfs")
         return SimpleNamespace(f_bavail=0 if self.low else 1 << 40, f_frsize=1)
 
-    # What is left.
+    # After a cut.
 
     def power_up(self) -> None:
-        """Put in place what survived a cut; all of it is on disk then."""
+        """Puts the survivors of a cut in place. All of them are on disk then."""
         assert not self._open
         self._check(self._root, self.path)
         self._settle(self._root)
@@ -275,7 +279,7 @@ class Disk:
         self.cut_in, self.dead = None, False
 
     def _check(self, folder: Folder, path: Path) -> None:
-        """Nothing was written past this disk."""
+        """Checks that nothing was written past this disk."""
         assert sorted(folder.names) == sorted(each.name for each in path.iterdir()), path
         for name, node in folder.names.items():
             if isinstance(node, Folder):

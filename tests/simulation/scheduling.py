@@ -1,4 +1,4 @@
-"""Trio made reproducible: virtual time, an order of tasks that follows from a seed, and no threads."""
+"""Makes Trio reproducible: virtual time, an order of tasks from a seed, and no threads."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 T = TypeVar("T")
-LATENCIES = (0.0, 0.0005, 0.01, 0.2)  # seconds, of a call in a thread, before and after its work
+LATENCIES = (0.0, 0.0005, 0.01, 0.2)  # seconds before and after the work of a call in a thread
 
 
 def run(main: Callable[[], Awaitable[T]], chance: random.Random) -> T:
-    """Run to the end; waiting takes no time. The same state of `chance` gives the same run.
+    """Runs `main` to its end without waiting. The same state of `chance` gives the same run.
 
-    A call in a thread is made in place, between two pauses: time would jump ahead while a real thread works.
+    A call in a thread runs in place between two pauses, because virtual time would jump ahead while
+    a real thread works.
     """
 
     async def in_place(
@@ -33,7 +34,7 @@ def run(main: Callable[[], Awaitable[T]], chance: random.Random) -> T:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trio.to_thread, "run_sync", in_place)
-        # Private, and the only way: trio shuffles the tasks that can run with a generator of its own.
+        # Private, and the only way, because Trio shuffles runnable tasks with its own generator.
         patch.setattr("trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING", True)
         patch.setattr("trio._core._run._r", random.Random(chance.random()))
         return trio.run(main, clock=MockClock(autojump_threshold=0))

@@ -1,7 +1,9 @@
-"""A tracker's lives on a disk that loses power: starts, serves made-up clients, ends somehow, starts again.
+"""Runs of a tracker on a disk that loses power: it starts, serves clients, ends somehow, starts
+again.
 
-Whole but for the sockets: the handlers of both protocols, the admin commands, ticks, counters, the event log with its
-committer and its recovery. What was acknowledged is noted outside, and asked for after every start.
+Everything but the sockets is real: the handlers of both protocols, admin commands, ticks, counters,
+and the event log with its committer and recovery. Acknowledged facts are recorded outside and
+checked after every start.
 """
 
 from __future__ import annotations
@@ -34,15 +36,17 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
 
 Record = tuple[int, int, bytes]
-"""Of a frame: number of the first event, kind, plain section."""
+"""A frame's first seq, kind and plain section."""
 
 
 @define
 class Promises:
-    """What somebody outside was told: survives everything."""
+    """Facts that clients outside were given. They must survive everything."""
 
-    durable: int = 0  # events that the log called durable, or that a reader was given
-    facts: dict[tuple[str, Any], Any] = field(factory=dict)  # what admin commands answered
+    durable: int = 0  # events that the log called durable or a reader was given
+    facts: dict[tuple[str, Any], Any] = field(
+        factory=dict
+    )  # facts that admin commands acknowledged
 
     def saw(self, next_seq: int) -> None:
         self.durable = max(self.durable, next_seq)
@@ -50,7 +54,7 @@ class Promises:
 
 @define
 class Site:
-    """`trace` tells what happened, and is the same for the same seed."""
+    """`trace` records what happened. The same seed gives the same trace."""
 
     folder: Path
     seed: int
@@ -62,12 +66,12 @@ class Site:
     trace: list[tuple[Any, ...]] = field(factory=list)
     _appended: list[Frame] = field(
         factory=list
-    )  # all that this log should hold, and what may be lost
+    )  # all frames that this log should hold, including those that may be lost
     _last: tuple[int, str] = (
         0,
         "",
     )  # events and digest of the live state at the end of the last life
-    _whole: bool = False  # the last life ended in order
+    _whole: bool = False  # the last run ended in order
 
     def __attrs_post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -82,7 +86,7 @@ class Site:
         )
 
     def live(self) -> None:
-        """One life, from the start to whatever end it comes to."""
+        """Makes one run, from the start to any kind of end."""
         chance = self.chance
         self.disk.trouble = chance.choice((0.0, 0.0, 0.002, 0.03))
         self.disk.cut_in = chance.choice((None, chance.randrange(40), chance.randrange(400)))
@@ -117,13 +121,13 @@ class Site:
             assert self.disk.failures
         else:
             self._whole = True
-        self._note(log, state)
+        self._record_end(log, state)
         return "stopped" if self._whole else "cut" if self.disk.dead else "failed"
 
     # After a start.
 
     def _check(self, path: Path, log: EventLog) -> State:
-        """What is there is a prefix of what was appended, with all that was promised; and it is in order."""
+        """Checks that the log is a whole prefix of the appended frames and keeps every promise."""
         reached = log.next_seq
         assert reached >= self.promises.durable
         kept = [one for one in self._appended if one.header.next_seq <= reached]
@@ -141,10 +145,10 @@ class Site:
         self._appended, self._whole = kept, False
         return state
 
-    # While it lives.
+    # During a run.
 
     def _tee(self, log: EventLog) -> None:
-        """Note what is handed to the committer, beside it."""
+        """Also collects the frames that are handed to the committer."""
         pool, take = log.pool, log.pool.take
 
         def teeing() -> list[OpenFrame]:
@@ -152,7 +156,7 @@ class Site:
             self._appended += [finished(one) for one in taken]
             return taken
 
-        setattr(pool, "take", teeing)  # noqa: B010  # a method, which mypy lets nobody replace by assignment
+        setattr(pool, "take", teeing)  # noqa: B010  # mypy forbids assigning to a method
 
     async def _serve(self, log: EventLog, state: State) -> None:
         began = trio.current_time()
@@ -176,7 +180,7 @@ class Site:
                     Clients(service, log, self.disk, self.promises, self.chance).begin(producers)
                     producers.start_soon(_tick, service)
                     producers.start_soon(_log_counters, service)
-                    producers.start_soon(self._weather)
+                    producers.start_soon(self._disturb)
                     await trio.sleep(self.chance.choice((0.01, 1, 10, 40)) * self.chance.random())
                     self._end_somehow()
                     producers.cancel_scope.cancel()
@@ -192,15 +196,15 @@ class Site:
             self.disk.dead = True
             raise PowerCut
 
-    async def _weather(self) -> None:
-        """The disk fills and empties; the wall clock is set."""
+    async def _disturb(self) -> None:
+        """Fills and empties the disk, and sets the wall clock."""
         while True:
             await trio.sleep(self.chance.expovariate(0.2))
             self.disk.low = not self.disk.low
             self.wall_us += self.chance.choice((0, 0, 60, -60, 7200)) * SECOND
 
-    def _note(self, log: EventLog, state: State) -> None:
-        """What was live at the end; a replay of all that was appended tells the same."""
+    def _record_end(self, log: EventLog, state: State) -> None:
+        """Records the state at the end, and checks that a replay of all appended frames agrees."""
         log.pool.take()
         self._last = state.seq, state.digest()
         assert replayed(self._appended).digest() == self._last[1]

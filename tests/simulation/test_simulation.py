@@ -1,6 +1,6 @@
-"""The whole tracker in virtual time, on a disk that fails and loses power: after any life, what was promised is there.
+"""The whole tracker in virtual time, on a disk that fails and loses power: promises always hold.
 
-A failure names its seed: the same seed gives the same lives again.
+A failure names its seed. The same seed gives the same runs again.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def lived(folder: Path, seed: int) -> Site:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lives(tmp_path: Path, seed: int) -> None:
-    """Starts, crashes, failures and orderly ends in a row: an exact prefix each time, and all that was promised."""
+    """After crashes, failures and orderly ends the log is an exact prefix with every promise."""
     lived(tmp_path, seed)
     shutil.rmtree(tmp_path)  # pytest keeps the folders of hundreds of tests otherwise
 
 
-def test_a_seed_says_it_all(tmp_path: Path) -> None:
+def test_a_seed_is_reproducible(tmp_path: Path) -> None:
     """The same seed gives the same calls, failures, events and digests."""
     sites = []
     for name in ("one", "two"):

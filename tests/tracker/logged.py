@@ -1,4 +1,4 @@
-"""Logs on disk as a tracker writes them, for what reads them."""
+"""Writes logs to disk as a tracker does, for tests of their readers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECOND_PEER = b"-TR4000-abcdefghijkl"
 
 
 class Recording(Rig):
-    """A rig that takes announces one by one, and notes the state's digest after each."""
+    """A rig that makes announces one by one and records the state's digest after each."""
 
     digests: dict[int, str]
 
@@ -39,19 +39,21 @@ class Recording(Rig):
         returned = []
         for one in announces:
             returned += super().announce(one)
-            self.note()
+            self.record_digest()
         return returned
 
-    def note(self) -> None:
+    def record_digest(self) -> None:
         self.digests[self.state.seq - 1] = self.state.digest()
 
 
 def record(script: Callable[[Rig], Iterator[None]] | None = None) -> dict[int, str]:
-    """Digests by event: of the live state after each announce and at each stop of the script."""
+    """Returns the live state's digest by seq: after each announce, and at each `yield` of the
+    script.
+    """
     rig = Recording()
     rig.digests = {}
     for _ in (script or history)(rig):
-        rig.note()
+        rig.record_digest()
     return rig.digests
 
 
@@ -61,7 +63,9 @@ def write_log(
     *,
     segment_bytes: int = 1500,
 ) -> None:
-    """Run a script against a tracker over a real log; where it stops, what came is committed."""
+    """Runs a script against a tracker over a real log. Each `yield` waits until its events are
+    durable.
+    """
     log = open_log(folder, codec.RECORD_SIZES, segment_bytes=segment_bytes, linger_seconds=0)
 
     async def main() -> None:
@@ -74,7 +78,7 @@ def write_log(
 
 
 def history(rig: Rig) -> Iterator[None]:
-    """A bit of everything: both modes, accounts, whitelist, counters, ticks, expiry, an eviction."""
+    """Some of everything: both modes, accounts, whitelist, counters, ticks, expiry, an eviction."""
     service = rig.service
     service.append(TrackerStarted("test", 1))
     service.change_settings(Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10))
@@ -110,7 +114,7 @@ def history(rig: Rig) -> Iterator[None]:
             evolve(mine, endpoint=endpoint4(2), key=other, peer_id=SECOND_PEER, left=0),
         )
     yield
-    rig.announce(evolve(mine, key=other))  # from anna's address: her peer goes
+    rig.announce(evolve(mine, key=other))  # anna's peer has this address, so it is evicted
     yield
     rig.time.advance(SECOND)
     rig.revoke(other)

@@ -1,4 +1,4 @@
-"""Pruning in a test: at once, and in this process."""
+"""Prunes a log in a test: at once, in the test's own process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class InlinePruner(Pruner):
-    """A pruner that needs no other process."""
+    """A pruner that starts no other process."""
 
     async def _make(self, seq: int) -> pruning.Made:
         made = await trio.to_thread.run_sync(pruning.make, self.log.path, seq)
@@ -24,6 +24,6 @@ class InlinePruner(Pruner):
 
 
 async def prune(service: Service, log: EventLog, keep_bytes: int = 0) -> pruning.Made | None:
-    """Remove all that no peer needs, or what is beyond some bytes."""
+    """Removes everything that no peer needs, or everything beyond `keep_bytes`."""
     await log.wait_durable(log.next_seq - 1)
     return await InlinePruner(service, log, 36_500, keep_bytes).look()

@@ -14,11 +14,8 @@ from tracker.config.values import (
     Address,
     ApiBind,
     Bind,
-    Clients,
     ExternalIp,
-    Flag,
     KeyProblemsError,
-    Ports,
     Proxies,
     Reader,
     Seconds,
@@ -26,37 +23,35 @@ from tracker.config.values import (
     Secret,
     Text,
     UnixAddress,
+    array,
+    client,
     limit,
-    one_of,
+    ports,
     whole,
 )
+from tracker.domain import policy
 
 SCHEMA_VERSION = "2.0.0"
 
-App = Annotated[str, Reader(one_of("torrust-tracker"))]
-Purpose = Annotated[str, Reader(one_of("configuration"))]
-Threshold = Annotated[
-    Literal["off", "error", "warn", "info", "debug", "trace"],
-    Reader(one_of("off", "error", "warn", "info", "debug", "trace")),
-]
-Durability = Annotated[Literal["group", "strict"], Reader(one_of("group", "strict"))]
-IpParameter = Annotated[
-    Literal["ignored", "local", "always"], Reader(one_of("ignored", "local", "always"))
-]
-Validation = Annotated[Literal["strict", "disabled"], Reader(one_of("strict", "disabled"))]
-Limit = Annotated[int, Reader(limit)]
-Jitter = Annotated[int, Reader(whole(0, 86_400, "seconds"))]
-Minutes = Annotated[int, Reader(whole(1, 525_600, "minutes"))]
+# Kinds of value. A `bool` takes true or false alone, a `Literal` one of its words in any case.
 Cookie = Annotated[int, Reader(whole(1, 86_400, "seconds"))]
 Timeout = Annotated[int, Reader(whole(1, 3600, "seconds"))]
-Follower = Annotated[Literal["on", "at_stop"], Reader(one_of("on", "at_stop"))]
-Scope = Annotated[Literal["read", "full"], Reader(one_of("read", "full"))]
+Scope = Literal["read", "full"]
 Days = Annotated[int, Reader(whole(1, 36500, "days"))]
 DaysOrNever = Annotated[int, Reader(whole(0, 36500, "days"))]
 LingerMs = Annotated[int, Reader(whole(0, 1000, "milliseconds"))]
 # The lower bound leaves room for a header and full batches, the upper keeps offsets in 32 bits.
 SegmentBytes = Annotated[int, Reader(whole(65_536, 2**30, "bytes"))]
 KeepBytes = Annotated[int, Reader(whole(131_072, 2**63 - 1, "bytes"))]
+
+READERS: dict[object, Reader] = {
+    policy.Limit: Reader(limit),
+    policy.Jitter: Reader(whole(0, 86_400, "seconds")),
+    policy.Minutes: Reader(whole(1, 525_600, "minutes")),
+    policy.Clients: Reader(array(client)),
+    policy.Ports: Reader(array(ports)),
+}
+"""How each kind of setting that the domain declares is read."""
 
 
 _UDP = Address("0.0.0.0", 6969)  # noqa: S104 -- a tracker is for everybody
@@ -80,22 +75,22 @@ class Metadata:
     """`[metadata]`: which kind of file this is."""
 
     schema_version: Text
-    app: App = "torrust-tracker"
-    purpose: Purpose = "configuration"
+    app: Literal["torrust-tracker"] = "torrust-tracker"
+    purpose: Literal["configuration"] = "configuration"
 
 
 @frozen
 class Logging:
     """`[logging]`: the text log for people, not the event log."""
 
-    threshold: Threshold
+    threshold: Literal["off", "error", "warn", "info", "debug", "trace"]
 
 
 @frozen
 class PrivateMode:
     """`[core.private_mode]`: legal only when `core.private` is true."""
 
-    check_keys_expiration: Flag = True
+    check_keys_expiration: bool = True
 
 
 @frozen
@@ -111,7 +106,7 @@ class Net:
     """`[core.net]`: how peers' addresses are understood; `external_ip` None is unset."""
 
     external_ip: ExternalIp = None
-    on_reverse_proxy: Flag = False
+    on_reverse_proxy: bool = False
 
 
 @frozen
@@ -119,19 +114,19 @@ class TrackerPolicy:
     """`[core.tracker_policy]`: when peers and torrents are forgotten."""
 
     max_peer_timeout: Seconds = 900
-    persistent_torrent_completed_stat: Flag = False
-    remove_peerless_torrents: Flag = True
+    persistent_torrent_completed_stat: bool = False
+    remove_peerless_torrents: bool = True
 
 
 @frozen
 class Core:
     """`[core]`: the tracker's mode (`listed`, `private`) and its policies."""
 
-    listed: Flag
-    private: Flag
+    listed: bool
+    private: bool
     private_mode: PrivateMode | None = None
     inactive_peer_cleanup_interval: SecondsOrOff = 600
-    tracker_usage_statistics: Flag = True
+    tracker_usage_statistics: bool = True
     announce_policy: AnnouncePolicy = AnnouncePolicy()
     net: Net = Net()
     tracker_policy: TrackerPolicy = TrackerPolicy()
@@ -157,7 +152,7 @@ class HttpNetwork:
     """`[http_trackers.network]`: the same; a proxy in front of one listener is trusted by no other."""
 
     external_ip: ExternalIp = None
-    on_reverse_proxy: Flag = False
+    on_reverse_proxy: bool = False
 
 
 @frozen
@@ -231,13 +226,13 @@ class EventLog:
 
     path: Text = "./storage/tracker/log"
     secrets_path: Text = "./storage/tracker/secrets"
-    durability: Durability = "group"
+    durability: Literal["group", "strict"] = "group"
     linger_ms: LingerMs = 5
     segment_bytes: SegmentBytes = 67_108_864
     keep_days: Days = 30
     keep_bytes: KeepBytes = 20_000_000_000
     shred_days: DaysOrNever = 7
-    follower: Follower = "on"
+    follower: Literal["on", "at_stop"] = "on"
 
     def __attrs_post_init__(self) -> None:
         problems = {}
@@ -252,28 +247,14 @@ class EventLog:
 
 
 @frozen
-class Policy:
-    """`[policy]`: the site's own rules; numbers are limits, 0 = none. Every default is what the reference does."""
+class Policy(policy.Policy):
+    """`[policy]`: the site's own rules. To those for announces it adds what the front ends alone need."""
 
-    interval_jitter: Jitter = 0
-    enforce_interval_min: Flag = False
-    peers_per_account: Limit = 0
-    clients_allowed: Clients = ()
-    clients_denied: Clients = ()
-    refused_ports: Ports = ()
-    requests_per_minute: Limit = 0
-    max_torrents: Limit = 0
-    max_peers: Limit = 0
-    max_peers_per_torrent: Limit = 0
-    retry_in_minutes: Minutes = 30
-    ip_parameter: IpParameter = "ignored"
-    partial_seeds: Flag = False
-    external_ip_in_replies: Flag = False
-    connection_id_validation: Validation = "strict"
-    max_connection_id_errors: Limit = 10
+    connection_id_validation: Literal["strict", "disabled"] = "strict"
+    max_connection_id_errors: policy.Limit = 10
     ban_seconds: Seconds = 86_400
-    http_connections: Limit = 0
-    http_connections_per_address: Limit = 0
+    http_connections: policy.Limit = 0
+    http_connections_per_address: policy.Limit = 0
     http_request_seconds: Timeout = 10
     http_handshake_seconds: Timeout = 10
 

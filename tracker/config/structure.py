@@ -8,14 +8,22 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from types import GenericAlias
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import attrs
 from cattrs import BaseValidationError, Converter, transform_error
 from cattrs.gen import make_dict_structure_fn
 
-from tracker.config.schema import Config
-from tracker.config.values import Address, KeyProblemsError, Reader, UnixAddress, kind
+from tracker.config.schema import READERS, Config
+from tracker.config.values import (
+    Address,
+    KeyProblemsError,
+    Reader,
+    UnixAddress,
+    flag,
+    kind,
+    one_of,
+)
 
 Hook = Callable[[Any, Any], Any]
 
@@ -82,13 +90,20 @@ def _is_generic(origin: type) -> Callable[[Any], bool]:
     return lambda wanted: getattr(wanted, "__origin__", None) is origin
 
 
-def _is_read(wanted: Any) -> bool:
-    return get_origin(wanted) is Annotated and isinstance(get_args(wanted)[1], Reader)
+def _is_value(wanted: Any) -> bool:
+    return get_origin(wanted) in (Annotated, Literal)
 
 
 def _value_hook(wanted: Any) -> Hook:
-    reader: Reader = get_args(wanted)[1]
-    return lambda value, _: reader.parse(value)
+    parse = _parser(wanted)
+    return lambda value, _: parse(value)
+
+
+def _parser(wanted: Any) -> Callable[[object], Any]:
+    if get_origin(wanted) is Literal:
+        return one_of(*get_args(wanted))
+    mark = get_args(wanted)[1]
+    return (mark if isinstance(mark, Reader) else READERS[wanted]).parse
 
 
 def _table_hook(cls: Any) -> Hook:
@@ -121,7 +136,8 @@ def _new_converter() -> Converter:
     converter.register_structure_hook_factory(attrs.has, _table_hook)
     converter.register_structure_hook_factory(_is_generic(dict), _free_table_hook)
     converter.register_structure_hook_factory(_is_generic(tuple), _array_hook)
-    converter.register_structure_hook_factory(_is_read, _value_hook)
+    converter.register_structure_hook_factory(_is_value, _value_hook)
+    converter.register_structure_hook(bool, lambda value, _: flag(value))
     for printed in (Address, UnixAddress, IPv4Address, IPv6Address):
         converter.register_unstructure_hook(printed, str)
     return converter

@@ -166,7 +166,7 @@ def one_of(*choices: str) -> Callable[[object], str]:
     return parse
 
 
-def _array(parse: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
+def array(parse: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
     """A reader of arrays of which each element is read by `parse`; all that are wrong are told at once."""
 
     def parse_all(value: object) -> tuple[str, ...]:
@@ -225,14 +225,11 @@ def external_ip(value: object) -> IPv4Address | IPv6Address | None:
     return None if plain.is_unspecified else plain
 
 
-Flag = Annotated[bool, Reader(flag)]
 Text = Annotated[str, Reader(text)]
 Secret = Annotated[str, Reader(secret)]
 Bind = Annotated[Address, Reader(Address.parse)]
 ApiBind = Annotated[Address | UnixAddress, Reader(api_address)]
-Proxies = Annotated[tuple[str, ...], Reader(_array(proxy))]
+Proxies = Annotated[tuple[str, ...], Reader(array(proxy))]
 ExternalIp = Annotated[IPv4Address | IPv6Address | None, Reader(external_ip)]
-Clients = Annotated[tuple[str, ...], Reader(_array(client))]
-Ports = Annotated[tuple[str, ...], Reader(_array(ports))]
 Seconds = Annotated[int, Reader(whole(1, I32_MAX, "seconds"))]
 SecondsOrOff = Annotated[int, Reader(whole(0, I32_MAX, "seconds"))]

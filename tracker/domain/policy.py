@@ -1,47 +1,61 @@
-"""The site's own rules for announces: who is refused, and who gets no peers. As long as none is set, all may.
+"""Decides by the site's own rules which announces are refused, and which get no peers.
 
-A rule is a setting, in force by its event like any other. `Rules` is the same made ready for decisions: pure, over
-the swarms as they are. What is said here goes for all protocols and modes; `stopped` is refused by none of
-these rules (the rate of an address is asked before them), so that nobody is kept in a swarm against his will.
+`Policy` holds the settings, in force by their event like all others; with its defaults every
+announce passes. `Rules` is the same in a form for quick decisions over the swarms. They hold for
+all protocols and modes. None of them refuses `stopped`, so that a client can always leave a swarm;
+only the rate of an address, which comes before them, can.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attrs import fields, frozen
 
 from tracker.domain import events, refusals
-from tracker.domain.swarms import ROW_SIZE, SEEN, SEEN_AT
 
 if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
-IP_IGNORED, IP_LOCAL, IP_ALWAYS = "ignored", "local", "always"
+# Kinds of setting; the configuration has a reader for each (`tracker/config/schema.py`).
+Limit = Annotated[int, "limit"]
+"""The largest number of something; 0 = no limit."""
+Jitter = Annotated[int, "jitter"]
+"""Seconds, 0 to 86,400."""
+Minutes = Annotated[int, "minutes"]
+"""1 to 525,600."""
+Clients = Annotated[tuple[str, ...], "clients"]
+"""First characters of peer ids, such as "-qB"."""
+Ports = Annotated[tuple[str, ...], "ports"]
+"""Ports and ranges of them, "25" or "6881-6889"."""
 
 
 @frozen
 class Policy:
-    """Numbers are limits, 0 = none; the defaults are those of the reference."""
+    """The keys of `[policy]` that decide about announces, so that they are logged with the
+    settings.
 
-    interval_jitter: int = 0  # seconds, at most so many are added to `interval`
+    The defaults are what the reference does.
+    """
+
+    interval_jitter: Jitter = 0  # the most that is added to `interval`
     enforce_interval_min: bool = False
-    peers_per_account: int = 0  # of one torrent
-    clients_allowed: tuple[str, ...] = ()  # first characters of peer_ids; () = all
-    clients_denied: tuple[str, ...] = ()
-    refused_ports: tuple[str, ...] = ()  # "25" or "6881-6889"
-    requests_per_minute: int = 0  # of one address
-    max_torrents: int = 0
-    max_peers: int = 0
-    max_peers_per_torrent: int = 0
-    retry_in_minutes: int = 30
-    ip_parameter: str = IP_IGNORED
-    partial_seeds: bool = False  # BEP 21: scrapes say `downloaders`
+    peers_per_account: Limit = 0  # on one torrent
+    clients_allowed: Clients = ()  # () = all
+    clients_denied: Clients = ()
+    refused_ports: Ports = ()
+    requests_per_minute: Limit = 0  # from one address
+    max_torrents: Limit = 0
+    max_peers: Limit = 0
+    max_peers_per_torrent: Limit = 0
+    retry_in_minutes: Minutes = 30
+    ip_parameter: Literal["ignored", "local", "always"] = "ignored"
+    partial_seeds: bool = False  # scrapes give `downloaders` (BEP 21)
     external_ip_in_replies: bool = False  # BEP 24
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Policy:
-        """The policy of an event; keys this version does not know are left aside."""
+        """Reads the policy in an event, without the keys that this version does not know."""
         known = {field.name for field in fields(cls)}
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -52,7 +66,7 @@ class Policy:
 
 
 class Rules:
-    """A policy, ready to decide. `active`: whether any announce could be decided otherwise than without it."""
+    """A policy, ready to decide. `active` is false when no announce can be affected."""
 
     __slots__ = (
         "_allowed",
@@ -94,10 +108,14 @@ class Rules:
         account: int = 0,
         evicted: int = 0,
     ) -> int:
-        """Why an announce is refused; 0 = it is not.
+        """Returns why an announce is refused, 0 = it is not.
 
-        `torrent` and `peer` are 0 when new. `account`: in private modes, whose it is. `evicted`: the peer that would go
-        for it, 0 = none.
+        Args:
+            torrent: 0 = new.
+            peer: 0 = new.
+            port: 2 bytes, big-endian.
+            account: the account of the key in private modes, else 0.
+            evicted: the peer that would have to leave for this one, 0 = none.
         """
         if event == events.STOPPED:
             return 0
@@ -114,7 +132,7 @@ class Rules:
         return 0 if evicted else self._full(swarms, torrent)
 
     def _full(self, swarms: Swarms, torrent: int) -> int:
-        """Whether there is room for one more peer; known ones go on."""
+        """Returns why there is no room for one more peer, 0 = there is."""
         if not torrent and 0 < self._max_torrents <= swarms.torrents_total:
             return refusals.TORRENTS_FULL
         if torrent and 0 < self._max_peers_per_torrent <= swarms.size(torrent):
@@ -126,26 +144,26 @@ class Rules:
     def _account_full(self, swarms: Swarms, torrent: int, account: int, evicted: int) -> bool:
         if not (self._peers_per_account and torrent and account):
             return False
-        # A client that begins again under another peer_id takes the place of what it was.
+        # A client that restarts under another peer_id takes the place of its former peer.
         own = swarms.peers_of(torrent, account) - (swarms.account_of(evicted) == account)
         return own >= self._peers_per_account
 
     def early(self, swarms: Swarms, peer: int, endpoint: bytes, event: int, now_us: int) -> bool:
-        """Whether a peer asks sooner than it may, and gets no peers.
+        """Tells whether a peer announces sooner than it may, so that its reply lists no peers.
 
-        In private modes a peer announces from each of its addresses in turn: only one with a single address, and
-        from that one, can be early.
+        In private modes a peer announces from each of its addresses in turn. So only a peer with a
+        single address, announcing from it, can be early.
         """
         if not (self._early_us and peer) or event not in (events.NONE, events.PAUSED):
             return False
-        if SEEN.unpack_from(swarms.rows, peer * ROW_SIZE + SEEN_AT)[0] + self._early_us <= now_us:
+        if swarms.seen_us(peer) + self._early_us <= now_us:
             return False
         own, other = (swarms.v4, swarms.v6) if len(endpoint) == 6 else (swarms.v6, swarms.v4)
         return peer not in other and own.endpoint(peer) == endpoint
 
 
 def _table(ports: tuple[str, ...]) -> bytes:
-    """1 for each refused port; b"" without any."""
+    """Returns 65,536 bytes with 1 for each refused port, or b"" for none."""
     table = bytearray(65536 if ports else 0)
     for text in ports:
         first, _, last = text.partition("-")

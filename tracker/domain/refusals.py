@@ -1,8 +1,8 @@
 """Lists every refusal of a request: its number, its name, the text for clients, and when to retry.
 
-The numbers are in the log (docs/log-format.md, counter 7 `refused_requests`, negated). The names are
-those of the API and of the metrics. Clients match substrings of the texts, which are the reference's
-where it has the same refusal.
+The numbers are in the log (docs/log-format.md, counter 7 `refused_requests`, negated). The names
+are those of the API and of the metrics. Clients match substrings of the texts, which are the
+reference's where it has the same refusal.
 """
 
 from __future__ import annotations

@@ -359,6 +359,11 @@ class Swarms:
         """One more than the highest number that a peer has had."""
         return len(self.rows) // ROW_SIZE
 
+    def seen_us(self, peer: int) -> int:
+        """When a peer last announced, in microseconds."""
+        seen_us: int = SEEN.unpack_from(self.rows, peer * ROW_SIZE + SEEN_AT)[0]
+        return seen_us
+
     def oldest_seen(self, first: int, end: int) -> int | None:
         """The earliest `seen_us` of the peers numbered first..end-1; None = there are none."""
         seen = (

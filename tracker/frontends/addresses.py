@@ -1,4 +1,5 @@
-"""Decides under which address a peer is listed: its own, one it names, or the tracker's outside one.
+"""Decides under which address a peer is listed: its own, one it names, or the tracker's outside
+one.
 
 All addresses are 4 or 16 bytes, v4-mapped ones as IPv4.
 """
@@ -35,7 +36,9 @@ def is_loopback(address: bytes) -> bool:
 
 
 def is_local(address: bytes) -> bool:
-    """Tells whether an address is of this machine or a private network (RFC 1918, 3927, 4193, 4291)."""
+    """Tells whether an address is of this machine or a private network (RFC 1918, 3927, 4193,
+    4291).
+    """
     ip = ip_address(address)
     return any(ip in network for network in _LOCAL)
 
@@ -56,7 +59,9 @@ def claimed_address(text: bytes, source: bytes) -> bytes:
 
 
 def forwarded_address(header: bytes | None) -> bytes:
-    """Reads the right-most address in X-Forwarded-For, which the proxy itself added; b"" without one."""
+    """Reads the right-most address in X-Forwarded-For, which the proxy itself added; b"" without
+    one.
+    """
     if header is None:
         return b""
     try:

@@ -1,4 +1,4 @@
-"""All that the tracker listens on: sockets bound and certificates read before anything is appended to the log."""
+"""Binds every socket and reads every certificate, before the tracker appends anything to the log."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from attrs import frozen
 
 from tracker.config import UnixAddress
 from tracker.frontends import unix_socket
-from tracker.frontends.http import server as http
+from tracker.frontends.http import server as http_server
 from tracker.frontends.tls import Certificate, TlsError
-from tracker.frontends.udp import server as udp
+from tracker.frontends.udp import server as udp_server
 
 if TYPE_CHECKING:
     import ssl
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 
 class Table(Protocol):
-    """A table of the configuration that has a listener."""
+    """Any configuration table with a listener."""
 
     @property
     def bind_address(self) -> Address | UnixAddress: ...
 
 
 class StartError(Exception):
-    """The tracker cannot start as configured; the text says why and what to do."""
+    """The tracker cannot start as configured; the text gives the cause and the remedy."""
 
 
 @frozen
 class Listener:
-    """A bound socket, and the certificate it is served with."""
+    """A bound socket, and its certificate when it serves TLS."""
 
     socket: socket.socket
     certificate: Certificate | None = None
 
     @property
     def address(self) -> str:
-        """`host:port` as bound, the real port when 0 was configured; or `unix:/path`."""
+        """Returns `host:port` as bound (the real port when 0 was configured), or `unix:/path`."""
         if self.socket.family == socket.AF_UNIX:
             return f"unix:{self.socket.getsockname()}"
         host, port = self.socket.getsockname()[:2]
@@ -60,7 +60,7 @@ class Listener:
 
 @frozen
 class Listeners:
-    """What is bound, in the order of the configuration."""
+    """The bound sockets, in the order of the configuration."""
 
     udp: tuple[Listener, ...]
     http: tuple[Listener, ...]
@@ -69,7 +69,7 @@ class Listeners:
 
 
 def read_certificates(config: Config) -> Certificates:
-    """One for each pair of files that is configured. Raises `StartError`."""
+    """Reads one certificate for each configured pair of files. Raises `StartError`."""
     found: Certificates = {}
     for place, files in _tls_files(config):
         try:
@@ -88,7 +88,7 @@ def _tls_files(config: Config) -> Iterator[tuple[str, TlsFiles]]:
 
 
 def bind(config: Config, certificates: Certificates) -> Listeners:
-    """Bind every socket. Raises `StartError`, with none of them left open."""
+    """Binds every socket. Raises `StartError`, and leaves none open then."""
     with ExitStack() as opened:
 
         def each(what: str, tables: Sequence[Table]) -> tuple[Listener, ...]:
@@ -111,7 +111,7 @@ def bind(config: Config, certificates: Certificates) -> Listeners:
 def _open(
     what: str, addresses: list[Address | UnixAddress], opened: ExitStack
 ) -> Iterator[socket.socket]:
-    open_socket = udp.open_socket if what == "UDP" else http.open_socket
+    open_socket = udp_server.open_socket if what == "UDP" else http_server.open_socket
     ipv4_ports = {
         one.port for one in addresses if not isinstance(one, UnixAddress) and ":" not in one.host
     }
@@ -120,7 +120,7 @@ def _open(
             if isinstance(address, UnixAddress):
                 sock = unix_socket.open_socket(address.path)
             else:
-                # `[::]` takes IPv4 too, unless that has a listener of its own.
+                # `[::]` takes IPv4 too, unless IPv4 has its own listener on this port.
                 v6only = address.port in ipv4_ports - {0}
                 sock = open_socket(address.host, address.port, v6only=v6only)
         except OSError as error:

@@ -15,8 +15,8 @@ def refuse(
 ) -> str:
     """Counts a refusal, logs it when the key was once issued, and returns the text for the client.
 
-    `key` is what the client sent, if that is what was refused. `peer_id` has 20 bytes, or none for a
-    scrape. Call it between `begin` and `end`.
+    `key` is what the client sent, if that is what was refused. `peer_id` has 20 bytes, or none for
+    a scrape. Call it between `begin` and `end`.
     """
     service.refused(refusal, peer_id)
     if key:

@@ -1,7 +1,9 @@
-"""Certificates: read once at the start, exchanged while serving, and never a half of a pair.
+"""Reads certificates at the start, and replaces them while serving, always certificate and key
+together.
 
-Whoever serves TLS holds one context for good. It hands every handshake on to the context of the pair in force,
-so that an exchange touches no connection that is open. Knows nothing of sockets, signals or the configuration.
+A server keeps one context for good. That context passes every handshake to the context of the pair
+in force, so that a replacement touches no open connection. Knows no sockets, signals or
+configuration.
 """
 
 from __future__ import annotations
@@ -13,21 +15,27 @@ from typing import Final, NoReturn
 MINIMUM: Final = ssl.TLSVersion.TLSv1_2
 PROTOCOLS: Final = ["http/1.1"]  # ALPN (RFC 7301)
 
-# What OpenSSL's versions say of a key of the same kind and of another kind.
+# OpenSSL's reasons, by version, for a key that does not fit its certificate.
 _MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
 
 class TlsError(Exception):
-    """A certificate cannot be served; the text names the file and says why."""
+    """A certificate cannot be served; the text gives the file and the cause."""
 
 
 class Certificate:
-    """A certificate and its key, from two PEM files. Raises `TlsError` when made."""
+    """A certificate and its private key, read from two PEM files.
+
+    `context` is what a server uses; it always hands over to the pair in force.
+    """
 
     __slots__ = ("_cert", "_current", "_key", "context")
 
     def __init__(self, cert: str, key: str) -> None:
-        """`cert`: path of the certificate with its chain. `key`: path of its private key."""
+        """Reads `cert` (the certificate with its chain) and `key` (its private key), both paths.
+
+        Raises `TlsError`.
+        """
         self._cert = cert
         self._key = key
         self.context = self._current = _load(cert, key)
@@ -37,19 +45,22 @@ class Certificate:
         return self._cert
 
     def reload(self) -> None:
-        """Read the files again, for the handshakes to come. After `TlsError` the old pair is still in force."""
+        """Reads the files again, for later handshakes. Raises `TlsError`; the old pair stays in
+        force then.
+        """
         self._current = _load(self._cert, self._key)
 
     def _hand_over(
         self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext
     ) -> None:
-        # Called at every handshake, also of clients that name no server. Loading the new pair into the old
-        # context would not do: OpenSSL keeps one for each kind of key there, and serves the older one too.
+        # OpenSSL calls this at every handshake, also when the client names no server. The new pair
+        # is not loaded into the old context, because OpenSSL keeps one pair for each kind of key
+        # there and would go on serving the old one.
         connection.context = self._current
 
 
 def _load(cert: str, key: str) -> ssl.SSLContext:
-    """A server's context. Raises `TlsError`."""
+    """Returns a context for a server. Raises `TlsError`."""
     for path in (cert, key):
         _check_readable(path)
     _check_certificate(cert)
@@ -62,7 +73,7 @@ def _load(cert: str, key: str) -> ssl.SSLContext:
         raise TlsError(f"{key}: the key has a passphrase, which nobody is there to type")
 
     try:
-        # Without a function OpenSSL would ask on the terminal, and wait.
+        # Without this function OpenSSL would wait for a passphrase on the terminal.
         context.load_cert_chain(cert, key, no_password)
     except ssl.SSLError as error:
         raise TlsError(_pair_problem(error, cert, key)) from None
@@ -79,7 +90,9 @@ def _check_readable(path: str) -> None:
 
 
 def _check_certificate(cert: str) -> None:
-    """Tell a bad certificate from a bad key: `load_cert_chain` does not."""
+    """Raises `TlsError` for a bad certificate, which `load_cert_chain` does not tell from a bad
+    key.
+    """
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cert)
     except OSError:
@@ -90,6 +103,6 @@ def _pair_problem(error: ssl.SSLError, cert: str, key: str) -> str:
     if error.reason in _MISMATCHES:
         return f"{key}: is not the key of the certificate {cert}"
     if error.reason and error.reason != "PEM_LIB":
-        # Such as a key that is too small for today's OpenSSL.
+        # For example, a key that is too short for this OpenSSL.
         return f"{cert} with {key}: {error.reason.lower().replace('_', ' ')}"
     return f"{key}: holds no private key in PEM form"

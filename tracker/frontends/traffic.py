@@ -1,7 +1,7 @@
-"""What each listener has done since the start: plain counters beside the log, read by the metrics.
+"""Counts what each listener has done since the start, for the metrics; none of it is in the log.
 
-One task writes each of these. The announce path is not counted by the announce but by the batch; the rest follows by
-subtraction.
+One task writes each object. Requests are counted once a batch, because the announce path must not
+pay for it; the number of announces follows by subtraction.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from tracker.wire.clients import OTHERS, client_of
 
 MOST_CLIENTS = 64
-"""Client names and versions told apart: peer ids are the sender's choice, and a series in a metrics store costs."""
+"""The most client names and versions counted apart, because senders choose their peer ids freely
+and each name costs a series in a metrics store.
+"""
 
 
 class UdpTraffic:
-    """Datagrams of one UDP listener."""
+    """Counts the datagrams of one UDP listener."""
 
     __slots__ = (
         "banned", "busy_ns", "connects", "errors", "ignored", "requests", "scrapes", "unsent", "wrong_ids",
@@ -23,11 +25,11 @@ class UdpTraffic:
         self.requests = 0
         self.connects = 0
         self.scrapes = 0
-        self.errors = 0  # answered with an error
-        self.ignored = 0  # too short for an answer
-        self.banned = 0  # no answer: of a banned address
-        self.unsent = 0  # answers that the kernel did not take
-        self.busy_ns = 0  # from the datagrams' arrival in this program to the answers' departure
+        self.errors = 0  # error replies
+        self.ignored = 0  # too short for a reply
+        self.banned = 0  # from a banned address, so without a reply
+        self.unsent = 0  # replies that the kernel did not take
+        self.busy_ns = 0  # from receiving a batch to having sent its replies
         self.wrong_ids: dict[tuple[str, str], int] = {}  # announces, by client name and version
 
     @property
@@ -42,24 +44,25 @@ class UdpTraffic:
 
     @property
     def average_ns(self) -> int:
-        """Of a request. What a batch takes is shared evenly."""
+        """Returns the mean nanoseconds for each request; a batch's time is shared evenly."""
         return self.busy_ns // self.requests if self.requests else 0
 
     def batch(self, requests: int, unsent: int, busy_ns: int) -> None:
+        """Adds one batch."""
         self.requests += requests
         self.unsent += unsent
         self.busy_ns += busy_ns
 
     def wrong_id(self, peer_id: bytes) -> None:
-        """An announce with a connection id that is none; `peer_id` has 20 bytes."""
-        who = client_of(peer_id)
-        if who not in self.wrong_ids and len(self.wrong_ids) >= MOST_CLIENTS:
-            who = OTHERS
-        self.wrong_ids[who] = self.wrong_ids.get(who, 0) + 1
+        """Counts an announce with a wrong connection id; `peer_id` has 20 bytes."""
+        client = client_of(peer_id)
+        if client not in self.wrong_ids and len(self.wrong_ids) >= MOST_CLIENTS:
+            client = OTHERS
+        self.wrong_ids[client] = self.wrong_ids.get(client, 0) + 1
 
 
 class HttpTraffic:
-    """Requests of one HTTP tracker, refused ones too."""
+    """Counts the requests of one HTTP listener, refused ones included."""
 
     __slots__ = ("announces", "scrapes")
 

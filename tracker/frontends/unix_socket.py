@@ -1,4 +1,4 @@
-"""A listening Unix socket: for the API behind a proxy on the same machine."""
+"""Opens a Unix socket, on which the API serves a proxy on the same machine."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import socket
 import stat
 from pathlib import Path
 
-BACKLOG = 128
+BACKLOG = 128  # connections not yet accepted
 NO_OTHERS = 0o117
-"""What a new socket file is denied: it gets mode 0660, for the tracker's user and group alone."""
+"""The umask for the socket file, which gives it mode 0660: the tracker's user and group alone."""
 
 
 def open_socket(path: str) -> socket.socket:
-    """A listening, non-blocking socket at `path`; a file that an ended tracker left there is replaced.
+    """Returns a listening, non-blocking socket at `path`, replacing one that an ended tracker left
+    there.
 
-    Raises `OSError`, also when somebody listens there, or when the file is no socket.
+    Raises `OSError`, also when another process listens there or the file is no socket.
     """
     _remove_stale(Path(path))
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        before = os.umask(NO_OTHERS)  # at once, as nobody may connect before a chmod
+        before = os.umask(NO_OTHERS)  # because a later chmod would leave a moment for others
         try:
             sock.bind(path)
         finally:

@@ -27,12 +27,12 @@ from tracker.domain.events import codec
 from tracker.domain.events.admin import AddressesLost, TrackerStarted, TrackerStopped
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
-from tracker.frontends.http import server as http
-from tracker.frontends.http.connections import Waiting
+from tracker.frontends.http import server as http_server
+from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.listeners import StartError, bind, read_certificates
 from tracker.frontends.tls import TlsError
-from tracker.frontends.udp import server as udp
+from tracker.frontends.udp import server as udp_server
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.history.events import LogEvents
 from tracker.history.past import PastReads
@@ -348,7 +348,7 @@ async def _start_producers(
         counted = gauges.add_udp(listener.socket)
         ids = ConnectionIds(ids_key, udp_own.cookie_lifetime, checked=checked)
         handler = DatagramHandler(service, ids, number, external, bans, counted)
-        await nursery.start(udp.serve, listener.socket, handler)
+        await nursery.start(udp_server.serve, listener.socket, handler)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)
     if service.private and listeners.udp:
         log.info("Private mode over UDP: keys are read from the URL data of BEP 41")
@@ -362,7 +362,7 @@ async def _start_producers(
         answers = RequestHandler(
             service, number, proxied=proxied, external=external, traffic=counted_here
         )
-        await nursery.start(http.serve, listener.socket, answers, waiting, listener.tls)
+        await nursery.start(http_server.serve, listener.socket, answers, waiting, listener.tls)
         log.info("HTTP TRACKER: Started on: %s", listener.url)
     nursery.start_soon(_tick, service)
     nursery.start_soon(_log_counters, service)
@@ -373,9 +373,9 @@ def _packed(ip: IPv4Address | IPv6Address | None) -> bytes | None:
     return ip.packed if ip else None
 
 
-def _waiting(config: Config) -> Waiting:
+def _waiting(config: Config) -> ConnectionLimits:
     policy = config.policy
-    return Waiting(
+    return ConnectionLimits(
         min(_connection_limit(), policy.http_connections or 8_192),
         policy.http_connections_per_address,
         policy.http_request_seconds,

@@ -1,7 +1,9 @@
-"""The announce path: decide, append and apply, with no await between, so that log order is state order.
+"""The announce path: decides, appends and applies without an await, so that log order is state
+order.
 
-`begin` (once a batch), `announce` (each), `end`. Whatever may refuse does so before the append. This module can be compiled: the
-types are in the .pxd beside it, and what it says is the same either way (docs/architecture.md).
+A batch is `begin`, `announce` for each, `end`. Every refusal comes before the append, because
+applying cannot fail. This module can be compiled, with the types in the .pxd beside it; both builds
+give the same replies (docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -26,18 +28,22 @@ if TYPE_CHECKING:
     from tracker.service.append import Clock, Log
 
 NUMWANT_UNKNOWN = 65535
-"""Logged for an absent `numwant`, and for one of 16 bits or more: the record's field has 16 bits."""
+"""Logged for an absent `numwant`, and for one of 16 bits or more: the record's field has 16 bits.
+"""
 
 EARLY = -100
-"""No refusal: what `announce` returns when all is done, but the peer asked too soon and is told of no others."""
+"""Returned by `announce` for a logged announce that came too soon, so that its reply lists no
+peers.
+"""
 
 REFUSAL_SECONDS = 60
-"""Refusals of a known key are logged at most this often for each key and reason."""
+"""Seconds between two logged refusals of the same key for the same reason."""
 
-_TOLD = 4096  # refusals that are remembered, at least: a power of two
+_MOST_NOTED = 4096  # logged refusals remembered before old ones are dropped; a power of two
 _V4_MAPPED = V4_MAPPED
 
-# `announce` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
+# `announce` spells these numbers out, because a global costs a dictionary look-up. This keeps them
+# true.
 if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (
     3,
     1,
@@ -48,8 +54,12 @@ if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTAR
 
 
 class Announcing:
-    """What an announce changes, and what may come between two of a batch. `peer` is the peer of the latest announce (0 after
-    `stopped`). `tracker.service.service.Service` is this and everything else that appends."""
+    """The announce path, and the events that may interrupt a batch.
+
+    `peer` is the peer of the latest announce, 0 after `stopped`. `cap` is the most peers in a
+    reply. `guarded` tells a front end whether to call `admit` first.
+    `tracker.service.service.Service` adds everything else that appends.
+    """
 
     __slots__ = (
         "_clock",
@@ -84,7 +94,7 @@ class Announcing:
         clock: Clock,
         selection_key: bytes,
     ) -> None:
-        """`selection_key`: 32 secret bytes from which the choice of peers in large swarms follows."""
+        """`selection_key`: 32 secret bytes that decide the choice of peers in large swarms."""
         self._log = log
         self._state = state
         self._clock = clock
@@ -94,7 +104,9 @@ class Announcing:
         self._obey_settings()
         # Keys in force, as clients write them; emptied by admin events.
         self._keys: dict[bytes, Key] = {}
-        self._refused_us: dict[tuple[int, int], int] = {}  # when, by key_ref and refusal
+        self._refused_us: dict[
+            tuple[int, int], int
+        ] = {}  # when last logged, by key_ref and refusal
         self.peer = 0
         self._now_us = 0
         self._open = False
@@ -103,7 +115,9 @@ class Announcing:
         self._protected = bytearray()
 
     def begin(self) -> int:
-        """Open a batch: read the clock and ask the log for room, once. Returns log time in microseconds."""
+        """Opens a batch: reads the clock and asks the log for room, once. Returns log time in
+        microseconds.
+        """
         now = self._now_us = self._clock.now_us()
         self._open = self._log.has_room()
         frame = self._log.pool.frame(events.ANNOUNCE, SCHEMA, now)
@@ -113,7 +127,7 @@ class Announcing:
         return now
 
     def end(self) -> None:
-        """Close a batch: let the log commit it."""
+        """Closes a batch, so that the log may commit it."""
         if self._seq != self._state.seq:
             self._state.announced(self._seq, self._now_us)
             self._log.appended()
@@ -135,20 +149,20 @@ class Announcing:
         key_hash: int,
         key: Key | None = None,
     ) -> int:
-        """Decide, append and apply one announce; only between `begin` and `end`.
+        """Decides, appends and applies one announce. Call it between `begin` and `end`.
 
         Args:
-            listener: number of the listener, 0..255.
+            listener: number to log the announce with, 0..255.
             path: protocol and family, events.HTTP4 to events.UDP6.
             address: 4 or 16 bytes.
             port: 2 bytes, big-endian.
             left: bytes, or events.LEFT_UNKNOWN.
-            numwant: as asked, 0..65535.
-            key_hash: 16 bits of the client's `key`.
-            key: in a private mode, the key that `authenticate` gave; else None.
+            numwant: as the client sent it, or `NUMWANT_UNKNOWN`.
+            key_hash: 16 bits of the client's own `key`, which is no tracker key.
+            key: the tracker key from `admit` in a private mode, else None.
 
         Returns:
-            The torrent (0 when it is not tracked: `stopped` of a stranger), or a refusal (negative), or `EARLY`.
+            The torrent (0 for a `stopped` of an unknown torrent), a refusal (negative), or `EARLY`.
         """
         if key is not None:
             return self._announce_keyed(
@@ -205,11 +219,12 @@ class Announcing:
         return torrent or swarms.lookup(info_hash)
 
     def admits(self, address: bytes) -> bool:
-        """Count a request of an address, 4 or 16 bytes; False = it has made too many. Between `begin` and `end`."""
+        """Counts a request from an address of 4 or 16 bytes; False = it made too many this minute."""
         return self._rate is None or self._rate.admits(address, self._now_us)
 
     def admit(self, address: bytes, text: bytes | None) -> Key | int | None:
-        """Check what every protocol checks before an announce: its address's rate, then its key.
+        """Checks the rules before an announce that all protocols share: the address's rate, then
+        the key.
 
         Args:
             address: 4 or 16 bytes; b"" when a proxy hides it, then no rate applies.
@@ -223,11 +238,13 @@ class Announcing:
         return self.authenticate(text) if self.private else None
 
     def whitelisted(self, info_hash: bytes) -> bool:
-        """Whether the torrent may be announced, in the mode in force."""
+        """Tells whether a torrent may be announced in the mode in force."""
         return not self._listed or info_hash in self._whitelist
 
     def authenticate(self, text: bytes | None) -> Key | int:
-        """The key in force that a client gave, or a refusal. 32 alphanumeric characters, or None."""
+        """Returns the key in force for a client's key text (32 letters and digits, or None), or a
+        refusal.
+        """
         if not text:
             return refusals.KEY_MISSING
         key = self._keys.get(text)
@@ -263,7 +280,9 @@ class Announcing:
         flags: int,
         key_hash: int,
     ) -> int:
-        """`announce` in a private mode: a peer is an account's peer_id, at one address of each family."""
+        """Announces in a private mode, where a peer is an account's peer_id at one address of each
+        family.
+        """
         if not self._open:
             return refusals.LOG_FULL
         if self._listed and info_hash not in self._whitelist:
@@ -318,7 +337,7 @@ class Announcing:
         return EARLY if early else torrent or swarms.lookup(info_hash)
 
     def _evict(self, info_hash: bytes, peer: int) -> None:
-        """Another peer announced from this one's address: it has to go, and that is an event of its own."""
+        """Logs and applies that a peer leaves because another one announced from its address."""
         swarms = self._swarms
         last_seq = swarms.peer(peer).last_seq
         place = swarms.place_of(swarms.lookup(info_hash), peer)
@@ -327,21 +346,25 @@ class Announcing:
             append_record(self._log, self._state, record)
 
     def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
-        """What a known key was refused is an event; not more often than anybody needs to know."""
+        """Logs the refusal of a known key, at most once in `REFUSAL_SECONDS` for each key and
+        reason.
+        """
         since = self._now_us - REFUSAL_SECONDS * 10**6
-        told = self._refused_us
-        if told.get((key.key_ref, refusal), 0) > since:
+        noted = self._refused_us
+        if noted.get((key.key_ref, refusal), 0) > since:
             return
-        if len(told) >= _TOLD and not len(told) & len(told) - 1:
-            # Seldom, as it doubles: what is over need not be known any more.
-            told = self._refused_us = {which: us for which, us in told.items() if us > since}
-        told[key.key_ref, refusal] = self._now_us
+        if len(noted) >= _MOST_NOTED and not len(noted) & len(noted) - 1:
+            # Drops the outdated ones. This is rare, because the size must double in between.
+            noted = self._refused_us = {which: us for which, us in noted.items() if us > since}
+        noted[key.key_ref, refusal] = self._now_us
         event = AnnounceRefused(key.key_ref, refusals.NAMES[refusal], info_hash)
         with self._interrupted():
             append_admin(self._log, self._state, self._clock, event)
 
     def refused_key(self, text: bytes, refusal: int, info_hash: bytes) -> None:
-        """Log that a key that was once issued is refused; between `begin` and `end`."""
+        """Logs the refusal of a key that was once issued; ignores others. Call it between `begin`
+        and `end`.
+        """
         digest = sha256(text).digest()
         key = self._state.access.keys.get(digest) or self._state.access.revoked.get(digest)
         if key is not None and self._open:
@@ -349,8 +372,10 @@ class Announcing:
 
     @contextmanager
     def _interrupted(self) -> Iterator[None]:
-        """An event of another kind in the middle of a batch: the state stands where the batch is, and
-        the batch goes on in a frame after it."""
+        """Lets the block append events of another kind in the middle of a batch.
+
+        Brings the state up to the batch first; the batch goes on in a new frame after the block.
+        """
         if self._seq != self._state.seq:
             self._state.announced(self._seq, self._now_us)
         yield
@@ -362,13 +387,16 @@ class Announcing:
         self._log.appended()
 
     def chance(self) -> int:
-        """64 bits for the choice of peers: a function of the secret and the log position alone."""
+        """Returns 64 bits that choose peers, a function of the secret and the log position alone."""
         seq = self._seq.to_bytes(8, "little")
         return int.from_bytes(blake2s(seq, key=self._selection_key, digest_size=8).digest(), "big")
 
     def interval(self) -> int:
-        """Seconds until the next announce. What is added at random is, like `chance`, a function of the secret and the
-        log position; it changes nothing here, so it is not logged."""
+        """Returns the seconds until the next announce, with the jitter of the policy.
+
+        The jitter is a function of the secret and the log position, as `chance` is. It is not
+        logged, because it does not change the state.
+        """
         most = self._jitter
         if not most:
             return self._interval
@@ -387,7 +415,6 @@ class Announcing:
         self._policed = self._rules.active
         limit = settings.policy.requests_per_minute
         self._rate = Rate(limit) if limit else None
-        # Whether a front end has anything to ask before it calls `announce`.
         self.guarded = bool(
             settings.private or self._policed or limit or settings.policy.interval_jitter
         )

@@ -1,8 +1,9 @@
-"""Log time: microseconds since 1970 that never go back, whatever the wall clock does.
+"""Gives log time: microseconds since 1970 that never go back, whatever the wall clock does.
 
-It starts at the later of the log's last time and the wall clock, runs with the monotonic clock, and is drawn
-towards the wall clock by at most 500 parts per million. A wall clock far ahead (a suspended
-machine) is followed at once; that is an event, from which peers get a timeout of grace.
+Log time starts at the later of the log's last time and the wall clock, runs with the monotonic
+clock, and moves towards the wall clock by at most 500 parts per million. When the wall clock is far
+ahead (after a suspend), log time steps forward at once; the step is an event, and peers get one
+more timeout after it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SLEW_PPM = 500
-STEP_US = 10_000_000
+SLEW_PPM = 500  # parts per million, the most by which log time runs faster or slower
+STEP_US = 10_000_000  # microseconds behind the wall clock beyond which log time steps
 
 
 class LogClock:
+    """The clock of a log; `wall_us` and `monotonic_us` are for tests."""
+
     __slots__ = ("_adjusted_us", "_last_us", "_monotonic_us", "_offset_us", "_wall_us")
 
     def __init__(
@@ -26,7 +29,7 @@ class LogClock:
         wall_us: Callable[[], int] = lambda: time.time_ns() // 1000,
         monotonic_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
     ) -> None:
-        """`last_us`: time of the last event in the log, 0 for an empty log."""
+        """`last_us`: microseconds of the last event in the log, 0 for an empty log."""
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
         self._last_us = last_us
@@ -34,6 +37,7 @@ class LogClock:
         self._offset_us = max(last_us, wall_us()) - self._adjusted_us
 
     def now_us(self) -> int:
+        """Returns log time in microseconds, never less than before."""
         now = self._monotonic_us() + self._offset_us
         if now < self._last_us:
             return self._last_us
@@ -41,13 +45,13 @@ class LogClock:
         return now
 
     def earlier_us(self) -> int:
-        """The earlier of log time and the wall clock: what is surely past."""
+        """Returns the earlier of log time and the wall clock, a time that is past by both."""
         return min(self.now_us(), self._wall_us())
 
     def adjust(self) -> int:
-        """Draw log time towards the wall clock; called at every tick.
+        """Moves log time towards the wall clock. Call it at every tick.
 
-        Returns microseconds stepped forward, 0 when time was only slewed.
+        Returns the microseconds stepped forward, 0 when time was only slewed.
         """
         monotonic = self._monotonic_us()
         behind = self._wall_us() - (monotonic + self._offset_us)

@@ -1,23 +1,26 @@
-"""What is remembered of the addresses that requests come from: how many lately, and how many false ones.
+"""Counts requests and errors by source address, to limit and to ban; none of it is in the log or
+the state.
 
-None of it is in the log or in the state. Tables have an entry for each address (IPv6: each /64, which is what one
-customer gets), are forgotten as a whole after a time, and earlier when they grow too large: then a flood from very many
-addresses gains some requests, and nobody loses any.
+A table has one entry for each IPv4 address or IPv6 /64, because a customer gets one of these. It is
+cleared as a whole after its period, and earlier when it grows too large. A flood from very many
+addresses then gains some requests, but no client loses any.
 """
 
 from __future__ import annotations
 
 MOST = 1 << 16
-"""Addresses in one table; about 8 MB."""
+"""The most addresses in one table; about 8 MB."""
 
 
 def network(address: bytes) -> bytes:
-    """An address of 4 bytes; of 16 the first 8."""
+    """Returns what counts as one source: an IPv4 address (4 bytes), or the /64 of an IPv6 one (8
+    bytes).
+    """
     return address if len(address) == 4 else address[:8]
 
 
 class Table:
-    """Counts by network, for a period."""
+    """Counts by network, for a period of some seconds."""
 
     __slots__ = ("_counts", "_period_us", "_until_us")
 
@@ -30,20 +33,20 @@ class Table:
         return len(self._counts)
 
     def above(self, limit: int, now_us: int) -> int:
-        """How many networks have a higher count; looks at all of them."""
+        """Returns how many networks have a higher count. Looks at every entry."""
         if now_us >= self._until_us:
             return 0
         return sum(count > limit for count in self._counts.values())
 
     def count(self, address: bytes, now_us: int) -> int:
-        """How many were added in this period; `now_us` never goes back."""
+        """Returns the count of an address's network in this period. `now_us` must never go back."""
         if now_us >= self._until_us:
             self._counts.clear()
             self._until_us = now_us + self._period_us
         return self._counts.get(network(address), 0)
 
     def add(self, address: bytes, now_us: int) -> int:
-        """Add one; how many there were before."""
+        """Adds one; returns the count before."""
         before = self.count(address, now_us)
         if not before and len(self._counts) >= MOST:
             self._counts.clear()
@@ -52,7 +55,7 @@ class Table:
 
 
 class Rate:
-    """At most so many requests of an address a minute."""
+    """Limits the requests from one network in a minute."""
 
     __slots__ = ("_most", "_table")
 
@@ -61,7 +64,7 @@ class Rate:
         self._table = Table(60)
 
     def admits(self, address: bytes, now_us: int) -> bool:
-        """Count a request, and say whether it may be served."""
+        """Counts a request if it may be served; tells whether it may."""
         if self._table.count(address, now_us) >= self._most:
             return False
         self._table.add(address, now_us)
@@ -69,22 +72,24 @@ class Rate:
 
 
 class Bans:
-    """Addresses that keep sending wrong UDP connection ids get no more answers until the period ends."""
+    """Bans networks that keep sending wrong UDP connection ids, until the period ends."""
 
     __slots__ = ("_most", "_table")
 
     def __init__(self, most: int, seconds: int) -> None:
-        """`most`: errors that are still answered, but for one; 0 = nobody is banned."""
+        """`most`: more errors than this ban a network, 0 = none is banned. `seconds`: the period."""
         self._most = most
         self._table = Table(seconds)
 
     def banned(self, address: bytes, now_us: int) -> bool:
+        """Tells whether an address gets no replies."""
         return 0 < self._most < self._table.count(address, now_us)
 
     def total(self, now_us: int) -> int:
-        """Networks that are banned."""
+        """Returns how many networks are banned."""
         return self._table.above(self._most, now_us) if self._most else 0
 
     def add_error(self, address: bytes, now_us: int) -> None:
+        """Counts a wrong connection id."""
         if self._most:
             self._table.add(address, now_us)

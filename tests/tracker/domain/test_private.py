@@ -168,7 +168,7 @@ def test_evictions_are_events(rig: Rig) -> None:
     last.
     """
     rig.announce(says(0, A, HOME), says(1, B, HOME), says(0, A, HOME))
-    told = rig.told()[-5:]
+    told = rig.events()[-5:]
     assert [one["type"] for one in told] == [
         "announced",
         "evicted",
@@ -187,7 +187,7 @@ def test_evictions_are_events(rig: Rig) -> None:
 def test_announces_are_chained_over_addresses(rig: Rig) -> None:
     """prev_seq follows the peer, not the address; the log tells the key."""
     rig.announce(says(1, A, HOME), says(2, A, AWAY6), says(1, A, AWAY))
-    first, second, third = rig.told()[-3:]
+    first, second, third = rig.events()[-3:]
     assert (second["prev_seq"], third["prev_seq"]) == (first["seq"], second["seq"])
     assert [one["key_ref"] for one in (first, second, third)] == [2, 3, 2]
     assert [one["rule"] for one in (first, second, third)] == ["first", "continued", "continued"]

@@ -27,10 +27,10 @@ from tracker.domain import events
 from tracker.domain.events.admin import SettingsChanged, TorrentWhitelisted
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
-from tracker.frontends.http import server as http
-from tracker.frontends.http.connections import Waiting
+from tracker.frontends.http import server as http_server
+from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.handler import RequestHandler
-from tracker.frontends.udp import server as udp
+from tracker.frontends.udp import server as udp_server
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.service.rate_limits import MOST, Bans, Rate, Table
 from tracker.wire.bencode import decode
@@ -158,7 +158,7 @@ class Site:
         return sock
 
     def logged(self, kind: str) -> list[dict[str, Any]]:
-        return [one for one in self.rig.told() if one["type"] == kind]
+        return [one for one in self.rig.events() if one["type"] == kind]
 
 
 def ports_in(packed: bytes) -> tuple[int, ...]:
@@ -179,22 +179,27 @@ def udp_announce(
 async def serving(
     policy: Policy,
     *,
-    waiting: Waiting | None = None,
+    limits: ConnectionLimits | None = None,
     bans: Bans | None = None,
     tls: ssl.SSLContext | None = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     """A tracker with these rules, on two sockets."""
     rig = Rig.with_settings(policy=policy, **settings)
-    datagrams, requests = udp.open_socket("127.0.0.1", 0), http.open_socket("127.0.0.1", 0)
+    datagrams, requests = (
+        udp_server.open_socket("127.0.0.1", 0),
+        http_server.open_socket("127.0.0.1", 0),
+    )
     site = Site(rig, requests.getsockname()[1], datagrams.getsockname()[1])
     handler = DatagramHandler(rig.service, ConnectionIds(b"c" * 32), 0, None, bans)
     try:
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
-                await nursery.start(udp.serve, datagrams, handler)
+                await nursery.start(udp_server.serve, datagrams, handler)
                 answers = RequestHandler(rig.service, 1, proxied=False)
-                await nursery.start(http.serve, requests, answers, waiting or Waiting(64), tls)
+                await nursery.start(
+                    http_server.serve, requests, answers, limits or ConnectionLimits(64), tls
+                )
                 yield site
                 nursery.cancel_scope.cancel()
     finally:
@@ -573,7 +578,7 @@ async def test_max_connection_id_errors_off() -> None:
 
 async def test_http_connections() -> None:
     """One more than may wait is closed at once; a request that is there is answered all the same."""
-    async with serving(Policy(), waiting=Waiting(2)) as site:
+    async with serving(Policy(), limits=ConnectionLimits(2)) as site:
         kept = [await site.connection() for _ in range(2)]
         further = await site.connection()
         assert await further.recv(1) == b""
@@ -591,7 +596,7 @@ async def test_http_connections() -> None:
 
 async def test_http_connections_per_address() -> None:
     """Of one address so many, whatever others have."""
-    async with serving(Policy(), waiting=Waiting(8, per_address=1)) as site:
+    async with serving(Policy(), limits=ConnectionLimits(8, per_address=1)) as site:
         first, second = await site.connection(), await site.connection()
         assert await second.recv(1) == b""
         other = await site.connection("127.0.0.2")
@@ -603,13 +608,13 @@ async def test_http_connections_per_address() -> None:
 
 def test_connections_through_a_proxy() -> None:
     """All come from its address: they are bounded together only."""
-    waiting, proxy = Waiting(2, per_address=1), b"\x7f\0\0\1"
-    assert [waiting.take(proxy, proxied=True) for _ in range(3)] == [True, True, False]
+    limits, proxy = ConnectionLimits(2, per_address=1), b"\x7f\0\0\1"
+    assert [limits.take(proxy, proxied=True) for _ in range(3)] == [True, True, False]
 
 
 async def test_http_request_seconds() -> None:
     """A connection that says nothing is closed in its time."""
-    async with serving(Policy(), waiting=Waiting(8, request_seconds=0.02)) as site:
+    async with serving(Policy(), limits=ConnectionLimits(8, request_seconds=0.02)) as site:
         silent = await site.connection()
         assert await silent.recv(1) == b""
         silent.close()
@@ -618,8 +623,8 @@ async def test_http_request_seconds() -> None:
 async def test_http_handshake_seconds() -> None:
     """Likewise one that begins no TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    waiting = Waiting(8, handshake_seconds=0.02)
-    async with serving(Policy(), waiting=waiting, tls=context) as site:
+    limits = ConnectionLimits(8, handshake_seconds=0.02)
+    async with serving(Policy(), limits=limits, tls=context) as site:
         silent = await site.connection()
         assert await silent.recv(1) == b""
         silent.close()

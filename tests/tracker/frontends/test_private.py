@@ -26,12 +26,12 @@ from tests.support import (
 from tracker.domain import events
 from tracker.domain.events.admin import TorrentWhitelisted
 from tracker.domain.settings import Settings
-from tracker.frontends.http import server as http
-from tracker.frontends.http.connections import Waiting
+from tracker.frontends.http import server as http_server
+from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.handler import RequestHandler
-from tracker.frontends.udp import server as udp
+from tracker.frontends.udp import server as udp_server
 from tracker.frontends.udp.handler import DatagramHandler
-from tracker.service import announce as announcing
+from tracker.service import announce as announce_path
 from tracker.wire.bencode import decode
 from tracker.wire.connection_id import ConnectionIds
 
@@ -120,7 +120,7 @@ class Front:
     def refusals(self) -> list[tuple[int, str, str]]:
         return [
             (one["key_ref"], one["reason"], one["info_hash"])
-            for one in self.rig.told()
+            for one in self.rig.events()
             if one["type"] == "announce_refused"
         ]
 
@@ -248,7 +248,7 @@ def test_ways_to_give_a_key_over_http(way: Callable[[bytes], bytes]) -> None:
     """Each path is as good as any other, and refuses alike."""
     front = Front(PRIVATE)
     assert front.get(way(GOOD))["incomplete"] == 1
-    assert front.rig.told()[-1]["key_ref"] == 1
+    assert front.rig.events()[-1]["key_ref"] == 1
     assert UNREADABLE_TEXT + UNKNOWN.decode() in front.failure(way(UNKNOWN))
 
 
@@ -269,7 +269,7 @@ def test_ways_to_give_a_key_over_udp(options: bytes) -> None:
     """Any path that HTTP has, in one option or in several."""
     front = Front(PRIVATE)
     assert unpack_from(">I4sIII", front.udp(options)) == (1, b"tran", 120, 1, 0)
-    assert front.rig.told()[-1]["key_ref"] == 1
+    assert front.rig.events()[-1]["key_ref"] == 1
 
 
 @pytest.mark.parametrize(
@@ -514,7 +514,7 @@ def test_refusals_are_logged_once_a_minute() -> None:
 
 def test_refusals_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many keys that are refused now and then: what is remembered of them does not grow with their number."""
-    monkeypatch.setattr(announcing, "_TOLD", 8)
+    monkeypatch.setattr(announce_path, "_MOST_NOTED", 8)
     front = Front(BOTH)
     service = front.rig.service
     keys = [front.rig.issue(100 + number) for number in range(40)]
@@ -539,9 +539,9 @@ def test_refusals_in_the_middle_of_a_batch() -> None:
         )
         announce_one(rig.service, one)
     rig.service.end()
-    told = [one["type"] for one in rig.told()][-4:]
+    told = [one["type"] for one in rig.events()][-4:]
     assert told == ["announced", "announce_refused", "announced", "announced"]
-    assert [one["seq"] for one in rig.told()] == list(range(len(rig.told())))
+    assert [one["seq"] for one in rig.events()] == list(range(len(rig.events())))
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
@@ -554,7 +554,7 @@ def test_a_batch_with_a_refusal_keeps_log_time_in_order() -> None:
     announce_one(rig.service, Announce(HASH, endpoint4(2), b"b" * 20, key=REVOKED))
     announce_one(rig.service, Announce(HASH, endpoint4(3), b"c" * 20, key=GOOD))
     rig.service.end()
-    times = [one["time"] for one in rig.told()]
+    times = [one["time"] for one in rig.events()]
     assert times == sorted(times)
 
 
@@ -628,13 +628,18 @@ async def test_over_sockets() -> None:
     """A good and a bad key over HTTP and UDP, through the sockets and loops of the tracker itself."""
     front = Front(PRIVATE)
     ids = ConnectionIds(b"c" * 32)
-    datagrams, requests = udp.open_socket("127.0.0.1", 0), http.open_socket("127.0.0.1", 0)
+    datagrams, requests = (
+        udp_server.open_socket("127.0.0.1", 0),
+        http_server.open_socket("127.0.0.1", 0),
+    )
     udp_port, http_port = (sock.getsockname()[1] for sock in (datagrams, requests))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
-            await nursery.start(udp.serve, datagrams, DatagramHandler(front.rig.service, ids, 0))
+            await nursery.start(
+                udp_server.serve, datagrams, DatagramHandler(front.rig.service, ids, 0)
+            )
             handler = RequestHandler(front.rig.service, 1, proxied=False)
-            await nursery.start(http.serve, requests, handler, Waiting(8))
+            await nursery.start(http_server.serve, requests, handler, ConnectionLimits(8))
             assert MISSING_TEXT.encode() in await request(http_port, announce())
             assert UNREADABLE_TEXT.encode() + UNKNOWN in await request(http_port, announce(UNKNOWN))
             assert b"10:incompletei1e" in await request(http_port, announce(GOOD))

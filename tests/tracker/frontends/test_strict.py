@@ -13,11 +13,11 @@ import trio.testing
 from eventlog import LogFailedError
 from tests.support import SELECTION_KEY, HandTime, MemoryLog
 from tracker.domain.state import State
-from tracker.frontends.http import server as http
-from tracker.frontends.http.connections import Waiting
+from tracker.frontends.http import server as http_server
+from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.udp import recvmmsg
-from tracker.frontends.udp import server as udp
+from tracker.frontends.udp import server as udp_server
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.service.service import Service
 from tracker.wire.connection_id import ConnectionIds
@@ -64,12 +64,17 @@ class Site:
         self._nursery = nursery
 
     async def start(self) -> None:
-        datagrams, requests = udp.open_socket("127.0.0.1", 0), http.open_socket("127.0.0.1", 0)
+        datagrams, requests = (
+            udp_server.open_socket("127.0.0.1", 0),
+            http_server.open_socket("127.0.0.1", 0),
+        )
         self.udp_port, self.http_port = (one.getsockname()[1] for one in (datagrams, requests))
         ids = ConnectionIds(b"c" * 32)
-        await self._nursery.start(udp.serve, datagrams, DatagramHandler(self.service, ids, 0))
+        await self._nursery.start(
+            udp_server.serve, datagrams, DatagramHandler(self.service, ids, 0)
+        )
         handler = RequestHandler(self.service, 1, proxied=False)
-        await self._nursery.start(http.serve, requests, handler, Waiting(8))
+        await self._nursery.start(http_server.serve, requests, handler, ConnectionLimits(8))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from eventlog import Frame
-from tests.support import START_US, Announce, Rig, endpoint6, hash_of, told
+from tests.support import START_US, Announce, Rig, endpoint6, events_in, hash_of
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS, KeyRevoked, TrackerStarted
@@ -38,7 +38,7 @@ def test_announced() -> None:
         listener=255,
     )
     rig.announce(one, evolve(one, event=events.PAUSED))
-    _, first, second = rig.told()
+    _, first, second = rig.events()
     assert first == {
         "seq": 1,
         "time": TIME,
@@ -78,7 +78,7 @@ def test_what_was_not_said(name: str) -> None:
     changed, expected = FIELDS[name]
     rig = Rig()
     rig.announce(evolve(Announce(hash_of(1), endpoint6(1)), **changed))
-    assert rig.told()[0][name] == expected
+    assert rig.events()[0][name] == expected
 
 
 def test_the_other_kinds() -> None:
@@ -89,7 +89,7 @@ def test_the_other_kinds() -> None:
     rig.service.count(events.UDP_DROPPED)
     rig.service.flush_counters()
     rig.service.change_settings(Settings(interval=9))
-    assert rig.told() == [
+    assert rig.events() == [
         {"seq": 0, "time": TIME, "type": "tracker_started", "version": "1.0", "epoch": 3},
         {"seq": 1, "time": TIME, "type": "tick", "interval_ms": 10_000, "goes_on": False},
         {
@@ -101,14 +101,14 @@ def test_the_other_kinds() -> None:
             "settings": Settings(interval=9).as_data(),
         },
     ]  # fmt: skip
-    assert {event["type"] for event in rig.told()} < set(codec.EVENT_TYPES)
+    assert {event["type"] for event in rig.events()} < set(codec.EVENT_TYPES)
 
 
 @pytest.mark.parametrize("kind", ADMIN_EVENTS)
 def test_every_admin_event_has_a_name(kind: int) -> None:
     """The name is what a filter asks for."""
     frame = admin_frame(codec.encode_admin(kind, START_US, {"text": "пароль"}))
-    (event,) = told([frame])
+    (event,) = events_in([frame])
     assert event == {
         "seq": 4, "time": TIME, "type": ADMIN_EVENTS[kind].name, "text": "пароль",
     }  # fmt: skip
@@ -124,7 +124,7 @@ def admin_frame(plain: bytes, kind: int = events.ADMIN) -> Frame:
 
 def test_lines_are_json() -> None:
     """One line an event, compact, readable without escapes."""
-    (event,) = told([admin_frame(codec.encode_admin(3, START_US, {"a": "ü\n"}))])
+    (event,) = events_in([admin_frame(codec.encode_admin(3, START_US, {"a": "ü\n"}))])
     text = event_json.line(event)
     assert "\n" not in text
     assert text == f'{{"seq":4,"time":"{TIME}","type":"clock_stepped","a":"ü\\n"}}'
@@ -134,7 +134,7 @@ def test_lines_are_json() -> None:
 @pytest.mark.parametrize("kind", [0, 224, 0xF0, 255])
 def test_unknown_kinds(kind: int) -> None:
     """What a newer version wrote is told as it is: one line for the frame."""
-    assert told([admin_frame(b"\1\2", kind)]) == [
+    assert events_in([admin_frame(b"\1\2", kind)]) == [
         {
             "seq": 4, "time": TIME, "type": "unknown", "kind": kind, "schema": 1, "events": 1, "plain": "0102",
             "sealed": "",
@@ -150,7 +150,7 @@ def test_unknown_admin_events() -> None:
     frame = admin_frame(codec.encode_admin(999, START_US, data))
     newer = admin_frame(codec.encode_admin(KeyRevoked.number, START_US, data, schema=2))
     body = {"seq": 4, "time": TIME, "type": "unknown", "kind": 2}
-    assert told([frame, newer]) == [
+    assert events_in([frame, newer]) == [
         {**body, "admin_type": 999, "schema": 1, "data": data},
         {**body, "admin_type": KeyRevoked.number, "schema": 2, "data": data},
     ]
@@ -169,7 +169,7 @@ BROKEN = {
 def test_broken_admin_records(name: str) -> None:
     """A record that does not read as its head says is an error, not a guess."""
     with pytest.raises(codec.CodecError):
-        told([admin_frame(BROKEN[name])])
+        events_in([admin_frame(BROKEN[name])])
 
 
 @pytest.mark.parametrize(

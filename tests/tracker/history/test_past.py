@@ -12,7 +12,7 @@ import trio
 
 from eventlog import Reader, open_log
 from tests.eventlog.logs import running, segments
-from tests.support import Announce, Rig, StillLog, endpoint4, hash_of, told
+from tests.support import Announce, Rig, StillLog, endpoint4, events_in, hash_of
 from tests.tracker.logged import HASH, write_log
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def end(folder: Path) -> int:
-    return len(told(Reader(folder).frames()))
+    return len(events_in(Reader(folder).frames()))
 
 
 def expected(folder: Path, seq: int) -> Projection:

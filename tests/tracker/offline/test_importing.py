@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventlog import LogLockedError, Reader, open_log
-from tests.support import hash_of, told
+from tests.support import events_in, hash_of
 from tracker.cli import main
 from tracker.config import EventLog
 from tracker.domain.events import codec
@@ -75,7 +75,7 @@ class Site:
         return summary, events
 
     def events(self) -> list[dict[str, Any]]:
-        return told(Reader(self.path, to_end=True).frames())
+        return events_in(Reader(self.path, to_end=True).frames())
 
     def state(self) -> State:
         return replay(Reader(self.path, to_end=True))
@@ -349,7 +349,7 @@ def test_log_in_use(site: Site, tmp_path: Path) -> None:
             site.imports(source)
         assert site.rehearses(source)[0] == Summary(keys=2, whitelisted=2, completed=2)
     finally:
-        log._release()
+        log.release()
     assert site.imports(source) == Summary(keys=2, whitelisted=2, completed=2)
 
 

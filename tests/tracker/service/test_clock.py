@@ -78,7 +78,7 @@ def test_a_step_is_an_event() -> None:
     rig = Rig()
     rig.time.wall += HOUR
     rig.service.tick()
-    stepped, tick = rig.told()
+    stepped, tick = rig.events()
     assert (stepped["type"], stepped["forward_us"], tick["type"]) == ("clock_stepped", HOUR, "tick")
     assert stepped["time"] == tick["time"] == "2027-01-15T09:00:00.000000Z"
 

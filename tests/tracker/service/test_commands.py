@@ -24,8 +24,8 @@ from tests.support import (
     Rig,
     announce,
     endpoint4,
+    events_in,
     hash_of,
-    told,
 )
 from tracker import ports
 from tracker.domain.events import codec
@@ -62,7 +62,7 @@ class Admin:
 
     def events(self) -> list[dict[str, object]]:
         """What stands in the log so far, as a fresh reader sees it."""
-        return told(Reader(self.log.path, to_end=True).frames())
+        return events_in(Reader(self.log.path, to_end=True).frames())
 
 
 @asynccontextmanager

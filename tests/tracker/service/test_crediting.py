@@ -41,7 +41,7 @@ class Site:
 
     def appended(self) -> list[dict[str, Any]]:
         """The credit events, without what all of them have."""
-        told = [one for one in self.rig.told() if one["type"].startswith("credit")]
+        told = [one for one in self.rig.events() if one["type"].startswith("credit")]
         return [{name: one[name] for name in one if name not in ("seq", "time")} for one in told]
 
 

@@ -120,7 +120,7 @@ def test_rules(name: str) -> None:
     first = evolve(LEECHER, uploaded=10, downloaded=10)
     rig.announce(first)
     rig.announce(evolve(first, **changed))
-    last = rig.told()[-1]
+    last = rig.events()[-1]
     assert (last["rule"], last["prev_seq"]) == (rule, None if rule == "first" else 1)
 
 
@@ -130,7 +130,7 @@ def test_a_batch_has_one_time() -> None:
     rig.announce(LEECHER, evolve(LEECHER, endpoint=endpoint4(2)))
     rig.time.advance(SECOND)
     rig.announce(evolve(LEECHER, endpoint=endpoint4(3)))
-    times = [event["time"] for event in rig.told()]
+    times = [event["time"] for event in rig.events()]
     assert times[0] == times[1] < times[2]
     assert rig.state.time_us == rig.service.now_us()
 
@@ -157,7 +157,7 @@ def test_a_refused_batch_between_others() -> None:
     rig.announce()
     whitelist(rig)
     rig.announce(LEECHER)
-    assert [event["seq"] for event in rig.told()] == [0, 1, 2, 3]
+    assert [event["seq"] for event in rig.events()] == [0, 1, 2, 3]
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
@@ -186,7 +186,7 @@ def test_counters_are_logged_as_deltas() -> None:
     assert rig.state.counters == {}
     rig.service.flush_counters()
     rig.service.flush_counters()
-    told = [(e["counter"], e["label"], e["delta"]) for e in rig.told() if e["type"] == "counted"]
+    told = [(e["counter"], e["label"], e["delta"]) for e in rig.events() if e["type"] == "counted"]
     assert told == [
         ("udp4_connects", 0, 1), ("udp6_scrapes", 0, 2), ("refused_requests", -NOT_WHITELISTED, 1),
     ]  # fmt: skip
@@ -204,7 +204,7 @@ def test_refusals_by_client() -> None:
     rig.service.refused(0)
     rig.service.refused(0, b"\xff" * 20)
     rig.service.flush_refusals()
-    told = [e for e in rig.told() if e["type"] == "refusals_counted"]
+    told = [e for e in rig.events() if e["type"] == "refusals_counted"]
     assert [(e["label"], e["client"], e["version"], e["delta"]) for e in told] == [
         (0, None, None, 1), (0, "Other", None, 1), (-NOT_WHITELISTED, "qBittorrent", "4650", 2),
     ]  # fmt: skip

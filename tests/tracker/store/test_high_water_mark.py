@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def opened(folder: Path) -> EventLog:
     log = open_log(folder, codec.RECORD_SIZES)
-    log._release()
+    log.release()
     return log
 
 

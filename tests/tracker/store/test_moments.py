@@ -8,7 +8,7 @@ import pytest
 
 from eventlog import LogCorruptError, Reader, first_and_last_frame, frame_at
 from tests.eventlog.logs import segments
-from tests.support import told
+from tests.support import events_in
 from tests.tracker.logged import HASH, record, write_log
 from tracker.cli.moments import moment as parsed
 from tracker.cli.moments import seen_through
@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def times(folder: Path) -> list[int]:
     """Log time of each event."""
-    found = [event["time"] for event in told(Reader(folder).frames())]
+    found = [event["time"] for event in events_in(Reader(folder).frames())]
     return [parsed(time).time_us or 0 for time in found]
 
 
@@ -116,7 +116,7 @@ def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
 
 def test_members(folder: Path) -> None:
     """The members of a private swarm: one peer with both its addresses, account and key."""
-    evicted = next(e["seq"] for e in told(Reader(folder).frames()) if e["type"] == "evicted")
+    evicted = next(e["seq"] for e in events_in(Reader(folder).frames()) if e["type"] == "evicted")
     found = members(ForwardReplay(folder, nobody).at(Moment(seq=evicted - 1)), HASH)
     assert [(one.addresses, one.role, one.uploaded, one.left, one.owner, one.account, one.key_ref, one.client) for one in found] == [
         (("127.0.0.1:6881", "[2001:db8::1]:6881"), "leecher", 30, 97, "anna", 1, 1, "XTorrent"),

@@ -265,7 +265,7 @@ def test_more_fields_are_ignored_and_told() -> None:
     data = {"info_hash": HASH.hex(), "by": {"token": "ops", "colour": "red"}, "since": 7}
     append_json(rig.service, TorrentWhitelisted.number, data)
     assert rig.state.access.whitelist == {HASH}
-    (event,) = rig.told()
+    (event,) = rig.events()
     assert {name: event[name] for name in data} == data
 
 

@@ -39,8 +39,8 @@ from tests.support import (
     StillLog,
     endpoint4,
     endpoint6,
+    events_in,
     hash_of,
-    told,
 )
 from tests.tracker.logged import history
 from tests.tracker.pruned import InlinePruner, prune
@@ -136,7 +136,7 @@ def live(folder: Path, do: Callable[[Rig, EventLog], Awaitable[object]]) -> str:
     try:
         state = replay(Reader(folder, to_end=True))
     except LogError:
-        log._release()
+        log.release()
         raise
     time = HandTime(wall=max(START_US, state.time_us))
     rig = Rig(log=log, state=state, time=time)  # type: ignore[arg-type]  # a real log
@@ -177,7 +177,7 @@ def test_what_is_left(tmp_path: Path) -> None:
     """The state is the same; admin events are all there; the past begins where the log does."""
     folder = tmp_path / "log"
     live(folder, script)
-    whole = {each["seq"]: each for each in told(Reader(folder).frames())}
+    whole = {each["seq"]: each for each in events_in(Reader(folder).frames())}
 
     async def prune_it(rig: Rig, log: EventLog) -> None:
         assert await prune(rig.service, log, 2000)
@@ -187,7 +187,7 @@ def test_what_is_left(tmp_path: Path) -> None:
     assert begin > 30
     assert findings(folder) == ([], digest)
     assert sum(each.stat().st_size for each in segments(folder)) < 3000
-    left = {each["seq"]: each for each in told(read_kept_frames(folder, begin))}
+    left = {each["seq"]: each for each in events_in(read_kept_frames(folder, begin))}
     names = {one.name for one in ADMIN_EVENTS.values()}
     assert left == {s: e for s, e in whole.items() if e["type"] in names and s < begin}
     past = ForwardReplay(folder, lambda _done, _total: None)
@@ -203,7 +203,7 @@ def test_the_api_tells_what_is_left(tmp_path: Path, limit: int) -> None:
     folder = tmp_path / "log"
     live(folder, script_and_prune)
     begin = first_seq(folder)
-    expected = told(read_kept_frames(folder, begin)) + told(Reader(folder).frames())
+    expected = events_in(read_kept_frames(folder, begin)) + events_in(Reader(folder).frames())
     assert expected[0]["seq"] < begin
     state = replay(Reader(folder))
     journal = LogEvents(StillLog(folder, state.seq), state.access.account_of, trio.Event())
@@ -368,7 +368,7 @@ def test_many_removals(tmp_path: Path) -> None:
     assert findings(tmp_path / "log") == ([], digest)
     listed = [
         e
-        for e in told(read_kept_frames(tmp_path / "log", first_seq(tmp_path / "log")))
+        for e in events_in(read_kept_frames(tmp_path / "log", first_seq(tmp_path / "log")))
         if e["type"] == "torrent_whitelisted"
     ]
     assert len(listed) > 50

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from eventlog import Reader, open_log
+from eventlog import EventLog, Reader, open_log
 from eventlog.files import destroy_file
 from tests.days import SETTINGS, TORRENT, V4, V6, Site, address_of, endpoints
 from tests.eventlog.logs import places, running, segments
-from tests.support import SECOND, Announce, Rig, announce, endpoint4, endpoint6, hash_of, told
+from tests.support import SECOND, Announce, Rig, announce, endpoint4, endpoint6, events_in, hash_of
 from tracker import ports
 from tracker.domain import events
 from tracker.domain.events import DAY_US, codec
@@ -66,7 +66,7 @@ def shred(site: Site, days: tuple[int, int] | None, shred_days: int = 0) -> Shre
 
 
 def announced(site: Site, **options: Any) -> list[dict[str, Any]]:
-    events_told = told(Reader(site.log, to_end=True, **options).frames())
+    events_told = events_in(Reader(site.log, to_end=True, **options).frames())
     return [event for event in events_told if event["type"] == "announced"]
 
 
@@ -144,7 +144,7 @@ def test_the_event_says_who_and_what(site: Site) -> None:
     shred(site, (site.first_day + 1, site.first_day + 1))
     assert shred(site, ALL).shredded == [site.day(0), site.day(2)]
     assert shred(site, (site.first_day, site.first_day + 2)).shredded == []
-    events_told = told(Reader(site.log, to_end=True).frames())
+    events_told = events_in(Reader(site.log, to_end=True).frames())
     logged = [event for event in events_told if event["type"] == "addresses_shredded"]
     assert [event["days"] for event in logged] == [[site.day(1)], [site.day(0), site.day(2)]]
     assert logged[0]["by"] == {
@@ -205,7 +205,7 @@ def test_a_log_without_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
     site.live(4)
 
     async def refuse(shredder: Shredder) -> None:
-        monkeypatch.setattr(shredder.log, "has_room", lambda *, reserved: not reserved)
+        monkeypatch.setattr(EventLog, "has_room", lambda _, *, reserved=False: not reserved)
         with pytest.raises(ports.LogUnavailableError):
             await shredder.shred(ALL, BY)
 

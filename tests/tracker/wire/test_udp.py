@@ -103,7 +103,7 @@ def test_captured_announces(request_: Captured, address: bytes) -> None:
     reply = udp.send(with_id(request_, udp.connect(address)), address)
     assert reply is not None
     assert unpack_from(">II", reply) == (1, expected["transaction_id"])
-    (event,) = udp.rig.told()
+    (event,) = udp.rig.events()
     numwant = expected["numwant"] if expected["numwant"] > 0 else None
     assert event == {
         "seq": 0,
@@ -197,7 +197,7 @@ def test_num_want_is_noted(numwant: int, noted: int | None) -> None:
     """As it was asked, as far as 16 bits go; None where it was left to the tracker."""
     udp = Udp()
     udp.announce(numwant=numwant)
-    assert [event["numwant"] for event in udp.rig.told()] == [noted]
+    assert [event["numwant"] for event in udp.rig.events()] == [noted]
 
 
 def test_stopped_gets_no_peers() -> None:
@@ -224,7 +224,7 @@ def test_numbers_beyond_63_bits(name: str) -> None:
     sent, moved, left = NUMBERS[name]
     udp = Udp()
     udp.announce(uploaded=sent, downloaded=sent, left=sent)
-    (event,) = [each for each in udp.rig.told() if each["type"] == "announced"]
+    (event,) = [each for each in udp.rig.events() if each["type"] == "announced"]
     assert (event["uploaded"], event["downloaded"], event["left"]) == (moved, moved, left)
 
 
@@ -278,7 +278,7 @@ def test_refusals(name: str) -> None:
     assert udp.send(make(udp.connect())) == expected
     assert len(expected) < 60
     udp.rig.service.flush_counters()
-    told = [e for e in udp.rig.told() if e["type"] == "counted"]
+    told = [e for e in udp.rig.events() if e["type"] == "counted"]
     assert [(e["counter"], e["delta"]) for e in told] == [
         ("udp4_connects", 1),
         ("refused_requests", 1),
@@ -302,7 +302,7 @@ def test_too_short_for_an_answer() -> None:
     udp = Udp()
     assert [udp.send(MAGIC[:size] + bytes(max(0, size - 8))) for size in range(16)] == [None] * 16
     udp.rig.service.flush_counters()
-    told = [e for e in udp.rig.told() if e["type"] == "counted"]
+    told = [e for e in udp.rig.events() if e["type"] == "counted"]
     assert [(e["counter"], e["delta"]) for e in told] == [("udp_dropped", 16)]
 
 

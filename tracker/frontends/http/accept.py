@@ -1,7 +1,7 @@
-"""Accepting connections as plain descriptors: accept4 through ctypes.
+"""Accepts connections as plain descriptors, through accept4 and ctypes, to save socket objects.
 
-A socket object each, made and thrown away, costs more than the announce it carries. Here a connection is a non-blocking
-descriptor and the client's address as bytes; only one that must be waited for becomes a socket.
+Making and dropping a socket object costs more than the announce it carries. Here a connection is a
+non-blocking descriptor and the client's address as bytes; it becomes a socket only if it must wait.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ import socket
 from collections.abc import Callable
 
 _V4_MAPPED = bytes(10) + b"\xff\xff"
-_NAME_SIZE = 28  # sockaddr_in6, the larger one
+_NAME_SIZE = 28  # bytes of sockaddr_in6, the larger address
 _GONE = (errno.EAGAIN, errno.EINTR, errno.ECONNABORTED)
 
 
 Accept = Callable[[], tuple[int, bytes]]
-"""Gives a descriptor and its peer's address (4 or 16 bytes, v4-mapped ones unmapped); -1 when nobody waits.
-Raises `OSError`."""
+"""Returns a descriptor and its client's address (4 or 16 bytes, v4-mapped ones as IPv4), or -1 and
+b"" when none is waiting. Raises `OSError`.
+"""
 
 
 def open_acceptor(listener: socket.socket) -> Accept:
-    """A way to accept on a listening, non-blocking socket, which stays its owner's."""
+    """Returns a function that accepts on a listening, non-blocking socket; the caller keeps the
+    socket.
+    """
     library = ctypes.CDLL(None, use_errno=True)
-    return _by_accept4(listener, library) if hasattr(library, "accept4") else _plainly(listener)
+    return _by_accept4(listener, library) if hasattr(library, "accept4") else _by_socket(listener)
 
 
 def _by_accept4(listener: socket.socket, library: ctypes.CDLL) -> Accept:
@@ -49,8 +52,8 @@ def _by_accept4(listener: socket.socket, library: ctypes.CDLL) -> Accept:
     return accept
 
 
-def _plainly(listener: socket.socket) -> Accept:
-    """For systems without accept4."""
+def _by_socket(listener: socket.socket) -> Accept:
+    """Accepts through the socket module, for systems without accept4."""
 
     def accept() -> tuple[int, bytes]:
         try:

@@ -1,6 +1,6 @@
-"""How many HTTP connections may wait, and how long: one for all listeners that share it.
+"""Limits how many HTTP connections may wait, and how long, over all listeners together.
 
-A connection whose request is there when it is accepted is answered on the spot and never counted.
+A connection whose request has arrived before it is accepted is answered at once and never counted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from tracker.service.rate_limits import network
 
 
-class Waiting:
+class ConnectionLimits:
+    """Counts waiting connections, and holds their time limits in seconds."""
+
     __slots__ = ("_by_source", "_free", "_per_address", "handshake_seconds", "request_seconds")
 
     def __init__(
@@ -18,9 +20,13 @@ class Waiting:
         request_seconds: float = 10.0,
         handshake_seconds: float = 10.0,
     ) -> None:
-        """`per_address`: of one IPv4 address or IPv6 /64; 0 = no limit but `connections`.
+        """Starts with no connection waiting.
 
-        `request_seconds`: for one request and its answer; also how long an idle connection is kept.
+        Args:
+            connections: the most that may wait.
+            per_address: the most from one IPv4 address or IPv6 /64; 0 = no limit but `connections`.
+            request_seconds: for one request and its reply, and for an idle connection.
+            handshake_seconds: for a TLS handshake.
         """
         self._free = connections
         self._per_address = per_address
@@ -29,9 +35,10 @@ class Waiting:
         self.handshake_seconds = handshake_seconds
 
     def take(self, address: bytes, *, proxied: bool = False) -> bool:
-        """Whether one more may wait; `give_back` when it is over.
+        """Counts one more connection if there is room; tells whether it may wait.
 
-        `proxied`: it comes through a proxy, as all from that address do: the limit of one address is not for it.
+        Call `give_back` when it ends. A `proxied` connection has no limit per address, because all
+        clients behind the proxy share its address.
         """
         source = network(address)
         waiting = self._by_source.get(source, 0)
@@ -42,6 +49,7 @@ class Waiting:
         return True
 
     def give_back(self, address: bytes) -> None:
+        """Ends what `take` began."""
         source = network(address)
         self._free += 1
         self._by_source[source] -= 1

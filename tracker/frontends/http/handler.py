@@ -1,6 +1,7 @@
-"""One HTTP request in, one reply out: the HTTP tracker without its sockets (BEP 3, 7, 23, 48).
+"""Turns one HTTP request into one reply: the HTTP tracker without its sockets (BEP 3, 7, 23, 48).
 
-Failures of the protocol are HTTP 200 with a bencoded `failure reason`: many clients show nothing else.
+Protocol failures are HTTP 200 with a bencoded `failure reason`, because many clients show nothing
+else.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tracker.domain import events, packed, refusals
-from tracker.domain.policy import IP_ALWAYS, IP_IGNORED
 from tracker.frontends.addresses import (
     claimed_address,
     forwarded_address,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tracker.service.service import Service
 
 WARN_US = 3 * 86_400_000_000
-"""A key that runs out within this time is announced to its clients."""
+"""Microseconds before a key expires during which replies carry a warning."""
 
 _BENCODED = b"application/octet-stream"
 _TEXT = b"text/plain; charset=utf-8"
@@ -52,16 +52,16 @@ _OK = {
 
 
 class RequestHandler:
-    """Answers for one listener."""
+    """Answers the requests of one listener."""
 
     __slots__ = (
-        "_believes",
         "_interval_min",
         "_listener",
         "_policy",
+        "_reads_ip",
+        "_sends_external_ip",
         "_service",
         "_swarms",
-        "_tells_address",
         "external",
         "proxied",
         "settle",
@@ -77,10 +77,13 @@ class RequestHandler:
         external: bytes | None = None,
         traffic: HttpTraffic | None = None,
     ) -> None:
-        """`proxied`: the client's address is the right-most of X-Forwarded-For.
+        """Binds the handler to a service; the settings are those in force now.
 
-        `external`: 4 or 16 bytes, the address under which clients on this machine are listed.
-        `traffic`: where to count.
+        Args:
+            listener: number that announces are logged with, 0..255.
+            proxied: the client's address is the right-most in X-Forwarded-For.
+            external: address to list clients on this machine under, 4 or 16 bytes; None = theirs.
+            traffic: counters for the metrics.
         """
         self.traffic = traffic or HttpTraffic()
         self.external = external
@@ -89,14 +92,14 @@ class RequestHandler:
         self._listener = listener
         self.proxied = proxied
         policy = service.settings.policy
-        self._believes = policy.ip_parameter != IP_IGNORED
-        self._tells_address = policy.external_ip_in_replies
+        self._reads_ip = policy.ip_parameter != "ignored"
+        self._sends_external_ip = policy.external_ip_in_replies
         self._policy = policy
         self._interval_min = service.settings.interval_min
         self.settle = service.settle if service.strict else None
 
     def begin(self) -> None:
-        """Before each batch."""
+        """Opens a batch: call it before `answer`."""
         self._service.begin()
 
     def end(self) -> None:
@@ -105,19 +108,19 @@ class RequestHandler:
     def answer(
         self, method: bytes, target: bytes, address: bytes, forwarded: bytes | None, keep: bool
     ) -> bytes:
-        """The bytes to send for a request; between `begin` and `end`.
+        """Returns the bytes to send for one request. Call it between `begin` and `end`.
 
         Args:
             target: the request target as received.
-            address: 4 or 16 bytes, of the connection.
-            forwarded: the X-Forwarded-For header, None without one.
-            keep: whether the connection stays open.
+            address: the connection's other end, 4 or 16 bytes.
+            forwarded: X-Forwarded-For header, or None.
+            keep: the connection stays open after the reply.
         """
         if method != b"GET" and method != b"HEAD":
             return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
         kind, key, query = http.parse_target(target)
         if kind == http.ANNOUNCE:
-            if method == b"HEAD":  # an announce changes things, HEAD may not
+            if method == b"HEAD":  # because an announce changes state, which HEAD may not
                 return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
             self.traffic.announces += 1
             body, content_type = self._announce(query, key, address, forwarded)
@@ -134,6 +137,7 @@ class RequestHandler:
     def _announce(
         self, query: bytes | None, key: bytes | None, address: bytes, forwarded: bytes | None
     ) -> tuple[bytes, bytes]:
+        """Returns body and content type; so does `_scrape`."""
         try:
             request = http.parse_announce(query)
         except http.WireError as error:
@@ -154,7 +158,7 @@ class RequestHandler:
             if not source:
                 return self._refuse(_BEHIND_PROXY, request.peer_id)
         address = source
-        if self._believes and request.ip:
+        if self._reads_ip and request.ip:
             address = self._claimed(request.ip, source)
         if self.external is not None and address is source:
             address = listed_address(source, self.external)
@@ -173,27 +177,27 @@ class RequestHandler:
             torrent = self._swarms.lookup(request.info_hash)
             request = request._replace(numwant=0)
         reply = self._reply(torrent, request, len(address) == 16)
-        if self._tells_address:
+        if self._sends_external_ip:
             reply = http.with_external_ip(reply, source)
         if holder is not None and holder.valid_until_us is not None:
             reply = self._with_expiry(reply, holder.valid_until_us)
         return reply, _BENCODED
 
     def _claimed(self, text: bytes, source: bytes) -> bytes:
-        """The address that a client names, where it is believed; else its own."""
-        if self._policy.ip_parameter == IP_ALWAYS or is_local(source):
+        """Returns the address in `ip=` where the policy accepts it, else the client's own."""
+        if self._policy.ip_parameter == "always" or is_local(source):
             return claimed_address(text, source) or source
         return source
 
     def _refuse_announce(
         self, refusal: int, info_hash: bytes, key: bytes | None, peer_id: bytes = b""
     ) -> tuple[bytes, bytes]:
-        """`key`: what was refused, if it was the key."""
+        """Refuses with the table's text and retry. `key` is the key sent, if that was refused."""
         text = refuse(self._service, refusal, info_hash, key, peer_id)
         return http.failure(text, refusals.retry_in(refusal, self._policy.retry_in_minutes)), _TEXT
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
-        """Clients show a warning beside the tracker: the way to tell that a key runs out."""
+        """Adds a warning to the reply while the key is about to expire; clients show it."""
         left_us = valid_until_us - self._service.now_us()
         if left_us > WARN_US or not self._service.settings.check_keys_expiration:
             return reply
@@ -220,7 +224,7 @@ class RequestHandler:
         return http.announce_reply_dicts(*counts, rows, request.no_peer_id)
 
     def _peers(self, torrent: int, want: int, seeder: bool, v6: bool) -> tuple[bytes, bytes]:
-        """Endpoints of both families, the asker's own family first."""
+        """Picks endpoints, the client's own family first; returns IPv4, IPv6."""
         if not want:
             return b"", b""
         service, swarms = self._service, self._swarms
@@ -260,16 +264,16 @@ class RequestHandler:
         service = self._service
         if not service.admits(address):
             return self._refuse_announce(refusals.RATE_EXCEEDED, b"", None)
-        # Without a good key a private tracker says that there is nothing.
-        silent = service.private and isinstance(service.authenticate(key), int)
+        # Without a valid key a private tracker answers zeros, so that it reveals nothing.
+        hidden = service.private and isinstance(service.authenticate(key), int)
         service.count(events.TCP6_SCRAPES if len(address) == 16 else events.TCP4_SCRAPES)
         files = []
         for info_hash in hashes:
-            seeders, completed, leechers = (0, 0, 0) if silent else service.scrape(info_hash)
+            seeders, completed, leechers = (0, 0, 0) if hidden else service.scrape(info_hash)
             files.append((info_hash, seeders, completed, leechers))
         if not self._policy.partial_seeds:
             return http.scrape_reply(files), _BENCODED
-        downloaders = {each: 0 if silent else service.downloaders(each) for each in hashes}
+        downloaders = {each: 0 if hidden else service.downloaders(each) for each in hashes}
         return http.scrape_reply(files, downloaders), _BENCODED
 
     def _refuse(self, reason: str, peer_id: bytes = b"") -> tuple[bytes, bytes]:

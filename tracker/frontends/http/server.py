@@ -1,10 +1,11 @@
-"""HTTP tracker sockets: accept all that waits, answer what has arrived, give only the rest a task.
+"""Serves the HTTP tracker's sockets: accepts what has arrived, answers at once, and gives a task to
+the rest.
 
-Most clients connect, send one request and wait. When a connection is accepted its request is usually there
-already, so it is read, answered and closed on the spot: no task, no checkpoint. Some at a time go through each step
-together: the kernel's code and ours evict each other from the processor's caches less often. A connection that must be
-waited for (slow, or kept alive) becomes a task with a deadline. So does every connection under TLS, where the
-handshake must be waited for.
+Most clients connect, send one request and wait. The request has usually arrived when the connection
+is accepted, so it is read, answered and closed at once, without a task or a checkpoint. Several
+connections go through each step together, because the kernel's code and ours then evict each other
+from the processor's caches less often. A connection that must wait (slow, or kept alive) becomes a
+task with a deadline. So does every connection under TLS, because its handshake takes several steps.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracker.frontends.http.accept import Accept
-    from tracker.frontends.http.connections import Waiting
+    from tracker.frontends.http.connections import ConnectionLimits
     from tracker.frontends.http.handler import RequestHandler
 
     Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
-BACKLOG = 4096
-ACCEPT_SECONDS = 0.005  # of accepting and answering, before the rest of the program has its turn
+BACKLOG = 4096  # connections not yet accepted
+ACCEPT_SECONDS = 0.005  # of accepting and answering, then other tasks run
 TOGETHER = 32  # connections that go through each step together
 REQUEST_LIMIT = 16_384  # bytes of one request; a scrape of 100 torrents has about 7,500
-_READ = 16_384
+_READ = 16_384  # bytes read at once
 
 _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -43,7 +44,7 @@ _BAD_REQUEST = (
 )
 
 Request = tuple[bytes, bytes, bytes | None, bool]
-"""Method, target, X-Forwarded-For, whether the connection may stay open."""
+"""Method, target, X-Forwarded-For or None, and whether the connection may stay open."""
 
 
 class Arrived(NamedTuple):
@@ -55,11 +56,11 @@ class Arrived(NamedTuple):
 
 
 class BadRequestError(Exception):
-    """What arrived is no HTTP request, or too long for one."""
+    """The bytes are no HTTP request, or more than `REQUEST_LIMIT`."""
 
 
-class Reading:
-    """The requests on one connection, as httptools calls them out."""
+class RequestReader:
+    """Collects the requests on one connection, from httptools' callbacks."""
 
     __slots__ = ("_forwarded", "_parser", "_size", "_target", "broken", "keep", "ready")
 
@@ -73,12 +74,13 @@ class Reading:
         self.ready: list[Request] = []
 
     def feed(self, data: bytes) -> None:
-        """Raises `BadRequestError`."""
+        """Takes bytes from the connection. Raises `BadRequestError`."""
         self._size += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            # What is complete is answered (an Upgrade may be ignored, RFC 9110 7.8); nothing after it can be.
+            # Complete requests are answered (an Upgrade may be ignored, RFC 9110 7.8), nothing
+            # after them.
             self.keep = False
             self.broken = not self.ready
             if self.ready:
@@ -88,21 +90,21 @@ class Reading:
             raise BadRequestError
 
     def take(self) -> list[Request]:
-        """The complete requests."""
+        """Returns the complete requests, once."""
         ready, self.ready = self.ready, []
         if ready:
             self._size = 0
         return ready
 
     def close(self) -> None:
-        """The parser holds our callbacks and we hold it: part, so that no collector is needed."""
+        """Breaks the cycle between reader and parser, so that memory is free without the collector."""
         del self._parser
 
     def on_url(self, url: bytes) -> None:
         self._target += url
 
     def on_message_complete(self) -> None:
-        # A client of HTTP/1.0 may ask to keep the connection and still read to its end (RFC 9112, C.2.2).
+        # A client of HTTP/1.0 may ask for keep-alive and still read to the end (RFC 9112, C.2.2).
         parser = self._parser
         self.keep = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         self.ready.append((self._parser.get_method(), self._target, self._forwarded, self.keep))
@@ -110,8 +112,12 @@ class Reading:
         self._forwarded = None
 
 
-class ProxiedReading(Reading):
-    """Looks at headers too, which costs a call each: only behind a proxy. Not at trailers: those are the client's."""
+class ProxiedRequestReader(RequestReader):
+    """Reads X-Forwarded-For too. Only for a proxy, because httptools then makes a call for each
+    header.
+
+    Ignores trailers, because the client writes those.
+    """
 
     __slots__ = ("_in_body",)
 
@@ -132,7 +138,7 @@ class ProxiedReading(Reading):
 
 
 def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
-    """A listening, non-blocking TCP socket. Raises `OSError`."""
+    """Returns a listening, non-blocking TCP socket. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -149,16 +155,19 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
 
 
 def _save_segments(listener: socket.socket) -> None:
-    """What the kernel passes on to accepted connections: the request's acknowledgement may wait for the
-    reply, and the reply for the close behind it, so that one segment carries all three. Only for who takes the cork
-    out again: what stays corked is held back for 200 ms."""
+    """Sets options that accepted connections inherit, so that one segment carries ACK, reply and
+    FIN.
+
+    A connection that stays open must call `_send_at_once`, because the kernel holds corked data for
+    200 ms.
+    """
     if hasattr(socket, "TCP_CORK"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
 
 
 def _send_at_once(connection: socket.socket) -> None:
-    """For a connection that stays open; also sends what waits."""
+    """Undoes `_save_segments` for a connection that stays open, and sends what was held."""
     if hasattr(socket, "TCP_CORK"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
@@ -166,21 +175,21 @@ def _send_at_once(connection: socket.socket) -> None:
 async def serve(
     listener: socket.socket,
     handler: RequestHandler,
-    waiting: Waiting,
+    limits: ConnectionLimits,
     tls: ssl.SSLContext | None = None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer requests until cancelled, under TLS with a context. Owns the listening socket.
+    """Answers requests until cancelled, under TLS if `tls` is given. Owns the listening socket.
 
-    `waiting` bounds the connections, of all listeners that share it, that have to be waited for.
+    `limits` bounds the waiting connections of all listeners that share it.
     """
     with listener:
         async with trio.open_nursery() as nursery:
             connections = (
-                TlsConnections(handler, nursery, waiting, tls)
+                TlsConnections(handler, nursery, limits, tls)
                 if tls
-                else Connections(handler, nursery, waiting)
+                else Connections(handler, nursery, limits)
             )
             _save_segments(listener)
             accept = open_acceptor(listener)
@@ -192,30 +201,34 @@ async def serve(
                 except OSError as error:
                     await _accept_failed(error)
                 if handler.settle is not None:
-                    with connections.held():
+                    with connections.replies_held():
                         await handler.settle()
 
 
 async def _accept_failed(error: OSError) -> None:
-    """Out of descriptors or memory: let some connections end first. A client that left is no matter."""
+    """Waits for connections to end when descriptors or memory ran out; ignores a client that left."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
         await trio.sleep(0.1)
 
 
 class Connections:
-    """The connections of one listener."""
+    """Handles the connections of one listener."""
 
-    __slots__ = ("_handler", "_nursery", "_reading", "_replies", "_waiting")
+    __slots__ = ("_handler", "_limits", "_new_reader", "_nursery", "_replies")
 
-    def __init__(self, handler: RequestHandler, nursery: trio.Nursery, waiting: Waiting) -> None:
+    def __init__(
+        self, handler: RequestHandler, nursery: trio.Nursery, limits: ConnectionLimits
+    ) -> None:
         self._handler = handler
-        self._replies: list[tuple[Arrived, Reading, bytes]] = []  # not sent yet
+        self._replies: list[tuple[Arrived, RequestReader, bytes]] = []  # not sent yet
         self._nursery = nursery
-        self._reading = ProxiedReading if handler.proxied else Reading
-        self._waiting = waiting
+        self._new_reader = ProxiedRequestReader if handler.proxied else RequestReader
+        self._limits = limits
 
     def accept_waiting(self, accept: Accept) -> None:
-        """Take what waits, in one batch. Raises `OSError` when accepting fails."""
+        """Accepts and answers what has arrived, in one batch. Raises `OSError` when accepting
+        fails.
+        """
         self._handler.begin()
         until = time.perf_counter() + ACCEPT_SECONDS
         try:
@@ -225,7 +238,7 @@ class Connections:
             self._handler.end()
 
     def _serve_some(self, accept: Accept) -> bool:
-        """Whether more connections may be waiting."""
+        """Serves up to `TOGETHER` connections; tells whether more may have arrived."""
         arrived: list[Arrived] = []
         try:
             return self._receive(accept, arrived)
@@ -235,18 +248,21 @@ class Connections:
                 self._send()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Replies wait until the block is through. If it fails they are never sent."""
+    def replies_held(self) -> Iterator[None]:
+        """Sends the replies after the block. If the block raises, drops them and closes."""
         try:
             yield
         except BaseException:
-            for one, reading, _ in self._replies:
-                self._hand_over(one.descriptor, reading, one.address, goes_on=False)
+            for one, reader, _ in self._replies:
+                self._hand_over(one.descriptor, reader, one.address, goes_on=False)
             raise
         self._send()
 
     def _receive(self, accept: Accept, arrived: list[Arrived]) -> bool:
-        """Accept some and read; one whose request is not there yet is left to a task."""
+        """Accepts and reads; a connection whose request has not arrived gets a task.
+
+        Returns whether more may have arrived.
+        """
         read = os.read
         for _ in range(TOGETHER):
             descriptor, address = accept()
@@ -255,7 +271,7 @@ class Connections:
             try:
                 data = read(descriptor, _READ)
             except BlockingIOError:
-                self._hand_over(descriptor, self._reading(), address)
+                self._hand_over(descriptor, self._new_reader(), address)
             except OSError:
                 os.close(descriptor)
             else:
@@ -264,55 +280,57 @@ class Connections:
 
     def _answer(self, arrived: list[Arrived]) -> None:
         for one in arrived:
-            reading = self._reading()
-            reply = _reply_now(self._handler, reading, one.data, one.address)
+            reader = self._new_reader()
+            reply = _reply_now(self._handler, reader, one.data, one.address)
             if reply is None:
-                self._hand_over(one.descriptor, reading, one.address)
+                self._hand_over(one.descriptor, reader, one.address)
             else:
-                self._replies.append((one, reading, reply))
+                self._replies.append((one, reader, reply))
 
     def _send(self) -> None:
         replies, self._replies = self._replies, []
-        for one, reading, reply in replies:
+        for one, reader, reply in replies:
             try:
-                # A client that lets even this fill its buffer is let go.
-                goes_on = os.write(one.descriptor, reply) == len(reply) and reading.keep
+                # A client whose buffer cannot take one reply is disconnected.
+                goes_on = os.write(one.descriptor, reply) == len(reply) and reader.keep
             except OSError:
                 goes_on = False
-            self._hand_over(one.descriptor, reading, one.address, goes_on)
+            self._hand_over(one.descriptor, reader, one.address, goes_on)
 
     def _hand_over(
-        self, descriptor: int, reading: Reading, address: bytes, goes_on: bool = True
+        self, descriptor: int, reader: RequestReader, address: bytes, goes_on: bool = True
     ) -> None:
-        """To a task of its own, or close it."""
-        if goes_on and self._waiting.take(address, proxied=self._handler.proxied):
-            self._nursery.start_soon(self._converse, descriptor, reading, address)
+        """Gives the connection a task of its own, or closes it."""
+        if goes_on and self._limits.take(address, proxied=self._handler.proxied):
+            self._nursery.start_soon(self._converse, descriptor, reader, address)
         else:
-            reading.close()
+            reader.close()
             os.close(descriptor)
 
-    async def _converse(self, descriptor: int, reading: Reading, address: bytes) -> None:
-        """Serve a connection that is slow or kept alive. Nothing a client does gets out of here."""
+    async def _converse(self, descriptor: int, reader: RequestReader, address: bytes) -> None:
+        """Serves a connection that is slow or kept alive. Nothing that a client does raises out of
+        here.
+        """
         connection = socket.socket(fileno=descriptor)
         try:
             _send_at_once(connection)
             async with trio.SocketStream(trio.socket.from_stdlib_socket(connection)) as transport:
                 stream = await self._open(transport)
-                seconds = self._waiting.request_seconds
-                while await _exchange(stream, self._handler, reading, address, seconds):
+                seconds = self._limits.request_seconds
+                while await _exchange(stream, self._handler, reader, address, seconds):
                     pass
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             return
         finally:
-            self._waiting.give_back(address)
-            reading.close()
+            self._limits.give_back(address)
+            reader.close()
 
     async def _open(self, transport: trio.SocketStream) -> Stream:
         return transport
 
 
 class TlsConnections(Connections):
-    """The same under TLS: no connection is answered without a task."""
+    """Handles connections under TLS: each one gets a task."""
 
     __slots__ = ("_context",)
 
@@ -320,10 +338,10 @@ class TlsConnections(Connections):
         self,
         handler: RequestHandler,
         nursery: trio.Nursery,
-        waiting: Waiting,
+        limits: ConnectionLimits,
         context: ssl.SSLContext,
     ) -> None:
-        super().__init__(handler, nursery, waiting)
+        super().__init__(handler, nursery, limits)
         self._context = context
 
     def _serve_some(self, accept: Accept) -> bool:
@@ -331,52 +349,56 @@ class TlsConnections(Connections):
             descriptor, address = accept()
             if descriptor < 0:
                 return False
-            self._hand_over(descriptor, self._reading(), address)
+            self._hand_over(descriptor, self._new_reader(), address)
         return True
 
     async def _open(self, transport: trio.SocketStream) -> Stream:
-        """Raises `BrokenResourceError` for a client that speaks no TLS, or none that we do."""
+        """Raises `BrokenResourceError` for a client without TLS, or without a version that we
+        accept.
+        """
         stream = trio.SSLStream(transport, self._context, server_side=True)
-        with trio.fail_after(self._waiting.handshake_seconds):
+        with trio.fail_after(self._limits.handshake_seconds):
             await stream.do_handshake()
         return stream
 
 
 def _reply_now(
-    handler: RequestHandler, reading: Reading, data: bytes, address: bytes
+    handler: RequestHandler, reader: RequestReader, data: bytes, address: bytes
 ) -> bytes | None:
-    """The reply to what a new connection sent: b"" when it sent nothing and is over, None when a task has to go on."""
+    """Returns the reply to the first bytes of a connection: b"" if it ended, None if it needs a
+    task.
+    """
     if not data:
-        reading.keep = False
+        reader.keep = False
         return b""
     try:
-        reading.feed(data)
+        reader.feed(data)
     except BadRequestError:
-        return None  # for a task to say so: closing at once would reset the connection
-    if len(reading.ready) != 1:
-        return None  # incomplete; or pipelined, for a task, which pauses between replies
-    method, target, forwarded, keep = reading.take()[0]
+        return None  # a task sends the error, because closing at once would reset the connection
+    if len(reader.ready) != 1:
+        return None  # incomplete, or pipelined: a task pauses between replies
+    method, target, forwarded, keep = reader.take()[0]
     return handler.answer(method, target, address, forwarded, keep)
 
 
 async def _exchange(
-    stream: Stream, handler: RequestHandler, reading: Reading, address: bytes, seconds: float
+    stream: Stream, handler: RequestHandler, reader: RequestReader, address: bytes, seconds: float
 ) -> bool:
-    """Read until a request is complete and answer it, within `seconds`. Whether there may be another."""
+    """Reads until a request is complete and answers it, within `seconds`; tells whether to go on."""
     with trio.move_on_after(seconds):
         try:
-            if reading.broken:
+            if reader.broken:
                 raise BadRequestError
-            while not reading.ready:
+            while not reader.ready:
                 data = await stream.receive_some(_READ)
                 if not data:
                     return False
-                reading.feed(bytes(data))
+                reader.feed(bytes(data))
         except BadRequestError:
             await stream.send_all(_BAD_REQUEST)
             await _linger(stream)
             return False
-        for request in reading.take():
+        for request in reader.take():
             handler.begin()
             try:
                 reply = handler.answer(*request[:2], address, *request[2:])
@@ -385,17 +407,17 @@ async def _exchange(
             if handler.settle is not None:
                 await handler.settle()
             await stream.send_all(reply)
-        if not reading.keep:
+        if not reader.keep:
             await _linger(stream)
-        return reading.keep
+        return reader.keep
     return False
 
 
 async def _linger(stream: Stream) -> None:
-    """Read on for a moment, so that what is still under way does not reset our answer."""
+    """Reads on for a second, because unread bytes would reset the connection and lose our reply."""
     with trio.move_on_after(1):
         if isinstance(stream, trio.SSLStream):
-            await stream.unwrap()  # says that no more comes, and waits for the same
+            await stream.unwrap()  # sends close_notify, and waits for the client's
             return
         await stream.send_eof()
         for _ in range(64):

@@ -1,4 +1,4 @@
-"""Other tasks' turn between two batches of a busy socket."""
+"""Lets other tasks run between two long UDP batches."""
 
 from __future__ import annotations
 
@@ -7,35 +7,43 @@ from time import perf_counter_ns
 import trio
 
 _SHARE = 4
+"""Other tasks get one part in this many of the time that the last batch took."""
 _SHORT_NS = 1_000_000
+"""Nanoseconds; after a shorter batch other tasks need no extra time."""
 
 
-class GivingWay:
-    """Of one task that is always about to run, and takes milliseconds each time.
+class FairShare:
+    """Gives other tasks a share of the time of one task that is always ready and runs for
+    milliseconds.
 
-    An answer of the API is made in a dozen steps by several tasks: it would wait for as many batches. So others go on
-    as long as there are some about to run, for a quarter of the time that the last batch took; after a short one there is no need.
-    Their last step is not cut short: one that takes milliseconds (hundreds of HTTP connections) comes on top.
+    One reply of the API takes several tasks a dozen steps, and each step would wait for one batch.
+    So after a long batch the others run as long as any is ready, for a quarter of the batch's time.
+    Their last step is not cut short: one of milliseconds (hundreds of HTTP connections) comes on
+    top.
     """
 
-    __slots__ = ("_company",)
+    __slots__ = ("_others_ran",)
 
     def __init__(self) -> None:
-        self._company = False  # whether there was somebody the last time
+        self._others_ran = False  # at the last call
 
-    async def others(self, took_ns: int) -> None:
-        """`took_ns`: the last batch. Without anybody else this is a look, and no checkpoint."""
-        if took_ns < _SHORT_NS:
+    async def let_others_run(self, batch_ns: int) -> None:
+        """Waits while other tasks are ready; `batch_ns` is how long the last batch took.
+
+        With no other task ready it only looks, and is no checkpoint.
+        """
+        if batch_ns < _SHORT_NS:
             return
-        until = perf_counter_ns() + took_ns // _SHARE
-        company = self._company
-        self._company = alone = False
+        until = perf_counter_ns() + batch_ns // _SHARE
+        others_ran = self._others_ran
+        self._others_ran = alone = False
         while not alone and perf_counter_ns() < until:
             if trio.lowlevel.current_statistics().tasks_runnable:
-                self._company = company = True
-            elif company:
-                # Who was resumed together with this task has perhaps not run yet, and is seen after the next step.
-                company = False
+                self._others_ran = others_ran = True
+            elif others_ran:
+                # A task resumed together with this one may not have run yet; the next step shows
+                # it.
+                others_ran = False
             else:
                 alone = True
                 continue

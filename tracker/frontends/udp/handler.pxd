@@ -8,7 +8,7 @@ from tracker.domain.swarms cimport Swarms
 
 cdef class DatagramHandler:
     cdef public object _bans, _external, _ids, _interval, settle, traffic
-    cdef public dict _known, _texts
+    cdef public dict _keys, _known
     cdef public Announcing _service
     cdef public int _listener
     cdef public Swarms _swarms
@@ -21,4 +21,4 @@ cdef class DatagramHandler:
     )
     cpdef list answers(self, bytearray data, places, sizes, addresses)
     @cython.locals(service=Announcing, options=bytes, peer_id=bytes)
-    cpdef _let_in(self, data, Py_ssize_t at, Py_ssize_t size, bytes transaction, bytes info_hash, bytes address)
+    cpdef _admit(self, data, Py_ssize_t at, Py_ssize_t size, bytes transaction, bytes info_hash, bytes address)

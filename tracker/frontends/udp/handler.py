@@ -1,7 +1,7 @@
-"""One datagram in, one reply out: the UDP tracker without its socket (BEP 15).
+"""Turns each datagram into its reply: the UDP tracker without its socket (BEP 15, 41).
 
-Nothing longer than a short error is sent before a valid connection id, so that a forged source address gains nobody
-anything. Runs between `begin` and `end`.
+Without a valid connection id a client gets a short error at most, so that forged source addresses
+amplify nothing. Everything runs between `begin` and `end`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ _UNVERIFIED = "connection id could not be verified"
 _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
 
-_TEXTS = 65536  # entries; 20 MB at most
-MOST_OPTIONS = 128  # bytes
+_MOST_KEYS = 65536  # remembered keys; 20 MB at most
+MOST_OPTIONS = 128  # bytes of options whose key is remembered
 
 
-# `answers` spells these out: a global is a dictionary look-up. This holds the spelling to the names.
+# `answers` spells these numbers out, because a global costs a dictionary look-up. This keeps them
+# true.
 if (events.STOPPED, events.UDP4, events.UDP6, events.FLAG_NUMWANT_ABSENT) != (3, 2, 3, 1) or (
     (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, NUMWANT_UNKNOWN) != (1, 98, 65535)
 ):
@@ -39,9 +40,20 @@ if (events.STOPPED, events.UDP4, events.UDP6, events.FLAG_NUMWANT_ABSENT) != (3,
 
 
 class DatagramHandler:
+    """Answers the datagrams of one listener."""
+
     __slots__ = (
-        "_bans", "_external", "_ids", "_interval", "_known", "_listener", "_service", "_swarms",
-        "_texts", "settle", "traffic",
+        "_bans",
+        "_external",
+        "_ids",
+        "_interval",
+        "_keys",
+        "_known",
+        "_listener",
+        "_service",
+        "_swarms",
+        "settle",
+        "traffic",
     )  # fmt: skip
 
     def __init__(
@@ -53,8 +65,15 @@ class DatagramHandler:
         bans: Bans | None = None,
         traffic: UdpTraffic | None = None,
     ) -> None:
-        """`listener`: the number that announces are logged with, 0..255. `external`: 4 or 16 bytes, the address
-        under which clients on this machine are listed. `bans`: shared by all listeners; None = nobody is banned. `traffic`: where to count."""
+        """Binds the handler to a service; the settings are those in force now.
+
+        Args:
+            ids: issues and checks connection ids.
+            listener: number that announces are logged with, 0..255.
+            external: address to list clients on this machine under, 4 or 16 bytes; None = theirs.
+            bans: shared by all listeners; None = no address is banned.
+            traffic: counters for the metrics.
+        """
         self.traffic = traffic or UdpTraffic()
         self._bans = bans or Bans(0, 1)
         self._external = external
@@ -64,20 +83,20 @@ class DatagramHandler:
         self._known = ids.known
         self._listener = listener
         self._interval = service.settings.interval
-        self._texts: dict[
+        self._keys: dict[
             bytes, bytes
-        ] = {}  # keys by options (BEP 41) that were read; all were good once
+        ] = {}  # that were once valid, by the options (BEP 41) they came in
         self.settle = service.settle if service.strict else None
 
     def begin(self) -> None:
-        """Before each batch."""
+        """Opens a batch: call it before `answers`."""
         self._ids.set_time(self._service.begin() // 1_000_000)
 
     def end(self) -> None:
         self._service.end()
 
     def answer(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
-        """The reply to one datagram of `size` bytes at `at`; see `answers`."""
+        """Returns the reply to one datagram of `size` bytes at `at`; see `answers`."""
         return self.answers(bytearray(data), range(at, at + 1), (size,), (address,))[0]
 
     def answers(
@@ -87,12 +106,13 @@ class DatagramHandler:
         sizes: Sequence[int],
         addresses: Sequence[bytes],
     ) -> list[bytes | None]:
-        """The replies to a batch of datagrams.
+        """Returns the replies to a batch of datagrams.
 
-        Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or 16 bytes.
-        No reply (None) for what deserves none: too short to carry a transaction id.
+        Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or
+        16 bytes. Its reply is None when it is too short for a transaction id, or its address is
+        banned.
         """
-        # One long loop: in the announce path a call, or a name looked up once more, is what costs.
+        # One long loop, because calls and name look-ups are most of what an announce costs.
         known, valid = self._known, self._ids.valid
         service, swarms = self._service, self._swarms
         torrents, chance = swarms.tables.torrents, service.chance
@@ -121,7 +141,7 @@ class DatagramHandler:
                     self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT, peer_id)
                 )
                 continue
-            # Counters beyond 63 bits are no bytes anybody moved: they must not reach the accounting.
+            # Counters beyond 63 bits cannot be real, so they must not reach the accounting.
             if left < 0:
                 left = events.LEFT_UNKNOWN
             if uploaded < 0:
@@ -129,11 +149,11 @@ class DatagramHandler:
             if downloaded < 0:
                 downloaded = 0
             if guarded:
-                let_in = self._let_in(data, at, size, transaction, info_hash, address)
-                if isinstance(let_in, bytes):
-                    replies.append(let_in)
+                admitted = self._admit(data, at, size, transaction, info_hash, address)
+                if isinstance(admitted, bytes):
+                    replies.append(admitted)
                     continue
-                holder = let_in
+                holder = admitted
                 interval = service.interval()
             if external is not None:
                 address = listed_address(address, external)
@@ -165,7 +185,7 @@ class DatagramHandler:
             replies.append(directory.pick(head, torrent, want, service.peer, left == 0, chance))
         return replies
 
-    def _let_in(
+    def _admit(
         self,
         data: bytes | bytearray,
         at: int,
@@ -174,12 +194,14 @@ class DatagramHandler:
         info_hash: bytes,
         address: bytes,
     ) -> Key | bytes | None:
-        """Returns the key to announce with, None outside of private modes, or the reply that refuses."""
+        """Returns the key to announce with, None outside of private modes, or the reply that
+        refuses.
+        """
         service = self._service
         known = text = None
         if service.private:
             options = bytes(data[at + 98 : at + size])
-            known = text = self._texts.get(options)
+            known = text = self._keys.get(options)
             if text is None:
                 try:
                     text = _key_in(udp.url_data(data, at + 98, at + size))
@@ -191,15 +213,15 @@ class DatagramHandler:
             peer_id = bytes(data[at + 36 : at + 56])
             return self._refuse(transaction, key, info_hash, text, peer_id)
         if text and text is not known:
-            self._note_text(options, text)
+            self._remember_key(options, text)
         return key
 
-    def _note_text(self, options: bytes, text: bytes) -> None:
-        """Spare the next announce with these options their reading."""
+    def _remember_key(self, options: bytes, text: bytes) -> None:
+        """Remembers a key, so that the next announce with these options need not parse them."""
         if len(options) <= MOST_OPTIONS:
-            if len(self._texts) >= _TEXTS:
-                self._texts.clear()
-            self._texts[options] = text
+            if len(self._keys) >= _MOST_KEYS:
+                self._keys.clear()
+            self._keys[options] = text
 
     def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
         if size < udp.HEAD_SIZE:
@@ -237,7 +259,7 @@ class DatagramHandler:
         self.traffic.scrapes += 1
         service.count(events.UDP6_SCRAPES if len(address) == 16 else events.UDP4_SCRAPES)
         hashes = udp.scrape_hashes(data, at, size)
-        # A scrape carries no key: in a private mode it learns nothing.
+        # A scrape carries no key, so in a private mode it gets zeros.
         counts = [(0, 0, 0) if service.private else service.scrape(each) for each in hashes]
         return udp.scrape_reply(transaction, counts)
 
@@ -246,7 +268,7 @@ class DatagramHandler:
         return udp.announce_head(udp.ANNOUNCE, transaction, interval, leechers, seeders)
 
     def _unverified(self, transaction: bytes, address: bytes, peer_id: bytes = b"") -> bytes | None:
-        """The error for a wrong connection id; nothing for an address that sent too many."""
+        """Returns the error for a wrong connection id, or None for an address that sent too many."""
         now_us = self._service.now_us()
         if self._bans.banned(address, now_us):
             self._count_banned()
@@ -268,17 +290,21 @@ class DatagramHandler:
         key: bytes | None = None,
         peer_id: bytes = b"",
     ) -> bytes:
+        """Returns the error reply for a refusal; `key` is the key sent, if that was refused."""
         self.traffic.errors += 1
         return udp.error(transaction, refuse(self._service, refusal, info_hash, key, peer_id))
 
     def _error(self, transaction: bytes, text: str, peer_id: bytes = b"") -> bytes:
+        """Returns the error reply to a malformed request."""
         self._service.refused(0, peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, text)
 
 
 def _key_in(url_data: bytes) -> bytes | None:
-    """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` for one of another form."""
+    """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no
+    key's form.
+    """
     target = http.parse_target(url_data)
     text = target.key or http.query_passkey(target.query)
     if text and not http.is_key(text):

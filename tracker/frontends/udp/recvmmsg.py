@@ -1,8 +1,9 @@
-"""Datagrams by the batch: recvmmsg and sendmmsg through ctypes, into buffers allocated once.
+"""Receives and sends datagrams in batches: recvmmsg and sendmmsg through ctypes, into buffers made
+once.
 
-Receiving fills a slot per datagram: bytes, source address, and on a wildcard bind the local address it was sent to. The
-reply to a datagram goes out from the same slot, so neither address is ever copied or parsed for
-sending. Linux only; `frontends.udp` has the portable way.
+Receiving fills one slot for each datagram: its bytes, its source address and, on a wildcard bind,
+the local address it was sent to. The reply goes out from the same slot, so that neither address is
+copied or parsed for sending. Linux only; `server` has the portable way.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BATCH = 256
-SLOT = 2016  # bytes of a datagram that are read: of a longer scrape whole hashes, 100 of them
-_NAME = 32  # bytes set aside for a socket address
-_CONTROL = 64
+BATCH = 256  # datagrams
+SLOT = 2016  # bytes read of a datagram: a scrape of 100 whole info hashes
+_NAME = 32  # bytes reserved for a socket address
+_CONTROL = 64  # bytes reserved for control data
 _MSG_DONTWAIT = 0x40
 _NOTHING_NOW = (errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED, errno.ENOBUFS, errno.ENOMEM)
 
@@ -52,7 +53,7 @@ _MESSAGE_SIZE = ctypes.sizeof(_Message)
 
 
 def _load() -> ctypes.CDLL | None:
-    """The C library with both calls, or None where there are none (then nothing else here is used)."""
+    """Returns the C library with both calls; None without them, and then nothing else here is used."""
     try:
         library = ctypes.CDLL(None, use_errno=True)
         for call in (library.recvmmsg, library.sendmmsg):
@@ -71,13 +72,13 @@ available = _library is not None and _MESSAGE_SIZE == 64
 
 
 class Batch:
-    """Buffers for one socket.
-
-    `data` holds the received datagrams, SLOT bytes each; `receive` tells their sizes and where they came from.
-    """
+    """Holds the buffers of one socket. `data` has the received datagrams, SLOT bytes each."""
 
     def __init__(self, sock: socket.socket, *, local_addresses: bool) -> None:
-        """`local_addresses`: the socket was told to report them (IP_PKTINFO, IPV6_RECVPKTINFO)."""
+        """`local_addresses`: the socket reports them (IP_PKTINFO, IPV6_RECVPKTINFO).
+
+        Raises `OSError` where the system has no recvmmsg.
+        """
         if _library is None:
             raise OSError(errno.ENOSYS, "this system has no recvmmsg")
         self._receive, self._send = _library.recvmmsg, _library.sendmmsg
@@ -104,7 +105,7 @@ class Batch:
         messages = (_Message * BATCH)()
         vectors = (_IoVector * BATCH)()
         data, names, control = (_address(part) for part in (buffer, self._names, self._control))
-        # The kernel gives back as many control bytes as these: one IP_PKTINFO or IPV6_PKTINFO, padded.
+        # The kernel returns this many control bytes: one IP_PKTINFO or IPV6_PKTINFO, padded.
         control_size = (40 if self._v6 else 32) if local_addresses else 0
         for slot, (message, vector) in enumerate(zip(messages, vectors, strict=True)):
             vector.base = data + slot * SLOT
@@ -119,7 +120,10 @@ class Batch:
         return messages, vectors
 
     def receive(self) -> list[int]:
-        """Take what is waiting: sizes by slot. Raises `OSError` for anything but an empty socket."""
+        """Receives what has arrived; returns the size of each datagram, by slot.
+
+        Raises `OSError`, but not for an empty socket.
+        """
         count = self._receive(self._descriptor, self._in_address, BATCH, _MSG_DONTWAIT, None)
         if count < 0:
             number = ctypes.get_errno()
@@ -130,26 +134,31 @@ class Batch:
         return sizes
 
     def addresses(self, count: int) -> Sequence[bytes]:
-        """Where the first `count` datagrams came from: 4 or 16 bytes each, v4-mapped ones unmapped."""
+        """Returns the sources of the first `count` datagrams: 4 or 16 bytes, v4-mapped ones as
+        IPv4.
+        """
         found = _names(self._v6, count).unpack_from(self._names)
         if self._v6:
             return [one[12:] if one.startswith(_V4_MAPPED) else one for one in found]
         return found
 
     def reply(self, replies: list[bytes]) -> None:
-        """Lay out the replies to the slots from 0 on."""
+        """Lays out one reply for each slot, from slot 0 on; b"" = none."""
         joined = b"".join(replies)
         self._replies[: len(joined)] = joined
         sizes = list(map(len, replies))
         count = len(sizes)
-        starts = list(accumulate(sizes[:-1], initial=self._base))  # an array grows slowly from less
+        starts = list(
+            accumulate(sizes[:-1], initial=self._base)
+        )  # because an array grows slowly from an iterator
         self._bases[:count] = array("Q", starts)
         self._reply_sizes[:count] = array("Q", sizes)
 
     def send(self, first: int, last: int) -> int:
-        """Send the replies of slots first..last-1; returns how many the kernel did not take.
+        """Sends the replies of slots first..last-1; returns how many the kernel did not take.
 
-        A datagram that cannot be sent (full buffer, unreachable address) is dropped: UDP clients ask again.
+        A reply that cannot be sent (full buffer, unreachable address) is dropped, because UDP
+        clients ask again.
         """
         dropped = 0
         while first < last:
@@ -168,7 +177,7 @@ class Batch:
 
 @cache
 def _names(v6: bool, count: int) -> Struct:
-    """Reads the addresses out of `count` socket addresses (sockaddr_in, sockaddr_in6) in one go."""
+    """Returns what unpacks the IP addresses of `count` sockaddr_in or sockaddr_in6 at once."""
     return Struct(("8x16s8x" if v6 else "4x4s24x") * count)
 
 
@@ -179,12 +188,12 @@ def _address(buffer: bytearray) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
-def ask_for_local_addresses(sock: socket.socket) -> None:
-    """Have the socket report which local address each datagram was sent to."""
+def report_local_addresses(sock: socket.socket) -> None:
+    """Makes the socket report the local address that each datagram was sent to."""
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     else:
         sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
 
 
-_IP_PKTINFO = 8  # <linux/in.h>; Python's socket module does not have it in every version
+_IP_PKTINFO = 8  # <linux/in.h>; not every version of Python's socket module has it

@@ -1,4 +1,6 @@
-"""UDP sockets: wait until readable, take all that waits, one batch through the handler, send the replies."""
+"""Serves UDP sockets: waits for datagrams, passes all that have arrived to the handler as one
+batch, and sends the replies.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +11,28 @@ from typing import TYPE_CHECKING, cast
 import trio
 
 from tracker.frontends.udp import recvmmsg
-from tracker.frontends.udp.fairness import GivingWay
+from tracker.frontends.udp.fairness import FairShare
 
 if TYPE_CHECKING:
     from tracker.frontends.udp.handler import DatagramHandler
 
-RECEIVE_BUFFER = 4 << 20
+BUFFER_BYTES = 4 << 20
+"""Asked of the kernel for each direction of a socket; it caps this at its own maximum."""
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
 def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
-    """A bound, non-blocking UDP socket. Raises `OSError`."""
+    """Returns a bound, non-blocking UDP socket. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
-        # Bursts wait here while the loop does something else; the kernel caps it at its own maximum.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER)
+        # Bursts wait in these buffers while the loop does something else.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         if host in _WILDCARDS and recvmmsg.available:
-            recvmmsg.ask_for_local_addresses(sock)
+            recvmmsg.report_local_addresses(sock)
         sock.bind((host, port))
         sock.setblocking(False)
     except BaseException:
@@ -44,7 +47,7 @@ async def serve(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer datagrams until cancelled. Owns the socket."""
+    """Answers datagrams until cancelled. Owns the socket."""
     with sock:
         task_status.started()
         if recvmmsg.available:
@@ -56,11 +59,11 @@ async def serve(
 async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     local_addresses = sock.getsockname()[0] in _WILDCARDS
     batch = recvmmsg.Batch(sock, local_addresses=local_addresses)
-    giving_way = GivingWay()
+    fair_share = FairShare()
     took_ns = 0
     while True:
         await trio.lowlevel.wait_readable(sock)
-        await giving_way.others(took_ns)
+        await fair_share.let_others_run(took_ns)
         sizes = batch.receive()
         if sizes:
             began = perf_counter_ns()
@@ -78,8 +81,11 @@ _SLOTS = tuple(range(0, recvmmsg.BATCH * recvmmsg.SLOT, recvmmsg.SLOT))
 
 
 def _send(batch: recvmmsg.Batch, replies: list[bytes | None]) -> int:
-    """Send from the datagrams' slots; how many replies the kernel did not take. A slot without a reply splits the
-    sending into runs."""
+    """Sends the replies from the slots of their datagrams; returns how many the kernel did not
+    take.
+
+    A slot without a reply splits the sending into runs.
+    """
     first = unsent = 0
     if None in replies:
         batch.reply([reply or b"" for reply in replies])
@@ -93,7 +99,9 @@ def _send(batch: recvmmsg.Batch, replies: list[bytes | None]) -> int:
 
 
 async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
-    """Where the system has no recvmmsg: one call each, but still all that waits in one batch."""
+    """Serves without recvmmsg: one call for each datagram, but still one batch for all that have
+    arrived.
+    """
     while True:
         await trio.lowlevel.wait_readable(sock)
         began = perf_counter_ns()
@@ -121,6 +129,7 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
 def reply_to(
     sock: socket.socket, handler: DatagramHandler, data: bytes, source: tuple[str, int]
 ) -> bytes | None:
+    """Answers one datagram from `source`; None when it gets no reply."""
     address = socket.inet_pton(sock.family, source[0].partition("%")[0])
     if address.startswith(bytes(10) + b"\xff\xff"):
         address = address[12:]

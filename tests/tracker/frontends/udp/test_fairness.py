@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from tracker.frontends.udp import fairness
-from tracker.frontends.udp.fairness import GivingWay
+from tracker.frontends.udp.fairness import FairShare
 
 if TYPE_CHECKING:
     import pytest
@@ -19,10 +19,10 @@ LONG_NS = 4_000_000
 
 async def test_alone_it_goes_on_at_once() -> None:
     """A look is no checkpoint: nothing is lost where there is nobody."""
-    way = GivingWay()
+    way = FairShare()
     for _ in range(3):
         with trio.testing.assert_no_checkpoints():
-            await way.others(LONG_NS)
+            await way.let_others_run(LONG_NS)
 
 
 async def test_a_short_batch_is_no_wait() -> None:
@@ -30,7 +30,7 @@ async def test_a_short_batch_is_no_wait() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.lowlevel.checkpoint)
         with trio.testing.assert_no_checkpoints():
-            await GivingWay().others(900_000)
+            await FairShare().let_others_run(900_000)
 
 
 async def test_others_have_a_quarter_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,9 +47,9 @@ async def test_others_have_a_quarter_of_the_time(monkeypatch: pytest.MonkeyPatch
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(busy)
-        way = GivingWay()
+        way = FairShare()
         for _ in range(100):
-            await way.others(LONG_NS)
+            await way.let_others_run(LONG_NS)
             await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
     assert 200 < steps <= 100 * 11

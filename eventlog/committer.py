@@ -1,0 +1,270 @@
+"""The committing thread's side of a log: encrypts, frames, writes and syncs what the loop's side gathered.
+
+`EventLog` (log.py) calls `Committer.write` in a worker thread, one call at a time, because a second commit could hide
+the failure of the first. A write that fails is made once more in a new file; where it fails for want of space or
+descriptors the error says so (`passes_by_itself`), and the loop's side calls again later with the same frames.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from eventlog import frame, segment
+from eventlog.encryption import Encrypted, FrameId
+from eventlog.files import write_all
+from eventlog.pool import OpenFrame
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eventlog.encryption import Encryptor
+    from eventlog.reserve import Reserve
+
+_logger = logging.getLogger("eventlog.log")  # one name for both sides of a log
+
+SEGMENT_SECONDS = 3600
+"""Age in seconds at which a segment is finished, however small it is."""
+RESERVE_BYTES = 4 << 20
+"""Free bytes below which only what is reserved may be appended: admin events, ticks, counters."""
+_BEGIN_BYTES = 64 << 10
+"""Bytes that a new file takes before any frame, with what the file system keeps about it."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+
+
+def passes_by_itself(error: Exception) -> bool:
+    """Whether a write failed only for want of space or descriptors: nothing is broken, and waiting helps."""
+    return isinstance(error, OSError) and error.errno in (*_FULL, *_NO_DESCRIPTOR)
+
+
+@define(eq=False, kw_only=True)
+class Committer:
+    """Owns the files of a log that is open for writing. All methods block.
+
+    The loop's side calls `write` and `release` one at a time. So whatever they change belongs to the committing thread
+    during a call, and the loop may use it between two calls.
+    """
+
+    # Set when the log is opened. Both sides may read them at any time.
+    _path: Path
+    log_id: bytes  # 16 bytes
+    _lock: int  # descriptor of the locked file LOCK
+    _segment_bytes: int  # size at which a segment is finished
+    _encryptor: Encryptor | None  # None: protected sections are written in clear
+    _seed: int = field(init=False)  # of header checksums
+    # Held open so that a process out of descriptors can still make a new segment's name durable.
+    _directory: int = field(init=False)
+
+    # Owned by the committing thread during a call. The loop reads `chain` between two calls.
+    chain: int  # header_crc of the last durable frame
+    _last_time_us: int  # log time of the last frame
+    _reserve: Reserve
+    _durable_seq: int = 0  # what was durable before this call
+    _descriptor: int = -1  # of the newest segment; -1: the next write begins one
+    _segment_began: float = 0.0  # seconds of the monotonic clock
+    _segment_base: int = 0  # its first event
+
+    # Changed by the committing thread, read by the loop at any time: each is one number, and an old one does no harm.
+    epoch: int
+    marked_seq: int = 0  # the highest durable_seq in a header on the disk: readers go so far
+    segments_begun: int = 0
+    segment_size: int = 0  # bytes of the newest segment, where the next frame goes
+    written_bytes: int = 0  # of frames, since the log was opened
+    rewrites: int = 0  # commits that failed, and then succeeded in a new file
+    disk_free: int = field(init=False)  # bytes
+    disk_low: bool = False  # only what is reserved may be appended
+
+    def __attrs_post_init__(self) -> None:
+        """Raises `OSError`."""
+        self._seed = frame.seed_of(self.log_id)
+        self._directory = os.open(self._path / "seg", os.O_RDONLY | os.O_DIRECTORY)
+        self._reserve.keep(_free_bytes(self._directory))
+        self.disk_free = _free_bytes(self._directory)
+
+    def write(self, taken: list[OpenFrame], durable_seq: int, was_blocked: bool) -> None:
+        """Make these frames durable; without frames a watermark, which says that all events below `durable_seq` are.
+
+        A failed write is made once more in a new file. `was_blocked`: the call before failed for want of space or
+        descriptors. Raises what the second attempt raised, or the first one where a second is in vain; nothing of
+        `taken` counts then. Also raises what the encryptor raises.
+        """
+        self._durable_seq = durable_seq
+        frames = taken or [self._watermark()]
+        now = time.monotonic()
+        due = (
+            self.segment_size >= self._segment_bytes or now - self._segment_began > SEGMENT_SECONDS
+        )
+        # A second segment with the same first event would take the name, and the place, of the one before.
+        due = due and bool(taken) and taken[0].base_seq > self._segment_base
+        needed = _size(frames) + _BEGIN_BYTES if was_blocked else 0
+        try:
+            self._write_once(frames, now, needed, segment_due=due)
+        except OSError as error:
+            if not self._abandon(error):
+                raise
+            self._write_again(frames, now, needed)
+        self.marked_seq = durable_seq
+        self._look_at_disk()
+
+    def release(self) -> None:
+        """Close all files, and let go of the log's lock. Nothing may be called afterwards."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        os.close(self._directory)
+        os.close(self._lock)
+
+    # One attempt, and what follows a failed one.
+
+    def _write_once(
+        self, frames: list[OpenFrame], now: float, needed: int, *, segment_due: bool
+    ) -> None:
+        """`needed`: bytes without which nothing is tried, because each attempt would leave an empty file; 0 = try."""
+        if needed:
+            self.disk_free = _free_bytes(self._directory)
+            if self.disk_free < needed:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if self._descriptor < 0 or segment_due:
+            self._next_segment(frames[0].base_seq, now)
+        self._put(frames)
+
+    def _write_again(self, frames: list[OpenFrame], now: float, needed: int) -> None:
+        try:
+            self._write_once(frames, now, needed, segment_due=False)
+        except OSError as error:
+            self._abandon(error)
+            raise
+        self.rewrites += 1
+
+    def _abandon(self, error: OSError) -> bool:
+        """Leave the file after a failed write. Returns whether another attempt at once makes sense.
+
+        The kernel may have dropped what it could not write, and another sync of the same file would succeed all the
+        same. A new epoch tells readers where to leave the old file.
+        """
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                os.close(self._descriptor)
+            self._descriptor = -1
+            self.epoch += 1
+        if error.errno in _FULL:
+            if not self._reserve.give_up():
+                return False
+            _logger.error("The disk is full: the log has used up its reserve")
+        elif error.errno in _NO_DESCRIPTOR:
+            return False
+        _logger.error("Writing the event log failed (%s); trying once more in a new file", error)
+        return True
+
+    def _look_at_disk(self) -> None:
+        """Note how much is free after each write, so that announces never meet a full disk in one."""
+        with suppress(OSError):  # what was just written is written
+            self.disk_free = _free_bytes(self._descriptor)
+        self.disk_low = self.disk_free < RESERVE_BYTES
+        self._reserve.keep(self.disk_free)
+
+    # Segments.
+
+    def _next_segment(self, base_seq: int, now: float) -> None:
+        path = self._path / "seg" / segment.file_name(base_seq, self.epoch)
+        temporary = path.with_suffix(".tmp")
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
+        except OSError as error:
+            # Out of descriptors, so nothing was made: the segment may well grow on until there is one.
+            if self._descriptor < 0 or error.errno not in _NO_DESCRIPTOR:
+                raise
+            return
+        try:
+            self._begin_segment(temporary, path, descriptor, base_seq)
+        except BaseException:
+            os.close(descriptor)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._segment_began = now
+        self._segment_base = base_seq
+        self.segments_begun += 1
+
+    def _begin_segment(self, temporary: Path, path: Path, descriptor: int, base_seq: int) -> None:
+        """Give a new file its name only once its header is whole, so that readers need not guess."""
+        header = segment.SegmentHeader(
+            self.log_id,
+            base_seq,
+            time.time_ns(),
+            time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+            self.epoch,
+            self.chain,
+        )
+        self.segment_size = write_all(descriptor, [header.pack()], 0)
+        os.fsync(descriptor)
+        temporary.rename(path)
+        os.fsync(self._directory)
+
+    # Frames.
+
+    def _put(self, frames: list[OpenFrame]) -> None:
+        buffers: list[bytes | bytearray] = []
+        chain = self.chain
+        for one in frames:
+            chain = self._add_frame(buffers, one, chain)
+        size = write_all(self._descriptor, buffers, self.segment_size)
+        os.fdatasync(self._descriptor)
+        self.written_bytes += size - self.segment_size
+        self.segment_size = size
+        self.chain = chain
+
+    def _add_frame(self, buffers: list[bytes | bytearray], one: OpenFrame, chain: int) -> int:
+        """Append the bytes of a frame that follows `chain`; returns the chain after it."""
+        self._last_time_us = max(self._last_time_us, one.time_us)
+        boottime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        encrypted = self._encrypt(one, boottime_ns)
+        header, chain = frame.build_header(
+            one.kind,
+            one.schema,
+            one.count,
+            one.plain,
+            encrypted.data,
+            epoch=self.epoch,
+            base_seq=one.base_seq,
+            durable_seq=self._durable_seq,
+            time_us=self._last_time_us,
+            boottime_ns=boottime_ns,
+            prev_crc=chain,
+            flags=one.flags,
+            key_epoch=encrypted.key_epoch,
+            key_check=encrypted.check,
+            seed=self._seed,
+        )
+        buffers += [header, one.plain, encrypted.data]
+        buffers.append(bytes(frame.padding(len(one.plain) + len(one.protected))))
+        return chain
+
+    def _encrypt(self, one: OpenFrame, boottime_ns: int) -> Encrypted:
+        if self._encryptor is None or not one.protected:
+            return Encrypted(0, 0, bytes(one.protected))
+        frame_id = FrameId(self.log_id, self.epoch, one.base_seq, boottime_ns)
+        return self._encryptor.encrypt(frame_id, self._last_time_us, one.protected)
+
+    def _watermark(self) -> OpenFrame:
+        return OpenFrame(frame.WATERMARK, 0, 0, self._durable_seq, self._last_time_us)
+
+
+def _size(frames: list[OpenFrame]) -> int:
+    return sum(len(one.plain) + len(one.protected) + frame.HEADER_SIZE for one in frames)
+
+
+def _free_bytes(descriptor: int) -> int:
+    """Bytes that may still be written to a descriptor's file system."""
+    room = os.fstatvfs(descriptor)
+    return room.f_bavail * room.f_frsize
