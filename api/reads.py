@@ -84,8 +84,10 @@ class Reads:
 
 
 def asked_moment() -> Moment | None:
-    """`at` of the query, a seq or a time; None = now, as ever when the request is to change
-    something. Raises `Refusal`.
+    """The moment that `at` in the query names; None = now, and always for requests that change
+    something.
+
+    Raises `Refusal`.
     """
     given = request.args.getlist("at")
     if not given or request.method not in READING:

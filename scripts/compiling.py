@@ -1,8 +1,9 @@
-"""Compiles the hot modules when the project is installed: hatchling calls this for wheels and editable installs.
+"""Compiles the hot modules when the project is installed; hatchling calls this for wheels and editable installs.
 
-A wheel gets them from a folder that is gone afterwards; an editable install has them in the checkout, beside their sources, for one
-Python at a time. Without a C compiler, Python's headers or a little-endian machine of 64 bits, and with SWARMLOG_PURE=1, the install is
-pure Python; `tracker --version` says which it is. With SWARMLOG_COMPILED=1 an install that cannot compile fails and says why.
+For a wheel they are made in a temporary folder. An editable install has them in the checkout beside their
+sources, for one Python at a time. The install is pure Python without a C compiler, without Python's headers, on
+a machine that is not little-endian with 64 bits, and with SWARMLOG_PURE=1; `tracker --version` names the build.
+With SWARMLOG_COMPILED=1 an install that cannot compile fails and says why.
 """
 
 from __future__ import annotations
@@ -25,16 +26,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 DIRECTIVES = {
     "language_level": 3,
-    "annotation_typing": False,  # types come from the .pxd files, the annotations are for people and mypy
+    "annotation_typing": False,  # types come from the .pxd files; annotations are for people and mypy
 }
 
-OPTIONS = [
-    "-O2",
-    "-g0",
-]  # -O3, as Python's own build says, is no faster here and takes longer to compile
+# Python's own build uses -O3, which is no faster here and takes longer to compile.
+OPTIONS = ["-O2", "-g0"]
 
 
-class Compiling(BuildHookInterface):  # type: ignore[type-arg]  # its parameter is for the plugin's author alone
+class Compiling(BuildHookInterface):  # type: ignore[type-arg]  # hatchling alone uses its parameter
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -44,7 +43,7 @@ class Compiling(BuildHookInterface):  # type: ignore[type-arg]  # its parameter 
         editable = version == "editable"
         if editable and _done(hot):
             return
-        self._scratch = tempfile.TemporaryDirectory()  # goes with the process
+        self._scratch = tempfile.TemporaryDirectory()  # removed when the process ends
         folder = Path(self._scratch.name)
         problem = _compile(folder)
         if problem is not None:
@@ -63,7 +62,7 @@ class Compiling(BuildHookInterface):  # type: ignore[type-arg]  # its parameter 
             _remove(hot)
             for name, path in made.items():
                 _put(path, ROOT / name)
-            _put(record, hot.RECORD)  # the last: without it nobody runs the others
+            _put(record, hot.RECORD)  # last, because without it the tracker refuses the others
         else:
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
@@ -72,9 +71,9 @@ class Compiling(BuildHookInterface):  # type: ignore[type-arg]  # its parameter 
 
 
 def _build_module() -> Any:
-    """tracker/build.py, without importing the package."""
+    """Imports tracker/build.py without the package."""
     spec = importlib.util.spec_from_file_location("build", ROOT / "tracker" / "build.py")
-    assert spec is not None and spec.loader is not None  # noqa: S101, PT018  # a file that is there
+    assert spec is not None and spec.loader is not None  # noqa: S101, PT018  # the file exists
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -85,10 +84,10 @@ def _record(hot: Any) -> dict[str, str]:
 
 
 def _wanted() -> str | None:
-    """Why not to compile, if there is a reason."""
+    """Returns a reason not to compile; None = there is none."""
     if os.environ.get("SWARMLOG_PURE") == "1":
         return "SWARMLOG_PURE is set"
-    # The .pxd files copy numbers as they are in memory, and keep columns' 32 bits without a sign in a Py_ssize_t.
+    # The .pxd files copy numbers as they lie in memory, and hold unsigned numbers of 32 bits in a Py_ssize_t.
     if sys.byteorder != "little" or sys.maxsize < 2**63 - 1:
         return "this machine is not a little-endian one of 64 bits"
     if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
@@ -99,7 +98,7 @@ def _wanted() -> str | None:
 
 
 def _done(hot: Any) -> bool:
-    """Whether the checkout has what would be compiled."""
+    """Returns whether the checkout already holds the compiled modules of these sources."""
     try:
         recorded = json.loads(hot.RECORD.read_bytes())
     except (OSError, ValueError):
@@ -109,11 +108,11 @@ def _done(hot: Any) -> bool:
 
 
 def _compile(folder: Path) -> str | None:
-    """Compile into a folder; why not, if it cannot be."""
+    """Compiles into a folder; returns the reason if it cannot."""
     problem = _wanted()
     if problem is not None:
         return problem
-    # A process of its own: a compiler that runs out of memory is no reason not to install.
+    # In a process of its own, because a compiler that runs out of memory must not end the install.
     ran = subprocess.run(
         [sys.executable, __file__, folder], cwd=ROOT, capture_output=True, text=True
     )
@@ -123,14 +122,17 @@ def _compile(folder: Path) -> str | None:
 
 
 def _put(made: Path, path: Path) -> None:
-    """At once: another install may do the same, and a process may run what was there."""
+    """Replaces a file atomically: another install may do the same, and a process may run the old one."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     shutil.copyfile(made, temporary)
     os.replace(temporary, path)
 
 
 def _remove(hot: Any) -> None:
-    """All that was compiled, for whatever Python. Where that may not be, the tracker says so when it starts."""
+    """Removes all compiled modules, of every Python.
+
+    A module that cannot be removed is noticed when the tracker starts, because `build.stale` compares digests.
+    """
     for path in (hot.RECORD, *hot.ROOT.rglob("*.so")):
         with suppress(OSError):
             path.unlink()

@@ -1,4 +1,4 @@
-"""`tracker`, and `python -m tracker`: be stoppable before anything heavy is imported."""
+"""`tracker` and `python -m tracker`: handles signals before it imports anything heavy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    from tracker.cli import main as run  # a fifth of a second
+    from tracker.cli import main as run  # takes a fifth of a second
 
     return run()
 

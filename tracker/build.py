@@ -1,6 +1,7 @@
-"""The hot modules: plain Python that Cython compiles unchanged, with the types in the .pxd beside each.
+"""Names the hot modules, and says which build of them runs.
 
-An install compiles them where it can (scripts/compiling.py); everything else works with either build and cannot tell.
+They are plain Python that Cython compiles unchanged, with the types in the .pxd beside each. An install compiles
+them where it can (scripts/compiling.py); all other code works with either build.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ MODULES = (
     "frontends/udp/handler",
     "service/announce",
 )
+"""One a line: scripts/_venv reads this list too."""
 RECORD = ROOT / "compiled.json"
-"""What an install wrote of its compiling: the digest of the sources, the build."""
+"""Written by an install that compiled: the digest of the sources, and the ABI."""
 
 
 def digest() -> str:
-    """SHA-256 over the sources that the compiled modules come from."""
+    """Returns the SHA-256 over the sources of the compiled modules, in hexadecimal."""
     hasher = sha256()
     sources = [ROOT / f"{name}.py" for name in MODULES]
     for path in sorted([*sources, *ROOT.rglob("*.pxd")]):
@@ -34,12 +36,15 @@ def digest() -> str:
 
 
 def build() -> str:
-    """Which build this is, for people."""
+    """Names the build that runs, for people."""
     return "compiled" if _extensions() else "pure Python"
 
 
 def stale() -> str | None:
-    """What is wrong when compiled modules are not those of their sources; they would be imported all the same."""
+    """Says what is wrong when the compiled modules come from other sources; None = nothing.
+
+    Python would import them all the same.
+    """
     if not _extensions():
         return None
     try:

@@ -23,7 +23,7 @@ from tracker.domain.events import codec
 from tracker.domain.events.admin import TrackerStarted, TrackerStopped
 from tracker.domain.settings import Settings
 from tracker.offline.verify import Verification
-from tracker.process.run import _log_counters, _tick
+from tracker.process.timers import log_counters, tick
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
 from tracker.store.replay import replay
@@ -178,8 +178,8 @@ class Site:
                 service.change_settings(self.settings)
                 async with trio.open_nursery() as producers:
                     Clients(service, log, self.disk, self.promises, self.chance).begin(producers)
-                    producers.start_soon(_tick, service)
-                    producers.start_soon(_log_counters, service)
+                    producers.start_soon(tick, service)
+                    producers.start_soon(log_counters, service)
                     producers.start_soon(self._disturb)
                     await trio.sleep(self.chance.choice((0.01, 1, 10, 40)) * self.chance.random())
                     self._end_somehow()

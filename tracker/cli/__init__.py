@@ -1,7 +1,7 @@
 """The command line. Exit codes: 0 done, 1 cannot start or go on as asked, 2 wrong usage, 3 the log is damaged
 or cannot be written.
 
-Every family of commands has a module: it adds its parsers, and what it defers to returns the exit code.
+Every command has a module. Its `add_to` adds the parser and sets `run`, which returns the exit code.
 """
 
 from __future__ import annotations
@@ -14,25 +14,29 @@ from typing import TYPE_CHECKING
 
 from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
 from tracker.cli import (
+    account,
     check_config,
-    credit,
     diff,
     events,
+    factor,
     import_data,
-    keys,
+    key,
     ledger,
     replay,
     serve,
     shred,
+    stats,
     swarm,
     verify,
+    whitelist,
 )
-from tracker.cli.shared import CANNOT, LOG_DAMAGED, CannotError, add_config, fail, version_line
+from tracker.cli.options import add_config
+from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, version_line
 from tracker.config import ConfigError
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
+from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.server_secret import SecretError
-from tracker.workers.lifetime import TOO_LITTLE_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +45,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    # Started in the background of a script, Python would have been told to ignore it.
+    # A shell script that starts the tracker in the background has it ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     options = _parser().parse_args(arguments)
     try:
@@ -58,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     command: Callable[[argparse.Namespace], int] = options.run
     try:
         code = command(options)
-        sys.stdout.flush()  # here, so that a reader who left is noticed while it can be forgiven
+        sys.stdout.flush()  # here, where a reader that left is still handled
         return code
     except (ConfigError, LogLockedError, LogPrunedError, LogUnusableError, CannotError) as error:
         return fail(CANNOT, str(error))
@@ -83,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     add_config(parser, None)
     parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
-    reads = (events, verify, replay, swarm, diff, ledger)
-    for family in (serve, check_config, *reads, keys, credit, import_data, shred):
-        family.add_to(commands)
+    of_the_log = (events, verify, replay, swarm, diff, ledger)
+    of_the_api = (key, whitelist, stats, factor, account)
+    for command in (serve, check_config, *of_the_log, *of_the_api, import_data, shred):
+        command.add_to(commands)
     return parser

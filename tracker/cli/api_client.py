@@ -1,7 +1,7 @@
-"""A small client of the tracker's own REST API: what `tracker key`, `whitelist`, `factor`, `account` and `stats` speak.
+"""A client of the tracker's REST API for `tracker key`, `whitelist`, `factor`, `account` and `stats`. Blocking.
 
-Every failure is an `ApiError` whose text is one line for the person who typed the command. Blocking. Knows the
-API from the outside only: nothing of the service or the log.
+Every failure raises an `ApiError` whose text is one line for the user. It knows only what docs/api.md
+says, and nothing of the service or the log.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 30
 KEY_LENGTH = 32
 _MAX_ANSWER = 1 << 20  # bytes
-_PAGE = 200  # items asked for at once: with the longest names they fit
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, not bound to
+_PAGE = 200  # items of a page: with the longest names they fit into _MAX_ANSWER
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared, not bound
 
-# The texts of version 1 (docs/api.md) that have a plainer meaning.
+# Texts of version 1 (docs/api.md), and what to print for them.
 _TOKEN_REFUSED = "the API refused the access token"  # noqa: S105  # a sentence
 _MEANINGS = {
     'reason: "unauthorized"': "the API refused the request: it came without an access token",
@@ -42,21 +42,24 @@ _MEANINGS = {
 
 
 class ApiError(Exception):
-    """The API could not be asked, or refused; the text says which, in one line."""
+    """The API cannot be reached, or it refused; the text says which, in one line."""
 
 
 @frozen
 class Endpoint:
-    """Where an API listens, and how its certificate is judged."""
+    """Where an API listens, and which certificate to trust."""
 
     url: str  # scheme, host, port and perhaps a path; without a slash at the end
     certificate: str | None = None  # a PEM file: the only certificate to trust, whatever its names
-    socket: str | None = None  # path of a Unix socket, which is asked instead of the host
+    socket: str | None = None  # path of a Unix socket to connect to instead of the host
 
 
 @frozen
 class Client:
-    """`reason` is recorded with every change, `idempotency_key` makes repeating one safe; "" for none."""
+    """A client with one token.
+
+    `reason` is recorded with every change; `idempotency_key` makes it safe to repeat one. "" = none.
+    """
 
     endpoint: Endpoint
     token: str = field(repr=False)
@@ -64,39 +67,39 @@ class Client:
     idempotency_key: str = ""
 
     def stats(self) -> dict[str, int]:
-        """The counters of `GET /api/v1/stats`, in its order. Raises `ApiError`."""
+        """Returns the counters of `GET /api/v1/stats`, in its order. Raises `ApiError`."""
         stats: dict[str, int] = self._ask("GET", "/api/v1/stats", dict)
         return stats
 
     def metrics(self) -> list[dict[str, Any]]:
-        """`GET /api/v1/metrics` as JSON. Raises `ApiError`."""
+        """Returns the metrics of `GET /api/v1/metrics`. Raises `ApiError`."""
         metrics = self._ask("GET", "/api/v1/metrics", dict).get("metrics")
         if not isinstance(metrics, list):
             raise ApiError(f"what answers at {self.endpoint.url} is not a tracker's API")
         return metrics
 
     def add_key(self, form: Mapping[str, Any]) -> dict[str, Any]:
-        """Issue a key: `POST /api/v2/keys` with the members that are not None. Raises `ApiError`."""
+        """Issues a key: `POST /api/v2/keys` with the members that are not None. Raises `ApiError`."""
         given = {name: value for name, value in form.items() if value is not None}
         issued: dict[str, Any] = self._ask("POST", "/api/v2/keys", dict, given)
         return issued
 
     def keys(self, filters: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """Every key, page by page, as `GET /api/v2/keys` tells it. Raises `ApiError`."""
+        """Yields every key, page by page, as `GET /api/v2/keys` has it. Raises `ApiError`."""
         return self._pages("keys", filters)
 
     def revoke_key(self, key: str) -> None:
-        """`key`: 32 alphanumeric characters, or a `key_ref`. Raises `ApiError`."""
+        """Revokes `key`: 32 alphanumeric characters, or a `key_ref`. Raises `ApiError`."""
         self._ask("DELETE", f"/api/v2/keys/{self._key_ref(key)}", None)
 
     def rotate_key(self, key: str) -> dict[str, Any]:
-        """The key that comes in the place of `key`, which is one or a `key_ref`. Raises `ApiError`."""
+        """Returns a new key in place of `key`, which is a key or a `key_ref`. Raises `ApiError`."""
         path = f"/api/v2/keys/{self._key_ref(key)}/rotate"
         issued: dict[str, Any] = self._ask("POST", path, dict)
         return issued
 
     def _key_ref(self, key: str) -> int:
-        """By the hash of the key, so that the key itself is in no URL."""
+        """Finds the key's number by its hash, so that the key itself is in no URL."""
         if len(key) < KEY_LENGTH:
             return int(key)
         found = list(self.keys({"key_hash": sha256(key.encode()).hexdigest()}))
@@ -105,33 +108,39 @@ class Client:
         return int(found[0]["key_ref"])
 
     def whitelist_add(self, info_hash: str) -> None:
-        """`info_hash`: 40 hexadecimal digits. Raises `ApiError`."""
+        """Whitelists an info hash of 40 hexadecimal digits. Raises `ApiError`."""
         self._ask("PUT", f"/api/v2/whitelist/{info_hash}", dict)
 
     def whitelist_remove(self, info_hash: str) -> None:
-        """`info_hash`: 40 hexadecimal digits. Raises `ApiError`, also when it is not there."""
+        """Takes an info hash off the whitelist. Raises `ApiError`, also when it is not on it."""
         self._ask("DELETE", f"/api/v2/whitelist/{info_hash}", None)
 
     def whitelist(self) -> Iterator[str]:
-        """Every whitelisted info hash, ascending. Raises `ApiError`."""
+        """Yields every whitelisted info hash, ascending. Raises `ApiError`."""
         return self._pages("whitelist", {})
 
     def set_factor(self, form: Mapping[str, Any]) -> dict[str, Any]:
-        """`POST /api/v2/factors` with the members that are not None; the factor. Raises `ApiError`."""
+        """Sets a factor, `POST /api/v2/factors` with the members that are not None, and returns it.
+
+        Raises `ApiError`.
+        """
         given = {name: value for name, value in form.items() if value is not None}
         factor: dict[str, Any] = self._ask("POST", "/api/v2/factors", dict, given)
         return factor
 
     def factors(self) -> Iterator[dict[str, Any]]:
-        """Those in force and to come. Raises `ApiError`."""
+        """Yields the factors in force and to come. Raises `ApiError`."""
         return self._pages("factors", {})
 
     def end_factor(self, number: int) -> None:
-        """Raises `ApiError`."""
+        """Ends a factor now. Raises `ApiError`."""
         self._ask("DELETE", f"/api/v2/factors/{number}", None)
 
     def account_of(self, who: str) -> int:
-        """The account of an owner or, when nobody is called that, of this number. Raises `ApiError`."""
+        """Returns the account of an owner, or the account number itself if there is no such owner.
+
+        Raises `ApiError` when it is neither.
+        """
         for key in self.keys({"owner": who}):
             return int(key["account"])
         if re.fullmatch(r"[1-9][0-9]{0,9}", who):
@@ -139,14 +148,14 @@ class Client:
         raise ApiError(f"no key was issued to an owner {who}")
 
     def account(self, number: int) -> dict[str, Any]:
-        """Its totals. Raises `ApiError`."""
+        """Returns an account's totals. Raises `ApiError`."""
         account: dict[str, Any] = self._ask("GET", f"/api/v2/accounts/{number}", dict)
         return account
 
     def correct(
         self, account: int, form: Mapping[str, Any], idempotency_key: str
     ) -> dict[str, Any]:
-        """The correction's `seq`, and the account's totals after it. Raises `ApiError`."""
+        """Corrects an account; returns the event's `seq` and the totals after it. Raises `ApiError`."""
         given = {name: value for name, value in form.items() if value is not None}
         path = f"/api/v2/accounts/{account}/corrections"
         again = attrs.evolve(self, idempotency_key=idempotency_key)
@@ -165,7 +174,7 @@ class Client:
             query["after"] = str(answer["next"])
 
     def _ask(self, method: str, path: str, kind: type | None, form: object = None) -> Any:
-        """The JSON of a good answer, which has to be a `kind`; without one it has no body."""
+        """Returns the JSON of a good answer, which must be a `kind`; None: the answer has no body."""
         status, body = self._exchange(method, path, form)
         if status not in (200, 201, 204):
             raise ApiError(_meaning(status, body.decode(errors="replace"), self.endpoint.url))
@@ -197,7 +206,7 @@ class Client:
 
 
 def endpoint_of(api: HttpApi) -> Endpoint:
-    """Where the API of this configuration is reached from this machine. Raises `ApiError`."""
+    """Returns where this machine reaches the API of a configuration. Raises `ApiError`."""
     address = api.bind_address
     if isinstance(address, UnixAddress):
         return Endpoint("http://localhost", socket=address.path)
@@ -211,7 +220,7 @@ def endpoint_of(api: HttpApi) -> Endpoint:
 
 
 def endpoint_at(url: str) -> Endpoint:
-    """An API at a URL that a person gave. Raises `ApiError` for what is none."""
+    """Returns the API at a URL that the user gave. Raises `ApiError` for a URL of no API."""
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -234,7 +243,7 @@ class _UnixConnection(HTTPConnection):
 
 
 def _connection(endpoint: Endpoint) -> tuple[HTTPConnection, str]:
-    """A connection to be opened, and the path that comes before every other."""
+    """Returns a connection that is not open yet, and the prefix of every path."""
     if endpoint.socket is not None:
         return _UnixConnection(endpoint.socket), ""
     parts = urlsplit(endpoint.url)
@@ -246,9 +255,9 @@ def _connection(endpoint: Endpoint) -> tuple[HTTPConnection, str]:
 
 
 def _tls(certificate: str | None) -> ssl.SSLContext:
-    """Trust the certificate authorities of this machine; or one certificate alone, which is the API's own.
+    """Trusts the certificate authorities of this machine, or one certificate alone: the API's own.
 
-    That one names the tracker's host, not the loopback address it is asked at, so names are not compared.
+    That certificate names the tracker's host and not the loopback address, so names are not compared.
     """
     if certificate is None:
         return ssl.create_default_context()
@@ -281,7 +290,7 @@ def _unreachable(endpoint: Endpoint, error: Exception) -> str:
 
 
 def _json(body: bytes) -> object:
-    """None for what is none."""
+    """Parses JSON; None for anything else."""
     try:
         answer: object = json.loads(body)
     except ValueError:
@@ -302,7 +311,7 @@ def _meaning(status: int, text: str, url: str) -> str:
 
 
 def _reason(text: str) -> str:
-    """Out of a problem document, a refusal of version 1, or whatever it is."""
+    """Finds the reason in a problem document or a refusal of version 1; any other text is the reason."""
     document = _json(text.encode())
     if isinstance(document, dict):
         return str(document.get("detail") or document.get("title") or "")

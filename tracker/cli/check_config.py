@@ -1,6 +1,6 @@
-"""`tracker check-config`: is the configuration usable, what does it come to, how much log will it make.
+"""`tracker check-config`: checks the configuration, prints it as in force, and estimates the size of the log.
 
-What it prints on success is TOML: the effective configuration, and the rest in comments. Starts nothing.
+On success the output is TOML: the effective configuration, and the rest in comments. Starts nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import toml
-from tracker.cli.shared import CANNOT, add_config, fail, note, say
+from tracker.cli.options import add_config
+from tracker.cli.output import CANNOT, fail, note, say
 from tracker.config import ConfigError, effective, load
 from tracker.frontends.tls import Certificate, TlsError
 
@@ -51,7 +52,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _bad_certificates(config: Config) -> Iterator[str]:
-    """The pairs that a start would refuse."""
+    """Describes the pairs of certificate and key that a start would refuse."""
     listeners = {f"http_trackers[{i}]": one.tls for i, one in enumerate(config.http_trackers)}
     listeners["http_api"] = config.http_api.tls if config.http_api else None
     for place, files in listeners.items():
@@ -67,7 +68,7 @@ def _comment(text: str) -> None:
 
 
 def _sizes(config: Config) -> Iterator[str]:
-    from tracker.cli.estimate import PEERS, estimate, kept  # brings trio, for one constant
+    from tracker.cli.log_size import PEERS, estimate, retained  # imports trio, for one constant
 
     keep = config.event_log
     yield "Estimated size of the log, announces only:"
@@ -75,4 +76,4 @@ def _sizes(config: Config) -> Iterator[str]:
         interval = config.core.announce_policy.interval
         made = estimate(peers, interval, keep.linger_ms)
         yield str(made)
-        yield f"    of it are kept: {kept(made, keep.keep_days, keep.keep_bytes)}"
+        yield f"    of it are kept: {retained(made, keep.keep_days, keep.keep_bytes)}"

@@ -1,12 +1,13 @@
-"""`tracker diff`: what changed between two moments of the log."""
+"""`tracker diff`: lists what changed between two moments of the log."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moments import add_log_and_json, moment, past
-from tracker.cli.shared import info_hash, say
+from tracker.cli.moment_options import add_log_and_json, moment, replayed
+from tracker.cli.options import info_hash
+from tracker.cli.output import say
 from tracker.offline.state_diff import differences
 from tracker.offline.state_summary import picture
 
@@ -33,7 +34,7 @@ def add_to(commands: Any) -> None:
 
 def print_diff(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash) if options.info_hash else None
-    with past(options) as log:
+    with replayed(options) as log:
         forward = sorted((options.first, options.second), key=log.resolve)
         found = {one: picture(log.at(one), swarm) for one in forward}
     for change in differences(found[options.first], found[options.second]):

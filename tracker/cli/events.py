@@ -1,4 +1,4 @@
-"""`tracker events`: print the log. Reads beside a running tracker, and never writes."""
+"""`tracker events`: prints the log. Reads beside a running tracker, and never writes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, read_kept_frames
-from tracker.cli.moments import moment
-from tracker.cli.shared import add_config, add_log, info_hash, log_and_keys, say
+from tracker.cli.moment_options import moment
+from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
+from tracker.cli.output import say
 from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.times import rfc3339
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
 
-_FOLLOW_SECONDS = 0.1
+_FOLLOW_SECONDS = 0.1  # between two looks for new events
 
 
 def add_to(commands: Any) -> None:
@@ -48,7 +49,7 @@ def print_events(options: argparse.Namespace) -> int:
     wanted = _filter(options)
     first = options.first if isinstance(options.first, int) else 0
     reader = Reader(folder, first, keys=keys)
-    # Of events before the log's beginning the administrators' ones are kept.
+    # Admin events from before the log's beginning are kept in files of their own.
     done = _print_new(read_kept_frames(folder, reader.first_seq), wanted, options.last)
     while True:
         done = done or _print_new(reader.frames(), wanted, options.last)
@@ -61,7 +62,7 @@ def print_events(options: argparse.Namespace) -> int:
 def _print_new(
     frames: Iterable[Frame], wanted: Callable[[dict[str, Any]], bool], last: int | str | None
 ) -> bool:
-    """Print what these frames have; whether the end that was asked for is reached."""
+    """Prints the wanted events of these frames; returns whether it reached `--to`."""
     for frame in frames:
         for event in event_json.narrate(frame):
             if _past(event, last):
@@ -99,6 +100,6 @@ def _past(event: dict[str, Any], moment: int | str | None) -> bool:
 
 
 def _moment(text: str) -> int | str | None:
-    """A sequence number, or a time as events show it (they compare as text)."""
+    """An argument's type: a sequence number, or a time as events have it, because these compare as text."""
     given = moment(text)
     return given.seq if given.time_us is None else rfc3339(given.time_us)

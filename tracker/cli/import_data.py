@@ -1,11 +1,12 @@
-"""`tracker import`: bring an existing site's whitelist, keys and completed counts in, while the tracker is stopped."""
+"""`tracker import`: imports a site's whitelist, keys and completed counts while the tracker is stopped."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.shared import CannotError, add_config, progress, recovery_noted, say
+from tracker.cli.options import add_config
+from tracker.cli.output import CannotError, note_recovery, progress, say
 from tracker.config import load
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _add_options(
 
 def import_from(source_of: Callable[[Path], Source], options: argparse.Namespace) -> int:
     from tracker.offline.import_sources import SourceError
-    from tracker.offline.importing import ImportProblemsError  # brings trio
+    from tracker.offline.importing import ImportProblemsError  # imports trio
 
     config = load(options.config).config.event_log
     try:
@@ -75,11 +76,10 @@ def _import(source: Source, config: EventLog) -> Summary:
 
     try:
         with progress("Replaying the log") as replaying, progress("Importing") as report:
-            return importing.run(source, config, replaying, report, recovery_noted)
-    except* KeyboardInterrupt:
-        pass  # what is raised here would be a group
-    text = "interrupted: what is imported so far stays; the same command goes on from there"
-    raise CannotError(text)
+            return importing.run(source, config, replaying, report, note_recovery)
+    except KeyboardInterrupt:
+        text = "interrupted: what is imported so far stays; the same command goes on from there"
+        raise CannotError(text) from None
 
 
 def _rehearse(source: Source, config: EventLog) -> Summary:

@@ -1,4 +1,4 @@
-"""`tracker ledger`: the announces behind an account's totals. Reads beside a running tracker."""
+"""`tracker ledger`: lists the announces behind an account's totals. Reads beside a running tracker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from api.v2.ledger_shapes import entry_shown, sums_shown
 from eventlog import Reader, read_kept_frames
-from tracker.cli.shared import CannotError, add_config, add_log, info_hash, log_and_keys, say
+from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
+from tracker.cli.output import CannotError, say
 from tracker.ledger.account import Ledger, Sums, find_account
 from tracker.ledger.walk import Walk, decryptor
 from tracker.ports import LedgerCorrection, LedgerOpening
@@ -61,7 +62,7 @@ def print_ledger(options: argparse.Namespace) -> int:
 
 
 def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
-    """The totals of each torrent, then the account's; of one torrent alone when it was asked for."""
+    """Prints the totals of each torrent, then the account's; with `only`, those of that torrent alone."""
     if not as_json:
         say(_sums_heading())
     torrents = ledger.torrents if only is None else {only: ledger.torrents.get(only, Sums())}

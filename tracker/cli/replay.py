@@ -1,12 +1,12 @@
-"""`tracker replay`: the state at any moment of the log, in numbers, and its digest."""
+"""`tracker replay`: prints the numbers and the digest of the state at a moment of the log."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moments import add_at, add_log_and_json, past
-from tracker.cli.shared import say
+from tracker.cli.moment_options import add_at, add_log_and_json, replayed
+from tracker.cli.output import say
 from tracker.offline.state_summary import summary
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
 
 
 def print_state(options: argparse.Namespace) -> int:
-    with past(options) as log:
+    with replayed(options) as log:
         state = log.at(options.at)
         shown = {**summary(state), "digest": state.digest()}
     if options.json:

@@ -1,4 +1,4 @@
-"""`tracker serve`, and `tracker` alone: run the tracker."""
+"""`tracker serve`, and `tracker` alone: runs the tracker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tracker import build
-from tracker.cli.shared import CANNOT, add_config, fail, progress, say, version
+from tracker.cli.options import add_config
+from tracker.cli.output import CANNOT, fail, progress, say, version
 from tracker.config import load
 
 if TYPE_CHECKING:
@@ -37,14 +38,15 @@ def serve(options: argparse.Namespace) -> int:
     log = logging.getLogger("tracker")
     for warning in loaded.warnings:
         log.warning("%s", warning)
-    # The process brings trio and all the sockets: other commands do without.
+    # Imported here, because trio and all the listeners take time, and other commands do without.
     from tracker.process import run
 
-    # Until the process has its own way to stop: nothing is being written yet.
+    # Stops a start before trio handles signals, when nothing is being written yet.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with progress("Replaying the log") as report:
-            accept = getattr(options, "accept_older_log", False)  # not without `serve`
+            # `tracker` without a command has no such option.
+            accept = getattr(options, "accept_older_log", False)
             run.run(loaded.config, version(), report, accept_older=accept)
     except run.StartError as error:
         return fail(CANNOT, str(error))

@@ -1,4 +1,4 @@
-"""`tracker shred`: destroy the keys of past days. By itself while the tracker is stopped, else the running one does it."""
+"""`tracker shred`: destroys the keys of past days; a running tracker does it on request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from eventlog import LogLockedError
-from tracker.cli.shared import CannotError, add_config, note, progress, recovery_noted, say
+from tracker.cli.options import add_config
+from tracker.cli.output import CannotError, note, note_recovery, progress, say
 from tracker.config import load
 from tracker.store.address_keys import day_name, parse_day
 
@@ -44,7 +45,7 @@ def shred(options: argparse.Namespace) -> int:
     if options.json:
         say(json.dumps(done))
     else:
-        _tell(done)
+        _say_outcome(done)
     if options.day is not None and not done["shredded"]:
         kept = "its key is still needed" if done["kept"] else "there is no key of that day"
         raise CannotError(f"{day_name(options.day)} was not shredded: {kept}")
@@ -52,7 +53,7 @@ def shred(options: argparse.Namespace) -> int:
 
 
 def _days(options: argparse.Namespace) -> tuple[int, int] | None:
-    """The first and the last day that are meant; None = those that are due."""
+    """Returns the first and the last day to shred; None = the days that are due."""
     if options.day is not None:
         return options.day, options.day
     return None if options.before is None else (0, options.before - 1)
@@ -64,7 +65,7 @@ def _shred(config: EventLog, days: tuple[int, int] | None, reason: str) -> dict[
         done = _offline(config, days, request_id, reason)
         return {"shredded": done.shredded, "kept": done.kept, "needed_from": done.needed_from}
     except LogLockedError as locked:
-        return _by_the_running(config, days, request_id, reason, locked)
+        return _in_the_running_tracker(config, days, request_id, reason, locked)
 
 
 def _offline(
@@ -75,10 +76,10 @@ def _offline(
 
     by = ports.Actor("shred", "", request_id, reason)
     with progress("Replaying the log") as replaying:
-        return shredding.shred_offline(config, days, by, replaying, recovery_noted)
+        return shredding.shred_offline(config, days, by, replaying, note_recovery)
 
 
-def _by_the_running(
+def _in_the_running_tracker(
     config: EventLog,
     days: tuple[int, int] | None,
     request_id: str,
@@ -97,7 +98,7 @@ def _by_the_running(
     return done
 
 
-def _tell(done: dict[str, Any]) -> None:
+def _say_outcome(done: dict[str, Any]) -> None:
     for day in done["shredded"]:
         say(f"shredded {day}")
     if not done["shredded"]:

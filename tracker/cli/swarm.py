@@ -1,12 +1,13 @@
-"""`tracker swarm`: who was in a swarm at a moment."""
+"""`tracker swarm`: lists the peers of a swarm at a moment of the log."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moments import add_at, add_log_and_json, past
-from tracker.cli.shared import count, info_hash, say
+from tracker.cli.moment_options import add_at, add_log_and_json, replayed
+from tracker.cli.options import info_hash
+from tracker.cli.output import count, say
 from tracker.offline.state_summary import as_json, members
 from tracker.times import rfc3339
 
@@ -32,7 +33,7 @@ def add_to(commands: Any) -> None:
 
 def print_swarm(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash)
-    with past(options) as log:
+    with replayed(options) as log:
         state = log.at(options.at)
     found = members(state, swarm)
     if options.json:
@@ -44,8 +45,8 @@ def print_swarm(options: argparse.Namespace) -> int:
         say(row(member))
     seeders, completed, leechers = state.swarms.counts(swarm)
     when = f"event {state.seq - 1}, {rfc3339(state.time_us)}" if state.seq else "no event"
-    said = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
-    say(f"{said}; after {when}")
+    counts = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
+    say(f"{counts}; after {when}")
     return 0
 
 
@@ -56,7 +57,7 @@ def _heading() -> str:
 
 
 def row(member: Member) -> str:
-    """One line of the table; a peer with addresses of both families has them joined by a comma."""
+    """Formats a line of the table; addresses of both families are joined by a comma."""
     return _COLUMNS.format(
         ",".join(member.addresses) or "-", member.peer_id.hex(), member.client or "-", member.role,
         member.uploaded, member.downloaded, "-" if member.left is None else member.left,

@@ -1,7 +1,7 @@
-"""Plain data as TOML text, so that what is printed can stand in a configuration file again.
+"""Formats plain data as TOML text, so that the output can be used as a configuration file.
 
-Writes what `tracker.config.effective` returns: tables, arrays of tables, texts, whole numbers, booleans, and None,
-which TOML has no word for: such keys are left out.
+It knows what `tracker.config.effective` returns: tables, arrays of tables, texts, whole numbers and booleans.
+Keys whose value is None are left out, because TOML has no null.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def lines(table: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """The lines of a document: a table's values first, then the tables in it."""
+    """Yields the lines of a document: a table's values first, then the tables in it."""
     for name, value in table.items():
         if value is not None and not _is_nested(value):
             yield f"{_key(name)} = {_value(value)}"

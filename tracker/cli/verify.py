@@ -1,12 +1,13 @@
-"""`tracker verify`: is the log whole, and does replay accept all of it. Reads beside a running tracker."""
+"""`tracker verify`: checks that the log is whole and that replay accepts all of it. Reads beside a running tracker."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moments import add_log_and_json, seen_through
-from tracker.cli.shared import LOG_DAMAGED, count, log_and_secrets, progress, say
+from tracker.cli.moment_options import add_log_and_json, failing_if_interrupted
+from tracker.cli.options import log_and_secrets
+from tracker.cli.output import LOG_DAMAGED, count, progress, say
 from tracker.offline.verify import Verification
 from tracker.store import high_water_mark
 from tracker.store.address_keys import Keyring
@@ -34,9 +35,9 @@ def verify(options: argparse.Namespace) -> int:
     folder, secrets = log_and_secrets(options)
     verification = Verification(folder, Keyring(secrets) if secrets else None)
     if secrets:
-        verification.reached = high_water_mark.read(secrets, verification.log.log_id)
+        verification.high_water_mark = high_water_mark.read(secrets, verification.log.log_id)
     findings = 0
-    with seen_through(), progress("Checking the log") as report:
+    with failing_if_interrupted(), progress("Checking the log") as report:
         for one in verification.findings(report):
             findings += one.damage
             say(_json(folder, one) if options.json else _text(folder, one))

@@ -1,9 +1,10 @@
-"""The ledger: every announce behind an account's totals, with where each byte of credit comes from.
+"""The ledger of an account: every announce behind its totals, and where each byte of credit comes
+from.
 
-It is a walk over the log, from each announce to the one it refers to as its previous one. Each
-entry says what it added to the raw and to the credited totals, by which rule and factors;
-corrections are entries of their own. The entries sum exactly to the totals that the projection
-keeps for the account: the same code adds them up.
+A ledger is a walk over the log, from each announce to the one that it names as its previous one. An
+entry has what it added to the raw and to the credited totals, and the rule and factors that it
+counts by. Corrections are entries of their own. The entries sum exactly to the totals that the
+state keeps for the account, because the same code adds them up.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tracker.ports import (
     LedgerSums,
     LedgerTotals,
 )
-from tracker.store import frames as records
+from tracker.store.frames import admin, current, newest, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
 _KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
 
 DUPLICATE_US = 30_000_000
-"""The same words within this time are a client that announces from several addresses, or once more.
+"""An announce that repeats the previous one within this time is a duplicate: the client announces
+from several addresses, or once more. Microseconds.
 """
 
 
@@ -50,7 +52,7 @@ _Entry = LedgerAnnounce | LedgerCorrection
 
 @define
 class Sums:
-    """What the entries of a torrent, or of the account, come to."""
+    """Sums up the entries of a torrent, or of the account."""
 
     announces: int = 0
     corrections: int = 0
@@ -89,12 +91,10 @@ def _shown(totals: Totals) -> LedgerTotals:
 
 
 def find_account(who: str, frames: Iterable[Frame]) -> int | None:
-    """The account of an owner (an id of the site's) or, when nobody is called that, of a key's
-    number.
-    """
+    """Finds the account of an owner, or else of a key's number. None = there is neither."""
     of_number = None
     for frame in frames:
-        for _, record in records.admin(frame):
+        for _, record in admin(frame):
             event = record.event()
             if isinstance(event, KeyIssued):
                 if event.owner == who:
@@ -105,9 +105,11 @@ def find_account(who: str, frames: Iterable[Frame]) -> int | None:
 
 
 class Ledger:
-    """Feed it the log's frames from the first one on; it yields the entries of one account.
+    """Yields the entries of one account from the log's frames, which it needs from the first one
+    on.
 
-    Of a log whose oldest events were removed feed it what was kept of them first, with `opening`.
+    Where the log's oldest events were removed, call `opening` first with the frames that were kept
+    of them.
 
     Afterwards `torrents` has the sums by torrent (under None of what belongs to no torrent), and
     `account` all.
@@ -119,10 +121,9 @@ class Ledger:
         info_hash: bytes | None = None,
         decrypt: Callable[[Frame], Frame] | None = None,
     ) -> None:
-        """`info_hash`: yield only the entries of this torrent.
+        """With `info_hash` it yields the entries of this torrent alone.
 
-        `decrypt` decrypts the protected section of a frame that has entries, where the frames come
-        unopened.
+        `decrypt` decrypts the protected section of a frame, where frames come encrypted.
         """
         self._decrypt = decrypt or (lambda frame: frame)
         self._account = account
@@ -137,9 +138,8 @@ class Ledger:
     def opening(
         self, kept: Iterable[Frame], state: State
     ) -> Iterator[LedgerOpening | LedgerCorrection]:
-        """The entries from before the log began, which is with `state`: corrections, and the
-        balance.
-        """
+        """The entries from before the log began, with `state`: corrections, and the opening
+        balance."""
         for frame in kept:
             for entry in self._kept_corrections(frame):
                 amounts = {"credited_uploaded": entry.credited_uploaded}
@@ -163,13 +163,14 @@ class Ledger:
         return self.torrents.get(info_hash) or Sums()
 
     def _kept_corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
-        for seq, record in records.admin(frame):
+        for seq, record in admin(frame):
             event = record.event()
             if isinstance(event, CreditCorrected) and event.account == self._account:
                 yield _corrected(seq, record.time_us, event, None)
 
     def _begin(self, state: State) -> None:
-        """Go on from where the removed events ended."""
+        """Takes over what the removed events left: keys, rules, and announces that may yet be
+        referred to."""
         access, peer = state.access, state.swarms.peer
         self._keys = {ref for ref, owner in enumerate(access.account_of) if owner == self._account}
         self._rules.go_on(state, state.accounts)
@@ -179,7 +180,7 @@ class Ledger:
     def entries(self, frames: Iterable[Frame]) -> Iterator[_Entry]:
         for frame in frames:
             found: Iterable[_Entry] = ()
-            if not records.readable(frame):
+            if not readable(frame):
                 continue
             if frame.header.kind == events.ADMIN:
                 found = self._corrections(frame)
@@ -192,8 +193,8 @@ class Ledger:
                     yield entry
 
     def _corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
-        """Learn what an admin frame says; corrections of the account are entries."""
-        for seq, record in records.admin(frame):
+        """Applies an admin frame to the rules; corrections of the account are entries."""
+        for seq, record in admin(frame):
             event = record.event()
             self._rules.apply(event, seq, record.time_us)
             if isinstance(event, KeyIssued):
@@ -210,10 +211,10 @@ class Ledger:
         return entry
 
     def _announces(self, frame: Frame) -> Iterator[LedgerAnnounce]:
-        older = not records.current(frame)
+        older = not current(frame)
         if older:
-            frame = records.newest(self._decrypt(frame))
-        # Most frames are passed over by this alone.
+            frame = newest(self._decrypt(frame))
+        # This alone passes over most frames.
         refs = list(chain.from_iterable(_KEY_REF.iter_unpack(frame.plain)))
         if self._keys.isdisjoint(refs):
             return
@@ -248,7 +249,7 @@ class Ledger:
         )  # fmt: skip
         if event != events.STOPPED:
             self._latest[seq] = peer
-        said, factors = self._rule(base, peer, info_hash, rule)
+        words, factors = self._rule(base, peer, info_hash, rule)
         now = self._totals()
         entry = LedgerAnnounce(
             seq,
@@ -265,7 +266,7 @@ class Ledger:
             now.downloaded - then.downloaded,
             now.credited_uploaded - then.credited_uploaded,
             now.credited_downloaded - then.credited_downloaded,
-            said,
+            words,
             factors,
         )
         self._add(entry, then)
@@ -274,7 +275,7 @@ class Ledger:
     def _rule(
         self, base: Peer | None, peer: Peer, info_hash: bytes, rule: int
     ) -> tuple[str, tuple[int, ...]]:
-        """By what an announce counts as it does, in words, and the factors among it."""
+        """The rule that an announce counts by, in words, and the numbers of the factors in it."""
         if base is None:
             return events.RULE_NAMES.get(rule, str(rule)), ()
         same = (
@@ -284,13 +285,15 @@ class Ledger:
         if same and peer.seen_us - base.seen_us < DUPLICATE_US:
             return f"duplicate of {base.last_seq}", ()
         applied = self._rules.factors.applied(self._account, info_hash, peer.seen_us)
-        said = [events.RULE_NAMES.get(rule, str(rule))]
+        words = [events.RULE_NAMES.get(rule, str(rule))]
         if applied.upload_factor:
-            said.append(f"upload {applied.upload_percent}% by factor {applied.upload_factor}")
+            words.append(f"upload {applied.upload_percent}% by factor {applied.upload_factor}")
         if applied.download_factor:
-            said.append(f"download {applied.download_percent}% by factor {applied.download_factor}")
+            words.append(
+                f"download {applied.download_percent}% by factor {applied.download_factor}"
+            )
         factors = {applied.upload_factor, applied.download_factor} - {0}
-        return ", ".join(said), tuple(sorted(factors))
+        return ", ".join(words), tuple(sorted(factors))
 
     def _totals(self) -> Totals:
         return self._rules.accounts.totals(self._account)
@@ -314,7 +317,7 @@ def _corrected(
 
 
 def mark_of(base: Peer | None, left: int, event: int, done: bool) -> int:
-    """What the peer's row says after an announce, as `Swarms` keeps it."""
+    """The mark of the peer's row after an announce, as `Swarms` keeps it."""
     kept = base.mark & (MARK_COMPLETED | MARK_SNATCHED) if base else 0
     seeder = MARK_SEEDER if left == 0 else 0
     completed = MARK_COMPLETED if event == events.COMPLETED else 0
@@ -322,7 +325,7 @@ def mark_of(base: Peer | None, left: int, event: int, done: bool) -> int:
 
 
 class _Torrents:
-    """Which torrent an entry belongs to, for corrections that name it: 12 bytes an entry."""
+    """The torrent of each entry, for corrections that name an entry. It takes 12 bytes an entry."""
 
     def __init__(self) -> None:
         self._seqs = array("Q")  # ascending

@@ -1,9 +1,9 @@
-"""What each account moved on one torrent: the ledgers of all accounts, summed for that torrent
-alone.
+"""The amounts that each account moved on one torrent: the ledgers of all accounts, summed for that
+torrent alone.
 
-An account's row is, to the byte, what its own ledger (`tracker.ledger.account`) has for the
-torrent: the same code adds it up. Of a log without its oldest events it is what came after them;
-what was before is known by account only.
+A row is, to the byte, what the account's own ledger (`tracker.ledger.account`) has for the torrent,
+because the same code adds it up. Where the log's oldest events were removed, rows cover the
+remaining ones: earlier amounts are known by account only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tracker.domain.events.records import Tick
 from tracker.domain.swarms import Peer
 from tracker.ledger.account import Sums, mark_of
 from tracker.ledger.rules import AccountingRules
-from tracker.store import frames as records
+from tracker.store.frames import admin, newest, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Contributions:
-    """`ledger_walk.Book` that tells no entries; `sums` has what it knows."""
+    """`walk.Book` without entries; `sums` has the result."""
 
     def __init__(self, info_hash: bytes) -> None:
         self._info_hash = info_hash
@@ -43,7 +43,7 @@ class Contributions:
         self._corrected: dict[int, tuple[int, int, int]] = {}  # how often, uploaded, downloaded
 
     def sums(self) -> dict[int, Sums]:
-        """By account."""
+        """The sums by account, ascending."""
         found = {}
         for account in sorted(self._announces.keys() | self._corrected.keys()):
             totals = self._rules.accounts.totals(account)
@@ -57,8 +57,9 @@ class Contributions:
         return found
 
     def opening(self, kept: Iterable[Frame], state: State) -> Iterator[None]:
-        """Go on from where the removed events ended."""
-        del kept  # what they correct was removed too
+        """Takes over what the removed events left: accounts, rules, and announces that may yet be
+        referred to."""
+        del kept  # the entries that they correct were removed too
         self._account_of = dict(enumerate(state.access.account_of))
         accounts = Accounts(state.factors)
         if state.accounts.credited_uploaded:
@@ -72,7 +73,7 @@ class Contributions:
 
     def entries(self, frames: Iterable[Frame]) -> Iterator[None]:
         for frame in frames:
-            if not records.readable(frame):
+            if not readable(frame):
                 continue
             if frame.header.kind == events.ADMIN:
                 self._admin(frame)
@@ -83,7 +84,7 @@ class Contributions:
         yield from ()
 
     def _admin(self, frame: Frame) -> None:
-        for seq, record in records.admin(frame):
+        for seq, record in admin(frame):
             event = record.event()
             self._rules.apply(event, seq, record.time_us)
             if isinstance(event, KeyIssued):
@@ -110,8 +111,8 @@ class Contributions:
         self._whose.append(account)
 
     def _announced(self, frame: Frame) -> None:
-        frame = records.newest(frame._replace(protected=memoryview(b"")))  # nothing of it is needed
-        # Most frames are passed over by this alone.
+        frame = newest(frame._replace(protected=memoryview(b"")))  # nothing of it is needed
+        # This alone passes over most frames.
         if bytes(frame.plain).find(self._info_hash) < 0:
             return
         for seq, row in enumerate(codec.PLAIN.iter_unpack(frame.plain), frame.header.base_seq):

@@ -1,4 +1,4 @@
-"""A task that looks at the process once a second: how late the loop is, and how fast the log grows."""
+"""Measures once a second how late the event loop is, and once a minute how fast the log grows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DAY = 86_400
-_MINUTE = 60
+"""Seconds over which the log's growth is averaged."""
+_MINUTE = 60  # seconds over which the longest delay counts
 
 
 class Watch:
-    """Fed by `look`; asked at any time."""
+    """The latest measurements. `run` takes them."""
 
     def __init__(self, written_bytes: Callable[[], int]) -> None:
-        """`written_bytes`: by the log since the start."""
+        """`written_bytes` returns the bytes written to the log since the start."""
         self._written_bytes = written_bytes
         self._lags: deque[float] = deque(maxlen=_MINUTE)
         self._written: deque[tuple[float, int]] = deque(maxlen=DAY // _MINUTE)  # one a minute
@@ -30,7 +31,7 @@ class Watch:
             self.look(due, trio.current_time())
 
     def look(self, due: float, now: float) -> None:
-        """Seconds of one clock: when it was to look, and when it did."""
+        """Records one measurement that was due at `due` and taken at `now`, in seconds of one clock."""
         self._lags.append(max(0.0, now - due))
         if not self._written or now - self._written[-1][0] >= _MINUTE:
             self._written.append((now, self._written_bytes()))
@@ -42,8 +43,10 @@ class Watch:
 
     @property
     def bytes_a_day(self) -> float | None:
-        """How fast the log grew on average in the last day, or since the start. None while it did not grow, and in
-        the first minute or two."""
+        """Average growth of the log in the last day, or since the start.
+
+        None while the log does not grow, and in the first minute or two.
+        """
         if len(self._written) < 2:
             return None
         (first, before), (last, after) = self._written[0], self._written[-1]

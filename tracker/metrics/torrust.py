@@ -1,6 +1,6 @@
-"""The labelled metrics that dashboards made for Torrust's tracker ask for (contract, section 1.6).
+"""The labelled metrics that dashboards for Torrust's tracker use (contract, section 1.6).
 
-Names and labels are the reference's; `server_binding_*` say which listener. Counters begin anew with the process.
+Names and labels are Torrust's; `server_binding_*` name the listener. Counters begin at 0 with the process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FAMILY = "server_binding_address_ip_family"
 
 
 def binding(protocol: str, host: str, port: int) -> Labels:
-    """`protocol`: "udp", "http" or "https"."""
+    """Returns the labels of a listener. `protocol`: "udp", "http" or "https"."""
     return (
         (_FAMILY, "inet6" if ":" in host else "inet"),
         ("server_binding_address_ip_type", "v4_mapped_v6" if host.startswith("::ffff:") else "plain"),
@@ -49,7 +49,7 @@ def binding(protocol: str, host: str, port: int) -> Labels:
 
 
 def of_http(listeners: Iterable[HttpListener]) -> Metric:
-    """Announces and scrapes, refused ones too."""
+    """Counts announces and scrapes, refused ones too."""
     samples = [
         _of_kind(one.labels, kind, value)
         for one in listeners
@@ -63,18 +63,18 @@ def of_http(listeners: Iterable[HttpListener]) -> Metric:
 
 
 def of_udp(listeners: tuple[UdpListener, ...], banned: int) -> Iterator[Metric]:
-    """`banned`: addresses that are banned now."""
+    """`banned`: number of addresses that are banned now."""
     kinds = tuple(sample for one in listeners for sample in _by_kind(one))
     core = "udp_tracker_core_requests_received_total"
     yield Metric(core, "counter", "UDP requests that were served.", kinds)
     prefix = "udp_tracker_server_"
-    for name, what, told in (
+    for name, what, counter in (
         ("requests_received_total", "Datagrams received.", "requests"),
         ("requests_aborted_total", "UDP answers that the system did not take.", "unsent"),
         ("requests_banned_total", "Datagrams of banned addresses.", "banned"),
         ("errors_total", "UDP requests that were answered with an error.", "errors"),
     ):
-        samples = [Sample(getattr(one.traffic, told), one.labels) for one in listeners]
+        samples = [Sample(getattr(one.traffic, counter), one.labels) for one in listeners]
         yield Metric(prefix + name, "counter", what, tuple(samples))
     served = "UDP requests that were served."
     yield Metric(prefix + "requests_accepted_total", "counter", served, kinds)
@@ -114,7 +114,10 @@ def _by_kind(one: UdpListener) -> Iterator[Sample]:
 
 
 def _sent(one: UdpListener) -> Iterator[Sample]:
-    """Those that the system did not take are not known by result; they are few, and left out of the good ones."""
+    """Counts answers by result.
+
+    Answers that the system did not take have no known result. They are few, and are left out of the good ones.
+    """
     errors, responses = one.traffic.errors, one.traffic.responses
     yield Sample(max(0, responses - errors), (("result", "ok"), *one.labels))
     yield Sample(min(errors, responses), (("result", "error"), *one.labels))
@@ -128,8 +131,8 @@ def _times(one: UdpListener) -> Iterator[Sample]:
 def _wrong_ids(listeners: tuple[UdpListener, ...]) -> Iterator[Sample]:
     counts: dict[tuple[str, str], int] = {}
     for one in listeners:
-        for who, count in one.traffic.wrong_ids.items():
-            counts[who] = counts.get(who, 0) + count
+        for client, count in one.traffic.wrong_ids.items():
+            counts[client] = counts.get(client, 0) + count
     for (name, version), count in sorted(counts.items()):
         labels = ("client_software_name", name), ("client_software_version", version)
         yield Sample(count, labels)

@@ -1,7 +1,7 @@
-"""What an import can read: the SQLite database of Torrust's tracker, and keys as CSV.
+"""Reads the sources of an import: the SQLite database of Torrust's tracker, and keys as CSV.
 
-A source gives entries; what is wrong with it comes as entries too, so that all of it can be told at once. No
-complaint repeats a key. Knows nothing of the log or the state.
+A source yields entries. Problems are entries too, so that all of them can be reported at once; no problem's text
+repeats a key. Knows nothing of the log or the state.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_TEXT = 200
-"""Characters of an owner or a label: both stay in the log for ever."""
-_LAST_SECOND = 253_402_300_800  # the end of the year 9999: later dates cannot be printed
-_MAX_COMPLETED = 2**48  # more than a torrent can have had; sums of many stay below 2**64
+"""Longest owner or label, in characters: both stay in the log for ever."""
+_LAST_SECOND = 253_402_300_800  # end of the year 9999, because later dates cannot be printed
+_MAX_COMPLETED = 2**48  # more than any torrent has; sums of many stay below 2**64
 
 
 @frozen
@@ -49,7 +49,7 @@ class CompletedEntry:
 
 @frozen
 class Problem:
-    where: str
+    where: str  # row or line
     what: str
 
 
@@ -57,7 +57,7 @@ Entry = WhitelistEntry | KeyEntry | CompletedEntry | Problem
 
 
 class SourceError(Exception):
-    """The file cannot be read as what it should be; the text says why."""
+    """The file is not of the format that was named; the text says why."""
 
 
 def _key(text: object) -> str:
@@ -66,12 +66,15 @@ def _key(text: object) -> str:
     raise ValueError("the key is not 32 letters and digits")
 
 
-# SQLite: contract section 5, persistence.
+# SQLite, as Torrust's tracker stores it (contract section 5, persistence).
 
 
 @frozen
 class TorrustDatabase:
-    """Tables `whitelist`, `keys` and `torrents`; one that is missing counts as empty, but not all three."""
+    """Yields entries of the tables `whitelist`, `keys` and `torrents`.
+
+    A missing table counts as empty; all three missing is a problem.
+    """
 
     path: Path
 
@@ -93,19 +96,19 @@ class TorrustDatabase:
         if not self.path.is_file():
             raise SourceError(f"{self.path}: there is no such file")
         database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
-        # Texts that are no UTF-8 are to be a problem of their row, not of the whole file.
+        # Text that is not UTF-8 is then a problem of its row, not of the whole file.
         database.text_factory = lambda raw: raw.decode(errors="replace")
         return database
 
 
 def _tables(database: sqlite3.Connection) -> Iterator[Entry]:
-    database.execute("BEGIN")  # all tables as of one moment
+    database.execute("BEGIN")  # reads all tables as of one moment
     found = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
     if not found & _TABLES.keys():
         yield Problem("the file", "has none of the tables whitelist, keys and torrents")
     for table, (columns, read) in _TABLES.items():
         if table in found:
-            query = f"SELECT rowid, {columns} FROM {table} ORDER BY rowid"  # noqa: S608  # names of our own
+            query = f"SELECT rowid, {columns} FROM {table} ORDER BY rowid"  # noqa: S608  # constant names
             for rowid, *values in database.execute(query):
                 yield from _row(f"table {table}, row {rowid}", read, values)
 
@@ -157,9 +160,9 @@ _TABLES: dict[str, tuple[str, Callable[..., Entry | None]]] = {
 
 @frozen
 class KeysFile:
-    """CSV with a header row: `key`, and where wanted `owner`, `valid_until` and `label`, in any order.
+    """Yields keys of a CSV file with a header row: `key`, and optionally `owner`, `valid_until`, `label`.
 
-    `valid_until` is in seconds since 1970 or RFC 3339; an empty one is a permanent key's.
+    Columns have any order. `valid_until` is in seconds since 1970 or RFC 3339; empty = permanent.
     """
 
     path: Path
@@ -167,7 +170,7 @@ class KeysFile:
 
     @classmethod
     def read(cls, path: Path) -> KeysFile:
-        """Raises `SourceError`."""
+        """Reads the whole file. Raises `SourceError`."""
         try:
             return cls(path, path.read_bytes().decode("utf-8-sig"))
         except OSError as error:
@@ -195,7 +198,7 @@ def _header_problems(header: list[str]) -> Iterator[Problem]:
     if "key" not in header:
         yield Problem("line 1", f"the header has no column key; it may have {', '.join(_READERS)}")
     if unknown := [name for name in header if name not in _READERS]:
-        # Without a header the first row is a key's: it is not repeated.
+        # Without a header the first row holds a key, which must not be repeated.
         shown = ", ".join(unknown) if "key" in header else "other columns"
         yield Problem("line 1", f"the header has {shown}, which mean nothing here")
     if len(set(header)) < len(header):
@@ -216,7 +219,7 @@ def _rows(rows: Any, header: list[str]) -> Iterator[Entry]:
 
 
 def _csv_row(line: int, cells: dict[str, str], lines: dict[str, int]) -> Iterator[Entry]:
-    """`lines`: where each key stood first."""
+    """`lines`: line of the first row of each key so far."""
     values: dict[str, Any] = {}
     for column, read in _READERS.items():
         try:
@@ -229,8 +232,8 @@ def _csv_row(line: int, cells: dict[str, str], lines: dict[str, int]) -> Iterato
         yield KeyEntry(values["key"], values["valid_until"], values["owner"], values["label"])
 
 
-def _moment(text: str) -> int | None:
-    """Unix microseconds."""
+def _valid_until(text: str) -> int | None:
+    """Reads `valid_until`; returns Unix microseconds, None = permanent."""
     if not text:
         return None
     if re.fullmatch(r"[0-9]{1,12}", text):
@@ -245,7 +248,7 @@ def _moment(text: str) -> int | None:
     return _seconds(seconds) + micros
 
 
-def _short(column: str) -> Callable[[str], str | None]:
+def _one_line(column: str) -> Callable[[str], str | None]:
     def read(text: str) -> str | None:
         if len(text) > MAX_TEXT or not text.isprintable():
             raise ValueError(f"{column} is not one line of at most {MAX_TEXT} printable characters")
@@ -256,7 +259,7 @@ def _short(column: str) -> Callable[[str], str | None]:
 
 _READERS: dict[str, Callable[[str], object]] = {
     "key": _key,
-    "owner": _short("owner"),
-    "valid_until": _moment,
-    "label": _short("label"),
+    "owner": _one_line("owner"),
+    "valid_until": _valid_until,
+    "label": _one_line("label"),
 }

@@ -1,16 +1,18 @@
-"""Bring another tracker's whitelist, keys and completed counts into the log, as events.
+"""Imports another tracker's whitelist, keys and completed counts into the log, as events.
 
     source (SQLite, CSV) --check--> entries --Importer: decide against the state--> Service.admin --> log
 
-Takes the log's lock, so it runs only while the tracker does not. What is there already is skipped, so an import can be
-repeated, and one that was interrupted goes on when it is started again. A key that was revoked stays so.
+It takes the log's lock, so it runs only while the tracker does not. Entries that the log has already are
+skipped, so an import can be repeated, and goes on after an interruption. A revoked key stays revoked.
 
-Completed counts: the log keeps what was imported for every torrent, and only what a source has beyond that is added.
-Completions counted here meanwhile are kept on top; a source with a lower count changes nothing.
+Completed counts: the log knows how many completions of a torrent were imported, and only what a source has
+beyond that is added. Completions counted here stay on top; a source with a lower count changes nothing.
 """
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
@@ -18,7 +20,7 @@ from uuid import uuid4
 import trio
 from attrs import define
 
-from eventlog import LogError, Pool, Reader, open_log, read_kept_frames
+from eventlog import Pool, Reader, read_kept_frames
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CompletedImported, KeyIssued, TorrentWhitelisted
 from tracker.domain.state import State
@@ -32,15 +34,15 @@ from tracker.offline.import_sources import (
 from tracker.ports import Actor
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
-from tracker.store import frames as records
-from tracker.store import high_water_mark, server_secret
+from tracker.store import frames, server_secret, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
+from tracker.store.session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from eventlog import Decryptor, EventLog, Frame, Recovery
+    from eventlog import Recovery
     from tracker.config import EventLog as LogConfig
     from tracker.domain.events.registry import AdminEvent
     from tracker.offline.import_sources import Entry
@@ -50,20 +52,20 @@ if TYPE_CHECKING:
     Told = Callable[[AdminEvent], None]
 
 BATCH = 4096
-"""Events between two waits for the disk: what is in memory only stays small."""
+"""Events between two waits for the disk, so that few are in memory only."""
 MAX_PROBLEMS = 100
-"""Problems told at once; the rest is counted."""
+"""Problems listed; the others are only counted."""
 
-# An import serves no announce, so nothing is ever chosen with this key.
+# Never used: an import serves no announce, so no peers are selected.
 _NO_SELECTION = bytes(32)
 
 
 class ImportProblemsError(Exception):
-    """The source cannot be used as it is; the text has a line for each problem. Nothing was appended."""
+    """The source has problems; the text has a line for each. Nothing was appended."""
 
 
 class Source(Protocol):
-    """Can be iterated more than once, with the same entries each time."""
+    """Entries to import. Each iteration must yield the same entries."""
 
     @property
     def name(self) -> str: ...
@@ -73,6 +75,8 @@ class Source(Protocol):
 
 @define
 class Summary:
+    """How many entries were imported, by kind."""
+
     keys: int = 0
     whitelisted: int = 0
     completed: int = 0  # torrents whose count was raised
@@ -89,7 +93,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def check(source: Source) -> int:
-    """Read all of the source before anything is done. Returns the number of entries.
+    """Reads the whole source before anything is appended; returns the number of entries.
 
     Raises `ImportProblemsError` with every problem, `SourceError`.
     """
@@ -109,7 +113,7 @@ def check(source: Source) -> int:
 
 
 class Importer:
-    """Decides, entry by entry, which events a source comes to. One thread, one use."""
+    """Decides, entry by entry, which events to append. For one thread and one source."""
 
     def __init__(self, service: Service, imported: dict[bytes, int], name: str, told: Told) -> None:
         """`imported`: completions that earlier imports brought, by info hash. `told` is called with each event."""
@@ -120,7 +124,7 @@ class Importer:
         self._by = Actor("import", "", str(uuid4()), name)
 
     def add(self, entry: Entry) -> bool:
-        """Append what the entry comes to; whether that is anything."""
+        """Appends the event of an entry, if the log needs one; returns whether it does."""
         match entry:
             case WhitelistEntry():
                 appended = self._whitelist(entry)
@@ -165,29 +169,18 @@ class Importer:
         return True
 
 
-class _NotingReader(Reader):
-    """A reader that adds up, in passing, the completions that imports brought."""
-
-    def __init__(self, path: Path, *, to_end: bool, keys: Decryptor | None = None) -> None:
-        super().__init__(path, to_end=to_end, keys=keys)
-        self.imported: dict[bytes, int] = {}
-
-    def frames(self) -> Iterator[Frame]:
-        for frame in read_kept_frames(self.path, self.first_seq):
-            self._note(frame)
-        for frame in super().frames():
-            self._note(frame)
-            yield frame
-
-    def _note(self, frame: Frame) -> None:
-        for _, record in records.admin(frame):
+def _imported_before(reader: Reader) -> dict[bytes, int]:
+    """Adds up the completions that earlier imports brought, by info hash; reads the whole log."""
+    imported: dict[bytes, int] = {}
+    for frame in chain(read_kept_frames(reader.path, reader.first_seq), reader.frames()):
+        for _, record in frames.admin(frame):
             event = record.event()
             if isinstance(event, CompletedImported):
-                before = self.imported.get(event.info_hash, 0)
-                self.imported[event.info_hash] = before + event.completed
+                imported[event.info_hash] = imported.get(event.info_hash, 0) + event.completed
+    return imported
 
 
-# For real.
+# The import.
 
 
 def run(
@@ -197,43 +190,22 @@ def run(
     importing: Report,
     recovered: Callable[[Recovery], None],
 ) -> Summary:
-    """Import a source that was checked. The reports are told how much is done, and how much there is.
+    """Checks a source and imports it. The reports are called with the amount done and the whole amount.
 
     Raises `LogLockedError` while the tracker runs, `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
     """
     total = check(source)
-    event_log = open_log(
-        Path(config.path),
-        codec.RECORD_SIZES,
-        segment_bytes=config.segment_bytes,
-        linger_seconds=config.linger_ms / 1000,
-    )
-    recovered(event_log.recovery)
-    high_water_mark.check(Path(config.secrets_path), event_log)
-    keys = Keyring(Path(config.secrets_path))
-    reader = _NotingReader(Path(config.path), to_end=True, keys=keys)
-    state = replay(reader, lambda done: replaying(done, event_log.next_seq))
-    replaying(event_log.next_seq, event_log.next_seq)
-    clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
-    service = Service(event_log, state, clock, _NO_SELECTION)
-    importer = Importer(service, reader.imported, source.name, lambda _event: None)
-    failures: list[Exception] = []
-    try:
-        trio.run(_import, source, importer, event_log, lambda done: importing(done, total))
-    except* (LogError, SourceError) as group:
-        failures += _leaves(group)
-    if failures:
-        raise failures[0]
+    session = open_session(config, Keyring(Path(config.secrets_path)), recovered, replaying)
+    event_log = session.event_log
+    imported = _imported_before(Reader(event_log.path, to_end=True))
+    service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
+    importer = Importer(service, imported, source.name, lambda _event: None)
+
+    def report(done: int) -> None:
+        importing(done, total)
+
+    session.run(partial(_add_all, source, importer, event_log, event_log.pool, report))
     return importer.summary
-
-
-async def _import(
-    source: Source, importer: Importer, event_log: EventLog, report: Callable[[int], None]
-) -> None:
-    async with trio.open_nursery() as nursery:
-        await nursery.start(event_log.run)
-        await _add_all(source, importer, event_log, event_log.pool, report)
-        nursery.cancel_scope.cancel()
 
 
 async def _add_all(
@@ -243,7 +215,7 @@ async def _add_all(
     pool: Pool,
     report: Callable[[int], None] = lambda _done: None,
 ) -> None:
-    """Add every entry; none of its events is in memory only when this returns."""
+    """Adds every entry. All events are durable when this returns."""
     waiting = done = 0
     for done, entry in enumerate(source, 1):
         waiting += importer.add(entry)
@@ -252,24 +224,16 @@ async def _add_all(
             waiting = 0
         if done % BATCH == 0:
             report(done)
-            await trio.lowlevel.checkpoint()  # a signal ends the import here
+            await trio.lowlevel.checkpoint()  # an interrupt ends the import here
     await log.wait_durable(pool.next_seq - 1)
     report(done)
 
 
-def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
-
-
-# For show.
+# The dry run.
 
 
 class _Nowhere:
-    """A log that forgets: a dry run takes the same decisions and leaves no trace."""
+    """A log that keeps nothing, so that a dry run makes the same decisions and appends nothing."""
 
     def __init__(self, next_seq: int) -> None:
         self.pool = Pool(codec.RECORD_SIZES, next_seq)
@@ -285,9 +249,9 @@ class _Nowhere:
 
 
 def rehearse(source: Source, folder: Path, replaying: Report, told: Told) -> Summary:
-    """What `run` would do, told event by event. Needs no lock: beside a running tracker it is about what is durable.
+    """Reports event by event what `run` would do.
 
-    Raises `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
+    It takes no lock: beside a running tracker it decides against what is durable. Raises `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
     """
     check(source)
     state, imported = _read(folder, replaying)
@@ -301,6 +265,6 @@ def rehearse(source: Source, folder: Path, replaying: Report, told: Told) -> Sum
 def _read(folder: Path, replaying: Report) -> tuple[State, dict[bytes, int]]:
     if not (folder / "identity.json").exists():
         return State(), {}  # the first import may come before the first start
-    reader = _NotingReader(folder, to_end=False)
-    state = replay(reader, lambda done: replaying(done, None))
-    return state, reader.imported
+    state, reader = snapshots.start(folder, None)
+    state = replay(reader, lambda done: replaying(done, None), state)
+    return state, _imported_before(Reader(folder))

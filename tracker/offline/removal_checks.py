@@ -1,4 +1,4 @@
-"""Does the log vouch for what stands in place of its removed events: the opening balance, and the admin events kept."""
+"""Checks that the log vouches for what replaced its removed events: the opening balance and the kept frames."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class Removals:
-    """Show it all frames with `note`, then ask for the findings."""
+    """Takes every frame with `note`; afterwards `findings` says what is wrong."""
 
     def __init__(self, folder: Path, begin: int) -> None:
-        """`begin`: the first event of the log."""
+        """`begin`: number of the log's first event; 0 = nothing was removed."""
         self._folder = folder
         self._begin = begin
         self._vouched: tuple[str, Mapping[str, str]] | None = None
-        self.opening = ""  # SHA-256 of the opening; "" = it could not be read
+        self.opening = ""  # SHA-256 of the opening balance; "" = it could not be read
 
     def note(self, frame: Frame) -> None:
         if not self._begin:
@@ -44,7 +44,7 @@ class Removals:
                 if isinstance(event, LogPruned) and event.first_seq == self._begin:
                     self._vouched = event.opening, event.kept
         except codec.CodecError:
-            pass  # there is a finding that says so
+            pass  # another check finds this
 
     def findings(self) -> Iterator[Finding]:
         if not self._begin:
@@ -64,7 +64,7 @@ class Removals:
         try:
             there = kept_digests(self._folder, self._begin)
         except LogCorruptError:
-            return  # there is a finding that says so
+            return  # another check finds this
         for name in files.keys() - there.keys():
             yield Finding(kept_path(self._folder, name), 0, 0, "is missing", RESTORE_KEPT)
         for name, digest in there.items():

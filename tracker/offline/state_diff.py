@@ -1,4 +1,4 @@
-"""What changed from one moment to another: a list of changes, each a JSON object with a `type`."""
+"""Compares the state at two moments; each change is a JSON object with a `type`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOTALS = ("uploaded", "downloaded", "seeding_us", "sessions", "snatched")
 
 
 def differences(before: Picture, after: Picture) -> Iterator[Change]:
-    """Counts first, then settings, whitelist, keys, torrents, accounts, and the one swarm's peers."""
+    """Lists counts first, then settings, whitelist, keys, torrents, accounts, and the peers of one swarm."""
     yield from _values("count", _counts(before), _counts(after))
     yield from _values("setting", before.summary["settings"], after.summary["settings"])
     yield from _hashes("whitelisted", after.whitelist - before.whitelist)
@@ -42,7 +42,7 @@ def _counts(one: Picture) -> dict[str, Any]:
 
 def _values(kind: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
     for name in {**before, **after}:
-        # A counter that the log does not have yet stands at nothing.
+        # A counter that the log does not hold yet counts as 0.
         was, now = before.get(name, 0), after.get(name, 0)
         if was != now:
             yield {"type": kind, "name": name, "before": was, "after": now}
@@ -68,7 +68,7 @@ def _torrents(kind: str, has: Picture, lacks: Picture) -> Iterator[Change]:
 
 
 def _accounts(before: Picture, after: Picture) -> Iterator[Change]:
-    """What each account's totals grew by; going back in time they shrink."""
+    """Lists by how much each account's totals grew; back in time they shrink."""
     for account in sorted(before.totals.keys() | after.totals.keys()):
         was, now = before.totals.get(account), after.totals.get(account)
         grown = {name: getattr(now, name, 0) - getattr(was, name, 0) for name in _TOTALS}

@@ -1,4 +1,4 @@
-"""A state as plain values for people and tools: its numbers, its swarms' members, and what to compare of it."""
+"""Turns a state into plain values for people and tools: its numbers, the members of a swarm, a picture to compare."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ _ANNOUNCES = ("http4", "http6", "udp4", "udp6")
 
 @frozen
 class Member:
-    """A peer of a swarm. Bytes; `left` None = unknown."""
+    """A peer of a swarm."""
 
-    addresses: tuple[
-        str, ...
-    ]  # one a family at most; none when another took it, or it cannot be read
-    peer_id: bytes  # 20, or the first 8 when no more can be read
+    # One a family at most; none when another peer took the address, or it cannot be read.
+    addresses: tuple[str, ...]
+    peer_id: bytes  # 20 bytes, or the first 8 when no more can be read
     client: str | None
     seeder: bool
-    uploaded: int
+    uploaded: int  # bytes
     downloaded: int
-    left: int | None
+    left: int | None  # None = unknown
     event: str  # of the last announce
     last_seq: int
     last_us: int
@@ -50,7 +49,7 @@ class Member:
 
 
 def summary(state: State) -> dict[str, Any]:
-    """The numbers of a state, as JSON has them. Without the digest, which takes its time."""
+    """Returns the numbers of a state as JSON values, without the digest, because that takes long."""
     swarms, access = state.swarms, state.access
     return {
         "events": state.seq,
@@ -73,14 +72,14 @@ def summary(state: State) -> dict[str, Any]:
 
 
 def _counters(state: State) -> Iterator[tuple[str, int]]:
-    """By name, with the label where it says something."""
+    """Returns counters by name; those of refusals have their label in the name."""
     for (counter, label), count in sorted(state.counters.items()):
         name = events.COUNTER_NAMES.get(counter, str(counter))
         yield (f"{name}_{label}" if counter == events.REFUSED_REQUESTS else name), count
 
 
 def members(state: State, info_hash: bytes) -> list[Member]:
-    """Who is in a swarm, in the order of the last announces."""
+    """Lists the peers of a swarm in the order of their last announces."""
     swarms = state.swarms
     torrent = swarms.lookup(info_hash)
     owners = {account: owner for owner, account in state.access.owners.items()}
@@ -115,7 +114,7 @@ def _member(state: State, owners: dict[int, str], peer: int) -> Member:
 
 
 class Picture(NamedTuple):
-    """What two moments are compared by. It stays as it is when the state goes on."""
+    """Copies of the values that a comparison of two moments needs; replay may go on meanwhile."""
 
     summary: dict[str, Any]
     torrents: dict[bytes, tuple[int, int, int]]  # seeders, completed, leechers
@@ -123,7 +122,7 @@ class Picture(NamedTuple):
     keys: dict[int, Key]  # in force or expired, by key_ref
     totals: dict[int, Totals]  # by account
     owners: dict[int, str]  # by account
-    members: list[Member]  # of the one swarm that is looked at
+    members: list[Member]  # of the one swarm that is compared
 
 
 def picture(state: State, info_hash: bytes | None) -> Picture:

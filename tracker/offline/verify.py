@@ -1,4 +1,4 @@
-"""Everything that can be checked about a log: the bytes, each record, and that replay accepts them all."""
+"""Checks a whole log: its bytes, each record, that replay accepts them all, and the files beside it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
     from tracker.store.high_water_mark import Mark
 
-REPORT_EVERY = 1 << 20  # bytes
+REPORT_EVERY = 1 << 20
+"""Bytes between two reports of progress."""
 NEWER = "these bytes are as a newer version wrote them: use that one, here and to serve"
 PASSED_OVER = (
     "nothing has to be done: the newer version that wrote it says that it may be passed over"
@@ -46,22 +47,22 @@ class Verification:
         self._folder = folder
         self._keys = keys
         self.state = State()
-        self.snapshots = 0  # that were compared
+        self.snapshots = 0  # number of snapshots compared
         self._snapshots = {
             snapshots.seq_of(path): path
             for path in snapshots.found(folder)
             if snapshots.seq_of(path) > self.log.first_seq
         }
-        self.replayed = True  # the state is that of all frames so far
-        self.reached: Mark | None = None  # what is known of the log from elsewhere
-        self._held = False  # the log has the frame of it
+        self.replayed = True  # the state has applied all frames so far
+        self.high_water_mark: Mark | None = None  # set by the caller, if the secrets hold one
+        self._holds_mark = False  # the log holds the mark's frame
         self._removals = Removals(folder, self.log.first_seq)
         self._records = RecordChecks()
 
     def findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
-        """Findings in log order, while walking. `report` is told bytes done and bytes in all.
+        """Yields findings in log order, while walking. `report` is called with bytes done and bytes in all.
 
-        Raises `LogPrunedError` when a tracker removed meanwhile what was still to be read.
+        Raises `LogPrunedError` when a tracker removes meanwhile a file that is still to be read.
         """
         try:
             for one in self._findings(report):
@@ -93,21 +94,21 @@ class Verification:
         report(self.log.bytes, self.log.bytes)
 
     def _look_for_mark(self, header: Header) -> None:
-        mark = self.reached
+        mark = self.high_water_mark
         if mark is not None and (header.next_seq, header.header_crc) == (mark.seq, mark.crc):
-            self._held = True
+            self._holds_mark = True
 
     def _older(self) -> Iterator[Finding]:
-        """Whether this is the log that was served last. One that lost its beginning since was."""
-        mark = self.reached
+        """Compares the log with its high-water mark. A log whose mark was pruned away passes."""
+        mark = self.high_water_mark
         if mark is None or mark.seq <= self.log.first_seq:
             return
-        held = self._held or not self.replayed  # damage is a finding of its own
+        held = self._holds_mark or not self.replayed  # damage is a finding of its own
         if what := high_water_mark.differs(mark, self.log.next_seq, held=held):
             yield Finding(self._folder / "seg", 0, self.log.next_seq, what, high_water_mark.ADVICE)
 
     def _begin(self) -> Iterator[Finding]:
-        """Take the opening balance, where the log's oldest events were removed."""
+        """Starts the replay, from the opening balance where the log's oldest events were removed."""
         try:
             self.state, self._removals.opening = opening_balance.begin(
                 self._folder, self.log.first_seq
@@ -129,7 +130,7 @@ class Verification:
         header = frame.header
         self._removals.note(frame)
         if header.base_seq != self.state.seq:
-            self.replayed = False  # there is a finding that says why
+            self.replayed = False  # an earlier finding says why
         if not self.replayed:
             return
         try:
@@ -137,7 +138,7 @@ class Verification:
         except MemoryError:
             raise  # nothing is wrong with the log
         except Exception as error:
-            # Of whatever class: these records may be anything, and apply expects what a tracker wrote.
+            # Any exception means the same: `apply` expects records that a tracker wrote, and these may be anything.
             self.replayed = False
             what = f"replay ends in this frame: {str(error) or type(error).__name__}"
             advice = NEWER if isinstance(error, UnknownEventError) else REPORT
@@ -147,7 +148,7 @@ class Verification:
             yield from self._snapshot(self._snapshots.pop(header.next_seq), header)
 
     def _unknown(self, checked: Checked) -> Iterator[Finding]:
-        """What a newer version wrote: only a note where it says that it may be passed over."""
+        """Finds what a newer version wrote; only a note where that version lets older ones pass over it."""
         path, offset, frame = checked
         ignorable = frame.header.ignorable
         try:
@@ -155,10 +156,10 @@ class Verification:
                 advice = PASSED_OVER if ignorable else NEWER
                 yield Finding(path, offset, seq, what, advice, damage=not ignorable)
         except CodecError:
-            pass  # there is a finding that says so
+            pass  # another check finds this
 
     def _snapshot(self, path: Path, header: Header) -> Iterator[Finding]:
-        """Compare a file with the state that replay came to."""
+        """Compares a snapshot with the state of the replay."""
         seq = self.state.seq
         try:
             one = snapshot_file.read(path, self.log.log_id, self._keys)
@@ -166,7 +167,7 @@ class Verification:
             yield Finding(path, 0, seq, str(error), DELETE, damage=False)
             return
         except FileNotFoundError:
-            return  # the tracker has newer ones by now
+            return  # the tracker wrote newer ones and removed it
         except (SnapshotError, OSError) as error:
             yield Finding(path, 0, seq, str(error), DELETE)
             return

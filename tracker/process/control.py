@@ -1,7 +1,7 @@
-"""Commands to the running tracker from its own machine, where no API need be configured: a Unix socket among the secrets.
+"""Takes commands for the running tracker on a Unix socket among the secrets, so that no API need be configured.
 
-One connection, one request: a line of JSON, and a line in answer. Whoever may open the socket may read the keys as
-well, so it asks for no token.
+A connection carries one request, a line of JSON, and one line in answer. There is no token, because a
+user who may open the socket may read the keys as well.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
+from attrs import asdict
+
+from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
+
+    from tracker.upkeep.shredding import Shredder
 
     Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -26,12 +31,23 @@ log = logging.getLogger("tracker")
 
 NAME = "control.sock"
 TIMEOUT_SECONDS = 60
-_MAX_LINE = 4096
-_MAX_ANSWER = 1 << 20
+"""Seconds for a request and its answer, at both ends."""
+_MAX_LINE = 4096  # bytes of a request
+_MAX_ANSWER = 1 << 20  # bytes
 
 
 class ControlError(Exception):
-    """Nobody answers at the socket, or not as a tracker does."""
+    """Nothing answers at the socket, or something that is no tracker."""
+
+
+async def shred(shredder: Shredder, request: dict[str, Any]) -> dict[str, Any]:
+    """Answers the one request there is: shred `days` (first and last, or null = those due)."""
+    by = Actor("shred", "", str(request["request_id"]), str(request["reason"]))
+    try:
+        days = request["days"] and (int(request["days"][0]), int(request["days"][1]))
+        return asdict(await shredder.shred(days, by))
+    except (LogUnavailableError, OSError) as error:
+        return {"error": f"the tracker could not: {str(error) or TAKES_NOTHING_IN}"}
 
 
 async def serve(
@@ -40,7 +56,10 @@ async def serve(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer until cancelled; without a socket, and with a warning, where the folder cannot hold one."""
+    """Answers requests until cancelled.
+
+    Where the folder cannot hold a socket it warns and returns: the tracker goes on without.
+    """
     try:
         listening = _listen(folder)
     except OSError as error:
@@ -49,36 +68,26 @@ async def serve(
         return
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
     try:
-        await trio.serve_listeners(
-            partial(_converse, answer), [listener], task_status=_Quietly(task_status)
-        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(trio.serve_listeners, partial(_converse, answer), [listener])
+            task_status.started()
     finally:
         (folder / NAME).unlink(missing_ok=True)
-
-
-class _Quietly:
-    """`started()` for whoever does not want the listeners."""
-
-    def __init__(self, task_status: trio.TaskStatus[None]) -> None:
-        self._task_status = task_status
-
-    def started(self, _value: object = None) -> None:
-        self._task_status.started()
 
 
 async def _converse(answer: Answer, stream: trio.SocketStream) -> None:
     with trio.move_on_after(TIMEOUT_SECONDS):
         try:
             request = json.loads(await _line(stream))
-            said = await answer(request)
+            reply = await answer(request)
         except (ValueError, LookupError, TypeError) as error:
-            said = {"error": f"not understood: {error}"}
+            reply = {"error": f"not understood: {error}"}
         except trio.BrokenResourceError:
             return
         try:
-            await stream.send_all(json.dumps(said).encode() + b"\n")
+            await stream.send_all(json.dumps(reply).encode() + b"\n")
         except trio.BrokenResourceError:
-            log.debug("whoever asked at the control socket did not wait for the answer")
+            log.debug("the client at the control socket did not wait for the answer")
 
 
 async def _line(stream: trio.SocketStream) -> bytes:
@@ -92,24 +101,27 @@ async def _line(stream: trio.SocketStream) -> bytes:
 
 
 def ask(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """The running tracker's answer. Blocking. Raises `ControlError`."""
+    """Sends a request to the running tracker and returns its answer. Blocking.
+
+    Raises `ControlError` when nothing answers, or something that is no tracker.
+    """
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-            asking.settimeout(TIMEOUT_SECONDS)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(TIMEOUT_SECONDS)
             with _short(folder) as short:
-                asking.connect(f"{short}/{NAME}")
-            asking.sendall(json.dumps(request).encode() + b"\n")
-            with asking.makefile("rb") as answer:
-                said = json.loads(answer.readline(_MAX_ANSWER))
+                client.connect(f"{short}/{NAME}")
+            client.sendall(json.dumps(request).encode() + b"\n")
+            with client.makefile("rb") as answer:
+                reply = json.loads(answer.readline(_MAX_ANSWER))
     except (OSError, ValueError) as error:
         raise ControlError(str(error)) from None
-    if not isinstance(said, dict):
+    if not isinstance(reply, dict):
         raise ControlError("what answers there is no tracker")
-    return said
+    return reply
 
 
 def _listen(folder: Path) -> socket.socket:
-    (folder / NAME).unlink(missing_ok=True)  # of a run that was killed
+    (folder / NAME).unlink(missing_ok=True)  # left by a run that was killed
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         os.fchmod(listening.fileno(), 0o600)
@@ -124,7 +136,7 @@ def _listen(folder: Path) -> socket.socket:
 
 @contextmanager
 def _short(folder: Path) -> Iterator[str]:
-    """Another name of a folder: the path of a Unix socket may have 107 bytes."""
+    """Gives a short path to a folder, because the path of a Unix socket has 107 bytes at most."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{descriptor}"

@@ -1,16 +1,19 @@
-"""The daily keys that encrypt peers' addresses: one small file a day of log time, apart from the log, readable by the owner only.
+"""Keeps the daily keys that encrypt peers' addresses: a small file for each day of log time.
 
-A frame is encrypted under the key of the day of its first record, and `key_epoch` is that day's number since 1970-01-01. Losing
-a key loses the addresses of that day and nothing else; shredding is losing it on purpose.
+The files lie apart from the log and only their owner can read them. A frame is encrypted under the key of the
+day of its first record, and `key_epoch` is that day's number since 1970-01-01. Without a key the addresses
+of its day cannot be read, and nothing else is lost; shredding destroys the key on purpose.
 
-How a frame is encrypted: HMAC-SHA-512, keyed with the day's 32 bytes, of "swarmlog frame" and the frame's place
-(log id 16, epoch 4, base_seq 8, boottime 8, little-endian) gives 64 bytes: AES-128 key 16, initial counter block 16, key_check 8.
-The section is AES-128-CTR with these.
+How a frame is encrypted (docs/log-format.md): HMAC-SHA-512, keyed with the day's 32 bytes, over "swarmlog
+frame" and the frame's id (log id 16, epoch 4, base_seq 8, boottime 8, little-endian) gives 64 bytes. They
+are the AES-128 key (16), the initial counter block (16) and key_check (8); the section is AES-128-CTR.
 
-Counter mode is broken by one key and counter used for two texts. Here every place has both of its own, and no place comes
-twice: see `eventlog.FrameId`. A section is 2**16 blocks at most, so it never counts into anything; and a second log under
-the same keys has another id. The sections of a snapshot have keys of their own: HMAC of "swarmlog snapshot", the file's random 16
-bytes and the section's name. The frames that a crash tore off were encrypted in an epoch that ended with it.
+Counter mode breaks when one key and counter encrypt two texts. Here each frame has a key and a counter of its own:
+
+- No frame id comes twice, see `eventlog.FrameId`. A second log under the same keys has another log id.
+- Frames that a crash tore off were encrypted in an epoch that ended with the crash.
+- A section has 2**16 blocks at most, so its counter cannot reach another section's.
+- A section of a snapshot derives its key from "swarmlog snapshot", 16 random bytes of the file and its name.
 """
 
 from __future__ import annotations
@@ -46,32 +49,35 @@ _NAME = re.compile(r"\d{4}-\d\d-\d\d\.key", re.ASCII)
 
 
 def day_of(time_us: int) -> int:
-    """The number of the day (UTC, since 1970-01-01) of a log time."""
+    """Returns the number of the day (UTC, since 1970-01-01) of a log time."""
     return time_us // DAY_US
 
 
 def day_name(day: int) -> str:
-    """`2026-11-21`."""
+    """Returns a day as `2026-11-21`."""
     return (_FIRST_DAY + timedelta(days=day)).isoformat()
 
 
 def parse_day(text: str) -> int:
-    """The number of the day that `day_name` would write so; raises `ValueError`."""
+    """Reads what `day_name` writes. Raises `ValueError` for any other text."""
     return (datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date() - _FIRST_DAY).days
 
 
 class Keyring:
-    """`eventlog.Encryptor` and `eventlog.Decryptor` over a folder, which need not exist. Blocking; any thread."""
+    """Implements `eventlog.Encryptor` and `eventlog.Decryptor` over a folder. Blocking; for any thread."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder`: the `secrets_path`, `secrets` from then on; the keys are in `privacy` within."""
+        """`folder` is the `secrets_path`. It need not exist; the keys lie in `privacy` in it."""
         self.secrets = folder
         self._folder = folder / "privacy"
         self._keys: dict[int, bytes] = {}
         self._lock = Lock()
 
     def encrypt(self, frame_id: FrameId, time_us: int, data: bytes | bytearray) -> Encrypted:
-        """Raises `SecretError`, `OSError` when there is no key for the day and none can be made."""
+        """Encrypts a frame's section under the key of the day of `time_us`, which it makes if there is none.
+
+        Raises `SecretError` or `OSError` when there is no key and none can be made.
+        """
         day = day_of(time_us)
         key, counter, check = _derive(
             self._keys.get(day) or self.prepare(day), _FRAME + _FRAME_ID.pack(*frame_id)
@@ -81,7 +87,7 @@ class Keyring:
     def decrypt(
         self, frame_id: FrameId, key_epoch: int, check: int, data: bytes | memoryview
     ) -> bytes | None:
-        """None also for a key that is another than that day's, and for one that may not be read."""
+        """Decrypts a frame's section; None without the key, with a wrong key, or with one it may not read."""
         master = self._keys.get(key_epoch) or self._load_for_reading(key_epoch)
         if master is None:
             return None
@@ -89,8 +95,11 @@ class Keyring:
         return _crypt(key, counter, data) if check == expected else None
 
     def encrypt_section(self, day: int, context: bytes, data: bytes) -> Encrypted | None:
-        """Encrypt what is no frame under a day's key; `context` never comes twice with one key. None when there is no such key:
-        none is made, for the day may have been shredded."""
+        """Encrypts a section of a snapshot under a day's key.
+
+        `context` must not come twice with one key. Returns None without the key: it makes none, because the
+        day may have been shredded.
+        """
         master = self._keys.get(day) or self._load_for_reading(day)
         if master is None:
             return None
@@ -100,7 +109,7 @@ class Keyring:
     def decrypt_section(
         self, day: int, context: bytes, check: int, data: bytes | memoryview
     ) -> bytes | None:
-        """As `decrypt`, of what `encrypt_section` gave."""
+        """Decrypts what `encrypt_section` returned; None as with `decrypt`."""
         master = self._keys.get(day) or self._load_for_reading(day)
         if master is None:
             return None
@@ -108,7 +117,7 @@ class Keyring:
         return _crypt(key, counter, data) if check == expected else None
 
     def prepare(self, day: int) -> bytes:
-        """A day's key, made and durable if there was none. Raises `SecretError`, `OSError`."""
+        """Returns a day's key, and makes it, durably, if there is none. Raises `SecretError`, `OSError`."""
         with self._lock:
             key = self._load(day)
             if key is None:
@@ -119,19 +128,19 @@ class Keyring:
             return key
 
     def days(self) -> list[int]:
-        """The days whose keys are there, in order."""
+        """Returns the days whose keys exist, in order."""
         try:
             names = [path.name for path in self._folder.iterdir()]
         except FileNotFoundError:
             return []
         found = []
         for name in filter(_NAME.fullmatch, names):
-            with suppress(ValueError):  # digits, and no date: no key of ours
+            with suppress(ValueError):  # digits that are no date name no key
                 found.append(parse_day(name.removesuffix(".key")))
         return sorted(found)
 
     def destroy(self, day: int) -> None:
-        """Overwrite and remove a day's key, durably. Raises `OSError`."""
+        """Overwrites and removes a day's key, durably. Raises `OSError`."""
         with self._lock:
             self._keys.pop(day, None)
             destroy_file(self._path(day))
@@ -139,7 +148,7 @@ class Keyring:
     def forget(self) -> bool:
         """Drops from memory the keys that are not in the folder any more, because their days were shredded.
 
-        Returns whether there were any: then what they opened has to be forgotten as well. Raises `OSError`.
+        Returns whether there were any: then what they decrypted has to be forgotten as well. Raises `OSError`.
         """
         with self._lock:
             there = set(self.days())
@@ -176,11 +185,11 @@ class Keyring:
 
 
 def _derive(master: bytes, context: bytes) -> tuple[bytes, bytes, int]:
-    """AES key, initial counter block and key check of a frame or section."""
+    """Derives the AES key, the initial counter block and the key check of a frame or section."""
     derived = hmac.digest(master, context, "sha512")
     return derived[:16], derived[16:32], int.from_bytes(derived[32:40], "little")
 
 
 def _crypt(key: bytes, counter: bytes, data: bytes | bytearray | memoryview) -> bytes:
-    """Encrypt or decrypt: in counter mode the same. One call a frame."""
+    """Encrypts or decrypts, which is the same in counter mode. One call a frame."""
     return Cipher(AES(key), CTR(counter)).encryptor().update(data)

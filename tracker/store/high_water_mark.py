@@ -1,16 +1,18 @@
-"""How far the log was durable, noted apart from it: an older copy that is put back in its place shows.
+"""Keeps the high-water mark: a note, apart from the log, of how far the log was durable.
 
-<secrets_path>/reached/<log id>.json   {"seq": events, "crc": header_crc of the frame before that place, "time_us": log time}
+    <secrets_path>/reached/<log id>.json
+    {"seq": number of events, "crc": header_crc of the frame before that place, "time_us": log time}
 
-A log cannot know that it once was longer. The note is behind the log by some minutes after a crash, and never ahead of it:
-what it says was on stable storage. It is small, one for each log that these secrets ever served. Blocking but for `keep`.
+A log cannot know that it once was longer. The mark shows when an older copy took its place. After a crash it
+is some minutes behind the log; it is never ahead of it, because it says only what was on stable storage.
+There is one for each log that these secrets ever served. Blocking, except `keep`.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import trio
 from attrs import asdict, frozen
@@ -28,13 +30,24 @@ log = logging.getLogger("tracker")
 
 FOLDER = "reached"
 NOTE_SECONDS = 300.0
+"""Seconds between two notes."""
 
 
 @frozen
 class Mark:
+    """`seq` events were durable; the last of them ended the frame of this header checksum."""
+
     seq: int
     crc: int
-    time_us: int
+    time_us: int  # log time
+
+
+@frozen
+class Older:
+    """What is wrong with a log that is not the one served last."""
+
+    seq: int  # number of events that the log had when it was noted
+    what: str
 
 
 class OlderLogError(LogError):
@@ -55,7 +68,7 @@ def mark_path(secrets: Path, log_id: bytes) -> Path:
 
 
 def read(secrets: Path, log_id: bytes) -> Mark | None:
-    """None also, with a warning, for a file that is no mark."""
+    """Reads the mark of a log; None without one, and, with a warning, for a file that is no mark."""
     return _read(mark_path(secrets, log_id))
 
 
@@ -71,7 +84,7 @@ def _read(path: Path) -> Mark | None:
 
 
 def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
-    """Put down how far the log is durable. Raises `OSError`."""
+    """Writes how far the log is durable. Raises `OSError`."""
     seq, crc = event_log.end
     path = mark_path(secrets, event_log.log_id)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,7 +92,7 @@ def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
 
 
 async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) -> None:
-    """At once, when what was appended is durable, and every few minutes: `note`; until cancelled."""
+    """Notes the mark every few minutes, and first when all appended so far is durable; until cancelled."""
     trouble = RepeatedWarning(log, "It is noted again how far the log is")
     await event_log.wait_durable(event_log.next_seq - 1)
     while True:
@@ -93,7 +106,7 @@ async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) ->
 
 
 def differs(mark: Mark, next_seq: int, *, held: bool) -> str:
-    """What is wrong with a log of so many events; "" = nothing. `held`: it has the frame of the mark."""
+    """Says what is wrong with a log of `next_seq` events; "" = nothing. `held`: it has the mark's frame."""
     then = f"the log was served up to event {mark.seq - 1} ({rfc3339(mark.time_us)})"
     if next_seq < mark.seq:
         return (
@@ -102,10 +115,10 @@ def differs(mark: Mark, next_seq: int, *, held: bool) -> str:
     return "" if held else f"{then} and holds other events now: this is another copy"
 
 
-def compare(secrets: Path, event_log: EventLog) -> tuple[Mark, str] | None:
-    """The mark that a log which was just opened does not come up to, and what is wrong; None = it does.
+def compare(secrets: Path, event_log: EventLog) -> Older | None:
+    """Compares a log that was just opened with its mark; None = it is the log that was served last.
 
-    Raises `LogError`, `OSError`.
+    Raises `LogError` and `OSError` when the log cannot be read.
     """
     mark = read(secrets, event_log.log_id)
     if mark is None:
@@ -116,14 +129,12 @@ def compare(secrets: Path, event_log: EventLog) -> tuple[Mark, str] | None:
         seq >= mark.seq and holds_frame(event_log.path, mark.seq, mark.crc)
     )
     what = differs(mark, seq, held=held)
-    return (mark, what) if what else None
+    return Older(mark.seq, what) if what else None
 
 
-def check(secrets: Path, event_log: EventLog) -> None:
-    """Raises `OlderLogError` for whoever would append to another log than the one that was served last."""
-    found = compare(secrets, event_log)
-    if found is not None:
-        raise OlderLogError(event_log.path, found[1])
+def refuse(event_log: EventLog, older: Older) -> NoReturn:
+    """Raises `OlderLogError`: nothing may be appended to this log."""
+    raise OlderLogError(event_log.path, older.what)
 
 
 def _warn_of_another(secrets: Path, event_log: EventLog) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 REPORT_EVERY = 20_000
 """Events from one report of progress to the next."""
+TOO_LITTLE_MEMORY = "there is too little memory for the state of this log"
+"""The text for a `MemoryError`, which has none."""
 
 
 def apply_all(

@@ -1,4 +1,7 @@
-"""The server's secret and what derives from it. It lives apart from the log, readable by the owner only."""
+"""Keeps the server's secret, and derives keys from it.
+
+Its file lies apart from the log, and only its owner can read it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ class SecretError(Exception):
 
 
 def load_or_create(folder: Path) -> bytes:
-    """The 32 bytes of `server.key` in `folder`, made on first use. Raises `SecretError`, `OSError`."""
+    """Reads the 32 bytes of `server.key` in `folder`, and makes them on first use.
+
+    Raises `SecretError` for a file of another size, `OSError`.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / "server.key"
     try:
@@ -40,12 +46,12 @@ def _create(path: Path) -> bytes:
 
 
 def derive(secret: bytes, purpose: str) -> bytes:
-    """32 bytes for one purpose."""
+    """Derives a key of 32 bytes for one purpose."""
     return hmac.digest(secret, b"swarmlog " + purpose.encode(), "sha256")
 
 
 def tracker_key(secret: bytes, request: str) -> str:
-    """A tracker key of 32 alphanumeric characters; the same request gets the same key again."""
+    """Derives a tracker key of 32 alphanumeric characters; the same request gets the same key again."""
     number = int.from_bytes(hmac.digest(secret, b"tracker key " + request.encode(), "sha512"))
     characters = bytearray()
     for _ in range(32):
@@ -55,5 +61,5 @@ def tracker_key(secret: bytes, request: str) -> str:
 
 
 def key_hash(key: str) -> bytes:
-    """What the log and the projection know of a tracker key."""
+    """Returns the SHA-256 of a tracker key, which stands for it in the log and in the state."""
     return sha256(key.encode()).digest()

@@ -1,14 +1,14 @@
-"""How old things are, for schedules that destroy: a clock that is put far ahead does not make them old at once.
+"""Tells the time to schedules that destroy data, so that a clock put far ahead does not make everything old at once.
 
-Two rules, both on what the log says, so that no restart forgets them:
+Two rules; both read the log, so that no restart forgets them:
 
-1. Age is told by the earlier of log time and the wall clock: log time stays ahead once the clock was.
-2. A leap is where that clock went on by more than a day between the first frames of two segments in a row, which
-   are an hour apart while a tracker runs: the tracker was off, or the clock was wrong, or is. For a day after it landed, it
-   counts as if it had not been: what is old by it alone has to wait that long.
+1. The time is the earlier of log time and the wall clock, because log time stays ahead once the wall clock was.
+2. A leap is more than a day between the first frames of two segments in a row. They are an hour apart while a
+   tracker runs, so the tracker was off, or the clock was wrong or is wrong now. For a day after the leap the
+   time is given without it: data that looks expired only because of the leap is kept one more day.
 
-So whoever notices within a day that the clock is wrong, and sets it right, has lost nothing; and after an outage of
-weeks, everything is as old as it is one day later.
+A wrong clock that is set right within a day has destroyed nothing. After an outage of weeks everything
+expires one day late.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 LEAP_US = DAY_US
+"""Microseconds between the starts of two segments in a row from which they are a leap."""
 WAIT_US = DAY_US
+"""Microseconds for which a leap is discounted."""
 
 
-def begun(folder: Path) -> list[int]:
-    """When each segment was begun by the earlier of the two clocks, in microseconds; without those that hold no frame.
+def segment_starts(folder: Path) -> list[int]:
+    """Returns when each segment was begun, in microseconds by the earlier of the two clocks.
 
-    Raises `LogError`, `OSError`. Blocking.
+    Segments without a frame are left out. Raises `LogError`, `OSError`. Blocking.
     """
     found = []
     for path in segments_of(folder):
@@ -51,12 +53,12 @@ def begun(folder: Path) -> list[int]:
     return found
 
 
-def leapt(begun_us: Sequence[int], now_us: int) -> int:
-    """By how many microseconds the clock leapt within the last day. One that was taken back since does not count."""
+def leap_at(starts_us: Sequence[int], now_us: int) -> int:
+    """Returns the longest leap within the last day in microseconds; 0 = none, or the clock was set back since."""
     return max(
         (
             after - before
-            for before, after in pairwise([*begun_us, now_us])
+            for before, after in pairwise([*starts_us, now_us])
             if after - before > LEAP_US and after <= now_us < after + WAIT_US
         ),
         default=0,
@@ -64,8 +66,8 @@ def leapt(begun_us: Sequence[int], now_us: int) -> int:
 
 
 @define
-class Ages:
-    """One a process. `leap_us` is what was found when it was last asked."""
+class ScheduleClock:
+    """The clock of the schedules; one a process. `leap_us` is the leap that the last `now_us` found."""
 
     folder: Path
     service: Service
@@ -75,10 +77,10 @@ class Ages:
     )
 
     async def now_us(self) -> int:
-        """From when on a schedule that destroys may count back. Raises `LogError`, `OSError`."""
-        there = await trio.to_thread.run_sync(begun, self.folder)
+        """Returns the time from which a schedule may count back. Raises `LogError`, `OSError`."""
+        starts = await trio.to_thread.run_sync(segment_starts, self.folder)
         now = self.service.earlier_us()
-        self.leap_us = leapt(there, now)
+        self.leap_us = leap_at(starts, now)
         if self.leap_us:
             self._leap.warn(
                 "The clock went ahead by %d hours within the last day: the tracker was off, or the clock is wrong. "

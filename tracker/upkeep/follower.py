@@ -1,4 +1,4 @@
-"""The tracker's side of the follower process (`follower.py`): start it, start it again, tell what it says, end it."""
+"""Supervises the follower process (`follower_process`): starts it, restarts it, logs what it reports, ends it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 DELAY_SECONDS = 5.0
-"""A start has enough to do, and what it began with is a snapshot as a rule."""
+"""Seconds after the tracker's start; a start is busy, and as a rule it began with a recent snapshot."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 600.0
-_STEADY_SECONDS = 600.0  # a run as long as this was a good one
+"""Seconds before a restart; each pause is twice the one before."""
+_STEADY_SECONDS = 600.0  # a run of this length makes the next pause the first again
 SILENCE_SECONDS = 600.0
-"""It tells every second how far it is, but while it loads or writes a state: then it hangs, or was stopped."""
+"""Seconds of silence after which the follower is taken to hang. It reports every second, except while it loads
+or writes a state."""
 _LINE_BYTES = 1 << 16
 
 
 @define
-class Following:
-    """`process_id` and `seq` (how far it is) are None while none runs; `alarm` is what it found wrong, for good."""
+class FollowerSupervisor:
+    """One follower process at a time; `process_id` and `seq` are None while none runs."""
 
     path: Path
     secrets_path: Path
@@ -39,11 +41,11 @@ class Following:
     first_pause: float = FIRST_PAUSE_SECONDS
     silence: float = SILENCE_SECONDS
     process_id: int | None = None
-    seq: int | None = None
-    snapshot_seq: int | None = None  # the latest that it wrote
-    alarm: str = ""
+    seq: int | None = None  # events that it has applied
+    snapshot_seq: int | None = None  # the latest snapshot that it wrote
+    alarm: str = ""  # how log and replay disagree; stays for the process's life
     starts: int = 0
-    _said: str = field(default="", init=False)
+    _last_words: str = field(default="", init=False)
     _ending: RepeatedWarning = field(
         init=False, factory=lambda: RepeatedWarning(log, "The follower goes on")
     )
@@ -52,24 +54,27 @@ class Following:
     )
 
     def lag(self, durable_seq: int) -> int | None:
-        """Durable events that it has not applied yet; None while none runs."""
+        """Returns the number of durable events it has not applied yet; None while none runs."""
         return None if self.seq is None else max(0, durable_seq - self.seq)
 
     async def run(self) -> None:
-        """Until cancelled, or until it raises the alarm: another start would come to the same."""
+        """Keeps a follower running until cancelled, or until it raises the alarm.
+
+        After an alarm there is no restart, because the next follower would find the same.
+        """
         await trio.sleep(self.delay)
         pause = self.first_pause
         while True:
             began = trio.current_time()
             code = await self._run_once()
             if code == DISAGREES:
-                self.alarm = self._said or "the follower says that log and replay disagree"
+                self.alarm = self._last_words or "the follower says that log and replay disagree"
                 log.error("THE LOG AND ITS REPLAY DISAGREE: %s", self.alarm)
                 log.error("No snapshots are written from here on; keep the log, and report this")
                 return
             if trio.current_time() - began > _STEADY_SECONDS:
                 pause = self.first_pause
-            what = self._said or "it said nothing"
+            what = self._last_words or "it said nothing"
             self._ending.warn(
                 "The follower ended with code %d (%s); it is started again", code, what
             )
@@ -77,7 +82,7 @@ class Following:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _run_once(self) -> int:
-        """One process, from start to end; returns its exit code, 1 if it could not be started."""
+        """Runs one process from start to end; returns its exit code, 1 if it could not be started."""
         command = [
             sys.executable,
             "-m",
@@ -85,11 +90,11 @@ class Following:
             str(self.path),
             str(self.secrets_path),
         ]
-        self._said = ""
+        self._last_words = ""
         try:
             child = Child([*command, *self.options])
         except OSError as error:
-            self._said = str(error)
+            self._last_words = str(error)
             return CANNOT
         self.starts += 1
         self.process_id = child.pid
@@ -97,7 +102,7 @@ class Following:
         try:
             if await self._listen(child):
                 return await child.wait()
-            self._said = f"it was silent for {self.silence:.0f} s"
+            self._last_words = f"it was silent for {self.silence:.0f} s"
             return CANNOT
         finally:
             self.seq = self.process_id = None
@@ -106,7 +111,7 @@ class Following:
                     log.warning("The follower, process %d, cannot even be killed", child.pid)
 
     async def _listen(self, child: Child) -> bool:
-        """Until its output ends; false: it hangs."""
+        """Reads its reports until its output ends; returns False when it hangs."""
         rest = b""
         while True:
             with trio.move_on_after(self.silence) as patience:
@@ -122,20 +127,20 @@ class Following:
 
     def _hear(self, line: bytes) -> None:
         try:
-            said = json.loads(line)
+            report = json.loads(line)
         except ValueError:
-            said = {"error": line.decode(errors="replace").strip()}  # the end of a traceback
-        if "seq" in said:
-            self.seq = said["seq"]
-        elif "snapshot" in said:
+            report = {"error": line.decode(errors="replace").strip()}  # the end of a traceback
+        if "seq" in report:
+            self.seq = report["seq"]
+        elif "snapshot" in report:
             self._ending.over()
             self._unwritten.over()
-            self.snapshot_seq = said["snapshot"]
-            size = f"{said['bytes']} bytes in {said['seconds']} s"
-            log.info("Snapshot before event %d written: %s", said["snapshot"], size)
-        elif "refused" in said:
-            log.warning("%s", said["refused"])
-        elif "failed" in said:
-            self._unwritten.warn("No snapshot was written: %s", said["failed"])
+            self.snapshot_seq = report["snapshot"]
+            size = f"{report['bytes']} bytes in {report['seconds']} s"
+            log.info("Snapshot before event %d written: %s", report["snapshot"], size)
+        elif "refused" in report:
+            log.warning("%s", report["refused"])
+        elif "failed" in report:
+            self._unwritten.warn("No snapshot was written: %s", report["failed"])
         else:
-            self._said = said.get("alarm") or said.get("error") or str(said)
+            self._last_words = report.get("alarm") or report.get("error") or str(report)

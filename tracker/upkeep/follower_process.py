@@ -1,12 +1,14 @@
-"""The follower: a process that replays the durable log as it grows and writes snapshots, so that the tracker never pauses for one.
+"""The follower: a process that replays the durable log as it grows and writes snapshots.
+
+The tracker therefore never pauses for a snapshot.
 
     python -m tracker.upkeep.follower_process LOG SECRETS [--events N] [--seconds S] [--pause S]
 
-The tracker starts it (`following.py`) and reads what it prints: a JSON object a line. It ends when its standard input
-does, and is killed when the tracker is gone. It keeps one state, and no more of the log than a frame; while it writes, the
-image of the state too.
+The tracker starts it (`follower.py`) and reads its reports, a JSON object a line. It ends when its standard
+input ends, and the kernel kills it when the tracker is gone. It holds one state and one frame of the log;
+while it writes a snapshot, the image of the state too.
 
-Exit codes: 0 the tracker ended; 1 cannot go on; 3 the log is damaged; 4 the log and the replay of it disagree.
+Exit codes: 0 the tracker ended; 1 cannot go on; 3 the log is damaged; 4 the log and its replay disagree.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from eventlog import LogError, LogPrunedError, LogUnusableError
 from tracker.store import frames, snapshots
 from tracker.store.address_keys import Keyring
+from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.workers import lifetime
 
 if TYPE_CHECKING:
@@ -33,50 +36,57 @@ if TYPE_CHECKING:
 CANNOT, LOG_DAMAGED, DISAGREES = 1, 3, 4
 
 EVENTS = 500_000
-"""As many events may have to be replayed at a start: two or three seconds."""
+"""Events after which a snapshot is due: a start replays them in two or three seconds."""
 SECONDS = 600.0
-"""No snapshot is older, if anything happened since."""
+"""Seconds after which a snapshot is due, if there was any event."""
 PAUSE_SECONDS = 60.0
-"""From one snapshot to the next at least: of a million peers it is 140 MB."""
-_POLL_SECONDS = 1.0
-_REPORTED_FRAMES = 2000
+"""Shortest time between two snapshots, in seconds: one of a million peers takes 140 MB."""
+_POLL_SECONDS = 1.0  # between two looks at the log
+_REPORTED_FRAMES = 2000  # frames between two reports while it catches up
 
 
-class Say(Protocol):
+class Report(Protocol):
     def __call__(self, **message: Any) -> None: ...
 
 
 class DisagreementError(Exception):
-    """The log holds what cannot follow, or another state than its replay comes to."""
+    """An event of the log cannot follow the state, or a tick's digest is not the state's."""
 
 
 class Follower:
-    """A state that follows a log. `say` is told `seq` (how far it is), `snapshot`, `refused`, `failed`."""
+    """A state that follows a log.
+
+    It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it passed over)
+    and `failed` (a snapshot that could not be written).
+    """
 
     def __init__(
         self,
         log: Path,
         secrets: Path,
-        say: Say,
+        report: Report,
         *,
         events: int = EVENTS,
         seconds: float = SECONDS,
         pause: float = PAUSE_SECONDS,
     ) -> None:
-        """Raises what reading the log does."""
-        self._log, self._say = log, say
+        """Starts from the newest snapshot. Raises what reading the log raises."""
+        self._log, self._report = log, report
         self._events, self._seconds, self._pause = events, seconds, pause
         self.state: State
         self._reader: Reader
         self._keys = Keyring(secrets)
         self.state, self._reader = snapshots.start(
-            log, self._keys, refused=lambda why: say(refused=why)
+            log, self._keys, refused=lambda why: report(refused=why)
         )
         self._written_seq = self.state.seq
         self._written_at = time.monotonic()
 
     def catch_up(self) -> None:
-        """Apply what is durable now, and write a snapshot when one is due. Raises `DisagreementError`, `LogError`, `OSError`."""
+        """Applies what is durable, and writes a snapshot when one is due.
+
+        Raises `DisagreementError`, `LogError`, `OSError`.
+        """
         for number, frame in enumerate(self._reader.frames(), 1):
             header = frame.header
             try:
@@ -84,14 +94,14 @@ class Follower:
             except MemoryError:
                 raise  # nothing is wrong with the log
             except Exception as error:
-                # Of whatever class: the tracker wrote these records, and they do not do.
+                # Any exception means the same: the tracker wrote these records, and they do not apply.
                 raise DisagreementError(
                     f"replay ends at event {header.base_seq} or in its frame: {str(error) or type(error).__name__}"
                 ) from error
             if number % _REPORTED_FRAMES == 0:
-                self._say(seq=self.state.seq)
+                self._report(seq=self.state.seq)
                 self._write_if_due()
-        self._say(seq=self.state.seq)
+        self._report(seq=self.state.seq)
         self._write_if_due()
 
     def _write_if_due(self) -> None:
@@ -101,44 +111,44 @@ class Follower:
             return
         began = time.monotonic()
         try:
-            self._keys.forget()  # those of days that were shredded meanwhile
+            self._keys.forget()  # keys of days that were shredded meanwhile
             path = snapshots.write(self._log, self.state, self._keys)
         except (OSError, MemoryError) as error:
-            self._say(failed=str(error) or lifetime.TOO_LITTLE_MEMORY)
+            self._report(failed=str(error) or TOO_LITTLE_MEMORY)
         else:
             if path is not None:
                 took = round(time.monotonic() - began, 3)
-                self._say(snapshot=self.state.seq, bytes=path.stat().st_size, seconds=took)
+                self._report(snapshot=self.state.seq, bytes=path.stat().st_size, seconds=took)
         self._written_seq, self._written_at = self.state.seq, time.monotonic()
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):  # the tracker's end is its end
+    for number in (signal.SIGINT, signal.SIGTERM):  # it ends when the tracker does
         signal.signal(number, signal.SIG_IGN)
     lifetime.end_with_parent()
     lifetime.end_with_input()
     lifetime.step_back()
-    gc.disable()  # replay makes no cycles, and the tables are large
+    gc.disable()  # replay makes no reference cycles, and the tables are large
     try:
         follower = Follower(
-            options.log, options.secrets, _say,
+            options.log, options.secrets, _print_report,
             events=options.events, seconds=options.seconds, pause=options.pause,
         )  # fmt: skip
         while True:
             follower.catch_up()
             time.sleep(_POLL_SECONDS)
     except DisagreementError as error:
-        _say(alarm=str(error))
+        _print_report(alarm=str(error))
         return DISAGREES
     except (LogPrunedError, LogUnusableError) as error:
-        _say(error=str(error))
+        _print_report(error=str(error))
         return CANNOT
     except LogError as error:
-        _say(error=str(error))
+        _print_report(error=str(error))
         return LOG_DAMAGED
     except (OSError, MemoryError) as error:
-        _say(error=str(error) or lifetime.TOO_LITTLE_MEMORY)
+        _print_report(error=str(error) or TOO_LITTLE_MEMORY)
         return CANNOT
 
 
@@ -152,7 +162,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _say(**message: Any) -> None:
+def _print_report(**message: Any) -> None:
     try:
         sys.stdout.write(json.dumps(message) + "\n")
         sys.stdout.flush()

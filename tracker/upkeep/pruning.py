@@ -1,12 +1,13 @@
-"""Removing the oldest segments of a log: what has to be made durable before, and what goes. Blocking; knows no service.
+"""Removes the oldest segments of a log safely. Blocking; knows no service.
 
-1. `make`: the opening balance, and the admin events that are kept for ever; `adopt`
-2. the event `log_pruned` is durable: it vouches for both
-3. `finish`: the segments go, the oldest first; then what only they needed
+1. `make` writes the opening balance and keeps the admin events, which stay for ever; `adopt` names the balance.
+2. The event `log_pruned`, which vouches for both, is durable.
+3. `finish` removes the segments, the oldest first, then the files that only they needed.
 
-A crash before 2 leaves files that do not count, one after it a removal to be finished: whoever looks next calls `finish`.
+A crash before 2 leaves files that do not count; a crash after it leaves a removal to finish, and the next
+look calls `finish`.
 
-`python -m tracker.upkeep.pruning LOG SEQ` is `make` in a process of its own, so that the tracker goes on meanwhile.
+`python -m tracker.upkeep.pruning LOG SEQ` runs `make` in a process of its own, so that the tracker serves meanwhile.
 """
 
 from __future__ import annotations
@@ -34,8 +35,7 @@ from eventlog import (
 from tracker.domain import events
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
-from tracker.store import opening_balance as opening
-from tracker.store import snapshots
+from tracker.store import opening_balance, snapshots
 from tracker.store.replay import apply_all
 from tracker.workers import lifetime
 
@@ -45,41 +45,47 @@ if TYPE_CHECKING:
 
 @frozen
 class Made:
-    """What stands for the events before `first_seq`; files by name, with their SHA-256."""
+    """The files that stand in place of the events before `first_seq`."""
 
     first_seq: int
-    file: str  # name of the opening, as yet
-    opening: str
-    kept: dict[str, str]
-    segments: int
-    bytes: int
+    file: str  # name of the opening balance until `adopt`
+    opening: str  # SHA-256 of the opening balance
+    kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
+    segments: int  # to remove
+    bytes: int  # of these segments
 
 
 def make(folder: Path, seq: int) -> Made:
-    """Make the opening of a log that begins with `seq`, a segment's first event, and keep its older admin events.
+    """Writes the opening balance of a log that begins with `seq`, and keeps the admin events before it.
 
-    Raises `LogError`, `ReplayError`, `CodecError`, `OSError`.
+    `seq` is the first event of a segment. Raises `LogError`, `ReplayError`, `CodecError`, `OSError`.
     """
     begin = first_seq(folder)
     going = [path for path in segments_of(folder) if base_seq_of(path) < seq]
-    name, digest = opening.write(folder, state_before(folder, seq))
+    name, digest = opening_balance.write(folder, state_before(folder, seq))
     files = keep_frames(folder, begin, seq, (events.ADMIN,))
     size = sum(path.stat().st_size for path in going)
     return Made(seq, name, digest, files, len(going), size)
 
 
 def adopt(folder: Path, made: Made) -> None:
-    """Give the opening its name. Not in the process that made it: that may have outlived the tracker that began it,
-    and what an event of a later one vouches for must not be replaced."""
+    """Gives the opening balance its name.
+
+    The tracker does this, not the process that wrote the file: that process may outlive its tracker, and must
+    not replace a file that an event of the next tracker vouches for.
+    """
     target = opening_path(folder, made.first_seq)
     (target.parent / made.file).rename(target)
     sync_directory(target.parent)
 
 
 def state_before(folder: Path, seq: int) -> State:
-    """The state that the events below `seq` come to, as if no address could be read."""
+    """Replays the events below `seq`, as if no address could be read.
+
+    Raises `LogCorruptError` when the log does not hold all of them.
+    """
     reader = Reader(folder)
-    state, _ = opening.begin(folder, reader.first_seq)
+    state, _ = opening_balance.begin(folder, reader.first_seq)
     before = takewhile(lambda frame: frame.header.base_seq < seq, reader.frames())
     apply_all(state, (frame._replace(protected=memoryview(b"")) for frame in before))
     if state.seq != seq:
@@ -88,9 +94,9 @@ def state_before(folder: Path, seq: int) -> State:
 
 
 def finish(folder: Path, begin: int) -> int:
-    """Remove what does not count in a log that begins with `begin` by its latest `log_pruned`; how many segments.
+    """Removes what does not count in a log whose latest `log_pruned` lets it begin with `begin`.
 
-    Raises what `remove_before` does.
+    Returns the number of segments removed. Raises what `remove_before` raises.
     """
     removed = remove_before(folder, begin)
     old = [path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin]
@@ -101,7 +107,7 @@ def finish(folder: Path, begin: int) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what was made as a JSON object; 1 = it could not be made, and standard error says why."""
+    """Prints the `Made` as a JSON object; returns 1, with the reason on standard error, on failure."""
     lifetime.end_with_parent()
     lifetime.end_with_input()
     lifetime.step_back()

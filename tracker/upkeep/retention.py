@@ -1,7 +1,7 @@
-"""Retention: how the running tracker keeps its log within `keep_days` and `keep_bytes`.
+"""Keeps the log of the running tracker within `keep_days` and `keep_bytes`.
 
-Whole segments go, from the oldest on, and only those that no peer in the swarms needs: an announce that says where a peer is
-stays. What is removed how, and what is made before, is in `pruning`; here is what has to go, and when.
+Whole segments go, the oldest first. A segment stays while a peer in the swarms needs it: the announce that says
+where a peer is stays. Here: what is due and when. `pruning`: how it is removed safely.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tracker.domain.events.admin import LogPruned
 from tracker.domain.swarms import NEVER_US
 from tracker.service.durable import append_durably
 from tracker.upkeep import pruning
-from tracker.upkeep.clock_leaps import Ages
+from tracker.upkeep.clock_leaps import ScheduleClock
 from tracker.workers import child
 
 if TYPE_CHECKING:
@@ -42,12 +42,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 SCHEDULE_SECONDS = 3600.0
+"""Seconds between two looks."""
 PIECE = 10_000
-"""Peers looked at between two checkpoints: a few milliseconds."""
+"""Peers looked at between two checkpoints, which takes a few milliseconds."""
 
 
 class PruningError(Exception):
-    """What has to be there before anything is removed could not be made; nothing was removed."""
+    """The files that must exist before a removal could not be made; nothing was removed."""
 
 
 @frozen
@@ -59,39 +60,39 @@ class Segment:
 
 @frozen
 class Due:
-    """What can go: the events below `first_seq`. `held`: more should, and peers in the swarms need it."""
+    """What can be removed: the events below `first_seq`."""
 
     first_seq: int
-    rule: str  # "keep_days" or "keep_bytes"
-    held: bool
+    rule: str  # the one that asks for most: "keep_days" or "keep_bytes"
+    held: bool  # more is due, but peers in the swarms need it
 
 
 def segments(folder: Path) -> list[Segment]:
-    """Those of the log, in order. Raises `LogError`, `OSError`. Blocking."""
+    """Lists the segments of a log that hold a frame, in order. Raises `LogError`, `OSError`. Blocking."""
     found = []
     for path in segments_of(folder):
         first = first_frame_header(path)
-        # Without one: just begun, or left by a crash or a failed write before it held anything.
+        # A segment without a frame was just begun, or a crash or a failed write left it empty.
         if first is not None:
             found.append(Segment(base_seq_of(path), first.time_us, path.stat().st_size))
     return found
 
 
 def due(
-    there: Sequence[Segment],
+    logged: Sequence[Segment],
     keep_from_us: int,
     keep_bytes: int,
     needed_seq: int,
     needed_us: int,
 ) -> Due | None:
-    """Where a log of these segments should begin; None = where it does, and nothing is held. The newest always stays.
+    """Decides where a log of these segments should begin; None = where it begins now, with nothing held.
 
-    `needed_seq`, `needed_us`: that event, and all from that log time on, have to stay.
+    The newest segment always stays, and so do the event `needed_seq` and all from log time `needed_us` on.
     """
     wanted = {"keep_days": 0, "keep_bytes": 0}
-    left = sum(each.size for each in there)
+    left = sum(each.size for each in logged)
     free = 0
-    for at, (before, here) in enumerate(pairwise(there), 1):
+    for at, (before, here) in enumerate(pairwise(logged), 1):
         if here.first_us <= keep_from_us:
             wanted["keep_days"] = at
         if left > keep_bytes:
@@ -102,41 +103,44 @@ def due(
     rule = max(wanted, key=lambda each: wanted[each])
     at = min(wanted[rule], free)
     held = free < wanted[rule]
-    if not there or (there[at].first_seq == there[0].first_seq and not held):
+    if not logged or (logged[at].first_seq == logged[0].first_seq and not held):
         return None
-    return Due(there[at].first_seq, rule, held)
+    return Due(logged[at].first_seq, rule, held)
 
 
 def days_left(
     free_bytes: int, log_bytes: int, keep_days: int, keep_bytes: int, a_day: float
 ) -> float:
-    """Days until the disk is full, as the log grows now; infinity where retention ends that growth before."""
+    """Returns the days until the disk is full at the log's present growth of `a_day` bytes a day.
+
+    Infinity where retention ends the growth before.
+    """
     if log_bytes + free_bytes >= min(keep_bytes, keep_days * a_day):
         return float("inf")
     return free_bytes / a_day
 
 
-def _ages_of(pruner: Pruner) -> Ages:
-    return Ages(pruner.log.path, pruner.service)
+def _clock_of(pruner: Pruner) -> ScheduleClock:
+    return ScheduleClock(pruner.log.path, pruner.service)
 
 
 @define
 class Pruner:
-    """One a process, over the live service."""
+    """Removes what is due from the log of the live service; one a process."""
 
     service: Service
     log: EventLog
     keep_days: int
     keep_bytes: int
-    log_bytes: int = 0  # of the segments, when it was last looked
-    ages: Ages = field(default=Factory(_ages_of, takes_self=True))
+    log_bytes: int = 0  # size of the segments at the last look
+    clock: ScheduleClock = field(default=Factory(_clock_of, takes_self=True))
     _held: RepeatedWarning = field(
         init=False,
         factory=lambda: RepeatedWarning(log, "The log is as short as it should be again"),
     )
 
     async def look(self) -> pruning.Made | None:
-        """Remove what is due, and first what an earlier removal left; None = nothing is due.
+        """Finishes an earlier removal, then removes what is due; None = nothing was.
 
         Raises `PruningError`, `ports.LogUnavailableError`, `LogError`, `OSError`.
         """
@@ -159,35 +163,35 @@ class Pruner:
         return made
 
     def days_left(self, free_bytes: int, a_day: float) -> float:
-        """As the function of this name says it of this log."""
+        """Returns what the function of this name says about this log."""
         return days_left(free_bytes, self.log_bytes, self.keep_days, self.keep_bytes, a_day)
 
     async def finish(self) -> None:
-        """Remove what does not count any more."""
+        """Removes what does not count any more."""
         begin = 0
         if pruned := self.service.state.pruned:
             begin = pruned[-1].first_seq
-            # Whoever reads the log from its new beginning on finds the event that vouches for it.
+            # A reader that starts at the new beginning must find the event that vouches for it.
             await self.log.wait_readable(pruned[-1].seq)
         async with self.log.sealing:
             await trio.to_thread.run_sync(pruning.finish, self.log.path, begin)
 
     async def _due(self) -> Due | None:
         await self.log.seal_finished()
-        there = await trio.to_thread.run_sync(segments, self.log.path)
-        self.log_bytes = sum(each.size for each in there)
-        keep_from_us = await self.ages.now_us() - self.keep_days * DAY_US
-        # Most of the time nothing is due whoever is there.
-        if due(there, keep_from_us, self.keep_bytes, NEVER_US, NEVER_US) is None:
+        logged = await trio.to_thread.run_sync(segments, self.log.path)
+        self.log_bytes = sum(each.size for each in logged)
+        keep_from_us = await self.clock.now_us() - self.keep_days * DAY_US
+        # Most of the time nothing is due, whatever the peers need; then they are not looked at.
+        if due(logged, keep_from_us, self.keep_bytes, NEVER_US, NEVER_US) is None:
             return None
         needed_seq, needed_us = await self._needed()
-        return due(there, keep_from_us, self.keep_bytes, needed_seq, needed_us)
+        return due(logged, keep_from_us, self.keep_bytes, needed_seq, needed_us)
 
     async def _needed(self) -> tuple[int, int]:
-        """From which event and log time on the log is needed for those who are in the swarms."""
+        """Returns the event and the log time from which peers in the swarms need the log."""
         swarms = self.service.swarms
         seq, us = self.service.state.seq, NEVER_US
-        # A peer that comes or announces meanwhile needs later events than those looked at.
+        # A peer that announces meanwhile needs later events than the peers looked at.
         for first in range(1, swarms.peer_slots, PIECE):
             found = swarms.oldest_needed(first, first + PIECE)
             if found is not None:
@@ -196,10 +200,10 @@ class Pruner:
         return seq, us
 
     async def _make(self, seq: int) -> pruning.Made:
-        """In a process of its own, so that announces go on being served."""
+        """Runs `pruning.make` in a process of its own, so that announces are served meanwhile."""
         command = [sys.executable, "-m", "tracker.upkeep.pruning", str(self.log.path), str(seq)]
-        code, said = await child.run(command)
-        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        code, output = await child.run(command)
+        last = output.decode(errors="replace").strip().splitlines()[-1:]
         try:
             if code:
                 raise ValueError
@@ -210,13 +214,13 @@ class Pruner:
         return made
 
     async def _write(self, made: pruning.Made, rule: str) -> None:
-        """The event that vouches for what was made."""
+        """Appends the event that vouches for what was made."""
         event = LogPruned(made.first_seq, made.opening, made.kept, made.segments, made.bytes)
         await append_durably(self.service, self.log, event, ports.Actor(rule, "", ""))
 
 
 async def keep_schedule(pruner: Pruner) -> None:
-    """At once and every hour: remove what is due."""
+    """Removes what is due, at once and every hour."""
     trouble = RepeatedWarning(log, "The log can be pruned again")
     while True:
         try:

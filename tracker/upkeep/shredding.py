@@ -1,67 +1,67 @@
-"""Shredding: destroying the keys of past days, so that the addresses logged on them are gone for ever.
+"""Shreds addresses: destroys the keys of past days, so that the addresses logged on them are gone for ever.
 
-First the event `addresses_shredded` is durable, then the keys go. A crash between the two leaves keys of days that the log calls
-shredded; whoever looks next (start, schedule, command) destroys them.
+First the event `addresses_shredded` is durable, then the keys go. A crash between the two leaves keys of days
+that the log calls shredded; the next look (start, schedule or command) destroys them.
 
-A key stays as long as a peer in the swarms may have an address that was logged under it: without it the tracker
-could not tell that address to others after a restart. That is the day of the oldest `seen_us`, and the day before it: a
-frame is of the day it began on, and a peer's address of its other family may be one day older.
+A key stays while a peer in the swarms may have an address that was logged under it, because after a restart the
+tracker could not list that address without it. So the day of the oldest `seen_us` stays, and the day before
+it: a frame belongs to the day it began on, and a peer's address of its other family may be one day older.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 from attrs import define, field, frozen
 
-from eventlog import LogError, LogFailedError, RepeatedWarning, open_log, read_identity
+from eventlog import LogError, LogFailedError, RepeatedWarning, read_identity
 from tracker import ports
-from tracker.domain.events import codec
 from tracker.domain.events.admin import AddressesShredded
 from tracker.service.clock import LogClock
 from tracker.service.durable import append_durably
 from tracker.service.service import Service
-from tracker.store import high_water_mark, snapshots
 from tracker.store.address_keys import Keyring, day_name, day_of
-from tracker.store.replay import replay
 from tracker.store.server_secret import SecretError
+from tracker.store.session import open_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from eventlog import EventLog, Recovery
+    from eventlog import Recovery
     from tracker.config import EventLog as LogConfig
     from tracker.service.append import Log
-    from tracker.upkeep.clock_leaps import Ages
+    from tracker.upkeep.clock_leaps import ScheduleClock
 
 Days = tuple[int, int]
-"""The first and the last of some days, by `keyring.day_of`."""
+"""The first and the last of some days, numbered as by `address_keys.day_of`."""
 
 log = logging.getLogger("tracker")
 
 SCHEDULE_SECONDS = 3600.0
+"""Seconds between two looks."""
 PIECE = 10_000
-"""Peers looked at between two checkpoints: a few milliseconds."""
+"""Peers looked at between two checkpoints, which takes a few milliseconds."""
 
-# Nothing is ever chosen with this key: whoever shreds while the tracker is stopped serves no announce.
+# Never used: while the tracker is stopped no announce is served, so no peers are selected.
 _NO_SELECTION = bytes(32)
 
 
 @frozen
 class Shredding:
-    """What came of it; days as `2026-11-21`."""
+    """The outcome; days as `2026-11-21`."""
 
     shredded: list[str]
-    kept: list[str]  # asked for, and still needed
+    kept: list[str]  # requested, but still needed
     needed_from: str  # the first day whose key may still be needed
 
 
 @define
 class Shredder:
-    """One a process, over the live service."""
+    """Shreds over the live service, one request after the other; one a process."""
 
     service: Service
     log: Log
@@ -72,10 +72,10 @@ class Shredder:
     async def shred(
         self, days: Days | None, by: ports.Actor, now_us: int | None = None
     ) -> Shredding:
-        """Destroy the keys of these days that are not needed any more; None: of what `shred_days` says is due, counted
-        from `now_us` (None: from the earlier of log time and the wall clock).
+        """Destroys the keys of these days that no peer needs any more.
 
-        Raises `ports.LogUnavailableError`, `OSError`.
+        `days` None: those that `shred_days` makes due at `now_us` (None: at the earlier of log time and the
+        wall clock). Raises `ports.LogUnavailableError`, `OSError`.
         """
         first, last = days or (0, self._due(now_us))
         async with self._turn:
@@ -91,15 +91,17 @@ class Shredder:
             return Shredding(going, kept, day_name(needed))
 
     def _due(self, now_us: int | None) -> int:
-        """The last day whose addresses are all `shred_days` old; -1 = there is none."""
+        """Returns the last day whose addresses are all `shred_days` old; -1 = there is none."""
         if not self.shred_days:
             return -1
         now = self.service.earlier_us() if now_us is None else now_us
         return day_of(now) - self.shred_days - 1
 
     async def finish(self) -> None:
-        """Destroy the keys that are there although the log says that they were shredded. Raises `OSError`, of one that could not
-        be, when all others are destroyed."""
+        """Destroys the keys that still exist although the log says that they were shredded.
+
+        Raises the `OSError` of the first key that cannot be destroyed, after the others are destroyed.
+        """
         shredded = self.service.state.shredded
         failures = []
         for day in self.keyring.days():
@@ -115,7 +117,7 @@ class Shredder:
         service = self.service
         swarms = service.swarms
         oldest = service.now_us() - service.settings.max_peer_timeout * 1_000_000
-        # A peer that comes or announces meanwhile is younger than the oldest.
+        # A peer that announces meanwhile is younger than the oldest.
         for first in range(1, swarms.peer_slots, PIECE):
             seen = swarms.oldest_seen(first, first + PIECE)
             oldest = min(oldest, oldest if seen is None else seen)
@@ -123,13 +125,13 @@ class Shredder:
         return day_of(oldest) - 1
 
 
-async def keep_schedule(shredder: Shredder, ages: Ages) -> None:
-    """Every hour: shred what is due, and make tomorrow's key ahead of need."""
+async def keep_schedule(shredder: Shredder, clock: ScheduleClock) -> None:
+    """Shreds what is due and makes tomorrow's key, at once and every hour."""
     trouble = RepeatedWarning(log, "Keys can be made and shredded again")
     kept = RepeatedWarning(log, "Nothing that is due to be shredded is needed any more")
     while True:
         try:
-            await _keep_schedule(shredder, ages, kept)
+            await _keep_schedule(shredder, clock, kept)
         except (ports.LogUnavailableError, SecretError, LogError, OSError) as error:
             why = str(error) or ports.TAKES_NOTHING_IN
             trouble.warn("Keys could not be made or shredded, tried again every hour: %s", why)
@@ -138,11 +140,11 @@ async def keep_schedule(shredder: Shredder, ages: Ages) -> None:
         await trio.sleep(SCHEDULE_SECONDS)
 
 
-async def _keep_schedule(shredder: Shredder, ages: Ages, kept: RepeatedWarning) -> None:
+async def _keep_schedule(shredder: Shredder, clock: ScheduleClock, kept: RepeatedWarning) -> None:
     tomorrow = day_of(shredder.service.now_us()) + 1
     await trio.to_thread.run_sync(shredder.keyring.prepare, tomorrow)
     by = ports.Actor("shred_days", "", "")
-    done = await shredder.shred(None, by, await ages.now_us())
+    done = await shredder.shred(None, by, await clock.now_us())
     if done.shredded:
         log.info("Addresses of %s were shredded", ", ".join(done.shredded))
     if done.kept:
@@ -161,46 +163,17 @@ def shred_offline(
     replaying: Callable[[int, int], None],
     recovered: Callable[[Recovery], None],
 ) -> Shredding:
-    """`Shredder.shred` where no tracker runs. Raises `LogLockedError` where one does, `LogError`, `ReplayError`, `OSError`."""
+    """Does what `Shredder.shred` does, while no tracker runs.
+
+    Raises `LogLockedError` while one does, `LogError`, `ReplayError`, `OSError`.
+    """
     path, keyring = Path(config.path), Keyring(Path(config.secrets_path))
-    read_identity(path)  # first: no log is made where there is none
-    event_log = open_log(path, codec.RECORD_SIZES, segment_bytes=config.segment_bytes)
-    recovered(event_log.recovery)
-    high_water_mark.check(Path(config.secrets_path), event_log)
-    total = event_log.next_seq
-    state, reader = snapshots.start(path, keyring, to_end=True)
-    state = replay(reader, lambda done: replaying(done, total), state)
-    replaying(total, total)
-    clock = LogClock(max(state.time_us, event_log.recovery.last_time_us))
-    service = Service(event_log, state, clock, _NO_SELECTION)
+    read_identity(path)  # first, because opening makes a log where there is none
+    session = open_session(config, keyring, recovered, replaying)
+    event_log = session.event_log
+    service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
     shredder = Shredder(service, event_log, keyring, config.shred_days)
-    done: list[Shredding] = []
-
-    async def main() -> None:
-        async with trio.open_nursery() as nursery:
-            await nursery.start(event_log.run)
-            done.append(await shredder.shred(days, by))
-            nursery.cancel_scope.cancel()
-
-    _run(main, event_log)
-    return done[0]
-
-
-def _run(main: Callable[[], Any], event_log: EventLog) -> None:
-    """Run to the end; what failed comes out by itself."""
-    failures: list[BaseException] = []
     try:
-        trio.run(main)
-    except* (LogError, OSError, ports.CommandError, KeyboardInterrupt) as group:
-        failures += _leaves(group.exceptions)
-    if failures:
-        if isinstance(failures[0], ports.CommandError):
-            raise LogFailedError(f"the event log in {event_log.path} cannot take the event now")
-        raise failures[0]
-
-
-def _leaves(errors: Iterable[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in errors:
-        found += _leaves(error.exceptions) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
+        return session.run(partial(shredder.shred, days, by))
+    except ports.LogUnavailableError:
+        raise LogFailedError(f"the event log in {path} cannot take the event now") from None

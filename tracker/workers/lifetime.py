@@ -10,9 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
-TOO_LITTLE_MEMORY = "there is too little memory for the state of this log"
-"""The text for a `MemoryError`, which has none."""
-
 _NICE = 10
 _PR_SET_PDEATHSIG = 1
 

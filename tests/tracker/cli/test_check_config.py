@@ -8,7 +8,7 @@ import pytest
 import tomli
 
 from tracker.cli import main, toml
-from tracker.cli.estimate import estimate, size
+from tracker.cli.log_size import estimate, size
 from tracker.config import effective, load
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ from tests.support import Announce, Rig, endpoint4, endpoint6, hash_of
 from tracker.domain import events
 from tracker.domain.events.admin import TorrentDelisted, TorrentWhitelisted
 from tracker.frontends.traffic import MOST_CLIENTS, UdpTraffic
+from tracker.metrics.gauges import LiveGauges
 from tracker.metrics.loop_watch import Watch
-from tracker.metrics.swarmlog import LiveGauges, memory_bytes
+from tracker.metrics.swarmlog import memory_bytes
 from tracker.metrics.torrust import binding
 from tracker.service.rate_limits import MOST, Bans
-from tracker.upkeep.follower import Following
+from tracker.upkeep.follower import FollowerSupervisor
 from tracker.upkeep.retention import Pruner
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ LOG = LogStatistics(
     rewrites=1,
     disk_free_bytes=5_000_000,
 )
+
+
+NO_BANS = Bans(0, 1)
 
 
 @define
@@ -61,7 +65,7 @@ class Bound:
 
 def gauges_of(rig: Rig, log: FixedLog | None = None, *, usage: bool = True) -> LiveGauges:
     """With a UDP listener of each family and an HTTP tracker."""
-    gauges = LiveGauges(rig.service, log or FixedLog(), "1.2", usage_statistics=usage)
+    gauges = LiveGauges(rig.service, log or FixedLog(), "1.2", NO_BANS, usage_statistics=usage)
     gauges.add_udp(Bound("127.0.0.1"))
     gauges.add_udp(Bound("::1"))
     gauges.add_http(Bound("127.0.0.1"), tls=True)
@@ -286,7 +290,7 @@ def test_disk_days_left(keep_days: int | None, expected: float | None) -> None:
     if keep_days is not None:
         log: Any = SimpleNamespace(path=Path())  # not asked
         pruner = Pruner(rig.service, log, keep_days, 10**12, 9_000_000)
-    gauges = LiveGauges(rig.service, FixedLog(), "1.2", pruner=pruner)
+    gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, pruner=pruner)
     gauges.watch._written.extend([(0, 0), (86_400, 10_000_000)])
     assert values(gauges).get(("swarmlog_disk_days_left", ())) == expected
 
@@ -297,17 +301,17 @@ def test_of_a_leap() -> None:
     log: Any = SimpleNamespace(path=Path())
     pruner = Pruner(rig.service, log, 30, 10**12)
     for leap_us, expected in ((0, 0), (90_000_500_000, 90_000.5)):
-        pruner.ages.leap_us = leap_us
-        gauges = LiveGauges(rig.service, FixedLog(), "1.2", pruner=pruner)
+        pruner.clock.leap_us = leap_us
+        gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, pruner=pruner)
         assert values(gauges)["swarmlog_clock_leap_seconds", ()] == expected
 
 
 def test_of_the_follower() -> None:
     """No lag while none runs; the alarm stays."""
-    rig, following = Rig(), Following(Path(), Path())
-    gauges = LiveGauges(rig.service, FixedLog(), "1.2", following=following)
+    rig, follower = Rig(), FollowerSupervisor(Path(), Path())
+    gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, follower=follower)
     assert ("swarmlog_follower_lag_events", ()) not in values(gauges)
-    following.seq, following.alarm = 70, "event 7"
+    follower.seq, follower.alarm = 70, "event 7"
     found = values(gauges)
     assert found["swarmlog_follower_lag_events", ()] == 30
     assert found["swarmlog_follower_alarm", ()] == 1

@@ -46,11 +46,11 @@ def problem(folder: Path, secrets: Path) -> str:
     log = opened(folder)
     found = high_water_mark.compare(secrets, log)
     verification = Verification(folder)
-    verification.reached = high_water_mark.read(secrets, log.log_id)
+    verification.high_water_mark = high_water_mark.read(secrets, log.log_id)
     every = verification.findings(lambda _done, _total: None)
     findings = [one.what for one in every if one.path == folder / "seg"]  # time jumps in these logs
-    assert findings == ([found[1]] if found else [])
-    return found[1] if found else ""
+    assert findings == ([found.what] if found else [])
+    return found.what if found else ""
 
 
 def test_the_log_that_was_served(tmp_path: Path) -> None:
@@ -102,9 +102,11 @@ def test_whoever_appends_is_refused(tmp_path: Path) -> None:
     shutil.copytree(folder, older)
     write_log(folder)
     noted(folder, secrets)
+    log = opened(older)
+    found = high_water_mark.compare(secrets, log)
+    assert found is not None
     with pytest.raises(OlderLogError, match=r"restore the newest copy .* --accept-older-log"):
-        high_water_mark.check(secrets, opened(older))
-    high_water_mark.check(secrets, opened(folder))
+        high_water_mark.refuse(log, found)
     assert issubclass(OlderLogError, LogError)
 
 

@@ -10,9 +10,9 @@ from eventlog import LogCorruptError, Reader, first_and_last_frame, frame_at
 from tests.eventlog.logs import segments
 from tests.support import events_in
 from tests.tracker.logged import HASH, record, write_log
-from tracker.cli.moments import moment as parsed
-from tracker.cli.moments import seen_through
-from tracker.cli.shared import CannotError
+from tracker.cli.moment_options import failing_if_interrupted
+from tracker.cli.moment_options import moment as parsed
+from tracker.cli.output import CannotError
 from tracker.offline.state_summary import members
 from tracker.ports import Moment, NoMomentError
 from tracker.store.moments import ForwardReplay, span
@@ -129,5 +129,5 @@ def test_members(folder: Path) -> None:
 
 def test_interrupted() -> None:
     """An interrupted command has no result, and its exit code says so."""
-    with pytest.raises(CannotError, match="interrupted"), seen_through():
+    with pytest.raises(CannotError, match="interrupted"), failing_if_interrupted():
         raise KeyboardInterrupt

@@ -17,7 +17,7 @@ from tracker import ports
 from tracker.domain.events import DAY_US, codec
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
-from tracker.upkeep.clock_leaps import Ages, begun, leapt
+from tracker.upkeep.clock_leaps import ScheduleClock, leap_at, segment_starts
 from tracker.upkeep.shredding import Shredder
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ BY = ports.Actor("shred_days", "", "")
 )
 def test_leapt(begun_h: Sequence[int], now_h: int, leap_h: int) -> None:
     """By how much, within the last day; what was taken back does not count."""
-    assert leapt([HOUR * each for each in begun_h], HOUR * now_h) == HOUR * leap_h
+    assert leap_at([HOUR * each for each in begun_h], HOUR * now_h) == HOUR * leap_h
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def look(site: Site, hours: float = 0) -> tuple[int, list[str], int]:
             pruner = InlinePruner(service, log, 3, 10**9)
             made = await pruner.look()
             shredder = Shredder(service, log, keyring, 3)
-            done = await shredder.shred(None, BY, await pruner.ages.now_us())
-            leap = pruner.ages.leap_us // HOUR
+            done = await shredder.shred(None, BY, await pruner.clock.now_us())
+            leap = pruner.clock.leap_us // HOUR
             found.append((made.segments if made else 0, done.shredded, leap))
 
     trio.run(main)
@@ -156,27 +156,27 @@ def test_the_command_does_not_wait(site: Site) -> None:
 
 def test_segments_without_a_frame(site: Site) -> None:
     """Left by a crash, or just begun: they say nothing of time."""
-    times = begun(site.log)
+    times = segment_starts(site.log)
     assert [after - before for before, after in pairwise(times)] == [DAY_US] * 5
     newest = segments(site.log)[-1]
     with newest.open("r+b") as file:
         file.truncate(128)
-    assert begun(site.log) == times[:-1]
+    assert segment_starts(site.log) == times[:-1]
 
 
 async def test_it_is_said_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     """And when it is over."""
 
     class Clocks:
-        now = begun(site.log)[-1]
+        now = segment_starts(site.log)[-1]
 
         def earlier_us(self) -> int:
             return self.now
 
     clocks = Clocks()
-    ages = Ages(site.log, clocks)  # type: ignore[arg-type]  # as much of a service as is asked
+    clock = ScheduleClock(site.log, clocks)  # type: ignore[arg-type]  # as much of a service as is asked
     for hours in (0, 30, 0.5, 0.5, -30):
         clocks.now += round(hours * HOUR)
-        await ages.now_us()
+        await clock.now_us()
     said = [record.getMessage()[:20] for record in caplog.records]
     assert said == ["The clock went ahead", "What is old is remov"]

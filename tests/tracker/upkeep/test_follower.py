@@ -27,7 +27,7 @@ from tracker.offline.verify import Verification
 from tracker.store import frames, snapshot_file, snapshots
 from tracker.store.address_keys import Keyring, day_of
 from tracker.store.replay import replay
-from tracker.upkeep.follower import Following
+from tracker.upkeep.follower import FollowerSupervisor
 from tracker.upkeep.follower_process import (
     CANNOT,
     DISAGREES,
@@ -102,8 +102,8 @@ class Site:
             stderr=subprocess.STDOUT,
         )
 
-    def following(self) -> Following:
-        return Following(self.log, self.secrets, EAGER, delay=0, first_pause=0.01)
+    def supervisor(self) -> FollowerSupervisor:
+        return FollowerSupervisor(self.log, self.secrets, EAGER, delay=0, first_pause=0.01)
 
 
 @pytest.fixture
@@ -288,25 +288,25 @@ def ended(process_id: int) -> int:
 
 async def test_it_is_started_again(site: Site) -> None:
     """Killed, it comes back after a pause; cancelled, it is gone. How far it is can be told."""
-    following = site.following()
-    assert following.lag(100) is None
+    supervisor = site.supervisor()
+    assert supervisor.lag(100) is None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(following.run)
+        nursery.start_soon(supervisor.run)
         end = replay(Reader(site.log)).seq
-        await until(lambda: following.seq == end)
-        await until(lambda: following.snapshot_seq == end)
-        assert following.lag(end + 5) == 5
-        first = following.process_id
+        await until(lambda: supervisor.seq == end)
+        await until(lambda: supervisor.snapshot_seq == end)
+        assert supervisor.lag(end + 5) == 5
+        first = supervisor.process_id
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        await until(lambda: following.starts == 2 and following.seq == end)
-        second = following.process_id
+        await until(lambda: supervisor.starts == 2 and supervisor.seq == end)
+        second = supervisor.process_id
         assert second is not None
         descriptor = ended(second)
         nursery.cancel_scope.cancel()
     assert select.select([descriptor], [], [], 0)[0]
     os.close(descriptor)
-    assert (following.seq, following.process_id) == (None, None)
+    assert (supervisor.seq, supervisor.process_id) == (None, None)
 
 
 @pytest.fixture
@@ -317,13 +317,13 @@ def broken_at(site: Site) -> int:
 
 async def test_the_alarm(site: Site, broken_at: int, caplog: pytest.LogCaptureFixture) -> None:
     """Log and replay disagree: an error in the text log, with the event, and no second start."""
-    following = site.following()
+    supervisor = site.supervisor()
     with trio.fail_after(DEADLINE):
-        await following.run()
-    assert following.starts == 1
-    assert f"event {broken_at} holds the digest" in following.alarm
+        await supervisor.run()
+    assert supervisor.starts == 1
+    assert f"event {broken_at} holds the digest" in supervisor.alarm
     assert any(
-        record.levelname == "ERROR" and following.alarm in record.getMessage()
+        record.levelname == "ERROR" and supervisor.alarm in record.getMessage()
         for record in caplog.records
     )
 
@@ -331,14 +331,14 @@ async def test_the_alarm(site: Site, broken_at: int, caplog: pytest.LogCaptureFi
 async def test_it_follows_a_log_that_is_being_written(site: Site) -> None:
     """What becomes durable is followed within moments."""
     log = open_log(site.log, codec.RECORD_SIZES, linger_seconds=0)
-    following = site.following()
+    supervisor = site.supervisor()
     async with running(log), trio.open_nursery() as nursery:
-        nursery.start_soon(following.run)
+        nursery.start_soon(supervisor.run)
         rig = Rig(log=log, state=replay(Reader(site.log, to_end=True)))
-        await until(lambda: following.seq == log.durable_seq)
+        await until(lambda: supervisor.seq == log.durable_seq)
         rig.service.tick()
         await log.wait_durable(log.next_seq - 1)
-        await until(lambda: following.lag(log.next_seq) == 0)
+        await until(lambda: supervisor.lag(log.next_seq) == 0)
         nursery.cancel_scope.cancel()
 
 
@@ -347,18 +347,18 @@ async def test_a_hung_one_is_started_again(
 ) -> None:
     """It says nothing for too long: it is killed, another one comes, and the text log says so."""
     monkeypatch.setattr(child, "_END_SECONDS", 0.1)
-    following = site.following()
-    following.silence = 2.0  # it tells something every second
+    supervisor = site.supervisor()
+    supervisor.silence = 2.0  # it tells something every second
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(following.run)
-        await until(lambda: following.seq is not None)
-        first = following.process_id
+        nursery.start_soon(supervisor.run)
+        await until(lambda: supervisor.seq is not None)
+        first = supervisor.process_id
         assert first is not None
         descriptor = ended(first)
         os.kill(first, signal.SIGSTOP)
         with trio.fail_after(DEADLINE):
             await trio.lowlevel.wait_readable(descriptor)
-        await until(lambda: following.starts > 1 and following.seq is not None)
+        await until(lambda: supervisor.starts > 1 and supervisor.seq is not None)
         os.close(descriptor)
         nursery.cancel_scope.cancel()
     assert [r.getMessage() for r in caplog.records if "it was silent" in r.getMessage()]
@@ -369,11 +369,11 @@ async def test_a_stopped_one_does_not_hold_the_end_up(
 ) -> None:
     """It does not see that its input ended: it is killed, and what it was writing is no hindrance."""
     monkeypatch.setattr(child, "_END_SECONDS", 0.1)
-    following = site.following()
+    supervisor = site.supervisor()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(following.run)
-        await until(lambda: following.seq is not None)
-        process_id = following.process_id
+        nursery.start_soon(supervisor.run)
+        await until(lambda: supervisor.seq is not None)
+        process_id = supervisor.process_id
         assert process_id is not None
         descriptor = ended(process_id)
         os.kill(process_id, signal.SIGSTOP)

@@ -1,13 +1,18 @@
-"""What commands share that ask the running tracker's API: their options, whom they ask, and how they say what came of it."""
+"""Options, client and output of the commands that use the running tracker's API.
+
+These commands append nothing themselves, because the running tracker is the log's only writer.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from typing import TYPE_CHECKING
 
 from tracker.cli.api_client import ApiError, Client, endpoint_at, endpoint_of
-from tracker.cli.shared import CannotError, add_config, say
+from tracker.cli.options import add_config
+from tracker.cli.output import CannotError, say
 from tracker.config import load
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ def add_change(
     *,
     reason_needed: bool = False,
 ) -> None:
+    """Adds the options of a command that changes something, and has `run` carry it out."""
     parser.add_argument(
         "--reason", type=line, default="", required=reason_needed, help="recorded with the change"
     )
@@ -30,6 +36,7 @@ def add_change(
 
 
 def add_client(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
+    """Adds the options that `client` reads, and has `run` carry the command out."""
     add_config(parser)
     parser.add_argument("--url", help="the API, instead of the configured one on this machine")
     token = parser.add_mutually_exclusive_group()
@@ -51,11 +58,14 @@ def _run(command: Callable[[argparse.Namespace], None], options: argparse.Namesp
     return 0
 
 
-# Whom they ask.
+# The client.
 
 
 def client(options: argparse.Namespace) -> Client:
-    """By what was given, and the configuration only for what was not. Raises `ApiError`, `ConfigError`."""
+    """Builds the client from the options; the configuration is read only for what they lack.
+
+    Raises `ApiError` when neither says where the API is or which token to use, `ConfigError`.
+    """
     reason = getattr(options, "reason", "")
     if options.url and options.token:
         return Client(endpoint_at(options.url), options.token, reason)
@@ -84,7 +94,11 @@ def _token(options: argparse.Namespace, api: HttpApi | None) -> str:
     return tokens[label]
 
 
-def done(options: argparse.Namespace, what: str, name: str) -> None:
+# Output.
+
+
+def say_done(options: argparse.Namespace, what: str, name: str) -> None:
+    """Prints that something was done: `revoked 7`, or the same as JSON."""
     if options.json:
         say_json({what: name})
     else:
@@ -95,8 +109,18 @@ def say_json(value: object) -> None:
     say(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
+# Types of arguments.
+
+
 def line(text: str) -> str:
-    """Text that can be a header's value."""
+    """An argument's type: text that can be the value of an HTTP header."""
     if not text.isprintable() or text != text.strip():
         raise argparse.ArgumentTypeError("expected one line of printable text")
     return text
+
+
+def number(text: str) -> int:
+    """An argument's type: a whole number of up to 18 digits."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError("expected a number")
+    return int(text)

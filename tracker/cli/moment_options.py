@@ -1,4 +1,4 @@
-"""What the commands that look back have in common: which log, which moment, and the way there."""
+"""Options of the commands that replay the log to a moment, and the replay itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tracker.cli.shared import CannotError, add_config, add_log, log_and_keys, progress
+from tracker.cli.options import add_config, add_log, log_and_keys
+from tracker.cli.output import CannotError, progress
 from tracker.ports import Moment, NoMomentError
 from tracker.store.moments import ForwardReplay
 from tracker.times import parse_loosely
@@ -42,9 +43,12 @@ def moment(text: str) -> Moment:
 
 
 @contextmanager
-def past(options: argparse.Namespace) -> Iterator[ForwardReplay]:
-    """The log that was asked for, to be replayed with a bar on a terminal."""
-    with seen_through(), progress("Replaying the log") as report:
+def replayed(options: argparse.Namespace) -> Iterator[ForwardReplay]:
+    """Opens the log that the options name for replay, with a progress bar.
+
+    Raises `CannotError` for a moment that the log does not hold, and when interrupted.
+    """
+    with failing_if_interrupted(), progress("Replaying the log") as report:
         try:
             folder, keys = log_and_keys(options)
             yield ForwardReplay(folder, report, keys)
@@ -53,8 +57,8 @@ def past(options: argparse.Namespace) -> Iterator[ForwardReplay]:
 
 
 @contextmanager
-def seen_through() -> Iterator[None]:
-    """Interrupted, a command that was to give one answer has given none: that is no success."""
+def failing_if_interrupted() -> Iterator[None]:
+    """Raises `CannotError` on an interrupt, because a command that owes one answer has given none."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
-"""How much log a number of peers makes in a day: arithmetic over the record sizes, no measurement.
+"""Estimates how much log a number of peers makes in a day, from the sizes of records; measures nothing.
 
-Announces come at random. The first one after a commit opens a frame, which takes what comes within `linger_ms`; when
-nothing comes for a while after a commit, a watermark is written, a frame without records. Committing is taken to
-need no time, which makes more and smaller frames than there will be.
+Announces come at random. The first one after a commit opens a frame, which takes all that come within
+`linger_ms`. When nothing comes for a while after a commit, a watermark is written: a frame without records.
+A commit is taken to need no time, which makes more and smaller frames than there will be.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNITS = ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 @frozen
 class Estimate:
-    """Rates are averages a second."""
+    """The log of `peers`; rates are averages a second."""
 
     peers: int
     interval: int  # seconds between two announces of a peer
@@ -46,15 +46,15 @@ class Estimate:
 
 
 def estimate(peers: int, interval: int, linger_ms: int) -> Estimate:
-    """For `peers` that announce every `interval` seconds (1 or more)."""
+    """Estimates the log of `peers` that announce every `interval` seconds (1 or more)."""
     announces = peers / interval
     commits = 1 / (1 / announces + linger_ms / 1000)
     watermarks = commits * exp(-announces * WATERMARK_SECONDS)
     return Estimate(peers, interval, announces, commits + watermarks)
 
 
-def kept(made: Estimate, keep_days: int, keep_bytes: int) -> str:
-    """How much of it retention leaves, and which of the two limits it is that ends it."""
+def retained(made: Estimate, keep_days: int, keep_bytes: int) -> str:
+    """Says how much of the log retention leaves, and which of its two limits applies."""
     days = keep_bytes / made.bytes_a_day
     if days < keep_days:
         return f"{size(keep_bytes)} (keep_bytes), {_rate(days)} days"
@@ -62,7 +62,7 @@ def kept(made: Estimate, keep_days: int, keep_bytes: int) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes for people, 1 MB being a million bytes: `157 MB`, `2.34 GB`."""
+    """Formats bytes for people, 1 MB = a million bytes: `157 MB`, `2.34 GB`."""
     for factor, unit in _UNITS:
         if count >= factor:
             return f"{_rate(count / factor)} {unit}"
@@ -70,5 +70,5 @@ def size(count: float) -> str:
 
 
 def _rate(number: float) -> str:
-    """Three digits, or all those before the point."""
+    """Formats a number with three digits, or with all those before the point."""
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

@@ -1,0 +1,62 @@
+"""`tracker account`: shows and corrects an account's totals through the running tracker's API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracker.cli.api_options import add_change, add_client, client, line, number, say_json
+from tracker.cli.output import say
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "account", help="show or correct an account, through the running API"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    show = commands.add_parser("show", help="print an account's totals")
+    show.add_argument("account", type=line, help="its number or owner")
+    add_client(show, show_account)
+    correct = commands.add_parser(
+        "correct", help="add to an account's credited totals, and print the event's number"
+    )
+    correct.add_argument("account", type=line, help="its number or owner")
+    correct.add_argument("--uploaded", metavar="BYTES", type=int, help="to add; may be negative")
+    correct.add_argument("--downloaded", metavar="BYTES", type=int, help="likewise")
+    correct.add_argument(
+        "--corrects",
+        metavar="SEQ",
+        type=number,
+        required=True,
+        help="the event that it makes good",
+    )
+    correct.add_argument(
+        "--idempotency-key", metavar="KEY", type=line, default="", help="repeating it does no harm"
+    )
+    add_change(correct, correct_account, reason_needed=True)
+
+
+def show_account(options: argparse.Namespace) -> None:
+    api = client(options)
+    account = api.account(api.account_of(options.account))
+    if options.json:
+        say_json(account)
+        return
+    for name, value in account.items():
+        say(f"{name} {'-' if value is None else value}")
+
+
+def correct_account(options: argparse.Namespace) -> None:
+    api = client(options)
+    form = {
+        "uploaded": options.uploaded,
+        "downloaded": options.downloaded,
+        "corrects": options.corrects,
+    }
+    corrected = api.correct(api.account_of(options.account), form, options.idempotency_key)
+    if options.json:
+        say_json(corrected)
+    else:
+        say(str(corrected["seq"]))

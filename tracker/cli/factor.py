@@ -1,0 +1,90 @@
+"""`tracker factor`: sets, lists and ends credit factors through the running tracker's API."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+from tracker.cli.api_options import (
+    add_change,
+    add_client,
+    client,
+    line,
+    number,
+    say_done,
+    say_json,
+)
+from tracker.cli.options import info_hash
+from tracker.cli.output import say
+
+MAX_PERCENT = 10_000
+
+# The columns of `factor list`, and what stands for a missing value.
+_COLUMNS = {
+    "factor": "", "account": "all", "info_hash": "all", "upload_percent": "-", "download_percent": "-",
+    "from": "", "until": "-", "label": "",
+}  # fmt: skip
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "factor", help="set, list or end credit factors, through the running API"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    put = commands.add_parser("set", help="set a factor and print its number")
+    put.add_argument("--account", type=line, help="for this account alone: its number or owner")
+    put.add_argument("--torrent", metavar="HASH", type=info_hash, help="for this torrent alone")
+    put.add_argument("--upload", metavar="PERCENT", type=_percent, help="what uploads count")
+    put.add_argument(
+        "--download", metavar="PERCENT", type=_percent, help="what downloads count; 0 is freeleech"
+    )
+    put.add_argument("--from", dest="begin", metavar="TIME", type=line, help="from now unless said")
+    put.add_argument("--until", metavar="TIME", type=line, help="until ended unless said")
+    put.add_argument("--label", type=line, help="a name for people")
+    add_change(put, set_factor)
+    listing = "list those in force and to come: number, account, torrent, percentages, times, label"
+    add_client(commands.add_parser("list", help=listing), list_factors)
+    end = commands.add_parser("end", help="end factors before their time")
+    end.add_argument("factors", metavar="NUMBER", nargs="+", type=number)
+    add_change(end, end_factors)
+
+
+def set_factor(options: argparse.Namespace) -> None:
+    api = client(options)
+    form = {
+        "account": None if options.account is None else api.account_of(options.account),
+        "info_hash": options.torrent,
+        "upload_percent": options.upload,
+        "download_percent": options.download,
+        "from": options.begin,
+        "until": options.until,
+        "label": options.label,
+    }
+    factor = api.set_factor(form)
+    if options.json:
+        say_json(factor)
+    else:
+        say(str(factor["factor"]))
+
+
+def list_factors(options: argparse.Namespace) -> None:
+    for factor in client(options).factors():
+        if options.json:
+            say_json(factor)
+            continue
+        values = ((factor.get(name), absent) for name, absent in _COLUMNS.items())
+        say("\t".join(absent if value is None else str(value) for value, absent in values))
+
+
+def end_factors(options: argparse.Namespace) -> None:
+    api = client(options)
+    for one in options.factors:
+        api.end_factor(one)
+        say_done(options, "ended", str(one))
+
+
+def _percent(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > MAX_PERCENT:
+        raise argparse.ArgumentTypeError(f"expected a percentage up to {MAX_PERCENT}")
+    return int(text)

@@ -1,0 +1,93 @@
+"""`tracker key`: issues, lists, revokes and rotates tracker keys through the running tracker's API."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+from tracker.cli.api_options import add_change, add_client, client, line, say_done, say_json
+from tracker.cli.output import say
+
+MAX_SECONDS = 2**63 - 1
+"""Longest validity, in seconds, that the API takes."""
+
+# The columns of `key list`, and what stands for a missing value.
+_COLUMNS = {"key_ref": "", "state": "", "valid_until": "permanent", "owner": "-", "label": ""}
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "key", help="issue, list, revoke or rotate tracker keys, through the running API"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add = commands.add_parser("add", help="issue a key and print it")
+    validity = add.add_mutually_exclusive_group()
+    validity.add_argument("--seconds", metavar="N", type=_seconds, help="valid for so long")
+    validity.add_argument("--permanent", action="store_true", help="valid for ever (the default)")
+    add.add_argument("--key", type=_key, help="this key, not a random one: 32 letters and digits")
+    add.add_argument("--owner", type=line, help="whose it is: keys of one owner share an account")
+    add.add_argument("--label", type=line, help="a note beside the key")
+    add_change(add, add_key)
+    listing = commands.add_parser("list", help="list keys: number, state, end, owner, label")
+    listing.add_argument("--owner", type=line, help="only the keys of this owner")
+    listing.add_argument("--state", choices=("valid", "expired", "revoked"), help="only such keys")
+    add_client(listing, list_keys)
+    revoke = commands.add_parser("revoke", help="revoke a key, at once")
+    revoke.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
+    add_change(revoke, revoke_key)
+    rotate = commands.add_parser("rotate", help="replace a key by a new one of its account")
+    rotate.add_argument("key", metavar="KEY|KEY_REF", type=_key_or_ref)
+    add_change(rotate, rotate_key)
+
+
+def add_key(options: argparse.Namespace) -> None:
+    form = {
+        "key": options.key,
+        "seconds": options.seconds,
+        "owner": options.owner,
+        "label": options.label,
+    }
+    _say_issued(options, client(options).add_key(form))
+
+
+def list_keys(options: argparse.Namespace) -> None:
+    filters = {"owner": options.owner, "state": options.state}
+    for key in client(options).keys({name: text for name, text in filters.items() if text}):
+        if options.json:
+            say_json(key)
+        else:
+            say("\t".join(str(key.get(name) or absent) for name, absent in _COLUMNS.items()))
+
+
+def revoke_key(options: argparse.Namespace) -> None:
+    client(options).revoke_key(options.key)
+    say_done(options, "revoked", options.key)
+
+
+def rotate_key(options: argparse.Namespace) -> None:
+    _say_issued(options, client(options).rotate_key(options.key))
+
+
+def _say_issued(options: argparse.Namespace, issued: dict[str, Any]) -> None:
+    if options.json:
+        say_json(issued)
+    else:
+        say(issued["key"])
+
+
+def _key(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z]{32}", text):
+        raise argparse.ArgumentTypeError("a key is 32 letters and digits")
+    return text
+
+
+def _key_or_ref(text: str) -> str:
+    """An argument's type: a key, or the number that stands for it in the log and the API."""
+    return text if re.fullmatch(r"[1-9][0-9]{0,9}", text) else _key(text)
+
+
+def _seconds(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > MAX_SECONDS:
+        raise argparse.ArgumentTypeError("expected a number of seconds")
+    return int(text)

@@ -1,0 +1,127 @@
+"""The parts of a running tracker that know each other, made once and handed round as one value."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+from attrs import field, frozen
+
+from tracker.domain import refusals
+from tracker.history.past import PastReads
+from tracker.ledger.client import LogLedgers
+from tracker.metrics.gauges import LiveGauges
+from tracker.service.clock import LogClock
+from tracker.service.rate_limits import Bans
+from tracker.service.service import Service
+from tracker.store import server_secret
+from tracker.store.address_keys import day_of
+from tracker.upkeep.follower import FollowerSupervisor
+from tracker.upkeep.retention import Pruner
+from tracker.upkeep.shredding import Shredder
+
+if TYPE_CHECKING:
+    from eventlog import EventLog
+    from tracker.config import Config
+    from tracker.frontends.listeners import Listeners
+    from tracker.frontends.tls import Certificate
+    from tracker.store.address_keys import Keyring
+    from tracker.store.session import Session
+
+log = logging.getLogger("tracker")
+
+AHEAD_US = 60_000_000
+"""Microseconds of log time beyond the wall clock from which a start warns."""
+
+
+@frozen
+class Runtime:
+    """What the parts of the process share; nothing in it runs yet."""
+
+    config: Config
+    version: str
+    secret: bytes = field(repr=False)
+    listeners: Listeners
+    certificates: tuple[Certificate, ...]
+    event_log: EventLog
+    service: Service
+    bans: Bans
+    pruner: Pruner
+    shredder: Shredder
+    follower: FollowerSupervisor
+    gauges: LiveGauges
+    past: PastReads
+    ledgers: LogLedgers
+    stop: trio.Event = field(factory=trio.Event)
+
+    @property
+    def secrets_path(self) -> Path:
+        return Path(self.config.event_log.secrets_path)
+
+
+def build(
+    config: Config,
+    version: str,
+    secret: bytes,
+    keyring: Keyring,
+    session: Session,
+    listeners: Listeners,
+    certificates: tuple[Certificate, ...],
+) -> Runtime:
+    """Makes every part from the configuration and the open log, and today's address key.
+
+    Raises `SecretError` or `OSError` when that key cannot be stored: addresses that cannot be
+    encrypted must not be served.
+    """
+    settings, usage = config.event_log, config.core.tracker_usage_statistics
+    event_log, secrets_path = session.event_log, Path(settings.secrets_path)
+    clock = LogClock(session.time_us)
+    service = Service(
+        event_log,
+        session.state,
+        clock,
+        server_secret.derive(secret, "peer selection"),
+        strict=settings.durability == "strict",
+    )
+    _warn_if_ahead(clock)
+    keyring.prepare(day_of(clock.now_us()))
+    bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
+    pruner = Pruner(service, event_log, settings.keep_days, settings.keep_bytes)
+    follower = FollowerSupervisor(event_log.path, secrets_path)
+    gauges = LiveGauges(
+        service,
+        event_log,
+        version,
+        bans,
+        usage_statistics=usage,
+        follower=follower,
+        pruner=pruner,
+    )
+    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=refusals.NAMES)
+    return Runtime(
+        config=config,
+        version=version,
+        secret=secret,
+        listeners=listeners,
+        certificates=certificates,
+        event_log=event_log,
+        service=service,
+        bans=bans,
+        pruner=pruner,
+        shredder=Shredder(service, event_log, keyring, settings.shred_days),
+        follower=follower,
+        gauges=gauges,
+        past=past,
+        ledgers=LogLedgers(event_log, secrets_path),
+    )
+
+
+def _warn_if_ahead(clock: LogClock) -> None:
+    ahead_us = clock.now_us() - time.time_ns() // 1000
+    if ahead_us > AHEAD_US:
+        log.warning(
+            "The log is %d s ahead of the clock: it was wrong then, or is now", ahead_us // 10**6
+        )

@@ -1,0 +1,33 @@
+"""Reads from the configuration the settings that decisions depend on; the log keeps them as events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import asdict
+
+from tracker.domain.policy import Policy
+from tracker.domain.settings import Settings
+
+if TYPE_CHECKING:
+    from tracker.config import Config
+
+LONGEST_TICK_MS = 10_000
+"""Milliseconds between ticks where peers are cleaned up less often, or never."""
+
+
+def settings_of(config: Config) -> Settings:
+    core = config.core
+    private_mode, cleanup = core.private_mode, core.inactive_peer_cleanup_interval
+    return Settings(
+        private=core.private,
+        check_keys_expiration=private_mode.check_keys_expiration if private_mode else True,
+        listed=core.listed,
+        interval=core.announce_policy.interval,
+        interval_min=core.announce_policy.interval_min,
+        max_peer_timeout=core.tracker_policy.max_peer_timeout,
+        inactive_peer_cleanup_interval=cleanup,
+        remove_peerless_torrents=core.tracker_policy.remove_peerless_torrents,
+        tick_ms=min(LONGEST_TICK_MS, cleanup * 1000) if cleanup else LONGEST_TICK_MS,
+        policy=Policy.from_data(asdict(config.policy)),
+    )

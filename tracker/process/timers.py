@@ -1,0 +1,49 @@
+"""Appends the events that time brings: ticks, which end silent peers, and counters."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from tracker.service.service import Service
+
+log = logging.getLogger("tracker")
+
+SWEEP_PAUSE_SECONDS = 0.02
+"""Seconds between two slices of a sweep for silent peers: announces are served meanwhile."""
+COUNTER_SECONDS = 1.0
+"""Shortest time, in seconds, between two appends of counters."""
+REFUSALS_SECONDS = 10.0
+"""Shortest time, in seconds, between two appends of refusals by client."""
+_POLL_SECONDS = 0.1
+
+
+async def tick(service: Service) -> None:
+    """Appends a tick every `tick_ms`, then one for each further slice of the sweep that it begins."""
+    while True:
+        await trio.sleep(service.settings.tick_ms / 1000)
+        stepped = service.tick()
+        if stepped:
+            log.warning(
+                "The clock went forward by %d s at once; nobody expires for one timeout",
+                stepped // 10**6,
+            )
+        while not service.state.sweep.done:
+            await trio.sleep(SWEEP_PAUSE_SECONDS)
+            service.tick(goes_on=True)
+
+
+async def log_counters(service: Service) -> None:
+    """Appends counters and refusals that changed; the first change after a pause is appended soon."""
+    due = 0.0
+    while True:
+        await trio.sleep(_POLL_SECONDS)
+        if service.refusals and trio.current_time() >= due:
+            service.flush_refusals()
+            due = trio.current_time() + REFUSALS_SECONDS
+        if service.pending:
+            service.flush_counters()
+            await trio.sleep(COUNTER_SECONDS)

@@ -1,0 +1,107 @@
+"""Starts the UDP and HTTP trackers on the bound sockets.
+
+They are numbered in the order of the configuration, UDP first; announces in the log name these numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+from typing import TYPE_CHECKING
+
+from tracker.frontends.http import server as http_server
+from tracker.frontends.http.connections import ConnectionLimits
+from tracker.frontends.http.handler import RequestHandler
+from tracker.frontends.listeners import StartError
+from tracker.frontends.udp import server as udp_server
+from tracker.frontends.udp.handler import DatagramHandler
+from tracker.store import server_secret
+from tracker.wire.connection_id import ConnectionIds
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+    import trio
+
+    from tracker.config import Config
+    from tracker.process.runtime import Runtime
+
+log = logging.getLogger("tracker")
+
+MOST_TRACKERS = 256
+"""Listeners that announces can name: their number has one byte in the log."""
+_DEFAULT_CONNECTIONS = 8_192  # HTTP connections that may wait where the configuration has no limit
+_UNLIMITED_FILES = 65_536  # file descriptors to count on where the system has no limit
+
+
+def refuse_too_many(config: Config) -> None:
+    """Raises `StartError` for more trackers than the log has numbers for."""
+    if len(config.udp_trackers) + len(config.http_trackers) > MOST_TRACKERS:
+        raise StartError("udp_trackers, http_trackers: there may be 256 of them together")
+
+
+async def start_udp(nursery: trio.Nursery, runtime: Runtime) -> None:
+    config, service, listeners = runtime.config, runtime.service, runtime.listeners
+    checked = config.policy.connection_id_validation == "strict"
+    if listeners.udp and not checked:
+        log.warning("UDP connection ids are not checked: anybody can announce in another's name")
+    ids_key = server_secret.derive(runtime.secret, "connection ids")
+    for number, (listener, own) in enumerate(zip(listeners.udp, config.udp_trackers, strict=True)):
+        handler = DatagramHandler(
+            service,
+            ConnectionIds(ids_key, own.cookie_lifetime, checked=checked),
+            number,
+            _packed(own.network.external_ip or config.core.net.external_ip),
+            runtime.bans,
+            runtime.gauges.add_udp(listener.socket),
+        )
+        await nursery.start(udp_server.serve, listener.socket, handler)
+        log.info("UDP TRACKER: Started on: udp://%s", listener.address)
+    if service.private and listeners.udp:
+        log.info("Private mode over UDP: keys are read from the URL data of BEP 41")
+
+
+async def start_http(nursery: trio.Nursery, runtime: Runtime) -> None:
+    config, listeners = runtime.config, runtime.listeners
+    net, limits = config.core.net, _limits(config)
+    first = len(listeners.udp)
+    for number, (listener, own) in enumerate(
+        zip(listeners.http, config.http_trackers, strict=True), first
+    ):
+        handler = RequestHandler(
+            runtime.service,
+            number,
+            proxied=own.network.on_reverse_proxy or net.on_reverse_proxy,
+            external=_packed(own.network.external_ip or net.external_ip),
+            traffic=runtime.gauges.add_http(listener.socket, tls=listener.tls is not None),
+        )
+        await nursery.start(http_server.serve, listener.socket, handler, limits, listener.tls)
+        log.info("HTTP TRACKER: Started on: %s", listener.url)
+
+
+def _packed(ip: IPv4Address | IPv6Address | None) -> bytes | None:
+    return ip.packed if ip else None
+
+
+def _limits(config: Config) -> ConnectionLimits:
+    policy = config.policy
+    return ConnectionLimits(
+        min(_connection_limit(), policy.http_connections or _DEFAULT_CONNECTIONS),
+        policy.http_connections_per_address,
+        policy.http_request_seconds,
+        policy.http_handshake_seconds,
+    )
+
+
+def _connection_limit() -> int:
+    """Raises the limit of open files as far as the system allows, and leaves a share for all else.
+
+    Returns how many HTTP tracker connections may wait at once.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wished = hard if hard != resource.RLIM_INFINITY else _UNLIMITED_FILES
+    if soft != resource.RLIM_INFINITY and soft < wished:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wished, hard))
+        soft = wished
+    room = _UNLIMITED_FILES if soft == resource.RLIM_INFINITY else soft
+    return max(8, room - min(600, room // 2))

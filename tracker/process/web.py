@@ -1,0 +1,118 @@
+"""Starts the API and the health check.
+
+Both import Quart inside the function that needs it, because that takes a third of a second: a tracker
+without an API, and every other command, does without.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from tracker.domain import refusals
+from tracker.history.events import LogEvents
+from tracker.service.commands import ServiceCommands
+from tracker.service.read_model import LiveReads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quart_trio import QuartTrio
+
+    from api.health.services import Kind
+    from api.health.services import Service as Checked
+    from tracker.config import HttpApi
+    from tracker.frontends.listeners import Listener, Listeners
+    from tracker.process.runtime import Runtime
+
+log = logging.getLogger("tracker")
+
+DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # the public default, which is what the warning is about
+HEALTH_CONNECTIONS = 64
+"""Connections that the health check takes at once; each check connects to every listener."""
+_LOOPBACK = ("127.", "::1", "localhost", "unix:")
+
+
+async def start_api(nursery: trio.Nursery, runtime: Runtime) -> None:
+    """Starts the API where one is configured."""
+    config, listener = runtime.config.http_api, runtime.listeners.api
+    if config is None or listener is None:
+        return
+    from api.serve import serve
+
+    log.info("Starting Torrust APIs server on: %s", listener.url)
+    app, accepting = _api(runtime, config), _accepting(listener)
+    await nursery.start(partial(serve, app, accepting, runtime.stop, ssl_context=listener.tls))
+    log.info("API: Started on %s", listener.url)
+    _warn_of_default_token(config.access_tokens, listener.address)
+
+
+def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
+    from api.app import create_app
+    from api.auth import Tokens
+    from api.ports import Ports
+    from api.proxies import Proxies
+
+    service, event_log = runtime.service, runtime.event_log
+    usage = runtime.config.core.tracker_usage_statistics
+    account_of = service.state.access.account_of
+    events = LogEvents(event_log, account_of, runtime.stop, runtime.secrets_path)
+    live = LiveReads(service, usage_statistics=usage, reasons=refusals.NAMES)
+    commands = ServiceCommands(service, event_log, runtime.secret)
+    return create_app(
+        Ports(live, commands, events, runtime.ledgers, runtime.gauges, runtime.past),
+        Tokens(config.access_tokens, config.token_scopes),
+        Proxies(config.trusted_proxies),
+    )
+
+
+async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
+    """Starts the health check, last of all: who finds it can ask for every other listener."""
+    from api.health.app import create_app
+    from api.serve import Settings, serve
+
+    listener = runtime.listeners.health
+    app = create_app(tuple(_checked(runtime.listeners)))
+    settings = Settings(max_connections=HEALTH_CONNECTIONS)
+    await nursery.start(partial(serve, app, _accepting(listener), runtime.stop, settings=settings))
+    log.info("HEALTH CHECK API: Started on: %s", listener.url)
+
+
+def _accepting(listener: Listener) -> list[trio.SocketListener]:
+    return [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
+
+
+def _checked(listeners: Listeners) -> Iterator[Checked]:
+    """What the health check connects to: every tracker, and the API."""
+    from api.health.services import Service
+
+    kinds: list[tuple[Kind, tuple[Listener, ...]]] = [
+        ("udp", listeners.udp),
+        ("http", listeners.http),
+        ("api", (listeners.api,) if listeners.api else ()),
+    ]
+    for kind, found in kinds:
+        for listener in found:
+            if listener.address.startswith("unix:"):
+                yield Service(kind, listener.address, 0)
+                continue
+            host, port = listener.socket.getsockname()[:2]
+            yield Service(kind, host, port, listener.tls is not None)
+
+
+def _warn_of_default_token(tokens: dict[str, str], address: str) -> None:
+    if DEFAULT_TOKEN not in tokens.values():
+        return
+    if address.strip("[").startswith(_LOOPBACK):
+        log.warning(
+            "The API accepts the default access token, which everybody knows: "
+            "change [http_api.access_tokens] before anybody else can reach this machine"
+        )
+        return
+    log.error("*" * 78)
+    log.error("THE API ON %s IS OPEN TO EVERYBODY: it accepts the default access token.", address)
+    log.error("Change [http_api.access_tokens] in the configuration now, or bind it to 127.0.0.1.")
+    log.error("*" * 78)

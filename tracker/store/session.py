@@ -1,0 +1,132 @@
+"""Opens a log for appending, for the tracker, an import, or shredding while no tracker runs. Blocking."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+from attrs import frozen
+
+from eventlog import open_log
+from tracker.domain.events import codec
+from tracker.store import high_water_mark, snapshots
+from tracker.store.replay import collector_off, replay
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from eventlog import EventLog, Recovery
+    from tracker.config import EventLog as LogConfig
+    from tracker.domain.state import State
+    from tracker.store.address_keys import Keyring
+    from tracker.store.high_water_mark import Older
+
+    Report = Callable[[int, int], None]
+    """Called with the number of events replayed and the number of all events."""
+
+T = TypeVar("T")
+
+log = logging.getLogger("tracker")
+
+RESERVE_BYTES = 4 << 20
+"""Bytes of the disk that a serving tracker holds for admin events, for when the disk is full."""
+
+
+@frozen
+class Session:
+    """A log that this process has locked, and the state after its last event."""
+
+    event_log: EventLog
+    state: State
+    lost_seq: int = 0  # number of events the log once had, where it lost its end; 0 = it did not
+
+    @property
+    def time_us(self) -> int:
+        """Log time from which the clock goes on: that of the last event, cut events included."""
+        return max(self.state.time_us, self.event_log.recovery.last_time_us)
+
+    def run(self, main: Callable[[], Awaitable[T]]) -> T:
+        """Runs `main` beside the log's committer, and closes the log at the end.
+
+        Raises the first failure by itself, not in a group.
+        """
+
+        async def beside_the_log() -> T:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.event_log.run)
+                result = await main()
+                nursery.cancel_scope.cancel()
+            return result
+
+        with first_failure(Exception, KeyboardInterrupt):
+            return trio.run(beside_the_log)
+
+
+def open_session(
+    config: LogConfig,
+    keyring: Keyring,
+    recovered: Callable[[Recovery], None],
+    report: Report,
+    *,
+    serving: bool = False,
+    on_older: Callable[[EventLog, Older], None] = high_water_mark.refuse,
+) -> Session:
+    """Opens the log, compares it with the high-water mark and replays it from the newest snapshot.
+
+    `recovered` is called with what opening did to an unfinished end. `serving`: announces will come, so
+    their addresses are encrypted and room for admin events is held. `on_older` decides about a log
+    that is not the one served last; it raises, or lets the session go on.
+
+    Raises `LogLockedError` while another process has the log, `OlderLogError`, `LogError`,
+    `ReplayError`, `CodecError` and `OSError`.
+    """
+    path = Path(config.path)
+    event_log = open_log(
+        path,
+        codec.RECORD_SIZES,
+        segment_bytes=config.segment_bytes,
+        linger_seconds=config.linger_ms / 1000,
+        reserve_bytes=RESERVE_BYTES if serving else 0,
+        encryptor=keyring if serving else None,
+    )
+    recovered(event_log.recovery)
+    older = high_water_mark.compare(Path(config.secrets_path), event_log)
+    if older is not None:
+        on_older(event_log, older)
+    return Session(event_log, _replayed(event_log, keyring, report), older.seq if older else 0)
+
+
+def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
+    total = event_log.next_seq
+    with collector_off():
+        state, reader = snapshots.start(
+            event_log.path, keyring, to_end=True, refused=lambda why: log.warning("%s", why)
+        )
+    if state.seq > reader.first_seq:
+        log.info("Starting from the snapshot before event %d of %d", state.seq, total)
+    state = replay(reader, lambda done: report(done, total), state)
+    report(total, total)
+    return state
+
+
+@contextmanager
+def first_failure(*kinds: type[BaseException]) -> Iterator[None]:
+    """Raises the first error of these kinds by itself where trio raises it in groups."""
+    failures: list[BaseException] = []
+    try:
+        yield
+    except* kinds as group:
+        failures += _errors_in(group)
+    if failures:
+        raise failures[0]
+
+
+def _errors_in(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _errors_in(error)
+        else:
+            yield error
