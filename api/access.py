@@ -1,7 +1,8 @@
-"""Changing the whitelist and the tracker keys (contract, sections 1.2 and 1.3); both API versions.
+"""Serves changes of the whitelist and the tracker keys in the older versions.
 
-Every change is answered after it is on stable storage. The `reload` endpoints answer ok and do
-nothing: state is a projection of the log, so there is no second copy that could differ from it.
+See sections 1.2 and 1.3 of the contract. Each change is answered after its event is durable. The
+`reload` endpoints answer ok and do nothing, because the state is a projection of the log: no
+second copy could differ from it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Access:
         ]  # fmt: skip
 
     def issued(self) -> Responses:
+        """Describes the response that shows a new key."""
         return answer(self.shapes.key_schema, media=JSON_WITH_CHARSET)
 
     async def whitelist_add(self, info_hash: str) -> Response:
@@ -72,7 +74,7 @@ class Access:
         return await self.issue_key(None, params.seconds(seconds))
 
     async def issue_key(self, key: str | None, seconds_valid: int | None) -> Response:
-        """Add `key`, or a random one for `None`; permanent when it has no duration."""
+        """Adds `key`, or a random one for `None`. Without a duration it is permanent."""
         new = NewKey(key, seconds_valid)
         try:
             with self._reported_as("failed to generate key"):

@@ -1,7 +1,7 @@
-"""The Quart-Trio application: versions, authentication and error texts put together.
+"""Composes the Quart-Trio application: endpoints, authentication and errors.
 
-It holds no state of its own and starts no tasks; `api.serve` runs it. It has no start-up hooks either,
-as `api.serve` does not run the ASGI lifespan.
+The application holds no state and starts no tasks; `api.serve` runs it. It has no start-up hooks,
+because `api.serve` does not run the ASGI lifespan.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from api.ports import Ports
 
 HEALTH_CHECK: Final = "/api/health_check"
-REQUEST_TIMEOUT: Final = 5.0  # seconds, as the reference
-STREAM_TIMEOUT: Final = 600.0  # seconds for a whole listing
+REQUEST_TIMEOUT: Final = 5.0  # seconds to read and handle a request, as in the reference
+STREAM_TIMEOUT: Final = 600.0  # seconds to send a whole listing
 
 
 def create_app(ports: Ports, tokens: Tokens, proxies: Proxies | None = None) -> QuartTrio:
-    """The API over `ports`, for clients with one of `tokens` that come directly or through `proxies`."""
+    """Builds the API over `ports`. Clients need one of `tokens`, and may come through `proxies`."""
     app = _App(__name__, static_folder=None)
     _configure(app)
     _install_errors(app)
@@ -50,11 +50,11 @@ def create_app(ports: Ports, tokens: Tokens, proxies: Proxies | None = None) -> 
 
 
 def endpoints(ports: Ports) -> list[Endpoint]:
-    """Every endpoint of every version, in the order of the API's description."""
+    """Lists every endpoint of every version, in the order of the API's description."""
     rows: list[Endpoint] = []
     rows += version_1(ports)
     rows += legacy(ports)
-    rows += version_2(ports, described=rows)  # complete when the description is asked for
+    rows += version_2(ports, described=rows)  # read at the first request, when it is complete
     rows.append(_HEALTH)
     return rows
 
@@ -65,7 +65,7 @@ class _App(QuartTrio):
     async def dispatch_request(
         self, request_context: RequestContext | None = None
     ) -> ResponseReturnValue:
-        """Bound the time of reading and handling a request; sending the reply is bounded elsewhere."""
+        """Limits the time to read and handle a request. Sending the response has its own limits."""
         with trio.move_on_after(REQUEST_TIMEOUT) as g.time_limit:
             return await super().dispatch_request(request_context)
         if problems.is_ours(request.path):
@@ -75,28 +75,28 @@ class _App(QuartTrio):
 
 def _configure(app: QuartTrio) -> None:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.config["BODY_TIMEOUT"] = None  # within REQUEST_TIMEOUT
+    app.config["BODY_TIMEOUT"] = None  # REQUEST_TIMEOUT covers it
     app.config["RESPONSE_TIMEOUT"] = STREAM_TIMEOUT
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # OPTIONS is a wrong method: 405
-    app.url_map.merge_slashes = False  # a doubled slash is another path: 404, no redirect
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # OPTIONS is a wrong method like others: 405
+    app.url_map.merge_slashes = False  # a doubled slash makes another path: 404, no redirect
 
 
 def _install_errors(app: QuartTrio) -> None:
-    """Every error in the manner of the version that was asked, also where no route matched."""
-    for kind, contract, v2 in (
-        (errors.Refusal, errors.of_refusal, problems.of_refusal),
-        (HTTPException, errors.of_http, problems.of_http),
-        (BusyError, errors.of_busy, problems.of_busy),
-        (NoMomentError, errors.of_no_moment, problems.of_no_moment),
-        (Exception, errors.of_defect, problems.of_defect),
+    """Answers each error in the manner of the version in the path, even where no route matches."""
+    for kind, older, v2 in (
+        (errors.Refusal, errors.on_refusal, problems.on_refusal),
+        (HTTPException, errors.on_http_error, problems.on_http_error),
+        (BusyError, errors.on_busy, problems.on_busy),
+        (NoMomentError, errors.on_no_moment, problems.on_no_moment),
+        (Exception, errors.on_defect, problems.on_defect),
     ):
-        app.register_error_handler(kind, _by_version(contract, v2))
-    app.register_error_handler(problems.Problem, problems.of_problem)
+        app.register_error_handler(kind, _by_version(older, v2))
+    app.register_error_handler(problems.Problem, problems.on_problem)
 
 
-def _by_version(contract: Any, v2: Any) -> Any:
+def _by_version(older: Any, v2: Any) -> Any:
     async def handle(error: Exception) -> Response:
-        response: Response = await (v2 if problems.is_ours(request.path) else contract)(error)
+        response: Response = await (v2 if problems.is_ours(request.path) else older)(error)
         return response
 
     return handle
@@ -117,7 +117,8 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
             response.headers["cache-control"] = g.cached
         return response
 
-    app.before_request(identify)  # before routing errors: who has no token learns no paths
+    # `identify` runs before routing errors, so that a client without a token learns no paths.
+    app.before_request(identify)
     app.after_request(finish)
 
 

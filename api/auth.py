@@ -1,7 +1,7 @@
-"""Who may use the API: access tokens, in the query or as a bearer (contract, section 1.1).
+"""Checks access tokens, in the query or as a bearer token (contract, section 1.1).
 
-A token may read and change, or read only. The label of the one that was used goes into the log with every
-change; its value goes nowhere.
+A token may read and change, or read only. The log records a token's label with every change. The
+token itself is written nowhere.
 """
 
 from __future__ import annotations
@@ -20,22 +20,28 @@ if TYPE_CHECKING:
     from quart import Request
 
 READING: Final = ("GET", "HEAD")
+"""The methods that a read-only token may use."""
+
 BLANKS: Final = " \t"
-"""What may stand around a header's value. `str.strip` would take half of an `à` too, as headers arrive as Latin-1."""
+"""The characters to strip around a header's value.
+
+`str.strip` would strip half of an `à` too, because headers arrive as Latin-1.
+"""
 
 
 @frozen
 class Grant:
-    """What a token allows: everything, or the methods of `READING`."""
+    """The rights of a token: all methods, or those of `READING`."""
 
     label: str
     writes: bool
 
 
 class Tokens:
-    """The configured tokens, label to value. An empty mapping refuses every token.
+    """Knows the configured tokens, and finds the one that a request carries.
 
-    `scopes`: label to `read` or `full`; a label that is not in it has the full scope.
+    `tokens` maps a label to the token itself; an empty one refuses every request. `scopes` maps
+    a label to `read` or `full`; a label that is absent from it has the full scope.
     """
 
     def __init__(self, tokens: Mapping[str, str], scopes: Mapping[str, str] | None = None) -> None:
@@ -46,7 +52,10 @@ class Tokens:
         ]
 
     def label(self, request: Request) -> str:
-        """The label of the token that `request` carries, if it may do that. Raises `Refusal`."""
+        """Returns the label of the token in `request`.
+
+        Raises `Refusal` for a token that is missing, unknown, or may not use this method.
+        """
         grant = self.find(presented_token(request))
         if grant is None:
             raise rejection("token not valid")
@@ -55,14 +64,18 @@ class Tokens:
         return grant.label
 
     def find(self, token: str) -> Grant | None:
-        """Compare with every token whatever the outcome; digests hide the lengths as well."""
+        """Finds the rights of `token`; None for an unknown or empty one.
+
+        It is compared with every token, so that the time does not depend on the outcome. Digests
+        are compared, so that it does not depend on lengths either.
+        """
         digest = _digest(token)
         matches = [grant for known, grant in self._grants if hmac.compare_digest(known, digest)]
         return matches[0] if matches and token else None
 
 
 def presented_token(request: Request) -> str:
-    """The header wins over the query. Raises `Refusal`."""
+    """Returns the token of the header or, without that header, of the query. Raises `Refusal`."""
     in_query = request.args.getlist("token")
     if len(in_query) > 1:
         raise invalid_query("duplicate field `token`")
@@ -82,7 +95,7 @@ def _bearer(header: str) -> str:
 
 
 def as_utf8(header_value: str) -> str:
-    """Headers arrive as Latin-1; configured tokens are UTF-8."""
+    """Decodes a header's value again, because headers arrive as Latin-1 and tokens are UTF-8."""
     return header_value.encode("latin-1", "replace").decode(errors="replace")
 
 

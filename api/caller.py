@@ -1,4 +1,4 @@
-"""Who is asking: the request id, and the `Actor` that every change is recorded with."""
+"""Identifies the caller: the request id, and the `Actor` that is recorded with every change."""
 
 from __future__ import annotations
 
@@ -15,21 +15,27 @@ from tracker.ports import Actor
 if TYPE_CHECKING:
     from quart import Request
 
-MAX_REASON: Final = 500  # bytes: it stays in the log for ever
-MAX_IDEMPOTENCY_KEY: Final = 128  # likewise
+MAX_REASON: Final = 500  # bytes of UTF-8; limited because the log keeps it for ever
+MAX_IDEMPOTENCY_KEY: Final = 128  # characters; limited for the same reason
 
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 _IDEMPOTENCY_KEY = re.compile(rf"[ -~]{{1,{MAX_IDEMPOTENCY_KEY}}}")
 
 
 def request_id(incoming: Request) -> str:
-    """The client's id when it is short and printable, since it is echoed and logged; else a new one."""
+    """Returns the client's id if it is short and printable, else a new UUID.
+
+    It has to be both, because it is echoed and logged.
+    """
     given = incoming.headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
 
 
 def actor() -> Actor:
-    """Whoever sent the current request. Raises `Refusal` for headers that do not fit into the log."""
+    """Describes the sender of the current request.
+
+    Raises `Refusal` for headers that do not fit into the log.
+    """
     return Actor(
         token=g.token_label,
         address=g.client_address,
@@ -53,7 +59,7 @@ def _reason(incoming: Request) -> str:
     if len(raw) > MAX_REASON:
         raise bad_request(f"X-Reason is longer than {MAX_REASON} bytes")
     reason = raw.decode(errors="replace")
-    # Whoever reads the log in a terminal must not be told something else by it.
+    # An unprintable reason could command the terminal of somebody who reads the log.
     if not reason.isprintable():
         raise bad_request("X-Reason has to be printable text in one line")
     return reason

@@ -1,15 +1,17 @@
-"""One connection of the API: Hypercorn's trio server with five of its habits changed.
+"""Serves one connection of the API with Hypercorn's trio server, and changes five of its habits.
 
-- Only HTTP/1.1. An `Upgrade` header is ignored (RFC 9110, section 7.8), be it `h2c` or `websocket`:
-  the WebSocket upgrade is where Hypercorn 0.18 raises out of the connection (its issue 225).
-- Sending can be cancelled and has a time limit. Hypercorn shields it, so that a client that
-  stops reading holds up the shutdown for as long as it likes.
-- After an early answer (413) the rest of the request is read and dropped for a moment: closing at
-  once would reset the connection, and the client would lose the answer.
-- The idle timer also runs between two requests; with Quart-Trio, Hypercorn loses it after the first.
-- Closing is bounded in time, also under TLS.
+- Only HTTP/1.1 is spoken. An `Upgrade` header is ignored (RFC 9110, section 7.8), be it `h2c` or
+  `websocket`, because Hypercorn 0.18 raises out of the connection in a WebSocket upgrade (its
+  issue 225).
+- Sending can be cancelled and has a time limit. Hypercorn shields it, so that a client that stops
+  reading delays the shutdown for as long as it likes.
+- After an early response (413) the rest of the request is read and dropped for a moment. Closing
+  at once would reset the connection, and the client would lose the response.
+- The idle timer also runs between two requests. With Quart-Trio, Hypercorn loses it after the
+  first one.
+- Closing has a time limit, also under TLS.
 
-This module and `api.serve` are the only ones that know Hypercorn's internals: they hold for 0.18.
+Only this module and `api.serve` know Hypercorn's internals. They fit version 0.18.
 """
 
 from __future__ import annotations
@@ -30,15 +32,15 @@ if TYPE_CHECKING:
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper
 
-SEND_TIMEOUT: Final = 10.0  # seconds for one chunk
-LINGER: Final = 1.0  # seconds
+SEND_TIMEOUT: Final = 10.0  # seconds to send one chunk
+LINGER: Final = 1.0  # seconds for a client to end after the last response
 
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
 
 class Http1(H11Protocol):
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Where Hypercorn would switch to HTTP/2."""
+        """Does nothing, where Hypercorn would switch to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
         await super()._create_stream(_without_upgrade(request))
@@ -54,7 +56,10 @@ def _without_upgrade(request: h11.Request) -> h11.Request:
 
 
 class Connection(TCPServer):
-    """Await `run()` once. Raises whatever Hypercorn lets through: the caller contains it."""
+    """A connection to be served once, by `run`.
+
+    `run` raises whatever Hypercorn lets through; the caller contains it.
+    """
 
     def __init__(
         self,
@@ -63,7 +68,7 @@ class Connection(TCPServer):
         context: WorkerContext,
         stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
     ) -> None:
-        # Hypercorn declares TLS streams and takes both.
+        # Hypercorn declares TLS streams only, but takes both kinds.
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._socket = stream
         self._scope = trio.CancelScope()
@@ -77,7 +82,7 @@ class Connection(TCPServer):
             await self._close()
 
     async def _handshake(self) -> bool:
-        """False when a TLS client did not get through it in time."""
+        """Returns False if a TLS client did not complete it in time."""
         if isinstance(self._socket, trio.SocketStream):
             return True
         try:
@@ -88,13 +93,13 @@ class Connection(TCPServer):
         return True
 
     async def _serve(self) -> None:
-        # A scope around the group, as Hypercorn's group lets its own cancellation escape.
+        # The scope surrounds the group, because Hypercorn's group lets its own cancellation escape.
         with self._scope:
             async with TaskGroup() as self._task_group:
                 await self._talk()
 
     async def _talk(self) -> None:
-        self.protocol = self._http1()  # type: ignore[assignment] # no wrapper: it never switches
+        self.protocol = self._http1()  # type: ignore[assignment] # it never switches
         await self.idle_task.restart(self._task_group, self._idle_timeout)
         await self._read_data()
 
@@ -117,8 +122,8 @@ class Connection(TCPServer):
         if isinstance(event, RawData):
             await self._send(event.data)
             return
-        # The end of a response comes from a task that Quart cancels at this very moment: without the
-        # shield the idle timer would never start again, and the connection stay open.
+        # Quart cancels the task that ends a response at this very moment. Without the shield the
+        # idle timer would not start again, and the connection would stay open.
         with trio.move_on_after(LINGER, shield=True):
             if isinstance(event, Closed):
                 await self._half_close()
@@ -135,7 +140,7 @@ class Connection(TCPServer):
                 self._scope.cancel()
 
     async def _half_close(self) -> None:
-        """Say that no more will come, and give the client a moment to read what did."""
+        """Ends the output, and gives the client a moment to read the rest of it."""
         if self._lingering:
             return
         self._lingering = True
@@ -148,7 +153,7 @@ class Connection(TCPServer):
     async def _end_of_output(self) -> None:
         if isinstance(self._socket, trio.SocketStream):
             await self._socket.send_eof()
-        else:  # TLS as trio has it cannot close one direction only
+        else:  # trio's TLS cannot close one direction only
             await self._socket.aclose()
 
     async def _read_data(self) -> None:
@@ -159,14 +164,14 @@ class Connection(TCPServer):
         self._scope.cancel()
 
     async def _receive(self) -> bytes:
-        """What the client sent; nothing at its end."""
+        """Returns what the client sent; b"" at its end."""
         try:
             return bytes(await self.stream.receive_some(MAX_RECV))
         except _GONE:
             return b""
 
     async def _initiate_server_close(self) -> None:
-        """Hypercorn calls this shielded when the connection was idle, or at shutdown."""
+        """Closes an idle connection, or any at shutdown. Hypercorn shields this call."""
         with trio.move_on_after(LINGER):
             await super()._initiate_server_close()
         self._scope.cancel()

@@ -1,7 +1,8 @@
-"""An endpoint is one row: where it is, what handles it, and how it is described.
+"""Defines an endpoint as one row: its method and path, its handler, and its description.
 
-The URL map (`install`) and the OpenAPI document (`api.openapi`) both derive from the rows. A class of handlers lists its
-own rows in a method `endpoints`; an API version joins them under its prefix.
+The URL map (`install`) and the OpenAPI document (`api.openapi`) both derive from the rows. Each
+class of handlers lists its own rows in a method `endpoints`. An API version joins them under its
+prefix.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[..., Awaitable[Response]]
 Responses = dict[int, dict[str, Schema]]
-"""JSON Schemas by media type, by status. Without a media type the body is empty."""
+"""Status to media type to JSON Schema. A status without a media type has an empty body."""
 
 
 def answer(schema: Schema, status: int = 200, media: str = JSON) -> Responses:
@@ -35,7 +36,7 @@ NO_CONTENT: Final[Responses] = {204: {}}
 
 @frozen(kw_only=True)
 class Parameter:
-    """A parameter of the query, or a header."""
+    """Describes a parameter of the query, or a header."""
 
     name: str
     schema: Schema
@@ -54,12 +55,12 @@ IDEMPOTENCY_KEY: Final = Parameter(
     description="a repetition with the same one gets the same answer",
 )
 REPEATABLE: Final = (REASON, IDEMPOTENCY_KEY)
-"""The headers of a change that would do harm when it is made twice."""
+"""The headers of a change that would do harm if it was made twice."""
 
 
 @frozen
 class Endpoint:
-    """A row. `{name}` in `path` is a parameter that `handler` takes by this name."""
+    """A row. `{name}` in `path` is an argument of `handler`, by this name."""
 
     method: str
     path: str
@@ -68,7 +69,7 @@ class Endpoint:
     responses: Responses
     query: tuple[Parameter, ...] = field(default=(), kw_only=True)
     headers: tuple[Parameter, ...] = field(kw_only=True)
-    body: Schema | None = field(default=None, kw_only=True)  # of a JSON document
+    body: Schema | None = field(default=None, kw_only=True)  # of the JSON in the request
     body_required: bool = field(default=True, kw_only=True)
     needs_token: bool = field(default=True, kw_only=True)
 
@@ -80,7 +81,7 @@ class Endpoint:
 def under(
     prefix: str, errors: Mapping[int, dict[str, Schema]], rows: Iterable[Endpoint]
 ) -> list[Endpoint]:
-    """Puts `rows` below `prefix`. `errors` are the responses that any of them may give."""
+    """Puts `rows` below `prefix`, and adds `errors`, which any of them may answer."""
     return [
         evolve(row, path=prefix + row.path, responses={**errors, **row.responses}) for row in rows
     ]

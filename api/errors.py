@@ -1,10 +1,8 @@
-"""How a request is refused: the texts clients compare byte by byte, and the handlers that send them.
+"""Refuses requests in the older versions, with texts that clients compare byte by byte.
 
-The contract's oddest rule lives here: most refusals are status 500 with a sentence in the shape of a
-Rust debug print, and clients recognise a bad token by string equality.
-This module must not know any endpoint.
-
-    Refusal             status and text, raised by parsers, authentication and commands alike
+Most refusals are status 500 with a sentence in the shape of a Rust debug print (contract, section
+1.1), and clients recognise a bad token by string equality. Parsers, authentication and commands
+raise `Refusal`; the handlers at the end send it. This module knows no endpoint.
 """
 
 from __future__ import annotations
@@ -38,13 +36,13 @@ DESCRIBED: Final[Responses] = {
     **{status: {TEXT: shapes.STRING} for status in (400, 410, 413, 415, 422, 500, 503)},
     **{status: {} for status in (404, 405, 408)},
 }
-"""The responses below by which any endpoint of these versions may refuse."""
+"""The responses by which any endpoint of the older versions may refuse."""
 
-# The reference ends some texts with the place in its source that refused. Ours says where ours did.
+# The reference ends some texts with a place in its source. This is a place in ours.
 _HERE: Final = "api/errors.py:1:1"
 
-# There is no SQLite behind this API, but these sentences are what existing clients know a
-# duplicate and an unknown key by.
+# Existing clients recognise a duplicate and an unknown key by these sentences. No SQLite stands
+# behind this API.
 _DUPLICATE_KEY: Final = (
     f"The Sqlite3 query was malformed: UNIQUE constraint failed: keys.key, {_HERE}, {_HERE}"
 )
@@ -52,7 +50,7 @@ _UNKNOWN_KEY: Final = f"Failed to remove record from Sqlite3 database, error-cod
 
 
 class Refusal(Exception):  # noqa: N818 - named for what it is: most refusals are no server error
-    """The request ends here with `status` and the plain text `reason`."""
+    """Ends the request with `status` and the plain text `reason`."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(status, reason)
@@ -61,7 +59,7 @@ class Refusal(Exception):  # noqa: N818 - named for what it is: most refusals ar
 
 
 def rejection(reason: str) -> Refusal:
-    """The contract's general refusal (section 1.1): 500 and a debug-printed `Err`."""
+    """Makes the contract's general refusal (section 1.1): status 500 and a debug-printed `Err`."""
     return Refusal(500, f'Unhandled rejection: Err {{ reason: "{debug(reason)}" }}')
 
 
@@ -83,9 +81,9 @@ def invalid_duration(seconds: int | None) -> Refusal:
 
 @contextmanager
 def reported_as(failure: str, *, detailed: bool) -> Iterator[None]:
-    """Turn a refused command into `failure`, followed by the detail where this API version has one.
+    """Turns a refused command into `failure`, followed by the reason if `detailed`.
 
-    `InvalidDurationError` is left to the caller, who knows the duration.
+    `InvalidDurationError` passes through, because only the caller knows the duration.
     """
     try:
         yield
@@ -109,7 +107,7 @@ _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\
 
 
 def debug(value: str) -> str:
-    """The inside of a Rust debug-printed string."""
+    """Escapes `value` as Rust does when it debug-prints a string."""
     return "".join(_ESCAPES.get(char) or _printable(char) for char in value)
 
 
@@ -117,15 +115,15 @@ def _printable(char: str) -> str:
     return char if char.isprintable() else f"\\u{{{ord(char):x}}}"
 
 
-# Handlers: no page in HTML, no traceback.
+# Handlers of errors. No client gets a page in HTML or a traceback.
 
 
-async def of_refusal(error: Refusal) -> Response:
+async def on_refusal(error: Refusal) -> Response:
     return text(error.reason, error.status)
 
 
-async def of_http(error: HTTPException) -> Response:
-    """Unknown path, wrong method and time-outs have empty bodies (contract, section 1.0)."""
+async def on_http_error(error: HTTPException) -> Response:
+    """Answers unknown paths, wrong methods and time-outs with empty bodies (contract, 1.0)."""
     if isinstance(error, RequestEntityTooLarge):
         return _too_large()
     response = empty(error.code or 500)
@@ -134,24 +132,24 @@ async def of_http(error: HTTPException) -> Response:
     return response
 
 
-async def of_busy(error: BusyError) -> Response:
+async def on_busy(error: BusyError) -> Response:
     response = text(str(error), 503)
     response.headers["retry-after"] = "5"
     return response
 
 
-async def of_no_moment(error: NoMomentError) -> Response:
-    """Not 404, which has no text in these versions."""
+async def on_no_moment(error: NoMomentError) -> Response:
+    """Answers 400 instead of 404, because 404 has no text in these versions."""
     return text(str(error), 410 if isinstance(error, PrunedMomentError) else 400)
 
 
 def _too_large() -> Response:
-    """The rest of the body was not read, so this connection cannot carry another request."""
+    """Answers 413 and closes: after half a body the connection cannot carry another request."""
     response = text("Failed to buffer the request body: length limit exceeded", 413)
     response.headers["connection"] = "close"
     return response
 
 
-async def of_defect(error: Exception) -> Response:
+async def on_defect(error: Exception) -> Response:
     _log.error("a request failed unexpectedly", exc_info=error)
-    return await of_refusal(rejection("internal error"))
+    return await on_refusal(rejection("internal error"))

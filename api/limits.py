@@ -1,10 +1,10 @@
-"""What a request may be before the application sees it: an ASGI layer around any application.
+"""Bounds requests before the application sees them: an ASGI layer around any application.
 
-Bodies: Quart's own limit suffices in the pinned version; later ones look at it only when the body is
-complete. So a body is cut one byte past the limit here and declared complete, which makes every
-version refuse it at once, and nothing more is kept in memory.
+Bodies: a body is cut one byte past the limit and declared complete. So every version of Quart
+refuses it at once, and no more of it is held in memory. Quart's own limit suffices in the pinned
+version, but later ones check it only when the body is complete.
 
-Request targets: anything that is not a path (`OPTIONS *`, broken absolute URLs) is answered here.
+Targets: a request target that is no path (`OPTIONS *`, a broken absolute URL) is answered here.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
         Scope,
     )
 
-MAX_BODY: Final = 64 * 1024  # bytes
+MAX_BODY: Final = 64 * 1024  # bytes of a request's body
 
 
 class Limited:
-    """`app`, given bodies of at most `max_body` + 1 bytes and only paths as targets."""
+    """Passes requests on to `app`: paths only, with bodies of at most `max_body` + 1 bytes."""
 
     def __init__(self, app: ASGIFramework, max_body: int = MAX_BODY) -> None:
         self._app = app
@@ -41,7 +41,7 @@ class Limited:
 
 
 def _is_path(target: str) -> bool:
-    """A path, or an absolute URL that has one."""
+    """True for a path, and for an absolute URL that has one."""
     if target.startswith("/"):
         return True
     try:

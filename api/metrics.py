@@ -1,4 +1,4 @@
-"""How the tracker is doing, for Prometheus or as JSON (contract, sections 1.5 and 1.6)."""
+"""Serves metrics, for Prometheus or as JSON (contract, sections 1.5 and 1.6)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from api.replies import Response
     from tracker.ports import Gauges, Metric, Stats, UdpStats
 
-PLAIN: Final = "json"
-PROMETHEUS: Final = "prometheus"
-FORMAT: Final = Parameter(name="format", schema={"enum": [PLAIN, PROMETHEUS]})
+AS_JSON: Final = "json"
+AS_PROMETHEUS: Final = "prometheus"
+FORMAT: Final = Parameter(name="format", schema={"enum": [AS_JSON, AS_PROMETHEUS]})
 
 
 def wanted_format() -> str:
-    """`format` of the query: `json` (also when it is absent or empty) or `prometheus`. Raises `Refusal`."""
-    wanted = single(request.args, "format") or PLAIN
-    if wanted not in {PLAIN, PROMETHEUS}:
+    """Reads `format` of the query: `json`, also when absent or empty, or `prometheus`.
+
+    Raises `Refusal` for another format.
+    """
+    wanted = single(request.args, "format") or AS_JSON
+    if wanted not in {AS_JSON, AS_PROMETHEUS}:
         raise invalid_query(f"unknown variant `{wanted}`, expected `json` or `prometheus`")
     return wanted
 
@@ -49,13 +52,13 @@ class Metrics:
         if "at" in request.args:
             raise bad_request("at: metrics are told as of now; stats have a past")
         metrics = self.gauges.metrics()
-        if wanted_format() == PLAIN:
+        if wanted_format() == AS_JSON:
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            return json_text(encode({"metrics": [_shown(metric, now) for metric in metrics]}))
+            return json_text(encode({"metrics": [_as_json(metric, now) for metric in metrics]}))
         return text(exposition(metrics))
 
 
-def _shown(metric: Metric, now: str) -> dict[str, Any]:
+def _as_json(metric: Metric, now: str) -> dict[str, Any]:
     samples = [
         {
             "value": sample.value,
@@ -68,7 +71,7 @@ def _shown(metric: Metric, now: str) -> dict[str, Any]:
 
 
 def exposition(metrics: list[Metric]) -> str:
-    """Prometheus' text format."""
+    """Renders metrics in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(metrics))
     return generate_latest(registry).decode()
@@ -80,7 +83,7 @@ class _Collected:
 
     def collect(self) -> Iterator[Family]:
         for metric in self.metrics:
-            # The package takes a counter's name without the ending that its samples have.
+            # The package wants a counter's name without the `_total` of its samples.
             plain = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
             family = Family(plain, metric.help, metric.kind)
             for sample in metric.samples:
@@ -89,7 +92,10 @@ class _Collected:
 
 
 def stats_lines(stats: Stats, udp: UdpStats | None) -> str:
-    """`name value` a line, in the order of the reference's development line; no comments, no last line's end."""
+    """Renders counters as `name value` lines, in the order of the reference's development line.
+
+    There are no comments, and the last line has no end.
+    """
     counters = asdict(stats)
     if udp is not None:
         first = [name for name in counters if not name.startswith("udp")]

@@ -1,6 +1,7 @@
-"""Values in paths and queries, parsed as strictly as the reference does, with its error texts.
+"""Parses values of paths and queries as strictly as the reference does, with its error texts.
 
-Nothing here touches the tracker. Every function raises `Refusal` (or `NotFound` for a blank path value).
+Nothing here touches the tracker. Every function raises `Refusal`, or `NotFound` for a blank value
+in a path.
 """
 
 from __future__ import annotations
@@ -18,23 +19,26 @@ if TYPE_CHECKING:
 
 U32_MAX: Final = 2**32 - 1
 U64_MAX: Final = 2**64 - 1
-DEFAULT_LIMIT: Final = 4000
+DEFAULT_LIMIT: Final = 4000  # torrents in a listing
 
 _INFO_HASH = re.compile(r"[0-9a-fA-F]{40}")
 _KEY = re.compile(r"[0-9A-Za-z]{32}")
-_ENOUGH_DIGITS = 21  # for any number that fits in 64 bits, and one more
+_ENOUGH_DIGITS = 21  # one more than any number of 64 bits has
 _UNSIGNED = re.compile(r"\+?0*([0-9]+)")
 
 
 def info_hash(value: str) -> bytes:
-    """40 hexadecimal characters of either case -> 20 bytes, of a path (contract, section 1.3)."""
+    """Reads 40 hexadecimal digits of either case in a path: 20 bytes (contract, section 1.3)."""
     if not value.strip():
         raise NotFound
     return info_hash_in_query(value)
 
 
 def info_hash_in_query(value: str) -> bytes:
-    """The same where there is nothing to be found without one: an empty one is wrong (contract, section 1.4)."""
+    """Reads the same in a query (contract, section 1.4).
+
+    An empty value is wrong there, and no unknown path.
+    """
     if not _INFO_HASH.fullmatch(value):
         raise invalid_url(
             f'invalid infohash param: string "{value}", expected a 40 character long string'
@@ -43,14 +47,14 @@ def info_hash_in_query(value: str) -> bytes:
 
 
 def key(value: str) -> str:
-    """A well-formed tracker key: 32 alphanumeric characters of ASCII."""
+    """Checks the form of a tracker key: 32 letters and digits of ASCII."""
     if not _KEY.fullmatch(value):
         raise bad_request(f'Invalid auth key id param "{value}"')
     return value
 
 
 def seconds(value: str) -> int:
-    """A duration in whole seconds, 64 bits unsigned."""
+    """Reads a duration in whole seconds, 64 bits unsigned."""
     if not value.strip():
         raise NotFound
     number = unsigned(value)
@@ -60,9 +64,10 @@ def seconds(value: str) -> int:
 
 
 def unsigned(value: str) -> int | None:
-    """A plain decimal, exact up to 64 bits and too large for them beyond; `None` for all else.
+    """Reads a plain decimal; None for anything else.
 
-    `int()` would take `1_000`, ` 7 ` and other scripts, and refuse very long numbers.
+    The result is exact up to 64 bits. A longer number gives some number above 64 bits. `int()`
+    would accept `1_000`, ` 7 ` and digits of other scripts, and refuse very long numbers.
     """
     match = _UNSIGNED.fullmatch(value)
     return int(match[1][:_ENOUGH_DIGITS]) if match else None
@@ -79,7 +84,7 @@ def page(query: MultiDict[str, str]) -> Page:
 
 
 def _number(query: MultiDict[str, str], name: str, default: int) -> int:
-    """An absent or empty value is the default (contract, section 1.4)."""
+    """Reads a number of 32 bits. An absent or empty value is `default` (contract, section 1.4)."""
     value = single(query, name)
     if not value:
         return default
@@ -92,7 +97,7 @@ def _number(query: MultiDict[str, str], name: str, default: int) -> int:
 
 
 def single(query: MultiDict[str, str], name: str) -> str | None:
-    """The value of a parameter that may be given once."""
+    """Returns the value of a parameter that may be given once; None without one."""
     values = query.getlist(name)
     if len(values) > 1:
         raise invalid_query(f"duplicate field `{name}`")

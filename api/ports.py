@@ -1,4 +1,4 @@
-"""The ports of the tracker that the API is served from, in one bundle."""
+"""Bundles the ports of the tracker that the API is served from."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @frozen
 class Ports:
-    """Reads and writes of one tracker. An absent port takes its endpoints away, an absent past `at=`."""
+    """The reads and writes of one tracker."""
 
     live: Live
     commands: Commands
-    events: Events | None = None
-    ledgers: Ledgers | None = None
-    gauges: Gauges | None = None
-    past: Past | None = None
+    events: Events
+    ledgers: Ledgers
+    gauges: Gauges
+    past: Past

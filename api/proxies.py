@@ -1,7 +1,7 @@
-"""Which client a request comes from when there are reverse proxies in front: the right-most address nobody trusted added.
+"""Finds a client behind reverse proxies: the right-most address that is no trusted proxy.
 
-Each proxy appends the address it was asked from to `X-Forwarded-For`; what stands left of the first one that is not
-trusted can be anybody's invention. Without trusted proxies the header says nothing.
+Each proxy appends the address of its client to `X-Forwarded-For`. Everything left of the first
+address that is not trusted may be invented. Without trusted proxies the header is ignored.
 """
 
 from __future__ import annotations
@@ -15,33 +15,36 @@ if TYPE_CHECKING:
     from quart import Request
 
 UNIX = "unix"
-"""Stands for whoever connects to the Unix socket."""
+"""Names, among the trusted proxies, every client of the Unix socket."""
 
 _Address = IPv4Address | IPv6Address
 
 
 class Proxies:
-    """Those that are trusted: addresses, networks, and `UNIX`."""
+    """The trusted proxies: addresses, networks, and `UNIX`."""
 
     def __init__(self, trusted: Iterable[str] = ()) -> None:
-        """Raises `ValueError` for what is no network."""
-        named = list(trusted)
-        self._networks = [ip_network(one) for one in named if one != UNIX]
-        self._unix = UNIX in named
+        """Raises `ValueError` for a text that is no network."""
+        names = list(trusted)
+        self._networks = [ip_network(one) for one in names if one != UNIX]
+        self._unix = UNIX in names
 
     def client(self, request: Request) -> str:
-        """The client's address, IPv4 in its own form; "" when all that is known is a Unix socket."""
+        """Returns the address of the client that sent `request`; "" for one of the Unix socket.
+
+        IPv4 addresses have their own form, not the mapped one of IPv6.
+        """
         scope_client = request.scope.get("client")
         peer = _parsed(scope_client[0]) if scope_client else None
         if not self._trusts(peer):
             return str(peer or "")
         forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
         for text in reversed(forwarded):
-            said = _parsed(_without_port(text.strip()))
-            if said is None:
-                break  # nothing, or a word: what stands left of it is worth no more
-            peer = said
-            if not self._trusts(said):
+            named = _parsed(_without_port(text.strip()))
+            if named is None:
+                break  # no address: nothing left of it can be trusted
+            peer = named
+            if not self._trusts(named):
                 break
         return str(peer or "")
 
@@ -61,7 +64,7 @@ def _parsed(text: str) -> _Address | None:
 
 
 def _without_port(text: str) -> str:
-    """`192.0.2.1:443` and `[2001:db8::1]:443`, as some proxies write them."""
+    """Strips the port that some proxies add: `192.0.2.1:443`, `[2001:db8::1]:443`."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text

@@ -1,5 +1,4 @@
-"""Reads the tracker as it is or, with `at=` in the query, as it was: the one place that tells the
-two apart.
+"""Reads the tracker as it is or, with `at=` in the query, as it was.
 
 A question is a method of the read model with its arguments: `reads.one(ReadModel.summary,
 info_hash)`. The live state answers at once. `tracker.ports.Past` answers about any other moment,
@@ -29,13 +28,15 @@ if TYPE_CHECKING:
     from tracker.ports import Live, Past, ReadModel
 
 PAST_TIMEOUT: Final = 75.0
-"""Seconds for a request that reads a past moment or a ledger: two questions may take 30 s each, a
-ledger 60 s.
+"""Seconds for a request that reads the past or a ledger.
+
+Two questions may take 30 seconds each, a ledger 60.
 """
 SEQ_MAX: Final = 2**63 - 1
 CACHED: Final = "private, max-age=60"
-"""A past moment stays as it is, but addresses are shredded and events are removed, so nobody may
-keep it for long.
+"""Lets clients keep an answer about the past, but not for long.
+
+A past moment stays as it is, but its addresses are shredded and its events removed some day.
 """
 
 AT: Final = Parameter(
@@ -50,13 +51,13 @@ Ts = TypeVarTuple("Ts")
 
 @frozen
 class Reads:
-    """Reads the live state and, where there is one, the past."""
+    """Reads the live state and the past."""
 
     live: Live
-    past: Past | None = None
+    past: Past
 
     async def one(self, method: Callable[[ReadModel, *Ts], T], *arguments: *Ts) -> T:
-        """What the read model's method returns. Raises `Refusal`, and what the past does."""
+        """Returns the result of the method. Raises `Refusal`, and the errors of the past."""
         moment = asked_moment()
         if moment is None:
             return self._now(method, arguments)
@@ -65,7 +66,7 @@ class Reads:
     def each(
         self, method: Callable[[ReadModel, *Ts], Iterator[T | None]], *arguments: *Ts
     ) -> Items[T]:
-        """The items that the read model's method iterates over, for `api.streams`."""
+        """Returns the items that the method iterates over, for `api.streams`."""
         moment = asked_moment()
         if moment is None:
             return self._now(method, arguments)
@@ -76,18 +77,15 @@ class Reads:
         return answer
 
     def _past(self) -> Past:
-        if self.past is None:
-            raise bad_request("at: there is no past to be read here")
         g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
         g.cached = CACHED
         return self.past
 
 
 def asked_moment() -> Moment | None:
-    """The moment that `at` in the query names; None = now, and always for requests that change
-    something.
+    """Reads `at` of the query, a seq or a time. Raises `Refusal` for another text.
 
-    Raises `Refusal`.
+    None means now. A change is always of now.
     """
     given = request.args.getlist("at")
     if not given or request.method not in READING:

@@ -1,8 +1,9 @@
-"""Running the application under Hypercorn's trio server, on sockets that somebody else has bound.
+"""Runs the application under Hypercorn's trio server, on sockets that the caller has bound.
 
-Hypercorn's own `serve` ends when a single connection raises, and waits for ever for a client that has
-stopped reading. So the loop around its connections is ours: each is contained, and a stop is bounded.
-The ASGI lifespan is not run: the application has no hooks.
+Hypercorn's own `serve` ends when a single connection raises, and waits for ever for a client that
+stops reading. Therefore the loop around its connections is ours: it contains the errors of each
+connection, and a stop has a time limit. The ASGI lifespan is not run, because the application has
+no hooks.
 """
 
 from __future__ import annotations
@@ -30,17 +31,16 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MAX_HEAD: Final = (
-    64 * 1024
-)  # bytes of request line and headers: some 1,200 info hashes in one query
+MAX_HEAD: Final = 64 * 1024
+"""Bytes of the request line and headers. Some 1,200 info hashes fit into one query."""
 
 
 @frozen(kw_only=True)
 class Settings:
-    idle_timeout: float = 5.0  # seconds; also for the head of a request, and for a TLS handshake
-    graceful_timeout: float = 3.0  # seconds for requests in flight at a stop
+    idle_timeout: float = 5.0  # seconds; also for the head of a request and for a TLS handshake
+    graceful_timeout: float = 3.0  # seconds that a stop leaves to requests in flight
     max_body: int = MAX_BODY  # bytes
-    max_connections: int = 512  # more are closed at once
+    max_connections: int = 512  # further ones are closed at once
 
 
 async def serve(
@@ -52,10 +52,10 @@ async def serve(
     settings: Settings | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer requests on `listeners` (closed on return) until `shutdown` is set.
+    """Answers requests on `listeners` until `shutdown` is set, then closes the listeners.
 
-    Then idle connections end at once, busy ones after their response, and all of them
-    after `graceful_timeout`, whatever the client does. No exception of a connection gets out.
+    Idle connections end at once then, busy ones after their response, and all of them after
+    `graceful_timeout`, whatever their clients do. No exception of a connection escapes.
     """
     server = _Server(app, settings or Settings())
     async with trio.open_nursery() as connections:
@@ -88,10 +88,10 @@ class _Server:
         self._config = _hypercorn_config(settings)
         self._context = WorkerContext(None)
         self._settings = settings
-        self._open = 0  # connections, all in the event loop's thread
+        self._open = 0  # connections; only the event loop's thread counts them
 
     async def connected(self, stream: Stream) -> None:
-        """Serve one connection. trio closes `stream` after it."""
+        """Serves one connection. trio closes `stream` afterwards."""
         if self._open >= self._settings.max_connections:
             return
         self._open += 1

@@ -1,6 +1,7 @@
-"""What an API version decides: how the values of `tracker.ports` look as JSON text.
+"""Declares what the older versions decide each for itself: how values of `tracker.ports` look.
 
-Shapes format by hand what is listed by the thousand; only client names need escaping.
+Values that are listed by the thousand are formatted by hand, for speed. Only names of clients
+need escaping.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 class Shapes(Protocol):
     @property
     def detailed_errors(self) -> bool:
-        """Whether the text of a failed command goes on to say why."""
+        """Whether the text of a failed command includes the reason."""
         ...
 
     def summary(self, torrent: TorrentSummary) -> str:
-        """A whole object, an item of the listing."""
+        """Formats an item of the listing: a whole JSON object."""
         ...
 
     def peer(self, peer: Peer) -> str: ...

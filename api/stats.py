@@ -1,4 +1,4 @@
-"""The tracker's counters (contract, section 1.5), as JSON or as lines for Prometheus."""
+"""Serves the tracker's counters (contract, section 1.5), as JSON or as lines for Prometheus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from api.endpoint import Endpoint
-from api.metrics import FORMAT, PROMETHEUS, stats_lines, wanted_format
+from api.metrics import AS_PROMETHEUS, FORMAT, stats_lines, wanted_format
 from api.openapi import shapes
 from api.reads import AT, asked_moment
 from api.replies import JSON, TEXT, encode, json_text, text
@@ -29,10 +29,10 @@ class Statistics:
         return [Endpoint("GET", "/stats", self.stats, "Counters.", described, query=(FORMAT, AT))]
 
     async def stats(self) -> Response:
-        """As JSON the counters of the contract; for Prometheus those of the gauges too, which have no past."""
+        """Shows the contract's counters; for Prometheus the gauges' too, which have no past."""
         wanted = wanted_format()
         stats = await self.reads.one(ReadModel.stats)
-        if wanted == PROMETHEUS:
+        if wanted == AS_PROMETHEUS:
             gauges = self.gauges if asked_moment() is None else None
             return text(stats_lines(stats, gauges.udp() if gauges else None))
         return json_text(encode(attrs.asdict(stats)))

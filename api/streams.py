@@ -1,8 +1,8 @@
-"""JSON arrays of any length, without stalling the loop.
+"""Sends JSON arrays of any length without stalling the loop.
 
-A short array is one body with a length; a long one is sent in chunks, with a checkpoint before each,
-so that announces are served in between. However many arrays are made at once, only one of them is worked on
-between two turns of the loop. A client that leaves or stops reading ends the stream.
+A short array is one body with a length. A long one is sent in chunks, with a checkpoint before
+each, so that announces are served in between. Only one array is worked on between two turns of the
+loop, however many are being made. A client that leaves or stops reading ends its stream.
 """
 
 from __future__ import annotations
@@ -23,20 +23,23 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-# About a millisecond of finding and encoding, and 20 KB of body.
+# Items of a chunk: about a millisecond of finding and encoding, and 20 KB of body.
 BATCH: Final = LISTED_AT_ONCE
 
 _TURN: Final = trio.Lock()
-"""Held for about a millisecond of work at a time; waiting for it lets all else have its turn."""
+"""Held for about a millisecond of work at a time. Waiting for it lets other tasks run."""
 
 Items = Iterable[Item | None] | AsyncGenerator[list[Item], None]
-"""Live ones, where None is the sign for a pause; or past ones, which come in lists."""
+"""Live items, where None asks for a pause; or items of the past, which come in lists."""
 
 
 async def json_array(
     items: Items[Item], shape: Callable[[Item], str], head: str = "[", tail: str = "]"
 ) -> Response:
-    """`shape` makes JSON texts of the items; `head` and `tail` may wrap the array in an object."""
+    """Responds with an array of `items`, each as the JSON text that `shape` makes of it.
+
+    `head` and `tail` may wrap the array in an object.
+    """
     batches = in_batches(items)
     first = await anext(batches)
     if len(first) < BATCH:
@@ -46,7 +49,7 @@ async def json_array(
 
 
 async def in_batches(items: Items[Item]) -> AsyncGenerator[list[Item], None]:
-    """Lists of `BATCH` items, at last one with fewer."""
+    """Yields lists of `BATCH` items, and a last one with fewer."""
     if isinstance(items, AsyncGenerator):
         async with aclosing(items):
             async for some in items:

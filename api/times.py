@@ -1,4 +1,4 @@
-"""Times of requests and responses in RFC 3339, as Unix microseconds."""
+"""Reads and prints times of requests and responses: RFC 3339 <-> Unix microseconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOST_PLUS = re.compile(r"(?<=\d) (\d\d:\d\d)$")
 
 
 def parse_in_query(text: str) -> int | None:
-    """Parses a time of a query, where the `+` of an offset that nobody encoded has become a space."""
+    """Parses a time in a query, where an unencoded `+` of an offset has become a space."""
     return parse(_LOST_PLUS.sub(r"+\1", text))
 
 

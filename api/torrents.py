@@ -1,4 +1,4 @@
-"""Reading torrents (contract, section 1.4); both API versions, each with its own shapes."""
+"""Serves reads of torrents in the older versions, each with its own shapes (contract, 1.4)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Torrents:
         ]  # fmt: skip
 
     async def one(self, info_hash: str) -> Response:
-        """A torrent with its whole swarm; an unknown one is a JSON string and not an error."""
+        """Shows a torrent with its whole swarm. An unknown one is a JSON string and no error."""
         torrent = params.info_hash(info_hash)
         summary = await self.reads.one(ReadModel.summary, torrent)
         if summary is None:
@@ -55,7 +55,7 @@ class Torrents:
         return await json_array(peers, self.shapes.peer, head, "]}")
 
     async def many(self) -> Response:
-        """A page of all torrents, or those asked for by `info_hash`: then paging does not apply."""
+        """Lists a page of all torrents, or the torrents named by `info_hash` without paging."""
         page = params.page(request.args)
         wanted = [params.info_hash_in_query(value) for value in self._wanted()]
         if wanted:

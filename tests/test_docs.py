@@ -12,7 +12,7 @@ import tomli
 from api.app import create_app
 from api.auth import Tokens
 from api.ports import Ports
-from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel
+from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel, FakePast
 from tests.tracker.metrics.test_swarmlog import told
 from tracker.cli import _parser
 from tracker.domain import events
@@ -65,7 +65,14 @@ def test_commands_are_documented() -> None:
 def endpoints() -> list[tuple[str, str]]:
     """Method and path of every route, with the parameter as the docs spell it."""
     app = create_app(
-        Ports(FakeModel(), FakeCommands(), FakeLog(), FakeLog(), FakeGauges()),
+        Ports(
+            live=FakeModel(),
+            past=FakePast(),
+            events=FakeLog(),
+            ledgers=FakeLog(),
+            gauges=FakeGauges(),
+            commands=FakeCommands(),
+        ),
         Tokens({"admin": "secret"}),
     )
     methods = {"GET", "POST", "PUT", "PATCH", "DELETE"}

@@ -1,4 +1,4 @@
-"""The health check API: one address that says whether all the others answer (contract, section 1.7).
+"""The health check API: one address that reports whether all others answer (contract, 1.7).
 
-It asks as a client would, over sockets, so it knows nothing of the tracker but where it listens.
+It asks them over sockets, as a client would. So all it knows of the tracker is where it listens.
 """

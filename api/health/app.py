@@ -1,6 +1,7 @@
-"""The health check API as an ASGI application: two paths and their bodies.
+"""Serves the health check API: an ASGI application of two paths.
 
-Plain ASGI, as it is always served and importing a web framework takes a third of a second.
+It is plain ASGI, because every tracker serves it and a web framework takes a third of a second to
+import.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ _ALLOW = (b"allow", b"GET,HEAD")
 
 
 def create_app(services: Sequence[Service]) -> ASGIFramework:
-    """The application over these services, reported in this order."""
+    """Builds the application over `services`, which it reports in this order."""
 
     async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        del receive  # bodies of requests say nothing
+        del receive  # bodies of requests are ignored
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])
         status, header, body = await _answer(services, scope["method"], scope["path"])
@@ -42,8 +43,8 @@ def create_app(services: Sequence[Service]) -> ASGIFramework:
                 "trailers": False,
             }
         )
-        shown = b"" if scope["method"] == "HEAD" else body
-        await send({"type": "http.response.body", "body": shown, "more_body": False})
+        sent = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": sent, "more_body": False})
 
     return app
 
@@ -51,7 +52,7 @@ def create_app(services: Sequence[Service]) -> ASGIFramework:
 async def _answer(
     services: Sequence[Service], method: str, path: str
 ) -> tuple[int, tuple[bytes, bytes] | None, bytes]:
-    """Status, header and body."""
+    """Returns status, header and body."""
     if path not in ("/", "/health_check"):
         return 404, None, b""
     if method not in ("GET", "HEAD"):
@@ -65,7 +66,7 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
 
 
 async def examine(services: Sequence[Service]) -> dict[str, Any]:
-    """Check all services at once: the body of the answer, as data."""
+    """Checks all services at once. Returns the body of the response as data."""
     results: dict[int, Result] = {}
 
     async def one(number: int, service: Service) -> None:

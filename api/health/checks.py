@@ -1,4 +1,4 @@
-"""Asking one service how it is: an HTTP request, or a UDP connect (BEP 15), from a socket of its own."""
+"""Checks one service from a socket of its own: an HTTP request, or a UDP connect (BEP 15)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 TIMEOUT: Final = 2.0  # seconds for one check
-_MAGIC = 0x41727101980
+_MAGIC = 0x41727101980  # begins a connect request (BEP 15)
 _CONNECT = 0
 
 
 class _BadAnswerError(Exception):
-    """The service answered, and not as a healthy one does."""
+    """The service answered, but not as a healthy one does."""
 
 
 async def check(service: Service) -> Result:
-    """`{"Ok": …}` or `{"Err": …}`, within `TIMEOUT`. Raises nothing."""
+    """Returns `{"Ok": …}` or `{"Err": …}`, within `TIMEOUT`. Raises nothing."""
     try:
         with trio.fail_after(TIMEOUT):
             ask = _ask_udp if service.kind == "udp" else _ask_http
@@ -39,14 +39,14 @@ async def check(service: Service) -> Result:
     except _BadAnswerError as error:
         return {"Err": str(error)}
     except OSError as error:
-        # trio puts the address into the error's own text.
+        # The text of trio's error would include the address.
         return {"Err": os.strerror(error.errno) if error.errno else str(error)}
     except (trio.BrokenResourceError, h11.RemoteProtocolError) as error:
         return {"Err": str(error.__cause__ or error) or "connection lost"}
 
 
 async def _ask_udp(service: Service) -> str:
-    """A connection id is proof enough. It counts as a connect in the tracker's statistics."""
+    """Asks for a connection id, which is proof enough. The statistics count it as a connect."""
     family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
     transaction = secrets.token_bytes(4)
     with trio.socket.socket(family, socket.SOCK_DGRAM) as sock:
@@ -74,8 +74,8 @@ async def _ask_http(service: Service) -> str:
 
 
 def _under_tls(transport: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
-    # The certificate is made out to a name, and we come by address: this asks whether it answers, not
-    # who it is. Made anew each time, as it holds nothing worth keeping.
+    # The certificate is not checked, because it is made out to a name and the check goes to an
+    # address: the question is whether the service answers, not who it is.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -83,7 +83,7 @@ def _under_tls(transport: trio.SocketStream) -> trio.SSLStream[trio.SocketStream
 
 
 async def _status(stream: Stream, service: Service) -> int:
-    """Ask, and read as far as the status of the answer."""
+    """Sends a request, and reads the response as far as its status."""
     parser = h11.Connection(h11.CLIENT)
     host = "localhost" if service.socket_path else service.binding
     headers = [("Host", host), ("Connection", "close")]
@@ -97,7 +97,7 @@ async def _status(stream: Stream, service: Service) -> int:
 
 
 def _status_text(status: int) -> str:
-    """`200 OK`: the number with the usual words, whatever the service sent."""
+    """Prints `200 OK`: the number with its usual words, whatever words the service sent."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

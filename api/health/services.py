@@ -1,4 +1,4 @@
-"""What there is to check: plain data about a listener, and the texts that name it."""
+"""Describes the services to check: where each listens, and the texts that name it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bo
 
 @frozen
 class Service:
-    """A listener as it is bound: an IP address and the real port, or `unix:/path` and 0."""
+    """A listener as it is bound: an IP address and its port, or `unix:/path` and port 0."""
 
     kind: Kind
     host: str
@@ -30,30 +30,30 @@ class Service:
 
     @property
     def binding(self) -> str:
-        """`127.0.0.1:7070`, `[::1]:7070` or `unix:/path`."""
+        """Where it listens: `127.0.0.1:7070`, `[::1]:7070` or `unix:/path`."""
         if self.socket_path:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def socket_path(self) -> str:
-        """Of a Unix socket; else empty."""
+        """The path of a Unix socket; "" for another one."""
         return self.host.removeprefix(_UNIX) if self.host.startswith(_UNIX) else ""
 
     @property
     def path(self) -> str:
-        """Where the service says how it is; "" for a UDP tracker."""
+        """The path of its health check; "" for a UDP tracker, which has none."""
         return _PATHS.get(self.kind, "")
 
     @property
     def info(self) -> str:
-        """The sentence of the contract, with the address as bound."""
+        """The contract's sentence, with the address as bound."""
         scheme = "" if self.kind == "udp" else "https://" if self.tls else "http://"
         return f"{_INFO[self.kind]}{scheme}{self.binding}{self.path}"
 
     @property
     def target(self) -> tuple[str, int] | str:
-        """Host and port to connect to, or a path: a wildcard is reached through loopback."""
+        """The host and port to connect to, or a path. A wildcard is reached through loopback."""
         if self.socket_path:
             return self.socket_path
         return _LOOPBACK.get(self.host, self.host), self.port

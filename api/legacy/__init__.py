@@ -1,1 +1,1 @@
-"""The un-prefixed REST API (`/api/…`) that came before version 1, with its own shapes."""
+"""The un-prefixed REST API (`/api/…`), older than version 1 and with shapes of its own."""

@@ -1,4 +1,4 @@
-"""Lists what the un-prefixed API serves (contract, section 1.8)."""
+"""Lists the endpoints of the un-prefixed API (contract, section 1.8)."""
 
 from __future__ import annotations
 

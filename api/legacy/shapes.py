@@ -1,4 +1,7 @@
-"""JSON of the un-prefixed API: a peer is a pair, ids have no `0x`, `updated` is Unix seconds."""
+"""Formats the JSON of the un-prefixed API.
+
+A peer is a pair, ids have no `0x`, and `updated` is Unix seconds.
+"""
 
 from __future__ import annotations
 

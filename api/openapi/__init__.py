@@ -1,1 +1,4 @@
-"""The description of all versions as OpenAPI 3.1 and as a page of HTML, derived from the rows of `api.endpoint`."""
+"""The description of all versions, derived from the rows of `api.endpoint`.
+
+It is served as an OpenAPI 3.1 document and as a page of HTML.
+"""

@@ -1,4 +1,4 @@
-"""Renders the rows of `api.endpoint` as an OpenAPI 3.1 document, and as a page of HTML that loads nothing."""
+"""Renders rows of `api.endpoint` as an OpenAPI 3.1 document, and as a page that loads nothing."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ h2 { font-size: 1em; margin: 1.6em 0 .2em; } table { border-collapse: collapse; 
 
 
 def page(endpoints: Iterable[Endpoint]) -> str:
-    """Describes `endpoints` without a script, so that a strict Content-Security-Policy suits the page."""
+    """Describes `endpoints` in HTML, without scripts: a strict Content-Security-Policy suits it."""
     operations = "\n".join(map(_section, endpoints))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(_TITLE)}</title>'

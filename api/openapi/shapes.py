@@ -1,4 +1,4 @@
-"""JSON Schemas of what the API takes and gives, for the rows of `api.endpoint`."""
+"""Declares JSON Schemas of requests and responses, for the rows of `api.endpoint`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "account": NUMBER,
     "factor": NUMBER,
 }
-"""The parameters of paths by name."""
+"""The schemas of parameters in paths, by name."""
 
 
 def nullable(schema: Schema) -> Schema:
@@ -40,12 +40,12 @@ def array(items: Schema, most: int | None = None) -> Schema:
 
 
 def record(**members: Schema) -> Schema:
-    """An object that has all of these members, and may have others."""
+    """Makes the schema of an object that has all of these members, and may have others."""
     return {"type": "object", "properties": members, "required": list(members)}
 
 
 def form(required: tuple[str, ...] = (), /, **members: Schema) -> Schema:
-    """A body: these members and no others."""
+    """Makes the schema of a body with these members and no others."""
     return {
         "type": "object",
         "properties": members,
@@ -55,7 +55,7 @@ def form(required: tuple[str, ...] = (), /, **members: Schema) -> Schema:
 
 
 def pair(first: Schema, second: Schema) -> Schema:
-    # Not by place (`prefixItems`): there are tools that do not know it yet.
+    # Some tools do not know `prefixItems` yet, which would give each place its own schema.
     return {"type": "array", "items": {"anyOf": [first, second]}, "minItems": 2, "maxItems": 2}
 
 
@@ -96,7 +96,7 @@ OLD_PEER: Final = pair(_WHO, record(ip=STRING, event=STRING, **_AMOUNTS))
 
 
 def torrent(peer: Schema) -> Schema:
-    """A torrent with its swarm, or the string for one that is not known."""
+    """Makes the schema of a torrent with its swarm, or of the string for an unknown one."""
     known = record(**SUMMARY["properties"], peers=array(peer))
     return {"anyOf": [known, {"const": "torrent not known"}]}
 
@@ -168,7 +168,7 @@ PRESENT: Final = record(
 
 
 def sums(name: str, row: Schema, following: Schema) -> Schema:
-    """A page of a ledger's sums, each under a name."""
+    """Makes the schema of a page of a ledger's sums, one for each `name`."""
     whole = (
         "announces",
         "corrections",
@@ -186,5 +186,5 @@ def sums(name: str, row: Schema, following: Schema) -> Schema:
 
 
 def page(name: str, item: Schema, following: Schema, /, **more: Schema) -> Schema:
-    """A page of a list, whose `next` is the `after` of the page that follows."""
+    """Makes the schema of a page, whose `next` is the `after` of the page that follows."""
     return record(**{name: array(item), "next": nullable(following)}, **more)

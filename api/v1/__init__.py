@@ -1,1 +1,1 @@
-"""The REST API, version 1 (`/api/v1/…`): what existing Torrust clients and its index speak."""
+"""The REST API, version 1 (`/api/v1/…`), for existing clients and the index of Torrust."""

@@ -1,4 +1,4 @@
-"""Lists what version 1 serves (contract, sections 1.2 to 1.5)."""
+"""Lists the endpoints of version 1 (contract, sections 1.2 to 1.5)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 
 
 def version_1(ports: Ports) -> list[Endpoint]:
-    """Without gauges there are no metrics."""
-    reads, shapes, gauges = Reads(ports.live, ports.past), V1Shapes(), ports.gauges
+    reads, shapes = Reads(ports.live, ports.past), V1Shapes()
     access = Access(ports.commands, shapes)
     rows = [
-        *Statistics(reads, gauges).endpoints(),
+        *Statistics(reads, ports.gauges).endpoints(),
         *Torrents(reads, shapes).endpoints(),
         *access.endpoints(),
-        *(Metrics(gauges).endpoints() if gauges else ()),
+        *Metrics(ports.gauges).endpoints(),
         *Keys(access).endpoints(),
     ]
     return under("/api/v1", errors.DESCRIBED, rows)

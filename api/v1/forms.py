@@ -1,7 +1,7 @@
-"""The JSON body of `POST /api/v1/keys`, with the reference's texts for each way to get it wrong.
+"""Reads the JSON body of `POST /api/v1/keys`, and refuses a wrong one in the reference's words.
 
-Its parser says at which line and column a member has the wrong type. The standard library's does not,
-so the outermost object is walked member by member here; all inside it is left to `json`.
+The reference names the line and column where a member of the wrong type ends. Python's `json` does
+not, so the outermost object is walked member by member here. Everything inside is left to `json`.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _FIELDS: Final = ("key", "seconds_valid")
 
 @frozen
 class AddKeyForm:
-    key: str | None  # not checked yet
+    key: str | None  # of any form
     seconds_valid: int | None  # 64 bits unsigned
 
 
 @frozen
 class _Member:
     value: object
-    end: int  # index after the value
+    end: int  # index behind the value
 
 
 def parse(body: bytes) -> AddKeyForm:
-    """Raises `Refusal`: 400 for what is no JSON, 422 for JSON of another shape."""
+    """Reads a body. Raises `Refusal`: 400 if it is no JSON, 422 for JSON of another shape."""
     text = _decode(body)
     document = _loads(text)
     if not isinstance(document, dict):
@@ -72,7 +72,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _number(text: str) -> int | float:
-    """The reference's parser knows integers of 64 bits; the others, and `-0`, are doubles to it."""
+    """Reads a number as the reference does: `-0` and integers beyond 64 bits are doubles."""
     number = int(text)
     return number if I64_MIN <= number <= U64_MAX and text != "-0" else _double(text)
 
@@ -100,7 +100,7 @@ def _required(text: str) -> dict[str, _Member]:
 
 
 def _members(text: str) -> Iterator[tuple[str, _Member]]:
-    """The members of a text that is known to be a JSON object."""
+    """Yields the members of `text`, which has to be a valid JSON object."""
     index = _skip(text, text.index("{") + 1)
     while text[index] != "}":
         name, index = _DECODER.raw_decode(text, _skip(text, index))
@@ -135,7 +135,7 @@ def _seconds(text: str, member: _Member) -> int | None:
 
 
 def _describe(value: object) -> str:
-    """A JSON value in the words of the reference's parser."""
+    """Describes a JSON value in the words of the reference's parser."""
     match value:
         case None:
             return "null"
@@ -154,7 +154,7 @@ def _describe(value: object) -> str:
 
 
 def _decimal(number: float) -> str:
-    """All digits, no exponent, and a fraction."""
+    """Prints all digits, without an exponent, and always a fraction."""
     text = f"{Decimal(repr(number)):f}"
     return text if "." in text else f"{text}.0"
 
@@ -176,6 +176,6 @@ def _malformed(problem: str, before: str) -> Refusal:
 
 
 def _position(before: str) -> str:
-    """Lines count from one; a column is the number of bytes since the line began."""
+    """Counts lines from one. A column is the number of bytes since the line began."""
     line = before.rpartition("\n")[2]
     return f"line {before.count(chr(10)) + 1} column {len(line.encode())}"

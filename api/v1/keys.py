@@ -1,4 +1,4 @@
-"""`POST /api/v1/keys`: a key of the client's choosing, or a random one (contract, section 1.2)."""
+"""Serves `POST /api/v1/keys`: adds a given key, or a random one (contract, section 1.2)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from api.replies import Response
 
 KEY_LENGTH: Final = 32
-_HERE: Final = "api/v1/keys.py:1:1"  # the reference names the place in its source
+_HERE: Final = "api/v1/keys.py:1:1"  # the reference names a place in its source
 
 
 @frozen

@@ -1,4 +1,7 @@
-"""JSON of version 1. Both `updated` fields of a peer are Unix milliseconds; the second one's name lies."""
+"""Formats the JSON of version 1.
+
+Both `updated` fields of a peer are Unix milliseconds, although the second one's name says `ago`.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ class V1Shapes:
 
 
 def expiry_time(unix_us: int) -> str:
-    """`2023-03-28 13:25:00.058 UTC`: the fraction has six digits, or three, or is left out."""
+    """Prints `2023-03-28 13:25:00.058 UTC`. The fraction has six digits, three, or none."""
     moment = _EPOCH + timedelta(microseconds=unix_us)
     return f"{moment:%Y-%m-%d %H:%M:%S}".rjust(19, "0") + _fraction(moment.microsecond) + " UTC"
 

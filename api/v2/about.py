@@ -1,4 +1,4 @@
-"""The API's description of itself, for machines and as a page."""
+"""Serves the description of the API, for machines and as a page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 @define
 class About:
-    """Describes `described`, which may still grow until the first question: then it is read, once."""
+    """Describes the rows in `described`.
+
+    They are read once, at the first request. Until then the list may grow, so that it can come to
+    hold the rows of this class too.
+    """
 
     described: Sequence[Endpoint]
     _document: str = field(default="", init=False)

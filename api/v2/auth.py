@@ -1,4 +1,7 @@
-"""Access tokens in version 2: 401 without a good one, 403 where it may only read (RFC 6750, RFC 9110)."""
+"""Checks access tokens in version 2 (RFC 6750, RFC 9110).
+
+The status is 401 without a valid token, and 403 for a change with one that may only read.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _CHALLENGE = 'Bearer realm="tracker"'
 
 
 def label(tokens: Tokens, request: Request) -> str:
-    """The label of the token that `request` carries, as a bearer or in the query. Raises `Problem`."""
+    """Returns the label of the token in `request`. Raises `Problem` if it may not do that."""
     grant = tokens.find(_presented(request))
     if grant is None:
         challenge = f'{_CHALLENGE}, error="invalid_token"'
@@ -28,7 +31,7 @@ def label(tokens: Tokens, request: Request) -> str:
 
 
 def _presented(request: Request) -> str:
-    """The header wins over the query."""
+    """Returns the bearer token or, without that header, the token of the query."""
     header = request.headers.get("Authorization")
     in_query = request.args.getlist("token")
     if header is not None:

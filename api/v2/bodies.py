@@ -1,6 +1,7 @@
-"""JSON bodies of version 2: read, checked member by member, refused by name.
+"""Reads JSON bodies in version 2, and checks them member by member.
 
-415 for another media type, 400 for what is no JSON, 422 for JSON of another shape.
+Every function raises `Problem`, which names the member at fault: 415 for another media type, 400
+for a body that is no JSON, 422 for JSON of another shape.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Members = dict[str, Any]
 
 
 async def members(*names: str) -> Members:
-    """The JSON object that came with the current request. Unknown members are refused. Raises `Problem`."""
+    """Returns the JSON object of the current request, with members of `names` only."""
     if not request.is_json:
         raise Problem(415, "expected a body of application/json")
     body = await request.get_data(cache=True, as_text=False, parse_form_data=False)
@@ -26,14 +27,17 @@ async def members(*names: str) -> Members:
 
 
 async def members_or_none(*names: str) -> Members:
-    """The same where no body at all means an empty object."""
+    """Returns the same. No body at all counts as an empty object."""
     if not await request.get_data(cache=True, as_text=False):
         return {}
     return await members(*names)
 
 
 def known(value: object, place: str, *names: str) -> Members:
-    """`value` as an object with members of these names only; `place` comes before their names in problems."""
+    """Checks that `value` is an object with members of `names` only.
+
+    A problem puts `place` before the name of a member.
+    """
     if not isinstance(value, dict):
         raise Problem(422, f"{place.rstrip('.') or 'the body'}: expected an object")
     for name in value:
@@ -65,11 +69,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> Members:
     return found
 
 
-# Members; each absent one, and each null, is None.
+# Members. An absent one counts as null, which is None.
 
 
 def text(given: Members, name: str, most: int, place: str = "") -> str | None:
-    """1 to `most` printable characters."""
+    """Reads 1 to `most` printable characters."""
     value = given.get(name)
     if value is None:
         return None
@@ -79,7 +83,7 @@ def text(given: Members, name: str, most: int, place: str = "") -> str | None:
 
 
 def whole(given: Members, name: str, most: int, place: str = "") -> int | None:
-    """A whole number from 0 to `most`."""
+    """Reads a whole number from 0 to `most`."""
     value = given.get(name)
     if value is None:
         return None
@@ -89,7 +93,7 @@ def whole(given: Members, name: str, most: int, place: str = "") -> int | None:
 
 
 def signed(given: Members, name: str, most: int, place: str = "") -> int | None:
-    """A whole number from -`most` to `most`."""
+    """Reads a whole number from -`most` to `most`."""
     value = given.get(name)
     if value is None:
         return None
@@ -99,7 +103,7 @@ def signed(given: Members, name: str, most: int, place: str = "") -> int | None:
 
 
 def time_us(given: Members, name: str, place: str = "") -> int | None:
-    """An RFC 3339 time as Unix microseconds."""
+    """Reads an RFC 3339 time: Unix microseconds."""
     value = given.get(name)
     if value is None:
         return None
@@ -110,7 +114,7 @@ def time_us(given: Members, name: str, place: str = "") -> int | None:
 
 
 def items(given: Members, name: str, most: int) -> list[tuple[str, Any]]:
-    """A list of 1 to `most` items, each with its place: `keys[3]`."""
+    """Reads a list of 1 to `most` items. Each comes with its place: `keys[3]`."""
     value = given.get(name)
     if isinstance(value, list) and 0 < len(value) <= most:
         return [(f"{name}[{number}]", item) for number, item in enumerate(value)]
@@ -118,7 +122,7 @@ def items(given: Members, name: str, most: int) -> list[tuple[str, Any]]:
 
 
 def info_hash(value: object, place: str) -> bytes:
-    """40 hexadecimal digits of either case -> 20 bytes."""
+    """Reads 40 hexadecimal digits of either case: 20 bytes."""
     if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{40}", value):
         return bytes.fromhex(value)
     raise Problem(422, f"{place}: expected 40 hexadecimal digits")

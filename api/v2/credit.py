@@ -1,4 +1,7 @@
-"""Credit in version 2: factors, an account's totals, corrections. Raw totals are never changed by any of these."""
+"""Serves credit in version 2: factors, totals of accounts, corrections.
+
+None of them changes raw totals.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
     from api.replies import Response
     from tracker.ports import Account, Commands, Factor, Present
 
-MAX_LABEL: Final = 100
-MAX_PERCENT: Final = 10_000
+MAX_LABEL: Final = 100  # characters
+MAX_PERCENT: Final = 10_000  # a factor of 100
 
 _TERMS: Final = (
     "account", "info_hash", "upload_percent", "download_percent", "from", "until", "label",
@@ -55,13 +58,13 @@ class Factors:
         ]  # fmt: skip
 
     async def many(self) -> Response:
-        """In force and to come, ascending by number."""
+        """Lists factors in force and to come, ascending by number."""
         given = params.only(request.args, "after", "limit", "at")
         after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
         listed = self.reads.each(ReadModel.factors, after)
         found, more = await gather(listed, params.limit(given), lambda _: True)
         return page(
-            "factors", [_factor_shown(one) for one in found], found[-1].number if more else None
+            "factors", [_factor_json(one) for one in found], found[-1].number if more else None
         )
 
     async def one(self, factor: str) -> Response:
@@ -70,19 +73,19 @@ class Factors:
         found = await self.reads.one(ReadModel.factor, number)
         if found is None:
             raise Problem(404, "there is no such factor, or it is over")
-        return json_text(encode(_factor_shown(found)))
+        return json_text(encode(_factor_json(found)))
 
     async def set(self) -> Response:
-        """201; also for a factor that is there already with the same terms, which is left as it is."""
+        """Sets a factor: 201, also when one with the same terms exists, which stays as it is."""
         terms = _terms(await bodies.members(*_TERMS))
         with commanded():
             factor = await self.commands.set_factor(terms, actor())
-        response = json_text(encode(_factor_shown(factor)), 201)
+        response = json_text(encode(_factor_json(factor)), 201)
         response.headers["location"] = f"/api/v2/factors/{factor.number}"
         return response
 
     async def end(self, factor: str) -> Response:
-        """204, also when it is over already."""
+        """Ends a factor: 204, also when it is over already."""
         with commanded():
             await self.commands.end_factor(params.number(factor, "factor"), actor())
         return empty(204)
@@ -112,7 +115,7 @@ class Accounts:
     async def one(self, account: str) -> Response:
         params.only(request.args, "at")
         found = await self._found(params.number(account, "account"))
-        return json_text(encode(_account_shown(found)))
+        return json_text(encode(_account_json(found)))
 
     async def _found(self, account: int) -> Account:
         found = await self.reads.one(ReadModel.account, account)
@@ -121,15 +124,18 @@ class Accounts:
         return found
 
     async def present(self, account: str) -> Response:
-        """The account's peers in all swarms now, in no order."""
+        """Lists the account's peers in all swarms, in no order."""
         number = params.number(account, "account")
         params.only(request.args, "at")
         await self._found(number)
         found = self.reads.each(ReadModel.present, number)
-        return await json_array(found, _present_shown, '{"torrents":[', "]}")
+        return await json_array(found, _present_json, '{"torrents":[', "]}")
 
     async def correct(self, account: str) -> Response:
-        """201 with the correction's seq and the totals after it. `X-Reason` is needed."""
+        """Corrects credited totals: 201 with the event's seq and the totals after it.
+
+        `X-Reason` is required.
+        """
         number = params.number(account, "account")
         given = await bodies.members("uploaded", "downloaded", "corrects")
         corrects = bodies.whole(given, "corrects", _SEQ_MAX)
@@ -137,10 +143,10 @@ class Accounts:
             raise Problem(422, "corrects: missing; the seq of the event that this makes good")
         uploaded = bodies.signed(given, "uploaded", U64_MAX) or 0
         downloaded = bodies.signed(given, "downloaded", U64_MAX) or 0
-        asked = Correction(number, uploaded, downloaded, corrects)
+        correction = Correction(number, uploaded, downloaded, corrects)
         with commanded():
-            seq = await self.commands.correct(asked, actor())
-        body = {"seq": seq, "account": _account_shown(await self._found(number))}
+            seq = await self.commands.correct(correction, actor())
+        body = {"seq": seq, "account": _account_json(await self._found(number))}
         return json_text(encode(body), 201)
 
 
@@ -157,7 +163,7 @@ def _terms(given: dict[str, Any]) -> FactorTerms:
     )
 
 
-def _factor_shown(factor: Factor) -> dict[str, object]:
+def _factor_json(factor: Factor) -> dict[str, object]:
     terms = factor.terms
     return {
         "factor": factor.number,
@@ -172,7 +178,7 @@ def _factor_shown(factor: Factor) -> dict[str, object]:
     }
 
 
-def _present_shown(present: Present) -> str:
+def _present_json(present: Present) -> str:
     peer = present.peer
     return encode(
         {
@@ -191,7 +197,7 @@ def _present_shown(present: Present) -> str:
     )
 
 
-def _account_shown(account: Account) -> dict[str, object]:
+def _account_json(account: Account) -> dict[str, object]:
     return {
         "account": account.account,
         "uploaded": account.uploaded,

@@ -1,4 +1,4 @@
-"""Lists what version 2 serves."""
+"""Lists the endpoints of version 2."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ if TYPE_CHECKING:
     from api.endpoint import Endpoint, Handler
     from api.ports import Ports
     from api.replies import Response
-    from tracker import ports as tracker_ports
 
 
 def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
-    """Without `events` or `ledgers` what reads them is left out. The API's description is that of `described`."""
+    """Joins the rows. The API's description covers those in `described`."""
     reads, commands = Reads(ports.live, ports.past), ports.commands
+    events = Events(reads, ports.events)
     rows = [
         *Keys(reads, commands).endpoints(),
         *Whitelist(reads, commands).endpoints(),
         *Factors(reads, commands).endpoints(),
         *Accounts(reads, commands).endpoints(),
-        *(Ledgers(ports.live, ports.ledgers).endpoints() if ports.ledgers else ()),
-        *(_of_events(reads, ports.events) if ports.events else ()),
+        *Ledgers(ports.live, ports.ledgers).endpoints(),
+        *events.endpoints(),
+        *Stream(events).endpoints(),
+        *Rejections(reads, ports.events).endpoints(),
         *Settings(reads).endpoints(),
         *About(described).endpoints(),
     ]
@@ -47,13 +49,8 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
     ]
 
 
-def _of_events(reads: Reads, log: tracker_ports.Events) -> list[Endpoint]:
-    events, rejections = Events(reads, log), Rejections(reads, log)
-    return [*events.endpoints(), *Stream(events).endpoints(), *rejections.endpoints()]
-
-
 def _without_parameters(handler: Handler) -> Handler:
-    """Refuses a query, because `at=` or a misspelt parameter of a change would be ignored in silence."""
+    """Refuses a query, because a change would otherwise ignore `at=` and the like in silence."""
 
     @wraps(handler)
     async def checked(**in_path: str) -> Response:

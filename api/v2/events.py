@@ -1,6 +1,7 @@
-"""The log in version 2: events by page and as a stream, what was refused.
+"""Serves the log in version 2: events by page and as a stream, and refused requests.
 
-Everything here reads the durable part of the log through `tracker.ports.Events`, and nothing it keeps.
+Everything here reads the durable part of the log through `tracker.ports.Events`, and keeps nothing
+of it.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from tracker.ports import Refused
 
 SEQ_MAX: Final = 2**63 - 1
-MAX_STREAMS: Final = 32
-STREAM_SECONDS: Final = 300.0  # then the client comes again, with the last id it got
-HEARTBEAT_SECONDS: Final = 15.0
+MAX_STREAMS: Final = 32  # open at a time
+STREAM_SECONDS: Final = 300.0  # life of a stream; its client comes again with the last id
+HEARTBEAT_SECONDS: Final = 15.0  # silence after which a stream sends a sign of life
 
 _FILTERS: Final = ("info_hash", "key_ref", "account")
 
@@ -73,7 +74,10 @@ class Events:
         ]  # fmt: skip
 
     async def many(self) -> Response:
-        """Ascending; a page may be short, or empty, and still have a `next`: the search goes on there."""
+        """Lists events, ascending.
+
+        A page may be short, or empty, and still have a `next`: the search goes on there.
+        """
         given = params.only(
             request.args, "after", "limit", "from", "to", "at", *_FILTERS, repeated=("type",)
         )
@@ -100,9 +104,10 @@ class Events:
 
 @define
 class Stream:
-    """Server-sent events: `id` is the seq, so that a client that comes again misses nothing.
+    """Sends events as they become durable (server-sent events, WHATWG HTML).
 
-    There is no buffer: who reads slowly is behind in the log, and who does not read is cut off by the server.
+    `id` is the seq, so that a client that comes again misses nothing. There is no buffer: a slow
+    reader lags behind in the log, and the server cuts off a client that reads nothing.
     """
 
     events: Events
@@ -123,34 +128,34 @@ class Stream:
         wanted, after = self.events.wanted(given), _resumed(given)
         if self._open >= MAX_STREAMS:
             raise Problem(503, "too many streams are open", {"retry-after": "5"})
-        body = b"" if request.method == "HEAD" else self._told(after, wanted)
+        body = b"" if request.method == "HEAD" else self._chunks(after, wanted)
         response = Response(body, content_type=_EVENT_STREAM)
         response.headers["cache-control"] = "no-store"
         return response
 
-    async def _told(self, after: int | None, wanted: EventFilter) -> AsyncIterator[bytes]:
+    async def _chunks(self, after: int | None, wanted: EventFilter) -> AsyncIterator[bytes]:
         if self._open >= MAX_STREAMS:
-            return  # others came between the answer's head and here: the client comes again
+            return  # other streams began since the head of this response; the client comes again
         self._open += 1
         try:
             yield b"retry: 1000\n\n"
             ends = trio.current_time() + STREAM_SECONDS
-            told = trio.current_time()
+            last_sent = trio.current_time()
             async with aclosing(self.events.log.follow(after, wanted)) as found:
                 async for each in found:
                     now = trio.current_time()
                     if each.pruned is not None:
                         yield b'event: gone\ndata: {"first_seq":%d}\n\n' % each.pruned
-                        told = now
+                        last_sent = now
                     if each.events:
-                        yield "".join(map(_sent, each.events)).encode()
-                        told = now
-                    elif now - told >= HEARTBEAT_SECONDS:
-                        # An id without data moves the client's mark on, and is no event.
+                        yield "".join(map(_event_text, each.events)).encode()
+                        last_sent = now
+                    elif now - last_sent >= HEARTBEAT_SECONDS:
+                        # An id without data moves the client's position on, and is no event.
                         yield (
                             b": still here\nid: %d\n\n" % each.seen if each.seen >= 0 else b":\n\n"
                         )
-                        told = now
+                        last_sent = now
                     if now >= ends:
                         return
         finally:
@@ -181,19 +186,22 @@ class Rejections:
         ]  # fmt: skip
 
     async def reasons(self) -> Response:
-        """How often requests were refused since the log began, by reason."""
+        """Counts refused requests since the log began, by reason."""
         params.only(request.args, "at")
         found = await self.reads.one(ReadModel.refusals)
         return json_text(encode({"reasons": dict(sorted(found.items()))}))
 
     async def clients(self) -> Response:
-        """The same by client, in the order of clients, versions and reasons."""
+        """Counts them by client too, in the order of clients, versions and reasons."""
         params.only(request.args, "at")
         found = self.reads.each(ReadModel.refused_clients)
-        return await json_array(found, _refused_shown, '{"clients":[', "]}")
+        return await json_array(found, _refused_json, '{"clients":[', "]}")
 
     async def keys(self) -> Response:
-        """Refusals of keys that were issued, by key and reason; at most one a minute of each is in the log."""
+        """Counts refusals of issued keys by key and reason.
+
+        The log has at most one a minute of each.
+        """
         given = params.only(request.args, "after", "from", "to", "at", "key_ref", "account")
         await _up_to_moment(self.reads, given)
         wanted = EventFilter(
@@ -207,7 +215,7 @@ class Rejections:
 
 
 async def _up_to_moment(reads: Reads, given: dict[str, str]) -> None:
-    """`at` is a `to` that has to be a moment of the log, as anywhere else. Raises what the past does."""
+    """Takes `at` as `to`, if the log holds that moment. Raises the errors of the past."""
     if "at" not in given:
         return
     if "to" in given:
@@ -225,7 +233,7 @@ def _part(given: dict[str, str]) -> LogPart:
 
 
 def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
-    """A seq, or a time in Unix microseconds."""
+    """Reads a seq, or a time in Unix microseconds; the other one is None."""
     text = given.get(name)
     if text is None:
         return None, None
@@ -238,16 +246,16 @@ def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
 
 
 def _resumed(given: dict[str, str]) -> int | None:
-    """The last event that the client has; None = it wants what comes from now on."""
+    """Returns the seq of the last event that the client has; None = it wants events from now on."""
     text = request.headers.get("last-event-id") or given.get("after")
     return None if text is None else params.whole("after", text, SEQ_MAX)
 
 
-def _sent(event: dict[str, Any]) -> str:
+def _event_text(event: dict[str, Any]) -> str:
     return f"id: {event['seq']}\nevent: {event['type']}\ndata: {encode(event)}\n\n"
 
 
-def _refused_shown(one: Refused) -> str:
+def _refused_json(one: Refused) -> str:
     return encode(
         {"client": one.client, "version": one.version, "reason": one.reason, "times": one.times}
     )

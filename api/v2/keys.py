@@ -1,6 +1,6 @@
-"""Tracker keys in version 2: known by their `key_ref`, so that nobody who administers them has to know them.
+"""Serves tracker keys in version 2, by their `key_ref`: an administrator need not know a key.
 
-A key itself is in two answers only: of issuing and of rotating it.
+Only the responses to issuing and rotating hold the key itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tracker.ports import Commands, IssuedKey, KeyInfo
 
 MAX_NAME: Final = 200  # characters of an owner or a label
-MAX_KEYS: Final = 200  # in one import: decided and appended in one go, some milliseconds
+MAX_KEYS: Final = 200  # in one import; they are decided and appended at once, in some milliseconds
 STATES: Final = ("valid", "expired", "revoked")
 
 _NEW: Final = ("key", "seconds", "until", "owner", "label")
@@ -78,11 +78,11 @@ class Keys:
         ]  # fmt: skip
 
     async def many(self) -> Response:
-        """Ascending by `key_ref`; filters combine."""
+        """Lists keys, ascending by `key_ref`. Filters combine."""
         given = params.only(request.args, "after", "limit", "owner", "state", "key_hash", "at")
         limit, wanted = params.limit(given), _filter(given)
         found, more = await gather(await self._candidates(given), limit, wanted)
-        return page("keys", [_shown(one) for one in found], found[-1].key_ref if more else None)
+        return page("keys", [_key_json(one) for one in found], found[-1].key_ref if more else None)
 
     async def _candidates(self, given: dict[str, str]) -> Items[KeyInfo]:
         after = params.whole("after", given.get("after", "0"), params.NUMBER_MAX)
@@ -94,7 +94,7 @@ class Keys:
 
     async def one(self, key_ref: str) -> Response:
         params.only(request.args, "at")
-        return json_text(encode(_shown(await self._found(params.number(key_ref)))))
+        return json_text(encode(_key_json(await self._found(params.number(key_ref)))))
 
     async def _found(self, key_ref: int) -> KeyInfo:
         found = await self.reads.one(ReadModel.key, key_ref)
@@ -106,14 +106,17 @@ class Keys:
         return found
 
     async def issue(self) -> Response:
-        """201, or with a repeated `Idempotency-Key` the same answer again."""
+        """Issues a key: 201. A repeated `Idempotency-Key` gets the same response again."""
         new = _new_key(await bodies.members_or_none(*_NEW), "")
         with commanded():
             issued = await self.commands.issue_key(new, actor())
         return await self._issued(issued)
 
     async def import_many(self) -> Response:
-        """All of the keys, or none; with a repeated `Idempotency-Key` the same answer again."""
+        """Takes over all of the keys, or none.
+
+        A repeated `Idempotency-Key` gets the same response again.
+        """
         listed = bodies.items(await bodies.members("keys"), "keys", MAX_KEYS)
         new = [_new_key(bodies.known(value, f"{at}.", *_NEW), f"{at}.") for at, value in listed]
         for number, one in enumerate(new):
@@ -124,7 +127,7 @@ class Keys:
         return json_text(encode({"key_refs": key_refs}), 201)
 
     async def change(self, key_ref: str) -> Response:
-        """The label; null takes it away."""
+        """Changes the label; null removes it."""
         number = params.number(key_ref)
         given = await bodies.members("label")
         if "label" not in given:
@@ -132,7 +135,7 @@ class Keys:
         label = bodies.text(given, "label", MAX_NAME)
         with commanded():
             await self.commands.label_key(number, label, actor())
-        return json_text(encode(_shown(await self._found(number))))
+        return json_text(encode(_key_json(await self._found(number))))
 
     async def revoke(self, key_ref: str) -> Response:
         with commanded():
@@ -146,16 +149,16 @@ class Keys:
         return await self._issued(issued)
 
     async def _issued(self, issued: IssuedKey) -> Response:
-        # Whatever became of it meanwhile, this request did what it was asked to.
-        told = await self.reads.one(ReadModel.key, issued.key_ref)
-        body = {"key": issued.key, **(_shown(told) if told else {}), "key_ref": issued.key_ref}
+        # The key may be revoked by now; the request has succeeded all the same.
+        known = await self.reads.one(ReadModel.key, issued.key_ref)
+        body = {"key": issued.key, **(_key_json(known) if known else {}), "key_ref": issued.key_ref}
         response = json_text(encode(body), 201)
         response.headers["location"] = f"/api/v2/keys/{issued.key_ref}"
         response.headers["cache-control"] = "no-store"
         return response
 
 
-def _shown(key: KeyInfo) -> dict[str, object]:
+def _key_json(key: KeyInfo) -> dict[str, object]:
     return {
         "key_ref": key.key_ref,
         "key_hash": key.key_hash.hex(),
@@ -183,7 +186,7 @@ def _key_hash(value: str) -> bytes:
 
 
 def _new_key(given: dict[str, Any], place: str) -> NewKey:
-    """A key as asked for: random without `key`, permanent without `seconds` and `until`."""
+    """Reads a wanted key: random without `key`, permanent without `seconds` and `until`."""
     if given.get("seconds") is not None and given.get("until") is not None:
         raise Problem(422, f"{place}seconds, {place}until: one of the two")
     key = bodies.text(given, "key", 32, place)

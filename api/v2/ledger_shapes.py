@@ -1,4 +1,4 @@
-"""Ledgers as JSON: entries and sums. `tracker ledger --json` prints the same."""
+"""Makes JSON of ledgers: entries and sums. `tracker ledger --json` prints the same."""
 
 from __future__ import annotations
 

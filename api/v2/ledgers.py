@@ -1,8 +1,7 @@
-"""Ledgers in version 2: why a credit is what it is.
+"""Serves ledgers in version 2, which explain credit.
 
-An account's entries, its sums by torrent, and a torrent's by account.
-
-All are read out of the log by `tracker.ports.Ledgers`, which takes its time for the first page.
+There are an account's entries, its sums by torrent, and a torrent's sums by account.
+`tracker.ports.Ledgers` reads them out of the log, and takes its time for the first page.
 """
 
 from __future__ import annotations
@@ -61,15 +60,16 @@ class Ledgers:
         ]  # fmt: skip
 
     async def entries(self, account: str) -> Response:
-        """Announces and corrections, ascending; a page may be short, or empty, and still have a
-        `next`.
+        """Lists announces and corrections, ascending.
+
+        A page may be short, or empty, and still have a `next`.
         """
         number = self._known(account)
         given = params.only(request.args, *_PAGE, "info_hash")
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
         only = params.info_hash(given["info_hash"]) if "info_hash" in given else None
         moment, limit = asked_moment(), params.limit(given)
-        _take_time()
+        _allow_time()
         page = await self.log.entries(number, only, moment, after, limit)
         sums = None if page.sums is None else sums_shown(page.sums)
         tail = f'],"next":{encode(page.following)},"totals":{encode(sums)}}}'
@@ -77,26 +77,28 @@ class Ledgers:
         return await json_array(entries, str, '{"entries":[', tail)
 
     async def of_account(self, account: str) -> Response:
-        """Sums by torrent, ascending by info hash; under null, first, what belongs to no
-        torrent.
+        """Lists sums by torrent, ascending by info hash.
+
+        First, under null, comes what belongs to no torrent.
         """
         number = self._known(account)
         given = params.only(request.args, *_PAGE)
         after = params.info_hash(given["after"], "after") if "after" in given else None
         moment, limit = asked_moment(), params.limit(given)
-        _take_time()
+        _allow_time()
         page = await self.log.account_totals(number, moment, after, limit)
         return await _sums(page, "info_hash")
 
     async def of_torrent(self, info_hash: str) -> Response:
-        """Sums by account, ascending by number; of a torrent that nobody announced with a key there
-        are none.
+        """Lists sums by account, ascending by number.
+
+        A torrent that was never announced with a key has none.
         """
         torrent = params.info_hash(info_hash)
         given = params.only(request.args, *_PAGE)
         after = params.optional_number(given, "after")
         moment, limit = asked_moment(), params.limit(given)
-        _take_time()
+        _allow_time()
         page = await self.log.torrent_totals(torrent, moment, after, limit)
         return await _sums(page, "account")
 
@@ -107,17 +109,17 @@ class Ledgers:
         return number
 
 
-def _take_time() -> None:
-    """Gives the request as long as an answer may take."""
+def _allow_time() -> None:
+    """Gives the request the time that reading a ledger may take."""
     g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
 
 
 async def _sums(page: SumsPage, name: str) -> Response:
-    """Rows with what they are the sums of under `name`."""
-    tail = {"next": _named(page.following), "first_seq": page.first_seq, "seq": page.seq}
-    rows = (encode({name: _named(of), **sums_shown(sums)}) for of, sums in page.rows)
+    """Sends a page of sums. Each row has its account or torrent under `name`."""
+    tail = {"next": _json_name(page.following), "first_seq": page.first_seq, "seq": page.seq}
+    rows = (encode({name: _json_name(key), **sums_shown(sums)}) for key, sums in page.rows)
     return await json_array(rows, str, '{"totals":[', "]," + encode(tail)[1:])
 
 
-def _named(name: bytes | int | None) -> str | int | None:
+def _json_name(name: bytes | int | None) -> str | int | None:
     return name.hex() if isinstance(name, bytes) else name

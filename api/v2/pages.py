@@ -1,4 +1,4 @@
-"""A page of a list: items after a cursor, gathered without stalling the loop, and the cursor of the next page."""
+"""Gathers a page of a list without stalling the loop, and sends it with the next cursor."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 async def gather(
     found: Items[Item], limit: int, wanted: Callable[[Item], bool]
 ) -> tuple[list[Item], bool]:
-    """The first `limit` of the `wanted` items, and whether there is another one."""
+    """Takes the first `limit` of the `wanted` items. Also returns whether there is another one."""
     taken: list[Item] = []
     async with aclosing(in_batches(found)) as batches:
         async for batch in batches:
@@ -35,5 +35,8 @@ async def gather(
 
 
 def page(name: str, items: list[object], following: object) -> Response:
-    """`{name: items, "next": …}`: what `after` has to be for the next page, null on the last one."""
+    """Sends `{name: items, "next": following}`.
+
+    `following` is the `after` of the next page, None on the last one.
+    """
     return json_text(encode({name: items, "next": following}))

@@ -1,4 +1,7 @@
-"""Values in the path and query of version 2. Nothing here touches the tracker; every function raises `Problem`."""
+"""Reads values of paths and queries in version 2.
+
+Nothing here touches the tracker. Every function raises `Problem`.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ from api.v2.problems import Problem
 if TYPE_CHECKING:
     from werkzeug.datastructures import MultiDict
 
-MAX_LIMIT: Final = 1000
+MAX_LIMIT: Final = 1000  # items of a page
 DEFAULT_LIMIT: Final = 100
-NUMBER_MAX: Final = 2**32 - 1  # of what the tracker numbers: keys, accounts
+NUMBER_MAX: Final = 2**32 - 1  # the largest number of a key, account or factor
 
 LIMIT: Final = Parameter(
     name="limit", schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
@@ -31,7 +34,10 @@ _INFO_HASH = re.compile(r"[0-9a-fA-F]{40}")
 
 
 def only(query: MultiDict[str, str], *names: str, repeated: tuple[str, ...] = ()) -> dict[str, str]:
-    """The parameters given, each of `names` at most once. A misspelt filter must not be a filter less: 400."""
+    """Returns the parameters given, each of `names` at most once.
+
+    Other names are refused, because a misspelt filter would otherwise not filter.
+    """
     found = {}
     for name, values in query.lists():
         if name == "token" or name in repeated:
@@ -46,7 +52,7 @@ def only(query: MultiDict[str, str], *names: str, repeated: tuple[str, ...] = ()
 
 
 def limit(given: dict[str, str]) -> int:
-    """How many items a page has, 1 to 1000."""
+    """Returns how many items a page has, 1 to `MAX_LIMIT`."""
     if "limit" not in given:
         return DEFAULT_LIMIT
     number = whole("limit", given["limit"], MAX_LIMIT)
@@ -56,26 +62,26 @@ def limit(given: dict[str, str]) -> int:
 
 
 def whole(name: str, value: str, most: int) -> int:
-    """A decimal number from 0 to `most`."""
+    """Reads a decimal number from 0 to `most`."""
     if re.fullmatch(r"[0-9]{1,20}", value) and int(value) <= most:
         return int(value)
     raise Problem(400, f"{name}: expected a whole number, at most {most}")
 
 
 def optional_number(given: dict[str, str], name: str) -> int | None:
-    """A `key_ref` or account to filter by."""
+    """Reads a `key_ref` or account to filter by; None if it is absent."""
     return whole(name, given[name], NUMBER_MAX) if name in given else None
 
 
 def info_hash(value: str, name: str = "info_hash") -> bytes:
-    """40 hexadecimal digits of either case -> 20 bytes."""
+    """Reads 40 hexadecimal digits of either case: 20 bytes."""
     if not _INFO_HASH.fullmatch(value):
         raise Problem(400, f"{name}: expected 40 hexadecimal digits")
     return bytes.fromhex(value)
 
 
 def number(value: str, name: str = "key_ref") -> int:
-    """A `key_ref` or an account in the path: what is no number is not there either."""
+    """Reads a `key_ref`, account or factor in the path: 404 for what cannot be one."""
     if re.fullmatch(r"[0-9]{1,10}", value) and 0 < int(value) <= NUMBER_MAX:
         return int(value)
     raise Problem(404, f"{name}: expected a number")

@@ -1,9 +1,8 @@
-"""How version 2 refuses: problem documents (RFC 9457), one media type for every error.
+"""Refuses requests in version 2, with problem documents (RFC 9457) for every error.
 
-`type` is left out, which means `about:blank`: the status tells the kind, `detail` the case. This module must
-not know any endpoint.
-
-    Problem             status and detail, raised by parsers, authentication and handlers alike
+A document has no `type`, which means `about:blank`: the status names the kind of error, `detail`
+the case. Parsers, authentication and handlers raise `Problem`; the handlers of errors at the end
+send it. This module knows no endpoint.
 """
 
 from __future__ import annotations
@@ -50,12 +49,12 @@ DESCRIBED: Final[Responses] = {
 }
 """The responses by which any endpoint of version 2 may refuse."""
 
-# RFC 9110's names, which Python has from 3.13 on.
+# Names of RFC 9110, which Python has from 3.13 on.
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class Problem(Exception):  # noqa: N818 - the RFC's word
-    """The request ends here. `more` are further members of the document."""
+    """Ends the request with a problem document. `more` are further members of it."""
 
     def __init__(
         self, status: int, detail: str = "", headers: Mapping[str, str] | None = None, **more: Any
@@ -68,13 +67,13 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
 
 
 def is_ours(path: str) -> bool:
-    """Whether version 2 answers for `path`, also where it has nothing."""
+    """Returns whether `path` belongs to version 2, be it known or not."""
     return path == PREFIX or path.startswith(PREFIX + "/")
 
 
 @contextmanager
 def commanded() -> Iterator[None]:
-    """Turn a refused command into a problem."""
+    """Turns a refused command into a problem."""
     try:
         yield
     except CommandError as error:
@@ -95,55 +94,58 @@ _COMMANDS: Final[dict[type[CommandError], tuple[int, str]]] = {
 }
 
 
-# Handlers.
+# Handlers of errors.
 
 
 def answer(problem: Problem) -> Response:
-    """`problem` as a response."""
+    """Makes a response of `problem`."""
     document = {
         "title": _TITLES.get(problem.status) or HTTPStatus(problem.status).phrase,
         "status": problem.status,
         **({"detail": problem.detail} if problem.detail else {}),
         **problem.more,
     }
-    # A query can smuggle in half a surrogate pair, which has no UTF-8 form.
+    # A text from a query may hold half a surrogate pair, which has no UTF-8 form.
     body = encode(document).encode(errors="replace")
     response = Response(body, problem.status, content_type=PROBLEM)
     response.headers.update(problem.headers)
     return response
 
 
-async def of_problem(error: Problem) -> Response:
+async def on_problem(error: Problem) -> Response:
     return answer(error)
 
 
-async def of_refusal(error: Refusal) -> Response:
-    """From what is shared with the other versions: its texts are plain sentences below status 500."""
+async def on_refusal(error: Refusal) -> Response:
+    """Answers a refusal of code that all versions share.
+
+    Its text is a plain sentence, because its status is below 500.
+    """
     return answer(Problem(error.status, error.reason))
 
 
-async def of_busy(error: BusyError) -> Response:
+async def on_busy(error: BusyError) -> Response:
     return answer(Problem(503, str(error), {"retry-after": "5"}))
 
 
-async def of_no_moment(error: NoMomentError) -> Response:
+async def on_no_moment(error: NoMomentError) -> Response:
     if isinstance(error, PrunedMomentError):
         return answer(Problem(410, str(error), first_seq=error.first_seq))
     return answer(Problem(404, str(error)))
 
 
-async def of_http(error: HTTPException) -> Response:
-    """Unknown path, wrong method, large body."""
+async def on_http_error(error: HTTPException) -> Response:
+    """Answers unknown paths, wrong methods and large bodies."""
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         return answer(Problem(405, f"allowed here: {allowed}", {"allow": allowed}))
     if isinstance(error, RequestEntityTooLarge):
-        # The rest of the body was not read, so this connection cannot carry another request.
+        # After half a body the connection cannot carry another request.
         detail = f"a body may have {MAX_BODY} bytes"
         return answer(Problem(413, detail, {"connection": "close"}))
     return answer(Problem(error.code or 500, "" if error.code != 404 else "there is nothing here"))
 
 
-async def of_defect(error: Exception) -> Response:
+async def on_defect(error: Exception) -> Response:
     _log.error("a request failed unexpectedly", exc_info=error)
     return answer(Problem(500))

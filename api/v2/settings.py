@@ -1,4 +1,4 @@
-"""The settings in force in version 2: what decisions depend on, as the log has it."""
+"""Serves the settings in force in version 2: those in the log, which decisions depend on."""
 
 from __future__ import annotations
 
@@ -27,12 +27,17 @@ class Settings:
         shape = shapes.record(seq=shapes.nullable(shapes.SEQ), settings=shapes.ANYTHING)
         return [
             Endpoint(
-                "GET", "/settings", self.told, "The settings in force.", answer(shape), query=(AT,)
+                "GET",
+                "/settings",
+                self.current,
+                "The settings in force.",
+                answer(shape),
+                query=(AT,),
             )
         ]
 
-    async def told(self) -> Response:
-        """With the seq of the event that put them in force."""
+    async def current(self) -> Response:
+        """Shows them, with the seq of the event that put them in force."""
         params.only(request.args, "at")
         seq, settings = await self.reads.one(ReadModel.settings)
         return json_text(encode({"seq": seq, "settings": settings}))

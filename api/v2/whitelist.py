@@ -1,4 +1,4 @@
-"""The whitelist in version 2: list, membership, add, remove, add many."""
+"""Serves the whitelist in version 2."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from api.replies import Response
     from tracker.ports import Commands
 
-MAX_HASHES: Final = 1000
+MAX_HASHES: Final = 1000  # in one request
 
 _LISTED: Final = shapes.record(info_hash=shapes.HASH)
 
@@ -50,7 +50,7 @@ class Whitelist:
         ]  # fmt: skip
 
     async def many(self) -> Response:
-        """Ascending by info hash."""
+        """Lists the whitelist, ascending by info hash."""
         given = params.only(request.args, "after", "limit", "at")
         after = params.info_hash(given["after"], "after") if "after" in given else b""
         listed = self.reads.each(ReadModel.whitelist, after)
@@ -63,17 +63,17 @@ class Whitelist:
         torrent = params.info_hash(info_hash)
         if not await self.reads.one(ReadModel.whitelisted, torrent):
             raise Problem(404, "that torrent is not on the whitelist")
-        return _shown(torrent)
+        return _torrent_json(torrent)
 
     async def add(self, info_hash: str) -> Response:
-        """201 when it was not there before, else 200."""
+        """Adds a torrent: 201, or 200 when it was there before."""
         torrent = params.info_hash(info_hash)
         with commanded():
             added = await self.commands.whitelist_add([torrent], actor())
-        return _shown(torrent, 201 if added else 200)
+        return _torrent_json(torrent, 201 if added else 200)
 
     async def add_many(self) -> Response:
-        """The ones that are there already are skipped, so that a repetition does no harm."""
+        """Adds torrents. Those already there are skipped, so that a repetition is harmless."""
         given = await bodies.members("info_hashes")
         listed = bodies.items(given, "info_hashes", MAX_HASHES)
         torrents = [bodies.info_hash(value, place) for place, value in listed]
@@ -91,5 +91,5 @@ class Whitelist:
         return empty(204)
 
 
-def _shown(info_hash: bytes, status: int = 200) -> Response:
+def _torrent_json(info_hash: bytes, status: int = 200) -> Response:
     return json_text(encode({"info_hash": info_hash.hex()}), status)

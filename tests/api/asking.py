@@ -1,4 +1,4 @@
-"""One request through the Quart test client, and its answer as plain values."""
+"""Sends one request through the Quart test client, and returns its answer as plain values."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ class Answer:
     body: str
     headers: Mapping[str, str]
 
-    def __iter__(
-        self,
-    ) -> Iterator[object]:  # so that a test may compare the three that matter with a tuple
+    def __iter__(self) -> Iterator[object]:
+        """Yields status, media type and body, so that a test can compare them with a tuple."""
         return iter((self.status, self.content_type, self.body))
 
 
@@ -41,10 +40,10 @@ async def ask(
     token: str = TOKEN,
     **headers: str,
 ) -> Answer:
-    """`headers` are given with underscores; `token` is added to the query unless empty."""
+    """`headers` are named with underscores. `token` is added to the query unless it is empty."""
     if token:
         target += ("&" if "?" in target else "?") + token
-    response = await app.test_client().open(  # type: ignore[call-arg] # `json` is optional, its protocol forgets
+    response = await app.test_client().open(  # type: ignore[call-arg] # `json` is optional
         target,
         method=method,
         data=body or None,
@@ -61,7 +60,7 @@ def rejected(reason: str) -> tuple[int, str, str]:
 
 
 def problem(answer: Answer) -> dict[str, Any]:
-    """The document of a refusal of version 2, which says what the status line says."""
+    """Returns the problem document of version 2, whose status has to be that of the response."""
     assert answer.content_type == PROBLEM
     document: dict[str, Any] = json.loads(answer.body)
     assert document["status"] == answer.status

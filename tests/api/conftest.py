@@ -1,4 +1,4 @@
-"""Fixtures: a fake tracker, and the application over it."""
+"""Provides a fake tracker, and the application over it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from api.app import create_app
 from api.auth import Tokens
 from api.ports import Ports
-from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel
+from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel, FakePast
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -23,6 +23,11 @@ def live(commands: FakeCommands) -> FakeModel:
 
 
 @pytest.fixture
+def past() -> FakePast:
+    return FakePast()
+
+
+@pytest.fixture
 def commands() -> FakeCommands:
     return FakeCommands()
 
@@ -33,5 +38,12 @@ def log() -> FakeLog:
 
 
 @pytest.fixture
-def app(live: FakeModel, commands: FakeCommands, log: FakeLog) -> QuartTrio:
-    return create_app(Ports(live, commands, log, log, FakeGauges()), Tokens(TOKENS))
+def ports(live: FakeModel, past: FakePast, log: FakeLog, commands: FakeCommands) -> Ports:
+    return Ports(
+        live=live, past=past, events=log, ledgers=log, gauges=FakeGauges(), commands=commands
+    )
+
+
+@pytest.fixture
+def app(ports: Ports) -> QuartTrio:
+    return create_app(ports, Tokens(TOKENS))

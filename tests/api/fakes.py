@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from tracker.ports import (
+    LISTED_AT_ONCE,
     Account,
     Actor,
     CommandError,
@@ -248,6 +249,29 @@ class FakeLog:
 
 
 @attrs.define
+class FakePast:
+    """Shows the same at every moment and remembers the moments, or fails."""
+
+    model: FakeModel = attrs.field(factory=FakeModel)
+    moments: list[Moment] = attrs.field(factory=list)
+    failure: Exception | None = None
+
+    async def ask(self, moment: Moment, method: Any, *arguments: Any) -> Any:
+        self.moments.append(moment)
+        if self.failure is not None:
+            raise self.failure
+        return getattr(self.model, method.__name__)(*arguments)
+
+    async def each(
+        self, moment: Moment, method: Any, *arguments: Any
+    ) -> AsyncGenerator[list[Any], None]:
+        found = await self.ask(moment, method, *arguments)
+        items = [item for item in found if item is not None]
+        for start in range(0, len(items) + 1, LISTED_AT_ONCE):
+            yield items[start : start + LISTED_AT_ONCE]
+
+
+@attrs.define
 class FakeCommands:
     """`ports.Commands` over a whitelist, and keys by `key_ref`, the latest last."""
 
@@ -257,7 +281,7 @@ class FakeCommands:
     factors: dict[int, Factor] = attrs.field(factory=dict)
     corrections: list[Correction] = attrs.field(factory=list)
     actors: list[Actor] = attrs.field(factory=list)
-    failure: CommandError | None = None  # raised by every command when set
+    failure: CommandError | None = None  # every command raises it
 
     @property
     def keys(self) -> set[str]:

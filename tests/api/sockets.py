@@ -1,4 +1,4 @@
-"""The API on a real socket, and requests written byte by byte."""
+"""Runs the API on a real socket, and sends requests written byte by byte."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Running:
         return await trio.open_tcp_stream("127.0.0.1", self.port)
 
     async def exchange(self, request: bytes) -> bytes:
-        """All that the server says until it closes."""
+        """Sends `request`, and returns all bytes of the server until it closes."""
         async with await self.connect() as stream:
             await stream.send_all(request)
             return await until_closed(stream)
@@ -45,7 +45,7 @@ class Running:
 async def running(
     app: ASGIFramework, settings: Settings | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Running]:
-    """Serve `app`; at the end stop, and fail if that takes for ever."""
+    """Serves `app`. At the end the server has to stop within `GUARD`."""
     with trio.fail_after(GUARD):
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listeners[0].socket.getsockname()[1]
@@ -67,12 +67,12 @@ async def until_closed(stream: trio.abc.ReceiveStream) -> bytes:
 
 
 def body_of(response: bytes) -> bytes:
-    """The body of one response that is not chunked."""
+    """Returns the body of one response that is not chunked."""
     return response.partition(b"\r\n\r\n")[2]
 
 
 def unchunked(response: bytes) -> bytes:
-    """The body of one chunked response."""
+    """Returns the body of one chunked response."""
     rest, body = body_of(response), b""
     while True:
         size, _, rest = rest.partition(b"\r\n")

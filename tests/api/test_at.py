@@ -1,20 +1,19 @@
-"""`at=` in every version: which moment is asked for, what of, and how a moment that cannot be had is refused."""
+"""Tests `at=` in every version: which moment is read, and how one that the log lacks is refused."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 import pytest
 
 from api.app import create_app
 from api.auth import Tokens
-from api.ports import Ports
 from api.reads import CACHED
 from tests.api.asking import JSON, PROBLEM, TEXT, ask, problem
 from tests.api.conftest import TOKENS
-from tests.api.fakes import COUNTERS, FakeCommands, FakeGauges, FakeLog, FakeModel
+from tests.api.fakes import COUNTERS, FakeCommands, FakeLog, FakePast
 from tracker.ports import (
     LISTED_AT_ONCE,
     Account,
@@ -27,50 +26,19 @@ from tracker.ports import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from quart_trio import QuartTrio
+
+    from api.ports import Ports
 
 HASH = bytes(range(20))
 TIME = 1_800_000_000_000_000
 SHREDDED = Peer(b"-XX0001-".ljust(20, b"\0"), None, "", TIME // 1000, 1, 2, 3, "Started")
 
 
-@attrs.define
-class FakePast:
-    """The same at every moment; remembers which were asked for, or fails."""
-
-    model: FakeModel = attrs.field(factory=FakeModel)
-    moments: list[Moment] = attrs.field(factory=list)
-    failure: Exception | None = None
-
-    async def ask(self, moment: Moment, method: Any, *arguments: Any) -> Any:
-        self.moments.append(moment)
-        if self.failure is not None:
-            raise self.failure
-        return getattr(self.model, method.__name__)(*arguments)
-
-    async def each(
-        self, moment: Moment, method: Any, *arguments: Any
-    ) -> AsyncGenerator[list[Any], None]:
-        found = await self.ask(moment, method, *arguments)
-        items = [item for item in found if item is not None]
-        for start in range(0, len(items) + 1, LISTED_AT_ONCE):
-            yield items[start : start + LISTED_AT_ONCE]
-
-
 @pytest.fixture
-def past() -> FakePast:
-    return FakePast()
-
-
-@pytest.fixture
-def app(past: FakePast, commands: FakeCommands, log: FakeLog) -> QuartTrio:
-    """Over a present with nothing in it."""
-    return create_app(
-        Ports(FakeModel(commands=commands), commands, log, log, FakeGauges(), past),
-        Tokens({**TOKENS, "watch": "Read"}, {"watch": "read"}),
-    )
+def app(ports: Ports) -> QuartTrio:
+    """Builds an application whose present is empty, with a token that may only read."""
+    return create_app(ports, Tokens({**TOKENS, "watch": "Read"}, {"watch": "read"}))
 
 
 MOMENTS = [
@@ -79,13 +47,13 @@ MOMENTS = [
     (str(2**63 - 1), Moment(seq=2**63 - 1)),
     ("2027-01-15T08:00:00Z", Moment(time_us=TIME)),
     ("2027-01-15T09:00:00.000001%2B01:00", Moment(time_us=TIME + 1)),
-    ("2027-01-15T09:00:00+01:00", Moment(time_us=TIME)),  # nobody encodes it
+    ("2027-01-15T09:00:00+01:00", Moment(time_us=TIME)),  # as clients send it: unencoded
 ]
 
 
 @pytest.mark.parametrize(("text", "moment"), MOMENTS)
 async def test_moments(app: QuartTrio, past: FakePast, text: str, moment: Moment) -> None:
-    """A seq or a time, in all versions; the answer may be kept for a moment by who asked, one of now may not."""
+    """All versions read a seq or a time. A client may cache the past, but not the present."""
     for path in ("/api/v1/stats", "/api/stats", "/api/v2/settings"):
         answer = await ask(app, "GET", f"{path}?at={text}", token="token=Read")
         assert (answer.status, answer.content_type) == (200, JSON)
@@ -98,8 +66,8 @@ async def test_moments(app: QuartTrio, past: FakePast, text: str, moment: Moment
     "text",
     ["", "now", "-1", "1.5", "%D9%A3", str(2**63), "2027-01-15", "2027-01-15 08:00", "1&at=1"],
 )
-async def test_what_is_no_moment(app: QuartTrio, past: FakePast, text: str) -> None:
-    """Is status 400."""
+async def test_no_moment(app: QuartTrio, past: FakePast, text: str) -> None:
+    """A text that is no moment gives status 400."""
     for path, media in (("/api/v1/stats", TEXT), ("/api/stats", TEXT), ("/api/v2/keys/1", PROBLEM)):
         answer = await ask(app, "GET", f"{path}?at={text}")
         assert (answer.status, answer.content_type) == (400, media)
@@ -117,7 +85,7 @@ FAILURES: list[tuple[Exception, int, int]] = [
 async def test_refusals(
     app: QuartTrio, past: FakePast, failure: Exception, status: int, older: int
 ) -> None:
-    """Single values and lists alike: a problem document, or a text."""
+    """Single values and lists are refused alike: with a problem document, or with a text."""
     past.failure = failure
     for path in ("/settings", "/keys", "/keys/1", "/whitelist", "/factors", "/accounts/1/torrents"):
         answer = await ask(app, "GET", f"/api/v2{path}?at=1")
@@ -133,7 +101,7 @@ async def test_refusals(
 
 @pytest.mark.parametrize("path", ["events", "rejections/keys"])
 async def test_the_log_itself(app: QuartTrio, past: FakePast, log: FakeLog, path: str) -> None:
-    """Up to the moment, which has to be one; not beside another end."""
+    """Events are listed up to the moment, which the log has to hold; `to` beside it is refused."""
     answers = [
         await ask(app, "GET", f"/api/v2/{path}?at={text}") for text in ("7", "2027-01-15T08:00:00Z")
     ]
@@ -147,7 +115,7 @@ async def test_the_log_itself(app: QuartTrio, past: FakePast, log: FakeLog, path
 
 @pytest.mark.parametrize("count", [0, 1, LISTED_AT_ONCE - 1, LISTED_AT_ONCE, 450])
 async def test_listings(app: QuartTrio, past: FakePast, count: int) -> None:
-    """However many lists they come in, they are one."""
+    """Items that come in several lists make one array."""
     hashes = [number.to_bytes(20, "big") for number in range(count)]
     for info_hash in hashes:
         past.model.add(info_hash)
@@ -161,7 +129,7 @@ async def test_listings(app: QuartTrio, past: FakePast, count: int) -> None:
 
 
 async def test_a_shredded_address(app: QuartTrio, past: FakePast) -> None:
-    """Null, or where it is a text as ever an empty one."""
+    """A shredded address is null in version 2, and an empty text in the older ones."""
     past.model.add(HASH, SHREDDED)
     past.model.commands.accounts[1] = Account(1, 0, 0, 0, 0, 0, 0, 0, None, None)
     target = f"torrent/{HASH.hex()}?at=1"
@@ -176,7 +144,7 @@ async def test_a_shredded_address(app: QuartTrio, past: FakePast) -> None:
 
 
 async def test_stats_for_prometheus(app: QuartTrio) -> None:
-    """What the process counts by itself has no past."""
+    """The counters of the process have no past."""
     then = await ask(app, "GET", "/api/v1/stats?format=prometheus&at=1")
     now = await ask(app, "GET", "/api/v1/stats?format=prometheus")
     assert len(then.body.split("\n")) == len(attrs.fields(type(COUNTERS)))
@@ -184,7 +152,7 @@ async def test_stats_for_prometheus(app: QuartTrio) -> None:
 
 
 async def test_changes_are_of_now(app: QuartTrio, past: FakePast, commands: FakeCommands) -> None:
-    """A moment says nothing to a change: version 2 refuses it, the older ones take notice of no parameter they do not know."""
+    """Version 2 refuses a moment on a change. The older versions ignore unknown parameters."""
     for method, path in (
         ("POST", "/keys?at=1"),
         ("PATCH", "/keys/1?at=1"),
@@ -199,11 +167,5 @@ async def test_changes_are_of_now(app: QuartTrio, past: FakePast, commands: Fake
 
 
 async def test_the_stream_has_no_moment(app: QuartTrio) -> None:
-    """It tells what comes; `at` is no parameter of it."""
+    """The stream sends events to come, so it has no parameter `at`."""
     assert (await ask(app, "GET", "/api/v2/events/stream?at=1")).status == 400
-
-
-async def test_without_a_past(commands: FakeCommands) -> None:
-    """Is said so, and is no defect."""
-    app = create_app(Ports(FakeModel(commands=commands), commands), Tokens(TOKENS))
-    assert (await ask(app, "GET", "/api/v1/stats?at=1")).status == 400

@@ -1,4 +1,4 @@
-"""Access tokens: every row of the contract's table, on known and unknown paths."""
+"""Tests access tokens: every row of the contract's table, on known and unknown paths."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 
 from api.app import create_app
 from api.auth import Tokens
-from api.ports import Ports
 from tests.api.asking import JSON, TEXT, ask, rejected
 
 UNAUTHORIZED = rejected("unauthorized")
@@ -39,7 +38,7 @@ GUARDED = [
     ],
 )
 async def test_query_token_is_refused(app, path, token, answer):
-    """Whatever the path, a bad token is told first and in the contract's words."""
+    """A bad token is refused first, whatever the path, and in the contract's words."""
     assert tuple(await ask(app, "GET", path, token=token)) == answer
 
 
@@ -72,23 +71,23 @@ async def test_header_wins_and_is_refused(app, header, answer):
     ],
 )
 async def test_token_is_accepted(app, query, headers):
-    """Any configured token, in any position, in the query or as a bearer."""
+    """Any configured token is accepted, anywhere in the query or as a bearer token."""
     assert (await ask(app, "GET", "/api/v1/stats", token=query, **headers)).status == 200
 
 
 @pytest.mark.parametrize("token", ["voilà", "Å", "для всех", "кенгуРУ", "КЕНГУР"])
-async def test_token_that_ends_in_any_letter(live, commands, token):
-    """The last byte of a letter may look like a blank where headers are taken for Latin-1."""
-    app = create_app(Ports(live, commands), Tokens({"admin": token}))
+async def test_token_that_ends_in_any_letter(ports, token):
+    """A letter's last byte may look like a blank, because headers arrive as Latin-1."""
+    app = create_app(ports, Tokens({"admin": token}))
     sent = f"Bearer {token} "
     for path in ("/api/v1/stats", "/api/v2/keys"):
         assert (await ask(app, "GET", path, token="", Authorization=sent)).status == 200
 
 
-async def test_without_tokens_nothing_is_valid(live, commands):
-    """No configured token means that every token is wrong; an empty one never counts."""
+async def test_without_tokens_nothing_is_valid(ports):
+    """Without configured tokens every token is wrong. An empty token never counts."""
     for tokens in ({}, {"empty": ""}):
-        app = create_app(Ports(live, commands), Tokens(tokens))
+        app = create_app(ports, Tokens(tokens))
         assert tuple(await ask(app, "GET", "/api/v1/stats", token="token=")) == NOT_VALID
 
 
@@ -100,7 +99,7 @@ async def test_refused_change_is_not_made(app, commands):
 
 
 async def test_health_check_needs_no_token(app):
-    """The health check is open, and only that very path."""
+    """Only the very path of the health check needs no token."""
     answer = await ask(app, "GET", "/api/health_check", token="")
     assert tuple(answer) == (200, JSON, '{"status":"Ok"}')
     assert (await ask(app, "GET", "/api/health_check/x", token="")).status == 500

@@ -1,4 +1,4 @@
-"""The whitelist and the tracker keys: every row of the contract's tables, and who is recorded."""
+"""Tests changes of whitelist and keys: every row of the contract's tables, and the actor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOTH = pytest.mark.parametrize("prefix", ["/api/v1", "/api"])
 
 @BOTH
 async def test_whitelist(app, commands, prefix):
-    """Adding and removing answer ok, the second time too."""
+    """Adding and removing answer ok, also the second time."""
     for _ in range(2):
         assert tuple(await ask(app, "POST", f"{prefix}/whitelist/{HASH.upper()}")) == OK
     assert commands.whitelist == {bytes.fromhex(HASH)}
@@ -33,7 +33,7 @@ async def test_whitelist(app, commands, prefix):
 @BOTH
 @pytest.mark.parametrize("what", ["whitelist", "keys"])
 async def test_reload(app, prefix, what):
-    """There is nothing to reload, which is as good as having done it."""
+    """Reloading answers ok, because there is nothing to reload."""
     assert tuple(await ask(app, "GET", f"{prefix}/{what}/reload")) == OK
 
 
@@ -46,7 +46,7 @@ GENERATED = {
 
 @BOTH
 async def test_generate_key(app, prefix):
-    """The endpoint that the index calls: `valid_until` is whole seconds and never null."""
+    """The index calls this endpoint: `valid_until` is whole seconds and never null."""
     answer = await ask(app, "POST", f"{prefix}/key/3600")
     assert tuple(answer) == (200, KEY_JSON, GENERATED[prefix])
 
@@ -54,7 +54,7 @@ async def test_generate_key(app, prefix):
 @BOTH
 @pytest.mark.parametrize("value", ["-1", "text", "1.5", "1_0", "18446744073709551616", "9" * 5000])
 async def test_generate_key_for_no_number(app, prefix, value):
-    """Whatever is no number of 64 bits is refused by name."""
+    """A value that is no number of 64 bits is refused by name."""
     answer = await ask(app, "POST", f"{prefix}/key/{value}")
     assert tuple(answer) == (400, TEXT, f"Invalid URL: Cannot parse `{value}` to a `u64`")
 
@@ -67,7 +67,7 @@ async def test_generate_key_for_nothing(app, value):
 
 @BOTH
 async def test_generate_key_for_too_long(app, prefix):
-    """A duration that ends after the last date is refused and not a crash."""
+    """A duration that ends after the last date is refused, and is no crash."""
     answer = await ask(app, "POST", f"{prefix}/key/18446744073709551615")
     reason = 'Invalid URL: invalid auth key duration: "18446744073709551615"'
     assert tuple(answer) == (400, TEXT, reason)
@@ -92,7 +92,7 @@ async def post_keys(app, body: bytes, content_type: str = "application/json"):
     ],
 )
 async def test_add_key(app, key, seconds, body, content_type):
-    """Given or random, for a time or for ever."""
+    """A key is given or random, for a time or permanent."""
     answer = await post_keys(app, form(key, seconds), content_type)
     assert tuple(answer) == (200, KEY_JSON, body)
 
@@ -108,7 +108,7 @@ async def test_add_key(app, key, seconds, body, content_type):
     ],
 )
 async def test_add_malformed_key(app, commands, key, problem):
-    """The text ends in a place in the source, which is ours to choose."""
+    """The text ends in a place in the source, which may be any."""
     answer = await post_keys(app, form(key, 60))
     assert (answer.status, answer.content_type) == (400, TEXT)
     assert answer.body.startswith(f'Invalid URL: invalid auth key: string "{key}", {problem}, ')
@@ -116,7 +116,7 @@ async def test_add_malformed_key(app, commands, key, problem):
 
 
 async def test_add_key_for_too_long(app):
-    """A given key with a duration that ends after the last date."""
+    """A given key is refused too if its duration ends after the last date."""
     answer = await post_keys(app, form(KEY, LONGEST_S + 1))
     reason = f'Invalid URL: invalid auth key duration: "{LONGEST_S + 1}"'
     assert tuple(answer) == (400, TEXT, reason)
@@ -179,7 +179,7 @@ SHAPE = "Failed to deserialize the JSON body into the target type: "
     ],
 )
 async def test_add_key_with_a_wrong_member(app, body, reason):
-    """422, naming the member and where it ends."""
+    """The status is 422; the text names the member and the place where it ends."""
     assert tuple(await post_keys(app, body)) == (422, TEXT, SHAPE + reason)
 
 
@@ -207,7 +207,7 @@ async def test_add_key_with_another_document(app, body):
     ],
 )
 async def test_add_key_with_no_json(app, body):
-    """What is no JSON is 400, however it is broken."""
+    """A body that is no JSON gives 400, however it is broken."""
     answer = await post_keys(app, body)
     assert (answer.status, answer.content_type) == (400, TEXT)
     assert answer.body.startswith("Failed to parse the request body as JSON: ")
@@ -221,20 +221,20 @@ async def test_add_key_with_half_a_surrogate(app):
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
 async def test_add_key_with_another_content_type(app, content_type):
-    """Only JSON is read."""
+    """Other content types than JSON are refused."""
     answer = await post_keys(app, form(KEY, 60), content_type)
     reason = "Expected request with `Content-Type: application/json`"
     assert tuple(answer) == (415, TEXT, reason)
 
 
 async def test_unknown_members_are_ignored(app):
-    """Members nobody knows do no harm, whatever is in them."""
+    """Unknown members are ignored, whatever is in them."""
     body = b' { "x" : {"key":[1,{}]} , "seconds_valid":null , "key" : null , "y":"}" } '
     assert (await post_keys(app, body)).status == 200
 
 
 async def test_duplicate_key(app):
-    """The reference has no friendly text for it: clients know it by this one."""
+    """Clients recognise a duplicate key by this text of the reference."""
     await post_keys(app, form(KEY, 60))
     answer = await post_keys(app, form(KEY, 60))
     assert (answer.status, answer.content_type) == (500, TEXT)
@@ -246,14 +246,14 @@ async def test_duplicate_key(app):
 
 @BOTH
 async def test_delete_key(app, commands, prefix):
-    """A key that exists is deleted."""
+    """An existing key is deleted."""
     commands.add(NewKey(KEY))
     assert tuple(await ask(app, "DELETE", f"{prefix}/key/{KEY}")) == OK
     assert commands.keys == set()
 
 
 async def test_delete_unknown_key(app):
-    """Version 1 says why, in the reference's words."""
+    """Version 1 gives the reason, in the reference's words."""
     answer = await ask(app, "DELETE", f"/api/v1/key/{KEY}")
     assert (answer.status, answer.content_type) == (500, TEXT)
     assert answer.body.startswith(
@@ -263,7 +263,7 @@ async def test_delete_unknown_key(app):
 
 
 async def test_delete_unknown_key_of_the_old_api(app):
-    """The un-prefixed API does not say why."""
+    """The un-prefixed API gives no reason."""
     answer = await ask(app, "DELETE", f"/api/key/{KEY}")
     assert tuple(answer) == rejected("failed to delete key")
 
@@ -273,7 +273,7 @@ async def test_delete_unknown_key_of_the_old_api(app):
     "value", ["0", "-1", KEY[:-1], KEY + "0", KEY + "00", "%20" * 32, "%C3%A9" * 32, "a%2D" * 16]
 )
 async def test_delete_malformed_key(app, prefix, value):
-    """The text repeats the value as it was decoded."""
+    """The text repeats the decoded value."""
     shown = value.replace("%20", " ").replace("%C3%A9", "é").replace("%2D", "-")
     answer = await ask(app, "DELETE", f"{prefix}/key/{value}")
     assert tuple(answer) == (400, TEXT, f'Invalid auth key id param "{shown}"')
@@ -289,7 +289,7 @@ FAILURES = [
 
 @pytest.mark.parametrize(("method", "path", "failure"), FAILURES)
 async def test_log_unavailable(app, commands, method, path, failure):
-    """Version 1 gives the log's own words, escaped as a debug print escapes them."""
+    """Version 1 gives the log's own words, escaped as by a debug print."""
     commands.failure = LogUnavailableError('disk "full"\n\x07')
     answer = await ask(app, method, f"/api/v1{path}")
     assert (answer.status, answer.content_type) == (500, TEXT)
@@ -315,7 +315,7 @@ async def test_log_unavailable_in_the_old_api(app, commands, method, path, failu
     ],
 )
 def test_expiry_time(micros, text):
-    """The fraction has six digits, three, or is absent."""
+    """The fraction has six digits, three, or none."""
     assert expiry_time(micros) == text
 
 
@@ -335,7 +335,7 @@ async def test_actor(app, commands):
 
 
 async def test_actor_without_headers(app, commands):
-    """A request id is made up when the client has none; the reason is empty."""
+    """Without headers the request id is a new one, and the reason is empty."""
     answer = await ask(app, "POST", "/api/key/60")
     (by,) = commands.actors
     assert (by.token, by.reason, by.request_id) == ("admin", "", answer.headers["x-request-id"])
@@ -344,7 +344,7 @@ async def test_actor_without_headers(app, commands):
 
 @pytest.mark.parametrize("reason", ["le voilà", "Århus Å", "отменён для всех", "СПОР", "надо…"])
 async def test_reason_in_any_language(app, commands, reason):
-    """Recorded as it was said, up to its last letter, whatever blanks came with it."""
+    """A reason is recorded up to its last letter, without the blanks around it."""
     sent = f" \t{reason} "
     await ask(app, "POST", "/api/v1/key/60", x_reason=sent)
     assert [by.reason for by in commands.actors] == [reason]
@@ -352,14 +352,14 @@ async def test_reason_in_any_language(app, commands, reason):
 
 @pytest.mark.parametrize("reason", ["a\u009b31mb", "a\tb", "a\u202eb"])
 async def test_unprintable_reason(app, commands, reason):
-    """What would command a terminal, or turn a line around, does not get into the log."""
+    """A reason that would command a terminal, or turn a line around, is refused."""
     answer = await ask(app, "POST", "/api/v1/key/60", x_reason=reason)
     assert tuple(answer) == (400, TEXT, "X-Reason has to be printable text in one line")
     assert commands.actors == []
 
 
 async def test_long_reason(app, commands):
-    """A reason stays in the log for ever, so it is bounded, and never cut in silence."""
+    """A long reason is refused and not cut, because the log keeps it for ever."""
     answer = await ask(app, "POST", "/api/v1/key/60", x_reason="x" * 501)
     assert tuple(answer) == (400, TEXT, "X-Reason is longer than 500 bytes")
     assert commands.actors == []

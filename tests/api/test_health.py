@@ -1,4 +1,4 @@
-"""The health check API over services that are ill in every way there is."""
+"""Tests the health check API over services that fail in every way."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FAILED = "health check failed"
     ],
 )
 def test_texts(service, binding, info, target):
-    """Reported as bound, with the contract's sentence; reached through loopback."""
+    """A service is reported as bound, in the contract's sentence, and reached through loopback."""
     assert (service.binding, service.info) == (binding, info)
     assert service.target == (target, service.port)
 
@@ -68,7 +68,7 @@ def test_texts(service, binding, info, target):
     ],
 )
 async def test_paths(method, path, status, body):
-    """Two paths, to be read only."""
+    """There are two paths, for reading only."""
     async with running(create_app([])) as server:
         request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         answer = await server.exchange(request.encode())
@@ -79,7 +79,7 @@ async def test_paths(method, path, status, body):
 
 @asynccontextmanager
 async def http_service(answer: bytes, kind: str = "http") -> AsyncIterator[Service]:
-    """A service that says this to everybody, then hangs up."""
+    """Runs a service that sends `answer` to every client, then hangs up."""
 
     async def reply(stream: trio.SocketStream) -> None:
         await stream.receive_some()
@@ -94,7 +94,10 @@ async def http_service(answer: bytes, kind: str = "http") -> AsyncIterator[Servi
 
 @asynccontextmanager
 async def udp_service(answer: bytes) -> AsyncIterator[Service]:
-    """A service that answers connects with `answer`, T in it standing for the transaction id; b"" = never."""
+    """Runs a service that answers connects with `answer`; b"" = never.
+
+    `TTTT` in it stands for the transaction id.
+    """
 
     async def reply(sock: trio.socket.SocketType) -> None:
         while True:
@@ -131,7 +134,7 @@ async def report(*services: Service):
     ],
 )
 async def test_http_answers(answer, result):
-    """Only a 200 is health; what else comes is told."""
+    """Only a 200 is healthy. Another answer is reported."""
     async with http_service(answer) as service:
         found = await report(service)
     ok = result is not None and "Ok" in result
@@ -156,7 +159,7 @@ async def test_http_answers(answer, result):
     ],
 )
 async def test_udp_answers(monkeypatch, answer, result):
-    """Only a connection id for our own transaction is health."""
+    """Only a connection id for the own transaction is healthy."""
     if not answer:
         monkeypatch.setattr(checks, "TIMEOUT", 0.05)
     async with udp_service(answer) as service:
@@ -165,7 +168,7 @@ async def test_udp_answers(monkeypatch, answer, result):
 
 
 async def test_one_of_several_is_gone(monkeypatch):
-    """The order is that of the services; one that fails makes the whole an error."""
+    """Results are in the order of the services. One that fails makes the whole an error."""
     monkeypatch.setattr(checks, "TIMEOUT", 5.0)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         gone = Service("api", *closed.getsockname())
@@ -184,7 +187,7 @@ async def test_one_of_several_is_gone(monkeypatch):
 
 
 async def test_silence_is_bounded(monkeypatch):
-    """A service that accepts and says nothing is given up."""
+    """A service that accepts and sends nothing times out."""
     monkeypatch.setattr(checks, "TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for tls in (False, True):

@@ -1,4 +1,4 @@
-"""The ASGI layer that bounds bodies, around an application that would take anything."""
+"""Tests the ASGI layer that bounds requests, around an application that would take any."""
 
 from __future__ import annotations
 

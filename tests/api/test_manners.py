@@ -1,4 +1,4 @@
-"""What holds for every path: unknown paths, wrong methods, HEAD, request ids, unexpected errors."""
+"""Tests the manners of every path: unknown ones, wrong methods, HEAD, request ids, defects."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import uuid
 
 import pytest
 import trio
+from attrs import evolve
 
 from api import app as app_module
 from api.app import create_app
 from api.auth import Tokens
-from api.ports import Ports
 from tests.api.asking import TEXT, ask, rejected
 
 HASH = "5452869be36f9f3350ccee6b4544e7e76caaadab"
@@ -38,7 +38,7 @@ TOKENS = Tokens({"a": "MyAccessToken"})
     ],
 )
 async def test_unknown_path(app, path):
-    """404, no body and no content type; no redirect to a tidier spelling."""
+    """An unknown path gives 404 without body and content type, and no redirect to a tidier one."""
     assert tuple(await ask(app, "GET", path)) == (404, None, "")
 
 
@@ -58,7 +58,7 @@ async def test_unknown_path(app, path):
     ],
 )
 async def test_wrong_method(app, method, path, allowed):
-    """405 with an empty body, and the right methods."""
+    """A wrong method gives 405 with an empty body and the allowed methods."""
     answer = await ask(app, method, path)
     assert tuple(answer) == (405, None, "")
     assert answer.headers["allow"] == allowed
@@ -66,14 +66,14 @@ async def test_wrong_method(app, method, path, allowed):
 
 @pytest.mark.parametrize("path", ["/api/v1/stats", "/api/v1/torrents", "/api/health_check"])
 async def test_head(app, path):
-    """HEAD is answered wherever GET is."""
+    """HEAD is answered like GET."""
     assert (await ask(app, "HEAD", path)).status == 200
 
 
 @pytest.mark.parametrize("path", ["/api/v1/stats", "/api/v1/nothing", "/api/health_check", "/"])
 @pytest.mark.parametrize("token", ["", "token=MyAccessToken"])
 async def test_request_id(app, path, token):
-    """Echoed when given, else a random UUID, on every answer."""
+    """Every answer has the request id of the client, or a random UUID."""
     answer = await ask(app, "GET", path, token=token, x_request_id="abc/1")
     assert answer.headers["x-request-id"] == "abc/1"
     answer = await ask(app, "GET", path, token=token)
@@ -82,37 +82,37 @@ async def test_request_id(app, path, token):
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "two words", "\xff"])
 async def test_unfit_request_id(app, given):
-    """An id that should not be in a log is replaced."""
+    """An id that does not fit into a log is replaced."""
     answer = await ask(app, "GET", "/api/v1/stats", x_request_id=given)
     assert uuid.UUID(answer.headers["x-request-id"]).version == 4
 
 
-async def test_unexpected_error(commands, caplog):
-    """A defect is one plain line to the client, and a traceback in the log only."""
+async def test_unexpected_error(ports, caplog):
+    """A defect gives the client one plain line; only the log has the traceback."""
 
     class Broken:
         def now(self):
             raise RuntimeError("secret detail")
 
-    answer = await ask(create_app(Ports(Broken(), commands), TOKENS), "GET", "/api/stats")
+    answer = await ask(create_app(evolve(ports, live=Broken()), TOKENS), "GET", "/api/stats")
     assert tuple(answer) == rejected("internal error")
     assert "secret detail" in caplog.text
 
 
-async def test_slow_command(live, autojump_clock):
-    """A request that takes five seconds is given up: 408, empty."""
+async def test_slow_command(ports, autojump_clock):
+    """A request that takes five seconds gives an empty 408."""
 
     class Stuck:
         async def issue_key(self, *_: object):
             await trio.sleep_forever()
 
-    app = create_app(Ports(live, Stuck()), TOKENS)
+    app = create_app(evolve(ports, commands=Stuck()), TOKENS)
     assert tuple(await ask(app, "POST", "/api/v1/key/60")) == (408, None, "")
     assert autojump_clock.current_time() >= app_module.REQUEST_TIMEOUT
 
 
 async def test_large_body(app):
-    """A body over the limit is 413, told in one line."""
+    """A body over the limit gives 413 and one line of text."""
     answer = await ask(
         app, "POST", "/api/v1/keys", body=b"x" * (64 * 1024 + 1), content_type="application/json"
     )

@@ -1,4 +1,4 @@
-"""Metrics: the bytes of both formats, and who gets them."""
+"""Tests metrics: the bytes of both formats, and the tokens that may read them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
 from api.auth import Tokens
-from api.ports import Ports
 from tests.api.asking import JSON, TEXT, ask, rejected
-from tests.api.fakes import FakeGauges
 
 URL = "/api/v1/metrics"
 
@@ -60,13 +58,13 @@ here_total 0.5
 
 
 async def test_stats_lines(app):
-    """The counters of the development line in its order, without comments and a last line's end."""
+    """Counters come in the development line's order, without comments and a last line's end."""
     assert tuple(await ask(app, "GET", "/api/v1/stats?format=prometheus")) == (200, TEXT, STATS)
 
 
 @pytest.mark.parametrize("query", ["", "?format=json", "?format="])
 async def test_json(app, query):
-    """Kind, name, help and samples; a metric without samples has an empty list."""
+    """A metric has kind, name, help and a list of samples, which may be empty."""
     answer = await ask(app, "GET", URL + query)
     assert (answer.status, answer.content_type) == (200, JSON)
     moment = r'"recorded_at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"'
@@ -93,7 +91,7 @@ async def test_json(app, query):
 
 
 async def test_text_format(app):
-    """HELP and TYPE lines, names as they are, escaped labels; what reads the format reads the values."""
+    """Names stay as they are, labels are escaped, and a reader of the format gets the values."""
     answer = await ask(app, "GET", f"{URL}?format=prometheus")
     assert (answer.status, answer.content_type) == (200, TEXT)
     assert answer.body == TEXT_FORMAT
@@ -119,16 +117,14 @@ async def test_text_format(app):
 )
 @pytest.mark.parametrize("path", [URL, "/api/v1/stats"])
 async def test_wrong_format(app, path, query, reason):
-    """Another format is a bad query, as of every parameter."""
+    """An unknown format is a bad query."""
     text = f"Failed to deserialize query string: {reason}"
     assert tuple(await ask(app, "GET", f"{path}?{query}")) == (400, TEXT, text)
 
 
-async def test_tokens(live, commands):
-    """Without a token nothing is told; one that may only read is enough."""
-    app = create_app(
-        Ports(live, commands, gauges=FakeGauges()), Tokens({"watch": "W"}, {"watch": "read"})
-    )
+async def test_tokens(ports):
+    """Metrics need a token; one that may only read suffices."""
+    app = create_app(ports, Tokens({"watch": "W"}, {"watch": "read"}))
     assert tuple(await ask(app, "GET", URL, token="")) == rejected("unauthorized")
     assert tuple(await ask(app, "GET", URL, token="token=")) == rejected("token not valid")
     assert (await ask(app, "GET", URL, token="token=W")).status == 200
@@ -136,7 +132,7 @@ async def test_tokens(live, commands):
 
 
 async def test_methods(app):
-    """Read only."""
+    """Metrics can only be read."""
     answer = await ask(app, "POST", URL)
     assert (answer.status, answer.headers["allow"]) == (405, "GET,HEAD")
     assert (await ask(app, "HEAD", URL)).status == 200

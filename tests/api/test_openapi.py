@@ -1,4 +1,4 @@
-"""The API's description: what is served is in it, and it can be read."""
+"""Tests the API's description: it covers what is served, and can be read."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tests.test_docs import endpoints
 
 @pytest.fixture
 async def document(app) -> dict[str, Any]:
-    """The document as it is served."""
+    """Returns the document as it is served."""
     answer = await ask(app, "GET", "/api/v2/openapi.json")
     assert (answer.status, answer.content_type) == (200, JSON)
     return json.loads(answer.body)
 
 
 async def test_nothing_is_served_beside_the_rows(document):
-    """The document has every route of the URL map, itself included, and says which version it follows."""
+    """The document describes every route of the URL map, its own included."""
     assert document["openapi"] == "3.1.0"
     described = [(verb.upper(), path) for path, of in document["paths"].items() for verb in of]
     assert sorted(described) == endpoints()
 
 
 async def test_headers_are_described(document):
-    """What a change may say of itself, what it has to, and where a stream goes on."""
+    """Headers of changes are described, optional and required ones, and that of the stream."""
     paths = document["paths"]
 
     def headers(method: str, path: str) -> dict[str, bool]:
@@ -52,7 +52,7 @@ async def test_headers_are_described(document):
 
 
 async def test_docs_page(app):
-    """A page that loads nothing, names every operation, and is well formed as far as its tags go."""
+    """The page loads nothing, names every endpoint, and can be parsed."""
     answer = await ask(app, "GET", "/api/v2/docs")
     assert (answer.status, answer.content_type) == (200, "text/html; charset=utf-8")
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")

@@ -1,4 +1,4 @@
-"""Whose change it is, behind reverse proxies: the right-most address that no trusted proxy is."""
+"""Tests which client address is recorded behind reverse proxies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import pytest
 
 from api.app import create_app
 from api.auth import Tokens
-from api.ports import Ports
 from api.proxies import Proxies
 from tests.api.asking import TOKEN
 from tests.api.sockets import QUERY, running
@@ -33,9 +32,9 @@ TRUSTED = ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32")
         (["::ffff:10.9.9.9, 10.0.0.2"], "10.9.9.9"),
     ],
 )
-async def test_forwarded_for(live, commands, forwarded, address):
-    """From the right, past those that are trusted, as far as there are addresses."""
-    app = create_app(Ports(live, commands), TOKENS, Proxies(TRUSTED))
+async def test_forwarded_for(ports, commands, forwarded, address):
+    """The client is the right-most address that is not trusted, as far as addresses go."""
+    app = create_app(ports, TOKENS, Proxies(TRUSTED))
     headers = "".join(f"X-Forwarded-For: {one}\r\n" for one in forwarded)
     async with running(app) as server:
         head = (
@@ -46,9 +45,9 @@ async def test_forwarded_for(live, commands, forwarded, address):
 
 
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",), ("unix",)])
-async def test_nobody_is_believed_unless_configured(live, commands, trusted):
-    """A client that is no trusted proxy says what it likes, and nobody listens."""
-    app = create_app(Ports(live, commands), TOKENS, Proxies(trusted))
+async def test_nobody_is_believed_unless_configured(ports, commands, trusted):
+    """The header of a client that is no trusted proxy is ignored."""
+    app = create_app(ports, TOKENS, Proxies(trusted))
     async with running(app) as server:
         await server.exchange(
             f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 10.0.0.1\r\n"
@@ -58,9 +57,9 @@ async def test_nobody_is_believed_unless_configured(live, commands, trusted):
 
 
 @pytest.mark.parametrize(("trusted", "address"), [((), ""), (("unix",), "9.9.9.9")])
-async def test_unix_socket(live, commands, trusted, address):
-    """Who connects to the socket file has no address; as a trusted proxy it may tell its client's."""
-    app = create_app(Ports(live, commands), TOKENS, Proxies(trusted))
+async def test_unix_socket(ports, commands, trusted, address):
+    """A client of the Unix socket has no address. As a trusted proxy it may name its client's."""
+    app = create_app(ports, TOKENS, Proxies(trusted))
     client = app.test_client()
     await client.open(
         f"/api/v1/key/60?{TOKEN}",

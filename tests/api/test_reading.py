@@ -1,4 +1,4 @@
-"""Statistics and torrents, as version 1 and the un-prefixed API show them."""
+"""Tests statistics and torrents in version 1 and the un-prefixed API."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ BOTH = pytest.mark.parametrize("prefix", ["/api/v1", "/api"])
 
 @BOTH
 async def test_stats(app, prefix):
-    """Sixteen counters in the contract's order, without a space."""
+    """There are sixteen counters in the contract's order, without a space."""
     assert tuple(await ask(app, "GET", f"{prefix}/stats")) == (200, JSON, V1_STATS)
     assert tuple(await ask(app, "GET", f"{prefix}/stats?format=json")) == (200, JSON, V1_STATS)
 
 
 async def test_stats_for_prometheus(app):
-    """One `name value` line per counter in the same order, nothing else; of the older API."""
+    """The un-prefixed API has one `name value` line for each counter, and nothing else."""
     status, content_type, body = await ask(app, "GET", "/api/stats?format=prometheus")
     expected = "\n".join(f"{name} {value}" for name, value in json.loads(V1_STATS).items())
     assert (status, content_type, body) == (200, TEXT, expected)
 
 
 async def test_unknown_stats_format(app):
-    """Another format is a bad query."""
+    """An unknown format is a bad query."""
     status, content_type, body = await ask(app, "GET", "/api/v1/stats?format=xml")
     reason = (
         "Failed to deserialize query string: unknown variant `xml`, expected `json` or `prometheus`"
@@ -76,21 +76,21 @@ async def test_unknown_stats_format(app):
 )
 @pytest.mark.parametrize("spelling", [HASH, HASH.upper()])
 async def test_torrent(app, live, prefix, body, spelling):
-    """The exact bytes of one torrent with one peer; the hash is printed in lower case."""
+    """A torrent with one peer has these exact bytes. Its hash is in lower case."""
     live.add(bytes.fromhex(HASH), V4, completed=7)
     assert tuple(await ask(app, "GET", f"{prefix}/torrent/{spelling}")) == (200, JSON, body)
 
 
 @BOTH
 async def test_torrent_without_peers(app, live, prefix):
-    """`peers` is there and empty: the index requires the member."""
+    """`peers` is empty but there, because the index requires the member."""
     live.add(bytes.fromhex(HASH))
     answer = await ask(app, "GET", f"{prefix}/torrent/{HASH}")
     assert json.loads(answer.body)["peers"] == []
 
 
 async def test_peers_of_all_kinds(app, live):
-    """IPv6 addresses, unknown clients, and client names that need escaping."""
+    """Peers may have IPv6 addresses, unknown clients, and client names that need escaping."""
     live.add(bytes.fromhex(HASH), V4, V6, UT)
     answer = await ask(app, "GET", f"/api/v1/torrent/{HASH}")
     peers = json.loads(answer.body)["peers"]
@@ -101,7 +101,7 @@ async def test_peers_of_all_kinds(app, live):
 
 @BOTH
 async def test_unknown_torrent(app, prefix):
-    """Unknown is 200 and a JSON string; the index depends on both."""
+    """An unknown torrent gives 200 and a JSON string; the index depends on both."""
     answer = await ask(app, "GET", f"{prefix}/torrent/{HASH}")
     assert tuple(answer) == (200, JSON, '"torrent not known"')
 
@@ -113,7 +113,7 @@ BAD_HASHES = ["0", "-1", "1.1", "INVALID", HASH[:-1], HASH + "0", "g" * 40, "%D9
 @pytest.mark.parametrize("method_and_path", ["GET torrent", "POST whitelist", "DELETE whitelist"])
 @pytest.mark.parametrize("value", BAD_HASHES)
 async def test_bad_info_hash(app, prefix, method_and_path, value):
-    """A hash that is none is 400 and repeated in the text as it was decoded."""
+    """A malformed hash gives 400, and the text repeats the decoded value."""
     method, path = method_and_path.split()
     shown = value.replace("%D9%A0", "\u0660").replace("%22%5C", '"\\')
     reason = f'Invalid URL: invalid infohash param: string "{shown}", expected a 40 character long string'
@@ -125,7 +125,7 @@ async def test_bad_info_hash(app, prefix, method_and_path, value):
 @pytest.mark.parametrize("method_and_path", ["GET torrent", "POST whitelist", "DELETE whitelist"])
 @pytest.mark.parametrize("value", ["", "%20", "%20%09"])
 async def test_blank_info_hash(app, prefix, method_and_path, value):
-    """An empty or blank hash is an unknown path."""
+    """An empty or blank hash makes an unknown path."""
     method, path = method_and_path.split()
     answer = await ask(app, method, f"{prefix}/{path}/{value}")
     assert tuple(answer) == (404, None, "")
@@ -153,7 +153,7 @@ def item(prefix: str, info_hash: str) -> str:
     ],
 )
 async def test_pages(app, live, prefix, query, numbers):
-    """Ascending hashes; offset counts torrents; an empty parameter is an absent one."""
+    """Hashes ascend, `offset` counts torrents, and an empty parameter counts as absent."""
     hashes = [f"{number:040x}" for number in range(5)]
     for info_hash in reversed(hashes):
         live.add(bytes.fromhex(info_hash))
@@ -175,7 +175,7 @@ TOO_LARGE = "number too large to fit in target type"
     ],
 )
 async def test_bad_pages(app, name, value, reason):
-    """Whatever is no number of 32 bits is a bad query."""
+    """A value that is no number of 32 bits is a bad query."""
     target = f"/api/v1/torrents?{name}={value}".format(name=name)
     body = f"Failed to deserialize query string: {reason}".format(name=name)
     assert tuple(await ask(app, "GET", target)) == (400, TEXT, body)
@@ -183,7 +183,7 @@ async def test_bad_pages(app, name, value, reason):
 
 @BOTH
 async def test_torrents_by_hash(app, live, prefix):
-    """Request order, repetitions kept, unknown ones left out, paging ignored."""
+    """Torrents come in the order of the request, repeated ones too, unknown ones left out."""
     for info_hash in (HASH, OTHER):
         live.add(bytes.fromhex(info_hash))
     asked = [OTHER.upper(), HASH, "00" * 20, OTHER]
@@ -194,7 +194,7 @@ async def test_torrents_by_hash(app, live, prefix):
 
 
 async def test_first_bad_hash_of_a_list(app):
-    """One bad hash spoils the list."""
+    """One malformed hash refuses the whole request."""
     answer = await ask(app, "GET", f"/api/v1/torrents?info_hash={HASH}&info_hash=bad&info_hash=x")
     reason = (
         'Invalid URL: invalid infohash param: string "bad", expected a 40 character long string'
@@ -204,7 +204,7 @@ async def test_first_bad_hash_of_a_list(app):
 
 @pytest.mark.parametrize("count", [BATCH - 1, BATCH, BATCH + 1, 2 * BATCH, 2 * BATCH + 1])
 async def test_long_listing(app, live, count):
-    """Short or in chunks, a listing is one whole JSON array."""
+    """A listing is one whole JSON array, short or in chunks."""
     for number in range(count):
         live.add(number.to_bytes(20, "big"))
     answer = await ask(app, "GET", "/api/v1/torrents")

@@ -1,4 +1,4 @@
-"""The server on a real socket: exact headers, hostile clients, and a stop that always ends."""
+"""Tests the server on a real socket: exact headers, hostile clients, stops that always end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import struct
 import pytest
 import trio
 import trio.testing
+from attrs import evolve
 
 from api import app as app_module
 from api import connection
@@ -17,7 +18,6 @@ from api.app import create_app
 from api.auth import Tokens
 from api.connection import Http1
 from api.limits import MAX_BODY
-from api.ports import Ports
 from api.serve import Settings
 from api.streams import BATCH
 from tests.api.sockets import GUARD, QUERY, body_of, running, unchunked, until_closed
@@ -31,7 +31,7 @@ async def assert_alive(server) -> None:
 
 
 async def test_exact_headers(app):
-    """The contract's headers and no other: above all no `server`."""
+    """A response has the contract's headers and no other, above all no `server`."""
     async with running(app) as server:
         head = (await server.get(STATS)).partition(b"\r\n\r\n")[0].decode().split("\r\n")
     assert head[0].startswith("HTTP/1.1 200")
@@ -41,7 +41,7 @@ async def test_exact_headers(app):
 
 
 async def test_keep_alive(app):
-    """Two requests on one connection, the second pipelined behind the first."""
+    """One connection serves two requests, the second pipelined behind the first."""
     async with running(app) as server:
         one = b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n\r\n"
         last = one.replace(b"Host", b"Connection: close\r\nHost")
@@ -60,7 +60,7 @@ async def test_head_has_no_body(app):
 
 
 async def test_empty_not_found(app):
-    """404 has no body and no content type on the wire either."""
+    """A 404 has no body and no content type on the wire either."""
     async with running(app) as server:
         for path in ("/nothing", "/api//v1/stats", "//api"):
             answer = (await server.get(path + QUERY)).lower()
@@ -80,7 +80,7 @@ async def test_client_address_is_recorded(app, commands):
 
 
 async def test_long_listing(app, live):
-    """4000 torrents unless asked for more, in chunks that make one array."""
+    """A listing has 4000 torrents by default, in chunks that make one array."""
     for number in range(4100):
         live.add(number.to_bytes(20, "big"))
     async with running(app) as server:
@@ -107,7 +107,7 @@ async def test_websocket_upgrade(app, stray):
 
 
 async def test_raising_connection_is_contained(app, monkeypatch, caplog):
-    """Whatever a connection raises is logged and ends that connection only."""
+    """An exception of a connection is logged, and ends that connection only."""
 
     async def broken(*_: object) -> None:
         raise RuntimeError("broken on purpose")
@@ -161,7 +161,7 @@ HEAD = b"Host: x\r\nConnection: close\r\n\r\n"
     ],
 )
 async def test_odd_requests(app, request_bytes, status):
-    """Each odd request has a plain answer, no page in HTML, and harms nobody else."""
+    """Each odd request gets a plain answer, no page in HTML, and harms no other client."""
     async with running(app) as server:
         answer = await server.exchange(request_bytes)
         await assert_alive(server)
@@ -176,7 +176,7 @@ JSON_POST = (
 
 @pytest.mark.parametrize("extra", [1, 100_000, 3_000_000])
 async def test_declared_large_body(app, commands, extra):
-    """413 reaches a client that goes on sending a body that was announced as too large."""
+    """A 413 reaches a client that goes on sending a body of too large a declared size."""
     size = MAX_BODY + extra
     async with running(app) as server:
         answer = await server.exchange(
@@ -190,7 +190,7 @@ async def test_declared_large_body(app, commands, extra):
 
 @pytest.mark.parametrize("chunks", [2, 40])
 async def test_chunked_large_body(app, chunks):
-    """413 also when the size was never announced, without waiting for the end of the body."""
+    """A body of undeclared size gives 413 too, without waiting for its end."""
     chunk = b"%x\r\n" % MAX_BODY + b"x" * MAX_BODY + b"\r\n"
     async with running(app) as server:
         answer = await server.exchange(
@@ -201,7 +201,7 @@ async def test_chunked_large_body(app, chunks):
 
 
 async def test_slow_head_is_cut_off(app):
-    """A client that does not finish its headers is let go."""
+    """A client that does not finish its headers is cut off."""
     async with running(app, Settings(idle_timeout=0.1)) as server:
         assert await server.exchange(b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n") == b""
         await assert_alive(server)
@@ -212,7 +212,7 @@ async def test_slow_head_is_cut_off(app):
     [("/api/v1/keys", (b"", b"")), ("/api/v2/keys", (b"application/problem+json", b"408"))],
 )
 async def test_slow_body_is_cut_off(app, commands, monkeypatch, path, said):
-    """A body that does not come within the time of a request is 408 in the manner of its version."""
+    """A body that takes too long gives 408, in the manner of its version."""
     monkeypatch.setattr(app_module, "REQUEST_TIMEOUT", 0.2)
     head = f"POST {path}{QUERY} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     async with running(app, Settings(idle_timeout=0.2)) as server:
@@ -224,7 +224,7 @@ async def test_slow_body_is_cut_off(app, commands, monkeypatch, path, said):
 
 
 async def test_reset_connections(app, caplog):
-    """Clients that reset the connection at any point are no error of ours."""
+    """Clients that reset the connection at any point cause no error."""
     request = f"GET {STATS} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     async with running(app) as server:
         for sent in (b"", request[:10], request, request * 5):
@@ -239,7 +239,7 @@ async def test_reset_connections(app, caplog):
 
 
 async def test_idle_connection_is_cut_off(app):
-    """A client that keeps its connection and asks no more is let go, after any number of requests."""
+    """A client that keeps an idle connection is cut off, after any number of requests."""
     request = b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n\r\n"
     async with running(app, Settings(idle_timeout=0.2)) as server:
         assert (await server.exchange(request)).count(HEALTHY) == 1
@@ -247,7 +247,7 @@ async def test_idle_connection_is_cut_off(app):
 
 
 async def test_connection_limit(app):
-    """One connection too many is closed at once; a place that becomes free is used again."""
+    """One connection too many is closed at once. A place that becomes free is used again."""
     async with running(app, Settings(max_connections=1)) as server:
         async with await server.connect() as first:
             await first.send_all(b"GET /api/health_check HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -272,7 +272,7 @@ async def _get_or_nothing(server) -> bytes:
 
 
 class Endless:
-    """An application that sends for as long as somebody lets it."""
+    """Sends without an end, until it is cancelled."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -290,7 +290,7 @@ class Endless:
 
 
 async def wait_stalled(app: Endless) -> None:
-    """Until the application is stuck in sending, as nobody reads."""
+    """Waits until `app` is stuck in sending, because its client does not read."""
     before = -1
     while before != app.sent or not app.sent:
         before = app.sent
@@ -298,7 +298,7 @@ async def wait_stalled(app: Endless) -> None:
 
 
 async def test_stalled_reader_is_cut_off(monkeypatch):
-    """A client that takes nothing for a while is let go, with nobody stopping the server."""
+    """A client that reads nothing for a while is cut off, without a stop of the server."""
     monkeypatch.setattr(connection, "SEND_TIMEOUT", 0.2)
     app = Endless()
     async with running(app) as server, await server.connect() as stalled:
@@ -307,7 +307,7 @@ async def test_stalled_reader_is_cut_off(monkeypatch):
 
 
 async def test_stalled_reader_does_not_hold_up_the_stop(monkeypatch):
-    """A client that has stopped reading is cut off when the grace is over, and no later."""
+    """At a stop, a client that does not read is cut off after `graceful_timeout`."""
     monkeypatch.setattr(connection, "SEND_TIMEOUT", 10 * GUARD)
     app = Endless()
     async with running(app, Settings(graceful_timeout=0.1)) as server:
@@ -322,17 +322,19 @@ async def test_stalled_reader_does_not_hold_up_the_stop(monkeypatch):
         assert stopped
 
 
-async def test_stop_lets_a_request_finish(live, commands):
-    """A request in flight is answered before the server goes; an idle connection goes at once."""
+async def test_stop_lets_a_request_finish(ports):
+    """A stop lets a request in flight finish, and closes an idle connection at once."""
     started, go_on = trio.Event(), trio.Event()
 
-    class Slow(type(commands)):
+    class Slow(type(ports.commands)):
         async def issue_key(self, *args):
             started.set()
             await go_on.wait()
             return await super().issue_key(*args)
 
-    async with running(create_app(Ports(live, Slow()), Tokens({"a": "MyAccessToken"}))) as server:
+    async with running(
+        create_app(evolve(ports, commands=Slow()), Tokens({"a": "MyAccessToken"}))
+    ) as server:
         async with await server.connect() as idle, await server.connect() as busy:
             head = f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\n\r\n"
             await busy.send_all(head.encode())

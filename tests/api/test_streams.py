@@ -1,4 +1,4 @@
-"""JSON arrays made a batch at a time."""
+"""Tests JSON arrays that are made a batch at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ITEMS = 3 * BATCH + 7
 
 
 async def test_arrays_take_turns():
-    """However many are made at once, the loop gets its turn after every batch of any of them."""
+    """The loop gets its turn after every batch, however many arrays are made at once."""
     since = worst = 0
     made = []
 
@@ -39,13 +39,12 @@ async def test_arrays_take_turns():
             for _ in range(ARRAYS):
                 nursery.start_soon(one)
     assert made == [list(range(ITEMS))] * ARRAYS
-    assert (
-        0 < worst <= 2 * BATCH
-    )  # the order within a turn is random: last in one, first in the next
+    # The order within a turn is random: an array may be last in one and first in the next.
+    assert 0 < worst <= 2 * BATCH
 
 
 async def test_pauses_within_a_batch():
-    """None in the items is a pause and no item; an array that is left waiting by its reader holds up no other."""
+    """None among the items is a pause. An array whose reader waits holds up no other."""
     waiting = await json_array([*range(5 * BATCH)], str)
     body = aiter(waiting.response)
     assert await anext(body)

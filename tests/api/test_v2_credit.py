@@ -1,4 +1,4 @@
-"""Version 2: credit factors, accounts and corrections."""
+"""Tests credit factors, accounts and corrections in version 2."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ FREELEECH = {
 
 @pytest.fixture
 def member(commands):
-    """Account 7, which was credited with more than it moved."""
+    """Creates account 7, which was credited with more than it moved."""
     commands.accounts[7] = Account(7, 10, 20, 30, BIG, 5_900_000, 2, 1, 1_680_006_300_058_085, None)
 
 
 async def send(app, method, path, body=None, **headers):
-    """Status and document."""
+    """Sends a request. Returns status and document."""
     data = b"" if body is None else json.dumps(body).encode()
     answer = await ask(app, method, path, body=data, content_type=JSON, **headers)
     return answer.status, json.loads(answer.body) if answer.body else None
 
 
 async def test_a_factor(app):
-    """Set, shown, listed, ended."""
+    """A factor is set, shown, listed and ended."""
     asked = {
         "info_hash": HASH.upper(),
         "download_percent": 0,
@@ -60,7 +60,7 @@ async def test_a_factor(app):
 
 
 async def test_every_term(app):
-    """Of an account, for uploads, from a time to come on."""
+    """A factor may be of an account, for uploads, from a time to come."""
     asked = {"account": 7, "upload_percent": 10_000, "from": "2027-01-31T23:00:00Z"}
     status, shown = await send(app, "POST", FACTORS, asked)
     assert status == 201
@@ -70,7 +70,7 @@ async def test_every_term(app):
 
 
 async def test_pages(app):
-    """By number, as many as asked for."""
+    """Factors come by number, `limit` of them at a time."""
     for _ in range(3):
         await send(app, "POST", FACTORS, {"upload_percent": 200})
     _, first = await send(app, "GET", f"{FACTORS}?limit=2")
@@ -100,7 +100,7 @@ BAD = [
 @pytest.mark.usefixtures("member")
 @pytest.mark.parametrize(("path", "body", "detail"), BAD)
 async def test_bad_bodies(app, commands, path, body, detail):
-    """422, naming the member; nothing was asked of the tracker."""
+    """A bad body gives 422 with the member at fault, and reaches no command."""
     status, problem = await send(app, "POST", path, body)
     assert status == 422
     assert problem["detail"].startswith(detail)
@@ -109,7 +109,7 @@ async def test_bad_bodies(app, commands, path, body, detail):
 
 @pytest.mark.usefixtures("member")
 async def test_an_account(app):
-    """Raw and credited totals side by side; what never was is null."""
+    """Raw and credited totals stand side by side. A time that never was is null."""
     assert await send(app, "GET", "/api/v2/accounts/7") == (
         200,
         {
@@ -131,7 +131,7 @@ async def test_an_account(app):
 
 @pytest.mark.usefixtures("member")
 async def test_a_correction(app, commands):
-    """Signed amounts, an absent one is none; the answer has the totals after it, the event the reason."""
+    """Amounts are signed; an absent one is 0. The answer has the totals, the event the reason."""
     body = {"uploaded": -30, "corrects": 55}
     status, shown = await send(app, "POST", CORRECTIONS, body, x_reason="counted twice")
     assert (status, shown["seq"]) == (201, 1001)
@@ -151,7 +151,7 @@ async def test_a_correction(app, commands):
     ],
 )
 async def test_refused(app, commands, path, body, error):
-    """422 with the tracker's reason."""
+    """A refused command gives 422 with the tracker's reason."""
     commands.failure = error
     status, problem = await send(app, "POST", path, body)
     assert (status, problem["detail"]) == (422, "why not")

@@ -11,7 +11,7 @@ import pytest
 from api.reads import Reads
 from api.v2 import events
 from tests.api.asking import JSON, TOKEN, ask, problem
-from tests.api.fakes import FakeModel
+from tests.api.fakes import FakeModel, FakePast
 from tests.api.sockets import running
 from tracker.ports import BusyError, EventFilter, LogPart, Moment, NoMomentError, PrunedMomentError
 
@@ -41,13 +41,13 @@ def event(seq: int, **more: object) -> dict[str, object]:
     ],
 )  # fmt: skip
 async def test_what_is_asked(app, log, query, part, wanted):
-    """Each parameter in the log's terms."""
+    """Each parameter reaches the log."""
     assert (await ask(app, "GET", f"/api/v2/events?{query}")).status == 200
     assert log.asked == [(part, wanted)]
 
 
 async def test_page(app, log):
-    """Events, the cursor of the next page, and where the log ends."""
+    """A page has events, the cursor of the next page, and the end of the log."""
     log.events = [event(seq) for seq in range(5)]
     answer = await ask(app, "GET", "/api/v2/events?limit=3")
     assert (answer.status, answer.content_type) == (200, JSON)
@@ -64,7 +64,7 @@ async def read(stream: trio.SocketStream, wanted: bytes) -> bytes:
 
 
 async def test_stream(app, log, monkeypatch):
-    """Events with their ids, then a sign of life that moves the client's mark and is no event."""
+    """A stream sends events with ids, then a sign of life that moves the client's position on."""
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.5)
     log.events = [event(seq, owner="ä\nb") for seq in range(3)]
     head = (
@@ -81,7 +81,7 @@ async def test_stream(app, log, monkeypatch):
 
 
 async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
-    """One too many is 503; a stream ends by itself, and gives its place back."""
+    """One stream too many gives 503. A stream ends by itself, and gives its place back."""
     monkeypatch.setattr(events, "MAX_STREAMS", 1)
     monkeypatch.setattr(events, "STREAM_SECONDS", 0.5)
     head = f"GET /api/v2/events/stream?{TOKEN} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -95,12 +95,12 @@ async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
 
 
 async def test_streams_that_begin_at_once(log, monkeypatch):
-    """There are no more than allowed, also when all were let in before the first of them had begun."""
+    """No more streams run than allowed, even if all were let in before the first one began."""
     monkeypatch.setattr(events, "MAX_STREAMS", 1)
-    stream = events.Stream(events.Events(Reads(FakeModel()), log))
+    stream = events.Stream(events.Events(Reads(FakeModel(), FakePast()), log))
     async with (
-        aclosing(stream._told(None, EventFilter())) as first,
-        aclosing(stream._told(None, EventFilter())) as second,
+        aclosing(stream._chunks(None, EventFilter())) as first,
+        aclosing(stream._chunks(None, EventFilter())) as second,
     ):
         assert (await anext(first)).startswith(b"retry: ")
         assert [chunk async for chunk in second] == []
@@ -108,7 +108,7 @@ async def test_streams_that_begin_at_once(log, monkeypatch):
 
 
 async def test_stream_says_what_is_gone(app, log):
-    """Where the log begins, when announces were removed that the client did not get; then what there is."""
+    """A client that missed removed events gets the log's first seq, then the events left."""
     log.events = [event(seq) for seq in range(5)]
     log.pruned = 4
     head = f"GET /api/v2/events/stream?{TOKEN}&after=0 HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -173,7 +173,7 @@ async def test_ledger_bodies(app, live, target, body):
 
 @pytest.mark.parametrize(("target", "asked"), LEDGERS)
 async def test_ledgers(app, live, log, target, asked):
-    """Each parameter in the log's terms; whatever fails has a status of its own."""
+    """Each parameter reaches the ledgers, and each failure has a status of its own."""
     live.commands.accounts[1] = object()
     answer = await ask(app, "GET", f"/api/v2{target}")
     assert (answer.status, answer.content_type) == (200, JSON)
@@ -200,13 +200,13 @@ FAILURES = [
      (f"/torrents/{HASH}/totals?info_hash={HASH}", 400)],
 )  # fmt: skip
 async def test_ledgers_that_are_none(app, live, target, status):
-    """Unknown accounts, and parameters of another kind."""
+    """Unknown accounts and malformed parameters are refused."""
     live.commands.accounts[1] = object()
     assert problem(await ask(app, "GET", f"/api/v2{target}"))["status"] == status
 
 
 async def test_page_is_overtaken(app, log):
-    """Events that are removed while they are read: gone, and from where on there are some."""
+    """Events removed during a read give 410 with the first seq that is left."""
     log.failure = PrunedMomentError(77)
     for path in ("/events", "/rejections/keys"):
         told = problem(await ask(app, "GET", f"/api/v2{path}"))

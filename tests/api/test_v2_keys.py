@@ -1,4 +1,4 @@
-"""Tracker keys and the whitelist in version 2: every endpoint, every way to get a body wrong."""
+"""Tests tracker keys and the whitelist in version 2: every endpoint, every wrong body."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FOREVER = {"valid_until": None, "last_used": None, "account_last_seen": None}
 
 
 def shown(key_ref: int, key: str, state: str = "valid", **more: object) -> dict[str, object]:
-    """A key as every answer tells it."""
+    """Returns a key as every answer shows it."""
     return {
         "key_ref": key_ref,
         "key_hash": sha256(key.encode()).hexdigest(),
@@ -65,7 +65,7 @@ async def get(app, path: str) -> dict[str, object]:
     ],
 )  # fmt: skip
 async def test_issue(app, body, key, more):
-    """201 with the key, which no other answer holds, and where it is from now on."""
+    """Issuing gives 201 with the key, which no other answer holds, and its location."""
     answer = await post(app, "/keys", body)
     assert (answer.status, answer.content_type) == (201, JSON)
     assert json.loads(answer.body) == {"key": key, **shown(1, key, **more)}
@@ -76,7 +76,7 @@ async def test_issue(app, body, key, more):
 
 
 async def test_issue_without_a_body(app):
-    """Nothing asked for: a random key, for ever."""
+    """An empty request gives a random, permanent key."""
     answer = await ask(app, "POST", "/api/v2/keys")
     assert json.loads(answer.body)["key"] == RANDOM_KEY
 
@@ -131,7 +131,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("body", "method", "path", "status", "detail"), WRONG)
 async def test_wrong_bodies(app, commands, body, method, path, status, detail):
-    """Every wrong body is told what is wrong, and changes nothing."""
+    """Every wrong body is refused by name, and changes nothing."""
     commands.add(NewKey(KEY))
     if body == b"":
         body = b" "
@@ -144,7 +144,7 @@ async def test_wrong_bodies(app, commands, body, method, path, status, detail):
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded"])
 @pytest.mark.parametrize("path", ["/keys", "/keys/import", "/whitelist", "/keys/1/rotate"])
 async def test_other_media_types(app, path, content_type):
-    """Only JSON is read."""
+    """Other media types than JSON are refused."""
     headers = {"content_type": content_type} if content_type else {}
     answer = await ask(app, "POST", f"/api/v2{path}", body=b"{}", **headers)
     assert answer.status == 415
@@ -152,7 +152,7 @@ async def test_other_media_types(app, path, content_type):
 
 
 async def test_issue_twice(app):
-    """A given key that is in force: 409."""
+    """A given key that is in force gives 409."""
     assert (await post(app, "/keys", {"key": KEY})).status == 201
     answer = await post(app, "/keys", {"key": KEY})
     assert problem(answer)["detail"] == "that key exists already"
@@ -165,7 +165,7 @@ async def test_issue_twice(app):
 )
 @pytest.mark.parametrize("path", ["/keys", "/keys/import", "/keys/1/rotate"])
 async def test_refused_repetitions(app, commands, path, failure, status):
-    """An idempotency key that came with another request, or whose key is revoked."""
+    """An idempotency key is refused with another request, and after its key was revoked."""
     commands.failure = failure("the reason")
     body = {"keys": [{"key": KEY}]} if path == "/keys/import" else {}
     answer = await post(app, path, body, idempotency_key="once")
@@ -176,7 +176,7 @@ async def test_refused_repetitions(app, commands, path, failure, status):
     "path", ["/api/v2/keys", "/api/v1/key/60", "/api/key/60", "/api/v2/keys/1/rotate"]
 )
 async def test_who_asked(app, commands, path):
-    """The idempotency key goes with the rest of who asked, in all versions."""
+    """The idempotency key is part of the actor, in all versions."""
     commands.add(NewKey(KEY))
     await ask(app, "POST", path, idempotency_key=" a b ", x_request_id="r", x_reason="why")
     (by,) = commands.actors
@@ -184,7 +184,7 @@ async def test_who_asked(app, commands, path):
 
 
 async def test_who_imported(app, commands):
-    """Likewise."""
+    """Importing passes it on too."""
     await post(app, "/keys/import", {"keys": [{"key": KEY}]}, idempotency_key="a", x_reason="why")
     (by,) = commands.actors
     assert (by.token, by.reason, by.idempotency_key) == ("admin", "why", "a")
@@ -193,14 +193,14 @@ async def test_who_imported(app, commands):
 @pytest.mark.parametrize("value", ["x" * 129, "\xff", "a\tb"])
 @pytest.mark.parametrize("version", ["/api/v2/keys", "/api/v1/key/60"])
 async def test_unfit_idempotency_key(app, commands, version, value):
-    """What should not be in a log is refused: replacing it would break its promise."""
+    """One that does not fit into a log is refused, because replacing it would break its promise."""
     answer = await ask(app, "POST", version, idempotency_key=value)
     assert (answer.status, commands.actors) == (400, [])
     assert "Idempotency-Key has to be printable ASCII, at most 128 characters" in answer.body
 
 
 async def test_list(app, commands):
-    """Ascending, page by page; `next` is null on the last one."""
+    """Keys ascend, page by page. `next` is null on the last page."""
     for number in range(5):
         commands.add(NewKey(f"{number:032}"))
     pages, after = [], 0
@@ -229,7 +229,7 @@ async def test_list(app, commands):
     ],
 )
 async def test_filters(app, commands, query, found):
-    """By owner, state and the SHA-256 of the key."""
+    """Keys are filtered by owner, state and SHA-256."""
     for key, owner in ((KEY, None), (OTHER, "anna"), ("C" * 32, "anna")):
         commands.add(NewKey(key, owner=owner))
     await ask(app, "DELETE", "/api/v2/keys/2")
@@ -239,7 +239,7 @@ async def test_filters(app, commands, query, found):
 
 
 async def test_a_long_list_lets_others_go_on(app, commands):
-    """A page that looks at many keys is gathered with pauses, and is whole."""
+    """A page that reads many keys is gathered with pauses, and is whole."""
     for number in range(1200):
         commands.add(NewKey(f"{number:032}", owner="anna" if number == 1100 else None))
     answer = await get(app, "/keys?owner=anna")
@@ -248,7 +248,7 @@ async def test_a_long_list_lets_others_go_on(app, commands):
 
 
 async def test_import(app, commands):
-    """All are taken, in their order."""
+    """All keys are taken over, in their order."""
     keys = [{"key": KEY, "owner": "anna"}, {"key": OTHER, "seconds": 60, "label": "x"}]
     answer = await post(app, "/keys/import", {"keys": keys})
     assert tuple(answer) == (201, JSON, '{"key_refs":[1,2]}')
@@ -256,7 +256,7 @@ async def test_import(app, commands):
 
 
 async def test_import_of_a_known_key(app, commands):
-    """None is taken, and the answer names the one at fault."""
+    """No key is taken over, and the answer names the one at fault."""
     commands.add(NewKey(KEY))
     answer = await post(app, "/keys/import", {"keys": [{"key": OTHER}, {"key": KEY}]})
     assert (answer.status, problem(answer)["detail"]) == (409, "keys[1]: exists already")
@@ -264,7 +264,7 @@ async def test_import_of_a_known_key(app, commands):
 
 
 async def test_change(app, commands):
-    """A label comes, changes and goes."""
+    """A label is set, changed and removed."""
     commands.add(NewKey(KEY))
     for label in ("x", "für zuhause", None):
         answer = await post(app, "/keys/1", {"label": label}, "PATCH")
@@ -272,7 +272,7 @@ async def test_change(app, commands):
 
 
 async def test_last_announces(app, commands):
-    """With this key, and with any of its account."""
+    """A key shows its last announce, and the last one of its account."""
     commands.add(NewKey(KEY))
     info = attrs.evolve(commands.issued[1][1], used_us=NOW_US, account_seen_us=NOW_US + 1_000_000)
     commands.issued[1] = KEY, info
@@ -284,14 +284,14 @@ async def test_last_announces(app, commands):
 
 
 async def test_revoke(app, commands):
-    """204; the key stays in the list, revoked."""
+    """Revoking gives 204; the key stays in the list, revoked."""
     commands.add(NewKey(KEY))
     assert tuple(await ask(app, "DELETE", "/api/v2/keys/1")) == (204, None, "")
     assert await get(app, "/keys/1") == shown(1, KEY, "revoked")
 
 
 async def test_rotate(app, commands):
-    """201 with another key of the same owner; the old one is revoked."""
+    """Rotating gives 201 with another key of the same owner; the old one is revoked."""
     commands.add(NewKey(KEY, owner="anna", label="x"))
     answer = await ask(app, "POST", "/api/v2/keys/1/rotate")
     body = json.loads(answer.body)
@@ -303,7 +303,7 @@ async def test_rotate(app, commands):
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", ""), ("PATCH", ""), ("POST", "/rotate")])
 async def test_keys_that_are_not_there(app, commands, method, path):
-    """404 for a number that no key has, 410 for a revoked key."""
+    """A number that no key has gives 404, a revoked key 410."""
     body = {"label": None} if method == "PATCH" else {}
     assert (await post(app, f"/keys/1{path}", body, method)).status == 404
     commands.add(NewKey(KEY))
@@ -313,7 +313,7 @@ async def test_keys_that_are_not_there(app, commands, method, path):
 
 
 async def test_issued_again(app):
-    """The number of a key that was revoked and issued again is gone; the answer has the new one."""
+    """The old number of a key that was issued again gives 410 with the new one."""
     await post(app, "/keys", {"key": KEY})
     await ask(app, "DELETE", "/api/v2/keys/1")
     await post(app, "/keys", {"key": KEY})
@@ -325,7 +325,7 @@ async def test_issued_again(app):
 
 
 async def test_whitelist(app, commands):
-    """Added, asked for, added again, removed, gone."""
+    """A torrent is added, found, added again, removed, and gone."""
     path, there = f"/api/v2/whitelist/{HASH.upper()}", f'{{"info_hash":"{HASH}"}}'
     assert tuple(await ask(app, "PUT", path)) == (201, JSON, there)
     assert tuple(await ask(app, "GET", path)) == (200, JSON, there)
@@ -338,7 +338,7 @@ async def test_whitelist(app, commands):
 
 
 async def test_whitelist_many(app, commands):
-    """What is there already, or comes twice, is no harm."""
+    """Torrents that are there already, or come twice, do no harm."""
     hashes = [HASH, "ab" * 20, HASH.upper()]
     answer = await post(app, "/whitelist", {"info_hashes": hashes})
     assert tuple(answer) == (200, JSON, '{"added":2,"present":0}')
@@ -348,7 +348,7 @@ async def test_whitelist_many(app, commands):
 
 
 async def test_whitelist_list(app, commands):
-    """Ascending, page by page."""
+    """Info hashes ascend, page by page."""
     hashes = [f"{number:02x}" * 20 for number in (9, 1, 5)]
     commands.whitelist.update(bytes.fromhex(each) for each in hashes)
     first = await get(app, "/whitelist?limit=2")

@@ -1,13 +1,13 @@
-"""What holds for every path of version 2: tokens and scopes, problem documents, cursors and bodies' media types."""
+"""Tests the manners of every path of version 2: tokens, scopes, problem documents, cursors."""
 
 from __future__ import annotations
 
 import pytest
 import trio
+from attrs import evolve
 
 from api.app import create_app
 from api.auth import Tokens
-from api.ports import Ports
 from tests.api.asking import TOKEN, ask, problem, rejected
 from tracker.ports import LogUnavailableError
 
@@ -18,8 +18,8 @@ READ = "token=MayRead"
 
 
 @pytest.fixture
-def app(live, commands):
-    return create_app(Ports(live, commands), TOKENS)
+def app(ports):
+    return create_app(ports, TOKENS)
 
 
 @pytest.mark.parametrize("path", ["/api/v2", "/api/v2/keys", "/api/v2/nothing", "/api/v2/keys/x"])
@@ -36,7 +36,7 @@ def app(live, commands):
     ],
 )
 async def test_unauthorized(app, path, token, header, challenge):
-    """401 with a challenge, whatever the path: who has no token learns no paths."""
+    """A bad token gives 401 with a challenge on any path, so that its client learns no paths."""
     headers = {} if header is None else {"Authorization": header}
     answer = await ask(app, "GET", path, token=token, **headers)
     assert problem(answer)["title"] == "Unauthorized"
@@ -45,7 +45,7 @@ async def test_unauthorized(app, path, token, header, challenge):
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_bearer(app, scheme):
-    """The name of a scheme has no case."""
+    """The name of a scheme may be in any case."""
     answer = await ask(app, "GET", "/api/v2/keys", token="", Authorization=f"{scheme} MayRead")
     assert answer.status == 200
 
@@ -98,7 +98,7 @@ async def test_read_token_reads(app, method, path, status):
     ],
 )
 async def test_read_token_changes_nothing(app, commands, method, path):
-    """403, before anything is looked at."""
+    """A change with it gives 403, before anything else is checked."""
     answer = await ask(app, method, path, token=READ)
     assert problem(answer)["detail"] == "this access token may only read"
     assert answer.status == 403
@@ -117,7 +117,7 @@ async def test_read_token_changes_nothing(app, commands, method, path):
     ],
 )
 async def test_read_token_in_the_older_versions(app, commands, prefix, method, path):
-    """They say it in the words that their clients know."""
+    """The older versions refuse it in the words that their clients know."""
     answer = await ask(app, method, prefix + path, token=READ)
     assert tuple(answer) == rejected("unauthorized")
     assert commands.actors == []
@@ -164,13 +164,13 @@ async def test_refused(app, method, path, status):
 
 
 async def test_allowed_methods(app):
-    """405 names them."""
+    """A 405 names the allowed methods."""
     answer = await ask(app, "PUT", "/api/v2/keys")
     assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
 async def test_large_body(app):
-    """413, and the connection ends."""
+    """A large body gives 413, and the connection ends."""
     body = b" " * (64 * 1024 + 1)
     answer = await ask(app, "POST", "/api/v2/keys", body=body, content_type="application/json")
     assert problem(answer)["title"] == "Content Too Large"
@@ -179,7 +179,7 @@ async def test_large_body(app):
 
 @pytest.mark.parametrize("failure", ["", "disk full"])
 async def test_log_unavailable(app, commands, failure):
-    """503: the request was good, and may be tried again."""
+    """The status is 503: the request was good, and may be tried again."""
     commands.failure = LogUnavailableError(failure)
     answer = await ask(app, "PUT", f"/api/v2/whitelist/{HASH}")
     assert problem(answer)["detail"] == (failure or "the event log cannot take it now")
@@ -187,32 +187,32 @@ async def test_log_unavailable(app, commands, failure):
 
 
 async def test_long_reason(app):
-    """What does not fit into the log is a bad request here too."""
+    """A reason that does not fit into the log is a bad request here too."""
     answer = await ask(app, "PUT", f"/api/v2/whitelist/{HASH}", x_reason="x" * 501)
     assert problem(answer)["detail"] == "X-Reason is longer than 500 bytes"
 
 
-async def test_unexpected_error(commands, caplog):
-    """A defect is a bare 500 to the client, and a traceback in the log only."""
+async def test_unexpected_error(ports, caplog):
+    """A defect gives the client a bare 500; only the log has the traceback."""
 
     class Broken:
         def now(self):
             raise RuntimeError("secret detail")
 
-    app = create_app(Ports(Broken(), commands), TOKENS)
+    app = create_app(evolve(ports, live=Broken()), TOKENS)
     answer = await ask(app, "GET", "/api/v2/keys")
     assert problem(answer) == {"title": "Internal Server Error", "status": 500}
     assert "secret detail" in caplog.text
 
 
-async def test_slow_command(live, autojump_clock):
-    """A request that takes too long is 408."""
+async def test_slow_command(ports, autojump_clock):
+    """A request that takes too long gives 408."""
     del autojump_clock
 
     class Stuck:
         async def revoke_key_ref(self, *_: object):
             await trio.sleep_forever()
 
-    app = create_app(Ports(live, Stuck()), TOKENS)
+    app = create_app(evolve(ports, commands=Stuck()), TOKENS)
     answer = await ask(app, "DELETE", "/api/v2/keys/1")
     assert problem(answer)["status"] == 408
