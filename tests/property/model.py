@@ -1,6 +1,4 @@
-"""The swarms once more, written as plainly as can be: dictionaries, no packing, no reuse of
-numbers.
-"""
+"""A plain second version of the swarms: dictionaries, no packing, no reused numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from tests.support import SECOND, Announce
 from tracker.domain import events
 from tracker.domain.settings import Settings
 
-MOST = 2**64 - 1  # what a total can tell
+MOST = 2**64 - 1  # the largest total
 
 Identity = bytes | tuple[int, bytes]
 """Who a peer is: its endpoint, or in private modes its account and its peer_id."""
@@ -23,12 +21,12 @@ class ModelPeer:
     uploaded: int
     downloaded: int
     seeder: bool
-    completed: bool  # said so in this session
-    snatched: bool  # its account was given this download, in this session
-    partial: bool  # a partial seed: paused, and not complete
+    completed: bool  # sent `completed` in this session
+    snatched: bool  # its account was credited with the download in this session
+    partial: bool  # a partial seed: paused and incomplete
     seen_us: int
     key_ref: int = 0
-    days: dict[int, int] = field(factory=dict)  # of the endpoint of that length
+    days: dict[int, int] = field(factory=dict)  # endpoints by their length
 
 
 @define
@@ -67,18 +65,18 @@ class ModelAccount:
 
 @define
 class Model:
-    """What the tracker should know after the same announces, commands and ticks."""
+    """The expected knowledge of the tracker after the same announces, commands and ticks."""
 
     settings: Settings = field(factory=Settings)
     torrents: dict[bytes, dict[Identity, ModelPeer]] = field(factory=dict)
     completed: dict[bytes, int] = field(factory=dict)
     whitelist: set[bytes] = field(factory=set)
     keys: dict[bytes, ModelKey] = field(factory=dict)
-    key_refs: int = 0  # handed out so far
-    used: dict[int, int] = field(factory=dict)  # when each key_ref announced last
+    key_refs: int = 0  # issued so far
+    used: dict[int, int] = field(factory=dict)  # the last announce of each key_ref
     owners: dict[str, int] = field(factory=dict)  # their accounts
     accounts: dict[int, ModelAccount] = field(factory=dict)
-    factors: list[ModelFactor] = field(factory=list)  # all that ever were
+    factors: list[ModelFactor] = field(factory=list)  # every factor that ever was
     counters: dict[int, int] = field(factory=dict)
     refusals: dict[tuple[int, str], int] = field(factory=dict)
     announces: int = 0
@@ -87,7 +85,7 @@ class Model:
     shredded: set[str] = field(factory=set)
 
     def announce(self, one: Announce, now: int) -> str | None:
-        """Why it was refused; None = it was taken, "early" = it was, too soon."""
+        """Returns why the announce was refused; None if taken, "early" if it was too soon."""
         refusal = self._refusal(one, now) or self._policy_refusal(one)
         if refusal is not None:
             return refusal
@@ -115,7 +113,7 @@ class Model:
         return (key.account, one.peer_id) if key else one.endpoint
 
     def _policy_refusal(self, one: Announce) -> str | None:
-        """What the site's own rules say; `stopped` is never refused."""
+        """Returns the refusal by the site's policy. `stopped` is never refused."""
         policy = self.settings.policy
         if one.event == events.STOPPED:
             return None
@@ -139,7 +137,7 @@ class Model:
         if self.settings.private and 0 < policy.peers_per_account <= len(own):
             return "account_full"
         if len(staying) < len(peers):
-            return None  # it takes the place of another
+            return None  # it replaces another peer
         if one.info_hash not in self.torrents and 0 < policy.max_torrents <= len(self.torrents):
             return "torrents_full"
         if peers and 0 < policy.max_peers_per_torrent <= len(peers):
@@ -178,7 +176,7 @@ class Model:
         if says_completed and before is not None and same_session and not before.completed:
             self.completed[one.info_hash] = self.completed.get(one.info_hash, 0) + 1
         width, day = len(one.endpoint), now // events.DAY_US
-        # The address of the other family stays for a day after its own.
+        # The other family's address stays for a day after its last announce.
         elsewhere = {
             endpoint
             for endpoint in (before.endpoints if before else ())
@@ -200,7 +198,7 @@ class Model:
         )
 
     def _account(self, number: int, before: ModelPeer | None, one: Announce, now: int) -> bool:
-        """What an announce means for an account; whether it is given the download."""
+        """Credits an announce to its account; returns whether the account gets the download."""
         account = self.accounts.setdefault(number, ModelAccount())
         account.first_us = account.first_us or now
         account.last_us = now
@@ -226,9 +224,7 @@ class Model:
         return gets
 
     def percents(self, account: int, info_hash: bytes, now: int) -> tuple[int, int]:
-        """What uploads and downloads count: the best factor in force for each side, 100 without
-        one.
-        """
+        """Returns the percentages of uploads and downloads: the best factor of each, or 100."""
         force = [
             factor
             for factor in self.factors
@@ -243,7 +239,7 @@ class Model:
         return max(ups, default=100), min(downs, default=100)
 
     def correct(self, number: int, uploaded: int, downloaded: int) -> bool:
-        """Whether the correction can be made."""
+        """Returns whether the correction can be made."""
         account = self.accounts.get(number, ModelAccount())
         up = account.credited_uploaded + uploaded
         down = account.credited_downloaded + downloaded
@@ -260,7 +256,7 @@ class Model:
         if not cleanup_ms:
             return
         if before_us < self.resumed_us:
-            before_us = -1  # nobody expires; torrents that were left empty go all the same
+            before_us = -1  # no peer expires, but empty torrents go
         slices = max(1, cleanup_ms // self.settings.tick_ms)
         first, end = (256 * part // slices for part in (tick % slices, tick % slices + 1))
         for info_hash in [each for each in self.torrents if first <= each[0] < end]:
@@ -287,7 +283,7 @@ class Model:
         self.keys[text] = ModelKey(self.key_refs, account, owner, valid_until_us)
 
     def revoke(self, text: bytes) -> None:
-        """Its peers go, at once and everywhere."""
+        """Revokes a key. Its peers go at once, in all swarms."""
         key = self.keys[text]
         key.revoked = True
         for info_hash, peers in list(self.torrents.items()):
@@ -298,7 +294,7 @@ class Model:
                 self._drop_if_empty(info_hash)
 
     def rotate(self, old: bytes, new: bytes) -> None:
-        """Its peers are the new one's."""
+        """Rotates a key. Its peers belong to the new key."""
         key = self.keys[old]
         key.revoked = True
         self.key_refs += 1
@@ -321,14 +317,14 @@ class Model:
         return sum(not peer.seeder and not peer.partial for peer in peers)
 
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
-        """Seeders, completed, leechers."""
+        """Returns seeders, completed and leechers."""
         peers = self.torrents.get(info_hash, {}).values()
         seeders = sum(peer.seeder for peer in peers)
         return seeders, self.completed.get(info_hash, 0), len(peers) - seeders
 
 
 def continues(before: ModelPeer, one: Announce) -> bool:
-    """Whether an announce belongs to the session of the one before it."""
+    """Returns whether an announce continues the session of the announce before it."""
     return (
         before.peer_id == one.peer_id
         and before.uploaded <= one.uploaded

@@ -1,6 +1,4 @@
-"""Any history of admin commands and restarts: what each answers, and that the log alone tells the
-same state.
-"""
+"""Any history of admin commands and restarts: the answers are right, and a replay agrees."""
 
 from __future__ import annotations
 
@@ -47,7 +45,7 @@ new_keys = st.builds(
     label=st.sampled_from(LABELS),
 )
 imported_keys = st.builds(ports.NewKey, key=given_keys, owner=st.sampled_from(OWNERS))
-# Few lists, so that one comes again.
+# Few lists, so that some repeat.
 imports = st.one_of(
     st.just([ports.NewKey(key_text(number).decode()) for number in range(2)]),
     st.lists(imported_keys, min_size=1, max_size=3),
@@ -70,9 +68,7 @@ steps = st.one_of(
 
 @define
 class Admin:
-    """Commands over a log in memory, and plain notes of what should be: keys by number, the latest
-    of each text.
-    """
+    """Commands over a log in memory, and notes of the expected keys by number and by text."""
 
     log: MemoryLog = field(factory=MemoryLog)
     time: HandTime = field(factory=HandTime)
@@ -97,7 +93,7 @@ class Admin:
         assert state.digest() == self.service.state.digest()
         self.serve(state)
 
-    # What should come of a command; an error is raised before anything is noted.
+    # The expected result of a command. An error is raised before anything is noted.
 
     def latest(self, text: str) -> ports.KeyInfo | None:
         found = [info for known, info in self.keys.values() if known == text]
@@ -111,7 +107,7 @@ class Admin:
         return self.keys[key_ref]
 
     def repeated(self, name: str, asked: object) -> int | None:
-        """The number that a repetition gets."""
+        """Returns the key_ref that a repetition must get."""
         if name in self.imports:
             raise ports.RepeatedRequestError
         before, key_ref = self.requests.get(name, (None, 0))
@@ -157,7 +153,7 @@ class Admin:
         text, info = self.keys[key_ref]
         self.keys[key_ref] = text, evolve(info, **changed)
 
-    # Each step, done and noted.
+    # Each step, made and noted.
 
     async def issue(self, new: ports.NewKey, name: str) -> None:
         ask = partial(self.commands.issue_key, new, by(name))
@@ -187,7 +183,7 @@ class Admin:
         what: object,
         check: Callable[[], object],
     ) -> tuple[ports.IssuedKey | None, int | None]:
-        """What a command gave that may be a repetition; nothing where it had to refuse."""
+        """Makes a command that may be a repeat; returns its answer, or None if it must refuse."""
         repeated = None
 
         def expected() -> None:
@@ -205,7 +201,7 @@ class Admin:
     async def same_error(
         self, ask: Callable[[], Awaitable[Any]], expected: Callable[[], object]
     ) -> Any:
-        """The command's answer, or None when it refused as it should and appended nothing."""
+        """Returns the command's answer, or None if it refused as expected and appended nothing."""
         before = self.service.state.seq
         try:
             expected()
@@ -265,7 +261,7 @@ class Admin:
         self.whitelist.discard(info_hash)
 
     def check(self) -> None:
-        """What can be read is what was noted."""
+        """Checks that reads give the noted values."""
         model = LiveReads(self.service).now()
         now = self.service.now_us()
         told = {info.key_ref: info for info in model.keys(0)}
@@ -309,5 +305,5 @@ async def live(history: list[tuple[Any, ...]]) -> None:
 @settings(steady, max_examples=200)
 @given(history=st.lists(steps, max_size=20))
 def test_commands(history: list[tuple[Any, ...]]) -> None:
-    """Refusals append nothing, repetitions get the same key across restarts, and replay agrees."""
+    """Refusals append nothing, repetitions get the same key after restarts, and replay agrees."""
     trio.run(live, history)

@@ -1,6 +1,4 @@
-"""Admin answers while the disk is slow: each says what the events that are durable by then say, so
-no crash takes it back.
-"""
+"""Admin answers on a slow disk: each rests on durable events, so that no crash takes it back."""
 
 from __future__ import annotations
 
@@ -32,12 +30,12 @@ COMMANDS = 120
 
 
 class SlowLog(MemoryLog):
-    """One event a frame; durable is what the test says."""
+    """A log with one event a frame, whose durable end the test sets."""
 
     def __init__(self) -> None:
         super().__init__()
         self.durable_seq = -1
-        self.decided: dict[trio.lowlevel.Task, int] = {}  # the next event, when each began to wait
+        self.decided: dict[trio.lowlevel.Task, int] = {}  # the next seq when each began to wait
         self._moved = trio.Event()
 
     def appended(self) -> None:
@@ -56,7 +54,7 @@ class SlowLog(MemoryLog):
 
 @define
 class Slow:
-    """A tracker over such a log."""
+    """A tracker over a slow log."""
 
     log: SlowLog = field(factory=SlowLog)
     service: Service = field(init=False)
@@ -76,7 +74,7 @@ async def outcome(commands: ports.Commands, ask: Ask) -> object:
 
 
 async def after(frames: list[Frame], ask: Ask) -> tuple[object, int]:
-    """What is answered where these events are all there are, and how many more there are then."""
+    """Returns the answer on top of these events, and the number of events after it."""
     log = MemoryLog()
     state = replayed(frames)
     log.pool = Pool(codec.RECORD_SIZES, state.seq)
@@ -86,7 +84,7 @@ async def after(frames: list[Frame], ask: Ask) -> tuple[object, int]:
 
 
 def made_up(chance: random.Random) -> Ask:
-    """Few things and few idempotency keys, so that they meet."""
+    """Draws commands from few objects and idempotency keys, so that they meet."""
     by = ports.Actor(
         "ops", "", f"r-{chance.random()}", "because", chance.choice(("", "", "one", "two"))
     )
@@ -119,10 +117,10 @@ def made_up(chance: random.Random) -> Ask:
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_an_answer_rests_on_what_is_durable(seed: int) -> None:
-    """All are asked at about the same time.
+    """Concurrent commands are answered from durable events.
 
-    One that came to events is answered after them; one that came to none is answered as by a
-    tracker that never had more than what is durable now.
+    A command with events is answered after them. A command without is answered as by a tracker that
+    never had more than the durable events.
     """
     chance, slow = random.Random(seed), Slow()
     without_events = 0

@@ -1,4 +1,4 @@
-"""Raw and credited totals are what the ledger's entries sum to, whatever happened."""
+"""After any history, raw and credited totals are the sums of the ledger's entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracker.domain.state import State
 from tracker.ledger.account import Ledger
 from tracker.ports import LedgerAnnounce
 
-# Two members who stay, in two torrents, and move something in most announces.
+# Two members that stay in two torrents, and move data in most announces.
 moving = st.builds(
     lambda who, info_hash, moved: Announce(
         info_hash,
@@ -38,7 +38,7 @@ credit_steps = st.one_of(
 @settings(steady, max_examples=60)
 @given(history=st.lists(credit_steps, min_size=15, max_size=60))
 def test_the_ledger_sums_to_the_totals(history: list[Step]) -> None:
-    """For each account: entry by entry, by torrent, and in all; the model agrees as well."""
+    """Each account's entries, sums by torrent and totals agree with each other and the model."""
     log = MemoryLog()
     world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=True))
     world.start()
@@ -61,7 +61,7 @@ def test_the_ledger_sums_to_the_totals(history: list[Step]) -> None:
 
 
 def summed(parts: list[Totals]) -> Totals:
-    """Sums of all but the times: of those the first and the last."""
+    """Returns the sums of all columns; of the times, the first and the last."""
     columns = list(zip(*parts, strict=True)) or [(0,)] * len(Totals._fields)
     *sums, firsts, lasts = columns
     first = min((time for time in firsts if time), default=0)

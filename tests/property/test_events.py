@@ -1,4 +1,4 @@
-"""Every declared event: what is written reads as what it was, in the form that the log asks for."""
+"""Every declared event can be read back as it was written, in the log's canonical form."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def admin_events() -> st.SearchStrategy[AdminEvent]:
 
 
 def part(code: str, size: str) -> st.SearchStrategy[Any]:
-    """A value that fills one part of a layout."""
+    """Draws a value for one part of a layout."""
     if code in SIZES:
         return st.integers(0, 2 ** (8 * SIZES[code]) - 1)
     return st.binary(min_size=int(size), max_size=int(size))
@@ -82,7 +82,7 @@ def fixed_records() -> st.SearchStrategy[FixedRecord]:
 @steady
 @given(admin_events())
 def test_admin_events_come_back(event: AdminEvent) -> None:
-    """With every member, and in canonical form; members at their default are not in the JSON."""
+    """An event comes back with every member; the JSON omits members at their default."""
     plain = codec.encode_event(event, START_US)
     (record,) = codec.decode_admin(plain)
     assert (record.event(), record.time_us, record.known) == (event, START_US, True)
@@ -96,7 +96,7 @@ def test_admin_events_come_back(event: AdminEvent) -> None:
 @steady
 @given(admin_events(), TEXTS)
 def test_more_members_change_nothing(event: AdminEvent, more: str) -> None:
-    """A later version may write more of an event than this one knows."""
+    """Members of a later version are ignored."""
     data = codec.to_data(event)
     assert codec.from_data(event.number, {f"{more} of later": 1, **data}) == event
 
@@ -104,7 +104,7 @@ def test_more_members_change_nothing(event: AdminEvent, more: str) -> None:
 @steady
 @given(st.lists(fixed_records(), max_size=3))
 def test_records_come_back(records: list[FixedRecord]) -> None:
-    """One after the other, each of the size that the event log knows."""
+    """Records come back one by one, each of the size that the event log knows."""
     for record in records:
         plain = record.pack() * 2
         assert len(plain) == 2 * codec.RECORD_SIZES[record.kind]
@@ -113,7 +113,7 @@ def test_records_come_back(records: list[FixedRecord]) -> None:
 
 @pytest.mark.parametrize("number", ADMIN_EVENTS)
 def test_what_is_missing_or_of_another_type_is_damage(number: int) -> None:
-    """Each member that has no default is asked for, and none is taken for another type."""
+    """A missing member without default, or one of another type, is damage."""
     cls = ADMIN_EVENTS[number]
     required = [one.name for one in attrs.fields(cls) if one.default is attrs.NOTHING]
     if required:

@@ -1,6 +1,4 @@
-"""Replay without some of the addresses: every count at every moment, and the state itself once
-those peers are known again.
-"""
+"""Replay without some addresses: counts are right at every moment, in the end so is the state."""
 
 from __future__ import annotations
 
@@ -29,12 +27,12 @@ modes = pytest.mark.parametrize("private", [False, True], ids=["public", "privat
 
 
 def shredded(frame: Frame) -> Frame:
-    """As a reader without the key gives it."""
+    """Returns a frame as a reader without the key reads it."""
     return frame._replace(protected=memoryview(b""))
 
 
 def counts(state: State, hashes: list[bytes]) -> object:
-    """Everything that can be told without an address."""
+    """Returns all facts that need no address."""
     swarms = state.swarms
     return (
         [swarms.counts(info_hash) for info_hash in hashes],
@@ -47,7 +45,7 @@ def counts(state: State, hashes: list[bytes]) -> object:
 
 
 def compare(frames: list[Frame], gone: list[bool], hashes: list[bytes]) -> State:
-    """Replay with and without what is gone, side by side."""
+    """Replays with and without the shredded addresses, side by side."""
     whole, part = State(), State()
     for number, frame in enumerate(frames):
         given_out = shredded(frame) if gone[number % len(gone)] else frame
@@ -68,8 +66,10 @@ def compare(frames: list[Frame], gone: list[bool], hashes: list[bytes]) -> State
     gone=st.lists(st.booleans(), min_size=1, max_size=8),
 )
 def test_any_frames_may_be_shredded(history: list[Step], gone: list[bool], private: bool) -> None:
-    """Any history, any frames of it: counts agree after every frame, states whenever nobody is
-    hidden; and nobody is once all peers are gone.
+    """Any frames of any history may be shredded.
+
+    Counts agree after every frame, and states whenever no peer is hidden; none is once all peers
+    are gone.
     """
     log = MemoryLog()
     world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=private))
@@ -85,7 +85,7 @@ def test_any_frames_may_be_shredded(history: list[Step], gone: list[bool], priva
 
 
 def everybody_goes(world: World) -> None:
-    """A timeout and a whole sweep later."""
+    """Lets the timeout and a whole sweep pass, so that all peers go."""
     world.step(("change", {"inactive_peer_cleanup_interval": 10, "max_peer_timeout": 20}))
     for _ in range(2):
         world.step(("tick", 60))
@@ -94,10 +94,7 @@ def everybody_goes(world: World) -> None:
 
 @modes
 def test_days_of_large_swarms(private: bool) -> None:
-    """Ten days of swarms of hundreds; the keys of the first seven are gone.
-
-    In the end everybody has announced since, and the states are the same.
-    """
+    """Without the keys of seven of ten days, the state is right once all peers announced again."""
     chance, log = random.Random(5), MemoryLog()
     hashes = [hash_of(number) for number in range(0, 200, 11)]
     first = evolve(FIRST_SETTINGS, private=private, max_peer_timeout=DAY)
@@ -122,9 +119,7 @@ def test_days_of_large_swarms(private: bool) -> None:
 
 @modes
 def test_stopped_under_another_peer_id(private: bool) -> None:
-    """Who stops under another peer_id than it came with leaves the same behind as where its
-    addresses can be read.
-    """
+    """`stopped` under another peer_id leaves the same state with and without addresses."""
     rig = Rig.with_settings(private=private)
     key = rig.issue(1) if private else None
     stays = Announce(hash_of(1), endpoint4(1), key=key)
@@ -132,7 +127,7 @@ def test_stopped_under_another_peer_id(private: bool) -> None:
     rig.announce(stays, goes)
     rig.log.frames()
     rig.announce(evolve(goes, peer_id=b"-YY0003-abcdefghijkl", event=events.STOPPED))
-    rig.service.tick()  # says the digest of every row, also of numbers given back
+    rig.service.tick()  # the digests cover every row, also freed ones
     frames = rig.log.frames()
     first = next(
         number for number, frame in enumerate(frames) if frame.header.kind == events.ANNOUNCE

@@ -1,6 +1,4 @@
-"""A state that was dumped and loaded is the same and goes on the same, whatever had happened and
-whatever comes.
-"""
+"""A state that was dumped and loaded is equal and stays equal, after any history."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ modes = pytest.mark.parametrize("private", [False, True], ids=["public", "privat
 
 
 def lived(history: list[Step], private: bool) -> tuple[World, list[Frame]]:
-    """A world after a history, in which in the end all peers went; a frame for each step."""
+    """Returns a world after a history at whose end all peers go, with one frame for each step."""
     log = MemoryLog()
     world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=private))
     world.start()
@@ -62,7 +60,7 @@ def applied(state: State, frames: Iterable[Frame]) -> State:
 @settings(steady, max_examples=30)
 @given(history=st.lists(long_steps, min_size=10, max_size=40), cut=st.floats(0, 1))
 def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, private: bool) -> None:
-    """Loaded at any moment: the same state, and the same after every frame of the rest."""
+    """A state loaded at any moment is equal, and equal after every later frame."""
     world, frames = lived(history, private)
     at = int(len(frames) * cut)
     state = replayed(frames[:at])
@@ -87,9 +85,10 @@ def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, priv
 def test_addresses_may_be_left_out(
     history: list[Step], cut: float, gone: list[bool], private: bool
 ) -> None:
-    """Loaded without some days' addresses, or all of them: every count is right, the digest without
-    addresses is the same after every frame, and in the end the whole state. Also by way of a second
-    image, of a state with hidden peers.
+    """An image without some or all addresses has right counts and in the end the right state.
+
+    The digest without addresses is equal after every frame, also by way of a second image, taken
+    while peers are hidden.
     """
     world, frames = lived(history, private)
     at = int(len(frames) * cut)
@@ -116,9 +115,7 @@ def test_addresses_may_be_left_out(
 
 @modes
 def test_large_swarms_from_an_image(private: bool) -> None:
-    """Swarms of hundreds, which are found through an index: loaded every now and then, never
-    different.
-    """
+    """Large swarms, which have an index, are equal after every load."""
     chance, log = random.Random(7), MemoryLog()
     hashes = [hash_of(number) for number in range(0, 200, 11)]
     first = evolve(FIRST_SETTINGS, private=private)
@@ -140,7 +137,7 @@ def test_large_swarms_from_an_image(private: bool) -> None:
 
 
 def test_no_address_is_in_the_plain_part() -> None:
-    """Nor is the end of a peer_id, also not of peers that left."""
+    """The plain part has no address and no end of a peer_id, even of peers that left."""
     history: list[Step] = [("announce", crowd(random.Random(1), [hash_of(1)])) for _ in range(30)]
     world, frames = lived(history, private=False)
     for state in replayed(frames[:20]), world.state:
@@ -152,7 +149,7 @@ def test_no_address_is_in_the_plain_part() -> None:
 
 
 def test_other_columns_are_refused() -> None:
-    """Missing ones, empty ones, short ones and foreign ones: an error, never a state."""
+    """Missing, empty, short and foreign columns are errors."""
     rig = Rig.with_settings(private=True)
     rig.announce(Announce(hash_of(1), endpoint4(1), key=rig.issue(1)))
     taken = image.dump(rig.state)
@@ -175,7 +172,7 @@ for prefix in ("v4.", "v6.", "identities."):
 
 @pytest.mark.parametrize("of", ROWS_OF)
 def test_tables_without_rows_are_refused(of: str) -> None:
-    """One column alone, and all of a table: not even the row is there that is nobody's."""
+    """A table without its reserved first row is an error, in one column or in all."""
     taken = image.dump(State())
     for names in (*([name] for name in ROWS_OF[of]), ROWS_OF[of]):
         with pytest.raises(image.ImageError):
@@ -184,14 +181,14 @@ def test_tables_without_rows_are_refused(of: str) -> None:
 
 @pytest.mark.parametrize("paths", [0, 3, 5])
 def test_announces_over_four_paths(paths: int) -> None:
-    """HTTP and UDP, each over IPv4 and IPv6: the next announce is counted as one of them."""
+    """The next announce over each protocol and family is counted for that path."""
     taken = image.dump(State())
     with pytest.raises(image.ImageError):
         image.load({**taken.plain, "announces": bytes(8 * paths)}, {})
 
 
 def test_places_that_are_not_there_are_refused() -> None:
-    """In either family and among the identities, with addresses and without."""
+    """Places outside a table are errors, in each family and among identities."""
     rig = Rig.with_settings(private=True)
     rig.announce(Announce(hash_of(1), endpoint4(1), key=rig.issue(1)))
     rig.announce(Announce(hash_of(1), endpoint6(1), key=rig.issue(2)))
@@ -212,9 +209,7 @@ FAMILIES = (endpoint4, "v4.addresses"), (endpoint6, "v6.addresses")
 def test_a_peer_at_the_same_place_of_both_families(
     families: tuple[tuple[Callable[[int], bytes], str], ...],
 ) -> None:
-    """Places are numbered in each family alone; days are of each address, under whose day's key it
-    is encrypted.
-    """
+    """Places are numbered in each family; each address is encrypted with its own day's key."""
     (earlier, first), (later, then) = families
     rig = Rig.with_settings(private=True, max_peer_timeout=10 * DAY)
     both = [Announce(hash_of(1), endpoint, key=rig.issue(1)) for endpoint in (earlier(1), later(1))]
@@ -235,7 +230,7 @@ def test_a_peer_at_the_same_place_of_both_families(
 def test_a_peer_of_a_public_mode_is_of_its_last_day(
     endpoint: Callable[[int], bytes], name: str
 ) -> None:
-    """Its row keeps no days."""
+    """In public mode a peer's row keeps the day of its last announce only."""
     rig = Rig.with_settings(max_peer_timeout=10 * DAY)
     rig.announce(Announce(hash_of(1), endpoint(1)))
     rig.time.advance(DAY * SECOND)

@@ -1,6 +1,4 @@
-"""A log that loses its beginning: at any moment, after any history, what is left comes to the live
-state.
-"""
+"""A pruned log still gives the live state, at any moment and after any history."""
 
 from __future__ import annotations
 
@@ -38,7 +36,7 @@ pruned_steps = st.one_of(long_steps, long_steps, long_steps, st.tuples(st.just("
 
 
 def ledger_totals(folder: Path, account: int) -> Totals:
-    """What the ledger of a log comes to, from its opening entry on."""
+    """Returns an account's totals in the ledger of a log, from its opening entry on."""
     reader = Reader(folder)
     ledger = Ledger(account)
     if reader.first_seq:
@@ -50,7 +48,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
 
 
 def administrators(folder: Path) -> dict[int, object]:
-    """The admin events that can be read, by number."""
+    """Returns the readable admin events by seq."""
     seen = events_in(read_kept_frames(folder, first_seq(folder))) + events_in(
         Reader(folder).frames()
     )
@@ -59,7 +57,7 @@ def administrators(folder: Path) -> dict[int, object]:
 
 
 def check(folder: Path, world: World, admin: dict[int, object]) -> None:
-    """Everything that reads a log reads this one."""
+    """Checks every reader of a log."""
     assert_same(world, replay(Reader(folder)))
     for account in range(1, world.model.key_refs + 1):
         assert ledger_totals(folder, account) == world.state.accounts.totals(account)
@@ -70,7 +68,7 @@ def check(folder: Path, world: World, admin: dict[int, object]) -> None:
 
 
 async def live_through(log: EventLog, world: World, history: list[Step]) -> dict[int, object]:
-    """Live and prune; all the admin events there were, by number."""
+    """Runs the history with prunings; returns all its admin events by seq."""
     admin: dict[int, object] = {}
     async with trio.open_nursery() as nursery:
         await nursery.start(log.run)
@@ -93,9 +91,9 @@ async def live_through(log: EventLog, world: World, history: list[Step]) -> dict
 @settings(steady, max_examples=20, phases=[Phase.explicit, Phase.generate])
 @given(history=st.lists(pruned_steps, max_size=60))
 def test_pruned_at_any_moment(history: list[Step], private: bool) -> None:
-    """Any history over a log on disk with tiny segments, pruned now and then as far as the peers
-    allow: the log is whole, and replay, the ledger and the administrators' events are what they
-    would be without.
+    """A log pruned now and then is whole; replay, ledger and admin events lose nothing.
+
+    The log has tiny segments on disk, and each pruning goes as far as the peers allow.
     """
     first = evolve(FIRST_SETTINGS, private=private)
     with tempfile.TemporaryDirectory() as name:

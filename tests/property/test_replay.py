@@ -1,6 +1,4 @@
-"""The project's first invariant: what is live is what the log says, at any time and after any
-restart.
-"""
+"""The project's first invariant: replaying the log gives the live state, after restarts too."""
 
 from __future__ import annotations
 
@@ -51,7 +49,7 @@ def assert_same(live: World, rebuilt: State) -> None:
 @settings(steady, max_examples=120)
 @given(history=st.lists(steps, min_size=10, max_size=50))
 def test_frames_replayed_equal_the_live_state(history: list[Step], private: bool) -> None:
-    """Any history in memory: the model agrees at every step, and the replay at every stop."""
+    """In any history the model agrees at every step, and the replay at every stop."""
     log = MemoryLog()
     first = evolve(FIRST_SETTINGS, private=private)
     world = World(log, State(), HandTime(), first_settings=first)
@@ -72,17 +70,17 @@ def test_frames_replayed_equal_the_live_state(history: list[Step], private: bool
 
 
 def crowd(chance: random.Random, hashes: list[bytes]) -> list[Announce]:
-    """A batch as a busy tracker gets it: large and small swarms, both families, all events."""
+    """Draws a busy tracker's batch: large and small swarms, both families, all events."""
     return [someone(chance, hashes) for _ in range(20)]
 
 
 def someone(chance: random.Random, hashes: list[bytes]) -> Announce:
-    """Mostly each client at its address of either family, with its key; now and then another's."""
+    """Draws an announce, mostly from the client's own address with its own key."""
     client = chance.randrange(300)
     place = client if chance.random() < 0.9 else chance.randrange(300)
     named = client if chance.random() < 0.9 else chance.randrange(300)
     return Announce(
-        # The first swarms are large: every second announce is theirs.
+        # The first swarms are large: they get every second announce.
         chance.choice(hashes[: chance.choice((2, len(hashes)))]),
         chance.choice((endpoint4, endpoint6))(place),
         b"-XX0001-%012d" % named,
@@ -94,7 +92,7 @@ def someone(chance: random.Random, hashes: list[bytes]) -> Announce:
 
 
 def test_large_swarms() -> None:
-    """Forty thousand announces: swarms of hundreds grow, shrink, end and begin again."""
+    """In 40,000 announces swarms of hundreds grow, shrink, end and begin again."""
     chance, log = random.Random(3), MemoryLog()
     hashes = [hash_of(number) for number in range(0, 600, 11)]
     world = World(log, State(), HandTime(), Model(), hashes)
@@ -109,7 +107,7 @@ def test_large_swarms() -> None:
         if number % 700 == 0:
             world.step(("change", {"private": number % 1400 == 0}))
         if number % 150 == 75:
-            # Revokes it, or issues it again.
+            # Revokes the key, or issues it again.
             world.step(("key", (KEYS[number // 150 % 4], "bert", None)))
     world.check()
     assert_same(world, replayed(log.frames()))
@@ -117,7 +115,7 @@ def test_large_swarms() -> None:
 
 
 def sessions(history: list[Step]) -> Iterator[list[Step]]:
-    """The history cut at its restarts; each part ends with the restart or the end."""
+    """Cuts the history at its restarts; a restart ends its part."""
     part: list[Step] = []
     for step in history:
         part.append(step)
@@ -130,7 +128,7 @@ def sessions(history: list[Step]) -> Iterator[list[Step]]:
 async def live_through(
     log: EventLog, state: State, time: HandTime, model: Model, history: list[Step]
 ) -> World:
-    """One run of a tracker over a real log, to its orderly end."""
+    """Runs a tracker over a real log to an orderly end."""
     world = World(log, state, time, model)
     async with trio.open_nursery() as nursery:
         await nursery.start(log.run)
@@ -147,9 +145,7 @@ async def live_through(
 @settings(steady, max_examples=25)
 @given(history=st.lists(steps, min_size=10, max_size=60))
 def test_the_state_survives_restarts(history: list[Step]) -> None:
-    """Any history over a log on disk: each run begins with the state the last one ended with, by
-    its snapshot and by replay.
-    """
+    """Each run begins with the last run's final state, by snapshot and by replay."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         time, model, last = HandTime(), Model(), State().digest()
@@ -158,7 +154,7 @@ def test_the_state_survives_restarts(history: list[Step]) -> None:
         for part in sessions(history):
             log = open_log(folder, codec.RECORD_SIZES, segment_bytes=2000, linger_seconds=0)
             state, reader = snapshots.start(folder, keys, to_end=True)
-            assert state.seq == log.next_seq  # nothing came after the snapshot
+            assert state.seq == log.next_seq  # no event came after the snapshot
             for one in state, replay(reader, state=state), replay(Reader(folder, to_end=True)):
                 assert (one.digest(), one.seq) == (last, log.next_seq)
             world = trio.run(live_through, log, state, time, model, part)

@@ -1,4 +1,4 @@
-"""A tracker and the model of it, driven side by side by operations that hypothesis makes up."""
+"""A tracker and its model, driven side by side by operations that hypothesis draws."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.service.append import Log
 
-# Few of each, so that they meet. Two hashes share a bucket; slices of the sweep part the others.
+# Few of each, so that they meet. Two hashes share a bucket; the sweep's slices separate the rest.
 HASHES = [hash_of(number) for number in (1, 257, 90, 180, 255)]
 ENDPOINTS = [endpoint4(1), endpoint4(1, 6882), endpoint4(2), endpoint4(3), endpoint4(4)] + [
     endpoint6(number) for number in (1, 2, 3)
@@ -138,13 +138,17 @@ steps = st.one_of(
 )
 Step = tuple[str, Any]
 
-OUTCOMES = {**refusals.NAMES, refusals.MALFORMED: None, EARLY: "early"}  # 0 is no refusal here
+OUTCOMES = {
+    **refusals.NAMES,
+    refusals.MALFORMED: None,
+    EARLY: "early",
+}  # 0 stands for no refusal here
 FIRST_SETTINGS = Settings(max_peer_timeout=20, inactive_peer_cleanup_interval=10)
 FIRST_KEYS = ((KEYS[0], None), (KEYS[1], "anna"), (KEYS[2], "anna"))
 
 
 class PeerSeen(NamedTuple):
-    """A peer as both tell it."""
+    """A peer as the tracker and the model both describe it."""
 
     endpoints: tuple[bytes, ...]
     peer_id: bytes
@@ -157,7 +161,7 @@ class PeerSeen(NamedTuple):
 
 @define
 class World:
-    """`step` does one step to both; `check` compares them."""
+    """`step` makes one operation on both; `check` compares them."""
 
     log: Log
     state: State
@@ -173,7 +177,7 @@ class World:
         )
 
     def start(self) -> None:
-        """The first events of a run."""
+        """Appends the first events of a run."""
         self.service.append(TrackerStarted("test", 1))
         self.model.resumed_us = self.state.time_us
         if not self.state.counters and self.state.starts == 1:
@@ -200,7 +204,7 @@ class World:
         self.model.tick(self.state.time_us)
 
     def _wait(self, seconds: int) -> None:
-        """Time passes, and no tick comes."""
+        """Lets time pass without a tick."""
         self.time.advance(seconds * SECOND)
 
     def _change_some(self, changed: dict[str, Any]) -> None:
@@ -221,7 +225,7 @@ class World:
         self.model.delist(info_hash)
 
     def _key(self, key: tuple[bytes, str | None, int | None]) -> None:
-        """Issue a key, or revoke it when it is in force."""
+        """Issues a key, or revokes it when it is in force."""
         text, owner, seconds = key
         if self._in_force(text):
             revoke(self.service, text)
@@ -236,7 +240,7 @@ class World:
         self.model.issue(text, owner, valid_until_us)
 
     def _rotate(self, keys: tuple[bytes, bytes]) -> None:
-        """Replace a key that is in force by one that is not."""
+        """Replaces a key in force by one that is not."""
         old, new = keys
         if self._in_force(old) and not self._in_force(new):
             rotate(self.service, old, new)
@@ -282,9 +286,7 @@ class World:
         self.service.append(event)
 
     def _end_factor(self, back: int) -> None:
-        """End one of the latest factors, if it is still there: those that are over go with a
-        tick.
-        """
+        """Ends one of the latest factors, unless it is over: those go with a tick."""
         number = len(self.model.factors) - back
         if number in self.state.factors.current:
             self.service.append(CreditFactorEnded(number))
@@ -305,7 +307,7 @@ class World:
         self.model.torrents.clear()
 
     def check(self) -> None:
-        """Every count and every peer agree."""
+        """Checks that every count and every peer agree."""
         swarms, model = self.state.swarms, self.model
         for info_hash in self.hashes:
             assert swarms.counts(info_hash) == model.counts(info_hash), info_hash.hex()
@@ -336,7 +338,7 @@ class World:
             assert directory.total == sum(directory.column(COUNT))
 
     def check_totals(self) -> None:
-        """Every account's totals agree."""
+        """Checks that every account's totals agree."""
         for number in range(1, self.model.key_refs + 2):
             expected = asdict(self.model.accounts.get(number, ModelAccount()))
             assert self.state.accounts.totals(number)._asdict() == expected
@@ -380,7 +382,7 @@ class World:
         return sorted(found)
 
     def choices(self) -> list[tuple[bytes, ...]]:
-        """Who would be answered to an asker from outside: follows from the order of each swarm."""
+        """Returns the peers that an outside client would get: they follow from swarm order."""
         swarms = self.state.swarms
         return [
             tuple(

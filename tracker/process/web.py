@@ -1,7 +1,7 @@
 """Starts the API and the health check.
 
-Both import Quart inside the function that needs it, because that takes a third of a second: a tracker
-without an API, and every other command, does without.
+Both import Quart inside the function that needs it, because that takes a third of a second: a
+tracker without an API, and every other command, does without.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from tracker.domain import refusals
 from tracker.history.events import LogEvents
 from tracker.service.commands import ServiceCommands
 from tracker.service.read_model import LiveReads
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracker")
 
-DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # the public default, which is what the warning is about
+DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # the default that everybody knows
 HEALTH_CONNECTIONS = 64
 """Connections that the health check takes at once; each check connects to every listener."""
 _LOOPBACK = ("127.", "::1", "localhost", "unix:")
@@ -60,7 +59,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
     usage = runtime.config.core.tracker_usage_statistics
     account_of = service.state.access.account_of
     events = LogEvents(event_log, account_of, runtime.stop, runtime.secrets_path)
-    live = LiveReads(service, usage_statistics=usage, reasons=refusals.NAMES)
+    live = LiveReads(service, usage_statistics=usage)
     commands = ServiceCommands(service, event_log, runtime.secret)
     return create_app(
         Ports(live, commands, events, runtime.ledgers, runtime.gauges, runtime.past),
