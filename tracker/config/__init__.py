@@ -1,6 +1,6 @@
 """The configuration: `load()` reads `tracker.toml` (or a file of Torrust's) into frozen data.
 
-Only these names are for the rest of the tracker.
+The rest of the tracker uses these names only.
 """
 
 from tracker.config.loader import Loaded, load

@@ -1,7 +1,7 @@
-"""Which keys the schema knows, and what to say of those it does not know or does not use.
+"""Warns of keys that the schema does not know, or knows and does not use.
 
-Such keys never stop the tracker: files written for other trackers and versions must load. Looks at
-names only; what the values must be is not its business.
+Such keys never stop the tracker, because files for other trackers and versions must load. This
+module looks at names only; `structure` judges the values.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,12 +13,12 @@ import attrs
 from tracker.config.schema import Config
 
 Shape = dict[str, "Shape | None"]
-"""A table's keys; None for a value or for a table whose keys are free."""
+"""The keys of a table; None for a value, and for a table with free keys."""
 
 Remark = tuple[str, str]
-"""The key's path, with array indices, and what there is to say."""
+"""A key's path, with array indices, and the text about it."""
 
-# Keys of the reference that are read by nothing here, and why. A path covers all below it.
+# Keys of the reference that nothing here reads, and why. A path covers all below it.
 _LISTENERS = "core.tracker_usage_statistics decides for all listeners"
 IGNORED: Mapping[str, str] = {
     "core.database": "the event log is the only storage, see [event_log]",
@@ -37,12 +37,14 @@ IGNORED: Mapping[str, str] = {
 
 
 def shape(cls: Any = Config) -> Shape:
-    """The keys of a table's class, tables nested."""
+    """Returns the keys of a table's class, with nested tables."""
     return {name: _below(hint) for name, hint in get_type_hints(cls, include_extras=True).items()}
 
 
 def known_paths(table: Shape | None = None, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of all keys that hold values, without indices: `udp_trackers.bind_address`."""
+    """Yields the dotted paths of all keys that hold values, without indices:
+    `udp_trackers.bind_address`.
+    """
     for name, below in (shape() if table is None else table).items():
         if below is None:
             yield prefix + name
@@ -51,12 +53,12 @@ def known_paths(table: Shape | None = None, prefix: str = "") -> Iterator[str]:
 
 
 def remarks(document: Mapping[str, Any]) -> Iterator[Remark]:
-    """The keys that are unknown, or known and not used, in the document's order."""
+    """Yields a remark for each unknown or unused key, in the document's order."""
     return _remarks(document, shape(), "", "")
 
 
 def _remarks(value: object, table: Shape, place: str, path: str) -> Iterator[Remark]:
-    """`place` is the path with array indices, for people; `path` the one without."""
+    """`place` is the path with array indices, for people; `path` is the same without."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _remarks(item, table, f"{place[:-1]}[{index}].", path)
@@ -81,7 +83,7 @@ def _unknown(name: str, value: object, table: Shape) -> str:
 
 
 def _nearest(name: str, table: Shape) -> str | None:
-    """A key of the same table that looks alike, else the path of one so named elsewhere."""
+    """Returns a similar key of the same table, else the path of the same key in another table."""
     alike = get_close_matches(name.lower(), table, n=1)
     elsewhere = (path for path in known_paths() if path.rpartition(".")[2] == name)
     return alike[0] if alike else next(elsewhere, None)

@@ -1,6 +1,6 @@
-"""The one way to a `Config`: choose a source, merge, translate, check, and say everything at once.
+"""Loads a `Config`: chooses a source, merges, translates, checks, and reports all problems at once.
 
-Reads files and the environment it is given; starts nothing and logs nothing, the caller prints.
+Reads files and the given environment. Starts nothing and logs nothing; the caller prints.
 """
 
 import os
@@ -22,7 +22,7 @@ _PRIVATE_MODE_SECTION = (
 
 @frozen
 class Loaded:
-    """A usable configuration, the line that says where it came from, and what to warn about."""
+    """A valid configuration, the line that names its source, and warnings."""
 
     config: Config
     source: str
@@ -30,17 +30,17 @@ class Loaded:
 
 
 def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Loaded:
-    """Load the configuration; a path given (on the command line) wins over the environment's.
+    """Loads the configuration. A `path` (from the command line) wins over the environment's.
 
-    Overrides of single keys apply to every source. Relative paths are the process's own.
+    Overrides of single keys apply to every source. Relative paths start at the working directory.
 
     Raises:
-        ConfigError: with every problem found, one line each.
+        ConfigError: the configuration has problems, one line each.
     """
     source = sources.choose(path, environ)
     document = source.parse()
     seen = translate.Translation()
-    translate.from_flat(document, seen)  # first: overrides have names that flat files never had
+    translate.from_flat(document, seen)  # first, because overrides use names that flat files lack
     problems = sources.override(document, environ)
     translate.from_v3(document, seen)
     _refuse_other_versions(document)
@@ -71,7 +71,7 @@ def _line(path: str, reason: str) -> str:
 
 
 def _refuse_other_versions(document: Mapping[str, Any]) -> None:
-    # Alone and at once: by the rules of another schema the other problems may be none.
+    # Raised alone, because under another schema the other problems may be none.
     metadata = document.get("metadata")
     version = metadata.get("schema_version") if isinstance(metadata, dict) else None
     if version not in (None, SCHEMA_VERSION):
@@ -79,14 +79,14 @@ def _refuse_other_versions(document: Mapping[str, Any]) -> None:
 
 
 def _private_mode_problem(document: Mapping[str, Any]) -> list[str]:
-    # Asked of the document, so that it is said even when other keys are wrong.
+    # Checks the document, so that it reports this even when other keys are wrong.
     core = document.get("core")
     odd = isinstance(core, dict) and "private_mode" in core and core.get("private") is False
     return [_PRIVATE_MODE_SECTION] if odd else []
 
 
 def _clashes(config: Config, seen: translate.Translation) -> Iterator[str]:
-    """Listeners that ask for the same socket; UDP and TCP do not get in each other's way."""
+    """Yields a problem for listeners with the same address; UDP and TCP do not collide."""
     http = {f"http_trackers[{i}]": each.bind_address for i, each in enumerate(config.http_trackers)}
     udp = {f"udp_trackers[{i}]": each.bind_address for i, each in enumerate(config.udp_trackers)}
     if config.http_api and isinstance(config.http_api.bind_address, Address):
@@ -102,7 +102,7 @@ def _clashes(config: Config, seen: translate.Translation) -> Iterator[str]:
 
 
 def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:
-    """What is legal and surely not meant."""
+    """Yields warnings for settings that are valid but surely a mistake."""
     policy, timeout = config.core.announce_policy, config.core.tracker_policy.max_peer_timeout
     if policy.interval_min > policy.interval:
         path = seen.name("core.announce_policy.interval_min")

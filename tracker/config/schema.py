@@ -1,7 +1,8 @@
-"""What can be configured: Torrust's schema 2.0.0 and our own `[event_log]` and `[policy]`, as frozen data.
+"""Declares all keys: Torrust's schema 2.0.0 and our own `[event_log]` and `[policy]`, as frozen
+data.
 
-A field without a default is mandatory. Units are in the comments of `tracker.toml`, which shows
-every key. Knows nothing of files, environment variables or other schema versions.
+A field without a default is mandatory. `tracker.toml` shows every key, with units in its comments.
+Knows nothing of files, environment variables or other schema versions.
 """
 
 import os
@@ -40,7 +41,7 @@ Scope = Literal["read", "full"]
 Days = Annotated[int, Reader(whole(1, 36500, "days"))]
 DaysOrNever = Annotated[int, Reader(whole(0, 36500, "days"))]
 LingerMs = Annotated[int, Reader(whole(0, 1000, "milliseconds"))]
-# The lower bound leaves room for a header and full batches, the upper keeps offsets in 32 bits.
+# The lower bound leaves room for a header and full batches; the upper one keeps offsets in 32 bits.
 SegmentBytes = Annotated[int, Reader(whole(65_536, 2**30, "bytes"))]
 KeepBytes = Annotated[int, Reader(whole(131_072, 2**63 - 1, "bytes"))]
 
@@ -61,7 +62,7 @@ _HEALTH = Address("127.0.0.1", 1313)
 
 
 def _absolute(path: str) -> Path:
-    # Lexical on purpose: the folders need not exist yet.
+    # Lexical, because the folders need not exist yet.
     return Path(os.path.abspath(path))
 
 
@@ -72,7 +73,7 @@ def _one_tls_table(tsl: "TlsFiles | None", tls: "TlsFiles | None") -> None:
 
 @frozen
 class Metadata:
-    """`[metadata]`: which kind of file this is."""
+    """`[metadata]`: the kind and version of the file."""
 
     schema_version: Text
     app: Literal["torrust-tracker"] = "torrust-tracker"
@@ -95,7 +96,7 @@ class PrivateMode:
 
 @frozen
 class AnnouncePolicy:
-    """`[core.announce_policy]`: how often clients are asked to announce, in seconds."""
+    """`[core.announce_policy]`: how often clients should announce, in seconds."""
 
     interval: Seconds = 120
     interval_min: SecondsOrOff = 120
@@ -103,7 +104,7 @@ class AnnouncePolicy:
 
 @frozen
 class Net:
-    """`[core.net]`: how peers' addresses are understood; `external_ip` None is unset."""
+    """`[core.net]`: where peers' addresses come from; `external_ip` None is unset."""
 
     external_ip: ExternalIp = None
     on_reverse_proxy: bool = False
@@ -111,7 +112,7 @@ class Net:
 
 @frozen
 class TrackerPolicy:
-    """`[core.tracker_policy]`: when peers and torrents are forgotten."""
+    """`[core.tracker_policy]`: when the tracker forgets peers and torrents."""
 
     max_peer_timeout: Seconds = 900
     persistent_torrent_completed_stat: bool = False
@@ -142,14 +143,14 @@ class TlsFiles:
 
 @frozen
 class UdpNetwork:
-    """`[udp_trackers.network]`: what one listener has beyond `[core.net]`, as in schema 3.0.0."""
+    """`[udp_trackers.network]`: one listener's additions to `[core.net]`, as in schema 3.0.0."""
 
     external_ip: ExternalIp = None
 
 
 @frozen
 class HttpNetwork:
-    """`[http_trackers.network]`: the same; a proxy in front of one listener is trusted by no other."""
+    """`[http_trackers.network]`: the same; only this listener trusts the proxy in front of it."""
 
     external_ip: ExternalIp = None
     on_reverse_proxy: bool = False
@@ -166,7 +167,7 @@ class UdpTracker:
 
 @frozen
 class HttpTracker:
-    """One `[[http_trackers]]` entry. TLS goes by either name; see `tls`."""
+    """One `[[http_trackers]]` entry. Both names for TLS are valid; see `tls`."""
 
     bind_address: Bind = _HTTP
     tsl_config: TlsFiles | None = None
@@ -178,13 +179,17 @@ class HttpTracker:
 
     @property
     def tls(self) -> TlsFiles | None:
-        """The TLS files under either spelling, or None for plain HTTP."""
+        """Returns the TLS files under either name, or None for plain HTTP."""
         return self.tls_config or self.tsl_config
 
 
 @frozen
 class HttpApi:
-    """`[http_api]`: the REST API; tokens (label to secret) stay out of the repr, scopes are theirs by label."""
+    """`[http_api]`: the REST API.
+
+    `access_tokens` maps labels to secrets, which the repr leaves out; `token_scopes` maps labels to
+    scopes.
+    """
 
     bind_address: ApiBind = _API
     tsl_config: TlsFiles | None = None
@@ -197,7 +202,7 @@ class HttpApi:
         _one_tls_table(self.tsl_config, self.tls_config)
         if self.tls and isinstance(self.bind_address, UnixAddress):
             raise ValueError("has TLS on a Unix socket: that is for the proxy in front of it")
-        # Either mistake would leave a token with more rights than meant.
+        # Either mistake would give a token more rights than intended.
         unknown = [label for label in self.token_scopes if label not in self.access_tokens]
         if unknown:
             reason = f"no such label in access_tokens: {', '.join(unknown)}"
@@ -209,20 +214,20 @@ class HttpApi:
 
     @property
     def tls(self) -> TlsFiles | None:
-        """The TLS files under either spelling, or None for plain HTTP."""
+        """Returns the TLS files under either name, or None for plain HTTP."""
         return self.tls_config or self.tsl_config
 
 
 @frozen
 class HealthCheckApi:
-    """`[health_check_api]`: always served."""
+    """`[health_check_api]`: the health check, which is always served."""
 
     bind_address: Bind = _HEALTH
 
 
 @frozen
 class EventLog:
-    """`[event_log]`: where the log and its secrets live, and how long things are kept."""
+    """`[event_log]`: the folders of the log and its secrets, and how long data is kept."""
 
     path: Text = "./storage/tracker/log"
     secrets_path: Text = "./storage/tracker/secrets"
@@ -248,7 +253,9 @@ class EventLog:
 
 @frozen
 class Policy(policy.Policy):
-    """`[policy]`: the site's own rules. To those for announces it adds what the front ends alone need."""
+    """`[policy]`: the site's own rules. To those for announces it adds what the front ends alone
+    need.
+    """
 
     connection_id_validation: Literal["strict", "disabled"] = "strict"
     max_connection_id_errors: policy.Limit = 10
@@ -261,7 +268,7 @@ class Policy(policy.Policy):
 
 @frozen
 class Config:
-    """The whole configuration. `http_api` None: no REST API is served."""
+    """The whole configuration. `http_api` None = no REST API."""
 
     metadata: Metadata
     logging: Logging

@@ -1,6 +1,6 @@
-"""Where the configuration text comes from: a file or the environment, and single overridden keys.
+"""Reads the configuration text from a file or the environment, and overrides single keys.
 
-Names and precedence are the reference's. Knows nothing of the schema beyond which leaves are text.
+Names and precedence are the reference's. Of the schema it knows only which leaves are text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,17 +20,17 @@ OVERRIDE_PREFIX = "TORRUST_TRACKER_CONFIG_OVERRIDE_"
 
 @frozen
 class Source:
-    """TOML text and its origin: `name` heads error lines, `notice` is the line for start-up."""
+    """TOML text and its source: `name` begins error lines, `notice` is the line for start-up."""
 
     name: str
     notice: str
     text: str = field(repr=False)  # holds tokens
 
     def parse(self) -> dict[str, Any]:
-        """The TOML document.
+        """Returns the TOML document.
 
         Raises:
-            ConfigError: the text is not TOML; says where, without quoting values.
+            ConfigError: the text is not TOML; the message has the place, but no values.
         """
         try:
             return tomli.loads(self.text)
@@ -39,9 +39,9 @@ class Source:
 
 
 def choose(path: str | None, environ: Mapping[str, str]) -> Source:
-    """The first of: the path given, the text variable, the path variable, `./tracker.toml`.
+    """Returns the first of: `path`, the text variable, the path variable, `./tracker.toml`.
 
-    The text variable wins when it is set at all, even to nothing (contract 4.1).
+    The text variable counts when it is set at all, even to nothing (contract 4.1).
 
     Raises:
         ConfigError: the chosen file cannot be read.
@@ -66,7 +66,7 @@ def _from_file(path: str) -> Source:
 
 
 def override(document: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """Set in place what variables such as `…_OVERRIDE_CORE__LISTED` say; returns the problems."""
+    """Sets the keys of variables such as `…_OVERRIDE_CORE__LISTED` in place; returns the problems."""
     problems = []
     for variable, keys, raw in _overrides(environ):
         try:
@@ -77,7 +77,7 @@ def override(document: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
 
 
 def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[str, list[str], str]]:
-    # Sorted, so that a table comes before the keys inside it, whatever order the environment has.
+    # Sorted, so that a table comes before its own keys.
     for variable in sorted(environ):
         if variable.startswith(OVERRIDE_PREFIX):
             keys = variable.removeprefix(OVERRIDE_PREFIX).lower().split("__")
@@ -101,15 +101,15 @@ def _value(keys: list[str], raw: str) -> object:
 
 
 def _is_text(keys: list[str]) -> bool:
-    # An all-digits token would otherwise become a number, as it does in the reference.
+    # Without this a token of digits would become a number, as it does in the reference.
     return "access_tokens" in keys[:-1] or keys[-1].endswith(("path", "password"))
 
 
 def _toml(raw: str) -> object:
-    """A TOML value when it reads as one (`true`, `5`, `"x"`, `[…]`, `{…}`), else the text itself."""
+    """Parses a TOML value (`true`, `5`, `"x"`, `[…]`, `{…}`); returns other text as it is."""
     try:
         parsed = tomli.loads(f"value = {raw}")
     except tomli.TOMLDecodeError:
         return raw
-    # More than one key: the text had line breaks and was never meant as a value.
+    # More than one key means line breaks, so the text is no single value.
     return parsed["value"] if len(parsed) == 1 else raw

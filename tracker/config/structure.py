@@ -1,7 +1,8 @@
-"""From a TOML document to a `Config`, or to every problem it has at once; and back for printing.
+"""Turns a TOML document into a `Config`, or into all of its problems; and a `Config` back for
+printing.
 
-cattrs walks the classes; the readers named in their annotations judge the values. Knows the shape of
-errors, not which keys exist, and nothing of files or environment variables.
+cattrs walks the classes, and a reader for each field's type judges the value. Knows the shape of
+errors, but not which keys exist, and nothing of files or environment variables.
 """
 
 import re
@@ -27,18 +28,18 @@ from tracker.config.values import (
 
 Hook = Callable[[Any, Any], Any]
 
-# Stands for the document in cattrs' paths: a character that TOML text cannot hold.
+# Stands for the document in cattrs' paths. TOML text cannot hold this character.
 _ROOT = "\x00"
-# Between problems that one table has with several of its keys, and behind each key: the same kind of character.
+# Separators, likewise: between the problems of one table's keys, and after each key.
 _BETWEEN, _BEHIND_KEY = "\x01", "\x02"
 _TABLES_WITH_MANDATORY_KEYS = ("metadata", "logging", "core")
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. The text has one line for each problem.
+    """The configuration is not valid. The text has one line for each problem.
 
-    `warnings` are the lines that a successful load would have returned: a misspelt key explains
-    why another one is missing.
+    `warnings` are the lines that a successful load would have returned, because a misspelt key
+    explains why another one is missing.
     """
 
     def __init__(self, problems: Iterable[str], warnings: Iterable[str] = ()) -> None:
@@ -48,11 +49,11 @@ class ConfigError(Exception):
 
 
 def structure(document: Mapping[str, Any]) -> tuple[Config | None, list[tuple[str, str]]]:
-    """The configuration, or None and its problems as (path of the key, reason).
+    """Returns the configuration, or None and its problems as (path of the key, reason).
 
-    A reason of "" says that a mandatory key is missing.
+    The reason "" means that a mandatory key is missing.
     """
-    # An absent table is an empty one, so that its missing keys are named one by one.
+    # Absent tables become empty ones, so that each missing key is a problem of its own.
     complete = {**{key: {} for key in _TABLES_WITH_MANDATORY_KEYS}, **document}
     try:
         return _converter.structure(complete, Config), []
@@ -62,7 +63,7 @@ def structure(document: Mapping[str, Any]) -> tuple[Config | None, list[tuple[st
 
 
 def effective(config: Config) -> dict[str, Any]:
-    """The configuration as plain JSON-able data, secrets masked as `***`."""
+    """Returns the configuration as plain data for JSON, with secrets masked as `***`."""
     plain: dict[str, Any] = _converter.unstructure(config)
     if plain["http_api"] is not None:
         tokens = plain["http_api"]["access_tokens"]
@@ -77,7 +78,7 @@ def _reason(error: BaseException, _: type | None) -> str:
 
 
 def _located(line: str) -> Iterator[tuple[str, str]]:
-    """Path and reason of the problems in a line: several where they are told by key."""
+    """Yields path and reason of each problem in a line of cattrs'."""
     reasons, _, path = line.rpartition(f" @ {_ROOT}")
     # cattrs writes a key of a free table as ['label'].
     path = re.sub(r"\[(['\"])(.*)\1\]", r".\2", path.removeprefix("."))
@@ -122,7 +123,7 @@ def _array_hook(wanted: Any) -> Hook:
 
 
 def _only(wanted: type, name: str, inner: Hook) -> Hook:
-    # Without this cattrs would index and iterate whatever it is given.
+    # Without this check cattrs would index and iterate any value.
     def hook(value: Any, cls: Any) -> Any:
         if not isinstance(value, wanted):
             raise ValueError(f"must be {name}, not {kind(value)}")

@@ -1,8 +1,8 @@
-"""Other versions of the reference's schema, turned into the 2.0.0 shape before anything is checked.
+"""Translates other versions of the reference's schema into 2.0.0, before any check.
 
-Works on plain dictionaries and only moves what it recognises: a key it does not know stays where it
-is and is reported like any other unknown key. Remembers old names, so that errors speak of the key
-that stands in the user's file. Sources: contract 4.3 (flat, v2.x) and 4.4 (3.0.0).
+Works on plain dictionaries and moves known keys only; an unknown key stays in place, and becomes a
+warning like any other. Remembers old names, so that errors name the key in the user's file.
+Sources: contract 4.3 (flat, v2.x) and 4.4 (3.0.0).
 """
 
 from typing import Any
@@ -45,13 +45,13 @@ _LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
 @define
 class Translation:
-    """What was learnt on the way: new path -> the user's path, and problems already seen."""
+    """Collects the user's path for each new path, and the problems found so far."""
 
     names: dict[str, str] = Factory(dict)
     problems: list[str] = Factory(list)
 
     def name(self, path: str) -> str:
-        """The path as the user's file has it."""
+        """Returns the path as it stands in the user's file."""
         for new in sorted(self.names, key=len, reverse=True):
             if path == new or path.startswith((f"{new}.", f"{new}[")):
                 return self.names[new] + path.removeprefix(new)
@@ -59,7 +59,7 @@ class Translation:
 
 
 def from_flat(document: Table, seen: Translation) -> None:
-    """Rewrite a flat file of v2.x in place; leaves any other file alone."""
+    """Rewrites a flat file of v2.x in place; leaves any other file alone."""
     present = document.keys()
     if {"metadata", "core", "logging"} & present or not {"mode", *_FLAT_KEYS} & present:
         return
@@ -129,7 +129,7 @@ def _flat_tls(entry: Any, place: str, old_place: str, seen: Translation) -> None
 
 
 def from_v3(document: Table, seen: Translation) -> None:
-    """Rewrite a file of schema 3.0.0 in place; leaves any other file alone."""
+    """Rewrites a file of schema 3.0.0 in place; leaves any other file alone."""
     metadata = document.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("schema_version") != "3.0.0":
         return
@@ -139,7 +139,7 @@ def from_v3(document: Table, seen: Translation) -> None:
 
 
 def _v3_threshold(document: Table, seen: Translation) -> None:
-    """`info,torrust=debug` -> `info`: directives for single modules mean nothing here."""
+    """Turns `info,torrust=debug` into `info`, because there are no levels for single modules here."""
     seen.names["logging.threshold"] = "logging.trace_filter"
     logging = document.get("logging")
     if not isinstance(logging, dict) or "trace_filter" not in logging:

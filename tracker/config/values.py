@@ -1,7 +1,7 @@
-"""The kinds of value a configuration key can hold, and what is said when it holds another.
+"""Reads each kind of value that a configuration key can hold, and says what is wrong with others.
 
-Each reader takes whatever TOML gave and returns the value or raises `ValueError` with a reason that
-reads well behind the key's path. Knows nothing of which keys exist, nor of files or cattrs.
+A reader takes any TOML value and returns the setting, or raises `ValueError` with a reason that
+reads well after the key's path. Knows no keys, files or cattrs.
 """
 
 import json
@@ -20,7 +20,7 @@ _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
 class KeyProblemsError(ValueError):
-    """What is wrong with keys of a table that do not go together: the reason by key."""
+    """Keys of one table do not go together; `reasons` has the reason by key."""
 
     def __init__(self, reasons: dict[str, str]) -> None:
         super().__init__("; ".join(f"{key} {reason}" for key, reason in reasons.items()))
@@ -29,24 +29,26 @@ class KeyProblemsError(ValueError):
 
 @frozen
 class Reader:
-    """Put into `Annotated[T, Reader(parse)]`: how a raw TOML value becomes a T."""
+    """Marks a type as `Annotated[T, Reader(parse)]`: `parse` turns a raw TOML value into a T."""
 
     parse: Callable[[object], Any]
 
 
 @frozen
 class Address:
-    """Where a listener binds: an IP address in its usual spelling, and a port (0: any free one)."""
+    """The address of a listener: an IP address in its usual spelling, and a port (0 = any free
+    one).
+    """
 
     host: str
     port: int
 
     @classmethod
     def parse(cls, value: object) -> "Address":
-        """Read `0.0.0.0:6969` or `[::]:6969`; host names are refused, as the reference does.
+        """Reads `0.0.0.0:6969` or `[::]:6969`; refuses host names, as the reference does.
 
         Raises:
-            ValueError: it is not such a text, or the port is above 65535.
+            ValueError: the value has another form, or the port is above 65535.
         """
         match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
         try:
@@ -63,7 +65,7 @@ class Address:
 
 @frozen
 class UnixAddress:
-    """Where the API binds instead of a port: a Unix socket, as `unix:/run/tracker/api.sock`."""
+    """The address of the API on a Unix socket, as `unix:/run/tracker/api.sock`."""
 
     path: str
 
@@ -72,11 +74,11 @@ class UnixAddress:
 
 
 def api_address(value: object) -> Address | UnixAddress:
-    """Read an address, or the absolute path of a Unix socket after `unix:`."""
+    """Reads an address, or the absolute path of a Unix socket after `unix:`."""
     if not isinstance(value, str) or not value.startswith(UNIX):
         return Address.parse(value)
     path = value.removeprefix(UNIX)
-    # The kernel takes 108 bytes with a zero at the end.
+    # The kernel takes 108 bytes, with a zero at the end.
     if path.startswith("/") and "\0" not in path and len(path.encode()) < 108:
         return UnixAddress(path)
     raise ValueError(f'must be an absolute path after "{UNIX}", of at most 107 bytes')
@@ -96,7 +98,7 @@ def _port(match: re.Match[str] | None) -> int:
 
 
 def shown(value: object) -> str:
-    """A value as a person would recognise it in the file, kept short. Never for secrets."""
+    """Returns a value as the file spells it, shortened. Never use it for secrets."""
     if isinstance(value, str | bool | int | float):
         text = json.dumps(value, ensure_ascii=False)
         return text if len(text) <= 60 else f"{text[:56]}…"
@@ -104,7 +106,7 @@ def shown(value: object) -> str:
 
 
 def kind(value: object) -> str:
-    """What sort of TOML value this is, without its content."""
+    """Returns the kind of a TOML value, without its content."""
     names = {str: "a string", bool: "a boolean", dict: "a table", list: "an array"}
     return names.get(
         type(value), "a number" if isinstance(value, int | float) else "a date or time"
@@ -112,14 +114,14 @@ def kind(value: object) -> str:
 
 
 def flag(value: object) -> bool:
-    """Read a TOML boolean; the texts "true" and "yes" are not booleans."""
+    """Reads a TOML boolean; the texts "true" and "yes" are not booleans."""
     if isinstance(value, bool):
         return value
     raise ValueError(f"must be true or false, not {shown(value)}")
 
 
 def text(value: object) -> str:
-    """Read a string with something in it."""
+    """Reads a string that is not empty."""
     if not isinstance(value, str):
         raise ValueError(f"must be a string, not {shown(value)}")
     if not value:
@@ -128,14 +130,14 @@ def text(value: object) -> str:
 
 
 def secret(value: object) -> str:
-    """Read a string with something in it; a complaint never repeats the value."""
+    """Reads a string that is not empty; its errors never repeat the value."""
     if isinstance(value, str) and value:
         return value
     raise ValueError("must not be empty" if value == "" else f"must be a string, not {kind(value)}")
 
 
 def whole(low: int, high: int, unit: str) -> Callable[[object], int]:
-    """A reader of whole numbers of `unit` between `low` and `high`, both included."""
+    """Returns a reader of whole numbers of `unit` from `low` to `high`, both included."""
 
     def parse(value: object) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
@@ -147,7 +149,7 @@ def whole(low: int, high: int, unit: str) -> Callable[[object], int]:
 
 
 def limit(value: object) -> int:
-    """Read a largest number of something; 0 = there is none."""
+    """Reads a limit; 0 = no limit."""
     try:
         return whole(0, I32_MAX, "")(value)
     except ValueError:
@@ -156,7 +158,7 @@ def limit(value: object) -> int:
 
 
 def one_of(*choices: str) -> Callable[[object], str]:
-    """A reader of one of these lower-case words, whatever case it is written in."""
+    """Returns a reader of one of these lower-case words, in any case."""
 
     def parse(value: object) -> str:
         if isinstance(value, str) and value.lower() in choices:
@@ -167,7 +169,9 @@ def one_of(*choices: str) -> Callable[[object], str]:
 
 
 def array(parse: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
-    """A reader of arrays of which each element is read by `parse`; all that are wrong are told at once."""
+    """Returns a reader of arrays, with `parse` for each element; reports all wrong elements at
+    once.
+    """
 
     def parse_all(value: object) -> tuple[str, ...]:
         if not isinstance(value, list):
@@ -186,7 +190,7 @@ def array(parse: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]
 
 
 def client(value: object) -> str:
-    """Read the beginning of a peer_id: 1 to 20 printable ASCII characters."""
+    """Reads the beginning of a peer_id: 1 to 20 printable ASCII characters."""
     if isinstance(value, str) and 1 <= len(value) <= 20 and value.isascii() and value.isprintable():
         return value
     wanted = 'the first characters of a peer id, such as "-qB" or "-TR29"'
@@ -194,7 +198,7 @@ def client(value: object) -> str:
 
 
 def ports(value: object) -> str:
-    """Read a port (a number) or a range of them (`"6881-6889"`); returned as text."""
+    """Reads a port (a number) or a range of ports (`"6881-6889"`); returns text."""
     written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     match = _PORTS.fullmatch(written) if isinstance(written, str) else None
     if match and 1 <= int(match[1]) <= int(match[2] or match[1]) <= 65535:
@@ -205,7 +209,7 @@ def ports(value: object) -> str:
 
 
 def proxy(value: object) -> str:
-    """Read the address or network of a proxy, or "unix"; returned as text."""
+    """Reads the address or network of a proxy, or "unix"; returns text."""
     if value == "unix":
         return "unix"
     try:
@@ -216,7 +220,7 @@ def proxy(value: object) -> str:
 
 
 def external_ip(value: object) -> IPv4Address | IPv6Address | None:
-    """Read an IP address; the wildcards 0.0.0.0 and :: mean that none is set."""
+    """Reads an IP address; the wildcards 0.0.0.0 and :: mean that none is set."""
     try:
         ip = ip_address(value if isinstance(value, str) else "")
     except ValueError:

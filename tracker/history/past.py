@@ -20,7 +20,7 @@ from tracker.ports import LISTED_AT_ONCE, BusyError, Moment
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from tracker.ports import ReadModel
@@ -55,11 +55,10 @@ class PastReads:
         secrets: Path,
         *,
         usage_statistics: bool = True,
-        reasons: Mapping[int, str] | None = None,
         helpers: int = HELPERS,
     ) -> None:
-        """`usage_statistics` and `reasons` as of `LiveReads`."""
-        options = json.dumps({"usage_statistics": usage_statistics, "reasons": reasons or {}})
+        """`usage_statistics` as of `LiveReads`."""
+        options = json.dumps({"usage_statistics": usage_statistics})
         module = "tracker.history.past_worker"
         command = [sys.executable, "-m", module, str(log.path), str(secrets), options]
         self._helpers = [_Helper(command) for _ in range(helpers)]

@@ -2,8 +2,7 @@
 LOG SECRETS OPTIONS`.
 
 The tracker starts it (`past.py`) and asks over a pipe (`workers/question_pipe.py`). It keeps the
-state of the moment asked about last and no other. `OPTIONS` is JSON: `usage_statistics`, and
-`reasons`, the names of refusals.
+state of the moment asked about last and no other. `OPTIONS` is JSON: `usage_statistics`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Failed, Worker, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 MAX_LISTINGS = 32
 """Listings kept at once: more than are ever open."""
@@ -41,11 +40,10 @@ class PastWorker(Worker):
         secrets: Path,
         *,
         usage_statistics: bool = True,
-        reasons: Mapping[int, str] | None = None,
     ) -> None:
         self._keys = Keyring(secrets)
         super().__init__(log, self._keys)
-        self._usage_statistics, self._reasons = usage_statistics, reasons or {}
+        self._usage_statistics = usage_statistics
         self._replay: ForwardReplay | None = None
         self._model: Projection | None = None
         self._moment: ports.Moment | None = None  # of the model
@@ -107,7 +105,7 @@ class PastWorker(Worker):
         state = self._replay.at(ports.Moment(seq=seq))
         now_us = state.time_us if moment.time_us is None else moment.time_us
         self._moment, self._seq = moment, seq
-        return Projection(state, {}, self._usage_statistics, now_us, self._reasons)
+        return Projection(state, {}, self._usage_statistics, now_us)
 
     def _is_ahead(self, seq: int) -> bool:
         """Whether going on from the present state is the shortest way, and lies within the log as
@@ -127,12 +125,7 @@ class PastWorker(Worker):
 def main() -> None:
     log, secrets, text = sys.argv[1:]
     options = json.loads(text)
-    reasons = {int(number): name for number, name in options["reasons"].items()}
-    serve(
-        PastWorker(
-            Path(log), Path(secrets), usage_statistics=options["usage_statistics"], reasons=reasons
-        )
-    )
+    serve(PastWorker(Path(log), Path(secrets), usage_statistics=options["usage_statistics"]))
 
 
 if __name__ == "__main__":

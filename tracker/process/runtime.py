@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import field, frozen
 
-from tracker.domain import refusals
 from tracker.history.past import PastReads
 from tracker.ledger.client import LogLedgers
 from tracker.metrics.gauges import LiveGauges
@@ -100,7 +99,7 @@ def build(
         follower=follower,
         pruner=pruner,
     )
-    past = PastReads(event_log, secrets_path, usage_statistics=usage, reasons=refusals.NAMES)
+    past = PastReads(event_log, secrets_path, usage_statistics=usage)
     return Runtime(
         config=config,
         version=version,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from tracker.domain import refusals
 from tracker.history.events import LogEvents
 from tracker.service.commands import ServiceCommands
 from tracker.service.read_model import LiveReads
@@ -60,7 +59,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
     usage = runtime.config.core.tracker_usage_statistics
     account_of = service.state.access.account_of
     events = LogEvents(event_log, account_of, runtime.stop, runtime.secrets_path)
-    live = LiveReads(service, usage_statistics=usage, reasons=refusals.NAMES)
+    live = LiveReads(service, usage_statistics=usage)
     commands = ServiceCommands(service, event_log, runtime.secret)
     return create_app(
         Ports(live, commands, events, runtime.ledgers, runtime.gauges, runtime.past),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tracker import ports
 from tracker.domain import events
 from tracker.domain.hidden_peers import NO_PORT
+from tracker.domain.refusals import name_of
 from tracker.domain.swarms import MARK_EVENT, MARK_SEEDER
 from tracker.wire.clients import client_name
 
@@ -54,14 +55,9 @@ class LiveReads:
         source: Source,
         *,
         usage_statistics: bool = True,
-        reasons: Mapping[int, str] | None = None,
     ) -> None:
-        """`usage_statistics` false shows the counters of requests as 0.
-
-        `reasons` are the names of refusals.
-        """
+        """`usage_statistics` false shows the counters of requests as 0."""
         self._source = source
-        self._reasons = reasons or {}
         self._usage_statistics = usage_statistics
 
     def now(self) -> Projection:
@@ -70,7 +66,6 @@ class LiveReads:
             self._source.pending,
             self._usage_statistics,
             self._source.now_us(),
-            self._reasons,
             self._source.refusals,
         )
 
@@ -86,7 +81,6 @@ class Projection:
         pending: Mapping[tuple[int, int], int],
         usage_statistics: bool = True,
         now_us: int | None = None,
-        reasons: Mapping[int, str] | None = None,
         refusals: Mapping[tuple[int, str, str], int] | None = None,
     ) -> None:
         """`now_us`: log time that decides what has expired; None = that of the last event.
@@ -98,7 +92,6 @@ class Projection:
         self._pending = pending
         self._refusals = refusals or {}
         self._usage_statistics = usage_statistics
-        self._reasons = reasons or {}
 
     def stats(self) -> ports.Stats:
         swarms = self._state.swarms
@@ -240,17 +233,14 @@ class Projection:
         for counted in (self._state.counters, self._pending):
             for (counter, label), count in counted.items():
                 if counter == events.REFUSED_REQUESTS:
-                    name = self._reason(label)
+                    name = name_of(label)
                     found[name] = found.get(name, 0) + count
         return found
-
-    def _reason(self, label: int) -> str:
-        return self._reasons.get(-label, str(label))
 
     def refused_clients(self) -> Iterator[ports.Refused]:
         logged, pending = self._state.refusals, self._refusals
         keys = {
-            (name, version, self._reason(label)): (label, name, version)
+            (name, version, name_of(label)): (label, name, version)
             for label, name, version in (*logged, *pending)
         }
         for name, version, reason in sorted(keys):

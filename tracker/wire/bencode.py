@@ -1,6 +1,6 @@
-"""Bencoding in general (BEP 3), for tests and tools.
+"""Encodes and decodes bencoding in general (BEP 3), for tests and tools.
 
-Answers on the announce path are formatted directly in `http`; nothing here is tuned for it.
+Replies on the announce path are formatted directly in `http`, so nothing here is tuned for speed.
 The decoder is strict: one value has exactly one encoding, so `encode(decode(data)) == data`.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MAX_DEPTH: Final = 64  # lists and dictionaries inside one another
+MAX_DEPTH: Final = 64  # levels of lists and dictionaries
 
 Encodable: TypeAlias = (
     "int | bytes | str | Sequence[Encodable] | Mapping[bytes, Encodable] | Mapping[str, Encodable]"
@@ -51,7 +51,8 @@ def _members(members: dict[bytes, Encodable] | dict[str, Encodable]) -> list[byt
 
 
 def decode(data: bytes) -> Decoded:
-    """The one value `data` encodes; raises `BencodeError`, and nothing else, for any bytes.
+    """Returns the one value that `data` encodes. Raises `BencodeError`, and nothing else, for any
+    bytes.
 
     Refuses leading zeros, `-0`, unsorted or repeated keys, trailing bytes and more than
     `MAX_DEPTH` levels.

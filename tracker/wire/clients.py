@@ -1,7 +1,7 @@
-"""Client names read from peer ids (BEP 20, contract section 1.9); versions are not looked at.
+"""Reads the names and versions of clients from their peer ids (BEP 20, contract section 1.9).
 
-Pure tables and prefixes. Names are written as the reference tracker's API writes them, so that
-software comparing them keeps working; where it knows no name for a client, the client's own.
+Tables and prefixes only. Names are those of the reference tracker's API, so that software which
+compares them keeps working; a client that it does not know has its own name.
 """
 
 from __future__ import annotations
@@ -114,10 +114,10 @@ _AZUREUS: Final = dict(
         st SharkTorrent
     """.strip().splitlines()
 )
-# These put something other than a dash after the version.
+# Clients without a dash after the version.
 _WITHOUT_CLOSING_DASH: Final = frozenset({"FG", "KT", "LH", "NE", "SP"})
 
-# One letter, up to five characters of version, dashes up to and including the sixth byte.
+# "S58B-----": one letter, the version, and dashes through the sixth byte.
 _SHADOW: Final = {
     "A": "ABC",
     "O": "Osprey Permaseed",
@@ -131,7 +131,7 @@ _SHADOW: Final = {
 # "M7-10-2--": a letter and a version number with dashes.
 _MAINLINE: Final = {"M": "Mainline", "Q": "Queen Bee"}
 
-# Clients with a convention of their own; the longer prefix stands before the shorter.
+# Clients with their own convention; a longer prefix stands before a shorter one.
 _PREFIXES: Final = {
     "-aria2-": "aria2",
     "A2-": "aria2",
@@ -161,7 +161,7 @@ _PREFIXES: Final = {
 
 
 def client_name(peer_id: bytes) -> str | None:
-    """The name of the software behind a peer id of 20 bytes; None when it is not recognised."""
+    """Returns the name of the client with this peer id of 20 bytes, or None for an unknown one."""
     if len(peer_id) != 20:
         return None
     text = peer_id.decode("latin-1")
@@ -194,7 +194,7 @@ def _mainline(text: str) -> str | None:
 
 
 OTHERS = ("Other", "")
-"""The name and version of a client that is not recognised."""
+"""Name and version for a client that is not recognised."""
 
 
 def client_of(peer_id: bytes) -> tuple[str, str]:

@@ -1,8 +1,10 @@
-"""UDP connection ids (BEP 15): a keyed MAC over client address and time slot, nothing stored.
+"""Issues and checks UDP connection ids (BEP 15): a keyed MAC over address and time slot, so nothing
+is stored.
 
-An id is 7 bytes of BLAKE2s over slot and address, and the slot's low byte. It is good for a lifetime (BEP 15: two minutes),
-and at most a quarter and a second longer, for the address it was given to, whatever the port: clients share sockets and
-open new ones. The key comes from the server's secret, so ids outlive a restart.
+An id is 7 bytes of BLAKE2s over slot and address, and the slot's low byte. It is valid for a
+lifetime (BEP 15: two minutes), and at most a quarter and a second longer, for the address that it
+was issued to. The port does not count, because clients share sockets and open new ones. The key
+comes from the server's secret, so ids outlive a restart.
 """
 
 from __future__ import annotations
@@ -12,15 +14,17 @@ from hashlib import blake2s
 from tracker.wire import udp
 
 LIFETIME_SECONDS = 120
-_SLOTS = 4  # of a lifetime
+_SLOTS = 4  # time slots in a lifetime
 _ANNOUNCE = udp.ANNOUNCE.to_bytes(4, "big")
-_KNOWN_SIZE = 16_384
+_KNOWN_SIZE = 16_384  # entries of `known` at most
 
 
 class ConnectionIds:
-    """Issues and checks ids. `known` spares a client that announces often the MAC; it is bounded.
+    """Issues and checks ids.
 
-    It has the first 12 bytes of announces, id and action: one look tells what a datagram is, and whether its id is good.
+    `known` maps the first 12 bytes of an announce (id and action) to the address that may send
+    them, so that one look-up recognises an announce with a valid id and spares its MAC. It is
+    bounded.
     """
 
     __slots__ = ("_accepted", "_checked", "_key", "_slot", "_slot_seconds", "known")
@@ -28,34 +32,37 @@ class ConnectionIds:
     def __init__(
         self, key: bytes, lifetime: int = LIFETIME_SECONDS, *, checked: bool = True
     ) -> None:
-        """`key`: up to 32 secret bytes; `lifetime`: seconds, 1 or more; `checked`: false takes every id for good."""
+        """`key`: up to 32 secret bytes. `lifetime`: seconds, 1 or more. `checked`: false accepts
+        every id.
+        """
         self._key = key
         self._checked = checked
         self._slot_seconds = -(-lifetime // _SLOTS)
-        self._accepted = -(-lifetime // self._slot_seconds) + 1  # the slot it is, and those before
+        self._accepted = -(-lifetime // self._slot_seconds) + 1  # this slot and the ones before
         self._slot = 0
-        self.known: dict[bytes, bytes] = {}  # addresses, by what announces begin with now
+        self.known: dict[bytes, bytes] = {}  # addresses by the first 12 bytes
 
     def set_time(self, seconds: int) -> None:
-        """Tell the time, once a batch. Seconds of log time, so that it never goes back."""
+        """Sets the time, in seconds of log time, which never goes back. Call it once a batch."""
         slot = seconds // self._slot_seconds
         if slot != self._slot:
             self._slot = slot
             self.known.clear()
 
     def issue(self, address: bytes) -> bytes:
-        """8 bytes for a client address of 4 or 16 bytes."""
+        """Returns an id of 8 bytes for a client's address of 4 or 16 bytes."""
         connection_id = self._mac(self._slot, address)
         self._remember(connection_id, address)
         return connection_id
 
     def valid(self, connection_id: bytes, address: bytes) -> bool:
+        """Tells whether an id of 8 bytes was issued to this address and has not expired."""
         if self.known.get(connection_id + _ANNOUNCE) == address:
             return True
         if not self._checked:
             return True
-        # A plain comparison: nanoseconds of memcmp do not show through a network, and what could
-        # be won is one address's id for a lifetime.
+        # A plain comparison is enough, because nanoseconds of memcmp do not show through a network,
+        # and an attacker could gain one address's id for one lifetime only.
         age = (self._slot - connection_id[7]) & 0xFF
         if age >= self._accepted or self._mac(self._slot - age, address) != connection_id:
             return False

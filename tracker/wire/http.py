@@ -1,9 +1,9 @@
-"""The HTTP tracker's wire format: request targets and queries in, bencoded answers out.
+"""Parses the HTTP tracker's request targets and queries, and builds its bencoded replies.
 
-Knows bytes only: no sockets, clocks, configuration or swarms. Whether a key is valid, a torrent
-listed or a peer known is decided elsewhere. Every announce passes through `parse_target`,
-`parse_announce` and `announce_reply`, so these three count nanoseconds: one split, no regular
-expressions, no decoding of what nobody reads.
+Knows bytes only: no sockets, clocks, configuration or swarms. Other modules decide whether a key is
+valid, a torrent listed or a peer known. Every announce passes through `parse_target`,
+`parse_announce` and `announce_reply`, so these three save nanoseconds: one split, no regular
+expressions, no decoding of unused values.
 
 Sources: BEP 3, 7, 23, 31, 48; contract sections 2.1 to 2.7.
 """
@@ -23,7 +23,7 @@ STARTED: Final = 2
 STOPPED: Final = 3
 PAUSED: Final = 4
 
-LEFT_UNKNOWN: Final = 2**64 - 1  # the client did not say how much it lacks
+LEFT_UNKNOWN: Final = 2**64 - 1  # `left` was absent
 MAX_SCRAPED: Final = 100  # info hashes of one scrape; the rest is ignored undecoded
 
 UNKNOWN: Final = 0
@@ -34,10 +34,10 @@ HEALTH: Final = 3
 _I64_MAX: Final = 2**63 - 1
 _U32_MAX: Final = 2**32 - 1
 _U16_MAX: Final = 2**16 - 1
-_MOST_DIGITS: Final = 40  # more are refused unread: `int` is quadratic, and raises beyond 4300
+_MOST_DIGITS: Final = 40  # longer numbers are refused unread, because `int` is quadratic
 _PERCENT: Final = ord("%")  # `in` looks for a number several times as fast as for a byte string
 _BACKSLASH: Final = ord("\\")
-_MOST_SHOWN: Final = 128  # bytes of a bad value that are echoed in a failure
+_MOST_SHOWN: Final = 128  # bytes of a bad value that a failure repeats
 
 _IN_ANNOUNCE: Final = "Bad request. Cannot parse query params for announce request: "
 _IN_SCRAPE: Final = "Bad request. Cannot parse query params for scrape request: "
@@ -63,7 +63,7 @@ _PLAIN: Final = {b"/" + name: kind for name, kind in _TRACKER.items()} | {b"/hea
 
 
 class WireError(Exception):
-    """A request that cannot be understood. `reason` is the text to answer with."""
+    """A request that cannot be parsed. `reason` is the text for the client."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -71,29 +71,29 @@ class WireError(Exception):
 
 
 class Announce(NamedTuple):
-    """One announce, as the client stated it."""
+    """One announce, as the client sent it."""
 
     info_hash: bytes  # 20 bytes
     peer_id: bytes  # 20 bytes
     port: int  # 1 to 65535; 0 only together with STOPPED
     uploaded: int  # bytes since the client's `started`, 0 to 2**63 - 1
     downloaded: int  # likewise
-    left: int  # bytes lacking, 0 to 2**63 - 1, or LEFT_UNKNOWN
+    left: int  # bytes still to download, 0 to 2**63 - 1, or LEFT_UNKNOWN
     event: int  # NONE, COMPLETED, STARTED, STOPPED or PAUSED
-    numwant: int | None  # peers wanted; None = not said, 0 = none
-    compact: bool  # False only when dictionaries were asked for
+    numwant: int | None  # peers wanted; None = absent, 0 = none
+    compact: bool  # False only for `compact=0`
     no_peer_id: bool
-    key: bytes  # any bytes, by which a client proves it is the same; b"" when absent
+    key: bytes  # any bytes, which identify a client when its address changes; b"" when absent
     passkey: bytes | None  # value of `passkey=`, unchecked
     ip: bytes | None  # value of `ip=`, unchecked and still percent-encoded
 
 
 class Target(NamedTuple):
-    """What a request line asks for."""
+    """The parts of a request target."""
 
     kind: int  # ANNOUNCE, SCRAPE, HEALTH or UNKNOWN
-    key: bytes | None  # tracker key found in the path; its form is unchecked after /announce/
-    query: bytes | None  # what follows the first `?`; None without one
+    key: bytes | None  # tracker key in the path; its form is unchecked after /announce/
+    query: bytes | None  # everything after the first `?`; None without one
 
 
 def parse_target(target: bytes) -> Target:
@@ -140,7 +140,7 @@ def parse_announce(query: bytes | None) -> Announce:
     """Reads an announce's query. Raises `WireError`, and nothing else, for any bytes.
 
     The first value of a repeated parameter counts; only `info_hash` must not be repeated.
-    Contract section 2.1, in its order of checks; unlike there an absent `left` is not zero.
+    Contract section 2.1, in its order of checks; other than there, an absent `left` is not zero.
     """
     get = _announce_fields(query).get
     info_hash = _identifier(get(b"info_hash"), "info_hash", _IN_ANNOUNCE)
@@ -175,14 +175,14 @@ def parse_announce(query: bytes | None) -> Announce:
 
 
 def parse_scrape(query: bytes | None) -> list[bytes]:
-    """The first `MAX_SCRAPED` info hashes of a scrape, in order. Raises only `WireError`."""
+    """Returns the first `MAX_SCRAPED` info hashes of a scrape, in order. Raises only `WireError`."""
     pairs = _pairs(_present(query, _IN_SCRAPE, "scrape"))
     raws: list[bytes | None] = [value for name, value in pairs if name == b"info_hash"]
     return [_identifier(raw, "info_hash", _IN_SCRAPE) for raw in raws[:MAX_SCRAPED] or [None]]
 
 
 def query_passkey(query: bytes | None) -> bytes | None:
-    """The first `passkey=` value of any query, for scrapes. Raises only `WireError`."""
+    """Returns the first `passkey=` value of a query, or None. Raises only `WireError`."""
     if not query or b"passkey=" not in query:
         return None
     return next((value for name, value in _pairs(_trimmed(query)) if name == b"passkey"), None)
@@ -191,9 +191,9 @@ def query_passkey(query: bytes | None) -> bytes | None:
 def unescape(raw: bytes) -> bytes:
     """Percent-decodes to bytes; `+` stays a plus. Raises `ValueError` for a bad escape.
 
-    `%` becomes Python's own escape for a byte, which the decoder behind byte literals resolves
-    in one pass and strictly: about nine times as fast as `urllib.parse.unquote_to_bytes`, which
-    also lets bad escapes through.
+    Replaces `%` by Python's own escape for a byte, which the decoder for byte literals resolves
+    strictly and in one pass. That is about nine times as fast as `urllib.parse.unquote_to_bytes`,
+    which also accepts bad escapes.
     """
     if _BACKSLASH in raw:
         raw = raw.replace(b"\\", b"\\\\")
@@ -204,7 +204,7 @@ def _announce_fields(query: bytes | None) -> dict[bytes, bytes]:
     query = _present(query, _IN_ANNOUNCE, "announce")
     pieces = query.split(b"&")
     try:
-        # `dict` itself refuses what is not a pair, so well-formed queries are checked for free.
+        # `dict` itself refuses anything but pairs, so a well-formed query is checked for free.
         fields = dict([piece.split(b"=") for piece in pieces])
     except ValueError:
         return _first_values(_pairs(query))
@@ -233,7 +233,7 @@ def _pairs(query: bytes) -> list[list[bytes]]:
 
 
 def _split(piece: bytes) -> list[list[bytes]]:
-    """One pair, or several where a client glued its query on with a second `?`."""
+    """Returns one pair, or several where a client appended its query with a second `?`."""
     pairs = [piece.split(b"=")]
     if len(pairs[0]) != 2:
         pairs = [part.split(b"=") for part in piece.split(b"?")]
@@ -290,7 +290,7 @@ def _event(raw: bytes | None) -> int:
 
 
 def _lenient(raw: bytes) -> bytes:
-    """Decodes a value nothing depends on: a bad escape keeps it as sent."""
+    """Decodes a value that nothing depends on: with a bad escape it stays as sent."""
     try:
         return unescape(raw) if _PERCENT in raw else raw
     except ValueError:
@@ -310,9 +310,9 @@ def _shown(raw: bytes) -> str:
 def announce_reply(
     interval: int, min_interval: int, complete: int, incomplete: int, peers4: bytes, peers6: bytes
 ) -> bytes:
-    """A compact answer (BEP 23, BEP 7): intervals in seconds, 6 and 18 bytes per peer.
+    """Builds a compact reply (BEP 23, BEP 7): intervals in seconds, 6 and 18 bytes per peer.
 
-    Both lists are always there, as some clients take an absent `peers` for an error.
+    Both lists are always present, because some clients take an absent `peers` for an error.
     """
     return (
         b"d8:completei%de10:incompletei%de8:intervali%de12:min intervali%de5:peers%d:%b6:peers6%d:%be"
@@ -321,13 +321,13 @@ def announce_reply(
 
 
 def with_warning(reply: bytes, text: str) -> bytes:
-    """An announce reply with a `warning message`, the last of its keys in order."""
+    """Adds a `warning message` to an announce reply; in key order it is the last."""
     message = text.encode()
     return b"%s15:warning message%d:%se" % (reply[:-1], len(message), message)
 
 
 def with_external_ip(reply: bytes, address: bytes) -> bytes:
-    """An announce reply that tells the client its own address, 4 or 16 bytes (BEP 24)."""
+    """Adds the client's own address, 4 or 16 bytes, to an announce reply (BEP 24)."""
     head, incomplete, rest = reply.partition(b"10:incomplete")
     return b"%b11:external ip%d:%b%b%b" % (head, len(address), address, incomplete, rest)
 
@@ -340,7 +340,7 @@ def announce_reply_dicts(
     peers: Iterable[tuple[bytes, str, int]],
     no_peer_id: bool,
 ) -> bytes:
-    """An answer with a dictionary per peer (BEP 3); `peers` gives peer id, address and port."""
+    """Builds a reply with a dictionary per peer (BEP 3); `peers` gives peer id, address and port."""
     head = b"d8:completei%de10:incompletei%de8:intervali%de12:min intervali%de5:peersl" % (
         complete,
         incomplete,
@@ -358,10 +358,10 @@ def _peer(peer_id: bytes, ip: str, port: int, no_peer_id: bool) -> bytes:
 def scrape_reply(
     files: Iterable[tuple[bytes, int, int, int]], downloaders: Mapping[bytes, int] | None = None
 ) -> bytes:
-    """A scrape's answer (BEP 48) from info hash, complete, downloaded and incomplete.
+    """Builds a scrape's reply (BEP 48) from info hash, complete, downloaded and incomplete.
 
-    A hash given twice appears once. `downloaders`: those of the incomplete that are no partial seeds, by info
-    hash (BEP 21); None leaves them out.
+    A repeated hash appears once. `downloaders` has, by info hash, the incomplete without the
+    partial seeds (BEP 21); None leaves the key out.
     """
     by_hash = {file[0]: file for file in files}
     middles = {each: b"11:downloadersi%de" % count for each, count in (downloaders or {}).items()}
@@ -375,7 +375,7 @@ def scrape_reply(
 
 
 def failure(reason: str | bytes, retry_in: int | Literal["never"] | None = None) -> bytes:
-    """A refusal. `retry_in` is in minutes, or "never" (BEP 31); None leaves it out."""
+    """Builds a failure reply. `retry_in` is in minutes, or "never" (BEP 31); None leaves it out."""
     text = reason.encode("utf-8", "replace") if isinstance(reason, str) else reason
     head = b"d14:failure reason%d:%b" % (len(text), text)
     if retry_in is None:

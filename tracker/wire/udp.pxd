@@ -1,4 +1,4 @@
-# What udp.py says with Struct, for compiled callers.
+# The structs of udp.py as inline functions, for compiled callers.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE

@@ -1,4 +1,5 @@
-"""Datagrams of the UDP tracker protocol (BEP 15), as bytes. Big-endian. Pure functions and structs.
+"""Parses and builds the datagrams of the UDP tracker protocol (BEP 15, 41). All numbers are
+big-endian.
 
 connect   request   magic 8 | action 0 | transaction 4                        16 bytes or more
           reply     action 0 | transaction | connection id 8
@@ -21,14 +22,15 @@ SCRAPE = 2
 ERROR = 3
 
 MAGIC = bytes.fromhex("0000041727101980")
-MAX_SCRAPED = 74
+MAX_SCRAPED = 74  # info hashes of one scrape (BEP 15)
 
 HEAD = Struct(">8sI4s")  # connection id or magic, action, transaction
 HEAD_SIZE = HEAD.size
 
 ANNOUNCE_REQUEST = Struct(">12s4s20s20sqqqI6xHi2s")
-"""connection id and action, transaction, info_hash, peer_id, downloaded, left, uploaded, event, the lower half of
-the key, num_want, port."""
+"""connection id and action, transaction, info_hash, peer_id, downloaded, left, uploaded, event, the
+lower half of the key, num_want, port.
+"""
 ANNOUNCE_SIZE = ANNOUNCE_REQUEST.size
 announce_request = ANNOUNCE_REQUEST.unpack_from
 
@@ -37,15 +39,16 @@ ANNOUNCE_REPLY = Struct(">I4sIII")
 announce_head = ANNOUNCE_REPLY.pack
 _REPLY_HEAD = Struct(">I4s")
 _COUNTS = Struct(">III")
-_MOST = 0xFFFFFFFF  # that a count of a scrape can say
+_MOST = 0xFFFFFFFF  # the largest count in a scrape
 
 
 def error(transaction: bytes, text: str) -> bytes:
+    """Builds an error reply."""
     return _REPLY_HEAD.pack(ERROR, transaction) + text.encode()
 
 
 def scrape_reply(transaction: bytes, counts: list[tuple[int, int, int]]) -> bytes:
-    """`counts`: seeders, completed, leechers for each hash, in the order of the request."""
+    """Builds a scrape's reply from seeders, completed and leechers, in the order of the request."""
     return _REPLY_HEAD.pack(SCRAPE, transaction) + b"".join(
         [
             _COUNTS.pack(seeders, min(completed, _MOST), leechers)
@@ -55,10 +58,12 @@ def scrape_reply(transaction: bytes, counts: list[tuple[int, int, int]]) -> byte
 
 
 def url_data(data: bytes | bytearray, start: int, end: int) -> bytes:
-    """The path of the tracker's address that a client sent along (BEP 41): the URLData options joined.
+    """Returns path and query of the tracker's URL, which the client sent as URLData options (BEP
+    41).
 
-    Options begin behind the 98 bytes of an announce. 0 ends them, 1 is nothing, all others have a length; unknown
-    ones are skipped, and a truncated one ends the list.
+    `data[start:end]` holds the options, which follow the 98 bytes of an announce. Option 0 ends
+    them, 1 is a filler, all others have a length. Unknown options are skipped; a truncated one ends
+    the list.
     """
     found = b""
     while start < end and data[start]:
@@ -77,6 +82,6 @@ def url_data(data: bytes | bytearray, start: int, end: int) -> bytes:
 
 
 def scrape_hashes(data: bytes | bytearray, at: int, size: int) -> list[bytes]:
-    """The info hashes of a scrape request of `size` bytes at `at`, at most MAX_SCRAPED."""
+    """Returns the info hashes of a scrape of `size` bytes at `at`, at most MAX_SCRAPED."""
     end = min(size, HEAD_SIZE + 20 * MAX_SCRAPED)
     return [bytes(data[at + o : at + o + 20]) for o in range(HEAD_SIZE, end, 20)]

@@ -70,7 +70,7 @@ def refused(text: str, **overrides: str) -> ConfigError:
 
 
 def at(config: Config, path: str) -> Any:
-    """The value at a dotted path; digits index a list of listeners."""
+    """Returns the value at a dotted path; digits index a list of listeners."""
     value: Any = config
     for name in path.split("."):
         if name.isdigit():
@@ -208,12 +208,12 @@ GOOD_VALUES = [
 
 @pytest.mark.parametrize(("path", "toml", "value"), GOOD_VALUES)
 def test_value_is_read(path: str, toml: str, value: object) -> None:
-    """Each key takes its values, at the ends of their ranges too."""
+    """Each key accepts its values, including the ends of their ranges."""
     assert at(from_text(f"{MINIMAL}{path} = {toml}").config, path) == value
 
 
 def test_words_may_be_written_in_any_case() -> None:
-    """Words of a fixed list are the same in capitals."""
+    """Words of a fixed list are valid in capitals too."""
     loaded = from_text(MINIMAL.replace('"info"', '"WARN"') + 'event_log.durability = "Strict"')
     assert loaded.config.logging.threshold == "warn"
     assert loaded.config.event_log.durability == "strict"
@@ -389,7 +389,7 @@ def test_missing_mandatory_key(path: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "core = {}\nmetadata = {}"])
 def test_empty_text_misses_all_mandatory_keys(text: str) -> None:
-    """A missing table does not hide which of its keys are missing."""
+    """A missing table is reported by its missing keys."""
     lines = [f"Missing mandatory configuration option. Option path: {path}" for path in MANDATORY]
     assert refused(text).problems == tuple(lines)
 
@@ -398,7 +398,7 @@ def test_empty_text_misses_all_mandatory_keys(text: str) -> None:
     ("written", "shown"), [('"1.0.0"', "1.0.0"), ('"2.0.1"', "2.0.1"), ("2", "2"), ('""', "")]
 )
 def test_other_schema_versions_are_refused_alone(written: str, shown: str) -> None:
-    """Nothing else is judged by the rules of the wrong schema."""
+    """Another schema version is the only problem reported."""
     error = refused(f"metadata.schema_version = {written}\ncore.listed = 5")
     assert str(error) == f"Unsupported configuration version: {shown}"
 
@@ -461,7 +461,7 @@ def test_keys_that_do_not_go_together(text: str, line: str) -> None:
 
 
 def test_udp_and_tcp_may_share_a_port_and_free_ports_never_clash() -> None:
-    """Only listeners of one transport that name the same port are in each other's way."""
+    """Only listeners of the same transport and port collide."""
     udp = '[[udp_trackers]]\nbind_address = "0.0.0.0:{}"\n'
     http = '[[http_trackers]]\nbind_address = "0.0.0.0:{}"\n'
     text = MINIMAL + udp.format(0) * 2 + udp.format(7070) + http.format(0) * 2 + http.format(7070)
@@ -548,12 +548,12 @@ REMARKS = [
 
 @pytest.mark.parametrize(("text", "line"), REMARKS)
 def test_warning(text: str, line: str) -> None:
-    """What is odd but harmless loads, with one line that says what and where."""
+    """An odd but harmless setting loads with one warning that names it."""
     assert from_text(MINIMAL + text).warnings == (line,)
 
 
 def test_scopes() -> None:
-    """A token can be narrowed by its label, in words of any case; a label that no token has is a problem."""
+    """token_scopes narrows a token by its label, in any case; an unknown label is a problem."""
     tokens = 'http_api.access_tokens = {admin = "a", watch = "w"}\n'
     loaded = from_text(f'{MINIMAL}{tokens}http_api.token_scopes = {{watch = "Read"}}')
     assert at(loaded.config, "http_api.token_scopes") == {"watch": "read"}
@@ -562,7 +562,7 @@ def test_scopes() -> None:
 
 
 def test_scopes_of_one_token() -> None:
-    """Two labels may share a token, but not when one of them may only read: what may the token do?"""
+    """Two labels may share a token, but only with the same scope."""
     for tokens in ('{a = "same", b = "same"}', '{b = "same", a = "same"}'):
         text = f"{MINIMAL}http_api.access_tokens = {tokens}\n"
         error = refused(f'{text}http_api.token_scopes = {{b = "read"}}')
@@ -949,12 +949,12 @@ V3_PROBLEMS = [
 
 @pytest.mark.parametrize(("text", "line"), V3_PROBLEMS)
 def test_problems_of_a_schema_3_file(text: str, line: str) -> None:
-    """They are told by the names of the file."""
+    """Problems have the names of the user's file."""
     assert str(refused(text)) == line
 
 
 def test_listeners_of_a_schema_3_file_differ() -> None:
-    """Each has what it says itself, and no listener inherits the trust in another one's proxy."""
+    """Each listener has its own settings, and none inherits the trust in another one's proxy."""
     config = from_text(
         f"{V3}http_trackers = [{{network = {{on_reverse_proxy = true}}}}, "
         '{bind_address = "0.0.0.0:1", network = {external_ip = "2.2.2.2"}}]\n'
@@ -1015,12 +1015,12 @@ def test_any_value_anywhere_loads_or_is_refused_in_lines(
 
 @given(st.dictionaries(st.sampled_from(FLAT_KEYS + TABLES[:3]), st.sampled_from(TOML_VALUES)))
 def test_any_flat_file_loads_or_is_refused_in_lines(document: dict[str, str]) -> None:
-    """The same for the keys of flat files."""
+    """The same holds for the keys of flat files."""
     loads_or_refuses("\n".join(f"{key} = {value}" for key, value in document.items()), {})
 
 
 def loads_or_refuses(text: str, overrides: dict[str, str]) -> None:
-    """Load; every problem must be a line that says something."""
+    """Loads; every problem must be a line with a text."""
     try:
         effective(from_text(text, **overrides).config)
     except ConfigError as error:

@@ -1,4 +1,6 @@
-"""The site's own rules as clients meet them, over HTTP and UDP sockets: one test a rule, named after its key."""
+"""The site's own rules as clients meet them, over HTTP and UDP sockets: one test a rule, named
+after its key.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,7 @@ class Site:
     sockets: dict[str, tuple[trio.socket.SocketType, bytes]] = field(factory=dict)
 
     async def announce(self, protocol: str, port: int = 6881, **changed: Any) -> Told:
-        """As a leecher without a key, from 127.0.0.1, unless told otherwise."""
+        """Announces as a leecher without a key, from 127.0.0.1 by default."""
         ask = self._http_announce if protocol == "http" else self._udp_announce
         return await ask(port, **changed)
 
@@ -230,7 +232,9 @@ CLIENTS = [
 @both
 @pytest.mark.parametrize(("policy", "peer_id", "allowed"), CLIENTS)
 async def test_clients(protocol: str, policy: Policy, peer_id: bytes, allowed: bool) -> None:
-    """clients_allowed, clients_denied: by the first characters of the peer id; denied wins; `stopped` always passes."""
+    """clients_allowed and clients_denied go by the first characters of the peer id; denied wins;
+    `stopped` passes.
+    """
     async with serving(policy) as site:
         if allowed:
             assert (await site.announce(protocol, peer_id=peer_id)).leechers == 1
@@ -271,7 +275,9 @@ async def test_refused_ports(protocol: str) -> None:
 
 @both
 async def test_enforce_interval_min(protocol: str) -> None:
-    """Too soon: counted and logged, but no peers. An event is never too soon, nor is the time exactly reached."""
+    """Too soon: counted and logged, but no peers. An event is never too soon, nor is the time
+    exactly reached.
+    """
     async with serving(Policy(enforce_interval_min=True), interval_min=60) as site:
         assert (await site.announce(protocol, 1)).ports == ()
         assert (await site.announce(protocol, 2, left=0)).ports == (1,)
@@ -288,7 +294,9 @@ async def test_enforce_interval_min(protocol: str) -> None:
 
 
 async def test_enforce_interval_min_of_several_addresses() -> None:
-    """In private modes a peer asks from each of its addresses in turn, and gets peers each time; from one it is early."""
+    """In private modes a peer with two addresses gets peers at each; with one address it can be
+    early.
+    """
     policy = Policy(enforce_interval_min=True)
     async with serving(policy, private=True) as site:
         first, second = site.rig.issue(0), site.rig.issue(1)
@@ -301,7 +309,7 @@ async def test_enforce_interval_min_of_several_addresses() -> None:
 
 @both
 async def test_peers_per_account(protocol: str) -> None:
-    """So many of one account on one torrent; known ones go on, a restarted client takes its own place."""
+    """peers_per_account limits new peers; known ones go on, and a restarted client keeps its place."""
     async with serving(Policy(peers_per_account=2), private=True) as site:
         mine, theirs = site.rig.issue(0, "anna"), site.rig.issue(1)
         other_key = site.rig.issue(2, "anna")
@@ -325,7 +333,9 @@ async def test_peers_per_account(protocol: str) -> None:
 
 @both
 async def test_requests_per_minute(protocol: str) -> None:
-    """Announces and scrapes of an address count together; the next minute begins anew; others are not concerned."""
+    """Announces and scrapes from an address count together, for a minute, and for that address
+    alone.
+    """
     text = "too many requests from your address, try again in a minute"
     async with serving(Policy(requests_per_minute=3)) as site:
         for port in (1, 2):
@@ -367,7 +377,9 @@ CAPS = [
 @both
 @pytest.mark.parametrize(("policy", "text", "further"), CAPS, ids=["torrents", "peers", "swarm"])
 async def test_max(protocol: str, policy: Policy, text: str, further: Mapping[str, Any]) -> None:
-    """max_torrents, max_peers, max_peers_per_torrent: new ones are refused, known ones go on, a place can become free."""
+    """max_torrents, max_peers, max_peers_per_torrent: new ones are refused, known ones go on, a
+    place can become free.
+    """
     async with serving(policy) as site:
         for number in (1, 2):
             assert not (await site.announce(protocol, number, info_hash=hash_of(number))).failure
@@ -385,7 +397,7 @@ async def test_max(protocol: str, policy: Policy, text: str, further: Mapping[st
 
 
 async def test_flood() -> None:
-    """Random info hashes from everywhere: memory stops growing at the caps, and who was there is still served."""
+    """A flood of random info hashes stops at the limits, and known peers are still served."""
     chance = Random(7)
     async with serving(Policy(max_torrents=20, max_peers=50)) as site:
         await site.announce("udp", 1)
@@ -408,7 +420,7 @@ async def test_flood() -> None:
 
 
 async def test_retry_in_minutes() -> None:
-    """What a client is told after a refusal that may pass."""
+    """A temporary refusal comes with `retry in`."""
     async with serving(Policy(retry_in_minutes=7, max_torrents=1), listed=True) as site:
         told = await site.announce("http")
         assert (told.failure.endswith("is not whitelisted"), told.retry) == (True, 7)
@@ -436,7 +448,9 @@ async def test_interval_jitter(protocol: str) -> None:
 
 
 async def test_partial_seeds() -> None:
-    """BEP 21: paused ones are incomplete but no downloaders, until they announce otherwise. UDP scrapes are as ever."""
+    """BEP 21: paused ones are incomplete but no downloaders, until they announce otherwise. UDP
+    scrapes are as ever.
+    """
     target = (
         f"/scrape?info_hash={quote_from_bytes(hash_of(1))}&info_hash={quote_from_bytes(hash_of(2))}"
     )
@@ -478,7 +492,7 @@ async def test_partial_seeds_off() -> None:
 
 @pytest.mark.parametrize("compact", [0, 1])
 async def test_external_ip_in_replies(compact: int) -> None:
-    """BEP 24: four bytes, in the order of the keys; only with the rule."""
+    """`external ip` (BEP 24) has four bytes, stands in key order, and needs the setting."""
     target = (
         f"/announce?info_hash={quote_from_bytes(hash_of(1))}&peer_id={quote_from_bytes(MINE)}"
         f"&port=1&compact={compact}"
@@ -513,7 +527,9 @@ CLAIMS = [
 
 @pytest.mark.parametrize(("policy", "source", "claimed", "listed"), CLAIMS)
 def test_ip_parameter(policy: str, source: bytes, claimed: bytes, listed: bytes) -> None:
-    """Which address a client is listed under; names and what nobody can reach are left aside."""
+    """The policy decides the listed address; host names and unreachable addresses in `ip=` are
+    ignored.
+    """
     rig = Rig.with_settings(policy=Policy(ip_parameter=policy))
     handler = RequestHandler(rig.service, 0, proxied=False)
     target = (
@@ -548,7 +564,9 @@ def test_ip_parameter_and_the_rate() -> None:
 
 
 async def test_max_connection_id_errors() -> None:
-    """Eleven errors are answered, as in the reference; then nothing is, but announces with an id given before."""
+    """Eleven errors are answered, as in the reference; then nothing is, but announces with an id
+    given before.
+    """
     async with serving(Policy(), bans=Bans(10, 3600)) as site:
         bad = udp_announce(FORGED, 1, hash_of(1), MINE, 0, 5)
         scrape = FORGED + pack(">I4s", 2, b"tran") + hash_of(1)
@@ -595,7 +613,7 @@ async def test_http_connections() -> None:
 
 
 async def test_http_connections_per_address() -> None:
-    """Of one address so many, whatever others have."""
+    """The limit per address is independent of other addresses."""
     async with serving(Policy(), limits=ConnectionLimits(8, per_address=1)) as site:
         first, second = await site.connection(), await site.connection()
         assert await second.recv(1) == b""
@@ -613,7 +631,7 @@ def test_connections_through_a_proxy() -> None:
 
 
 async def test_http_request_seconds() -> None:
-    """A connection that says nothing is closed in its time."""
+    """A silent connection is closed after its time limit."""
     async with serving(Policy(), limits=ConnectionLimits(8, request_seconds=0.02)) as site:
         silent = await site.connection()
         assert await silent.recv(1) == b""

@@ -1,4 +1,6 @@
-"""Private modes as clients meet them: what is refused in which words, what is asked first, what is logged of it."""
+"""Private modes as clients see them: the texts of refusals, the order of checks, and the log of
+refusals.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ PROXY_TEXT = "missing or invalid the right most X-Forwarded-For IP"
 
 @define
 class Front:
-    """A tracker's two front ends without sockets, over one state: a good key, an expired and a revoked one."""
+    """A tracker's two front ends without sockets, over one state: a good key, an expired and a
+    revoked one.
+    """
 
     settings: Settings
     proxied: bool = False
@@ -154,7 +158,8 @@ PUBLIC, LISTED = Settings(), Settings(listed=True)
 PRIVATE, BOTH = Settings(private=True), Settings(private=True, listed=True)
 MODES = {"public": PUBLIC, "listed": LISTED, "private": PRIVATE, "private_listed": BOTH}
 
-# Contract, section 2.2 and the modes of section 5: key, torrent; what each mode says, None = served.
+# Contract, section 2.2 and the modes of section 5: key, torrent; what each mode says, None =
+# served.
 CASES: dict[str, tuple[bytes, bytes, dict[str, str]]] = {
     "no key": (b"", HASH, {"private": MISSING_TEXT, "private_listed": MISSING_TEXT}),
     "no key, unlisted": (
@@ -221,8 +226,9 @@ def test_announces_over_udp(mode: str, key: bytes, info_hash: bytes, texts: dict
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("key", MALFORMED.values(), ids=MALFORMED)
 def test_malformed_keys(mode: str, key: bytes) -> None:
-    """Over HTTP the form of a key matters in every mode and to scrapes too; over UDP, where others send along
-    what they like, only where keys count."""
+    """Over HTTP the form of a key matters in every mode and to scrapes too; over UDP, where others
+    send along what they like, only where keys count.
+    """
     front = Front(MODES[mode])
     for target in (announce(key), scrape(key), announce(extra=b"&passkey=" + key),
                    scrape(extra=b"&passkey=" + key)):  # fmt: skip
@@ -283,7 +289,7 @@ def test_ways_to_give_a_key_over_udp(options: bytes) -> None:
     ids=repr,
 )
 def test_nonsense_in_url_data(path: bytes) -> None:
-    """A query nobody understands is answered with an error, and the tracker lives."""
+    """A malformed query gets an error, and the tracker goes on."""
     front = Front(PRIVATE)
     assert front.udp(url(path))[:8] == pack(">I4s", 3, b"tran")
     assert front.udp(url(b"/" + GOOD))[:4] == pack(">I", 1)
@@ -339,7 +345,7 @@ def test_order_of_checks(target: bytes, text: str) -> None:
 
 
 def test_connection_id_before_key() -> None:
-    """Who has no connection id learns nothing of keys."""
+    """A client without a connection id learns nothing about keys."""
     front = Front(PRIVATE)
     handler = DatagramHandler(front.rig.service, ConnectionIds(b"c" * 32), 0)
     handler.begin()
@@ -382,7 +388,7 @@ def test_retry_in(mode: Settings, target: bytes, retry: bytes | int | None) -> N
     ids=["no key", "unknown", "expired", "revoked", "good", "good, no such torrent"],
 )
 def test_scrapes(mode: str, key: bytes, info_hash: bytes, counts: tuple[int, int, int]) -> None:
-    """Without a good key there is nothing, but no error; the forms of path and parameter are alike."""
+    """A scrape without a valid key gets zeros and no error; keys in path and parameter are equal."""
     front = Front(MODES[mode])
     front.get(announce(GOOD))
     for target in (scrape(key, info_hash),
@@ -392,7 +398,7 @@ def test_scrapes(mode: str, key: bytes, info_hash: bytes, counts: tuple[int, int
 
 
 def test_unlisted_scrapes_are_zero() -> None:
-    """Also with a good key, and of a torrent that was listed once."""
+    """An unlisted torrent gets zeros, also with a valid key, and after it was listed once."""
     front = Front(PRIVATE)
     front.get(announce(GOOD, UNLISTED))
     assert front.get(scrape(GOOD, UNLISTED))["files"][UNLISTED][b"incomplete"] == 1
@@ -429,7 +435,7 @@ def test_udp_scrapes_tell_nothing() -> None:
 )
 @pytest.mark.parametrize("extra", [b"", b"&compact=0"], ids=["compact", "dictionaries"])
 def test_a_warning_before_a_key_expires(seconds: int | None, warned: bool, extra: bytes) -> None:
-    """In its last three days every answer says so; the body stays well formed."""
+    """In the last three days of a key every reply warns, and is still valid bencoding."""
     front = Front(PRIVATE)
     until = None if seconds is None else front.rig.service.now_us() + seconds * SECOND
     key = front.rig.issue(8, valid_until_us=until)
@@ -453,7 +459,9 @@ def test_a_key_expires_at_its_moment() -> None:
 
 
 def test_expired_keys_where_expiry_is_not_checked() -> None:
-    """`check_keys_expiration = false`: an expired key is as good as any, and nothing is announced to end."""
+    """`check_keys_expiration = false`: an expired key is as good as any, and nothing is announced
+    to end.
+    """
     front = Front(Settings(private=True, check_keys_expiration=False))
     reply = front.get(announce(EXPIRED))
     assert reply["incomplete"] == 1
@@ -476,7 +484,7 @@ def test_revocation_and_reissue_are_in_force_at_once() -> None:
 
 
 def test_refusals_of_known_keys_are_events() -> None:
-    """Of keys that were issued once, whatever became of them; not of strangers."""
+    """Refusals are logged for keys that were ever issued, not for unknown ones."""
     front = Front(BOTH)
     for target in (announce(REVOKED), announce(EXPIRED), announce(GOOD, UNLISTED), announce(UNKNOWN),
                    announce(), announce(b"bad")):  # fmt: skip
@@ -491,7 +499,7 @@ def test_refusals_of_known_keys_are_events() -> None:
 
 
 def test_refusals_are_logged_once_a_minute() -> None:
-    """Per key and reason, over all torrents and protocols together; so nobody fills the disk."""
+    """One refusal a minute is logged for each key and reason, so that no client fills the disk."""
     front = Front(BOTH)
 
     def all_again() -> None:
@@ -513,7 +521,7 @@ def test_refusals_are_logged_once_a_minute() -> None:
 
 
 def test_refusals_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many keys that are refused now and then: what is remembered of them does not grow with their number."""
+    """The memory for refused keys stays bounded, however many keys there are."""
     monkeypatch.setattr(announce_path, "_MOST_NOTED", 8)
     front = Front(BOTH)
     service = front.rig.service
@@ -530,7 +538,9 @@ def test_refusals_are_forgotten_in_time(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_refusals_in_the_middle_of_a_batch() -> None:
-    """Served and refused requests of one batch stand in the log in their order, and replay to the same state."""
+    """Served and refused requests of one batch stand in the log in their order, and replay to the
+    same state.
+    """
     rig = Front(BOTH).rig
     rig.service.begin()
     for number in range(6):
@@ -581,7 +591,7 @@ def test_refusals_are_counted() -> None:
 
 
 def test_a_full_log_refuses_private_announces() -> None:
-    """Nothing is decided, appended or applied, also no refusal of a known key."""
+    """With a full log nothing is appended or applied, not even the refusal of a known key."""
     front = Front(BOTH)
     front.rig.log.room = False
     before = front.rig.state.digest()
@@ -606,7 +616,7 @@ def test_the_log_knows_no_key() -> None:
 
 
 def test_peers_of_a_private_swarm() -> None:
-    """Each family gets the address of its own, a peer never itself, HTTP both families."""
+    """UDP replies have the client's own family, HTTP replies both; no peer gets itself."""
     front = Front(PRIVATE)
     other = front.rig.issue(8)
     for address in (V4, V6):
@@ -625,7 +635,7 @@ def test_peers_of_a_private_swarm() -> None:
 
 
 async def test_over_sockets() -> None:
-    """A good and a bad key over HTTP and UDP, through the sockets and loops of the tracker itself."""
+    """A valid and an invalid key work over HTTP and UDP through real sockets."""
     front = Front(PRIVATE)
     ids = ConnectionIds(b"c" * 32)
     datagrams, requests = (
@@ -663,7 +673,7 @@ async def request(port: int, target: bytes) -> bytes:
 
 
 async def exchange(port: int, options: list[bytes]) -> list[bytes]:
-    """Connect, then one announce for each of these options."""
+    """Connects, then announces once with each of these options."""
     with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as sock:
         await sock.connect(("127.0.0.1", port))
         await sock.send(bytes.fromhex("0000041727101980") + pack(">I4s", 0, b"tran"))

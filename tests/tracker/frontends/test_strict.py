@@ -105,7 +105,9 @@ async def held_back(site: Site, stream: trio.SocketStream | trio.socket.SocketTy
 
 
 async def ask(site: Site, connection: bytes, *, waits: bool = False) -> trio.SocketStream:
-    """Connect and send an announce; it `waits` there when the connection is accepted, or comes later."""
+    """Connect and send an announce; it `waits` there when the connection is accepted, or comes
+    later.
+    """
     sock = socket.create_connection(("127.0.0.1", site.http_port))
     if not waits:
         await trio.testing.wait_all_tasks_blocked()
@@ -124,7 +126,7 @@ async def test_http(site: Site, waits: bool) -> None:
 
 
 async def test_http_kept_alive(site: Site) -> None:
-    """One that stays: the first answer, and the second from a task of its own."""
+    """A connection that stays open gets its first reply at once, and the second from its task."""
     async with await ask(site, b"keep-alive", waits=True) as stream:
         assert b"8:completei1e" in await held_back(site, stream)
         site.log.waited_for = trio.Event()

@@ -25,7 +25,7 @@ def test_it_begins_at_the_end_of_the_log_when_that_is_later() -> None:
 
 
 def test_the_earlier_of_two() -> None:
-    """What is surely past: neither a log that ran ahead nor a wall clock that does."""
+    """`earlier_us` is past for a log that ran ahead and for a wall clock that did."""
     time = HandTime()
     clock = time.log_clock()
     time.wall -= HOUR
@@ -37,7 +37,7 @@ def test_the_earlier_of_two() -> None:
 
 
 def test_a_wall_clock_set_back_is_not_followed() -> None:
-    """Time runs on, a little slower: 500 millionths of what passed are given back at each tick."""
+    """Log time ahead of the wall clock runs slower, by 500 millionths, at each tick."""
     time = HandTime()
     clock = time.log_clock()
     time.wall -= HOUR
@@ -62,7 +62,7 @@ def test_small_differences_are_slewed() -> None:
 
 
 def test_a_wall_clock_far_ahead_is_followed_at_once() -> None:
-    """More than ten seconds is a machine that slept: time steps, and says by how much."""
+    """Log time more than ten seconds behind steps forward, and `adjust` returns the step."""
     time = HandTime()
     clock = time.log_clock()
     time.wall += 10 * SECOND
@@ -74,7 +74,7 @@ def test_a_wall_clock_far_ahead_is_followed_at_once() -> None:
 
 
 def test_a_step_is_an_event() -> None:
-    """The log says that time was stepped, before the tick that followed."""
+    """The log has the step before the tick that follows."""
     rig = Rig()
     rig.time.wall += HOUR
     rig.service.tick()

@@ -1,4 +1,4 @@
-"""Bencoding: the one encoding of each value, and nothing else decodes."""
+"""Bencoding: each value has one encoding, and nothing else decodes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_unencodable(value: object) -> None:
     ],
 )
 def test_malformed(data: bytes) -> None:
-    """Whatever is not the one encoding of a value is refused."""
+    """Bytes that are not the one encoding of a value are refused."""
     with pytest.raises(BencodeError):
         decode(data)
 

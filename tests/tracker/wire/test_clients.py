@@ -1,4 +1,4 @@
-"""Client names out of peer ids."""
+"""Client names from peer ids."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ times = st.integers(0, 2**40)
 
 
 def at(seconds: int, key: bytes = KEY) -> ConnectionIds:
-    """A new instance, told the time."""
+    """Returns a new instance at this time."""
     ids = ConnectionIds(key)
     ids.set_time(seconds)
     return ids
@@ -31,7 +31,9 @@ def at(seconds: int, key: bytes = KEY) -> ConnectionIds:
 @example(issued=START, age=150, address=V4)
 @example(issued=START + 29, age=150, address=V6)
 def test_two_minutes(issued: int, age: int, address: bytes) -> None:
-    """Good for 120 seconds at least, never for 150 or more; with and without the cache of the issuer."""
+    """Good for 120 seconds at least, never for 150 or more; with and without the cache of the
+    issuer.
+    """
     ids = at(issued)
     connection_id = ids.issue(address)
     ids.set_time(issued + age)
@@ -106,12 +108,12 @@ def test_every_bit_counts() -> None:
 @example(connection_id=bytes(8), time=0)
 @example(connection_id=b"\xff" * 8, time=0)
 def test_guesses_are_refused(connection_id: bytes, time: int) -> None:
-    """Nothing made up is valid, not even at the beginning of time."""
+    """An invented id is never valid, not even at time 0."""
     assert not at(time).valid(connection_id, V4)
 
 
 def test_many_clients() -> None:
-    """However many clients there are between: an id stays good, and what is kept stays bounded."""
+    """An id stays valid, and the cache bounded, however many clients come in between."""
     ids = at(START)
     addresses = [bytes([10, *number.to_bytes(3, "big")]) for number in range(40_000)]
     issued = [ids.issue(address) for address in addresses]

@@ -56,7 +56,7 @@ def test_client_names(request_: Captured) -> None:
 
 
 def test_the_collection_is_whole() -> None:
-    """Nothing of the captures got lost: 55 HTTP and 77 UDP requests, of one torrent."""
+    """The captures are complete: 55 HTTP and 77 UDP requests, of one torrent."""
     both = [*captured("http"), *captured("udp")]
     assert (len(captured("http")), len(captured("udp"))) == (55, 77)
     assert {request.expected.get("info_hash", INFO_HASH) for request in both} == {INFO_HASH}

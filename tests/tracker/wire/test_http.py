@@ -188,7 +188,7 @@ def test_any_identifier(value: bytes, safe: str) -> None:
     ],
 )
 def test_refused_queries(query: bytes | None, reason: str) -> None:
-    """What is missing or malformed is named in the reason."""
+    """The reason names the missing or malformed parameter."""
     assert refusal(query) == reason
 
 
@@ -206,7 +206,7 @@ def test_refused_queries(query: bytes | None, reason: str) -> None:
     ],
 )
 def test_refused_values(name: str, value: str) -> None:
-    """A value of the wrong form or size is named together with its parameter."""
+    """The reason has the wrong value and its parameter."""
     raw = value.encode()
     others = BASE.replace(b"&port=6881", b"") if name == "port" else BASE
     shown = raw[:128].decode("ascii", "backslashreplace")
@@ -217,7 +217,7 @@ def test_refused_values(name: str, value: str) -> None:
 @pytest.mark.parametrize("name", ["uploaded", "downloaded", "left"])
 @pytest.mark.parametrize("value", [str(2**63), str(2**64 - 1), str(2**64), "9" * 5000])
 def test_overflow(name: str, value: str) -> None:
-    """Totals beyond 63 bits are refused, of whatever length."""
+    """Totals beyond 63 bits are refused, however long."""
     reason = f"{ANNOUNCE_FAILED}param value overflow {value[:128]} for {name} in query"
     assert refusal(BASE + f"&{name}={value}".encode()) == reason
 
@@ -260,7 +260,7 @@ def test_port_zero_on_stopped() -> None:
     ],
 )
 def test_second_question_mark(query: bytes) -> None:
-    """A client that glues its query to an announce URL with a query of its own is understood."""
+    """A query appended to an announce URL that has its own query is understood."""
     announce = http.parse_announce(query)
     assert (announce.passkey, announce.info_hash, announce.port) == (KEY, HASH, 6881)
     assert http.query_passkey(query) == KEY

@@ -1,4 +1,6 @@
-"""Datagrams in, replies and events out: what real clients send, what nobody should, and all in between."""
+"""UDP datagrams and their replies and events: those of real clients, malformed ones and random
+ones.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ class Udp:
         self.handler = DatagramHandler(self.rig.service, self.ids, LISTENER)
 
     def send(self, datagram: bytes, address: bytes = V4, room: bytes = b"") -> bytes | None:
-        """One batch of one datagram, which lies behind `room` in the buffer it was received into."""
+        """Answers one datagram that begins at `room` in its buffer."""
         buffer = bytearray(room + datagram + b"the end of a longer datagram that lay here before")
         self.handler.begin()
         reply = self.handler.answer(buffer, len(room), len(datagram), address)
@@ -154,7 +156,7 @@ def test_captured_scrapes(request_: Captured) -> None:
 
 
 def test_an_announce_is_answered_with_counts_and_peers() -> None:
-    """Interval, leechers, seeders, and the endpoints of the others of the same family."""
+    """A reply has interval, leechers, seeders, and the endpoints of other peers of the same family."""
     udp = Udp()
     udp.rig.service.change_settings(Settings(interval=1234))
     udp = Udp(udp.rig)
@@ -272,7 +274,7 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], bytes]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refusals(name: str) -> None:
-    """Whoever asks amiss is told why, in a few bytes; nothing is appended, and it is counted."""
+    """A malformed request gets a short error; it is counted, and nothing is appended."""
     udp = Udp()
     make, expected = REFUSED[name]
     assert udp.send(make(udp.connect())) == expected
@@ -287,7 +289,7 @@ def test_refusals(name: str) -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_an_id_of_another_address(known: bool) -> None:
-    """It is good for nobody else, whether it was just given or has been forgotten."""
+    """An id is valid for its own address only, in the cache or not."""
     udp = Udp()
     connection_id = udp.connect(V6)
     if not known:
@@ -336,7 +338,7 @@ def test_refusals_of_the_service() -> None:
 
 
 def test_scrapes_keep_order_and_duplicates() -> None:
-    """One triple of seeders, completed, leechers for each hash asked, in the order asked."""
+    """A scrape has seeders, completed and leechers for each hash, in the order of the request."""
     udp = Udp()
     first, second, unknown = hash_of(5), hash_of(4), hash_of(3)
     udp.announce(info_hash=first, left=0)
@@ -361,7 +363,7 @@ def test_long_scrapes_are_cut(asked: int, answered: int) -> None:
 
 @pytest.mark.parametrize("silent", [[], [0], [2], [4], [1, 2], [0, 3, 4], [0, 1, 2, 3, 4]])
 async def test_silence_in_a_batch(silent: list[int]) -> None:
-    """Of five datagrams that wait for the tracker some are too short: the others are answered, in their order."""
+    """A batch with some datagrams that are too short gets the other replies, in order."""
     server = front.open_socket("127.0.0.1", 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(server.getsockname())

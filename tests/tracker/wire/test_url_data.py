@@ -66,7 +66,7 @@ pieces = st.lists(
 @settings(steady)
 @given(parts=pieces, tail=st.one_of(st.just(b""), st.binary(max_size=300).map(lambda b: END + b)))
 def test_well_formed(parts: list[bytes], tail: bytes) -> None:
-    """Of whole options, those of type 2 are joined."""
+    """Complete options of type 2 are joined."""
     data = b"".join(parts) + tail
     assert url_data(data, 0, len(data)) == b"".join(p[2:] for p in parts if p[:1] == URL)
 

@@ -1,7 +1,9 @@
-"""The compiled build says what the pure one says: seeded runs, with what the pure build made of them.
+"""The compiled build says what the pure one says: seeded runs, with what the pure build made of
+them.
 
-Every reply counts, and every announce, eviction and tick of the log; a tick holds a digest of peers, torrents and accounts. Where
-these are meant to change, put in what a pure build says (SWARMLOG_PURE=1).
+Every reply counts, and every announce, eviction and tick of the log; a tick holds a digest of
+peers, torrents and accounts. Where these are meant to change, put in what a pure build says
+(SWARMLOG_PURE=1).
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ def datagram(chance: random.Random, hashes: list[bytes], keys: list[bytes]) -> b
 def test_a_seeded_run(
     torrents: int, addresses: int, private: bool, policy: Policy, expected: str
 ) -> None:
-    """Replies and records are byte for byte those of the pure build; and replay comes to the same state."""
+    """Replies and records are byte for byte those of the pure build, and replay gives the same
+    state.
+    """
     chance, hasher = random.Random(torrents * addresses), blake2b(digest_size=16)
     rig = Rig.with_settings(private=private, policy=policy, max_peer_timeout=300)
     keys = [rig.issue(number, owner) for number, owner in enumerate((None, "anna", "anna", "bert"))]

@@ -18,7 +18,7 @@ LONG_NS = 4_000_000
 
 
 async def test_alone_it_goes_on_at_once() -> None:
-    """A look is no checkpoint: nothing is lost where there is nobody."""
+    """Without other tasks the call is no checkpoint and costs nothing."""
     way = FairShare()
     for _ in range(3):
         with trio.testing.assert_no_checkpoints():
@@ -26,7 +26,7 @@ async def test_alone_it_goes_on_at_once() -> None:
 
 
 async def test_a_short_batch_is_no_wait() -> None:
-    """Whoever is about to run has his turn soon enough."""
+    """After a short batch the socket goes on at once, although a task is ready."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.lowlevel.checkpoint)
         with trio.testing.assert_no_checkpoints():
@@ -34,7 +34,7 @@ async def test_a_short_batch_is_no_wait() -> None:
 
 
 async def test_others_have_a_quarter_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is always about to run makes some steps, and then it is the socket's turn again."""
+    """A task that is always ready makes some steps, and then the socket goes on."""
     clock = count(0, 100_000)  # a tenth of a millisecond at each look
     monkeypatch.setattr(fairness, "perf_counter_ns", lambda: next(clock))
     steps = 0
