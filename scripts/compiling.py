@@ -1,9 +1,10 @@
-"""Compiles the hot modules when the project is installed; hatchling calls this for wheels and editable installs.
+"""Compiles the hot modules at an install; hatchling calls this for wheels and editable installs.
 
-For a wheel they are made in a temporary folder. An editable install has them in the checkout beside their
-sources, for one Python at a time. The install is pure Python without a C compiler, without Python's headers, on
-a machine that is not little-endian with 64 bits, and with SWARMLOG_PURE=1; `tracker --version` names the build.
-With SWARMLOG_COMPILED=1 an install that cannot compile fails and says why.
+For a wheel they are made in a temporary folder. An editable install has them in the checkout beside
+their sources, for one Python at a time. The install is pure Python without a C compiler, without
+Python's headers, on a machine that is not little-endian with 64 bits, and with SWARMLOG_PURE=1;
+`tracker --version` names the build. With SWARMLOG_COMPILED=1 an install that cannot compile fails
+and says why.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 DIRECTIVES = {
     "language_level": 3,
-    "annotation_typing": False,  # types come from the .pxd files; annotations are for people and mypy
+    "annotation_typing": False,  # types come from the .pxd files
 }
 
 # Python's own build uses -O3, which is no faster here and takes longer to compile.
@@ -87,7 +88,8 @@ def _wanted() -> str | None:
     """Returns a reason not to compile; None = there is none."""
     if os.environ.get("SWARMLOG_PURE") == "1":
         return "SWARMLOG_PURE is set"
-    # The .pxd files copy numbers as they lie in memory, and hold unsigned numbers of 32 bits in a Py_ssize_t.
+    # The .pxd files copy numbers as they lie in memory, and hold unsigned numbers of 32 bits in a
+    # Py_ssize_t.
     if sys.byteorder != "little" or sys.maxsize < 2**63 - 1:
         return "this machine is not a little-endian one of 64 bits"
     if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
@@ -122,7 +124,7 @@ def _compile(folder: Path) -> str | None:
 
 
 def _put(made: Path, path: Path) -> None:
-    """Replaces a file atomically: another install may do the same, and a process may run the old one."""
+    """Replaces a file at once, because another install or a process may be using the old one."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
     shutil.copyfile(made, temporary)
     os.replace(temporary, path)
@@ -131,7 +133,8 @@ def _put(made: Path, path: Path) -> None:
 def _remove(hot: Any) -> None:
     """Removes all compiled modules, of every Python.
 
-    A module that cannot be removed is noticed when the tracker starts, because `build.stale` compares digests.
+    A module that cannot be removed is noticed when the tracker starts, because `build.stale`
+    compares digests.
     """
     for path in (hot.RECORD, *hot.ROOT.rglob("*.so")):
         with suppress(OSError):

@@ -1,7 +1,7 @@
 """Names the hot modules, and says which build of them runs.
 
-They are plain Python that Cython compiles unchanged, with the types in the .pxd beside each. An install compiles
-them where it can (scripts/compiling.py); all other code works with either build.
+They are plain Python that Cython compiles unchanged, with the types in the .pxd beside each. An
+install compiles them where it can (scripts/compiling.py); all other code works with either build.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The command line. Exit codes: 0 done, 1 cannot start or go on as asked, 2 wrong usage, 3 the log is damaged
-or cannot be written.
+"""The command line. Exit codes: 0 done, 1 cannot start or go on as asked, 2 wrong usage, 3 the log
+is damaged or cannot be written.
 
-Every command has a module. Its `add_to` adds the parser and sets `run`, which returns the exit code.
+Every command has a module. Its `add_to` adds the parser and sets `run`, which returns the exit
+code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A client of the tracker's REST API for `tracker key`, `whitelist`, `factor`, `account` and `stats`. Blocking.
+"""A blocking client of the tracker's REST API, for the commands that use it.
 
-Every failure raises an `ApiError` whose text is one line for the user. It knows only what docs/api.md
-says, and nothing of the service or the log.
+Every failure raises an `ApiError` whose text is one line for the user. It knows only what
+docs/api.md says, and nothing of the service or the log.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Endpoint:
 class Client:
     """A client with one token.
 
-    `reason` is recorded with every change; `idempotency_key` makes it safe to repeat one. "" = none.
+    `reason` is recorded with every change; `idempotency_key` makes it safe to repeat one. "" =
+    none.
     """
 
     endpoint: Endpoint
@@ -79,7 +80,10 @@ class Client:
         return metrics
 
     def add_key(self, form: Mapping[str, Any]) -> dict[str, Any]:
-        """Issues a key: `POST /api/v2/keys` with the members that are not None. Raises `ApiError`."""
+        """Issues a key: `POST /api/v2/keys` with the members that are not None.
+
+        Raises `ApiError`.
+        """
         given = {name: value for name, value in form.items() if value is not None}
         issued: dict[str, Any] = self._ask("POST", "/api/v2/keys", dict, given)
         return issued
@@ -155,7 +159,10 @@ class Client:
     def correct(
         self, account: int, form: Mapping[str, Any], idempotency_key: str
     ) -> dict[str, Any]:
-        """Corrects an account; returns the event's `seq` and the totals after it. Raises `ApiError`."""
+        """Corrects an account; returns the event's `seq` and the totals after it.
+
+        Raises `ApiError`.
+        """
         given = {name: value for name, value in form.items() if value is not None}
         path = f"/api/v2/accounts/{account}/corrections"
         again = attrs.evolve(self, idempotency_key=idempotency_key)
@@ -174,7 +181,7 @@ class Client:
             query["after"] = str(answer["next"])
 
     def _ask(self, method: str, path: str, kind: type | None, form: object = None) -> Any:
-        """Returns the JSON of a good answer, which must be a `kind`; None: the answer has no body."""
+        """Returns the JSON of a good answer, which must be a `kind`; None = it has no body."""
         status, body = self._exchange(method, path, form)
         if status not in (200, 201, 204):
             raise ApiError(_meaning(status, body.decode(errors="replace"), self.endpoint.url))
@@ -257,7 +264,8 @@ def _connection(endpoint: Endpoint) -> tuple[HTTPConnection, str]:
 def _tls(certificate: str | None) -> ssl.SSLContext:
     """Trusts the certificate authorities of this machine, or one certificate alone: the API's own.
 
-    That certificate names the tracker's host and not the loopback address, so names are not compared.
+    That certificate names the tracker's host and not the loopback address, so names are not
+    compared.
     """
     if certificate is None:
         return ssl.create_default_context()
@@ -311,7 +319,7 @@ def _meaning(status: int, text: str, url: str) -> str:
 
 
 def _reason(text: str) -> str:
-    """Finds the reason in a problem document or a refusal of version 1; any other text is the reason."""
+    """Finds the reason in a problem document or a refusal of version 1, or returns the text."""
     document = _json(text.encode())
     if isinstance(document, dict):
         return str(document.get("detail") or document.get("title") or "")

@@ -1,6 +1,7 @@
-"""`tracker check-config`: checks the configuration, prints it as in force, and estimates the size of the log.
+"""`tracker check-config`: checks the configuration, prints it, and estimates the log's size.
 
-On success the output is TOML: the effective configuration, and the rest in comments. Starts nothing.
+On success the output is TOML: the effective configuration, and the rest in comments. Starts
+nothing.
 """
 
 from __future__ import annotations

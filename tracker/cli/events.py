@@ -100,6 +100,6 @@ def _past(event: dict[str, Any], moment: int | str | None) -> bool:
 
 
 def _moment(text: str) -> int | str | None:
-    """An argument's type: a sequence number, or a time as events have it, because these compare as text."""
+    """An argument's type: a sequence number, or a time as events have it: they compare as text."""
     given = moment(text)
     return given.seq if given.time_us is None else rfc3339(given.time_us)

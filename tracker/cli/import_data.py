@@ -1,4 +1,4 @@
-"""`tracker import`: imports a site's whitelist, keys and completed counts while the tracker is stopped."""
+"""`tracker import`: imports keys, whitelist and completed counts; the tracker must be stopped."""
 
 from __future__ import annotations
 

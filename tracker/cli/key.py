@@ -1,4 +1,4 @@
-"""`tracker key`: issues, lists, revokes and rotates tracker keys through the running tracker's API."""
+"""`tracker key`: issues, lists, revokes and rotates keys through the running tracker's API."""
 
 from __future__ import annotations
 

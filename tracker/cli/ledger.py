@@ -1,4 +1,7 @@
-"""`tracker ledger`: lists the announces behind an account's totals. Reads beside a running tracker."""
+"""`tracker ledger`: lists the announces behind an account's totals.
+
+Reads beside a running tracker.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ def print_ledger(options: argparse.Namespace) -> int:
 
 
 def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
-    """Prints the totals of each torrent, then the account's; with `only`, those of that torrent alone."""
+    """Prints the totals of each torrent, then the account's; with `only`, of that torrent alone."""
     if not as_json:
         say(_sums_heading())
     torrents = ledger.torrents if only is None else {only: ledger.torrents.get(only, Sums())}

@@ -1,8 +1,9 @@
-"""Estimates how much log a number of peers makes in a day, from the sizes of records; measures nothing.
+"""Estimates, from the sizes of records, how much log a number of peers makes in a day.
 
-Announces come at random. The first one after a commit opens a frame, which takes all that come within
-`linger_ms`. When nothing comes for a while after a commit, a watermark is written: a frame without records.
-A commit is taken to need no time, which makes more and smaller frames than there will be.
+Announces come at random. The first one after a commit opens a frame, which takes all that come
+within `linger_ms`. When nothing comes for a while after a commit, a watermark is written: a frame
+without records. A commit is taken to need no time, which makes more and smaller frames than there
+will be.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def replayed(options: argparse.Namespace) -> Iterator[ForwardReplay]:
 
 @contextmanager
 def failing_if_interrupted() -> Iterator[None]:
-    """Raises `CannotError` on an interrupt, because a command that owes one answer has given none."""
+    """Raises `CannotError` on an interrupt: a command that owes one answer has given none."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """Formats plain data as TOML text, so that the output can be used as a configuration file.
 
-It knows what `tracker.config.effective` returns: tables, arrays of tables, texts, whole numbers and booleans.
-Keys whose value is None are left out, because TOML has no null.
+It knows what `tracker.config.effective` returns: tables, arrays of tables, texts, whole numbers and
+booleans. Keys whose value is None are left out, because TOML has no null.
 """
 
 from __future__ import annotations

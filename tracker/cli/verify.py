@@ -1,4 +1,7 @@
-"""`tracker verify`: checks that the log is whole and that replay accepts all of it. Reads beside a running tracker."""
+"""`tracker verify`: checks that the log is whole and that replay accepts all of it.
+
+Reads beside a running tracker.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Implements `ports.Gauges` over the running process: the metrics for Prometheus, and the UDP counters of stats."""
+"""Implements `ports.Gauges` over the running process: all metrics, and the UDP counters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class Log(Protocol):
 
 
 class LiveGauges:
-    """The gauges of a tracker that runs. Listeners are added as they start; `watch.run` has to run beside them."""
+    """The gauges of a tracker that runs.
+
+    Listeners are added as they start; `watch.run` has to run beside them.
+    """
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ class Watch:
             self.look(due, trio.current_time())
 
     def look(self, due: float, now: float) -> None:
-        """Records one measurement that was due at `due` and taken at `now`, in seconds of one clock."""
+        """Records a measurement that was due at `due` and taken at `now` (seconds of one clock)."""
         self._lags.append(max(0.0, now - due))
         if not self._written or now - self._written[-1][0] >= _MINUTE:
             self._written.append((now, self._written_bytes()))

@@ -1,6 +1,7 @@
 """The labelled metrics that dashboards for Torrust's tracker use (contract, section 1.6).
 
-Names and labels are Torrust's; `server_binding_*` name the listener. Counters begin at 0 with the process.
+Names and labels are Torrust's; `server_binding_*` name the listener. Counters begin at 0 with the
+process.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ def _by_kind(one: UdpListener) -> Iterator[Sample]:
 def _sent(one: UdpListener) -> Iterator[Sample]:
     """Counts answers by result.
 
-    Answers that the system did not take have no known result. They are few, and are left out of the good ones.
+    Answers that the system did not take have no known result. They are few, and are left out of the
+    good ones.
     """
     errors, responses = one.traffic.errors, one.traffic.responses
     yield Sample(max(0, responses - errors), (("result", "ok"), *one.labels))

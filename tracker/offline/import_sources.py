@@ -1,7 +1,7 @@
 """Reads the sources of an import: the SQLite database of Torrust's tracker, and keys as CSV.
 
-A source yields entries. Problems are entries too, so that all of them can be reported at once; no problem's text
-repeats a key. Knows nothing of the log or the state.
+A source yields entries. Problems are entries too, so that all of them can be reported at once; no
+problem's text repeats a key. Knows nothing of the log or the state.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ _TABLES: dict[str, tuple[str, Callable[..., Entry | None]]] = {
 
 @frozen
 class KeysFile:
-    """Yields keys of a CSV file with a header row: `key`, and optionally `owner`, `valid_until`, `label`.
+    """Yields keys of a CSV file; its header has `key`, optionally `owner`, `valid_until`, `label`.
 
     Columns have any order. `valid_until` is in seconds since 1970 or RFC 3339; empty = permanent.
     """

@@ -1,12 +1,14 @@
 """Imports another tracker's whitelist, keys and completed counts into the log, as events.
 
-    source (SQLite, CSV) --check--> entries --Importer: decide against the state--> Service.admin --> log
+    source (SQLite, CSV) --check--> entries --Importer: decides--> Service.append --> log
 
-It takes the log's lock, so it runs only while the tracker does not. Entries that the log has already are
-skipped, so an import can be repeated, and goes on after an interruption. A revoked key stays revoked.
+It takes the log's lock, so it runs only while the tracker does not. Entries that the log has
+already are skipped, so an import can be repeated, and goes on after an interruption. A revoked key
+stays revoked.
 
-Completed counts: the log knows how many completions of a torrent were imported, and only what a source has
-beyond that is added. Completions counted here stay on top; a source with a lower count changes nothing.
+Completed counts: the log knows how many completions of a torrent were imported, and only what a
+source has beyond that is added. Completions counted here stay on top; a source with a lower count
+changes nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     from tracker.service.append import Log
 
     Report = Callable[[int, int | None], None]
-    Told = Callable[[AdminEvent], None]
+    OnEvent = Callable[[AdminEvent], None]
 
 BATCH = 4096
 """Events between two waits for the disk, so that few are in memory only."""
@@ -115,12 +117,17 @@ def check(source: Source) -> int:
 class Importer:
     """Decides, entry by entry, which events to append. For one thread and one source."""
 
-    def __init__(self, service: Service, imported: dict[bytes, int], name: str, told: Told) -> None:
-        """`imported`: completions that earlier imports brought, by info hash. `told` is called with each event."""
+    def __init__(
+        self, service: Service, imported: dict[bytes, int], name: str, on_event: OnEvent
+    ) -> None:
+        """`imported`: completions that earlier imports brought, by info hash.
+
+        `on_event` is called with each event.
+        """
         self.summary = Summary()
         self._service = service
         self._imported = imported
-        self._told = told
+        self._on_event = on_event
         self._by = Actor("import", "", str(uuid4()), name)
 
     def add(self, entry: Entry) -> bool:
@@ -164,7 +171,7 @@ class Importer:
         return self._append(CompletedImported(entry.info_hash, entry.completed - before))
 
     def _append(self, event: AdminEvent) -> bool:
-        self._told(event)
+        self._on_event(event)
         self._service.append(event, self._by)
         return True
 
@@ -190,9 +197,12 @@ def run(
     importing: Report,
     recovered: Callable[[Recovery], None],
 ) -> Summary:
-    """Checks a source and imports it. The reports are called with the amount done and the whole amount.
+    """Checks a source and imports it.
 
-    Raises `LogLockedError` while the tracker runs, `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
+    The reports are called with the amount done and the whole amount.
+
+    Raises `LogLockedError` while the tracker runs, `ImportProblemsError`, `SourceError`,
+    `LogError`, `ReplayError`, `OSError`.
     """
     total = check(source)
     session = open_session(config, Keyring(Path(config.secrets_path)), recovered, replaying)
@@ -248,16 +258,17 @@ class _Nowhere:
         self.pool.take()
 
 
-def rehearse(source: Source, folder: Path, replaying: Report, told: Told) -> Summary:
+def rehearse(source: Source, folder: Path, replaying: Report, on_event: OnEvent) -> Summary:
     """Reports event by event what `run` would do.
 
-    It takes no lock: beside a running tracker it decides against what is durable. Raises `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
+    It takes no lock: beside a running tracker it decides against what is durable. Raises
+    `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
     """
     check(source)
     state, imported = _read(folder, replaying)
     log = _Nowhere(state.seq)
     service = Service(log, state, LogClock(state.time_us), _NO_SELECTION)
-    importer = Importer(service, imported, source.name, told)
+    importer = Importer(service, imported, source.name, on_event)
     trio.run(_add_all, source, importer, log, log.pool)
     return importer.summary
 

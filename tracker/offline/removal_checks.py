@@ -1,4 +1,4 @@
-"""Checks that the log vouches for what replaced its removed events: the opening balance and the kept frames."""
+"""Checks that the log vouches for the opening balance and for the kept frames."""
 
 from __future__ import annotations
 

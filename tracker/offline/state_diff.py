@@ -17,7 +17,7 @@ _TOTALS = ("uploaded", "downloaded", "seeding_us", "sessions", "snatched")
 
 
 def differences(before: Picture, after: Picture) -> Iterator[Change]:
-    """Lists counts first, then settings, whitelist, keys, torrents, accounts, and the peers of one swarm."""
+    """Lists counts, settings, whitelist, keys, torrents, accounts, then the peers of one swarm."""
     yield from _values("count", _counts(before), _counts(after))
     yield from _values("setting", before.summary["settings"], after.summary["settings"])
     yield from _hashes("whitelisted", after.whitelist - before.whitelist)

@@ -1,4 +1,4 @@
-"""Turns a state into plain values for people and tools: its numbers, the members of a swarm, a picture to compare."""
+"""Turns a state into plain values: its numbers, a swarm's members, and a picture to compare."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Member:
 
 
 def summary(state: State) -> dict[str, Any]:
-    """Returns the numbers of a state as JSON values, without the digest, because that takes long."""
+    """Returns the numbers of a state as JSON values; without the digest, which takes long."""
     swarms, access = state.swarms, state.access
     return {
         "events": state.seq,

@@ -1,4 +1,4 @@
-"""Checks a whole log: its bytes, each record, that replay accepts them all, and the files beside it."""
+"""Checks a whole log: bytes, records, replay, and the files beside it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ class Verification:
     """One check of one log; reads beside a running tracker."""
 
     def __init__(self, folder: Path, keys: Keyring | None = None) -> None:
-        """`keys` open the protected sections for replay. Raises `LogUnusableError`, `LogFormatError`."""
+        """`keys` open the protected sections for replay.
+
+        Raises `LogUnusableError`, `LogFormatError`.
+        """
         self.log = Verifier(folder)
         self._folder = folder
         self._keys = keys
@@ -60,7 +63,9 @@ class Verification:
         self._records = RecordChecks()
 
     def findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
-        """Yields findings in log order, while walking. `report` is called with bytes done and bytes in all.
+        """Yields findings in log order, while walking.
+
+        `report` is called with bytes done and bytes in all.
 
         Raises `LogPrunedError` when a tracker removes meanwhile a file that is still to be read.
         """
@@ -108,7 +113,7 @@ class Verification:
             yield Finding(self._folder / "seg", 0, self.log.next_seq, what, high_water_mark.ADVICE)
 
     def _begin(self) -> Iterator[Finding]:
-        """Starts the replay, from the opening balance where the log's oldest events were removed."""
+        """Starts the replay; from the opening balance where the log's oldest events are gone."""
         try:
             self.state, self._removals.opening = opening_balance.begin(
                 self._folder, self.log.first_seq
@@ -138,7 +143,8 @@ class Verification:
         except MemoryError:
             raise  # nothing is wrong with the log
         except Exception as error:
-            # Any exception means the same: `apply` expects records that a tracker wrote, and these may be anything.
+            # Any exception means the same: `apply` expects records that a tracker wrote, and these
+            # may be anything.
             self.replayed = False
             what = f"replay ends in this frame: {str(error) or type(error).__name__}"
             advice = NEWER if isinstance(error, UnknownEventError) else REPORT
@@ -148,7 +154,7 @@ class Verification:
             yield from self._snapshot(self._snapshots.pop(header.next_seq), header)
 
     def _unknown(self, checked: Checked) -> Iterator[Finding]:
-        """Finds what a newer version wrote; only a note where that version lets older ones pass over it."""
+        """Finds what a newer version wrote; a mere note where it lets older ones pass over it."""
         path, offset, frame = checked
         ignorable = frame.header.ignorable
         try:

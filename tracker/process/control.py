@@ -1,7 +1,7 @@
-"""Takes commands for the running tracker on a Unix socket among the secrets, so that no API need be configured.
+"""Takes commands for the running tracker on a Unix socket, so that no API need be configured.
 
-A connection carries one request, a line of JSON, and one line in answer. There is no token, because a
-user who may open the socket may read the keys as well.
+A connection carries one request, a line of JSON, and one line in answer. There is no token, because
+a user who may open the socket may read the keys as well.
 """
 
 from __future__ import annotations

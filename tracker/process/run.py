@@ -3,7 +3,7 @@
 log                    outermost: committed and closed last
  +- trackers, timers   they append; they stop first
  +- API, health check  stop taking requests, then get a bounded time to finish
- +- signals            SIGTERM or SIGINT stops; a second one stops at once; SIGHUP reads certificates again
+ +- signals            SIGTERM or SIGINT stops, a second one at once; SIGHUP reads certificates again
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def run(
 ) -> None:
     """Serves until a signal. `progress` is called with the events replayed and the events in all.
 
-    `accept_older`: go on with a log that is an older copy of the one served last. Raises `StartError`,
-    `LogError` (`LogFailedError` while serving) and `OSError`.
+    `accept_older`: go on with a log that is an older copy of the one served last. Raises
+    `StartError`, `LogError` (`LogFailedError` while serving) and `OSError`.
     """
     trackers.refuse_too_many(config)
     certificates = read_certificates(config)
@@ -126,8 +126,9 @@ def _append_first(runtime: Runtime, lost_seq: int) -> None:
     service.append(TrackerStarted(runtime.version, event_log.epoch, cut_bytes, lost_seq or None))
     service.change_settings(settings_of(runtime.config))
     if service.state.hidden_peers():
-        # These peers can be neither listed nor recognised again. All swarms are emptied, so that the
-        # outcome does not depend on which keys are there: a replay that has them comes to the same.
+        # These peers can be neither listed nor recognised again. All swarms are emptied, so that
+        # the outcome does not depend on which keys are there: a replay that has them comes to the
+        # same.
         service.append(AddressesLost())
         log.error(
             "Keys of recent days are missing in event_log.secrets_path: the addresses logged under them cannot be read. "

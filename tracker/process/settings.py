@@ -1,4 +1,4 @@
-"""Reads from the configuration the settings that decisions depend on; the log keeps them as events."""
+"""Reads the settings that decisions depend on; the log keeps them as events."""
 
 from __future__ import annotations
 

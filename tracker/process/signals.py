@@ -20,7 +20,7 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 async def set_at_stop(stop: trio.Event) -> None:
-    """Sets `stop` at the first SIGTERM or SIGINT; the second one ends the process at once, with code 1."""
+    """Sets `stop` at the first SIGTERM or SIGINT; the second ends the process with code 1."""
     with trio.open_signal_receiver(*_STOPPING) as signals:
         async for number in signals:
             if stop.is_set():
@@ -40,7 +40,7 @@ def exit_at_stop() -> None:
 
 
 async def reload_at_hangup(certificates: tuple[Certificate, ...]) -> None:
-    """Reads the certificates again at each SIGHUP; one that cannot be read leaves the old one in force."""
+    """Reads the certificates again at each SIGHUP; where one cannot be read, the old one stays."""
     with trio.open_signal_receiver(signal.SIGHUP) as signals:
         async for _ in signals:
             for certificate in certificates:

@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.1
 
 
 async def tick(service: Service) -> None:
-    """Appends a tick every `tick_ms`, then one for each further slice of the sweep that it begins."""
+    """Appends a tick every `tick_ms`, then one for each further slice of its sweep."""
     while True:
         await trio.sleep(service.settings.tick_ms / 1000)
         stepped = service.tick()
@@ -37,7 +37,7 @@ async def tick(service: Service) -> None:
 
 
 async def log_counters(service: Service) -> None:
-    """Appends counters and refusals that changed; the first change after a pause is appended soon."""
+    """Appends counters and refusals that changed; the first change after a pause soon."""
     due = 0.0
     while True:
         await trio.sleep(_POLL_SECONDS)

@@ -1,6 +1,7 @@
 """Starts the UDP and HTTP trackers on the bound sockets.
 
-They are numbered in the order of the configuration, UDP first; announces in the log name these numbers.
+They are numbered in the order of the configuration, UDP first; announces in the log name these
+numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Starts the API and the health check.
 
-Both import Quart inside the function that needs it, because that takes a third of a second: a tracker
-without an API, and every other command, does without.
+Both import Quart inside the function that needs it, because that takes a third of a second: a
+tracker without an API, and every other command, does without.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracker")
 
-DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # the public default, which is what the warning is about
+DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # the default that everybody knows
 HEALTH_CONNECTIONS = 64
 """Connections that the health check takes at once; each check connects to every listener."""
 _LOOPBACK = ("127.", "::1", "localhost", "unix:")

@@ -1,19 +1,24 @@
 """Keeps the daily keys that encrypt peers' addresses: a small file for each day of log time.
 
-The files lie apart from the log and only their owner can read them. A frame is encrypted under the key of the
-day of its first record, and `key_epoch` is that day's number since 1970-01-01. Without a key the addresses
-of its day cannot be read, and nothing else is lost; shredding destroys the key on purpose.
+The files lie apart from the log and only their owner can read them. A frame is encrypted under the
+key of the day of its first record, and `key_epoch` is that day's number since 1970-01-01. Without a
+key the addresses of its day cannot be read, and nothing else is lost; shredding destroys the key on
+purpose.
 
-How a frame is encrypted (docs/log-format.md): HMAC-SHA-512, keyed with the day's 32 bytes, over "swarmlog
-frame" and the frame's id (log id 16, epoch 4, base_seq 8, boottime 8, little-endian) gives 64 bytes. They
-are the AES-128 key (16), the initial counter block (16) and key_check (8); the section is AES-128-CTR.
+How a frame is encrypted (docs/log-format.md): HMAC-SHA-512, keyed with the day's 32 bytes, over
+"swarmlog frame" and the frame's id (log id 16, epoch 4, base_seq 8, boottime 8, little-endian)
+gives 64 bytes. They are the AES-128 key (16), the initial counter block (16) and key_check (8); the
+section is AES-128-CTR.
 
-Counter mode breaks when one key and counter encrypt two texts. Here each frame has a key and a counter of its own:
+Counter mode breaks when one key and counter encrypt two texts. Here each frame has a key and a
+counter of its own:
 
-- No frame id comes twice, see `eventlog.FrameId`. A second log under the same keys has another log id.
+- No frame id comes twice, see `eventlog.FrameId`. A second log under the same keys has another log
+  id.
 - Frames that a crash tore off were encrypted in an epoch that ended with the crash.
 - A section has 2**16 blocks at most, so its counter cannot reach another section's.
-- A section of a snapshot derives its key from "swarmlog snapshot", 16 random bytes of the file and its name.
+- A section of a snapshot derives its key from "swarmlog snapshot", 16 random bytes of the file and
+  its name.
 """
 
 from __future__ import annotations
@@ -64,7 +69,10 @@ def parse_day(text: str) -> int:
 
 
 class Keyring:
-    """Implements `eventlog.Encryptor` and `eventlog.Decryptor` over a folder. Blocking; for any thread."""
+    """Implements `eventlog.Encryptor` and `eventlog.Decryptor` over a folder.
+
+    Blocking; for any thread.
+    """
 
     def __init__(self, folder: Path) -> None:
         """`folder` is the `secrets_path`. It need not exist; the keys lie in `privacy` in it."""
@@ -74,7 +82,7 @@ class Keyring:
         self._lock = Lock()
 
     def encrypt(self, frame_id: FrameId, time_us: int, data: bytes | bytearray) -> Encrypted:
-        """Encrypts a frame's section under the key of the day of `time_us`, which it makes if there is none.
+        """Encrypts a frame's section under the day's key, which it makes if there is none.
 
         Raises `SecretError` or `OSError` when there is no key and none can be made.
         """
@@ -87,7 +95,7 @@ class Keyring:
     def decrypt(
         self, frame_id: FrameId, key_epoch: int, check: int, data: bytes | memoryview
     ) -> bytes | None:
-        """Decrypts a frame's section; None without the key, with a wrong key, or with one it may not read."""
+        """Decrypts a frame's section; None without the key, or with a wrong or unreadable one."""
         master = self._keys.get(key_epoch) or self._load_for_reading(key_epoch)
         if master is None:
             return None
@@ -97,8 +105,8 @@ class Keyring:
     def encrypt_section(self, day: int, context: bytes, data: bytes) -> Encrypted | None:
         """Encrypts a section of a snapshot under a day's key.
 
-        `context` must not come twice with one key. Returns None without the key: it makes none, because the
-        day may have been shredded.
+        `context` must not come twice with one key. Returns None without the key: it makes none,
+        because the day may have been shredded.
         """
         master = self._keys.get(day) or self._load_for_reading(day)
         if master is None:
@@ -117,7 +125,10 @@ class Keyring:
         return _crypt(key, counter, data) if check == expected else None
 
     def prepare(self, day: int) -> bytes:
-        """Returns a day's key, and makes it, durably, if there is none. Raises `SecretError`, `OSError`."""
+        """Returns a day's key, and makes it, durably, if there is none.
+
+        Raises `SecretError`, `OSError`.
+        """
         with self._lock:
             key = self._load(day)
             if key is None:
@@ -146,9 +157,10 @@ class Keyring:
             destroy_file(self._path(day))
 
     def forget(self) -> bool:
-        """Drops from memory the keys that are not in the folder any more, because their days were shredded.
+        """Drops keys from memory that are gone from the folder, because their days were shredded.
 
-        Returns whether there were any: then what they decrypted has to be forgotten as well. Raises `OSError`.
+        Returns whether there were any: then what they decrypted has to be forgotten as well. Raises
+        `OSError`.
         """
         with self._lock:
             there = set(self.days())

@@ -3,9 +3,9 @@
     <secrets_path>/reached/<log id>.json
     {"seq": number of events, "crc": header_crc of the frame before that place, "time_us": log time}
 
-A log cannot know that it once was longer. The mark shows when an older copy took its place. After a crash it
-is some minutes behind the log; it is never ahead of it, because it says only what was on stable storage.
-There is one for each log that these secrets ever served. Blocking, except `keep`.
+A log cannot know that it once was longer. The mark shows when an older copy took its place. After a
+crash it is some minutes behind the log; it is never ahead of it, because it says only what was on
+stable storage. There is one for each log that these secrets ever served. Blocking, except `keep`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def mark_path(secrets: Path, log_id: bytes) -> Path:
 
 
 def read(secrets: Path, log_id: bytes) -> Mark | None:
-    """Reads the mark of a log; None without one, and, with a warning, for a file that is no mark."""
+    """Reads the mark of a log; None without one, or, with a warning, for a file that is none."""
     return _read(mark_path(secrets, log_id))
 
 
@@ -92,7 +92,7 @@ def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
 
 
 async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) -> None:
-    """Notes the mark every few minutes, and first when all appended so far is durable; until cancelled."""
+    """Notes the mark when all appended so far is durable, then every few minutes."""
     trouble = RepeatedWarning(log, "It is noted again how far the log is")
     await event_log.wait_durable(event_log.next_seq - 1)
     while True:
@@ -106,7 +106,10 @@ async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) ->
 
 
 def differs(mark: Mark, next_seq: int, *, held: bool) -> str:
-    """Says what is wrong with a log of `next_seq` events; "" = nothing. `held`: it has the mark's frame."""
+    """Says what is wrong with a log of `next_seq` events; "" = nothing.
+
+    `held`: it has the mark's frame.
+    """
     then = f"the log was served up to event {mark.seq - 1} ({rfc3339(mark.time_us)})"
     if next_seq < mark.seq:
         return (

@@ -51,7 +51,7 @@ def derive(secret: bytes, purpose: str) -> bytes:
 
 
 def tracker_key(secret: bytes, request: str) -> str:
-    """Derives a tracker key of 32 alphanumeric characters; the same request gets the same key again."""
+    """Derives a tracker key of 32 letters and digits; the same request gets the same key."""
     number = int.from_bytes(hmac.digest(secret, b"tracker key " + request.encode(), "sha512"))
     characters = bytearray()
     for _ in range(32):

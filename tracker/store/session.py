@@ -1,4 +1,7 @@
-"""Opens a log for appending, for the tracker, an import, or shredding while no tracker runs. Blocking."""
+"""Opens a log for appending, for the tracker, an import, or shredding while no tracker runs.
+
+Blocking.
+"""
 
 from __future__ import annotations
 
@@ -76,9 +79,9 @@ def open_session(
 ) -> Session:
     """Opens the log, compares it with the high-water mark and replays it from the newest snapshot.
 
-    `recovered` is called with what opening did to an unfinished end. `serving`: announces will come, so
-    their addresses are encrypted and room for admin events is held. `on_older` decides about a log
-    that is not the one served last; it raises, or lets the session go on.
+    `recovered` is called with what opening did to an unfinished end. `serving`: announces will
+    come, so their addresses are encrypted and room for admin events is held. `on_older` decides
+    about a log that is not the one served last; it raises, or lets the session go on.
 
     Raises `LogLockedError` while another process has the log, `OlderLogError`, `LogError`,
     `ReplayError`, `CodecError` and `OSError`.

@@ -1,14 +1,18 @@
-"""Tells the time to schedules that destroy data, so that a clock put far ahead does not make everything old at once.
+"""Tells the time to schedules that destroy data, and discounts leaps of the clock.
+
+So a clock that is put far ahead does not make everything old at once.
 
 Two rules; both read the log, so that no restart forgets them:
 
-1. The time is the earlier of log time and the wall clock, because log time stays ahead once the wall clock was.
-2. A leap is more than a day between the first frames of two segments in a row. They are an hour apart while a
-   tracker runs, so the tracker was off, or the clock was wrong or is wrong now. For a day after the leap the
-   time is given without it: data that looks expired only because of the leap is kept one more day.
+1. The time is the earlier of log time and the wall clock, because log time stays ahead once the
+   wall clock was.
+2. A leap is more than a day between the first frames of two segments in a row. They are an hour
+   apart while a tracker runs, so the tracker was off, or the clock was wrong or is wrong now. For a
+   day after the leap the time is given without it: data that looks expired only because of the leap
+   is kept one more day.
 
-A wrong clock that is set right within a day has destroyed nothing. After an outage of weeks everything
-expires one day late.
+A wrong clock that is set right within a day has destroyed nothing. After an outage of weeks
+everything expires one day late.
 """
 
 from __future__ import annotations
@@ -54,7 +58,7 @@ def segment_starts(folder: Path) -> list[int]:
 
 
 def leap_at(starts_us: Sequence[int], now_us: int) -> int:
-    """Returns the longest leap within the last day in microseconds; 0 = none, or the clock was set back since."""
+    """Returns the longest leap of the last day in microseconds; 0 = none, or it was undone."""
     return max(
         (
             after - before
@@ -67,7 +71,10 @@ def leap_at(starts_us: Sequence[int], now_us: int) -> int:
 
 @define
 class ScheduleClock:
-    """The clock of the schedules; one a process. `leap_us` is the leap that the last `now_us` found."""
+    """The clock of the schedules; one a process.
+
+    `leap_us` is the leap that the last `now_us` found.
+    """
 
     folder: Path
     service: Service

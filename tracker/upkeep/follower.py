@@ -1,4 +1,4 @@
-"""Supervises the follower process (`follower_process`): starts it, restarts it, logs what it reports, ends it."""
+"""Supervises the follower process: starts and restarts it, logs its reports, ends it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 DELAY_SECONDS = 5.0
-"""Seconds after the tracker's start; a start is busy, and as a rule it began with a recent snapshot."""
+"""Seconds after the tracker's start, which is busy and mostly begins with a recent snapshot."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 600.0
 """Seconds before a restart; each pause is twice the one before."""
 _STEADY_SECONDS = 600.0  # a run of this length makes the next pause the first again
 SILENCE_SECONDS = 600.0
-"""Seconds of silence after which the follower is taken to hang. It reports every second, except while it loads
-or writes a state."""
+"""Seconds of silence after which the follower is taken to hang. It reports every second, except
+while it loads or writes a state."""
 _LINE_BYTES = 1 << 16
 
 
@@ -82,7 +82,7 @@ class FollowerSupervisor:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _run_once(self) -> int:
-        """Runs one process from start to end; returns its exit code, 1 if it could not be started."""
+        """Runs one process to its end; returns its exit code, 1 if it could not be started."""
         command = [
             sys.executable,
             "-m",

@@ -4,11 +4,12 @@ The tracker therefore never pauses for a snapshot.
 
     python -m tracker.upkeep.follower_process LOG SECRETS [--events N] [--seconds S] [--pause S]
 
-The tracker starts it (`follower.py`) and reads its reports, a JSON object a line. It ends when its standard
-input ends, and the kernel kills it when the tracker is gone. It holds one state and one frame of the log;
-while it writes a snapshot, the image of the state too.
+The tracker starts it (`follower.py`) and reads its reports, a JSON object a line. It ends when its
+standard input ends, and the kernel kills it when the tracker is gone. It holds one state and one
+frame of the log; while it writes a snapshot, the image of the state too.
 
-Exit codes: 0 the tracker ended; 1 cannot go on; 3 the log is damaged; 4 the log and its replay disagree.
+Exit codes: 0 the tracker ended; 1 cannot go on; 3 the log is damaged; 4 the log and its replay
+disagree.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class DisagreementError(Exception):
 class Follower:
     """A state that follows a log.
 
-    It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it passed over)
-    and `failed` (a snapshot that could not be written).
+    It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it passed
+    over) and `failed` (a snapshot that could not be written).
     """
 
     def __init__(
@@ -94,7 +95,8 @@ class Follower:
             except MemoryError:
                 raise  # nothing is wrong with the log
             except Exception as error:
-                # Any exception means the same: the tracker wrote these records, and they do not apply.
+                # Any exception means the same: the tracker wrote these records, and they do not
+                # apply.
                 raise DisagreementError(
                     f"replay ends at event {header.base_seq} or in its frame: {str(error) or type(error).__name__}"
                 ) from error

@@ -1,13 +1,15 @@
 """Removes the oldest segments of a log safely. Blocking; knows no service.
 
-1. `make` writes the opening balance and keeps the admin events, which stay for ever; `adopt` names the balance.
+1. `make` writes the opening balance and keeps the admin events, which stay for ever; `adopt` names
+   the balance.
 2. The event `log_pruned`, which vouches for both, is durable.
 3. `finish` removes the segments, the oldest first, then the files that only they needed.
 
-A crash before 2 leaves files that do not count; a crash after it leaves a removal to finish, and the next
-look calls `finish`.
+A crash before 2 leaves files that do not count; a crash after it leaves a removal to finish, and
+the next look calls `finish`.
 
-`python -m tracker.upkeep.pruning LOG SEQ` runs `make` in a process of its own, so that the tracker serves meanwhile.
+`python -m tracker.upkeep.pruning LOG SEQ` runs `make` in a process of its own, so that the tracker
+serves meanwhile.
 """
 
 from __future__ import annotations
@@ -56,9 +58,10 @@ class Made:
 
 
 def make(folder: Path, seq: int) -> Made:
-    """Writes the opening balance of a log that begins with `seq`, and keeps the admin events before it.
+    """Writes the opening balance of a log that begins with `seq`; keeps older admin events.
 
-    `seq` is the first event of a segment. Raises `LogError`, `ReplayError`, `CodecError`, `OSError`.
+    `seq` is the first event of a segment. Raises `LogError`, `ReplayError`, `CodecError`,
+    `OSError`.
     """
     begin = first_seq(folder)
     going = [path for path in segments_of(folder) if base_seq_of(path) < seq]
@@ -71,8 +74,8 @@ def make(folder: Path, seq: int) -> Made:
 def adopt(folder: Path, made: Made) -> None:
     """Gives the opening balance its name.
 
-    The tracker does this, not the process that wrote the file: that process may outlive its tracker, and must
-    not replace a file that an event of the next tracker vouches for.
+    The tracker does this, not the process that wrote the file: that process may outlive its
+    tracker, and must not replace a file that an event of the next tracker vouches for.
     """
     target = opening_path(folder, made.first_seq)
     (target.parent / made.file).rename(target)
@@ -107,7 +110,7 @@ def finish(folder: Path, begin: int) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the `Made` as a JSON object; returns 1, with the reason on standard error, on failure."""
+    """Prints the `Made` as JSON; returns 1, with the reason on standard error, on failure."""
     lifetime.end_with_parent()
     lifetime.end_with_input()
     lifetime.step_back()

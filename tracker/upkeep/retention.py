@@ -1,7 +1,8 @@
 """Keeps the log of the running tracker within `keep_days` and `keep_bytes`.
 
-Whole segments go, the oldest first. A segment stays while a peer in the swarms needs it: the announce that says
-where a peer is stays. Here: what is due and when. `pruning`: how it is removed safely.
+Whole segments go, the oldest first. A segment stays while a peer in the swarms needs it: the
+announce that says where a peer is stays. Here: what is due and when. `pruning`: how it is removed
+safely.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ class Due:
 
 
 def segments(folder: Path) -> list[Segment]:
-    """Lists the segments of a log that hold a frame, in order. Raises `LogError`, `OSError`. Blocking."""
+    """Lists the segments of a log that hold a frame, in order.
+
+    Raises `LogError`, `OSError`. Blocking.
+    """
     found = []
     for path in segments_of(folder):
         first = first_frame_header(path)
@@ -85,9 +89,10 @@ def due(
     needed_seq: int,
     needed_us: int,
 ) -> Due | None:
-    """Decides where a log of these segments should begin; None = where it begins now, with nothing held.
+    """Decides where a log of these segments should begin; None = nothing is due or held.
 
-    The newest segment always stays, and so do the event `needed_seq` and all from log time `needed_us` on.
+    The newest segment always stays, and so do the event `needed_seq` and all from log time
+    `needed_us` on.
     """
     wanted = {"keep_days": 0, "keep_bytes": 0}
     left = sum(each.size for each in logged)

@@ -1,11 +1,12 @@
-"""Shreds addresses: destroys the keys of past days, so that the addresses logged on them are gone for ever.
+"""Shreds addresses: destroys the keys of past days, so that nobody can read them again.
 
-First the event `addresses_shredded` is durable, then the keys go. A crash between the two leaves keys of days
-that the log calls shredded; the next look (start, schedule or command) destroys them.
+First the event `addresses_shredded` is durable, then the keys go. A crash between the two leaves
+keys of days that the log calls shredded; the next look (start, schedule or command) destroys them.
 
-A key stays while a peer in the swarms may have an address that was logged under it, because after a restart the
-tracker could not list that address without it. So the day of the oldest `seen_us` stays, and the day before
-it: a frame belongs to the day it began on, and a peer's address of its other family may be one day older.
+A key stays while a peer in the swarms may have an address that was logged under it, because after a
+restart the tracker could not list that address without it. So the day of the oldest `seen_us`
+stays, and the day before it: a frame belongs to the day it began on, and a peer's address of its
+other family may be one day older.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ class Shredder:
     ) -> Shredding:
         """Destroys the keys of these days that no peer needs any more.
 
-        `days` None: those that `shred_days` makes due at `now_us` (None: at the earlier of log time and the
-        wall clock). Raises `ports.LogUnavailableError`, `OSError`.
+        `days` None: those that `shred_days` makes due at `now_us` (None: at the earlier of log time
+        and the wall clock). Raises `ports.LogUnavailableError`, `OSError`.
         """
         first, last = days or (0, self._due(now_us))
         async with self._turn:
@@ -100,7 +101,8 @@ class Shredder:
     async def finish(self) -> None:
         """Destroys the keys that still exist although the log says that they were shredded.
 
-        Raises the `OSError` of the first key that cannot be destroyed, after the others are destroyed.
+        Raises the `OSError` of the first key that cannot be destroyed, after the others are
+        destroyed.
         """
         shredded = self.service.state.shredded
         failures = []
