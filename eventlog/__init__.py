@@ -1,6 +1,7 @@
 """An ordered, checksummed, append-only log of opaque records. Knows nothing of BitTorrent.
 
-`open_log` opens a log for writing, `Reader` reads it from any process, `Verifier` checks it, `remove_before` shortens it.
+`open_log` opens a log for writing, `Reader` reads it from any process, `Verifier` checks it,
+`remove_before` shortens it.
 """
 
 from eventlog.encryption import Decryptor, Encrypted, Encryptor, FrameId, decrypt_frame

@@ -1,8 +1,9 @@
-"""The committing thread's side of a log: encrypts, frames, writes and syncs what the loop's side gathered.
+"""The committing thread's side of a log: encrypts, frames, writes and syncs appended records.
 
-`EventLog` (log.py) calls `Committer.write` in a worker thread, one call at a time, because a second commit could hide
-the failure of the first. A write that fails is made once more in a new file; where it fails for want of space or
-descriptors the error says so (`passes_by_itself`), and the loop's side calls again later with the same frames.
+`EventLog` (log.py) calls `Committer.write` in a worker thread, one call at a time, because a second
+commit could hide the failure of the first. A write that fails is made once more in a new file;
+where it fails for want of space or descriptors the error says so (`passes_by_itself`), and the
+loop's side calls again later with the same frames.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
 def passes_by_itself(error: Exception) -> bool:
-    """Whether a write failed only for want of space or descriptors: nothing is broken, and waiting helps."""
+    """Whether a write failed only for want of space or descriptors, so that waiting helps."""
     return isinstance(error, OSError) and error.errno in (*_FULL, *_NO_DESCRIPTOR)
 
 
@@ -48,8 +49,8 @@ def passes_by_itself(error: Exception) -> bool:
 class Committer:
     """Owns the files of a log that is open for writing. All methods block.
 
-    The loop's side calls `write` and `release` one at a time. So whatever they change belongs to the committing thread
-    during a call, and the loop may use it between two calls.
+    The loop's side calls `write` and `release` one at a time. So whatever they change belongs to
+    the committing thread during a call, and the loop may use it between two calls.
     """
 
     # Set when the log is opened. Both sides may read them at any time.
@@ -71,7 +72,8 @@ class Committer:
     _segment_began: float = 0.0  # seconds of the monotonic clock
     _segment_base: int = 0  # its first event
 
-    # Changed by the committing thread, read by the loop at any time: each is one number, and an old one does no harm.
+    # Changed by the committing thread, read by the loop at any time: each is one number, and an old
+    # one does no harm.
     epoch: int
     marked_seq: int = 0  # the highest durable_seq in a header on the disk: readers go so far
     segments_begun: int = 0
@@ -89,11 +91,12 @@ class Committer:
         self.disk_free = _free_bytes(self._directory)
 
     def write(self, taken: list[OpenFrame], durable_seq: int, was_blocked: bool) -> None:
-        """Make these frames durable; without frames a watermark, which says that all events below `durable_seq` are.
+        """Make these frames durable; without frames a watermark, which says that all events below
+        `durable_seq` are.
 
-        A failed write is made once more in a new file. `was_blocked`: the call before failed for want of space or
-        descriptors. Raises what the second attempt raised, or the first one where a second is in vain; nothing of
-        `taken` counts then. Also raises what the encryptor raises.
+        A failed write is made once more in a new file. `was_blocked`: the call before failed for
+        want of space or descriptors. Raises what the second attempt raised, or the first one where
+        a second is in vain; nothing of `taken` counts then. Also raises what the encryptor raises.
         """
         self._durable_seq = durable_seq
         frames = taken or [self._watermark()]
@@ -101,7 +104,8 @@ class Committer:
         due = (
             self.segment_size >= self._segment_bytes or now - self._segment_began > SEGMENT_SECONDS
         )
-        # A second segment with the same first event would take the name, and the place, of the one before.
+        # A second segment with the same first event would take the name, and the place, of the one
+        # before.
         due = due and bool(taken) and taken[0].base_seq > self._segment_base
         needed = _size(frames) + _BEGIN_BYTES if was_blocked else 0
         try:
@@ -126,7 +130,8 @@ class Committer:
     def _write_once(
         self, frames: list[OpenFrame], now: float, needed: int, *, segment_due: bool
     ) -> None:
-        """`needed`: bytes without which nothing is tried, because each attempt would leave an empty file; 0 = try."""
+        """`needed`: bytes without which nothing is tried, because each attempt would leave an empty
+        file; 0 = try."""
         if needed:
             self.disk_free = _free_bytes(self._directory)
             if self.disk_free < needed:
@@ -146,8 +151,8 @@ class Committer:
     def _abandon(self, error: OSError) -> bool:
         """Leave the file after a failed write. Returns whether another attempt at once makes sense.
 
-        The kernel may have dropped what it could not write, and another sync of the same file would succeed all the
-        same. A new epoch tells readers where to leave the old file.
+        The kernel may have dropped what it could not write, and another sync of the same file would
+        succeed all the same. A new epoch tells readers where to leave the old file.
         """
         if self._descriptor >= 0:
             with suppress(OSError):
@@ -164,7 +169,7 @@ class Committer:
         return True
 
     def _look_at_disk(self) -> None:
-        """Note how much is free after each write, so that announces never meet a full disk in one."""
+        """Note the free space after each write, so that announces never meet a full disk."""
         with suppress(OSError):  # what was just written is written
             self.disk_free = _free_bytes(self._descriptor)
         self.disk_low = self.disk_free < RESERVE_BYTES
@@ -178,7 +183,8 @@ class Committer:
         try:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
         except OSError as error:
-            # Out of descriptors, so nothing was made: the segment may well grow on until there is one.
+            # Out of descriptors, so nothing was made: the segment may well grow on until there is
+            # one.
             if self._descriptor < 0 or error.errno not in _NO_DESCRIPTOR:
                 raise
             return
@@ -197,7 +203,7 @@ class Committer:
         self.segments_begun += 1
 
     def _begin_segment(self, temporary: Path, path: Path, descriptor: int, base_seq: int) -> None:
-        """Give a new file its name only once its header is whole, so that readers need not guess."""
+        """Give a new file its name once its header is whole, so that readers need not guess."""
         header = segment.SegmentHeader(
             self.log_id,
             base_seq,

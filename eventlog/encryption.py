@@ -1,7 +1,8 @@
-"""Sealing: how the private section of frames is made unreadable to whoever has no key. Keys are the caller's business.
+"""Encrypts the protected section of frames, with keys that are the caller's business.
 
-The log gives each frame's protected section to an `Encryptor` in its committing thread, and writes what that returns; a reader
-asks a `Decryptor`. The checksums cover what is written, so damage is found without any key.
+The log gives each frame's protected section to an `Encryptor` in its committing thread, and writes
+the bytes that it returns. A reader asks a `Decryptor`. The checksums cover the encrypted bytes, so
+damage is found without any key.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
 
 
 class FrameId(NamedTuple):
-    """What tells a frame from every other one, of this log and of others: its encryption may rest on it.
+    """Identifies a frame among all frames of all logs, so that its encryption may rest on it.
 
-    Sequence numbers are given once in an epoch, and every opening for writing begins another epoch, so the first three
-    never come again in one history of a log. CLOCK_BOOTTIME is for a folder that was restored from a
-    backup: it writes other records under the numbers of those that it lost.
+    An epoch uses each sequence number once, and every opening for writing begins another epoch, so
+    the first three fields never repeat in one history of a log. CLOCK_BOOTTIME tells histories
+    apart: a folder that was restored from a backup writes other records under the numbers of those
+    that it lost.
     """
 
     log_id: bytes
@@ -27,14 +29,19 @@ class FrameId(NamedTuple):
 
 
 class Encrypted(NamedTuple):
-    key_epoch: int  # which key, 1 and up; 0 stands for none in a frame
-    check: int  # 64 bits by which the right key is told from a wrong one
+    """An encrypted section, and what its frame's header says about the key."""
+
+    key_epoch: int  # which key, from 1; 0 in a header: not encrypted
+    check: int  # 64 bits that tell the right key from a wrong one
     data: bytes  # as long as the clear text
 
 
 class Encryptor(Protocol):
     def encrypt(self, frame_id: FrameId, time_us: int, data: bytes | bytearray) -> Encrypted:
-        """Called before the frame is written: a key that it makes has to be durable when it returns. Blocking."""
+        """Encrypt a section before its frame is written. Blocking.
+
+        A key made for it has to be durable on return. `time_us`: log time of the frame.
+        """
         ...
 
 
@@ -42,12 +49,13 @@ class Decryptor(Protocol):
     def decrypt(
         self, frame_id: FrameId, key_epoch: int, check: int, data: bytes | memoryview
     ) -> bytes | memoryview | None:
-        """The clear text; None when that key is not there. Blocking."""
+        """Return the clear text, or None when the key is missing. Blocking."""
         ...
 
 
 def decrypt_frame(log_id: bytes, found: Frame, keys: Decryptor | None) -> Frame:
-    """A frame as it is in the file, with its protected section decrypted; empty where its key is not there."""
+    """Return a frame from a file with its protected section decrypted, or empty where the key is
+    missing."""
     header = found.header
     if not header.key_epoch:
         return found

@@ -1,13 +1,13 @@
-"""What can go wrong with an event log, by whose fault it is.
+"""Errors of an event log, by their cause.
 
 LogError
-+- LogCorruptError   bytes on disk are not what was written; the log is never read past them
++- LogCorruptError   bytes on disk differ from those written; nothing reads past them
 +- LogFormatError    a segment of a foreign log, or of a format this version does not read
-|  +- OtherFormatError  the latter
+|  +- OtherFormatError  the second of these
 +- LogLockedError    another process holds the log for writing
 +- LogUnusableError  there is no log, or its folder cannot be used: permissions, no space
-+- LogPrunedError    the log lost its beginning while it was read; read again
-+- LogFailedError    a write or sync failed; what was not yet durable may be lost
++- LogPrunedError    the log lost its beginning during a read; read again
++- LogFailedError    a write or sync failed; events that were not yet durable may be lost
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Durable file operations: the handful of system calls the log's promises rest on. Blocking calls."""
+"""File operations that are durable when they return. Blocking calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ A_FILE = "is a file, and should be a folder"
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a file of a log to read it. Raises `LogFormatError` for a folder in its place, `OSError`."""
+    """Open a file of a log to read it.
+
+    Raises `LogFormatError` for a folder in its place, `OSError`.
+    """
     try:
         return path.open("rb")
     except IsADirectoryError:
@@ -36,10 +39,11 @@ def sync_directory(path: Path) -> None:
 
 
 def settle_directory(path: Path) -> None:
-    """Make a directory durable by name: its own entry, and those of its parents, up to where the file system begins.
+    """Make a directory's own entry durable, and those of its parents, up to the root of the file
+    system.
 
-    For what is kept in it for the first time. An attempt before this one may have made any of them, and
-    have ended before they were synced.
+    Call it before the directory holds anything that matters, because an earlier attempt may have
+    made any of the parents and ended before it synced them.
     """
     path = path.absolute()
     sync_directory(path)
@@ -48,13 +52,13 @@ def settle_directory(path: Path) -> None:
         try:
             sync_directory(path)
         except PermissionError:
-            return  # none of ours: making an entry takes more
+            return  # we made no entry there: that takes more permissions
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
-    """Create a small file with this content: whole and durable, or not there at all."""
+    """Create a small file with this content, whole and durable, or not at all. Raises `OSError`."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)  # of an attempt that was cut off
+    temporary.unlink(missing_ok=True)  # left by an attempt that was cut off
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         try:
@@ -65,15 +69,16 @@ def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
         temporary.rename(path)
     except OSError:
         with suppress(OSError):
-            temporary.unlink()  # it may hold the last of the disk
+            temporary.unlink()  # it may take the last space of the disk
         raise
     sync_directory(path.parent)
 
 
 def destroy_file(path: Path) -> None:
-    """Overwrite a small file, then remove it, durably; one that is not there is nothing to do.
+    """Overwrite a small file, then remove it, durably. Does nothing when the file is missing.
 
-    What the file system or the device keep of the old blocks (journals, snapshots, flash) is out of reach from here.
+    Copies of the old blocks in the file system or the device (journals, snapshots, flash) are out
+    of reach from here.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY)
@@ -89,7 +94,10 @@ def destroy_file(path: Path) -> None:
 
 
 def write_all(descriptor: int, buffers: Sequence[bytes | bytearray], offset: int) -> int:
-    """Write all buffers at `offset`, however many calls that takes; returns the offset after them."""
+    """Write all buffers at `offset`, in as many calls as it takes.
+
+    Returns the offset after them.
+    """
     data = b"".join(buffers)
     view = memoryview(data)
     while view:

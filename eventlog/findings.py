@@ -1,4 +1,4 @@
-"""What verifying a log gives: findings in words for people, and the frames that are whole."""
+"""Results of verifying a log: findings in words for people, and the frames that are intact."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ NOTHING = "nothing has to be done"
 
 @frozen
 class Finding:
-    """Something about a place in the log, for people. `damage` false: worth knowing, and in order."""
+    """A remark on a place in the log, for people. `damage` false: worth knowing, and in order."""
 
     path: Path
     offset: int  # bytes
-    seq: int  # of the event at that place, or the next one
+    seq: int  # of the event at that offset, or of the next one
     what: str
     advice: str
     damage: bool = True
 
 
 class Checked(NamedTuple):
-    """An intact frame, and where it stands."""
+    """An intact frame, and where it is."""
 
     path: Path
     offset: int

@@ -1,9 +1,10 @@
-"""The folder of a log: lock, identity, and what to do about its end after a crash. Blocking calls.
+"""Locks and identifies the folder of a log, and recovers the log's end after a crash. Blocking
+calls.
 
-<log>/LOCK            locked for as long as a writer lives; names the holder for people
-<log>/identity.json   the id that all segments carry
+<log>/LOCK            locked while a writer lives; names the holder for people
+<log>/identity.json   the log id, which all segments carry
 <log>/seg/            segments
-<log>/quarantine/     bytes that recovery cut off; they go with the segments around them
+<log>/quarantine/     bytes that recovery cut off; removed with the segments around them
 """
 
 from __future__ import annotations
@@ -35,18 +36,21 @@ _LOST = f"is missing, but the folder holds segments, or what was once one: {_AGA
 
 @frozen
 class Recovery:
-    """The end of a log as found at opening."""
+    """The end of a log as recovery found it."""
 
     next_seq: int
     chain: int  # header_crc of the last frame
-    epoch: int  # of the last segment; 0 = there was none
+    epoch: int  # of the last segment; 0 = none
     last_time_us: int
-    cut_bytes: int = 0  # length of the torn tail that was moved away
+    cut_bytes: int = 0  # length of the torn tail that moved to quarantine
     quarantine: Path | None = None
 
 
 def lock(folder: Path) -> int:
-    """Take the writer's lock; returns the descriptor that holds it. Raises `LogLockedError`, `LogUnusableError`, `OSError`."""
+    """Take the writer's lock. Returns the descriptor that holds it.
+
+    Raises `LogLockedError`, `LogUnusableError`, `OSError`.
+    """
     try:
         descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT, 0o640)
     except IsADirectoryError:
@@ -70,19 +74,26 @@ def _take(folder: Path, descriptor: int) -> None:
 
 
 def create(path: Path) -> None:
-    """Make an empty log folder, or complete one whose making was interrupted."""
+    """Make an empty log folder, or complete one after an interruption.
+
+    Raises `LogFormatError`, `OSError`.
+    """
     (path / "seg").mkdir(mode=0o750, parents=True, exist_ok=True)
     identity = path / "identity.json"
     if not identity.exists():
         if any((path / "seg").iterdir()):
             raise LogFormatError(identity, _LOST)
-        settle_directory(path)  # where there is an identity, there is a durable place for segments
+        # Before the identity, so that an identity implies a durable place for segments.
+        settle_directory(path)
         body = {"log_id": secrets.token_hex(16), "format": versions.FORMAT}
         write_new(identity, json.dumps(body).encode() + b"\n")
 
 
 def read_identity(path: Path) -> bytes:
-    """The 16-byte id of the log; raises `LogUnusableError`, `LogFormatError`. Fields of other versions are passed over."""
+    """Read the 16-byte id of the log, ignoring fields of other versions.
+
+    Raises `LogUnusableError`, `LogFormatError`.
+    """
     identity = path / "identity.json"
     try:
         found = json.loads(identity.read_bytes())
@@ -114,23 +125,23 @@ def _check_folders(path: Path) -> None:
 
 
 def check_format(path: Path) -> None:
-    """That a folder, if it is that of a log, is one of this format: asked before anything in it is touched.
+    """Check, before anything in a folder is touched, that a log in it has this version's format.
 
     Raises `LogFormatError`.
     """
     if (path / "identity.json").exists():
         read_identity(path)
     for each in segment.list_segments(path / "seg") if (path / "seg").is_dir() else ():
-        with suppress(LogCorruptError):  # recovery says what to do about it
+        with suppress(LogCorruptError):  # recovery reports it
             segment.open_header(each)
 
 
 def recover(path: Path, log_id: bytes) -> Recovery:
     """Find the end of the log and cut a torn tail, keeping the bytes in quarantine.
 
-    Only the newest segment is walked here: older ones ended at a clean frame when they were
-    left, and whoever replays the log checks them frame by frame; their lengths are those in their seals. Raises `LogCorruptError` when bytes
-    that had been durable are damaged, and `LogFormatError` for a foreign segment.
+    Walks only the newest segment. Older ones ended with a whole frame, a replay checks each of
+    their frames, and their lengths are compared with their seals here. Raises `LogCorruptError`
+    when bytes that had been durable are damaged, `LogFormatError` for a segment of another log.
     """
     paths = segment.list_segments(path / "seg")
     while paths and _never_begun(paths[-1], log_id):
@@ -147,7 +158,8 @@ def recover(path: Path, log_id: bytes) -> Recovery:
 
 
 def _never_begun(path: Path, log_id: bytes) -> bool:
-    """A crash while the file was being created: no whole header, and nothing durable behind it."""
+    """Whether a crash came while the file was created: it has no whole header, and nothing durable
+    after it."""
     try:
         segment.open_header(path)
     except LogCorruptError:
@@ -167,7 +179,8 @@ def _check_identity(paths: list[Path], log_id: bytes) -> None:
 
 
 def _last_time(paths: list[Path]) -> int:
-    """Log time of the last frame of a log whose newest segment has none: a crash left it so."""
+    """Log time of the last frame of a log whose newest segment has no frame, as a crash may leave
+    it."""
     for following, path in pairwise(reversed(paths)):
         with path.open("rb") as file:
             walk = segment.Walk(path, file)
@@ -179,9 +192,8 @@ def _last_time(paths: list[Path]) -> int:
 
 
 def _recover_tail(folder: Path, path: Path) -> Recovery:
-    doubtful: deque[tuple[int, int]] = (
-        deque()
-    )  # first event and offset of frames nobody vouches for
+    # First event and offset of frames that no later header calls durable.
+    doubtful: deque[tuple[int, int]] = deque()
     with path.open("rb") as file:
         walk = segment.Walk(path, file)
         begin = walk.offset
@@ -205,11 +217,11 @@ def _recover_tail(folder: Path, path: Path) -> Recovery:
 
 
 def _quarantine(folder: Path, path: Path, offset: int) -> Path:
-    """Copy what follows `offset` away before it is cut off."""
+    """Copy the bytes from `offset` on to quarantine, before the caller cuts them off."""
     target = folder / "quarantine" / f"{path.name}.{offset}"
     target.parent.mkdir(mode=0o750, exist_ok=True)
     again = 0
-    while target.exists():  # a crash at the same place once more
+    while target.exists():  # a crash at the same offset before
         again += 1
         target = target.with_name(f"{path.name}.{offset}.{again}")
     write_new(target, path.read_bytes()[offset:])
@@ -218,10 +230,11 @@ def _quarantine(folder: Path, path: Path, offset: int) -> Path:
 
 
 def _settle(path: Path, durable: int, end: int) -> None:
-    """Cut the file at `end`, and make what lies between `durable` and it durable too.
+    """Cut the file at `end`, and make the bytes between `durable` and `end` durable too.
 
-    A killed process left it in the page cache, or a sync that failed: then the kernel takes it for written, and
-    another sync would say so. Only writing the same bytes again gets them to the disk.
+    They may be in the page cache only, because the process was killed or a sync failed. After a
+    failed sync the kernel takes them for written, and another sync succeeds without writing. So the
+    same bytes are written again.
     """
     descriptor = os.open(path, os.O_RDWR)
     try:

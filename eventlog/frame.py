@@ -1,13 +1,13 @@
-"""A frame: one batch of records of one kind, as bytes. Pure functions, no files.
+"""Packs and parses frames: a frame is a batch of records of one kind. Pure functions, no files.
 
-Layout, little-endian, 80 bytes of header, then the plain section, the protected section and zeros up to
-a multiple of 16 (format 1; see docs/log-format.md):
+Layout, little-endian, 80 bytes of header, then the plain section, the protected section and zeros
+up to a multiple of 16 (format 1; see docs/log-format.md):
 
-    off size field
+off size field
       0    4 magic "EVF1"
-      4    1 kind           what the records are; 240 and above belong to this package
+      4    1 kind           kind of the records; 240 and above belong to this package
       5    1 schema         version of the record layout of that kind
-      6    2 flags          bit 0: a reader that does not know the records may pass over them; others zero
+      6    2 flags          bit 0: readers that do not know the records skip them; others zero
       8    4 count          records in the frame
      12    4 plain length   bytes
      16    4 protected length  bytes
@@ -20,8 +20,8 @@ a multiple of 16 (format 1; see docs/log-format.md):
      60    4 prev_crc       header_crc of the frame before: chains the frames
      64    4 payload_crc    CRC-32 of both sections as they are here, the second one encrypted
      68    8 key_check      tells that key from others; 0 = not encrypted
-     76    4 header_crc     CRC-32 of bytes 0..75, so it covers payload_crc and prev_crc too; begun with the
-                            CRC-32 of the log id instead of 0
+     76    4 header_crc     CRC-32 of bytes 0..75, so it covers payload_crc and prev_crc too; begun
+                            with the CRC-32 of the log id instead of 0
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ HEADER_SIZE = HEADER.size
 ALIGN = 16
 MAX_SECTION = 1 << 20
 
-WATERMARK = 0xF0  # count 0: says only how far the log is durable
+WATERMARK = 0xF0  # a frame without records: says only how far the log is durable
 IGNORABLE = 0x0001
-"""The flag of frames whose records change nothing for whoever does not know them."""
+"""Flag of frames whose records a reader may skip when it does not know them, because they change
+nothing."""
 
 _CRC = Struct("<I")
 
 
 class FrameError(ValueError):
-    """These bytes are not a whole and undamaged frame."""
+    """Bytes are not a whole and undamaged frame."""
 
 
 class Header(NamedTuple):
@@ -82,8 +83,11 @@ class Header(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """`protected` is opened, and empty when its key is not there (`header.protected_size` tells the two apart); as it
-    is in the file where no reader gave it out."""
+    """A frame of a log.
+
+    From a reader, `protected` is decrypted, or empty when its key is missing
+    (`header.protected_size` still tells its length). From anything else it is as in the file.
+    """
 
     header: Header
     plain: memoryview
@@ -112,7 +116,11 @@ def build_header(
     key_check: int = 0,
     seed: int = 0,
 ) -> tuple[bytes, int]:
-    """The header of a frame, and its `header_crc`: the `prev_crc` of the next one. `seed`: see `seed_of`."""
+    """Build the header of a frame. Returns it with its `header_crc`, which is the `prev_crc` of the
+    next frame.
+
+    `plain` and `protected` are the sections as in the file. `seed`: see `seed_of`.
+    """
     body = HEADER.pack(
         MAGIC, kind, schema, flags, count, len(plain), len(protected), epoch, base_seq, durable_seq,
         time_us, boottime_ns, key_epoch, prev_crc, crc32(protected, crc32(plain)), key_check, 0,
@@ -122,13 +130,16 @@ def build_header(
 
 
 def seed_of(log_id: bytes) -> int:
-    """What the header checksums of a log begin with. Records hold bytes that strangers chose: without the log's
-    id they cannot make them look like a header."""
+    """Return the value that the header checksums of a log begin with.
+
+    Records hold bytes that strangers choose. Without the log's id strangers cannot make them look
+    like a header.
+    """
     return crc32(log_id)
 
 
 def parse_header(data: bytes | memoryview, seed: int = 0) -> Header:
-    """Read a header; raises `FrameError` saying what is wrong with it."""
+    """Parse a header. Raises `FrameError`, which says what is wrong."""
     if len(data) < HEADER_SIZE:
         raise FrameError("incomplete frame header")
     if data[:4] != MAGIC:
@@ -142,7 +153,10 @@ def parse_header(data: bytes | memoryview, seed: int = 0) -> Header:
 
 
 def split_payload(header: Header, payload: bytes) -> Frame:
-    """Check a payload of `header.payload_size` bytes and cut it; raises `FrameError`."""
+    """Check a payload of `header.payload_size` bytes and cut it in sections.
+
+    Raises `FrameError`.
+    """
     size = header.plain_size + header.protected_size
     if len(payload) < header.payload_size:
         raise FrameError("incomplete frame")

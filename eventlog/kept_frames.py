@@ -1,6 +1,6 @@
-"""Frames that outlive their segments: whole frames, as they were written, of the kinds that are kept for ever.
+"""Keeps frames of some kinds when their segments are removed: whole, as they were written.
 
-<log>/kept/<from>.<to>.evk   those of the events from <= seq < to; 20 digits each
+<log>/kept/<from>.<to>.evk   frames of the events from <= seq < to; 20 digits each
 
 off size field
   0    8 magic 89 45 56 4B 0D 0A 1A 0A
@@ -14,9 +14,10 @@ off size field
  56    4 reserved, zero
  60    4 CRC-32 of bytes 0..59
 
-Each frame can be checked by itself; between two of them others are missing, so they are no chain. The files of a log
-follow each other from event 0 on. When there are many, the next one takes them all in: then the longest that begins at
-a place counts, and never one that goes beyond the beginning of the log. Blocking calls.
+Each frame is checked by itself, because between two of them others are missing, so the chain is
+broken. The files of a log follow each other from event 0 on. When there are many, the next file
+takes in the frames of all. So where several files begin with the same event the longest counts, but
+never one that goes beyond the beginning of the log. Blocking calls.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
 
 FOLDER = "kept"
 MOST_FILES = 16
-"""With so many, the next one takes all in: the same bytes are copied seldom, and a reader opens few files."""
+"""Number of files at which the next one takes in all of them.
+
+The same bytes are copied seldom then, and a reader opens few files.
+"""
 
 MAGIC = b"\x89EVK\r\n\x1a\n"
 HEADER_SIZE = 64
@@ -50,13 +54,15 @@ _NAME = re.compile(r"(\d{20})\.(\d{20})\.evk")
 
 
 class Kept(NamedTuple):
+    """A file of kept frames: those of the events first <= seq < end."""
+
     path: Path
     first: int
     end: int
 
 
 def list_kept(folder: Path) -> list[Kept]:
-    """All files of kept frames, also those that do not count."""
+    """List all files of kept frames, also those that do not count."""
     inside = folder / FOLDER
     if not inside.is_dir():
         return []
@@ -65,10 +71,10 @@ def list_kept(folder: Path) -> list[Kept]:
 
 
 def files_below(folder: Path, end: int) -> list[Kept]:
-    """The files that hold what is kept of the events below `end`.
+    """List the files that hold the kept frames of the events below `end`.
 
-    Raises `LogCorruptError` where there is none for some of them, `LogPrunedError` when the log has lost its
-    beginning since `end` was asked for.
+    Raises `LogCorruptError` when a file is missing, `LogPrunedError` when the log has been pruned
+    since `end` was its first event.
     """
     there = list_kept(folder)
     found: list[Kept] = []
@@ -86,12 +92,15 @@ def files_below(folder: Path, end: int) -> list[Kept]:
 
 
 def kept_path(folder: Path, name: str) -> Path:
-    """Where a file of kept frames is, or would be."""
+    """Path of a file of kept frames, whether it exists or not."""
     return folder / FOLDER / name
 
 
 def kept_digests(folder: Path, end: int) -> dict[str, str]:
-    """SHA-256 by name of the files that hold the kept frames of events below `end`. Raises what `files_below` does, `OSError`."""
+    """SHA-256 by name of the files that hold the kept frames of events below `end`.
+
+    Raises what `files_below` raises, `OSError`.
+    """
     return _digests(each.path for each in files_below(folder, end))
 
 
@@ -100,7 +109,7 @@ def _digests(paths: Iterable[Path]) -> dict[str, str]:
 
 
 def read_kept_frames(folder: Path, end: int) -> Iterator[Frame]:
-    """The kept frames of events below `end`, in order, checked.
+    """Read and check the kept frames of events below `end`, in order.
 
     Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
     """
@@ -114,13 +123,16 @@ def read_kept_frames(folder: Path, end: int) -> Iterator[Frame]:
 
 
 def read(one: Kept) -> bytes:
-    """The content of a file. Raises `LogFormatError` for a folder in its place, `OSError`."""
+    """Read the content of a file. Raises `LogFormatError` for a folder in its place, `OSError`."""
     with open_file(one.path) as file:
         return file.read()
 
 
 def frames_in(one: Kept, data: bytes, log_id: bytes) -> Iterator[Frame]:
-    """The frames of a file with that content. Raises `LogCorruptError`, `LogFormatError`."""
+    """Check and yield the frames in the content of a file.
+
+    Raises `LogCorruptError`, `LogFormatError`.
+    """
     offset, seq = _check_header(one, data, log_id), one.first
     seed = seed_of(log_id)
     while offset < len(data):
@@ -138,7 +150,7 @@ def frames_in(one: Kept, data: bytes, log_id: bytes) -> Iterator[Frame]:
 
 
 def _check_header(one: Kept, data: bytes, log_id: bytes) -> int:
-    """Where the frames begin."""
+    """Check the header of a file. Returns the offset of its first frame."""
     if len(data) < HEADER_SIZE or data[: len(MAGIC)] != MAGIC:
         raise LogCorruptError(one.path, 0, "this is no file of kept events")
     _, version, _, size, found_id, first, end, length, _, crc = _HEADER.unpack_from(data)
@@ -158,10 +170,11 @@ def _check_header(one: Kept, data: bytes, log_id: bytes) -> int:
 
 
 def keep_frames(folder: Path, begin: int, end: int, kinds: Collection[int]) -> dict[str, str]:
-    """Copy the frames of some kinds from the segments of begin <= seq < end, both segments' first events.
+    """Copy the frames of these kinds of the events begin <= seq < end to a new file, durably.
 
-    Returns all files that hold what is kept below `end`, by name their SHA-256. Raises `LogCorruptError`,
-    `LogFormatError`, `OSError`.
+    Both numbers are first events of segments, and the log begins with `begin`. Returns the SHA-256
+    by name of all files that hold kept frames below `end`. Raises `LogCorruptError`,
+    `LogFormatError`, `LogPrunedError`, `OSError`.
     """
     log_id = read_identity(folder)
     before = files_below(folder, begin)
@@ -185,7 +198,7 @@ def _header(log_id: bytes, first: int, end: int, length: int) -> bytes:
 
 
 def _frames(path: Path, kinds: Collection[int]) -> Iterator[bytes]:
-    """The frames of some kinds in a finished segment, byte for byte."""
+    """Yield the frames of these kinds in a finished segment, byte for byte."""
     data = path.read_bytes()
     end = segment.end_of(path)
     with path.open("rb") as file:

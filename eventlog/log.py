@@ -1,13 +1,15 @@
 """The loop's side of a log that is open for writing: append, wait until durable, statistics.
 
-    append --> Pool (memory) --> run(): linger, take --> Committer.write in a thread --> durable_seq
+    append --> Pool (memory) --> run(): linger, take --> Committer.write (thread) --> durable_seq
 
-Appending is a plain call. One task, `run`, hands everything that was appended to the committing thread (committer.py),
-and begins the next commit only when that one has ended. Before anything is acknowledged to the outside, `wait_durable`
-waits for it: a crash can only remove the end of what was appended.
+Appending is a plain call. One task, `run`, hands everything that was appended to the committing
+thread (committer.py), and begins the next commit only when that one has ended. Before anything is
+acknowledged to the outside, `wait_durable` waits for it: a crash can only remove the end of what
+was appended.
 
-Where a write fails for want of space or descriptors the log is blocked: it tries again every second, keeps what it has
-in memory, and takes nothing in. Any other failure, after a second attempt, ends the log.
+Where a write fails for want of space or descriptors the log is blocked: it tries again every
+second, keeps what it has in memory, and takes nothing in. Any other failure, after a second
+attempt, ends the log.
 """
 
 from __future__ import annotations
@@ -36,27 +38,33 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 WATERMARK_SECONDS = 0.05
-"""Idle seconds after which a watermark follows the last commit, so that readers see it (the design allows 0.2)."""
+"""Idle seconds before a watermark follows the last commit, so that readers see it (allowed: 0.2).
+"""
 SEAL_SECONDS = 5.0
 """Seconds between checks for finished segments."""
 READABLE_SECONDS = 0.25
-"""Longest wait in seconds until readers get a durable event. It takes a fifth of that, unless the disk is slow or full."""
+"""Longest wait in seconds until readers get a durable event.
+
+It takes a fifth of that, unless the disk is slow or full.
+"""
 RETRY_SECONDS = 1.0
 """Seconds between attempts to write while the disk is full, or no descriptor is to be had."""
 LONGER_SECONDS = 0.1
-"""Upper bound in seconds of the adaptive linger, because records that wait are in memory only: readers see them later,
-and a crash loses more of them."""
+"""Upper bound in seconds of the adaptive linger, because records that wait are in memory only:
+readers see them later, and a crash loses more of them."""
 ENOUGH_BYTES = 1 << 20
 """Commit at once when this many bytes are pending: batching gains nothing beyond it."""
 MAX_PENDING_BYTES = 64 << 20
-"""Bytes appended and not yet durable at which `has_room` says no, so that a hung disk cannot eat memory."""
+"""Bytes appended and not yet durable at which `has_room` says no, so that a hung disk cannot eat
+memory."""
 
 
 def lingering(seconds: float, last_commit: float) -> float:
-    """Seconds to gather records before a commit. `seconds` is the configured linger, `last_commit` how long the last commit took.
+    """Seconds to gather records before a commit. `seconds` is the configured linger, `last_commit`
+    how long the last commit took.
 
-    Where the machine or its disk is busy, so that commits take long, records are gathered for longer: four times the
-    last commit, at most four times `seconds`, and at most `LONGER_SECONDS`.
+    Where the machine or its disk is busy, so that commits take long, records are gathered for
+    longer: four times the last commit, at most four times `seconds`, and at most `LONGER_SECONDS`.
     """
     return max(seconds, min(4 * last_commit, 4 * seconds, LONGER_SECONDS))
 
@@ -82,9 +90,9 @@ def _warning(over: str) -> Callable[[], RepeatedWarning]:
 class EventLog:
     """A log open for writing. Open it with `open_log`; nothing becomes durable unless `run` runs.
 
-    The loop owns every field but those of the committer, whose fields say when the loop may read them. The committing
-    thread sees none of them: `Committer.write` gets frames that were taken from the pool, and nobody else touches those
-    until it returns.
+    The loop owns every field but those of the committer, whose fields say when the loop may read
+    them. The committing thread sees none of them: `Committer.write` gets frames that were taken
+    from the pool, and nobody else touches those until it returns.
     """
 
     # Set when the log is opened, and never changed.
@@ -158,7 +166,8 @@ class EventLog:
     async def wait_durable(self, seq: int) -> None:
         """Return once event `seq` is on stable storage; makes `run` commit without lingering.
 
-        Raises `LogFailedError` when it never will be. Cancelling the wait does not touch the commit.
+        Raises `LogFailedError` when it never will be. Cancelling the wait does not touch the
+        commit.
         """
         if self.durable_seq > seq:
             return
@@ -177,10 +186,11 @@ class EventLog:
             await self._wait_for_a_commit()
 
     async def wait_readable_briefly(self, seq: int) -> None:
-        """Wait until readers get event `seq`, so that a client finds in the log what it was just answered.
+        """Wait until readers get event `seq`, so that a client finds in the log what it was just
+        answered.
 
-        Returns at once for an event that is not durable, and in any case after `READABLE_SECONDS` or when the log has
-        failed: readers get somewhat less then.
+        Returns at once for an event that is not durable, and in any case after `READABLE_SECONDS`
+        or when the log has failed: readers get somewhat less then.
         """
         if seq < self.durable_seq:
             with trio.move_on_after(READABLE_SECONDS), suppress(LogFailedError):
@@ -226,7 +236,8 @@ class EventLog:
             await trio.sleep(SEAL_SECONDS)
 
     async def seal_finished(self) -> None:
-        """Seal every finished segment now, holding `sealing`. Tasks that remove segments or seals hold it too.
+        """Seal every finished segment now, holding `sealing`. Tasks that remove segments or seals
+        hold it too.
 
         Raises `LogError`, `OSError`.
         """
@@ -262,7 +273,8 @@ class EventLog:
             await self._hurry.wait()
 
     async def _commit(self) -> None:
-        """Commit everything appended so far. Afterwards it is durable, or the log is blocked and still has it.
+        """Commit everything appended so far. Afterwards it is durable, or the log is blocked and
+        still has it.
 
         Raises `LogFailedError` when the log has failed.
         """
@@ -348,7 +360,10 @@ class EventLog:
             raise self._failure
 
     def release(self) -> None:
-        """Let go of the log's files and lock, without a commit. `run` does it at its end. Blocking."""
+        """Let go of the log's files and lock, without a commit.
+
+        `run` does it at its end. Blocking.
+        """
         self._committer.release()
 
 
@@ -363,9 +378,10 @@ def open_log(
 ) -> EventLog:
     """Open (or create) the log in the folder `path` for writing, recovering its end. Blocking.
 
-    `record_sizes`: bytes of a record's plain part by kind; 0 = they vary. `segment_bytes`: size at which a segment is
-    finished. `reserve_bytes` of the disk are held for when it is full. Without an `encryptor` the protected sections are
-    written in clear. Raises `LogLockedError`, `LogFormatError`, `LogCorruptError`, `LogUnusableError`.
+    `record_sizes`: bytes of a record's plain part by kind; 0 = they vary. `segment_bytes`: size at
+    which a segment is finished. `reserve_bytes` of the disk are held for when it is full. Without
+    an `encryptor` the protected sections are written in clear. Raises `LogLockedError`,
+    `LogFormatError`, `LogCorruptError`, `LogUnusableError`.
     """
     try:
         path.mkdir(mode=0o750, parents=True, exist_ok=True)

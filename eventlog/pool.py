@@ -1,7 +1,8 @@
-"""Frames under construction: the synchronous half of the log, memory only.
+"""Gathers appended records in frames, in memory, until a commit takes them.
 
-Appending is a plain call: extend the open frame's sections. The number of records of a fixed-size kind
-follows from the length of its plain section, so the sequence number cannot drift from the bytes.
+Appending is a plain call that extends the sections of the open frame. The number of records of a
+fixed-size kind follows from the length of its plain section, so sequence numbers cannot drift from
+the bytes.
 """
 
 from __future__ import annotations
@@ -12,14 +13,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FRAME_BYTES = 64 * 1024
-"""A frame is closed once its plain section reaches this. With the protected section and the rest of a batch it stays
-below 128 KiB, where CRC-32 still finds every small error."""
-_FRAME_AT_MOST = 128 * 1024
-_HEADER = 96  # bytes that a frame takes beside its sections, at most
+"""Bytes of the plain section at which a frame is closed.
+
+With the protected section and the rest of a batch a frame stays below 128 KiB, where CRC-32 still
+finds every small error.
+"""
+_FRAME_AT_MOST = 128 * 1024  # bytes
+_HEADER = 96  # bytes of a frame beside its sections, at most
 
 
 class OpenFrame:
-    """One frame that records may still be added to. Owner: the loop thread, until the pool is taken."""
+    """A frame that takes records.
+
+    The loop owns it until the pool is taken, the committing thread afterwards.
+    """
 
     __slots__ = (
         "base_seq",
@@ -56,7 +63,7 @@ class OpenFrame:
 
 
 class Pool:
-    """What was appended and not yet handed to a commit, in log order."""
+    """Records that were appended and that no commit has taken, in log order."""
 
     def __init__(self, record_sizes: Mapping[int, int], next_seq: int) -> None:
         """`record_sizes`: plain bytes of a record by kind; 0 = records of that kind vary."""
@@ -67,7 +74,7 @@ class Pool:
 
     @property
     def next_seq(self) -> int:
-        """The number the next record gets."""
+        """Sequence number of the next record."""
         return self._frames[-1].next_seq if self._frames else self._taken_seq
 
     @property
@@ -76,15 +83,19 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """Bytes waiting, at most: the open frame is taken for full. Asked for every batch."""
+        """Upper bound of the bytes that wait: the open frame counts as full, because this is asked
+        for each batch."""
         return self._closed_bytes + (_FRAME_AT_MOST if self._frames else 0)
 
     def frame(self, kind: int, schema: int, time_us: int) -> OpenFrame:
-        """The frame to extend with records of this kind: the open one, or a new one after it."""
+        """Return the frame that takes records of this kind: the open one, or a new one after it.
+
+        `time_us`: log time of the first record to come.
+        """
         if self._frames:
             last = self._frames[-1]
             if last.kind == kind and last.schema == schema and len(last.plain) < FRAME_BYTES:
-                if not last.plain:  # opened for a batch that came to nothing
+                if not last.plain:  # opened for a batch that logged nothing
                     last.time_us = time_us
                 return last
         return self._open(kind, schema, time_us)
@@ -98,7 +109,10 @@ class Pool:
         return fresh
 
     def append(self, kind: int, schema: int, time_us: int, record: bytes) -> int:
-        """Append one record without a protected section; returns its sequence number."""
+        """Append a record of varying length without a protected part.
+
+        Returns its sequence number.
+        """
         frame = self.frame(kind, schema, time_us)
         seq = frame.next_seq
         frame.plain += record
@@ -106,7 +120,7 @@ class Pool:
         return seq
 
     def take(self) -> list[OpenFrame]:
-        """Hand over all frames; nothing may be added to them from here on."""
+        """Hand over all frames that hold records. Nobody may add to them from now on."""
         self._taken_seq = self.next_seq
         self._closed_bytes = 0
         taken, self._frames = self._frames, []

@@ -1,8 +1,8 @@
-"""Read a log from any process, without a lock: frames in order, checked, from a sequence number on.
+"""Reads a log from any process, without a lock: checked frames in order, from a sequence number on.
 
-Beside a running writer a reader stops at the durable end. It needs no second file for that: every
-frame header says how far the log was durable when it was built, and an idle writer adds
-a watermark, so a frame is handed out once a later header vouches for it.
+Beside a running writer a reader stops at the durable end. Every frame header says how far the log
+was durable when the frame was built, and an idle writer adds a watermark. So a reader yields a
+frame once a later header says that it is durable, and needs no second file.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """Iterate `frames()` once for what is there; call it again later to go on from where it stopped.
+    """Yields the frames of a log from `from_seq` on, without watermarks. The first one may begin
+    before `from_seq`.
 
-    `to_end` hands out frames that no later header vouches for too: for the writer itself, after
-    recovery. Frames without records (watermarks) are not handed out. The first frame may begin
-    before `from_seq`: frames are the unit.
-
-    `keys` open the protected sections; what they do not open is handed out with an empty one. A log whose oldest segments
-    were removed begins with its first segment: `first_seq`, which is settled when the reader is made.
+    Iterate `frames()` once for everything there is, and call it again later to go on from there.
+    `to_end`: also yield frames that no later header calls durable; for the writer itself, after
+    recovery. `keys` decrypt the protected sections, which are empty where their key is missing.
+    `first_seq` is the first event of the log, as it was when the reader was made.
     """
 
     def __init__(
@@ -51,12 +50,15 @@ class Reader:
         self._keys = keys
         self._current: segment.Walk | None = None
         self._held: deque[frame.Frame] = deque()
-        self._segments: list[Path] = []  # as last listed: what follows another one stays so
+        self._segments: list[Path] = []  # as last listed; the one after another stays so
         self.durable_seq = 0
 
     def frames(self) -> Iterator[frame.Frame]:
-        """Raises `LogCorruptError` for damage before the end, `LogFormatError` for a foreign segment, and
-        `LogPrunedError` when what is to be read was removed meanwhile."""
+        """Yield the frames that follow.
+
+        Raises `LogCorruptError` for damage before the end, `LogFormatError` for a segment of
+        another log, `LogPrunedError` when the next events were removed meanwhile, `OSError`.
+        """
         yield from self._released()
         for found in self._walk_while_there():
             self.durable_seq = max(self.durable_seq, found.header.durable_seq)
@@ -95,8 +97,8 @@ class Reader:
                     continue
                 if walk.stopped is None or not self._vouched(walk):
                     return
-                # What a later header vouches for was whole before that was written: if it is the writer's work
-                # that was seen half done, it can be read now.
+                # A frame was whole before a later header called it durable. So if the walk met a
+                # half-written frame, it can read it now.
                 if doubted == walk.offset:
                     raise LogCorruptError(walk.path, walk.offset, walk.stopped)
                 doubted = walk.offset
@@ -111,13 +113,14 @@ class Reader:
             self._enter(following, walk)
 
     def _vouched(self, walk: segment.Walk) -> bool:
-        """Whether what the walk did not get past had been durable."""
+        """Whether the bytes that stopped the walk had been durable."""
         with walk.path.open("rb") as file:
             file.seek(walk.offset)
             return segment.highest_mark(file.read(), 0, self._log_id) > walk.next_seq
 
     def _back_to(self, walk: segment.Walk, end: segment.End) -> segment.Walk:
-        """What was read beyond `end` came from a write that failed, and was never durable."""
+        """Forget the frames read beyond `end`, because they came from a write that failed and were
+        never durable."""
         with walk.path.open("rb") as file:
             again = segment.Walk(walk.path, file)
             for _ in again.frames(file, end):
@@ -157,9 +160,10 @@ class Reader:
 
 
 def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
-    """The first and the last durable frame, without reading all between them; None for an empty log.
+    """Return the first and the last durable frame, without reading all between them; None for an
+    empty log.
 
-    Raises what a `Reader` does.
+    Raises what a `Reader` raises.
     """
     first = next(Reader(path).frames(), None)
     if first is None:
@@ -171,9 +175,10 @@ def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
 
 
 def frame_at(path: Path, time_us: int) -> frame.Frame | None:
-    """The last durable frame that begins at or before a log time; None = the log begins later.
+    """Return the last durable frame that begins at or before a log time; None = the log begins
+    later.
 
-    Raises what a `Reader` does.
+    Raises what a `Reader` raises.
     """
     found = None
     for one in reversed(segments_of(path)):
@@ -187,10 +192,11 @@ def frame_at(path: Path, time_us: int) -> frame.Frame | None:
 
 
 def holds_frame(path: Path, seq: int, crc: int) -> bool:
-    """Whether a frame that ends before event `seq` has that header_crc: then nothing before it is another than it was, for
-    each header has the checksum of the one before. True as well where the log begins later by now.
+    """Whether the frame that ends before event `seq` has that header_crc; true too where the log
+    begins later by now.
 
-    Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    If it has, all events before it are the same as they were, because each header has the checksum
+    of the one before. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
     """
     if first_seq(path) > seq:
         return True

@@ -1,7 +1,9 @@
-"""Removes the beginning of a log, once an opening and the kept frames stand in for it. Blocking calls.
+"""Removes the beginning of a log, once an opening and the kept frames stand in for it. Blocking
+calls.
 
-The caller makes both durable first (`keep_frames` makes the kept frames), and the caller knows from which event on the
-log counts. A removal that a crash cut off is finished by calling `remove_before` again.
+The caller makes both durable first (`keep_frames` makes the kept frames), and the caller knows from
+which event on the log counts. A removal that a crash cut off is finished by calling `remove_before`
+again.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ _TEMPORARY = (".tmp", first_event.NEW)
 
 
 def remove_before(folder: Path, begin: int) -> int:
-    """Remove everything that a log which begins with event `begin` does not need. Returns the number of segments removed.
+    """Remove all files that a log which begins with event `begin` does not need.
 
-    Segments go first, the oldest one first; then their seals and quarantined bytes, the openings and kept frames that
-    no longer count, and temporary files. Each step is durable before the next one begins. Only the holder of the log
-    may call this, with `EventLog.sealing` held. Raises `LogCorruptError` when the opening or kept frames are missing
+    Segments go first, the oldest one first; then their seals and quarantined bytes, the openings
+    and kept frames that no longer count, and temporary files. Each step is durable before the next
+    one begins. Only the holder of the log may call this, with `EventLog.sealing` held. Returns the
+    number of segments removed. Raises `LogCorruptError` when the opening or kept frames are missing
     or the log already begins later, `OSError`.
     """
     opening = first_event.opening_path(folder, begin)

@@ -1,4 +1,5 @@
-"""Warnings of a condition that stands: said when it begins, once a day while it lasts, and when it is over."""
+"""Limits a warning about a lasting condition: logged when it begins, once a day while it lasts, and
+at its end."""
 
 from __future__ import annotations
 
@@ -10,29 +11,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AGAIN_SECONDS = 86_400.0
+"""Seconds between two warnings about the same condition."""
 
 
 class RepeatedWarning:
-    """One condition. It may be looked at as often as anybody likes."""
+    """Warns about one condition. Call `warn` or `over` as often as it is checked."""
 
     def __init__(
         self, logger: logging.Logger, over: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`over`: the line that says its end. `clock`: seconds."""
+        """`over`: line to log at the end of the condition. `clock`: returns seconds."""
         self._logger = logger
         self._over = over
         self._clock = clock
-        self._said: float | None = None
+        self._logged_at: float | None = None
 
     def warn(self, what: str, *arguments: object) -> None:
-        """It holds now; a line as loggers take it."""
+        """The condition holds: log this line, with arguments as loggers take them, unless it was
+        logged lately."""
         now = self._clock()
-        if self._said is None or now - self._said >= AGAIN_SECONDS:
-            self._said = now
+        if self._logged_at is None or now - self._logged_at >= AGAIN_SECONDS:
+            self._logged_at = now
             self._logger.warning(what, *arguments)
 
     def over(self) -> None:
-        """It does not hold now."""
-        if self._said is not None:
-            self._said = None
+        """The condition does not hold: log its end if a warning was logged."""
+        if self._logged_at is not None:
+            self._logged_at = None
             self._logger.warning(self._over)

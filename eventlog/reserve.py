@@ -1,7 +1,9 @@
-"""A file of zeros that is given up when the disk is full, so that what must be logged still can be. Blocking calls.
+"""Holds disk space in a file of zeros and gives it up when the disk is full, so that the log can go
+on. Blocking calls.
 
-Free space belongs to everybody on the machine; this much of it is the log's own. It is written, not merely
-allocated: on file systems that copy on write even that is no promise, and nothing else would be either.
+Free space belongs to everybody on the machine; the reserve is the log's own. It is written, not
+only allocated. On file systems that copy on write even that promises nothing, but there nothing
+else would either.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ class Reserve:
     """`size` bytes in the folder of the log; 0 = none."""
 
     def __init__(self, folder: Path, size: int) -> None:
-        """Raises `LogUnusableError` where a folder would take its place for good."""
+        """Raises `LogUnusableError` when a folder stands where the file belongs."""
         self._path = folder / NAME
         if size and self._path.is_dir():
             raise LogUnusableError(folder, f"{NAME} {A_FOLDER}: remove it")
@@ -31,7 +33,10 @@ class Reserve:
         self._held = False
 
     def keep(self, free: int) -> None:
-        """Make it if it is not there and the disk has room for it twice. `free`: bytes."""
+        """Make the file if it is missing and the disk has room for it twice.
+
+        `free`: free bytes of the disk.
+        """
         if self._held or not self._size:
             return
         with suppress(OSError):
@@ -46,7 +51,7 @@ class Reserve:
                 self._path.with_name(NAME + ".tmp").unlink(missing_ok=True)
 
     def give_up(self) -> bool:
-        """Free the space; whether there was any."""
+        """Free the space. Returns whether there was any."""
         if not self._held:
             return False
         self._held = False

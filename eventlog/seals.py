@@ -1,9 +1,10 @@
-"""Seals: what a segment is, written down when it is finished, so that any change to it shows.
+"""Seals finished segments: a seal holds the checksum of a segment, so that any change to it shows.
 
-<log>/seal/<base_seq>.<epoch>.json   one line of JSON, with the `format`; fields that are not known are passed over
+<log>/seal/<base_seq>.<epoch>.json   JSON on one line; unknown fields are ignored
 
-A segment is finished once a newer one is there: nothing is written to it again. Hashing it is no business of a
-commit, so seals come a little later; a segment without one gets it at the next occasion. Blocking calls.
+A segment is finished once a newer one exists: nothing writes to it again. Seals come a little
+later, so that no commit waits for the hashing. A segment without a seal gets one at the next
+occasion. Blocking calls.
 """
 
 from __future__ import annotations
@@ -38,12 +39,15 @@ _LONGEST_FRAME = 2 * MAX_SECTION + FRAME_HEADER_SIZE + 16
 
 @frozen
 class Seal:
-    """Times are log time in microseconds, of the first and the last frame; 0 = there is none."""
+    """The content of a seal.
+
+    Times are log times in microseconds of the first and last frame; 0 = no frame.
+    """
 
     sha256: str
     length: int
     first_seq: int
-    next_seq: int  # one more than the last event; first_seq when it holds none
+    next_seq: int  # one more than the last event; first_seq = no event
     first_us: int
     last_us: int
 
@@ -52,26 +56,26 @@ _FIELDS = tuple(one.name for one in fields(Seal))
 
 
 class SealError(ValueError):
-    """This is no seal."""
+    """A file is not a seal."""
 
 
 def seal_path(path: Path) -> Path:
-    """Where the seal of a segment is."""
+    """Path of the seal of a segment, whether it exists or not."""
     return path.parent.parent / FOLDER / f"{path.stem}.json"
 
 
 def read_seal(path: Path) -> Seal:
-    """The seal in a file. Raises `SealError`, `LogFormatError`, `FileNotFoundError`."""
+    """Read a seal. Raises `SealError`, `LogFormatError`, `FileNotFoundError`."""
     try:
         data = path.read_bytes()
     except IsADirectoryError:
         raise SealError(A_FOLDER) from None
     try:
-        said = json.loads(data)
-        version = said["format"]
-        found = Seal(**{name: said[name] for name in _FIELDS})
+        content = json.loads(data)
+        version = content["format"]
+        found = Seal(**{name: content[name] for name in _FIELDS})
         numbers = version, *astuple(found)[1:]
-        whole = _line(said) == data and all(type(each) is int for each in numbers)
+        whole = _line(content) == data and all(type(each) is int for each in numbers)
     except (ValueError, TypeError, KeyError):
         whole = False
     if not whole:
@@ -84,15 +88,16 @@ def pack(seal: Seal) -> bytes:
     return _line({"format": versions.FORMAT, **asdict(seal)})
 
 
-def _line(said: object) -> bytes:
-    return json.dumps(said).encode() + b"\n"
+def _line(content: object) -> bytes:
+    return json.dumps(content).encode() + b"\n"
 
 
 def take(path: Path, following: Path) -> Seal:
-    """Say what a finished segment is; `following` is the next one. Reads the file once, mostly without the
-    interpreter's lock: frames are counted by what the next segment begins with, and not walked.
+    """Compute the seal of a finished segment; `following` is the segment after it.
 
-    Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    Reads the file once, mostly without the interpreter's lock: the next segment's header says how
+    many events there are, so the frames need no walk. Raises `LogCorruptError`, `LogFormatError`,
+    `OSError`.
     """
     after = segment.open_header(following)
     with open_file(path) as file:
@@ -110,7 +115,7 @@ def take(path: Path, following: Path) -> Seal:
 
 
 def _last_time(file: BufferedReader, length: int, seed: int) -> int:
-    """Log time of the last frame: no other bytes look like its header."""
+    """Log time of the last frame, searched from the end of the file; 0 = no frame."""
     file.seek(max(segment.HEADER_SIZE, length - _LONGEST_FRAME))
     tail = file.read()
     at = tail.rfind(MAGIC)
@@ -132,10 +137,11 @@ def _time_at(path: Path, file: BufferedReader, end: segment.End) -> int:
 
 
 def write_missing(folder: Path) -> int:
-    """Seal the finished segments that have no seal; how many. Only for whoever holds the log for writing: what a failed write
-    left is cut off before.
+    """Seal the finished segments that have no seal. Returns how many.
 
-    One that is damaged gets no seal; the others do, then what `take` raises is raised.
+    Only the holder of the log may call this, because it first cuts off what a failed write left. A
+    damaged segment gets no seal; after the others got theirs its `LogError` is raised. Raises what
+    `take` raises.
     """
     written, problem = 0, None
     for path, following in pairwise(segments_of(folder)):
@@ -156,10 +162,11 @@ def write_missing(folder: Path) -> int:
 
 
 def cut_left_over(path: Path, following: Path) -> None:
-    """End a finished segment where the log leaves it.
+    """Cut a finished segment at the end of its last frame that counts.
 
-    What stands behind that place came from a write that failed. It is in the page cache, and on the disk perhaps not: a
-    seal of it may not hold after the next boot. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    Bytes after that came from a write that failed. They are in the page cache, but perhaps not on
+    the disk, so a seal over them may not hold after the next boot. Raises `LogCorruptError`,
+    `LogFormatError`, `OSError`.
     """
     end = segment.end_before(following, segment.epoch_of(path))
     if end is None:
@@ -182,7 +189,7 @@ def cut_left_over(path: Path, following: Path) -> None:
 
 
 def check_lengths(folder: Path, segments: Iterable[Path]) -> None:
-    """That every segment which has a seal is there, as long as it was. Reads seals only.
+    """Check that every sealed segment exists and has the length in its seal. Reads seals only.
 
     Raises `LogCorruptError`.
     """
@@ -190,7 +197,7 @@ def check_lengths(folder: Path, segments: Iterable[Path]) -> None:
     begin = needed_from(folder)
     for sealed in list_seals(folder):
         if segment.base_seq_of(sealed) < begin:
-            continue  # of a segment that is being removed
+            continue  # its segment is being removed
         path = names.get(sealed.stem, folder / "seg" / f"{sealed.stem}.evl")
         try:
             length = read_seal(sealed).length
@@ -204,7 +211,7 @@ def check_lengths(folder: Path, segments: Iterable[Path]) -> None:
 
 
 def list_seals(folder: Path) -> list[Path]:
-    """The files of all seals, in log order."""
+    """List the files of all seals, in log order."""
     inside = folder / FOLDER
     if not inside.is_dir():
         return []

@@ -1,16 +1,16 @@
-"""One file of the log: its name, its 128-byte header, and a checked walk over its frames. Blocking calls.
+"""Reads and names segments, the files of a log: a 128-byte header, then frames. Blocking calls.
 
 off size field
   0    8 magic 89 45 56 4C 0D 0A 1A 0A   (shows damage by text-mode or 7-bit copying)
   8    2 format
  10    2 reserved, zero
  12    4 header length = 128
- 16   16 log id         refuses segments of another log
+ 16   16 log id         readers refuse segments of another log
  32    8 base_seq       first sequence number of the file
  40    8 created        wall clock, nanoseconds
  48    8 boottime       CLOCK_BOOTTIME, nanoseconds
- 56    4 epoch          incarnation of the writer, one more at every open for writing
- 60    4 prev_crc       chain value entering the file
+ 56    4 epoch          one more at every opening for writing, and after a failed write
+ 60    4 prev_crc       header_crc of the frame before the file
  64   60 reserved, zero
 124    4 CRC-32 of bytes 0..123
 """
@@ -43,7 +43,7 @@ _NAME = re.compile(r"(\d{20})\.(\d{10})\.evl")
 
 
 End = tuple[int, int]
-"""A place between two frames: the sequence number that is due, and the chain value."""
+"""A place between two frames: the next sequence number, and the header_crc of the frame before."""
 
 
 class SegmentHeader(NamedTuple):
@@ -67,7 +67,7 @@ def file_name(base_seq: int, epoch: int) -> str:
 
 
 def list_segments(folder: Path) -> list[Path]:
-    """Segment files in log order: by first sequence number, then by epoch."""
+    """List segments in log order: by first sequence number, then by epoch."""
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
@@ -80,7 +80,10 @@ def epoch_of(path: Path) -> int:
 
 
 def read_header(path: Path, data: bytes) -> SegmentHeader:
-    """Raises `LogCorruptError` for damage, `LogFormatError` for a format not of this version."""
+    """Parse a segment header.
+
+    Raises `LogCorruptError` for damage, `LogFormatError` for another format.
+    """
     if len(data) < HEADER_SIZE:
         raise LogCorruptError(path, 0, "incomplete segment header")
     magic, version, _, size, *fields, crc = _HEADER.unpack(data[:HEADER_SIZE])
@@ -95,13 +98,19 @@ def read_header(path: Path, data: bytes) -> SegmentHeader:
 
 
 def open_header(path: Path) -> SegmentHeader:
-    """Raises what `read_header` does, and `LogFormatError` for a folder in the file's place."""
+    """Read the header of a segment.
+
+    Raises what `read_header` raises, `LogFormatError` for a folder in the file's place.
+    """
     with open_file(path) as file:
         return read_header(path, file.read(HEADER_SIZE))
 
 
 def first_frame_header(path: Path) -> Header | None:
-    """The header of the first frame; None when there is none that is whole. Raises what `open_header` does."""
+    """Read the header of the first frame; None when no whole one exists.
+
+    Raises what `open_header` raises.
+    """
     with open_file(path) as file:
         header = read_header(path, file.read(HEADER_SIZE))
         try:
@@ -111,27 +120,27 @@ def first_frame_header(path: Path) -> Header | None:
 
 
 def end_before(following: Path, epoch: int) -> End | None:
-    """Where the log leaves a segment of `epoch` for the one after it; None: at its last byte.
+    """Find where the log leaves a segment of `epoch` for the one after it; None = at its last byte.
 
-    A writer of another epoch goes on after a crash, or after a write that failed: what the old file holds behind that
-    place does not count.
+    A segment of another epoch follows a crash or a failed write. Bytes of the old file after that
+    place do not count.
     """
     header = open_header(following)
     return None if header.epoch == epoch else (header.base_seq, header.prev_crc)
 
 
 def end_of(path: Path) -> End | None:
-    """Where the log leaves a segment for the one that is there after it; None: at its last byte."""
+    """Find where the log leaves a segment for the next one there; None = at its last byte."""
     later = [each for each in list_segments(path.parent) if each.name > path.name]
     return end_before(later[0], epoch_of(path)) if later else None
 
 
 class Walk:
-    """A checked walk over the frames of one open segment.
+    """Walks over the frames of one open segment, and checks them.
 
-    `frames()` yields as long as the next frame is whole, undamaged and continues the chain, and then
-    returns; `stopped` says why (None: the file simply ends there). It may be called again
-    when the file has grown. `offset`, `next_seq`, `chain` and `durable_seq` describe the accepted part.
+    `frames()` yields frames while the next one is whole, undamaged and continues the chain.
+    `stopped` says why it ended; None = at the end of the file. It may be called again when the file
+    has grown. `offset`, `next_seq`, `chain` and `durable_seq` describe the accepted part.
     """
 
     def __init__(self, path: Path, file: BufferedReader) -> None:
@@ -148,11 +157,11 @@ class Walk:
 
     @property
     def end(self) -> End:
-        """Where the accepted part ends, as the header of the segment that goes on says it."""
+        """Where the accepted part ends, in the terms of the next segment's header."""
         return self.next_seq, self.chain
 
     def frames(self, file: BufferedReader, end: End | None = None) -> Iterator[Frame]:
-        """`end`: where another segment goes on; what lies behind it here is not looked at."""
+        """Yield frames up to `end`, where another segment goes on; None = to the last one."""
         self.stopped = None
         self._seen = os.fstat(file.fileno()).st_size
         file.seek(self.offset)
@@ -160,9 +169,9 @@ class Walk:
             yield found
 
     def check_left_over(self, file: BufferedReader) -> None:
-        """Look at what stands behind the accepted part, where a segment of another epoch goes on.
+        """Check the bytes after the accepted part, where a segment of another epoch goes on.
 
-        It can be the frames of a write that failed, whole or torn, and nothing else: raises `LogCorruptError`.
+        Raises `LogCorruptError` unless they are frames of a failed write, whole or torn.
         """
         rest = copy(self)
         for found in rest.frames(file):
@@ -181,7 +190,7 @@ class Walk:
             raise LogCorruptError(self.path, rest.offset, str(error)) from None
 
     def grown(self) -> bool:
-        """Whether there are bytes behind the accepted part that were not there when the walk stopped."""
+        """Whether the file has grown since `frames` began."""
         return self.path.stat().st_size > self._seen
 
     def _next(self, file: BufferedReader) -> Frame | None:
@@ -212,10 +221,10 @@ class Walk:
 
 
 def highest_mark(data: bytes, start: int, log_id: bytes) -> int:
-    """The highest `durable_seq` in any intact frame header at or after `start`; 0 = none.
+    """Return the highest `durable_seq` in any intact frame header at or after `start`; 0 = none.
 
-    This is how a torn tail is told from damage: a later header proves that the bytes before it
-    had been on stable storage.
+    It tells a torn tail from damage, because a later header proves that the bytes before it had
+    been on stable storage.
     """
     highest = 0
     seed = seed_of(log_id)

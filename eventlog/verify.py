@@ -1,8 +1,8 @@
-"""Check a log from end to end, from any process and without a lock: all findings, not only the first.
+"""Checks a log from end to end, from any process and without a lock, and reports all findings.
 
-Behind damage the walk goes on at the next intact frame, so that one bad sector does not hide another. What
-is damage and what is the torn end of a crash is decided as `folder.recover` decides it: bytes that an intact header behind them
-vouches for have to be there; the rest is the next start's to cut off.
+After damage the walk goes on at the next intact frame, so that one bad sector does not hide
+another. Damage is told from the torn end of a crash as `folder.recover` does it: bytes that a later
+intact header calls durable must exist, and the next start cuts off the rest.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
     from eventlog.frame import Header
 
-_OWN_KINDS = 0xF0  # and above: this package's
+_OWN_KINDS = 0xF0  # and above: kinds of this package
 _RESERVED_AT, _RESERVED = 68, bytes(8)
 
 
 class Verifier:
-    """Iterate `walk` once; what it counts is what was walked so far."""
+    """Walks over a log once and reports findings. The counts are of the part walked so far."""
 
     def __init__(self, path: Path) -> None:
         """Raises `LogUnusableError`, `LogFormatError`."""
@@ -53,12 +53,12 @@ class Verifier:
         self._seed = seed_of(self.log_id)
         self.segments = 0
         self.frames = 0
-        self.sealed = 0  # segments that are as their seals say
+        self.sealed = 0  # segments that agree with their seals
         self.bytes = 0
         self.first_seq = first_seq(path)
         self.next_seq = self.first_seq
         self.durable_seq = 0
-        # None = what it was is lost, or was removed
+        # header_crc of the frame before; None = unknown, because that frame is damaged or removed
         self._chain: int | None = None if self.first_seq else 0
         self._epoch = 0
         self._time_us = 0
@@ -69,10 +69,10 @@ class Verifier:
         return sum(path.stat().st_size for path in self._later(None))
 
     def walk(self) -> Iterator[Checked | Finding]:
-        """Every intact frame in log order, watermarks too, and findings where they belong.
+        """Yield every intact frame in log order, watermarks too, with the findings at their places.
 
-        Ends at the end that the log has meanwhile; a tracker may be appending. Raises `LogPrunedError` when it removed
-        what was still to be walked.
+        A tracker may append meanwhile: the walk ends at the end that the log has then. Raises
+        `LogPrunedError` when the tracker removed segments that the walk had not reached.
         """
         try:
             for one in self._walk():
@@ -84,7 +84,8 @@ class Verifier:
             raise
 
     def check_beginning(self) -> None:
-        """Raises `LogPrunedError` when the log begins later by now: then what looks like damage may be that."""
+        """Raises `LogPrunedError` when the log begins later by now, because that can look like
+        damage."""
         if first_seq(self._path) > self.first_seq:
             raise LogPrunedError(self._path)
 
@@ -103,7 +104,7 @@ class Verifier:
         while later := self._later(path):
             path = later[0]
             if self._ended and self._begun(path):
-                return  # the tracker has begun it since
+                return  # the tracker has begun it since the walk came to the end
             yield from self._segment(path)
             if following := self._later(path):
                 yield from self._seal(path, following[0])
@@ -116,7 +117,7 @@ class Verifier:
                 else:
                     yield one
         except LogError:
-            pass  # headers that cannot be read have findings of their own
+            pass  # unreadable headers have findings of their own
 
     def _later(self, path: Path | None) -> list[Path]:
         every = segments_of(self._path)
@@ -147,14 +148,14 @@ class Verifier:
                 yield self._unreadable(path, error)
                 self._chain, self._epoch = None, segment.epoch_of(path)
                 if _next_intact(path, 0, self._seed) is None:
-                    return  # not ours, or nothing is left of it
+                    return  # another program's file, or nothing is left of it
             else:
                 yield from self._header(path, header, data)
             yield from self._frames(path, descriptor, begin)
             self.bytes = begin + os.fstat(descriptor).st_size
 
     def _begun(self, path: Path) -> bool:
-        """Whether it has to be there: not if it has no whole header, and nothing durable is in it."""
+        """Whether a file counts: not when it has no whole header and nothing durable."""
         try:
             segment.open_header(path)
         except LogCorruptError:
@@ -209,7 +210,8 @@ class Verifier:
             if found is None or problem:
                 last = not self._begun_after(path)
                 vouched = not last or self._mark(path, offset) > self.next_seq
-                # The tracker may be writing here. What is vouched for was complete before that could be seen.
+                # The tracker may be writing here, so look again. A frame was whole before a header
+                # called it durable.
                 found, problem = self._look(descriptor, offset)
                 if found is None and not problem:
                     self._ended = last
@@ -234,12 +236,12 @@ class Verifier:
             self.bytes = begin + offset
 
     def _left_at(self, path: Path) -> segment.End | None:
-        """Where another epoch goes on with the log, in the next file."""
+        """Where the log leaves this file for one of another epoch; None = at its last byte."""
         later = [each for each in self._later(path) if self._begun(each)]
         try:
             return segment.end_before(later[0], self._epoch) if later else None
         except LogError:
-            return None  # found again when it is that file's turn
+            return None  # the walk finds it again at that file
 
     def _left_over(self, path: Path, offset: int) -> Iterator[Finding]:
         size = path.stat().st_size - offset
@@ -258,7 +260,10 @@ class Verifier:
                 yield Finding(path, offset, self.next_seq, what, NOTHING, damage=False)
 
     def _frame(self, descriptor: int, offset: int) -> Frame | None:
-        """The frame at a place, None at the end of the file; raises `FrameError`. Always from the file."""
+        """Read the frame at an offset, from the file each time; None = end of the file.
+
+        Raises `FrameError`.
+        """
         head = os.pread(descriptor, FRAME_HEADER_SIZE, offset)
         if not head:
             return None
@@ -267,7 +272,10 @@ class Verifier:
         return split_payload(header, payload)
 
     def _look(self, descriptor: int, offset: int) -> tuple[Frame | None, str]:
-        """The frame at a place, if it is intact; and what is wrong with it, or with its being there."""
+        """Read the frame at an offset.
+
+        Returns it if it is intact, and a problem with it or with its position ("" = none).
+        """
         try:
             found = self._frame(descriptor, offset)
         except FrameError as error:
@@ -284,7 +292,7 @@ class Verifier:
         return "" if header.prev_crc == self._chain else "the frame does not continue the chain"
 
     def _mark(self, path: Path, offset: int) -> int:
-        """How far the headers behind a place say that the log was durable."""
+        """How far the log was durable according to the headers from an offset on."""
         with path.open("rb") as file:
             file.seek(offset)
             return max(self.durable_seq, segment.highest_mark(file.read(), 0, self.log_id))
@@ -299,7 +307,7 @@ class Verifier:
     def _oddities(
         self, path: Path, descriptor: int, offset: int, header: Header
     ) -> Iterator[Finding]:
-        """What the checksums cannot know: rules that every writer keeps."""
+        """Check the rules that every writer keeps and that no checksum covers."""
         reserved = os.pread(descriptor, len(_RESERVED), offset + _RESERVED_AT)
         if header.flags & ~IGNORABLE or (not header.key_epoch and reserved != _RESERVED):
             yield self._odd(
@@ -352,14 +360,14 @@ def _events(first: int, following: int) -> str:
 
 
 def _text(error: LogError, path: Path) -> str:
-    """What an error says of a file, without the name."""
+    """The text of an error about a file, without the file's name."""
     return (
         error.what if isinstance(error, LogCorruptError) else str(error).removeprefix(f"{path}: ")
     )
 
 
 def _next_intact(path: Path, start: int, seed: int) -> int | None:
-    """Where the next whole and undamaged frame begins."""
+    """Offset of the next whole and undamaged frame; None = no more frames."""
     data = path.read_bytes()
     at = data.find(MAGIC, start)
     while at >= 0:

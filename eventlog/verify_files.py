@@ -1,4 +1,5 @@
-"""What verifying finds beside the segments: seals, kept frames, what a removal left, and what recovery cut off."""
+"""Checks the files beside the segments: seals, kept frames, leftovers of a removal, and quarantined
+bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ _LEFT = "the tracker removes it at its next look"
 
 
 def leftovers(folder: Path, begin: int) -> Iterator[Finding]:
-    """Notes on files that lie in the folder and do not count."""
+    """Report files in the folder that do not count."""
     there = set(segment.list_segments(folder / "seg"))
     for each in sorted((folder / "seg").iterdir()):
         if each not in there:
@@ -40,7 +41,7 @@ def leftovers(folder: Path, begin: int) -> Iterator[Finding]:
 
 
 def check_kept(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
-    """Damage in what is kept of the events before the log's beginning."""
+    """Report damage in the kept frames of the events before the log's beginning."""
     try:
         files = kept_frames.files_below(folder, begin)
     except LogCorruptError as error:
@@ -58,7 +59,11 @@ def check_kept(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
 
 
 def seal_of(path: Path, following: Path, seq: int) -> Iterator[Finding | None]:
-    """Check a finished segment, before another one, against its seal; None = it is as it was sealed, nothing = there is no seal."""
+    """Check a finished segment against its seal. Yields None when they agree, nothing when there is
+    no seal.
+
+    `following` is the segment after it, `seq` the event to name in findings.
+    """
     sealed = seals.seal_path(path)
     try:
         seal = seals.read_seal(sealed)
@@ -82,7 +87,7 @@ def seal_of(path: Path, following: Path, seq: int) -> Iterator[Finding | None]:
 
 
 def missing(folder: Path, begin: int) -> Iterator[Finding]:
-    """Segments that are not there, although they were sealed."""
+    """Report sealed segments that are missing, and seals of removed segments."""
     there = {path.stem for path in segment.list_segments(folder / "seg")}
     for sealed in seals.list_seals(folder):
         path = folder / "seg" / f"{sealed.stem}.evl"

@@ -1,4 +1,4 @@
-"""The format of the files of a log: one number for all of them, and what is said of a file that has another."""
+"""The format number of all files of a log, and the errors for files of another format."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
-"""Frozen: what a file of this format may hold is in docs/log-format.md, and never changes."""
+"""Frozen: docs/log-format.md says what a file of this format may hold, and that never changes."""
 
 
 def check(path: Path, found: int) -> None:
-    """Raises `OtherFormatError` for a file of another format, saying what to do."""
+    """Raises `OtherFormatError` for a file of another format, with advice."""
     if found == 0:
         raise OtherFormatError(
             path,

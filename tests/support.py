@@ -294,7 +294,8 @@ def rotate(service: Service, old: bytes, new: bytes) -> None:
 
 
 def append_json(service: Service, number: int, data: dict[str, Any]) -> int:
-    """Append and apply an admin event with exactly these members, as another version may write it."""
+    """Append and apply an admin event with exactly these members, as another version may write
+    it."""
     now = service.now_us()
     plain = codec.encode_admin(number, now, data)
     seq = service._log.pool.append(events.ADMIN, 1, now, plain)

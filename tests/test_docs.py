@@ -1,4 +1,5 @@
-"""The docs name everything that exists, and nothing else: keys, commands, endpoints, events, files, rooms."""
+"""The docs name everything that exists, and nothing else: keys, commands, endpoints, events, files,
+rooms."""
 
 from __future__ import annotations
 
@@ -104,7 +105,8 @@ def test_endpoint_has_a_curl_line(method: str, path: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(told()))
 def test_metric_is_documented(name: str) -> None:
-    """Every metric, and every counter that `stats` adds for Prometheus, stands in the API's page."""
+    """Every metric, and every counter that `stats` adds for Prometheus, stands in the API's
+    page."""
     assert f"`{name}`" in API
 
 
@@ -115,7 +117,8 @@ def test_documented_metrics_are_told() -> None:
 
 
 def test_configuration_keys_have_comments() -> None:
-    """Every table of the shipped file can be read, and each of its keys has a comment above or beside it."""
+    """Every table of the shipped file can be read, and each of its keys has a comment above or
+    beside it."""
     text = (ROOT / "tracker.toml").read_text()
     tomli.loads(text)
     lines = text.splitlines()

@@ -1,4 +1,7 @@
-"""Parses and prints times in RFC 3339, for people and for JSON. Inside the tracker a time is Unix microseconds."""
+"""Parses and prints times in RFC 3339, for people and for JSON.
+
+Inside the tracker a time is Unix microseconds.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,8 @@ def parse(text: str) -> int | None:
 
 
 def parse_loosely(text: str) -> tuple[int, bool]:
-    """Parses any ISO 8601 time that a person may type; Unix microseconds, and whether it names a zone.
+    """Parses any ISO 8601 time that a person may type; Unix microseconds, and whether it names a
+    zone.
 
     A time without a zone is read as UTC. Raises `ValueError`.
     """

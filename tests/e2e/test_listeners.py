@@ -1,4 +1,4 @@
-"""What clients of every kind are told: peers, counts, address families, several listeners."""
+"""Listeners of every kind: address families, wildcards, several at once, proxies, the whitelist."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def test_ipv6(new_tracker: Callable[..., Tracker]) -> None:
-    """Listeners on ::1: 18 bytes a peer, counters of their own, addresses in brackets."""
+    """Listeners on ::1 give 18 bytes a peer, have their own counters, and bracket addresses."""
     tracker = new_tracker(Listeners(("[::1]:0",), ("[::1]:0",), "[::1]:0")).start()
     shared = torrent(1)
     first = announce(tracker.http[0], shared, 1, 1001, left=1)
@@ -64,7 +64,7 @@ def test_a_wildcard_replies_from_the_address_asked(new_tracker: Callable[..., Tr
 
 
 def test_several_listeners(new_tracker: Callable[..., Tracker]) -> None:
-    """All listeners serve the same swarms; the log tells which one was asked."""
+    """All listeners serve the same swarms, and the log names the listener of each announce."""
     two = ("127.0.0.1:0", "127.0.0.1:0")
     tracker = new_tracker(Listeners(two, two)).start()
     for number, address in enumerate(tracker.udp):
@@ -73,7 +73,7 @@ def test_several_listeners(new_tracker: Callable[..., Tracker]) -> None:
     for number, address in enumerate(tracker.http, 2):
         answer = announce(address, torrent(1), number, 1000 + number)
         assert len(endpoints(answer["peers"])) == number
-    # An id is good at every port: clients that know two of them may use one for both.
+    # A connection id is good at every port, because a client may use one for two of them.
     with udp_client(tracker.udp[0]) as one, udp_client(tracker.udp[1]) as other:
         other.connection_id = one.connection_id
         assert other.scrape(torrent(1)) == [(4, 0, 0)]
@@ -92,7 +92,7 @@ def failure(answer: dict[str, Any]) -> str:
 
 
 def test_listed(new_tracker: Callable[..., Tracker]) -> None:
-    """Only torrents on the whitelist: from the moment they are on it to the moment they are off."""
+    """Only whitelisted torrents are served, from their listing to their delisting."""
     tracker = new_tracker()
     tracker.config.write_text(tracker.config.read_text().replace("listed = false", "listed = true"))
     tracker.start()
@@ -119,7 +119,7 @@ def test_listed(new_tracker: Callable[..., Tracker]) -> None:
 
 
 def test_one_listener_behind_a_proxy(new_tracker: Callable[..., Tracker]) -> None:
-    """A forwarded address counts where the proxy is, and is nothing to the listener beside it."""
+    """A forwarded address counts on the proxied listener only."""
     tracker = new_tracker(Listeners(http=("127.0.0.1:0", "127.0.0.1:0")))
     first, listener, rest = tracker.config.read_text().partition("[[http_trackers]]\n")
     tracker.config.write_text(f"{first}{listener}network.on_reverse_proxy = true\n{rest}")
@@ -133,6 +133,6 @@ def test_one_listener_behind_a_proxy(new_tracker: Callable[..., Tracker]) -> Non
 
 
 def test_this_machine_has_ipv6() -> None:
-    """The tests above need the address ::1; this one says so when it is missing."""
+    """The address ::1, which other tests here need, exists on this machine."""
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:
         sock.bind(("::1", 0))

@@ -1,4 +1,5 @@
-"""The REST API, byte by byte: bad and odd requests get clear answers without the software's name."""
+"""The REST API, byte by byte: bad and odd requests get clear answers without the software's
+name."""
 
 from __future__ import annotations
 

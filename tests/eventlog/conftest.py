@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sync calls do nothing: for tests that open thousands of logs and cut no power."""
+    """Makes sync calls do nothing, for tests that open thousands of logs and cut no power."""
 
     def nothing(_descriptor: int) -> None:
         pass

@@ -27,7 +27,7 @@ RECORD_SIZES = {TEXT: 0, PAIR: 16}
 
 
 def append(log: EventLog, *records: bytes) -> int:
-    """Append text records; the number of the last one."""
+    """Append text records. Returns the number of the last one."""
     for record in records:
         log.pool.append(TEXT, 1, 1000 + log.next_seq, record)
     log.appended()
@@ -36,7 +36,7 @@ def append(log: EventLog, *records: bytes) -> int:
 
 @asynccontextmanager
 async def running(log: EventLog) -> AsyncIterator[EventLog]:
-    """The log with its committer; closed in order at the end."""
+    """Run the log, and close it in order at the end."""
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
             await nursery.start(log.run)

@@ -1,4 +1,4 @@
-"""Committing: in groups, one at a time, never claimed before it is true, never lost on the way out."""
+"""Commits: in groups, one at a time, never claimed too early, never lost at the end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def log(folder: Path) -> EventLog:
 
 
 async def test_durable_means_synced(log: EventLog, gate: Gate) -> None:
-    """Nobody who waits is told before the sync is through."""
+    """No waiter goes on before the sync has ended."""
     told = trio.Event()
 
     async def wait() -> None:
@@ -49,7 +49,7 @@ async def test_durable_means_synced(log: EventLog, gate: Gate) -> None:
 
 
 async def test_leaving_does_not_stop_the_commit(log: EventLog, gate: Gate) -> None:
-    """A waiter that is cancelled leaves commit and other waiters alone."""
+    """A cancelled waiter disturbs neither the commit nor other waiters."""
     async with running(log), trio.open_nursery() as nursery:
         seq = append(log, b"one")
         scope = await nursery.start(wait_in_scope, log, seq)
@@ -72,7 +72,7 @@ async def wait_in_scope(
 
 
 async def test_many_appends_are_one_commit(folder: Path) -> None:
-    """What comes while the committer lingers shares one frame and one sync."""
+    """Records appended during the linger share one frame and one sync."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
     async with running(log):
         for number in range(100):
@@ -98,14 +98,15 @@ LINGERINGS = [
 
 @pytest.mark.parametrize(("seconds", "last_commit", "expected"), LINGERINGS)
 def test_slow_commits_become_fewer(seconds: float, last_commit: float, expected: float) -> None:
-    """As long as was asked for, and longer where committing would take more than a fifth of the time."""
+    """The linger is as configured, and longer where commits would take more than a fifth of the
+    time."""
     assert lingering(seconds, last_commit) == pytest.approx(expected)
 
 
 async def test_a_slow_commit_is_gathered_for(
     folder: Path, gate: Gate, mock_clock: trio.testing.MockClock
 ) -> None:
-    """The commit after one of 7.5 ms comes 30 ms after its first record, not 10."""
+    """After a commit of 7.5 ms the next one comes 30 ms after its first record, not 10."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0.010)
     async with running(log):
         append(log, b"one")
@@ -126,7 +127,7 @@ async def test_a_slow_commit_is_gathered_for(
 
 
 async def test_enough_is_not_gathered_for(folder: Path, gate: Gate) -> None:
-    """A mebibyte is committed though nobody waits for it."""
+    """A pending mebibyte is committed at once, even when nobody waits for it."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
     async with running(log):
         for _ in range(9):
@@ -136,7 +137,7 @@ async def test_enough_is_not_gathered_for(folder: Path, gate: Gate) -> None:
 
 
 async def test_nobody_waits_for_the_linger(folder: Path) -> None:
-    """A waiter makes the committer hurry, also one that comes while a commit is in flight."""
+    """A waiter ends the linger, even one that comes while a commit is in flight."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
     async with running(log), trio.open_nursery() as nursery:
         for number in range(5):
@@ -145,7 +146,7 @@ async def test_nobody_waits_for_the_linger(folder: Path) -> None:
 
 
 async def test_one_commit_at_a_time(log: EventLog, gate: Gate) -> None:
-    """What is appended during a commit waits for the next one, and is not claimed with this one."""
+    """Records appended during a commit wait for the next one, and this one does not claim them."""
     async with running(log):
         append(log, b"one")
         await gate.entered()
@@ -160,7 +161,7 @@ async def test_one_commit_at_a_time(log: EventLog, gate: Gate) -> None:
 
 
 async def test_the_end_commits_what_is_left(folder: Path) -> None:
-    """Cancelled while lingering: everything appended is durable, and vouched for by a watermark."""
+    """Cancelled during the linger, the log makes everything durable and writes a watermark."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
     async with running(log):
         append(log, b"one", b"two")
@@ -172,7 +173,7 @@ async def test_the_end_commits_what_is_left(folder: Path) -> None:
 
 
 async def test_the_end_during_a_commit(log: EventLog, gate: Gate) -> None:
-    """Cancelled during a commit: that one is seen through, and what came meanwhile follows it."""
+    """Cancelled during a commit, the log ends it and commits the records that came meanwhile."""
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             await nursery.start(log.run)
@@ -186,7 +187,7 @@ async def test_the_end_during_a_commit(log: EventLog, gate: Gate) -> None:
 
 
 class CancelJustBefore(trio.abc.Instrument):
-    """Cancels when a task that was told to go on is about to: it sees that at its next checkpoint."""
+    """Cancels a task that is about to go on: the task sees that at its next checkpoint."""
 
     def __init__(self, scope: trio.CancelScope) -> None:
         self._scope = scope
@@ -197,7 +198,7 @@ class CancelJustBefore(trio.abc.Instrument):
 
 
 async def test_the_end_just_before_a_commit(folder: Path) -> None:
-    """Cancelled between taking the records and writing them: nothing may be claimed and not written."""
+    """Cancelled between taking records and writing them, the log claims nothing unwritten."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
     with trio.fail_after(10):
         async with trio.open_nursery() as outer:
@@ -228,7 +229,8 @@ def failing(error: BaseException) -> Callable[..., int]:
 async def test_a_failed_write_ends_the_log(
     log: EventLog, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """It fails in a second file too: that is the last commit, whoever waits hears of it, and nothing is claimed."""
+    """A commit that fails in a second file too ends the log: all waiters get the error, and nothing
+    is claimed."""
     heard = []
 
     async def wait(seq: int) -> None:
@@ -252,13 +254,13 @@ async def test_a_failed_write_ends_the_log(
 
 
 class UnforeseenError(Exception):
-    """An error that no one foresaw."""
+    """An unexpected error."""
 
 
 async def test_an_unforeseen_error_claims_nothing(
     log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever ends a commit, memory errors included: its records are not called durable."""
+    """Whatever error ends a commit, its records are not called durable."""
     monkeypatch.setattr(os, "pwrite", failing(UnforeseenError()))
     append(log, b"one")
     with trio.fail_after(10), pytest.raises((UnforeseenError, LogFailedError)):
@@ -269,7 +271,7 @@ async def test_an_unforeseen_error_claims_nothing(
 async def test_a_failed_log_is_readable_up_to_its_last_commit(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk breaks half-way through a write: the next start has everything that was promised."""
+    """After a disk breaks half-way through a write, the next start has everything that was durable."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
     real = os.pwrite
 
@@ -298,7 +300,7 @@ async def test_a_failed_log_is_readable_up_to_its_last_commit(
 async def test_a_failure_at_the_end_lets_go_of_the_lock(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last commit fails: the log is closed all the same, and can be opened again."""
+    """A log whose last commit fails is closed all the same, and can be opened again."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
     with trio.fail_after(10), pytest.RaisesGroup(LogFailedError):
         async with trio.open_nursery() as nursery:
@@ -330,7 +332,8 @@ async def test_no_room_behind_a_hung_disk(
 
 
 async def test_fixed_records_are_counted_by_their_bytes(log: EventLog) -> None:
-    """Extending the sections of an open frame numbers its records; full frames are followed by new ones."""
+    """Extending the sections of an open frame numbers its records; full frames are followed by new
+    ones."""
     async with running(log):
         for _ in range(10_000):
             frame = log.pool.frame(2, 7, 5)

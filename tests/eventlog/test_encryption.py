@@ -1,4 +1,7 @@
-"""Encrypted sections: what is written, who can read it, and that it is checked without a key. The cipher here is a toy."""
+"""Encrypted sections: the bytes written, who can read them, and that checks need no key.
+
+The cipher here is a toy.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ SECRET = b"somebody lives here"
 
 @define
 class Toy:
-    """Turns every byte over; the key of a day is its number."""
+    """A toy cipher that inverts every byte; a key is the number of its day."""
 
     keys: set[int] = field(factory=set)
     places: list[FrameId] = field(factory=list)
@@ -44,7 +47,7 @@ def turned(data: bytes | bytearray | memoryview) -> bytes:
 
 
 def append(log: EventLog, time_us: int, *, close: bool = True) -> int:
-    """A record with a protected part, in a frame of its own with `close`."""
+    """Append a record with a protected part; with `close` in a frame of its own."""
     frame = log.pool.frame(PAIR, 1, time_us)
     frame.plain += PLAIN
     frame.protected += SECRET
@@ -65,7 +68,10 @@ def protected_parts(reader: Reader) -> list[bytes]:
 
 
 async def test_only_the_key_opens_it(folder: Path) -> None:
-    """Nothing of it is in the file; a reader gets what its keys open and else an empty section, of the length it had."""
+    """No clear text is in the file.
+
+    A reader gets the sections its keys decrypt and empty ones otherwise; headers keep the length.
+    """
     toy = Toy()
     await write(folder, toy, 5, 6)
     data = segments(folder)[0].read_bytes()
@@ -84,7 +90,7 @@ async def test_only_the_key_opens_it(folder: Path) -> None:
 
 
 async def test_a_log_may_be_written_in_clear(folder: Path) -> None:
-    """Without an encryptor the section is as it was given, for every reader; a later run may encrypt."""
+    """Without an encryptor every reader gets the section as it was given; a later run may encrypt."""
     await write(folder, None, 5)
     await write(folder, Toy(), 6)
     assert protected_parts(Reader(folder)) == [SECRET, b""]
@@ -107,7 +113,7 @@ async def test_no_place_comes_twice(folder: Path) -> None:
 
 
 async def test_damage_is_found_without_a_key(folder: Path) -> None:
-    """The checksum is over what is in the file."""
+    """The checksum covers the encrypted bytes."""
     await write(folder, Toy(), 5, 6)
     path = segments(folder)[0]
     data = bytearray(path.read_bytes())

@@ -1,4 +1,5 @@
-"""A disk that fails, at every single call: what was acknowledged stays, one failure is survived, and want is waited out."""
+"""A disk that fails at every single call: acknowledged events stay, the log survives one failure,
+and it waits for space and descriptors."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ CALLS = ("open", "pwrite", "fdatasync", "fsync", "rename", "fstatvfs")
 
 
 class Faults:
-    """Stands in for system calls; so many from the one numbered `at` on fail."""
+    """Stands in for system calls; `times` of them fail, from call number `at` on."""
 
     def __init__(self, at: int, error: int | None, times: float = 1) -> None:
         self.at = at
@@ -72,7 +73,7 @@ TRIES = 30
 
 
 async def durable(log: EventLog, seq: int) -> bool:
-    """Wait for it, but not for ever for space; false = in vain."""
+    """Wait until event `seq` is durable, but not for ever for space. Returns whether it is."""
     most = log.statistics().commits + TRIES
     while log.durable_seq <= seq and log.statistics().commits < most:
         with trio.move_on_after(0.01):
@@ -81,7 +82,7 @@ async def durable(log: EventLog, seq: int) -> bool:
 
 
 async def fill(folder: Path) -> int:
-    """Commit each record by itself; how many were acknowledged before the log gave up, or had to."""
+    """Commit each record by itself. Returns how many were acknowledged before the log gave up."""
     acknowledged = 0
     try:
         log = open_log(folder, RECORD_SIZES, segment_bytes=SEGMENT_BYTES, linger_seconds=0)
@@ -125,8 +126,10 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_at_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Whichever call fails: the next start finds an exact prefix, and all that was acknowledged. A log that could be
-    opened takes all in, but for a fault that lasts."""
+    """Whichever call fails: the next start finds an exact prefix, and all that was acknowledged.
+
+    A log that could be opened takes all in, but for a fault that lasts.
+    """
     error, times = KINDS[kind]
     at, faults = 0, Faults(0, error)
     while faults.calls >= at:
@@ -147,7 +150,7 @@ def test_a_fault_at_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.fixture
 def failing_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes the next call of that name fail, after it did its work when it is a sync."""
+    """Makes the next call of a name fail; a sync does its work before it fails."""
 
     def arm(name: str) -> None:
         real = getattr(os, name)
@@ -167,7 +170,7 @@ def failing_once(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 async def test_one_failed_commit_is_written_again(
     folder: Path, failing_once: Callable[[str], None], call: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The records go to a new file of a new epoch; whoever waits gets what was asked for."""
+    """The records of a failed write go to a new file of a new epoch, and waiters go on."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
     reader = Reader(folder)
     async with running(log):
@@ -191,7 +194,7 @@ async def test_one_failed_commit_is_written_again(
 async def test_a_reader_that_saw_the_failed_write(
     folder: Path, failing_once: Callable[[str], None]
 ) -> None:
-    """It read frames that then were written again elsewhere: it hands each record out once."""
+    """A reader that saw frames which were then written again elsewhere yields each record once."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
     reader = Reader(folder)
     async with running(log):
@@ -213,7 +216,7 @@ async def test_a_reader_that_saw_the_failed_write(
 
 
 def test_a_second_failure_ends_the_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new file fails as well: the log stops, and keeps what was acknowledged."""
+    """When the new file fails too the log stops, and keeps acknowledged events."""
     write(folder, [b"before"])
     with monkeypatch.context() as patch:
         faults = Faults(0, errno.EIO, EVER)
@@ -226,7 +229,8 @@ def test_a_second_failure_ends_the_log(folder: Path, monkeypatch: pytest.MonkeyP
 async def test_a_full_disk_gives_up_the_reserve(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Something else took all the space: the commit gets that of the reserve, which comes back with the space."""
+    """When the disk is full a commit uses the space of the reserve, which is made again when there
+    is space."""
     reserve = folder / "reserve"
     log = open_log(folder, RECORD_SIZES, linger_seconds=0, reserve_bytes=8192)
     real = os.pwrite
@@ -255,7 +259,7 @@ async def test_a_full_disk_gives_up_the_reserve(
 async def test_a_file_that_cannot_be_begun(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
-    """A full disk, or a fault, just when a new segment is due: it is a failed write like any other."""
+    """A full disk or a fault when a new segment is due counts as a failed write."""
     log = open_log(folder, RECORD_SIZES, segment_bytes=1, linger_seconds=0, reserve_bytes=8192)
     reserve, real = folder / "reserve", os.open
     failures: list[str] = []
@@ -280,7 +284,7 @@ async def test_a_file_that_cannot_be_begun(
 
 
 def test_no_reserve_on_a_small_disk(folder: Path) -> None:
-    """It is not made where it would take more than half of what is free."""
+    """No reserve is made where it would take more than half of the free space."""
     folder.mkdir()
     Reserve(folder, 8192).keep(free=16_000)
     assert list(folder.iterdir()) == []
@@ -289,7 +293,8 @@ def test_no_reserve_on_a_small_disk(folder: Path) -> None:
 async def test_a_failed_watermark_keeps_its_file(
     folder: Path, failing_once: Callable[[str], None]
 ) -> None:
-    """It is alone in its new file then, which is full at once here: the next file must not take its name."""
+    """A watermark written again is alone in its new file, which is full at once here: the next file
+    must not take its name."""
     log = open_log(folder, RECORD_SIZES, segment_bytes=1, linger_seconds=0)
     async with running(log):
         await log.wait_durable(append(log, b"one"))
@@ -302,8 +307,8 @@ async def test_a_failed_watermark_keeps_its_file(
 
 
 def test_a_doubtful_end_is_written_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody vouches for the last commit of a killed process; it may be in the page cache only, after a sync that
-    failed: a sync alone would not bring it to the disk."""
+    """The last commit of a killed process may be in the page cache only, after a failed sync:
+    recovery writes it again, because a sync alone would not bring it to the disk."""
     write(folder, [b"one"], [b"two"])
     last = segments(folder)[0]
     first, second, watermark = places(last.read_bytes())
@@ -324,7 +329,8 @@ def test_a_doubtful_end_is_written_again(folder: Path, monkeypatch: pytest.Monke
 async def test_no_space_is_waited_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing is taken in meanwhile, for whatever reason; nothing is lost, nothing is left behind, and it is said once."""
+    """While the disk is full the log takes nothing in, loses nothing, leaves no files, and warns
+    once."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
     tried = []
 
@@ -358,7 +364,7 @@ async def test_no_space_is_waited_for(
 async def test_want_of_descriptors_at_the_first_write(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is no file to go on with: it waits for one."""
+    """Without a file to go on with, the log waits for a descriptor."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
     faults = Faults(0, errno.EMFILE, EVER)
     async with running(log):
@@ -371,7 +377,7 @@ async def test_want_of_descriptors_at_the_first_write(
 
 
 async def test_stopped_without_space(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It tries once more, and says that the end is missing."""
+    """A log stopped without space tries once more, and reports that the end is missing."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
     with pytest.RaisesGroup(LogError, match=None):
         async with running(log):
@@ -386,7 +392,8 @@ async def test_stopped_without_space(folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def abandoned(folder: Path, arm: Callable[[str], None]) -> Path:
-    """A segment that holds whole frames of a commit whose sync failed; the log went on in the next one."""
+    """A segment with whole frames of a commit whose sync failed; the log goes on in the next
+    segment."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
     async with running(log):
         await log.wait_durable(append(log, b"one"))
@@ -398,7 +405,7 @@ async def abandoned(folder: Path, arm: Callable[[str], None]) -> Path:
 async def test_a_left_segment_is_cut_before_it_is_sealed(
     folder: Path, failing_once: Callable[[str], None]
 ) -> None:
-    """What the failed sync left in the page cache goes: the seal holds for what is on the disk too."""
+    """Bytes of a failed sync are cut off, so that the seal agrees with the disk."""
     path = await abandoned(folder, failing_once)
     reader = Reader(folder)
     eager = Reader(folder, to_end=True)
@@ -422,7 +429,7 @@ async def test_a_fault_at_every_call_of_sealing(
     folder: Path, tmp_path: Path, failing_once: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch, error: int,
 ) -> None:  # fmt: skip
-    """Whichever call fails: nothing is left of the attempt but a shorter file, and the next one seals."""
+    """Whichever call of sealing fails leaves only a shorter file, and the next attempt seals."""
     await abandoned(folder, failing_once)
     at, faults = 0, Faults(0, error)
     while faults.calls >= at:
@@ -445,7 +452,7 @@ async def test_a_fault_at_every_call_of_sealing(
 def test_what_does_not_lead_on_is_not_sealed(
     folder: Path, failing_once: Callable[[str], None]
 ) -> None:
-    """Damage before the place where the log goes on: nothing is cut, nothing is vouched for; the next segment gets its seal."""
+    """A segment damaged before its end is neither cut nor sealed; the next segment gets its seal."""
     path = trio.run(abandoned, folder, failing_once)
     write(folder, [b"three"])
     data = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Frames as bytes: what goes in comes out, and no damaged byte goes unnoticed."""
+"""Frames as bytes: all fields come back, and no damaged byte goes unnoticed."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_damage_is_named(name: str) -> None:
 
 
 def test_a_short_payload_is_incomplete() -> None:
-    """A frame whose padding is missing is no whole frame: the next write would begin unaligned."""
+    """A frame without its padding is not whole, because the next write would begin unaligned."""
     packed, payload = sample()
     padded = payload + bytes(padding(len(payload)))
     longer = build_header(

@@ -1,4 +1,4 @@
-"""Readers: what is durable, in order, and more when there is more, while a writer is at work."""
+"""Readers beside a writer: they yield durable frames in order, and more once there are more."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def until_marked(reader: Reader, seq: int) -> Read:
-    """Read on until the reader knows that everything below `seq` is durable."""
+    """Read until the reader knows that everything below `seq` is durable."""
     found: Read = []
     with trio.fail_after(5):
         while True:
@@ -37,7 +37,7 @@ async def until_marked(reader: Reader, seq: int) -> Read:
 
 
 async def test_a_reader_stops_at_the_durable_end(folder: Path, gate: Gate) -> None:
-    """What stands in the file and is not yet synced is not handed out; it is afterwards."""
+    """A reader yields frames only once they are synced."""
     async with running(open_log(folder, RECORD_SIZES, linger_seconds=0)) as log:
         gate.open(1)
         await log.wait_durable(append(log, b"one"))
@@ -81,7 +81,7 @@ async def test_a_reader_goes_on_after_a_restart(folder: Path) -> None:
 
 
 async def test_a_reader_may_come_before_the_first_record(folder: Path) -> None:
-    """An empty log reads as nothing, and is read from when something comes."""
+    """A reader of an empty log yields nothing, and yields the first record when it comes."""
     async with running(open_log(folder, RECORD_SIZES)) as log:
         reader = Reader(folder)
         assert read_on(reader) == []
@@ -90,7 +90,7 @@ async def test_a_reader_may_come_before_the_first_record(folder: Path) -> None:
 
 
 async def test_an_idle_writer_soon_vouches_for_its_last_commit(folder: Path) -> None:
-    """No later record is needed: a watermark follows the last commit by itself."""
+    """A reader needs no later record, because a watermark follows the last commit."""
     async with running(open_log(folder, RECORD_SIZES)) as log:
         await log.wait_durable(append(log, b"one"))
         assert await until_marked(Reader(folder), 1) == [(0, b"one")]
@@ -99,7 +99,7 @@ async def test_an_idle_writer_soon_vouches_for_its_last_commit(folder: Path) -> 
 async def test_a_frame_opened_and_left_empty_does_not_keep_the_watermark(
     folder: Path, gate: Gate
 ) -> None:
-    """A batch that came to nothing during a commit: the records before it are vouched for all the same."""
+    """A batch that logged nothing during a commit does not delay the watermark."""
     async with running(open_log(folder, RECORD_SIZES, linger_seconds=0)) as log:
         append(log, b"one")
         await gate.entered()
@@ -110,7 +110,7 @@ async def test_a_frame_opened_and_left_empty_does_not_keep_the_watermark(
 
 @pytest.mark.parametrize("first", range(9))
 def test_from_a_number_on(folder: Path, first: int) -> None:
-    """Reading from a number gives the frame that holds it and all after it, whatever the segment."""
+    """A reader from a number yields the frame that holds it and all later ones."""
     write(folder, [b"a", b"b"], [b"c"], [b"d", b"e", b"f"], [b"g"], segment_bytes=1)
     frames = [(0, 2, b"ab"), (2, 3, b"c"), (3, 6, b"def"), (6, 7, b"g")]
     expected = [(base, plain) for base, end, plain in frames if end > first]
@@ -118,7 +118,7 @@ def test_from_a_number_on(folder: Path, first: int) -> None:
 
 
 def test_stopping_in_the_middle_loses_nothing(folder: Path) -> None:
-    """Whoever takes one frame and comes back gets the next one."""
+    """A reader that is asked for one frame at a time yields each once."""
     write(folder, [b"a"], [b"b"], [b"c"])
     for to_end in (True, False):
         reader = Reader(folder, to_end=to_end)
@@ -131,7 +131,7 @@ def test_stopping_in_the_middle_loses_nothing(folder: Path) -> None:
 
 
 def test_frames_held_back_are_not_lost_either(folder: Path) -> None:
-    """The same where one mark releases several frames at once."""
+    """The same when one header makes several frames readable."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
 
     async def main() -> None:
@@ -152,7 +152,8 @@ def test_frames_held_back_are_not_lost_either(folder: Path) -> None:
 
 
 def test_damage_in_the_newest_segment_is_no_end(folder: Path) -> None:
-    """Where a later header vouches for what cannot be read, reading fails: it must not look like a shorter log."""
+    """Reading fails on a damaged frame that a later header calls durable: it must not look like a
+    shorter log."""
     write(folder, [b"a"], [b"b"], [b"c"])
     (path,) = segments(folder)
     data = path.read_bytes()
@@ -166,7 +167,7 @@ def test_damage_in_the_newest_segment_is_no_end(folder: Path) -> None:
 def test_a_frame_in_the_making_is_read_when_it_is_whole(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The writer goes on while a reader wonders: what was seen half written is looked at once more."""
+    """A reader looks again at a half-written frame when the writer has gone on."""
     write(folder, [b"a"], [b"b"], [b"c"])
     (path,) = segments(folder)
     data = path.read_bytes()

@@ -1,4 +1,5 @@
-"""Opening after a crash or after damage: an exact prefix, or a refusal; never less than was promised."""
+"""Opening after a crash or damage gives an exact prefix or a refusal, and never loses durable
+events."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ SEGMENT_HEADER = 128
 
 @frozen
 class Image:
-    """A healthy log: what can be read from it, and its last segment."""
+    """A healthy log, the records in it, and its last segment."""
 
     folder: Path
     read: Read
@@ -59,7 +60,7 @@ class Image:
         return cls(folder, read(folder), last, data, places(data))
 
     def put(self, data: bytes) -> None:
-        """The last segment with this content, and nothing else changed since."""
+        """Write the last segment with this content and restore everything else."""
         for newer in segments(self.folder):
             if newer.name > self.last.name:
                 newer.unlink()
@@ -91,7 +92,7 @@ def image(folder: Path) -> Image:
 
 
 def go_on(folder: Path, record: bytes) -> int:
-    """Open, append one record, close; the number that record got."""
+    """Open, append one record, close. Returns the number of the record."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
 
     async def main() -> int:
@@ -103,7 +104,7 @@ def go_on(folder: Path, record: bytes) -> int:
 
 @pytest.mark.usefixtures("unsynced")
 def test_truncated_at_every_byte(image: Image) -> None:
-    """What is left is an exact prefix with all that was durable; the cut bytes are kept."""
+    """Recovery leaves an exact prefix with all durable events, and keeps the cut bytes."""
     ends = [0, SEGMENT_HEADER, *(place.end for place in image.places)]
     for size in range(len(image.data)):
         image.put(image.data[:size])
@@ -119,7 +120,7 @@ def test_truncated_at_every_byte(image: Image) -> None:
 
 @pytest.mark.usefixtures("unsynced")
 def test_truncation_takes_no_more_than_the_torn_frame(image: Image) -> None:
-    """Cut between frames nothing is lost that was whole, and nothing is moved away."""
+    """A cut between frames loses no whole frame, and nothing goes to quarantine."""
     for number, place in enumerate(image.places):
         image.put(image.data[: place.end])
         go_on(image.folder, b"later")
@@ -130,7 +131,7 @@ def test_truncation_takes_no_more_than_the_torn_frame(image: Image) -> None:
 @pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("bit", [0, 3, 7])
 def test_a_flipped_bit_anywhere(image: Image, bit: int) -> None:
-    """Damage is refused with nothing touched, or cuts only what nobody vouches for."""
+    """A start refuses damage and touches nothing, or cuts only frames that no header calls durable."""
     refused = 0
     for at in range(len(image.data)):
         data = bytearray(image.data)
@@ -150,7 +151,7 @@ def test_a_flipped_bit_anywhere(image: Image, bit: int) -> None:
 
 
 def test_damage_before_the_watermark_is_refused(image: Image) -> None:
-    """A frame that a later header vouches for must not be cut off: the error names file and place."""
+    """A frame that a later header calls durable is never cut; the error names file and offset."""
     damaged = bytearray(image.data)
     place = image.places[1]
     damaged[place.offset + 81] ^= 1
@@ -163,7 +164,7 @@ def test_damage_before_the_watermark_is_refused(image: Image) -> None:
 
 @pytest.mark.usefixtures("unsynced")
 def test_damage_in_an_older_segment(folder: Path) -> None:
-    """No flipped bit of an older segment is read over: refused at opening, or by the reader."""
+    """Every flipped bit of an older segment is refused, at opening or by the reader."""
     write(folder, [b"r" * 16], [b"s" * 16], [b"t" * 16], segment_bytes=1)
     assert len(segments(folder)) >= 3
     whole = read(folder)
@@ -180,7 +181,7 @@ def test_damage_in_an_older_segment(folder: Path) -> None:
 
 
 def test_a_missing_older_segment_is_noticed(folder: Path) -> None:
-    """The chain says that frames are gone."""
+    """The chain shows that frames are gone."""
     write(folder, [b"r"], [b"s"], [b"t"], segment_bytes=1)
     segments(folder)[1].unlink()
     with pytest.raises(LogCorruptError, match="does not follow"):
@@ -188,7 +189,8 @@ def test_a_missing_older_segment_is_noticed(folder: Path) -> None:
 
 
 def test_a_frame_of_another_log_is_noticed(tmp_path: Path) -> None:
-    """A frame that is whole, of the right epoch and number, but not what was written: the chain tells."""
+    """The chain shows a frame that is whole, of the right epoch and number, but not the one
+    written."""
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
         write(folder, [folder.name.encode()], [b"second"], [b"third"])
@@ -224,7 +226,7 @@ def test_a_temporary_segment_is_left_aside(image: Image) -> None:
 
 
 def test_quarantine_keeps_everything(image: Image) -> None:
-    """A second crash at the same place does not replace what the first one left."""
+    """A second crash at the same offset keeps the quarantined bytes of the first one."""
     for size in (60, 70):
         image.last.write_bytes(image.data[:size])
         with Held(image.folder):
@@ -233,7 +235,7 @@ def test_quarantine_keeps_everything(image: Image) -> None:
 
 
 class Held:
-    """The log open for writing and never written: recovery alone."""
+    """Recovery alone: opens the log for writing, and writes nothing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -268,7 +270,7 @@ FORMATS = {
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_foreign_segments_are_refused(image: Image, name: str) -> None:
-    """A segment this version cannot read or that is not of this log: refused, and left as it is."""
+    """A segment of another version or another log is refused and left as it is."""
     at, value, message = FORMATS[name]
     foreign = reheadered(image.data, at, value)
     image.put(foreign)
@@ -301,7 +303,7 @@ def test_a_broken_identity_is_refused(image: Image, name: str) -> None:
 
 
 def test_a_lost_identity_is_not_made_up(image: Image) -> None:
-    """Segments without an identity are some log's: no new identity is put over them."""
+    """Segments without an identity belong to some log, so they get no new identity."""
     (image.folder / "identity.json").unlink()
     with pytest.raises(LogFormatError, match="holds segments"):
         open_log(image.folder, RECORD_SIZES)
@@ -310,7 +312,7 @@ def test_a_lost_identity_is_not_made_up(image: Image) -> None:
 
 
 def test_a_refused_open_lets_go_of_the_lock(image: Image) -> None:
-    """After a refusal another attempt gets as far as the first one."""
+    """After a refusal another attempt fails in the same way."""
     image.put(reheadered(image.data, 16, b"another log's id"))
     for _ in range(2):
         with pytest.raises(LogFormatError):
@@ -328,7 +330,8 @@ FOLDERS = {
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_folder_in_the_place_of_a_file(image: Image, name: str) -> None:
-    """It is named, by a start and by whoever reads, and what it is; no number of the system's has to be looked up."""
+    """A start and a reader name the folder and say what it is, without an error number of the
+    system."""
     seals.write_missing(image.folder)
     path = image.folder / name
     if path.is_dir():
@@ -348,7 +351,7 @@ def test_a_folder_in_the_place_of_a_file(image: Image, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["seg", "quarantine", "seal", "kept", "opening"])
 def test_a_file_in_the_place_of_a_folder(image: Image, name: str) -> None:
-    """It is named, by whoever opens the log, and nothing is touched."""
+    """Opening the log names the file and touches nothing."""
     path = image.folder / name
     if path.is_dir():
         shutil.rmtree(path)
@@ -364,7 +367,8 @@ def test_a_file_in_the_place_of_a_folder(image: Image, name: str) -> None:
 
 
 def test_a_damaged_seal(image: Image) -> None:
-    """A start gives the advice that verifying gives, and following it works: a seal says nothing that its segment does not."""
+    """A start gives the same advice as verifying, and it works, because a seal holds nothing that
+    its segment does not."""
     assert seals.write_missing(image.folder) > 0
     path = seals.list_seals(image.folder)[0]
     whole = path.read_bytes()
@@ -382,7 +386,7 @@ def test_a_damaged_seal(image: Image) -> None:
 
 
 async def test_one_writer_at_a_time(folder: Path) -> None:
-    """A second writer is told who the first one is, and may begin when that one has ended."""
+    """The error for a second writer names the first one; it may begin when the first has ended."""
     async with running(open_log(folder, RECORD_SIZES)) as log:
         append(log, b"one")
         with pytest.raises(LogLockedError, match=r"process \d+") as caught:
@@ -396,7 +400,8 @@ async def test_one_writer_at_a_time(folder: Path) -> None:
 def test_a_record_cannot_vouch_for_anything(folder: Path) -> None:
     """Bytes inside a record that look like a frame header do not make a torn tail look like damage.
 
-    What is in a record comes from strangers: they must not be able to keep the tracker from starting.
+    What is in a record comes from strangers: they must not be able to keep the tracker from
+    starting.
     """
     forged, _ = build_header(
         1,
@@ -422,7 +427,8 @@ def test_a_record_cannot_vouch_for_anything(folder: Path) -> None:
 
 @pytest.mark.parametrize("left", [0, 90])
 def test_log_time_goes_on_after_a_segment_without_a_frame(tmp_path: Path, left: int) -> None:
-    """Killed when it had begun a segment, perhaps within its first frame: the next writer's time is the log's."""
+    """After a kill in a new segment, perhaps within its first frame, the next writer still knows
+    the log time."""
     write(tmp_path, [b"one"], [b"two"], segment_bytes=1)
     newest = segments(tmp_path)[-1]
     newest.write_bytes(newest.read_bytes()[: SEGMENT_HEADER + left])

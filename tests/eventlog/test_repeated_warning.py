@@ -1,4 +1,4 @@
-"""Warnings of what stands: at its beginning, once a day, at its end."""
+"""Warnings about a lasting condition: at its beginning, once a day, at its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOUR = 3600.0
 
 
 def test_it_is_said_seldom(caplog: pytest.LogCaptureFixture) -> None:
-    """However often it is looked at; a second time it begins anew."""
+    """The number of checks does not matter; a second occurrence begins anew."""
     now = [0.0]
     condition = RepeatedWarning(logging.getLogger("tracker"), "over", lambda: now[0])
     said = []

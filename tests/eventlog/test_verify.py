@@ -1,4 +1,4 @@
-"""Verifying: all findings, where they are; damage where a start refuses, and only there."""
+"""Verifying reports all findings at their places, and damage exactly where a start refuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ SEGMENT_HEADER = 128
 
 @define
 class Damaged:
-    """A log of three segments, the last of three commits and a watermark; what is done to it is undone by `reset`."""
+    """A log of three segments, the last with three commits and a watermark.
+
+    `reset` undoes changes.
+    """
 
     folder: Path
     whole: dict[Path, bytes]
@@ -65,7 +68,8 @@ class Damaged:
     def starts(self) -> bool:
         """Whether a tracker would: it opens the log, recovering its end, and reads all of it.
 
-        What it reads is checked: an exact prefix, with everything that an intact header vouches for.
+        What it reads is checked: an exact prefix, with everything that an intact header vouches
+        for.
         """
         vouched = self._vouched()
         try:
@@ -88,7 +92,7 @@ class Damaged:
         return True
 
     def _vouched(self) -> int:
-        """By headers that are as they were written, where they were written."""
+        """How far the intact headers at their own places say that the log was durable."""
         marks = [0]
         for path, whole in self.whole.items():
             data = path.read_bytes() if path.exists() else b""
@@ -105,7 +109,7 @@ def log(folder: Path) -> Damaged:
 
 
 def verify(folder: Path) -> list[Finding]:
-    """Findings and notes; what is walked over is read again from an untouched folder."""
+    """Returns findings and notes, and checks that verifying touches nothing."""
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     found = [one for one in Verifier(folder).walk() if isinstance(one, Finding)]
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
@@ -117,14 +121,14 @@ def damage(folder: Path) -> list[Finding]:
 
 
 def agree(log: Damaged, what: object) -> bool:
-    """Verifying finds damage exactly where a start refuses; whether it does."""
+    """Check that verifying finds damage exactly where a start refuses. Returns whether it does."""
     found = damage(log.folder)
     assert log.starts() == (not found), (what, found)
     return bool(found)
 
 
 def test_a_whole_log(log: Damaged) -> None:
-    """Nothing is found, every frame is walked over, and the counts are the log's."""
+    """A healthy log has no findings, every frame is walked over, and the counts are right."""
     verifier = Verifier(log.folder)
     walked = [one for one in verifier.walk() if not isinstance(one, Finding)]
     assert len(walked) == verifier.frames == sum(len(log.places(path)) for path in log.paths)
@@ -136,7 +140,7 @@ def test_a_whole_log(log: Damaged) -> None:
 
 
 def test_an_empty_log(folder: Path) -> None:
-    """A log that was never written to is whole."""
+    """An empty log has no damage."""
     write(folder)
     assert verify(folder) == []
 
@@ -150,7 +154,8 @@ STEPS = [pytest.param(1, marks=pytest.mark.faults), 23]
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_truncated(log: Damaged, number: int, step: int) -> None:
-    """The newest segment may end anywhere, if nobody vouches for what is gone; an older one nowhere."""
+    """The newest segment may end anywhere unless a header calls the missing events durable; an
+    older one may not."""
     path = log.paths[number]
     for size in range(0, len(log.whole[path]), step):
         log.reset()
@@ -165,7 +170,7 @@ def test_truncated(log: Damaged, number: int, step: int) -> None:
     "behind", [bytes(200), b"EVF1" * 50, b"\xff" * 7], ids=["zeros", "magic", "ones"]
 )
 def test_truncated_and_something_behind(log: Damaged, behind: bytes, step: int) -> None:
-    """The same where the file goes on with what the disk had there."""
+    """The same where other bytes of the disk follow the cut."""
     path = log.paths[-1]
     for size in range(SEGMENT_HEADER, len(log.whole[path]), step):
         log.reset()
@@ -177,7 +182,7 @@ def test_truncated_and_something_behind(log: Damaged, behind: bytes, step: int) 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_flipped_bits(log: Damaged, number: int, step: int) -> None:
-    """One bit anywhere: found wherever a start refuses, and always below the durable mark."""
+    """A flipped bit is found wherever a start refuses, and always below the durable end."""
     path = log.paths[number]
     data = log.whole[path]
     last_mark = log.places(path)[-1].offset
@@ -204,8 +209,8 @@ def rearranged(frames: list[bytes]) -> Iterator[tuple[str, list[bytes]]]:
 @pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_frames_out_of_place(log: Damaged, number: int) -> None:
-    """Frames that are whole and not where they were written: found, but for the last mark, which vouches for
-    what is before it and is vouched for by nobody."""
+    """Whole frames at wrong places are found, except the last watermark, which no later header
+    calls durable."""
     path = log.paths[number]
     data = log.whole[path]
     frames = [data[place.offset : place.end] for place in log.places(path)]
@@ -219,7 +224,8 @@ def test_frames_out_of_place(log: Damaged, number: int) -> None:
 @pytest.mark.usefixtures("unsynced")
 @pytest.mark.faults
 def test_lost_sectors(log: Damaged) -> None:
-    """Any set of 64-byte pieces of the newest segment zeroed: damage is found exactly where a start refuses."""
+    """Any set of 64-byte pieces of the newest segment zeroed: damage is found exactly where a start
+    refuses."""
     path = log.paths[-1]
     data = log.whole[path]
     pieces = range(0, len(data), 64)
@@ -243,7 +249,8 @@ def put(path: Path, at: int, value: bytes) -> None:
 
 
 def test_all_findings_not_only_the_first(log: Damaged) -> None:
-    """Damage in each of three segments: three findings, each with its place, its events, and the way on."""
+    """Damage in each of three segments gives three findings, each with place, events, and where the
+    walk goes on."""
     spots = []
     for path in log.paths:
         place = log.places(path)[0]
@@ -259,7 +266,7 @@ def test_all_findings_not_only_the_first(log: Damaged) -> None:
 
 
 def test_two_places_in_one_segment(log: Damaged) -> None:
-    """The same within a segment: between them everything is walked over."""
+    """The same within a segment: all intact frames between them are walked over."""
     path = log.paths[-1]
     first, middle, second, _ = log.places(path)
     put(path, first.offset, b"gone")
@@ -331,7 +338,7 @@ def test_said(log: Damaged, harm: Callable[[Damaged], None], said: list[str]) ->
 
 
 def rebuilt(log: Damaged, **changed: int) -> None:
-    """The last watermark written anew with other fields, its checksum right."""
+    """Write the last watermark again with other fields and the right checksum."""
     path = log.paths[-1]
     place = log.places(path)[-1]
     fields = place.header
@@ -356,7 +363,7 @@ ODD = {
 
 @pytest.mark.parametrize("name", ODD)
 def test_rules_that_checksums_do_not_know(log: Damaged, name: str) -> None:
-    """Frames that are whole and chained, and break a rule all the same."""
+    """Whole, chained frames that break a rule are found."""
     changed, said = ODD[name]
     rebuilt(log, **changed)
     (found,) = damage(log.folder)
@@ -368,7 +375,7 @@ def test_rules_that_checksums_do_not_know(log: Damaged, name: str) -> None:
 
 
 def test_notes(log: Damaged) -> None:
-    """A torn end, a segment never begun, quarantine and strays are told, and are no damage."""
+    """A torn end, a segment never begun, quarantine and stray files are noted, and are no damage."""
     last = log.paths[-1]
     torn = log.places(last)[-1]
     last.write_bytes(log.whole[last][: torn.end - 3])
@@ -389,7 +396,7 @@ def test_notes(log: Damaged) -> None:
 
 
 async def test_beside_a_writer(folder: Path, gate: Gate) -> None:
-    """What is written and not yet synced is no finding; nor is what comes while it is walked over."""
+    """Frames not yet synced are no finding, nor are frames that appear during the walk."""
     async with running(open_log(folder, RECORD_SIZES, segment_bytes=300, linger_seconds=0)) as log:
         append(log, b"one")
         await gate.entered()
@@ -405,7 +412,7 @@ async def test_beside_a_writer(folder: Path, gate: Gate) -> None:
 
 
 class Overtaken(Verifier):
-    """A writer finishes what it was writing just when the marks behind the place are looked at."""
+    """A writer finishes a frame just when the walk looks at the headers after it."""
 
     def __init__(self, path: Path, last: Path, data: bytes) -> None:
         super().__init__(path)
@@ -418,7 +425,7 @@ class Overtaken(Verifier):
 
 
 def test_overtaken_by_the_writer(log: Damaged) -> None:
-    """A frame seen in the making and vouched for a moment later is looked at once more."""
+    """A frame seen half written and called durable a moment later is read again."""
     last = log.paths[-1]
     for size in range(SEGMENT_HEADER + 1, len(log.whole[last]), 13):
         last.write_bytes(log.whole[last][:size])

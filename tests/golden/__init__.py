@@ -1,13 +1,13 @@
-"""Requests of real clients, captured on loopback, and what a tracker must read out of them.
+"""Requests of real clients, captured on loopback, and the values a tracker must read in them.
 
 `requests.jsonl` holds one request per line:
 
 * `client`: the client and protocol of the session, `protocol`: "http" or "udp",
   `source`: the address the request came from;
 * `request`: for HTTP the request line and headers as text, for UDP the datagram in hexadecimal;
-* `expected`: the decoded values. Events are 0 none, 1 completed, 2 started, 3 stopped. Byte strings are hexadecimal; numbers are unsigned, except that
-  a UDP `numwant` is signed; null is a parameter the client left out; `options` is what follows
-  the 98 bytes of a UDP announce.
+* `expected`: the decoded values. Events are 0 none, 1 completed, 2 started, 3 stopped. Byte
+  strings are hexadecimal. Numbers are unsigned, except a UDP `numwant`. Null is a parameter that the
+  client left out. `options` holds the bytes after the first 98 of a UDP announce.
 
 The expected values were computed without the tracker's own parsers.
 """

@@ -1,7 +1,8 @@
-"""What a log of format 1 comes to, in words that no later version can mean otherwise: for the golden folders.
+"""Facts of a golden log, in words that mean the same to every later version.
 
-`State.digest()` covers all that a version keeps, and so changes with what versions keep; tables, numbers and orders are their own
-business. These facts are fixed: a version that comes to others reads the log differently.
+`State.digest()` covers everything that a version keeps, so it may change from version to version,
+as tables, numbers and orders may. These facts never change: a version that finds others reads the
+log differently.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _key(key: Key) -> list[Any]:
 
 
 def _peers(state: State, info_hash: bytes) -> list[list[Any]]:
-    """Those of a torrent by their last announce."""
+    """Peers of a torrent, by their last announce."""
     swarms = state.swarms
     found = []
     for number in swarms.peers(swarms.lookup(info_hash)):

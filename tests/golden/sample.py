@@ -1,6 +1,6 @@
-"""The small log of docs/log-format.md, byte by byte: `python -m tests.golden.sample` prints what stands there.
+"""The small log of docs/log-format.md, byte by byte: `python -m tests.golden.sample` prints it.
 
-Made with the code that writes logs; times, ids and the key are fixed.
+The code that writes logs makes it, with fixed times, ids and key.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _fields(layout: Struct, data: bytes, names: tuple[str, ...]) -> Iterator[Fie
 
 
 def _codes(layout: Struct) -> list[str]:
-    """`16s`, `Q`, `H`: a code a field."""
+    """Split a format in the codes of its fields: `16s`, `Q`, `H`."""
     found, digits = [], ""
     for each in layout.format[1:]:
         if each.isdecimal():
@@ -82,7 +82,7 @@ def _codes(layout: Struct) -> list[str]:
 
 
 def fields() -> Iterator[Field]:
-    """The segment, field by field."""
+    """Yield the segment, field by field."""
     header = SegmentHeader(LOG_ID, 0, START_US * 1000, BOOT_NS, 1, 0).pack()
     yield from _fields(_SEGMENT, header, _SEGMENT_FIELDS)
     chain = yield from _frame(events.ADMIN, STARTED, 0, 1, START_US, 0, 0)
@@ -111,7 +111,10 @@ def _frame(
 
 
 def _encrypted() -> tuple[int, bytes]:
-    """`key_check`, and the protected section of the announce under the key of the example."""
+    """Encrypt the announce under the example's key.
+
+    Returns `key_check` and the protected section.
+    """
     with TemporaryDirectory() as folder:
         (Path(folder) / "privacy").mkdir()
         (Path(folder) / "privacy" / f"{day_name(DAY)}.key").write_bytes(KEY)
@@ -124,7 +127,7 @@ def segment() -> bytes:
 
 
 def annotated() -> Iterator[str]:
-    """Lines of at most 16 bytes: offset, bytes, what they are."""
+    """Yield lines of at most 16 bytes: offset, bytes, name of the field."""
     at = 0
     for data, name in fields():
         for row in range(0, len(data), 16):
@@ -134,7 +137,7 @@ def annotated() -> Iterator[str]:
 
 
 def vectors() -> Iterator[str]:
-    """Test vectors: what comes of what."""
+    """Yield test vectors: inputs and results."""
     context = b"swarmlog frame" + Struct("<16sIQQ").pack(*FRAME_ID)
     derived = hmac.digest(KEY, context, "sha512")
     yield f"CRC-32 of `123456789`           {crc32(b'123456789'):08x}"

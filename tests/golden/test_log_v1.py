@@ -1,4 +1,4 @@
-"""Logs of format 1 as its first version wrote them: opened, verified and replayed to the facts that were noted then."""
+"""Logs that the first version of format 1 wrote open, verify and replay to the facts noted then."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_BYTES = 300_000
 
 @pytest.fixture(params=NAMES)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy: whatever becomes of it, the golden folders stay as they are."""
+    """A copy of a golden folder, so that no test changes the original."""
     copy = tmp_path / "site"
     shutil.copytree(FOLDER / request.param, copy)
     return copy
@@ -49,7 +49,7 @@ def seen(log: Path, state: State) -> dict[str, Any]:
 
 
 def test_replays_to_what_was_noted(site: Path) -> None:
-    """Reading changes nothing, and comes to the same as on the first day."""
+    """A replay changes no file, and gives the same facts as on the first day."""
     before = contents(site)
     log = site / "log"
     state = replay(Reader(log, keys=Keyring(site / "secrets")))
@@ -58,7 +58,7 @@ def test_replays_to_what_was_noted(site: Path) -> None:
 
 
 def test_verifies_clean(site: Path) -> None:
-    """No damage, and nothing but notes on what lies in the folder on purpose."""
+    """Verifying finds no damage, and notes only the leftovers put there on purpose."""
     log = site / "log"
     verification = Verification(log, Keyring(site / "secrets"))
     found = list(verification.findings(lambda _done, _all: None))
@@ -68,7 +68,7 @@ def test_verifies_clean(site: Path) -> None:
 
 
 def test_a_tracker_goes_on_with_it(site: Path) -> None:
-    """Opened for writing it has the same end, and needs no repair."""
+    """A log opened for writing has the same end, and needs no repair."""
     log = site / "log"
     keyring = Keyring(site / "secrets")
     event_log = open_log(log, codec.RECORD_SIZES, encryptor=keyring)
@@ -92,7 +92,7 @@ def test_the_same_events_are_told(site: Path, capsys: pytest.CaptureFixture[str]
 def test_a_stranger_reads_the_same(
     site: Path, capsys: pytest.CaptureFixture[str], keys: bool
 ) -> None:
-    """A reader that was written from the page on the format alone prints what `tracker events` does."""
+    """The independent reader prints the same lines as `tracker events`."""
     log, secrets = str(site / "log"), str(site / "secrets")
     assert main(["events", "--log", log, *(["--secrets", secrets] if keys else [])]) == 0
     told = capsys.readouterr().out
@@ -101,7 +101,8 @@ def test_a_stranger_reads_the_same(
 
 
 def test_a_stranger_sees_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In any byte of a segment that is not the last, in kept frames, and in the opening."""
+    """The independent reader finds damage in any byte of an older segment, of kept frames and of
+    the opening."""
     shutil.copytree(FOLDER / "pruned", tmp_path / "site")
     log = tmp_path / "site" / "log"
     paths = [min((log / "seg").iterdir()), min((log / "kept").iterdir())]
@@ -117,7 +118,10 @@ def test_a_stranger_sees_damage(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_every_event_is_there() -> None:
-    """A type that is new needs a new golden folder: those of `log-v1` are never written again."""
+    """Every type occurs in a golden folder.
+
+    A new type needs a new folder, because those of `log-v1` are never written again.
+    """
     told = [
         json.loads(line)
         for name in NAMES
@@ -129,5 +133,5 @@ def test_every_event_is_there() -> None:
 
 
 def test_they_stay_small() -> None:
-    """All together."""
+    """Types in all golden folders."""
     assert sum(map(len, contents(FOLDER).values())) < MOST_BYTES

@@ -1,4 +1,4 @@
-"""The bytes in docs/log-format.md are those that the code writes and reads."""
+"""The code writes and reads the bytes that docs/log-format.md shows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _LINE = re.compile(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?:  .*)?$", re
 
 
 def test_the_page_shows_what_is_written() -> None:
-    """Line by line, with the names of the fields; and the test vectors."""
+    """The page holds the listing, line by line with the names of the fields, and the test vectors."""
     assert "\n".join(sample.annotated()) in PAGE
     assert "\n".join(sample.vectors()) in PAGE
 
 
 def test_what_the_page_shows_is_read(tmp_path: Path) -> None:
-    """The bytes of the page, put into files, are a log."""
+    """The bytes of the page, put into files, form a log."""
     data = b"".join(bytes.fromhex(each) for each in _LINE.findall(PAGE))
     log, privacy = tmp_path / "log", tmp_path / "secrets" / "privacy"
     (log / "seg").mkdir(parents=True)

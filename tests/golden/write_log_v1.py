@@ -1,7 +1,9 @@
-"""Wrote the folders in `log-v1`, once: `python -m tests.golden.write_log_v1`. They are never written again.
+"""Wrote the folders in `log-v1`, once: `python -m tests.golden.write_log_v1`. They are never
+written again.
 
-Every later version has to open what stands there, replay it to the same facts and tell the same events. A kind of event that comes
-later gets folders of its own, beside these. The script stays to show what they hold; it refuses to write over them.
+Every later version must open them, replay them to the same facts and print the same events. A later
+kind of event gets folders of its own, beside these. The script stays to show what they hold, and
+refuses to overwrite them.
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ OTHER_ID = b"-qB4500-zyxwvutsrqpo"
 
 @define
 class Site:
-    """A folder that trackers ran in, one after the other."""
+    """A folder in which trackers ran, one after the other."""
 
     path: Path
     time: HandTime = field(factory=HandTime)
@@ -96,7 +98,7 @@ class Site:
 
 @define
 class Run:
-    """One tracker, its time in our hands."""
+    """One tracker, with time set by the script."""
 
     log: EventLog
     state: State
@@ -174,7 +176,7 @@ async def public_third(run: Run) -> None:
 
 
 class failing_sync:  # noqa: N801  # used like a function
-    """The first sync within fails: what was written is written again, in another segment."""
+    """Makes the first sync inside fail, so that the frames are written again in another segment."""
 
     def __enter__(self) -> None:
         self._sync = os.fdatasync
@@ -239,7 +241,7 @@ async def private_first(run: Run) -> None:
     corrected = run.state.seq - 1
     await run.announce(
         evolve(theirs, key=dora, endpoint=endpoint4(1), left=8)
-    )  # anna's address is another's now
+    )  # another account announces from anna's address now
     await run.commands.correct(
         Correction(1, -20, 5, corrected), evolve(BY, idempotency_key="once-2")
     )
@@ -274,7 +276,7 @@ def private(site: Site) -> None:
     site.run(private_second)
 
 
-# Shredded: four days, two of which nobody can read any more, and a start without the keys.
+# Shredded: four days, two of them shredded, and a start without the keys.
 
 
 async def four_days(run: Run) -> None:
@@ -312,10 +314,10 @@ def shredded(site: Site) -> None:
     newest.rename(aside)
     site.time.advance(DAY_US)
     site.run(start_without_keys)
-    aside.rename(newest)  # they were found again, and replay comes to the same
+    aside.rename(newest)  # the keys are found again, and replay gives the same state
 
 
-# Pruned: twice, with what stands for the events that are gone.
+# Pruned: twice, with openings and kept frames.
 
 
 async def busy(run: Run) -> None:
@@ -351,11 +353,11 @@ def pruned(site: Site) -> None:
     site.run(busy)
 
 
-# In clear: what a tracker that has no encryptor writes, with what a later version may have added.
+# In clear: written without an encryptor, with events that a later version may add.
 
 NO_KIND = 239
 NO_TYPE = 65535
-"""Never given to anything."""
+"""A kind that is never assigned."""
 
 
 async def in_clear(run: Run) -> None:
@@ -386,7 +388,7 @@ SITES = {one.__name__: one for one in (public, private, shredded, pruned, clear)
 
 
 def record(path: Path) -> None:
-    """Note what the folder says to this version, beside it."""
+    """Write the facts that this version finds in the folder beside it."""
     log, keyring = path / "log", Keyring(path / "secrets")
     reader = Reader(log, keys=keyring)
     frames = [*read_kept_frames(log, reader.first_seq), *reader.frames()]

@@ -1,9 +1,9 @@
-"""A reader of the log that shares no line with the tracker: written from docs/log-format.md alone.
+"""Reads a log without a line of the tracker's code: written from docs/log-format.md alone.
 
-    python read_log.py LOG [SECRETS]
+python read_log.py LOG [SECRETS]
 
-prints what `tracker events --log LOG --secrets SECRETS` does. It needs the standard library, and `cryptography` for AES. What
-it finds wrong ends it with a sentence and exit code 1.
+prints what `tracker events --log LOG --secrets SECRETS` does. It needs the standard library, and
+`cryptography` for AES. Where something is wrong it ends with a sentence and exit code 1.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ RULES = {1: "first", 2: "continued", 3: "restarted"}
 
 
 class BadLogError(Exception):
-    """The log is not what its format says."""
+    """The log breaks its format."""
 
 
 class InvalidError(Exception):
-    """No valid frame stands here."""
+    """No valid frame begins here."""
 
 
 class Header(NamedTuple):
@@ -88,7 +88,7 @@ class Header(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Of the whole frame."""
+        """Bytes of the whole frame."""
         payload = self.plain_size + self.protected_size
         return FRAME.size + payload + -payload % 16
 
@@ -168,7 +168,7 @@ class Log:
         raise BadLogError("the beginning of the log is missing")
 
     def opening(self) -> str:
-        """SHA-256 of the opening, whose envelope is checked; "" = the log begins with event 0."""
+        """Check the opening's envelope. Returns its SHA-256; "" = the log begins with event 0."""
         if not self.begin:
             return ""
         path = self.folder / "opening" / f"{self.begin:020d}.opening"
@@ -192,7 +192,7 @@ class Log:
     # Frames.
 
     def _mark(self, data: bytes, at: int) -> int:
-        """The highest durable_seq of any intact header behind a place."""
+        """The highest durable_seq of any intact header after an offset."""
         highest = 0
         while (at := data.find(b"EVF1", at)) >= 0:
             with suppress(InvalidError):
@@ -202,7 +202,7 @@ class Log:
         return highest
 
     def frames(self) -> Iterator[Frame]:
-        """All that are valid, checked and in order."""
+        """Check and yield all valid frames, in order."""
         seq, chain = self.segments[0].base_seq, self.segments[0].prev_crc
         for number, one in enumerate(self.segments):
             if (one.base_seq, one.prev_crc) != (seq, chain):
@@ -216,7 +216,7 @@ class Log:
                     and following
                     and (seq, chain) == (following.base_seq, following.prev_crc)
                 ):
-                    break  # what is behind this does not count
+                    break  # later bytes do not count
                 try:
                     found = parse_frame(data[at:], self.seed)
                     header = found.header
@@ -231,7 +231,7 @@ class Log:
                 seq, chain, at = seq + header.count, header.header_crc, at + header.size
 
     def kept(self) -> Iterator[Frame]:
-        """The administrators' frames from before the beginning."""
+        """Yield the kept admin frames of events before the beginning."""
         names = self._names("kept", r"(\d{20})\.(\d{20})\.evk")
         files = {(int(match[1]), int(match[2])): match[0] for match in names}
         at = 0

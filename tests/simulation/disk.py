@@ -71,7 +71,8 @@ class File:
 
 @define(eq=False)
 class Folder:
-    """`pending` are unsynced changes from names to nodes (None: removed); a rename has two names."""
+    """`pending` are unsynced changes from names to nodes (None: removed); a rename has two
+    names."""
 
     names: dict[str, File | Folder] = field(factory=dict)  # as seen
     kept: dict[str, File | Folder] = field(factory=dict)  # as on disk

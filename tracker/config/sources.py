@@ -66,7 +66,8 @@ def _from_file(path: str) -> Source:
 
 
 def override(document: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """Sets the keys of variables such as `…_OVERRIDE_CORE__LISTED` in place; returns the problems."""
+    """Sets the keys of variables such as `…_OVERRIDE_CORE__LISTED` in place; returns the
+    problems."""
     problems = []
     for variable, keys, raw in _overrides(environ):
         try:

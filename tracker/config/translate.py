@@ -139,7 +139,8 @@ def from_v3(document: Table, seen: Translation) -> None:
 
 
 def _v3_threshold(document: Table, seen: Translation) -> None:
-    """Turns `info,torrust=debug` into `info`, because there are no levels for single modules here."""
+    """Turns `info,torrust=debug` into `info`, because there are no levels for single modules
+    here."""
     seen.names["logging.threshold"] = "logging.trace_filter"
     logging = document.get("logging")
     if not isinstance(logging, dict) or "trace_filter" not in logging:

@@ -1,7 +1,8 @@
-"""Whitelist, tracker keys and whose they are. A key itself is never here: its SHA-256 and its number, the `key_ref`.
+"""The whitelist, the tracker keys and their accounts.
 
-An account is a key's owner (an id the site gives) or, without one, the key itself. It is known by a number, the
-`key_ref` of its first key, so that rotating or re-issuing a key keeps it.
+A key is known by its SHA-256 and by its number, the `key_ref`; its text is never here. An account
+belongs to an owner (an id that the site gives) or, without one, to a single key. Its number is the
+`key_ref` of its first key, so that a rotated or re-issued key keeps the account.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ HASH_SIZE = 32
 
 @frozen
 class Key:
+    """A tracker key, without its text."""
+
     key_ref: int
     valid_until_us: int | None  # Unix microseconds; None = permanent
     account: int
@@ -31,15 +34,15 @@ class Key:
 
 @frozen
 class Request:
-    """What an idempotency key stands for."""
+    """An earlier request, kept under its idempotency key."""
 
-    fingerprint: str  # of what was asked for
-    key_ref: int  # of the key that it got, the last of several; 0 = it was no request for a key
-    seq: int = 0  # of the event, where it was none for a key
+    fingerprint: str  # 32 hex digits over its members
+    key_ref: int  # of the key that it got, the last of several; 0 = it asked for no key
+    seq: int = 0  # of its event, where it asked for no key
 
 
 class Access:
-    """Owner: the projection. Changed by applying events only."""
+    """Whitelist, keys and requests by idempotency key. Only applying events changes them."""
 
     __slots__ = (
         "_listed",
@@ -56,10 +59,10 @@ class Access:
 
     def __init__(self) -> None:
         self.whitelist: set[bytes] = set()
-        # The same by first byte and sorted, so that a page of a long list is found without sorting all.
+        # The same torrents by first byte and sorted, so that a page is found without sorting all.
         self._listed: list[list[bytes]] = [[] for _ in range(256)]
-        self.keys: dict[bytes, Key] = {}  # by SHA-256 of the key; those in force or expired
-        self.revoked: dict[bytes, Key] = {}  # likewise; never in force again
+        self.keys: dict[bytes, Key] = {}  # in force or expired, by SHA-256
+        self.revoked: dict[bytes, Key] = {}  # never in force again, by SHA-256
         self.owners: dict[str, int] = {}  # account numbers
         self.account_of = array("I", [0])  # by key_ref, also of revoked keys
         self.hashes = bytearray(HASH_SIZE)  # by key_ref: the SHA-256 of the key that got the number
@@ -68,16 +71,19 @@ class Access:
         self.next_key_ref = FIRST_KEY_REF
 
     def account_for(self, owner: str | None) -> int:
-        """The account that a key issued next would belong to."""
+        """The account of a key that would be issued next, for this owner."""
         if owner is None:
             return self.next_key_ref
         return self.owners.get(owner, self.next_key_ref)
 
     def has_account(self, account: int) -> bool:
-        """Whether a key was ever issued to it: an account goes by the number of its first key."""
+        """Says whether a key was ever issued to the account: its number is that of its first
+        key.
+        """
         return 0 < account < len(self.account_of) and self.account_of[account] == account
 
     def issue(self, key_hash: bytes, key: Key) -> None:
+        """Enters a key; one that was revoked is in force again, under its new number."""
         self.keys[key_hash] = key
         self.revoked.pop(key_hash, None)
         if key.owner is not None:
@@ -91,22 +97,25 @@ class Access:
         self.hashes[key.key_ref * HASH_SIZE : (key.key_ref + 1) * HASH_SIZE] = key_hash
 
     def revoke(self, key_hash: bytes) -> Key:
-        """Raises `KeyError` for a key that is not in force."""
+        """Takes a key out of force. Raises `KeyError` for one that is not in force."""
         key = self.revoked[key_hash] = self.keys.pop(key_hash)
         return key
 
     def label(self, key_hash: bytes, label: str | None) -> None:
-        """Raises `KeyError` for a key that is not in force."""
+        """Gives a key another label. Raises `KeyError` for one that is not in force."""
         self.keys[key_hash] = evolve(self.keys[key_hash], label=label)
 
     def hash_of(self, key_ref: int) -> bytes | None:
-        """The SHA-256 of the key that got this number; None = no key did."""
+        """The SHA-256 of the key with this number; None = no key got it."""
         if not FIRST_KEY_REF <= key_ref < self.next_key_ref:
             return None
         return bytes(self.hashes[key_ref * HASH_SIZE : (key_ref + 1) * HASH_SIZE])
 
     def numbers(self, hashes: Sequence[bytes], last: int) -> list[int]:
-        """The numbers that keys got, one after the other up to `last`. Others may have come between."""
+        """The numbers of keys that were issued in this order, the last one as `last`.
+
+        Other keys may have been issued between them.
+        """
         found, end = [], (last + 1) * HASH_SIZE
         for key_hash in reversed(hashes):
             end = self.hashes.rindex(key_hash, 0, end)
@@ -125,7 +134,10 @@ class Access:
             del bucket[bisect_left(bucket, info_hash)]
 
     def listed_after(self, info_hash: bytes) -> Iterator[bytes]:
-        """Whitelisted torrents beyond this one (b"" = all), ascending. The whitelist may change between items."""
+        """Yields the whitelisted torrents after this one (b"" = all), ascending.
+
+        The whitelist may change between two of them.
+        """
         for number in range(info_hash[0] if info_hash else 0, 256):
             bucket = self._listed[number]
             at = bisect_right(bucket, info_hash)

@@ -1,8 +1,9 @@
-"""What each account moved, and what it is credited with: totals by account number, in columns.
+"""Totals by account number, in columns: the bytes each account moved, and those it is credited
+with.
 
-Raw totals are sums of the differences between successive announces of one peer: never negative, nothing for the
-first announce of a session. Credited totals take the factors in force into account, and corrections; raw ones never
-do. The ledger lists the announces behind them.
+Raw totals are sums of the differences between successive announces of one peer. A difference is
+never negative, and the first announce of a session brings none. Credited totals also follow the
+factors in force and corrections; raw ones never do. The ledger lists the announces behind both.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from tracker.domain.factors import Factors
 
 MOST = 2**64 - 1
+"""The largest total: one that an announce would take further stays here."""
 _most = MOST  # with a type, as in `Directory`
-"""Where totals stay when an announce would take them further."""
 
 
 class Totals(NamedTuple):
@@ -42,8 +43,8 @@ NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)
 class Accounts:
     """Columns by account number; number 0 is nobody.
 
-    The credited columns are empty until the first factor or correction: up to then they are the raw ones, and
-    cost nothing.
+    The credited columns are empty until the first factor or correction, because until then they
+    equal the raw ones.
     """
 
     __slots__ = (*Totals._fields, "_factors")
@@ -75,17 +76,17 @@ class Accounts:
         )  # fmt: skip
 
     def keep_credit(self) -> None:
-        """From now on credited totals have columns of their own."""
+        """Gives credited totals columns of their own, from now on."""
         if not self.credited_uploaded:
             self.credited_uploaded = self.uploaded[:]
             self.credited_downloaded = self.downloaded[:]
 
     def _reach(self, account: int) -> None:
-        """Have a row for an account."""
+        """Makes the columns long enough for an account."""
         while len(self.uploaded) <= account:
             for name in Totals._fields:
                 column = getattr(self, name)
-                if column:  # number 0 has a row in all but credited columns that are not kept yet
+                if column:  # only credited columns that are not kept yet are empty
                     column.append(0)
 
     def record(
@@ -101,9 +102,9 @@ class Accounts:
         rule: int,
         timeout_us: int,
     ) -> bool:
-        """Account for an announce. `before`: the peer's row as it was, None for a new peer.
+        """Accounts for an announce. `before`: the peer's row as it was, None for a new peer.
 
-        Returns whether this announce completed the download, said or inferred from `left`.
+        Returns whether this announce completed the download, by its event or by its `left`.
         """
         session = (
             (before.mark, before.uploaded, before.downloaded, before.seen_us)
@@ -131,7 +132,10 @@ class Accounts:
         event: int,
         timeout_us: int,
     ) -> bool:
-        """`record`, without a row: `goes_on` with the session whose `mark`, totals and moment these are."""
+        """Does what `record` does, without a row.
+
+        `goes_on`: the announce continues the session with this `mark`, these totals and `seen_us`.
+        """
         if len(self.uploaded) <= account:
             self._reach(account)
         if not packed.u64(self.first_us, account):
@@ -154,15 +158,19 @@ class Accounts:
         seeder = mark & 0x10  # MARK_SEEDER
         if seeder and time_us > seen_us:
             _add(self.seeding_us, account, min(time_us - seen_us, timeout_us))
-        # Some say `completed` of the part they wanted: with something left it is no download of the torrent.
-        said = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED
-        if not (said or (left == 0 and not seeder)) or mark & 0x40:  # MARK_SNATCHED
+        # Some clients send `completed` for the part they wanted: with bytes left the torrent is not
+        # done.
+        sent = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED
+        if not (sent or (left == 0 and not seeder)) or mark & 0x40:  # MARK_SNATCHED
             return False
         self.snatched[account] += 1
         return True
 
     def corrected(self, account: int, uploaded: int, downloaded: int) -> tuple[int, int]:
-        """The credited totals as a correction would leave them. Raises `ValueError` beyond 0 to `MOST`."""
+        """The credited totals after a correction.
+
+        Raises `ValueError` where one would leave 0 to `MOST`.
+        """
         totals = self.totals(account)
         after = totals.credited_uploaded + uploaded, totals.credited_downloaded + downloaded
         if not all(0 <= total <= MOST for total in after):
@@ -170,7 +178,7 @@ class Accounts:
         return after
 
     def correct(self, account: int, uploaded: int, downloaded: int) -> None:
-        """Add signed amounts to the credited totals, in full. Raises as `corrected` does."""
+        """Adds signed amounts to the credited totals. Raises `ValueError` as `corrected` does."""
         up, down = self.corrected(account, uploaded, downloaded)
         self.keep_credit()
         self._reach(account)
@@ -186,7 +194,7 @@ class Accounts:
 
 
 def _add(column: array[int], account: int, amount: int) -> int:
-    """Add as much of an amount as there is room for; returns how much that was."""
+    """Adds as much of an amount as the column has room for, and returns that much."""
     total = packed.u64(column, account)
     if amount > _most - total:
         amount = _most - total

@@ -1,6 +1,8 @@
-"""Where peers are, apart from all else in an image of the state, by the day that they said so: endpoints and the ends of peer_ids.
+"""The addresses in an image of the state, by the day of their announce: endpoints and the ends of
+peer_ids.
 
-Which peers are of which day follows from the rows, so it need not be written down.
+They are apart from the rest, so that each day's part is encrypted under that day's key. The rows
+tell which peers belong to which day, so no column does.
 """
 
 from __future__ import annotations
@@ -28,8 +30,11 @@ _HEAD, _TAIL = 8, 12  # bytes of a peer_id
 
 
 class Where(NamedTuple):
-    """Of whom something was announced on a day, in the order of peers' numbers: the numbers of those whose peer_id it was, the places
-    in the directories of those whose IPv4 or IPv6 endpoint it was."""
+    """The parts of peers that were announced on one day, in the order of the peers' numbers.
+
+    `tails`: numbers of the peers whose peer_id it was. `v4` and `v6`: places in the directories of
+    the endpoints that it was.
+    """
 
     tails: array[int]
     v4: array[int]
@@ -37,10 +42,10 @@ class Where(NamedTuple):
 
 
 def by_day(swarms: Swarms) -> dict[int, Where]:
-    """Which peer's what is of which day; it follows from the plain columns.
+    """Sorts the parts of all peers by day, from the plain columns alone.
 
-    A peer of a public mode announces all it has each time. In private modes the two endpoints have days of their
-    own, of which the row keeps the low byte.
+    A peer of a public mode announces all its parts each time. In private modes each of the two
+    endpoints has a day of its own, and the row keeps the low byte of it.
     """
     found: dict[int, Where] = {}
     rows, peers = swarms.rows, swarms.tables.peers
@@ -84,7 +89,10 @@ def dump(swarms: Swarms) -> dict[tuple[int, str], bytes]:
 
 
 def load(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
-    """Put everybody where he is; directories have their places already. Returns whether some are not known and have stand-ins."""
+    """Fills in endpoints and peer_ids; directories have their places already.
+
+    Returns whether some were missing: their peers have stand-ins now (`hidden_peers`).
+    """
     lost = False
     for day, where in by_day(swarms).items():
         for name, directory, places in (V4, swarms.v4, where.v4), (V6, swarms.v6, where.v6):
@@ -103,7 +111,7 @@ def load(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
 
 
 def load_identities(swarms: Swarms) -> None:
-    """Give identities the peer_ids of the rows, once those are whole."""
+    """Copies the peer_ids of the rows, once those are whole, into the identities."""
     rows, addresses, nowhere = swarms.rows, swarms.identities.addresses, NOWHERE
     for peer, place in enumerate(swarms.identities.positions()):
         if place != nowhere:
@@ -112,4 +120,4 @@ def load_identities(swarms: Swarms) -> None:
 
 # As in `Swarms`.
 if (ROW_SIZE, PEER_WORDS) != (72, 3):
-    raise AssertionError("whereabouts spells these numbers out")
+    raise AssertionError("addresses_by_day spells these numbers out")

@@ -1,12 +1,13 @@
-"""Where the peers of one address family are: packed endpoints per swarm, and an index over the large ones.
+"""The endpoints of one address family: packed by swarm, with an index over the large swarms.
 
-Endpoints (address and port as they go on the wire: 6 or 18 bytes) of a swarm lie side by side in one
-pool that all swarms share: seeders at the front, leechers at the back. Insertion, removal and change of role move at
-most two entries. A reply is therefore a slice of bytes. The order is part of the state.
+An endpoint is address and port as they go on the wire: 6 or 18 bytes. The endpoints of a swarm lie
+side by side in one pool that all swarms share, seeders at the front and leechers at the back, so
+that a reply is a slice of bytes. Insertion, removal and change of role move at most two entries.
+The order is part of the state.
 
-Torrents and peers are small integers (1 and up; 0 is nobody) that `Swarms` hands out. What is kept for each of them lies in two
-tables that all directories share, one row each, so that an announce finds in one line of memory what it needs to know.
-Nothing here is an object per peer: typed arrays and byte arrays only.
+Torrents and peers are small integers (1 and up; 0 is nobody) that `Swarms` hands out. Each has one
+row in a table that all directories share, so that an announce reads one line of memory. There is no
+object for a peer: only typed arrays and byte arrays.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOWHERE = 0xFFFFFFFF
-# The same number with a type (see the .pxd), as a place and as a mask: compiled, so large a literal is an object.
+# The same number with a type (see the .pxd), as a place and as a mask, because a literal this large
+# would be an object in compiled code.
 _nowhere = _low = NOWHERE
 
 TORRENT_WORDS = 16
-"""Words of a torrent's row: seeders, leechers, partial seeds, an empty one; then for each directory the start of its run, its size,
-how many of it are seeders, log2 of the run's room (which stays when the run is given back)."""
+"""Words of a torrent's row: seeders, leechers, partial seeds, an empty one.
+
+Then for each directory: the start of the run, its size, its seeders, and log2 of its room (which
+stays when the run is given back).
+"""
 PEER_WORDS = 3
 """Words of a peer's row: its place in each directory, or `NOWHERE`."""
 FIRST, COUNT, SEEDS, ROOM = range(4)  # words of a run
@@ -34,8 +39,10 @@ _NO_TORRENT = bytes(4 * TORRENT_WORDS)
 _NO_PEER = b"\xff" * (4 * PEER_WORDS)
 
 _SCANNED = 6
-"""Runs of up to 2**6 places are searched from end to end, larger ones through the index: most swarms are
-small, and their endpoints are about to be read for the reply anyway."""
+"""log2 of the largest run that is searched from end to end; larger ones go through the index.
+
+Most swarms are small, and the reply is about to read their endpoints anyway.
+"""
 
 _PARTITIONS = 256
 _FIRST_TABLE = 8
@@ -53,7 +60,10 @@ class Tables:
         self.peers = array("I", _NO_PEER)
 
     def make_room(self, torrents: int, peers: int) -> None:
-        """Rows for that many, and no others. In place: directories hold these tables too."""
+        """Makes rows for that many, and no others.
+
+        In place, because directories hold these tables too.
+        """
         self.torrents[:] = array("I", _NO_TORRENT * torrents)
         self.peers[:] = array("I", _NO_PEER * peers)
 
@@ -65,8 +75,11 @@ class Tables:
 
 
 def fill_column(table: array[int], word: int, words: int, values: array[int]) -> None:
-    """Set a word of all rows, which have so many `words`. Raises `ValueError` where there are more or fewer `values`."""
-    if len(values) * words != len(table):  # no values at all would take the words out
+    """Sets one word of all rows, each of `words` words.
+
+    Raises `ValueError` unless each row has a value.
+    """
+    if len(values) * words != len(table):  # an empty `values` would delete the words
         raise ValueError("a column of another length")
     table[word::words] = values
 
@@ -94,7 +107,7 @@ class Directory:
     )
 
     def __init__(self, width: int, number: int, tables: Tables) -> None:
-        """`width`: bytes of an endpoint, 6 or 18. `number`: 0, 1 or 2, which words of the rows are this directory's."""
+        """`width`: bytes of an endpoint. `number`: 0, 1 or 2, the directory's words in the rows."""
         self.width = width
         self.total = 0  # endpoints
         self._torrents = tables.torrents
@@ -105,18 +118,20 @@ class Directory:
         # By place in the pool.
         self.addresses = bytearray()
         self.owners = array("I")
-        # The peer that `find` gave last, and where in the addresses its swarm and itself are, as long as nobody was moved.
+        # The peer that `find` gave last, and the places in the addresses of it and its swarm, until
+        # a peer moves.
         self._found = _nowhere
         self._found_at = self._found_start = self._found_end = 0
         # Runs given back, by log2 of their room.
         self.free = [array("I") for _ in range(32)]
-        # Open addressing in many small tables, so that growing one never takes long. An entry is the key (high
-        # half) and the peer (low half); 0 = empty. A key is the endpoint's hash plus the torrent's number: its
-        # low byte chooses the table, so that one client's many torrents spread over all of them.
+        # Open addressing in many small tables, so that growing one never takes long. An entry is
+        # the key (high half) and the peer (low half); 0 = empty. A key is the endpoint's hash plus
+        # the torrent's number. Its low byte chooses the table, so that one client's many torrents
+        # spread over all.
         self._tables = [array("Q", bytes(8 * _FIRST_TABLE)) for _ in range(_PARTITIONS)]
         self._used = array("I", bytes(4 * _PARTITIONS))
 
-    # Columns for readers that look at many; the announce path reads a row at a time.
+    # Columns, for readers of many rows; the announce path reads one row at a time.
 
     def column(self, word: int, first: int = 0, end: int | None = None) -> array[int]:
         """FIRST, COUNT, SEEDS or ROOM of the torrents numbered first..end-1: a copy."""
@@ -124,21 +139,21 @@ class Directory:
         return self._torrents[first * TORRENT_WORDS + self._word + word : stop : TORRENT_WORDS]
 
     def positions(self, first: int = 0, end: int | None = None) -> array[int]:
-        """The places of the peers numbered first..end-1, `NOWHERE` for those that are not here: a copy."""
+        """The places of the peers numbered first..end-1, `NOWHERE` for absent ones: a copy."""
         stop = None if end is None else end * PEER_WORDS
         return self._peers[first * PEER_WORDS + self._column : stop : PEER_WORDS]
 
     def set_column(self, word: int, values: array[int]) -> None:
-        """The other way round, of all torrents. Raises `ValueError` where there are more or fewer."""
+        """Sets a word of all torrents. Raises `ValueError` unless each has a value."""
         fill_column(self._torrents, self._word + word, TORRENT_WORDS, values)
 
     def set_positions(self, values: array[int]) -> None:
-        """The other way round, of all peers. Raises `ValueError` where there are more or fewer."""
+        """Sets the places of all peers. Raises `ValueError` unless each has a value."""
         self._found = _nowhere
         fill_column(self._peers, self._column, PEER_WORDS, values)
 
     def run(self, torrent: int) -> tuple[int, int, int]:
-        """Where the run of a torrent starts, its size, how many of it are seeders."""
+        """The start of a torrent's run, its size, and its number of seeders."""
         first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
         return first, size, seeds
 
@@ -162,7 +177,7 @@ class Directory:
                 self._found_end = end
                 self._found = peer = packed.u32(self.owners, at // width)
                 return peer
-            # Those bytes lay across two endpoints.
+            # These bytes lay across two endpoints.
             at = packed.find(self.addresses, endpoint, at + 1, end)
         return 0
 
@@ -183,17 +198,17 @@ class Directory:
         return 0
 
     def is_at(self, peer: int, endpoint: bytes) -> bool:
-        """Whether that is a peer's endpoint."""
+        """Says whether a peer has this endpoint."""
         place = packed.u32(self._peers, peer * 3 + self._column)
         return place != _nowhere and packed.has(self.addresses, endpoint, place * self.width)
 
     def endpoint(self, peer: int) -> bytes:
-        """The endpoint of a peer, b"" when it has none in this family."""
+        """The endpoint of a peer; b"" = it has none in this family."""
         start = self.position(peer) * self.width
         return bytes(self.addresses[start : start + self.width])
 
     def members(self, torrent: int) -> array[int]:
-        """The peers of a torrent here, in order: a copy."""
+        """The peers of a torrent in this family, in order: a copy."""
         first, size, _ = self.run(torrent)
         return self.owners[first : first + size]
 
@@ -246,7 +261,7 @@ class Directory:
         self._shrink(torrent, first, size, room)
 
     def rename(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        """Give a peer another endpoint, at its place."""
+        """Gives a peer another endpoint at the same place."""
         room = self._torrents[torrent * TORRENT_WORDS + self._word + ROOM]
         place = self.position(peer)
         if room > _SCANNED:
@@ -256,7 +271,9 @@ class Directory:
             self._remember(torrent, peer, endpoint)
 
     def set_role(self, torrent: int, peer: int, seeder: bool) -> None:
-        """Move a peer over the boundary between seeders and leechers; it must be on the other side."""
+        """Moves a peer across the boundary of seeders and leechers; it must be on the other
+        side.
+        """
         self._found = _nowhere
         first, _, seeds = self.run(torrent)
         boundary = first + (seeds if seeder else seeds - 1)
@@ -275,14 +292,15 @@ class Directory:
         seeder: bool,
         chance: Callable[[], int],
     ) -> bytes:
-        """`prefix` and up to `want` endpoints for `peer`, itself left out.
+        """`prefix` and up to `want` endpoints for `peer`, its own left out.
 
-        Everybody, when that is few enough. Otherwise two runs that begin at places by `chance`, which gives 64 bits
-        of it: a seeder gets leechers first, a leecher both kinds in equal parts as far as there are.
+        A small swarm is given whole. Of a larger one the peer gets two runs that begin at random
+        places, by the 64 bits of `chance`: a seeder gets leechers first, a leecher equal parts of
+        both kinds as far as there are.
         """
         width = self.width
         addresses = self.addresses
-        if self._found == peer:  # `find` has just been there
+        if self._found == peer:  # `find` has just found it
             start = self._found_start
             end = self._found_end
             if end - start <= (want + 1) * width:
@@ -306,7 +324,7 @@ class Directory:
         return _join((prefix, some, self._run(first, boundary, of_seeders, place, draw >> 32)))
 
     def _run(self, start: int, end: int, want: int, place: int, chance: int) -> bytearray:
-        """`want` endpoints of a ring, from a start by chance; `place` is left out if it lies there."""
+        """`want` endpoints of a ring from a random start, without the one at `place`."""
         width = self.width
         size = end - start
         if not want:
@@ -344,7 +362,7 @@ class Directory:
     # Runs: powers of two, given back by size.
 
     def _grow(self, torrent: int, size: int, room: int) -> int:
-        """Give a torrent a run of 2**room places; returns where it starts."""
+        """Gives a torrent a run of 2**room places, and returns its start."""
         start = self._relocate(torrent, size, room)
         if room == _SCANNED + 1:
             for peer in self.owners[start : start + size]:
@@ -370,7 +388,7 @@ class Directory:
         return start
 
     def _relocate(self, torrent: int, size: int, room: int) -> int:
-        """Move a run of `size` entries to one of 2**room places and give its old place back."""
+        """Moves a run of `size` entries to one of 2**room places, and frees the old one."""
         torrents, owners, peers = self._torrents, self.owners, self._peers
         row = torrent * 16 + self._word
         old, _, _, old_room = packed.run(torrents, row * 4)
@@ -387,7 +405,7 @@ class Directory:
         self.free[old_room].append(old)
         return start
 
-    # The index, for swarms that are too large to be scanned.
+    # The index over swarms that are too large to be searched from end to end.
 
     def _remember(self, torrent: int, peer: int, endpoint: bytes) -> None:
         key = (hash(endpoint) + torrent) & _low
@@ -400,7 +418,9 @@ class Directory:
         self._used[part] = used
 
     def index_all(self) -> None:
-        """Build the index from the runs, hashes of endpoints being those of one process; and count them."""
+        """Counts the endpoints and builds the index, because hashes differ from process to
+        process.
+        """
         self.total = sum(self.column(COUNT))
         parts: list[list[int]] = [[] for _ in range(_PARTITIONS)]
         endpoints = Struct(f"{self.width}s")
@@ -416,7 +436,7 @@ class Directory:
         self._tables = [_table(part) for part in parts]
 
     def _forget(self, torrent: int, peer: int, place: int) -> None:
-        """Remove an entry and close the gap, so that no probe ends early."""
+        """Removes an entry and closes the gap, so that no probe ends early."""
         start = place * self.width
         key = (hash(bytes(self.addresses[start : start + self.width])) + torrent) & _low
         table = self._tables[key & 255]

@@ -1,8 +1,10 @@
-"""Credit factors: what a byte that an account moved is worth to it, for a torrent, an account or everybody, for a time.
+"""Credit factors: how much of the bytes that accounts move is credited, by torrent and account, for
+a time.
 
-A factor says a percentage for uploads, for downloads, or for both. Each side is on its own: of several factors in
-force the one best for the member counts (highest upload, lowest download), and without one it is 100. What counts
-is the moment of the announce, for the whole difference it brings (docs/adr/0005).
+A factor is a percentage for uploads, for downloads, or for both. The two sides are judged apart.
+Among the factors in force the best one for the member counts (highest upload, lowest download);
+without a factor it is 100. The time of the announce decides, for the whole difference that it
+brings (docs/adr/0005).
 """
 
 from __future__ import annotations
@@ -15,13 +17,14 @@ ANYBODY = 0  # no account
 ANY_TORRENT = b""
 
 MOST_PERCENT = 10_000
+"""The highest percentage of a factor."""
 
 DROPPED_AT_ONCE = 1000
-"""Expired factors that one tick takes out: a few milliseconds at most."""
+"""Expired factors that one tick removes, at most: a few milliseconds."""
 
 
 class Factor(NamedTuple):
-    """A factor as it was set. A side whose percentage is None is left alone."""
+    """A factor as it was set. It leaves alone a side whose percentage is None."""
 
     number: int
     seq: int  # the event that set it
@@ -38,7 +41,7 @@ class Factor(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """Percentages, and the numbers of the factors they are from; 0 = of none."""
+    """Percentages, and the numbers of the factors that they come from; 0 = no factor."""
 
     upload_percent: int
     download_percent: int
@@ -50,10 +53,10 @@ EVEN = Applied(100, 100, 0, 0)
 
 
 class Factors:
-    """Those that are in force or will be. Changed by applying events only.
+    """The factors in force and those to come. Only applying events changes them.
 
-    They are found by scope (account and info hash), so that an announce looks at four places, however many there
-    are. Ended ones go at once, expired ones with a tick.
+    They are found by scope (account and info hash), so that an announce looks at four scopes,
+    however many factors there are. An ended factor goes at once, an expired one with a tick.
     """
 
     __slots__ = ("_ends", "_scopes", "current", "next_number")
@@ -65,7 +68,7 @@ class Factors:
         self._ends: list[tuple[int, int]] = []  # heap of until_us and number
 
     def set(self, factor: Factor) -> None:
-        """Add a factor; its number is `next_number`."""
+        """Adds a factor, whose number is `next_number`."""
         self.next_number = factor.number + 1
         self.current[factor.number] = factor
         scope = factor.account, factor.info_hash
@@ -74,7 +77,7 @@ class Factors:
             heappush(self._ends, (factor.until_us, factor.number))
 
     def end(self, number: int) -> None:
-        """Raises `KeyError` for one that is not current."""
+        """Removes a factor. Raises `KeyError` for one that is not current."""
         factor = self.current.pop(number)
         scope = factor.account, factor.info_hash
         left = tuple(other for other in self._scopes[scope] if other is not factor)
@@ -84,11 +87,13 @@ class Factors:
             del self._scopes[scope]
 
     def expire(self, time_us: int) -> None:
-        """Take out what is over: log time never goes back. At most `DROPPED_AT_ONCE`, oldest first."""
+        """Removes factors that are over at this log time: at most `DROPPED_AT_ONCE`, oldest
+        first.
+        """
         dropped = 0
         while self._ends and self._ends[0][0] <= time_us and dropped < DROPPED_AT_ONCE:
             number = heappop(self._ends)[1]
-            if number in self.current:  # or it was ended before its time
+            if number in self.current:  # else it was ended before its time
                 self.end(number)
                 dropped += 1
 
@@ -97,11 +102,13 @@ class Factors:
         return self._scopes.get((account, info_hash), ())
 
     def numbers_after(self, number: int) -> list[int]:
-        """Of the current factors, ascending: those are added in order."""
+        """The numbers of current factors after this one, ascending because they are added in
+        order.
+        """
         return [each for each in self.current if each > number]
 
     def applied(self, account: int, info_hash: bytes, time_us: int) -> Applied:
-        """What an announce of an account in a torrent counts at a log time."""
+        """The percentages for an announce of an account in a torrent, at a log time."""
         if not self.current:
             return EVEN
         up = down = None

@@ -1,9 +1,9 @@
-"""Peers whose addresses cannot be read, because the key of their day was shredded or is not here.
+"""Peers whose addresses cannot be read, because the key of their day was shredded or is missing.
 
-Replay finds such a peer by the number of its last announce, which the plain part of its next one names, and keeps it at its
-place in every directory under a stand-in: an endpoint that nobody has, in a block that is never assigned, with port
-0. So every count is exact, and every swarm is in its order. With the first announce that can be read a peer gets its own
-endpoint and peer_id back.
+Replay finds such a peer by the number of its last announce, which the plain part of its next one
+names. It keeps the peer at its place in every directory under a stand-in: an endpoint with port 0
+in a block that is never assigned. So every count is exact, and every swarm keeps its order. The
+first announce that can be read gives a peer its own endpoint and peer_id back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 _V6 = bytes.fromhex("0100000000000000")  # RFC 6666: discard-only
-NO_PORT = b"\0\0"  # what a stand-in ends with, and no endpoint that a peer has
+NO_PORT = b"\0\0"  # the end of every stand-in, and of no peer's endpoint
 _UNKNOWN = b"\0\0\0\0"
 _SPARE = 1000
 
@@ -29,25 +29,26 @@ def stand_in(seq: int, v6: bool) -> bytes:
 
 
 def unknown_tail(seq: int) -> bytes:
-    """The last 12 bytes of the peer_id of announce `seq`, when they cannot be read: nobody else has them."""
+    """Makes up the last 12 bytes of the peer_id of announce `seq`: no other peer has them."""
     return _UNKNOWN + seq.to_bytes(8, "big")
 
 
 def is_unknown_tail(tail: bytes, last_seq: int) -> bool:
-    """Whether those 12 bytes of a peer with stand-ins were made up."""
+    """Says whether `unknown_tail` made up these 12 bytes of a peer with a stand-in."""
     return tail[:4] == _UNKNOWN and 0 < int.from_bytes(tail[4:], "big") <= last_seq
 
 
 class Hidden:
-    """In use from the first frame that cannot be opened until every peer is itself again. Owner: the state."""
+    """Peers by their last announce: in use from the first frame that cannot be decrypted until no
+    peer has a stand-in. The state owns it.
+    """
 
     __slots__ = ("_last", "_suspects", "_unlooked")
 
     def __init__(self, swarms: Swarms, *, look: bool = False) -> None:
-        """With `look`, peers that have stand-ins already are found; otherwise there are none yet."""
-        self._last: dict[
-            int, int
-        ] = {}  # peers by their last announce; those that left stay for a while
+        """`look`: find the peers that have stand-ins already; else there are none yet."""
+        # Peers by their last announce; those that left stay for a while.
+        self._last: dict[int, int] = {}
         self._suspects: set[int] = set()  # peers that were given a stand-in
         self._unlooked = 0  # announces since the suspects were looked at
         self._collect(swarms)
@@ -56,14 +57,14 @@ class Hidden:
             self.over(swarms, now=True)
 
     def find(self, swarms: Swarms, torrent: int, prev_seq: int) -> int:
-        """The peer of this torrent whose last announce that is; 0 = none."""
+        """The peer of this torrent whose last announce is `prev_seq`; 0 = none."""
         peer = self._last.pop(prev_seq, 0)
         if not peer or not swarms.present(peer):
             return 0
         row = swarms.peer(peer)
         return peer if (row.last_seq, row.torrent) == (prev_seq, torrent) else 0
 
-    def guise(
+    def stand_ins(
         self, swarms: Swarms, peer: int, seq: int, what: int, rule: int, keyed: bool
     ) -> tuple[bytes, bytes]:
         """Endpoint and last 12 bytes of the peer_id for an announce that cannot be read."""
@@ -71,13 +72,13 @@ class Hidden:
         endpoint = (swarms.v6 if v6 else swarms.v4).endpoint(peer) if peer else b""
         if not endpoint.endswith(NO_PORT):
             endpoint = stand_in(seq, v6)
-        # In private modes a peer keeps its peer_id; elsewhere another one may be what restarted.
+        # In private modes a peer keeps its peer_id; elsewhere a session restarts with another one.
         if peer and (keyed or rule != events.RULE_RESTARTED):
             return endpoint, swarms.peer(peer).peer_id[8:]
         return endpoint, unknown_tail(seq)
 
     def note(self, swarms: Swarms, seq: int, peer: int, hidden: bool) -> None:
-        """Peer `peer` (0 after `stopped`) announced."""
+        """Enters an announce of `peer` (0 after `stopped`). `hidden`: it could not be read."""
         self._unlooked += 1
         if not peer:
             return
@@ -88,7 +89,10 @@ class Hidden:
             self._collect(swarms)
 
     def over(self, swarms: Swarms, *, now: bool = False) -> bool:
-        """Whether no peer has a stand-in. Looks seldom enough to cost little, unless asked to look `now`."""
+        """Says whether no peer has a stand-in.
+
+        Unless `now` it looks seldom, so that it costs little.
+        """
         if not now and self._unlooked < len(self._suspects):
             return False
         self._unlooked = 0

@@ -1,10 +1,12 @@
-"""The whole state as named columns of bytes, and back: what a snapshot holds, and what a log without its beginning starts from.
+"""The whole state as named columns of bytes and back, for snapshots and opening balances.
 
-A state that was loaded goes on exactly as the one that was dumped: numbers of torrents and peers, the order of runs and of free
-numbers are kept as they were. Integers are little-endian; docs/log-format.md lists the columns.
+A loaded state goes on exactly as the dumped one: it keeps the numbers of torrents and peers, and
+the order of runs and free numbers. Integers are little-endian; docs/log-format.md lists the
+columns.
 
-Where peers are (endpoints, and the last 12 bytes of peer_ids) is apart from all else, by the day it was announced: each
-day's part can be encrypted under that day's key (`whereabouts`). Peers whose part is not there on loading are hidden ones, see `hidden`.
+Addresses (endpoints, and the last 12 bytes of peer_ids) are apart from all else, by the day of their
+announce, so that each day's part can be encrypted under that day's key (`addresses_by_day`). Peers
+whose part is missing are hidden, see `hidden_peers`.
 """
 
 from __future__ import annotations
@@ -34,10 +36,13 @@ if TYPE_CHECKING:
 Buffer = bytes | bytearray | memoryview
 
 PROJECTOR = 2
-"""Which rules made an image. One more with every change of what is in one: then `STEPS` gets a step for openings of before."""
+"""The number of the rules that make an image.
+
+It grows with every change of the columns; then `STEPS` gets a step for older opening balances.
+"""
 
 HIDDEN = "hidden"
-"""The column that says (in one byte) whether peers had stand-ins: no part of the state."""
+"""The column with one byte: whether peers had stand-ins. It is no part of the state."""
 
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
 _KEY = Struct("<32sIIQB3x")  # hash, key_ref, account, valid until, 1 = it ends then
@@ -55,22 +60,22 @@ _SWEEP = ("_at", "_family", "_place")
 
 
 class ImageError(ValueError):
-    """These columns are not those of a state."""
+    """These columns do not make a state."""
 
 
 class Image(NamedTuple):
-    """Columns by name, and those that say where peers are by day (since 1970-01-01) and name."""
+    """Columns by name, and the columns with addresses by day (since 1970-01-01) and name."""
 
     plain: dict[str, bytes]
     private: dict[tuple[int, str], bytes]
 
     def digest(self) -> bytes:
-        """16 bytes over all that is no address: the same with hidden peers and without."""
+        """16 bytes over all columns without addresses: the same with hidden peers and without."""
         return digest(self.plain)
 
 
 def digest(plain: Mapping[str, Buffer]) -> bytes:
-    """`Image.digest` of columns that were read."""
+    """`Image.digest` of plain columns that were read."""
     hasher = blake2b(digest_size=16)
     for name in sorted(plain):
         if name != HIDDEN:
@@ -80,7 +85,7 @@ def digest(plain: Mapping[str, Buffer]) -> bytes:
 
 
 def newest(rules: int, plain: dict[str, Buffer]) -> dict[str, Buffer]:
-    """The plain columns of an image that was made by earlier rules as these make them."""
+    """Makes the plain columns of an image of earlier rules into those of the newest rules."""
     while rules != PROJECTOR:
         plain = STEPS[rules](plain)
         rules += 1
@@ -88,16 +93,16 @@ def newest(rules: int, plain: dict[str, Buffer]) -> dict[str, Buffer]:
 
 
 def _never_used(plain: dict[str, Buffer]) -> dict[str, Buffer]:
-    """Rules 1 did not keep when a key was used last."""
+    """Rules 1 had no time of the last use of a key."""
     return {**plain, "keys.last_used": bytes(len(plain["keys.account_of"]) // _WORD * 8)}
 
 
 STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {1: _never_used}
-"""By rules: the plain columns of an image as of the next rules."""
+"""By rules: makes the plain columns of an image into those of the next rules."""
 
 
 def dump(state: State, *, addresses: bool = True) -> Image:
-    """The image of a state; without `addresses` nothing in it says where any peer is."""
+    """The image of a state, with or without the addresses of its peers."""
     swarms = state.swarms
     plain = {"state": json.dumps(_rest(state), ensure_ascii=False).encode()}
     plain[HIDDEN] = bytes([state.hidden is not None])
@@ -124,7 +129,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
 
 
 def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
-    """The state of an image, of whose private part some or all may be missing. Raises `ImageError`."""
+    """The state of an image. Private columns may be missing. Raises `ImageError`."""
     try:
         return _load(plain, private)
     except (
@@ -222,7 +227,7 @@ def _load_rows(swarms: Swarms, plain: Mapping[str, Buffer]) -> None:
 
 
 def _load_buckets(swarms: Swarms, torrents: array[int]) -> None:
-    """In the order they were in: the sweep goes by it."""
+    """Fills the buckets in the order they had, because the sweep follows it."""
     hashes, buckets = bytes(swarms.hashes), swarms.buckets
     for torrent in torrents:
         info_hash = hashes[torrent * 20 : torrent * 20 + 20]
@@ -266,7 +271,7 @@ def _load_access(access: Access, plain: Mapping[str, Buffer]) -> None:
 
 
 def _rest(state: State) -> dict[str, Any]:
-    """What is no column: a few numbers, and what comes with texts."""
+    """The parts of the state that are no columns: a few numbers, and all that has texts."""
     factors = state.factors
     return {
         "clock": {name: getattr(state, name) for name in _CLOCK},
@@ -330,7 +335,7 @@ def _bytes(column: array[int] | bytearray) -> bytes:
 
 
 def _like(column: Any, data: Buffer) -> Any:
-    """A column of the same type, with other contents."""
+    """A column of the same type with other contents."""
     if isinstance(column, bytearray):
         return bytearray(data)
     filled = array(column.typecode)
@@ -350,7 +355,7 @@ def _words(rows: bytearray, row_size: int, at: int, size: int) -> bytes:
 
 
 def _fill_words(rows: bytearray, row_size: int, at: int, data: Buffer, size: int) -> None:
-    """The other way round. Raises `ValueError` where there are more or fewer rows."""
+    """Undoes `_words`. Raises `ValueError` where there are more or fewer rows."""
     target, source = memoryview(rows).cast("I"), memoryview(data).cast("B").cast("I")
     for word in range(size // _WORD):
         target[at // _WORD + word :: row_size // _WORD] = source[word :: size // _WORD]

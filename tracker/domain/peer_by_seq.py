@@ -1,10 +1,12 @@
-"""Peers by the number of their last announce, for replay.
+"""Finds peers by the number of their last announce, so that replay is fast.
 
-A record names the event before it of the same peer (`prev_seq`). So replay need not look for the peer as the live tracker
-did, by info hash and endpoint in five places of memory: it goes from the number to the peer, and can have the rows of a whole
-frame fetched before they are needed. A ring of the latest numbers, without promise: a peer that it gives is good if it is there and
-its row says that number, and one that it does not give is looked for. That a record's endpoint is that peer's is left to
-`tracker verify`, which looks for every peer.
+A record names the previous event of the same peer (`prev_seq`). The live tracker finds the peer by
+info hash and endpoint, in five places of memory. Replay goes from the number to the peer, and can
+fetch the rows of a whole frame before it needs them.
+
+The ring holds the latest numbers and promises nothing. A peer that it gives is the right one if it
+is present and its row has that number; replay looks for any other. Only `tracker verify`, which
+looks for every peer, checks that the endpoint of a record is that peer's.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 _PLACES = 2
-"""For each peer, at least: of peers that come by chance seven in eight are still known then, and more where there are more places."""
+"""Places for each peer, at least: with random arrivals about seven peers in eight are still found.
+"""
 
 
 class Recent:
-    """Knows nobody until `start`. No part of the state."""
+    """The ring. It knows nobody until `start`, and is no part of the state."""
 
     __slots__ = ("_mask", "_ring")
 
@@ -31,7 +34,7 @@ class Recent:
         self._mask = 0
 
     def start(self, swarms: Swarms) -> None:
-        """Note everybody, with places for as many again."""
+        """Enters every peer, with room for as many again."""
         places = 8
         while places < 2 * _PLACES * swarms.peer_slots:
             places *= 2
@@ -46,17 +49,17 @@ class Recent:
         self._mask = 0
 
     def prepare(self, swarms: Swarms, plain: bytes) -> None:
-        """Before the announces of a frame, whose plain section that is."""
+        """Gets ready for the announces of a frame. `plain`: its plain section."""
         if self._mask:
             if len(self._ring) < _PLACES * swarms.peer_slots:
                 self.start(swarms)
             packed.fetch_ahead(plain, self._ring, swarms.rows, swarms.tables.peers)
 
     def peer(self, seq: int) -> int:
-        """Whose last announce that event may be; 0 = not known here."""
+        """The peer whose last announce this event may be; 0 = the ring does not know."""
         return packed.u32(self._ring, seq & self._mask)
 
     def note(self, seq: int, peer: int) -> None:
-        """Event `seq` is this peer's last announce; 0 = it has left."""
+        """Enters event `seq` as the last announce of `peer`; 0 = the peer left."""
         if self._mask:
             packed.put_u32(self._ring, seq & self._mask, peer)

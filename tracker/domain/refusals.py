@@ -39,7 +39,10 @@ INVALID_KEY = AUTHENTICATION + "Invalid format for authentication key param."
 
 @frozen
 class Refusal:
-    """One row of the table. `text` may name `{info_hash}` (hexadecimal) and `{key}` (as received)."""
+    """One row of the table.
+
+    `text` may name `{info_hash}` (hexadecimal) and `{key}` (as received).
+    """
 
     name: str
     text: str

@@ -1,6 +1,8 @@
-"""What decisions depend on. It comes from the configuration, but is in force only once it is an event.
+"""The settings that decisions depend on. They come from the configuration and are in force once
+logged.
 
-Replay uses the settings of the log, never today's file; so a decision can be judged by the rules of its day.
+Replay uses the settings of the log, never today's file, so that a decision is judged by the rules
+of its day.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ from attrs import asdict, field, fields, frozen
 from tracker.domain.policy import Policy
 
 KNOWN_RULES = 1, 1
-"""Of identity and accounting: those that this code implements."""
+"""The numbers of the rules of identity and accounting that this code implements."""
 
 
 @frozen
 class Settings:
-    """Times in seconds. `identity` and `accounting` number the rules that are in force, see `KNOWN_RULES`."""
+    """Times are in seconds. `identity` and `accounting` are the numbers of the rules in force."""
 
     private: bool = False
     listed: bool = False
@@ -34,11 +36,14 @@ class Settings:
     policy: Policy = field(factory=Policy)
 
     def as_data(self) -> dict[str, Any]:
+        """The settings as JSON members, as an event has them."""
         return asdict(self, value_serializer=_as_json)
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Settings:
-        """Settings of an event; keys this version does not know are left aside."""
+        """The settings of an event; unknown members are passed over, absent ones have their
+        default.
+        """
         known = {one.name for one in fields(cls)}
         values = {name: value for name, value in data.items() if name in known}
         if "policy" in values:

@@ -1,8 +1,9 @@
-"""The state in slices, and a digest of each that costs little: every tick carries one, so that a replay checks itself.
+"""Digests of slices of the state. Every tick carries one, so that a replay checks itself.
 
-A slice is a run of numbers: the rows of peers, torrents and accounts that have them, with where they stand. What would tell an
-address is left out: so it can be compared where addresses cannot be read, and nothing about them can be learned from it.
-Numbers belong to it: a new peer or torrent takes the number given back last, or else the next.
+A slice is a run of numbers: the rows and places of the peers, torrents and accounts with these
+numbers. Addresses are left out, so that a replay without the keys to them compares too, and so that
+nobody learns anything about an address from a digest. The numbers count: a new peer or torrent
+takes the one given back last, or else the next.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 SIZE = 4096
-"""Numbers in a slice: a third of a millisecond."""
+"""Numbers in a slice. Its digest takes a third of a millisecond."""
 
 _TOTALS = Struct("<QQQQQQ")
 _TAIL_WORDS = (2, 3, 4)  # of a row: bytes 8 to 19, the end of the peer_id
@@ -37,7 +38,10 @@ def count(swarms: Swarms, accounts: Accounts) -> int:
 
 
 def digest(swarms: Swarms, accounts: Accounts, seq: int, ticks: int, number: int) -> int:
-    """64 bits over a slice, and over the totals of all. `seq` and `ticks` are those of the state."""
+    """64 bits over a slice, and over the totals of all.
+
+    `seq` and `ticks` are those of the state.
+    """
     begin, end = number * SIZE, (number + 1) * SIZE
     hasher = blake2b(digest_size=8)
     hasher.update(

@@ -1,7 +1,9 @@
-"""The projection: everything the tracker knows, as a function of the log alone.
+"""The state: everything that the tracker knows, as a function of the log alone.
 
-`apply` is the only way in. The live path calls its parts right after appending; start-up, time travel and
-checks call it with frames that were read back. Same code, same result: `digest` compares them.
+Only `apply` changes it. The live path calls the parts of `apply` right after appending. Start-up,
+time travel and checks call it with frames that were read back. Same code, same result: `digest`
+compares them. Announces are applied here; each other event by its declaration in
+`tracker.domain.events`.
 """
 
 from __future__ import annotations
@@ -74,9 +76,9 @@ class State:
         self.sweep = Sweep()
         self.resumed_us = 0
         self.shredded: set[str] = set()  # days, "2026-11-21"
-        # The latest removal, and the one before it: that is where the log begins if the latest was cut off.
+        # The two latest removals. The log begins with the older one if the latest was cut off.
         self.pruned: tuple[Pruned, ...] = ()
-        # No part of the state: what replay cannot read, and what it goes by.
+        # No part of the state: the peers that replay cannot read, and how it finds the others.
         self.hidden: Hidden | None = None
         self.recent = Recent()
 
@@ -90,8 +92,11 @@ class State:
         *,
         ignorable: int = 0,
     ) -> None:
-        """Apply the records of one frame; an empty `protected` is one that could not be decrypted. A tick's digest is compared with
-        the state as it is. `ignorable`: how many records there are, if those that are not known may be passed over; else 0.
+        """Applies the records of one frame. An empty `protected` could not be decrypted.
+
+        A tick's digest is compared with the state. `ignorable`: the number of records where the
+        frame says that unknown ones may be passed over; else 0, and an unknown kind, type or schema
+        ends replay.
 
         Raises `ReplayError`, `codec.CodecError` (`codec.UnknownEventError`).
         """
@@ -184,7 +189,7 @@ class State:
         return self.swarms.find(torrent, endpoint)
 
     def _hides(self, protected: Section) -> bool:
-        """Whether the next announces are of peers some of whom are not where they seem to be."""
+        """Says whether some peers have stand-ins for their addresses, from this frame on."""
         if not protected:
             self.hidden = self.hidden or Hidden(self.swarms)
         elif self.hidden is not None and self.hidden.over(self.swarms):
@@ -192,7 +197,7 @@ class State:
         return self.hidden is not None
 
     def _apply_hidden(self, plain: Section, protected: Section) -> None:
-        """Apply announces that cannot be read, or that come while peers of such ones are there."""
+        """Applies announces that cannot be read, and those that come while peers have stand-ins."""
         swarms = self.swarms
         hidden = self.hidden or Hidden(swarms)
         seq = self.seq
@@ -208,14 +213,14 @@ class State:
             if not peer and rule != events.RULE_FIRST:
                 raise ReplayError(f"event {seq} continues {prev_seq}, which is no peer's last")
             if where is None:
-                endpoint, id_tail = hidden.guise(swarms, peer, seq, what, rule, account != 0)
+                endpoint, id_tail = hidden.stand_ins(swarms, peer, seq, what, rule, account != 0)
             else:
                 address, id_tail, port, _key_hash = where
                 endpoint = (address if what & 0x10 else address[12:]) + port
                 holder = swarms.find(torrent, endpoint) if torrent else 0
                 if holder not in (0, peer) and what & 0x0F != events.STOPPED:
                     raise ReplayError(f"event {seq} comes from where another peer is")
-                # Who stops under another peer_id goes under the one before: numbers given back are compared too (`slices`).
+                # On `stopped` the old peer_id stays, because digests of slices cover freed rows.
                 if peer and what & 0x0F != events.STOPPED:
                     swarms.call(peer, account, id_head + id_tail)
             peer_id = id_head + id_tail
@@ -236,7 +241,7 @@ class State:
         self.announced(seq, time_us)
 
     def hidden_peers(self) -> bool:
-        """Whether peers are left whose addresses could not be read. Looks at them all."""
+        """Says whether any peer has a stand-in for its address. Looks at them all."""
         if self.hidden is not None and self.hidden.over(self.swarms, now=True):
             self.hidden = None
         return self.hidden is not None
@@ -258,9 +263,9 @@ class State:
         what: int,
         rule: int,
     ) -> int:
-        """Apply an announce in a private mode: `Swarms.announce`, and what it means for account and key.
+        """Applies an announce in a private mode to swarms, account and key.
 
-        `peer` is what `swarms.keyed` gave; nobody else may be at the endpoint.
+        `peer` comes from `swarms.keyed`; no other peer may have the endpoint.
         """
         swarms = self.swarms
         event = what & 0x0F
@@ -286,7 +291,7 @@ class State:
         return peer
 
     def announced(self, next_seq: int, time_us: int) -> None:
-        """A batch of announces was applied to the swarms; the state stands before `next_seq`."""
+        """Ends a batch of announces that was applied to the swarms. `next_seq`: the next event."""
         self.seq = next_seq
         self.time_us = time_us
 
@@ -316,8 +321,8 @@ class State:
     def digest(self, *, addresses: bool = True) -> str:
         """32 hex digits over the whole state; equal states, and only those, have equal digests.
 
-        Without `addresses` the endpoints and the last 12 bytes of peer_ids are left out: hidden peers make no difference then,
-        and nobody can try out addresses until one fits.
+        Without `addresses` endpoints and the last 12 bytes of peer_ids are left out. Then hidden
+        peers make no difference, and nobody can try out addresses until one fits.
         """
         hasher = blake2b(digest_size=16)
         fixed = (

@@ -1,8 +1,8 @@
-"""All swarms: torrents in buckets by info hash, peers as rows of packed columns.
+"""All swarms: torrents in buckets by info hash, peers as packed rows.
 
-A torrent and a peer are small integers: numbers of rows; 0 is nobody. Freed numbers are used again. Listing,
-sweeping and digesting go bucket by bucket, never over everything at once. Only applying an event
-changes anything here.
+A torrent and a peer are small integers, the numbers of rows; 0 is nobody. Freed numbers are used
+again. Listing, sweeping and digesting go bucket by bucket, never over everything at once. Only
+applying an event changes anything here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _nowhere = NOWHERE  # as in `Directory`
 BUCKETS = 256
 
 ROW = Struct("<20sB3xIIQQQQQ")
-"""A peer: peer_id, mark, (two days, see `keep_family`,) torrent, key_ref, uploaded, downloaded, left, last seen us,
-last seq.
+"""A peer: peer_id, mark, (two days, see `keep_family`,) torrent, key_ref, uploaded, downloaded,
+left, last seen us, last seq.
 
-One row of 72 bytes rather than a column each: an announce touches all of it, and memory by the line.
+One row of 72 bytes rather than nine columns, because an announce touches all of it and memory is
+read by the line.
 """
 ROW_SIZE = ROW.size
 _MARK = 20
@@ -41,21 +42,22 @@ _OWNER = Struct("<I20x")  # the account of an identity
 NEVER_US = 2**64 - 1
 """Later than any log time."""
 
-# `mark` of a peer: its last event in the low nibble, and
+# The `mark` of a peer has its last event in the low nibble, and these bits.
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
-MARK_COMPLETED = 0x20  # said `completed` in this session: not counted again
-MARK_SNATCHED = 0x40  # its account was given this download, in this session
+MARK_COMPLETED = 0x20  # sent `completed` in this session: not counted again
+MARK_SNATCHED = 0x40  # this download was counted for its account, in this session
 
 SEEDERS, LEECHERS, PARTIAL = range(3)  # words of a torrent's row; partial seeds are leechers too
 
-# A partial seed (BEP 21) is a leecher whose last event is `paused`: of those that are kept the only one with this bit.
+# A partial seed (BEP 21) is a leecher whose last event is `paused`. No other event in a mark has
+# this bit.
 _PAUSED_BIT = 0x04
 _ROLE = MARK_SEEDER | _PAUSED_BIT
 
 
 class Peer(NamedTuple):
-    """A row, unpacked: for readers; the announce path does without."""
+    """A row, unpacked for readers. The announce path does without."""
 
     peer_id: bytes
     mark: int
@@ -69,7 +71,7 @@ class Peer(NamedTuple):
 
 
 class Swarms:
-    """Owner of every column here and, through the directories, of the endpoints."""
+    """Owns the torrents, the peers and, through its directories, their endpoints."""
 
     __slots__ = (
         "_free_peers",
@@ -98,14 +100,14 @@ class Swarms:
         self.retired: dict[bytes, int] = {}  # completed counts of torrents that have no peers now
         self.announces = [0, 0, 0, 0]  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
-        # Of this process: statistics, no part of the state.
+        # Statistics of this process, no part of the state.
         self.torrents_added = 0
         self.torrents_removed = 0
         self.seeders_total = 0
         self.leechers_total = 0
         self.completed_total = 0  # of all torrents ever, also the retired ones
         self.tables = Tables()
-        # By torrent, beside its row.
+        # By torrent, beside its row in the tables.
         self.hashes = bytearray(20)
         self.completed = array("Q", [0])
         self._free_torrents = array("I")
@@ -114,7 +116,7 @@ class Swarms:
         self._free_peers = array("I")
         self.v4 = Directory(6, 0, self.tables)
         self.v6 = Directory(18, 1, self.tables)
-        # In private modes peers are found by who they are, wherever they are: see `keyed`.
+        # In private modes peers are found by account and peer_id, at any address: see `keyed`.
         self.identities = Directory(24, 2, self.tables)
         self.of_key = KeyPeers()
 
@@ -142,11 +144,11 @@ class Swarms:
         what: int,
         rule: int,
     ) -> int:
-        """Apply an announce of `peer` (0 = a new one) in `torrent` (0 = a new one). Cannot fail.
+        """Applies an announce of `peer` (0 = a new one) in `torrent` (0 = a new one). Cannot fail.
 
-        `torrent` and `peer` are what `lookup` and `find` give; `what` is the
-        record's byte of event and protocol; `rule` says how this relates to the peer's previous
-        announce. Returns the peer's number, 0 after `stopped`.
+        `torrent` and `peer` come from `lookup` and `find`. `what` is the record's byte of event and
+        protocol. `rule` says how the announce relates to the peer's previous one. Returns the
+        peer's number, 0 after `stopped`.
         """
         self.announces[what >> 4] += 1
         event = what & 0x0F
@@ -163,7 +165,7 @@ class Swarms:
                 rows[row + 20] = mark & 0xF0 | event
                 if rule == 3:  # events.RULE_RESTARTED
                     packed.put_peer_id(rows, row, peer_id)
-            elif mark & 0x0F:  # there was one before: mostly not, and then it need not be written
+            elif mark & 0x0F:  # mostly the last event was none too, and the row need not be written
                 rows[row + 20] = mark & 0xF0
         else:
             if not torrent:
@@ -181,7 +183,7 @@ class Swarms:
     def _changed(
         self, torrent: int, peer: int, mark: int, event: int, rule: int, seeder: bool
     ) -> int:
-        """The mark of a known peer after an announce that may change its session or role."""
+        """Counts a change of session or role of a known peer, and returns its new mark."""
         self._count(torrent, PARTIAL, (event == events.PAUSED and not seeder) - _is_partial(mark))
         if rule == events.RULE_RESTARTED:
             mark &= MARK_SEEDER
@@ -201,13 +203,15 @@ class Swarms:
     # Private modes.
 
     def keyed(self, torrent: int, account: int, peer_id: bytes) -> int:
-        """The peer of an account with a peer_id, at whatever addresses; 0 = none."""
+        """The peer of an account with this peer_id, at any address; 0 = none."""
         return self.identities.find(torrent, packed.identity(account, peer_id))
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
-        """Say whose peer a new one is, or that it goes on with another key of the account."""
+        """Enters the account and key of a new peer, or another key of the account for a known
+        one.
+        """
         if packed.u32(self.of_key._links, peer * 3) == key_ref:
-            return  # the row says the same
+            return  # the row has them already
         row = self.peer(peer)
         if peer not in self.identities:
             identity = packed.identity(account, row.peer_id)
@@ -216,10 +220,11 @@ class Swarms:
         self.of_key.move(peer, key_ref)
 
     def move(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        """Note where a known peer announces from: one address a family, the latest. It must be free.
+        """Gives a known peer the endpoint that it announces from: one for each family. It must be
+        free.
 
-        Another address takes the place of the one before: the order of a swarm does not tell that it was another, so
-        replay need not know the addresses.
+        A new endpoint takes the place of the one before. So the order of a swarm does not depend on
+        addresses, and replay need not know them.
         """
         directory = self.v4 if len(endpoint) == 6 else self.v6
         if directory.is_at(peer, endpoint):
@@ -231,9 +236,11 @@ class Swarms:
             directory.rename(torrent, peer, endpoint)
 
     def keep_family(self, torrent: int, peer: int, v6: bool, day: int) -> None:
-        """Note the day of a known peer's announce over a family. The peer's address of the other family goes, unless
-        it was announced that day or the day before: nobody is sent to addresses that are older, and their day's
-        key may be shredded. Days are kept by their low byte.
+        """Enters the day of a known peer's announce over a family; the row keeps its low byte.
+
+        The peer's address of the other family goes unless it was announced on that day or the day
+        before, because older addresses are given to nobody and the key of their day may be
+        shredded.
         """
         days = peer * 72 + 21  # ROW_SIZE, _DAYS
         rows = self.rows
@@ -246,7 +253,7 @@ class Swarms:
         rows[own] = day & 0xFF
 
     def call(self, peer: int, account: int, peer_id: bytes) -> None:
-        """Give a peer the peer_id that it turns out to have; see `hidden`."""
+        """Gives a peer its own peer_id in place of a made-up one; see `hidden_peers`."""
         row = self.peer(peer)
         if row.peer_id == peer_id:
             return
@@ -256,25 +263,28 @@ class Swarms:
             self.identities.rename(row.torrent, peer, identity)
 
     def note_snatched(self, peer: int) -> None:
+        """Marks that this download was counted for the peer's account."""
         self.rows[peer * ROW_SIZE + _MARK] |= MARK_SNATCHED
 
     def place_of(self, torrent: int, peer: int) -> int:
-        """Where a peer stands among the identities of its torrent."""
+        """The place of a peer among the identities of its torrent."""
         return self.identities.position(peer) - self.identities.run(torrent)[0]
 
     def at_place(self, torrent: int, place: int) -> int:
-        """The peer at a place; 0 = none."""
+        """The peer at a place among the identities of a torrent; 0 = none."""
         first, size, _ = self.identities.run(torrent)
         return self.identities.owners[first + place] if place < size else 0
 
     def hand_over_peers(self, old_key_ref: int, key_ref: int) -> None:
-        """Peers of a key belong to the one in its place from now on: revoking that one sends them away."""
+        """Moves the peers of a key to the key that replaces it, so that they go when that one is
+        revoked.
+        """
         for peer in self.of_key.peers(old_key_ref):
             _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
             self.of_key.move(peer, key_ref)
 
     def remove_key_peers(self, key_ref: int, drop_empty: bool) -> None:
-        """Send the peers of a key away from all swarms."""
+        """Removes the peers of a key from all swarms."""
         for peer in self.of_key.peers(key_ref):
             torrent = self.peer(peer).torrent
             self.remove(torrent, peer)
@@ -282,7 +292,7 @@ class Swarms:
                 self.drop_if_empty(torrent)
 
     def remove(self, torrent: int, peer: int) -> None:
-        """Take a peer out. Its torrent stays until `drop_if_empty`."""
+        """Removes a peer. Its torrent stays until `drop_if_empty`."""
         for directory in (self.v4, self.v6, self.identities):
             if peer in directory:
                 directory.remove(torrent, peer)
@@ -300,7 +310,7 @@ class Swarms:
         self._free_peers.append(peer)
 
     def drop_if_empty(self, torrent: int) -> None:
-        """Forget a torrent without peers; its completed count is kept for its return."""
+        """Removes a torrent without peers; its completed count is kept for its return."""
         info_hash = bytes(self.hashes[torrent * 20 : torrent * 20 + 20])
         if self.size(torrent) or self.lookup(info_hash) != torrent:
             return
@@ -312,7 +322,7 @@ class Swarms:
         self._free_torrents.append(torrent)
 
     def import_completed(self, info_hash: bytes, completed: int) -> None:
-        """Add completions counted elsewhere, before this log began."""
+        """Adds completions that another tracker counted before this log began."""
         torrent = self.lookup(info_hash)
         if torrent:
             self.completed[torrent] += completed
@@ -325,7 +335,7 @@ class Swarms:
             self.remove(torrent, peer)
 
     def clear_peers(self) -> None:
-        """Remove every peer and torrent; completed counts and totals stay."""
+        """Removes every peer and torrent; completed counts and totals stay."""
         for bucket in self.buckets:
             for torrent in list(bucket.values()):
                 self.remove_torrent_peers(torrent)
@@ -341,12 +351,12 @@ class Swarms:
         return list(dict.fromkeys(found))
 
     def present(self, peer: int) -> bool:
-        """Whether that number is a peer's now."""
+        """Says whether a peer has this number now."""
         return self.v4.position(peer) != _nowhere or self.v6.position(peer) != _nowhere
 
     @property
     def peer_slots(self) -> int:
-        """One more than the highest number a peer has had."""
+        """One more than the highest number that a peer has had."""
         return len(self.rows) // ROW_SIZE
 
     def seen_us(self, peer: int) -> int:
@@ -355,7 +365,7 @@ class Swarms:
         return seen_us
 
     def oldest_seen(self, first: int, end: int) -> int | None:
-        """The earliest `seen_us` of the peers numbered first..end-1, None when there are none."""
+        """The earliest `seen_us` of the peers numbered first..end-1; None = there are none."""
         seen = (
             SEEN.unpack_from(self.rows, peer * ROW_SIZE + SEEN_AT)[0]
             for peer in range(first, min(end, self.peer_slots))
@@ -364,7 +374,9 @@ class Swarms:
         return min(seen, default=None)
 
     def in_bucket(self, bucket: int, first: int, stop: int) -> list[bytes]:
-        """Info hashes of the torrents of a bucket whose numbers are in this range: a large bucket in steps."""
+        """Info hashes of the torrents of a bucket numbered first..stop-1, for large buckets in
+        steps.
+        """
         found = []
         torrents = self.buckets[bucket]
         heads = self.hashes[first * 20 : stop * 20 : 20]
@@ -378,9 +390,12 @@ class Swarms:
         return found
 
     def oldest_needed(self, first: int, end: int) -> tuple[int, int] | None:
-        """From which event and log time on announces are needed to know where the peers numbered first..end-1 are; None
-        when there are none. A peer with two addresses announced one of them on the day before its last at the
-        earliest (see `keep_family`)."""
+        """The first event and log time needed to know the addresses of the peers numbered
+        first..end-1.
+
+        None = there are no such peers. A peer with two addresses announced the older one on the day
+        before its last announce at the earliest (see `keep_family`).
+        """
         seqs, times = [], []
         for peer in range(first, min(end, self.peer_slots)):
             here = peer in self.v4, peer in self.v6
@@ -397,11 +412,11 @@ class Swarms:
         return self.tables.torrents[first * TORRENT_WORDS + word : stop : TORRENT_WORDS]
 
     def set_column(self, word: int, values: array[int]) -> None:
-        """The other way round, of all torrents. Raises `ValueError` where there are more or fewer."""
+        """Sets a word of all torrents. Raises `ValueError` unless each has a value."""
         fill_column(self.tables.torrents, word, TORRENT_WORDS, values)
 
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
-        """Seeders, completed, leechers; zeros for a torrent never seen."""
+        """Seeders, completed, leechers; zeros for an unknown torrent."""
         torrent = self.lookup(info_hash)
         if not torrent:
             return 0, self.retired.get(info_hash, 0), 0
@@ -414,19 +429,19 @@ class Swarms:
         return self.tables.torrents[at + LEECHERS] - self.tables.torrents[at + PARTIAL]
 
     def size(self, torrent: int) -> int:
-        """How many peers a torrent has."""
+        """The number of peers of a torrent."""
         return sum(packed.counts(self.tables.torrents, torrent))
 
     def identified(self, peer: int) -> bool:
-        """Whether a peer of this number is in a swarm, and somebody's."""
+        """Says whether a peer of this number is in a swarm and belongs to an account."""
         return peer in self.identities
 
     def account_of(self, peer: int) -> int:
-        """Whose peer it is; 0 = nobody's."""
+        """The account of a peer; 0 = none."""
         return int.from_bytes(self.identities.endpoint(peer)[:4], "little")
 
     def peers_of(self, torrent: int, account: int) -> int:
-        """How many peers of a torrent are an account's; looks at all of them."""
+        """The number of peers that an account has in a torrent; looks at all of them."""
         first, count, _ = self.identities.run(torrent)
         width = self.identities.width
         run = self.identities.addresses[first * width : (first + count) * width]
@@ -473,7 +488,7 @@ class Swarms:
         self.leechers_total -= step
 
     def _count(self, torrent: int, word: int, step: int) -> None:
-        """One more or fewer of SEEDERS, LEECHERS or PARTIAL."""
+        """Adds 1 or -1 to SEEDERS, LEECHERS or PARTIAL."""
         torrents = self.tables.torrents
         at = torrent * 16 + word  # TORRENT_WORDS
         packed.put_u32(torrents, at, packed.u32(torrents, at) + step)
@@ -505,7 +520,7 @@ class Swarms:
         return peer
 
     def make_room(self, torrents: int, peers: int) -> None:
-        """Give that many torrents and peers rows in the tables, and take all others away: their columns come next."""
+        """Makes rows for that many torrents and peers, and no others; the columns are set next."""
         self.tables.make_room(torrents, peers)
         self.of_key.make_room(peers)
 
@@ -522,15 +537,16 @@ def _is_partial(mark: int) -> bool:
 
 
 class KeyPeers:
-    """Which peers came with which key: lists threaded through the peers, so that revoking one need not look at all."""
+    """The peers of each key, as lists threaded through the peers, so that a revocation looks at no
+    others.
+    """
 
     __slots__ = ("_first", "_links")
 
     def __init__(self) -> None:
         self._first = array("I", [0])  # by key_ref
-        self._links = array(
-            "I", [0, 0, 0]
-        )  # three words a peer: key_ref, the peer before, the one after
+        # Three words a peer: key_ref, the peer before it, the peer after it.
+        self._links = array("I", [0, 0, 0])
 
     def add_peer(self) -> None:
         self._links.frombytes(_NO_LINKS)
@@ -544,7 +560,7 @@ class KeyPeers:
         return found
 
     def move(self, peer: int, key_ref: int) -> None:
-        """Put a peer on a key's list, off the one it was on."""
+        """Puts a peer on the list of a key, off the list that it was on."""
         links = self._links
         if links[peer * 3 + KEY] == key_ref:
             return
@@ -587,8 +603,8 @@ KEY, BEFORE, AFTER = range(3)  # words of a peer's links
 _NO_LINKS = bytes(12)
 
 
-# The announce path spells numbers out: a global is a dictionary look-up, an attribute another. These lines
-# hold the spelling to the names.
+# The announce path spells these numbers out, because a global or an attribute is a dictionary
+# look-up. These lines hold the spelling to the names.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
     (MARK_SEEDER, MARK_EVENT, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
     != (0x10, 0x0F, 0x14, 4, 21, 16, 0, 1)

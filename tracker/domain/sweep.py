@@ -1,7 +1,8 @@
-"""Looking for peers that have not announced for too long, a bounded piece at a time.
+"""Removes peers that have not announced for too long, a bounded piece at a time.
 
-A piece is what one tick may cost the loop: a few milliseconds, however the peers are spread over the buckets and however
-large a swarm is. Where the sweep stands is part of the state, so that replay takes the same pieces.
+A piece costs the loop a few milliseconds, however the peers are spread over the buckets and however
+large a swarm is. The position of the sweep is part of the state, so that replay takes the same
+pieces.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 PIECE = 20_000
-"""Peers and torrents looked at in one piece; taking one out counts for ten."""
+"""Peers and torrents that one piece looks at; a removed peer counts ten times more."""
 _REMOVAL = 10
 _START = -1
 
@@ -42,7 +43,10 @@ class Sweep:
         return len(self._torrents) - self._at
 
     def add(self, swarms: Swarms, first: int, last: int) -> None:
-        """Note the torrents of buckets first..last-1. A number that goes to another torrent meanwhile does no harm."""
+        """Adds the torrents of buckets first..last-1.
+
+        A number that goes to another torrent before its turn does no harm.
+        """
         if self.done:
             self._torrents = array("I")
             self._at = 0
@@ -50,11 +54,14 @@ class Sweep:
             self._torrents.extend(swarms.buckets[bucket].values())
 
     def step(self, swarms: Swarms, before_us: int, drop_empty: bool) -> None:
-        """One piece: remove peers last seen at or before a time, and with `drop_empty` torrents left empty."""
+        """Does one piece: removes peers last seen at or before a time.
+
+        With `drop_empty` it also removes the torrents that are left without peers.
+        """
         budget = PIECE
         while budget > 0 and not self.done:
             torrent = self._torrents[self._at]
-            # A peer whose address another took is in the last one only.
+            # A peer whose address another peer took is in `identities` only.
             families = swarms.v4, swarms.v6, swarms.identities
             while budget > 0 and self._family < len(families):
                 budget = self._walk(swarms, families[self._family], torrent, before_us, budget)
@@ -68,7 +75,7 @@ class Sweep:
     def _walk(
         self, swarms: Swarms, directory: Directory, torrent: int, before_us: int, budget: int
     ) -> int:
-        """From the end of a run to its start: what a removal moves into the gap has been looked at."""
+        """Goes from the end of a run to its start, because a removal fills its gap from the end."""
         last = directory.run(torrent)[1] - 1
         place = last if self._place == _START else min(self._place, last)
         while place >= 0 and budget > 0:
@@ -86,5 +93,8 @@ class Sweep:
         return budget
 
     def digest(self) -> str:
-        """Where the sweep stands; numbers of torrents are no part of the state, but how many are left is."""
+        """The position of the sweep.
+
+        The count of torrents left is part of the state, not their numbers.
+        """
         return repr((len(self._torrents) - self._at, self._family, self._place))

@@ -27,7 +27,8 @@ _LOCAL = tuple(
 
 
 def listed_address(source: bytes, external: bytes) -> bytes:
-    """Returns `external` for a client on this machine, because no peer elsewhere reaches loopback."""
+    """Returns `external` for a client on this machine, because no peer elsewhere reaches
+    loopback."""
     return external if is_loopback(source) else source
 
 

@@ -1,4 +1,5 @@
-"""Binds every socket and reads every certificate, before the tracker appends anything to the log."""
+"""Binds every socket and reads every certificate, before the tracker appends anything to the
+log."""
 
 from __future__ import annotations
 

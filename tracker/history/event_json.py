@@ -1,4 +1,6 @@
-"""Events as JSON objects for people and tools: what `tracker events` prints, one object a line."""
+"""Events as JSON objects for people and tools, as `tracker events` prints them: one object a
+line.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,8 @@ def _announced(frame: Frame) -> Iterator[Body]:
             time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
             flags, listener, what, rule,
         ) = row  # fmt: skip
-        # Where the protected part cannot be read, the peer_id's first 8 bytes are all there is of it.
+        # Where the protected part cannot be read, the peer_id's first 8 bytes are all there is of
+        # it.
         address, id_tail, port, key_hash = protected or (None, b"", None, None)
         body = {
             "info_hash": info_hash.hex(),

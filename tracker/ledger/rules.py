@@ -1,5 +1,6 @@
 """What decides how announces count while a ledger reads the log, and the accounts that follow from
-it."""
+it.
+"""
 
 from __future__ import annotations
 

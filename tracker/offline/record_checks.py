@@ -1,6 +1,7 @@
-"""Is a frame what its kind and schema say, record by record: rules that every tracker keeps when it writes.
+"""Checks that the records of a frame are as every tracker writes them.
 
-Replay looks only at what the state needs. This looks at the rest: counts, times, codes, zeros, the form of the JSON.
+Replay looks only at what the state needs. This looks at the rest: counts, times, codes, zeros, the
+form of the JSON.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ _PROTOCOLS = range(len(events.PROTOCOL_NAMES))
 
 
 class RecordChecks:
-    """Feed it the frames in log order: times are compared from one to the next."""
+    """Takes the frames in log order, because it compares times from one to the next."""
 
     def __init__(self) -> None:
         self.time_us = 0  # of the last record
 
     def problems(self, frame: Frame) -> Iterator[tuple[int, str]]:
-        """Number of the event, and what is wrong with it. Frames that are not known are nothing of ours to judge."""
+        """Yields the number of each wrong event and what is wrong; unknown frames are not
+        judged.
+        """
         header = frame.header
         if not frames.known(frame):
             return
@@ -59,7 +62,7 @@ class RecordChecks:
         return len(frame.plain) != codec.RECORD_SIZES[header.kind] * header.records
 
     def _records(self, frame: Frame) -> Iterator[tuple[int, str]]:
-        """Time and problem ("" = none) of each record."""
+        """Yields time and problem ("" = none) of each record."""
         if frame.header.kind == events.ANNOUNCE:
             for row in codec.PLAIN.iter_unpack(frame.plain):
                 yield row[0], _announce_problem(row[11], row[12])
@@ -80,12 +83,12 @@ def _announce_problem(what: int, rule: int) -> str:
 
 
 def _admin_records(plain: memoryview) -> Iterator[bytes]:
-    """The records of an admin frame, head and padding included; the last may be cut off."""
+    """Splits an admin frame into records with head and padding; the last may be cut off."""
     offset = 0
     while offset < len(plain):
         head = plain[offset : offset + codec.ADMIN.size]
         if len(head) < codec.ADMIN.size:
-            return  # the count will not be right
+            return  # the count of records finds it
         size = codec.ADMIN.unpack(head)[0]
         end = offset + codec.ADMIN.size + size + (-size % 16)
         yield bytes(plain[offset:end])

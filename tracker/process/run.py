@@ -3,7 +3,8 @@
 log                    outermost: committed and closed last
  +- trackers, timers   they append; they stop first
  +- API, health check  stop taking requests, then get a bounded time to finish
- +- signals            SIGTERM or SIGINT stops, a second one at once; SIGHUP reads certificates again
+ +- signals            SIGTERM or SIGINT stops, a second one at once; SIGHUP reads certificates
+                       again
 """
 
 from __future__ import annotations

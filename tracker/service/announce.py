@@ -219,7 +219,8 @@ class Announcing:
         return torrent or swarms.lookup(info_hash)
 
     def admits(self, address: bytes) -> bool:
-        """Counts a request from an address of 4 or 16 bytes; False = it made too many this minute."""
+        """Counts a request from an address of 4 or 16 bytes; False = it made too many this
+        minute."""
         return self._rate is None or self._rate.admits(address, self._now_us)
 
     def admit(self, address: bytes, text: bytes | None) -> Key | int | None:
@@ -387,7 +388,8 @@ class Announcing:
         self._log.appended()
 
     def chance(self) -> int:
-        """Returns 64 bits that choose peers, a function of the secret and the log position alone."""
+        """Returns 64 bits that choose peers, a function of the secret and the log position
+        alone."""
         seq = self._seq.to_bytes(8, "little")
         return int.from_bytes(blake2s(seq, key=self._selection_key, digest_size=8).digest(), "big")
 

@@ -1,4 +1,6 @@
-"""How an event gets into the log and the state: appended first, then applied, with no await between."""
+"""How an event gets into the log and the state: appended first, then applied, with no await
+between.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ class Log(Protocol):
     pool: Pool
 
     def has_room(self, *, reserved: bool = False) -> bool:
-        """Whether another event may be appended. `reserved`: into the room kept for administrators."""
+        """Whether another event may be appended.
+
+        `reserved`: into the room kept for administrators.
+        """
 
     def appended(self) -> None:
         """Lets the log commit what was appended."""
@@ -39,7 +44,9 @@ class Clock(Protocol):
 
 
 def append_admin(log: Log, state: State, clock: Clock, event: AdminEvent) -> int:
-    """Appends and applies an admin event, and lets the log commit it; returns its sequence number."""
+    """Appends and applies an admin event, and lets the log commit it; returns its sequence
+    number.
+    """
     now = clock.now_us()
     body = codec.encode_event(event, now)
     seq = log.pool.append(events.ADMIN, schemas.NEWEST[events.ADMIN], now, body)
@@ -49,6 +56,9 @@ def append_admin(log: Log, state: State, clock: Clock, event: AdminEvent) -> int
 
 
 def append_record(log: Log, state: State, record: FixedRecord) -> None:
-    """Appends and applies a record of one size. The caller calls `log.appended` after the last one."""
+    """Appends and applies a record of one size.
+
+    The caller calls `log.appended` after the last one.
+    """
     log.pool.append(record.kind, record.schema, record.time_us, record.pack())
     state.apply_record(record)

@@ -31,6 +31,9 @@ async def wait_durable(log: Log, seq: int) -> None:
 
 
 async def append_durably(service: Service, log: Log, event: AdminEvent, by: ports.Actor) -> None:
-    """Appends and applies an event; returns once it is durable. Raises `ports.LogUnavailableError`."""
+    """Appends and applies an event; returns once it is durable.
+
+    Raises `ports.LogUnavailableError`.
+    """
     need_room(log)
     await wait_durable(log, service.append(event, by))

@@ -77,7 +77,10 @@ class Bans:
     __slots__ = ("_most", "_table")
 
     def __init__(self, most: int, seconds: int) -> None:
-        """`most`: more errors than this ban a network, 0 = none is banned. `seconds`: the period."""
+        """`most`: more errors than this ban a network, 0 = none is banned.
+
+        `seconds`: the period.
+        """
         self._most = most
         self._table = Table(seconds)
 

@@ -1,7 +1,7 @@
 """The one write path: decide, append, apply, answer.
 
-Announces are plain calls (`announcing`); what time, the process and administrators bring is here. Admin commands take the
-same path and are answered once durable.
+`announce` has the announces. Here are the events that time, the process and administrators bring.
+Admin commands take the same path and are answered once durable.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from tracker.service.append import Clock, Log
 
 MOST_CLIENTS = 256
-"""Client names and versions that refusals are told apart by; beyond that by names only, of which there are fewer."""
+"""Client names with versions that have counts of refusals of their own; further ones count by name
+only.
+"""
 
 
 class Service(Announcing):
-    """Owner of the live state's changes."""
+    """Makes every change of the live state."""
 
     __slots__ = ("_clients", "_slice", "pending", "refusals", "strict")
 
@@ -45,14 +47,14 @@ class Service(Announcing):
     ) -> None:
         """`selection_key`: 32 secret bytes from which the choice of peers in large swarms follows.
 
-        `strict`: who answers announces awaits `settle` first.
+        `strict`: front ends await `settle` before they answer announces.
         """
         super().__init__(log, state, clock, selection_key)
         self.strict = strict
-        self._slice = 0  # of the state: the next that a tick says the digest of
+        self._slice = 0  # the slice of the state whose digest the next tick carries
         self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
-        self.refusals: dict[tuple[int, str, str], int] = {}  # likewise
-        self._clients = {key[1:] for key in state.refusals}  # that are told apart
+        self.refusals: dict[tuple[int, str, str], int] = {}  # the same for refusals
+        self._clients = {key[1:] for key in state.refusals}  # names and versions counted apart
 
     @property
     def state(self) -> State:
@@ -75,29 +77,33 @@ class Service(Announcing):
         return self._clock.earlier_us()
 
     async def settle(self) -> None:
-        """Return once everything so far is on stable storage. Raises `LogFailedError`."""
+        """Returns once everything so far is on stable storage. Raises `LogFailedError`."""
         await self._log.wait_durable(self._state.seq - 1)
 
     def downloaders(self, info_hash: bytes) -> int:
-        """Leechers that are no partial seeds (BEP 21), in the same way as `scrape`."""
+        """Leechers that are no partial seeds (BEP 21); 0 for a torrent that `scrape` hides."""
         return self._swarms.downloaders(info_hash) if self.whitelisted(info_hash) else 0
 
     def scrape(self, info_hash: bytes) -> tuple[int, int, int]:
-        """Seeders, completed, leechers; zeros for a torrent that may not be asked about."""
+        """Seeders, completed, leechers; zeros for a torrent that the whitelist excludes."""
         if self._listed and info_hash not in self._whitelist:
             return 0, 0, 0
         return self._swarms.counts(info_hash)
 
     def count(self, counter: int, label: int = 0) -> None:
-        """Note something that is logged as a counter, not as an event of its own."""
+        """Counts something that is logged as a counter, not as an event of its own."""
         key = counter, label
         self.pending[key] = self.pending.get(key, 0) + 1
 
     def refused(self, refusal: int, peer_id: bytes = b"") -> None:
-        """Note a request that was refused; 0 = it was none that could be served. `peer_id`: 20 bytes, where it has one."""
+        """Counts a refused request.
+
+        `refusal` 0: it was malformed. `peer_id`: 20 bytes, or b"" = none.
+        """
         self.count(events.REFUSED_REQUESTS, -refusal)
         name, version = client_of(peer_id) if peer_id else ("", "")
-        # Peer ids are the sender's choice: names are those we know, and versions are told apart as long as there is room.
+        # The sender chooses its peer id: only known names count, and versions only while there is
+        # room.
         if (name, version) not in self._clients:
             if len(self._clients) >= MOST_CLIENTS:
                 version = ""
@@ -116,7 +122,7 @@ class Service(Announcing):
         return seq
 
     def flush_counters(self) -> None:
-        """Log the counters' deltas."""
+        """Logs the deltas of the counters."""
         pending, self.pending = self.pending, {}
         now = self._clock.now_us()
         for (counter, label), delta in sorted(pending.items()):
@@ -124,7 +130,9 @@ class Service(Announcing):
         self._log.appended()
 
     def flush_refusals(self) -> None:
-        """Log the deltas of refusals by client. While announces have no room, neither have these: they wait."""
+        """Logs the deltas of refusals by client; they wait while the log has no room for
+        announces.
+        """
         if not self._log.has_room():
             return
         refusals, self.refusals = self.refusals, {}
@@ -135,10 +143,10 @@ class Service(Announcing):
         self._log.appended()
 
     def tick(self, *, goes_on: bool = False) -> int:
-        """Log and apply the passing of time: peers expire here and nowhere else.
+        """Logs and applies the passing of time: peers expire here and nowhere else.
 
-        While `state.sweep` is not done, a tick that `goes_on` is due after a checkpoint. Returns microseconds that
-        log time was stepped forward by, 0 as a rule.
+        While `state.sweep` is not done, a tick that `goes_on` is due after a checkpoint. Returns
+        the microseconds by which log time was stepped forward, mostly 0.
         """
         stepped = self._clock.adjust()
         if stepped:
@@ -153,7 +161,7 @@ class Service(Announcing):
         return stepped
 
     def change_settings(self, settings: Settings) -> None:
-        """Put settings in force, as an event, unless they are already."""
+        """Puts settings in force, as an event, unless they are in force already."""
         if settings != self._state.settings or self._state.settings_seq < 0:
             self.append(SettingsChanged(settings))
             self._obey_settings()

@@ -1,7 +1,8 @@
-"""What frames hold, in the newest schema: everybody who reads a log reads its records through this.
+"""Reads the records of frames in the newest schema. Every reader of a log goes through this.
 
-A frame of a kind or schema that this version does not know ends replay, with `UnknownEventError`: nobody can say what it
-changes. Where its flag says that it changes nothing, it is passed over; so are unknown admin events in such a frame.
+A frame of an unknown kind or schema ends replay with `UnknownEventError`, because it may change
+anything. Where its flag says that it changes nothing, it is passed over; so are unknown admin
+events in such a frame.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def apply(state: State, frame: Frame) -> None:
-    """Apply a frame to a state. Raises `ReplayError`, `CodecError`."""
+    """Applies a frame to a state. Raises `ReplayError`, `CodecError`."""
     header = frame.header
     state.apply(
         header.kind,
@@ -33,16 +34,17 @@ def apply(state: State, frame: Frame) -> None:
 
 
 def known(frame: Frame) -> bool:
+    """Says whether this version knows the kind and schema of a frame."""
     return schemas.known(frame.header.kind, frame.header.schema)
 
 
 def current(frame: Frame) -> bool:
-    """Whether its records are of the newest schema."""
+    """Says whether the records of a frame are of the newest schema."""
     return frame.header.schema == schemas.NEWEST.get(frame.header.kind)
 
 
 def newest(frame: Frame) -> Frame:
-    """The frame with its records as of the newest schema; it has to be known. Raises `CodecError`."""
+    """Makes the records of a known frame into those of the newest schema. Raises `CodecError`."""
     header = frame.header
     if current(frame):
         return frame
@@ -55,7 +57,7 @@ def newest(frame: Frame) -> Frame:
 
 
 def announces(frame: Frame) -> Iterator[tuple[codec.Plain, codec.Private | None]]:
-    """The announces of a frame; none where it has others. Raises `CodecError`."""
+    """Reads the announces of a frame; a frame of another kind has none. Raises `CodecError`."""
     if frame.header.kind != events.ANNOUNCE or not readable(frame):
         return iter(())
     frame = newest(frame)
@@ -63,7 +65,7 @@ def announces(frame: Frame) -> Iterator[tuple[codec.Plain, codec.Private | None]
 
 
 def admin(frame: Frame) -> Iterator[tuple[int, AdminRecord]]:
-    """The admin events of a frame that this version knows, with their numbers. Raises `CodecError`."""
+    """Reads the known admin events of a frame, with their numbers. Raises `CodecError`."""
     if frame.header.kind != events.ADMIN or not readable(frame):
         return
     plain = bytes(newest(frame).plain)
@@ -75,7 +77,7 @@ def admin(frame: Frame) -> Iterator[tuple[int, AdminRecord]]:
 
 
 def unknown(frame: Frame) -> Iterator[tuple[int, str]]:
-    """What of a frame this version does not know: number and words. Raises `CodecError`."""
+    """Names what this version does not know of a frame: number and words. Raises `CodecError`."""
     header = frame.header
     if not known(frame):
         what = f"{header.records} records of kind {header.kind}, schema {header.schema}"
@@ -89,7 +91,10 @@ def unknown(frame: Frame) -> Iterator[tuple[int, str]]:
 
 
 def readable(frame: Frame) -> bool:
-    """Whether its records can be read: false where they may be passed over. Raises `UnknownEventError`."""
+    """Says whether a frame can be read; false = it may be passed over.
+
+    Raises `UnknownEventError`.
+    """
     if not known(frame) and not frame.header.ignorable:
         raise codec.unknown(frame.header.base_seq, frame.header.kind, frame.header.schema)
     return known(frame)

@@ -175,7 +175,10 @@ def parse_announce(query: bytes | None) -> Announce:
 
 
 def parse_scrape(query: bytes | None) -> list[bytes]:
-    """Returns the first `MAX_SCRAPED` info hashes of a scrape, in order. Raises only `WireError`."""
+    """Returns the first `MAX_SCRAPED` info hashes of a scrape, in order.
+
+    Raises only `WireError`.
+    """
     pairs = _pairs(_present(query, _IN_SCRAPE, "scrape"))
     raws: list[bytes | None] = [value for name, value in pairs if name == b"info_hash"]
     return [_identifier(raw, "info_hash", _IN_SCRAPE) for raw in raws[:MAX_SCRAPED] or [None]]
@@ -340,7 +343,8 @@ def announce_reply_dicts(
     peers: Iterable[tuple[bytes, str, int]],
     no_peer_id: bool,
 ) -> bytes:
-    """Builds a reply with a dictionary per peer (BEP 3); `peers` gives peer id, address and port."""
+    """Builds a reply with a dictionary per peer (BEP 3); `peers` gives peer id, address and
+    port."""
     head = b"d8:completei%de10:incompletei%de8:intervali%de12:min intervali%de5:peersl" % (
         complete,
         incomplete,

@@ -4,7 +4,8 @@ big-endian.
 connect   request   magic 8 | action 0 | transaction 4                        16 bytes or more
           reply     action 0 | transaction | connection id 8
 announce  request   connection id 8 | action 1 | transaction | info_hash 20 | peer_id 20 |
-                    downloaded 8 | left 8 | uploaded 8 | event 4 | ip 4 | key 4 | num_want 4 | port 2
+                    downloaded 8 | left 8 | uploaded 8 | event 4 | ip 4 | key 4 | num_want 4 | port
+                    2
                     and then BEP 41 options                                   98 bytes or more
           reply     action 1 | transaction | interval | leechers | seeders | endpoints
 scrape    request   connection id 8 | action 2 | transaction | info_hash 20 each

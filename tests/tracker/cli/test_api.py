@@ -1,4 +1,5 @@
-"""`tracker key`, `whitelist`, `stats` against a server that only remembers: what is asked of whom, what is printed."""
+"""`tracker key`, `whitelist`, `stats` against a server that only remembers: what is asked of whom,
+what is printed."""
 
 from __future__ import annotations
 
@@ -250,7 +251,8 @@ def test_accounts(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> 
      ["account", "correct", "1", "--reason", "x"], ["account", "show"]],
 )  # fmt: skip
 def test_credit_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """What cannot be meant is refused before anybody is asked; a correction needs its event and a reason."""
+    """What cannot be meant is refused before anybody is asked; a correction needs its event and a
+    reason."""
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "usage: tracker" in capsys.readouterr().err
@@ -277,7 +279,10 @@ METRICS = (
 
 
 def test_metrics(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Name, value and labels a line; as JSON an object a metric. Something else than a list is no tracker's."""
+    """Name, value and labels a line; as JSON an object a metric.
+
+    Something else than a list is no tracker's.
+    """
     api.answer = METRICS
     out = "a 0.5\nc_total 7 x=1 y=2\n"
     assert run(capsys, "stats", "--config", config, "--metrics") == (0, out, "")
@@ -530,7 +535,8 @@ def served_with(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
 
 
 def test_tls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The configured certificate is trusted, whoever it names; the file may hold a chain after it."""
+    """The configured certificate is trusted, whoever it names; the file may hold a chain after
+    it."""
     context, files = served_with(tmp_path, "tracker")
     with (tmp_path / "tracker.crt").open("ab") as chain:
         chain.write(make("issuer").cert)

@@ -1,4 +1,5 @@
-"""`tracker check-config`: every problem at once, or the configuration in force as TOML with comments."""
+"""`tracker check-config`: every problem at once, or the configuration in force as TOML with
+comments."""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ def test_estimate_is_printed(config: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_problems(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All of them, each by its key's path and with a reason; warnings too, for they may explain them."""
+    """All of them, each by its key's path and with a reason; warnings too, for they may explain
+    them."""
     config.write_text(
         'metadata.schema_version = "2.0.0"\nlogging.treshold = "info"\ncore.listed = "yes"\n'
         'core.private = false\nhttp_api.bind_address = "nowhere"\nevent_log.linger_ms = -1\n'
@@ -144,7 +146,8 @@ def test_toml(document: dict[str, Any]) -> None:
 
 
 def test_estimate_grows_with_announces() -> None:
-    """A busy log comes near the record's own size; a quiet one pays a frame and a watermark for each."""
+    """A busy log comes near the record's own size; a quiet one pays a frame and a watermark for
+    each."""
     quiet, busy = estimate(1, 3600, 5), estimate(10_000_000, 120, 5)
     assert quiet.bytes_a_day == pytest.approx(24 * (112 + 2 * 80), rel=0.01)
     assert busy.bytes_a_day == pytest.approx(busy.announces * 112 * 86_400, rel=0.01)

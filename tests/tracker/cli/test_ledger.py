@@ -23,7 +23,8 @@ START = "2027-01-15T08:00:00.000000Z"
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
-    """A log in which anna has two torrents, one of them free, and was corrected; seq 3 to 7 are hers."""
+    """A log in which anna has two torrents, one of them free, and was corrected; seq 3 to 7 are
+    hers."""
     async with administered(tmp_path) as admin:
         admin.service.change_settings(Settings(private=True))
         key = (await admin.commands.issue_key(ports.NewKey("A" * 32, owner="anna"), BY)).key

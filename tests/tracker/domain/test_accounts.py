@@ -1,4 +1,6 @@
-"""What announces mean for an account's totals, session by session: sums of differences, and never less."""
+"""What announces mean for an account's totals, session by session: sums of differences, and never
+less.
+"""
 
 from __future__ import annotations
 
@@ -213,7 +215,9 @@ def test_accounts_are_apart() -> None:
 
 
 def test_impossible_numbers_cannot_break_the_tracker() -> None:
-    """Whatever a client with a key states: totals never fall, nothing raises, and the log replays."""
+    """Whatever a client with a key states: totals never fall, nothing raises, and the log
+    replays.
+    """
     rig = Rig.with_settings(private=True)
     key = rig.issue(0)
     last = 0

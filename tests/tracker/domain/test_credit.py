@@ -1,4 +1,6 @@
-"""Credited totals beside the raw ones: factors at the moment of the announce, corrections in full."""
+"""Credited totals beside the raw ones: factors at the moment of the announce, corrections in
+full.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def test_without_factors() -> None:
 
 
 def test_the_moment_of_the_announce_counts() -> None:
-    """A factor applies to the whole difference of an announce in its time, and to none before or after."""
+    """A factor applies to the whole difference of an announce in its time, and to none before or
+    after.
+    """
     rig, one = private()
     rig.announce(evolve(one, uploaded=10, downloaded=10))
     now = rig.service.now_us()

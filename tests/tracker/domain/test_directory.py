@@ -135,7 +135,9 @@ asks = st.tuples(
 
 @pytest.mark.parametrize("endpoint", [dense4, dense6, endpoint4, endpoint6])
 def test_growing_and_shrinking(endpoint: Callable[[int], bytes]) -> None:
-    """Up to a few hundred and back to none, twice, looking up everybody and nobody at every size."""
+    """Up to a few hundred and back to none, twice, looking up everybody and nobody at every
+    size.
+    """
     crowd = list(dict.fromkeys(endpoint(number) for number in range(1, 150)))
     pair, chance = Pair.of_width(len(crowd[0])), random.Random(2)
     pair.endpoint = crowd.__getitem__
@@ -156,7 +158,9 @@ def test_growing_and_shrinking(endpoint: Callable[[int], bytes]) -> None:
 @pytest.mark.parametrize("endpoint", [dense4, dense6, endpoint4, endpoint6])
 @pytest.mark.parametrize("crowd", [12, 40, 150])
 def test_whom_find_saw_is_left_out(endpoint: Callable[[int], bytes], crowd: int) -> None:
-    """Of the peers of a torrent one was found; then another comes, leaves or changes side, itself found before or not."""
+    """Of the peers of a torrent one was found; then another comes, leaves or changes side, itself
+    found before or not.
+    """
     chance = random.Random(crowd)
     pair = Pair.of_width(len(endpoint(0)))
     pair.endpoint = endpoint

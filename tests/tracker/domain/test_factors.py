@@ -81,7 +81,9 @@ def filled(*factors: Factor) -> Factors:
 
 
 def test_ended() -> None:
-    """An ended factor is gone at once, the others of its scope are not; a number is never used twice."""
+    """An ended factor is gone at once, the others of its scope are not; a number is never used
+    twice.
+    """
     factors = filled(factor(1, 300), factor(2, 200))
     factors.end(1)
     assert factors.applied(7, HASH, NOW) == Applied(200, 100, 2, 0)

@@ -36,8 +36,9 @@ HOME, HOME6, AWAY, AWAY6 = endpoint4(1), endpoint6(1), endpoint4(2), endpoint6(2
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """A private tracker with three keys: two accounts' own, the third of the same owner as the second. What
-    the test did is replayed at its end."""
+    """A private tracker with three keys: two accounts' own, the third of the same owner as the
+    second. What the test did is replayed at its end.
+    """
     rig = Rig.with_settings(private=True)
     for number, owner in enumerate((None, "anna", "anna")):
         rig.issue(number, owner)
@@ -163,7 +164,9 @@ def test_a_moving_peer_completes_once(rig: Rig) -> None:
 
 
 def test_evictions_are_events(rig: Rig) -> None:
-    """An eviction stands in the log before the announce that caused it, and names the peer's last."""
+    """An eviction stands in the log before the announce that caused it, and names the peer's
+    last.
+    """
     rig.announce(says(0, A, HOME), says(1, B, HOME), says(0, A, HOME))
     told = rig.events()[-5:]
     assert [one["type"] for one in told] == [
@@ -226,7 +229,9 @@ def test_rotating_keeps_account_and_peers(rig: Rig) -> None:
 
 
 def test_when_keys_were_used(rig: Rig) -> None:
-    """Each key by itself, by its announces that were taken: of one account, stopped, refused, rotated, issued again."""
+    """Each key by itself, by its announces that were taken: of one account, stopped, refused,
+    rotated, issued again.
+    """
     used = rig.state.access.last_used
     first = rig.service.now_us()
     rig.announce(says(1, A, HOME))
@@ -297,7 +302,9 @@ def test_imported_completions_add_up(rig: Rig) -> None:
 
 
 def test_a_crowd_of_one_account(rig: Rig) -> None:
-    """Hundreds of clients with one key, in swarms large enough for an index: all found, all revoked."""
+    """Hundreds of clients with one key, in swarms large enough for an index: all found, all
+    revoked.
+    """
     crowd = [says(0, b"-XX0001-%012d" % n, endpoint4(n)) for n in range(300)]
     again = [says(0, b"-XX0001-%012d" % n, endpoint6(n), left=n % 2) for n in range(300)]
     rig.announce(*crowd, *again)
@@ -309,7 +316,9 @@ def test_a_crowd_of_one_account(rig: Rig) -> None:
 
 
 def test_more_completions_than_32_bits() -> None:
-    """Counts imported from elsewhere may be large; the torrent comes back, goes on counting, and scrapes."""
+    """Counts imported from elsewhere may be large; the torrent comes back, goes on counting, and
+    scrapes.
+    """
     rig = Rig.with_settings()
     rig.service.append(CompletedImported(hash_of(1), 2**32 - 1))
     first = Announce(hash_of(1), endpoint4(1))

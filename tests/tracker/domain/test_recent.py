@@ -45,7 +45,9 @@ def test_a_start_notes_everybody_and_room_grows_with_the_peers() -> None:
 
 @pytest.mark.parametrize("event", [events.NONE, events.STOPPED])
 def test_whose_place_another_has_taken_is_looked_for(event: int) -> None:
-    """Eight places, and more announces than that of another peer, who stays or leaves, before one goes on."""
+    """Eight places, and more announces than that of another peer, who stays or leaves, before one
+    goes on.
+    """
     rig = Rig.with_settings()
     other = evolve(PEER, endpoint=endpoint4(2))
     rig.announce(PEER)

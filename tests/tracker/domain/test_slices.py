@@ -23,7 +23,9 @@ def lived() -> MemoryLog:
 
 
 def test_replay_compares_each_tick() -> None:
-    """A tick that holds another digest than the state's ends the replay, and says which event that is."""
+    """A tick that holds another digest than the state's ends the replay, and says which event that
+    is.
+    """
     log = lived()
     frames = log.frames()
     replayed(frames)

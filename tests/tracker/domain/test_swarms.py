@@ -1,4 +1,6 @@
-"""Swarms and state, case by case: sessions and `completed`, expiry, torrents that leave and return."""
+"""Swarms and state, case by case: sessions and `completed`, expiry, torrents that leave and
+return.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,9 @@ def test_roles_follow_left() -> None:
 
 
 def test_the_last_event_is_kept() -> None:
-    """Of a leecher and of a seeder; an announce without an event is the last one too, and so is another client's first."""
+    """Of a leecher and of a seeder; an announce without an event is the last one too, and so is
+    another client's first.
+    """
     rig = Rig()
     swarms = rig.state.swarms
     for left, peer_id in product((10, 0), (LEECHER.peer_id, b"b" * 20)):

@@ -309,7 +309,8 @@ async def test_enforce_interval_min_of_several_addresses() -> None:
 
 @both
 async def test_peers_per_account(protocol: str) -> None:
-    """peers_per_account limits new peers; known ones go on, and a restarted client keeps its place."""
+    """peers_per_account limits new peers; known ones go on, and a restarted client keeps its
+    place."""
     async with serving(Policy(peers_per_account=2), private=True) as site:
         mine, theirs = site.rig.issue(0, "anna"), site.rig.issue(1)
         other_key = site.rig.issue(2, "anna")
@@ -436,7 +437,8 @@ async def test_retry_in_minutes() -> None:
 
 @both
 async def test_interval_jitter(protocol: str) -> None:
-    """Up to so many seconds more, differing from answer to answer, and the same for the same log."""
+    """Up to so many seconds more, differing from answer to answer, and the same for the same
+    log."""
     rows = []
     for _ in range(2):
         async with serving(Policy(interval_jitter=30)) as site:
@@ -595,7 +597,8 @@ async def test_max_connection_id_errors_off() -> None:
 
 
 async def test_http_connections() -> None:
-    """One more than may wait is closed at once; a request that is there is answered all the same."""
+    """One more than may wait is closed at once; a request that is there is answered all the
+    same."""
     async with serving(Policy(), limits=ConnectionLimits(2)) as site:
         kept = [await site.connection() for _ in range(2)]
         further = await site.connection()

@@ -388,7 +388,8 @@ def test_retry_in(mode: Settings, target: bytes, retry: bytes | int | None) -> N
     ids=["no key", "unknown", "expired", "revoked", "good", "good, no such torrent"],
 )
 def test_scrapes(mode: str, key: bytes, info_hash: bytes, counts: tuple[int, int, int]) -> None:
-    """A scrape without a valid key gets zeros and no error; keys in path and parameter are equal."""
+    """A scrape without a valid key gets zeros and no error; keys in path and parameter are
+    equal."""
     front = Front(MODES[mode])
     front.get(announce(GOOD))
     for target in (scrape(key, info_hash),
@@ -470,7 +471,8 @@ def test_expired_keys_where_expiry_is_not_checked() -> None:
 
 
 def test_revocation_and_reissue_are_in_force_at_once() -> None:
-    """A key that was just good is refused with the next request, and good again when issued again."""
+    """A key that was just good is refused with the next request, and good again when issued
+    again."""
     front = Front(PRIVATE)
     front.get(announce(GOOD))
     front.rig.revoke(GOOD)

@@ -1,4 +1,5 @@
-"""`durability = "strict"`: no answer to an announce leaves before its event is on stable storage."""
+"""`durability = "strict"`: no answer to an announce leaves before its event is on stable
+storage."""
 
 from __future__ import annotations
 

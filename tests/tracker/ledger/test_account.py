@@ -71,7 +71,9 @@ def test_rules() -> None:
 
 
 def lived(rig: Rig) -> list[int]:
-    """Two accounts, one torrent each of which has freeleech for a while; the seqs of account 1's announces."""
+    """Two accounts, one torrent each of which has freeleech for a while; the seqs of account 1's
+    announces.
+    """
     for number in (1, 2):
         rig.issue(number)
     seqs = []
@@ -151,7 +153,9 @@ def test_corrections() -> None:
 
 
 def test_totals_by_torrent() -> None:
-    """What an account did in each torrent: bytes, credit, seeding time, sessions, snatches, when."""
+    """What an account did in each torrent: bytes, credit, seeding time, sessions, snatches,
+    when.
+    """
     rig = Rig.with_settings(private=True)
     began = rig.time.wall
     seqs = lived(rig)

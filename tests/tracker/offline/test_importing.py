@@ -1,4 +1,5 @@
-"""Importing another tracker's keys, whitelist and completed counts: as events, once, all or nothing to begin with."""
+"""Importing another tracker's keys, whitelist and completed counts: as events, once, all or nothing
+to begin with."""
 
 from __future__ import annotations
 
@@ -94,7 +95,10 @@ FULL: dict[str, list[tuple[object, ...]]] = {
 
 
 def test_database(site: Site, tmp_path: Path) -> None:
-    """Every row is an event of its own; what never completed is none. The state follows from the log."""
+    """Every row is an event of its own; what never completed is none.
+
+    The state follows from the log.
+    """
     source = database(tmp_path, **FULL)
     summary = site.imports(source)
     assert summary == Summary(keys=2, whitelisted=2, completed=2, present=0)
@@ -129,7 +133,8 @@ def test_twice(site: Site, tmp_path: Path) -> None:
 
 
 def test_completed_counts_of_a_later_copy(site: Site, tmp_path: Path) -> None:
-    """Only what the source has beyond the imports before is added; a lower count changes nothing."""
+    """Only what the source has beyond the imports before is added; a lower count changes
+    nothing."""
     for count in (5, 9, 3, 9):
         site.imports(database(tmp_path, torrents=[(H1.hex(), count)]))
     assert [event["completed"] for event in site.events()] == [5, 4]
@@ -167,7 +172,8 @@ def _append(site: Site, name: str, data: dict[str, object]) -> None:
 
 
 def test_csv(site: Site, tmp_path: Path) -> None:
-    """Columns in any order; keys of one owner share an account, and go on doing so in a later import."""
+    """Columns in any order; keys of one owner share an account, and go on doing so in a later
+    import."""
     text = (
         "\ufeffLabel,valid_until, owner ,key\r\n"
         f"laptop,,alice,{A}\r\n"
@@ -268,7 +274,8 @@ def test_very_many_problems(site: Site, tmp_path: Path) -> None:
 
 
 def test_files_that_are_none(site: Site, tmp_path: Path) -> None:
-    """Missing, not SQLite, not UTF-8, a database of something else: each is said, nothing is made."""
+    """Missing, not SQLite, not UTF-8, a database of something else: each is said, nothing is
+    made."""
     for path in (tmp_path / "none.db", tmp_path):
         with pytest.raises(SourceError, match="no such file"):
             site.imports(TorrustDatabase(path))
@@ -299,7 +306,8 @@ def test_database_of_fewer_tables(site: Site, tmp_path: Path) -> None:
 
 
 def test_dry_run(site: Site, tmp_path: Path) -> None:
-    """It tells what an import would append, leaves no trace, and is right about a log that holds something."""
+    """It tells what an import would append, leaves no trace, and is right about a log that holds
+    something."""
     source = database(tmp_path, **FULL)
     summary, events = site.rehearses(source)
     assert not site.path.exists()
@@ -315,7 +323,8 @@ def test_dry_run(site: Site, tmp_path: Path) -> None:
 
 
 def test_dry_run_of_one_torrent_twice(site: Site, tmp_path: Path) -> None:
-    """A dry run sees what it would have done before: the second spelling of a torrent is there already."""
+    """A dry run sees what it would have done before: the second spelling of a torrent is there
+    already."""
     source = database(tmp_path, whitelist=[("ab" * 20,), ("AB" * 20,)])
     assert site.rehearses(source)[0] == Summary(whitelisted=1, present=1)
 

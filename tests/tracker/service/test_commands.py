@@ -173,7 +173,9 @@ async def test_keys_are_not_in_the_log(tmp_path: Path) -> None:
 
 
 async def test_issued_keys_differ(tmp_path: Path) -> None:
-    """A client that sends the same request id again gets another key; so does a number used before."""
+    """A client that sends the same request id again gets another key; so does a number used
+    before.
+    """
     async with administered(tmp_path) as admin:
         first = await admin.commands.issue_key(ports.NewKey(), BY)
         second = await admin.commands.issue_key(ports.NewKey(), BY)
@@ -223,7 +225,9 @@ async def test_issued_again(tmp_path: Path) -> None:
     ids=["same", "elsewhere", "another token", "another key", "without", "another secret"],
 )
 async def test_repetitions(tmp_path: Path, by: ports.Actor, secret: bytes, same: bool) -> None:
-    """A request is told by the token's label and its idempotency key, whoever sends it from wherever."""
+    """A request is told by the token's label and its idempotency key, whoever sends it from
+    wherever.
+    """
     new = ports.NewKey(seconds_valid=60)
     async with administered(tmp_path) as admin:
         first = await admin.commands.issue_key(new, ONCE)
@@ -266,7 +270,9 @@ MOVED = [ports.NewKey(f"{number:032}", seconds_valid=60, owner="anna") for numbe
 
 
 async def test_repeated_imports(tmp_path: Path) -> None:
-    """The same numbers, whatever became of the keys; another request with the same idempotency key is refused."""
+    """The same numbers, whatever became of the keys; another request with the same idempotency key
+    is refused.
+    """
     async with administered(tmp_path) as admin:
         await admin.commands.issue_key(ports.NewKey(), BY)
         assert await admin.commands.import_keys(MOVED, ONCE) == [2, 3, 4, 5]
@@ -292,8 +298,9 @@ async def test_repeated_imports(tmp_path: Path) -> None:
 async def test_an_import_that_was_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    """Of its frames a crash may leave the first ones only: a repetition takes the rest, all or none, and is answered so from
-    then on."""
+    """Of its frames a crash may leave the first ones only: a repetition takes the rest, all or
+    none, and is answered so from then on.
+    """
     monkeypatch.setattr(eventlog.pool, "FRAME_BYTES", 1)  # one for each key
     async with administered(tmp_path) as admin:
         await admin.commands.import_keys(MOVED, ONCE)
@@ -337,7 +344,9 @@ async def test_a_log_that_fills_up() -> None:
 
 
 async def test_a_log_that_takes_nothing_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it waits for space, what needs an event is refused at once; what was under way is answered when there is some."""
+    """While it waits for space, what needs an event is refused at once; what was under way is
+    answered when there is some.
+    """
     refused = ("whitelist", "issue", "factor", "rotate", "label", "import")
     pwrite = os.pwrite
 
@@ -392,7 +401,10 @@ async def outcome(ask: Ask, commands: ports.Commands) -> object:
 async def test_what_changes_nothing_in_a_log_that_takes_nothing_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is answered at once, as ever: it has nothing to wait for. What rests on an event that waits does wait."""
+    """It is answered at once, as ever: it has nothing to wait for.
+
+    What rests on an event that waits does wait.
+    """
     pwrite = os.pwrite
 
     def full(*_: object) -> int:

@@ -1,4 +1,6 @@
-"""Credit by command: factors set and ended, corrections; what is refused, and what changes nothing."""
+"""Credit by command: factors set and ended, corrections; what is refused, and what changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,9 @@ async def test_scopes(site: Site, scope: str) -> None:
 
 
 async def test_the_same_again(site: Site) -> None:
-    """What says the same and is not over is given back, whenever it is asked; anything else is another factor."""
+    """What says the same and is not over is given back, whenever it is asked; anything else is
+    another factor.
+    """
     first = await site.commands.set_factor(FREE, BY)
     site.rig.time.advance(SECOND)
     later = evolve(FREE, from_us=START_US + 5 * SECOND)
@@ -199,7 +203,9 @@ async def test_a_correction(site: Site) -> None:
 
 
 async def test_a_correction_is_made_once(site: Site) -> None:
-    """The same idempotency key gets the same answer; with other amounts it is refused, after a restart too."""
+    """The same idempotency key gets the same answer; with other amounts it is refused, after a
+    restart too.
+    """
     by = evolve(BY, idempotency_key="ticket 7")
     asked = ports.Correction(1, 50, 0, 0)
     seqs = {await site.commands.correct(asked, by) for _ in range(3)}

@@ -38,7 +38,8 @@ def test_torrents_come_in_order(rig: Rig, offset: int, limit: int) -> None:
 def test_a_large_bucket_is_listed_in_steps(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, offset: int, copied: int
 ) -> None:
-    """However many torrents share a first byte: a pause before each piece of sorting, and while skipping."""
+    """However many torrents share a first byte: a pause before each piece of sorting, and while
+    skipping."""
     monkeypatch.setattr(read_model, "_SORTED_AT_ONCE", 10)
     monkeypatch.setattr(read_model, "_SKIPPED_AT_ONCE", 10)
     monkeypatch.setattr(read_model, "_LOOKED_AT_ONCE", 10)
@@ -100,7 +101,8 @@ def test_summaries(rig: Rig) -> None:
 
 
 def test_stats_add_up() -> None:
-    """Each counter comes from its own place: announces from events, the rest from logged counters."""
+    """Each counter comes from its own place: announces from events, the rest from logged
+    counters."""
     rig = Rig()
     for udp, endpoint, times in (
         (False, endpoint4, 1), (False, endpoint6, 2), (True, endpoint4, 4), (True, endpoint6, 8),
@@ -207,7 +209,8 @@ def test_a_list_of_peers_goes_on_while_peers_come_and_go() -> None:
 
 
 def test_a_list_of_peers_ends_with_its_torrent() -> None:
-    """A torrent dropped meanwhile has no more peers, though its number and theirs are used again."""
+    """A torrent dropped meanwhile has no more peers, though its number and theirs are used
+    again."""
     rig = Rig.with_settings(max_peer_timeout=10, inactive_peer_cleanup_interval=10)
     rig.announce(*(Announce(hash_of(1), endpoint4(number)) for number in range(5)))
     peers = now(rig).peers(hash_of(1))

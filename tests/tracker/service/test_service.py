@@ -63,7 +63,9 @@ def test_listed_mode() -> None:
 
 
 def test_delisting_sends_peers_away_in_listed_mode_only() -> None:
-    """On the open tracker the list means nothing; in listed mode the swarm of a delisted torrent goes."""
+    """On the open tracker the list means nothing; in listed mode the swarm of a delisted torrent
+    goes.
+    """
     rig = Rig()
     whitelist(rig)
     rig.announce(LEECHER)
@@ -193,7 +195,9 @@ def test_counters_are_logged_as_deltas() -> None:
 
 
 def test_refusals_by_client() -> None:
-    """By reason, client and version; of versions only so many are told apart, of clients all that there are."""
+    """By reason, client and version; of versions only so many are told apart, of clients all that
+    there are.
+    """
     rig = Rig()
     for _ in range(2):
         rig.service.refused(NOT_WHITELISTED, b"-qB4650-abcdefghijkl")

@@ -28,7 +28,8 @@ TEXT = b"where a peer is, " * 5
 
 
 def test_what_is_encrypted_can_be_decrypted(tmp_path: Path) -> None:
-    """By another keyring over the folder too; the section keeps its length, and the key is the day's."""
+    """By another keyring over the folder too; the section keeps its length, and the key is the
+    day's."""
     encrypted = Keyring(tmp_path).encrypt(FRAME_ID, START_US, TEXT)
     assert encrypted.key_epoch == TODAY
     assert len(encrypted.data) == len(TEXT)
@@ -90,7 +91,8 @@ def test_a_destroyed_key_opens_nothing(tmp_path: Path, cached: bool) -> None:
 
 
 def test_what_another_process_destroyed_is_forgotten(tmp_path: Path) -> None:
-    """A process that goes on for weeks does not keep the key of a shredded day in memory; others it does."""
+    """A process that goes on for weeks does not keep the key of a shredded day in memory; others it
+    does."""
     keyring = Keyring(tmp_path)
     encrypted = [keyring.encrypt(FRAME_ID, START_US + us, TEXT) for us in (0, DAY_US)]
     Keyring(tmp_path).destroy(TODAY)
@@ -100,7 +102,8 @@ def test_what_another_process_destroyed_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_another_key_of_the_day_opens_nothing(tmp_path: Path) -> None:
-    """A key made anew after the first was lost does not make garbage of what was encrypted before."""
+    """A key made anew after the first was lost does not make garbage of what was encrypted
+    before."""
     encrypted = Keyring(tmp_path / "one").encrypt(FRAME_ID, START_US, TEXT)
     other = Keyring(tmp_path / "two")
     other.prepare(TODAY)
@@ -118,7 +121,8 @@ def test_a_key_is_overwritten_before_it_goes(tmp_path: Path) -> None:
 
 
 def test_a_reader_without_rights_or_keys(tmp_path: Path) -> None:
-    """No folder, or a damaged key: nothing can be opened, and that is no error; but nothing is encrypted with it."""
+    """No folder, or a damaged key: nothing can be opened, and that is no error; but nothing is
+    encrypted with it."""
     encrypted = Keyring(tmp_path / "one").encrypt(FRAME_ID, START_US, TEXT)
     assert Keyring(tmp_path / "none").decrypt(FRAME_ID, *encrypted) is None
     assert Keyring(tmp_path / "none").days() == []

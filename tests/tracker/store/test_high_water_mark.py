@@ -1,4 +1,5 @@
-"""What is known of the log outside of it: an older copy, or another history, is told from the log that was served."""
+"""What is known of the log outside of it: an older copy, or another history, is told from the log
+that was served."""
 
 from __future__ import annotations
 

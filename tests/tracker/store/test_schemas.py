@@ -1,4 +1,6 @@
-"""What the format promises about versions: older schemas are read everywhere, newer things are passed over or named."""
+"""What the format promises about versions: older schemas are read everywhere, newer things are
+passed over or named.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eventlog.log, "WATERMARK_SECONDS", 0.001)
 
 
-# Older schemas. There is none yet, so these are made up: a version to come that says things differently.
+# Older schemas. There is none yet, so these are made up: a version to come that says things
+# differently.
 
 
 def kilobytes(plain: schemas.Section, protected: schemas.Section) -> schemas.Sections:
@@ -100,7 +103,9 @@ def before(rig: Rig) -> Iterator[None]:
 def test_an_older_schema_is_read_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By replay, events, API, verify, ledger, follower and the look back: all see the newest schema."""
+    """By replay, events, API, verify, ledger, follower and the look back: all see the newest
+    schema.
+    """
     log = tmp_path / "log"
     write_log(log, before)
     release(monkeypatch)
@@ -244,7 +249,9 @@ def test_what_is_not_known_ends_a_ledger(tmp_path: Path, name: str) -> None:
 
 
 def test_rules_that_are_not_known_are_refused() -> None:
-    """Settings may say more than a version knows; not that others rules of accounting are in force."""
+    """Settings may say more than a version knows; not that others rules of accounting are in
+    force.
+    """
     rig = Rig()
     data = Settings().as_data()
     append_json(rig.service, SettingsChanged.number, {"settings": {**data, "colour": "red"}})
@@ -273,7 +280,9 @@ def pruned(tmp_path: Path) -> Path:
 
 
 def test_an_opening_of_earlier_rules_is_read(pruned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Column by column, as the version to come makes them; a snapshot of earlier rules is passed over."""
+    """Column by column, as the version to come makes them; a snapshot of earlier rules is passed
+    over.
+    """
     expected = facts.digest(replay(Reader(pruned)))
     assert snapshots.write(pruned, replay(Reader(pruned)), None)
     monkeypatch.setattr(image, "PROJECTOR", image.PROJECTOR + 1)

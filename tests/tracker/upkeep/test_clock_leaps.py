@@ -1,4 +1,5 @@
-"""How old things are for what destroys them: clocks that leap, are set right, and trackers that were off."""
+"""How old things are for what destroys them: clocks that leap, are set right, and trackers that
+were off."""
 
 from __future__ import annotations
 
@@ -77,8 +78,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def look(site: Site, hours: float = 0) -> tuple[int, list[str], int]:
-    """After so many hours a tracker is started and looks what is due, to keep three days: segments removed, days shredded,
-    the leap in hours."""
+    """After so many hours a tracker is started and looks what is due, to keep three days: segments
+    removed, days shredded, the leap in hours."""
     site.time.advance(round(hours * HOUR))
     keyring = Keyring(site.secrets)
     log = open_log(site.log, codec.RECORD_SIZES, encryptor=keyring)
@@ -110,7 +111,8 @@ def test_without_a_leap(site: Site) -> None:
 
 
 def test_a_clock_that_is_wrong_for_some_hours(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing goes that would not have gone; set right, nothing does either, though log time stays ahead."""
+    """Nothing goes that would not have gone; set right, nothing does either, though log time stays
+    ahead."""
     look(site, 1)
     before = segments(site.log), Keyring(site.secrets).days()
     site.time.wall += 40 * DAY_US

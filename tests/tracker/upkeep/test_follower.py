@@ -1,4 +1,7 @@
-"""The follower: a process that replays beside the tracker. What it writes, what it notices, and how it ends."""
+"""The follower: a process that replays beside the tracker.
+
+What it writes, what it notices, and how it ends.
+"""
 
 from __future__ import annotations
 
@@ -257,7 +260,8 @@ def test_the_process_ends_with_its_input(site: Site) -> None:
 
 
 def test_exit_codes(site: Site) -> None:
-    """4: log and replay disagree; 3: the log is damaged; 1: nothing is wrong with it, as where there is none."""
+    """4: log and replay disagree; 3: the log is damaged; 1: nothing is wrong with it, as where
+    there is none."""
     seq = site.break_it()
     with site.process() as process:
         assert process.wait(DEADLINE) == DISAGREES
@@ -367,7 +371,8 @@ async def test_a_hung_one_is_started_again(
 async def test_a_stopped_one_does_not_hold_the_end_up(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It does not see that its input ended: it is killed, and what it was writing is no hindrance."""
+    """It does not see that its input ended: it is killed, and what it was writing is no
+    hindrance."""
     monkeypatch.setattr(child, "_END_SECONDS", 0.1)
     supervisor = site.supervisor()
     async with trio.open_nursery() as nursery:
@@ -396,7 +401,8 @@ trio.run(main)
 
 
 def test_a_stopped_one_does_not_outlive_the_tracker(site: Site) -> None:
-    """Killed, as a crash or the kernel does it: the follower that cannot run goes too, and nothing is left of it."""
+    """Killed, as a crash or the kernel does it: the follower that cannot run goes too, and nothing
+    is left of it."""
     arguments = [str(site.log), str(site.secrets), *EAGER]
     command = [sys.executable, "-c", PARENT, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:

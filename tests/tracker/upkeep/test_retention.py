@@ -1,4 +1,5 @@
-"""Retention: what goes and what stays, the log without its beginning, crashes on the way, damage in what is left."""
+"""Retention: what goes and what stays, the log without its beginning, crashes on the way, damage in
+what is left."""
 
 from __future__ import annotations
 
@@ -108,7 +109,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_due(
     keep_from_us: int, keep_bytes: int, needed_seq: int, needed_us: int, expected: Due | None
 ) -> None:
-    """Whole leading segments that are old or too many, never the newest, and none that is needed."""
+    """Whole leading segments that are old or too many, never the newest, and none that is
+    needed."""
     assert due(THERE, keep_from_us, keep_bytes, needed_seq, needed_us) == expected
 
 
@@ -199,7 +201,8 @@ def test_what_is_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])
 def test_the_api_tells_what_is_left(tmp_path: Path, limit: int) -> None:
-    """As `tracker events`: the administrators' events of all times, in pages of any size, and the log."""
+    """As `tracker events`: the administrators' events of all times, in pages of any size, and the
+    log."""
     folder = tmp_path / "log"
     live(folder, script_and_prune)
     begin = first_seq(folder)
@@ -263,7 +266,8 @@ def test_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_segment_without_a_frame(tmp_path: Path) -> None:
-    """What a crash left before anything was written to it does not keep the log from being shortened."""
+    """What a crash left before anything was written to it does not keep the log from being
+    shortened."""
     folder = tmp_path / "log"
     for _ in range(2):
         live(folder, script)
@@ -287,7 +291,8 @@ async def beyond(rig: Rig, log: EventLog, do: Callable[[Rig, EventLog], Awaitabl
 
 
 def test_one_at_a_time_seals(tmp_path: Path) -> None:
-    """The log's own task, retention and removal come to the same moment and none is in another's way."""
+    """The log's own task, retention and removal come to the same moment and none is in another's
+    way."""
     folder = tmp_path / "log"
     live(folder, script)
 
@@ -321,8 +326,8 @@ def test_two_addresses(tmp_path: Path) -> None:
 
 
 def test_no_address_is_left(tmp_path: Path) -> None:
-    """Neither the opening nor the kept events hold an address or the end of a peer id, in text or packed; frames in
-    clear, of a log without keys, included."""
+    """Neither the opening nor the kept events hold an address or the end of a peer id, in text or
+    packed; frames in clear, of a log without keys, included."""
     peers = [
         Announce(hash_of(7), endpoint(number), b"-XX0001-secret%06d" % number)
         for number in range(40, 60)
@@ -400,7 +405,8 @@ async def read_on(journal: LogEvents, page: EventPage) -> None:
 
 
 def test_the_api_is_overtaken(tmp_path: Path) -> None:
-    """A page whose events are removed while it is read says where the log begins; so does a stream, and goes on there."""
+    """A page whose events are removed while it is read says where the log begins; so does a stream,
+    and goes on there."""
 
     async def overtake(rig: Rig, log: EventLog) -> None:
         await script(rig, log)
@@ -434,7 +440,8 @@ def test_the_api_is_overtaken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("walked", [0, 1, 5])
 def test_verify_is_overtaken(tmp_path: Path, walked: int) -> None:
-    """However far it was when the log was shortened, it says that, and never that the log is damaged."""
+    """However far it was when the log was shortened, it says that, and never that the log is
+    damaged."""
 
     async def overtake(rig: Rig, log: EventLog) -> None:
         await script(rig, log)
@@ -472,7 +479,8 @@ def test_verify_is_overtaken(tmp_path: Path, walked: int) -> None:
 def test_the_ledger_begins_with_a_balance(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Corrections from before are still there with their reasons, then the balance; the sums are the account's."""
+    """Corrections from before are still there with their reasons, then the balance; the sums are
+    the account's."""
     folder = tmp_path / "log"
 
     async def corrected(rig: Rig, log: EventLog) -> None:
@@ -629,7 +637,8 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda each: getattr(each, "__name__", ""))
 def test_killed(twice: Path, tmp_path: Path, point: Callable[..., Awaitable[None]]) -> None:
-    """Wherever a removal is cut off, the log is whole at once, and the next look leaves nothing over."""
+    """Wherever a removal is cut off, the log is whole at once, and the next look leaves nothing
+    over."""
     folder = tmp_path / "log"
     shutil.copytree(twice, folder)
 
@@ -685,8 +694,8 @@ def test_damage_is_found(twice: Path, tmp_path: Path, kind: str) -> None:
 
 
 def test_damage_at_start(twice: Path, tmp_path: Path) -> None:
-    """A start does without kept events; it refuses a log without its opening, with another one, or with a sealed
-    segment missing or of another length."""
+    """A start does without kept events; it refuses a log without its opening, with another one, or
+    with a sealed segment missing or of another length."""
     folder = tmp_path / "log"
     shutil.copytree(twice, folder)
     begin = first_seq(folder)
@@ -713,7 +722,10 @@ def test_damage_at_start(twice: Path, tmp_path: Path) -> None:
 
 
 def test_without_its_opening(twice: Path, tmp_path: Path) -> None:
-    """Whoever replays says which events are missing; `verify` says so once. No process beside the tracker takes it for a disagreement."""
+    """Whoever replays says which events are missing; `verify` says so once.
+
+    No process beside the tracker takes it for a disagreement.
+    """
     folder = tmp_path / "log"
     shutil.copytree(twice, folder)
     begin = first_seq(folder)

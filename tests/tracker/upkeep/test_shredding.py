@@ -1,4 +1,5 @@
-"""Shredding: the addresses of a day are gone for good, the counts stay, and what is still needed is kept."""
+"""Shredding: the addresses of a day are gone for good, the counts stay, and what is still needed is
+kept."""
 
 from __future__ import annotations
 
@@ -78,7 +79,8 @@ def test_the_search_would_find_them(site: Site) -> None:
 
 
 def test_who_is_in_a_swarm_without_its_keys(site: Site) -> None:
-    """No address and half a peer_id is shown, never what replay puts in their place; two moments are compared all the same."""
+    """No address and half a peer_id is shown, never what replay puts in their place; two moments
+    are compared all the same."""
     site.live(1, leave=False)
     known = members(site.replayed(), TORRENT)
     assert {len(one.peer_id) for one in known} == {20}
@@ -101,7 +103,8 @@ def test_who_is_in_a_swarm_without_its_keys(site: Site) -> None:
 
 
 def test_what_was_shredded_cannot_be_read(site: Site) -> None:
-    """No address is in the folder; those of shredded days are shown by nobody, keys or not, and counts are as before."""
+    """No address is in the folder; those of shredded days are shown by nobody, keys or not, and
+    counts are as before."""
     live = site.live(10)
     tear_the_end(site)
     live = site.live(1)
@@ -156,7 +159,8 @@ def test_the_event_says_who_and_what(site: Site) -> None:
 
 
 def test_what_is_needed_stays(site: Site) -> None:
-    """Today and the day before; and every day on which somebody was last seen who is still in a swarm."""
+    """Today and the day before; and every day on which somebody was last seen who is still in a
+    swarm."""
     site.live(4)
     site.live(1, leave=False)
     site.time.advance(3 * DAY_US)
@@ -214,8 +218,8 @@ def test_a_log_without_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_lost_keys_of_living_peers(site: Site) -> None:
-    """Without the key of somebody in a swarm replay goes on with stand-ins, at the same counts; everybody leaves when
-    that is logged, and a replay with the keys back comes to the same."""
+    """Without the key of somebody in a swarm replay goes on with stand-ins, at the same counts;
+    everybody leaves when that is logged, and a replay with the keys back comes to the same."""
     live = site.live(1, leave=False)
     (key,) = (site.secrets / "privacy").iterdir()
     content = key.read_bytes()
@@ -235,7 +239,8 @@ def test_lost_keys_of_living_peers(site: Site) -> None:
     without = site.replayed()
     assert without.digest() == after.digest()
     (site.secrets / "privacy" / key.name).write_bytes(content)
-    # Today's key was made anew meanwhile: with the old one back it is the latest announces that cannot be read.
+    # Today's key was made anew meanwhile: with the old one back it is the latest announces that
+    # cannot be read.
     assert site.replayed().swarms.counts(TORRENT) == after.swarms.counts(TORRENT)
 
 
@@ -252,7 +257,8 @@ def test_the_ledger_without_addresses() -> None:
 
 
 def test_an_address_of_the_other_family_goes_in_time() -> None:
-    """It is listed the day after its announce, and no longer: its key may be shredded while the peer stays."""
+    """It is listed the day after its announce, and no longer: its key may be shredded while the
+    peer stays."""
     rig = Rig.with_settings(private=True, max_peer_timeout=10 * 86_400)
     key = rig.issue(1)
     both = {

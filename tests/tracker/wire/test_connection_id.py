@@ -87,7 +87,8 @@ def test_for_one_address_only() -> None:
 
 
 def test_an_id_outlives_the_process() -> None:
-    """The key makes the id: a new instance with the same one accepts it, with another one does not."""
+    """The key makes the id: a new instance with the same one accepts it, with another one does
+    not."""
     connection_id = at(START).issue(V4)
     assert at(START + 60).valid(connection_id, V4)
     assert at(START).issue(V4) == connection_id

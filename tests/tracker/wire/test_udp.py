@@ -156,7 +156,8 @@ def test_captured_scrapes(request_: Captured) -> None:
 
 
 def test_an_announce_is_answered_with_counts_and_peers() -> None:
-    """A reply has interval, leechers, seeders, and the endpoints of other peers of the same family."""
+    """A reply has interval, leechers, seeders, and the endpoints of other peers of the same
+    family."""
     udp = Udp()
     udp.rig.service.change_settings(Settings(interval=1234))
     udp = Udp(udp.rig)
@@ -395,7 +396,8 @@ heads = st.tuples(
 @example(("valid", 1), b"tran" + b"\xff" * 82, V4)
 @example(("valid", 1), b"tran" + b"\0" * 82, V6)
 def test_any_datagram(head: tuple[str, int], rest: bytes, address: bytes) -> None:
-    """No bytes make it raise; only a valid id gets anything appended, or more bytes than it sent."""
+    """No bytes make it raise; only a valid id gets anything appended, or more bytes than it
+    sent."""
     udp = Udp()
     connection_id = {
         "valid": udp.connect(address),

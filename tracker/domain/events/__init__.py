@@ -5,8 +5,8 @@ Numbers are part of the log format: once released, a number keeps its meaning fo
 
 from __future__ import annotations
 
-# Kinds of frames with a codec of their own; `events.records` declares the others. From 240 on they are
-# eventlog's.
+# Kinds of frames with a codec of their own; `events.records` declares the others. From 240 on they
+# are eventlog's.
 ANNOUNCE = 1
 ADMIN = 2
 

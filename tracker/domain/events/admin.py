@@ -3,7 +3,8 @@
 One class an event, by number. docs/log-format.md describes the members.
 """
 
-# The annotations are read while the program runs (cattrs, `registry.admin_event`), so their types are imported.
+# The annotations are read while the program runs (cattrs, `registry.admin_event`), so their types
+# are imported.
 
 from __future__ import annotations
 
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
 @admin_event(1, "tracker_started")
 @frozen
 class TrackerStarted(AdminEvent):
-    """A run began. Every peer has one timeout from here on, because nobody could announce before."""
+    """A run began.
+
+    Every peer has one timeout from here on, because nobody could announce before.
+    """
 
     version: str
     epoch: int  # of the log: one more at every opening for writing
@@ -64,7 +68,9 @@ class TrackerStopped(AdminEvent):
 @admin_event(3, "clock_stepped")
 @frozen
 class ClockStepped(AdminEvent):
-    """Log time was stepped forward, as after a suspended machine: nobody could announce in between."""
+    """Log time was stepped forward, as after a suspended machine: nobody could announce in
+    between.
+    """
 
     forward_us: int  # microseconds
 

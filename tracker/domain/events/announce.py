@@ -2,8 +2,8 @@
 
 The plain 80 bytes alone are enough to recompute every count and total:
 
-    time us | info_hash | peer_id[0:8] | uploaded | downloaded | left | key_ref | prev_seq | numwant |
-    flags | listener | event (low nibble), protocol and family (high nibble) | rule
+    time us | info_hash | peer_id[0:8] | uploaded | downloaded | left | key_ref | prev_seq |
+    numwant | flags | listener | event (low nibble), protocol and family (high nibble) | rule
 
 The protected 32 bytes say where the peer is: address (IPv6 or v4-mapped) | peer_id[8:20] | port
 (big-endian) | 16-bit hash of the client's `key`.
@@ -47,7 +47,10 @@ def count_announces(plain: bytes, protected: bytes) -> int:
 def decode_announces(
     plain: bytes | memoryview, protected: bytes | memoryview
 ) -> Iterator[tuple[Plain, Private | None]]:
-    """Reads both parts of each announce. Where `protected` is empty (no key decrypted it), the second is None."""
+    """Reads both parts of each announce.
+
+    Where `protected` is empty (no key decrypted it), the second is None.
+    """
     rows = PLAIN.iter_unpack(plain)
     if protected:
         return zip(rows, PROTECTED.iter_unpack(protected), strict=True)

@@ -1,6 +1,7 @@
 """Records as bytes and back, from the declarations of `events/admin.py` and `events/records.py`.
 
-docs/log-format.md has the layouts. The codec of announces, `events/announce.py`, is offered here too.
+docs/log-format.md has the layouts. The codec of announces, `events/announce.py`, is offered here
+too.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from tracker.domain.events.registry import AdminEvent, FixedRecord
 
 ADMIN = Struct("<IHHQ")
-"""Head of an admin record: length of the JSON, number, schema, time us; JSON and zeros to 16 follow."""
+"""Head of an admin record: length of the JSON, number, schema, time us; JSON and zeros to 16
+follow.
+"""
 
 RECORD_SIZES = {events.ANNOUNCE: PLAIN.size, events.ADMIN: 0}
 RECORD_SIZES |= {kind: one.layout.size for kind, one in sorted(RECORDS.items())}
@@ -56,7 +59,10 @@ EVENT_TYPES = (announce.NAME, *(one.name for one in RECORDS.values()), *_ADMIN_N
 
 
 def unknown(seq: int, kind: int, schema: int, writer: str = "") -> UnknownEventError:
-    """The error for a frame of an unknown kind or schema. `writer`: the version that wrote it, or ""."""
+    """The error for a frame of an unknown kind or schema.
+
+    `writer`: the version that wrote it, or "".
+    """
     return _unknown(f"event {seq} is of kind {kind}, schema {schema}", writer)
 
 
@@ -75,7 +81,10 @@ def _unknown(what: str, writer: str) -> UnknownEventError:
 
 
 def decode_records(kind: int, plain: bytes | memoryview) -> Iterator[FixedRecord]:
-    """Reads the records of a frame, of a declared kind in its newest schema. Raises `CodecError`."""
+    """Reads the records of a frame, of a declared kind in its newest schema.
+
+    Raises `CodecError`.
+    """
     return RECORDS[kind].unpack(plain)
 
 
@@ -85,8 +94,8 @@ def decode_records(kind: int, plain: bytes | memoryview) -> Iterator[FixedRecord
 class AdminRecord(NamedTuple):
     """An admin event as it was read.
 
-    `data` is as of the newest schema, with members that this version does not know; of an unknown type
-    or schema it is as it was written.
+    `data` is as of the newest schema, with members that this version does not know; of an unknown
+    type or schema it is as it was written.
     """
 
     type: int

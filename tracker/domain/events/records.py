@@ -83,7 +83,9 @@ class Tick(FixedRecord):
 @fixed_record(4, "counted", "<QHH4xQ")
 @frozen
 class Counted(FixedRecord):
-    """A counter rose (`events.COUNTER_NAMES`); these are requests that leave no event of their own."""
+    """A counter rose (`events.COUNTER_NAMES`); these are requests that leave no event of their
+    own.
+    """
 
     counter: int
     label: int
@@ -101,7 +103,9 @@ class Counted(FixedRecord):
 @fixed_record(6, "refusals_counted", "<QH6xQ32s8s")
 @frozen
 class RefusalsCounted(FixedRecord):
-    """Requests were refused, for one reason and one client; "" = its name or version is not known."""
+    """Requests were refused, for one reason and one client; "" = its name or version is not
+    known.
+    """
 
     reason: int  # the label of the counter `refused_requests`
     delta: int

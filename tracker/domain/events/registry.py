@@ -1,10 +1,11 @@
 """How an event is declared, and the tables of all declared events.
 
-A declaration is one class: `events/admin.py` has the admin events, `events/records.py` the records of
-one size. The decorators below enter it under its number. Codec, names, filters, durability and JSON
-follow from these tables; nothing else lists events. docs/changing.md has the recipe.
+A declaration is one class: `events/admin.py` has the admin events, `events/records.py` the records
+of one size. The decorators below enter it under its number. Codec, names, filters, durability and
+JSON follow from these tables; nothing else lists events. docs/changing.md has the recipe.
 
-Announces are not declared. Their codec is on the hot path and written by hand (`events/announce.py`).
+Announces are not declared. Their codec is on the hot path and written by hand
+(`events/announce.py`).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ FactorNumber = Annotated[int, "factor"]
 class AdminEvent:
     """Base of the admin events: a field for each member of the JSON, under the same name.
 
-    A member is left out of the JSON while the field has its default. `by` says who caused the event.
+    A member is left out of the JSON while the field has its default. `by` says who caused the
+    event.
     """
 
     number: ClassVar[int]
@@ -52,12 +54,14 @@ class AdminEvent:
     def apply(self, to: Target, seq: int, time_us: int) -> None:
         """Changes the state. `seq` and `time_us` (log time) are the event's own.
 
-        Raises `ReplayError` when the event cannot have happened, `UnknownEventError` when it asks for
-        rules of a newer version. Most of what happened to the process changes nothing.
+        Raises `ReplayError` when the event cannot have happened, `UnknownEventError` when it asks
+        for rules of a newer version. Most of what happened to the process changes nothing.
         """
 
     def subjects(self) -> list[Subject]:
-        """The things that this event changes: a reply about one of them waits until it is durable."""
+        """The things that this event changes: a reply about one of them waits until it is
+        durable.
+        """
         found = [(kind, getattr(self, name)) for name, kind in self._subjects]
         return [(kind, which) for kind, which in found if which is not None]
 

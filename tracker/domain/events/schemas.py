@@ -1,8 +1,8 @@
 """Schemas: which one of each kind is written, and how records of an older one are read.
 
-A layout never changes. A kind that needs another one gets the next schema, and here a step that makes
-records of the old schema into records of the new one. All reading goes through these steps, so that
-no other code knows an older schema. The same holds for the JSON of admin events, by number.
+A layout never changes. A kind that needs another one gets the next schema, and here a step that
+makes records of the old schema into records of the new one. All reading goes through these steps,
+so that no other code knows an older schema. The same holds for the JSON of admin events, by number.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ def known_admin(number: int, schema: int) -> bool:
 
 
 def newest(kind: int, schema: int, plain: Section, protected: Section) -> Sections:
-    """Makes both sections of a frame of a known schema into those of the newest. Raises `CodecError`."""
+    """Makes both sections of a frame of a known schema into those of the newest.
+
+    Raises `CodecError`.
+    """
     while schema != NEWEST[kind]:
         try:
             plain, protected = STEPS[kind, schema](plain, protected)
@@ -59,7 +62,10 @@ def newest(kind: int, schema: int, plain: Section, protected: Section) -> Sectio
 
 
 def newest_admin(number: int, schema: int, data: dict[str, Any]) -> dict[str, Any]:
-    """Makes the JSON of an admin event of a known schema into that of the newest. Raises `CodecError`."""
+    """Makes the JSON of an admin event of a known schema into that of the newest.
+
+    Raises `CodecError`.
+    """
     while schema != NEWEST_ADMIN[number]:
         try:
             data = ADMIN_STEPS[number, schema](data)

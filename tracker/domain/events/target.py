@@ -1,6 +1,7 @@
 """What events change: the parts of the state that `apply` reaches.
 
-The ledger keeps only what accounting needs, and applies the same events to that (`ledger/rules.py`).
+The ledger keeps only what accounting needs, and applies the same events to that
+(`ledger/rules.py`).
 """
 
 from __future__ import annotations

@@ -97,7 +97,8 @@ class RequestReader:
         return ready
 
     def close(self) -> None:
-        """Breaks the cycle between reader and parser, so that memory is free without the collector."""
+        """Breaks the cycle between reader and parser, so that memory is free without the
+        collector."""
         del self._parser
 
     def on_url(self, url: bytes) -> None:
@@ -206,7 +207,8 @@ async def serve(
 
 
 async def _accept_failed(error: OSError) -> None:
-    """Waits for connections to end when descriptors or memory ran out; ignores a client that left."""
+    """Waits for connections to end when descriptors or memory ran out; ignores a client that
+    left."""
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
         await trio.sleep(0.1)
 
@@ -384,7 +386,8 @@ def _reply_now(
 async def _exchange(
     stream: Stream, handler: RequestHandler, reader: RequestReader, address: bytes, seconds: float
 ) -> bool:
-    """Reads until a request is complete and answers it, within `seconds`; tells whether to go on."""
+    """Reads until a request is complete and answers it, within `seconds`; tells whether to go
+    on."""
     with trio.move_on_after(seconds):
         try:
             if reader.broken:

@@ -268,7 +268,8 @@ class DatagramHandler:
         return udp.announce_head(udp.ANNOUNCE, transaction, interval, leechers, seeders)
 
     def _unverified(self, transaction: bytes, address: bytes, peer_id: bytes = b"") -> bytes | None:
-        """Returns the error for a wrong connection id, or None for an address that sent too many."""
+        """Returns the error for a wrong connection id, or None for an address that sent too
+        many."""
         now_us = self._service.now_us()
         if self._bans.banned(address, now_us):
             self._count_banned()

@@ -53,7 +53,8 @@ _MESSAGE_SIZE = ctypes.sizeof(_Message)
 
 
 def _load() -> ctypes.CDLL | None:
-    """Returns the C library with both calls; None without them, and then nothing else here is used."""
+    """Returns the C library with both calls; None without them, and then nothing else here is
+    used."""
     try:
         library = ctypes.CDLL(None, use_errno=True)
         for call in (library.recvmmsg, library.sendmmsg):

@@ -1,4 +1,6 @@
-"""Administrators' writes: decide against the state, append, and answer once the event is durable."""
+"""Administrators' writes: decide against the state, append, and answer once the event is
+durable.
+"""
 
 from tracker.service.commands.credit import CreditCommands
 from tracker.service.commands.keys import KeyCommands

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 END_US = 253_402_300_800 * 1_000_000
 """Microseconds of the beginning of the year 10000: dates from there on cannot be printed."""
 MOST_PER_SCOPE = 16
-"""Factors of one account and torrent (or all of either) at a time, because each announce looks at all of them."""
+"""Factors of one account and torrent (or all of either) at a time, because each announce looks at
+all of them.
+"""
 _LABEL_LENGTH = 100
 
 

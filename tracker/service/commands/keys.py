@@ -38,8 +38,8 @@ class KeyCommands(Writing):
     async def import_keys(self, new: Sequence[ports.NewKey], by: ports.Actor) -> list[int]:
         """Decides for all keys, then appends all with no await in between.
 
-        They may fill several frames, of which a crash can leave the first ones: then a repetition brings
-        the rest.
+        They may fill several frames, of which a crash can leave the first ones: then a repetition
+        brings the rest.
         """
         access = self._service.state.access
         fingerprint = fingerprint_of("import", {"keys": [given(asdict(one)) for one in new]})
@@ -82,7 +82,10 @@ class KeyCommands(Writing):
     # Deciding: before anything is appended.
 
     def _in_force(self, key_ref: int) -> tuple[bytes, Key]:
-        """The hash and the key of that number, expired perhaps. Raises `UnknownKeyError`, `RevokedKeyError`."""
+        """The hash and the key of that number, expired perhaps.
+
+        Raises `UnknownKeyError`, `RevokedKeyError`.
+        """
         access = self._service.state.access
         key_hash = access.hash_of(key_ref)
         if key_hash is None:

@@ -1,4 +1,7 @@
-"""Which recent admin events are not yet durable. A reply waits for the latest one on its subjects."""
+"""Which recent admin events are not yet durable.
+
+A reply waits for the latest one on its subjects.
+"""
 
 from __future__ import annotations
 

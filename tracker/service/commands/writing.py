@@ -1,4 +1,6 @@
-"""What the commands of all nouns share: append an event, answer when it is durable, repeat a request."""
+"""What the commands of all nouns share: append an event, answer when it is durable, repeat a
+request.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +47,12 @@ class Writing:
 
     @asynccontextmanager
     async def _answer(self, *subjects: Subject) -> AsyncIterator[None]:
-        """Runs the decision inside, then waits until the events that the reply depends on are durable.
+        """Runs the decision inside, then waits until the events that the reply depends on are
+        durable.
 
-        That is the event which the decision appended. Where it appended none, the reply depends on the
-        latest event on these subjects; so do refusals. A log that takes no event is reported at once.
+        That is the event which the decision appended. Where it appended none, the reply depends on
+        the latest event on these subjects; so do refusals. A log that takes no event is reported at
+        once.
         """
         before = self._last_seq
         try:
@@ -69,7 +73,10 @@ class Writing:
     # Requests with an idempotency key.
 
     def _earlier(self, fingerprint: str, by: ports.Actor) -> Request | None:
-        """The same request when it came before, else None. Raises `RepeatedRequestError` for another one."""
+        """The same request when it came before, else None.
+
+        Raises `RepeatedRequestError` for another one.
+        """
         if not by.idempotency_key:
             return None
         before = self._service.state.access.requests.get((by.token, by.idempotency_key))
