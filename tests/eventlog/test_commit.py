@@ -271,7 +271,8 @@ async def test_an_unforeseen_error_claims_nothing(
 async def test_a_failed_log_is_readable_up_to_its_last_commit(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a disk breaks half-way through a write, the next start has everything that was durable."""
+    """After a disk breaks half-way through a write, the next start has everything that was
+    durable."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=0)
     real = os.pwrite
 

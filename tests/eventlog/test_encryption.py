@@ -90,7 +90,8 @@ async def test_only_the_key_opens_it(folder: Path) -> None:
 
 
 async def test_a_log_may_be_written_in_clear(folder: Path) -> None:
-    """Without an encryptor every reader gets the section as it was given; a later run may encrypt."""
+    """Without an encryptor every reader gets the section as it was given; a later run may
+    encrypt."""
     await write(folder, None, 5)
     await write(folder, Toy(), 6)
     assert protected_parts(Reader(folder)) == [SECRET, b""]

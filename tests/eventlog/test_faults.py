@@ -452,7 +452,8 @@ async def test_a_fault_at_every_call_of_sealing(
 def test_what_does_not_lead_on_is_not_sealed(
     folder: Path, failing_once: Callable[[str], None]
 ) -> None:
-    """A segment damaged before its end is neither cut nor sealed; the next segment gets its seal."""
+    """A segment damaged before its end is neither cut nor sealed; the next segment gets its
+    seal."""
     path = trio.run(abandoned, folder, failing_once)
     write(folder, [b"three"])
     data = bytearray(path.read_bytes())

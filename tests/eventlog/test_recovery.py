@@ -131,7 +131,8 @@ def test_truncation_takes_no_more_than_the_torn_frame(image: Image) -> None:
 @pytest.mark.usefixtures("unsynced")
 @pytest.mark.parametrize("bit", [0, 3, 7])
 def test_a_flipped_bit_anywhere(image: Image, bit: int) -> None:
-    """A start refuses damage and touches nothing, or cuts only frames that no header calls durable."""
+    """A start refuses damage and touches nothing, or cuts only frames that no header calls
+    durable."""
     refused = 0
     for at in range(len(image.data)):
         data = bytearray(image.data)

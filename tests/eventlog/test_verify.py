@@ -375,7 +375,8 @@ def test_rules_that_checksums_do_not_know(log: Damaged, name: str) -> None:
 
 
 def test_notes(log: Damaged) -> None:
-    """A torn end, a segment never begun, quarantine and stray files are noted, and are no damage."""
+    """A torn end, a segment never begun, quarantine and stray files are noted, and are no
+    damage."""
     last = log.paths[-1]
     torn = log.places(last)[-1]
     last.write_bytes(log.whole[last][: torn.end - 3])

@@ -5,9 +5,9 @@
 * `client`: the client and protocol of the session, `protocol`: "http" or "udp",
   `source`: the address the request came from;
 * `request`: for HTTP the request line and headers as text, for UDP the datagram in hexadecimal;
-* `expected`: the decoded values. Events are 0 none, 1 completed, 2 started, 3 stopped. Byte
-  strings are hexadecimal. Numbers are unsigned, except a UDP `numwant`. Null is a parameter that the
-  client left out. `options` holds the bytes after the first 98 of a UDP announce.
+* `expected`: the decoded values. Events are 0 none, 1 completed, 2 started, 3 stopped. Byte strings
+  are hexadecimal. Numbers are unsigned, except a UDP `numwant`. Null is a parameter that the client
+  left out. `options` holds the bytes after the first 98 of a UDP announce.
 
 The expected values were computed without the tracker's own parsers.
 """

@@ -16,7 +16,8 @@ _LINE = re.compile(r"^[0-9a-f]{4}  ((?:[0-9a-f]{2} )*[0-9a-f]{2})(?:  .*)?$", re
 
 
 def test_the_page_shows_what_is_written() -> None:
-    """The page holds the listing, line by line with the names of the fields, and the test vectors."""
+    """The page holds the listing, line by line with the names of the fields, and the test
+    vectors."""
     assert "\n".join(sample.annotated()) in PAGE
     assert "\n".join(sample.vectors()) in PAGE
 

@@ -4,9 +4,9 @@ A loaded state goes on exactly as the dumped one: it keeps the numbers of torren
 the order of runs and free numbers. Integers are little-endian; docs/log-format.md lists the
 columns.
 
-Addresses (endpoints, and the last 12 bytes of peer_ids) are apart from all else, by the day of their
-announce, so that each day's part can be encrypted under that day's key (`addresses_by_day`). Peers
-whose part is missing are hidden, see `hidden_peers`.
+Addresses (endpoints, and the last 12 bytes of peer_ids) are apart from all else, by the day of
+their announce, so that each day's part can be encrypted under that day's key (`addresses_by_day`).
+Peers whose part is missing are hidden, see `hidden_peers`.
 """
 
 from __future__ import annotations
