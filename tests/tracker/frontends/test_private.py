@@ -585,7 +585,7 @@ def test_refusals_are_counted() -> None:
     front.rig.service.flush_counters()
     labels = {
         label: count
-        for (counter, label), count in front.rig.state.counters.items()
+        for (counter, label), count in front.rig.state.tally.counters.items()
         if counter == events.REFUSED_REQUESTS
     }
     # The labels are the refusals' numbers; 0 is what no key could mend.
