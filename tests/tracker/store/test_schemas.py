@@ -112,7 +112,7 @@ def test_an_older_schema_is_read_everywhere(
     state = replay(Reader(log))
     assert state.accounts.totals(1).uploaded == 2 * KILO
     assert state.access.whitelist == {HASH}
-    assert state.counters == {(events.UDP4_CONNECTS, 0): 10}
+    assert state.tally.counters == {(events.UDP4_CONNECTS, 0): 10}
     assert main(["events", "--log", str(log)]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["uploaded"] for each in told if each["type"] == "announced"] == [0, KILO, 2 * KILO]
@@ -207,7 +207,7 @@ def test_what_may_be_passed_over_is(tmp_path: Path, name: str) -> None:
     """Its number counts, its bytes are checked and told; `verify` has a note."""
     seq = write_newer(tmp_path, name, IGNORABLE)
     state = replay(Reader(tmp_path))
-    assert (state.seq, state.counters) == (seq + 2, {(events.UDP4_CONNECTS, 0): 1})
+    assert (state.seq, state.tally.counters) == (seq + 2, {(events.UDP4_CONNECTS, 0): 1})
     (note,) = verify(tmp_path)
     assert (note.damage, note.seq) == (False, seq)
     assert NEWER[name][3] in note.what
@@ -301,7 +301,7 @@ def test_an_opening_of_earlier_rules_is_read(pruned: Path, monkeypatch: pytest.M
     assert what in refused[0]
     state = replay(reader, state=begun)
     key = events.UDP4_CONNECTS, 0
-    state.counters[key] -= 41
+    state.tally.counters[key] -= 41
     assert facts.digest(state) == expected
 
 

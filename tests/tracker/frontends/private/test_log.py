@@ -126,7 +126,7 @@ def test_refusals_are_counted_by_reason() -> None:
     front.rig.service.flush_counters()
     labels = {
         label: count
-        for (counter, label), count in front.rig.state.counters.items()
+        for (counter, label), count in front.rig.state.tally.counters.items()
         if counter == events.REFUSED_REQUESTS
     }
     # Labels are the numbers of refusals, and 0 stands for malformed requests.
