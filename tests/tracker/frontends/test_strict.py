@@ -1,4 +1,4 @@
-"""`durability = "strict"`: no answer to an announce leaves before its event is on stable
+"""With `durability = "strict"` no answer to an announce leaves before its event is on stable
 storage."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TARGET = b"/announce?info_hash=%b&peer_id=%b&port=6881&left=0" % (HASH, b"-XX000
 
 
 class SlowDisk(MemoryLog):
-    """Nothing is durable before `sync`; or never, once it failed."""
+    """A log whose events become durable at `sync` only. After a failed `sync` they never do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class SlowDisk(MemoryLog):
 
 
 class Site:
-    """Both front ends over one service, with clients' sockets connected to them."""
+    """Both front ends over one service, and their ports."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.log = SlowDisk()
@@ -89,7 +89,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 async def held_back(site: Site, stream: trio.SocketStream | trio.socket.SocketType) -> bytes:
-    """The announce is in the log, and its answer comes with the sync, not before."""
+    """Returns the answer, after a check that it came with the sync and not before."""
     answers: list[bytes] = []
 
     async def receive() -> None:
@@ -106,9 +106,8 @@ async def held_back(site: Site, stream: trio.SocketStream | trio.socket.SocketTy
 
 
 async def ask(site: Site, connection: bytes, *, waits: bool = False) -> trio.SocketStream:
-    """Connect and send an announce; it `waits` there when the connection is accepted, or comes
-    later.
-    """
+    """Connects and sends an announce, which arrives before the connection is accepted or
+    (`waits=False`) after it."""
     sock = socket.create_connection(("127.0.0.1", site.http_port))
     if not waits:
         await trio.testing.wait_all_tasks_blocked()
@@ -119,15 +118,16 @@ async def ask(site: Site, connection: bytes, *, waits: bool = False) -> trio.Soc
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_http(site: Site, waits: bool) -> None:
-    """A connection that is over after the answer, answered by the listener's task or by its own."""
+async def test_http_answers_wait_for_the_disk(site: Site, waits: bool) -> None:
+    """The answer waits for the disk when the listener's task gives it, and when the connection's
+    own task does."""
     async with await ask(site, b"close", waits=waits) as stream:
         assert b"8:completei1e" in await held_back(site, stream)
         assert await stream.receive_some() == b""
 
 
 async def test_http_kept_alive(site: Site) -> None:
-    """A connection that stays open gets its first reply at once, and the second from its task."""
+    """On a kept connection the first and the second answer wait for the disk."""
     async with await ask(site, b"keep-alive", waits=True) as stream:
         assert b"8:completei1e" in await held_back(site, stream)
         site.log.waited_for = trio.Event()
@@ -136,8 +136,10 @@ async def test_http_kept_alive(site: Site) -> None:
 
 
 @pytest.mark.parametrize("batches", [True, False])
-async def test_udp(monkeypatch: pytest.MonkeyPatch, batches: bool) -> None:
-    """By recvmmsg, and where there is none."""
+async def test_udp_answers_wait_for_the_disk(
+    monkeypatch: pytest.MonkeyPatch, batches: bool
+) -> None:
+    """UDP answers wait for the disk, with recvmmsg and without."""
     monkeypatch.setattr(recvmmsg, "available", batches)
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
@@ -157,8 +159,9 @@ async def test_udp(monkeypatch: pytest.MonkeyPatch, batches: bool) -> None:
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_a_disk_that_fails(waits: bool) -> None:
-    """The answer is never given, the connection is closed, and the failure goes up."""
+async def test_a_failed_disk_ends_the_connection_without_an_answer(waits: bool) -> None:
+    """After a disk failure the client has no answer, the connection is closed, and the error
+    reaches the caller."""
     with trio.fail_after(30), pytest.RaisesGroup(LogFailedError, flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
             site = Site(nursery)

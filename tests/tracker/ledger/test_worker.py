@@ -1,4 +1,5 @@
-"""Ledgers and sums page by page, at any moment; each page goes on where the one before ended."""
+"""The worker serves ledgers and sums page by page, at any moment. Each page continues the one
+before."""
 
 from __future__ import annotations
 
@@ -59,7 +60,7 @@ def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
         rig.time.advance(rng.randrange(9 * SECOND))
         key = rng.randrange(1, 4)
         place = (endpoint4 if rng.random() < 0.7 else endpoint6)(key % 2 + 1)
-        said = {
+        counters = {
             "uploaded": number * rng.randrange(9),
             "downloaded": number,
             "left": rng.choice([0, 5]),
@@ -72,7 +73,7 @@ def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
                 peer_id,
                 event=rng.choice(kinds),
                 key=key_text(key),
-                **said,
+                **counters,
             )
         )
         if number % 70 == 35:
@@ -134,7 +135,7 @@ def ask_sums(
 
 
 def pages(worker: LedgerWorker, asked: Entries) -> tuple[list[LedgerEntry], LedgerSums, int]:
-    """All entries, the sums, and the number of pages. It asks for every page twice."""
+    """Returns all entries, the sums, and the number of pages. It reads every page twice."""
     found: list[LedgerEntry] = []
     for number in count(1):
         page = ask(worker, asked)
@@ -159,7 +160,7 @@ def peer_id_sizes(entries: Iterable[LedgerEntry]) -> set[int]:
 
 @pytest.fixture
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders of the walks that were begun."""
+    """The folders of the walks that the worker began."""
     begun: list[Path] = []
 
     class Counted(Walk):
@@ -176,14 +177,14 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_pages(folder: Path, walks: list[Path], account: int, limit: int) -> None:
     """All pages together are the whole ledger, and take one walk over the log."""
     entries, ledger = whole(folder, account)
-    assert len(entries) > 80 or account == 3  # whose key is alice's second
+    assert len(entries) > 80 or account == 3  # key 3 is alice's second, so account 3 has no entries
     found = pages(LedgerWorker(folder, None), Entries(account, limit=limit))
     assert found[:2] == (entries, ledger.account.value())
     assert len(walks) == 1
 
 
 def test_pages_of_a_torrent(folder: Path) -> None:
-    """With an info hash: the entries and sums of that torrent alone."""
+    """With an info hash the pages hold the entries and sums of that torrent only."""
     entries, ledger = whole(folder, 1)
     for info_hash in HASHES:
         found = pages(LedgerWorker(folder, None), Entries(1, info_hash, None, -1, 9))
@@ -192,7 +193,7 @@ def test_pages_of_a_torrent(folder: Path) -> None:
 
 
 def test_pages_at_a_moment(folder: Path, walks: list[Path]) -> None:
-    """A ledger at a moment ends with that event. A moment beyond the log's end is refused."""
+    """A ledger at a moment ends with that event. A moment beyond the end of the log is refused."""
     worker = LedgerWorker(folder, None)
     last = whole(folder, 1)[0][-1].seq
     for seq in range(3, last, 37):
@@ -206,7 +207,7 @@ def test_pages_at_a_moment(folder: Path, walks: list[Path]) -> None:
 
 
 def test_short_pages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page without time is short or empty, and the next one goes on."""
+    """A page whose time is over is short or empty, and the next one continues."""
     monkeypatch.setattr(ledger_pages, "PAGE_SECONDS", -1.0)
     entries, ledger = whole(folder, 2)
     found = pages(LedgerWorker(folder, None), Entries(2, limit=1000))
@@ -228,8 +229,8 @@ def test_earlier_pages_again(folder: Path) -> None:
 
 @pytest.mark.parametrize("end", [None, 60, 200])
 def test_sums(folder: Path, end: int | None) -> None:
-    """Sums by torrent are those of the account's ledger, and sums by account are the same numbers,
-    at any moment."""
+    """Sums by torrent equal the account's ledger, and sums by account are the same numbers, at any
+    moment."""
     worker = LedgerWorker(folder, None)
     moment = None if end is None else Moment(seq=end - 1)
     last = 0
@@ -252,7 +253,7 @@ def test_sums(folder: Path, end: int | None) -> None:
 
 
 def test_pages_of_sums(folder: Path, walks: list[Path]) -> None:
-    """Pages begin after a name. One walk serves them all, and goes on to later moments."""
+    """A page begins after a name. One walk serves all pages, and continues to later moments."""
     worker = LedgerWorker(folder, None)
     at = Moment(seq=100)
     for of in (1, HASHES[0]):
@@ -272,7 +273,7 @@ def test_pages_of_sums(folder: Path, walks: list[Path]) -> None:
     assert len(walks) == 3
 
 
-def test_sums_of_what_goes_on(tmp_path: Path) -> None:
+def test_new_events_reach_an_open_ledger(tmp_path: Path) -> None:
     """New events reach a ledger and sums that were read before."""
     write_log(tmp_path / "log", lambda rig: lively(rig, 60))
     worker = LedgerWorker(tmp_path / "log", None)
@@ -294,9 +295,9 @@ def test_sums_of_what_goes_on(tmp_path: Path) -> None:
     assert sum(sums.announces for _, sums in then.rows) == len(announces) + 1
 
 
-def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
-    """Peer ids are whole while the day's key is there, and cut once it is shredded: a page in
-    memory is forgotten."""
+def test_peer_ids_are_cut_once_their_key_is_shredded(tmp_path: Path) -> None:
+    """Peer ids are whole while the day's key exists and are cut after it is shredded, in cached
+    pages too."""
     keys = Keyring(tmp_path / "secrets")
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0, encryptor=keys)
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
@@ -318,11 +319,10 @@ def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
 
 
 def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger that was begun before a removal goes on as long as its file can be read, and is
-    refused then.
+    """A ledger that was begun before a removal continues while its file can be read, and is then
+    refused.
 
-    The sums of the remaining events agree by torrent and by account.
-    """
+    The sums of the remaining events agree by torrent and by account."""
     monkeypatch.setattr("eventlog.log.WATERMARK_SECONDS", 0.001)
     folder = tmp_path / "log"
     log = open_log(folder, codec.RECORD_SIZES, segment_bytes=3000, linger_seconds=0)
@@ -334,7 +334,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 await log.wait_durable(log.next_seq - 1)
             rig.service.change_settings(evolve(rig.state.settings, max_peer_timeout=30))
             rig.time.advance(600 * SECOND)
-            for _ in range(70):  # everybody has gone: nothing old is needed
+            for _ in range(70):  # all peers expire, so no old event is needed
                 rig.service.tick()
                 rig.time.advance(10 * SECOND)
             rig.announce(Announce(HASHES[0], endpoint4(1), key=key_text(1), uploaded=5, left=0))
@@ -347,7 +347,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             begin = first_seq(folder)
             assert begin > (page.following or 0)
             gone: object = page
-            while isinstance(gone, EntriesPage):  # the file it was reading is still there for it
+            while isinstance(gone, EntriesPage):  # it still reads its open file
                 page = gone
                 gone = both[0].answer(
                     Question("entries", asked._replace(after=page.following or 0))
@@ -356,7 +356,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert gone.first_seq == begin
             assert (
                 ask(both[1], asked._replace(limit=1000)).following is None
-            )  # it had read them all
+            )  # it had read the whole ledger
             for info_hash in (None, HASHES[1]):
                 fresh = LedgerWorker(folder, None)
                 behind = fresh.answer(Question("entries", (1, info_hash, None, page.following, 9)))
@@ -379,7 +379,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Reader(folder).first_seq > 0
 
 
-# The process.
+# The worker's process.
 
 
 async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,8 +400,8 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             async with trio.open_nursery() as both:
                 both.start_soon(ask_too)
                 both.start_soon(ask_too)
-            (said,) = refused
-            assert "already" in said
+            (text,) = refused
+            assert "already" in text
             with pytest.raises(NoMomentError):
                 await reads.account_totals(1, Moment(seq=10**6), None, 5)
             while reads._helper.runs:
@@ -412,7 +412,7 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_slow_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A late answer is refused, and is there when the question comes again."""
+    """A late answer is refused, and waits for the same question."""
     reads = LogLedgers(StillLog(folder), None)
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.0)
     with trio.fail_after(60):
