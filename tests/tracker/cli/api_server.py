@@ -53,6 +53,8 @@ class Api:
 
 @contextmanager
 def serving(api: Api, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Api]:
+    """Serves the API in a thread of its own."""
+
     class Handler(BaseHTTPRequestHandler):
         timeout = DEADLINE
 
@@ -98,6 +100,7 @@ def write_config(folder: Path, bind: str, extra: str = "") -> Path:
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Runs the command line, and returns its exit code and both outputs."""
     code = main(list(arguments))
     captured = capsys.readouterr()
     return code, captured.out, captured.err

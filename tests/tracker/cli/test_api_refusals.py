@@ -50,7 +50,7 @@ def test_refusals(
 def test_an_answer_of_another_service_is_refused(
     api: Api, config: str, capsys: pytest.CaptureFixture[str], command: str, answer: bytes
 ) -> None:
-    """An answer with status 200 that is no API's is refused."""
+    """The client refuses an answer with status 200 that does not have the API's form."""
     api.answer = answer
     code, out, err = run(capsys, "--config", config, *command.split())
     assert (code, out) == (1, "")

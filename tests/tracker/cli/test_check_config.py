@@ -52,8 +52,10 @@ def without_none(value: Any) -> Any:
     return [without_none(one) for one in value] if isinstance(value, list) else value
 
 
-def test_usable(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A valid file prints source, warnings and the configuration in force. It shows no secret and
+def test_a_valid_file_prints_the_configuration_in_force(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The output has source, warnings and configuration. It shows no secret, and the command
     creates no file."""
     code, out, err = checked(capsys)
     assert (code, err) == (0, "")
@@ -93,7 +95,7 @@ def test_estimate_is_printed(config: Path, capsys: pytest.CaptureFixture[str]) -
     assert kept[2].startswith("20 GB (keep_bytes), ")
 
 
-def test_problems(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_problems_come_at_once(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every problem comes with the path of its key and a reason. Warnings come too, because they
     may explain a problem."""
     config.write_text(
@@ -107,7 +109,9 @@ def test_problems(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "warning: logging.treshold: " in err
 
 
-def test_certificates_that_are_not_there(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_certificates_are_reported(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each listener with an unusable certificate is named."""
     files = 'tls_config = { ssl_cert_path = "./no.crt", ssl_key_path = "./no.key" }'
     config.write_text(
@@ -122,8 +126,9 @@ def test_certificates_that_are_not_there(config: Path, capsys: pytest.CaptureFix
     assert "http_api: " in err
 
 
-def test_no_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A missing file is one line that names it."""
+def test_a_missing_file_is_one_line_that_names_it(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config.unlink()
     code, out, err = checked(capsys)
     assert (code, out) == (1, "")

@@ -56,9 +56,11 @@ def lines_of(
     return [json.loads(line) for line in out.splitlines()]
 
 
-async def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """JSON lines hold the entries with raw and credited differences, the correction, and the sums
-    by torrent and in all."""
+async def test_json_lines_hold_entries_and_sums(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Entries have raw and credited differences. The correction and the sums by torrent and in all
+    follow."""
     lines = lines_of(capsys, folder, "anna")
     assert [one["type"] for one in lines] == [
         *["announce"] * 4,
@@ -84,8 +86,8 @@ async def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_one_torrent(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a torrent the command prints its entries and sums. A torrent that the account never had
-    has zeros."""
+    """With a torrent the command prints its entries and sums. A torrent without any announce of the
+    account has zeros."""
     *entries, sums = lines_of(capsys, folder, "1", OTHER.hex())
     assert [one["seq"] for one in entries] == [4, 6]
     assert (sums["info_hash"], sums["uploaded"], sums["credited_uploaded"]) == (OTHER.hex(), 50, 50)

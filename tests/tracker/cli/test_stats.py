@@ -30,8 +30,8 @@ METRICS = (
 
 
 def test_metrics(api: Api, config: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--metrics` prints name, value and labels in each line, or a JSON object for each metric. An
-    answer that is no list is refused."""
+    """`--metrics` prints name, value and labels in each line, or a JSON object for each metric. The
+    client refuses an answer that is no list."""
     api.answer = METRICS
     out = "a 0.5\nc_total 7 x=1 y=2\n"
     assert run(capsys, "stats", "--config", config, "--metrics") == (0, out, "")

@@ -40,7 +40,7 @@ def refused(text: str, **overrides: str) -> ConfigError:
 
 
 def at(config: Config, path: str) -> Any:
-    """Returns the value at a dotted path; digits index a list of listeners."""
+    """Returns the value at a dotted path. Digits index a list of listeners."""
     value: Any = config
     for name in path.split("."):
         if name.isdigit():
@@ -57,8 +57,8 @@ NO_ADDRESS = (
 )
 
 
-def a_file(folder: Path, name: str, threshold: str) -> str:
-    """Writes a minimal configuration file that its threshold identifies."""
+def write_config(folder: Path, name: str, threshold: str) -> str:
+    """Writes a minimal configuration file with this threshold, by which the tests recognise it."""
     path = folder / name
     path.write_text(MINIMAL.replace('"info"', f'"{threshold}"'))
     return str(path)

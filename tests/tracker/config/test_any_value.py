@@ -44,22 +44,22 @@ def nested(value: str, keys: str, listed: bool) -> str:
 def test_any_value_at_any_key_loads_or_is_refused(
     text: str, changes: list[tuple[str, str, bool]]
 ) -> None:
-    """A wrong value never raises anything but the configuration error."""
+    """No value raises anything but the configuration error."""
     overrides = {}
     for path, value, listed in changes:
         top, _, below = path.partition(".")
         overrides[top.upper()] = nested(value, below, listed)
-    loads_or_refuses(text, overrides)
+    load_or_check_problems(text, overrides)
 
 
 @given(st.dictionaries(st.sampled_from(FLAT_KEYS + TABLES[:3]), st.sampled_from(TOML_VALUES)))
 def test_any_flat_file_loads_or_is_refused(document: dict[str, str]) -> None:
-    """A wrong flat file never raises anything but the configuration error."""
-    loads_or_refuses("\n".join(f"{key} = {value}" for key, value in document.items()), {})
+    """No flat file raises anything but the configuration error."""
+    load_or_check_problems("\n".join(f"{key} = {value}" for key, value in document.items()), {})
 
 
-def loads_or_refuses(text: str, overrides: dict[str, str]) -> None:
-    """Loads the text. An error must have its problems as lines with a text."""
+def load_or_check_problems(text: str, overrides: dict[str, str]) -> None:
+    """Loads the text. If that fails, checks that each problem is a line with a text."""
     try:
         effective(from_text(text, **overrides).config)
     except ConfigError as error:

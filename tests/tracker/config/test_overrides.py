@@ -1,10 +1,10 @@
-"""Environment variables override single keys."""
+"""Environment variables override single keys of the configuration."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.tracker.config.support import MINIMAL, OVERRIDE, a_file, at, from_text, refused
+from tests.tracker.config.support import MINIMAL, OVERRIDE, at, from_text, refused, write_config
 from tracker.config import Address, AnnouncePolicy, load
 
 GOOD_OVERRIDES = [
@@ -47,7 +47,7 @@ def test_overrides_alone_can_be_the_whole_configuration() -> None:
 
 def test_overrides_apply_to_a_file_named_on_the_command_line(tmp_path: Path) -> None:
     """An override wins over every source, and other variables change nothing."""
-    path = a_file(tmp_path, "tracker.toml", "warn")
+    path = write_config(tmp_path, "tracker.toml", "warn")
     environ = {f"{OVERRIDE}LOGGING__THRESHOLD": "off", "HOME": "/", "TORRUST_TRACKER_X": "1"}
     loaded = load(path, environ)
     assert (loaded.config.logging.threshold, loaded.warnings) == ("off", ())

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.tracker.config.support import MINIMAL, OVERRIDE, PATH, TEXT, a_file, refused
+from tests.tracker.config.support import MINIMAL, OVERRIDE, PATH, TEXT, refused, write_config
 from tracker.config import ConfigError, load
 
 
 def test_precedence_of_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Argument, text variable, path variable and ./tracker.toml win in this order."""
     monkeypatch.chdir(tmp_path)
-    a_file(tmp_path, "tracker.toml", "error")
-    named, given = a_file(tmp_path, "named.toml", "warn"), a_file(tmp_path, "given.toml", "trace")
+    write_config(tmp_path, "tracker.toml", "error")
+    named, given = (
+        write_config(tmp_path, "named.toml", "warn"),
+        write_config(tmp_path, "given.toml", "trace"),
+    )
     text = MINIMAL.replace('"info"', '"debug"')
     prefix = "Loading configuration from config file"
     cases: list[tuple[str | None, dict[str, str], str, str]] = [

@@ -124,12 +124,13 @@ ACCOUNTED: dict[str, tuple[list[Announce], tuple[int, int, int, int]]] = {
 @pytest.mark.parametrize(("announces", "expected"), ACCOUNTED.values(), ids=ACCOUNTED)
 def test_totals(announces: list[Announce], expected: tuple[int, int, int, int]) -> None:
     """An account's bytes, sessions and downloads are the expected ones, live and after a replay."""
-    rig, totals = play(announces)
+    rig, totals = announce_all(announces)
     assert (totals.uploaded, totals.downloaded, totals.sessions, totals.snatched) == expected
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
-def play(announces: list[Announce], seconds: int = 10, **changed: Any) -> tuple[Rig, Any]:
+def announce_all(announces: list[Announce], seconds: int = 10, **changed: Any) -> tuple[Rig, Any]:
+    """Announces with one key, at equal distances, and returns the account's totals."""
     rig = Rig.with_settings(private=True, **changed)
     key = rig.issue(0)
     for number, one in enumerate(announces):
@@ -168,24 +169,24 @@ SEEDING: dict[str, tuple[list[Announce], int]] = {
 def test_seeding_time(announces: list[Announce], seconds: int) -> None:
     """Seeding time is the time between the announces of a seeder. Here they are 100 seconds
     apart."""
-    assert play(announces, 100)[1].seeding_us == seconds * SECOND
+    assert announce_all(announces, 100)[1].seeding_us == seconds * SECOND
 
 
 def test_a_long_silence_adds_at_most_one_timeout_of_seeding() -> None:
     announces = [says(left=0), says(left=0)]
-    assert play(announces, 5000, max_peer_timeout=900)[1].seeding_us == 900 * SECOND
+    assert announce_all(announces, 5000, max_peer_timeout=900)[1].seeding_us == 900 * SECOND
 
 
 def test_first_and_last_seen() -> None:
     """An account holds the times of its first and its last announce."""
-    totals = play([says(), says(), says(STOPPED)])[1]
+    totals = announce_all([says(), says(), says(STOPPED)])[1]
     assert (totals.first_us, totals.last_us) == (START_US, START_US + 20 * SECOND)
 
 
 def test_expiry_gives_no_second_credit() -> None:
     """A peer that returns after its expiry starts from new counters, and its earlier bytes stay
     credited."""
-    rig, _ = play([says(STARTED), says(up=50)])
+    rig, _ = announce_all([says(STARTED), says(up=50)])
     rig.time.advance(10_000 * SECOND)
     for _ in range(60):
         rig.service.tick()
@@ -198,7 +199,7 @@ def test_expiry_gives_no_second_credit() -> None:
 
 def test_a_mode_change_keeps_totals() -> None:
     """A change of the mode removes the peers and keeps the totals."""
-    rig, before = play([says(STARTED), says(up=50, down=20)])
+    rig, before = announce_all([says(STARTED), says(up=50, down=20)])
     for private in (False, True):
         rig.service.change_settings(type(rig.service.settings)(private=private))
     assert rig.state.swarms.counts(HASH) == (0, 0, 0)

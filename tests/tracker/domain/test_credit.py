@@ -120,7 +120,7 @@ def test_totals_stop_at_64_bits() -> None:
 IMPOSSIBLE: dict[str, AdminEvent] = {
     "below zero": CreditCorrected(1, -1, 0, corrects=0),
     "past the range": CreditCorrected(1, 0, 2**64, corrects=0),
-    "ending what is over": CreditFactorEnded(1),
+    "the end of an unknown factor": CreditFactorEnded(1),
 }
 
 

@@ -46,8 +46,8 @@ APPLIED: dict[str, tuple[list[Factor], Applied]] = {
     "of the account in another torrent": ([factor(1, 200, account=7, info_hash=OTHER)], EVEN),
     "of another account in the torrent": ([factor(1, 200, account=8, info_hash=HASH)], EVEN),
     "neutral": ([factor(1, 0, 0)], Applied(0, 0, 1, 1)),
-    "worse than without, when alone": ([factor(1, 50, 150)], Applied(50, 150, 1, 1)),
-    "the best for the member, side by side": (
+    "a single unfavourable factor applies": ([factor(1, 50, 150)], Applied(50, 150, 1, 1)),
+    "the best for the member in each direction": (
         [factor(1, 200, 50), factor(2, 150, 0, info_hash=HASH), factor(3, 100, 100, account=7)],
         Applied(200, 0, 1, 2),
     ),
@@ -60,10 +60,10 @@ APPLIED: dict[str, tuple[list[Factor], Applied]] = {
         Applied(200, 100, 1, 0),
     ),
     "from this moment": ([factor(1, 200, from_us=NOW)], Applied(200, 100, 1, 0)),
-    "not yet": ([factor(1, 200, from_us=NOW + 1)], EVEN),
+    "before its time": ([factor(1, 200, from_us=NOW + 1)], EVEN),
     "until this moment": ([factor(1, 200, until_us=NOW + 1)], Applied(200, 100, 1, 0)),
     "just over": ([factor(1, 200, until_us=NOW)], EVEN),
-    "over, and another": (
+    "one over, another in force": (
         [factor(1, 300, until_us=NOW), factor(2, 200)],
         Applied(200, 100, 2, 0),
     ),
@@ -73,10 +73,10 @@ APPLIED: dict[str, tuple[list[Factor], Applied]] = {
 @pytest.mark.parametrize(("factors", "expected"), APPLIED.values(), ids=APPLIED)
 def test_applied(factors: list[Factor], expected: Applied) -> None:
     """For each direction the best factor in force applies, and the result names it."""
-    assert filled(*factors).applied(7, HASH, NOW) == expected
+    assert factors_of(*factors).applied(7, HASH, NOW) == expected
 
 
-def filled(*factors: Factor) -> Factors:
+def factors_of(*factors: Factor) -> Factors:
     found = Factors()
     for each in factors:
         found.set(each)
@@ -86,7 +86,7 @@ def filled(*factors: Factor) -> Factors:
 def test_an_ended_factor_is_removed() -> None:
     """An ended factor no longer applies, the others of its scope still do, and no number is used
     twice."""
-    factors = filled(factor(1, 300), factor(2, 200))
+    factors = factors_of(factor(1, 300), factor(2, 200))
     factors.end(1)
     assert factors.applied(7, HASH, NOW) == Applied(200, 100, 2, 0)
     with pytest.raises(KeyError):
@@ -99,7 +99,7 @@ def test_an_ended_factor_is_removed() -> None:
 
 def test_expired_factors_are_dropped() -> None:
     """Expiry drops a limited number of factors at once, until none is left."""
-    factors = filled(
+    factors = factors_of(
         *(
             factor(number, 200, info_hash=hash_of(number), until_us=number)
             for number in range(1, DROPPED_AT_ONCE + 6)
@@ -119,12 +119,12 @@ def test_expired_factors_are_dropped() -> None:
 
 
 def test_the_digest_covers_every_field_of_a_factor() -> None:
-    same = filled(factor(1, 200)).digest()
-    assert filled(factor(1, 200)).digest() == same
+    same = factors_of(factor(1, 200)).digest()
+    assert factors_of(factor(1, 200)).digest() == same
     others = [
         factor(1, 201),
         factor(1, 200, 0),
         factor(1, 200, until_us=9),
         factor(1, 200, account=1),
     ]
-    assert len({same, *(filled(one).digest() for one in others)}) == 5
+    assert len({same, *(factors_of(one).digest() for one in others)}) == 5

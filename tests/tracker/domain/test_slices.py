@@ -13,7 +13,7 @@ from tracker.domain.state import ReplayError, State
 HASH = hash_of(1)
 
 
-def lived() -> MemoryLog:
+def short_log() -> MemoryLog:
     """A log of a few announces and three ticks."""
     rig = Rig()
     for number in range(3):
@@ -25,7 +25,7 @@ def lived() -> MemoryLog:
 def test_replay_compares_each_tick() -> None:
     """A tick with the digest of another state ends the replay with an error that names the
     event."""
-    log = lived()
+    log = short_log()
     frames = log.frames()
     replayed(frames)
     at = max(n for n, frame in enumerate(frames) if frame.header.kind == Tick.kind)
@@ -39,7 +39,7 @@ def test_replay_compares_each_tick() -> None:
 
 def test_a_changed_event_is_noticed_by_the_next_tick() -> None:
     """A changed byte count in an announce is noticed, although no other event depends on it."""
-    frames = lived().frames()
+    frames = short_log().frames()
     first = frames[0]
     changed = bytearray(first.plain)
     changed[36] ^= 1  # uploaded
@@ -55,7 +55,8 @@ def test_a_tick_of_another_length_or_schema_is_refused() -> None:
 
 
 def test_digests_leave_out_addresses() -> None:
-    """A digest covers every column of a peer but its address and the end of its peer id."""
+    """A digest covers a peer's counters, role and client, but neither its address nor the end of
+    its peer id."""
 
     def digest(**changed: object) -> int:
         rig = Rig(MemoryLog(), HandTime())

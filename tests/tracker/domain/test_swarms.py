@@ -45,17 +45,17 @@ SESSIONS: dict[str, tuple[list[Announce], int]] = {
     "completes without starting": ([says(NONE), says(COMPLETED, left=0)], 1),
     "completes as the very first": ([says(COMPLETED, left=0)], 0),
     "completes twice": ([says(STARTED), says(COMPLETED), says(COMPLETED)], 1),
-    "completes, goes on, completes": ([says(STARTED), says(COMPLETED), says(0), says(1)], 1),
-    "first and then again": ([says(COMPLETED), says(NONE), says(COMPLETED)], 0),
+    "completes, continues, completes": ([says(STARTED), says(COMPLETED), says(0), says(1)], 1),
+    "completes first and again": ([says(COMPLETED), says(NONE), says(COMPLETED)], 0),
     "stops, starts, completes": (
         [says(STARTED), says(COMPLETED), says(STOPPED), says(STARTED), says(COMPLETED)],
         2,
     ),
-    "counter down while completing": (
+    "counter lower at completed": (
         [says(STARTED, downloaded=9), says(COMPLETED, downloaded=3)],
         0,
     ),
-    "counter down, then completes": (
+    "counter lower before completed": (
         [says(STARTED, downloaded=9), says(COMPLETED, downloaded=9), says(NONE), says(COMPLETED)],
         2,
     ),
@@ -132,33 +132,34 @@ def test_a_new_peer_in_a_freed_slot_starts_empty() -> None:
     assert (swarms.v4.endpoint(number), swarms.v6.endpoint(number)) == (b"", endpoint6(9))
 
 
-def expiring(**changed: int | bool) -> Rig:
+def rig_with_expiry(**changed: int | bool) -> Rig:
     values = {"max_peer_timeout": 30, "inactive_peer_cleanup_interval": 10, **changed}
     return Rig.with_settings(**values)
 
 
-def later(rig: Rig, seconds: float) -> None:
+def tick_after(rig: Rig, seconds: float) -> None:
+    """Ticks once, after these seconds."""
     rig.time.advance(int(seconds * SECOND))
     rig.service.tick()
 
 
 def test_peers_expire_one_timeout_after_they_were_seen() -> None:
     """The first tick a whole timeout after a peer's last announce removes it, in both families."""
-    rig = expiring()
+    rig = rig_with_expiry()
     rig.announce(LEECHER, SEEDER, evolve(LEECHER, endpoint=endpoint6(5)))
-    later(rig, 20)
+    tick_after(rig, 20)
     rig.announce(SEEDER)
-    later(rig, 9.999_999)
+    tick_after(rig, 9.999_999)
     assert rig.state.swarms.counts(HASH) == (1, 0, 2)
-    later(rig, 0.000_001)
+    tick_after(rig, 0.000_001)
     assert rig.state.swarms.counts(HASH) == (1, 0, 0)
-    later(rig, 20)
+    tick_after(rig, 20)
     assert rig.state.swarms.torrents_total == 0
 
 
 def test_the_whole_of_a_crowd_expires() -> None:
     """One sweep removes hundreds of expired peers and misses none."""
-    rig = expiring()
+    rig = rig_with_expiry()
     crowd = [
         Announce(hash_of(h), endpoint(n), left=n % 3)
         for h in (1, 257, 513)
@@ -168,21 +169,21 @@ def test_the_whole_of_a_crowd_expires() -> None:
     rig.announce(*crowd)
     rig.time.advance(5 * SECOND)
     rig.announce(*crowd[::7])
-    later(rig, 25)
+    tick_after(rig, 25)
     swarms = rig.state.swarms
     assert swarms.seeders_total + swarms.leechers_total == len(crowd[::7])
-    later(rig, 5)
+    tick_after(rig, 5)
     assert (swarms.seeders_total, swarms.leechers_total, swarms.torrents_total) == (0, 0, 0)
 
 
 def test_a_sweep_is_spread_over_the_clean_up_interval() -> None:
     """Three ticks make an interval, and each sweeps a third of the buckets."""
-    rig = expiring(inactive_peer_cleanup_interval=30)
+    rig = rig_with_expiry(inactive_peer_cleanup_interval=30)
     numbers = (0, 84, 85, 169, 170, 255)
     rig.announce(*(Announce(hash_of(number), endpoint4(1)) for number in numbers))
     left = []
     for _ in range(3):
-        later(rig, 30)
+        tick_after(rig, 30)
         left.append([n for n in numbers if rig.state.swarms.lookup(hash_of(n))])
     assert left == [[85, 169, 170, 255], [170, 255], []]
 
@@ -190,9 +191,9 @@ def test_a_sweep_is_spread_over_the_clean_up_interval() -> None:
 def test_a_dropped_torrent_comes_back_with_its_completed_count() -> None:
     """The completed count outlives the swarm: a scrape shows it, and the torrent has it when it
     returns."""
-    rig = expiring()
+    rig = rig_with_expiry()
     rig.announce(says(STARTED), says(COMPLETED, left=0))
-    later(rig, 30)
+    tick_after(rig, 30)
     swarms = rig.state.swarms
     assert (swarms.lookup(HASH), swarms.torrents_total) == (0, 0)
     assert (swarms.counts(HASH), swarms.completed_total) == ((0, 1, 0), 1)
@@ -206,39 +207,39 @@ def test_a_dropped_torrent_comes_back_with_its_completed_count() -> None:
 
 def test_empty_torrents_stay_where_the_settings_say_so() -> None:
     """Without removal an empty torrent stays with zeros. Turning removal on sweeps it."""
-    rig = expiring(remove_peerless_torrents=False)
+    rig = rig_with_expiry(remove_peerless_torrents=False)
     rig.announce(LEECHER)
-    later(rig, 30)
+    tick_after(rig, 30)
     assert rig.state.swarms.torrents_total == 1
     assert rig.state.swarms.counts(HASH) == (0, 0, 0)
     rig.service.change_settings(evolve(rig.state.settings, remove_peerless_torrents=True))
-    later(rig, 10)
+    tick_after(rig, 10)
     assert rig.state.swarms.torrents_total == 0
 
 
 def test_after_a_restart_peers_have_one_timeout() -> None:
     """A restart gives every peer one timeout, because nobody could announce during the outage."""
-    rig = expiring()
+    rig = rig_with_expiry()
     rig.announce(LEECHER, SEEDER)
     rig.time.advance(3600 * SECOND)
     rig.service.append(TrackerStarted("test", 2))
-    later(rig, 29.999_999)
+    tick_after(rig, 29.999_999)
     assert rig.state.swarms.counts(HASH) == (1, 0, 1)
     rig.announce(SEEDER)
-    later(rig, 0.000_001)
+    tick_after(rig, 0.000_001)
     assert rig.state.swarms.counts(HASH) == (1, 0, 0)
 
 
 def test_a_clean_up_interval_of_zero_turns_expiry_off() -> None:
-    rig = expiring(inactive_peer_cleanup_interval=0)
+    rig = rig_with_expiry(inactive_peer_cleanup_interval=0)
     rig.announce(LEECHER)
-    later(rig, 100_000)
+    tick_after(rig, 100_000)
     assert rig.state.swarms.counts(HASH) == (0, 0, 1)
 
 
 def test_a_mode_change_keeps_completed_counts() -> None:
     """A mode change empties the swarms in both directions, and keeps completed counts."""
-    rig = expiring()
+    rig = rig_with_expiry()
     for private in (True, False):
         rig.announce(says(STARTED), says(COMPLETED), evolve(LEECHER, endpoint=endpoint6(3)))
         rig.service.change_settings(Settings(private=private))
@@ -281,10 +282,10 @@ def test_replay_refuses_impossible_events() -> None:
     state = State()
     state.apply(Tick.kind, 1, 0, tick(1), b"")
     with pytest.raises(ReplayError, match="event 2 continues 0, but"):
-        state.apply(events.ANNOUNCE, 1, 1, *twice(*second))
+        state.apply(events.ANNOUNCE, 1, 1, *doubled(*second))
 
 
-def twice(plain: memoryview, protected: memoryview) -> tuple[bytes, bytes]:
+def doubled(plain: memoryview, protected: memoryview) -> tuple[bytes, bytes]:
     return bytes(plain) * 2, bytes(protected) * 2
 
 

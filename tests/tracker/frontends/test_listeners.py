@@ -1,4 +1,4 @@
-"""Options that all listening sockets share."""
+"""Listening sockets have no option that delays replies."""
 
 from __future__ import annotations
 

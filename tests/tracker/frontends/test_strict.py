@@ -88,7 +88,9 @@ async def site() -> AsyncIterator[Site]:
             nursery.cancel_scope.cancel()
 
 
-async def held_back(site: Site, stream: trio.SocketStream | trio.socket.SocketType) -> bytes:
+async def answer_after_sync(
+    site: Site, stream: trio.SocketStream | trio.socket.SocketType
+) -> bytes:
     """Returns the answer, after a check that it came with the sync and not before."""
     answers: list[bytes] = []
 
@@ -105,7 +107,7 @@ async def held_back(site: Site, stream: trio.SocketStream | trio.socket.SocketTy
     return answers[0]
 
 
-async def ask(site: Site, connection: bytes, *, waits: bool = False) -> trio.SocketStream:
+async def send_announce(site: Site, connection: bytes, *, waits: bool = False) -> trio.SocketStream:
     """Connects and sends an announce, which arrives before the connection is accepted or
     (`waits=False`) after it."""
     sock = socket.create_connection(("127.0.0.1", site.http_port))
@@ -121,18 +123,18 @@ async def ask(site: Site, connection: bytes, *, waits: bool = False) -> trio.Soc
 async def test_http_answers_wait_for_the_disk(site: Site, waits: bool) -> None:
     """The answer waits for the disk when the listener's task gives it, and when the connection's
     own task does."""
-    async with await ask(site, b"close", waits=waits) as stream:
-        assert b"8:completei1e" in await held_back(site, stream)
+    async with await send_announce(site, b"close", waits=waits) as stream:
+        assert b"8:completei1e" in await answer_after_sync(site, stream)
         assert await stream.receive_some() == b""
 
 
 async def test_http_kept_alive(site: Site) -> None:
     """On a kept connection the first and the second answer wait for the disk."""
-    async with await ask(site, b"keep-alive", waits=True) as stream:
-        assert b"8:completei1e" in await held_back(site, stream)
+    async with await send_announce(site, b"keep-alive", waits=True) as stream:
+        assert b"8:completei1e" in await answer_after_sync(site, stream)
         site.log.waited_for = trio.Event()
         await stream.send_all(b"GET " + TARGET + b" HTTP/1.1\r\nHost: t\r\n\r\n")
-        assert b"8:completei1e" in await held_back(site, stream)
+        assert b"8:completei1e" in await answer_after_sync(site, stream)
 
 
 @pytest.mark.parametrize("batches", [True, False])
@@ -154,7 +156,7 @@ async def test_udp_answers_wait_for_the_disk(
                     b"-XX0001-abcdefghijkl", 0, 0, 0, 0, 0, 7, -1, 6881,
                 )  # fmt: skip
                 await sock.send(announce)
-                assert (await held_back(site, sock))[:8] == pack(">I4s", 1, b"tran")
+                assert (await answer_after_sync(site, sock))[:8] == pack(">I4s", 1, b"tran")
             nursery.cancel_scope.cancel()
 
 
@@ -166,7 +168,7 @@ async def test_a_failed_disk_ends_the_connection_without_an_answer(waits: bool) 
         async with trio.open_nursery() as nursery:
             site = Site(nursery)
             await site.start()
-            async with await ask(site, b"close", waits=waits) as stream:
+            async with await send_announce(site, b"close", waits=waits) as stream:
                 await site.log.waited_for.wait()
                 with trio.CancelScope(shield=True):
                     site.log.sync(fail=True)

@@ -136,7 +136,9 @@ async def test_pages_are_bounded(
         assert pages > (len(every) - first) / 4
 
 
-async def test_next_page_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_next_page_continues_the_walk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A page continues the walk of the page before. The reader keeps eight walks, for half a
     minute."""
     made: list[LogPart] = []

@@ -80,8 +80,8 @@ def test_times(folder: Path, end: int, tmp_path: Path) -> None:
     assert isinstance(worker.answer(Question("one", (Moment(seq=end), "stats", ()))), NoMomentError)
 
 
-def test_damage(tmp_path: Path) -> None:
-    """The worker refuses a moment behind damage. It still answers about moments before it."""
+def test_moments_behind_damage_are_refused(tmp_path: Path) -> None:
+    """The worker still answers about moments before the damage."""
     write_log(tmp_path / "log")
     path = segments(tmp_path / "log")[1]
     worker = PastWorker(tmp_path / "log", tmp_path)
@@ -119,7 +119,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def looking_back(log: ReadableLog, helpers: int = 2) -> AsyncIterator[PastReads]:
+async def serving_past(log: ReadableLog, helpers: int = 2) -> AsyncIterator[PastReads]:
+    """Answers about the past of a log. At the end no process is left."""
     past = PastReads(log, log.path.parent, helpers=helpers)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(past.run)
@@ -135,10 +136,9 @@ def process_of(past: PastReads) -> int:
     return process.pid
 
 
-async def test_listings(large: Path) -> None:
-    """A listing comes in parts. Other questions, about other moments too, may come between the
-    parts."""
-    async with looking_back(StillLog(large)) as past:
+async def test_a_listing_comes_in_parts(large: Path) -> None:
+    """Other questions, about other moments too, may come between the parts."""
+    async with serving_past(StillLog(large)) as past:
         last = Moment(seq=TORRENTS - 1)
         sizes = []
         async for some in past.each(last, ReadModel.torrents, 0, 10_000):
@@ -152,7 +152,7 @@ async def test_listings(large: Path) -> None:
 
 async def test_many_moments_at_once(large: Path) -> None:
     """Two processes answer about ten moments, and later questions wait."""
-    async with looking_back(StillLog(large)) as past:
+    async with serving_past(StillLog(large)) as past:
         found: dict[int, int] = {}
 
         async def look(seq: int) -> None:
@@ -165,10 +165,11 @@ async def test_many_moments_at_once(large: Path) -> None:
         assert found == {seq: seq + 1 for seq in range(10, 20)}
 
 
-async def test_too_slow(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A late answer is refused, and waits for the same question. Questions about other moments are
-    refused at once."""
-    async with looking_back(StillLog(large), 1) as past:
+async def test_a_late_answer_comes_when_the_question_is_repeated(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first question is refused. Questions about other moments are refused at once."""
+    async with serving_past(StillLog(large), 1) as past:
         at = Moment(seq=5)
         await past.ask(at, ReadModel.stats)
         os.kill(process_of(past), signal.SIGSTOP)
@@ -185,7 +186,7 @@ async def test_too_slow(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_process_that_was_killed(large: Path) -> None:
     """A question to a killed process is refused, and the next question starts a new process."""
-    async with looking_back(StillLog(large), 1) as past:
+    async with serving_past(StillLog(large), 1) as past:
         at = Moment(seq=5)
         await past.ask(at, ReadModel.stats)
         os.kill(process_of(past), signal.SIGKILL)
@@ -194,10 +195,10 @@ async def test_a_process_that_was_killed(large: Path) -> None:
         assert (await past.ask(at, ReadModel.stats)).torrents == 6
 
 
-async def test_too_many(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of open questions and listings is limited, and each that ends makes room."""
+async def test_open_questions_are_limited(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions and listings count together, and each that ends makes room."""
     monkeypatch.setattr(past_reads, "MAX_ASKING", 1)
-    async with looking_back(StillLog(large), 1) as past:
+    async with serving_past(StillLog(large), 1) as past:
         at = Moment(seq=TORRENTS - 1)
         listing = past.each(at, ReadModel.torrents, 0, 1000)
         assert len(await anext(listing)) == LISTED_AT_ONCE
@@ -210,7 +211,7 @@ async def test_too_many(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_an_idle_process_ends(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An idle process ends and frees its memory, and the next question starts another one."""
     monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
-    async with looking_back(StillLog(large), 1) as past:
+    async with serving_past(StillLog(large), 1) as past:
         for _ in range(2):
             assert (await past.ask(Moment(seq=5), ReadModel.stats)).torrents == 6
             while past._helpers[0].runs:  # noqa: ASYNC110  # the end of a process sets no trio event
@@ -229,7 +230,7 @@ async def test_a_log_that_grows(tmp_path: Path) -> None:
     """A moment beyond the durable end is refused with the range of events, until the log has grown
     past it."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0)
-    async with running(log), looking_back(log, 1) as past:
+    async with running(log), serving_past(log, 1) as past:
         rig = Rig(log=log)
         for number in range(3):
             rig.service.append(TorrentWhitelisted(hash_of(number)))
@@ -247,7 +248,7 @@ async def test_a_removed_moment_is_refused_although_its_state_is_cached(tmp_path
     """The worker refuses a moment whose events were removed, although its state is still in
     memory."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, segment_bytes=1500, linger_seconds=0)
-    async with running(log), looking_back(log, 1) as past:
+    async with running(log), serving_past(log, 1) as past:
         rig = Rig(log=log)
         for number in range(200):
             rig.service.append(TorrentWhitelisted(hash_of(number)))

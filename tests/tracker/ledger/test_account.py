@@ -72,7 +72,7 @@ def test_rules() -> None:
     assert list(Ledger(1, hash_of(2)).entries(rig.log.frames())) == []
 
 
-def lived(rig: Rig) -> list[int]:
+def write_history(rig: Rig) -> list[int]:
     """Writes the history of two accounts with factors, and returns the numbers of account 1's
     announces."""
     for number in (1, 2):
@@ -106,7 +106,7 @@ def lived(rig: Rig) -> list[int]:
 def test_credit() -> None:
     """Entries hold raw and credited differences, and name the factors that applied."""
     rig = Rig.with_settings(private=True)
-    lived(rig)
+    write_history(rig)
     found = [
         (one.info_hash, *attrs.astuple(one)[-6:])
         for one in Ledger(1).entries(rig.log.frames())
@@ -135,7 +135,7 @@ def test_corrections() -> None:
     """Corrections stand among the announces, name the corrected event, and change credited totals
     only."""
     rig = Rig.with_settings(private=True)
-    seqs = lived(rig)
+    seqs = write_history(rig)
     first = rig.correct(1, -7, 11, corrects=seqs[3])
     second = rig.correct(1, 7, 0, corrects=first)
     third = rig.correct(1, 1, 0, corrects=0)
@@ -159,7 +159,7 @@ def test_totals_by_torrent() -> None:
     times."""
     rig = Rig.with_settings(private=True)
     began = rig.time.wall
-    seqs = lived(rig)
+    seqs = write_history(rig)
     rig.correct(1, 5, 0, corrects=seqs[1])
     rig.correct(1, 6, 0, corrects=0)
     ledger = Ledger(1)

@@ -49,8 +49,9 @@ if TYPE_CHECKING:
 HASHES = [hash_of(number) for number in range(3)]
 
 
-def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
-    """Two accounts with three keys, two addresses, factors and corrections, in three torrents."""
+def write_history(rig: Rig, announces: int = 300) -> Iterator[None]:
+    """Writes announces of two accounts with three keys and two addresses, with factors and
+    corrections, in three torrents."""
     rng = random.Random(7)
     rig.service.change_settings(Settings(private=True, max_peer_timeout=60))
     for number, owner in ((1, "alice"), (2, None), (3, "alice")):
@@ -95,7 +96,7 @@ def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("ledgers") / "log"
-    write_log(made, lively, segment_bytes=4000)
+    write_log(made, write_history, segment_bytes=4000)
     return made
 
 
@@ -109,7 +110,10 @@ class Entries(NamedTuple):
     limit: int = 1000
 
 
-def whole(folder: Path, account: int, end: int | None = None) -> tuple[list[LedgerEntry], Ledger]:
+def whole_ledger(
+    folder: Path, account: int, end: int | None = None
+) -> tuple[list[LedgerEntry], Ledger]:
+    """Reads the ledger in one walk."""
     ledger = Ledger(account)
     walk = Walk(folder, decryptor(folder, None))
     return list(walk.tell(ledger, end)), ledger
@@ -176,7 +180,7 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 @pytest.mark.parametrize("limit", [1, 7, 1000])
 def test_pages(folder: Path, walks: list[Path], account: int, limit: int) -> None:
     """All pages together are the whole ledger, and take one walk over the log."""
-    entries, ledger = whole(folder, account)
+    entries, ledger = whole_ledger(folder, account)
     assert len(entries) > 80 or account == 3  # key 3 is alice's second, so account 3 has no entries
     found = pages(LedgerWorker(folder, None), Entries(account, limit=limit))
     assert found[:2] == (entries, ledger.account.value())
@@ -185,7 +189,7 @@ def test_pages(folder: Path, walks: list[Path], account: int, limit: int) -> Non
 
 def test_pages_of_a_torrent(folder: Path) -> None:
     """With an info hash the pages hold the entries and sums of that torrent only."""
-    entries, ledger = whole(folder, 1)
+    entries, ledger = whole_ledger(folder, 1)
     for info_hash in HASHES:
         found = pages(LedgerWorker(folder, None), Entries(1, info_hash, None, -1, 9))
         assert found[0] == [one for one in entries if of_torrent(one, info_hash)]
@@ -195,9 +199,9 @@ def test_pages_of_a_torrent(folder: Path) -> None:
 def test_pages_at_a_moment(folder: Path, walks: list[Path]) -> None:
     """A ledger at a moment ends with that event. A moment beyond the end of the log is refused."""
     worker = LedgerWorker(folder, None)
-    last = whole(folder, 1)[0][-1].seq
+    last = whole_ledger(folder, 1)[0][-1].seq
     for seq in range(3, last, 37):
-        entries, ledger = whole(folder, 1, seq + 1)
+        entries, ledger = whole_ledger(folder, 1, seq + 1)
         found = pages(worker, Entries(1, None, Moment(seq=seq), -1, 50))
         assert found[:2] == (entries, ledger.account.value())
         assert all(one.seq <= seq for one in entries)
@@ -209,7 +213,7 @@ def test_pages_at_a_moment(folder: Path, walks: list[Path]) -> None:
 def test_short_pages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page whose time is over is short or empty, and the next one continues."""
     monkeypatch.setattr(ledger_pages, "PAGE_SECONDS", -1.0)
-    entries, ledger = whole(folder, 2)
+    entries, ledger = whole_ledger(folder, 2)
     found = pages(LedgerWorker(folder, None), Entries(2, limit=1000))
     assert found[:2] == (entries, ledger.account.value())
     assert found[2] > 20
@@ -236,7 +240,7 @@ def test_sums(folder: Path, end: int | None) -> None:
     last = 0
     by_torrent: dict[tuple[int, bytes], LedgerSums] = {}
     for account in (1, 2):
-        ledger = whole(folder, account, end)[1]
+        ledger = whole_ledger(folder, account, end)[1]
         page = ask_sums(worker, account, moment)
         names = sorted(ledger.torrents, key=lambda name: name or b"")
         assert page.rows == [(name, ledger.torrents[name].value()) for name in names]
@@ -275,7 +279,7 @@ def test_pages_of_sums(folder: Path, walks: list[Path]) -> None:
 
 def test_new_events_reach_an_open_ledger(tmp_path: Path) -> None:
     """New events reach a ledger and sums that were read before."""
-    write_log(tmp_path / "log", lambda rig: lively(rig, 60))
+    write_log(tmp_path / "log", lambda rig: write_history(rig, 60))
     worker = LedgerWorker(tmp_path / "log", None)
     asked = Entries(1)
     before, first = pages(worker, asked)[0], ask_sums(worker, 1)
@@ -304,7 +308,7 @@ def test_peer_ids_are_cut_once_their_key_is_shredded(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with running(log):
-            for _ in lively(rig, 20):
+            for _ in write_history(rig, 20):
                 await log.wait_durable(log.next_seq - 1)
 
     trio.run(main)
@@ -318,7 +322,9 @@ def test_peer_ids_are_cut_once_their_key_is_shredded(tmp_path: Path) -> None:
     assert peer_id_sizes(ask(worker, asked).entries) == {8}
 
 
-def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_outlives_a_removal_while_its_file_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A ledger that was begun before a removal continues while its file can be read, and is then
     refused.
 
@@ -330,7 +336,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def main() -> None:
         async with running(log):
-            for _ in lively(rig):
+            for _ in write_history(rig):
                 await log.wait_durable(log.next_seq - 1)
             rig.service.change_settings(evolve(rig.state.settings, max_peer_timeout=30))
             rig.time.advance(600 * SECOND)
@@ -362,7 +368,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 behind = fresh.answer(Question("entries", (1, info_hash, None, page.following, 9)))
                 assert isinstance(behind, PrunedMomentError)
             found, totals, _ = pages(both[0], asked._replace(limit=1))
-            assert (found, totals) == ((w := whole(folder, 1))[0], w[1].account.value())
+            assert (found, totals) == ((w := whole_ledger(folder, 1))[0], w[1].account.value())
             assert any(isinstance(one, LedgerOpening) for one in found)
 
     trio.run(main)
@@ -370,7 +376,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         book = Contributions(info_hash)
         list(Walk(folder, decryptor(folder, None)).tell(book))
         for account in (1, 2):
-            torrents = whole(folder, account)[1].torrents
+            torrents = whole_ledger(folder, account)[1].torrents
             assert book.sums().get(account) == torrents.get(info_hash)
     early = LedgerWorker(folder, None).answer(
         Question("account_totals", (1, Moment(seq=0), None, 5))
@@ -382,8 +388,10 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # The worker's process.
 
 
-async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process answers one question at a time, and ends when it is idle."""
+async def test_the_process_answers_one_question_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle process ends, and the next question starts another one."""
     monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
     reads = LogLedgers(StillLog(folder), None)
     refused = []
@@ -411,8 +419,10 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not reads._helper.runs
 
 
-async def test_slow_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A late answer is refused, and waits for the same question."""
+async def test_a_late_answer_comes_when_the_question_is_repeated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first question is refused, because its answer takes too long."""
     reads = LogLedgers(StillLog(folder), None)
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.0)
     with trio.fail_after(60):

@@ -74,7 +74,7 @@ STOPPED = codec.encode_admin(TrackerStopped.number, 10**16, {"reason": "signal"}
 COUNTED = Counted(10**16, 1, 0, 1).pack()
 
 
-def earlier(log: EventLog) -> None:
+def append_earlier(log: EventLog) -> None:
     append_raw(log, Counted.kind, 1, COUNTED + Counted(5, 1, 0, 1).pack())
 
 
@@ -143,7 +143,7 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         lambda log: append_raw(log, events.ADMIN, 1, admin(b"{}", KeyRevoked.number)),
         ["replay ends in this frame: key_revoked: 'key_hash' is missing"],
     ),
-    "time": (earlier, ["log time goes back"]),
+    "time": (append_earlier, ["log time goes back"]),
     "event": (lambda log: announce(log, 0x09, 1), ["event and protocol 0x09"]),
     "protocol": (
         lambda log: announce(log, 0x70, 1),

@@ -1,4 +1,4 @@
-"""The tables that count requests and errors by address."""
+"""The tables that count requests and errors by address are bounded, and count IPv6 by /64."""
 
 from __future__ import annotations
 

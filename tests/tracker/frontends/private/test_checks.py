@@ -1,4 +1,5 @@
-"""The order of the checks, and the minutes after which a new attempt may succeed."""
+"""The checks come in a fixed order, and a refusal names the minutes after which a new attempt may
+succeed."""
 
 from __future__ import annotations
 

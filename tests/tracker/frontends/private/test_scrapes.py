@@ -1,4 +1,4 @@
-"""Scrapes in private modes."""
+"""In private modes a scrape without a valid key shows zeros."""
 
 from __future__ import annotations
 
