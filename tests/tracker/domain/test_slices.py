@@ -60,7 +60,7 @@ def test_digests_leave_out_addresses() -> None:
 
     def digest(**changed: object) -> int:
         rig = Rig(MemoryLog(), HandTime())
-        rig.announce(Announce(HASH, **{"endpoint": endpoint4(1), **changed}))  # type: ignore[arg-type]  # a test's short form
+        rig.announce(Announce(HASH, **{"endpoint": endpoint4(1), **changed}))  # type: ignore[arg-type]  # keywords of mixed types
         return rig.state.digest_of_slice(0)
 
     assert digest() == digest(endpoint=endpoint4(2)) == digest(peer_id=b"-XX0001-" + bytes(12))

@@ -155,9 +155,8 @@ async def test_the_next_page_continues_the_walk(
     for first in range(9):
         await reader.read(LogPart(first=first), EventFilter(), 1)
     made.clear()
-    await reader.read(
-        LogPart(first=1), EventFilter(), 1
-    )  # nine walks began, so the first one was dropped
+    # The ninth walk displaced the first one, which stood at event 1.
+    await reader.read(LogPart(first=1), EventFilter(), 1)
     assert made == [LogPart(first=1)]
     monkeypatch.setattr(module, "PARKED_SECONDS", -1.0)
     await reader.read(LogPart(first=20), EventFilter(), 1)

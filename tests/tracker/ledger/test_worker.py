@@ -353,16 +353,15 @@ def test_a_ledger_outlives_a_removal_while_its_file_is_open(
             begin = first_seq(folder)
             assert begin > (page.following or 0)
             gone: object = page
-            while isinstance(gone, EntriesPage):  # it still reads its open file
+            while isinstance(gone, EntriesPage):  # the worker still reads its open file
                 page = gone
                 gone = both[0].answer(
                     Question("entries", asked._replace(after=page.following or 0))
                 )
             assert isinstance(gone, PrunedMomentError)
             assert gone.first_seq == begin
-            assert (
-                ask(both[1], asked._replace(limit=1000)).following is None
-            )  # it had read the whole ledger
+            # The second worker had read the whole ledger before.
+            assert ask(both[1], asked._replace(limit=1000)).following is None
             for info_hash in (None, HASHES[1]):
                 fresh = LedgerWorker(folder, None)
                 behind = fresh.answer(Question("entries", (1, info_hash, None, page.following, 9)))

@@ -49,7 +49,7 @@ class FixedLog:
     def statistics(self) -> LogStatistics:
         return LOG
 
-    def has_room(self, *, reserved: bool = False) -> bool:  # noqa: ARG002  # the protocol's name
+    def has_room(self, *, reserved: bool = False) -> bool:  # noqa: ARG002  # the protocol names it
         return self.room
 
 

@@ -46,7 +46,7 @@ def database(folder: Path, **tables: list[tuple[object, ...]]) -> TorrustDatabas
         for table, rows in tables.items():
             for number, row in enumerate(rows, 1):
                 marks = ", ".join("?" * (1 + len(row)))
-                made.execute(f"INSERT INTO {table} VALUES ({marks})", (number, *row))  # noqa: S608  # ours
+                made.execute(f"INSERT INTO {table} VALUES ({marks})", (number, *row))  # noqa: S608  # the names are constants of this test
     return TorrustDatabase(path)
 
 
