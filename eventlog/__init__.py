@@ -4,6 +4,7 @@
 `remove_before` shortens it.
 """
 
+from eventlog.border import border, parse_json
 from eventlog.encryption import Decryptor, Encrypted, Encryptor, FrameId, decrypt_frame
 from eventlog.errors import (
     LogCorruptError,
@@ -25,7 +26,7 @@ from eventlog.files import (
 from eventlog.findings import REPORT, RESTORE, Checked, Finding
 from eventlog.first_event import first_seq, new_opening_path, opening_path, segments_of
 from eventlog.folder import Recovery, read_identity
-from eventlog.frame import HEADER_SIZE, IGNORABLE, Frame, Header
+from eventlog.frame import HEADER_SIZE, IGNORABLE, LAST_TIME_US, Frame, Header
 from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
 from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
 from eventlog.pool import OpenFrame, Pool
@@ -43,6 +44,7 @@ __all__ = [
     "FORMAT",
     "HEADER_SIZE",
     "IGNORABLE",
+    "LAST_TIME_US",
     "REPORT",
     "RESTORE",
     "RESTORE_KEPT",
@@ -71,6 +73,7 @@ __all__ = [
     "RepeatedWarning",
     "Verifier",
     "base_seq_of",
+    "border",
     "decrypt_frame",
     "destroy_file",
     "first_and_last_frame",
@@ -86,6 +89,7 @@ __all__ = [
     "open_header",
     "open_log",
     "opening_path",
+    "parse_json",
     "read_identity",
     "read_kept_frames",
     "remove_before",

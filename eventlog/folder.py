@@ -16,11 +16,12 @@ import secrets
 from collections import deque
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
 from eventlog import seals, segment, versions
+from eventlog.border import border, parse_json
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
 from eventlog.files import A_FILE, A_FOLDER, settle_directory, sync_directory, write_all, write_new
 from eventlog.first_event import list_openings
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _FOLDERS = ("seg", "quarantine", "seal", "kept", "opening")
 _AGAIN = "restore it from any backup of this log, it never changes. Nothing was changed"
+_NO_IDENTITY = "is not the identity file of an event log"
 _LOST = f"is missing, but the folder holds segments, or what was once one: {_AGAIN}"
 
 
@@ -96,20 +98,17 @@ def read_identity(path: Path) -> bytes:
     """
     identity = path / "identity.json"
     try:
-        found = json.loads(identity.read_bytes())
-        log_id, version = bytes.fromhex(found["log_id"]), found["format"]
-        if type(version) is not int:
-            raise TypeError
+        with border(lambda _: LogFormatError(identity, f"{_NO_IDENTITY}: {_AGAIN}")):
+            found: Any = parse_json(identity.read_bytes())
+            log_id, version = bytes.fromhex(found["log_id"]), found["format"]
+            if type(version) is not int:
+                raise TypeError
     except FileNotFoundError:
         if (path / "seg").is_dir():
             raise LogFormatError(identity, _LOST) from None
         raise LogUnusableError(path, "there is none") from None
     except IsADirectoryError:
         raise LogFormatError(identity, f"{A_FOLDER}: {_AGAIN}") from None
-    except (ValueError, KeyError, TypeError):
-        raise LogFormatError(
-            identity, f"is not the identity file of an event log: {_AGAIN}"
-        ) from None
     versions.check(identity, version)
     if len(log_id) != 16:
         raise LogFormatError(identity, f"holds no 16-byte log id: {_AGAIN}")

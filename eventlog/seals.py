@@ -14,11 +14,12 @@ import os
 import re
 from hashlib import file_digest
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, astuple, fields, frozen
 
 from eventlog import segment, versions
+from eventlog.border import border, parse_json
 from eventlog.errors import LogCorruptError, LogError
 from eventlog.files import A_FOLDER, open_file, write_new
 from eventlog.first_event import needed_from, segments_of
@@ -70,16 +71,13 @@ def read_seal(path: Path) -> Seal:
         data = path.read_bytes()
     except IsADirectoryError:
         raise SealError(A_FOLDER) from None
-    try:
-        content = json.loads(data)
+    with border(lambda _: SealError(NONE)):
+        content: Any = parse_json(data)
         version = content["format"]
         found = Seal(**{name: content[name] for name in _FIELDS})
         numbers = version, *astuple(found)[1:]
-        whole = _line(content) == data and all(type(each) is int for each in numbers)
-    except (ValueError, TypeError, KeyError):
-        whole = False
-    if not whole:
-        raise SealError(NONE)
+        if _line(content) != data or any(type(each) is not int for each in numbers):
+            raise ValueError
     versions.check(path, version)
     return found
 

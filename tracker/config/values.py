@@ -126,6 +126,8 @@ def text(value: object) -> str:
         raise ValueError(f"must be a string, not {shown(value)}")
     if not value:
         raise ValueError("must not be empty")
+    if "\0" in value:
+        raise ValueError("must not hold the character U+0000, which no path can have")
     return value
 
 

@@ -19,7 +19,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from eventlog import A_FOLDER, FORMAT, sync_directory
+from eventlog import A_FOLDER, FORMAT, border, sync_directory
 from tracker.domain import image
 
 if TYPE_CHECKING:
@@ -70,10 +70,8 @@ class Snapshot(NamedTuple):
 
     def state(self) -> State:
         """Raises `SnapshotError`."""
-        try:
+        with border(SnapshotError):
             state = image.load(self.plain, self.private)
-        except image.ImageError as error:
-            raise SnapshotError(str(error)) from None
         if state.seq != self.position.seq:
             raise SnapshotError(f"holds the state before event {state.seq}")
         return state
@@ -162,8 +160,13 @@ def read(path: Path, log_id: bytes, keys: Keyring | None, *, older: bool = False
         data = memoryview(path.read_bytes())
     except IsADirectoryError:
         raise SnapshotError(A_FOLDER) from None
+    with border(SnapshotError, SnapshotError):
+        return _parsed(data, log_id, keys, older=older)
+
+
+def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, older: bool) -> Snapshot:
     rules, nonce, digest, time_us, position, table = _header(data)
-    if rules != image.PROJECTOR and not (older and rules < image.PROJECTOR):
+    if rules != image.PROJECTOR and not (older and 0 < rules < image.PROJECTOR):
         raise OtherSnapshotError(
             f"was made by rules {rules}, and this version's are {image.PROJECTOR}"
         )
