@@ -4,7 +4,6 @@
 `remove_before` shortens it.
 """
 
-from eventlog.border import border, parse_json
 from eventlog.encryption import Decryptor, Encrypted, Encryptor, FrameId, decrypt_frame
 from eventlog.errors import (
     LogCorruptError,
@@ -29,6 +28,7 @@ from eventlog.folder import Recovery, read_identity
 from eventlog.frame import HEADER_SIZE, IGNORABLE, LAST_TIME_US, Frame, Header
 from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
 from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
+from eventlog.nonsense import border, parse_json
 from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
 from eventlog.removal import remove_before

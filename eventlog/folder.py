@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from eventlog import seals, segment, versions
-from eventlog.border import border, parse_json
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
 from eventlog.files import A_FILE, A_FOLDER, settle_directory, sync_directory, write_all, write_new
 from eventlog.first_event import list_openings
+from eventlog.nonsense import border, parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path

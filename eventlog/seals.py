@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict, astuple, fields, frozen
 
 from eventlog import segment, versions
-from eventlog.border import border, parse_json
 from eventlog.errors import LogCorruptError, LogError
 from eventlog.files import A_FOLDER, open_file, write_new
 from eventlog.first_event import needed_from, segments_of
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, MAX_SECTION, FrameError, parse_header, seed_of
+from eventlog.nonsense import border, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
