@@ -18,8 +18,9 @@ from eventlog.files import (
     A_FILE,
     A_FOLDER,
     destroy_file,
-    settle_directory,
+    make_directory,
     sync_directory,
+    write_all,
     write_new,
 )
 from eventlog.findings import REPORT, RESTORE, Checked, Finding
@@ -85,6 +86,7 @@ __all__ = [
     "kept_digests",
     "kept_path",
     "list_segments",
+    "make_directory",
     "new_opening_path",
     "open_header",
     "open_log",
@@ -94,7 +96,7 @@ __all__ = [
     "read_kept_frames",
     "remove_before",
     "segments_of",
-    "settle_directory",
     "sync_directory",
+    "write_all",
     "write_new",
 ]

@@ -38,13 +38,14 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def settle_directory(path: Path) -> None:
-    """Make a directory's own entry durable, and those of its parents, up to the root of the file
-    system.
+def make_directory(path: Path, mode: int = 0o750) -> None:
+    """Make a directory and its parents if they are missing, and make their names durable, up to the
+    root of the file system.
 
-    Call it before the directory holds anything that matters, because an earlier attempt may have
-    made any of the parents and ended before it synced them.
+    Call it before each file in it that matters, also where the directory exists: an earlier attempt
+    may have made it and ended before it synced. Raises `OSError`.
     """
+    path.mkdir(mode=mode, parents=True, exist_ok=True)
     path = path.absolute()
     sync_directory(path)
     while not path.is_mount():

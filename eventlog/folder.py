@@ -22,7 +22,7 @@ from attrs import evolve, frozen
 
 from eventlog import seals, segment, versions
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
-from eventlog.files import A_FILE, A_FOLDER, settle_directory, sync_directory, write_all, write_new
+from eventlog.files import A_FILE, A_FOLDER, make_directory, sync_directory, write_all, write_new
 from eventlog.first_event import list_openings
 from eventlog.nonsense import border, parse_json
 
@@ -80,13 +80,12 @@ def create(path: Path) -> None:
 
     Raises `LogFormatError`, `OSError`.
     """
-    (path / "seg").mkdir(mode=0o750, parents=True, exist_ok=True)
+    # Before the identity, so that an identity implies a durable place for segments.
+    make_directory(path / "seg")
     identity = path / "identity.json"
     if not identity.exists():
         if any((path / "seg").iterdir()):
             raise LogFormatError(identity, _LOST)
-        # Before the identity, so that an identity implies a durable place for segments.
-        settle_directory(path)
         body = {"log_id": secrets.token_hex(16), "format": versions.FORMAT}
         write_new(identity, json.dumps(body).encode() + b"\n")
 
@@ -218,13 +217,12 @@ def _recover_tail(folder: Path, path: Path) -> Recovery:
 def _quarantine(folder: Path, path: Path, offset: int) -> Path:
     """Copy the bytes from `offset` on to quarantine, before the caller cuts them off."""
     target = folder / "quarantine" / f"{path.name}.{offset}"
-    target.parent.mkdir(mode=0o750, exist_ok=True)
+    make_directory(target.parent)
     again = 0
     while target.exists():  # a crash at the same offset before
         again += 1
         target = target.with_name(f"{path.name}.{offset}.{again}")
     write_new(target, path.read_bytes()[offset:])
-    sync_directory(folder)
     return target
 
 
