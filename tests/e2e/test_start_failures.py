@@ -28,14 +28,15 @@ def refused(tracker: Tracker) -> str:
 
 def test_second_tracker_on_one_log(tracker: Tracker) -> None:
     """A second tracker on one log is refused, names the first, and does not disturb it."""
-    before = tracker.events_until(lambda found: len(found) == 2)
+    before = tracker.events_until(lambda found: len(found) >= 2)
     line = refused(tracker)
     assert "is in use by another process" in line
     (pid,) = (int(word.strip("();")) for word in line.split() if word.strip("();").isdigit())
     assert pid == int((tracker.folder / "log" / "LOCK").read_text().split()[1])
     announce(tracker.http[0], torrent(1), 1, 1)
     after = tracker.events_until(lambda found: found[-1]["type"] == "announced")
-    assert after[:-1] == before
+    assert after[: len(before)] == before
+    assert {one["type"] for one in after[len(before) : -1]} <= {"tick"}  # written meanwhile
     assert tracker.stop() == 0
 
 

@@ -326,7 +326,7 @@ def test_a_doubtful_end_is_written_again(folder: Path, monkeypatch: pytest.Monke
     assert first.offset not in [offset for _, offset in written]
 
 
-async def test_no_space_is_waited_for(
+async def test_the_log_waits_for_space(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While the disk is full the log takes nothing in, loses nothing, leaves no files, and warns
