@@ -1,4 +1,4 @@
-"""A tracker that cannot start prints one line for each reason, exits with 1, and logs nothing."""
+"""Tests starts that must fail: one line for each reason, exit code 1, and no event."""
 
 from __future__ import annotations
 
