@@ -13,7 +13,7 @@ from api.app import create_app
 from api.auth import Tokens
 from api.ports import Ports
 from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel, FakePast
-from tests.tracker.metrics.test_swarmlog import told
+from tests.tracker.metrics.test_swarmlog import metric_names
 from tracker.cli import _parser
 from tracker.domain import events
 from tracker.domain.events import codec
@@ -102,7 +102,7 @@ def test_endpoint_has_a_curl_line(method: str, path: str) -> None:
     assert re.search(line, API)
 
 
-@pytest.mark.parametrize("name", sorted(told()))
+@pytest.mark.parametrize("name", sorted(metric_names()))
 def test_metric_is_documented(name: str) -> None:
     """The API's page names every metric, and every counter that `stats` adds for Prometheus."""
     assert f"`{name}`" in API
@@ -111,7 +111,7 @@ def test_metric_is_documented(name: str) -> None:
 def test_documented_metrics_exist() -> None:
     """The API's page names no unknown metric."""
     named = re.findall(r"`((?:swarmlog|\w+_tracker_(?:core|server)|swarm_coordination)_\w+)`", API)
-    assert set(named) <= told()
+    assert set(named) <= metric_names()
 
 
 def test_configuration_keys_have_comments() -> None:
