@@ -69,7 +69,7 @@ class Damaged:
         """Returns whether a start accepts the log: it opens, recovers its end and reads all. The
         events are an exact prefix with everything that intact headers call durable.
         """
-        vouched = self._durable_by_headers()
+        durable = self._durable_by_headers()
         try:
             log = open_log(self.folder, RECORD_SIZES)
         except LogError:
@@ -86,7 +86,7 @@ class Damaged:
         except LogError:
             return False
         assert found == self.read[: len(found)]
-        assert log.recovery.next_seq >= vouched
+        assert log.recovery.next_seq >= durable
         return True
 
     def _durable_by_headers(self) -> int:
@@ -237,7 +237,7 @@ def test_lost_sectors(log: Damaged) -> None:
         agree(log, bin(chosen))
 
 
-# What is said of it.
+# Texts of findings.
 
 
 def put(path: Path, at: int, value: bytes) -> None:
@@ -369,7 +369,7 @@ def test_rules_that_checksums_do_not_know(log: Damaged, name: str) -> None:
     assert "report" in found.advice
 
 
-# What is no damage.
+# Notes, which are no damage.
 
 
 def test_notes(log: Damaged) -> None:

@@ -25,7 +25,7 @@ def facts(state: State) -> dict[str, Any]:
         "listed": settings.listed,
         "max_peer_timeout": settings.max_peer_timeout,
         "announces": list(swarms.announces),
-        "counters": sorted([*key, count] for key, count in state.counters.items()),
+        "counters": sorted([*key, count] for key, count in state.tally.counters.items()),
         "torrents": {
             info_hash.hex(): [*swarms.counts(info_hash), _peers(state, info_hash)]
             for bucket in swarms.buckets
@@ -45,8 +45,8 @@ def facts(state: State) -> dict[str, Any]:
              each.from_us, each.until_us, each.label]
             for each in state.factors.current.values()
         ],
-        "shredded": sorted(state.shredded),
-        "first_seqs": [each.first_seq for each in state.pruned],
+        "shredded": sorted(state.tally.shredded),
+        "first_seqs": [each.first_seq for each in state.tally.pruned],
     }  # fmt: skip
 
 

@@ -323,7 +323,7 @@ def shredded(site: Site) -> None:
 async def busy(run: Run) -> None:
     run.service.change_settings(evolve(PRIVATE, listed=False))
     keys = b"A" * 32, b"B" * 32
-    if not run.state.pruned:
+    if not run.state.tally.pruned:
         for key, owner in zip(keys, ("anna", None), strict=True):
             await run.commands.issue_key(NewKey(key.decode(), owner=owner), BY)
         await run.commands.set_factor(FactorTerms(upload_percent=150), BY)

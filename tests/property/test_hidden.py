@@ -38,7 +38,12 @@ def counts(state: State, hashes: list[bytes]) -> object:
         [swarms.counts(info_hash) for info_hash in hashes],
         (swarms.torrents_total, swarms.seeders_total, swarms.leechers_total),
         (swarms.completed_total, swarms.retired, list(swarms.announces)),
-        (state.accounts.digest(), state.access.digest(), state.counters, state.sweep.digest()),
+        (
+            state.accounts.digest(),
+            state.access.digest(),
+            state.tally.counters,
+            state.sweep.digest(),
+        ),
         [len(swarms.peers(swarms.lookup(each))) for each in hashes if swarms.lookup(each)],
         state.digest(addresses=False),
     )

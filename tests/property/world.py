@@ -180,7 +180,7 @@ class World:
         """Appends the first events of a run."""
         self.service.append(TrackerStarted("test", 1))
         self.model.resumed_us = self.state.time_us
-        if not self.state.counters and self.state.starts == 1:
+        if not self.state.tally.counters and self.state.tally.starts == 1:
             self._change(self.first_settings)
             for text, owner in FIRST_KEYS:
                 self._issue(text, owner, None)
@@ -323,15 +323,15 @@ class World:
         assert sum(swarms.announces) == model.announces
         assert self.state.access.whitelist == model.whitelist
         assert list(self.state.access.listed_after(b"")) == sorted(model.whitelist)
-        assert self.state.shredded == model.shredded
+        assert self.state.tally.shredded == model.shredded
         self._check_keys()
         self.check_totals()
         counters = Counter[int]()
-        for (counter, _), count in self.state.counters.items():
+        for (counter, _), count in self.state.tally.counters.items():
             counters[counter] += count
         assert counters == model.counters
         refusals = Counter[tuple[int, str]]()
-        for (reason, name, _), count in self.state.refusals.items():
+        for (reason, name, _), count in self.state.tally.refusals.items():
             refusals[reason, name] += count
         assert refusals == model.refusals
         for directory in (self.state.swarms.v4, self.state.swarms.v6):

@@ -23,12 +23,12 @@ from tracker.domain import addresses_by_day
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
-from tracker.domain.events.target import Pruned
 from tracker.domain.factors import Factor
 from tracker.domain.hidden_peers import Hidden
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
 from tracker.domain.swarms import AFTER, BEFORE, KEY, LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
+from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,7 +55,8 @@ _COUNTS = {"seeders": SEEDERS, "leechers": LEECHERS, "partial": PARTIAL}
 _RUN = {"first": FIRST, "count": COUNT, "seeds": SEEDS}
 _LINKS = {"key": KEY, "before": BEFORE, "after": AFTER}
 _TOTALS = ("torrents_total", "seeders_total", "leechers_total", "completed_total")
-_CLOCK = ("seq", "time_us", "settings_seq", "ticks", "starts", "resumed_us")
+_CLOCK = ("seq", "time_us", "settings_seq")
+_TALLY_CLOCK = ("ticks", "starts", "resumed_us")  # columns of the tally that stand with the clock
 _SWEEP = ("_at", "_family", "_place")
 
 
@@ -273,13 +274,16 @@ def _load_access(access: Access, plain: Mapping[str, Buffer]) -> None:
 def _rest(state: State) -> dict[str, Any]:
     """The parts of the state that are no columns: a few numbers, and all that has texts."""
     factors = state.factors
-    return {
-        "clock": {name: getattr(state, name) for name in _CLOCK},
-        "writer": state.writer,
+    tally = state.tally.as_data()
+    clock = {name: getattr(state, name) for name in _CLOCK}
+    clock.update((name, tally.pop(name)) for name in _TALLY_CLOCK)
+    return {  # in this order, because the digest of an image covers it
+        "clock": clock,
+        "writer": tally.pop("writer"),
         "settings": state.settings.as_data(),
-        "counters": [[*key, count] for key, count in state.counters.items()],
-        "refusals": [[*key, count] for key, count in state.refusals.items()],
-        "shredded": sorted(state.shredded),
+        "counters": tally.pop("counters"),
+        "refusals": tally.pop("refusals"),
+        "shredded": tally.pop("shredded"),
         "totals": {name: getattr(state.swarms, name) for name in _TOTALS},
         "sweep": {name.strip("_"): getattr(state.sweep, name) for name in _SWEEP},
         "next_key_ref": state.access.next_key_ref,
@@ -289,11 +293,12 @@ def _rest(state: State) -> dict[str, Any]:
             for name, one in state.access.requests.items()
         ],
         "next_factor": factors.next_number,
-        "pruned": state.pruned,
+        "pruned": tally.pop("pruned"),
         "factors": [
             factor._replace(info_hash=factor.info_hash.hex())  # type: ignore[arg-type]  # JSON has no bytes
             for factor in factors.current.values()
         ],
+        **tally,
     }
 
 
@@ -305,13 +310,8 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     ):
         for name in names:
             setattr(owner, name, values[name.strip("_")])
-    state.writer = rest["writer"]
     state.settings = Settings.from_data(rest["settings"])
-    state.counters = {(counter, label): count for counter, label, count in rest["counters"]}
-    state.refusals = {
-        (reason, name, version): count for reason, name, version, count in rest["refusals"]
-    }
-    state.shredded = set(rest["shredded"])
+    state.tally = Tally.from_data({**rest, **rest["clock"]})
     state.access.next_key_ref = rest["next_key_ref"]
     state.access.owners = dict(rest["owners"])
     state.access.requests = {
@@ -321,7 +321,6 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     for number, seq, account, info_hash, *others in rest["factors"]:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
-    state.pruned = tuple(Pruned(*each) for each in rest["pruned"])
 
 
 # Columns as bytes.

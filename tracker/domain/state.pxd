@@ -8,11 +8,10 @@ cdef unsigned long long _day_us
 
 cdef class State:
     cdef public unsigned long long seq, time_us
-    cdef public object settings, settings_seq, access, factors, counters
+    cdef public object settings, settings_seq, access, factors, sweep, tally, hidden
     cdef public Accounts accounts
     cdef public Swarms swarms
     cdef public Recent recent
-    cdef public object ticks, starts, sweep, resumed_us, shredded, pruned, hidden, writer, refusals
 
     @cython.locals(
         swarms=Swarms, recent=Recent, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,

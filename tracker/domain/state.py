@@ -23,10 +23,10 @@ from tracker.domain.peer_by_seq import Recent
 from tracker.domain.settings import Settings
 from tracker.domain.swarms import BUCKETS, MARK_SEEDER, ROW_SIZE, Swarms
 from tracker.domain.sweep import Sweep
+from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
     from tracker.domain.events.registry import AdminEvent, FixedRecord
-    from tracker.domain.events.target import Pruned
 
     Section = bytes | memoryview
 
@@ -40,23 +40,16 @@ class State:
     __slots__ = (
         "access",
         "accounts",
-        "counters",
         "factors",
         "hidden",
-        "pruned",
         "recent",
-        "refusals",
-        "resumed_us",
         "seq",
         "settings",
         "settings_seq",
-        "shredded",
-        "starts",
         "swarms",
         "sweep",
-        "ticks",
+        "tally",
         "time_us",
-        "writer",
     )
 
     def __init__(self) -> None:
@@ -68,16 +61,8 @@ class State:
         self.access = Access()
         self.factors = Factors()
         self.accounts = Accounts(self.factors)
-        self.counters: dict[tuple[int, int], int] = {}  # by counter and label
-        self.refusals: dict[tuple[int, str, str], int] = {}  # by reason, client and its version
-        self.ticks = 0
-        self.starts = 0
-        self.writer = ""  # the version of the tracker that started last
         self.sweep = Sweep()
-        self.resumed_us = 0
-        self.shredded: set[str] = set()  # days, "2026-11-21"
-        # The two latest removals. The log begins with the older one if the latest was cut off.
-        self.pruned: tuple[Pruned, ...] = ()
+        self.tally = Tally()
         # No part of the state: the peers that replay cannot read, and how it finds the others.
         self.hidden: Hidden | None = None
         self.recent = Recent()
@@ -104,7 +89,7 @@ class State:
             raise ReplayError(f"event {base_seq} where {self.seq} is due")
         if not schemas.known(kind, schema):
             if not ignorable:
-                raise codec.unknown(base_seq, kind, schema, self.writer)
+                raise codec.unknown(base_seq, kind, schema, self.tally.writer)
             self.seq += ignorable
             return
         plain, protected = schemas.newest(kind, schema, plain, protected)
@@ -120,7 +105,7 @@ class State:
                 elif ignorable:
                     self.seq += 1
                 else:
-                    raise codec.unknown_admin(self.seq, admin, self.writer)
+                    raise codec.unknown_admin(self.seq, admin, self.tally.writer)
         else:
             for record in codec.decode_records(kind, plain):
                 record.check(self)
@@ -308,7 +293,7 @@ class State:
 
     def digest_of_slice(self, number: int) -> int:
         """64 bits over a slice, and over the totals of all (`slice_digest`)."""
-        return slice_digest.digest(self.swarms, self.accounts, self.seq, self.ticks, number)
+        return slice_digest.digest(self.swarms, self.accounts, self.seq, self.tally.ticks, number)
 
     def compare(self, number: int, digest: int) -> None:
         """Compares a slice with its logged digest. Raises `ReplayError` when they differ."""
@@ -328,16 +313,7 @@ class State:
         fixed = (
             self.seq,
             self.time_us,
-            self.ticks,
-            self.starts,
-            self.writer,
-            self.sweep.digest(),
-            self.resumed_us,
-            sorted(self.shredded),
-            self.pruned,
-            list(self.swarms.announces),
-            sorted(self.counters.items()),
-            sorted(self.refusals.items()),
+            *self.tally.digested(self.sweep.digest(), list(self.swarms.announces)),
             self.settings,
             self.settings_seq,
             sorted(self.swarms.retired.items()),

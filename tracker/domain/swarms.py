@@ -366,12 +366,8 @@ class Swarms:
 
     def oldest_seen(self, first: int, end: int) -> int | None:
         """The earliest `seen_us` of the peers numbered first..end-1; None = there are none."""
-        seen = (
-            SEEN.unpack_from(self.rows, peer * ROW_SIZE + SEEN_AT)[0]
-            for peer in range(first, min(end, self.peer_slots))
-            if self.present(peer)
-        )
-        return min(seen, default=None)
+        peers = range(first, min(end, self.peer_slots))
+        return min((self.seen_us(peer) for peer in peers if self.present(peer)), default=None)
 
     def in_bucket(self, bucket: int, first: int, stop: int) -> list[bytes]:
         """Info hashes of the torrents of a bucket numbered first..stop-1, for large buckets in

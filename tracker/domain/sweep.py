@@ -10,8 +10,6 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from tracker.domain.swarms import ROW_SIZE, SEEN, SEEN_AT
-
 if TYPE_CHECKING:
     from tracker.domain.directory import Directory
     from tracker.domain.swarms import Swarms
@@ -80,7 +78,7 @@ class Sweep:
         place = last if self._place == _START else min(self._place, last)
         while place >= 0 and budget > 0:
             peer = directory.owners[directory.run(torrent)[0] + place]
-            if SEEN.unpack_from(swarms.rows, peer * ROW_SIZE + SEEN_AT)[0] <= before_us:
+            if swarms.seen_us(peer) <= before_us:
                 swarms.remove(torrent, peer)
                 budget -= _REMOVAL
             place -= 1

@@ -50,14 +50,12 @@ class Scan:
         self.over = False  # it reached the end of the part, or of what readers are given
 
     def stale(self) -> bool:
-        """Whether a key that opened addresses on this walk was shredded since: then the walk must
-        not go on.
-        """
+        """Tells whether a key used on this walk was shredded; then the walk must end."""
         return self._keys is not None and self._keys.forget()
 
     @property
     def at_end(self) -> bool:
-        """Whether the walk is over because readers are given no more of the log yet."""
+        """Tells whether the walk is over because readers get no more of the log yet."""
         return self.over and self._frames is None
 
     def take(self) -> list[dict[str, Any]]:

@@ -108,9 +108,7 @@ class PastWorker(Worker):
         return Projection(state, {}, self._usage_statistics, now_us)
 
     def _is_ahead(self, seq: int) -> bool:
-        """Whether going on from the present state is the shortest way, and lies within the log as
-        it was known then.
-        """
+        """Tells whether the present state is the nearest before `seq`, and still in the log."""
         span = self._replay.span if self._replay else None
         if (
             span is None

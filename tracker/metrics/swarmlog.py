@@ -127,7 +127,7 @@ def of_requests(service: Service, *, usage_statistics: bool) -> Iterator[Metric]
 
 def _counted(service: Service, counter: int) -> list[tuple[int, int]]:
     """Returns labels and counts of a counter, with those the log does not hold yet."""
-    logged, pending = service.state.counters, service.pending
+    logged, pending = service.state.tally.counters, service.pending
     keys = {key for table in (logged, pending) for key in table if key[0] == counter}
     return [(key[1], logged.get(key, 0) + pending.get(key, 0)) for key in sorted(keys)]
 

@@ -65,15 +65,15 @@ def summary(state: State) -> dict[str, Any]:
         "keys": len(access.keys),
         "revoked_keys": len(access.revoked),
         "accounts": len(set(access.account_of) - {0}),
-        "starts": state.starts,
-        "ticks": state.ticks,
+        "starts": state.tally.starts,
+        "ticks": state.tally.ticks,
         "settings": state.settings.as_data(),
     }
 
 
 def _counters(state: State) -> Iterator[tuple[str, int]]:
     """Returns counters by name; those of refusals have their label in the name."""
-    for (counter, label), count in sorted(state.counters.items()):
+    for (counter, label), count in sorted(state.tally.counters.items()):
         name = events.COUNTER_NAMES.get(counter, str(counter))
         yield (f"{name}_{label}" if counter == events.REFUSED_REQUESTS else name), count
 

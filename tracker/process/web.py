@@ -62,7 +62,14 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
     live = LiveReads(service, usage_statistics=usage)
     commands = ServiceCommands(service, event_log, runtime.secret)
     return create_app(
-        Ports(live, commands, events, runtime.ledgers, runtime.gauges, runtime.past),
+        Ports(
+            live=live,
+            commands=commands,
+            events=events,
+            ledgers=runtime.ledgers,
+            gauges=runtime.gauges,
+            past=runtime.past,
+        ),
         Tokens(config.access_tokens, config.token_scopes),
         Proxies(config.trusted_proxies),
     )

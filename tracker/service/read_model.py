@@ -122,7 +122,7 @@ class Projection:
         if not self._usage_statistics:
             return 0
         key = counter, 0
-        return self._state.counters.get(key, 0) + self._pending.get(key, 0)
+        return self._state.tally.counters.get(key, 0) + self._pending.get(key, 0)
 
     def torrents(self, offset: int, limit: int) -> Iterator[ports.TorrentSummary | None]:
         """Goes bucket by bucket, and through a large bucket in steps, so that announces go on."""
@@ -230,7 +230,7 @@ class Projection:
 
     def refusals(self) -> Mapping[str, int]:
         found: dict[str, int] = {}
-        for counted in (self._state.counters, self._pending):
+        for counted in (self._state.tally.counters, self._pending):
             for (counter, label), count in counted.items():
                 if counter == events.REFUSED_REQUESTS:
                     name = name_of(label)
@@ -238,7 +238,7 @@ class Projection:
         return found
 
     def refused_clients(self) -> Iterator[ports.Refused]:
-        logged, pending = self._state.refusals, self._refusals
+        logged, pending = self._state.tally.refusals, self._refusals
         keys = {
             (name, version, name_of(label)): (label, name, version)
             for label, name, version in (*logged, *pending)

@@ -54,7 +54,9 @@ class Service(Announcing):
         self._slice = 0  # the slice of the state whose digest the next tick carries
         self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
         self.refusals: dict[tuple[int, str, str], int] = {}  # the same for refusals
-        self._clients = {key[1:] for key in state.refusals}  # names and versions counted apart
+        self._clients = {
+            key[1:] for key in state.tally.refusals
+        }  # names and versions counted apart
 
     @property
     def state(self) -> State:

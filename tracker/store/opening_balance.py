@@ -114,6 +114,8 @@ def check(log: Path, seq: int, digest: str, state: State) -> None:
 
     Raises `LogCorruptError`.
     """
-    if digest and not any((seq, digest) == (each.first_seq, each.opening) for each in state.pruned):
+    if digest and not any(
+        (seq, digest) == (each.first_seq, each.opening) for each in state.tally.pruned
+    ):
         what = "no event of the log vouches for this opening balance"
         raise LogCorruptError(opening_path(log, seq), 0, what)

@@ -174,7 +174,7 @@ class Pruner:
     async def finish(self) -> None:
         """Removes what does not count any more."""
         begin = 0
-        if pruned := self.service.state.pruned:
+        if pruned := self.service.state.tally.pruned:
             begin = pruned[-1].first_seq
             # A reader that starts at the new beginning must find the event that vouches for it.
             await self.log.wait_readable(pruned[-1].seq)

@@ -104,7 +104,7 @@ class Shredder:
         Raises the `OSError` of the first key that cannot be destroyed, after the others are
         destroyed.
         """
-        shredded = self.service.state.shredded
+        shredded = self.service.state.tally.shredded
         failures = []
         for day in self.keyring.days():
             if day_name(day) in shredded:

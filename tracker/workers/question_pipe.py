@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle  # between two processes of ours, over their own pipe
 import sys
+from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from struct import Struct
@@ -212,11 +213,11 @@ class Keys(Protocol):
     """The keys to addresses, as `tracker.store.address_keys.Keyring` has them."""
 
     def forget(self) -> bool:
-        """Drops keys that were shredded; whether it had any of them."""
+        """Drops keys that were shredded. Returns whether it had any of them."""
         ...
 
 
-class Worker:
+class Worker(ABC):
     """Answers questions over a log by the method that each one names. Blocking.
 
     A worker may keep what it has read for later questions, but not beyond the shredding of a key
@@ -227,9 +228,9 @@ class Worker:
         self._log = log
         self._keys_used = keys
 
+    @abstractmethod
     def forget(self) -> None:
         """Drops everything that was read from the log."""
-        raise NotImplementedError
 
     def answer(self, question: Question) -> object:
         """What the method returns; or `NoMomentError`, or `Failed` with the reason."""

@@ -131,7 +131,7 @@ async def test_the_whitelist(tmp_path: Path) -> None:
 
 
 async def test_delisting_in_listed_mode(tmp_path: Path) -> None:
-    """The swarm of a torrent that is no longer listed is gone with the answer."""
+    """The swarm of a delisted torrent is gone when the command is answered."""
     async with administered(tmp_path) as admin:
         admin.service.change_settings(Settings(listed=True))
         await admin.commands.whitelist_add([HASH], BY)
@@ -146,7 +146,7 @@ def everything_in(folder: Path) -> bytes:
 
 
 async def test_keys_are_not_in_the_log(tmp_path: Path) -> None:
-    """A key is in no file of the log, in no form but its hash; a replay knows it all the same."""
+    """The log has a key as its hash only, and a replay still accepts the key."""
     async with administered(tmp_path) as admin:
         issued = await admin.commands.issue_key(ports.NewKey(seconds_valid=60), BY)
         permanent = await admin.commands.issue_key(ports.NewKey(), BY)
@@ -201,7 +201,7 @@ async def test_refused_key_commands(tmp_path: Path) -> None:
 
 
 async def test_issued_again(tmp_path: Path) -> None:
-    """A revoked key goes on with owner and account; with another owner it is theirs."""
+    """A revoked key that is issued again keeps owner and account. Another owner gets their own."""
     async with administered(tmp_path) as admin:
         for owner in (None, None, "anna", None, "bert", "bert"):
             issued = await admin.commands.issue_key(ports.NewKey("K" * 32, owner=owner), BY)

@@ -187,14 +187,14 @@ def test_counters_are_logged_as_deltas() -> None:
     for counter in (events.UDP6_SCRAPES, events.UDP4_CONNECTS, events.UDP6_SCRAPES):
         rig.service.count(counter)
     rig.service.refused(NOT_WHITELISTED)
-    assert rig.state.counters == {}
+    assert rig.state.tally.counters == {}
     rig.service.flush_counters()
     rig.service.flush_counters()
     told = [(e["counter"], e["label"], e["delta"]) for e in rig.events() if e["type"] == "counted"]
     assert told == [
         ("udp4_connects", 0, 1), ("udp6_scrapes", 0, 2), ("refused_requests", -NOT_WHITELISTED, 1),
     ]  # fmt: skip
-    assert rig.state.counters[events.UDP6_SCRAPES, 0] == 2
+    assert rig.state.tally.counters[events.UDP6_SCRAPES, 0] == 2
     assert rig.service.pending == {}
 
 
@@ -216,7 +216,7 @@ def test_refusals_by_client() -> None:
         rig.service.refused(NOT_WHITELISTED, b"-TR%04d-abcdefghijkl" % number)
     rig.service.refused(NOT_WHITELISTED, b"-qB4651-abcdefghijkl")
     rig.service.flush_refusals()
-    known = rig.state.refusals
+    known = rig.state.tally.refusals
     assert len({key[1:] for key in known}) == MOST_CLIENTS + 2
     assert known[-NOT_WHITELISTED, "Transmission", ""] == MOST_CLIENTS + 3
     assert known[-NOT_WHITELISTED, "qBittorrent", ""] == 1
@@ -230,7 +230,7 @@ def test_refusals_by_client() -> None:
     rig.service.flush_refusals()
     assert known[-LOG_FULL, "", ""] == 1
     again = replayed(rig.log.frames())
-    assert (again.refusals, again.digest()) == (known, rig.state.digest())
+    assert (again.tally.refusals, again.digest()) == (known, rig.state.digest())
 
 
 def test_an_unknown_admin_event_leaves_the_log_as_it_was() -> None:

@@ -55,8 +55,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eventlog.log, "WATERMARK_SECONDS", 0.001)
 
 
-# Older schemas. There is none yet, so these are made up: a version to come that says things
-# differently.
+# Older schemas. The format has none yet, so a made-up later version changes some members.
 
 
 def kilobytes(plain: schemas.Section, protected: schemas.Section) -> schemas.Sections:
@@ -78,7 +77,7 @@ def renamed(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def release(patch: pytest.MonkeyPatch) -> None:
-    """The version to come."""
+    """Makes a version with newer schemas the current one."""
     for kind, step in (events.ANNOUNCE, kilobytes), (Counted.kind, tens):
         patch.setitem(schemas.NEWEST, kind, 2)
         patch.setitem(schemas.STEPS, (kind, 1), step)
@@ -87,7 +86,7 @@ def release(patch: pytest.MonkeyPatch) -> None:
 
 
 def before(rig: Rig) -> Iterator[None]:
-    """What today's version writes: a key's announces and counts, and a torrent by another name."""
+    """Writes events of the older schemas: announces of a key, counts and a renamed member."""
     rig.service.change_settings(Settings(private=True))
     anna = rig.issue(1, owner="anna")
     data = codec.encode_admin(TorrentWhitelisted.number, START_US, {"torrent": HASH.hex()})
@@ -112,7 +111,7 @@ def test_an_older_schema_is_read_everywhere(
     state = replay(Reader(log))
     assert state.accounts.totals(1).uploaded == 2 * KILO
     assert state.access.whitelist == {HASH}
-    assert state.counters == {(events.UDP4_CONNECTS, 0): 10}
+    assert state.tally.counters == {(events.UDP4_CONNECTS, 0): 10}
     assert main(["events", "--log", str(log)]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["uploaded"] for each in told if each["type"] == "announced"] == [0, KILO, 2 * KILO]
@@ -156,7 +155,7 @@ def test_every_older_schema_has_a_step(kind: int) -> None:
     )
 
 
-# What a newer version wrote.
+# Events of a newer version.
 
 NEWER = {
     "kind": (77, 1, b"x" * 16, "records of kind 77, schema 1"),
@@ -209,7 +208,7 @@ def test_an_unknown_optional_event_is_passed_over(tmp_path: Path, name: str) -> 
     """
     seq = write_newer(tmp_path, name, IGNORABLE)
     state = replay(Reader(tmp_path))
-    assert (state.seq, state.counters) == (seq + 2, {(events.UDP4_CONNECTS, 0): 1})
+    assert (state.seq, state.tally.counters) == (seq + 2, {(events.UDP4_CONNECTS, 0): 1})
     (note,) = verify(tmp_path)
     assert (note.damage, note.seq) == (False, seq)
     assert NEWER[name][3] in note.what
@@ -303,7 +302,7 @@ def test_an_opening_of_earlier_rules_is_read(pruned: Path, monkeypatch: pytest.M
     assert what in refused[0]
     state = replay(reader, state=begun)
     key = events.UDP4_CONNECTS, 0
-    state.counters[key] -= 41
+    state.tally.counters[key] -= 41
     assert facts.digest(state) == expected
 
 

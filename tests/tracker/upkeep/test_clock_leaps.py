@@ -175,7 +175,7 @@ async def test_a_leap_is_logged_once(site: Site, caplog: pytest.LogCaptureFixtur
             return self.now
 
     clocks = Clocks()
-    clock = ScheduleClock(site.log, clocks)  # type: ignore[arg-type]  # as much of a service as is asked
+    clock = ScheduleClock(site.log, clocks)  # type: ignore[arg-type]  # has the used part of a service
     for hours in (0, 30, 0.5, 0.5, -30):
         clocks.now += round(hours * HOUR)
         await clock.now_us()

@@ -200,7 +200,7 @@ def test_a_key_that_cannot_be_destroyed(site: Site) -> None:
             await shredder.shred(ALL, BY)
 
     state = with_shredder(site, try_it)
-    assert state.shredded == {site.day(0), site.day(1)}
+    assert state.tally.shredded == {site.day(0), site.day(1)}
     assert Keyring(site.secrets).days() == [site.first_day + number for number in (0, 2, 3)]
 
 

@@ -280,7 +280,7 @@ def test_scrape_hashes() -> None:
 
 
 def test_scrape_limit() -> None:
-    """What follows the hundredth hash is not even decoded."""
+    """Text behind the hundredth hash is not decoded."""
     query = b"&".join(b"info_hash=%020d" % number for number in range(100))
     hashes = http.parse_scrape(query + b"&info_hash=%zz")
     assert hashes == [b"%020d" % number for number in range(100)]

@@ -90,7 +90,7 @@ def scrape(connection_id: bytes, *hashes: bytes) -> bytes:
     return connection_id + pack(">I4s", 2, TRANSACTION) + b"".join(hashes)
 
 
-# What real clients send.
+# Captures of real clients.
 
 
 def with_id(request: Captured, connection_id: bytes) -> bytes:
@@ -384,7 +384,7 @@ async def test_silence_in_a_batch(silent: list[int]) -> None:
     assert (handler.traffic.connects, handler.traffic.ignored) == (len(expected), len(silent))
 
 
-# Anything at all.
+# Random datagrams.
 
 heads = st.tuples(
     st.sampled_from(["valid", "of another address", "magic", "zeros"]), st.integers(0, 4)

@@ -27,9 +27,9 @@ from tracker.domain.events.registry import (
     KeyRef,
     admin_event,
 )
-from tracker.domain.events.target import Pruned
 from tracker.domain.factors import ANY_TORRENT, ANYBODY, Factor
 from tracker.domain.settings import KNOWN_RULES, Settings
+from tracker.domain.tally import Pruned
 
 if TYPE_CHECKING:
     from tracker.domain.accounts import Accounts
@@ -52,9 +52,9 @@ class TrackerStarted(AdminEvent):
     lost_seq: int | None = None  # events the log once held, when an older copy of it was accepted
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
-        to.starts += 1
-        to.writer = self.version
-        to.resumed_us = time_us
+        to.tally.starts += 1
+        to.tally.writer = self.version
+        to.tally.resumed_us = time_us
 
 
 @admin_event(2, "tracker_stopped")
@@ -75,7 +75,7 @@ class ClockStepped(AdminEvent):
     forward_us: int  # microseconds
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
-        to.resumed_us = time_us
+        to.tally.resumed_us = time_us
 
 
 # The whitelist.
@@ -292,7 +292,7 @@ class AddressesShredded(AdminEvent):
     days: tuple[str, ...]  # "2026-11-21"
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
-        to.shredded.update(self.days)
+        to.tally.shredded.update(self.days)
 
 
 @admin_event(71, "addresses_lost")
@@ -318,7 +318,7 @@ class LogPruned(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         # The one before says where the log begins if this removal was cut off.
-        to.pruned = (*to.pruned[-1:], Pruned(seq, self.first_seq, self.opening))
+        to.tally.pruned = (*to.tally.pruned[-1:], Pruned(seq, self.first_seq, self.opening))
 
 
 def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:

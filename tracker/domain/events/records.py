@@ -63,8 +63,8 @@ class Tick(FixedRecord):
         settings = to.settings
         cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
         if not self.goes_on:
-            tick = to.ticks
-            to.ticks = tick + 1
+            tick = to.tally.ticks
+            to.tally.ticks = tick + 1
             if cleanup_ms:
                 parts = max(1, cleanup_ms // self.interval_ms)
                 part = tick % parts
@@ -72,7 +72,7 @@ class Tick(FixedRecord):
                 to.sweep.add(to.swarms, first, last)
         before_us = self.time_us - settings.max_peer_timeout * 1_000_000
         # After an outage every peer has one timeout, because nobody could announce before.
-        if before_us < to.resumed_us:
+        if before_us < to.tally.resumed_us:
             before_us = -1
         to.sweep.step(to.swarms, before_us, settings.remove_peerless_torrents)
 
@@ -93,7 +93,7 @@ class Counted(FixedRecord):
 
     def apply(self, to: Target, seq: int) -> None:  # noqa: ARG002  # the base's name
         key = self.counter, self.label
-        to.counters[key] = to.counters.get(key, 0) + self.delta
+        to.tally.counters[key] = to.tally.counters.get(key, 0) + self.delta
 
     def shown(self) -> dict[str, Any]:
         name = events.COUNTER_NAMES.get(self.counter, str(self.counter))
@@ -114,7 +114,7 @@ class RefusalsCounted(FixedRecord):
 
     def apply(self, to: Target, seq: int) -> None:  # noqa: ARG002  # the base's name
         key = self.reason, self.client, self.version
-        to.refusals[key] = to.refusals.get(key, 0) + self.delta
+        to.tally.refusals[key] = to.tally.refusals.get(key, 0) + self.delta
 
     def shown(self) -> dict[str, Any]:
         return {

@@ -10,6 +10,7 @@ Announces are not declared. Their codec is on the hot path and written by hand
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from struct import Struct, error
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
@@ -67,15 +68,16 @@ class AdminEvent:
 
 
 @frozen(kw_only=True)
-class AccountingEvent(AdminEvent):
+class AccountingEvent(AdminEvent, ABC):
     """Base of the admin events that change how announces count: the ledger applies them too."""
 
+    @abstractmethod
     def apply(self, to: Accounting, seq: int, time_us: int) -> None:
-        raise NotImplementedError
+        """Changes how announces count, for the state and the ledger alike."""
 
 
 @frozen
-class FixedRecord:
+class FixedRecord(ABC):
     """Base of the records of one size: a field for each part of the layout, in order.
 
     Texts are UTF-8, filled with zeros.
@@ -103,16 +105,16 @@ class FixedRecord:
             what = f"records of {cls.layout.size} bytes ({cls.name}): {problem}"
             raise CodecError(what) from None
 
-    def check(self, state: Target) -> None:
+    def check(self, state: Target) -> None:  # noqa: B027  # most have nothing to compare
         """Compares the record with the state before it. Raises `ReplayError` when they differ."""
 
+    @abstractmethod
     def apply(self, to: Target, seq: int) -> None:
         """Changes the state. `seq` is the event's own. Raises `ReplayError` as for admin events."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shown(self) -> dict[str, Any]:
         """The fields of the event as JSON, in order, without number, time and type."""
-        raise NotImplementedError
 
 
 ADMIN_EVENTS: dict[int, type[AdminEvent]] = {}

@@ -6,7 +6,7 @@ The ledger keeps only what accounting needs, and applies the same events to that
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tracker.domain.access import Access
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
     from tracker.domain.settings import Settings
     from tracker.domain.swarms import Swarms
     from tracker.domain.sweep import Sweep
-
-
-class Pruned(NamedTuple):
-    """A removal of the oldest events, as `log_pruned` describes it."""
-
-    seq: int  # of that event
-    first_seq: int  # the first event that was kept
-    opening: str  # SHA-256 of the opening balance, 64 hex digits
+    from tracker.domain.tally import Tally
 
 
 class Accounting(Protocol):
@@ -43,14 +36,7 @@ class Target(Accounting, Protocol):
     swarms: Swarms
     access: Access
     sweep: Sweep
-    counters: dict[tuple[int, int], int]
-    refusals: dict[tuple[int, str, str], int]
-    ticks: int
-    starts: int
-    writer: str
-    resumed_us: int
-    shredded: set[str]
-    pruned: tuple[Pruned, ...]
+    tally: Tally
     hidden: Hidden | None
 
     def compare(self, number: int, digest: int) -> None:

@@ -130,7 +130,7 @@ def test_a_segment_without_a_frame(tmp_path: Path) -> None:
         live(folder, script)
         newest = segments(folder)[-1]
         with newest.open("r+b") as file:
-            file.truncate(128)  # killed just when it had been begun
+            file.truncate(128)  # a crash right after its creation
 
     async def prune_it(rig: Rig, log: EventLog) -> None:
         made = await prune(rig.service, log)
