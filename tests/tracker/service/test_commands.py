@@ -201,7 +201,7 @@ async def test_refused_key_commands(tmp_path: Path) -> None:
 
 
 async def test_issued_again(tmp_path: Path) -> None:
-    """A revoked key that is issued again keeps owner and account. Another owner gets their own."""
+    """A revoked key that is issued again keeps owner and account. Another owner gets a new account."""
     async with administered(tmp_path) as admin:
         for owner in (None, None, "anna", None, "bert", "bert"):
             issued = await admin.commands.issue_key(ports.NewKey("K" * 32, owner=owner), BY)
@@ -298,8 +298,8 @@ async def test_repeated_imports(tmp_path: Path) -> None:
 async def test_an_import_that_was_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    """A repetition completes an import that a crash cut off, and later repetitions get the same
-    answer.
+    """A repetition completes an import that a crash cut off, with all missing keys or none. Later
+    repetitions get the same answer.
     """
     monkeypatch.setattr(eventlog.pool, "FRAME_BYTES", 1)  # one for each key
     async with administered(tmp_path) as admin:

@@ -115,7 +115,7 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_rules(name: str) -> None:
+def test_the_rule_of_an_announce(name: str) -> None:
     """The service decides the rule of an announce once, from the announce before, and logs the
     number of that one.
     """
