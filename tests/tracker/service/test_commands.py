@@ -201,7 +201,7 @@ async def test_refused_key_commands(tmp_path: Path) -> None:
 
 
 async def test_issued_again(tmp_path: Path) -> None:
-    """A revoked key that is issued again keeps owner and account. Another owner gets a new account."""
+    """A revoked key that is issued again keeps its owner and account; a new owner gets another."""
     async with administered(tmp_path) as admin:
         for owner in (None, None, "anna", None, "bert", "bert"):
             issued = await admin.commands.issue_key(ports.NewKey("K" * 32, owner=owner), BY)
