@@ -151,14 +151,14 @@ async def test_it_is_noted_while_the_log_grows(
         log.pool.append(2, 1, 1, b"")
         await log.wait_durable(1)
         with trio.fail_after(20):
-            while not caplog.records:  # noqa: ASYNC110  # a line of text tells nobody
+            while not caplog.records:  # noqa: ASYNC110  # there is no event for it
                 await trio.sleep(0.001)
         reached.unlink()
         await until(2)
         nursery.cancel_scope.cancel()
     said = [record.getMessage().partition(",")[0] for record in caplog.records]
-    assert said[:1] == ["It cannot be noted how far the log is"]
-    assert said.count("It cannot be noted how far the log is") <= 2
+    assert said[:1] == ["The high-water mark cannot be written"]
+    assert said.count("The high-water mark cannot be written") <= 2
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"seq": 1}', b"\xff"])
