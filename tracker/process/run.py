@@ -173,7 +173,9 @@ def _judge_older(event_log: EventLog, older: Older, *, accept: bool) -> None:
     nothing back.
     """
     if accept:
-        log.warning("%s; the tracker goes on with this copy, because of --accept-older-log", older.what)
+        log.warning(
+            "%s; the tracker goes on with this copy, because of --accept-older-log", older.what
+        )
     elif event_log.recovery.cut_bytes:
         log.error("%s, in the middle of a write: the disk lost what had been durable", older.what)
     else:
