@@ -75,7 +75,7 @@ identity = Struct("<I20s").pack  # account, peer_id
 places = Struct("=III").unpack_from  # in the table of peers, at a byte: the place in each directory
 seen = Struct("<21xBB33xQ").unpack_from  # in a row, at byte 0: two days, last seen us
 append = array.append
-_AT_ONCE = 1 << 14  # pieces joined at a time, because one object each for all would need much memory
+_AT_ONCE = 1 << 14  # pieces joined at a time, because each is an object and takes memory
 
 
 def gather(pool: bytearray, entries: array[int], stride: int, first: int, size: int) -> bytes:

@@ -327,8 +327,7 @@ class LogPruned(AdminEvent):
 
 
 def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:
-    """Returns token label and idempotency key of a request. Raises `ReplayError` if one is missing.
-    """
+    """Returns token label and idempotency key of a request. Raises `ReplayError` without them."""
     try:
         return by["token"], by["idempotency_key"]  # type: ignore[index]  # None is caught as well
     except (TypeError, KeyError):
