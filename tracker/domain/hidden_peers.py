@@ -30,8 +30,7 @@ def stand_in(seq: int, v6: bool) -> bytes:
 
 
 def unknown_tail(seq: int) -> bytes:
-    """Makes up the last 12 bytes of the peer_id of announce `seq`. No other peer has these bytes.
-    """
+    """Makes up the last 12 bytes of the peer_id of announce `seq`. No other peer has them."""
     return _UNKNOWN + seq.to_bytes(8, "big")
 
 
@@ -70,8 +69,7 @@ class Hidden:
     def stand_ins(
         self, swarms: Swarms, peer: int, seq: int, what: int, rule: int, keyed: bool
     ) -> tuple[bytes, bytes]:
-        """Makes up endpoint and last 12 bytes of the peer_id for an announce that cannot be read.
-        """
+        """Makes up endpoint and last 12 bytes of the peer_id of an announce without address."""
         v6 = bool(what & 0x10)
         endpoint = (swarms.v6 if v6 else swarms.v4).endpoint(peer) if peer else b""
         if not endpoint.endswith(NO_PORT):

@@ -125,8 +125,7 @@ _PROTECTED = announce.PROTECTED.unpack_from
 
 
 def announcer(plain: bytes, protected: bytes, number: int) -> tuple[bytes, bytes, bytes]:
-    """Reads info hash, peer_id and endpoint (6 or 18 bytes) of a record, by its number in a frame.
-    """
+    """Reads info hash, peer_id and endpoint (6 or 18 bytes) of a frame's record by its number."""
     info_hash, id_head = _NAMES(plain, number * 80)
     address, id_tail, port, _ = _PROTECTED(protected, number * 32)
     v6 = plain[number * 80 + 77] & 0x10  # odd high nibbles are IPv6

@@ -95,8 +95,7 @@ def name_of(label: int) -> str:
 
 
 def text_of(number: int, info_hash: bytes, key: bytes | None) -> str:
-    """Returns the text of a refusal for the client. `key`: the key that the client sent, or None.
-    """
+    """Returns the text of a refusal for the client. `key`: the key that it sent, or None."""
     sent = (key or b"").decode("ascii", "replace")
     return REFUSALS[number].text.format(info_hash=info_hash.hex(), key=sent)
 

@@ -281,8 +281,7 @@ class State:
         self.time_us = time_us
 
     def change_settings(self, settings: Settings, seq: int) -> None:
-        """Puts the settings of event `seq` in force. If `private` changes, all peers are removed.
-        """
+        """Puts the settings of event `seq` in force. Removes all peers if `private` changes."""
         if settings.private != self.settings.private:
             self.swarms.clear_peers()
         self.settings = settings

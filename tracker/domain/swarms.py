@@ -306,8 +306,7 @@ class Swarms:
         self._free_peers.append(peer)
 
     def drop_if_empty(self, torrent: int) -> None:
-        """Removes a torrent without peers. Its completed count is kept until the torrent returns.
-        """
+        """Removes a torrent if it has no peers. Keeps its completed count until it returns."""
         info_hash = bytes(self.hashes[torrent * 20 : torrent * 20 + 20])
         if self.size(torrent) or self.lookup(info_hash) != torrent:
             return
@@ -362,8 +361,7 @@ class Swarms:
         return seen_us
 
     def oldest_seen(self, first: int, end: int) -> int | None:
-        """Returns the earliest `seen_us` of the peers numbered first..end-1; None = no such peer.
-        """
+        """Returns the earliest `seen_us` of the peers numbered first..end-1; None = no peer."""
         peers = range(first, min(end, self.peer_slots))
         return min((self.seen_us(peer) for peer in peers if self.present(peer)), default=None)
 
@@ -514,8 +512,7 @@ class Swarms:
         return peer
 
     def make_room(self, torrents: int, peers: int) -> None:
-        """Makes rows for that many torrents and peers, and no others. The caller sets the columns.
-        """
+        """Makes rows for exactly that many torrents and peers. The caller sets the columns."""
         self.tables.make_room(torrents, peers)
         self.of_key.make_room(peers)
 

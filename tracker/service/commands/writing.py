@@ -107,6 +107,5 @@ def given(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def request_of(fingerprint: str, by: ports.Actor) -> str | None:
-    """Returns the `request` of an event: the fingerprint if there is an idempotency key, else None.
-    """
+    """Returns the `request` of an event: the fingerprint, or None without an idempotency key."""
     return fingerprint if by.idempotency_key else None
