@@ -51,7 +51,7 @@ async def _ask_udp(service: Service) -> str:
     transaction = secrets.token_bytes(4)
     with trio.socket.socket(family, socket.SOCK_DGRAM) as sock:
         await sock.connect(service.target)
-        await sock.send(struct.pack(">QI4s", _MAGIC, _CONNECT, transaction))
+        await sock.send(struct.pack(">QI4s", _MAGIC, _CONNECT, transaction) + service.probe)
         answer = await sock.recv(64)
     if len(answer) < 16 or answer[:8] != struct.pack(">I4s", _CONNECT, transaction):
         raise _BadAnswerError("Unexpected answer to a connect request")

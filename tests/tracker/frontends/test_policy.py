@@ -45,6 +45,7 @@ MINE, THEIRS = b"-XX0001-abcdefghijkl", b"-YY0001-abcdefghijkl"
 MAGIC = bytes.fromhex("0000041727101980")
 FORGED = bytes(8)
 UNVERIFIED = b"connection id could not be verified"
+NO_MAGIC = b"bad request: Protocol identifier missing"
 both = pytest.mark.parametrize("protocol", ["http", "udp"])
 
 
@@ -110,7 +111,7 @@ class Site:
         _, connection_id = await self.udp_client(source)
         reply = await self.exchange(
             udp_announce(connection_id, port, info_hash, peer_id, event, left)
-            + (bytes([2, len(key) + 1]) + b"/" + key if key else b""),
+            + (bytes([2, len(key) + 10]) + b"/announce/" + key if key else b""),
             source,
         )
         if reply[:4] == pack(">I", 3):
@@ -571,7 +572,7 @@ async def test_max_connection_id_errors() -> None:
     """
     async with serving(Policy(), bans=Bans(10, 3600)) as site:
         bad = udp_announce(FORGED, 1, hash_of(1), MINE, 0, 5)
-        scrape = FORGED + pack(">I4s", 2, b"tran") + hash_of(1)
+        scrape = FORGED + pack(">I4s", 2, b"tran") + hash_of(1) + hash_of(2)
         sock, connection_id = await site.udp_client("127.0.0.1")
         for number in range(11):
             assert (await site.exchange((bad, scrape)[number % 2]))[8:] == UNVERIFIED
@@ -586,6 +587,47 @@ async def test_max_connection_id_errors() -> None:
         site.rig.time.advance(3600 * SECOND)
         assert (await site.exchange(bad))[8:] == UNVERIFIED
         assert connection_id != FORGED
+
+
+@both
+@pytest.mark.parametrize("key", [b"k" * 31, b"k" * 31 + b"!"], ids=["short", "sign"])
+async def test_requests_per_minute_with_malformed_keys(protocol: str, key: bytes) -> None:
+    """A malformed request does not count, over both protocols."""
+    async with serving(Policy(requests_per_minute=1), private=True) as site:
+        good = site.rig.issue(0)
+        for _ in range(3):
+            assert "Invalid format" in (await site.announce(protocol, key=key)).failure
+        assert not (await site.announce(protocol, key=good)).failure
+        assert "too many requests" in (await site.announce(protocol, key=good)).failure
+
+
+async def test_errors_before_a_connection_id() -> None:
+    """Those to a datagram that is no request count towards the bans as well."""
+    async with serving(Policy(), bans=Bans(10, 3600)) as site:
+        sock, connection_id = await site.udp_client("127.0.0.1")
+        for _ in range(11):
+            assert (await site.exchange(bytes(1400)))[8:] == NO_MAGIC
+        await sock.send(bytes(1400))
+        announce = udp_announce(connection_id, 1, hash_of(1), MINE, 0, 5)
+        assert (await site.exchange(announce))[:4] == pack(">I", 1)
+
+
+WRONG = {"zeros": bytes(1400), "id": udp_announce(FORGED, 1, hash_of(1), MINE, 0, 5)}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+async def test_errors_before_a_connection_id_in_a_minute(wrong: bytes) -> None:
+    """As many go out as an address may make requests. They do not count as requests, because their
+    source can be forged.
+    """
+    async with serving(Policy(requests_per_minute=2), bans=Bans(0, 1, 2)) as site:
+        sock, _ = await site.udp_client("127.0.0.1")
+        for _ in range(2):
+            assert (await site.exchange(wrong))[:4] == pack(">I", 3)
+        await sock.send(wrong)
+        for _ in range(2):
+            assert not (await site.announce("udp")).failure
+        assert "too many requests" in (await site.announce("udp")).failure
 
 
 async def test_max_connection_id_errors_off() -> None:
