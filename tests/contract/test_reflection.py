@@ -90,6 +90,7 @@ KINDS: dict[str, tuple[str, str, Callable[[bytes], bytes]]] = {
     ),
     "announce over IPv4, valid id": ("strict", "4", announce),
     "announce over IPv6, valid id": ("strict", "6", announce),
+    "`disabled`: announce over IPv4, valid id": ("disabled", "4", announce),
     "announce that is refused, valid id": ("private", "4", announce),
     "scrape, valid id": ("strict", "4", lambda valid: scrape(valid, *MOST)),
     "scrape without a torrent, valid id": ("strict", "4", lambda valid: head(valid, 2)),

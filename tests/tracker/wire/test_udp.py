@@ -299,6 +299,15 @@ def test_silence(name: str) -> None:
     assert (udp.handler.traffic.ignored, udp.handler.traffic.errors) == (1, 0)
 
 
+def test_no_error_is_longer_where_ids_are_not_checked() -> None:
+    """The text that asks for a key is longer than an announce, so it needs a valid id."""
+    udp = Udp(Rig.with_settings(private=True), ConnectionIds(b"c" * 32, checked=False))
+    assert b"Missing authentication key" in udp.announce()
+    udp.ids.known.clear()
+    assert udp.send(announce(bytes(8))) is None
+    assert (udp.handler.traffic.errors, udp.handler.traffic.ignored) == (1, 1)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_an_id_of_another_address(known: bool) -> None:
     """An id is valid for its own address only, in the cache or not."""
