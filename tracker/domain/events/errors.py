@@ -1,10 +1,10 @@
-"""What can be wrong with a log that replay reads."""
+"""The errors with which replay rejects a log."""
 
 from __future__ import annotations
 
 
 class CodecError(ValueError):
-    """A record does not read as its kind and schema say."""
+    """The bytes of a record do not fit its kind and schema."""
 
 
 class UnknownEventError(CodecError):

@@ -1,6 +1,6 @@
-"""What events change: the parts of the state that `apply` reaches.
+"""Names the parts of the state that events change.
 
-The ledger keeps only what accounting needs, and applies the same events to that
+The ledger keeps only the parts that accounting needs, and applies the same events to them
 (`ledger/rules.py`).
 """
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 class Accounting(Protocol):
-    """What decides how announces count: settings, factors, and the accounts themselves."""
+    """The parts that decide how announces count: settings, factors, and the accounts themselves."""
 
     factors: Factors
     accounts: Accounts
 
     def change_settings(self, settings: Settings, seq: int) -> None:
-        """Puts settings in force, as event `seq` says."""
+        """Puts the settings of event `seq` in force."""
 
 
 class Target(Accounting, Protocol):
