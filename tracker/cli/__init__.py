@@ -8,12 +8,12 @@ code.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
+from tracker import streams
 from tracker.cli import (
     account,
     check_config,
@@ -32,7 +32,7 @@ from tracker.cli import (
     whitelist,
 )
 from tracker.cli.options import add_config
-from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, version_line
+from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, flush, version_line
 from tracker.config import ConfigError
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
@@ -48,22 +48,23 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     # A shell script that starts the tracker in the background has it ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    options = _parser().parse_args(arguments)
     try:
-        return _run(options)
-    except BrokenPipeError:
-        # The reader of our output left (`tracker events | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _run(arguments)
+    except BrokenPipeError:  # the reader of our output left (`tracker events | head`)
         return 0
     except KeyboardInterrupt:
         return 0
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            streams.flush_or_drop(stream)
 
 
-def _run(options: argparse.Namespace) -> int:
-    command: Callable[[argparse.Namespace], int] = options.run
+def _run(arguments: list[str] | None) -> int:
     try:
+        options = _options(arguments)
+        command: Callable[[argparse.Namespace], int] = options.run
         code = command(options)
-        sys.stdout.flush()  # here, where a reader that left is still handled
+        flush()
         return code
     except (ConfigError, LogLockedError, LogPrunedError, LogUnusableError, CannotError) as error:
         return fail(CANNOT, str(error))
@@ -77,6 +78,14 @@ def _run(options: argparse.Namespace) -> int:
         return fail(CANNOT, str(error))
     except MemoryError:
         return fail(CANNOT, TOO_LITTLE_MEMORY)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(arguments)
+    except SystemExit:
+        flush()  # the answer to --help or --version
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,10 +7,10 @@ was refused, and is done when the question comes again.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, cast
 
 from tracker.ports import BusyError
+from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
@@ -26,9 +26,8 @@ class LogLedgers:
     """`ports.Ledgers` over a log. `run` has to be running."""
 
     def __init__(self, log: ReadableLog, secrets: Path | None) -> None:
-        module = "tracker.ledger.worker"
         self._log = log
-        self._helper = Helper([sys.executable, "-m", module, str(log.path), str(secrets or "-")])
+        self._helper = Helper(python("tracker.ledger.worker", str(log.path), str(secrets or "-")))
 
     async def run(self) -> None:
         """Ends the process when there are no questions, until it is cancelled."""

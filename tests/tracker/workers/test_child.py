@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 import trio
 from tests.support import StillLog
-from tracker.workers.child import Child
+from tracker.workers.child import Child, python
 from tracker.ledger.client import LogLedgers
 from tracker.history.past import PastReads
 from tracker.ports import Moment, ReadModel
@@ -47,7 +47,7 @@ async def ledger(log):
     return reads._helper._process
 
 async def pruning(log):
-    return Child([sys.executable, "-m", "tracker.upkeep.pruning", str(log), "7"])
+    return Child(python("tracker.upkeep.pruning", str(log), "7"))
 
 async def main():
     child = await globals()[sys.argv[1]](Path(sys.argv[2]))
