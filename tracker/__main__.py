@@ -8,12 +8,14 @@ import signal
 import sys
 
 from tracker import streams
+from tracker.workers import lifetime
 
 
 def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     streams.prepare()
+    lifetime.forbid_core_dumps()
     from tracker.cli import main as run  # takes a fifth of a second
 
     return run()

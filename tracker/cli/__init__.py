@@ -8,6 +8,7 @@ code.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -17,9 +18,11 @@ from tracker import streams
 from tracker.cli import (
     account,
     check_config,
+    default_config,
     diff,
     events,
     factor,
+    health,
     import_data,
     key,
     ledger,
@@ -62,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str] | None) -> int:
     try:
         options = _options(arguments)
+        _look_around()
         command: Callable[[argparse.Namespace], int] = options.run
         code = command(options)
         flush()
@@ -78,6 +82,14 @@ def _run(arguments: list[str] | None) -> int:
         return fail(CANNOT, str(error))
     except MemoryError:
         return fail(CANNOT, TOO_LITTLE_MEMORY)
+
+
+def _look_around() -> None:
+    """Raises `CannotError` where no relative path leads anywhere."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise CannotError("the working folder was removed: change to one that is there") from None
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -99,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND")
     of_the_log = (events, verify, replay, swarm, diff, ledger)
     of_the_api = (key, whitelist, stats, factor, account)
-    for command in (serve, check_config, *of_the_log, *of_the_api, import_data, shred):
+    for command in (
+        serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred
+    ):  # fmt: skip
         command.add_to(commands)
     return parser
