@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import trio
@@ -20,9 +20,6 @@ import trio
 from tests.tracker.logged import write_log
 from tracker.workers import child
 from tracker.workers.child import Child
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DEADLINE = 60.0
 
@@ -131,3 +128,26 @@ async def test_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
             scope.cancel()
             await child.run([sys.executable, "-c", "input()"])
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_no_process_leaves_a_core_dump() -> None:
+    """A core dump would hold keys, so the kernel makes none of the tracker and of its helpers."""
+    asked = "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE
+    for script in (
+        "from tracker.workers import lifetime; lifetime.step_back()",
+        "import sys; from tracker.__main__ import main; sys.argv = ['', 'config', '--default']; main()",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"{script}; {asked}"],
+            capture_output=True,
+            check=True,
+            timeout=DEADLINE,
+        )
+        assert done.stdout.endswith(b"0\n")
+
+
+def test_helpers_import_nothing_from_the_working_folder() -> None:
+    """Every process beside the tracker is started by `child.python`, which says so to Python."""
+    assert child.python("tracker.x", "a")[1:] == ["-P", "-m", "tracker.x", "a"]
+    for path in Path(child.__file__).parents[1].rglob("*.py"):
+        assert path.samefile(child.__file__) or "sys.executable" not in path.read_text(), path
