@@ -72,17 +72,22 @@ class Rate:
 
 
 class Bans:
-    """Bans networks that keep sending wrong UDP connection ids, until the period ends."""
+    """Limits the errors for UDP datagrams without a valid connection id, by network.
 
-    __slots__ = ("_most", "_table")
+    They are counted apart from requests, because their source addresses can be forged, and a forger
+    must not use up the requests of others.
+    """
 
-    def __init__(self, most: int, seconds: int) -> None:
-        """`most`: more errors than this ban a network, 0 = none is banned.
+    __slots__ = ("_most", "_rate", "_table")
 
-        `seconds`: the period.
+    def __init__(self, most: int, seconds: int, per_minute: int = 0) -> None:
+        """`most`: more errors than this ban a network until the period ends, 0 = none is banned.
+
+        `seconds`: the period. `per_minute`: the errors that are sent in a minute, 0 = all.
         """
         self._most = most
         self._table = Table(seconds)
+        self._rate = Rate(per_minute) if per_minute else None
 
     def banned(self, address: bytes, now_us: int) -> bool:
         """Tells whether an address gets no replies."""
@@ -92,7 +97,8 @@ class Bans:
         """Returns how many networks are banned."""
         return self._table.above(self._most, now_us) if self._most else 0
 
-    def add_error(self, address: bytes, now_us: int) -> None:
-        """Counts a wrong connection id."""
+    def add_error(self, address: bytes, now_us: int) -> bool:
+        """Counts an error; tells whether it may be sent."""
         if self._most:
             self._table.add(address, now_us)
+        return self._rate is None or self._rate.admits(address, now_us)
