@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventlog.errors import LogFormatError
@@ -11,7 +12,6 @@ from eventlog.errors import LogFormatError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import BufferedReader
-    from pathlib import Path
 
 A_FOLDER = "is a folder, and should be a file"
 A_FILE = "is a file, and should be a folder"
@@ -29,23 +29,23 @@ def open_file(path: Path) -> BufferedReader:
         raise LogFormatError(path, what) from None
 
 
-def sync_directory(path: Path) -> None:
-    """Make creations, renames and removals in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_directory(path: Path, mode: int = 0o750) -> None:
-    """Make a directory and its parents if they are missing, and make their names durable, up to the
+def make_folder(path: Path, mode: int = 0o750) -> None:
+    """Make a folder and its parents where they are missing, and make their names durable, up to the
     root of the file system.
 
-    Call it before each file in it that matters, also where the directory exists: an earlier attempt
-    may have made it and ended before it synced. Raises `OSError`.
+    Call it before each file in it that matters, also where the folder exists: an earlier attempt
+    may have made it and ended before it synced. Raises `OSError`, which says what stands in the
+    way.
     """
-    path.mkdir(mode=mode, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        there = Path(error.filename)
+        if there.is_symlink():
+            what = f"is a link to {os.readlink(there)}, which is not there: is its disk mounted?"
+        else:
+            what = A_FILE
+        raise OSError(f"{there} {what}") from None
     path = path.absolute()
     sync_directory(path)
     while not path.is_mount():
@@ -54,6 +54,15 @@ def make_directory(path: Path, mode: int = 0o750) -> None:
             sync_directory(path)
         except PermissionError:
             return  # we made no entry there: that takes more permissions
+
+
+def sync_directory(path: Path) -> None:
+    """Make creations, renames and removals in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import socket
 from collections import deque
 from contextlib import suppress
 from itertools import pairwise
@@ -22,7 +23,7 @@ from attrs import evolve, frozen
 
 from eventlog import seals, segment, versions
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
-from eventlog.files import A_FILE, A_FOLDER, make_directory, sync_directory, write_all, write_new
+from eventlog.files import A_FILE, A_FOLDER, make_folder, sync_directory, write_all, write_new
 from eventlog.first_event import list_openings
 from eventlog.nonsense import border, parse_json
 
@@ -60,7 +61,8 @@ def lock(folder: Path) -> int:
     try:
         _take(folder, descriptor)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+        holder = f"process {os.getpid()}\n{_pid_namespace()}\n{socket.gethostname()}\n"
+        os.pwrite(descriptor, holder.encode(), 0)
     except BaseException:
         os.close(descriptor)
         raise
@@ -71,8 +73,19 @@ def _take(folder: Path, descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(descriptor, 200).decode(errors="replace").strip() or "unknown"
-        raise LogLockedError(folder, holder) from None
+        text = os.read(descriptor, 500).decode(errors="replace")
+        holder, namespace, host = [*text.splitlines(), "", "", ""][:3]
+        if namespace and (namespace, host) != (_pid_namespace(), socket.gethostname()):
+            holder += f" of another container or machine, which calls itself {host}"
+        raise LogLockedError(folder, holder or "unknown") from None
+
+
+def _pid_namespace() -> str:
+    """Names the processes among which this one's number counts."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def create(path: Path) -> None:
@@ -81,7 +94,7 @@ def create(path: Path) -> None:
     Raises `LogFormatError`, `OSError`.
     """
     # Before the identity, so that an identity implies a durable place for segments.
-    make_directory(path / "seg")
+    make_folder(path / "seg")
     identity = path / "identity.json"
     if not identity.exists():
         if any((path / "seg").iterdir()):
@@ -219,7 +232,7 @@ def _recover_tail(folder: Path, path: Path) -> Recovery:
 def _quarantine(folder: Path, path: Path, offset: int) -> Path:
     """Copy the bytes from `offset` on to quarantine, before the caller cuts them off."""
     target = folder / "quarantine" / f"{path.name}.{offset}"
-    make_directory(target.parent)
+    make_folder(target.parent)
     again = 0
     while target.exists():  # a crash at the same offset before
         again += 1

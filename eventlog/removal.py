@@ -26,7 +26,8 @@ def remove_before(folder: Path, begin: int) -> int:
     """Remove all files that a log which begins with event `begin` does not need.
 
     Segments go first, one by one, the oldest one first; then their seals and quarantined bytes, the
-    openings and kept frames that no longer count, and temporary files. Each step is durable before the next
+    openings and kept frames that no longer count, and temporary files. Each step is durable
+    before the next
     one begins. Only the holder of the log may call this, with `EventLog.sealing` held. Returns the
     number of segments removed. Raises `LogCorruptError` when the opening or kept frames are missing
     or the log already begins later, `OSError`.

@@ -20,7 +20,7 @@ from attrs import asdict, astuple, fields, frozen
 
 from eventlog import segment, versions
 from eventlog.errors import LogCorruptError, LogError
-from eventlog.files import A_FOLDER, make_directory, open_file, write_new
+from eventlog.files import A_FOLDER, make_folder, open_file, write_new
 from eventlog.first_event import needed_from, segments_of
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, MAX_SECTION, FrameError, parse_header, seed_of
@@ -148,7 +148,7 @@ def write_missing(folder: Path) -> int:
             continue
         try:
             cut_left_over(path, following)
-            make_directory(target.parent)
+            make_folder(target.parent)
             write_new(target, pack(take(path, following)))
         except LogError as error:
             problem = problem or error

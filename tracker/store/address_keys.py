@@ -36,7 +36,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from eventlog import Encrypted, destroy_file, make_directory, write_new
+from eventlog import Encrypted, destroy_file, make_folder, write_new
 from tracker.domain.events import DAY_US
 from tracker.store.server_secret import SecretError
 
@@ -134,7 +134,7 @@ class Keyring:
             key = self._load(day)
             if key is None:
                 key = secrets.token_bytes(KEY_SIZE)
-                make_directory(self._folder, 0o700)
+                make_folder(self._folder, 0o700)
                 write_new(self._path(day), key, 0o600)
             self._keys[day] = key
             return key

@@ -22,7 +22,7 @@ from eventlog import (
     RepeatedWarning,
     border,
     holds_frame,
-    make_directory,
+    make_folder,
     parse_json,
     write_new,
 )
@@ -98,7 +98,7 @@ def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
     """Writes how far the log is durable. Raises `OSError`."""
     seq, crc = event_log.end
     path = mark_path(secrets, event_log.log_id)
-    make_directory(path.parent, 0o700)
+    make_folder(path.parent, 0o700)
     write_new(path, json.dumps(asdict(Mark(seq, crc, time_us))).encode() + b"\n", 0o600)
 
 

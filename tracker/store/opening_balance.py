@@ -18,7 +18,7 @@ from eventlog import (
     LogPrunedError,
     base_seq_of,
     first_seq,
-    make_directory,
+    make_folder,
     new_opening_path,
     open_header,
     opening_path,
@@ -45,7 +45,7 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
     Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
     """
     if not seq:
-        _whole(log)
+        check_whole(log)
         return State(), ""
     path = opening_path(log, seq)
     try:
@@ -69,7 +69,7 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
     raise LogCorruptError(path, 0, "the first segment does not continue what this balance is of")
 
 
-def _whole(log: Path) -> None:
+def check_whole(log: Path) -> None:
     """Checks that a log without an opening begins with event 0.
 
     Raises `LogCorruptError`, `LogPrunedError`.
@@ -96,7 +96,7 @@ def write(log: Path, state: State) -> tuple[str, str]:
     if first is None:
         raise LogCorruptError(log / "seg", 0, f"no segment begins with event {base}")
     path = new_opening_path(log, base)
-    make_directory(path.parent)
+    make_folder(path.parent)
     chain = open_header(first).prev_crc
     position = snapshot_file.Position(read_identity(log), base, base, chain)
     snapshot_file.write(path, position, state, None, spare=SPARE_BYTES)

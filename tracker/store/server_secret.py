@@ -10,7 +10,7 @@ import secrets
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from eventlog import make_directory, write_new
+from eventlog import make_folder, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,7 @@ def load_or_create(folder: Path) -> bytes:
 
     Raises `SecretError` for a file of another size, `OSError`.
     """
+    make_folder(folder, 0o700)
     path = folder / "server.key"
     try:
         secret = path.read_bytes()
@@ -39,7 +40,6 @@ def load_or_create(folder: Path) -> bytes:
 
 def _create(path: Path) -> bytes:
     secret = secrets.token_bytes(32)
-    make_directory(path.parent, 0o700)
     write_new(path, secret, 0o600)
     return secret
 
