@@ -50,7 +50,8 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _place(folder: Path, one: Finding) -> str:
-    return str(one.path.relative_to(folder))
+    inside = one.path.is_relative_to(folder)
+    return str(one.path.relative_to(folder) if inside else one.path)
 
 
 def _text(folder: Path, one: Finding) -> str:
