@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from eventlog import Reader, read_kept_frames
 from tracker.cli.moment_options import moment
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
-from tracker.cli.output import flush, say
+from tracker.cli.output import flush, note, say
 from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.times import rfc3339
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eventlog import Frame
 
 _FOLLOW_SECONDS = 0.1  # between two looks for new events
+_VOUCH_SECONDS = 1.0  # a tracker that runs vouches for its events within a fifth of that
 
 
 def add_to(commands: Any) -> None:
@@ -54,8 +55,40 @@ def print_events(options: argparse.Namespace) -> int:
         done = done or _print_new(reader.frames(), wanted, options.last)
         flush()
         if done or not options.follow:
-            return 0
+            break
         time.sleep(_FOLLOW_SECONDS)
+    if not done:
+        _print_the_rest(reader, wanted, options.last)
+    return 0
+
+
+def _print_the_rest(
+    reader: Reader, wanted: Callable[[dict[str, Any]], bool], last: int | str | None
+) -> None:
+    """Prints the events that nothing in the log vouches for yet, and says that they are such.
+
+    A running tracker vouches for its events soon, so it is given a moment to.
+    """
+    rest = reader.not_vouched_for()
+    ends = time.monotonic() + _VOUCH_SECONDS
+    while rest and reader.durable_seq < rest[-1].header.next_seq and time.monotonic() < ends:
+        time.sleep(_FOLLOW_SECONDS)
+        if _print_new(reader.frames(), wanted, last):
+            return
+    if not rest or reader.durable_seq >= rest[-1].header.next_seq:
+        return
+    rest = reader.not_vouched_for()
+
+    def doubtful(event: dict[str, Any]) -> bool:
+        event["vouched_for"] = False
+        return wanted(event)
+
+    _print_new(rest, doubtful, last)
+    note(
+        f"Events {rest[0].header.base_seq} to {rest[-1].header.next_seq - 1} are not yet vouched for: nothing after "
+        "them in the log says that they reached the disk. They may have been acknowledged. The next start of the "
+        "tracker keeps them"
+    )
 
 
 def _print_new(

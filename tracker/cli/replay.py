@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed
 from tracker.cli.output import say
-from tracker.offline.state_summary import summary
+from tracker.offline.state_summary import digest, summary
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +29,7 @@ def add_to(commands: Any) -> None:
 def print_state(options: argparse.Namespace) -> int:
     with replayed(options) as log:
         state = log.at(options.at)
-        shown = {**summary(state), "digest": state.digest()}
+        shown = {**summary(state), "digest": digest(state)}
     if options.json:
         say(json.dumps(shown))
     else:

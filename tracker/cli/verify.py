@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tracker.cli.moment_options import add_log_and_json, failing_if_interrupted
 from tracker.cli.options import log_and_secrets
 from tracker.cli.output import LOG_DAMAGED, count, progress, say
+from tracker.offline.state_summary import digest
 from tracker.offline.verify import Verification
 from tracker.store import high_water_mark
 from tracker.store.address_keys import Keyring
@@ -87,7 +88,7 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
         "durable_seq": log.durable_seq,
         "replayed_seq": state.seq,
         "time": rfc3339(state.time_us) if state.seq else None,
-        "digest": state.digest() if verification.replayed else None,
+        "digest": digest(state) if verification.replayed else None,
     }
 
 

@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eventlog import Reader
 from tests.days import Site
+from tracker.offline import state_summary
 from tracker.offline.verify import Verification
+from tracker.store import snapshots
 from tracker.store.address_keys import Keyring
+from tracker.store.moments import ForwardReplay
+from tracker.store.replay import replay
 from tracker.store.secret_checks import lost_days
 
 if TYPE_CHECKING:
@@ -51,6 +56,21 @@ def test_a_lost_key(site: Site, content: bytes | None) -> None:
     assert days == [site.day(0), site.day(2)]
     assert lost_days(site.log, Keyring(site.secrets), ()) == [site.day(2)]
     assert lost_days(site.log, Keyring(site.secrets), {site.day(2)}) == []
+
+
+def test_digests_without_keys(site: Site) -> None:
+    """A replay without keys comes to one digest, from a snapshot or from the beginning."""
+    state = site.live(1, leave=False)
+    snapshots.write(site.log, state, Keyring(site.secrets))
+    site.live(1, leave=False)
+
+    def digests(keys: Keyring | None) -> list[str]:
+        quick = ForwardReplay(site.log, lambda _done, _total: None, keys).at(None)
+        reader = Reader(site.log, to_end=True, keys=keys)
+        return [state_summary.digest(quick), state_summary.digest(replay(reader))]
+
+    without, whole = digests(None), digests(Keyring(site.secrets))
+    assert without[0] == without[1] != whole[0] == whole[1]
 
 
 def test_without_secrets(site: Site) -> None:
