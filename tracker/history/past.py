@@ -117,29 +117,23 @@ class PastReads:
             self._freed.unpark_all()
 
     async def _choose(self, moment: Moment) -> _Helper:
+        """Waits for a helper that is at the moment, or may go to it: the one not used for longest
+        first.
+        """
         with _in_time():
             while True:
                 for helper in self._helpers:
                     if helper.moment == moment:
                         return helper
-                if (free := await self._free()) is not None:
-                    return free
-                await self._freed.park()
-
-    async def _free(self) -> _Helper | None:
-        """A helper that may go to another moment, the one not used for longest first; None = all
-        are in use.
-        """
-        for helper in self._helpers:
-            if helper.owed and not helper.users:
-                await helper.settle()
-        free = [one for one in self._helpers if not one.users]
-        ready = [one for one in free if not one.owed]
-        if ready:
-            return min(ready, key=lambda one: one.used)
-        if free:
-            raise BusyError("other moments are being replayed: ask again in a while")
-        return None
+                free = [one for one in self._helpers if not one.users]
+                if ready := [one for one in free if not one.owed]:
+                    return min(ready, key=lambda one: one.used)
+                if free:
+                    # They still work on questions whose askers have left.
+                    for helper in free:
+                        await helper.settle()
+                else:
+                    await self._freed.park()
 
 
 def _in_time() -> AbstractContextManager[None]:

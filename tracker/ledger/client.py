@@ -1,8 +1,9 @@
 """Reads ledgers for the API: `ports.Ledgers`, answered by a helper process (`worker.py`) and never
 by the tracker's own.
 
-The process answers one question at a time. A walk that takes too long goes on after the question
-was refused, and is done when the question comes again.
+The process answers one question at a time, and the others wait for their turn. Questions about the
+same account or torrent share one walk, because the process keeps it. A walk that takes too long
+goes on after the question was refused, and is done when the question comes again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from tracker.store.readable_log import ReadableLog
 
 ANSWER_SECONDS = 60.0
+"""Longest wait for an answer, in seconds, with the wait for the questions before it."""
+MAX_ASKING = 32
+"""Questions that may be open at once; further ones are refused."""
 
 
 class LogLedgers:
@@ -60,8 +64,8 @@ class LogLedgers:
     async def _ask(self, question: Question) -> object:
         """Raises `BusyError`, `NoMomentError`, `LogError`."""
         await self._log.wait_readable_briefly(self._log.durable_seq - 1)
-        if self._helper.users:
-            raise BusyError("a ledger is being computed already: ask again when it is done")
+        if self._helper.users >= MAX_ASKING:
+            raise BusyError("too many ledgers are being computed: ask again in a while")
         text = "the log is still being read for it: ask again in a while"
         with self._helper.in_use(), answered_within(ANSWER_SECONDS, text):
             return await self._helper.ask(question)
