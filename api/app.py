@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from api.ports import Ports
 
 HEALTH_CHECK: Final = "/api/health_check"
+DOCUMENTATION: Final = f"{problems.PREFIX}/docs"
+OPEN: Final = ("/", DOCUMENTATION, HEALTH_CHECK)
+"""The paths that need no token: what a person who opens the server's address sees, and health."""
 REQUEST_TIMEOUT: Final = 5.0  # seconds to read and handle a request, as in the reference
 STREAM_TIMEOUT: Final = 600.0  # seconds to send a whole listing
 
@@ -55,7 +58,7 @@ def endpoints(ports: Ports) -> list[Endpoint]:
     rows += version_1(ports)
     rows += legacy(ports)
     rows += version_2(ports, described=rows)  # read at the first request, when it is complete
-    rows.append(_HEALTH)
+    rows += [_HEALTH, _ROOT]
     return rows
 
 
@@ -106,9 +109,11 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
     async def identify() -> None:
         g.request_id = request_id(request)
         g.client_address = proxies.client(request)
+        if request.path in OPEN:
+            return
         if problems.is_ours(request.path):
             g.token_label = v2_auth.label(tokens, request)
-        elif request.path != HEALTH_CHECK:
+        else:
             g.token_label = tokens.label(request)
 
     async def finish(response: Response) -> Response:
@@ -122,6 +127,16 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
     app.after_request(finish)
 
 
+async def _root() -> Response:
+    """Leads whoever opens the server's address to the documentation.
+
+    The location is relative, because a proxy may serve the API below a path of its own.
+    """
+    response = empty(302)
+    response.headers["location"] = DOCUMENTATION.removeprefix("/")
+    return response
+
+
 async def _health_check() -> Response:
     return json_text('{"status":"Ok"}')
 
@@ -133,4 +148,7 @@ _HEALTH: Final = Endpoint(
     "Whether the API answers.",
     answer(shapes.HEALTHY) | {405: {}},
     needs_token=False,
+)
+_ROOT: Final = Endpoint(
+    "GET", "/", _root, "Leads to the description as a page.", {302: {}}, needs_token=False
 )

@@ -7,11 +7,13 @@ tracker without an API, and every other command, does without.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
+from eventlog import LogError
 from tracker.history.events import LogEvents
 from tracker.service.commands import ServiceCommands
 from tracker.service.read_model import LiveReads
@@ -32,6 +34,8 @@ log = logging.getLogger("tracker")
 DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # the default that everybody knows
 HEALTH_CONNECTIONS = 64
 """Connections that the health check takes at once; each check connects to every listener."""
+HEALTH_SECONDS = 1.0
+"""Longest wait, in seconds, for the log's disk in a health check."""
 _LOOPBACK = ("127.", "::1", "localhost", "unix:")
 
 
@@ -81,10 +85,23 @@ async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
     from api.serve import Settings, serve
 
     listener = runtime.listeners.health
-    app = create_app(tuple(_checked(runtime.listeners)))
+    app = create_app(tuple(_checked(runtime.listeners)), partial(_trouble, runtime))
     settings = Settings(max_connections=HEALTH_CONNECTIONS)
     await nursery.start(partial(serve, app, _accepting(listener), runtime.stop, settings=settings))
     log.info("HEALTH CHECK API: Started on: %s", listener.url)
+
+
+async def _trouble(runtime: Runtime) -> str:
+    """Says why no announce is served now, although every socket answers; "" = they are served."""
+    event_log = runtime.event_log
+    if not event_log.has_room():
+        return "Announces are refused: the event log takes nothing in"
+    if runtime.config.event_log.durability != "strict":
+        return ""
+    with trio.move_on_after(HEALTH_SECONDS), suppress(LogError):
+        await event_log.wait_durable(event_log.next_seq - 1)
+        return ""
+    return "Announces get no reply: the event log's disk does not answer"
 
 
 def _accepting(listener: Listener) -> list[trio.SocketListener]:
