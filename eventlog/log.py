@@ -25,6 +25,7 @@ from attrs import define, field, frozen
 from eventlog import folder, seals
 from eventlog.committer import RESERVE_BYTES, Committer, passes_by_itself
 from eventlog.errors import LogError, LogFailedError, LogUnusableError
+from eventlog.files import make_folder
 from eventlog.pool import OpenFrame, Pool
 from eventlog.repeated_warning import RepeatedWarning
 from eventlog.reserve import Reserve
@@ -384,7 +385,7 @@ def open_log(
     `LogFormatError`, `LogCorruptError`, `LogUnusableError`.
     """
     try:
-        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(path, 0o750)
         folder.check_format(path)
         lock = folder.lock(path)
         try:

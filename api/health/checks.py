@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 TIMEOUT: Final = 2.0  # seconds for one check
+_RESEND = 0.4  # seconds until a connect is sent again, because a flood of others' can push it out
 _MAGIC = 0x41727101980  # begins a connect request (BEP 15)
 _CONNECT = 0
 
@@ -47,30 +48,36 @@ async def check(service: Service) -> Result:
 
 async def _ask_udp(service: Service) -> str:
     """Asks for a connection id, which is proof enough. The statistics count it as a connect."""
-    family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
+    target = service.target
     transaction = secrets.token_bytes(4)
-    with trio.socket.socket(family, socket.SOCK_DGRAM) as sock:
-        await sock.connect(service.target)
-        await sock.send(struct.pack(">QI4s", _MAGIC, _CONNECT, transaction))
-        answer = await sock.recv(64)
+    with trio.socket.socket(_family(target), socket.SOCK_DGRAM) as sock:
+        await sock.connect(target)
+        answer = b""
+        while not answer:
+            await sock.send(struct.pack(">QI4s", _MAGIC, _CONNECT, transaction) + service.probe)
+            with trio.move_on_after(_RESEND):
+                answer = await sock.recv(64)
     if len(answer) < 16 or answer[:8] != struct.pack(">I4s", _CONNECT, transaction):
         raise _BadAnswerError("Unexpected answer to a connect request")
     return "Connected"
 
 
 async def _ask_http(service: Service) -> str:
-    family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
-    if service.socket_path:
-        family = socket.AF_UNIX
-    sock = trio.socket.socket(family, socket.SOCK_STREAM)
-    with sock:
-        await sock.connect(service.target)
+    target = service.target
+    with trio.socket.socket(_family(target), socket.SOCK_STREAM) as sock:
+        await sock.connect(target)
         transport = trio.SocketStream(sock)
         status = await _status(_under_tls(transport) if service.tls else transport, service)
     text = _status_text(status)
     if status != HTTPStatus.OK:
         raise _BadAnswerError(text)
     return text
+
+
+def _family(target: tuple[str, int] | str) -> socket.AddressFamily:
+    if isinstance(target, str):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in target[0] else socket.AF_INET
 
 
 def _under_tls(transport: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from array import array
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli.moment_options import moment
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
-from tracker.cli.output import say
+from tracker.cli.output import flush, say
 from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
@@ -54,7 +53,7 @@ def print_events(options: argparse.Namespace) -> int:
     scan = Scan(folder, part, Filter(wanted, array("I")), keys)
     while True:
         done = _print_new(scan) or (part.last is not None and scan.seq > part.last)
-        sys.stdout.flush()
+        flush()
         if done or not options.follow:
             return 0
         time.sleep(_FOLLOW_SECONDS)
