@@ -120,6 +120,8 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
         response.headers["x-request-id"] = g.request_id
         if response.status_code == 200 and "cached" in g:
             response.headers["cache-control"] = g.cached
+        if "outage" in g:
+            response.headers["x-outage"] = g.outage
         return response
 
     # `identify` runs before routing errors, so that a client without a token learns no paths.

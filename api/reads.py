@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from api.streams import Items
-    from tracker.ports import Live, Past, ReadModel
+    from tracker.ports import Live, Outage, Past, ReadModel
 
 PAST_TIMEOUT: Final = 75.0
 """Seconds for a request that reads the past or a ledger.
@@ -42,7 +42,8 @@ A past moment stays as it is, but its addresses are shredded and its events remo
 AT: Final = Parameter(
     name="at",
     schema={"anyOf": [shapes.TIME, shapes.SEQ]},
-    description="as it was after that seq, or at that time",
+    description="as it was after that seq, or at that time; the header x-outage of the response "
+    "names the time without events that it lies in, if it does",
 )
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class Reads:
         moment = moment_in_query()
         if moment is None:
             return self._now(method, arguments)
-        return await self._past().ask(moment, method, *arguments)
+        return await self._past().ask(moment, method, *arguments, on_outage=note_outage)
 
     def each(
         self, method: Callable[[ReadModel, *Ts], Iterator[T | None]], *arguments: *Ts
@@ -70,7 +71,7 @@ class Reads:
         moment = moment_in_query()
         if moment is None:
             return self._now(method, arguments)
-        return self._past().each(moment, method, *arguments)
+        return self._past().each(moment, method, *arguments, on_outage=note_outage)
 
     def _now(self, method: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         answer: T = getattr(self.live.now(), method.__name__)(*arguments)
@@ -80,6 +81,11 @@ class Reads:
         g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
         g.cached = CACHED
         return self.past
+
+
+def note_outage(outage: Outage) -> None:
+    """Has the response say that nothing is known of the moment: it is in a time without events."""
+    g.outage = str(outage)
 
 
 def moment_in_query() -> Moment | None:
