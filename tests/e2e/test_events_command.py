@@ -290,6 +290,8 @@ USAGE = [
     ("events", "--type", "nothing"),
     ("events", "extra"),
     ("events", "--log"),
+    ("events", "--unknown"),
+    ("events", "--from", "25:00"),
     ("unknown",),
     ("--unknown",),
 ]
@@ -303,7 +305,8 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, .
     assert ended.value.code == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert output.err.startswith("usage: tracker")
+    command = f" {arguments[0]} " if arguments[0] == "events" else " "
+    assert output.err.startswith(f"usage: tracker{command}")
     assert "error: " in output.err.splitlines()[-1]
 
 
