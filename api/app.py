@@ -14,6 +14,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from api import errors
+from api.auth import keep_connection
 from api.caller import request_id
 from api.endpoint import Endpoint, answer, install
 from api.legacy.endpoints import legacy
@@ -110,6 +111,9 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
             g.token_label = v2_auth.label(tokens, request)
         elif request.path != HEALTH_CHECK:
             g.token_label = tokens.label(request)
+        else:
+            return
+        keep_connection(request)
 
     async def finish(response: Response) -> Response:
         response.headers["x-request-id"] = g.request_id

@@ -11,10 +11,11 @@ from tracker.domain import events, refusals
 from tracker.ports import Metric, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from eventlog import LogStatistics
     from tracker.domain.state import State
+    from tracker.places import Places
     from tracker.service.service import Service
     from tracker.upkeep.follower import FollowerSupervisor
     from tracker.upkeep.retention import Pruner
@@ -30,6 +31,19 @@ def of_process(version: str, uptime_seconds: float, loop_lag_seconds: float) -> 
     yield _gauge("swarmlog_memory_bytes", "Resident memory of the process.", memory_bytes())
     lag = "The longest that the loop was late within the last minute."
     yield _gauge("swarmlog_loop_lag_seconds", lag, loop_lag_seconds)
+
+
+def of_connections(places: Mapping[str, Places]) -> Iterator[Metric]:
+    """`places`: by server."""
+    opened = [(server, each.opened) for server, each in places.items()]
+    what = "Open connections that have a place."
+    yield _labelled("swarmlog_connections", "gauge", what, "server", opened)
+    for name, what, counted in (
+        ("given_way", "Waiting connections ended for a newcomer.", lambda each: each.given_way),
+        ("refused", "Newcomers closed at once for want of a place.", lambda each: each.refused),
+    ):
+        values = [(server, counted(each)) for server, each in places.items()]
+        yield _labelled(f"swarmlog_connections_{name}_total", "counter", what, "server", values)
 
 
 def of_log_gauges(log: LogStatistics, *, has_room: bool) -> Iterator[Metric]:
