@@ -75,8 +75,7 @@ def new_site(new_tracker: Callable[..., Tracker]) -> Callable[..., Site]:
     def make(protocol: str, *, keyed: bool = False) -> Site:
         tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",)), QUICK)
         if keyed:
-            text = tracker.config.read_text()
-            tracker.config.write_text(text.replace("private = false", "private = true"))
+            tracker.switch_on("private")
         tracker.start()
         keys = tuple(_key(tracker) for _ in "12") if keyed else ()
         ((host, port),) = getattr(tracker, protocol)

@@ -160,6 +160,19 @@ class Tracker:
         self.lines: Lines | None = None
         self.config.write_text(_toml(folder, self.listeners, extra))
 
+    def switch_on(self, *switches: str) -> None:
+        """Turns switches of `[core]` on, before a start."""
+        text = self.config.read_text()
+        for switch in switches:
+            text = text.replace(f"{switch} = false", f"{switch} = true")
+        self.config.write_text(text)
+
+    def add_read_token(self, token: str) -> None:
+        """Configures one more API token, which may only read, before a start."""
+        more = f'token_scopes.watch = "read"\naccess_tokens.watch = "{token}"\n'
+        text = self.config.read_text()
+        self.config.write_text(text.replace("access_tokens.admin", f"{more}access_tokens.admin"))
+
     def start(self, *arguments: str) -> Tracker:
         """Starts with more arguments, if any, and waits until everything is served."""
         assert self._process is None, "it is running"
@@ -170,6 +183,15 @@ class Tracker:
         self.api = next(iter(_addresses(started, " API: Started on ")), ("", 0))
         (self.health,) = _addresses(started, HEALTH_STARTED)
         return self
+
+    def start_refused(self, code: int = 1) -> str:
+        """Makes a start that must fail with this exit code; returns its one line of error."""
+        done = run("--config", str(self.config), folder=self.folder)
+        assert done.returncode == code
+        assert "Started on" not in done.stdout
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("tracker: ")
+        return line
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Sends a signal, waits for the end, and returns the exit code."""

@@ -7,13 +7,12 @@ JSON only with every field it reads, of the right type.
 from __future__ import annotations
 
 import json
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import frozen
 
-from tests.e2e.clients import announce, api, torrent
+from tests.e2e.clients import announce, api, ask, torrent
 
 if TYPE_CHECKING:
     from tests.e2e.process import Tracker
@@ -75,17 +74,12 @@ class IndexClient:
         return found
 
     def _ask(self, method: str, path: str, query: str = "") -> str:
-        connection = HTTPConnection(*self.tracker.api, timeout=20)
-        try:
-            connection.request(method, f"/api/v1/{path}?{query}token={self.token}")
-            response = connection.getresponse()
-            text = response.read().decode()
-        finally:
-            connection.close()
-        if response.status == 500 and text == INVALID_TOKEN:
+        target = f"/api/v1/{path}?{query}token={self.token}"
+        reply = ask(self.tracker, method, target, token="")
+        if reply.status == 500 and reply.body == INVALID_TOKEN:
             raise InvalidTokenError
-        assert response.status == 200, text
-        return text
+        assert reply.status == 200, reply.body
+        return reply.body
 
 
 def test_index(tracker: Tracker) -> None:
@@ -117,13 +111,13 @@ def test_index(tracker: Tracker) -> None:
 
 def test_wrong_token(tracker: Tracker) -> None:
     """The index recognises a wrong token by the whole text."""
-    for ask in (
+    for call in (
         lambda index: index.whitelist("0" * 40),
         lambda index: index.torrent("0" * 40),
         lambda index: index.new_key(60),
     ):
         with pytest.raises(InvalidTokenError):
-            ask(IndexClient(tracker, "other"))
+            call(IndexClient(tracker, "other"))
 
 
 def test_legacy_peer(tracker: Tracker) -> None:

@@ -54,9 +54,7 @@ class Member(Client):
 
 def private(tracker: Tracker) -> list[str]:
     """Makes the tracker private, starts it, and issues a key for each member."""
-    tracker.config.write_text(
-        tracker.config.read_text().replace("private = false", "private = true")
-    )
+    tracker.switch_on("private")
     tracker.start()
     return [api(tracker, "/api/v1/key/86400000", "POST")["key"] for _ in MEMBERS]
 

@@ -16,20 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def refused(tracker: Tracker) -> str:
-    """Starts a tracker that must fail; returns its one line of error."""
-    done = run("--config", str(tracker.config), folder=tracker.folder)
-    assert done.returncode == 1
-    assert "Started on" not in done.stdout
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("tracker: ")
-    return line
-
-
 def test_second_tracker_on_one_log(tracker: Tracker) -> None:
     """A second tracker on one log is refused, names the first, and does not disturb it."""
     before = tracker.events_until(lambda found: len(found) == 2)
-    line = refused(tracker)
+    line = tracker.start_refused()
     assert "is in use by another process" in line
     (pid,) = (int(word.strip("();")) for word in line.split() if word.strip("();").isdigit())
     assert pid == int((tracker.folder / "log" / "LOCK").read_text().split()[1])
@@ -74,14 +64,14 @@ def _check_taken(
         if transport == socket.SOCK_STREAM:
             taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        line = refused(Tracker(folder, listeners(address)))
+        line = Tracker(folder, listeners(address)).start_refused()
     assert f"cannot listen on {address} for {service}: Address already in use" in line
 
 
 def test_foreign_address(new_tracker: Callable[..., Tracker]) -> None:
     """An address that this machine does not have is refused."""
     tracker = new_tracker(Listeners(http=("192.0.2.1:0",)))
-    assert "cannot listen on 192.0.2.1:0 for HTTP" in refused(tracker)
+    assert "cannot listen on 192.0.2.1:0 for HTTP" in tracker.start_refused()
     assert tracker.events() == []
 
 
@@ -121,8 +111,8 @@ def test_unreadable_configuration(new_tracker: Callable[..., Tracker]) -> None:
     """A missing file, or one that is not TOML, gives one line that names it."""
     tracker = new_tracker()
     tracker.config.unlink()
-    assert str(tracker.config) in refused(tracker)
+    assert str(tracker.config) in tracker.start_refused()
     tracker.config.write_text("[core\n")
-    line = refused(tracker)
+    line = tracker.start_refused()
     assert str(tracker.config) in line
     assert "not valid TOML" in line

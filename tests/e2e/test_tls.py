@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.certificates import Pair, make
 from tests.e2e.clients import announce_target, bdecode, read_all, torrent
-from tests.e2e.process import DEADLINE, Listeners, Tracker, run
+from tests.e2e.process import DEADLINE, Listeners, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -280,10 +280,8 @@ def test_start_with_a_broken_pair_of_the_api(
 
 
 def refused(tracker: Tracker, place: str) -> str:
-    """Starts a tracker that must fail; returns its one line of error."""
-    done = run("--config", str(tracker.config), folder=tracker.folder)
-    assert done.returncode == 1
+    """Makes a start that must fail at the TLS files of `place`; returns its line of error."""
+    line = tracker.start_refused()
     assert not (tracker.folder / "log").exists()
-    (line,) = done.stderr.splitlines()
     assert line.startswith(f"tracker: {place}no TLS with these files: ")
     return line

@@ -38,12 +38,12 @@ def of_connections(places: Mapping[str, Places]) -> Iterator[Metric]:
     opened = [(server, each.opened) for server, each in places.items()]
     what = "Open connections that have a place."
     yield _labelled("swarmlog_connections", "gauge", what, "server", opened)
-    for name, what, counted in (
-        ("given_way", "Waiting connections ended for a newcomer.", lambda each: each.given_way),
-        ("refused", "Newcomers closed at once for want of a place.", lambda each: each.refused),
-    ):
-        values = [(server, counted(each)) for server, each in places.items()]
-        yield _labelled(f"swarmlog_connections_{name}_total", "counter", what, "server", values)
+    ended = [(server, each.given_way) for server, each in places.items()]
+    what = "Waiting connections ended for a newcomer."
+    yield _labelled("swarmlog_connections_given_way_total", "counter", what, "server", ended)
+    refused = [(server, each.refused) for server, each in places.items()]
+    what = "Newcomers closed at once because no connection waited."
+    yield _labelled("swarmlog_connections_refused_total", "counter", what, "server", refused)
 
 
 def of_log_gauges(log: LogStatistics, *, has_room: bool) -> Iterator[Metric]:

@@ -1,0 +1,60 @@
+"""Bans after wrong connection ids, and limits of HTTP connections."""
+
+from __future__ import annotations
+
+import ssl
+from struct import pack
+
+from tests.support import SECOND, hash_of
+from tests.tracker.frontends.policy.site import MAGIC, MINE, serving, udp_announce
+from tracker.domain.policy import Policy
+from tracker.frontends.http.connections import ConnectionLimits
+from tracker.service.rate_limits import Bans
+
+FORGED = bytes(8)
+UNVERIFIED = b"connection id could not be verified"
+
+
+async def test_max_connection_id_errors() -> None:
+    """Eleven errors get an answer, as in the reference. Then the address gets none, except with a
+    connection id from before."""
+    async with serving(Policy(), bans=Bans(10, 3600)) as site:
+        bad = udp_announce(FORGED, 1, hash_of(1), MINE, 0, 5)
+        scrape = FORGED + pack(">I4s", 2, b"tran") + hash_of(1)
+        sock, connection_id = await site.udp_client("127.0.0.1")
+        for number in range(11):
+            assert (await site.exchange((bad, scrape)[number % 2]))[8:] == UNVERIFIED
+        for silent in (bad, scrape, MAGIC + pack(">I4s", 0, b"tran"), b""):
+            await sock.send(silent)
+        # Answers come in the order of the datagrams, and only this one gets an answer.
+        assert (await site.announce("udp", 1)).leechers == 1
+        assert not (await site.announce("udp", 2, source="127.0.0.2")).failure
+        site.rig.service.flush_counters()
+        dropped = [one for one in site.logged("counted") if one["counter"] == "udp_dropped"]
+        assert {(one["label"], one["delta"]) for one in dropped} == {(1, 3), (0, 1)}
+        site.rig.time.advance(3600 * SECOND)
+        assert (await site.exchange(bad))[8:] == UNVERIFIED
+        assert connection_id != FORGED
+
+
+async def test_a_limit_of_zero_answers_every_connection_id_error() -> None:
+    async with serving(Policy(), bans=Bans(0, 3600)) as site:
+        bad = udp_announce(FORGED, 1, hash_of(1), MINE, 0, 5)
+        for _ in range(30):
+            assert (await site.exchange(bad))[8:] == UNVERIFIED
+
+
+async def test_a_silent_connection_is_closed() -> None:
+    async with serving(Policy(), limits=ConnectionLimits(request_seconds=0.02)) as site:
+        silent = await site.connection()
+        assert await silent.recv(1) == b""
+        silent.close()
+
+
+async def test_a_connection_without_a_tls_handshake_is_closed() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    limits = ConnectionLimits(handshake_seconds=0.02)
+    async with serving(Policy(), limits=limits, tls=context) as site:
+        silent = await site.connection()
+        assert await silent.recv(1) == b""
+        silent.close()
