@@ -1,6 +1,6 @@
-"""Clients written byte by byte: UDP datagrams, HTTP requests on plain sockets, the REST API.
+"""Sends requests byte by byte: UDP datagrams, HTTP on plain sockets, and the REST API.
 
-They share no code with the tracker, so that both cannot be wrong in the same way.
+It shares no code with the tracker, so that both cannot be wrong in the same way.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class UdpClient:
         return self._socket.recv(4096)
 
     def connect(self) -> bytes:
-        """Gets a connection id and keeps it. Asks again when a datagram was lost."""
+        """Gets a connection id and keeps it; sends another connect when a datagram was lost."""
         self._socket.settimeout(_PATIENCE)
         for transaction in range(_RESENDS):
             self.send(struct.pack(">QII", MAGIC, 0, transaction))
