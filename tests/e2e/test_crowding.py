@@ -120,18 +120,23 @@ def test_an_address_crowds_out_itself_only(crowded: Tracker, opened: ExitStack) 
 def test_idle_connections_do_not_lock_out_administrators(
     crowded: Tracker, opened: ExitStack
 ) -> None:
-    """Connections without a token give way to newcomers; one that showed its token stays."""
-    admin = kept_alive(crowded.api, "127.0.0.1")
-    assert fetched(admin, "/api/v1/stats?token=MyAccessToken") == 200
-    sock = admin.sock
+    """Connections without a token give way to newcomers; a stream that showed its token stays."""
+    stream = opened.enter_context(socket.create_connection(crowded.api, DEADLINE))
+    stream.sendall(
+        b"GET /api/v2/events/stream?type=key_issued HTTP/1.1\r\nHost: x\r\n"
+        b"Authorization: Bearer MyAccessToken\r\n\r\n"
+    )
+    assert b" 200 " in stream.recv(4096)
     for source in ("127.0.1.1", "127.0.1.2", "127.0.1.3"):
         connect(opened, crowded.api, API_PLACES // 2, b"", of=source)
     at = ("--url", "http://{}:{}".format(*crowded.api), "--token", "MyAccessToken")
     added = run("key", "add", *at, folder=crowded.folder)
     assert (added.returncode, added.stderr) == (0, "")
-    assert fetched(admin, "/api/v1/stats?token=MyAccessToken") == 200
-    assert admin.sock is sock
-    admin.close()
+    received = b""
+    while b"event: key_issued" not in received:
+        data = stream.recv(4096)
+        assert data, received
+        received += data
 
 
 def test_the_health_check_is_served(crowded: Tracker, opened: ExitStack) -> None:
