@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Queue = OrderedDict["Place", None]  # the connection that has waited longest comes first
 
 
-def source_of(address: bytes) -> bytes:
+def network(address: bytes) -> bytes:
     """Returns what counts as one source: an IPv4 address (4 bytes), or the /64 of an IPv6 one (8
     bytes).
     """
@@ -69,7 +69,7 @@ class Places:
         `address`: the client's, 4 or 16 bytes. `end` is called, at most once, when the connection
         has to give way. A `shared` address, of a proxy, has no bound of its own.
         """
-        name = source_of(address)
+        name = network(address)
         source = self._sources.get(name)
         if source is not None and not shared and 0 < self._most_each <= source.open:
             room = self._give_way(source.waiting)
