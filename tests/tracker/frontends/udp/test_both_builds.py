@@ -32,10 +32,10 @@ POLICY = Policy(
 RUNS = {
     "small swarms": (9, 5, False, Policy(), "e3ce839abe69551fbd6e96e45c5595bf"),
     "a large swarm": (1, 400, False, Policy(), "bd05c458a9c9e99454ff2b933305755f"),
-    "small private swarms": (9, 5, True, Policy(), "afe64d76ff7c33be6f952448cadb3d70"),
-    "a large private swarm": (1, 400, True, Policy(), "88c34e3b0a36472d9f01951a618b53c1"),
+    "small private swarms": (9, 5, True, Policy(), "689e01f55f020edd9423546ecfb42084"),
+    "a large private swarm": (1, 400, True, Policy(), "6fee197b434da31cee88d63202ac3c65"),
     "with rules": (3, 90, False, POLICY, "4f9a0f96dd32b297e273ef7dcccc2fe4"),
-    "private with rules": (3, 90, True, POLICY, "4048d6666ce901e633f4c793fa219a36"),
+    "private with rules": (3, 90, True, POLICY, "6ca35c43eee4405a141338bc68cd5fda"),
 }
 
 
