@@ -129,7 +129,7 @@ def paths_shown(text: str) -> dict[str, bool]:
             table = header[1]
             shown.setdefault(table, explained)
             explained = False
-        elif key := re.fullmatch(r"(?:# )?([a-z_]+) = .+", line):
+        elif key := re.fullmatch(r"(?:# )?([a-z0-9_]+) = .+", line):
             shown[f"{table}.{key[1]}"] = explained
             explained = False
         else:
@@ -156,7 +156,7 @@ def test_every_key_in_the_shipped_file_is_explained_and_known() -> None:
 
 def test_optional_parts_of_the_shipped_file_work_when_uncommented() -> None:
     """Removing the `# ` of commented-out keys and tables gives a file that loads."""
-    text = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", SHIPPED.read_text())
+    text = re.sub(r"(?m)^# (?=\[|[a-z0-9_]+ = )", "", SHIPPED.read_text())
     text = re.sub(r"\[(http_trackers|http_api)\.tls_config\]\n(.+\n){2}", "", text)
     loaded = from_text(text.replace("private = false", "private = true"))
     assert loaded.config.core.private_mode is not None
@@ -180,6 +180,10 @@ GOOD_VALUES = [
     ("core.net.external_ip", '"::ffff:203.0.113.9"', ip_address("203.0.113.9")),
     ("core.net.external_ip", '"2001:DB8::1"', ip_address("2001:db8::1")),
     ("core.net.on_reverse_proxy", "true", True),
+    ("core.net.trusted_proxies", '["10.0.0.0/8", "::1"]', ("10.0.0.0/8", "::1/128")),
+    ("core.net.forwarded_header", '"CF-Connecting-IP"', "CF-Connecting-IP"),
+    ("http_api.forwarded_header", '"Forwarded"', "Forwarded"),
+    ("core.announce_policy.max_peers_per_announce", "1", 1),
     ("core.tracker_policy.persistent_torrent_completed_stat", "true", True),
     ("core.tracker_policy.remove_peerless_torrents", "false", False),
     ("health_check_api.bind_address", '"[::1]:0"', Address("::1", 0)),
@@ -287,6 +291,16 @@ BAD_VALUES = [
     ("core.net.external_ip", '"example.com"', 'must be an IP address, not "example.com"'),
     ("core.net.external_ip", "4", "must be an IP address, not 4"),
     ("core.net.on_reverse_proxy", '""', 'must be true or false, not ""'),
+    (
+        "core.net.trusted_proxies",
+        '["unix"]',
+        'must hold addresses or networks such as "10.0.0.0/8", not "unix"',
+    ),
+    (
+        "core.net.forwarded_header",
+        '"X-Real-IP:"',
+        'must be the name of a header, such as "X-Real-IP", not "X-Real-IP:"',
+    ),
     (
         "udp_trackers",
         "{}",
@@ -751,9 +765,15 @@ def test_effective_is_plain_and_complete() -> None:
         f'{MINIMAL}core.net.external_ip = "2001:db8::1"\n[[udp_trackers]]\nbind_address = "[::]:0"'
     )
     printed = json.loads(json.dumps(effective(from_text(text).config)))
-    assert printed["core"]["net"] == {"external_ip": "2001:db8::1", "on_reverse_proxy": False}
+    assert printed["core"]["net"] == {
+        "external_ip": "2001:db8::1",
+        "on_reverse_proxy": False,
+        "trusted_proxies": [],
+        "forwarded_header": "X-Forwarded-For",
+    }
+    network = {"external_ip": None, "ipv6_v6only": False}
     assert printed["udp_trackers"] == [
-        {"bind_address": "[::]:0", "cookie_lifetime": 120, "network": {"external_ip": None}}
+        {"bind_address": "[::]:0", "cookie_lifetime": 120, "network": network}
     ]
     assert printed["http_api"] is None
     assert printed["event_log"] == attrs.asdict(EventLog())
@@ -899,7 +919,7 @@ def test_file_of_schema_3() -> None:
         V3.replace('"info"', '"hyper=off, Debug"')
         + """
         logging.trace_style = "json"
-        core.announce_policy.max_peers_per_announce = 74
+        core.announce_policy.max_peers_per_announce = 50
         udp_tracker_server.max_connection_id_errors_per_ip = 7
         udp_tracker_server.ip_bans_reset_interval_in_secs = 3600
         udp_tracker_server.connection_id_validation = "Disabled"
@@ -914,7 +934,10 @@ def test_file_of_schema_3() -> None:
     )
     assert loaded.config.metadata.schema_version == "2.0.0"
     assert loaded.config.logging.threshold == "debug"
-    assert at(loaded.config, "udp_trackers.0.network") == UdpNetwork(ip_address("203.0.113.9"))
+    assert loaded.config.core.announce_policy.max_peers_per_announce == 50
+    assert at(loaded.config, "udp_trackers.0.network") == UdpNetwork(
+        ip_address("203.0.113.9"), ipv6_v6only=True
+    )
     assert at(loaded.config, "http_trackers.0.network") == HttpNetwork(on_reverse_proxy=True)
     assert loaded.config.core.net == Net()
     assert at(loaded.config, "http_trackers.0.tls") == TlsFiles("a", "b")
@@ -923,11 +946,95 @@ def test_file_of_schema_3() -> None:
     )
     assert at(loaded.config, "udp_trackers.0.cookie_lifetime") == 60
     assert sorted(line.partition(":")[0] for line in loaded.warnings) == [
-        "core.announce_policy.max_peers_per_announce",
         "http_trackers[0].public_url",
         "logging.trace_style",
-        "udp_trackers[0].network.ipv6_v6only",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "seconds"),
+    [
+        ("cookie_lifetime = 60", 60),
+        ("cookie_lifetime = {secs = 120, nanos = 0}", 120),
+        ("cookie_lifetime.secs = 86400", 86400),
+        ("[udp_trackers.cookie_lifetime]\nsecs = 0\nnanos = 5", 1),
+    ],
+)
+def test_cookie_lifetime_in_both_forms(lifetime: str, seconds: int) -> None:
+    """A whole number, and the table of the reference; a started second counts as a whole one."""
+    loaded = from_text(f"{MINIMAL}[[udp_trackers]]\n{lifetime}")
+    assert at(loaded.config, "udp_trackers.0.cookie_lifetime") == seconds
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "what"),
+    [
+        ("{secs = 0, nanos = 0}", "seconds from 1 to 86400, not 0"),
+        ("{secs = 86400, nanos = 1}", "seconds from 1 to 86400, not 86401"),
+        ("{secs = 1, nanos = 1000000000}", "nanoseconds from 0 to 999999999, not 1000000000"),
+        ("{secs = true}", "seconds from 0 to 86400, not true"),
+        ("{nanos = 0}", "seconds from 1 to 86400, not a table"),
+        ("{secs = 1, millis = 0}", "seconds from 1 to 86400, not a table"),
+        ('"120s"', 'seconds from 1 to 86400, not "120s"'),
+    ],
+)
+def test_bad_cookie_lifetimes(lifetime: str, what: str) -> None:
+    """Every other lifetime is a problem that names the key."""
+    problem = str(refused(f"{MINIMAL}[[udp_trackers]]\ncookie_lifetime = {lifetime}"))
+    assert problem == f"udp_trackers[0].cookie_lifetime: must be a whole number of {what}"
+
+
+def test_settings_of_the_development_line() -> None:
+    """Every setting of the reference's listeners and API is known: it counts, or is noted."""
+    loaded = from_text(
+        f"""{MINIMAL}
+        [[udp_trackers]]
+        ipv6_v6only = true
+        tracker_usage_statistics = true
+        max_connection_id_errors_per_ip = 10
+        public_url = "udp://tracker.example.com:6969/announce"
+        network = {{on_reverse_proxy = false}}
+        [[http_trackers]]
+        ipv6_v6only = true
+        tracker_usage_statistics = true
+        use_ip_from_query_string = false
+        [http_api]
+        public_url = "https://tracker.example.com"
+        tracker_usage_statistics = true
+        network = {{ipv6_v6only = true}}
+        [health_check_api]
+        public_url = "https://tracker.example.com"
+        network.ipv6_v6only = true
+        """
+    )
+    assert at(loaded.config, "udp_trackers.0.network.ipv6_v6only") is True
+    assert at(loaded.config, "http_trackers.0.network.ipv6_v6only") is True
+    assert [line for line in loaded.warnings if ": accepted and ignored: " not in line] == []
+    assert len(loaded.warnings) == 11
+    problem = str(refused(f"{MINIMAL}[[udp_trackers]]\nipv6_v6only = 1"))
+    assert problem == "udp_trackers[0].ipv6_v6only: must be true or false, not 1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ('core.net.trusted_proxies = ["::1"]', "core.net"),
+        ('[[http_trackers]]\nnetwork.trusted_proxies = ["::1"]', "http_trackers[0].network"),
+    ],
+)
+def test_proxies_of_no_listener(lines: str, place: str) -> None:
+    """Proxies are named in vain where no listener is behind one."""
+    warning = f"{place}.trusted_proxies: has no effect without on_reverse_proxy = true"
+    assert from_text(f"{MINIMAL}{lines}").warnings == (warning,)
+    behind = f"{MINIMAL}core.net.on_reverse_proxy = true\n{lines}"
+    assert from_text(behind).warnings == ()
+
+
+def test_more_peers_than_a_reply_has() -> None:
+    """A larger number than fits into a reply is told to be too large."""
+    (warning,) = from_text(f"{MINIMAL}core.announce_policy.max_peers_per_announce = 200").warnings
+    assert warning == "core.announce_policy.max_peers_per_announce: a reply has 74 peers at most"
 
 
 V3_PROBLEMS = [
