@@ -1,4 +1,4 @@
-"""Writes logs of many days quickly. Each day a few peers come from that day's own addresses."""
+"""Writes logs of many days quickly, with a few peers a day at addresses of that day."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ V4, V6 = 4, 3  # peers a day
 
 @define
 class Site:
-    """A log folder with its secrets, and clocks of its own."""
+    """Holds a log folder, its secrets, and clocks for the tracker that writes it."""
 
     folder: Path
     time: HandTime = field(factory=lambda: HandTime(wall=START_US // DAY_US * DAY_US + DAY_US // 2))
@@ -70,9 +70,7 @@ class Site:
         return state
 
     def live_until_today(self, days: int) -> None:
-        """Runs the tracker for some days, one run a day. The last day is today by the machine's
-        clock.
-        """
+        """Runs the tracker once a day for some days; the last one is today by the real clock."""
         today = time_ns() // 1000 // DAY_US * DAY_US + DAY_US // 48
         self.first_day = day_of(today) - days + 1
         for number in range(days):
@@ -104,7 +102,7 @@ class Site:
         return day_name(self.first_day + number)
 
     def traces(self) -> list[str]:
-        """Returns the known addresses that some file of the log holds, as text or packed."""
+        """Returns the known addresses that any file of the log holds, as text or packed."""
         files = [path.read_bytes() for path in self.log.rglob("*") if path.is_file()]
         days = range(self.first_day, day_of(self.time.wall) + 1)
         known = [address_of(endpoint) for day in days for endpoint in endpoints(day)]

@@ -1,4 +1,4 @@
-"""Shared parts of the tests: a log in memory, clocks moved by hand, a tracker without sockets."""
+"""Gives tests a log in memory, clocks that they move, and a tracker without sockets."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ steady = settings(deadline=None, derandomize=True, database=None)
 
 
 class MemoryLog:
-    """Implements `tracker.service.service.Log` with a list of frames: everything is durable at
-    once.
-    """
+    """Implements `tracker.service.service.Log` in memory, where events are durable at once."""
 
     def __init__(self) -> None:
         self.pool = Pool(codec.RECORD_SIZES, 0)
@@ -63,14 +61,14 @@ class MemoryLog:
         assert seq < self.pool.next_seq
 
     def frames(self) -> list[Frame]:
-        """Returns all frames from the first on. Later events go into new frames."""
+        """Returns all frames so far, and lets later events go into new frames."""
         self._taken += self.pool.take()
         return [finished(one) for one in self._taken]
 
 
 @frozen
 class StillLog:
-    """`tracker.store.readable_log.ReadableLog` over a log folder that nobody writes."""
+    """Implements `tracker.store.readable_log.ReadableLog` over a folder that no tracker writes."""
 
     path: Path
     durable_seq: int = 0
@@ -126,7 +124,7 @@ def events_in(frames: Iterable[Frame]) -> list[dict[str, Any]]:
 
 @define
 class HandTime:
-    """A wall clock and a monotonic clock, in microseconds, that the test moves."""
+    """Replaces the wall clock and the monotonic clock, in microseconds, with numbers."""
 
     wall: int = START_US
     monotonic: int = 5_000_000
@@ -141,7 +139,7 @@ class HandTime:
 
 @frozen
 class Announce:
-    """The arguments of `Service.announce`, with everyday values."""
+    """Holds the arguments of `Service.announce`, with usual values."""
 
     info_hash: bytes
     endpoint: bytes
@@ -155,9 +153,8 @@ class Announce:
     flags: int = 0
     key_hash: int = 7
     listener: int = 0
-    key: bytes | None = (
-        None  # the text of a tracker key; b"" = no key given; None = no key is checked
-    )
+    # the text of a tracker key; b"" = an announce without a key; None = the test looks up no key
+    key: bytes | None = None
 
     @property
     def path(self) -> int:
@@ -169,7 +166,7 @@ class Announce:
 
 @define
 class Rig:
-    """A service over a log in memory. The test moves its clocks."""
+    """Runs a service over a log in memory, on clocks that the test moves."""
 
     log: MemoryLog = field(factory=MemoryLog)
     time: HandTime = field(factory=HandTime)
@@ -294,8 +291,7 @@ def rotate(service: Service, old: bytes, new: bytes) -> None:
 
 
 def append_json(service: Service, number: int, data: dict[str, Any]) -> int:
-    """Append and apply an admin event with exactly these members, as another version may write
-    it."""
+    """Appends and applies an admin event with these members, as another version may write it."""
     now = service.now_us()
     plain = codec.encode_admin(number, now, data)
     seq = service._log.pool.append(events.ADMIN, 1, now, plain)

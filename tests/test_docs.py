@@ -1,5 +1,4 @@
-"""The docs name everything that exists, and nothing else: keys, commands, endpoints, events, files,
-rooms."""
+"""Checks that the docs name every key, command, endpoint, event, file and room, and no other."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from api.app import create_app
 from api.auth import Tokens
 from api.ports import Ports
 from tests.api.fakes import FakeCommands, FakeGauges, FakeLog, FakeModel, FakePast
-from tests.tracker.metrics.test_swarmlog import told
+from tests.tracker.metrics.test_swarmlog import metric_names
 from tracker.cli import _parser
 from tracker.domain import events
 from tracker.domain.events import codec
@@ -32,13 +31,13 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 @pytest.mark.parametrize("name", [*codec.EVENT_TYPES, *events.COUNTER_NAMES.values()])
 def test_event_is_documented(name: str) -> None:
-    """Every type and counter that `tracker events` prints stands in the log's page."""
+    """The log's page names every event type and counter that `tracker events` prints."""
     assert f"`{name}`" in LOG_FORMAT
 
 
 @pytest.mark.parametrize("number", ADMIN_EVENTS)
 def test_members_are_documented(number: int) -> None:
-    """The row of every admin event names each member of its own."""
+    """The row of an admin event names each of the event's own members."""
     event = ADMIN_EVENTS[number]
     (row,) = re.findall(rf"^\| {number} \| `{event.name}` \|.*$", LOG_FORMAT, re.MULTILINE)
     for member in attrs.fields(event):
@@ -47,7 +46,7 @@ def test_members_are_documented(number: int) -> None:
 
 @pytest.mark.parametrize("kind", RECORDS)
 def test_layouts_are_documented(kind: int) -> None:
-    """The row of every kind gives the size of its records."""
+    """The row of a kind gives the size of its records."""
     (row,) = re.findall(
         rf"^\| {kind} \| \w+ \| {RECORDS[kind].schema} \|.*$", LOG_FORMAT, re.MULTILINE
     )
@@ -55,7 +54,7 @@ def test_layouts_are_documented(kind: int) -> None:
 
 
 def test_commands_are_documented() -> None:
-    """Every command and each of its options stands in the operations page."""
+    """The operations page names every command and each of its options."""
     commands = _parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]  # argparse has no public way
     for name, parser in commands.items():
         assert f"`tracker {name}`" in OPERATIONS
@@ -64,7 +63,7 @@ def test_commands_are_documented() -> None:
 
 
 def endpoints() -> list[tuple[str, str]]:
-    """Method and path of every route, with the parameter as the docs spell it."""
+    """Returns method and path of every route, with parameters as the docs spell them."""
     app = create_app(
         Ports(
             live=FakeModel(),
@@ -86,7 +85,7 @@ def endpoints() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("method", "path"), endpoints())
 def test_endpoint_is_documented(method: str, path: str) -> None:
-    """Every endpoint stands in the API's page."""
+    """The API's page names every endpoint."""
     assert (
         f"{method} {path}`" in API
         or (f"`{method}`" in API and f"`{method} {path}`" in API)
@@ -96,29 +95,27 @@ def test_endpoint_is_documented(method: str, path: str) -> None:
 
 @pytest.mark.parametrize(("method", "path"), endpoints())
 def test_endpoint_has_a_curl_line(method: str, path: str) -> None:
-    """Every endpoint of every version is shown in use."""
-    said = "" if method == "GET" else f"-X {method} "
+    """The API's page has a curl command for every endpoint of every version."""
+    option = "" if method == "GET" else f"-X {method} "
     target = re.sub(r"\\{\w+\\}", "[0-9a-zA-Z]+", re.escape(path))
-    line = rf'(?m)^\$ curl -s {said}(?!-X ).*"http://127\.0\.0\.1:1212{target}(\?[^"]*)?"$'
+    line = rf'(?m)^\$ curl -s {option}(?!-X ).*"http://127\.0\.0\.1:1212{target}(\?[^"]*)?"$'
     assert re.search(line, API)
 
 
-@pytest.mark.parametrize("name", sorted(told()))
+@pytest.mark.parametrize("name", sorted(metric_names()))
 def test_metric_is_documented(name: str) -> None:
-    """Every metric, and every counter that `stats` adds for Prometheus, stands in the API's
-    page."""
+    """The API's page names every metric, and every counter that `stats` adds for Prometheus."""
     assert f"`{name}`" in API
 
 
-def test_documented_metrics_are_told() -> None:
-    """The page names no metric that there is none of."""
+def test_documented_metrics_exist() -> None:
+    """The API's page names no unknown metric."""
     named = re.findall(r"`((?:swarmlog|\w+_tracker_(?:core|server)|swarm_coordination)_\w+)`", API)
-    assert set(named) <= told()
+    assert set(named) <= metric_names()
 
 
 def test_configuration_keys_have_comments() -> None:
-    """Every table of the shipped file can be read, and each of its keys has a comment above or
-    beside it."""
+    """The shipped file is valid TOML, and each key has a comment above or beside it."""
     text = (ROOT / "tracker.toml").read_text()
     tomli.loads(text)
     lines = text.splitlines()
@@ -136,7 +133,7 @@ def test_readme_names_its_commands() -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The headings of a page, as links name them."""
+    """Returns the headings of a page, as links name them."""
     headings = re.findall(r"(?m)^#+ (.+)$", page.read_text())
     plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
     return {heading.replace(" ", "-") for heading in plain}
@@ -156,7 +153,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_paths_exist(page: Path) -> None:
-    """Every path that a page names is in the tree; `<name>` stands for any name."""
+    """Every path in a page is in the tree; `<name>` stands for any name."""
     rooms = "api|docs|eventlog|scripts|tests|tracker"
     for path in re.findall(rf"(?<![\w/.-])((?:{rooms})/[\w./<>-]+)", page.read_text()):
         pattern = re.sub(r"<\w+>", "*", path.rstrip("./"))
@@ -164,7 +161,7 @@ def test_paths_exist(page: Path) -> None:
 
 
 def test_architecture_names_the_rooms() -> None:
-    """The table has each room once, names no other, and fits on the page."""
+    """The table of rooms has each room once, no other name, and at most 16 rows."""
     text = (ROOT / "docs" / "architecture.md").read_text()
     table = text.partition("## Rooms")[2].partition("\n## ")[0]
     rows = re.findall(r"(?m)^\| (`.*?) \|", table)

@@ -30,7 +30,7 @@ class Service:
 
     @property
     def binding(self) -> str:
-        """Where it listens: `127.0.0.1:7070`, `[::1]:7070` or `unix:/path`."""
+        """The listener's address: `127.0.0.1:7070`, `[::1]:7070` or `unix:/path`."""
         if self.socket_path:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

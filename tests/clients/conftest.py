@@ -1,4 +1,4 @@
-"""Fixtures: a network for each test, the installed clients, and a tracker with a torrent."""
+"""Gives each test a network of its own, the installed clients, and a tracker with a torrent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _find_program(command: str) -> type[Program]:
 
 @frozen
 class Site:
-    """A running tracker and one torrent, with each member's own announce URL."""
+    """Holds a running tracker and one torrent, with each member's own announce URL."""
 
     tracker: Tracker
     ours: Content
@@ -75,8 +75,7 @@ def new_site(new_tracker: Callable[..., Tracker]) -> Callable[..., Site]:
     def make(protocol: str, *, keyed: bool = False) -> Site:
         tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",)), QUICK)
         if keyed:
-            text = tracker.config.read_text()
-            tracker.config.write_text(text.replace("private = false", "private = true"))
+            tracker.switch_on("private")
         tracker.start()
         keys = tuple(_key(tracker) for _ in "12") if keyed else ()
         ((host, port),) = getattr(tracker, protocol)

@@ -1,4 +1,4 @@
-"""Requests of clients. Each starts from a good one; a test changes the part that it is about."""
+"""Builds valid requests of clients, of which a test changes one part, and reads the answers."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def target(
 
 
 def ask(address: Address, request_target: str) -> dict[str, Any]:
-    """Returns the decoded answer. `bdecode` fails unless its keys are sorted."""
+    """Sends an HTTP request and returns the decoded answer, whose keys must be sorted."""
     answer = bdecode(body(get(address, request_target)))
     assert isinstance(answer, dict)
     return answer
 
 
 def from_host(host: str, address: Address, request_target: str) -> dict[str, Any]:
-    """Does the same as `ask` from another local address."""
+    """Sends an HTTP request from another local address; returns the decoded answer."""
     request = f"GET {request_target} HTTP/1.0\r\n\r\n".encode()
     with socket.create_connection(address, DEADLINE, source_address=(host, 0)) as sock:
         sock.sendall(request)
@@ -54,7 +54,7 @@ def from_host(host: str, address: Address, request_target: str) -> dict[str, Any
 
 
 def reason(answer: dict[str, Any]) -> str:
-    """Returns a failure's reason. A failure holds no other key than `retry in`."""
+    """Returns a failure's reason. A failure may hold one more key, `retry in`."""
     assert set(answer) <= {"failure reason", "retry in"}, answer
     return str(answer["failure reason"].decode())
 

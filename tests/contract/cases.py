@@ -1,4 +1,4 @@
-"""Names of tests: each edge case has a number, by which it can be found, and a few words."""
+"""Names the edge cases of the contract: each has a number, by which a reader finds its tests."""
 
 from __future__ import annotations
 

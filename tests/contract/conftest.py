@@ -1,4 +1,4 @@
-"""One tracker for each mode, shared by this folder's tests, and an info hash for each test."""
+"""Runs one tracker for each mode, which all tests share, and gives each test an info hash."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ def running(
 ) -> Iterator[Tracker]:
     """Runs a tracker. `mode` names the switches of `[core]` that are on."""
     tracker = Tracker(folder, listeners, extra)
-    text = tracker.config.read_text()
-    for switch in mode.split():
-        text = text.replace(f"{switch} = false", f"{switch} = true")
-    tracker.config.write_text(text)
+    tracker.switch_on(*mode.split())
     try:
         yield tracker.start()
     finally:

@@ -1,4 +1,4 @@
-"""Credit, announce by announce, over a log in memory and clocks that the test moves."""
+"""Tests credit, announce by announce, over a log in memory and clocks that the test moves."""
 
 from __future__ import annotations
 
@@ -34,64 +34,75 @@ def play(*announces: Announce) -> Rig:
     return rig
 
 
-# Announces; then the account's uploaded, downloaded, sessions and snatched.
+# A row has the announces, then the account's uploaded, downloaded, sessions and snatched.
 CREDITED = [
-    case(13, "a number that no counter reaches", [moved(STARTED), moved(up=2**63 - 1), moved(STOPPED)],
+    case(13, "uploaded of 2**63 - 1 is credited whole",
+         [moved(STARTED), moved(up=2**63 - 1), moved(STOPPED)],
          (2**63 - 1, 0, 1, 0)),
-    case(17, "completed as the first word: no session saw it begin", [moved(COMPLETED, left=0)],
+    case(17, "completed as the first announce of a session is no snatch",
+         [moved(COMPLETED, left=0)],
          (0, 0, 1, 0)),
-    case(18, "completed twice", [moved(STARTED), moved(COMPLETED, left=0), moved(COMPLETED, left=0)],
+    case(18, "completed twice is one snatch",
+         [moved(STARTED), moved(COMPLETED, left=0), moved(COMPLETED, left=0)],
          (0, 0, 1, 1)),
-    case(18, "started again, as its answer was lost: nothing is lost",
+    case(18, "started again with higher totals continues the session",
          [moved(STARTED), moved(STARTED, 100, 50), moved(NONE, 200, 90)], (200, 90, 1, 0)),
-    case(18, "started again from zero: another session",
+    case(18, "started again from zero begins another session",
          [moved(STARTED), moved(NONE, 100, 50), moved(STARTED), moved(NONE, 10, 5)], (110, 55, 2, 0)),
-    case(19, "done without a word", [moved(STARTED), moved(NONE, 0, SIZE, 0)], (0, SIZE, 1, 1)),
-    case(19, "done, and gone without a word", [moved(STARTED), moved(STOPPED, 0, SIZE, 0)],
+    case(19, "left 0 without completed is a snatch",
+         [moved(STARTED), moved(NONE, 0, SIZE, 0)], (0, SIZE, 1, 1)),
+    case(19, "left 0 in stopped is a snatch", [moved(STARTED), moved(STOPPED, 0, SIZE, 0)],
          (0, SIZE, 1, 1)),
-    case(19, "and then completed: still one", [moved(STARTED), moved(left=0), moved(COMPLETED, left=0)],
+    case(19, "completed after left 0 is no second snatch",
+         [moved(STARTED), moved(left=0), moved(COMPLETED, left=0)],
          (0, 0, 1, 1)),
-    case(21, "stopped with zeros takes nothing back",
+    case(21, "stopped with zeros keeps the credit",
          [moved(STARTED), moved(NONE, 500, 300), moved(STOPPED)], (500, 300, 1, 0)),
-    case(21, "nor begins a session", [moved(STARTED), moved(NONE, 500), moved(STOPPED, left=UNKNOWN)],
+    case(21, "stopped with zeros begins no session",
+         [moved(STARTED), moved(NONE, 500), moved(STOPPED, left=UNKNOWN)],
          (500, 0, 1, 0)),
-    case(22, "nothing for what was moved before the first announce", [moved(STARTED, 700, 800)],
+    case(22, "totals of the first announce are not credited", [moved(STARTED, 700, 800)],
          (0, 0, 1, 0)),
-    case(22, "a seeder that checked its files", [moved(STARTED, 0, SIZE, 0), moved(NONE, 9, SIZE, 0)],
+    case(22, "downloaded of a new seeder is not credited",
+         [moved(STARTED, 0, SIZE, 0), moved(NONE, 9, SIZE, 0)],
          (9, 0, 1, 0)),
-    case(22, "it is the base of the next", [moved(STARTED, 700, 800), moved(NONE, 750, 810)],
+    case(22, "totals of the first announce are the base of the second",
+         [moved(STARTED, 700, 800), moved(NONE, 750, 810)],
          (50, 10, 1, 0)),
-    case(23, "totals that go back: nothing, and a new base",
+    case(23, "totals that go back are not credited",
          [moved(STARTED), moved(NONE, 500, 300), moved(NONE, 100, 20)], (500, 300, 2, 0)),
-    case(23, "from which it goes on",
+    case(23, "totals that go back are the base of the next",
          [moved(STARTED), moved(NONE, 500, 300), moved(NONE, 100, 20), moved(NONE, 150, 30)],
          (550, 310, 2, 0)),
-    case(23, "one of the two is enough",
+    case(23, "one total that goes back makes a new base for both",
          [moved(STARTED), moved(NONE, 500, 300), moved(NONE, 600, 20), moved(NONE, 601, 21)],
          (501, 301, 2, 0)),
-    case(24, "protocol bytes are bytes", [moved(STARTED), moved(NONE, 3_002_539, SIZE, 0)],
+    case(24, "downloaded beyond the size is credited whole",
+         [moved(STARTED), moved(NONE, 3_002_539, SIZE, 0)],
          (3_002_539, SIZE, 1, 1)),
-    case(54, "two addresses tell the same: credited once",
+    case(54, "the same totals from two addresses are credited once",
          [moved(STARTED), moved(STARTED, endpoint=endpoint6(1)), moved(NONE, 500, 300),
           moved(NONE, 500, 300, endpoint=endpoint6(1))], (500, 300, 1, 0)),
-    case(54, "and leave together",
+    case(54, "stopped from two addresses is credited once",
          [moved(STARTED), moved(STARTED, endpoint=endpoint6(1)), moved(STOPPED, 500),
           moved(STOPPED, 500, endpoint=endpoint6(1))], (500, 0, 1, 0)),
-    case(55, "started again with another id: a base of its own",
+    case(55, "another peer id has a base of its own",
          [moved(STARTED), moved(NONE, 500), moved(NONE, 900, peer_id=ANOTHER),
           moved(NONE, 910, peer_id=ANOTHER)], (510, 0, 2, 0)),
-    case(56, "from another address: it goes on",
+    case(56, "another address continues the session",
          [moved(STARTED), moved(NONE, 500), moved(NONE, 600, endpoint=endpoint4(2))], (600, 0, 1, 0)),
-    case(63, "the same again", [moved(STARTED), moved(NONE, 500), moved(NONE, 500), moved(NONE, 500)],
+    case(63, "repeated totals are credited once",
+         [moved(STARTED), moved(NONE, 500), moved(NONE, 500), moved(NONE, 500)],
          (500, 0, 1, 0)),
-    case(82, "sent again", [moved(STARTED), moved(STOPPED, 500), moved(STOPPED, 500)], (500, 0, 1, 0)),
-    case(15, "paused", [moved(STARTED), moved(PAUSED, 500, 300)], (500, 300, 1, 0)),
+    case(82, "stopped sent twice is credited once",
+         [moved(STARTED), moved(STOPPED, 500), moved(STOPPED, 500)], (500, 0, 1, 0)),
+    case(15, "paused is credited", [moved(STARTED), moved(PAUSED, 500, 300)], (500, 300, 1, 0)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("announces", "expected"), CREDITED)
 def test_credited(announces: list[Announce], expected: tuple[int, int, int, int]) -> None:
-    """An account is credited with the sum of differences: never negative, never twice."""
+    """An account is credited with the sum of the differences between its sessions' announces."""
     totals = play(*announces).totals(1)
     assert (totals.uploaded, totals.downloaded, totals.sessions, totals.snatched) == expected
 
@@ -104,7 +115,7 @@ def test_case_62_early_announces_are_credited() -> None:
     assert rig.totals(1).uploaded == 9
 
 
-def test_case_23_a_restarted_session_is_logged() -> None:
+def test_case_23_the_log_marks_a_restarted_session() -> None:
     """The announce whose totals went back is `restarted` and names the announce before it."""
     rig = play(moved(STARTED), moved(NONE, 500), moved(NONE, 100))
     announces = [one for one in rig.events() if one["type"] == "announced"]
@@ -113,7 +124,7 @@ def test_case_23_a_restarted_session_is_logged() -> None:
     assert [one["prev_seq"] for one in announces[1:]] == [one["seq"] for one in announces[:-1]]
 
 
-def test_case_59_silence_is_not_seeding() -> None:
+def test_case_59_seeding_time_ends_at_the_timeout() -> None:
     """A silent seeder is credited with seeding time up to the timeout and no more."""
     rig = Rig.with_settings(private=True, max_peer_timeout=900)
     key = rig.issue(0)

@@ -1,4 +1,4 @@
-"""Connections of the HTTP tracker: versions, methods, keep-alive, sizes, proxies (RFC 9112)."""
+"""Tests connections of the HTTP tracker: versions, methods, sizes, proxies (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from tests.e2e.process import DEADLINE
 if TYPE_CHECKING:
     from tests.e2e.process import Tracker
 
-OTHER = b"asked for by a proxy"
+OTHER = b"another info hash..."
 CLOSE = "Host: x\r\nConnection: close\r\n\r\n"
 RAW = [
-    case(34, "a whole info hash", b"/announce?info_hash=" + b"\xff" * 20),
+    case(34, "raw bytes of an info hash", b"/announce?info_hash=" + b"\xff" * 20),
     case(34, "a letter of Latin-1", b"/announce?key=\xe9"),
     case(34, "a letter of UTF-8", "/announce?key=é".encode()),
-    case(34, "in the path", b"/announce\xff"),
+    case(34, "a raw byte in the path", b"/announce\xff"),
     case(34, "a blank in a parameter", b"/announce?port= 6881"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("asked", RAW)
-def test_unescaped(public: Tracker, asked: bytes) -> None:
+def test_bytes_that_http_forbids(public: Tracker, asked: bytes) -> None:
     """A request line with bytes that HTTP forbids gets status 400."""
     response = exchange(public.http[0], b"GET " + asked + b" HTTP/1.1\r\n" + CLOSE.encode())
     assert response.startswith(b"HTTP/1.1 400 ")
 
 
-# The rest of the request, and whether the connection stays open after the answer.
+# A row has the rest of the request, and whether the connection stays open after the answer.
 KEEPING = [
     case(40, "version 1.0 without a host", "HTTP/1.0\r\n\r\n", False),
     case(40, "version 1.0 with a host", "HTTP/1.0\r\nHost: x\r\n\r\n", False),
-    case(40, "version 1.0, to be kept", "HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", False),
+    case(40, "version 1.0 with keep-alive", "HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", False),
     case(41, "version 1.1", "HTTP/1.1\r\nHost: x\r\n\r\n", True),
-    case(41, "version 1.1, to be closed", f"HTTP/1.1\r\n{CLOSE}", False),
+    case(41, "version 1.1 with close", f"HTTP/1.1\r\n{CLOSE}", False),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("rest", "open_after"), KEEPING)
-def test_keeping_open(public: Tracker, info_hash: bytes, rest: str, open_after: bool) -> None:
+def test_keep_alive(public: Tracker, info_hash: bytes, rest: str, open_after: bool) -> None:
     """The connection is closed after the answer, or serves another request."""
     request = f"GET {target(info_hash)} {rest}".encode()
     with socket.create_connection(public.http[0], DEADLINE) as sock:
@@ -68,12 +68,12 @@ def test_case_41_pipelined(public: Tracker, info_hash: bytes) -> None:
 
 
 METHODS = [
-    case(42, "POST", "POST", "/announce", 405),
-    case(42, "PUT", "PUT", "/announce", 405),
-    case(42, "OPTIONS", "OPTIONS", "/announce", 405),
-    case(42, "HEAD may change nothing", "HEAD", "/announce", 405),
-    case(42, "HEAD of what changes nothing", "HEAD", "/scrape", 200),
-    case(42, "POST of a scrape", "POST", "/scrape", 405),
+    case(42, "POST of an announce is refused", "POST", "/announce", 405),
+    case(42, "PUT of an announce is refused", "PUT", "/announce", 405),
+    case(42, "OPTIONS of an announce is refused", "OPTIONS", "/announce", 405),
+    case(42, "HEAD of an announce is refused", "HEAD", "/announce", 405),
+    case(42, "HEAD of a scrape is served", "HEAD", "/scrape", 200),
+    case(42, "POST of a scrape is refused", "POST", "/scrape", 405),
 ]  # fmt: skip
 
 
@@ -95,33 +95,40 @@ def scrape_of(count: int) -> str:
 
 
 SIZES = [
-    case(47, "fifty torrents", scrape_of(50), True),
-    case(47, "a hundred torrents", scrape_of(100), True),
-    case(47, "an announce among much else", target(OTHER, more="&x=" + "y" * 8000), True),
-    case(47, "more than any client has to say", target(OTHER, more="&x=" + "y" * 40_000), False),
+    case(47, "a scrape of 50 torrents is served", scrape_of(50), True),
+    case(47, "a scrape of 100 torrents is served", scrape_of(100), True),
+    case(47, "an announce with 8,000 more bytes is served",
+         target(OTHER, more="&x=" + "y" * 8000), True),
+    case(47, "an announce with 40,000 more bytes is refused",
+         target(OTHER, more="&x=" + "y" * 40_000), False),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("asked", "taken"), SIZES)
-def test_sizes(public: Tracker, asked: str, taken: bool) -> None:
+@pytest.mark.parametrize(("request_target", "served"), SIZES)
+def test_sizes(public: Tracker, request_target: str, served: bool) -> None:
     """A request of up to 16 KiB is served, more than clients send; a larger one gets 400."""
-    response = exchange(public.http[0], f"GET {asked} HTTP/1.1\r\n{CLOSE}".encode())
-    assert response.startswith(b"HTTP/1.1 200 OK" if taken else b"HTTP/1.1 400 ")
+    response = exchange(public.http[0], f"GET {request_target} HTTP/1.1\r\n{CLOSE}".encode())
+    assert response.startswith(b"HTTP/1.1 200 OK" if served else b"HTTP/1.1 400 ")
 
 
-# X-Forwarded-For headers, and the peer's address.
+# A row has the X-Forwarded-For headers and the peer's address.
 FORWARDED = [
-    case(49, "one address", "X-Forwarded-For: 80.80.1.1\r\n", "80.80.1.1:6881"),
-    case(49, "the last one, which our proxy wrote", "X-Forwarded-For: 6.6.6.6, 80.80.1.2\r\n",
+    case(49, "the only address counts", "X-Forwarded-For: 80.80.1.1\r\n", "80.80.1.1:6881"),
+    case(49, "the last address of a list counts", "X-Forwarded-For: 6.6.6.6, 80.80.1.2\r\n",
          "80.80.1.2:6881"),
-    case(49, "the last header", "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 80.80.1.3\r\n",
+    case(49, "the last of two headers counts",
+         "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 80.80.1.3\r\n",
          "80.80.1.3:6881"),
-    case(49, "any letters", "x-forwarded-FOR: 2001:db8::5\r\n", "[2001:db8::5]:6881"),
-    case(49, "a port behind it", "X-Forwarded-For: 80.80.1.5:51234\r\n", "80.80.1.5:6881"),
-    case(49, "brackets", "X-Forwarded-For: 6.6.6.6, [2001:db8::6]\r\n", "[2001:db8::6]:6881"),
-    case(49, "brackets and a port", "X-Forwarded-For: [2001:db8::7]:443\r\n",
+    case(49, "the header's name may be in any case",
+         "x-forwarded-FOR: 2001:db8::5\r\n", "[2001:db8::5]:6881"),
+    case(49, "an address may have a port", "X-Forwarded-For: 80.80.1.5:51234\r\n",
+         "80.80.1.5:6881"),
+    case(49, "an address may be in brackets", "X-Forwarded-For: 6.6.6.6, [2001:db8::6]\r\n",
+         "[2001:db8::6]:6881"),
+    case(49, "an address in brackets may have a port", "X-Forwarded-For: [2001:db8::7]:443\r\n",
          "[2001:db8::7]:6881"),
-    case(53, "IPv4 in the dress of IPv6", "X-Forwarded-For: ::ffff:80.80.1.4\r\n", "80.80.1.4:6881"),
+    case(53, "an IPv4-mapped address counts as IPv4",
+         "X-Forwarded-For: ::ffff:80.80.1.4\r\n", "80.80.1.4:6881"),
 ]  # fmt: skip
 
 
@@ -134,17 +141,17 @@ def test_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str, address: 
 
 
 @pytest.mark.parametrize("sent", [
-    case(49, "nothing", ""),
+    case(49, "no header", ""),
     case(49, "an empty header", "X-Forwarded-For: \r\n"),
-    case(49, "no address", "X-Forwarded-For: unknown\r\n"),
-    case(49, "an address, then none", "X-Forwarded-For: 80.80.1.1, me\r\n"),
-    case(49, "an address, then a blank one", "X-Forwarded-For: 80.80.1.1,\r\n"),
-    case(49, "a port of no digits", "X-Forwarded-For: 80.80.1.1:http\r\n"),
-    case(49, "a bracket that stays open", "X-Forwarded-For: [2001:db8::7\r\n"),
+    case(49, "a header without an address", "X-Forwarded-For: unknown\r\n"),
+    case(49, "an address before a word", "X-Forwarded-For: 80.80.1.1, me\r\n"),
+    case(49, "an address before an empty one", "X-Forwarded-For: 80.80.1.1,\r\n"),
+    case(49, "a port that is a word", "X-Forwarded-For: 80.80.1.1:http\r\n"),
+    case(49, "a bracket without its end", "X-Forwarded-For: [2001:db8::7\r\n"),
     case(49, "the header of another proxy", "X-Real-IP: 80.80.1.1\r\n"),
 ])  # fmt: skip
 def test_no_address_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str) -> None:
-    """Without a valid address the announce fails, because the only other one is the proxy's."""
+    """An announce fails without a forwarded address, because the only other one is the proxy's."""
     request = f"GET {target(info_hash)} HTTP/1.1\r\n{sent}{CLOSE}"
     answer = bdecode(body(exchange(proxied.http[0], request.encode())))
     assert "missing or invalid the right most X-Forwarded-For IP" in reason(answer)

@@ -1,4 +1,4 @@
-"""Answers of the HTTP tracker: forms, peer lists, failures, warnings (BEP 3, 7, 20, 23, 31)."""
+"""Tests answers of the HTTP tracker: peer lists, failures, warnings (BEP 3, 7, 20, 23, 31)."""
 
 from __future__ import annotations
 
@@ -42,33 +42,33 @@ def ports(answer: dict[str, Any]) -> set[int]:
 
 
 FORMS = [
-    case(1, "nothing said of compact is compact", {}, b"5:peers6:\x7f\0\0\x01\0\x01"),
-    case(1, "compact", {"compact": 1}, b"5:peers6:\x7f\0\0\x01\0\x01"),
-    case(1, "not compact: a dictionary each", {"compact": 0},
+    case(1, "without compact the form is compact", {}, b"5:peers6:\x7f\0\0\x01\0\x01"),
+    case(1, "compact=1 is compact", {"compact": 1}, b"5:peers6:\x7f\0\0\x01\0\x01"),
+    case(1, "compact=0 is a dictionary for each peer", {"compact": 0},
          b"5:peersld2:ip9:127.0.0.17:peer id20:" + PEER_ID + b"4:porti1eee"),
-    case(2, "and without the id, if that is wanted", {"compact": 0, "no_peer_id": 1},
+    case(2, "no_peer_id=1 leaves the peer id out", {"compact": 0, "no_peer_id": 1},
          b"5:peersld2:ip9:127.0.0.14:porti1eee"),
-    case(2, "which changes nothing in a compact one", {"compact": 1, "no_peer_id": 1},
+    case(2, "no_peer_id=1 does not change the compact form", {"compact": 1, "no_peer_id": 1},
          b"5:peers6:\x7f\0\0\x01\0\x01"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("asked", "expected"), FORMS)
 def test_forms(public: Tracker, info_hash: bytes, asked: dict[str, Any], expected: bytes) -> None:
-    """The one other peer is listed in the form that the client asked for."""
+    """The answer lists the other peer in the form that the request asks for."""
     ask(public.http[0], target(info_hash, port=1))
     assert expected in body(get(public.http[0], target(info_hash, port=2, **asked)))
 
 
 @pytest.mark.parametrize(("asked", "expected"), [
-    case(3, "an empty list is a list", {}, b"5:peers0:6:peers60:e"),
-    case(3, "of dictionaries too", {"compact": 0}, b"5:peerslee"),
-    case(3, "and for those who want none", {"numwant": 0}, b"5:peers0:6:peers60:e"),
+    case(3, "compact", {}, b"5:peers0:6:peers60:e"),
+    case(3, "dictionaries", {"compact": 0}, b"5:peerslee"),
+    case(3, "numwant of 0", {"numwant": 0}, b"5:peers0:6:peers60:e"),
 ])  # fmt: skip
 def test_an_empty_list(
     public: Tracker, info_hash: bytes, asked: dict[str, Any], expected: bytes
 ) -> None:
-    """An answer without peers has an empty `peers`, because some clients take none for an error."""
+    """An answer without peers has an empty `peers`, because some clients reject one without it."""
     assert body(get(public.http[0], target(info_hash, **asked))).endswith(expected)
 
 
@@ -100,22 +100,22 @@ def test_case_27_no_tracker_id(public: Tracker, info_hash: bytes) -> None:
 
 
 WANTED = [
-    case(5, "as many as allowed, if nothing is said", {}, 74),
-    case(6, "none are none", {"numwant": 0}, 0),
-    case(7, "one is one, in a swarm of many", {"numwant": 1}, 1),
-    case(7, "two are two", {"numwant": 2}, 2),
-    case(7, "an odd number is not rounded", {"numwant": 7}, 7),
-    case(7, "as many as allowed", {"numwant": 74}, 74),
-    case(8, "no more than allowed", {"numwant": 75}, 74),
-    case(8, "not even with 32 bits", {"numwant": 2**32 - 1}, 74),
-    case(20, "none for one who leaves", {"numwant": 200, "event": "stopped", "port": 999}, 0),
-    case(52, "a seeder is one like others", {"numwant": 40, "left": 0, "port": 2}, 40),
+    case(5, "without numwant 74 peers", {}, 74),
+    case(6, "numwant 0 gives none", {"numwant": 0}, 0),
+    case(7, "numwant 1 gives one", {"numwant": 1}, 1),
+    case(7, "numwant 2 gives two", {"numwant": 2}, 2),
+    case(7, "numwant 7 gives seven", {"numwant": 7}, 7),
+    case(7, "numwant 74 gives 74", {"numwant": 74}, 74),
+    case(8, "numwant 75 gives 74", {"numwant": 75}, 74),
+    case(8, "numwant of 32 bits gives 74", {"numwant": 2**32 - 1}, 74),
+    case(20, "stopped gives none", {"numwant": 200, "event": "stopped", "port": 999}, 0),
+    case(52, "a seeder gets as many as it wants", {"numwant": 40, "left": 0, "port": 2}, 40),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("asked", "count"), WANTED)
 def test_numbers_wanted(big: Tracker, asked: dict[str, Any], count: int) -> None:
-    """An answer has as many peers as asked for, all different, without the client itself."""
+    """An answer has as many peers as the request wants: each once, and never the client."""
     asked = {"port": 1, "left": 1, **asked}
     answer = ask(big.http[0], target(BIG, **asked))
     assert (answer["complete"], answer["incomplete"]) == (50, 51)
@@ -131,14 +131,14 @@ def test_case_52_a_seeder_is_sent_to_leechers(big: Tracker) -> None:
     )
 
 
-def test_case_52_a_leecher_gets_both(big: Tracker) -> None:
+def test_case_52_a_leecher_gets_seeders_and_leechers(big: Tracker) -> None:
     """A leecher gets seeders and leechers in equal parts."""
     found = ports(ask(big.http[0], target(BIG, port=1, left=1, numwant=40)))
     assert sum(port % 2 for port in found) == 20
 
 
-def test_case_58_the_choice_varies(big: Tracker) -> None:
-    """In a swarm larger than the answer, each answer lists other peers."""
+def test_case_58_each_answer_lists_other_peers(big: Tracker) -> None:
+    """Repeated announces in a large swarm return more peers together than one answer holds."""
     found = set()
     for _ in range(60):
         found |= ports(ask(big.http[0], target(BIG, port=1, left=1, numwant=30)))
@@ -146,8 +146,8 @@ def test_case_58_the_choice_varies(big: Tracker) -> None:
 
 
 @pytest.mark.parametrize("wanted", [
-    case(60, "the interval that is configured, for everybody", "interval"),
-    case(61, "so is the least interval, which some clients keep to", "min interval"),
+    case(60, "the configured interval", "interval"),
+    case(61, "the configured least interval", "min interval"),
 ])  # fmt: skip
 def test_intervals(big: Tracker, info_hash: bytes, wanted: str) -> None:
     """Every client gets the configured interval, in a small swarm and a large one."""
@@ -160,9 +160,10 @@ def test_intervals(big: Tracker, info_hash: bytes, wanted: str) -> None:
 
 
 @pytest.mark.parametrize("asked", [
-    case(43, "a failure of the protocol", "/announce?port=0"),
-    case(43, "of a scrape", "/scrape?info_hash=short"),
-    case(43, "a key of no form", "/announce/short?" + target(BIG).partition("?")[2]),
+    case(43, "an announce with a bad port", "/announce?port=0"),
+    case(43, "a scrape with a bad info hash", "/scrape?info_hash=short"),
+    case(43, "an announce with a malformed key",
+         "/announce/short?" + target(BIG).partition("?")[2]),
 ])  # fmt: skip
 def test_failures(public: Tracker, asked: str) -> None:
     """A failure has status 200, because many clients show their users no other body."""
@@ -172,26 +173,26 @@ def test_failures(public: Tracker, asked: str) -> None:
 
 
 @pytest.mark.parametrize("asked", [
-    case(43, "another page", "/index.html"),
-    case(43, "no page", "/"),
-    case(43, "a part of ours", "/announcement"),
+    case(43, "an unknown page", "/index.html"),
+    case(43, "the root", "/"),
+    case(43, "a path that begins with announce", "/announcement"),
 ])  # fmt: skip
-def test_other_pages(public: Tracker, asked: str) -> None:
-    """A path that no client requests gets status 404."""
+def test_unknown_paths(public: Tracker, asked: str) -> None:
+    """An unknown path gets status 404."""
     response = get(public.http[0], asked)
     assert headers(response)["status"] == "HTTP/1.1 404 Not Found"
     assert body(response) == b""
 
 
 def test_case_44_an_unlisted_torrent(listed: Tracker, info_hash: bytes) -> None:
-    """The client may retry in 30 minutes, because the torrent may be listed by then."""
+    """An unlisted torrent is refused with `retry in` 30, because it may be listed by then."""
     answer = ask(listed.http[0], target(info_hash))
     assert f"The torrent: {info_hash.hex()}, is not whitelisted" in reason(answer)
     assert answer["retry in"] == 30
 
 
 def test_case_44_a_revoked_key(private: Tracker, info_hash: bytes) -> None:
-    """A client with a revoked key is told so without the key, and must never retry."""
+    """A revoked key is refused with `retry in` never, and the text does not repeat it."""
     key = issue_key(private)
     revoke_key(private, key)
     port = private.http[0][1]
@@ -208,7 +209,7 @@ def test_case_44_a_revoked_key(private: Tracker, info_hash: bytes) -> None:
 def test_a_warning_comes_with_peers(
     private: Tracker, info_hash: bytes, seconds: int, warned: bool
 ) -> None:
-    """A warning comes as the last key of a usual answer: clients show it and use the peers."""
+    """A warning is the last key of a usual answer, which lists peers too."""
     address = ("127.0.0.1", private.http[0][1])
     path = f"/announce/{issue_key(private, seconds)}"
     ask(address, target(info_hash, path=path, port=1, peer_id="a" * 20))
@@ -220,7 +221,8 @@ def test_a_warning_comes_with_peers(
 
 SIZED = [
     case(46, "an announce", target(BIG, numwant=74)),
-    case(46, "a long scrape", "/scrape?" + "&".join(f"info_hash={escaped(bytes([n]) * 20)}" for n in range(60))),
+    case(46, "a long scrape",
+         "/scrape?" + "&".join(f"info_hash={escaped(bytes([n]) * 20)}" for n in range(60))),
     case(46, "a failure", "/announce?port=0"),
 ]  # fmt: skip
 
@@ -240,10 +242,10 @@ def test_never_compressed(big: Tracker, asked: str) -> None:
     case(48, "an announce", target(BIG), "application/octet-stream"),
     case(48, "a scrape", f"/scrape?info_hash={escaped(BIG)}", "application/octet-stream"),
     case(48, "a failure", "/announce", "text/plain; charset=utf-8"),
-    case(48, "nothing there", "/nothing", None),
+    case(48, "an unknown path", "/nothing", None),
 ])  # fmt: skip
 def test_a_length_and_no_chunks(big: Tracker, asked: str, content_type: str | None) -> None:
-    """Answers have a length, as old clients know no chunks, and the reference's content type."""
+    """Every answer has a length, because old clients cannot read chunks, and its content type."""
     response = get(big.http[0], asked)
     found = headers(response)
     assert int(found["content-length"]) == len(body(response))

@@ -1,4 +1,4 @@
-"""Private modes: where requests carry keys, and which peers one key may have (BEP 41, BEP 48)."""
+"""Tests private modes: keys in requests, and the peers of a key (BEP 41, BEP 48)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ME, OTHER = "-QS0001-00000000000a", "-QS0001-00000000000b"
 MISSING = "Missing authentication key param for private tracker"
-NO_FORM = "Invalid format for authentication key param"
+MALFORMED = "Invalid format for authentication key param"
 UNKNOWN = "k" * 32
 
 
@@ -51,18 +51,18 @@ def six(tracker: Tracker) -> Address:
 
 
 PATHS = [
-    case(38, "behind announce", "/announce/KEY", ""),
-    case(38, "before announce", "/KEY/announce", ""),
-    case(38, "alone", "/KEY", ""),
-    case(38, "in the query", "/announce", "&passkey=KEY"),
-    case(38, "in the query of a script", "/announce.php", "&passkey=KEY"),
-    case(37, "in the query, and ours behind a second question mark", "/announce?passkey=KEY", ""),
+    case(38, "the key after announce", "/announce/KEY", ""),
+    case(38, "the key before announce", "/KEY/announce", ""),
+    case(38, "the key alone", "/KEY", ""),
+    case(38, "passkey in the query", "/announce", "&passkey=KEY"),
+    case(38, "passkey in the query of announce.php", "/announce.php", "&passkey=KEY"),
+    case(37, "passkey before a second question mark", "/announce?passkey=KEY", ""),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "more"), PATHS)
 def test_paths(private: Tracker, key: str, info_hash: bytes, path: str, more: str) -> None:
-    """The key is found where other trackers have it; a key that was never issued is refused."""
+    """The tracker reads the key in every usual place, and refuses a key that was never issued."""
     good = target(info_hash, more.replace("KEY", key), path.replace("KEY", key))
     assert ask(four(private), good)["incomplete"] == 1
     wrong = good.replace(key, UNKNOWN)
@@ -71,10 +71,10 @@ def test_paths(private: Tracker, key: str, info_hash: bytes, path: str, more: st
 
 @pytest.mark.parametrize(("path", "text"), [
     case(38, "no key", "/announce", MISSING),
-    case(38, "a key of no form", "/announce/short", NO_FORM),
-    case(38, "a key with a mark in it", "/announce/" + "k" * 31 + "!", NO_FORM),
+    case(38, "a short key", "/announce/short", MALFORMED),
+    case(38, "a key with punctuation", "/announce/" + "k" * 31 + "!", MALFORMED),
 ])  # fmt: skip
-def test_no_good_key(private: Tracker, info_hash: bytes, path: str, text: str) -> None:
+def test_no_valid_key(private: Tracker, info_hash: bytes, path: str, text: str) -> None:
     """A missing or malformed key fails with the reference's text, and adds no peer."""
     assert text in reason(ask(four(private), target(info_hash, path=path)))
     assert counts(private, info_hash) == (0, 0, 0)
@@ -85,22 +85,25 @@ def test_case_43_a_public_tracker_ignores_keys(public: Tracker, info_hash: bytes
     assert ask(public.http[0], target(info_hash, path=f"/announce/{UNKNOWN}"))["incomplete"] == 1
 
 
-# UDP: BEP 41 options after the announce, made with a good key.
+# A row has a function that makes the BEP 41 options of a UDP announce from a valid key.
 OPTIONS = [
-    case(71, "in one piece", lambda key: url_data(b"/announce/" + key)),
-    case(71, "in two pieces", lambda key: url_data(b"/announce/" + key[:7], key[7:])),
-    case(71, "one of them empty", lambda key: url_data(b"/ann", b"", b"ounce/" + key)),
-    case(71, "other options between them", lambda key: url_data(b"/") + b"\1\x77\1x" + url_data(key)),
-    case(71, "with the end behind it", lambda key: url_data(b"/" + key) + b"\0\2\4/abc"),
-    case(71, "after options that do nothing", lambda key: b"\1\1\1" + url_data(b"/" + key) + b"\1"),
-    case(71, "after an unknown option", lambda key: b"\x77\3abc" + url_data(b"/" + key)),
-    case(71, "after an unknown one of no length", lambda key: b"\x77\0" + url_data(b"/" + key)),
-    case(71, "before an option cut off", lambda key: url_data(b"/" + key) + b"\2\xffabc"),
-    case(71, "before an option without a length", lambda key: url_data(b"/" + key) + b"\2"),
-    case(72, "as libtorrent sends it", lambda key: b"\2\x2a/announce/" + key),
+    case(71, "the key in one option", lambda key: url_data(b"/announce/" + key)),
+    case(71, "the key in two options", lambda key: url_data(b"/announce/" + key[:7], key[7:])),
+    case(71, "an empty option between two", lambda key: url_data(b"/ann", b"", b"ounce/" + key)),
+    case(71, "other options between two",
+         lambda key: url_data(b"/") + b"\1\x77\1x" + url_data(key)),
+    case(71, "an end option after the key", lambda key: url_data(b"/" + key) + b"\0\2\4/abc"),
+    case(71, "no-op options around the key", lambda key: b"\1\1\1" + url_data(b"/" + key) + b"\1"),
+    case(71, "an unknown option before the key", lambda key: b"\x77\3abc" + url_data(b"/" + key)),
+    case(71, "an unknown empty option before the key",
+         lambda key: b"\x77\0" + url_data(b"/" + key)),
+    case(71, "a truncated option after the key", lambda key: url_data(b"/" + key) + b"\2\xffabc"),
+    case(71, "an option without a length after the key", lambda key: url_data(b"/" + key) + b"\2"),
+    case(72, "the key after announce, as libtorrent sends it",
+         lambda key: b"\2\x2a/announce/" + key),
     case(72, "the key alone", lambda key: url_data(b"/" + key)),
-    case(72, "in the query", lambda key: url_data(b"/announce?passkey=" + key)),
-    case(72, "before announce", lambda key: url_data(b"/" + key + b"/announce")),
+    case(72, "passkey in the query", lambda key: url_data(b"/announce?passkey=" + key)),
+    case(72, "the key before announce", lambda key: url_data(b"/" + key + b"/announce")),
 ]  # fmt: skip
 
 
@@ -108,29 +111,30 @@ OPTIONS = [
 def test_options(
     private: Tracker, key: str, info_hash: bytes, options: Callable[[bytes], bytes]
 ) -> None:
-    """The key is found in the URL data among any other options."""
+    """The tracker reads the key in the URL data, among any other options."""
     with udp_client(four(private, "udp")) as client:
         assert udp_counts(udp_announce(client, info_hash, options(key.encode()))) == (0, 1)
 
 
 @pytest.mark.parametrize(("options", "text"), [
     case(71, "no options", b"", MISSING),
-    case(71, "the end before it", b"\0" + url_data(b"/announce/" + b"k" * 32), MISSING),
-    case(71, "cut off in the middle of it", url_data(b"/announce/" + b"k" * 32)[:-1], MISSING),
+    case(71, "an end option before the key", b"\0" + url_data(b"/announce/" + b"k" * 32), MISSING),
+    case(71, "a key that is cut off", url_data(b"/announce/" + b"k" * 32)[:-1], MISSING),
     case(72, "a path without a key", url_data(b"/announce"), MISSING),
-    case(72, "an unknown key", url_data(b"/announce/" + b"k" * 32), f"Failed to read key: {UNKNOWN}"),
-    case(72, "a malformed key", url_data(b"/announce/short"), NO_FORM),
+    case(72, "an unknown key",
+         url_data(b"/announce/" + b"k" * 32), f"Failed to read key: {UNKNOWN}"),
+    case(72, "a malformed key", url_data(b"/announce/short"), MALFORMED),
     case(72, "a malformed query", url_data(b"/announce?passkey=a=b"), "Cannot parse query params"),
 ])  # fmt: skip
 def test_no_key_in_options(private: Tracker, info_hash: bytes, options: bytes, text: str) -> None:
-    """Options without a good key get an error that says so, and add no peer."""
+    """Options without a valid key get an error that says so, and add no peer."""
     with udp_client(four(private, "udp")) as client:
         assert text in udp_error(udp_announce(client, info_hash, options))
     assert counts(private, info_hash) == (0, 0, 0)
 
 
 def test_case_72_revoked_over_udp(private: Tracker, info_hash: bytes) -> None:
-    """A revoked key is refused from that moment on, and its peer leaves the swarm."""
+    """A revoked key is refused at the next announce, and its peer leaves the swarm."""
     revoked = issue_key(private)
     options = url_data(f"/announce/{revoked}".encode())
     with udp_client(four(private, "udp")) as client:
@@ -145,7 +149,7 @@ def test_case_72_revoked_over_udp(private: Tracker, info_hash: bytes) -> None:
 def test_case_80_a_member_and_an_unlisted_torrent(
     private_listed: Tracker, info_hash: bytes
 ) -> None:
-    """The key is checked first, then the whitelist."""
+    """The tracker checks the key first, then the whitelist."""
     good = issue_key(private_listed)
     options = url_data(f"/announce/{good}".encode())
     with udp_client(private_listed.udp[0]) as client:
@@ -184,13 +188,13 @@ def test_case_54_two_families_are_one_peer(private: Tracker, key: str, info_hash
 
 
 @pytest.mark.parametrize(("changed", "addresses_left"), [
-    case(55, "another id at the same address sends the one before away", {"peer_id": OTHER},
+    case(55, "another peer id at the same address and port replaces the peer", {"peer_id": OTHER},
          ["127.0.0.1:1"]),
-    case(55, "another id at another port does not", {"peer_id": OTHER, "port": 2},
+    case(55, "another peer id at another port is a second peer", {"peer_id": OTHER, "port": 2},
          ["127.0.0.1:1", "127.0.0.1:2"]),
-    case(55, "the same id at another port has moved", {"port": 2}, ["127.0.0.1:2"]),
+    case(55, "the same peer id at another port moves the peer", {"port": 2}, ["127.0.0.1:2"]),
 ])  # fmt: skip
-def test_the_same_member(
+def test_a_second_announce_of_a_member(
     private: Tracker,
     key: str,
     info_hash: bytes,

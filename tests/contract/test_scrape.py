@@ -1,4 +1,4 @@
-"""Scrapes over both protocols, in every mode (BEP 48, BEP 15)."""
+"""Tests scrapes over both protocols, in every mode (BEP 48, BEP 15)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Files = dict[str, dict[str, int]]
 def scrape(address: Address, *hashes: bytes, path: str = "/scrape", more: str = "") -> Files:
     query = "&".join(f"info_hash={escaped(one)}" for one in hashes)
     answer = ask(address, f"{path}?{query}{more}")
-    assert list(answer) == ["files"], "and nothing else: no flags"
+    assert list(answer) == ["files"], "the answer has another key than `files`"
     files: Files = answer["files"]
     return files
 
@@ -42,14 +42,14 @@ def name(info_hash: bytes) -> str:
     return info_hash.decode("latin-1")
 
 
-def test_case_64_several(public: Tracker, info_hash: bytes) -> None:
-    """Every torrent asked for is in the answer, sorted as bytes; unknown ones have zeros."""
+def test_case_64_several_torrents(public: Tracker, info_hash: bytes) -> None:
+    """The answer has every requested torrent, sorted as bytes; unknown ones have zeros."""
     ask(public.http[0], target(info_hash))
     files = scrape(public.http[0], UNKNOWN, info_hash)
     assert files == {name(info_hash): LEECHER, name(UNKNOWN): NOTHING}
 
 
-def test_case_64_not_listed(listed: Tracker, info_hash: bytes) -> None:
+def test_case_64_an_unlisted_torrent(listed: Tracker, info_hash: bytes) -> None:
     """An unlisted torrent has zeros, like an unknown one; a listed one has its counts."""
     whitelist(listed, info_hash)
     ask(listed.http[0], target(info_hash))
@@ -62,8 +62,8 @@ def test_case_64_not_listed(listed: Tracker, info_hash: bytes) -> None:
 @pytest.mark.parametrize(("asked", "text"), [
     case(65, "no query", "/scrape", "missing query params for scrape request"),
     case(65, "an empty query", "/scrape?", "missing query params for scrape request"),
-    case(65, "no torrent", "/scrape?passkey=x", "missing param info_hash"),
-    case(65, "an empty torrent", "/scrape?info_hash=", "got 0 bytes, expected 20"),
+    case(65, "no info hash", "/scrape?passkey=x", "missing param info_hash"),
+    case(65, "an empty info hash", "/scrape?info_hash=", "got 0 bytes, expected 20"),
 ])  # fmt: skip
 def test_no_full_scrape(public: Tracker, asked: str, text: str) -> None:
     """A scrape without a torrent fails: the tracker never lists everything."""
@@ -79,7 +79,7 @@ def test_case_66_no_flags(public: Tracker, info_hash: bytes) -> None:
 
 
 def test_case_67_a_scrape_needs_a_key(private: Tracker, info_hash: bytes) -> None:
-    """Without a valid key the counts are zeros, over both protocols; with one they are real."""
+    """A scrape without a valid key gets zeros over both protocols; with one it gets the counts."""
     address = ("127.0.0.1", private.http[0][1])
     good, revoked = issue_key(private), issue_key(private)
     expired = issue_key(private, 0)
@@ -97,13 +97,15 @@ def test_case_67_a_scrape_needs_a_key(private: Tracker, info_hash: bytes) -> Non
 
 
 def test_case_67_a_malformed_key(private: Tracker, info_hash: bytes) -> None:
-    """A malformed key is the only key for which a scrape fails."""
+    """A scrape with a malformed key fails."""
     address = ("127.0.0.1", private.http[0][1])
     asked = f"/scrape/short?info_hash={escaped(info_hash)}"
     assert "Invalid format for authentication key" in reason(ask(address, asked))
 
 
-def test_case_67_listed_for_members(private_listed: Tracker, info_hash: bytes) -> None:
+def test_case_67_a_member_and_an_unlisted_torrent(
+    private_listed: Tracker, info_hash: bytes
+) -> None:
     """A key does not reveal the counts of an unlisted torrent."""
     address, key = private_listed.http[0], issue_key(private_listed)
     whitelist(private_listed, info_hash)
@@ -112,7 +114,7 @@ def test_case_67_listed_for_members(private_listed: Tracker, info_hash: bytes) -
     assert files == {name(info_hash): LEECHER, name(UNKNOWN): NOTHING}
 
 
-def test_case_68_the_same_twice(public: Tracker, info_hash: bytes) -> None:
+def test_case_68_a_repeated_torrent(public: Tracker, info_hash: bytes) -> None:
     """A repeated torrent is one entry over HTTP, and one triple each over UDP, in request order."""
     ask(public.http[0], target(info_hash))
     files = scrape(public.http[0], info_hash, UNKNOWN, info_hash)
@@ -123,9 +125,9 @@ def test_case_68_the_same_twice(public: Tracker, info_hash: bytes) -> None:
 
 
 @pytest.mark.parametrize(("asked", "answered"), [
-    case(79, "one", 1, 1),
-    case(79, "as many as a datagram holds", 74, 74),
-    case(79, "one more is left out", 75, 74),
+    case(79, "one torrent", 1, 1),
+    case(79, "74 torrents", 74, 74),
+    case(79, "75 torrents", 75, 74),
 ])  # fmt: skip
 def test_as_many_as_fit(public: Tracker, info_hash: bytes, asked: int, answered: int) -> None:
     """A UDP scrape answers the first 74 torrents."""
@@ -138,12 +140,12 @@ def test_as_many_as_fit(public: Tracker, info_hash: bytes, asked: int, answered:
 
 
 @pytest.mark.parametrize(("hashes", "text"), [
-    case(79, "none at all", b"", "bad request: Full scrapes are not allowed"),
-    case(79, "one cut off", bytes(19), "bad request: Invalid info hash list"),
-    case(79, "a whole one and a bit", bytes(21), "bad request: Invalid info hash list"),
-    case(65, "nobody is given everything over UDP either", b"", "Full scrapes are not allowed"),
+    case(79, "an empty list", b"", "bad request: Full scrapes are not allowed"),
+    case(79, "19 bytes", bytes(19), "bad request: Invalid info hash list"),
+    case(79, "21 bytes", bytes(21), "bad request: Invalid info hash list"),
+    case(65, "a full scrape", b"", "Full scrapes are not allowed"),
 ])  # fmt: skip
-def test_ragged(public: Tracker, hashes: bytes, text: str) -> None:
+def test_invalid_lists(public: Tracker, hashes: bytes, text: str) -> None:
     """An incomplete list gets an error with the request's transaction id."""
     with udp_client(public.udp[0]) as client:
         assert text in udp_error(client.exchange(head(client) + hashes))

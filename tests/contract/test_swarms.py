@@ -1,4 +1,4 @@
-"""Public swarms: who is a peer, who is given to whom, which counts follow (BEP 3, 7, 15)."""
+"""Tests public swarms: the identity of peers, peer lists and counts (BEP 3, 7, 15)."""
 
 from __future__ import annotations
 
@@ -27,20 +27,24 @@ if TYPE_CHECKING:
 ME, OTHER = "-QS0001-00000000000a", "-QS0001-00000000000b"
 HASH = hash_of(1)
 
-# `event` and `left` of one peer's announces; then `completed`, and whether it seeds.
+# A row has `event` and `left` of one peer's announces, the completions, and true for a seeder.
 COMPLETIONS = [
-    case(11, "completed, nothing said of what is left", [("", 9), ("completed", None)], 1, False),
-    case(11, "a seeder that says no more is a leecher", [("", 0), ("", None)], 0, False),
-    case(16, "completed with something left, as the reference counts",
+    case(11, "completed without left counts, and leaves a leecher",
+         [("", 9), ("completed", None)], 1, False),
+    case(11, "a seeder that sends no left becomes a leecher", [("", 0), ("", None)], 0, False),
+    case(16, "completed with bytes left counts, as in the reference",
          [("", 9), ("completed", 5)], 1, False),
-    case(17, "completed by one who was not there", [("completed", 0)], 0, True),
-    case(17, "which its next one does not make good", [("completed", 0), ("completed", 0)], 0, True),
-    case(18, "completed once", [("started", 9), ("completed", 0)], 1, True),
-    case(18, "completed twice", [("", 9), ("completed", 0), ("completed", 0)], 1, True),
-    case(18, "and again in between", [("", 9), ("completed", 0), ("", 0), ("completed", 0)], 1, True),
-    case(18, "started twice", [("started", 9), ("started", 9), ("completed", 0)], 1, True),
-    case(19, "done without a word", [("started", 9), ("", 0)], 0, True),
-    case(19, "and completed afterwards", [("started", 9), ("", 0), ("completed", 0)], 1, True),
+    case(17, "completed from an unknown peer does not count", [("completed", 0)], 0, True),
+    case(17, "completed again from that peer does not count",
+         [("completed", 0), ("completed", 0)], 0, True),
+    case(18, "completed counts", [("started", 9), ("completed", 0)], 1, True),
+    case(18, "completed twice counts once", [("", 9), ("completed", 0), ("completed", 0)], 1, True),
+    case(18, "completed before and after a usual announce counts once",
+         [("", 9), ("completed", 0), ("", 0), ("completed", 0)], 1, True),
+    case(18, "started twice does not prevent the count",
+         [("started", 9), ("started", 9), ("completed", 0)], 1, True),
+    case(19, "left 0 without completed does not count", [("started", 9), ("", 0)], 0, True),
+    case(19, "completed after left 0 counts", [("started", 9), ("", 0), ("completed", 0)], 1, True),
 ]  # fmt: skip
 
 
@@ -73,7 +77,7 @@ def test_case_19_a_leecher_stops_with_nothing_left(public: Tracker, info_hash: b
     assert counts(public, info_hash) == (0, 0, 0)
 
 
-def test_case_20_stopped_is_gone(public: Tracker, info_hash: bytes) -> None:
+def test_case_20_stopped_removes_the_peer(public: Tracker, info_hash: bytes) -> None:
     """`stopped` removes the peer at once and returns no peers, however many it asks for."""
     ask(public.http[0], target(info_hash, port=1))
     ask(public.http[0], target(info_hash, port=2))
@@ -96,7 +100,7 @@ def test_case_20_stopped_over_udp(public: Tracker, info_hash: bytes) -> None:
 
 
 def test_case_50_one_peer_over_both_protocols(public: Tracker, info_hash: bytes) -> None:
-    """A peer is its address and port over both protocols; another address is another peer."""
+    """An address and port is one peer over both protocols; another address is another peer."""
     endpoint, elsewhere = ("127.0.0.1", 5), ("127.0.0.2", 5)
     for host, port in (endpoint, elsewhere):
         with udp_client(public.udp[0], host) as client:
@@ -106,8 +110,8 @@ def test_case_50_one_peer_over_both_protocols(public: Tracker, info_hash: bytes)
     assert (answer["complete"], endpoints(answer["peers"])) == (2, [elsewhere])
 
 
-def test_case_50_never_oneself(public: Tracker, info_hash: bytes) -> None:
-    """No client is given itself, whether it is new or known."""
+def test_case_50_no_client_gets_itself(public: Tracker, info_hash: bytes) -> None:
+    """A client gets all other peers and not itself, at its first announce and at the next."""
     for _ in range(2):
         seen = [
             endpoints(ask(public.http[0], target(info_hash, port=port, left=port % 2))["peers"])
@@ -118,7 +122,7 @@ def test_case_50_never_oneself(public: Tracker, info_hash: bytes) -> None:
 
 
 def test_case_52_a_small_swarm_is_listed_whole(public: Tracker, info_hash: bytes) -> None:
-    """Where all peers fit, a seeder gets seeders too, as in the reference."""
+    """A seeder gets seeders too when all peers fit into the answer, as in the reference."""
     for port in (1, 2):
         answer = ask(public.http[0], target(info_hash, port=port, left=0))
     assert endpoints(answer["peers"]) == [("127.0.0.1", 1)]
@@ -148,7 +152,7 @@ def test_case_54_two_addresses_are_two_peers(both: Tracker, info_hash: bytes) ->
     assert answer["incomplete"] == 2
 
 
-def test_case_55_a_client_started_again(public: Tracker, info_hash: bytes) -> None:
+def test_case_55_a_new_peer_id_at_a_known_address(public: Tracker, info_hash: bytes) -> None:
     """A new peer id at a known address and port replaces the old peer."""
     for peer_id in (ME, OTHER):
         answer = ask(public.http[0], target(info_hash, peer_id=peer_id, event="started"))
@@ -180,7 +184,7 @@ def test_stopped_by_another(public: Tracker, info_hash: bytes, host: str, port: 
 
 
 @pytest.mark.parametrize("protocol", [case(62, "over HTTP", "http"), case(62, "over UDP", "udp")])
-def test_too_early(public: Tracker, info_hash: bytes, protocol: str) -> None:
+def test_an_early_announce(public: Tracker, info_hash: bytes, protocol: str) -> None:
     """An announce before `min interval` counts and gets peers."""
     ask(public.http[0], target(info_hash, port=9))
     for left in (5, 0):
@@ -193,7 +197,7 @@ def test_too_early(public: Tracker, info_hash: bytes, protocol: str) -> None:
     assert counts(public, info_hash) == (1, 0, 1)
 
 
-def test_case_63_the_same_again(public: Tracker, info_hash: bytes) -> None:
+def test_case_63_a_repeated_announce(public: Tracker, info_hash: bytes) -> None:
     """A repeated announce is logged each time and changes nothing in the swarm."""
     for _ in range(3):
         ask(public.http[0], target(info_hash, event="started", uploaded=5))
@@ -216,7 +220,7 @@ def test_case_82_sent_twice_over_udp(public: Tracker, info_hash: bytes) -> None:
         assert udp_counts(last) == (0, 0)
 
 
-# With clocks that the test moves.
+# Tests with clocks that the test moves.
 
 
 def after(rig: Rig, seconds: int, ticks: int = 60) -> list[int]:
@@ -227,18 +231,18 @@ def after(rig: Rig, seconds: int, ticks: int = 60) -> list[int]:
     return [rig.state.swarms.seeders_total, rig.state.swarms.leechers_total]
 
 
-@pytest.mark.parametrize(("seconds", "left"), [
-    case(59, "not before the timeout", 899, [1, 1]),
-    case(59, "after it", 901, [0, 0]),
+@pytest.mark.parametrize(("seconds", "remaining"), [
+    case(59, "before the timeout the peers stay", 899, [1, 1]),
+    case(59, "after the timeout the peers are gone", 901, [0, 0]),
 ])  # fmt: skip
-def test_expiry(seconds: int, left: list[int]) -> None:
+def test_expiry(seconds: int, remaining: list[int]) -> None:
     """A peer that is silent for longer than the timeout is removed."""
     rig = Rig.with_settings(max_peer_timeout=900)
     rig.announce(Announce(HASH, endpoint4(1), left=0), Announce(HASH, endpoint4(2)))
-    assert after(rig, seconds) == left
+    assert after(rig, seconds) == remaining
 
 
-def test_case_59_the_log_tells_expired_from_stopped() -> None:
+def test_case_59_the_log_distinguishes_expired_from_stopped() -> None:
     """An expired peer has no `stopped` in the log; a tick removed it."""
     rig = Rig.with_settings(max_peer_timeout=900)
     rig.announce(Announce(HASH, endpoint4(1)), Announce(HASH, endpoint4(2)))
@@ -255,6 +259,6 @@ def test_case_59_the_log_tells_expired_from_stopped() -> None:
 
 def test_case_59_the_default_outlasts_the_interval(public: Tracker) -> None:
     """By default a peer that misses one announce does not expire."""
-    (started,) = public.events("--type", "settings_changed")
+    (started,) = public.events_until(bool, "--type", "settings_changed")
     settings = started["settings"]
     assert settings["max_peer_timeout"] > 2 * settings["interval"]

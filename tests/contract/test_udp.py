@@ -1,4 +1,4 @@
-"""Datagrams of the UDP tracker: sizes, connection ids, errors, sockets (BEP 15, BEP 41)."""
+"""Tests datagrams of the UDP tracker: sizes, connection ids, sockets (BEP 15, BEP 41)."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def invalid_action(client: UdpClient) -> bytes:
 
 
 @pytest.mark.parametrize("datagram", [
-    case(69, "nothing", b""),
-    case(69, "a byte", b"\0"),
-    case(69, "a connect cut off", CONNECT[:15]),
-    case(69, "an id and no more", bytes(8)),
+    case(69, "no bytes", b""),
+    case(69, "one byte", b"\0"),
+    case(69, "a connect of 15 bytes", CONNECT[:15]),
+    case(69, "a connection id alone", bytes(8)),
 ])  # fmt: skip
 def test_too_short(client: UdpClient, datagram: bytes) -> None:
     """A datagram without a transaction id gets no reply."""
@@ -51,12 +51,12 @@ def test_too_short(client: UdpClient, datagram: bytes) -> None:
 
 @pytest.mark.parametrize("trailing", [
     case(69, "a connect of 16 bytes", b""),
-    case(69, "a connect with more behind it", b"more"),
-    case(69, "a connect as long as an announce", bytes(82)),
-    case(76, "no more comes back than went in", bytes(500)),
+    case(69, "a connect of 20 bytes", b"more"),
+    case(69, "a connect of 98 bytes", bytes(82)),
+    case(76, "a connect of 516 bytes", bytes(500)),
 ])  # fmt: skip
 def test_connect(client: UdpClient, trailing: bytes) -> None:
-    """A connect gets 16 bytes, whatever follows the request."""
+    """A connect gets 16 bytes, with or without bytes after the request."""
     reply = client.exchange(CONNECT + trailing)
     assert len(reply) == 16
     assert reply[:8] == struct.pack(">II", 0, 7)
@@ -77,19 +77,19 @@ def test_wrong_magic(stranger: UdpClient, magic: int) -> None:
     case(70, "98 bytes", b""),
     case(70, "100 bytes of aria2", b"\0\0"),
     case(70, "101 bytes of libtorrent", b"\2\1/"),
-    case(70, "as many as fit", bytes(1300)),
-    case(71, "options of nonsense", b"\xff\xff\xff"),
-    case(71, "options cut off", b"\2\xff/announce"),
-    case(72, "a path with a key, in public", url_data(b"/announce/" + b"k" * 32)),
+    case(70, "1,398 bytes", bytes(1300)),
+    case(71, "malformed options", b"\xff\xff\xff"),
+    case(71, "a truncated option", b"\2\xff/announce"),
+    case(72, "a key on a public tracker", url_data(b"/announce/" + b"k" * 32)),
 ])  # fmt: skip
 def test_options_after_an_announce(client: UdpClient, info_hash: bytes, options: bytes) -> None:
-    """Bytes after the 98 of an announce do not spoil it."""
+    """An announce is served with any bytes after its 98."""
     assert udp_counts(udp_announce(client, info_hash, options)) == (0, 1)
 
 
 @pytest.mark.parametrize("size", [
     case(70, "one byte short", 97),
-    case(70, "a head and nothing else", 16),
+    case(70, "the first 16 bytes alone", 16),
 ])  # fmt: skip
 def test_truncated_announces(
     public: Tracker, client: UdpClient, info_hash: bytes, size: int
@@ -105,12 +105,12 @@ def test_truncated_announces(
 
 @pytest.mark.parametrize("spoil", [
     case(73, "zeros", lambda _: bytes(8)),
-    case(73, "a guess", lambda _: b"guessing"),
+    case(73, "guessed bytes", lambda _: b"guessing"),
     case(73, "one bit off", lambda good: bytes([good[0] ^ 1]) + good[1:]),
-    case(74, "another moment", lambda good: good[:7] + bytes([(good[7] + 1) & 0xFF])),
-    case(75, "the constant that begins a connect", lambda _: MAGIC.to_bytes(8, "big")),
+    case(74, "another time byte", lambda good: good[:7] + bytes([(good[7] + 1) & 0xFF])),
+    case(75, "the constant of a connect", lambda _: MAGIC.to_bytes(8, "big")),
 ])  # fmt: skip
-def test_bad_ids(
+def test_bad_connection_ids(
     public: Tracker, stranger: UdpClient, info_hash: bytes, spoil: Callable[[bytes], bytes]
 ) -> None:
     """A bad connection id gets a short error and no effect, for announce and scrape."""
@@ -138,14 +138,14 @@ def test_case_74_another_address(public: Tracker, info_hash: bytes) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "good"), [
-    case(74, "at once", 0, True),
-    case(74, "after two minutes", 120, True),
-    case(74, "after three minutes", 180, False),
-    case(74, "from a minute ahead", -60, False),
-    case(75, "after an hour", 3600, False),
-    case(75, "when the byte of its moment comes round", 256 * 30, False),
+    case(74, "at once it is good", 0, True),
+    case(74, "after two minutes it is good", 120, True),
+    case(74, "after three minutes it is refused", 180, False),
+    case(74, "a minute before its issue it is refused", -60, False),
+    case(75, "after an hour it is refused", 3600, False),
+    case(75, "after 256 periods, with the same time byte, it is refused", 256 * 30, False),
 ])  # fmt: skip
-def test_ages(seconds: int, good: bool) -> None:
+def test_age_of_a_connection_id(seconds: int, good: bool) -> None:
     """A connection id is good for two minutes; an id from the future is refused."""
     then, now = ConnectionIds(b"c" * 32), ConnectionIds(b"c" * 32)
     then.set_time(START)
@@ -173,30 +173,30 @@ def test_case_76_as_many_as_allowed(client: UdpClient, info_hash: bytes) -> None
     case(76, "a scrape with a bad id", struct.pack(">QII", 1, 2, 7) + bytes(20)),
     case(76, "an announce with a bad id", announce_datagram(bytes(8), bytes(20), 1, 1)),
 ])  # fmt: skip
-def test_before_a_valid_id(stranger: UdpClient, request_: bytes) -> None:
-    """Before a valid connection id, replies are short errors, so that spoofing gains nothing."""
+def test_no_valid_connection_id(stranger: UdpClient, request_: bytes) -> None:
+    """A request without a valid connection id gets a short reply, because addresses are forged."""
     assert len(stranger.exchange(request_)) <= 48
 
 
-@pytest.mark.parametrize(("asked", "source"), [
-    case(81, "the usual address", "127.0.0.1", "127.0.0.1"),
-    case(81, "another address of this machine", "127.0.0.2", "127.0.0.1"),
-    case(81, "a third one", "127.3.2.1", "127.0.0.1"),
+@pytest.mark.parametrize(("requested", "source"), [
+    case(81, "the usual address 127.0.0.1", "127.0.0.1", "127.0.0.1"),
+    case(81, "another local address 127.0.0.2", "127.0.0.2", "127.0.0.1"),
+    case(81, "another local address 127.3.2.1", "127.3.2.1", "127.0.0.1"),
     case(81, "an IPv6 address", "::1", "::1"),
-    case(83, "one socket for both families", "127.0.0.1", "127.0.0.1"),
+    case(83, "IPv4 on a dual socket", "127.0.0.1", "127.0.0.1"),
 ])  # fmt: skip
-def test_answered_from_the_address_asked(
-    both: Tracker, info_hash: bytes, asked: str, source: str
+def test_a_reply_comes_from_the_requested_address(
+    both: Tracker, info_hash: bytes, requested: str, source: str
 ) -> None:
-    """The reply comes from the address the client sent to; a connected client takes no other."""
-    with udp_client((asked, both.udp[0][1]), source) as client:
+    """The reply comes from the address of the request; a connected client receives no other."""
+    with udp_client((requested, both.udp[0][1]), source) as client:
         assert udp_counts(udp_announce(client, info_hash)) == (0, 1)
 
 
 @pytest.mark.parametrize("transaction", [
     case(82, "zeros", bytes(4)),
-    case(82, "all bits", b"\xff" * 4),
-    case(82, "any bytes", b"\x00\x80\x7f\x01"),
+    case(82, "all bits set", b"\xff" * 4),
+    case(82, "mixed bytes", b"\x00\x80\x7f\x01"),
 ])  # fmt: skip
 def test_transactions(stranger: UdpClient, info_hash: bytes, transaction: bytes) -> None:
     """Replies and errors carry the request's transaction id."""
@@ -227,7 +227,7 @@ def test_case_83_families_on_one_port(both: Tracker, info_hash: bytes) -> None:
 
 
 def test_case_83_a_socket_for_each_family(tmp_path: Path, info_hash: bytes) -> None:
-    """Both wildcard addresses share a port: each serves its family, and the log says which."""
+    """Two wildcard listeners on one port each serve their family; the log names the listener."""
     port = lasting_listeners().udp[0].rpartition(":")[2]
     listeners = Listeners(udp=(f"0.0.0.0:{port}", f"[::]:{port}"))
     with closing(Tracker(tmp_path / "tracker", listeners)) as tracker:

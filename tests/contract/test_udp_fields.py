@@ -1,4 +1,4 @@
-"""Fields of a UDP announce: which values are refused, and how the rest are read (BEP 15)."""
+"""Tests the fields of a UDP announce: refused and accepted values (BEP 15)."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def many(public: Tracker) -> Tracker:
 
 
 @pytest.mark.parametrize("event", [
-    case(77, "paused is not for UDP", 4),
-    case(77, "nobody knows it", 5),
-    case(77, "as large as can be", 2**32 - 1),
+    case(77, "event 4, which HTTP knows as paused", 4),
+    case(77, "event 5", 5),
+    case(77, "event 2**32 - 1", 2**32 - 1),
 ])  # fmt: skip
 def test_unknown_events(public: Tracker, client: UdpClient, info_hash: bytes, event: int) -> None:
     """An unknown event gets the reference's error."""
@@ -39,10 +39,10 @@ def test_unknown_events(public: Tracker, client: UdpClient, info_hash: bytes, ev
 
 
 @pytest.mark.parametrize(("left", "expected"), [
-    case(77, "minus one is not known", 2**64 - 1, (0, 1)),
-    case(12, "nor is anything with the top bit", 2**63, (0, 1)),
-    case(12, "as much as can be left", 2**63 - 1, (0, 1)),
-    case(11, "nothing is a seeder", 0, (1, 0)),
+    case(77, "left of -1 is a leecher", 2**64 - 1, (0, 1)),
+    case(12, "left of 2**63 is a leecher", 2**63, (0, 1)),
+    case(12, "left of 2**63 - 1 is a leecher", 2**63 - 1, (0, 1)),
+    case(11, "left of 0 is a seeder", 0, (1, 0)),
 ])  # fmt: skip
 def test_left(client: UdpClient, info_hash: bytes, left: int, expected: tuple[int, int]) -> None:
     """Only `left` = 0 makes a seeder."""
@@ -50,28 +50,28 @@ def test_left(client: UdpClient, info_hash: bytes, left: int, expected: tuple[in
 
 
 @pytest.mark.parametrize("moved", [
-    case(13, "minus one", 2**64 - 1),
-    case(13, "the top bit", 2**63),
+    case(13, "totals of -1", 2**64 - 1),
+    case(13, "totals of 2**63", 2**63),
 ])  # fmt: skip
 def test_impossible_totals(
     public: Tracker, client: UdpClient, info_hash: bytes, moved: int
 ) -> None:
-    """Totals beyond 63 bits are answered and count as zero."""
+    """An announce with totals beyond 63 bits is served, and the totals count as zero."""
     udp_announce(client, info_hash, uploaded=moved, downloaded=moved)
     (peer,) = peers(public, info_hash)
     assert (peer["uploaded"], peer["downloaded"]) == (0, 0)
 
 
 @pytest.mark.parametrize(("numwant", "count"), [
-    case(5, "minus one: as many as allowed", -1, 74),
-    case(6, "nothing said: as many as allowed", 0, 74),
-    case(7, "one", 1, 1),
-    case(7, "three", 3, 3),
-    case(8, "one more than allowed", 75, 74),
-    case(8, "far more than allowed", 2**31 - 1, 74),
+    case(5, "numwant -1 gives 74", -1, 74),
+    case(6, "numwant 0 gives 74", 0, 74),
+    case(7, "numwant 1 gives one", 1, 1),
+    case(7, "numwant 3 gives three", 3, 3),
+    case(8, "numwant 75 gives 74", 75, 74),
+    case(8, "numwant 2**31 - 1 gives 74", 2**31 - 1, 74),
 ])  # fmt: skip
 def test_numbers_wanted(many: Tracker, numwant: int, count: int) -> None:
-    """A reply has as many peers as asked for, all different, without the client itself."""
+    """A reply has as many peers as the request wants: each once, and never the client."""
     with udp_client(many.udp[0]) as client:
         answer = client.announce(MANY, 1, 1, numwant=numwant)
     found = set(answer.peers)
@@ -83,7 +83,7 @@ def test_numbers_wanted(many: Tracker, numwant: int, count: int) -> None:
 def test_case_78_an_address_in_the_request(
     public: Tracker, client: UdpClient, info_hash: bytes
 ) -> None:
-    """A peer is listed at its datagram's source, whatever address it names."""
+    """A peer is listed at its datagram's source; the address in the request is ignored."""
     datagram = announce_datagram(client.connection_id, info_hash, 1, 6881, left=5)
     reply = client.exchange(datagram[:84] + bytes([8, 8, 8, 8]) + datagram[88:])
     assert udp_counts(reply) == (0, 1)
@@ -91,9 +91,9 @@ def test_case_78_an_address_in_the_request(
 
 
 @pytest.mark.parametrize(("event", "refused"), [
-    case(78, "port 0", 0, True),
-    case(78, "port 0 at the start", STARTED, True),
-    case(78, "port 0 of one who leaves", STOPPED, False),
+    case(78, "port 0 is refused", 0, True),
+    case(78, "port 0 with started is refused", STARTED, True),
+    case(78, "port 0 with stopped is accepted", STOPPED, False),
 ])  # fmt: skip
 def test_port_0(client: UdpClient, info_hash: bytes, event: int, refused: bool) -> None:
     """Port 0 is refused, except with `stopped`."""

@@ -1,6 +1,6 @@
-"""Clients written byte by byte: UDP datagrams, HTTP requests on plain sockets, the REST API.
+"""Sends requests byte by byte: UDP datagrams, HTTP on plain sockets, and the REST API.
 
-They share no code with the tracker, so that both cannot be wrong in the same way.
+It shares no code with the tracker, so that both cannot be wrong in the same way.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tests.e2e.process import DEADLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.e2e.process import Address, Tracker
 
@@ -73,7 +73,7 @@ class UdpClient:
         return self._socket.recv(4096)
 
     def connect(self) -> bytes:
-        """Gets a connection id and keeps it. Asks again when a datagram was lost."""
+        """Gets a connection id and keeps it; sends another connect when a datagram was lost."""
         self._socket.settimeout(_PATIENCE)
         for transaction in range(_RESENDS):
             self.send(struct.pack(">QII", MAGIC, 0, transaction))
@@ -237,15 +237,59 @@ def _values(data: bytes, at: int) -> tuple[Any, int]:
 # REST API
 
 
-def api(tracker: Tracker, path: str, method: str = "GET") -> Any:
-    """Returns the JSON of an API request that must succeed. `path` may hold a query."""
+@frozen
+class Reply:
+    """Holds the API's reply to one request. `headers` have lower-case names and do not compare."""
+
+    status: int
+    content_type: str | None
+    body: str
+    headers: Mapping[str, str] = field(eq=False, repr=False)
+
+    @property
+    def compared(self) -> tuple[int, str | None, str]:
+        """Returns status, content type and body, as rows of the contract hold them."""
+        return self.status, self.content_type, self.body
+
+    @property
+    def json(self) -> Any:
+        """Returns the decoded body; None for an empty one."""
+        return json.loads(self.body) if self.body else None
+
+
+def ask(
+    tracker: Tracker,
+    method: str,
+    target: str,
+    body: object = None,
+    *,
+    token: str = "MyAccessToken",  # noqa: S107  # the token of every tracker in the tests
+    **headers: str,
+) -> Reply:
+    """Makes one API request on its own connection.
+
+    Text and bytes are sent as they are, any other `body` as JSON. An empty `token` is not sent.
+    Names of `headers` have underscores.
+    """
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    if token:
+        sent["Authorization"] = f"Bearer {token}"
+    if body is not None and not isinstance(body, (str, bytes)):
+        body = json.dumps(body)
+        sent["Content-Type"] = "application/json"
     connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
     try:
-        mark = "&" if "?" in path else "?"
-        connection.request(method, f"{path}{mark}token=MyAccessToken")
+        connection.request(method, target, body, sent)
         response = connection.getresponse()
         text = response.read().decode()
-        assert response.status == 200, text
-        return json.loads(text)
+        received = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(response.status, received.get("content-type"), text, received)
     finally:
         connection.close()
+
+
+def api(tracker: Tracker, target: str, method: str = "GET") -> Any:
+    """Returns the JSON of an API request that must succeed."""
+    reply = ask(tracker, method, target)
+    assert reply.status == 200, reply.body
+    return reply.json

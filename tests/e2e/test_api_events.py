@@ -1,4 +1,4 @@
-"""The log through version 2 of the API: pages, filters, stream, refusals, ledgers, settings."""
+"""Tests the log in version 2 of the API: pages, filters, stream, refusals, ledgers, settings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 
-from tests.e2e.clients import announce_datagram, announce_target, get, peer_id, torrent, udp_client
+from tests.e2e.clients import (
+    announce_datagram,
+    announce_target,
+    ask,
+    get,
+    peer_id,
+    torrent,
+    udp_client,
+)
 from tests.e2e.process import Tracker
-from tests.e2e.test_api_v2 import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +33,7 @@ READ = {"Authorization": "Bearer MyAccessToken"}
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
     """A private tracker with three keys, two of one owner, and some announces."""
     tracker = Tracker(tmp_path_factory.mktemp("site"))
-    tracker.config.write_text(
-        tracker.config.read_text().replace("private = false", "private = true")
-    )
+    tracker.switch_on("private")
     try:
         tracker.start()
         for number, owner in ((1, "anna"), (2, "bert"), (3, "anna")):
@@ -56,11 +61,11 @@ def pages(tracker: Tracker, query: str, limit: int) -> list[dict[str, Any]]:
     while True:
         answer = ask(tracker, "GET", f"/api/v2/events?limit={limit}{after}{query}")
         assert (answer.status, answer.content_type) == (200, "application/json")
-        assert len(answer.body["events"]) <= limit
-        found += answer.body["events"]
-        if answer.body["next"] is None:
+        assert len(answer.json["events"]) <= limit
+        found += answer.json["events"]
+        if answer.json["next"] is None:
             return found
-        after = f"&after={answer.body['next']}"
+        after = f"&after={answer.json['next']}"
 
 
 def settled(tracker: Tracker) -> list[dict[str, Any]]:
@@ -112,15 +117,15 @@ def test_a_change_is_readable_at_once(new_tracker: Any) -> None:
         form = {"uploaded": 1, "corrects": 1}
         why = {"X-Reason": "a test"}
         answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
-        seq = answer.body["seq"]
-        page = ask(tracker, "GET", f"/api/v2/events?after={after}").body
+        seq = answer.json["seq"]
+        page = ask(tracker, "GET", f"/api/v2/events?after={after}").json
         assert seq in [one["seq"] for one in page["events"]]
         assert page["events"][-1]["seq"] == page["end"] - 1
         after = page["end"] - 1
         answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
-        assert len(ask(tracker, "GET", ledger).body["entries"]) == 3 * number + 2
+        assert len(ask(tracker, "GET", ledger).json["entries"]) == 3 * number + 2
         answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
-        seq = answer.body["seq"]
+        seq = answer.json["seq"]
         assert ask(tracker, "GET", f"/api/v2/accounts/1?at={seq}").status == 200
 
 
@@ -142,7 +147,7 @@ def test_bad_queries(site: Tracker, query: str) -> None:
     """An invalid parameter gets status 400 and a detail that begins with its name."""
     answer = ask(site, "GET", f"/api/v2/events?{query}")
     assert (answer.status, answer.content_type) == (400, "application/problem+json")
-    assert answer.body["detail"].startswith(query.partition("=")[0])
+    assert answer.json["detail"].startswith(query.partition("=")[0])
 
 
 def stream(tracker: Tracker, query: str, **headers: str) -> Iterator[dict[str, str]]:
@@ -169,7 +174,7 @@ def test_stream(site: Tracker) -> None:
     before = [one for one in settled(site) if one["type"] == "torrent_whitelisted"]
     assert before == []
     hashes = [torrent(0x80 + number).hex() for number in range(4)]
-    end = ask(site, "GET", "/api/v2/events?limit=1").body["end"]
+    end = ask(site, "GET", "/api/v2/events?limit=1").json["end"]
     with closing(stream(site, f"type=torrent_whitelisted&after={end - 1}")) as first:
         for info_hash in hashes[:2]:
             assert ask(site, "PUT", f"/api/v2/whitelist/{info_hash}").status == 201
@@ -191,15 +196,15 @@ def test_stream(site: Tracker) -> None:
 
 def test_rejections(site: Tracker) -> None:
     """Refusals are counted by reason, by client and by key."""
-    reasons = ask(site, "GET", "/api/v2/rejections").body["reasons"]
+    reasons = ask(site, "GET", "/api/v2/rejections").json["reasons"]
     assert reasons["key_revoked"] >= 1
-    clients = ask(site, "GET", "/api/v2/rejections/clients").body["clients"]
+    clients = ask(site, "GET", "/api/v2/rejections/clients").json["clients"]
     (one,) = [each for each in clients if each["reason"] == "key_revoked"]
     assert (one["client"], one["version"], one["times"]) == ("Other", None, reasons["key_revoked"])
-    found = ask(site, "GET", "/api/v2/rejections/keys").body
+    found = ask(site, "GET", "/api/v2/rejections/keys").json
     ((one,), more) = found["keys"], found["next"]
     assert (one["key_ref"], one["reason"], one["times"], more) == (2, "key_revoked", 1, None)
-    assert ask(site, "GET", "/api/v2/rejections/keys?key_ref=1").body["keys"] == []
+    assert ask(site, "GET", "/api/v2/rejections/keys?key_ref=1").json["keys"] == []
 
 
 def test_rejections_by_client(new_tracker: Any) -> None:
@@ -225,13 +230,13 @@ def test_rejections_by_client(new_tracker: Any) -> None:
         {"client": "Other", "version": None, "reason": "port_refused", "times": 1},
         {"client": "qBittorrent", "version": "4650", "reason": "client_refused", "times": 2},
     ]
-    assert ask(tracker, "GET", "/api/v2/rejections/clients").body["clients"] == expected
+    assert ask(tracker, "GET", "/api/v2/rejections/clients").json["clients"] == expected
     assert tracker.stop() == 0
     tracker.start()
-    assert ask(tracker, "GET", "/api/v2/rejections/clients").body["clients"] == expected
-    reasons = ask(tracker, "GET", "/api/v2/rejections").body["reasons"]
+    assert ask(tracker, "GET", "/api/v2/rejections/clients").json["clients"] == expected
+    reasons = ask(tracker, "GET", "/api/v2/rejections").json["reasons"]
     assert reasons == {"malformed": 2, "port_refused": 1, "client_refused": 2}
-    then = ask(tracker, "GET", f"/api/v2/rejections/clients?at={moment['seq']}").body["clients"]
+    then = ask(tracker, "GET", f"/api/v2/rejections/clients?at={moment['seq']}").json["clients"]
     assert then == [{**expected[-1], "times": 1}]
 
 
@@ -247,7 +252,7 @@ def test_ledger(site: Tracker) -> None:
     assert len(entries) > 5
     found, after = [], ""
     while True:
-        page = ask(site, "GET", f"/api/v2/accounts/1/ledger?limit=5{after}").body
+        page = ask(site, "GET", f"/api/v2/accounts/1/ledger?limit=5{after}").json
         found += page["entries"]
         if page["next"] is None:
             break
@@ -255,7 +260,7 @@ def test_ledger(site: Tracker) -> None:
     assert found == entries
     account = {"type": "account", **page["totals"]}
     assert account == rows[-1]
-    only = ask(site, "GET", f"/api/v2/accounts/1/ledger?info_hash={torrent(1).hex()}").body
+    only = ask(site, "GET", f"/api/v2/accounts/1/ledger?info_hash={torrent(1).hex()}").json
     assert {one["info_hash"] for one in only["entries"]} == {torrent(1).hex()}
     assert ask(site, "GET", "/api/v2/accounts/9/ledger").status == 404
 
@@ -265,17 +270,17 @@ def test_totals(site: Tracker) -> None:
     printed = [
         json.loads(line) for line in site.command("ledger", "--json", "anna").stdout.splitlines()
     ]
-    answer = ask(site, "GET", "/api/v2/accounts/1/totals").body
+    answer = ask(site, "GET", "/api/v2/accounts/1/totals").json
     rows = {one["info_hash"]: one for one in printed if one.pop("type") == "torrent"}
     assert answer["totals"] == [rows[name] for name in sorted(rows)]
     for info_hash, row in rows.items():
-        mine, *others = ask(site, "GET", f"/api/v2/torrents/{info_hash}/totals").body["totals"]
+        mine, *others = ask(site, "GET", f"/api/v2/torrents/{info_hash}/totals").json["totals"]
         assert {"info_hash": info_hash, **mine} == {"account": 1, **row}
         assert all(one["account"] > 1 for one in others)
     first = next(one["seq"] for one in printed if "seq" in one)
-    then = ask(site, "GET", f"/api/v2/accounts/1/totals?at={first}").body
+    then = ask(site, "GET", f"/api/v2/accounts/1/totals?at={first}").json
     assert (then["seq"], [one["announces"] for one in then["totals"]]) == (first, [1])
-    page = ask(site, "GET", f"/api/v2/accounts/1/ledger?at={first}").body
+    page = ask(site, "GET", f"/api/v2/accounts/1/ledger?at={first}").json
     assert [one["seq"] for one in page["entries"]] == [first]
     assert ask(site, "GET", "/api/v2/accounts/1/totals?at=999999").status == 404
     assert ask(site, "GET", "/api/v2/accounts/9/totals").status == 404
@@ -283,16 +288,16 @@ def test_totals(site: Tracker) -> None:
 
 def test_torrents_of_an_account(site: Tracker) -> None:
     """The API lists an account's peers in all swarms."""
-    found = ask(site, "GET", "/api/v2/accounts/1/torrents").body["torrents"]
+    found = ask(site, "GET", "/api/v2/accounts/1/torrents").json["torrents"]
     assert {one["key_ref"] for one in found} == {1, 3}
     assert {one["info_hash"] for one in found} == {torrent(number + 1).hex() for number in range(5)}
     assert {one["role"] for one in found} == {"leecher"}
-    assert ask(site, "GET", "/api/v2/accounts/2/torrents").body == {"torrents": []}
+    assert ask(site, "GET", "/api/v2/accounts/2/torrents").json == {"torrents": []}
 
 
 def test_settings(site: Tracker) -> None:
     """The API returns the settings in the log and the event that brought them."""
-    answer = ask(site, "GET", "/api/v2/settings").body
+    answer = ask(site, "GET", "/api/v2/settings").json
     (event,) = site.events("--type", "settings_changed")
     assert (answer["seq"], answer["settings"]) == (event["seq"], event["settings"])
     assert answer["settings"]["private"] is True

@@ -1,18 +1,15 @@
-"""`at=`: the API repeats its earlier answers for an earlier moment, in all versions, after
-restarts.
-"""
+"""Tests that `at=` repeats the API's earlier answers, in all versions and after restarts."""
 
 from __future__ import annotations
 
 import json
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.days import Site
-from tests.e2e.clients import announce_target, get, torrent, udp_client
-from tests.e2e.process import DEADLINE, lasting_listeners
+from tests.e2e.clients import announce_target, ask, get, torrent, udp_client
+from tests.e2e.process import lasting_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,55 +51,37 @@ PRIVATE = [
 ]
 
 
-def ask(tracker: Tracker, path: str, method: str = "GET", body: object = None) -> tuple[int, str]:
-    """Returns status and text. Reads use a token that may only read."""
-    connection = HTTPConnection(*tracker.api, timeout=DEADLINE)
-    token = READER if method == "GET" else "MyAccessToken"
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    try:
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
+def read(tracker: Tracker, target: str) -> tuple[int, str]:
+    """Reads with a token that may only read; returns status and text."""
+    reply = ask(tracker, "GET", target, token=READER)
+    return reply.status, reply.body
 
 
 def at(path: str, moment: object) -> str:
     return f"{path}{'&' if '?' in path else '?'}at={moment}"
 
 
-def configured(tracker: Tracker, *, private: bool = False) -> Tracker:
-    text = tracker.config.read_text().replace(
-        "access_tokens.admin =",
-        f'token_scopes.watch = "read"\naccess_tokens.watch = "{READER}"\naccess_tokens.admin =',
-    )
-    if private:
-        text = text.replace("private = false", "private = true")
-    tracker.config.write_text(text)
-    return tracker
-
-
 @pytest.fixture
 def tracker(new_tracker: Callable[..., Tracker]) -> Tracker:
-    return configured(new_tracker(lasting_listeners()))
+    """Makes a public tracker with a token that may only read."""
+    tracker = new_tracker(lasting_listeners())
+    tracker.add_read_token(READER)
+    return tracker
 
 
 def last_seq(tracker: Tracker) -> int:
     """Returns the seq of the last durable event."""
-    return int(json.loads(ask(tracker, "/api/v2/events?limit=1")[1])["end"]) - 1
+    return int(json.loads(read(tracker, "/api/v2/events?limit=1")[1])["end"]) - 1
 
 
 def settled(tracker: Tracker, paths: list[str]) -> tuple[int, dict[str, tuple[int, str]]]:
-    """Returns a durable moment and the API's answers at it.
-
-    It asks again if something happened meanwhile.
-    """
+    """Returns a durable moment and the API's answers at it; reads again after each event."""
     for _ in range(100):
         seq = last_seq(tracker)
-        told = {path: ask(tracker, path) for path in paths}
-        if seq == last_seq(tracker) and told == {path: ask(tracker, path) for path in paths}:
-            return seq, told
-    raise AssertionError("it never came to rest")
+        answers = {path: read(tracker, path) for path in paths}
+        if seq == last_seq(tracker) and answers == {path: read(tracker, path) for path in paths}:
+            return seq, answers
+    raise AssertionError("the answers changed in every round")
 
 
 def test_public(tracker: Tracker) -> None:
@@ -112,13 +91,13 @@ def test_public(tracker: Tracker) -> None:
         client.announce(FIRST, 1, 1, left=0)
         client.announce(FIRST, 2, 2, left=7)
         client.announce(SECOND, 3, 3, left=1)
-        ask(tracker, f"/api/v1/whitelist/{HASH}", "POST")
+        ask(tracker, "POST", f"/api/v1/whitelist/{HASH}")
         tracker.events_until(bool, "--type", "counted")
         first, then = settled(tracker, PUBLIC)
         client.announce(FIRST, 2, 2, left=7, event=3)
         for number in range(4, 4 + 230):
             client.announce(torrent(number), number, number, left=number % 2)
-    ask(tracker, f"/api/v1/whitelist/{HASH}", "DELETE")
+    ask(tracker, "DELETE", f"/api/v1/whitelist/{HASH}")
     tracker.events_until(bool, "--type", "torrent_delisted")
     second, later = settled(tracker, PUBLIC)
     assert then != later
@@ -126,7 +105,7 @@ def test_public(tracker: Tracker) -> None:
     then[PUBLIC[2]] = later[PUBLIC[2]] = (200, "")  # its gauges describe the present only
 
     def same(moment: object, expected: dict[str, tuple[int, str]]) -> None:
-        found = {path: ask(tracker, at(path, moment)) for path in PUBLIC}
+        found = {path: read(tracker, at(path, moment)) for path in PUBLIC}
         assert found[PUBLIC[2]][1].startswith("torrents 2")
         found[PUBLIC[2]] = (200, "")
         assert found == expected
@@ -142,11 +121,12 @@ def test_public(tracker: Tracker) -> None:
     assert tracker.stop() == 0
 
 
-def test_private(new_tracker: Callable[..., Tracker]) -> None:
+def test_private(tracker: Tracker) -> None:
     """Keys, accounts and factors are as they were, and so are an account's peers."""
-    tracker = configured(new_tracker(lasting_listeners()), private=True).start()
-    ask(tracker, "/api/v2/keys", "POST", {"key": KEY, "owner": "anna"})
-    ask(tracker, "/api/v2/factors", "POST", {"download_percent": 0})
+    tracker.switch_on("private")
+    tracker.start()
+    ask(tracker, "POST", "/api/v2/keys", {"key": KEY, "owner": "anna"})
+    ask(tracker, "POST", "/api/v2/factors", {"download_percent": 0})
     target = announce_target(FIRST, 1, 6001, uploaded=0, downloaded=0, left=9)
     assert b"8:interval" in get(tracker.http[0], f"/announce/{KEY}?{target[10:]}")
     tracker.events_until(bool, "--type", "announced")
@@ -154,16 +134,16 @@ def test_private(new_tracker: Callable[..., Tracker]) -> None:
     assert json.loads(then["/api/v2/accounts/1/torrents"][1])["torrents"][0]["key_ref"] == 1
     assert json.loads(then["/api/v2/keys/1"][1])["last_used"] is not None
     (issued,) = tracker.events("--type", "key_issued")
-    unused = ask(tracker, at("/api/v2/keys/1", issued["seq"]))[1]
+    unused = read(tracker, at("/api/v2/keys/1", issued["seq"]))[1]
     assert json.loads(unused)["last_used"] is None
-    ask(tracker, "/api/v2/keys/1", "DELETE")
-    ask(tracker, "/api/v2/factors/1", "DELETE")
-    ask(tracker, "/api/v2/keys", "POST", {"owner": "bert"})
-    assert ask(tracker, "/api/v2/keys/2")[0] == 200
-    assert {path: ask(tracker, at(path, seq)) for path in PRIVATE} == then
+    ask(tracker, "DELETE", "/api/v2/keys/1")
+    ask(tracker, "DELETE", "/api/v2/factors/1")
+    ask(tracker, "POST", "/api/v2/keys", {"owner": "bert"})
+    assert read(tracker, "/api/v2/keys/2")[0] == 200
+    assert {path: read(tracker, at(path, seq)) for path in PRIVATE} == then
     tracker.kill()
     tracker.restart()
-    assert {path: ask(tracker, at(path, seq)) for path in PRIVATE} == then
+    assert {path: read(tracker, at(path, seq)) for path in PRIVATE} == then
 
 
 def test_bad_moments(tracker: Tracker) -> None:
@@ -171,21 +151,20 @@ def test_bad_moments(tracker: Tracker) -> None:
     tracker.start()
     for text in ("yesterday", "-1", "", "1&at=2", "99999999999999999999", "2026-02-30T00:00:00Z"):
         for path in ("/api/v1/stats", "/api/stats", "/api/v2/settings"):
-            assert ask(tracker, at(path, text))[0] == 400, text
+            assert read(tracker, at(path, text))[0] == 400, text
     for moment in (10**9, "2099-01-01T00:00:00Z", "2001-01-01T00:00:00Z"):
-        status, text = ask(tracker, at("/api/v2/settings", moment))
+        status, text = read(tracker, at("/api/v2/settings", moment))
         assert (status, "which holds events 0 to " in text) == (404, True)
-        status, text = ask(tracker, at("/api/v1/stats", moment))
+        status, text = read(tracker, at("/api/v1/stats", moment))
         assert (status, "which holds events 0 to " in text) == (400, True)
-    status, text = ask(tracker, "/api/v2/events?at=1")
+    status, text = read(tracker, "/api/v2/events?at=1")
     assert (status, [event["seq"] for event in json.loads(text)["events"]]) == (200, [0, 1])
-    assert ask(tracker, "/api/v2/events?at=1&to=1")[0] == 400
-    assert ask(tracker, f"/api/v1/whitelist/{HASH}?at=0", "POST")[0] == 200
+    assert read(tracker, "/api/v2/events?at=1&to=1")[0] == 400
+    assert ask(tracker, "POST", f"/api/v1/whitelist/{HASH}?at=0").status == 200
 
 
-def test_a_pruned_log(new_tracker: Callable[..., Tracker]) -> None:
+def test_a_pruned_log(tracker: Tracker) -> None:
     """A moment before the first kept event gets 410 with its seq; later moments are there."""
-    tracker = configured(new_tracker())
     text = tracker.config.read_text()
     tracker.config.write_text(text.replace("[event_log]\n", "[event_log]\nkeep_days = 3\n"))
     site = Site(tracker.folder)
@@ -194,17 +173,16 @@ def test_a_pruned_log(new_tracker: Callable[..., Tracker]) -> None:
     (event,) = tracker.events_until(bool, "--type", "log_pruned")
     begin = event["first_seq"]
     for moment in (0, begin - 1, "2020-01-01T00:00:00Z"):
-        status, text = ask(tracker, at("/api/v2/settings", moment))
+        status, text = read(tracker, at("/api/v2/settings", moment))
         assert (status, json.loads(text)["first_seq"]) == (410, begin)
-        status, text = ask(tracker, at("/api/stats", moment))
+        status, text = read(tracker, at("/api/stats", moment))
         assert (status, f"event {begin}:" in text) == (410, True)
-    stats: dict[str, Any] = json.loads(ask(tracker, at("/api/v1/stats", begin))[1])
+    stats: dict[str, Any] = json.loads(read(tracker, at("/api/v1/stats", begin))[1])
     assert stats["udp4_announces_handled"] >= 4 * 2 * 4
 
 
-def test_shredded_addresses(new_tracker: Callable[..., Tracker]) -> None:
+def test_shredded_addresses(tracker: Tracker) -> None:
     """Once addresses are shredded they are empty at any moment; all counts stay exact."""
-    tracker = configured(new_tracker())
     site = Site(tracker.folder)
     site.live(3)
     tracker.start()
@@ -213,11 +191,11 @@ def test_shredded_addresses(new_tracker: Callable[..., Tracker]) -> None:
     seq = next(each["seq"] for each in reversed(events) if each["time"].startswith(day))
     info_hash = events[0]["info_hash"]
     path = at(f"/api/v1/torrent/{info_hash}", seq)
-    before = json.loads(ask(tracker, path)[1])
+    before = json.loads(read(tracker, path)[1])
     assert all(peer["peer_addr"] for peer in before["peers"])
     done = tracker.command("shred", "--before", site.day(2), "--reason", "asked to")
     assert done.returncode == 0, done.stderr
-    after = json.loads(ask(tracker, path)[1])
+    after = json.loads(read(tracker, path)[1])
     assert {peer["peer_addr"] for peer in after["peers"]} == {""}
     assert len(after["peers"]) == len(before["peers"]) == 7
     for each in (before, after):

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -16,7 +15,7 @@ import pytest
 import tomli
 import yaml
 
-from tests.e2e.clients import announce, body, get, torrent
+from tests.e2e.clients import announce, ask, body, get, torrent
 from tests.e2e.process import DEADLINE, clean_environment
 from tests.e2e.test_metrics import exposed
 from tracker.cli import _parser
@@ -157,12 +156,9 @@ UNITS = ("short", "s", "reqps", "bytes", "Bps")  # Grafana's names for them
 def test_scrape(shared_tracker: Tracker, job: dict[str, Any]) -> None:
     """Every scrape job of Prometheus gets an answer with its bearer token."""
     assert job["authorization"]["type"] == "Bearer"
-    connection = HTTPConnection(*shared_tracker.api, timeout=DEADLINE)
     target = f"{job['metrics_path']}?{urlencode(job['params'], doseq=True)}"
-    connection.request("GET", target, headers={"Authorization": "Bearer MyAccessToken"})
-    response = connection.getresponse()
-    assert (response.status, response.read()[:1] != b"") == (200, True)
-    connection.close()
+    reply = ask(shared_tracker, "GET", target)
+    assert (reply.status, reply.body != "") == (200, True)
 
 
 def unit(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The health check API of a running tracker: which services it asks, and what it reports."""
+"""Tests the health check API of a running tracker: the services it checks, and its report."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_both_families_on_one_port(new_tracker: Callable[..., Tracker]) -> None:
 
 
 def test_under_tls(new_tracker: Callable[..., Tracker], tmp_path: Path) -> None:
-    """TLS listeners are asked over TLS, whatever name their certificate has."""
+    """The health check uses TLS for TLS listeners, and accepts any name in the certificate."""
     files = make("somebody else").write(tmp_path)
     tracker = new_tracker()
     text = tracker.config.read_text()

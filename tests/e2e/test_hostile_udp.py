@@ -1,4 +1,4 @@
-"""Malformed input on the UDP port: it gets an error or silence, and nothing is recorded."""
+"""Tests malformed input on the UDP port: it gets an error or silence and is not recorded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def witness(shared_tracker: Tracker) -> Iterator[Witness]:
 
 
 def good(connection_id: bytes, port: int = 6881, event: int = 2) -> bytes:
-    """An announce that would be recorded; the tests spoil it."""
+    """Returns an announce that the tracker would record."""
     return announce_datagram(connection_id, HASH, 1, port, event=event)
 
 
@@ -82,7 +82,7 @@ def test_megabyte_of_noise(shared_tracker: Tracker, witness: Witness) -> None:
     witness.check_udp()
 
 
-def test_noise_that_looks_right(shared_tracker: Tracker, witness: Witness) -> None:
+def test_noise_after_a_valid_head(shared_tracker: Tracker, witness: Witness) -> None:
     """Valid actions and ids followed by noise reach the parser and record nothing."""
     noise = random.Random(7)
     with udp_client(shared_tracker.udp[0]) as client:

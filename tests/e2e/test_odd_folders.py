@@ -1,4 +1,4 @@
-"""Log folders left by another tracker, a backup or a wrong clock: refused in a line, or served."""
+"""Tests starts on a log of a newer version, from a backup, or of a wrong clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import trio
 
 from eventlog import open_log
 from tests.e2e.clients import announce, api, torrent
-from tests.e2e.process import DEADLINE, run
+from tests.e2e.process import DEADLINE
 from tests.eventlog.logs import running
 from tests.support import SECOND
 from tests.tracker.logged import write_log
@@ -40,18 +40,11 @@ def newest(folder: Path) -> Path:
 
 
 def until_sealed(folder: Path, path: Path) -> None:
-    """Waits until a segment is sealed. The tracker does it beside serving, within seconds."""
+    """Waits until a segment is sealed, which a serving tracker does within seconds."""
     give_up = time.monotonic() + DEADLINE
     while not (folder / "seal" / f"{path.stem}.json").exists():
         assert time.monotonic() < give_up
         time.sleep(0.02)
-
-
-def refused(tracker: Tracker, code: int) -> str:
-    done = run("--config", str(tracker.config), folder=tracker.folder)
-    assert done.returncode == code
-    (line,) = done.stderr.splitlines()
-    return line
 
 
 def test_a_newer_format(tracker: Tracker) -> None:
@@ -64,7 +57,7 @@ def test_a_newer_format(tracker: Tracker) -> None:
     header[8:10] = (2).to_bytes(2, "little")
     newer = header + crc32(header).to_bytes(4, "little") + data[128:]
     path.write_bytes(newer)
-    line = refused(tracker, 3)
+    line = tracker.start_refused(3)
     assert path.name in line
     assert "is of format 2, and this version reads format 1" in line
     verified = tracker.command("verify")
@@ -90,7 +83,7 @@ def test_an_event_of_a_newer_version(tracker: Tracker) -> None:
 
     trio.run(write)
     there = {path: path.read_bytes() for path in (log / "seg").iterdir()}
-    line = refused(tracker, 3)
+    line = tracker.start_refused(3)
     seq = event_log.durable_seq - 1
     assert (
         f"event {seq} is of kind 77, schema 3, unknown to this version; version 7.1 wrote it"
@@ -112,7 +105,7 @@ def test_an_older_copy_of_the_folder(tracker: Tracker, tmp_path: Path) -> None:
     later = tmp_path / "later"
     log.rename(later)
     shutil.copytree(copy, log)
-    assert "--accept-older-log" in refused(tracker, 3)
+    assert "--accept-older-log" in tracker.start_refused(3)
     tracker.start("serve", "--accept-older-log")
     assert whitelisted(tracker) == [1]
     whitelist(tracker, 3)
@@ -121,7 +114,7 @@ def test_an_older_copy_of_the_folder(tracker: Tracker, tmp_path: Path) -> None:
     assert tracker.command("verify").returncode == 0
     # The newest file of one and the older files of the other are two histories.
     shutil.copy(newest(later), log / "seg")
-    assert "damaged at byte" in refused(tracker, 3)
+    assert "damaged at byte" in tracker.start_refused(3)
 
 
 def test_an_older_file_in_a_newer_folder(tracker: Tracker) -> None:
@@ -136,7 +129,7 @@ def test_an_older_file_in_a_newer_folder(tracker: Tracker) -> None:
     until_sealed(tracker.folder / "log", path)
     assert tracker.stop() == 0
     path.write_bytes(data)
-    assert "when it was sealed" in refused(tracker, 3)
+    assert "when it was sealed" in tracker.start_refused(3)
 
 
 def test_a_log_from_the_future(new_tracker: Callable[..., Tracker]) -> None:

@@ -1,4 +1,4 @@
-"""A tracker that cannot start prints one line for each reason, exits with 1, and logs nothing."""
+"""Tests starts that must fail: one line for each reason, exit code 1, and no event."""
 
 from __future__ import annotations
 
@@ -16,26 +16,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def refused(tracker: Tracker) -> str:
-    """Starts a tracker that must fail; returns its one line of error."""
-    done = run("--config", str(tracker.config), folder=tracker.folder)
-    assert done.returncode == 1
-    assert "Started on" not in done.stdout
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("tracker: ")
-    return line
-
-
 def test_second_tracker_on_one_log(tracker: Tracker) -> None:
     """A second tracker on one log is refused, names the first, and does not disturb it."""
-    before = tracker.events_until(lambda found: len(found) == 2)
-    line = refused(tracker)
+    before = tracker.events_until(lambda found: len(found) >= 2)
+    line = tracker.start_refused()
     assert "is in use by another process" in line
     (pid,) = (int(word.strip("();")) for word in line.split() if word.strip("();").isdigit())
     assert pid == int((tracker.folder / "log" / "LOCK").read_text().split()[1])
     announce(tracker.http[0], torrent(1), 1, 1)
-    after = tracker.events_until(lambda found: found[-1]["type"] == "announced")
-    assert after[:-1] == before
+    after = tracker.events_until(
+        lambda found: any(one["type"] == "announced" for one in found[len(before) :])
+    )
+    assert after[: len(before)] == before
+    # Under load the first tracker may log ticks and counts between and after the two reads.
+    later = [one["type"] for one in after[len(before) :] if one["type"] not in ("tick", "counted")]
+    assert later == ["announced"]
     assert tracker.stop() == 0
 
 
@@ -74,14 +69,14 @@ def _check_taken(
         if transport == socket.SOCK_STREAM:
             taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        line = refused(Tracker(folder, listeners(address)))
+        line = Tracker(folder, listeners(address)).start_refused()
     assert f"cannot listen on {address} for {service}: Address already in use" in line
 
 
 def test_foreign_address(new_tracker: Callable[..., Tracker]) -> None:
     """An address that this machine does not have is refused."""
     tracker = new_tracker(Listeners(http=("192.0.2.1:0",)))
-    assert "cannot listen on 192.0.2.1:0 for HTTP" in refused(tracker)
+    assert "cannot listen on 192.0.2.1:0 for HTTP" in tracker.start_refused()
     assert tracker.events() == []
 
 
@@ -121,8 +116,8 @@ def test_unreadable_configuration(new_tracker: Callable[..., Tracker]) -> None:
     """A missing file, or one that is not TOML, gives one line that names it."""
     tracker = new_tracker()
     tracker.config.unlink()
-    assert str(tracker.config) in refused(tracker)
+    assert str(tracker.config) in tracker.start_refused()
     tracker.config.write_text("[core\n")
-    line = refused(tracker)
+    line = tracker.start_refused()
     assert str(tracker.config) in line
     assert "not valid TOML" in line

@@ -38,7 +38,7 @@ AHEAD_US = 60_000_000
 
 @frozen
 class Runtime:
-    """What the parts of the process share; nothing in it runs yet."""
+    """The parts of the process, made but not running yet."""
 
     config: Config
     version: str

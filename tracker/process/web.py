@@ -92,7 +92,7 @@ def _accepting(listener: Listener) -> list[trio.SocketListener]:
 
 
 def _checked(listeners: Listeners) -> Iterator[Checked]:
-    """What the health check connects to: every tracker, and the API."""
+    """Lists what the health check connects to: every tracker, and the API."""
     from api.health.services import Service
 
     kinds: list[tuple[Kind, tuple[Listener, ...]]] = [

@@ -1,4 +1,4 @@
-"""`tracker check-config`: every problem at once, or the configuration in force as TOML with
+"""`tracker check-config` prints every problem at once, or the configuration in force as TOML with
 comments."""
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ admin = "TopSecret"
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A usable file, in a folder that is the current one; nothing comes from the environment."""
+    """A valid file in the current folder, without configuration from the environment."""
     for name in ("_TOML", "_TOML_PATH"):
         monkeypatch.delenv(f"TORRUST_TRACKER_CONFIG{name}", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -46,14 +46,17 @@ def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 
 
 def without_none(value: Any) -> Any:
-    """As TOML can say it."""
+    """The value without its `None` entries, because TOML has none."""
     if isinstance(value, dict):
         return {name: without_none(one) for name, one in value.items() if one is not None}
     return [without_none(one) for one in value] if isinstance(value, list) else value
 
 
-def test_usable(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Source and warnings first, then the effective configuration; no secret, no file made."""
+def test_a_valid_file_prints_the_configuration_in_force(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The output has source, warnings and configuration. It shows no secret, and the command
+    creates no file."""
     code, out, err = checked(capsys)
     assert (code, err) == (0, "")
     first, second, *_ = out.splitlines()
@@ -67,7 +70,7 @@ def test_usable(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_printed_configuration_loads(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is printed is a configuration: printing that one gives the same."""
+    """The printed configuration loads, and prints the same again."""
     _, out, _ = checked(capsys, "--config", str(config))
     again = config.with_name("again.toml")
     again.write_text(out)
@@ -77,7 +80,8 @@ def test_printed_configuration_loads(config: Path, capsys: pytest.CaptureFixture
 
 
 def test_estimate_is_printed(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line of arithmetic for each number of peers, by the configured interval."""
+    """A line of arithmetic estimates the log for each number of peers, by the configured
+    interval."""
     config.write_text(MINIMAL.replace("anounce", "announce").replace("= 7", "= 1800"))
     _, out, _ = checked(capsys)
     lines = [line for line in out.splitlines() if " peers every 1800 s: " in line]
@@ -91,9 +95,9 @@ def test_estimate_is_printed(config: Path, capsys: pytest.CaptureFixture[str]) -
     assert kept[2].startswith("20 GB (keep_bytes), ")
 
 
-def test_problems(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All of them, each by its key's path and with a reason; warnings too, for they may explain
-    them."""
+def test_all_problems_come_at_once(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every problem comes with the path of its key and a reason. Warnings come too, because they
+    may explain a problem."""
     config.write_text(
         'metadata.schema_version = "2.0.0"\nlogging.treshold = "info"\ncore.listed = "yes"\n'
         'core.private = false\nhttp_api.bind_address = "nowhere"\nevent_log.linger_ms = -1\n'
@@ -105,8 +109,10 @@ def test_problems(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "warning: logging.treshold: " in err
 
 
-def test_certificates_that_are_not_there(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each listener whose certificate cannot be served is named."""
+def test_missing_certificates_are_reported(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each listener with an unusable certificate is named."""
     files = 'tls_config = { ssl_cert_path = "./no.crt", ssl_key_path = "./no.key" }'
     config.write_text(
         MINIMAL.replace("[[http_trackers]]", f"[[http_trackers]]\n{files}").replace(
@@ -120,8 +126,9 @@ def test_certificates_that_are_not_there(config: Path, capsys: pytest.CaptureFix
     assert "http_api: " in err
 
 
-def test_no_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A missing file is one line that names it."""
+def test_a_missing_file_is_one_line_that_names_it(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config.unlink()
     code, out, err = checked(capsys)
     assert (code, out) == (1, "")
@@ -140,14 +147,13 @@ def test_no_file(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ],
     ids=["empty", "values", "tables", "arrays", "keys", "text"],
 )
-def test_toml(document: dict[str, Any]) -> None:
-    """What is written reads as what it was."""
+def test_written_toml_reads_as_the_same_document(document: dict[str, Any]) -> None:
     assert tomli.loads("\n".join(toml.lines(document))) == document
 
 
 def test_estimate_grows_with_announces() -> None:
-    """A busy log comes near the record's own size; a quiet one pays a frame and a watermark for
-    each."""
+    """In a busy log an announce costs the size of its record. In a quiet log it also costs a frame
+    and a watermark."""
     quiet, busy = estimate(1, 3600, 5), estimate(10_000_000, 120, 5)
     assert quiet.bytes_a_day == pytest.approx(24 * (112 + 2 * 80), rel=0.01)
     assert busy.bytes_a_day == pytest.approx(busy.announces * 112 * 86_400, rel=0.01)
@@ -157,6 +163,5 @@ def test_estimate_grows_with_announces() -> None:
     ("count", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (171_500_000, "172 MB"), (2.5e15, "2,500 TB")],
 )
-def test_size(count: float, text: str) -> None:
-    """Three digits and a decimal unit."""
+def test_sizes_have_three_digits_and_a_decimal_unit(count: float, text: str) -> None:
     assert size(count) == text

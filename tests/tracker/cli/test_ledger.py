@@ -1,4 +1,4 @@
-"""`tracker ledger`: what a person or a tool gets to read."""
+"""`tracker ledger` prints an account's ledger as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START = "2027-01-15T08:00:00.000000Z"
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
-    """A log in which anna has two torrents, one of them free, and was corrected; seq 3 to 7 are
+    """A log in which anna has two torrents, one of them free, and a correction. Events 3 to 7 are
     hers."""
     async with administered(tmp_path) as admin:
         admin.service.change_settings(Settings(private=True))
@@ -37,8 +37,8 @@ async def folder(tmp_path: Path) -> Path:
                 admin.service,
                 *(evolve(each, uploaded=moved, downloaded=moved) for each in (one, other)),
             )
-        asked = ports.Correction(1, -7, 1, 5)
-        await admin.commands.correct(asked, evolve(BY, reason="a \x1b[31mmistake"))
+        correction = ports.Correction(1, -7, 1, 5)
+        await admin.commands.correct(correction, evolve(BY, reason="a \x1b[31mmistake"))
     return tmp_path
 
 
@@ -47,15 +47,21 @@ def ledger(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) ->
     return code, capsys.readouterr().out
 
 
-def told(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> list[dict[str, Any]]:
+def lines_of(
+    capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str
+) -> list[dict[str, Any]]:
+    """Returns the printed JSON lines."""
     code, out = ledger(capsys, folder, "--json", *arguments)
     assert code == 0
     return [json.loads(line) for line in out.splitlines()]
 
 
-async def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Entries with raw and credited differences, the correction, the sums by torrent and in all."""
-    lines = told(capsys, folder, "anna")
+async def test_json_lines_hold_entries_and_sums(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Entries have raw and credited differences. The correction and the sums by torrent and in all
+    follow."""
+    lines = lines_of(capsys, folder, "anna")
     assert [one["type"] for one in lines] == [
         *["announce"] * 4,
         "correction",
@@ -80,16 +86,19 @@ async def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_one_torrent(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its entries and its sums; of one that the account never had, zeros."""
-    *entries, sums = told(capsys, folder, "1", OTHER.hex())
+    """With a torrent the command prints its entries and sums. A torrent without any announce of the
+    account has zeros."""
+    *entries, sums = lines_of(capsys, folder, "1", OTHER.hex())
     assert [one["seq"] for one in entries] == [4, 6]
     assert (sums["info_hash"], sums["uploaded"], sums["credited_uploaded"]) == (OTHER.hex(), 50, 50)
-    (nothing,) = told(capsys, folder, "1", hash_of(3).hex())
+    (nothing,) = lines_of(capsys, folder, "1", hash_of(3).hex())
     assert (nothing["announces"], nothing["first_seen"]) == (0, None)
 
 
-async def test_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line an entry, and the totals below; nothing that a terminal would obey."""
+async def test_the_table_is_safe_for_a_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table has a line for each entry and the totals below, and escapes control characters."""
     code, out = ledger(capsys, folder, "anna")
     lines = out.splitlines()
     assert code == 0
@@ -102,6 +111,7 @@ async def test_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert sums.splitlines() == lines[6:]
 
 
-async def test_nobody(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An account that was never issued a key is an error, not an empty ledger."""
+async def test_an_unknown_account_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ledger(capsys, folder, "bert") == (1, "")

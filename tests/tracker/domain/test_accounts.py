@@ -1,6 +1,5 @@
-"""What announces mean for an account's totals, session by session: sums of differences, and never
-less.
-"""
+"""Announces add to an account's totals session by session. The totals are sums of differences, and
+they never fall."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ HASH = hash_of(1)
 NONE, COMPLETED, STARTED, STOPPED, PAUSED = range(5)
 ME = b"-XX0001-abcdefghijkl"
 ANOTHER = b"-XX0001-lkjihgfedcba"
-HUGE = 2**63 - 1  # the most that a client can state
+HUGE = 2**63 - 1  # the largest counter of a client, in bytes
 
 
 def says(event: int = NONE, up: int = 0, down: int = 0, left: int = 10, **more: Any) -> Announce:
@@ -22,14 +21,14 @@ def says(event: int = NONE, up: int = 0, down: int = 0, left: int = 10, **more: 
     return Announce(uploaded=up, downloaded=down, left=left, event=event, **more)
 
 
-# uploaded, downloaded, sessions, snatched after announces ten seconds apart.
+# Announces ten seconds apart, then the expected uploaded, downloaded, sessions and snatched.
 ACCOUNTED: dict[str, tuple[list[Announce], tuple[int, int, int, int]]] = {
     "the first announce credits nothing": ([says(STARTED, 100, 50)], (0, 0, 1, 0)),
-    "nor without an event": ([says(NONE, 100, 50)], (0, 0, 1, 0)),
-    "differences": ([says(STARTED), says(up=5, down=7), says(up=9, down=7)], (9, 7, 1, 0)),
-    "from the base of the first": ([says(STARTED, 100, 50), says(up=130, down=51)], (30, 1, 1, 0)),
-    "the same again": ([says(STARTED), says(up=5), says(up=5), says(up=5)], (5, 0, 1, 0)),
-    "stopped counts what came last": ([says(STARTED), says(STOPPED, 5, 6)], (5, 6, 1, 0)),
+    "a first announce without an event credits nothing": ([says(NONE, 100, 50)], (0, 0, 1, 0)),
+    "later announces credit their differences": ([says(STARTED), says(up=5, down=7), says(up=9, down=7)], (9, 7, 1, 0)),
+    "differences count from the first counters": ([says(STARTED, 100, 50), says(up=130, down=51)], (30, 1, 1, 0)),
+    "equal counters credit nothing": ([says(STARTED), says(up=5), says(up=5), says(up=5)], (5, 0, 1, 0)),
+    "stopped credits the last difference": ([says(STARTED), says(STOPPED, 5, 6)], (5, 6, 1, 0)),
     "stopped with zeros takes nothing": (
         [says(STARTED), says(up=5, down=6), says(STOPPED)],
         (5, 6, 1, 0),
@@ -39,7 +38,7 @@ ACCOUNTED: dict[str, tuple[list[Announce], tuple[int, int, int, int]]] = {
         (9, 6, 1, 0),
     ),
     "stopped twice": ([says(STARTED), says(STOPPED, 5), says(STOPPED, 5)], (5, 0, 1, 0)),
-    "stopped by a stranger": ([says(STOPPED, 500, 500)], (0, 0, 0, 0)),
+    "stopped from an unknown peer": ([says(STOPPED, 500, 500)], (0, 0, 0, 0)),
     "a new session after stopped": (
         [says(STARTED), says(STOPPED, 5), says(STARTED, 5), says(up=8)],
         (8, 0, 2, 0),
@@ -48,7 +47,7 @@ ACCOUNTED: dict[str, tuple[list[Announce], tuple[int, int, int, int]]] = {
         [says(STARTED), says(up=50), says(up=10), says(up=15)],
         (55, 0, 2, 0),
     ),
-    "whichever counter": (
+    "either counter that went down begins again": (
         [says(STARTED), says(up=5, down=50), says(up=60, down=1), says(up=61, down=2)],
         (6, 51, 2, 0),
     ),
@@ -70,22 +69,22 @@ ACCOUNTED: dict[str, tuple[list[Announce], tuple[int, int, int, int]]] = {
          says(up=4, peer_id=ANOTHER, endpoint=endpoint4(2))],
         (7, 0, 2, 0),
     ),
-    "two addresses of one client: once": (
+    "two addresses of one client count once": (
         [says(STARTED), says(STARTED, endpoint=endpoint4(2)), says(up=9),
          says(up=9, endpoint=endpoint4(2))],
         (9, 0, 1, 0),
     ),
-    "two families: once": (
+    "two families count once": (
         [says(STARTED), says(STARTED, endpoint=endpoint6(1)), says(up=9, down=3),
          says(up=9, down=3, endpoint=endpoint6(1)), says(STOPPED, 9, 3),
          says(STOPPED, 9, 3, endpoint=endpoint6(1))],
         (9, 3, 1, 0),
     ),
-    "another port goes on": (
+    "another port continues the session": (
         [says(STARTED), says(up=5), says(up=9, endpoint=endpoint4(1, 9))],
         (9, 0, 1, 0),
     ),
-    "another client at the address: a base of its own": (
+    "another client at the address has counters of its own": (
         [says(STARTED), says(up=5), says(up=100, peer_id=ANOTHER), says(up=101, peer_id=ANOTHER)],
         (6, 0, 2, 0),
     ),
@@ -118,19 +117,20 @@ ACCOUNTED: dict[str, tuple[list[Announce], tuple[int, int, int, int]]] = {
         [says(STARTED, 9), says(COMPLETED, 1, left=0), says(up=2, left=0)],
         (1, 0, 2, 0),
     ),
-    "paused counts like any": ([says(STARTED), says(PAUSED, 5, 5)], (5, 5, 1, 0)),
+    "paused credits its difference": ([says(STARTED), says(PAUSED, 5, 5)], (5, 5, 1, 0)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("announces", "expected"), ACCOUNTED.values(), ids=ACCOUNTED)
 def test_totals(announces: list[Announce], expected: tuple[int, int, int, int]) -> None:
-    """Bytes, sessions and downloads of an account after some announces, live and replayed."""
-    rig, totals = play(announces)
+    """An account's bytes, sessions and downloads are the expected ones, live and after a replay."""
+    rig, totals = announce_all(announces)
     assert (totals.uploaded, totals.downloaded, totals.sessions, totals.snatched) == expected
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
-def play(announces: list[Announce], seconds: int = 10, **changed: Any) -> tuple[Rig, Any]:
+def announce_all(announces: list[Announce], seconds: int = 10, **changed: Any) -> tuple[Rig, Any]:
+    """Announces with one key, at equal distances, and returns the account's totals."""
     rig = Rig.with_settings(private=True, **changed)
     key = rig.issue(0)
     for number, one in enumerate(announces):
@@ -150,57 +150,64 @@ def with_key(one: Announce, key: bytes) -> Announce:
 SEEDING: dict[str, tuple[list[Announce], int]] = {
     "a leecher": ([says(), says(), says()], 0),
     "a seeder": ([says(left=0), says(left=0), says(left=0)], 200),
-    "from the announce that says so": ([says(), says(left=0), says(left=0)], 100),
+    "from the announce with nothing left": ([says(), says(left=0), says(left=0)], 100),
     "to the stop": ([says(left=0), says(STOPPED, left=0)], 100),
     "not while stopped": ([says(left=0), says(STOPPED, left=0), says(STARTED, left=0)], 100),
     "not over a restart": ([says(up=9, left=0), says(left=0), says(left=0)], 100),
-    "unknown is not seeding": ([says(left=2**64 - 1), says(left=2**64 - 1)], 0),
-    "two addresses: once": ([says(left=0), says(left=0, endpoint=endpoint6(1)), says(left=0)], 200),
+    "an unknown number of bytes left is not seeding": (
+        [says(left=2**64 - 1), says(left=2**64 - 1)],
+        0,
+    ),
+    "two addresses count once": (
+        [says(left=0), says(left=0, endpoint=endpoint6(1)), says(left=0)],
+        200,
+    ),
 }
 
 
 @pytest.mark.parametrize(("announces", "seconds"), SEEDING.values(), ids=SEEDING)
 def test_seeding_time(announces: list[Announce], seconds: int) -> None:
-    """The time between announces of a seeder; here they are 100 seconds apart."""
-    assert play(announces, 100)[1].seeding_us == seconds * SECOND
+    """Seeding time is the time between the announces of a seeder. Here they are 100 seconds
+    apart."""
+    assert announce_all(announces, 100)[1].seeding_us == seconds * SECOND
 
 
-def test_silence_is_no_seeding() -> None:
-    """Between two announces no more than one timeout counts."""
+def test_a_long_silence_adds_at_most_one_timeout_of_seeding() -> None:
     announces = [says(left=0), says(left=0)]
-    assert play(announces, 5000, max_peer_timeout=900)[1].seeding_us == 900 * SECOND
+    assert announce_all(announces, 5000, max_peer_timeout=900)[1].seeding_us == 900 * SECOND
 
 
 def test_first_and_last_seen() -> None:
-    """The times of the account's first and last announce."""
-    totals = play([says(), says(), says(STOPPED)])[1]
+    """An account holds the times of its first and its last announce."""
+    totals = announce_all([says(), says(), says(STOPPED)])[1]
     assert (totals.first_us, totals.last_us) == (START_US, START_US + 20 * SECOND)
 
 
 def test_expiry_gives_no_second_credit() -> None:
-    """A peer that comes back after it expired has a new base, and what it moved before stays."""
-    rig, _ = play([says(STARTED), says(up=50)])
+    """A peer that returns after its expiry starts from new counters, and its earlier bytes stay
+    credited."""
+    rig, _ = announce_all([says(STARTED), says(up=50)])
     rig.time.advance(10_000 * SECOND)
     for _ in range(60):
         rig.service.tick()
     assert rig.state.swarms.counts(HASH) == (0, 0, 0)
     key = rig.issue(1)
-    rig.revoke(key)  # nobody's: revoking it touches no peer
+    rig.revoke(key)  # no peer uses this key
     rig.announce(with_key(says(up=80), b"key%029d" % 0), with_key(says(up=90), b"key%029d" % 0))
     assert (rig.totals(1).uploaded, rig.totals(1).sessions) == (60, 2)
 
 
 def test_a_mode_change_keeps_totals() -> None:
-    """Peers go with the mode, totals stay."""
-    rig, before = play([says(STARTED), says(up=50, down=20)])
+    """A change of the mode removes the peers and keeps the totals."""
+    rig, before = announce_all([says(STARTED), says(up=50, down=20)])
     for private in (False, True):
         rig.service.change_settings(type(rig.service.settings)(private=private))
     assert rig.state.swarms.counts(HASH) == (0, 0, 0)
     assert rig.totals(1) == before
 
 
-def test_accounts_are_apart() -> None:
-    """An account that never announced has zeros; keys of one owner share an account."""
+def test_keys_of_one_owner_share_an_account() -> None:
+    """Keys of one owner add to one account. An account that never announced has zeros."""
     rig = Rig.with_settings(private=True)
     keys = [rig.issue(0), rig.issue(1, "anna"), rig.issue(2, "anna")]
     for number, key in enumerate(keys):
@@ -215,9 +222,7 @@ def test_accounts_are_apart() -> None:
 
 
 def test_impossible_numbers_cannot_break_the_tracker() -> None:
-    """Whatever a client with a key states: totals never fall, nothing raises, and the log
-    replays.
-    """
+    """Extreme counters never lower the totals and raise no error, and the log replays."""
     rig = Rig.with_settings(private=True)
     key = rig.issue(0)
     last = 0

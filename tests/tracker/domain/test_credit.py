@@ -1,6 +1,5 @@
-"""Credited totals beside the raw ones: factors at the moment of the announce, corrections in
-full.
-"""
+"""Credited totals stand beside the raw totals. A factor applies at the moment of the announce, and
+a correction applies in full."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ HUGE = 2**63 - 1
 
 
 def private() -> tuple[Rig, Announce]:
-    """A tracker with one member, who has announced once."""
+    """A private tracker with one member who has announced once."""
     rig = Rig.with_settings(private=True)
     one = Announce(HASH, endpoint4(1), key=rig.issue(1))
     rig.announce(one)
@@ -30,14 +29,15 @@ def private() -> tuple[Rig, Announce]:
 
 
 def credit(rig: Rig) -> tuple[int, int, int, int]:
-    """Raw and credited bytes of the member, after a look at what a replay says."""
+    """Returns the member's raw and credited bytes, after a replay gave the same state."""
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
     totals = rig.totals(1)
     return totals[:4]
 
 
 def test_without_factors() -> None:
-    """Credited is what was moved, and takes no room of its own."""
+    """Without a factor the credited bytes equal the raw bytes, and the state keeps no separate
+    column."""
     rig, one = private()
     rig.announce(evolve(one, uploaded=5, downloaded=7))
     assert credit(rig) == (5, 7, 5, 7)
@@ -45,9 +45,8 @@ def test_without_factors() -> None:
 
 
 def test_the_moment_of_the_announce_counts() -> None:
-    """A factor applies to the whole difference of an announce in its time, and to none before or
-    after.
-    """
+    """A factor applies to the whole difference of each announce within its time, and to no other
+    announce."""
     rig, one = private()
     rig.announce(evolve(one, uploaded=10, downloaded=10))
     now = rig.service.now_us()
@@ -63,7 +62,7 @@ def test_the_moment_of_the_announce_counts() -> None:
 
 
 def test_parts_of_a_byte_are_left_out() -> None:
-    """Of each announce's difference, the whole bytes of its share."""
+    """Each announce credits the whole bytes of its share, and drops the fraction."""
     rig, one = private()
     rig.set_factor(download_percent=33)
     for moved in (1, 2, 3, 103):
@@ -71,8 +70,8 @@ def test_parts_of_a_byte_are_left_out() -> None:
     assert credit(rig) == (0, 103, 0, 33)
 
 
-def test_ended() -> None:
-    """What was credited while a factor was in force stays."""
+def test_credit_of_an_ended_factor_stays() -> None:
+    """The end of a factor keeps the bytes that the factor credited."""
     rig, one = private()
     number = rig.set_factor(upload_percent=300)
     rig.announce(evolve(one, uploaded=1))
@@ -81,8 +80,7 @@ def test_ended() -> None:
     assert credit(rig) == (2, 0, 4, 0)
 
 
-def test_expired_factors_go_with_a_tick() -> None:
-    """After the tick an announce has nothing to look at any more."""
+def test_a_tick_removes_expired_factors() -> None:
     rig, _ = private()
     rig.set_factor(upload_percent=300, until_us=rig.service.now_us() + SECOND)
     rig.time.advance(SECOND)
@@ -93,7 +91,8 @@ def test_expired_factors_go_with_a_tick() -> None:
 
 
 def test_corrections() -> None:
-    """Signed, exact, of credited totals only; also of an account that never announced."""
+    """A correction changes exactly the credited totals, up or down. It also works for an account
+    that never announced."""
     rig, one = private()
     rig.announce(evolve(one, uploaded=100, downloaded=50))
     rig.correct(1, -100, 7, corrects=2)
@@ -106,8 +105,8 @@ def test_corrections() -> None:
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
-def test_totals_stay_where_they_cannot_go_on() -> None:
-    """Whatever clients state and factors multiply, no total passes 64 bits, and the log replays."""
+def test_totals_stop_at_64_bits() -> None:
+    """No total passes 64 bits, and the log still replays."""
     rig, one = private()
     rig.set_factor(upload_percent=10_000)
     for _ in range(3):
@@ -121,13 +120,13 @@ def test_totals_stay_where_they_cannot_go_on() -> None:
 IMPOSSIBLE: dict[str, AdminEvent] = {
     "below zero": CreditCorrected(1, -1, 0, corrects=0),
     "past the range": CreditCorrected(1, 0, 2**64, corrects=0),
-    "ending what is over": CreditFactorEnded(1),
+    "the end of an unknown factor": CreditFactorEnded(1),
 }
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
-def test_what_cannot_have_happened(name: str) -> None:
-    """A log that says it is not this tracker's."""
+def test_impossible_events_are_refused(name: str) -> None:
+    """The state refuses an event that contradicts it."""
     rig, _ = private()
     with pytest.raises(ReplayError):
         rig.service.append(IMPOSSIBLE[name])

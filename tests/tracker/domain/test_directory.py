@@ -1,4 +1,5 @@
-"""The directory against lists: every torrent's seeders and leechers, and where each peer is."""
+"""The peer directory agrees with plain dictionaries: seeders and leechers of each torrent, and the
+place of each peer."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ WIDTHS = {6: endpoint4, 18: endpoint6}
 
 
 def dense4(number: int) -> bytes:
-    """Endpoints of zeros and ones: wherever two of them meet, others seem to begin in between."""
+    """Returns an endpoint of zeros and ones. Two of these side by side seem to hold others between
+    them."""
     return bytes(number >> bit & 1 for bit in range(6))
 
 
@@ -31,7 +33,8 @@ def dense6(number: int) -> bytes:
 
 @define
 class Pair:
-    """A directory and what should be in it; peers' numbers are used again, the last freed first."""
+    """A directory and the model that it must match. A freed peer number is used again, the last
+    freed first."""
 
     directory: Directory
     tables: Tables
@@ -49,7 +52,7 @@ class Pair:
         return cls(Directory(width, 1, tables), tables, WIDTHS[width])
 
     def toggle(self, torrent: int, number: int, seeder: bool) -> None:
-        """Come, change side, or leave when there is nothing to change."""
+        """Inserts the peer, changes its role, or removes it when it already has the role."""
         endpoint = self.endpoint(number)
         peer = self.directory.find(torrent, endpoint)
         assert peer == self.at.get((torrent, endpoint), 0)
@@ -78,15 +81,16 @@ class Pair:
         self.seeders.discard(peer)
         self.free.append(peer)
 
-    def of(self, torrent: int) -> dict[bytes, int]:
-        return {endpoint: peer for (of, endpoint), peer in self.at.items() if of == torrent}
+    def members(self, torrent: int) -> dict[bytes, int]:
+        return {endpoint: peer for (at, endpoint), peer in self.at.items() if at == torrent}
 
     def check(self) -> None:
-        """Seeders in front, positions and endpoints right, no two peers in one place."""
+        """Checks that seeders come first, positions and endpoints are right, and no two peers share
+        a place."""
         directory = self.directory
         places: set[int] = set()
         for torrent in range(1, TORRENTS + 1):
-            expected = self.of(torrent)
+            expected = self.members(torrent)
             first, count, seeds = directory.run(torrent)
             owners = list(directory.owners[first : first + count])
             assert set(owners[:seeds]) == self.seeders & set(expected.values())
@@ -102,9 +106,10 @@ class Pair:
         assert all(directory.endpoint(peer) == b"" for peer in self.free)
 
     def check_pick(self, torrent: int, want: int, asker: int, seeder: bool, draw: int) -> None:
-        """Nobody twice, not the asker, as many as there are; a seeder hears of leechers first."""
+        """Checks a pick: no peer twice, not the asker, as many as exist, and leechers first for a
+        seeder."""
         found = pick(self.directory, torrent, want, asker, seeder, draw)
-        others = {e for e, peer in self.of(torrent).items() if peer != asker}
+        others = {e for e, peer in self.members(torrent).items() if peer != asker}
         seeds = {e for e in others if self.at[torrent, e] in self.seeders}
         assert len(found) == len(set(found)) == min(want, len(others))
         assert set(found) <= others
@@ -135,9 +140,8 @@ asks = st.tuples(
 
 @pytest.mark.parametrize("endpoint", [dense4, dense6, endpoint4, endpoint6])
 def test_growing_and_shrinking(endpoint: Callable[[int], bytes]) -> None:
-    """Up to a few hundred and back to none, twice, looking up everybody and nobody at every
-    size.
-    """
+    """A swarm grows to 150 peers and shrinks to none, twice. At every size the directory finds
+    exactly its members."""
     crowd = list(dict.fromkeys(endpoint(number) for number in range(1, 150)))
     pair, chance = Pair.of_width(len(crowd[0])), random.Random(2)
     pair.endpoint = crowd.__getitem__
@@ -152,15 +156,14 @@ def test_growing_and_shrinking(endpoint: Callable[[int], bytes]) -> None:
                     found = [pair.directory.find(1, each) for each in crowd]
                     assert found == [pair.at.get((1, each), 0) for each in crowd]
                     pair.toggle(2, number, seeder=False)
-        assert pair.of(1) == {}
+        assert pair.members(1) == {}
 
 
 @pytest.mark.parametrize("endpoint", [dense4, dense6, endpoint4, endpoint6])
 @pytest.mark.parametrize("crowd", [12, 40, 150])
-def test_whom_find_saw_is_left_out(endpoint: Callable[[int], bytes], crowd: int) -> None:
-    """Of the peers of a torrent one was found; then another comes, leaves or changes side, itself
-    found before or not.
-    """
+def test_a_pick_leaves_out_the_peer_that_asks(endpoint: Callable[[int], bytes], crowd: int) -> None:
+    """A pick leaves out the peer that asks, although another peer came, left or changed its role
+    after the lookup."""
     chance = random.Random(crowd)
     pair = Pair.of_width(len(endpoint(0)))
     pair.endpoint = endpoint
@@ -168,9 +171,9 @@ def test_whom_find_saw_is_left_out(endpoint: Callable[[int], bytes], crowd: int)
         asker, other = endpoint(chance.randint(1, crowd)), chance.randint(1, crowd)
         seeder, leaves = chance.random() < 0.5, chance.random() < 0.3
         pair.directory.find(1, asker)
-        gone = pair.at.get((1, endpoint(other)), 0)
-        if gone and leaves:
-            pair._remove(1, endpoint(other), gone)  # without a look
+        peer_of_other = pair.at.get((1, endpoint(other)), 0)
+        if peer_of_other and leaves:
+            pair._remove(1, endpoint(other), peer_of_other)  # without a lookup
         else:
             pair.toggle(1, other, seeder)
         for want in 3, crowd:
@@ -190,13 +193,14 @@ def test_any_history(
     operations: list[tuple[int, int, bool]],
     questions: list[tuple[int, int, int, bool, int]],
 ) -> None:
-    """Whatever comes, goes and changes side: the directory holds what the model holds."""
+    """After any sequence of arrivals, departures and role changes the directory holds what the
+    model holds."""
     pair = Pair.of_width(len(endpoint(0)))
     pair.endpoint = endpoint
     for operation in operations:
         torrent, number, seeder = operation
         pair.toggle(torrent, number, seeder)
-        # As an announce asks, right after it looked for the peer and moved it.
+        # An announce picks right after it found the peer and changed it.
         peer = pair.at.get((torrent, endpoint(number)), 0)
         pair.check_pick(torrent, 14, peer, seeder, 0)
         pair.check()
@@ -207,14 +211,14 @@ def test_any_history(
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_many_peers(width: int) -> None:
-    """Swarms of thousands grow and shrink through every size of run, and the tables with them."""
+    """Swarms of thousands grow and shrink through every size of run, and the tables follow."""
     pair, chance = Pair.of_width(width), random.Random(1)
     for crowd in (3000, 40, 3000, 5):
         for _ in range(6000):
             pair.toggle(chance.choice([1, 1, 1, 2]), chance.randrange(crowd), chance.random() < 0.3)
         pair.check()
         for want in (0, 1, 10, 74):
-            asker = chance.choice([0, *pair.of(1).values()])
+            asker = chance.choice([0, *pair.members(1).values()])
             pair.check_pick(1, want, asker, chance.random() < 0.5, chance.getrandbits(64))
     for (torrent, endpoint), peer in list(pair.at.items()):
         pair._remove(torrent, endpoint, peer)
@@ -222,7 +226,7 @@ def test_many_peers(width: int) -> None:
 
 
 def test_one_endpoint_in_many_torrents() -> None:
-    """A client in a thousand torrents is a peer of its own in each of them."""
+    """A client in a thousand torrents is a separate peer in each of them."""
     pair = Pair.of_width(6, 1000)
     for torrent in range(1, 1001):
         pair.toggle(torrent, 7, torrent % 2 == 0)
@@ -236,7 +240,7 @@ def test_one_endpoint_in_many_torrents() -> None:
 
 
 def test_memory_of_a_swarm_that_left_is_used_again() -> None:
-    """A second swarm of the same size takes the room the first one gave back."""
+    """A second swarm of the same size takes the room that the first one freed."""
     pair = Pair.of_width(6)
     grown = []
     for torrent in (1, 2, 3):
@@ -248,8 +252,8 @@ def test_memory_of_a_swarm_that_left_is_used_again() -> None:
     assert grown[0] == grown[1] == grown[2]
 
 
-def test_every_start_is_reached() -> None:
-    """The draw decides where a choice begins: over all draws everybody is named."""
+def test_every_peer_is_picked_by_some_draw() -> None:
+    """The draw decides where a pick begins. All draws together pick every peer."""
     pair = Pair.of_width(6)
     for number in range(1, 41):
         pair.toggle(1, number, number % 2 == 0)

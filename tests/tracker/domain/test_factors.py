@@ -1,4 +1,4 @@
-"""Credit factors: which are in force where and when, and that those that are over are gone."""
+"""Credit factors apply by scope and time, and leave the state once they are over."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def factor(
     return Factor(number, 5, account, info_hash, up, down, from_us, until_us, "")
 
 
-# Factors, and what an announce of account 7 in HASH counts at NOW.
+# Factors, and the percentages of an announce of account 7 in HASH at NOW.
 APPLIED: dict[str, tuple[list[Factor], Applied]] = {
     "none": ([], EVEN),
     "freeleech for everybody": ([factor(1, down=0)], Applied(100, 0, 0, 1)),
@@ -46,21 +46,24 @@ APPLIED: dict[str, tuple[list[Factor], Applied]] = {
     "of the account in another torrent": ([factor(1, 200, account=7, info_hash=OTHER)], EVEN),
     "of another account in the torrent": ([factor(1, 200, account=8, info_hash=HASH)], EVEN),
     "neutral": ([factor(1, 0, 0)], Applied(0, 0, 1, 1)),
-    "worse than without, when alone": ([factor(1, 50, 150)], Applied(50, 150, 1, 1)),
-    "the best for the member, side by side": (
+    "a single unfavourable factor applies": ([factor(1, 50, 150)], Applied(50, 150, 1, 1)),
+    "the best for the member in each direction": (
         [factor(1, 200, 50), factor(2, 150, 0, info_hash=HASH), factor(3, 100, 100, account=7)],
         Applied(200, 0, 1, 2),
     ),
-    "a side nobody speaks of": (
+    "no factor for uploads": (
         [factor(1, None, 50), factor(2, None, 70)],
         Applied(100, 50, 0, 1),
     ),
-    "equals: the first one is named": ([factor(1, 200), factor(2, 200)], Applied(200, 100, 1, 0)),
+    "the first of equal factors is named": (
+        [factor(1, 200), factor(2, 200)],
+        Applied(200, 100, 1, 0),
+    ),
     "from this moment": ([factor(1, 200, from_us=NOW)], Applied(200, 100, 1, 0)),
-    "not yet": ([factor(1, 200, from_us=NOW + 1)], EVEN),
-    "still": ([factor(1, 200, until_us=NOW + 1)], Applied(200, 100, 1, 0)),
+    "before its time": ([factor(1, 200, from_us=NOW + 1)], EVEN),
+    "until this moment": ([factor(1, 200, until_us=NOW + 1)], Applied(200, 100, 1, 0)),
     "just over": ([factor(1, 200, until_us=NOW)], EVEN),
-    "over, and another": (
+    "one over, another in force": (
         [factor(1, 300, until_us=NOW), factor(2, 200)],
         Applied(200, 100, 2, 0),
     ),
@@ -69,22 +72,21 @@ APPLIED: dict[str, tuple[list[Factor], Applied]] = {
 
 @pytest.mark.parametrize(("factors", "expected"), APPLIED.values(), ids=APPLIED)
 def test_applied(factors: list[Factor], expected: Applied) -> None:
-    """Of those in force the best for each side, and which one it was."""
-    assert filled(*factors).applied(7, HASH, NOW) == expected
+    """For each direction the best factor in force applies, and the result names it."""
+    assert factors_of(*factors).applied(7, HASH, NOW) == expected
 
 
-def filled(*factors: Factor) -> Factors:
+def factors_of(*factors: Factor) -> Factors:
     found = Factors()
     for each in factors:
         found.set(each)
     return found
 
 
-def test_ended() -> None:
-    """An ended factor is gone at once, the others of its scope are not; a number is never used
-    twice.
-    """
-    factors = filled(factor(1, 300), factor(2, 200))
+def test_an_ended_factor_is_removed() -> None:
+    """An ended factor no longer applies, the others of its scope still do, and no number is used
+    twice."""
+    factors = factors_of(factor(1, 300), factor(2, 200))
     factors.end(1)
     assert factors.applied(7, HASH, NOW) == Applied(200, 100, 2, 0)
     with pytest.raises(KeyError):
@@ -95,15 +97,15 @@ def test_ended() -> None:
     assert factors.in_scope(ANYBODY, ANY_TORRENT) == ()
 
 
-def test_expired_ones_are_dropped() -> None:
-    """With time what is over goes, so many at once, and leaves nothing to look at."""
-    factors = filled(
+def test_expired_factors_are_dropped() -> None:
+    """Expiry drops a limited number of factors at once, until none is left."""
+    factors = factors_of(
         *(
             factor(number, 200, info_hash=hash_of(number), until_us=number)
             for number in range(1, DROPPED_AT_ONCE + 6)
         )
     )
-    factors.end(2)  # before its time: does not count among the dropped
+    factors.end(2)  # ended early, so expiry does not count it
     last = DROPPED_AT_ONCE + 5
     factors.expire(0)
     assert len(factors.current) == last - 1
@@ -116,14 +118,13 @@ def test_expired_ones_are_dropped() -> None:
     assert factors.digest() != Factors().digest()
 
 
-def test_digests_tell_states_apart() -> None:
-    """Every field of a factor counts, and what is over does not."""
-    same = filled(factor(1, 200)).digest()
-    assert filled(factor(1, 200)).digest() == same
+def test_the_digest_covers_every_field_of_a_factor() -> None:
+    same = factors_of(factor(1, 200)).digest()
+    assert factors_of(factor(1, 200)).digest() == same
     others = [
         factor(1, 201),
         factor(1, 200, 0),
         factor(1, 200, until_us=9),
         factor(1, 200, account=1),
     ]
-    assert len({same, *(filled(one).digest() for one in others)}) == 5
+    assert len({same, *(factors_of(one).digest() for one in others)}) == 5

@@ -1,4 +1,4 @@
-"""Who is who in private modes: an account's peer_id is one peer, wherever it announces from."""
+"""In private modes an account and a peer id make one peer, whatever address it announces from."""
 
 from __future__ import annotations
 
@@ -36,9 +36,8 @@ HOME, HOME6, AWAY, AWAY6 = endpoint4(1), endpoint6(1), endpoint4(2), endpoint6(2
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    """A private tracker with three keys: two accounts' own, the third of the same owner as the
-    second. What the test did is replayed at its end.
-    """
+    """A private tracker with three keys: the second and third belong to one owner. The log is
+    replayed at the end of the test."""
     rig = Rig.with_settings(private=True)
     for number, owner in enumerate((None, "anna", "anna")):
         rig.issue(number, owner)
@@ -51,24 +50,28 @@ def says(key: int, peer_id: bytes, endpoint: bytes, event: int = NONE, **more: A
 
 
 def listed(rig: Rig) -> list[set[bytes]]:
-    """The addresses that would be handed out, of both families."""
+    """The addresses that the tracker would hand out, by family."""
     swarms = rig.state.swarms
     torrent = swarms.lookup(HASH)
     return [set(pick(family, torrent, 74, 0, False, 0)) for family in (swarms.v4, swarms.v6)]
 
 
-# Announces; then the addresses handed out, and how many peers are counted.
+# Announces, the addresses that are then handed out, and the number of peers.
 SWARMS: dict[str, tuple[list[Announce], set[bytes], int]] = {
     "both families are one peer": ([says(0, A, HOME), says(0, A, HOME6)], {HOME, HOME6}, 1),
     "the other family first": ([says(0, A, HOME6), says(0, A, HOME)], {HOME, HOME6}, 1),
     "a second address replaces the first": ([says(0, A, HOME), says(0, A, AWAY)], {AWAY}, 1),
-    "also in IPv6": ([says(0, A, HOME6), says(0, A, AWAY6)], {AWAY6}, 1),
-    "and leaves the other family alone": (
+    "a second IPv6 address replaces the first": (
+        [says(0, A, HOME6), says(0, A, AWAY6)],
+        {AWAY6},
+        1,
+    ),
+    "a second address leaves the other family alone": (
         [says(0, A, HOME), says(0, A, HOME6), says(0, A, AWAY)],
         {AWAY, HOME6},
         1,
     ),
-    "back and forth": ([says(0, A, HOME), says(0, A, AWAY), says(0, A, HOME)], {HOME}, 1),
+    "away and back again": ([says(0, A, HOME), says(0, A, AWAY), says(0, A, HOME)], {HOME}, 1),
     "another port is another address": (
         [says(0, A, HOME), says(0, A, endpoint4(1, 9))],
         {endpoint4(1, 9)},
@@ -84,12 +87,12 @@ SWARMS: dict[str, tuple[list[Announce], set[bytes], int]] = {
         {HOME},
         1,
     ),
-    "moving to where another is evicts it": (
+    "a peer that moves to another's address evicts it": (
         [says(0, A, HOME), says(0, B, AWAY), says(0, A, AWAY)],
         {AWAY},
         1,
     ),
-    "two take each other's places": (
+    "two peers swap their addresses": (
         [says(0, A, HOME), says(0, B, AWAY), says(0, A, AWAY), says(0, B, HOME)],
         {HOME, AWAY},
         2,
@@ -109,12 +112,12 @@ SWARMS: dict[str, tuple[list[Announce], set[bytes], int]] = {
         set(),
         0,
     ),
-    "stopped at another's address touches nobody": (
+    "stopped at another's address changes no peer": (
         [says(0, A, HOME), says(0, B, HOME, STOPPED)],
         {HOME},
         1,
     ),
-    "stopped of another account touches nobody": (
+    "stopped of another account changes no peer": (
         [says(0, A, HOME), says(1, A, HOME, STOPPED)],
         {HOME},
         1,
@@ -126,15 +129,15 @@ SWARMS: dict[str, tuple[list[Announce], set[bytes], int]] = {
 @pytest.mark.parametrize(("announces", "addresses", "count"), SWARMS.values(), ids=SWARMS)
 @pytest.mark.parametrize("left", [0, 9], ids=["seeding", "leeching"])
 @pytest.mark.parametrize("batched", [True, False], ids=["one batch", "one by one"])
-def test_identity(
+def test_account_and_peer_id_identify_a_peer(
     rig: Rig, announces: list[Announce], addresses: set[bytes], count: int, left: int, batched: bool
 ) -> None:
-    """Who is listed where, and how many there are."""
-    told = [says_left(one, left) for one in announces]
+    """The tracker hands out the expected addresses and counts the expected peers."""
+    sent = [says_left(one, left) for one in announces]
     if batched:
-        rig.announce(*told)
+        rig.announce(*sent)
     else:
-        for one in told:
+        for one in sent:
             rig.announce(one)
     v4, v6 = listed(rig)
     assert v4 | v6 == addresses
@@ -149,7 +152,8 @@ def says_left(one: Announce, left: int) -> Announce:
 
 
 def test_a_moving_peer_completes_once(rig: Rig) -> None:
-    """Each announce is made from both families, as libtorrent does: one completion, one role."""
+    """A peer that announces from several addresses, as libtorrent does, has one completion and one
+    role."""
     for event, left in ((STARTED, 9), (COMPLETED, 0), (NONE, 0)):
         rig.announce(
             says(0, A, HOME, event, left=left),
@@ -164,28 +168,28 @@ def test_a_moving_peer_completes_once(rig: Rig) -> None:
 
 
 def test_evictions_are_events(rig: Rig) -> None:
-    """An eviction stands in the log before the announce that caused it, and names the peer's
-    last.
-    """
+    """The log holds an eviction before the announce that caused it. The eviction names the peer's
+    last announce."""
     rig.announce(says(0, A, HOME), says(1, B, HOME), says(0, A, HOME))
-    told = rig.events()[-5:]
-    assert [one["type"] for one in told] == [
+    logged = rig.events()[-5:]
+    assert [one["type"] for one in logged] == [
         "announced",
         "evicted",
         "announced",
         "evicted",
         "announced",
     ]
-    assert [one["last_seq"] for one in told if one["type"] == "evicted"] == [
-        told[0]["seq"],
-        told[2]["seq"],
+    assert [one["last_seq"] for one in logged if one["type"] == "evicted"] == [
+        logged[0]["seq"],
+        logged[2]["seq"],
     ]
-    assert [one["seq"] for one in told] == list(range(told[0]["seq"], told[0]["seq"] + 5))
-    assert [one["prev_seq"] for one in told if one["type"] == "announced"] == [None, None, None]
+    assert [one["seq"] for one in logged] == list(range(logged[0]["seq"], logged[0]["seq"] + 5))
+    assert [one["prev_seq"] for one in logged if one["type"] == "announced"] == [None, None, None]
 
 
 def test_announces_are_chained_over_addresses(rig: Rig) -> None:
-    """prev_seq follows the peer, not the address; the log tells the key."""
+    """`prev_seq` follows a peer from address to address, and each event names the key that was
+    used."""
     rig.announce(says(1, A, HOME), says(2, A, AWAY6), says(1, A, AWAY))
     first, second, third = rig.events()[-3:]
     assert (second["prev_seq"], third["prev_seq"]) == (first["seq"], second["seq"])
@@ -193,8 +197,9 @@ def test_announces_are_chained_over_addresses(rig: Rig) -> None:
     assert [one["rule"] for one in (first, second, third)] == ["first", "continued", "continued"]
 
 
-def test_revoking_sends_the_peers_of_a_key_away(rig: Rig) -> None:
-    """From all swarms and both families at once; others stay, and torrents left empty go."""
+def test_a_revocation_removes_the_peers_of_the_key(rig: Rig) -> None:
+    """A revocation removes the peers of a key from all swarms and both families. Other peers stay,
+    and empty torrents are removed."""
     other = Announce(hash_of(2), HOME, A, key=b"key%029d" % 0)
     rig.announce(says(0, A, HOME), says(0, A, HOME6), says(1, B, AWAY), other)
     rig.revoke(b"key%029d" % 0)
@@ -205,8 +210,8 @@ def test_revoking_sends_the_peers_of_a_key_away(rig: Rig) -> None:
     assert rig.state.swarms.counts(HASH) == (0, 0, 1)
 
 
-def test_revoking_takes_the_peers_that_used_the_key_last(rig: Rig) -> None:
-    """A peer that goes on with another key of its account belongs to that one."""
+def test_a_revocation_removes_the_peers_that_used_the_key_last(rig: Rig) -> None:
+    """A peer that continues with another key of its account belongs to that key."""
     rig.announce(says(1, A, HOME), says(2, A, HOME))
     rig.revoke(b"key%029d" % 1)
     assert rig.state.swarms.counts(HASH) == (0, 0, 1)
@@ -215,7 +220,7 @@ def test_revoking_takes_the_peers_that_used_the_key_last(rig: Rig) -> None:
 
 
 def test_rotating_keeps_account_and_peers(rig: Rig) -> None:
-    """The new key goes on where the old one was: same peer, same totals; the old one is refused."""
+    """A rotated key keeps its account, its peers and its totals. The old key is refused."""
     old, new = b"key%029d" % 0, b"key%029d" % 7
     rig.announce(says(0, A, HOME), says(0, A, HOME, uploaded=5))
     rig.rotate(old, new)
@@ -228,10 +233,9 @@ def test_rotating_keeps_account_and_peers(rig: Rig) -> None:
     assert rig.state.swarms.counts(HASH) == (0, 0, 0)
 
 
-def test_when_keys_were_used(rig: Rig) -> None:
-    """Each key by itself, by its announces that were taken: of one account, stopped, refused,
-    rotated, issued again.
-    """
+def test_each_key_has_its_time_of_last_use(rig: Rig) -> None:
+    """Each key keeps the time of its own last accepted announce. A refused announce does not change
+    it."""
     used = rig.state.access.last_used
     first = rig.service.now_us()
     rig.announce(says(1, A, HOME))
@@ -250,8 +254,8 @@ def test_when_keys_were_used(rig: Rig) -> None:
     assert list(used) == [0, second, first, second, rig.service.now_us(), 0]
 
 
-def test_revoking_a_rotated_key(rig: Rig) -> None:
-    """A peer that never came with the new key leaves with it all the same."""
+def test_a_revocation_removes_peers_of_earlier_keys(rig: Rig) -> None:
+    """The revocation of a rotated key removes a peer that only ever used the old key."""
     rig.announce(says(0, A, HOME))
     rig.rotate(b"key%029d" % 0, b"key%029d" % 7)
     rig.rotate(b"key%029d" % 7, b"key%029d" % 8)
@@ -259,8 +263,8 @@ def test_revoking_a_rotated_key(rig: Rig) -> None:
     assert rig.state.swarms.counts(HASH) == (0, 0, 0)
 
 
-def test_expiry_takes_a_peer_from_everywhere(rig: Rig) -> None:
-    """A peer unseen for the timeout goes from both families and can return."""
+def test_an_expired_peer_leaves_both_families(rig: Rig) -> None:
+    """An expired peer leaves both families, and can return."""
     rig.announce(says(0, A, HOME), says(0, A, HOME6))
     rig.time.advance(2000 * SECOND)
     for _ in range(60):
@@ -272,7 +276,8 @@ def test_expiry_takes_a_peer_from_everywhere(rig: Rig) -> None:
 
 @pytest.mark.parametrize("first", [True, False], ids=["from private", "from public"])
 def test_changing_the_mode_drops_all_peers(rig: Rig, first: bool) -> None:
-    """Peers of one kind of identity never meet those of the other."""
+    """A change between public and private mode removes all peers, because their identities
+    differ."""
     rig.service.change_settings(Settings(private=first))
     rig.announce(says(0, A, HOME), says(0, A, HOME6))
     rig.service.change_settings(Settings(private=not first))
@@ -282,7 +287,7 @@ def test_changing_the_mode_drops_all_peers(rig: Rig, first: bool) -> None:
 
 
 def test_public_peers_have_no_key(rig: Rig) -> None:
-    """A row that a private peer had before tells nothing of it."""
+    """A public peer has no key, although a private peer used its row before."""
     rig.announce(says(0, A, HOME))
     rig.service.change_settings(Settings(private=False))
     rig.announce(says(0, A, HOME))
@@ -291,7 +296,7 @@ def test_public_peers_have_no_key(rig: Rig) -> None:
 
 
 def test_imported_completions_add_up(rig: Rig) -> None:
-    """Before, beside and after completions of our own."""
+    """Imported completions add to those that the tracker counted."""
     completed = CompletedImported(HASH, 40)
     rig.service.append(completed)
     assert rig.state.swarms.counts(HASH) == (0, 40, 0)
@@ -302,9 +307,8 @@ def test_imported_completions_add_up(rig: Rig) -> None:
 
 
 def test_a_crowd_of_one_account(rig: Rig) -> None:
-    """Hundreds of clients with one key, in swarms large enough for an index: all found, all
-    revoked.
-    """
+    """One key with 300 clients, in swarms large enough for an index: a revocation finds and removes
+    all of them."""
     crowd = [says(0, b"-XX0001-%012d" % n, endpoint4(n)) for n in range(300)]
     again = [says(0, b"-XX0001-%012d" % n, endpoint6(n), left=n % 2) for n in range(300)]
     rig.announce(*crowd, *again)
@@ -316,9 +320,8 @@ def test_a_crowd_of_one_account(rig: Rig) -> None:
 
 
 def test_more_completions_than_32_bits() -> None:
-    """Counts imported from elsewhere may be large; the torrent comes back, goes on counting, and
-    scrapes.
-    """
+    """A completed count may exceed 32 bits. A UDP scrape then shows the largest value of 32
+    bits."""
     rig = Rig.with_settings()
     rig.service.append(CompletedImported(hash_of(1), 2**32 - 1))
     first = Announce(hash_of(1), endpoint4(1))

@@ -1,4 +1,4 @@
-"""Peers by the number of their last announce."""
+"""Replay finds a peer by the number of its last announce."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ HASH = hash_of(1)
 PEER = Announce(HASH, endpoint4(1), uploaded=5)
 
 
-def test_nobody_is_known_before_the_start_nor_after_the_end() -> None:
-    """A live tracker has no ring to write."""
+def test_the_ring_is_empty_unless_started() -> None:
+    """A live tracker writes no ring: the ring works between its start and its stop only."""
     recent = Recent()
     recent.note(3, 7)
     assert recent.peer(3) == 0
@@ -28,8 +28,8 @@ def test_nobody_is_known_before_the_start_nor_after_the_end() -> None:
     assert recent.peer(3) == 0
 
 
-def test_a_start_notes_everybody_and_room_grows_with_the_peers() -> None:
-    """Of a few hundred peers with an announce each, all are known by it."""
+def test_the_ring_finds_every_peer_as_the_swarms_grow() -> None:
+    """The ring finds 300 peers by their last announces, those from before its start included."""
     rig = Rig()
     recent = Recent()
     for crowd in range(1, 4):
@@ -44,10 +44,8 @@ def test_a_start_notes_everybody_and_room_grows_with_the_peers() -> None:
 
 
 @pytest.mark.parametrize("event", [events.NONE, events.STOPPED])
-def test_whose_place_another_has_taken_is_looked_for(event: int) -> None:
-    """Eight places, and more announces than that of another peer, who stays or leaves, before one
-    goes on.
-    """
+def test_a_peer_whose_place_was_overwritten_is_still_found(event: int) -> None:
+    """A peer continues after more announces of another peer than the ring has places."""
     rig = Rig.with_settings()
     other = evolve(PEER, endpoint=endpoint4(2))
     rig.announce(PEER)
@@ -58,9 +56,9 @@ def test_whose_place_another_has_taken_is_looked_for(event: int) -> None:
 
 
 @pytest.mark.parametrize("by_number", [False, True])
-def test_who_goes_on_from_a_peer_that_is_gone_is_refused(by_number: bool) -> None:
-    """Its row still says the number, and so does the ring."""
-    rig = Rig.with_settings()  # event 0, which is nobody's last announce
+def test_an_announce_that_continues_a_removed_peer_is_refused(by_number: bool) -> None:
+    """The removed peer's number still stands in its row and in the ring."""
+    rig = Rig.with_settings()  # event 0 is no announce
     rig.announce(PEER)
     rig.log.frames()
     rig.announce(evolve(PEER, uploaded=6))

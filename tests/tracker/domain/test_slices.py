@@ -1,4 +1,4 @@
-"""What ticks say about the state: digests of its slices, compared on every replay."""
+"""Ticks hold digests of slices of the state, and every replay compares them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tracker.domain.state import ReplayError, State
 HASH = hash_of(1)
 
 
-def lived() -> MemoryLog:
-    """A few announces and three ticks."""
+def short_log() -> MemoryLog:
+    """A log of a few announces and three ticks."""
     rig = Rig()
     for number in range(3):
         rig.announce(Announce(HASH, endpoint4(number), left=number))
@@ -23,10 +23,9 @@ def lived() -> MemoryLog:
 
 
 def test_replay_compares_each_tick() -> None:
-    """A tick that holds another digest than the state's ends the replay, and says which event that
-    is.
-    """
-    log = lived()
+    """A tick with the digest of another state ends the replay with an error that names the
+    event."""
+    log = short_log()
     frames = log.frames()
     replayed(frames)
     at = max(n for n, frame in enumerate(frames) if frame.header.kind == Tick.kind)
@@ -38,9 +37,9 @@ def test_replay_compares_each_tick() -> None:
         replayed(frames)
 
 
-def test_a_lost_event_is_noticed_by_the_next_tick() -> None:
-    """Here an announce counts other bytes than it did; nothing else in the log depends on them."""
-    frames = lived().frames()
+def test_a_changed_event_is_noticed_by_the_next_tick() -> None:
+    """A changed byte count in an announce is noticed, although no other event depends on it."""
+    frames = short_log().frames()
     first = frames[0]
     changed = bytearray(first.plain)
     changed[36] ^= 1  # uploaded
@@ -48,20 +47,20 @@ def test_a_lost_event_is_noticed_by_the_next_tick() -> None:
         replayed([first._replace(plain=memoryview(bytes(changed))), *frames[1:]])
 
 
-def test_a_tick_of_another_length_is_none() -> None:
-    """Nor is there one of schema 0."""
+def test_a_tick_of_another_length_or_schema_is_refused() -> None:
     with pytest.raises(codec.CodecError, match="records of 32 bytes"):
         State().apply(Tick.kind, 1, 0, bytes(31), b"")
     with pytest.raises(codec.UnknownEventError, match="kind 3, schema 0"):
         State().apply(Tick.kind, 0, 0, bytes(32), b"")
 
 
-def test_no_digest_depends_on_an_address() -> None:
-    """Nor on the end of a peer_id; on all else of a peer it does."""
+def test_digests_leave_out_addresses() -> None:
+    """A digest covers a peer's counters, role and client, but neither its address nor the end of
+    its peer id."""
 
     def digest(**changed: object) -> int:
         rig = Rig(MemoryLog(), HandTime())
-        rig.announce(Announce(HASH, **{"endpoint": endpoint4(1), **changed}))  # type: ignore[arg-type]  # a test's short form
+        rig.announce(Announce(HASH, **{"endpoint": endpoint4(1), **changed}))  # type: ignore[arg-type]  # keywords of mixed types
         return rig.state.digest_of_slice(0)
 
     assert digest() == digest(endpoint=endpoint4(2)) == digest(peer_id=b"-XX0001-" + bytes(12))
@@ -69,8 +68,8 @@ def test_no_digest_depends_on_an_address() -> None:
     assert len({digest(), *others}) == 4
 
 
-def test_slices_reach_everybody() -> None:
-    """One more peer than a slice holds makes two, and each tick takes the next."""
+def test_slices_cover_all_peers_in_turn() -> None:
+    """One peer more than a slice holds makes two slices, and successive ticks take them in turn."""
     rig = Rig()
     for number in range(slice_digest.SIZE):
         rig.announce(Announce(hash_of(number % 7), endpoint4(number)))
@@ -84,5 +83,5 @@ def test_slices_reach_everybody() -> None:
     for _ in range(3):
         rig.service.tick()
     ticks = [frame for frame in rig.log.frames() if frame.header.kind == Tick.kind]
-    told = [each.slice for frame in ticks for each in Tick.unpack(frame.plain)]
-    assert told == [0, 1, 0]
+    slices = [each.slice for frame in ticks for each in Tick.unpack(frame.plain)]
+    assert slices == [0, 1, 0]

@@ -1,6 +1,5 @@
 """Swarms and state, case by case: sessions and `completed`, expiry, torrents that leave and
-return.
-"""
+return."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HASH = hash_of(1)
-OTHER = hash_of(257)  # the same bucket
+OTHER = hash_of(257)  # in the bucket of HASH
 LEECHER = Announce(HASH, endpoint4(1), left=10)
 SEEDER = Announce(HASH, endpoint4(2), left=0)
 NONE, COMPLETED, STARTED, STOPPED, PAUSED = range(5)
@@ -46,17 +45,17 @@ SESSIONS: dict[str, tuple[list[Announce], int]] = {
     "completes without starting": ([says(NONE), says(COMPLETED, left=0)], 1),
     "completes as the very first": ([says(COMPLETED, left=0)], 0),
     "completes twice": ([says(STARTED), says(COMPLETED), says(COMPLETED)], 1),
-    "completes, goes on, completes": ([says(STARTED), says(COMPLETED), says(0), says(1)], 1),
-    "first and then again": ([says(COMPLETED), says(NONE), says(COMPLETED)], 0),
+    "completes, continues, completes": ([says(STARTED), says(COMPLETED), says(0), says(1)], 1),
+    "completes first and again": ([says(COMPLETED), says(NONE), says(COMPLETED)], 0),
     "stops, starts, completes": (
         [says(STARTED), says(COMPLETED), says(STOPPED), says(STARTED), says(COMPLETED)],
         2,
     ),
-    "counter down while completing": (
+    "counter lower at completed": (
         [says(STARTED, downloaded=9), says(COMPLETED, downloaded=3)],
         0,
     ),
-    "counter down, then completes": (
+    "counter lower before completed": (
         [says(STARTED, downloaded=9), says(COMPLETED, downloaded=9), says(NONE), says(COMPLETED)],
         2,
     ),
@@ -78,7 +77,7 @@ SESSIONS: dict[str, tuple[list[Announce], int]] = {
 
 @pytest.mark.parametrize("name", SESSIONS)
 def test_completed_is_counted_once_a_session(name: str) -> None:
-    """A known peer that says `completed` counts, once until it begins anew."""
+    """A known peer that announces `completed` counts once in each session."""
     announces, expected = SESSIONS[name]
     rig = Rig()
     for one in announces:
@@ -88,7 +87,8 @@ def test_completed_is_counted_once_a_session(name: str) -> None:
 
 
 def test_roles_follow_left() -> None:
-    """Zero bytes left is a seeder, anything else and the unknown a leecher; it may change back."""
+    """Zero bytes left makes a seeder, any other number makes a leecher, and the role may change
+    back."""
     rig = Rig()
     for left, counts in ((5, (0, 0, 1)), (0, (1, 0, 0)), (events.LEFT_UNKNOWN, (0, 0, 1))):
         rig.announce(evolve(LEECHER, left=left))
@@ -96,9 +96,8 @@ def test_roles_follow_left() -> None:
 
 
 def test_the_last_event_is_kept() -> None:
-    """Of a leecher and of a seeder; an announce without an event is the last one too, and so is
-    another client's first.
-    """
+    """A row holds the event of the last announce, for leechers, seeders and a new client at the
+    address."""
     rig = Rig()
     swarms = rig.state.swarms
     for left, peer_id in product((10, 0), (LEECHER.peer_id, b"b" * 20)):
@@ -109,16 +108,16 @@ def test_the_last_event_is_kept() -> None:
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
-def test_a_stranger_that_stops_leaves_no_trace_in_the_swarm() -> None:
-    """`stopped` from nobody creates neither peer nor torrent, but stands in the log."""
+def test_stopped_from_an_unknown_peer_changes_no_swarm() -> None:
+    """`stopped` from an unknown peer creates neither peer nor torrent, and the log holds it."""
     rig = Rig()
     assert rig.announce(says(STOPPED)) == [0]
     assert rig.state.swarms.torrents_total == 0
     assert rig.types() == ["announced"]
 
 
-def test_freed_peers_are_used_again_without_a_past() -> None:
-    """A new peer in a freed slot has nothing of the one that was there."""
+def test_a_new_peer_in_a_freed_slot_starts_empty() -> None:
+    """A new peer in a freed slot has no data of the peer before."""
     rig = Rig()
     rig.announce(says(STARTED), says(COMPLETED, left=0, uploaded=99), says(STOPPED))
     newcomer = Announce(OTHER, endpoint6(9), peer_id=b"n" * 20, left=4)
@@ -133,33 +132,34 @@ def test_freed_peers_are_used_again_without_a_past() -> None:
     assert (swarms.v4.endpoint(number), swarms.v6.endpoint(number)) == (b"", endpoint6(9))
 
 
-def expiring(**changed: int | bool) -> Rig:
+def rig_with_expiry(**changed: int | bool) -> Rig:
     values = {"max_peer_timeout": 30, "inactive_peer_cleanup_interval": 10, **changed}
     return Rig.with_settings(**values)
 
 
-def later(rig: Rig, seconds: float) -> None:
+def tick_after(rig: Rig, seconds: float) -> None:
+    """Ticks once, after these seconds."""
     rig.time.advance(int(seconds * SECOND))
     rig.service.tick()
 
 
 def test_peers_expire_one_timeout_after_they_were_seen() -> None:
-    """A peer is there until a tick finds its last announce a whole timeout ago; both families."""
-    rig = expiring()
+    """The first tick a whole timeout after a peer's last announce removes it, in both families."""
+    rig = rig_with_expiry()
     rig.announce(LEECHER, SEEDER, evolve(LEECHER, endpoint=endpoint6(5)))
-    later(rig, 20)
+    tick_after(rig, 20)
     rig.announce(SEEDER)
-    later(rig, 9.999_999)
+    tick_after(rig, 9.999_999)
     assert rig.state.swarms.counts(HASH) == (1, 0, 2)
-    later(rig, 0.000_001)
+    tick_after(rig, 0.000_001)
     assert rig.state.swarms.counts(HASH) == (1, 0, 0)
-    later(rig, 20)
+    tick_after(rig, 20)
     assert rig.state.swarms.torrents_total == 0
 
 
 def test_the_whole_of_a_crowd_expires() -> None:
-    """Removing while walking misses nobody: hundreds of both kinds and families in one sweep."""
-    rig = expiring()
+    """One sweep removes hundreds of expired peers and misses none."""
+    rig = rig_with_expiry()
     crowd = [
         Announce(hash_of(h), endpoint(n), left=n % 3)
         for h in (1, 257, 513)
@@ -169,34 +169,35 @@ def test_the_whole_of_a_crowd_expires() -> None:
     rig.announce(*crowd)
     rig.time.advance(5 * SECOND)
     rig.announce(*crowd[::7])
-    later(rig, 25)
+    tick_after(rig, 25)
     swarms = rig.state.swarms
     assert swarms.seeders_total + swarms.leechers_total == len(crowd[::7])
-    later(rig, 5)
+    tick_after(rig, 5)
     assert (swarms.seeders_total, swarms.leechers_total, swarms.torrents_total) == (0, 0, 0)
 
 
-def test_a_sweep_takes_the_clean_up_interval() -> None:
-    """Three ticks to the interval: each sweeps its third of the buckets."""
-    rig = expiring(inactive_peer_cleanup_interval=30)
+def test_a_sweep_is_spread_over_the_clean_up_interval() -> None:
+    """Three ticks make an interval, and each sweeps a third of the buckets."""
+    rig = rig_with_expiry(inactive_peer_cleanup_interval=30)
     numbers = (0, 84, 85, 169, 170, 255)
     rig.announce(*(Announce(hash_of(number), endpoint4(1)) for number in numbers))
     left = []
     for _ in range(3):
-        later(rig, 30)
+        tick_after(rig, 30)
         left.append([n for n in numbers if rig.state.swarms.lookup(hash_of(n))])
     assert left == [[85, 169, 170, 255], [170, 255], []]
 
 
 def test_a_dropped_torrent_comes_back_with_its_completed_count() -> None:
-    """The count outlives the swarm, in scrapes meanwhile and in the torrent afterwards."""
-    rig = expiring()
+    """The completed count outlives the swarm: a scrape shows it, and the torrent has it when it
+    returns."""
+    rig = rig_with_expiry()
     rig.announce(says(STARTED), says(COMPLETED, left=0))
-    later(rig, 30)
+    tick_after(rig, 30)
     swarms = rig.state.swarms
     assert (swarms.lookup(HASH), swarms.torrents_total) == (0, 0)
     assert (swarms.counts(HASH), swarms.completed_total) == ((0, 1, 0), 1)
-    # Somebody else takes the freed number first.
+    # Another torrent takes the freed number first.
     rig.announce(evolve(LEECHER, info_hash=OTHER))
     assert swarms.counts(OTHER) == (0, 0, 1)
     rig.announce(says(STARTED), says(COMPLETED))
@@ -205,41 +206,40 @@ def test_a_dropped_torrent_comes_back_with_its_completed_count() -> None:
 
 
 def test_empty_torrents_stay_where_the_settings_say_so() -> None:
-    """Without removal a torrent stays listed with zeros; switching removal on sweeps it."""
-    rig = expiring(remove_peerless_torrents=False)
+    """Without removal an empty torrent stays with zeros. Turning removal on sweeps it."""
+    rig = rig_with_expiry(remove_peerless_torrents=False)
     rig.announce(LEECHER)
-    later(rig, 30)
+    tick_after(rig, 30)
     assert rig.state.swarms.torrents_total == 1
     assert rig.state.swarms.counts(HASH) == (0, 0, 0)
     rig.service.change_settings(evolve(rig.state.settings, remove_peerless_torrents=True))
-    later(rig, 10)
+    tick_after(rig, 10)
     assert rig.state.swarms.torrents_total == 0
 
 
-def test_after_a_restart_everybody_gets_one_timeout() -> None:
-    """An outage longer than the timeout expires nobody before they could announce again."""
-    rig = expiring()
+def test_after_a_restart_peers_have_one_timeout() -> None:
+    """A restart gives every peer one timeout, because nobody could announce during the outage."""
+    rig = rig_with_expiry()
     rig.announce(LEECHER, SEEDER)
     rig.time.advance(3600 * SECOND)
     rig.service.append(TrackerStarted("test", 2))
-    later(rig, 29.999_999)
+    tick_after(rig, 29.999_999)
     assert rig.state.swarms.counts(HASH) == (1, 0, 1)
     rig.announce(SEEDER)
-    later(rig, 0.000_001)
+    tick_after(rig, 0.000_001)
     assert rig.state.swarms.counts(HASH) == (1, 0, 0)
 
 
-def test_no_clean_up_means_no_expiry() -> None:
-    """A clean-up interval of zero switches expiry off."""
-    rig = expiring(inactive_peer_cleanup_interval=0)
+def test_a_clean_up_interval_of_zero_turns_expiry_off() -> None:
+    rig = rig_with_expiry(inactive_peer_cleanup_interval=0)
     rig.announce(LEECHER)
-    later(rig, 100_000)
+    tick_after(rig, 100_000)
     assert rig.state.swarms.counts(HASH) == (0, 0, 1)
 
 
-def test_flipping_private_mode_empties_the_swarms() -> None:
-    """Peers of the other mode go, in both directions; completed counts stay."""
-    rig = expiring()
+def test_a_mode_change_keeps_completed_counts() -> None:
+    """A mode change empties the swarms in both directions, and keeps completed counts."""
+    rig = rig_with_expiry()
     for private in (True, False):
         rig.announce(says(STARTED), says(COMPLETED), evolve(LEECHER, endpoint=endpoint6(3)))
         rig.service.change_settings(Settings(private=private))
@@ -248,13 +248,12 @@ def test_flipping_private_mode_empties_the_swarms() -> None:
 
 
 def test_names_of_events() -> None:
-    """The vocabulary's tables have a name for every number."""
     assert events.EVENT_NAMES[PAUSED] == "paused"
     assert set(codec.EVENT_TYPES) >= {"announced", "tick", "counted", "settings_changed"}
 
 
-def test_an_unused_swarms_has_nobody() -> None:
-    """Reading what is not there gives zeros, not errors."""
+def test_empty_swarms_read_as_zeros() -> None:
+    """Empty swarms return zeros, and raise no error."""
     swarms = Swarms()
     assert (swarms.lookup(HASH), swarms.counts(HASH)) == (0, (0, 0, 0))
     assert swarms.find(0, endpoint4(1)) == swarms.find(0, endpoint6(1)) == 0
@@ -262,12 +261,12 @@ def test_an_unused_swarms_has_nobody() -> None:
 
 
 def tick(time_us: int) -> bytes:
-    """Of a tracker that knows nobody."""
+    """A tick of an empty tracker."""
     return Tick(time_us, 10_000, False, 0, State().digest_of_slice(0)).pack()
 
 
-def test_replay_refuses_what_cannot_have_happened() -> None:
-    """A gap, an unknown kind, an unknown admin type, a wrong predecessor: each is an error."""
+def test_replay_refuses_impossible_events() -> None:
+    """A gap, an unknown kind, an unknown admin type and a wrong predecessor are errors."""
     with pytest.raises(ReplayError, match="event 5 where 0 is due"):
         State().apply(Tick.kind, 1, 5, tick(1), b"")
     with pytest.raises(codec.UnknownEventError, match="event 0 is of kind 9, schema 1"):
@@ -283,10 +282,10 @@ def test_replay_refuses_what_cannot_have_happened() -> None:
     state = State()
     state.apply(Tick.kind, 1, 0, tick(1), b"")
     with pytest.raises(ReplayError, match="event 2 continues 0, but"):
-        state.apply(events.ANNOUNCE, 1, 1, *twice(*second))
+        state.apply(events.ANNOUNCE, 1, 1, *doubled(*second))
 
 
-def twice(plain: memoryview, protected: memoryview) -> tuple[bytes, bytes]:
+def doubled(plain: memoryview, protected: memoryview) -> tuple[bytes, bytes]:
     return bytes(plain) * 2, bytes(protected) * 2
 
 
@@ -306,7 +305,7 @@ DIFFERENCES: dict[str, Callable[[Rig], object]] = {
 
 
 def test_the_digest_sees_every_difference() -> None:
-    """States that differ in one thing have digests that differ."""
+    """Two states that differ in one thing have different digests."""
     digests = set()
     for change in DIFFERENCES.values():
         rig = Rig()

@@ -1,4 +1,4 @@
-"""Options that all listening sockets share."""
+"""Listening sockets have no option that delays replies."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from tracker.frontends.http import server as http_server
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="the option is Linux's")
-def test_nothing_holds_replies_back() -> None:
-    """The API and the health check are served on sockets as they are opened: with a cork in, which
-    accepted connections inherit and nobody takes out, each reply would wait for 200 ms.
-    """
+def test_a_listening_socket_has_no_cork() -> None:
+    """Sockets of the API and the health check have no TCP_CORK. Accepted connections inherit a
+    cork, and it delays each reply by 200 ms."""
     with http_server.open_socket("127.0.0.1", 0) as listener:
         assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK) == 0

@@ -1,4 +1,4 @@
-"""`durability = "strict"`: no answer to an announce leaves before its event is on stable
+"""With `durability = "strict"` no answer to an announce leaves before its event is on stable
 storage."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TARGET = b"/announce?info_hash=%b&peer_id=%b&port=6881&left=0" % (HASH, b"-XX000
 
 
 class SlowDisk(MemoryLog):
-    """Nothing is durable before `sync`; or never, once it failed."""
+    """A log whose events become durable at `sync` only. After a failed `sync` they never do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class SlowDisk(MemoryLog):
 
 
 class Site:
-    """Both front ends over one service, with clients' sockets connected to them."""
+    """Both front ends over one service, and their ports."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.log = SlowDisk()
@@ -88,8 +88,10 @@ async def site() -> AsyncIterator[Site]:
             nursery.cancel_scope.cancel()
 
 
-async def held_back(site: Site, stream: trio.SocketStream | trio.socket.SocketType) -> bytes:
-    """The announce is in the log, and its answer comes with the sync, not before."""
+async def answer_after_sync(
+    site: Site, stream: trio.SocketStream | trio.socket.SocketType
+) -> bytes:
+    """Returns the answer, after a check that it came with the sync and not before."""
     answers: list[bytes] = []
 
     async def receive() -> None:
@@ -105,10 +107,9 @@ async def held_back(site: Site, stream: trio.SocketStream | trio.socket.SocketTy
     return answers[0]
 
 
-async def ask(site: Site, connection: bytes, *, waits: bool = False) -> trio.SocketStream:
-    """Connect and send an announce; it `waits` there when the connection is accepted, or comes
-    later.
-    """
+async def send_announce(site: Site, connection: bytes, *, waits: bool = False) -> trio.SocketStream:
+    """Connects and sends an announce, which arrives before the connection is accepted or
+    (`waits=False`) after it."""
     sock = socket.create_connection(("127.0.0.1", site.http_port))
     if not waits:
         await trio.testing.wait_all_tasks_blocked()
@@ -119,25 +120,28 @@ async def ask(site: Site, connection: bytes, *, waits: bool = False) -> trio.Soc
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_http(site: Site, waits: bool) -> None:
-    """A connection that is over after the answer, answered by the listener's task or by its own."""
-    async with await ask(site, b"close", waits=waits) as stream:
-        assert b"8:completei1e" in await held_back(site, stream)
+async def test_http_answers_wait_for_the_disk(site: Site, waits: bool) -> None:
+    """The answer waits for the disk when the listener's task gives it, and when the connection's
+    own task does."""
+    async with await send_announce(site, b"close", waits=waits) as stream:
+        assert b"8:completei1e" in await answer_after_sync(site, stream)
         assert await stream.receive_some() == b""
 
 
 async def test_http_kept_alive(site: Site) -> None:
-    """A connection that stays open gets its first reply at once, and the second from its task."""
-    async with await ask(site, b"keep-alive", waits=True) as stream:
-        assert b"8:completei1e" in await held_back(site, stream)
+    """On a kept connection the first and the second answer wait for the disk."""
+    async with await send_announce(site, b"keep-alive", waits=True) as stream:
+        assert b"8:completei1e" in await answer_after_sync(site, stream)
         site.log.waited_for = trio.Event()
         await stream.send_all(b"GET " + TARGET + b" HTTP/1.1\r\nHost: t\r\n\r\n")
-        assert b"8:completei1e" in await held_back(site, stream)
+        assert b"8:completei1e" in await answer_after_sync(site, stream)
 
 
 @pytest.mark.parametrize("batches", [True, False])
-async def test_udp(monkeypatch: pytest.MonkeyPatch, batches: bool) -> None:
-    """By recvmmsg, and where there is none."""
+async def test_udp_answers_wait_for_the_disk(
+    monkeypatch: pytest.MonkeyPatch, batches: bool
+) -> None:
+    """UDP answers wait for the disk, with recvmmsg and without."""
     monkeypatch.setattr(recvmmsg, "available", batches)
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
@@ -152,18 +156,19 @@ async def test_udp(monkeypatch: pytest.MonkeyPatch, batches: bool) -> None:
                     b"-XX0001-abcdefghijkl", 0, 0, 0, 0, 0, 7, -1, 6881,
                 )  # fmt: skip
                 await sock.send(announce)
-                assert (await held_back(site, sock))[:8] == pack(">I4s", 1, b"tran")
+                assert (await answer_after_sync(site, sock))[:8] == pack(">I4s", 1, b"tran")
             nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_a_disk_that_fails(waits: bool) -> None:
-    """The answer is never given, the connection is closed, and the failure goes up."""
+async def test_a_failed_disk_ends_the_connection_without_an_answer(waits: bool) -> None:
+    """After a disk failure the client has no answer, the connection is closed, and the error
+    reaches the caller."""
     with trio.fail_after(30), pytest.RaisesGroup(LogFailedError, flatten_subgroups=True):
         async with trio.open_nursery() as nursery:
             site = Site(nursery)
             await site.start()
-            async with await ask(site, b"close", waits=waits) as stream:
+            async with await send_announce(site, b"close", waits=waits) as stream:
                 await site.log.waited_for.wait()
                 with trio.CancelScope(shield=True):
                     site.log.sync(fail=True)

@@ -1,4 +1,4 @@
-"""Events as people and tools read them: every kind, every field."""
+"""Events as JSON for people and tools: every kind, every field."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIME = "2027-01-15T08:00:00.000000Z"
 
 
 def test_announced() -> None:
-    """All nineteen fields, from both sections of the record."""
+    """An announce shows nineteen fields, from both sections of the record."""
     rig = Rig.with_settings()
     one = Announce(
         info_hash=hash_of(5),
@@ -73,8 +73,8 @@ FIELDS: dict[str, tuple[dict[str, Any], object]] = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_what_was_not_said(name: str) -> None:
-    """Absent and unknown are null; flags are words."""
+def test_absent_fields_are_null(name: str) -> None:
+    """An absent or unknown value is null, and a flag is a word."""
     changed, expected = FIELDS[name]
     rig = Rig()
     rig.announce(evolve(Announce(hash_of(1), endpoint6(1)), **changed))
@@ -82,7 +82,7 @@ def test_what_was_not_said(name: str) -> None:
 
 
 def test_the_other_kinds() -> None:
-    """Ticks, counters and admin events, in the order of the log."""
+    """Ticks, counters and admin events come in the order of the log."""
     rig = Rig()
     rig.service.append(TrackerStarted("1.0", 3))
     rig.service.tick()
@@ -106,7 +106,7 @@ def test_the_other_kinds() -> None:
 
 @pytest.mark.parametrize("kind", ADMIN_EVENTS)
 def test_every_admin_event_has_a_name(kind: int) -> None:
-    """The name is what a filter asks for."""
+    """Every admin event has a name, and filters accept that name."""
     frame = admin_frame(codec.encode_admin(kind, START_US, {"text": "пароль"}))
     (event,) = events_in([frame])
     assert event == {
@@ -123,7 +123,7 @@ def admin_frame(plain: bytes, kind: int = events.ADMIN) -> Frame:
 
 
 def test_lines_are_json() -> None:
-    """One line an event, compact, readable without escapes."""
+    """An event is one line of compact JSON with no needless escapes."""
     (event,) = events_in([admin_frame(codec.encode_admin(3, START_US, {"a": "ü\n"}))])
     text = event_json.line(event)
     assert "\n" not in text
@@ -133,7 +133,7 @@ def test_lines_are_json() -> None:
 
 @pytest.mark.parametrize("kind", [0, 224, 0xF0, 255])
 def test_unknown_kinds(kind: int) -> None:
-    """What a newer version wrote is told as it is: one line for the frame."""
+    """A frame of an unknown kind is one line that shows its bytes as hex."""
     assert events_in([admin_frame(b"\1\2", kind)]) == [
         {
             "seq": 4, "time": TIME, "type": "unknown", "kind": kind, "schema": 1, "events": 1, "plain": "0102",
@@ -143,9 +143,7 @@ def test_unknown_kinds(kind: int) -> None:
 
 
 def test_unknown_admin_events() -> None:
-    """Of a type or a schema that is to come: their JSON is told as it is, apart from the names that
-    every event has.
-    """
+    """An admin event of an unknown type or schema keeps its JSON under `data`."""
     data = {"seq": 1, "b": [2]}
     frame = admin_frame(codec.encode_admin(999, START_US, data))
     newer = admin_frame(codec.encode_admin(KeyRevoked.number, START_US, data, schema=2))
@@ -167,7 +165,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_admin_records(name: str) -> None:
-    """A record that does not read as its head says is an error, not a guess."""
+    """A record that contradicts its head is an error."""
     with pytest.raises(codec.CodecError):
         events_in([admin_frame(BROKEN[name])])
 
@@ -182,5 +180,5 @@ def test_broken_admin_records(name: str) -> None:
     ],
 )
 def test_times(time_us: int, text: str) -> None:
-    """Microseconds in full, in UTC."""
+    """A time has all its microseconds, in UTC."""
     assert rfc3339(time_us) == text

@@ -1,4 +1,4 @@
-"""Reads events as the API does: any part, any filter, in any steps, and new events as they come."""
+"""The API's reads of events: any part, any filter, any page size, and new events as they arrive."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def read_all(
 
 @pytest.mark.parametrize("limit", [1, 4, 1000])
 async def test_any_part(folder: Path, every: list[Event], limit: int) -> None:
-    """From any event to any other, with any size of a page."""
+    """A read from any event to any other gives exactly those events, whatever the page size."""
     reader = log_events(folder, trio.Event())
     for first in range(0, len(every) + 2, 5):
         for last in (first - 1, first, first + 7, None):
@@ -68,7 +68,7 @@ async def test_any_part(folder: Path, every: list[Event], limit: int) -> None:
 
 
 async def test_any_time(folder: Path, every: list[Event]) -> None:
-    """From any time to any other, both included."""
+    """A read from any time to any other includes both ends."""
     reader = log_events(folder, trio.Event())
     moments = [START_US + seconds * 500_000 for seconds in range(-1, 220, 13)]
     for from_us in moments:
@@ -107,8 +107,7 @@ async def test_filters(
     holds: Any,
     hurried: bool,
 ) -> None:
-    """A filter finds the wanted events and no others; pages without time for work are only more
-    pages."""
+    """A filter finds exactly the matching events. A short time limit only makes more pages."""
     if hurried:
         monkeypatch.setattr(module, "READ_SECONDS", 1e-9)
         monkeypatch.setattr(event_scan, "STEP_SECONDS", 1e-6)
@@ -119,8 +118,7 @@ async def test_filters(
 async def test_pages_are_bounded(
     folder: Path, every: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A page without time still has a cursor that gets on, even when the way to the first event
-    takes several pages."""
+    """A page whose time is over still has a cursor that advances, before the first event too."""
     monkeypatch.setattr(module, "PAGE_SECONDS", 0.0)
     monkeypatch.setattr(event_scan, "STEP_SECONDS", 1e-9)
     reader = log_events(folder, trio.Event())
@@ -138,8 +136,11 @@ async def test_pages_are_bounded(
         assert pages > (len(every) - first) / 4
 
 
-async def test_next_page_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page goes on with the walk of the page before. Eight walks are kept, for half a minute."""
+async def test_the_next_page_continues_the_walk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page continues the walk of the page before. The reader keeps eight walks, for half a
+    minute."""
     made: list[LogPart] = []
 
     class Counted(event_scan.Scan):
@@ -154,7 +155,8 @@ async def test_next_page_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     for first in range(9):
         await reader.read(LogPart(first=first), EventFilter(), 1)
     made.clear()
-    await reader.read(LogPart(first=1), EventFilter(), 1)  # the walk from event 0 made way
+    # The ninth walk displaced the first one, which stood at event 1.
+    await reader.read(LogPart(first=1), EventFilter(), 1)
     assert made == [LogPart(first=1)]
     monkeypatch.setattr(module, "PARKED_SECONDS", -1.0)
     await reader.read(LogPart(first=20), EventFilter(), 1)
@@ -164,7 +166,7 @@ async def test_next_page_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("after", [None, -1, 5])
 async def test_follow(folder: Path, every: list[Event], after: int | None) -> None:
-    """A stream begins after an event or now, and ends when the tracker stops."""
+    """A stream begins after an event or at the present, and ends when the tracker stops."""
     stopping = trio.Event()
     found: list[Event] = []
     with trio.fail_after(20):

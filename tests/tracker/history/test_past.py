@@ -1,4 +1,4 @@
-"""Reads of past moments, by the worker itself and through its processes."""
+"""Reads of past moments, directly from the worker and through its processes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def expected(folder: Path, seq: int) -> Projection:
 
 
 def test_every_moment(folder: Path, end: int, tmp_path: Path) -> None:
-    """Forward, back and again, the worker answers what a replay from the beginning gives."""
+    """Forward, back and repeated, the worker answers as a replay from the beginning does."""
     worker = PastWorker(folder, tmp_path)
     for seq in [*range(end), end // 2, end // 2, 0, end - 1]:
         model = expected(folder, seq)
@@ -67,7 +67,7 @@ def test_every_moment(folder: Path, end: int, tmp_path: Path) -> None:
 
 
 def test_times(folder: Path, end: int, tmp_path: Path) -> None:
-    """A moment by its time; keys expire by that time."""
+    """A moment may be given by its time. A time or number outside the log is refused."""
     worker = PastWorker(folder, tmp_path)
     times = Reader(folder).frames()
     time_us = next(times).header.time_us
@@ -80,11 +80,8 @@ def test_times(folder: Path, end: int, tmp_path: Path) -> None:
     assert isinstance(worker.answer(Question("one", (Moment(seq=end), "stats", ()))), NoMomentError)
 
 
-def test_damage(tmp_path: Path) -> None:
-    """There is no answer about events beyond damage.
-
-    There is one about those before it, afterwards too.
-    """
+def test_moments_behind_damage_are_refused(tmp_path: Path) -> None:
+    """The worker still answers about moments before the damage."""
     write_log(tmp_path / "log")
     path = segments(tmp_path / "log")[1]
     worker = PastWorker(tmp_path / "log", tmp_path)
@@ -97,7 +94,7 @@ def test_damage(tmp_path: Path) -> None:
 
 
 def test_listings_have_an_end(folder: Path, tmp_path: Path) -> None:
-    """A listing that is over cannot be continued; an empty one is an empty list."""
+    """A finished listing cannot be continued, and an empty one is an empty list."""
     worker = PastWorker(folder, tmp_path)
     at = Moment(seq=5)
     assert worker.answer(Question("first", (1, at, "torrents", (0, 9))))
@@ -122,7 +119,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def looking_back(log: ReadableLog, helpers: int = 2) -> AsyncIterator[PastReads]:
+async def serving_past(log: ReadableLog, helpers: int = 2) -> AsyncIterator[PastReads]:
+    """Answers about the past of a log. At the end no process is left."""
     past = PastReads(log, log.path.parent, helpers=helpers)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(past.run)
@@ -138,12 +136,9 @@ def process_of(past: PastReads) -> int:
     return process.pid
 
 
-async def test_listings(large: Path) -> None:
-    """Items come in lists, the last one shorter.
-
-    Other questions may come in between, about other moments too.
-    """
-    async with looking_back(StillLog(large)) as past:
+async def test_a_listing_comes_in_parts(large: Path) -> None:
+    """Other questions, about other moments too, may come between the parts."""
+    async with serving_past(StillLog(large)) as past:
         last = Moment(seq=TORRENTS - 1)
         sizes = []
         async for some in past.each(last, ReadModel.torrents, 0, 10_000):
@@ -156,8 +151,8 @@ async def test_listings(large: Path) -> None:
 
 
 async def test_many_moments_at_once(large: Path) -> None:
-    """Two processes answer about ten moments; later questions wait."""
-    async with looking_back(StillLog(large)) as past:
+    """Two processes answer about ten moments, and later questions wait."""
+    async with serving_past(StillLog(large)) as past:
         found: dict[int, int] = {}
 
         async def look(seq: int) -> None:
@@ -170,20 +165,11 @@ async def test_many_moments_at_once(large: Path) -> None:
         assert found == {seq: seq + 1 for seq in range(10, 20)}
 
 
-async def test_errors(large: Path) -> None:
-    """An error keeps its type and text, and the next question is answered."""
-    async with looking_back(StillLog(large), 1) as past:
-        with pytest.raises(NoMomentError, match=f"events 0 to {TORRENTS - 1}"):
-            await past.ask(Moment(seq=TORRENTS), ReadModel.stats)
-        assert (await past.ask(Moment(seq=0), ReadModel.stats)).torrents == 1
-
-
-async def test_too_slow(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A late answer is refused, and is there when the question comes again.
-
-    Questions about other moments are refused at once.
-    """
-    async with looking_back(StillLog(large), 1) as past:
+async def test_a_late_answer_comes_when_the_question_is_repeated(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first question is refused. Questions about other moments are refused at once."""
+    async with serving_past(StillLog(large), 1) as past:
         at = Moment(seq=5)
         await past.ask(at, ReadModel.stats)
         os.kill(process_of(past), signal.SIGSTOP)
@@ -199,8 +185,8 @@ async def test_too_slow(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_process_that_was_killed(large: Path) -> None:
-    """The question is refused, and the next one starts a new process."""
-    async with looking_back(StillLog(large), 1) as past:
+    """A question to a killed process is refused, and the next question starts a new process."""
+    async with serving_past(StillLog(large), 1) as past:
         at = Moment(seq=5)
         await past.ask(at, ReadModel.stats)
         os.kill(process_of(past), signal.SIGKILL)
@@ -209,10 +195,10 @@ async def test_a_process_that_was_killed(large: Path) -> None:
         assert (await past.ask(at, ReadModel.stats)).torrents == 6
 
 
-async def test_too_many(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of open questions and listings is limited; each that ends makes room."""
+async def test_open_questions_are_limited(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Questions and listings count together, and each that ends makes room."""
     monkeypatch.setattr(past_reads, "MAX_ASKING", 1)
-    async with looking_back(StillLog(large), 1) as past:
+    async with serving_past(StillLog(large), 1) as past:
         at = Moment(seq=TORRENTS - 1)
         listing = past.each(at, ReadModel.torrents, 0, 1000)
         assert len(await anext(listing)) == LISTED_AT_ONCE
@@ -222,17 +208,17 @@ async def test_too_many(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await past.ask(at, ReadModel.stats)).torrents == TORRENTS
 
 
-async def test_nobody_asks(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An idle process ends and frees its memory; the next question starts another one."""
+async def test_an_idle_process_ends(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle process ends and frees its memory, and the next question starts another one."""
     monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
-    async with looking_back(StillLog(large), 1) as past:
+    async with serving_past(StillLog(large), 1) as past:
         for _ in range(2):
             assert (await past.ask(Moment(seq=5), ReadModel.stats)).torrents == 6
-            while past._helpers[0].runs:  # noqa: ASYNC110  # the process's end is nobody's event
+            while past._helpers[0].runs:  # noqa: ASYNC110  # the end of a process sets no trio event
                 await trio.sleep(0.01)
 
 
-async def is_there(past: PastReads, moment: Moment) -> bool:
+async def exists(past: PastReads, moment: Moment) -> bool:
     try:
         await past.ask(moment, ReadModel.settings)
     except NoMomentError:
@@ -241,25 +227,28 @@ async def is_there(past: PastReads, moment: Moment) -> bool:
 
 
 async def test_a_log_that_grows(tmp_path: Path) -> None:
-    """A moment beyond the durable end does not exist until the end has moved on."""
+    """A moment beyond the durable end is refused with the range of events, until the log has grown
+    past it."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0)
-    async with running(log), looking_back(log, 1) as past:
+    async with running(log), serving_past(log, 1) as past:
         rig = Rig(log=log)
         for number in range(3):
             rig.service.append(TorrentWhitelisted(hash_of(number)))
             await log.wait_durable(number)
             at = Moment(seq=number)
-            while not await is_there(past, at):  # noqa: ASYNC110  # another process reads it
-                await trio.sleep(0.01)  # the log tells its readers a moment later
+            while not await exists(past, at):  # noqa: ASYNC110  # another process reads it
+                await trio.sleep(0.01)  # readers see the new end a moment later
             found = [each async for each in past.each(at, ReadModel.whitelist, b"")]
             assert found == [[hash_of(each) for each in range(number + 1)]]
-            assert not await is_there(past, Moment(seq=number + 1))
+            with pytest.raises(NoMomentError, match=f"events 0 to {number}"):
+                await past.ask(Moment(seq=number + 1), ReadModel.stats)
 
 
-async def test_what_is_removed_while_it_is_kept(tmp_path: Path) -> None:
-    """A state kept in memory does not outlive the retention of its events."""
+async def test_a_removed_moment_is_refused_although_its_state_is_cached(tmp_path: Path) -> None:
+    """The worker refuses a moment whose events were removed, although its state is still in
+    memory."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, segment_bytes=1500, linger_seconds=0)
-    async with running(log), looking_back(log, 1) as past:
+    async with running(log), serving_past(log, 1) as past:
         rig = Rig(log=log)
         for number in range(200):
             rig.service.append(TorrentWhitelisted(hash_of(number)))

@@ -1,4 +1,4 @@
-"""The ledger says where each byte comes from, and its sums are the account's totals."""
+"""The ledger explains each byte of an account, and its sums are the account's totals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ HASH, OTHER = hash_of(1), hash_of(2)
 
 
 def test_sums_are_the_totals() -> None:
-    """For a long random history of two accounts, one of them with two keys and two addresses."""
+    """A long random history of two accounts gives equal sums and totals. One account has two keys
+    and two addresses."""
     rng = random.Random(11)
     rig = Rig.with_settings(private=True)
     rig.issue(1, owner="alice")
@@ -38,8 +39,8 @@ def test_sums_are_the_totals() -> None:
             key=key_text(number),
         )
         rig.announce(one)
-    for who, account in (("alice", 1), ("3", 1), ("2", 2)):
-        assert find_account(who, rig.log.frames()) == account
+    for name, account in (("alice", 1), ("3", 1), ("2", 2)):
+        assert find_account(name, rig.log.frames()) == account
         entries = list(Ledger(account).entries(rig.log.frames()))
         totals = rig.totals(account)
         assert sum(one.delta_uploaded for one in entries) == totals.uploaded > 0
@@ -47,7 +48,8 @@ def test_sums_are_the_totals() -> None:
 
 
 def test_rules() -> None:
-    """First, continued, a duplicate from another address, and a new session."""
+    """Each entry names its rule: first, continued, a duplicate from another address, or
+    restarted."""
     rig = Rig.with_settings(private=True)
     rig.issue(1)
     first = Announce(hash_of(1), endpoint4(1), uploaded=100, downloaded=7, key=key_text(1))
@@ -56,12 +58,12 @@ def test_rules() -> None:
     rig.announce(later)
     rig.announce(evolve(later, endpoint=endpoint6(1)))
     rig.announce(evolve(first, uploaded=5))
-    told = [
+    found = [
         (one.base_uploaded, one.delta_uploaded, one.delta_downloaded, one.rule)
         for one in Ledger(1).entries(rig.log.frames())
     ]
     seqs = [one.seq for one in Ledger(1).entries(rig.log.frames())]
-    assert told == [
+    assert found == [
         (None, 0, 0, "first"),
         (100, 50, 2, "continued"),
         (150, 0, 0, f"duplicate of {seqs[1]}"),
@@ -70,10 +72,9 @@ def test_rules() -> None:
     assert list(Ledger(1, hash_of(2)).entries(rig.log.frames())) == []
 
 
-def lived(rig: Rig) -> list[int]:
-    """Two accounts, one torrent each of which has freeleech for a while; the seqs of account 1's
-    announces.
-    """
+def write_history(rig: Rig) -> list[int]:
+    """Writes the history of two accounts with factors, and returns the numbers of account 1's
+    announces."""
     for number in (1, 2):
         rig.issue(number)
     seqs = []
@@ -103,15 +104,15 @@ def lived(rig: Rig) -> list[int]:
 
 
 def test_credit() -> None:
-    """Raw and credited differences side by side, with the factors that made the difference."""
+    """Entries hold raw and credited differences, and name the factors that applied."""
     rig = Rig.with_settings(private=True)
-    lived(rig)
-    told = [
+    write_history(rig)
+    found = [
         (one.info_hash, *attrs.astuple(one)[-6:])
         for one in Ledger(1).entries(rig.log.frames())
         if isinstance(one, LedgerAnnounce)
     ]
-    assert told == [
+    assert found == [
         (HASH, 0, 0, 0, 0, "first", ()),
         (OTHER, 0, 0, 0, 0, "first", ()),
         (HASH, 10, 10, 10, 10, "continued", ()),
@@ -131,9 +132,10 @@ def test_credit() -> None:
 
 
 def test_corrections() -> None:
-    """They stand among the announces, name what they correct, and change credited totals alone."""
+    """Corrections stand among the announces, name the corrected event, and change credited totals
+    only."""
     rig = Rig.with_settings(private=True)
-    seqs = lived(rig)
+    seqs = write_history(rig)
     first = rig.correct(1, -7, 11, corrects=seqs[3])
     second = rig.correct(1, 7, 0, corrects=first)
     third = rig.correct(1, 1, 0, corrects=0)
@@ -153,12 +155,11 @@ def test_corrections() -> None:
 
 
 def test_totals_by_torrent() -> None:
-    """What an account did in each torrent: bytes, credit, seeding time, sessions, snatches,
-    when.
-    """
+    """The ledger sums an account by torrent: bytes, credit, seeding time, sessions, snatches and
+    times."""
     rig = Rig.with_settings(private=True)
     began = rig.time.wall
-    seqs = lived(rig)
+    seqs = write_history(rig)
     rig.correct(1, 5, 0, corrects=seqs[1])
     rig.correct(1, 6, 0, corrects=0)
     ledger = Ledger(1)
@@ -173,7 +174,8 @@ def test_totals_by_torrent() -> None:
 
 
 def test_a_key_that_came_later() -> None:
-    """A key's number leads to all the announces of its account; an owner goes before a number."""
+    """The number of any key leads to all announces of its account. A name of an owner wins over a
+    key number."""
     rig = Rig.with_settings(private=True)
     old, new = rig.issue(1, owner="7"), key_text(9)
     one = Announce(HASH, endpoint4(1), key=old)
@@ -182,10 +184,9 @@ def test_a_key_that_came_later() -> None:
     rig.announce(evolve(one, uploaded=9, key=new))
     rig.issue(3, owner="2")
     frames = rig.log.frames()
-    assert [find_account(who, frames) for who in ("7", "1", "2", "3", "4")] == [1, 1, 3, 3, None]
+    assert [find_account(name, frames) for name in ("7", "1", "2", "3", "4")] == [1, 1, 3, 3, None]
     assert len(list(Ledger(1).entries(frames))) == 3
 
 
-def test_nobody() -> None:
-    """Who never had a key is not known."""
+def test_an_unknown_owner_has_no_account() -> None:
     assert find_account("bob", Rig().log.frames()) is None

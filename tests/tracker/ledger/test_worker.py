@@ -1,4 +1,5 @@
-"""Ledgers and sums page by page, at any moment; each page goes on where the one before ended."""
+"""The worker serves ledgers and sums page by page, at any moment. Each page continues the one
+before."""
 
 from __future__ import annotations
 
@@ -48,8 +49,9 @@ if TYPE_CHECKING:
 HASHES = [hash_of(number) for number in range(3)]
 
 
-def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
-    """Two accounts with three keys, two addresses, factors and corrections, in three torrents."""
+def write_history(rig: Rig, announces: int = 300) -> Iterator[None]:
+    """Writes announces of two accounts with three keys and two addresses, with factors and
+    corrections, in three torrents."""
     rng = random.Random(7)
     rig.service.change_settings(Settings(private=True, max_peer_timeout=60))
     for number, owner in ((1, "alice"), (2, None), (3, "alice")):
@@ -59,7 +61,7 @@ def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
         rig.time.advance(rng.randrange(9 * SECOND))
         key = rng.randrange(1, 4)
         place = (endpoint4 if rng.random() < 0.7 else endpoint6)(key % 2 + 1)
-        said = {
+        counters = {
             "uploaded": number * rng.randrange(9),
             "downloaded": number,
             "left": rng.choice([0, 5]),
@@ -72,7 +74,7 @@ def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
                 peer_id,
                 event=rng.choice(kinds),
                 key=key_text(key),
-                **said,
+                **counters,
             )
         )
         if number % 70 == 35:
@@ -94,7 +96,7 @@ def lively(rig: Rig, announces: int = 300) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("ledgers") / "log"
-    write_log(made, lively, segment_bytes=4000)
+    write_log(made, write_history, segment_bytes=4000)
     return made
 
 
@@ -108,7 +110,10 @@ class Entries(NamedTuple):
     limit: int = 1000
 
 
-def whole(folder: Path, account: int, end: int | None = None) -> tuple[list[LedgerEntry], Ledger]:
+def whole_ledger(
+    folder: Path, account: int, end: int | None = None
+) -> tuple[list[LedgerEntry], Ledger]:
+    """Reads the ledger in one walk."""
     ledger = Ledger(account)
     walk = Walk(folder, decryptor(folder, None))
     return list(walk.tell(ledger, end)), ledger
@@ -134,7 +139,7 @@ def ask_sums(
 
 
 def pages(worker: LedgerWorker, asked: Entries) -> tuple[list[LedgerEntry], LedgerSums, int]:
-    """All entries, the sums, and the number of pages. It asks for every page twice."""
+    """Returns all entries, the sums, and the number of pages. It reads every page twice."""
     found: list[LedgerEntry] = []
     for number in count(1):
         page = ask(worker, asked)
@@ -159,7 +164,7 @@ def peer_id_sizes(entries: Iterable[LedgerEntry]) -> set[int]:
 
 @pytest.fixture
 def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders of the walks that were begun."""
+    """The folders of the walks that the worker began."""
     begun: list[Path] = []
 
     class Counted(Walk):
@@ -175,16 +180,16 @@ def walks(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 @pytest.mark.parametrize("limit", [1, 7, 1000])
 def test_pages(folder: Path, walks: list[Path], account: int, limit: int) -> None:
     """All pages together are the whole ledger, and take one walk over the log."""
-    entries, ledger = whole(folder, account)
-    assert len(entries) > 80 or account == 3  # whose key is alice's second
+    entries, ledger = whole_ledger(folder, account)
+    assert len(entries) > 80 or account == 3  # key 3 is alice's second, so account 3 has no entries
     found = pages(LedgerWorker(folder, None), Entries(account, limit=limit))
     assert found[:2] == (entries, ledger.account.value())
     assert len(walks) == 1
 
 
 def test_pages_of_a_torrent(folder: Path) -> None:
-    """With an info hash: the entries and sums of that torrent alone."""
-    entries, ledger = whole(folder, 1)
+    """With an info hash the pages hold the entries and sums of that torrent only."""
+    entries, ledger = whole_ledger(folder, 1)
     for info_hash in HASHES:
         found = pages(LedgerWorker(folder, None), Entries(1, info_hash, None, -1, 9))
         assert found[0] == [one for one in entries if of_torrent(one, info_hash)]
@@ -192,11 +197,11 @@ def test_pages_of_a_torrent(folder: Path) -> None:
 
 
 def test_pages_at_a_moment(folder: Path, walks: list[Path]) -> None:
-    """A ledger at a moment ends with that event. A moment beyond the log's end is refused."""
+    """A ledger at a moment ends with that event. A moment beyond the end of the log is refused."""
     worker = LedgerWorker(folder, None)
-    last = whole(folder, 1)[0][-1].seq
+    last = whole_ledger(folder, 1)[0][-1].seq
     for seq in range(3, last, 37):
-        entries, ledger = whole(folder, 1, seq + 1)
+        entries, ledger = whole_ledger(folder, 1, seq + 1)
         found = pages(worker, Entries(1, None, Moment(seq=seq), -1, 50))
         assert found[:2] == (entries, ledger.account.value())
         assert all(one.seq <= seq for one in entries)
@@ -206,9 +211,9 @@ def test_pages_at_a_moment(folder: Path, walks: list[Path]) -> None:
 
 
 def test_short_pages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page without time is short or empty, and the next one goes on."""
+    """A page whose time is over is short or empty, and the next one continues."""
     monkeypatch.setattr(ledger_pages, "PAGE_SECONDS", -1.0)
-    entries, ledger = whole(folder, 2)
+    entries, ledger = whole_ledger(folder, 2)
     found = pages(LedgerWorker(folder, None), Entries(2, limit=1000))
     assert found[:2] == (entries, ledger.account.value())
     assert found[2] > 20
@@ -228,14 +233,14 @@ def test_earlier_pages_again(folder: Path) -> None:
 
 @pytest.mark.parametrize("end", [None, 60, 200])
 def test_sums(folder: Path, end: int | None) -> None:
-    """Sums by torrent are those of the account's ledger, and sums by account are the same numbers,
-    at any moment."""
+    """Sums by torrent equal the account's ledger, and sums by account are the same numbers, at any
+    moment."""
     worker = LedgerWorker(folder, None)
     moment = None if end is None else Moment(seq=end - 1)
     last = 0
     by_torrent: dict[tuple[int, bytes], LedgerSums] = {}
     for account in (1, 2):
-        ledger = whole(folder, account, end)[1]
+        ledger = whole_ledger(folder, account, end)[1]
         page = ask_sums(worker, account, moment)
         names = sorted(ledger.torrents, key=lambda name: name or b"")
         assert page.rows == [(name, ledger.torrents[name].value()) for name in names]
@@ -252,7 +257,7 @@ def test_sums(folder: Path, end: int | None) -> None:
 
 
 def test_pages_of_sums(folder: Path, walks: list[Path]) -> None:
-    """Pages begin after a name. One walk serves them all, and goes on to later moments."""
+    """A page begins after a name. One walk serves all pages, and continues to later moments."""
     worker = LedgerWorker(folder, None)
     at = Moment(seq=100)
     for of in (1, HASHES[0]):
@@ -272,9 +277,9 @@ def test_pages_of_sums(folder: Path, walks: list[Path]) -> None:
     assert len(walks) == 3
 
 
-def test_sums_of_what_goes_on(tmp_path: Path) -> None:
+def test_new_events_reach_an_open_ledger(tmp_path: Path) -> None:
     """New events reach a ledger and sums that were read before."""
-    write_log(tmp_path / "log", lambda rig: lively(rig, 60))
+    write_log(tmp_path / "log", lambda rig: write_history(rig, 60))
     worker = LedgerWorker(tmp_path / "log", None)
     asked = Entries(1)
     before, first = pages(worker, asked)[0], ask_sums(worker, 1)
@@ -294,16 +299,16 @@ def test_sums_of_what_goes_on(tmp_path: Path) -> None:
     assert sum(sums.announces for _, sums in then.rows) == len(announces) + 1
 
 
-def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
-    """Peer ids are whole while the day's key is there, and cut once it is shredded: a page in
-    memory is forgotten."""
+def test_peer_ids_are_cut_once_their_key_is_shredded(tmp_path: Path) -> None:
+    """Peer ids are whole while the day's key exists and are cut after it is shredded, in cached
+    pages too."""
     keys = Keyring(tmp_path / "secrets")
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0, encryptor=keys)
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
     async def main() -> None:
         async with running(log):
-            for _ in lively(rig, 20):
+            for _ in write_history(rig, 20):
                 await log.wait_durable(log.next_seq - 1)
 
     trio.run(main)
@@ -317,12 +322,13 @@ def test_peer_ids_end_with_their_key(tmp_path: Path) -> None:
     assert peer_id_sizes(ask(worker, asked).entries) == {8}
 
 
-def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger that was begun before a removal goes on as long as its file can be read, and is
-    refused then.
+def test_a_ledger_outlives_a_removal_while_its_file_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger that was begun before a removal continues while its file can be read, and is then
+    refused.
 
-    The sums of the remaining events agree by torrent and by account.
-    """
+    The sums of the remaining events agree by torrent and by account."""
     monkeypatch.setattr("eventlog.log.WATERMARK_SECONDS", 0.001)
     folder = tmp_path / "log"
     log = open_log(folder, codec.RECORD_SIZES, segment_bytes=3000, linger_seconds=0)
@@ -330,11 +336,11 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def main() -> None:
         async with running(log):
-            for _ in lively(rig):
+            for _ in write_history(rig):
                 await log.wait_durable(log.next_seq - 1)
             rig.service.change_settings(evolve(rig.state.settings, max_peer_timeout=30))
             rig.time.advance(600 * SECOND)
-            for _ in range(70):  # everybody has gone: nothing old is needed
+            for _ in range(70):  # all peers expire, so no old event is needed
                 rig.service.tick()
                 rig.time.advance(10 * SECOND)
             rig.announce(Announce(HASHES[0], endpoint4(1), key=key_text(1), uploaded=5, left=0))
@@ -347,22 +353,21 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             begin = first_seq(folder)
             assert begin > (page.following or 0)
             gone: object = page
-            while isinstance(gone, EntriesPage):  # the file it was reading is still there for it
+            while isinstance(gone, EntriesPage):  # the worker still reads its open file
                 page = gone
                 gone = both[0].answer(
                     Question("entries", asked._replace(after=page.following or 0))
                 )
             assert isinstance(gone, PrunedMomentError)
             assert gone.first_seq == begin
-            assert (
-                ask(both[1], asked._replace(limit=1000)).following is None
-            )  # it had read them all
+            # The second worker had read the whole ledger before.
+            assert ask(both[1], asked._replace(limit=1000)).following is None
             for info_hash in (None, HASHES[1]):
                 fresh = LedgerWorker(folder, None)
                 behind = fresh.answer(Question("entries", (1, info_hash, None, page.following, 9)))
                 assert isinstance(behind, PrunedMomentError)
             found, totals, _ = pages(both[0], asked._replace(limit=1))
-            assert (found, totals) == ((w := whole(folder, 1))[0], w[1].account.value())
+            assert (found, totals) == ((w := whole_ledger(folder, 1))[0], w[1].account.value())
             assert any(isinstance(one, LedgerOpening) for one in found)
 
     trio.run(main)
@@ -370,7 +375,7 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         book = Contributions(info_hash)
         list(Walk(folder, decryptor(folder, None)).tell(book))
         for account in (1, 2):
-            torrents = whole(folder, account)[1].torrents
+            torrents = whole_ledger(folder, account)[1].torrents
             assert book.sums().get(account) == torrents.get(info_hash)
     early = LedgerWorker(folder, None).answer(
         Question("account_totals", (1, Moment(seq=0), None, 5))
@@ -379,11 +384,13 @@ def test_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Reader(folder).first_seq > 0
 
 
-# The process.
+# The worker's process.
 
 
-async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process answers one question at a time, and ends when it is idle."""
+async def test_the_process_answers_one_question_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle process ends, and the next question starts another one."""
     monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
     reads = LogLedgers(StillLog(folder), None)
     refused = []
@@ -400,8 +407,8 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             async with trio.open_nursery() as both:
                 both.start_soon(ask_too)
                 both.start_soon(ask_too)
-            (said,) = refused
-            assert "already" in said
+            (text,) = refused
+            assert "already" in text
             with pytest.raises(NoMomentError):
                 await reads.account_totals(1, Moment(seq=10**6), None, 5)
             while reads._helper.runs:
@@ -411,8 +418,10 @@ async def test_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not reads._helper.runs
 
 
-async def test_slow_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A late answer is refused, and is there when the question comes again."""
+async def test_a_late_answer_comes_when_the_question_is_repeated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first question is refused, because its answer takes too long."""
     reads = LogLedgers(StillLog(folder), None)
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.0)
     with trio.fail_after(60):

@@ -1,4 +1,4 @@
-"""What metrics are made of: traffic, the watch on the process, and everything under its name."""
+"""Metrics: the traffic counters, the watch on the process, and every gauge under its name."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class FixedLog:
     def statistics(self) -> LogStatistics:
         return LOG
 
-    def has_room(self, *, reserved: bool = False) -> bool:  # noqa: ARG002  # the protocol's name
+    def has_room(self, *, reserved: bool = False) -> bool:  # noqa: ARG002  # the protocol names it
         return self.room
 
 
 @define
-class Bound:
-    """As much of a socket as is asked."""
+class FakeSocket:
+    """A socket with an address and nothing else."""
 
     host: str
 
@@ -64,22 +64,21 @@ class Bound:
 
 
 def gauges_of(rig: Rig, log: FixedLog | None = None, *, usage: bool = True) -> LiveGauges:
-    """With a UDP listener of each family and an HTTP tracker."""
+    """The gauges of a tracker with a UDP listener of each family and an HTTP listener."""
     gauges = LiveGauges(rig.service, log or FixedLog(), "1.2", NO_BANS, usage_statistics=usage)
-    gauges.add_udp(Bound("127.0.0.1"))
-    gauges.add_udp(Bound("::1"))
-    gauges.add_http(Bound("127.0.0.1"), tls=True)
+    gauges.add_udp(FakeSocket("127.0.0.1"))
+    gauges.add_udp(FakeSocket("::1"))
+    gauges.add_http(FakeSocket("127.0.0.1"), tls=True)
     return gauges
 
 
-def told() -> set[str]:
-    """The name of every metric, and of every counter that stats add."""
+def metric_names() -> set[str]:
     gauges = gauges_of(Rig())
     return {metric.name for metric in gauges.metrics()} | set(asdict(gauges.udp()))
 
 
 def values(gauges: LiveGauges) -> dict[tuple[str, Labels], float]:
-    """By name and labels; of listeners those that tell them apart."""
+    """The values by name and labels. Listener labels are cut to those that distinguish them."""
     kept = ("request_kind", "result", "server_binding_address_ip_family", "peer_role")
     return {
         (
@@ -96,7 +95,7 @@ def values(gauges: LiveGauges) -> dict[tuple[str, Labels], float]:
 
 
 def test_names_and_kinds() -> None:
-    """Every name once, counters end in `_total`, labels stand in one order."""
+    """Names are unique, counters end in `_total`, and labels are sorted."""
     metrics = gauges_of(Rig()).metrics()
     names = [metric.name for metric in metrics]
     assert len(names) == len(set(names))
@@ -108,8 +107,8 @@ def test_names_and_kinds() -> None:
             assert list(sample.labels) == sorted(sample.labels)
 
 
-def test_of_the_log() -> None:
-    """What the log says of itself, and the distance between its two ends."""
+def test_log_gauges_show_the_statistics_of_the_log() -> None:
+    """The gauges show the log's statistics, and the number of events that are not yet durable."""
     found = values(gauges_of(Rig(), FixedLog(room=False)))
     expected = {
         "swarmlog_durable_lag_events": 20,
@@ -127,8 +126,7 @@ def test_of_the_log() -> None:
     assert ("swarmlog_disk_days_left", ()) not in found
 
 
-def test_of_the_state() -> None:
-    """Torrents and peers as they come and go, announces by way and family, refusals by reason."""
+def test_state_gauges_count_torrents_peers_announces_and_refusals() -> None:
     rig = Rig.with_settings(listed=True)
     for number in (1, 2):
         rig.service.append(TorrentWhitelisted(hash_of(number)))
@@ -161,8 +159,8 @@ def test_of_the_state() -> None:
         assert found[name, labels] == value, (name, labels)
 
 
-def test_torrents_come_and_go() -> None:
-    """One that is forgotten counts as removed, and its addresses are no more."""
+def test_a_delisted_torrent_counts_as_removed() -> None:
+    """A delisted torrent counts as removed, and its addresses leave the gauge."""
     rig = Rig.with_settings(listed=True)
     rig.service.append(TorrentWhitelisted(hash_of(1)))
     rig.announce(Announce(hash_of(1), endpoint4(1)))
@@ -178,7 +176,8 @@ def test_torrents_come_and_go() -> None:
 
 
 def test_udp_traffic_adds_up() -> None:
-    """Announces are what is left of the requests; answers are what was not dropped."""
+    """Announces are the requests without the other kinds. Responses are the requests without the
+    dropped ones."""
     traffic = UdpTraffic()
     traffic.batch(100, 2, 5_000)
     traffic.batch(20, 0, 1_000)
@@ -188,8 +187,8 @@ def test_udp_traffic_adds_up() -> None:
     assert UdpTraffic().average_ns == 0
 
 
-def test_listeners_are_told_by_family() -> None:
-    """Stats add up the listeners of a family, with one average time for all kinds."""
+def test_statistics_add_up_listeners_by_family() -> None:
+    """Statistics add up the listeners of a family, and show one average time for all kinds."""
     gauges = gauges_of(Rig())
     one, other = (listener.traffic for listener in gauges._udp)
     one.batch(10, 1, 1_000)
@@ -203,7 +202,8 @@ def test_listeners_are_told_by_family() -> None:
 
 
 def test_without_usage_statistics() -> None:
-    """Requests are kept out of it, the state of swarms and log is not."""
+    """Without usage statistics the request metrics are empty, and the gauges of swarms and log
+    remain."""
     gauges = gauges_of(Rig(), usage=False)
     gauges._udp[0].traffic.batch(10, 0, 1_000)
     assert gauges.udp().udp4_requests == 0
@@ -220,8 +220,9 @@ def test_without_usage_statistics() -> None:
         ("http", "::ffff:192.0.2.1", "inet6", "v4_mapped_v6"),
     ],
 )
-def test_binding(protocol: str, host: str, family: str, kind: str) -> None:
-    """The labels of a listener, sorted."""
+def test_binding_labels_describe_a_listener(
+    protocol: str, host: str, family: str, kind: str
+) -> None:
     prefix = "server_binding_"
     assert binding(protocol, host, 6969) == (
         (prefix + "address_ip_family", family),
@@ -233,7 +234,8 @@ def test_binding(protocol: str, host: str, family: str, kind: str) -> None:
 
 
 def test_wrong_ids_by_client() -> None:
-    """By name and version; what is not recognised, and all beyond the limit, is one."""
+    """Wrong ids count by client name and version. Unknown clients, and all beyond the limit, count
+    as one."""
     traffic = UdpTraffic()
     for peer_id in (b"-qB4520-" + bytes(12), b"-qB4520-" + bytes(12), b"\xff" * 20):
         traffic.wrong_id(peer_id)
@@ -245,7 +247,8 @@ def test_wrong_ids_by_client() -> None:
 
 
 def test_banned_addresses_are_counted() -> None:
-    """Those above the limit, until the period ends; nobody where nobody is banned."""
+    """Addresses above the error limit count as banned until the period ends. A limit of zero bans
+    no address."""
     bans = Bans(2, 60)
     for address, errors in ((b"\x7f\0\0\1", 3), (b"\x7f\0\0\2", 2), (bytes(16), 5)):
         for _ in range(errors):
@@ -253,11 +256,11 @@ def test_banned_addresses_are_counted() -> None:
     assert bans.total(2_000_000) == 2
     assert bans.total(61_000_000) == 0
     assert Bans(0, 60).total(1) == 0
-    assert MOST <= 1 << 16  # all of them are looked at
+    assert MOST <= 1 << 16  # counting the banned ones reads all of them
 
 
 def test_loop_lag() -> None:
-    """The longest delay of a minute; then it is forgotten."""
+    """The loop lag is the longest delay of the last minute."""
     watch = Watch(lambda: 0)
     assert watch.loop_lag == 0
     watch.look(1.0, 3.5)
@@ -268,8 +271,8 @@ def test_loop_lag() -> None:
     assert watch.loop_lag == 0.125
 
 
-def test_days_left() -> None:
-    """By the growth of the last day; nothing to tell before there is any."""
+def test_growth_follows_the_last_day() -> None:
+    """The growth of the last day gives the bytes a day. The first minute gives no value."""
     written = [0]
     watch = Watch(lambda: written[0])
     watch.look(0, 0)
@@ -284,19 +287,18 @@ def test_days_left() -> None:
 
 @pytest.mark.parametrize(("keep_days", "expected"), [(None, 0.5), (30, 0.5), (1, None)])
 def test_disk_days_left(keep_days: int | None, expected: float | None) -> None:
-    """Nobody waits for a disk to fill up that retention keeps from it."""
+    """The metric is absent when retention removes data before the disk is full."""
     rig = Rig()
     pruner = None
     if keep_days is not None:
-        log: Any = SimpleNamespace(path=Path())  # not asked
+        log: Any = SimpleNamespace(path=Path())  # never read
         pruner = Pruner(rig.service, log, keep_days, 10**12, 9_000_000)
     gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, pruner=pruner)
     gauges.watch._written.extend([(0, 0), (86_400, 10_000_000)])
     assert values(gauges).get(("swarmlog_disk_days_left", ())) == expected
 
 
-def test_of_a_leap() -> None:
-    """Zero where nothing was looked at yet."""
+def test_the_clock_leap_is_shown_in_seconds() -> None:
     rig = Rig()
     log: Any = SimpleNamespace(path=Path())
     pruner = Pruner(rig.service, log, 30, 10**12)
@@ -306,8 +308,8 @@ def test_of_a_leap() -> None:
         assert values(gauges)["swarmlog_clock_leap_seconds", ()] == expected
 
 
-def test_of_the_follower() -> None:
-    """No lag while none runs; the alarm stays."""
+def test_the_lag_is_absent_until_a_follower_runs() -> None:
+    """A follower that runs shows its lag and its alarm."""
     rig, follower = Rig(), FollowerSupervisor(Path(), Path())
     gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, follower=follower)
     assert ("swarmlog_follower_lag_events", ()) not in values(gauges)
@@ -317,21 +319,20 @@ def test_of_the_follower() -> None:
     assert found["swarmlog_follower_alarm", ()] == 1
 
 
-async def test_the_watch_runs(autojump_clock: object) -> None:
-    """Once a second, for as long as it is let."""
+async def test_the_watch_asks_for_the_log_size_once_a_minute(autojump_clock: object) -> None:
+    """The watch measures the loop each second, and asks for the log size once a minute."""
     del autojump_clock
-    asked: list[int] = []
+    calls: list[int] = []
 
     def written() -> int:
-        asked.append(0)
+        calls.append(0)
         return 0
 
     watch = Watch(written)
     with trio.move_on_after(130):
         await watch.run()
-    assert len(asked) == 3  # at 1 s, 61 s and 121 s
+    assert len(calls) == 3  # at 1 s, 61 s and 121 s
 
 
-def test_memory() -> None:
-    """Of this process: more than the interpreter needs, less than the machine has."""
+def test_memory_of_this_process_is_plausible() -> None:
     assert 5_000_000 < memory_bytes() < 100_000_000_000

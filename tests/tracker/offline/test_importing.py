@@ -1,5 +1,5 @@
-"""Importing another tracker's keys, whitelist and completed counts: as events, once, all or nothing
-to begin with."""
+"""An import turns another tracker's keys, whitelist and completed counts into events. A source with
+problems imports nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CREATE TABLE torrents (
 
 
 def database(folder: Path, **tables: list[tuple[object, ...]]) -> TorrustDatabase:
-    """A new file of Torrust's; rows without their ids, by table."""
+    """Writes a new Torrust database. Each table has rows without their ids."""
     path = folder / "torrust.db"
     path.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as made, made:
@@ -46,7 +46,7 @@ def database(folder: Path, **tables: list[tuple[object, ...]]) -> TorrustDatabas
         for table, rows in tables.items():
             for number, row in enumerate(rows, 1):
                 marks = ", ".join("?" * (1 + len(row)))
-                made.execute(f"INSERT INTO {table} VALUES ({marks})", (number, *row))  # noqa: S608  # ours
+                made.execute(f"INSERT INTO {table} VALUES ({marks})", (number, *row))  # noqa: S608  # the names are constants of this test
     return TorrustDatabase(path)
 
 
@@ -95,10 +95,8 @@ FULL: dict[str, list[tuple[object, ...]]] = {
 
 
 def test_database(site: Site, tmp_path: Path) -> None:
-    """Every row is an event of its own; what never completed is none.
-
-    The state follows from the log.
-    """
+    """Every row becomes one event, and a count of zero becomes none. The state follows from the
+    log."""
     source = database(tmp_path, **FULL)
     summary = site.imports(source)
     assert summary == Summary(keys=2, whitelisted=2, completed=2, present=0)
@@ -112,8 +110,9 @@ def test_database(site: Site, tmp_path: Path) -> None:
     assert state.swarms.completed_total == 8
 
 
-def test_who(site: Site, tmp_path: Path) -> None:
-    """Every event names the import, its file, and one id for all of it; no event holds a key."""
+def test_imported_events_name_the_import(site: Site, tmp_path: Path) -> None:
+    """Every event names the import, its file, and one id for the whole import. No event holds a
+    key."""
     site.imports(database(tmp_path, **FULL))
     events = site.events()
     (by,) = {tuple(sorted(event["by"].items())) for event in events}
@@ -123,8 +122,7 @@ def test_who(site: Site, tmp_path: Path) -> None:
     assert B not in str(events)
 
 
-def test_twice(site: Site, tmp_path: Path) -> None:
-    """The second time everything is there already, and nothing is appended."""
+def test_a_second_import_appends_nothing(site: Site, tmp_path: Path) -> None:
     source = database(tmp_path, **FULL)
     site.imports(source)
     before = site.events()
@@ -133,8 +131,7 @@ def test_twice(site: Site, tmp_path: Path) -> None:
 
 
 def test_completed_counts_of_a_later_copy(site: Site, tmp_path: Path) -> None:
-    """Only what the source has beyond the imports before is added; a lower count changes
-    nothing."""
+    """A later copy adds only the difference to earlier imports. A lower count changes nothing."""
     for count in (5, 9, 3, 9):
         site.imports(database(tmp_path, torrents=[(H1.hex(), count)]))
     assert [event["completed"] for event in site.events()] == [5, 4]
@@ -142,7 +139,7 @@ def test_completed_counts_of_a_later_copy(site: Site, tmp_path: Path) -> None:
 
 
 def test_revoked_and_delisted(site: Site, tmp_path: Path) -> None:
-    """A key that was revoked here stays so. A torrent that was delisted is whitelisted again."""
+    """An import keeps a revoked key revoked, and whitelists a delisted torrent again."""
     source = database(tmp_path, whitelist=[(H1.hex(),)], keys=[(A, None)])
     site.imports(source)
     _append(site, "key_revoked", {"key_hash": sha256(A.encode()).hexdigest(), "key_ref": 1})
@@ -152,7 +149,7 @@ def test_revoked_and_delisted(site: Site, tmp_path: Path) -> None:
 
 
 def _append(site: Site, name: str, data: dict[str, object]) -> None:
-    """Append an admin event as a tracker would have."""
+    """Appends an admin event as a tracker does."""
     import trio
 
     from tests.eventlog.logs import running
@@ -172,8 +169,7 @@ def _append(site: Site, name: str, data: dict[str, object]) -> None:
 
 
 def test_csv(site: Site, tmp_path: Path) -> None:
-    """Columns in any order; keys of one owner share an account, and go on doing so in a later
-    import."""
+    """CSV columns may have any order. Keys of one owner share an account, in later imports too."""
     text = (
         "\ufeffLabel,valid_until, owner ,key\r\n"
         f"laptop,,alice,{A}\r\n"
@@ -198,7 +194,7 @@ def test_csv(site: Site, tmp_path: Path) -> None:
 
 
 def test_keys_without_owner_are_their_own_account(site: Site, tmp_path: Path) -> None:
-    """No owner, no column: every key stands for itself."""
+    """Without an owner or an owner column every key has its own account."""
     site.imports(keys_file(tmp_path, f"key\n{A}\n{B}\n"))
     assert sorted(key.account for key in site.state().access.keys.values()) == [1, 2]
 
@@ -232,7 +228,8 @@ def test_keys_without_owner_are_their_own_account(site: Site, tmp_path: Path) ->
     ],
 )  # fmt: skip
 def test_problems_of_csv(site: Site, tmp_path: Path, text: str, problems: list[str]) -> None:
-    """All at once with their lines, before the log is even opened; no key is repeated."""
+    """All problems come at once with their lines, before the log is opened. No message repeats a
+    key."""
     source = keys_file(tmp_path, text)
     with pytest.raises(ImportProblemsError) as raised:
         site.imports(source)
@@ -245,7 +242,7 @@ def test_problems_of_csv(site: Site, tmp_path: Path, text: str, problems: list[s
 
 
 def test_problems_of_a_database(site: Site, tmp_path: Path) -> None:
-    """Likewise, with table and row."""
+    """All problems come at once with table and row, before the log is opened."""
     source = database(
         tmp_path,
         whitelist=[(H1.hex(),), ("xyz",)],
@@ -264,7 +261,8 @@ def test_problems_of_a_database(site: Site, tmp_path: Path) -> None:
 
 
 def test_very_many_problems(site: Site, tmp_path: Path) -> None:
-    """A wrong file of a million lines does not fill the terminal."""
+    """Only the first problems are listed, so that a wrong file of a million lines does not fill the
+    terminal."""
     source = keys_file(tmp_path, "key\n" + "x\n" * 1000)
     with pytest.raises(ImportProblemsError) as raised:
         site.imports(source)
@@ -273,9 +271,9 @@ def test_very_many_problems(site: Site, tmp_path: Path) -> None:
     assert lines[-1] == "keys.csv: and 900 more problems"
 
 
-def test_files_that_are_none(site: Site, tmp_path: Path) -> None:
-    """Missing, not SQLite, not UTF-8, a database of something else: each is said, nothing is
-    made."""
+def test_unreadable_sources_are_refused(site: Site, tmp_path: Path) -> None:
+    """A missing file, a non-SQLite file, a non-UTF-8 file and a foreign database are refused. The
+    import creates no file."""
     for path in (tmp_path / "none.db", tmp_path):
         with pytest.raises(SourceError, match="no such file"):
             site.imports(TorrustDatabase(path))
@@ -297,7 +295,7 @@ def test_files_that_are_none(site: Site, tmp_path: Path) -> None:
 
 
 def test_database_of_fewer_tables(site: Site, tmp_path: Path) -> None:
-    """A table that was never made is an empty one."""
+    """A missing table counts as empty."""
     path = tmp_path / "half.db"
     with closing(sqlite3.connect(path)) as made, made:
         made.execute("CREATE TABLE whitelist (id INTEGER PRIMARY KEY, info_hash TEXT)")
@@ -306,8 +304,7 @@ def test_database_of_fewer_tables(site: Site, tmp_path: Path) -> None:
 
 
 def test_dry_run(site: Site, tmp_path: Path) -> None:
-    """It tells what an import would append, leaves no trace, and is right about a log that holds
-    something."""
+    """A dry run returns the events that an import would append, and changes no file."""
     source = database(tmp_path, **FULL)
     summary, events = site.rehearses(source)
     assert not site.path.exists()
@@ -323,14 +320,15 @@ def test_dry_run(site: Site, tmp_path: Path) -> None:
 
 
 def test_dry_run_of_one_torrent_twice(site: Site, tmp_path: Path) -> None:
-    """A dry run sees what it would have done before: the second spelling of a torrent is there
-    already."""
+    """A dry run counts the second spelling of a torrent as present."""
     source = database(tmp_path, whitelist=[("ab" * 20,), ("AB" * 20,)])
     assert site.rehearses(source)[0] == Summary(whitelisted=1, present=1)
 
 
-def test_many(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is in memory only stays small: the disk is waited for after every few events."""
+def test_an_import_waits_for_the_disk_after_each_batch(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import waits for the disk after each batch, because unwritten events stay in memory."""
     monkeypatch.setattr(importing, "BATCH", 16)
     rows: list[tuple[object, ...]] = [(hash_of(number).hex(),) for number in range(100)]
     reported: list[tuple[int, int | None]] = []
@@ -350,7 +348,7 @@ def test_many(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_log_in_use(site: Site, tmp_path: Path) -> None:
-    """While somebody writes the log nothing is imported; a dry run may be made."""
+    """A log that another process writes refuses the import and allows a dry run."""
     source = database(tmp_path, **FULL)
     log = open_log(site.path, codec.RECORD_SIZES)
     try:
@@ -365,7 +363,7 @@ def test_log_in_use(site: Site, tmp_path: Path) -> None:
 def test_changed_between_check_and_import(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that turns bad while it is read ends the import with a word."""
+    """A file that becomes invalid after its check ends the import with an error."""
     source = keys_file(tmp_path, f"key\n{A}\n")
     monkeypatch.setattr(importing, "check", lambda _source: 1)
     monkeypatch.setattr(import_sources, "_key", lambda _text: None)
@@ -375,11 +373,11 @@ def test_changed_between_check_and_import(
 
 
 def test_an_entry_hides_its_key() -> None:
-    """Keys are in no representation, so in no traceback either."""
+    """The `repr` of an entry has no key, so no traceback shows one."""
     assert A not in repr(KeyEntry(A, None))
 
 
-# The command.
+# The command `tracker import`.
 
 
 @pytest.fixture
@@ -393,7 +391,7 @@ def config(tmp_path: Path) -> str:
 
 
 def test_command(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A summary line is all that is printed; nothing but the log is made."""
+    """The command prints one summary line, and creates nothing but the log."""
     file = str(database(tmp_path, **FULL).path)
     for line in (
         "2 keys, 2 torrents whitelisted, 2 completed counts; 0 already there\n",
@@ -405,7 +403,7 @@ def test_command(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_command_dry_run(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line of JSON for each event, and the summary last."""
+    """The dry run prints a line of JSON for each event, then the summary."""
     file = str(keys_file(tmp_path, f"key,owner\n{A},alice\n").path)
     assert main(["--config", config, "import", "keys", "--dry-run", file]) == 0
     event, summary = capsys.readouterr().out.splitlines()
@@ -418,7 +416,7 @@ def test_command_dry_run(config: str, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_command_refuses(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Problems are on standard error, the exit code is 1."""
+    """Problems go to standard error, and the exit code is 1."""
     file = str(keys_file(tmp_path, "key\nx\ny\n").path)
     assert main(["import", "keys", file, "--config", config]) == 1
     out, err = capsys.readouterr()
@@ -432,7 +430,7 @@ def test_command_refuses(config: str, tmp_path: Path, capsys: pytest.CaptureFixt
 def test_command_interrupted(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C is no success: it is said that the rest can follow, and it can."""
+    """After Ctrl-C the exit code is 1, and a second import adds the rest."""
     source = database(tmp_path, whitelist=[(hash_of(number).hex(),) for number in range(20)])
     whole = TorrustDatabase.__iter__
     passes = 0

@@ -1,4 +1,4 @@
-"""Logs whose bytes are whole and whose events are not: what checksums cannot see."""
+"""Verification finds events that are wrong although the checksums of their bytes are right."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 UNKNOWN = 77
 
 
-def nobody(_done: int, _total: int) -> None:
-    """Progress that nobody watches."""
+def no_progress(_done: int, _total: int) -> None:
+    """Drops the progress."""
 
 
 def verify(folder: Path) -> tuple[Verification, list[Finding]]:
     verification = Verification(folder)
-    return verification, list(verification.findings(nobody))
+    return verification, list(verification.findings(no_progress))
 
 
 def test_a_healthy_log(tmp_path: Path) -> None:
-    """Nothing is found, and the state is that of the live tracker."""
+    """A healthy log has no findings, and its replay gives the state of the live tracker."""
     write_log(tmp_path)
     verification, findings = verify(tmp_path)
     assert findings == []
@@ -46,7 +46,7 @@ def test_a_healthy_log(tmp_path: Path) -> None:
 
 
 def test_damage_ends_the_replay_and_not_the_check(tmp_path: Path) -> None:
-    """Behind a lost frame records are still checked; the state is the last one that is certain."""
+    """Records behind a lost frame are still checked. The state is that before the frame."""
     write_log(tmp_path)
     for path in segments(tmp_path)[1:3]:
         data = bytearray(path.read_bytes())
@@ -59,7 +59,7 @@ def test_damage_ends_the_replay_and_not_the_check(tmp_path: Path) -> None:
 
 
 def append_raw(log: EventLog, kind: int, schema: int, record: bytes, *, records: int = 1) -> None:
-    """A record past the tracker: nobody looks at it before it is written."""
+    """Appends a record without the checks of the tracker."""
     frame = log.pool.frame(kind, schema, 10**16)
     frame.plain += record
     frame.variable += records
@@ -74,7 +74,7 @@ STOPPED = codec.encode_admin(TrackerStopped.number, 10**16, {"reason": "signal"}
 COUNTED = Counted(10**16, 1, 0, 1).pack()
 
 
-def earlier(log: EventLog) -> None:
+def append_earlier(log: EventLog) -> None:
     append_raw(log, Counted.kind, 1, COUNTED + Counted(5, 1, 0, 1).pack())
 
 
@@ -143,7 +143,7 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         lambda log: append_raw(log, events.ADMIN, 1, admin(b"{}", KeyRevoked.number)),
         ["replay ends in this frame: key_revoked: 'key_hash' is missing"],
     ),
-    "time": (earlier, ["log time goes back"]),
+    "time": (append_earlier, ["log time goes back"]),
     "event": (lambda log: announce(log, 0x09, 1), ["event and protocol 0x09"]),
     "protocol": (
         lambda log: announce(log, 0x70, 1),
@@ -163,8 +163,8 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
 
 @pytest.mark.parametrize("name", HARM)
 def test_events_that_no_tracker_writes(tmp_path: Path, name: str) -> None:
-    """Each is found, at its frame, and in words; what follows is checked all the same."""
-    harm, said = HARM[name]
+    """Each impossible event is found at its frame and described."""
+    harm, texts = HARM[name]
     sizes = {**codec.RECORD_SIZES, UNKNOWN: 16}
     log = open_log(tmp_path, sizes, linger_seconds=0)
 
@@ -181,14 +181,15 @@ def test_events_that_no_tracker_writes(tmp_path: Path, name: str) -> None:
 
     trio.run(main)
     _, findings = verify(tmp_path)
-    assert len(findings) == len(said), findings
-    for one, text in zip(findings, said, strict=True):
+    assert len(findings) == len(texts), findings
+    for one, text in zip(findings, texts, strict=True):
         assert text in one.what
         assert (one.path.suffix, one.offset > 128, one.damage) == (".evl", True, True)
 
 
 def test_a_restart_at_a_torn_end(tmp_path: Path) -> None:
-    """After a crash and a start the cut-off bytes are told as kept, and the log is whole."""
+    """After a crash and a restart the cut-off bytes are reported as quarantined, and the log is
+    whole."""
     write_log(tmp_path, segment_bytes=1 << 20)
     (path,) = segments(tmp_path)
     path.write_bytes(path.read_bytes()[:-20])

@@ -1,10 +1,8 @@
-"""The compiled build says what the pure one says: seeded runs, with what the pure build made of
-them.
+"""The compiled build gives the same replies and records as the pure build, over seeded runs.
 
-Every reply counts, and every announce, eviction and tick of the log; a tick holds a digest of
-peers, torrents and accounts. Where these are meant to change, put in what a pure build says
-(SWARMLOG_PURE=1).
-"""
+The digests cover every reply, and every announce, eviction and tick of the log. A tick holds a
+digest of peers, torrents and accounts. After an intended change, put in the digests of a pure build
+(SWARMLOG_PURE=1)."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ LEFTS = (0, 0, 0, 7, 1000, -1, 2**63 - 1)
 POLICY = Policy(
     interval_jitter=9, peers_per_account=3, clients_denied=("-TR",), max_peers_per_torrent=100
 )
-# Torrents, addresses, private, policy; what the pure build made of it.
+# Torrents, addresses, private, policy, and the digest of a pure build.
 RUNS = {
     "small swarms": (9, 5, False, Policy(), "e3ce839abe69551fbd6e96e45c5595bf"),
     "a large swarm": (1, 400, False, Policy(), "bd05c458a9c9e99454ff2b933305755f"),
@@ -41,16 +39,16 @@ RUNS = {
 
 def datagram(chance: random.Random, hashes: list[bytes], keys: list[bytes]) -> bytes:
     client = chance.choice((b"-XX0001-", b"-XX0001-", b"-TR3000-"))
-    said = struct.pack(
+    data = struct.pack(
         ">8sI4s20s20sqqqIIIiH",
         bytes(8), 1, chance.randbytes(4), chance.choice(hashes), client + chance.choice((b"a", b"b")) * 12,
         chance.choice(COUNTERS), chance.choice(LEFTS), chance.choice(COUNTERS), chance.choice(EVENTS), 0,
         chance.getrandbits(32), chance.choice(NUMWANTS), chance.choice((0, 65535, 6881, 6881, 6881, 6881)),
     )  # fmt: skip
     if not keys or chance.random() < 0.02:
-        return said[: chance.choice((98, 98, 98, 97, 15, 20))]
+        return data[: chance.choice((98, 98, 98, 97, 15, 20))]
     path = b"/announce/" + chance.choice(keys)
-    return said + bytes([2, len(path)]) + path
+    return data + bytes([2, len(path)]) + path
 
 
 @pytest.mark.parametrize(
@@ -59,9 +57,8 @@ def datagram(chance: random.Random, hashes: list[bytes], keys: list[bytes]) -> b
 def test_a_seeded_run(
     torrents: int, addresses: int, private: bool, policy: Policy, expected: str
 ) -> None:
-    """Replies and records are byte for byte those of the pure build, and replay gives the same
-    state.
-    """
+    """Replies and records equal those of the pure build byte for byte, and a replay gives the same
+    state."""
     chance, hasher = random.Random(torrents * addresses), blake2b(digest_size=16)
     rig = Rig.with_settings(private=private, policy=policy, max_peer_timeout=300)
     keys = [rig.issue(number, owner) for number, owner in enumerate((None, "anna", "anna", "bert"))]

@@ -1,4 +1,4 @@
-"""Other tasks' turn between two batches."""
+"""Other tasks get their turn between two batches of datagrams."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 LONG_NS = 4_000_000
 
 
-async def test_alone_it_goes_on_at_once() -> None:
-    """Without other tasks the call is no checkpoint and costs nothing."""
+async def test_without_other_tasks_the_socket_continues_at_once() -> None:
+    """Without other tasks the call is no checkpoint."""
     way = FairShare()
     for _ in range(3):
         with trio.testing.assert_no_checkpoints():
             await way.let_others_run(LONG_NS)
 
 
-async def test_a_short_batch_is_no_wait() -> None:
-    """After a short batch the socket goes on at once, although a task is ready."""
+async def test_after_a_short_batch_the_socket_continues_at_once() -> None:
+    """After a short batch the call is no checkpoint, although a task is ready."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.lowlevel.checkpoint)
         with trio.testing.assert_no_checkpoints():
@@ -34,8 +34,8 @@ async def test_a_short_batch_is_no_wait() -> None:
 
 
 async def test_others_have_a_quarter_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A task that is always ready makes some steps, and then the socket goes on."""
-    clock = count(0, 100_000)  # a tenth of a millisecond at each look
+    """A task that is always ready makes some steps, and then the socket continues."""
+    clock = count(0, 100_000)  # each read advances it by 0.1 ms
     monkeypatch.setattr(fairness, "perf_counter_ns", lambda: next(clock))
     steps = 0
 

@@ -1,0 +1,96 @@
+"""Bans after wrong connection ids, and limits of HTTP connections."""
+
+from __future__ import annotations
+
+import ssl
+from struct import pack
+
+from tests.support import SECOND, hash_of
+from tests.tracker.frontends.policy.site import MAGIC, MINE, serving, udp_announce
+from tracker.domain.policy import Policy
+from tracker.frontends.http.connections import ConnectionLimits
+from tracker.service.rate_limits import Bans
+
+FORGED = bytes(8)
+UNVERIFIED = b"connection id could not be verified"
+
+
+async def test_max_connection_id_errors() -> None:
+    """Eleven errors get an answer, as in the reference. Then the address gets none, except with a
+    connection id from before."""
+    async with serving(Policy(), bans=Bans(10, 3600)) as site:
+        bad = udp_announce(FORGED, 1, hash_of(1), MINE, 0, 5)
+        scrape = FORGED + pack(">I4s", 2, b"tran") + hash_of(1)
+        sock, connection_id = await site.udp_client("127.0.0.1")
+        for number in range(11):
+            assert (await site.exchange((bad, scrape)[number % 2]))[8:] == UNVERIFIED
+        for silent in (bad, scrape, MAGIC + pack(">I4s", 0, b"tran"), b""):
+            await sock.send(silent)
+        # Answers come in the order of the datagrams, and only this one gets an answer.
+        assert (await site.announce("udp", 1)).leechers == 1
+        assert not (await site.announce("udp", 2, source="127.0.0.2")).failure
+        site.rig.service.flush_counters()
+        dropped = [one for one in site.logged("counted") if one["counter"] == "udp_dropped"]
+        assert {(one["label"], one["delta"]) for one in dropped} == {(1, 3), (0, 1)}
+        site.rig.time.advance(3600 * SECOND)
+        assert (await site.exchange(bad))[8:] == UNVERIFIED
+        assert connection_id != FORGED
+
+
+async def test_a_limit_of_zero_answers_every_connection_id_error() -> None:
+    async with serving(Policy(), bans=Bans(0, 3600)) as site:
+        bad = udp_announce(FORGED, 1, hash_of(1), MINE, 0, 5)
+        for _ in range(30):
+            assert (await site.exchange(bad))[8:] == UNVERIFIED
+
+
+async def test_a_connection_beyond_the_limit_is_closed() -> None:
+    """A connection beyond the limit is closed at once. After another one has closed, a request is
+    answered."""
+    async with serving(Policy(), limits=ConnectionLimits(2)) as site:
+        kept = [await site.connection() for _ in range(2)]
+        further = await site.connection()
+        assert await further.recv(1) == b""
+        kept.pop().close()
+        while True:  # until the tracker has noticed the closed connection
+            probe = await site.connection()
+            await probe.send(b"GET /health_check HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            answered = await probe.recv(100)
+            probe.close()
+            if answered:
+                break
+        kept[0].close()
+        further.close()
+
+
+async def test_the_connection_limit_per_address_spares_other_addresses() -> None:
+    async with serving(Policy(), limits=ConnectionLimits(8, per_address=1)) as site:
+        first, second = await site.connection(), await site.connection()
+        assert await second.recv(1) == b""
+        other = await site.connection("127.0.0.2")
+        await other.send(b"GET /health_check HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        assert (await other.recv(100)).startswith(b"HTTP/1.1 200 ")
+        for sock in (first, second, other):
+            sock.close()
+
+
+def test_the_limit_per_address_spares_a_proxy() -> None:
+    """All connections of a proxy share its address, so only the total limit applies to them."""
+    limits, proxy = ConnectionLimits(2, per_address=1), b"\x7f\0\0\1"
+    assert [limits.take(proxy, proxied=True) for _ in range(3)] == [True, True, False]
+
+
+async def test_a_silent_connection_is_closed() -> None:
+    async with serving(Policy(), limits=ConnectionLimits(8, request_seconds=0.02)) as site:
+        silent = await site.connection()
+        assert await silent.recv(1) == b""
+        silent.close()
+
+
+async def test_a_connection_without_a_tls_handshake_is_closed() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    limits = ConnectionLimits(8, handshake_seconds=0.02)
+    async with serving(Policy(), limits=limits, tls=context) as site:
+        silent = await site.connection()
+        assert await silent.recv(1) == b""
+        silent.close()
