@@ -93,13 +93,15 @@ async def http_service(answer: bytes, kind: str = "http") -> AsyncIterator[Servi
 
 
 @asynccontextmanager
-async def udp_service(answer: bytes) -> AsyncIterator[Service]:
-    """Runs a service that answers connects with `answer`; b"" = never.
+async def udp_service(answer: bytes, lost: int = 0) -> AsyncIterator[Service]:
+    """Runs a service that answers connects with `answer`, after the first `lost` ones; b"" = never.
 
     `TTTT` in it stands for the transaction id.
     """
 
     async def reply(sock: trio.socket.SocketType) -> None:
+        for _ in range(lost):
+            await sock.recvfrom(100)
         while True:
             request, source = await sock.recvfrom(100)
             assert request[:12] == struct.pack(">QI", 0x41727101980, 0)
@@ -165,6 +167,15 @@ async def test_udp_answers(monkeypatch, answer, result):
     async with udp_service(answer) as service:
         found = await report(service)
     assert found["details"][0]["result"] == result
+
+
+async def test_udp_asks_again(monkeypatch):
+    """A lost datagram is no failure."""
+    monkeypatch.setattr(checks, "TIMEOUT", 60.0)
+    monkeypatch.setattr(checks, "_RESEND", 0.02)
+    async with udp_service(b"\0\0\0\0TTTTconnecti", lost=2) as service:
+        found = await report(service)
+    assert found["details"][0]["result"] == {"Ok": "Connected"}
 
 
 async def test_one_of_several_is_gone(monkeypatch):

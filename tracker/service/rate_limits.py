@@ -1,20 +1,21 @@
-"""Counts requests and errors by source address, to limit and to ban; none of it is in the log or
-the state.
+"""Counts requests and errors by source address, to limit requests and to ban addresses.
 
-A table has one entry for each IPv4 address or IPv6 /64, because a customer gets one of these. It is
-cleared as a whole after its period, and earlier when it grows too large. A flood from very many
-addresses then gains some requests, but no client loses any.
+The counts are neither in the log nor in the state. A table has one entry for each IPv4 address or
+IPv6 /64, because a customer gets one of these. It is cleared as a whole after its period, and
+earlier when it grows too large. A flood from very many addresses then gains some requests, but no
+client loses any.
 """
 
 from __future__ import annotations
 
 MOST = 1 << 16
-"""The most addresses in one table; about 8 MB."""
+"""Largest number of addresses in one table, which then takes about 8 MB."""
 
 
 def network(address: bytes) -> bytes:
-    """Returns what counts as one source: an IPv4 address (4 bytes), or the /64 of an IPv6 one (8
-    bytes).
+    """Returns the network that counts as one source.
+
+    That is an IPv4 address (4 bytes), or the /64 of an IPv6 address (8 bytes).
     """
     return address if len(address) == 4 else address[:8]
 
@@ -33,7 +34,7 @@ class Table:
         return len(self._counts)
 
     def above(self, limit: int, now_us: int) -> int:
-        """Returns how many networks have a higher count. Looks at every entry."""
+        """Returns how many networks have a count above `limit`. Looks at every entry."""
         if now_us >= self._until_us:
             return 0
         return sum(count > limit for count in self._counts.values())
@@ -46,7 +47,7 @@ class Table:
         return self._counts.get(network(address), 0)
 
     def add(self, address: bytes, now_us: int) -> int:
-        """Adds one; returns the count before."""
+        """Adds one to the network's count; returns the count before."""
         before = self.count(address, now_us)
         if not before and len(self._counts) >= MOST:
             self._counts.clear()
@@ -64,7 +65,7 @@ class Rate:
         self._table = Table(60)
 
     def admits(self, address: bytes, now_us: int) -> bool:
-        """Counts a request if it may be served; tells whether it may."""
+        """Tells whether a request may be served, and counts it if so."""
         if self._table.count(address, now_us) >= self._most:
             return False
         self._table.add(address, now_us)
@@ -72,17 +73,22 @@ class Rate:
 
 
 class Bans:
-    """Bans networks that keep sending wrong UDP connection ids, until the period ends."""
+    """Limits the errors for UDP datagrams without a valid connection id, by network.
 
-    __slots__ = ("_most", "_table")
+    They are counted apart from requests, because their source addresses can be forged, and a forger
+    must not use up the requests of others.
+    """
 
-    def __init__(self, most: int, seconds: int) -> None:
-        """`most`: more errors than this ban a network, 0 = none is banned.
+    __slots__ = ("_most", "_rate", "_table")
 
-        `seconds`: the period.
+    def __init__(self, most: int, seconds: int, per_minute: int = 0) -> None:
+        """`most`: more errors than this ban a network until the period ends, 0 = none is banned.
+
+        `seconds`: the period. `per_minute`: the errors that are sent in a minute, 0 = all.
         """
         self._most = most
         self._table = Table(seconds)
+        self._rate = Rate(per_minute) if per_minute else None
 
     def banned(self, address: bytes, now_us: int) -> bool:
         """Tells whether an address gets no replies."""
@@ -92,7 +98,8 @@ class Bans:
         """Returns how many networks are banned."""
         return self._table.above(self._most, now_us) if self._most else 0
 
-    def add_error(self, address: bytes, now_us: int) -> None:
-        """Counts a wrong connection id."""
+    def add_error(self, address: bytes, now_us: int) -> bool:
+        """Counts an error; tells whether it may be sent."""
         if self._most:
             self._table.add(address, now_us)
+        return self._rate is None or self._rate.admits(address, now_us)

@@ -1,8 +1,8 @@
 """Keeps the log of the running tracker within `keep_days` and `keep_bytes`.
 
-Whole segments go, the oldest first. A segment stays while a peer in the swarms needs it: the
-announce that says where a peer is stays. Here: what is due and when. `pruning`: how it is removed
-safely.
+It removes whole segments, the oldest first. A segment stays while a peer in the swarms needs it,
+because its last announce holds the peer's address. This module decides which segments are due, and
+when. `pruning` removes them safely.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 SCHEDULE_SECONDS = 3600.0
-"""Seconds between two looks."""
+"""Seconds between two looks for segments that are due."""
 PIECE = 10_000
-"""Peers looked at between two checkpoints, which takes a few milliseconds."""
+"""Number of peers looked at between two checkpoints, which takes a few milliseconds."""
 
 
 class PruningError(Exception):
-    """The files that must exist before a removal could not be made; nothing was removed."""
+    """The files that a removal needs first could not be made. Nothing was removed."""
 
 
 @frozen
@@ -61,11 +61,11 @@ class Segment:
 
 @frozen
 class Due:
-    """The oldest events that can be removed: those below `first_seq`."""
+    """The events below `first_seq` can be removed."""
 
     first_seq: int
-    rule: str  # the one that asks for most: "keep_days" or "keep_bytes"
-    held: bool  # more is due, but peers in the swarms need it
+    rule: str  # the setting that demands the larger removal: "keep_days" or "keep_bytes"
+    held: bool  # true = more events are due, but peers in the swarms need them
 
 
 def segments(folder: Path) -> list[Segment]:
@@ -76,7 +76,7 @@ def segments(folder: Path) -> list[Segment]:
     found = []
     for path in segments_of(folder):
         first = first_frame_header(path)
-        # A segment without a frame was just begun, or a crash or a failed write left it empty.
+        # A segment without a frame is new, or a crash or a failed write left it empty.
         if first is not None:
             found.append(Segment(base_seq_of(path), first.time_us, path.stat().st_size))
     return found
@@ -91,7 +91,7 @@ def due(
 ) -> Due | None:
     """Decides where a log of these segments should begin; None = nothing is due or held.
 
-    The newest segment always stays, and so do the event `needed_seq` and all from log time
+    The newest segment always stays. So do the event `needed_seq`, and all events from log time
     `needed_us` on.
     """
     wanted = {"keep_days": 0, "keep_bytes": 0}
@@ -118,7 +118,7 @@ def days_left(
 ) -> float:
     """Returns the days until the disk is full at the log's present growth of `a_day` bytes a day.
 
-    Infinity where retention ends the growth before.
+    Infinity = retention ends the growth before.
     """
     if log_bytes + free_bytes >= min(keep_bytes, keep_days * a_day):
         return float("inf")
@@ -131,7 +131,7 @@ def _clock_of(pruner: Pruner) -> ScheduleClock:
 
 @define
 class Pruner:
-    """Removes what is due from the log of the live service; one a process."""
+    """Removes the segments that are due from the log of the live service. A process has one."""
 
     service: Service
     log: EventLog
@@ -145,7 +145,7 @@ class Pruner:
     )
 
     async def look(self) -> pruning.Made | None:
-        """Finishes an earlier removal, then removes what is due; None = nothing was.
+        """Finishes an earlier removal, then removes the segments that are due; None = none were.
 
         Raises `PruningError`, `ports.LogUnavailableError`, `LogError`, `OSError`.
         """
@@ -168,11 +168,11 @@ class Pruner:
         return made
 
     def days_left(self, free_bytes: int, a_day: float) -> float:
-        """Returns what the function of this name says about this log."""
+        """Calls the function of this name for this log."""
         return days_left(free_bytes, self.log_bytes, self.keep_days, self.keep_bytes, a_day)
 
     async def finish(self) -> None:
-        """Removes what does not count any more."""
+        """Removes the files that no longer count."""
         begin = 0
         if pruned := self.service.state.tally.pruned:
             begin = pruned[-1].first_seq
@@ -186,7 +186,7 @@ class Pruner:
         logged = await trio.to_thread.run_sync(segments, self.log.path)
         self.log_bytes = sum(each.size for each in logged)
         keep_from_us = await self.clock.now_us() - self.keep_days * DAY_US
-        # Most of the time nothing is due, whatever the peers need; then they are not looked at.
+        # Mostly nothing is due. Then the search for the events that peers need is not necessary.
         if due(logged, keep_from_us, self.keep_bytes, NEVER_US, NEVER_US) is None:
             return None
         needed_seq, needed_us = await self._needed()
@@ -196,7 +196,7 @@ class Pruner:
         """Returns the event and the log time from which peers in the swarms need the log."""
         swarms = self.service.swarms
         seq, us = self.service.state.seq, NEVER_US
-        # A peer that announces meanwhile needs later events than the peers looked at.
+        # A peer that announces meanwhile does no harm, because it then needs later events.
         for first in range(1, swarms.peer_slots, PIECE):
             found = swarms.oldest_needed(first, first + PIECE)
             if found is not None:
@@ -205,7 +205,7 @@ class Pruner:
         return seq, us
 
     async def _make(self, seq: int) -> pruning.Made:
-        """Runs `pruning.make` in a process of its own, so that announces are served meanwhile."""
+        """Runs `pruning.make` in its own process, so that announces are served meanwhile."""
         command = [sys.executable, "-m", "tracker.upkeep.pruning", str(self.log.path), str(seq)]
         code, output = await child.run(command)
         last = output.decode(errors="replace").strip().splitlines()[-1:]
@@ -225,7 +225,7 @@ class Pruner:
 
 
 async def keep_schedule(pruner: Pruner) -> None:
-    """Removes what is due, at once and every hour."""
+    """Removes the segments that are due, at once and every hour."""
     trouble = RepeatedWarning(log, "The log can be pruned again")
     while True:
         try:

@@ -247,9 +247,7 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], bytes]] = {
         error("bad request: Invalid announce event"),
     ),
     "announce, port 0": (lambda cid: announce(cid, port=0), error("bad request: Port can't be 0")),
-    "announce, 97 bytes": (lambda cid: announce(cid)[:97], error("bad request: invalid data")),
-    "announce, 16 bytes": (lambda cid: announce(cid)[:16], error("bad request: invalid data")),
-    "scrape, unknown id": (lambda _: scrape(b"whatever", HASH), UNVERIFIED),
+    "scrape, unknown id": (lambda _: scrape(b"whatever", HASH, HASH), UNVERIFIED),
     "scrape, no hash": (
         lambda cid: scrape(cid),
         error("bad request: Full scrapes are not allowed"),
@@ -259,17 +257,19 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], bytes]] = {
         error("bad request: Invalid info hash list"),
     ),
     "connect, no magic": (
-        lambda cid: cid + pack(">I4s", 0, TRANSACTION),
+        lambda cid: cid + pack(">I4s", 0, TRANSACTION) + bytes(32),
         error("bad request: Protocol identifier missing"),
     ),
-    "action 3": (
-        lambda cid: cid + pack(">I4s", 3, TRANSACTION),
-        error("bad request: Invalid action"),
-    ),
-    "action 257, long": (
-        lambda cid: cid + pack(">I4s", 257, TRANSACTION) + bytes(100),
-        error("bad request: Invalid action"),
-    ),
+}
+SILENT: dict[str, Callable[[bytes], bytes]] = {
+    "announce, 97 bytes": lambda cid: announce(cid)[:97],
+    "announce, 16 bytes": lambda cid: announce(cid)[:16],
+    "action 3": lambda cid: cid + pack(">I4s", 3, TRANSACTION),
+    "action 257, long": lambda cid: cid + pack(">I4s", 257, TRANSACTION) + bytes(100),
+    "a connect's reply": lambda cid: pack(">I4s", 0, TRANSACTION) + cid,
+    "an announce's reply": lambda _: pack(">I4sIII", 1, TRANSACTION, 0, 2, 2) + bytes(90),
+    "a scrape's reply": lambda _: pack(">I4sIII", 2, TRANSACTION, 0, 0, 0) + bytes(90),
+    "an error of zeros": lambda _: pack(">I4s", 3, TRANSACTION) + bytes(1000),
 }
 
 
@@ -288,6 +288,26 @@ def test_refusals(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", SILENT)
+def test_silence(name: str) -> None:
+    """What is no request gets no reply, with a valid id neither. It is counted as dropped."""
+    udp = Udp()
+    assert udp.send(SILENT[name](udp.connect())) is None
+    udp.rig.service.flush_counters()
+    told = [e for e in udp.rig.events() if e["type"] == "counted"]
+    assert [(e["counter"], e["delta"]) for e in told] == [("udp4_connects", 1), ("udp_dropped", 1)]
+    assert (udp.handler.traffic.ignored, udp.handler.traffic.errors) == (1, 0)
+
+
+def test_no_error_is_longer_where_ids_are_not_checked() -> None:
+    """The text that asks for a key is longer than an announce, so it needs a valid id."""
+    udp = Udp(Rig.with_settings(private=True), ConnectionIds(b"c" * 32, checked=False))
+    assert b"Missing authentication key" in udp.announce()
+    udp.ids.known.clear()
+    assert udp.send(announce(bytes(8))) is None
+    assert (udp.handler.traffic.errors, udp.handler.traffic.ignored) == (1, 1)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_an_id_of_another_address(known: bool) -> None:
     """An id is valid for its own address only, in the cache or not."""
@@ -296,7 +316,8 @@ def test_an_id_of_another_address(known: bool) -> None:
     if not known:
         udp.ids.known.clear()
     assert udp.send(announce(connection_id), V4) == UNVERIFIED
-    assert udp.send(scrape(connection_id, HASH), V4) == UNVERIFIED
+    assert udp.send(scrape(connection_id, HASH, HASH), V4) == UNVERIFIED
+    assert udp.send(scrape(connection_id, HASH), V4) is None  # because the error is longer
     assert udp.rig.types() == []
 
 
@@ -318,7 +339,7 @@ def test_bytes_behind_a_datagram_are_ignored() -> None:
     udp.handler.begin()
     reply = udp.handler.answer(buffer, 0, 97, V4)
     udp.handler.end()
-    assert reply == error("bad request: invalid data")
+    assert reply is None
     assert udp.rig.types() == ["announced"]
 
 
@@ -391,15 +412,17 @@ heads = st.tuples(
 )
 
 
+@pytest.mark.parametrize("checked", [True, False])
 @settings(steady, max_examples=400)
 @given(head=heads, rest=st.binary(max_size=150), address=st.sampled_from([V4, V6]))
 @example(("valid", 1), b"tran" + b"\xff" * 82, V4)
 @example(("valid", 1), b"tran" + b"\0" * 82, V6)
-def test_any_datagram(head: tuple[str, int], rest: bytes, address: bytes) -> None:
-    """No datagram raises an error. Without a valid id it appends nothing, and its reply is no
-    longer than itself.
+@example(("zeros", 0), b"tran" + b"\0" * 32, V4)
+def test_any_datagram(checked: bool, head: tuple[str, int], rest: bytes, address: bytes) -> None:
+    """No bytes make it raise. Only a valid id gets more bytes than it sent, and only where ids are
+    checked does an announce need one. No reply gets a reply.
     """
-    udp = Udp()
+    udp = Udp(ids=ConnectionIds(b"c" * 32, checked=checked))
     connection_id = {
         "valid": udp.connect(address),
         "of another address": udp.connect(bytes([127, 9, 9, 9])),
@@ -408,14 +431,16 @@ def test_any_datagram(head: tuple[str, int], rest: bytes, address: bytes) -> Non
     }[head[0]]
     datagram = connection_id + pack(">I", head[1]) + rest
     reply = udp.send(datagram, address)
-    assert (reply is None) == (len(datagram) < 16)
     if head[0] != "valid":
-        assert udp.rig.types() == []
-        assert reply is None or len(reply) < 64
+        assert udp.rig.types() == [] or not checked
+        assert reply is None or len(reply) <= len(datagram)
     if reply is not None:
         assert reply[4:8] == rest[:4]
         if udp.rig.types():
             assert reply[:4] == pack(">I", 1)
+        assert udp.send(reply, address) is None
+    traffic = udp.handler.traffic
+    assert min(traffic.errors, traffic.ignored) >= 0
 
 
 @settings(steady, max_examples=400)
@@ -424,5 +449,5 @@ def test_any_bytes(datagram: bytes) -> None:
     """Random bytes are refused or dropped, and append nothing."""
     udp = Udp()
     reply = udp.send(datagram)
-    assert (reply is None) == (len(datagram) < 16)
+    assert reply is None or len(reply) <= len(datagram)
     assert udp.rig.types() == []
