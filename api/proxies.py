@@ -13,10 +13,10 @@ __all__ = ["Proxies", "client_address"]
 
 
 def client_address(proxies: Proxies, request: Request) -> str:
-    """Returns the address of the client that sent `request`; "" for one of the Unix socket.
+    """Returns the address of the client that sent `request`; "" = it used the Unix socket.
 
-    The header counts only where a trusted proxy sent it. IPv4 addresses have their own form, not
-    the mapped one of IPv6.
+    The header counts only if a trusted proxy sent it. An IPv4 address is returned in its own form,
+    not mapped to IPv6.
     """
     scope_client = request.scope.get("client")
     peer = parse_address(scope_client[0]) if scope_client else None

@@ -10,7 +10,6 @@ done.
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
 
@@ -18,6 +17,7 @@ import trio
 from attrs import define
 
 from tracker.ports import LISTED_AT_ONCE, BusyError, Moment
+from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ class PastReads:
     ) -> None:
         """`usage_statistics`: as for `LiveReads`."""
         options = json.dumps({"usage_statistics": usage_statistics})
-        module = "tracker.history.past_worker"
-        command = [sys.executable, "-m", module, str(log.path), str(secrets), options]
+        command = python("tracker.history.past_worker", str(log.path), str(secrets), options)
         self._helpers = [_Helper(command) for _ in range(helpers)]
         self._log = log
         self._listings = 0

@@ -6,10 +6,10 @@ refused but the walk continues. The same question, asked later, finds it done.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, cast
 
 from tracker.ports import BusyError
+from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
@@ -25,9 +25,8 @@ class LogLedgers:
     """Implements `ports.Ledgers` with a log. `run` must be running."""
 
     def __init__(self, log: ReadableLog, secrets: Path | None) -> None:
-        module = "tracker.ledger.worker"
         self._log = log
-        self._helper = Helper([sys.executable, "-m", module, str(log.path), str(secrets or "-")])
+        self._helper = Helper(python("tracker.ledger.worker", str(log.path), str(secrets or "-")))
 
     async def run(self) -> None:
         """Ends the helper process when it has no questions, until cancelled."""

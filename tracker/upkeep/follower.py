@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from typing import TYPE_CHECKING
 
 import trio
@@ -12,7 +11,7 @@ from attrs import define, field
 
 from eventlog import RepeatedWarning
 from tracker.upkeep.follower_process import CANNOT, DISAGREES
-from tracker.workers.child import Child
+from tracker.workers.child import Child, python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,16 +84,11 @@ class FollowerSupervisor:
 
     async def _run_once(self) -> int:
         """Runs one process to its end; returns its exit code, 1 if it could not be started."""
-        command = [
-            sys.executable,
-            "-m",
-            "tracker.upkeep.follower_process",
-            str(self.path),
-            str(self.secrets_path),
-        ]
+        module = "tracker.upkeep.follower_process"
+        command = python(module, str(self.path), str(self.secrets_path), *self.options)
         self._last_words = ""
         try:
-            child = Child([*command, *self.options])
+            child = Child(command)
         except OSError as error:
             self._last_words = str(error)
             return CANNOT

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -206,7 +205,7 @@ class Pruner:
 
     async def _make(self, seq: int) -> pruning.Made:
         """Runs `pruning.make` in its own process, so that announces are served meanwhile."""
-        command = [sys.executable, "-m", "tracker.upkeep.pruning", str(self.log.path), str(seq)]
+        command = child.python("tracker.upkeep.pruning", str(self.log.path), str(seq))
         code, output = await child.run(command)
         last = output.decode(errors="replace").strip().splitlines()[-1:]
         try:

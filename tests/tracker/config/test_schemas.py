@@ -197,6 +197,7 @@ def test_settings_of_the_development_line() -> None:
         tracker_usage_statistics = true
         use_ip_from_query_string = false
         [http_api]
+        access_tokens.admin = "x"
         public_url = "https://tracker.example.com"
         tracker_usage_statistics = true
         network = {{ipv6_v6only = true}}
