@@ -10,6 +10,7 @@ import logging
 import resource
 from typing import TYPE_CHECKING
 
+from tracker.forwarding import Proxies
 from tracker.frontends.http import server as http_server
 from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.handler import RequestHandler
@@ -76,6 +77,10 @@ async def start_http(nursery: trio.Nursery, runtime: Runtime) -> None:
             runtime.service,
             number,
             proxied=own.network.on_reverse_proxy or net.on_reverse_proxy,
+            proxies=Proxies(
+                own.network.trusted_proxies or net.trusted_proxies,
+                own.network.forwarded_header or net.forwarded_header,
+            ),
             external=_packed(own.network.external_ip or net.external_ip),
             traffic=runtime.gauges.add_http(listener.socket, tls=listener.tls is not None),
         )

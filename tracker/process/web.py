@@ -76,7 +76,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             past=runtime.past,
         ),
         Tokens(config.access_tokens, config.token_scopes),
-        Proxies(config.trusted_proxies),
+        Proxies(config.trusted_proxies, config.forwarded_header),
     )
 
 

@@ -15,6 +15,7 @@ import os
 import socket
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
@@ -45,7 +46,7 @@ _BAD_REQUEST = (
 )
 
 Request = tuple[bytes, bytes, bytes | None, bool]
-"""Method, target, X-Forwarded-For or None, and whether the connection may stay open."""
+"""Method, target, the proxies' header or None, and whether the connection may stay open."""
 
 
 class Arrived(NamedTuple):
@@ -115,21 +116,24 @@ class RequestReader:
 
 
 class ProxiedRequestReader(RequestReader):
-    """Reads X-Forwarded-For too. Only for a proxy, because httptools then makes a call for each
-    header.
+    """Reads the header too in which proxies name the client, its lines joined by commas. Only for
+    a proxy, because httptools then makes a call for each header.
 
     Ignores trailers, because the client writes those.
     """
 
-    __slots__ = ("_in_body",)
+    __slots__ = ("_in_body", "_wanted")
 
-    def __init__(self) -> None:
+    def __init__(self, header: bytes) -> None:
+        """`header`: its name in lower case."""
         super().__init__()
         self._in_body = False
+        self._wanted = header
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body and len(name) == 15 and name.lower() == b"x-forwarded-for":
-            self._forwarded = value
+        if not self._in_body and len(name) == len(self._wanted) and name.lower() == self._wanted:
+            before = self._forwarded
+            self._forwarded = value if before is None else b"%b,%b" % (before, value)
 
     def on_headers_complete(self) -> None:
         self._in_body = True
@@ -225,7 +229,10 @@ class Connections:
         self._handler = handler
         self._replies: list[tuple[Arrived, RequestReader, bytes]] = []  # not sent yet
         self._nursery = nursery
-        self._new_reader = ProxiedRequestReader if handler.proxied else RequestReader
+        header = handler.proxies.header.lower().encode()
+        self._new_reader = (
+            partial(ProxiedRequestReader, header) if handler.proxied else RequestReader
+        )
         self._limits = limits
 
     def accept_waiting(self, accept: Accept) -> None:
@@ -306,7 +313,7 @@ class Connections:
         """Gives the connection a task of its own, or closes it."""
         if goes_on:
             scope = trio.CancelScope()
-            shared = self._handler.proxied
+            shared = self._handler.behind_proxy(address)
             place = self._limits.places.take(address, scope.cancel, shared=shared)
             if place is not None:
                 self._nursery.start_soon(self._converse, descriptor, reader, address, scope, place)
