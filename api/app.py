@@ -14,12 +14,13 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from api import errors
+from api.auth import keep_connection
 from api.caller import request_id
 from api.endpoint import Endpoint, answer, install
 from api.legacy.endpoints import legacy
 from api.limits import MAX_BODY
 from api.openapi import shapes
-from api.proxies import Proxies
+from api.proxies import Proxies, client_address
 from api.replies import Response, empty, json_text
 from api.v1.endpoints import version_1
 from api.v2 import auth as v2_auth
@@ -43,7 +44,7 @@ STREAM_TIMEOUT: Final = 600.0  # seconds to send a whole listing
 
 
 def create_app(ports: Ports, tokens: Tokens, proxies: Proxies | None = None) -> QuartTrio:
-    """Builds the API over `ports`. Clients need one of `tokens`, and may come through `proxies`."""
+    """Builds the API that uses `ports`. A client needs one of `tokens`. `proxies` are trusted."""
     app = _App(__name__, static_folder=None)
     _configure(app)
     _install_errors(app)
@@ -85,7 +86,7 @@ def _configure(app: QuartTrio) -> None:
 
 
 def _install_errors(app: QuartTrio) -> None:
-    """Answers each error in the manner of the version in the path, even where no route matches."""
+    """Answers each error in the manner of the version in the path, even if no route matches."""
     for kind, older, v2 in (
         (errors.Refusal, errors.on_refusal, problems.on_refusal),
         (HTTPException, errors.on_http_error, problems.on_http_error),
@@ -108,13 +109,14 @@ def _by_version(older: Any, v2: Any) -> Any:
 def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
     async def identify() -> None:
         g.request_id = request_id(request)
-        g.client_address = proxies.client(request)
+        g.client_address = client_address(proxies, request)
         if request.path in OPEN:
             return
         if problems.is_ours(request.path):
             g.token_label = v2_auth.label(tokens, request)
         else:
             g.token_label = tokens.label(request)
+        keep_connection(request)
 
     async def finish(response: Response) -> Response:
         response.headers["x-request-id"] = g.request_id
@@ -124,7 +126,7 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
             response.headers["x-outage"] = g.outage
         return response
 
-    # `identify` runs before routing errors, so that a client without a token learns no paths.
+    # `identify` runs before routing errors, so that a client without a token cannot find out paths.
     app.before_request(identify)
     app.after_request(finish)
 

@@ -1,14 +1,14 @@
 """Serves one connection of the API with Hypercorn's trio server, and changes five of its habits.
 
-- Only HTTP/1.1 is spoken. An `Upgrade` header is ignored (RFC 9110, section 7.8), be it `h2c` or
-  `websocket`, because Hypercorn 0.18 raises out of the connection in a WebSocket upgrade (its
+- It serves only HTTP/1.1. It ignores an `Upgrade` header (RFC 9110, section 7.8), `h2c` as well as
+  `websocket`, because a WebSocket upgrade makes Hypercorn 0.18 raise out of the connection (its
   issue 225).
 - Sending can be cancelled and has a time limit. Hypercorn shields it, so that a client that stops
-  reading delays the shutdown for as long as it likes.
-- After an early response (413) the rest of the request is read and dropped for a moment. Closing
-  at once would reset the connection, and the client would lose the response.
-- The idle timer also runs between two requests. With Quart-Trio, Hypercorn loses it after the
-  first one.
+  reading could delay the shutdown without limit.
+- After an early response (413) it reads and drops the rest of the request for a moment, because
+  closing at once would reset the connection, and the client would lose the response.
+- The idle timer also runs between two requests. With Quart-Trio, Hypercorn stops it after the first
+  request.
 - Closing has a time limit, also under TLS.
 
 Only this module and `api.serve` know Hypercorn's internals. They fit version 0.18.
@@ -16,6 +16,8 @@ Only this module and `api.serve` know Hypercorn's internals. They fit version 0.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Final
 
 import h11
@@ -32,15 +34,16 @@ if TYPE_CHECKING:
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper
 
-SEND_TIMEOUT: Final = 10.0  # seconds to send one chunk
-LINGER: Final = 1.0  # seconds for a client to end after the last response
+SEND_TIMEOUT: Final = 10.0  # the longest time to send one chunk, in seconds
+LINGER: Final = 1.0  # seconds that a client gets to close after the last response
 
+_V4_MAPPED = bytes(10) + b"\xff\xff"
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
 
 class Http1(H11Protocol):
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Does nothing, where Hypercorn would switch to HTTP/2."""
+        """Does nothing. Hypercorn's own method would switch to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
         await super()._create_stream(_without_upgrade(request))
@@ -56,9 +59,9 @@ def _without_upgrade(request: h11.Request) -> h11.Request:
 
 
 class Connection(TCPServer):
-    """A connection to be served once, by `run`.
+    """A connection. Call `run` once to serve it.
 
-    `run` raises whatever Hypercorn lets through; the caller contains it.
+    `run` raises the errors that Hypercorn does not handle; the caller must handle them.
     """
 
     def __init__(
@@ -71,18 +74,31 @@ class Connection(TCPServer):
         # Hypercorn declares TLS streams only, but takes both kinds.
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._socket = stream
-        self._scope = trio.CancelScope()
+        self.scope = trio.CancelScope()
         self._lingering = False
+
+    def address(self) -> bytes:
+        """Returns the client's address, 4 or 16 bytes; b"" over a Unix socket or once it left."""
+        plain = _plain(self._socket).socket
+        with suppress(OSError):
+            if plain.family in (AF_INET, AF_INET6):
+                packed = inet_pton(plain.family, plain.getpeername()[0].partition("%")[0])
+                return packed.removeprefix(_V4_MAPPED)
+        return b""
 
     async def run(self) -> None:
         try:
-            if await self._handshake():
-                await self._serve()
+            # The scope surrounds the group, because Hypercorn's group lets its own cancellation
+            # escape.
+            with self.scope:
+                if await self._handshake():
+                    async with TaskGroup() as self._task_group:
+                        await self._talk()
         finally:
             await self._close()
 
     async def _handshake(self) -> bool:
-        """Returns False if a TLS client did not complete it in time."""
+        """Does the TLS handshake. Returns False if the client did not complete it in time."""
         if isinstance(self._socket, trio.SocketStream):
             return True
         try:
@@ -91,12 +107,6 @@ class Connection(TCPServer):
         except (trio.BrokenResourceError, trio.TooSlowError):
             return False
         return True
-
-    async def _serve(self) -> None:
-        # The scope surrounds the group, because Hypercorn's group lets its own cancellation escape.
-        with self._scope:
-            async with TaskGroup() as self._task_group:
-                await self._talk()
 
     async def _talk(self) -> None:
         self.protocol = self._http1()  # type: ignore[assignment] # it never switches
@@ -137,18 +147,18 @@ class Connection(TCPServer):
                 with trio.fail_after(SEND_TIMEOUT):
                     await self.stream.send_all(data)
             except (*_GONE, trio.TooSlowError):
-                self._scope.cancel()
+                self.scope.cancel()
 
     async def _half_close(self) -> None:
-        """Ends the output, and gives the client a moment to read the rest of it."""
+        """Ends the output, and gives the client `LINGER` seconds to read the rest."""
         if self._lingering:
             return
         self._lingering = True
-        self._scope.deadline = min(self._scope.deadline, trio.current_time() + LINGER)
+        self.scope.deadline = min(self.scope.deadline, trio.current_time() + LINGER)
         try:
             await self._end_of_output()
         except _GONE:
-            self._scope.cancel()
+            self.scope.cancel()
 
     async def _end_of_output(self) -> None:
         if isinstance(self._socket, trio.SocketStream):
@@ -161,10 +171,10 @@ class Connection(TCPServer):
             if not self._lingering:
                 await self.protocol.handle(RawData(data))
         await self.protocol.handle(Closed())
-        self._scope.cancel()
+        self.scope.cancel()
 
     async def _receive(self) -> bytes:
-        """Returns what the client sent; b"" at its end."""
+        """Returns bytes from the client; b"" = the client ended."""
         try:
             return bytes(await self.stream.receive_some(MAX_RECV))
         except _GONE:
@@ -174,7 +184,7 @@ class Connection(TCPServer):
         """Closes an idle connection, or any at shutdown. Hypercorn shields this call."""
         with trio.move_on_after(LINGER):
             await super()._initiate_server_close()
-        self._scope.cancel()
+        self.scope.cancel()
 
     async def _close(self) -> None:
         with trio.move_on_after(LINGER):

@@ -20,12 +20,15 @@ _SPAN: Final = re.compile(r"([+-])(\d{1,9})([smhd])", re.ASCII)
 _CLOCK: Final = re.compile(r"(\d\d):(\d\d)(?::(\d\d))?", re.ASCII)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DAY: Final = timedelta(days=1)
-_END_US: Final = 253_402_300_800_000_000  # the end of the year 9999: later times have no text
+_LAST_US: Final = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 
 def rfc3339(time_us: int) -> str:
-    """Prints Unix microseconds as `2026-11-21T20:24:00.000000Z`."""
-    moment = _EPOCH + timedelta(microseconds=time_us)
+    """Prints Unix microseconds as `2026-11-21T20:24:00.000000Z`.
+
+    Times that RFC 3339 cannot write become the nearest one that it can: only damage brings them.
+    """
+    moment = _EPOCH + timedelta(microseconds=min(max(time_us, 0), _LAST_US))
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z".rjust(27, "0")
 
 
@@ -90,6 +93,6 @@ def parse_typed(text: str, now_us: int, *, ahead: bool) -> int:
 
 
 def _in_range(time_us: int, text: str) -> int:
-    if not 0 <= time_us < _END_US:
+    if not 0 <= time_us <= _LAST_US:
         raise ValueError(f"{text} is out of range")
     return time_us
