@@ -88,7 +88,9 @@ def build(
     _warn_if_ahead(clock)
     keyring.prepare(day_of(clock.now_us()))
     bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
-    pruner = Pruner(service, event_log, settings.keep_days, settings.keep_bytes)
+    pruner = Pruner(
+        service, event_log, settings.keep_days, settings.keep_bytes, secrets=secrets_path
+    )
     follower = FollowerSupervisor(event_log.path, secrets_path)
     gauges = LiveGauges(
         service,

@@ -60,6 +60,7 @@ from tracker.ports import (
     PrunedMomentError,
 )
 from tracker.store import snapshots
+from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
 from tracker.store.replay import replay
 from tracker.upkeep import pruning
@@ -79,7 +80,6 @@ if TYPE_CHECKING:
 
     from eventlog import Finding, Frame
 
-NEVER = 2**64 - 1
 THERE = [Segment(0, 10, 100), Segment(5, 20, 100), Segment(5, 20, 100), Segment(9, 30, 50)]
 
 
@@ -89,35 +89,31 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keep_from_us", "keep_bytes", "needed_seq", "needed_us", "expected"),
+    ("keep_from_us", "keep_bytes", "expected"),
     [
-        (0, 1000, 99, NEVER, None),
-        (19, 350, 99, NEVER, None),
-        (20, 350, 99, NEVER, Due(5, "keep_days", held=False)),
-        (30, 350, 99, NEVER, Due(9, "keep_days", held=False)),
-        (999, 350, 99, NEVER, Due(9, "keep_days", held=False)),
-        (0, 349, 99, NEVER, Due(5, "keep_bytes", held=False)),
-        (0, 0, 99, NEVER, Due(9, "keep_bytes", held=False)),
-        (0, 0, 9, NEVER, Due(9, "keep_bytes", held=False)),
-        (0, 0, 8, NEVER, Due(5, "keep_bytes", held=True)),
-        (0, 0, 4, NEVER, Due(0, "keep_bytes", held=True)),
-        (0, 0, 99, 31, Due(9, "keep_bytes", held=False)),
-        (0, 0, 99, 30, Due(5, "keep_bytes", held=True)),
-        (0, 0, 99, 20, Due(0, "keep_bytes", held=True)),
+        (0, 1000, None),
+        (19, 350, None),
+        (20, 350, Due(5, "keep_days")),
+        (30, 350, Due(9, "keep_days")),
+        (999, 350, Due(9, "keep_days")),
+        (0, 349, Due(5, "keep_bytes")),
+        (0, 159, Due(5, "keep_bytes")),
+        (0, 158, Due(9, "keep_bytes")),
+        (0, 0, Due(9, "keep_bytes")),
     ],
 )
-def test_due(
-    keep_from_us: int, keep_bytes: int, needed_seq: int, needed_us: int, expected: Due | None
-) -> None:
-    """Whole leading segments that are old or too many, never the newest, and none that is
-    needed."""
-    assert due(THERE, keep_from_us, keep_bytes, needed_seq, needed_us) == expected
+def test_due(keep_from_us: int, keep_bytes: int, expected: Due | None) -> None:
+    """Whole leading segments that are old or too many, never the newest; of too many somewhat more
+    than has to go."""
+    assert due(THERE, keep_from_us, keep_bytes) == expected
 
 
-def test_due_of_little() -> None:
-    """A log of nothing, and of one segment, stays."""
-    assert due([], 999, 0, 99, NEVER) is None
-    assert due(THERE[:1], 999, 0, 99, NEVER) is None
+def test_due_of_little_and_of_much() -> None:
+    """A log of nothing, and of one segment, stays. Of very much a part goes at a time."""
+    assert due([], 999, 0) is None
+    assert due(THERE[:1], 999, 0) is None
+    many = [Segment(number, number, 100) for number in range(100)]
+    assert due(many, 999, 0) == Due(16, "keep_days")
 
 
 def test_days_left() -> None:
@@ -227,30 +223,44 @@ def test_the_api_tells_what_is_left(tmp_path: Path, limit: int) -> None:
     assert found == [each for each in expected if each["type"] == "torrent_whitelisted"]
 
 
-def test_peers_hold_it(tmp_path: Path) -> None:
-    """What says where a peer is stays, whatever keep_bytes says; when the peer is gone it goes."""
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+def test_listed_peers_do_not_hold_it(tmp_path: Path, private: bool) -> None:
+    """The announces that say where listed peers are go too, because a snapshot knows the peers.
 
-    async def busy(rig: Rig, log: EventLog) -> None:
-        rig.service.change_settings(
-            Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)
-        )
-        for number in range(30):
-            rig.announce(Announce(hash_of(1), endpoint4(number % 5)))
-            await log.wait_durable(log.next_seq - 1)
-        assert (made := await prune(rig.service, log))
-        assert 10 < made.first_seq <= 26
-        assert await prune(rig.service, log) is None
-        rig.time.advance(100 * SECOND)
-        rig.service.tick()
-        assert (made := await prune(rig.service, log))
-        assert made.first_seq > 30
+    A private peer has two addresses. Further removals keep a snapshot that knows them all.
+    """
+    folder, keys = tmp_path / "log", Keyring(tmp_path / "secrets")
+    log = open_log(folder, codec.RECORD_SIZES, segment_bytes=400, linger_seconds=0, encryptor=keys)
+    rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
-    digest = live(tmp_path / "log", busy)
-    assert findings(tmp_path / "log") == ([], digest)
+    async def busy() -> None:
+        async with running(log):
+            rig.service.change_settings(Settings(private=private))
+            one = Announce(hash_of(1), endpoint4(1), key=rig.issue(1) if private else None)
+            rig.announce(one, evolve(one, endpoint=endpoint6(1)))
+            for _ in range(3):
+                for number in range(30):
+                    rig.announce(evolve(one, info_hash=hash_of(2), uploaded=number))
+                    await log.wait_durable(log.next_seq - 1)
+                assert (made := await prune(rig.service, log, keys=keys))
+                assert made.first_seq > log.next_seq - 10
+                assert made.no_snapshot == ""
+                started, reader = snapshots.start(folder, keys, to_end=True)
+                assert started.seq > made.first_seq
+                assert replay(reader, state=started).digest() == rig.state.digest()
+
+    trio.run(busy)
+    assert rig.state.swarms.leechers_total == (2 if private else 3)
+    assert list(Verification(folder, keys).findings(lambda _done, _total: None)) == []
+    opened = replay(Reader(folder, keys=keys))
+    assert opened.hidden_peers()
+    assert opened.digest(addresses=False) == rig.state.digest(addresses=False)
 
 
-def test_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no space for a snapshot any more, and still enough to make some."""
+def test_on_a_disk_that_is_nearly_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is no space for a snapshot any more, which is said, and still enough to make some."""
     folder = tmp_path / "log"
     live(folder, script)
     space = os.statvfs(tmp_path)
@@ -260,7 +270,10 @@ def test_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.Monke
     async def prune_it(rig: Rig, log: EventLog) -> None:
         with pytest.raises(OSError, match="too little free space"):
             snapshots.write(folder, rig.state, None)
-        assert await prune(rig.service, log)
+        made = await prune(rig.service, log)
+        assert made
+        assert "too little free space" in made.no_snapshot
+        assert "all swarms begin empty" in caplog.text
 
     live(folder, prune_it)
 
@@ -308,23 +321,6 @@ def test_one_at_a_time_seals(tmp_path: Path) -> None:
     live(folder, at_once)
 
 
-def test_two_addresses(tmp_path: Path) -> None:
-    """A private peer's other address is from the day before at the earliest: that day stays."""
-
-    async def two(rig: Rig, log: EventLog) -> None:
-        rig.service.change_settings(Settings(private=True))
-        key = rig.issue(1)
-        one = Announce(hash_of(1), endpoint4(1), key=key)
-        rig.announce(one, evolve(one, endpoint=endpoint6(1)))
-        for number in range(2, 30):
-            rig.announce(evolve(one, uploaded=number, endpoint=endpoint6(1)))
-            await log.wait_durable(log.next_seq - 1)
-        assert await prune(rig.service, log) is None
-
-    digest = live(tmp_path / "log", two)
-    assert findings(tmp_path / "log") == ([], digest)
-
-
 def test_no_address_is_left(tmp_path: Path) -> None:
     """Neither the opening nor the kept events hold an address or the end of a peer id, in text or
     packed; frames in clear, of a log without keys, included."""
@@ -342,8 +338,8 @@ def test_no_address_is_left(tmp_path: Path) -> None:
         assert await prune(rig.service, log)
 
     folder = tmp_path / "log"
-    digest = live(folder, announced)
-    assert findings(folder) == ([], digest)
+    live(folder, announced)
+    assert findings(folder)[0] == []
     data = b"".join(
         each.read_bytes()
         for kind in ("opening", "kept", "seal")
@@ -548,16 +544,16 @@ async def test_a_log_that_takes_nothing_in(
 ) -> None:
     """Why nothing was removed is said."""
 
-    async def look(_: Pruner) -> None:
+    async def measure(_: Pruner) -> None:
         raise LogUnavailableError
 
-    monkeypatch.setattr(Pruner, "look", look)
+    monkeypatch.setattr(Pruner, "measure", measure)
     log = open_log(tmp_path, codec.RECORD_SIZES)
     async with running(log):
         with trio.move_on_after(0):
             await keep_schedule(Pruner(Rig(log=log).service, log, 1, 0))
     assert caplog.messages == [
-        "The log could not be pruned, tried again every hour: the log takes nothing in now: its disk is full, or cannot be written"
+        "The log could not be pruned, tried again every minute: the log takes nothing in now: its disk is full, or cannot be written"
     ]
 
 
