@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Shapes(Protocol):
     @property
     def detailed_errors(self) -> bool:
-        """Whether the text of a failed command includes the reason."""
+        """True when the text of a failed command includes the reason."""
         ...
 
     def summary(self, torrent: TorrentSummary) -> str:

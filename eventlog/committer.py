@@ -41,7 +41,7 @@ _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
 def passes_by_itself(error: Exception) -> bool:
-    """Whether a write failed only for want of space or descriptors, so that waiting helps."""
+    """Tells whether a write failed only for want of space or descriptors, so that waiting helps."""
     return isinstance(error, OSError) and error.errno in (*_FULL, *_NO_DESCRIPTOR)
 
 

@@ -158,8 +158,10 @@ def recover(path: Path, log_id: bytes) -> Recovery:
 
 
 def _never_begun(path: Path, log_id: bytes) -> bool:
-    """Whether a crash came while the file was created: it has no whole header, and nothing durable
-    after it."""
+    """Tells whether a crash came while the file was created.
+
+    Then it has no whole header, and nothing durable after it.
+    """
     try:
         segment.open_header(path)
     except LogCorruptError:

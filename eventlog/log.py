@@ -156,9 +156,9 @@ class EventLog:
         return self._committer.rewrites
 
     def has_room(self, *, reserved: bool = False) -> bool:
-        """Whether records may be appended now. Ask once a batch, before anything is decided.
+        """Tells whether records may be appended now. Call it once a batch, before deciding.
 
-        `reserved`: for what matters more than the rest, and may use the last of the disk.
+        `reserved`: for records that may use the last of the disk, such as administrators' changes.
         """
         pending = self._in_flight_bytes + self.pool.size
         return (

@@ -95,7 +95,7 @@ class Reader:
             if following is None:
                 if self._following(walk) is not None:
                     continue
-                if walk.stopped is None or not self._vouched(walk):
+                if walk.stopped is None or not self._was_durable(walk):
                     return
                 # A frame was whole before a later header called it durable. So if the walk met a
                 # half-written frame, it can read it now.
@@ -112,8 +112,8 @@ class Reader:
                     walk.check_left_over(file)
             self._enter(following, walk)
 
-    def _vouched(self, walk: segment.Walk) -> bool:
-        """Whether the bytes that stopped the walk had been durable."""
+    def _was_durable(self, walk: segment.Walk) -> bool:
+        """Tells whether the bytes that stopped the walk had been durable."""
         with walk.path.open("rb") as file:
             file.seek(walk.offset)
             return segment.highest_mark(file.read(), 0, self._log_id) > walk.next_seq
@@ -192,11 +192,12 @@ def frame_at(path: Path, time_us: int) -> frame.Frame | None:
 
 
 def holds_frame(path: Path, seq: int, crc: int) -> bool:
-    """Whether the frame that ends before event `seq` has that header_crc; true too where the log
-    begins later by now.
+    """Tells whether the frame that ends before event `seq` has that header_crc.
 
-    If it has, all events before it are the same as they were, because each header has the checksum
-    of the one before. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    Also true where the log begins later by now. All events before a frame are the same as they
+    were, because each header has the checksum of the one before.
+
+    Raises `LogCorruptError`, `LogFormatError`, `OSError`.
     """
     if first_seq(path) > seq:
         return True

@@ -64,6 +64,6 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _is_before(path: Path, begin: int) -> bool:
-    """Whether quarantined bytes come from a segment that began before event `begin`."""
+    """Tells whether quarantined bytes come from a segment that began before event `begin`."""
     number = path.name[:20]
     return number.isdecimal() and int(number) < begin

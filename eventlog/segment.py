@@ -157,7 +157,7 @@ class Walk:
 
     @property
     def end(self) -> End:
-        """Where the accepted part ends, in the terms of the next segment's header."""
+        """The end of the accepted part, as the next segment's header states it."""
         return self.next_seq, self.chain
 
     def frames(self, file: BufferedReader, end: End | None = None) -> Iterator[Frame]:
@@ -190,7 +190,7 @@ class Walk:
             raise LogCorruptError(self.path, rest.offset, str(error)) from None
 
     def grown(self) -> bool:
-        """Whether the file has grown since `frames` began."""
+        """Tells whether the file has grown since `frames` began."""
         return self.path.stat().st_size > self._seen
 
     def _next(self, file: BufferedReader) -> Frame | None:

@@ -155,7 +155,7 @@ class Verifier:
             self.bytes = begin + os.fstat(descriptor).st_size
 
     def _begun(self, path: Path) -> bool:
-        """Whether a file counts: not when it has no whole header and nothing durable."""
+        """Tells whether a file has a whole header or durable bytes; another one does not count."""
         try:
             segment.open_header(path)
         except LogCorruptError:
@@ -209,14 +209,14 @@ class Verifier:
             found, problem = self._look(descriptor, offset)
             if found is None or problem:
                 last = not self._begun_after(path)
-                vouched = not last or self._mark(path, offset) > self.next_seq
+                durable_later = not last or self._mark(path, offset) > self.next_seq
                 # The tracker may be writing here, so look again. A frame was whole before a header
                 # called it durable.
                 found, problem = self._look(descriptor, offset)
                 if found is None and not problem:
                     self._ended = last
                     return
-                if problem and not vouched:
+                if problem and not durable_later:
                     self._ended = True
                     yield self._torn(path, offset)
                     return
@@ -236,7 +236,7 @@ class Verifier:
             self.bytes = begin + offset
 
     def _left_at(self, path: Path) -> segment.End | None:
-        """Where the log leaves this file for one of another epoch; None = at its last byte."""
+        """Finds where the log leaves this file for another epoch's; None = at its last byte."""
         later = [each for each in self._later(path) if self._begun(each)]
         try:
             return segment.end_before(later[0], self._epoch) if later else None
@@ -292,7 +292,7 @@ class Verifier:
         return "" if header.prev_crc == self._chain else "the frame does not continue the chain"
 
     def _mark(self, path: Path, offset: int) -> int:
-        """How far the log was durable according to the headers from an offset on."""
+        """Reads from the headers behind an offset how far the log was durable."""
         with path.open("rb") as file:
             file.seek(offset)
             return max(self.durable_seq, segment.highest_mark(file.read(), 0, self.log_id))

@@ -3,9 +3,9 @@
  *   loadgen hashes --torrents N                       print the info hashes, one per line, for a whitelist
  *   loadgen udp|http --port P [--fill] [...]          run and print one line of JSON
  *
- * It keeps `--in-flight` requests open, sends the next one when an answer has come, and checks every answer against
- * the population it made up itself: peer i sits in swarm torrent(i) at address(i):port(i), so a listed peer that does
- * not belong to the swarm asked for is an error. It must not know which tracker it talks to.
+ * It keeps `--in-flight` requests open, sends the next one after each answer, and checks every answer against its own
+ * population: peer i is in swarm torrent(i) at address(i):port(i), so a listed peer of another swarm is an error. It
+ * treats all trackers alike.
  *
  * The population is a function of --seed, --torrents, --peers and --addresses alone, so separate runs (`--fill`, then
  * timed ones) and the whitelist agree. Wire formats: BEP 3, 15, 23.
@@ -171,7 +171,7 @@ struct request {
 
 static uint32_t next_peer; /* of a fill */
 
-/* The next request of the mix; false when a fill has asked for every peer. */
+/* Chooses the next request of the mix; returns false when a fill has announced every peer. */
 static bool next_request(struct request *r) {
     *r = (struct request){ANNOUNCE, STARTED, next_peer, false};
     if (opt.fill) {
@@ -190,7 +190,7 @@ static bool next_request(struct request *r) {
 /* Transferred bytes as a clock: they grow from announce to announce, over separate runs too. */
 static uint64_t transferred(uint32_t peer) { return ((uint64_t)time(NULL) - 1700000000u) * (1000 + peer % 1000); }
 
-/* Checks a compact peer list: at most numwant entries, all of them peers of the asker's swarm. */
+/* Checks a compact peer list: at most numwant entries, all of them peers of the requested swarm. */
 static void check_listed(const struct request *r, const uint8_t *list, size_t size) {
     size_t n = size / 6;
     if (size % 6 || n > opt.numwant) { error("peer list of %zu bytes", size); return; }
@@ -389,7 +389,7 @@ static void retransmit(double now) {
     send_outbox(now);
 }
 
-/* Runs until `end` (a fill: until every peer was answered). False when the server fell silent. */
+/* Runs until `end` (a fill: until every peer was answered). Returns false when the server stops answering. */
 static bool run_udp(double end) {
     double now = now_s(), heard = now, scanned = now;
     for (uint32_t i = 0; i < opt.in_flight; i++) next_in_slot(i, now);
@@ -458,7 +458,7 @@ static void flush_http(struct http_slot *v) {
     if (n > 0) v->sent += (int)n;
 }
 
-/* Opens the slot's next connection; false when there is nothing left to ask or no socket to be had. */
+/* Opens the slot's next connection; returns false when no request or no socket is left. */
 static bool visit(struct http_slot *v) {
     struct sockaddr_in server = {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port), .sin_addr.s_addr = htonl(0x7f000001)};
@@ -654,8 +654,8 @@ static void report(const char *protocol, bool alive, double wall, struct usage u
            alive ? "false" : "true");
 }
 
-/* A process that does nothing as fast as it can on the server's core: the server has half of it, so that the generator,
- * which bears most of what a connection costs, keeps ahead of it. */
+/* Runs an endless loop on the server's core, so that the server has half of the core. The generator bears most of the
+ * cost of a connection and would otherwise be the limit. */
 static void load_ballast(void) {
     ballast = fork();
     if (ballast < 0) die("fork");

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 TIMEOUT: Final = 2.0  # seconds for one check
+_RESEND = 0.4  # seconds until a connect is sent again, because a flood of others' can push it out
 _MAGIC = 0x41727101980  # begins a connect request (BEP 15)
 _CONNECT = 0
 
@@ -51,8 +52,11 @@ async def _ask_udp(service: Service) -> str:
     transaction = secrets.token_bytes(4)
     with trio.socket.socket(family, socket.SOCK_DGRAM) as sock:
         await sock.connect(service.target)
-        await sock.send(struct.pack(">QI4s", _MAGIC, _CONNECT, transaction))
-        answer = await sock.recv(64)
+        answer = b""
+        while not answer:
+            await sock.send(struct.pack(">QI4s", _MAGIC, _CONNECT, transaction) + service.probe)
+            with trio.move_on_after(_RESEND):
+                answer = await sock.recv(64)
     if len(answer) < 16 or answer[:8] != struct.pack(">I4s", _CONNECT, transaction):
         raise _BadAnswerError("Unexpected answer to a connect request")
     return "Connected"

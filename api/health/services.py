@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
     Kind = Literal["udp", "http", "api"]
@@ -27,10 +27,14 @@ class Service:
     host: str
     port: int
     tls: bool = False
+    probe: bytes = field(default=b"", repr=False)
+    """Secret bytes behind a UDP connect, by which a tracker knows its own health check: bans of
+    clients at the same address do not hold it up.
+    """
 
     @property
     def binding(self) -> str:
-        """Where it listens: `127.0.0.1:7070`, `[::1]:7070` or `unix:/path`."""
+        """The listener's address: `127.0.0.1:7070`, `[::1]:7070` or `unix:/path`."""
         if self.socket_path:
             return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -1,1 +1,1 @@
-"""The benchmark of scripts/bench: servers, load, machine, report. No part of the tracker."""
+"""Holds the benchmark of scripts/bench, which is no part of the tracker."""

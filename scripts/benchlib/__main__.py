@@ -1,4 +1,4 @@
-"""scripts/bench udp|http|log|api: measures our tracker and opentracker under the same load.
+"""Measures our tracker and opentracker under the same load: scripts/bench udp|http|log|api.
 
 Rounds alternate between the servers; medians and their ratio are printed. `log` measures the cost
 of the event log without load from outside, `api` the cost to announces of listing all torrents.

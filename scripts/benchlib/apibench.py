@@ -1,4 +1,4 @@
-"""Measures what the API costs announces, and what announces cost the API.
+"""Measures the API and announces under the load of each other.
 
 UDP announces run alone; then while the API lists every torrent again and again; then at full load
 while an administrator writes events one by one, each answered once it is durable. The three take
@@ -41,7 +41,7 @@ RULE = "|---" * 10 + "|"
 
 @dataclass(slots=True)
 class Listing:
-    """A client that reads the whole list again and again, in its own thread."""
+    """Reads the whole list again and again as a client, in its own thread."""
 
     port: int
     limit: int
@@ -71,7 +71,7 @@ class Listing:
 
 @dataclass(slots=True)
 class Writing:
-    """An administrator's client that whitelists torrents one by one."""
+    """Whitelists torrents one by one, as an administrator's client does."""
 
     port: int
     waits_ms: list[float] = field(default_factory=list)

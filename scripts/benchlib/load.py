@@ -1,4 +1,4 @@
-"""The load generator: compiles scripts/loadgen.c when it changed, and runs it once for each phase.
+"""Compiles the load generator scripts/loadgen.c when it changed, and runs it for each phase.
 
 It knows the generator's options and its line of JSON, and nothing of servers or the report.
 """
@@ -34,7 +34,7 @@ class LoadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Swarms and peers. The same numbers give the same hashes, addresses and requests."""
+    """Holds the size of swarms and peers; the same numbers give the same hashes and requests."""
 
     torrents: int
     peers: int
@@ -52,7 +52,7 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A running server: its ports, process id and core."""
+    """Holds a running server's ports, process id and core."""
 
     udp_port: int
     http_port: int
@@ -66,7 +66,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One phase as loadgen reports it: rates a second, times in ms, CPU as shares of one core."""
+    """Holds loadgen's report of a phase: rates a second, times in ms, CPU as shares of a core."""
 
     protocol: str
     fill: bool
@@ -135,7 +135,7 @@ def compile_loadgen() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """The compiled generator, its population, and the core it runs on (None: any)."""
+    """Runs the compiled generator with a population on one core (None: any)."""
 
     binary: Path
     population: Population

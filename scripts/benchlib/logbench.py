@@ -1,4 +1,4 @@
-"""scripts/bench log: measures the cost of the event log part by part, in rounds, as medians.
+"""Measures the cost of the event log for scripts/bench log: part by part, in rounds, as medians.
 
 Costs are CPU time of all threads, because other work on the machine changes it little. Waits are by
 the clock.
@@ -98,7 +98,7 @@ def _left_by_a_kill(folder: Path, options: argparse.Namespace) -> Numbers:
 
 
 def _resume(folder: Path) -> Numbers:
-    """Starts with a copy of that log."""
+    """Starts with a copy of the log that a kill left."""
     place = folder / "resume"
     try:
         shutil.copytree(folder / "killed", place)

@@ -1,4 +1,4 @@
-"""The timed parts of scripts/bench log, each run in its own process.
+"""Runs one timed part of scripts/bench log, each in its own process.
 
 Usage: `python -m benchlib.logparts PART FOLDER... NUMBER...`. Every part prints one JSON object:
 `events`, `seconds` (wall), `cpu` (seconds, all threads), and figures of its own.
@@ -53,7 +53,7 @@ def generate(folder: Path, announces: int, peers: int) -> Numbers:
 
 
 def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
-    """Writes what a killed tracker leaves: a snapshot, and so many encrypted announces after it.
+    """Writes the log of a killed tracker: a snapshot, and so many encrypted announces after it.
 
     One announce in a hundred is of a new peer. `before` is the number of peers in the snapshot.
     """

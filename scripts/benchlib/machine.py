@@ -1,4 +1,4 @@
-"""Facts about the machine: processor, cores, kernel, Python, build, file system; and is it idle."""
+"""Describes the machine (processor, kernel, Python, file system), and waits until it is idle."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Formats results: the table on the terminal and the block between the markers of
 docs/performance.md.
 
-It is pure: runs and facts in, strings out. Medians are over the undisturbed rounds, if there are
-any; disturbed rounds are shown too.
+It turns runs and facts into strings and does no I/O. Medians are over the undisturbed rounds, if
+there are any; disturbed rounds are shown too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class NoMarkersError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One server's turn in one round."""
+    """Holds one server's results of one round."""
 
     server: str
     round: int

@@ -1,7 +1,6 @@
-"""The servers under load, our tracker and Debian's opentracker: context managers that give a
-Target.
+"""Runs the servers under load, our tracker and Debian's opentracker, and gives their Target.
 
-It knows how each is configured, started, found ready and stopped, and nothing of the load.
+It configures, starts and stops each one, and knows nothing of the load.
 """
 
 from __future__ import annotations

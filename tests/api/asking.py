@@ -40,7 +40,10 @@ async def ask(
     token: str = TOKEN,
     **headers: str,
 ) -> Answer:
-    """`headers` are named with underscores. `token` is added to the query unless it is empty."""
+    """Sends one request, with `token` in the query unless it is empty.
+
+    Names of `headers` have underscores.
+    """
     if token:
         target += ("&" if "?" in target else "?") + token
     response = await app.test_client().open(  # type: ignore[call-arg] # `json` is optional

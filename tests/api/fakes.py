@@ -1,4 +1,4 @@
-"""An in-memory tracker behind the ports of the API, which notes the calls."""
+"""Implements the ports of the API in memory, and records the calls."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Torrent:
 
 @attrs.define
 class FakeModel:
-    """Torrents by info hash, as `ports.Live` and as its read model.
+    """Implements `ports.Live` and its read model over torrents by info hash.
 
     Keys and whitelist are those of `commands`.
     """
@@ -171,7 +171,7 @@ class FakeModel:
 
 
 class FakeGauges:
-    """One metric of each kind, and one without samples."""
+    """Gives one metric of each kind, and one without samples."""
 
     def udp(self) -> UdpStats:
         return UDP_COUNTERS
@@ -187,7 +187,7 @@ class FakeGauges:
 
 @attrs.define
 class FakeLog:
-    """`ports.Events` and `ports.Ledgers` over these events, with filters that find all of them.
+    """Implements `ports.Events` and `ports.Ledgers` over these events; every filter finds all.
 
     For streams, events before `pruned` are gone. Pages and ledgers raise `failure`.
     """
@@ -250,7 +250,7 @@ class FakeLog:
 
 @attrs.define
 class FakePast:
-    """Shows the same at every moment and remembers the moments, or fails."""
+    """Returns the same model for every moment and records the moments, or fails."""
 
     model: FakeModel = attrs.field(factory=FakeModel)
     moments: list[Moment] = attrs.field(factory=list)
@@ -273,7 +273,7 @@ class FakePast:
 
 @attrs.define
 class FakeCommands:
-    """`ports.Commands` over a whitelist, and keys by `key_ref`, the latest last."""
+    """Implements `ports.Commands` over a whitelist, and keys by `key_ref`, the latest last."""
 
     whitelist: set[bytes] = attrs.field(factory=set)
     issued: dict[int, tuple[str, KeyInfo]] = attrs.field(factory=dict)

@@ -1,4 +1,4 @@
-"""Tests `at=` in every version: which moment is read, and how one that the log lacks is refused."""
+"""Tests `at=` in every version: moments that the log holds, and moments that it lacks."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ async def test_moments(app: QuartTrio, past: FakePast, text: str, moment: Moment
     "text",
     ["", "now", "-1", "1.5", "%D9%A3", str(2**63), "2027-01-15", "2027-01-15 08:00", "1&at=1"],
 )
-async def test_no_moment(app: QuartTrio, past: FakePast, text: str) -> None:
-    """A text that is no moment gives status 400."""
+async def test_invalid_moments(app: QuartTrio, past: FakePast, text: str) -> None:
+    """An invalid moment gives status 400."""
     for path, media in (("/api/v1/stats", TEXT), ("/api/stats", TEXT), ("/api/v2/keys/1", PROBLEM)):
         answer = await ask(app, "GET", f"{path}?at={text}")
         assert (answer.status, answer.content_type) == (400, media)
@@ -85,14 +85,14 @@ FAILURES: list[tuple[Exception, int, int]] = [
 async def test_refusals(
     app: QuartTrio, past: FakePast, failure: Exception, status: int, older: int
 ) -> None:
-    """Single values and lists are refused alike: with a problem document, or with a text."""
+    """Single values and lists refuse a moment outside the log alike, in each version's form."""
     past.failure = failure
     for path in ("/settings", "/keys", "/keys/1", "/whitelist", "/factors", "/accounts/1/torrents"):
         answer = await ask(app, "GET", f"/api/v2{path}?at=1")
         assert (answer.status, answer.content_type) == (status, PROBLEM)
-        told = json.loads(answer.body)
-        assert told["detail"] == str(failure)
-        assert told.get("first_seq") == (77 if older == 410 else None)
+        document = json.loads(answer.body)
+        assert document["detail"] == str(failure)
+        assert document.get("first_seq") == (77 if older == 410 else None)
         assert answer.headers.get("retry-after") == ("5" if status == 503 else None)
         assert "cache-control" not in answer.headers
     for path in ("/api/v1/stats", "/api/torrents", f"/api/v1/torrent/{HASH.hex()}"):
@@ -151,7 +151,9 @@ async def test_stats_for_prometheus(app: QuartTrio) -> None:
     assert len(now.body.split("\n")) > len(then.body.split("\n"))
 
 
-async def test_changes_are_of_now(app: QuartTrio, past: FakePast, commands: FakeCommands) -> None:
+async def test_changes_have_no_moment(
+    app: QuartTrio, past: FakePast, commands: FakeCommands
+) -> None:
     """Version 2 refuses a moment on a change. The older versions ignore unknown parameters."""
     for method, path in (
         ("POST", "/keys?at=1"),

@@ -38,7 +38,7 @@ GUARDED = [
     ],
 )
 async def test_query_token_is_refused(app, path, token, answer):
-    """A bad token is refused first, whatever the path, and in the contract's words."""
+    """A bad token is refused before the path is checked, with the contract's text."""
     assert tuple(await ask(app, "GET", path, token=token)) == answer
 
 
@@ -99,7 +99,7 @@ async def test_refused_change_is_not_made(app, commands):
 
 
 async def test_health_check_needs_no_token(app):
-    """Only the very path of the health check needs no token."""
+    """Only the exact path of the health check needs no token."""
     answer = await ask(app, "GET", "/api/health_check", token="")
     assert tuple(answer) == (200, JSON, '{"status":"Ok"}')
     assert (await ask(app, "GET", "/api/health_check/x", token="")).status == 500

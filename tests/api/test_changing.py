@@ -31,10 +31,10 @@ async def test_whitelist(app, commands, prefix):
 
 
 @BOTH
-@pytest.mark.parametrize("what", ["whitelist", "keys"])
-async def test_reload(app, prefix, what):
+@pytest.mark.parametrize("collection", ["whitelist", "keys"])
+async def test_reload(app, prefix, collection):
     """Reloading answers ok, because there is nothing to reload."""
-    assert tuple(await ask(app, "GET", f"{prefix}/{what}/reload")) == OK
+    assert tuple(await ask(app, "GET", f"{prefix}/{collection}/reload")) == OK
 
 
 GENERATED = {
@@ -53,21 +53,21 @@ async def test_generate_key(app, prefix):
 
 @BOTH
 @pytest.mark.parametrize("value", ["-1", "text", "1.5", "1_0", "18446744073709551616", "9" * 5000])
-async def test_generate_key_for_no_number(app, prefix, value):
-    """A value that is no number of 64 bits is refused by name."""
+async def test_generate_key_with_an_invalid_duration(app, prefix, value):
+    """A duration that is not an unsigned number of 64 bits is refused, and the text repeats it."""
     answer = await ask(app, "POST", f"{prefix}/key/{value}")
     assert tuple(answer) == (400, TEXT, f"Invalid URL: Cannot parse `{value}` to a `u64`")
 
 
 @pytest.mark.parametrize("value", ["", "%20"])
-async def test_generate_key_for_nothing(app, value):
+async def test_generate_key_with_a_blank_duration(app, value):
     """An empty or blank duration is an unknown path."""
     assert tuple(await ask(app, "POST", f"/api/v1/key/{value}")) == (404, None, "")
 
 
 @BOTH
-async def test_generate_key_for_too_long(app, prefix):
-    """A duration that ends after the last date is refused, and is no crash."""
+async def test_generate_key_with_too_long_a_duration(app, prefix):
+    """A duration that ends after the last date is refused."""
     answer = await ask(app, "POST", f"{prefix}/key/18446744073709551615")
     reason = 'Invalid URL: invalid auth key duration: "18446744073709551615"'
     assert tuple(answer) == (400, TEXT, reason)
@@ -108,15 +108,15 @@ async def test_add_key(app, key, seconds, body, content_type):
     ],
 )
 async def test_add_malformed_key(app, commands, key, problem):
-    """The text ends in a place in the source, which may be any."""
+    """A malformed key is refused with a text that ends in any place of the reference's source."""
     answer = await post_keys(app, form(key, 60))
     assert (answer.status, answer.content_type) == (400, TEXT)
     assert answer.body.startswith(f'Invalid URL: invalid auth key: string "{key}", {problem}, ')
     assert commands.actors == []
 
 
-async def test_add_key_for_too_long(app):
-    """A given key is refused too if its duration ends after the last date."""
+async def test_add_key_with_too_long_a_duration(app):
+    """A given key is refused if its duration ends after the last date."""
     answer = await post_keys(app, form(KEY, LONGEST_S + 1))
     reason = f'Invalid URL: invalid auth key duration: "{LONGEST_S + 1}"'
     assert tuple(answer) == (400, TEXT, reason)
@@ -185,7 +185,7 @@ async def test_add_key_with_a_wrong_member(app, body, reason):
 
 @pytest.mark.parametrize("body", [b"[]", b"7", b"null", b'"x"', b"18446744073709551616"])
 async def test_add_key_with_another_document(app, body):
-    """JSON that is no object has the wrong shape."""
+    """A JSON body that is not an object is refused."""
     answer = await post_keys(app, body)
     assert (answer.status, answer.content_type) == (422, TEXT)
     assert answer.body.startswith(f"{SHAPE}invalid type: ")
@@ -206,15 +206,15 @@ async def test_add_key_with_another_document(app, body):
         b'{"key":' * 8_000,
     ],
 )
-async def test_add_key_with_no_json(app, body):
-    """A body that is no JSON gives 400, however it is broken."""
+async def test_add_key_with_invalid_json(app, body):
+    """A body that is not JSON gives status 400."""
     answer = await post_keys(app, body)
     assert (answer.status, answer.content_type) == (400, TEXT)
     assert answer.body.startswith("Failed to parse the request body as JSON: ")
 
 
 async def test_add_key_with_half_a_surrogate(app):
-    """A string that has no UTF-8 form is refused as a key, and the answer has one."""
+    """A key with half a surrogate is refused with an answer in valid UTF-8."""
     answer = await post_keys(app, b'{"key":"\\ud800","seconds_valid":1}')
     assert (answer.status, answer.content_type) == (400, TEXT)
 
@@ -228,7 +228,7 @@ async def test_add_key_with_another_content_type(app, content_type):
 
 
 async def test_unknown_members_are_ignored(app):
-    """Unknown members are ignored, whatever is in them."""
+    """Unknown members are ignored with any value."""
     body = b' { "x" : {"key":[1,{}]} , "seconds_valid":null , "key" : null , "y":"}" } '
     assert (await post_keys(app, body)).status == 200
 
@@ -273,7 +273,7 @@ async def test_delete_unknown_key_of_the_old_api(app):
     "value", ["0", "-1", KEY[:-1], KEY + "0", KEY + "00", "%20" * 32, "%C3%A9" * 32, "a%2D" * 16]
 )
 async def test_delete_malformed_key(app, prefix, value):
-    """The text repeats the decoded value."""
+    """A malformed key is refused, and the text repeats the decoded value."""
     shown = value.replace("%20", " ").replace("%C3%A9", "é").replace("%2D", "-")
     answer = await ask(app, "DELETE", f"{prefix}/key/{value}")
     assert tuple(answer) == (400, TEXT, f'Invalid auth key id param "{shown}"')
@@ -289,7 +289,7 @@ FAILURES = [
 
 @pytest.mark.parametrize(("method", "path", "failure"), FAILURES)
 async def test_log_unavailable(app, commands, method, path, failure):
-    """Version 1 gives the log's own words, escaped as by a debug print."""
+    """Version 1 gives the log's own error text, escaped as by a debug print."""
     commands.failure = LogUnavailableError('disk "full"\n\x07')
     answer = await ask(app, method, f"/api/v1{path}")
     assert (answer.status, answer.content_type) == (500, TEXT)
@@ -315,7 +315,7 @@ async def test_log_unavailable_in_the_old_api(app, commands, method, path, failu
     ],
 )
 def test_expiry_time(micros, text):
-    """The fraction has six digits, three, or none."""
+    """The fraction of an expiry time has six digits, three, or none."""
     assert expiry_time(micros) == text
 
 

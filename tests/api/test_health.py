@@ -1,4 +1,4 @@
-"""Tests the health check API over services that fail in every way."""
+"""Tests the health check API over services that answer, fail or stay silent."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_texts(service, binding, info, target):
     ],
 )
 async def test_paths(method, path, status, body):
-    """There are two paths, for reading only."""
+    """The health check API has two paths, which only GET and HEAD may use."""
     async with running(create_app([])) as server:
         request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         answer = await server.exchange(request.encode())
@@ -93,13 +93,15 @@ async def http_service(answer: bytes, kind: str = "http") -> AsyncIterator[Servi
 
 
 @asynccontextmanager
-async def udp_service(answer: bytes) -> AsyncIterator[Service]:
-    """Runs a service that answers connects with `answer`; b"" = never.
+async def udp_service(answer: bytes, lost: int = 0) -> AsyncIterator[Service]:
+    """Runs a service that answers connects with `answer`, after the first `lost` ones; b"" = never.
 
     `TTTT` in it stands for the transaction id.
     """
 
     async def reply(sock: trio.socket.SocketType) -> None:
+        for _ in range(lost):
+            await sock.recvfrom(100)
         while True:
             request, source = await sock.recvfrom(100)
             assert request[:12] == struct.pack(">QI", 0x41727101980, 0)
@@ -134,7 +136,7 @@ async def report(*services: Service):
     ],
 )
 async def test_http_answers(answer, result):
-    """Only a 200 is healthy. Another answer is reported."""
+    """An HTTP service is healthy if it answers 200; any other answer is in the report."""
     async with http_service(answer) as service:
         found = await report(service)
     ok = result is not None and "Ok" in result
@@ -159,12 +161,21 @@ async def test_http_answers(answer, result):
     ],
 )
 async def test_udp_answers(monkeypatch, answer, result):
-    """Only a connection id for the own transaction is healthy."""
+    """A UDP service is healthy if its answer has a connection id and the check's transaction id."""
     if not answer:
         monkeypatch.setattr(checks, "TIMEOUT", 0.05)
     async with udp_service(answer) as service:
         found = await report(service)
     assert found["details"][0]["result"] == result
+
+
+async def test_udp_asks_again(monkeypatch):
+    """A lost datagram is no failure."""
+    monkeypatch.setattr(checks, "TIMEOUT", 60.0)
+    monkeypatch.setattr(checks, "_RESEND", 0.02)
+    async with udp_service(b"\0\0\0\0TTTTconnecti", lost=2) as service:
+        found = await report(service)
+    assert found["details"][0]["result"] == {"Ok": "Connected"}
 
 
 async def test_one_of_several_is_gone(monkeypatch):
@@ -195,7 +206,7 @@ async def test_silence_is_bounded(monkeypatch):
             assert found["details"][0]["result"] == {"Err": "Timed Out"}
 
 
-async def test_no_tls_where_there_should_be():
+async def test_a_plain_answer_to_a_tls_client():
     """A plain answer to a TLS client is an error of that service."""
     async with http_service(b"HTTP/1.1 400 Bad Request\r\n\r\n") as plain:
         found = await report(Service("http", plain.host, plain.port, tls=True))

@@ -1,4 +1,4 @@
-"""Tests the ASGI layer that bounds requests, around an application that would take any."""
+"""Tests the ASGI layer that bounds requests, around an application without bounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LIMIT = 10
 
 
 class Greedy:
-    """An application that reads a whole body and keeps its pieces."""
+    """Reads a whole body as an application and keeps its pieces."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -56,8 +56,8 @@ async def test_body_is_cut(events, kept):
 
 
 @pytest.mark.parametrize("target", ["", "*", "stats", "x:80", "http://[/x", "http://host"])
-async def test_target_that_is_no_path(target):
-    """The application is not called; the answer is 400."""
+async def test_invalid_target(target):
+    """A target that is not a path gets 400, without a call of the application."""
     sent = []
 
     async def send(event) -> None:

@@ -1,4 +1,4 @@
-"""Tests the manners of every path: unknown ones, wrong methods, HEAD, request ids, defects."""
+"""Tests unknown paths, wrong methods, HEAD, request ids, and defects of the API itself."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_request_id(app, path, token):
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "two words", "\xff"])
 async def test_unfit_request_id(app, given):
-    """An id that does not fit into a log is replaced."""
+    """A request id that the log cannot hold is replaced."""
     answer = await ask(app, "GET", "/api/v1/stats", x_request_id=given)
     assert uuid.UUID(answer.headers["x-request-id"]).version == 4
 

@@ -58,7 +58,7 @@ here_total 0.5
 
 
 async def test_stats_lines(app):
-    """Counters come in the development line's order, without comments and a last line's end."""
+    """Counters come in the development line's order, without comments or a final newline."""
     assert tuple(await ask(app, "GET", "/api/v1/stats?format=prometheus")) == (200, TEXT, STATS)
 
 

@@ -1,4 +1,4 @@
-"""Tests the API's description: it covers what is served, and can be read."""
+"""Tests that the API's description covers every route, and that its page can be parsed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def document(app) -> dict[str, Any]:
     return json.loads(answer.body)
 
 
-async def test_nothing_is_served_beside_the_rows(document):
+async def test_every_route_is_described(document):
     """The document describes every route of the URL map, its own included."""
     assert document["openapi"] == "3.1.0"
     described = [(verb.upper(), path) for path, of in document["paths"].items() for verb in of]
@@ -33,8 +33,10 @@ async def test_headers_are_described(document):
     paths = document["paths"]
 
     def headers(method: str, path: str) -> dict[str, bool]:
-        said = paths[path][method]["parameters"]
-        return {one["name"]: one.get("required", False) for one in said if one["in"] == "header"}
+        parameters = paths[path][method]["parameters"]
+        return {
+            one["name"]: one.get("required", False) for one in parameters if one["in"] == "header"
+        }
 
     assert headers("get", "/api/v2/keys") == {}
     assert headers("delete", "/api/v1/whitelist/{info_hash}") == {"X-Reason": False}

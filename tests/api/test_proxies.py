@@ -1,4 +1,4 @@
-"""Tests which client address is recorded behind reverse proxies."""
+"""Tests the recorded address of a client behind reverse proxies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TRUSTED = ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32")
     ],
 )
 async def test_forwarded_for(ports, commands, forwarded, address):
-    """The client is the right-most address that is not trusted, as far as addresses go."""
+    """The client is the right-most address that is not trusted, up to the first invalid one."""
     app = create_app(ports, TOKENS, Proxies(TRUSTED))
     headers = "".join(f"X-Forwarded-For: {one}\r\n" for one in forwarded)
     async with running(app) as server:
@@ -45,7 +45,7 @@ async def test_forwarded_for(ports, commands, forwarded, address):
 
 
 @pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",), ("unix",)])
-async def test_nobody_is_believed_unless_configured(ports, commands, trusted):
+async def test_forwarded_for_of_an_untrusted_client(ports, commands, trusted):
     """The header of a client that is no trusted proxy is ignored."""
     app = create_app(ports, TOKENS, Proxies(trusted))
     async with running(app) as server:

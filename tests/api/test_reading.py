@@ -153,7 +153,7 @@ def item(prefix: str, info_hash: str) -> str:
     ],
 )
 async def test_pages(app, live, prefix, query, numbers):
-    """Hashes ascend, `offset` counts torrents, and an empty parameter counts as absent."""
+    """Info hashes ascend, `offset` counts torrents, and an empty parameter counts as absent."""
     hashes = [f"{number:040x}" for number in range(5)]
     for info_hash in reversed(hashes):
         live.add(bytes.fromhex(info_hash))
@@ -175,7 +175,7 @@ TOO_LARGE = "number too large to fit in target type"
     ],
 )
 async def test_bad_pages(app, name, value, reason):
-    """A value that is no number of 32 bits is a bad query."""
+    """A value that is not an unsigned number of 32 bits is a bad query."""
     target = f"/api/v1/torrents?{name}={value}".format(name=name)
     body = f"Failed to deserialize query string: {reason}".format(name=name)
     assert tuple(await ask(app, "GET", target)) == (400, TEXT, body)

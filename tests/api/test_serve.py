@@ -31,7 +31,7 @@ async def assert_alive(server) -> None:
 
 
 async def test_exact_headers(app):
-    """A response has the contract's headers and no other, above all no `server`."""
+    """A response has the contract's headers and no other, so no `server`."""
     async with running(app) as server:
         head = (await server.get(STATS)).partition(b"\r\n\r\n")[0].decode().split("\r\n")
     assert head[0].startswith("HTTP/1.1 200")
@@ -208,10 +208,10 @@ async def test_slow_head_is_cut_off(app):
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "parts"),
     [("/api/v1/keys", (b"", b"")), ("/api/v2/keys", (b"application/problem+json", b"408"))],
 )
-async def test_slow_body_is_cut_off(app, commands, monkeypatch, path, said):
+async def test_slow_body_is_cut_off(app, commands, monkeypatch, path, parts):
     """A body that takes too long gives 408, in the manner of its version."""
     monkeypatch.setattr(app_module, "REQUEST_TIMEOUT", 0.2)
     head = f"POST {path}{QUERY} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -219,7 +219,7 @@ async def test_slow_body_is_cut_off(app, commands, monkeypatch, path, said):
         answer = await server.exchange(f"{head}Content-Length: 100\r\n\r\n{{".encode())
         await assert_alive(server)
     assert answer.startswith(b"HTTP/1.1 408")
-    assert all(each in answer for each in said)
+    assert all(each in answer for each in parts)
     assert commands.actors == []
 
 

@@ -43,13 +43,13 @@ async def send(app, method, path, body=None, **headers):
 
 async def test_a_factor(app):
     """A factor is set, shown, listed and ended."""
-    asked = {
+    terms = {
         "info_hash": HASH.upper(),
         "download_percent": 0,
         "until": "2027-02-01T00:00:00+01:00",
         "label": "freeleech",
     }
-    answer = await ask(app, "POST", FACTORS, body=json.dumps(asked).encode(), content_type=JSON)
+    answer = await ask(app, "POST", FACTORS, body=json.dumps(terms).encode(), content_type=JSON)
     assert (answer.status, answer.headers["location"]) == (201, f"{FACTORS}/1")
     assert json.loads(answer.body) == FREELEECH
     assert await send(app, "GET", f"{FACTORS}/1") == (200, FREELEECH)
@@ -60,9 +60,9 @@ async def test_a_factor(app):
 
 
 async def test_every_term(app):
-    """A factor may be of an account, for uploads, from a time to come."""
-    asked = {"account": 7, "upload_percent": 10_000, "from": "2027-01-31T23:00:00Z"}
-    status, shown = await send(app, "POST", FACTORS, asked)
+    """A factor may be for one account, for uploads, and from a later time."""
+    terms = {"account": 7, "upload_percent": 10_000, "from": "2027-01-31T23:00:00Z"}
+    status, shown = await send(app, "POST", FACTORS, terms)
     assert status == 201
     expected = {"account": 7, "upload_percent": 10_000, "from": "2027-01-31T23:00:00.000000Z"}
     assert {name: shown[name] for name in expected} == expected
@@ -109,7 +109,7 @@ async def test_bad_bodies(app, commands, path, body, detail):
 
 @pytest.mark.usefixtures("member")
 async def test_an_account(app):
-    """Raw and credited totals stand side by side. A time that never was is null."""
+    """Raw and credited totals stand side by side. A time without an event is null."""
     assert await send(app, "GET", "/api/v2/accounts/7") == (
         200,
         {

@@ -1,4 +1,4 @@
-"""The log in version 2 over a fake log: what is asked of it, and how its answers look."""
+"""Tests the log in version 2 over a fake log: the calls, and the form of the answers."""
 
 from __future__ import annotations
 
@@ -40,8 +40,7 @@ def event(seq: int, **more: object) -> dict[str, object]:
          EventFilter(types=frozenset({"announced", "key_issued"}))),
     ],
 )  # fmt: skip
-async def test_what_is_asked(app, log, query, part, wanted):
-    """Each parameter reaches the log."""
+async def test_parameters_reach_the_log(app, log, query, part, wanted):
     assert (await ask(app, "GET", f"/api/v2/events?{query}")).status == 200
     assert log.asked == [(part, wanted)]
 
@@ -75,8 +74,8 @@ async def test_stream(app, log, monkeypatch):
         got = (await read(stream, b": still here\nid: 2\n\n")).decode()
     assert "content-type: text/event-stream\r\n" in got
     assert "cache-control: no-store\r\n" in got
-    said = json.dumps(log.events[2], separators=(",", ":"), ensure_ascii=False)
-    assert f"id: 2\nevent: key_issued\ndata: {said}\n\n" in got
+    data = json.dumps(log.events[2], separators=(",", ":"), ensure_ascii=False)
+    assert f"id: 2\nevent: key_issued\ndata: {data}\n\n" in got
     assert "id: 1\n" not in got
 
 
@@ -114,9 +113,9 @@ async def test_stream_says_what_is_gone(app, log):
     head = f"GET /api/v2/events/stream?{TOKEN}&after=0 HTTP/1.1\r\nHost: x\r\n\r\n"
     async with running(app) as server, await server.connect() as stream:
         await stream.send_all(head.encode())
-        told = (await read(stream, b"id: 4\n")).decode().partition("\r\n\r\n")[2]
-    assert 'event: gone\ndata: {"first_seq":4}\n\n' in told
-    assert "id: 3" not in told  # of the head "request-id: 3..." would do
+        received = (await read(stream, b"id: 4\n")).decode().partition("\r\n\r\n")[2]
+    assert 'event: gone\ndata: {"first_seq":4}\n\n' in received
+    assert "id: 3" not in received  # of the head "request-id: 3..." would do
 
 
 LEDGERS = [
@@ -166,7 +165,7 @@ LEDGER_BODIES = [
 
 @pytest.mark.parametrize(("target", "body"), LEDGER_BODIES)
 async def test_ledger_bodies(app, live, target, body):
-    """Each member in its place."""
+    """A ledger's document has each member in its place."""
     live.commands.accounts[1] = object()
     assert (await ask(app, "GET", f"/api/v2{target}")).body == body
 
@@ -180,9 +179,9 @@ async def test_ledgers(app, live, log, target, asked):
     assert log.ledgers == [asked]
     for failure, status in FAILURES:
         log.failure = failure
-        told = problem(await ask(app, "GET", f"/api/v2{target}"))
-        assert (told["status"], told["detail"]) == (status, str(failure))
-        assert told.get("first_seq") == (77 if status == 410 else None)
+        document = problem(await ask(app, "GET", f"/api/v2{target}"))
+        assert (document["status"], document["detail"]) == (status, str(failure))
+        assert document.get("first_seq") == (77 if status == 410 else None)
 
 
 FAILURES = [
@@ -199,7 +198,7 @@ FAILURES = [
      (f"/torrents/{HASH}/totals?after={HASH}", 400), ("/accounts/1/totals?at=yesterday", 400),
      (f"/torrents/{HASH}/totals?info_hash={HASH}", 400)],
 )  # fmt: skip
-async def test_ledgers_that_are_none(app, live, target, status):
+async def test_refused_ledgers(app, live, target, status):
     """Unknown accounts and malformed parameters are refused."""
     live.commands.accounts[1] = object()
     assert problem(await ask(app, "GET", f"/api/v2{target}"))["status"] == status
@@ -209,5 +208,5 @@ async def test_page_is_overtaken(app, log):
     """Events removed during a read give 410 with the first seq that is left."""
     log.failure = PrunedMomentError(77)
     for path in ("/events", "/rejections/keys"):
-        told = problem(await ask(app, "GET", f"/api/v2{path}"))
-        assert (told["status"], told["first_seq"]) == (410, 77)
+        document = problem(await ask(app, "GET", f"/api/v2{path}"))
+        assert (document["status"], document["first_seq"]) == (410, 77)

@@ -1,4 +1,4 @@
-"""Tests tracker keys and the whitelist in version 2: every endpoint, every wrong body."""
+"""Tests keys and the whitelist in version 2: every endpoint, and wrong bodies."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ async def test_issue(app, body, key, more):
     assert json.loads(answer.body) == {"key": key, **shown(1, key, **more)}
     assert answer.headers["location"] == "/api/v2/keys/1"
     assert answer.headers["cache-control"] == "no-store"
-    told = await get(app, "/keys/1")
-    assert told == shown(1, key, **more)
+    found = await get(app, "/keys/1")
+    assert found == shown(1, key, **more)
 
 
 async def test_issue_without_a_body(app):
@@ -175,7 +175,7 @@ async def test_refused_repetitions(app, commands, path, failure, status):
 @pytest.mark.parametrize(
     "path", ["/api/v2/keys", "/api/v1/key/60", "/api/key/60", "/api/v2/keys/1/rotate"]
 )
-async def test_who_asked(app, commands, path):
+async def test_idempotency_key_of_a_change(app, commands, path):
     """The idempotency key is part of the actor, in all versions."""
     commands.add(NewKey(KEY))
     await ask(app, "POST", path, idempotency_key=" a b ", x_request_id="r", x_reason="why")
@@ -183,8 +183,8 @@ async def test_who_asked(app, commands, path):
     assert by == Actor("admin", by.address, "r", "why", "a b")
 
 
-async def test_who_imported(app, commands):
-    """Importing passes it on too."""
+async def test_idempotency_key_of_an_import(app, commands):
+    """The idempotency key of an import is part of the actor."""
     await post(app, "/keys/import", {"keys": [{"key": KEY}]}, idempotency_key="a", x_reason="why")
     (by,) = commands.actors
     assert (by.token, by.reason, by.idempotency_key) == ("admin", "why", "a")
@@ -193,7 +193,7 @@ async def test_who_imported(app, commands):
 @pytest.mark.parametrize("value", ["x" * 129, "\xff", "a\tb"])
 @pytest.mark.parametrize("version", ["/api/v2/keys", "/api/v1/key/60"])
 async def test_unfit_idempotency_key(app, commands, version, value):
-    """One that does not fit into a log is refused, because replacing it would break its promise."""
+    """An idempotency key that the log cannot hold is refused, because it cannot be replaced."""
     answer = await ask(app, "POST", version, idempotency_key=value)
     assert (answer.status, commands.actors) == (400, [])
     assert "Idempotency-Key has to be printable ASCII, at most 128 characters" in answer.body
@@ -238,7 +238,7 @@ async def test_filters(app, commands, query, found):
     assert answer["next"] == (2 if query.endswith("limit=1") else None)
 
 
-async def test_a_long_list_lets_others_go_on(app, commands):
+async def test_a_long_list_is_gathered_with_pauses(app, commands):
     """A page that reads many keys is gathered with pauses, and is whole."""
     for number in range(1200):
         commands.add(NewKey(f"{number:032}", owner="anna" if number == 1100 else None))
@@ -248,7 +248,7 @@ async def test_a_long_list_lets_others_go_on(app, commands):
 
 
 async def test_import(app, commands):
-    """All keys are taken over, in their order."""
+    """An import issues all keys, in their order."""
     keys = [{"key": KEY, "owner": "anna"}, {"key": OTHER, "seconds": 60, "label": "x"}]
     answer = await post(app, "/keys/import", {"keys": keys})
     assert tuple(answer) == (201, JSON, '{"key_refs":[1,2]}')
@@ -256,7 +256,7 @@ async def test_import(app, commands):
 
 
 async def test_import_of_a_known_key(app, commands):
-    """No key is taken over, and the answer names the one at fault."""
+    """An import with a known key issues none, and the answer names that key."""
     commands.add(NewKey(KEY))
     answer = await post(app, "/keys/import", {"keys": [{"key": OTHER}, {"key": KEY}]})
     assert (answer.status, problem(answer)["detail"]) == (409, "keys[1]: exists already")
@@ -302,7 +302,7 @@ async def test_rotate(app, commands):
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", ""), ("PATCH", ""), ("POST", "/rotate")])
-async def test_keys_that_are_not_there(app, commands, method, path):
+async def test_unknown_and_revoked_keys(app, commands, method, path):
     """A number that no key has gives 404, a revoked key 410."""
     body = {"label": None} if method == "PATCH" else {}
     assert (await post(app, f"/keys/1{path}", body, method)).status == 404
@@ -338,7 +338,7 @@ async def test_whitelist(app, commands):
 
 
 async def test_whitelist_many(app, commands):
-    """Torrents that are there already, or come twice, do no harm."""
+    """A torrent that is listed already, or comes twice, is no error."""
     hashes = [HASH, "ab" * 20, HASH.upper()]
     answer = await post(app, "/whitelist", {"info_hashes": hashes})
     assert tuple(answer) == (200, JSON, '{"added":2,"present":0}')

@@ -1,4 +1,4 @@
-"""Tests the manners of every path of version 2: tokens, scopes, problem documents, cursors."""
+"""Tests all paths of version 2: tokens, scopes, problem documents, cursors."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_read_token_reads(app, method, path, status):
     ],
 )
 async def test_read_token_changes_nothing(app, commands, method, path):
-    """A change with it gives 403, before anything else is checked."""
+    """A change with a read token gives 403, before any other check."""
     answer = await ask(app, method, path, token=READ)
     assert problem(answer)["detail"] == "this access token may only read"
     assert answer.status == 403
@@ -117,7 +117,7 @@ async def test_read_token_changes_nothing(app, commands, method, path):
     ],
 )
 async def test_read_token_in_the_older_versions(app, commands, prefix, method, path):
-    """The older versions refuse it in the words that their clients know."""
+    """The older versions refuse a change with a read token in the text that their clients know."""
     answer = await ask(app, method, prefix + path, token=READ)
     assert tuple(answer) == rejected("unauthorized")
     assert commands.actors == []
@@ -179,7 +179,7 @@ async def test_large_body(app):
 
 @pytest.mark.parametrize("failure", ["", "disk full"])
 async def test_log_unavailable(app, commands, failure):
-    """The status is 503: the request was good, and may be tried again."""
+    """A change that the log cannot record gives 503, because the client may try again."""
     commands.failure = LogUnavailableError(failure)
     answer = await ask(app, "PUT", f"/api/v2/whitelist/{HASH}")
     assert problem(answer)["detail"] == (failure or "the event log cannot take it now")
@@ -187,7 +187,7 @@ async def test_log_unavailable(app, commands, failure):
 
 
 async def test_long_reason(app):
-    """A reason that does not fit into the log is a bad request here too."""
+    """A reason that the log cannot hold is a bad request."""
     answer = await ask(app, "PUT", f"/api/v2/whitelist/{HASH}", x_reason="x" * 501)
     assert problem(answer)["detail"] == "X-Reason is longer than 500 bytes"
 

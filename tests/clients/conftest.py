@@ -1,4 +1,4 @@
-"""Fixtures: a network for each test, the installed clients, and a tracker with a torrent."""
+"""Gives each test a network of its own, the installed clients, and a tracker with a torrent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _find_program(command: str) -> type[Program]:
 
 @frozen
 class Site:
-    """A running tracker and one torrent, with each member's own announce URL."""
+    """Holds a running tracker and one torrent, with each member's own announce URL."""
 
     tracker: Tracker
     ours: Content

@@ -1,4 +1,4 @@
-"""A network namespace with nothing but loopback, so that no client can reach further.
+"""Isolates tests in a network namespace that has only loopback, so that no client leaves it.
 
 It needs root (CAP_SYS_ADMIN). Without it the tests use the machine's loopback and check the same.
 """

@@ -1,4 +1,4 @@
-"""BitTorrent clients from Debian, each a process that shares one torrent.
+"""Runs BitTorrent clients from Debian, each as a process that shares one torrent.
 
 They know no peers but the tracker's: the DHT, local discovery and port mapping are off, and the
 torrents are private.
@@ -38,12 +38,12 @@ class Program:
     command: ClassVar[str]
     package: ClassVar[str]
     peer_id: ClassVar[bytes]  # the first bytes of its peer ids
-    dials_loopback: ClassVar[bool] = True  # whether it connects to peers in 127.0.0.0/8
+    dials_loopback: ClassVar[bool] = True  # true if it connects to peers in 127.0.0.0/8
     parts_over: ClassVar[tuple[str, ...]] = (
         "http",
         "udp",
     )  # protocols over which it sends `stopped` at its end
-    completes: ClassVar[bool] = True  # whether it sends `completed`
+    completes: ClassVar[bool] = True  # true if it sends `completed`
 
     def __init__(self, content: Content, files: Path, host: str, port: int) -> None:
         work = files.parent / f"{files.name}.{self.command}"
@@ -68,7 +68,7 @@ class Program:
         raise NotImplementedError
 
     def leave(self) -> None:
-        """Asks it to end as a user does, and waits for the end."""
+        """Ends the client as a user does, and waits for the end."""
         self._process.send_signal(signal.SIGINT)
         self.wait()
 

@@ -1,4 +1,4 @@
-"""Prometheus with the files of docs/deploy: it accepts them and has every series they query."""
+"""Tests that Prometheus accepts the files of docs/deploy and has every series they query."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ class Prometheus:
         assert process.stdout is not None
         lines = Lines(process.stdout)
         try:
-            lines.until(lambda said: any("ready to receive" in line for line in said) or None)
+            lines.until(lambda output: any("ready to receive" in line for line in output) or None)
             yield
         finally:
             process.kill()
             process.wait(DEADLINE)
 
-    def ask(self, what: str) -> Any:
-        with urlopen(f"http://127.0.0.1:{self.port}/api/v1/{what}", timeout=DEADLINE) as answer:
+    def ask(self, target: str) -> Any:
+        with urlopen(f"http://127.0.0.1:{self.port}/api/v1/{target}", timeout=DEADLINE) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""NGINX with the example of docs/deploy: addresses, keys and long answers pass unchanged."""
+"""Tests NGINX with the example of docs/deploy: it passes addresses, keys and long answers."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def until_it_listens(process: subprocess.Popen[bytes], site: Site) -> None:
 
 
 def test_announces(site: Site) -> None:
-    """A peer has NGINX's client address, whatever it claims; all bytes of an info hash pass."""
+    """A peer is listed at the address that NGINX sees; an info hash may have any bytes."""
     info_hash = bytes(range(20))
     for peer, tls in ((1, True), (2, False)):
         target = announce_target(info_hash, peer, 7000 + peer, left=0)
@@ -183,7 +183,7 @@ def test_api(site: Site) -> None:
 
 
 def test_stream(site: Site) -> None:
-    """An event is passed on at once."""
+    """NGINX passes an event of the stream on at once."""
     with closing(site.connect(API)) as connection:
         headers = {"Host": API, **TOKEN}
         connection.request("GET", "/api/v2/events/stream?type=key_issued", headers=headers)

@@ -1,4 +1,4 @@
-"""Other clients exchange a file, and the log has what each of them announced."""
+"""Tests transfers between clients from Debian: the file, the log and the accounts."""
 
 from __future__ import annotations
 
@@ -167,7 +167,9 @@ def test_seed(
                 seed.leave()
                 events = log.until(THEIRS, "stopped")
             else:
-                events = log.until(THEIRS, "none", SIZE)  # sent in the client's own time
+                events = log.until(
+                    THEIRS, "none", SIZE
+                )  # because each client sends `stopped` when it likes
         assert site.ours.found_in(want)
     assert {one["protocol"] for one in events} == {protocol}
     mine = of(THEIRS, events)

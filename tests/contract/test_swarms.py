@@ -259,6 +259,6 @@ def test_case_59_the_log_distinguishes_expired_from_stopped() -> None:
 
 def test_case_59_the_default_outlasts_the_interval(public: Tracker) -> None:
     """By default a peer that misses one announce does not expire."""
-    (started,) = public.events("--type", "settings_changed")
+    (started,) = public.events_until(bool, "--type", "settings_changed")
     settings = started["settings"]
     assert settings["max_peer_timeout"] > 2 * settings["interval"]

@@ -1,4 +1,4 @@
-"""Self-signed certificates for 127.0.0.1, as files."""
+"""Makes self-signed certificates for 127.0.0.1, and writes them to files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Pair:
     key: bytes
 
     def write(self, folder: Path, name: str = "site") -> str:
-        """Writes both files; returns them as the value of a `tls_config`."""
+        """Writes both files; returns their paths as the TOML value of a `tls_config`."""
         cert, key = folder / f"{name}.crt", folder / f"{name}.key"
         cert.write_bytes(self.cert)
         key.write_bytes(self.key)

@@ -1,11 +1,12 @@
-"""Clients written byte by byte: UDP datagrams, HTTP requests on plain sockets, the REST API.
+"""Sends requests byte by byte: UDP datagrams, HTTP on plain sockets, and the REST API.
 
-They share no code with the tracker, so that both cannot be wrong in the same way.
+It shares no code with the tracker, so that both cannot be wrong in the same way.
 """
 
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ MAGIC = 0x41727101980
 NONE, COMPLETED, STARTED, STOPPED = range(4)
 _RESENDS = 8  # connects sent before a test fails; each waits `_PATIENCE` seconds
 _PATIENCE = DEADLINE / _RESENDS
+_LAST = 0x7A7A7A7A  # transaction id of a connect that nothing comes after
 
 
 def peer_id(number: int) -> bytes:
@@ -72,8 +74,26 @@ class UdpClient:
         self.send(datagram)
         return self._socket.recv(4096)
 
+    def arrived(self) -> list[bytes]:
+        """Returns the datagrams that have arrived, without waiting."""
+        found = []
+        while select.select([self._socket], [], [], 0)[0]:
+            found.append(self._socket.recv(4096))
+        return found
+
+    def replies(self, datagram: bytes) -> list[bytes]:
+        """Returns what comes back for one datagram, which may be nothing.
+
+        A connect follows it, because its reply comes after all others.
+        """
+        self.send(datagram)
+        found = [self.exchange(struct.pack(">QII", MAGIC, 0, _LAST))]
+        while found[-1][:8] != struct.pack(">II", 0, _LAST):
+            found.append(self._socket.recv(4096))
+        return found[:-1]
+
     def connect(self) -> bytes:
-        """Gets a connection id and keeps it. Asks again when a datagram was lost."""
+        """Gets a connection id and keeps it; sends another connect when a datagram was lost."""
         self._socket.settimeout(_PATIENCE)
         for transaction in range(_RESENDS):
             self.send(struct.pack(">QII", MAGIC, 0, transaction))

@@ -1,4 +1,4 @@
-"""Fixtures: a running tracker for one test, and a factory for differently configured ones."""
+"""Gives tests a running tracker, and a factory for trackers with another configuration."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Writes:
             connection.close()
 
     def _announce(self, client: UdpClient) -> None:
-        """Announces beside the writes. An announce is no promise."""
+        """Announces beside the writes. A kill may lose announces: no reply promises them."""
         try:
             for number in range(ANNOUNCES):
                 datagram = announce_datagram(

@@ -1,4 +1,4 @@
-"""A small file system for one test: a tmpfs in the mount namespace of an idle process."""
+"""Mounts a small file system for one test: a tmpfs in the mount namespace of an idle process."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Real BitTorrent clients: libtorrent sessions on loopback that find each other only by the
-tracker.
-"""
+"""Runs libtorrent sessions on loopback that find each other only by the tracker."""
 
 from __future__ import annotations
 

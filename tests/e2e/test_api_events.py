@@ -1,4 +1,4 @@
-"""The log through version 2 of the API: pages, filters, stream, refusals, ledgers, settings."""
+"""Tests the log in version 2 of the API: pages, filters, stream, refusals, ledgers, settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Version 2 of the API of a real tracker: its answers on the wire, and what survives a restart."""
+"""Tests version 2 of the API of a real tracker: its answers, before and after a restart."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""`at=`: the API repeats its earlier answers for an earlier moment, in all versions, after
-restarts.
-"""
+"""Tests that `at=` repeats the API's earlier answers, in all versions and after restarts."""
 
 from __future__ import annotations
 
@@ -77,16 +75,13 @@ def last_seq(tracker: Tracker) -> int:
 
 
 def settled(tracker: Tracker, paths: list[str]) -> tuple[int, dict[str, tuple[int, str]]]:
-    """Returns a durable moment and the API's answers at it.
-
-    It asks again if something happened meanwhile.
-    """
+    """Returns a durable moment and the API's answers at it; reads again after each event."""
     for _ in range(100):
         seq = last_seq(tracker)
         answers = {path: read(tracker, path) for path in paths}
         if seq == last_seq(tracker) and answers == {path: read(tracker, path) for path in paths}:
             return seq, answers
-    raise AssertionError("it never came to rest")
+    raise AssertionError("the answers changed in every round")
 
 
 def test_public(tracker: Tracker) -> None:

@@ -1,4 +1,4 @@
-"""Commands for administrators against a real tracker: API clients, and imports while none runs."""
+"""Tests the administrator's commands: those that use a running tracker's API, and imports."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import pytest
 
 from tests.e2e.certificates import make
 from tests.e2e.clients import announce, api, torrent
-from tests.e2e.process import lasting_listeners, run
+from tests.e2e.process import Tracker, lasting_listeners
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from tests.e2e.process import Tracker
 
 KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 TORRENT = torrent(0xAB)
@@ -26,20 +24,27 @@ HASH = TORRENT.hex()
 
 @pytest.fixture
 def known(new_tracker: Callable[..., Tracker]) -> Tracker:
-    """A running tracker whose configuration has its API's port."""
+    """A running tracker whose configuration names the API's port, so that commands find it."""
     return new_tracker(lasting_listeners()).start()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """The same for all tests that do not depend on each other's changes."""
+    with closing(Tracker(tmp_path_factory.mktemp("shared"), lasting_listeners())) as tracker:
+        yield tracker.start()
 
 
 def accepted(tracker: Tracker, *arguments: str) -> str:
     """Returns the output of a command that must succeed."""
-    done = run("--config", str(tracker.config), *arguments, folder=tracker.folder)
+    done = tracker.command(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def refused(tracker: Tracker, *arguments: str) -> str:
     """Returns the one line of a command that must fail."""
-    done = run("--config", str(tracker.config), *arguments, folder=tracker.folder)
+    done = tracker.command(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     return line
@@ -79,15 +84,15 @@ def test_keys(known: Tracker) -> None:
     assert not any(each in str(events) for each in (key, second, third))
 
 
-def test_whitelist(known: Tracker) -> None:
+def test_whitelist(shared: Tracker) -> None:
     """Torrents are added and removed, several at once. A command without effect is no event."""
     other = torrent(0xCD).hex()
-    lines = accepted(known, "whitelist", "add", HASH.upper(), other, HASH).splitlines()
+    lines = accepted(shared, "whitelist", "add", HASH.upper(), other, HASH).splitlines()
     assert lines == [f"whitelisted {one}" for one in (HASH, other, HASH)]
-    assert accepted(known, "whitelist", "list") == f"{HASH}\n{other}\n"
-    assert accepted(known, "whitelist", "remove", HASH) == f"delisted {HASH}\n"
-    assert "is not on the whitelist" in refused(known, "whitelist", "remove", HASH)
-    events = known.events("--type", "torrent_whitelisted", "--type", "torrent_delisted")
+    assert accepted(shared, "whitelist", "list") == f"{HASH}\n{other}\n"
+    assert accepted(shared, "whitelist", "remove", HASH) == f"delisted {HASH}\n"
+    assert "is not on the whitelist" in refused(shared, "whitelist", "remove", HASH)
+    events = shared.events("--type", "torrent_whitelisted", "--type", "torrent_delisted")
     assert [(one["type"], one["info_hash"]) for one in events] == [
         ("torrent_whitelisted", HASH),
         ("torrent_whitelisted", other),
@@ -95,33 +100,33 @@ def test_whitelist(known: Tracker) -> None:
     ]
 
 
-def test_credit(known: Tracker) -> None:
+def test_credit(shared: Tracker) -> None:
     """A factor is set and ended, and totals are corrected; the log has both with their reasons."""
-    accepted(known, "key", "add", "--owner", "carl")
-    said = ("--account", "carl", "--upload", "200", "--reason", "kind")
-    number = accepted(known, "factor", "set", *said).strip()
-    (listed,) = accepted(known, "factor", "list").splitlines()
+    accepted(shared, "key", "add", "--owner", "carl")
+    options = ("--account", "carl", "--upload", "200", "--reason", "kind")
+    number = accepted(shared, "factor", "set", *options).strip()
+    (listed,) = accepted(shared, "factor", "list").splitlines()
     assert listed.split("\t")[:2] == [number, "1"]
-    assert accepted(known, "factor", "end", number) == f"ended {number}\n"
-    said = ("--uploaded", "5", "--corrects", "1", "--reason", "lost", "--idempotency-key", "one")
-    assert len({accepted(known, "account", "correct", "carl", *said) for _ in range(2)}) == 1
-    assert "credited_uploaded 5\n" in accepted(known, "account", "show", "carl")
-    events = known.events("--type", "credit_factor_set", "--type", "credit_corrected")
+    assert accepted(shared, "factor", "end", number) == f"ended {number}\n"
+    options = ("--uploaded", "5", "--corrects", "1", "--reason", "lost", "--idempotency-key", "one")
+    assert len({accepted(shared, "account", "correct", "carl", *options) for _ in range(2)}) == 1
+    assert "credited_uploaded 5\n" in accepted(shared, "account", "show", "carl")
+    events = shared.events("--type", "credit_factor_set", "--type", "credit_corrected")
     assert [one["by"]["reason"] for one in events] == ["kind", "lost"]
 
 
-def test_stats(known: Tracker) -> None:
+def test_stats(shared: Tracker) -> None:
     """`tracker stats` prints the API's numbers in the API's order."""
-    announce(known.http[0], TORRENT, 1, 1)
-    expected = api(known, "/api/v1/stats")
+    announce(shared.http[0], TORRENT, 1, 1)
+    expected = api(shared, "/api/v1/stats")
     assert expected["seeders"] == 1
-    assert json.loads(accepted(known, "stats", "--json")) == expected
-    lines = accepted(known, "stats").splitlines()
+    assert json.loads(accepted(shared, "stats", "--json")) == expected
+    lines = accepted(shared, "stats").splitlines()
     assert lines == [f"{name} {value}" for name, value in expected.items()]
 
 
 def test_a_wrong_token_and_a_stopped_tracker(known: Tracker) -> None:
-    """Both give one line of error and change nothing."""
+    """A command fails with one line when the token is wrong, and when no tracker runs."""
     assert "refused the access token" in refused(known, "stats", "--token", "wrong")
     assert known.stop() == 0
     for command in (["stats"], ["key", "add"], ["whitelist", "add", HASH]):
@@ -154,9 +159,7 @@ def torrust_database(folder: Path) -> str:
 
 
 def test_import(new_tracker: Callable[..., Tracker]) -> None:
-    """An import before the first start is served; a repeated one adds nothing; a running tracker
-    bars it.
-    """
+    """A start serves imported data; a repeat adds nothing; a running tracker prevents imports."""
     tracker = new_tracker(lasting_listeners())
     file = torrust_database(tracker.folder)
     planned = accepted(tracker, "import", "torrust-sqlite", "--dry-run", file).splitlines()

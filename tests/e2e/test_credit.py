@@ -1,6 +1,4 @@
-"""Credit over real sockets: a factor, a correction, a kill, and a ledger that adds up to the
-totals.
-"""
+"""Tests credit over real sockets: a factor, a correction, a kill, and the ledger."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ FREE, PAID = torrent(1), torrent(2)
 
 
 def test_freeleech_and_a_correction(new_tracker: Callable[..., Tracker]) -> None:
-    """Free data is not charged, a correction counts once, and a kill changes neither."""
+    """Freeleech data is not charged, a correction counts once, and both survive a kill."""
     tracker = new_tracker(lasting_listeners())
     tracker.switch_on("private")
     tracker.start()
@@ -62,6 +60,7 @@ def test_freeleech_and_a_correction(new_tracker: Callable[..., Tracker]) -> None
     assert ask(tracker, "POST", path, correction, **once) == answers[0]
     assert api(tracker, "/api/v2/factors")["factors"] == []
 
+    tracker.events_until(bool, "--type", "credit_corrected")
     done = tracker.command("ledger", "--json", "anna")
     assert (done.returncode, done.stderr) == (0, "")
     lines = [json.loads(line) for line in done.stdout.splitlines()]

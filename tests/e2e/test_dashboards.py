@@ -131,7 +131,7 @@ def test_number(busy: Tracker, stats: dict[str, int], name: str) -> None:
     metric, labels, value = (NUMBERS | RATES)[name]
     found = exposed(busy)[metric]
     assert any(labels.items() <= having.items() for having, _ in found)
-    # A lost connect was sent again.
+    # because a client sends a lost connect again
     again = stats["udp4_connections_handled"] - 1 if name in _WITH_CONNECTS else 0
     assert stats[name] == total(found, **labels) == value + again
     for at in _listeners(busy.udp[0][1]) if name in RATES else ():

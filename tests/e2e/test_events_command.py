@@ -1,4 +1,4 @@
-"""`tracker events`: filters, following, broken pipes, wrong usage."""
+"""Tests `tracker events`: filters, following, broken pipes, wrong usage."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_range_outside(
     arguments: tuple[str, ...],
     count: int | None,
 ) -> None:
-    """Ends far away give all events or none, and are no error."""
+    """A range beyond the log is no error: it gives all events or none."""
     found = printed(*arguments)
     assert found == everything if count is None else len(found) == count
 

@@ -1,12 +1,22 @@
-"""The health check API of a running tracker: which services it asks, and what it reports."""
+"""Tests the health check API of a running tracker: the services it checks, and its report."""
 
 from __future__ import annotations
 
 import json
+import struct
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.certificates import make
-from tests.e2e.clients import api, body, get
+from tests.e2e.clients import (
+    MAGIC,
+    announce_datagram,
+    announce_target,
+    api,
+    body,
+    get,
+    torrent,
+    udp_client,
+)
 from tests.e2e.process import Listeners, free_ports
 
 if TYPE_CHECKING:
@@ -69,7 +79,7 @@ def test_both_families_on_one_port(new_tracker: Callable[..., Tracker]) -> None:
 
 
 def test_under_tls(new_tracker: Callable[..., Tracker], tmp_path: Path) -> None:
-    """TLS listeners are asked over TLS, whatever name their certificate has."""
+    """The health check uses TLS for TLS listeners, and accepts any name in the certificate."""
     files = make("somebody else").write(tmp_path)
     tracker = new_tracker()
     text = tracker.config.read_text()
@@ -106,6 +116,23 @@ def test_checks_leave_no_announce(tracker: Tracker) -> None:
     assert {name: count for name, count in stats.items() if count} == {
         "udp4_connections_handled": 3
     }
+
+
+def test_limits_of_clients(new_tracker: Callable[..., Tracker]) -> None:
+    """A ban and the limits of clients at the same address do not hold a check up."""
+    extra = "[policy]\nrequests_per_minute = 1"
+    both = ("127.0.0.1:0", "[::1]:0")
+    tracker = new_tracker(Listeners(udp=both, http=both), extra).start()
+    for udp, http in zip(tracker.udp, tracker.http, strict=True):
+        with udp_client(udp) as banned:
+            for number in range(12):
+                banned.send(announce_datagram(bytes(8), torrent(1), number, 2001))
+            banned.send(struct.pack(">QII", MAGIC, 0, 7))
+            assert b"failure reason" not in get(http, announce_target(torrent(1), 1, 2001))
+            assert b"too many requests" in get(http, announce_target(torrent(1), 1, 2001))
+            assert health(tracker)["status"] == "Ok"
+            # The check was answered after the client, whose connect got nothing.
+            assert [reply[:4] for reply in banned.arrived()] == [bytes(3) + b"\x03"]
 
 
 def test_behind_a_proxy(new_tracker: Callable[..., Tracker]) -> None:

@@ -1,4 +1,4 @@
-"""Malformed and hostile input on the HTTP port gets a clear answer or silence and harms nobody."""
+"""Tests malformed and hostile input on the HTTP port: it must harm no other client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.e2e.process import Tracker
 
 HASH = torrent(1)
-GOOD = announce_target(HASH, 1, 6881)  # a valid announce, which the tests spoil
+GOOD = announce_target(HASH, 1, 6881)  # a valid announce, of which the tests change parts
 QUERY = GOOD.partition("?")[2]
 _GOOD_LINE = b"GET " + GOOD.encode()
 END = b"\r\nHost: tracker\r\nConnection: close\r\n\r\n"
@@ -39,7 +39,7 @@ def slow_clients(shared_tracker: Tracker) -> Iterator[list[socket.socket]]:
 
 @pytest.fixture(scope="module")
 def witness(shared_tracker: Tracker, slow_clients: list[socket.socket]) -> Iterator[Witness]:
-    assert slow_clients  # every test runs beside them
+    assert slow_clients  # because every test has to pass beside them
     found = Witness(shared_tracker)
     yield found
     found.close()
@@ -76,7 +76,7 @@ def test_an_upgrade_is_ignored(shared_tracker: Tracker, witness: Witness) -> Non
     ("request_", "status"), [row[1:] for row in STATUSES], ids=[r[0] for r in STATUSES]
 )
 def test_refused(shared_tracker: Tracker, witness: Witness, request_: bytes, status: int) -> None:
-    """Input that is no request gets a status, and the connection is closed."""
+    """Invalid input gets a status, and the tracker closes the connection."""
     response = exchange(shared_tracker.http[0], request_)
     assert response.startswith(b"HTTP/1.1 %d " % status)
     if status == 404:

@@ -1,4 +1,4 @@
-"""Ten thousand idle connections to the API: announces go on, and the API recovers."""
+"""Tests ten thousand idle connections to the API: announces go on, and the API recovers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_idle_connections(tracker: Tracker) -> None:
                 assert "interval" in announce(tracker.http[0], torrent(1), number, 6881)
                 with udp_client(tracker.udp[0]) as client:
                     assert client.announce(torrent(2), number, 6881).interval
-        # The first ones were open until they had been idle too long. All end without a response.
+        # The tracker accepted the first ones and closed them as idle. All end without a response.
         assert {sock.recv(1) for sock in (idle[0], idle[511], idle[-1])} == {b""}
         for sock in idle:
             assert sock.recv(1) == b""

@@ -1,7 +1,7 @@
-"""A client as strict as Torrust's index: its requests, comparisons and required fields.
+"""Tests the API with a client as strict as Torrust's index.
 
-It compares the text of status 500 and the string for an unknown torrent by equality, and accepts
-JSON only with every field it reads, of the right type.
+The index compares the text of status 500 and the string for an unknown torrent by equality. It
+accepts JSON only with every field it reads, of the right type.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class NotKnownError(Exception):
 
 @frozen
 class IndexClient:
-    """The six calls of the index."""
+    """Makes the six calls of the index."""
 
     tracker: Tracker
     token: str = "MyAccessToken"
@@ -82,9 +82,9 @@ class IndexClient:
         return reply.body
 
 
-def test_index(tracker: Tracker) -> None:
+def test_index(shared_tracker: Tracker) -> None:
     """The index lists torrents, reads what clients did, issues keys, and delists."""
-    index = IndexClient(tracker)
+    index = IndexClient(shared_tracker)
     hashes = [torrent(number).hex() for number in range(50)]
     for info_hash in hashes:
         index.whitelist(info_hash)
@@ -92,9 +92,11 @@ def test_index(tracker: Tracker) -> None:
     with pytest.raises(NotKnownError):
         index.torrent(hashes[0])
     assert index.torrents(hashes) == []
-    announce(tracker.http[0], torrent(7), 1, 6881, left=1, event="started")
-    announce(tracker.http[0], torrent(7), 1, 6881, uploaded=5, downloaded=7, event="completed")
-    announce(tracker.http[0], torrent(3), 2, 6882, left=9)
+    announce(shared_tracker.http[0], torrent(7), 1, 6881, left=1, event="started")
+    announce(
+        shared_tracker.http[0], torrent(7), 1, 6881, uploaded=5, downloaded=7, event="completed"
+    )
+    announce(shared_tracker.http[0], torrent(3), 2, 6882, left=9)
     found = index.torrent(hashes[7])
     assert [found[name] for name in COUNTS] == [1, 1, 0]
     (peer,) = found["peers"]
@@ -109,15 +111,15 @@ def test_index(tracker: Tracker) -> None:
         index.remove_from_whitelist(info_hash)
 
 
-def test_wrong_token(tracker: Tracker) -> None:
-    """The index recognises a wrong token by the whole text."""
+def test_wrong_token(shared_tracker: Tracker) -> None:
+    """The index recognises a wrong token by the exact text."""
     for call in (
         lambda index: index.whitelist("0" * 40),
         lambda index: index.torrent("0" * 40),
         lambda index: index.new_key(60),
     ):
         with pytest.raises(InvalidTokenError):
-            call(IndexClient(tracker, "other"))
+            call(IndexClient(shared_tracker, "other"))
 
 
 def test_legacy_peer(tracker: Tracker) -> None:

@@ -1,4 +1,4 @@
-"""SIGKILL under load, again and again: acknowledged writes are in the log, and the log is whole."""
+"""Tests repeated SIGKILLs under load: the log is whole and has every acknowledged write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listeners of every kind: address families, wildcards, several at once, proxies, the whitelist."""
+"""Tests listeners: address families, wildcards, several at once, proxies, the whitelist."""
 
 from __future__ import annotations
 
@@ -53,12 +53,14 @@ def test_ipv6(new_tracker: Callable[..., Tracker]) -> None:
     assert {one["address"] for one in events} == {"::1"}
 
 
-def test_a_wildcard_replies_from_the_address_asked(new_tracker: Callable[..., Tracker]) -> None:
-    """On 0.0.0.0 the reply comes from the address asked, even where the system prefers another."""
+def test_a_wildcard_replies_from_the_requested_address(new_tracker: Callable[..., Tracker]) -> None:
+    """On 0.0.0.0 a reply has the address of its request, even if the system prefers another."""
     tracker = new_tracker(Listeners(udp=("0.0.0.0:0",))).start()
     ((_, port),) = tracker.udp
-    for asked in ("127.0.0.2", "127.1.2.3"):
-        with udp_client((asked, port), "127.0.0.1") as client:  # connected: takes no other sender
+    for requested in ("127.0.0.2", "127.1.2.3"):
+        with udp_client(
+            (requested, port), "127.0.0.1"
+        ) as client:  # connected: takes no other sender
             assert client.announce(torrent(1), 1, 1001).seeders == 1
             assert client.scrape(torrent(1)) == [(1, 0, 0)]
 
@@ -133,6 +135,6 @@ def test_one_listener_behind_a_proxy(new_tracker: Callable[..., Tracker]) -> Non
 
 
 def test_this_machine_has_ipv6() -> None:
-    """The address ::1, which other tests here need, exists on this machine."""
+    """This machine has the address ::1, because other tests here need it."""
     with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:
         sock.bind(("::1", 0))

@@ -1,4 +1,4 @@
-"""`tracker verify`, `replay`, `swarm` and `diff`, beside a running tracker and on a copied log."""
+"""Tests `tracker verify`, `replay`, `swarm` and `diff` on a running tracker's log and a copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of a running tracker after traffic of every kind: Prometheus reads the true numbers."""
+"""Tests that the metrics of a running tracker have the true numbers after all kinds of traffic."""
 
 from __future__ import annotations
 

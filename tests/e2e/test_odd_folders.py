@@ -1,4 +1,4 @@
-"""Log folders left by another tracker, a backup or a wrong clock: refused in a line, or served."""
+"""Tests starts on a log of a newer version, from a backup, or of a wrong clock."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def newest(folder: Path) -> Path:
 
 
 def until_sealed(folder: Path, path: Path) -> None:
-    """Waits until a segment is sealed. The tracker does it beside serving, within seconds."""
+    """Waits until a segment is sealed, which a serving tracker does within seconds."""
     give_up = time.monotonic() + DEADLINE
     while not (folder / "seal" / f"{path.stem}.json").exists():
         assert time.monotonic() < give_up

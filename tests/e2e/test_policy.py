@@ -1,4 +1,4 @@
-"""The site's policy from the configuration: in force, in the log, and effective against floods."""
+"""Tests the site's policy from the configuration: its effect, and its record in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real clients on a private tracker: keys over HTTP and UDP, and accounts of the data moved."""
+"""Tests real clients on a private tracker: keys over HTTP and UDP, and accounts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEMBERS = {SEED: "seed", LEECH: "leech"}
 
 
 class Member(Client):
-    """A session that may listen on several addresses and can be refused."""
+    """Runs a session that may listen on several addresses, and that the tracker may refuse."""
 
     def __init__(
         self, torrent: Content, folder: Path, download_limit: int = -1, hosts: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Member(Client):
             settings["outgoing_interfaces"] = ""
         super().__init__(torrent, folder, download_limit, settings)
 
-    def ask_and_be_refused(self) -> str:
+    def announce_and_fail(self) -> str:
         """Announces now; returns the reason that the client shows its user."""
         before = self._seen("tracker_error_alert")
         self._torrent.force_reannounce(0, -1, libtorrent.reannounce_flags_t.ignore_min_interval)
@@ -202,13 +202,13 @@ def test_a_key_revoked_in_mid_transfer(new_tracker: Callable[..., Tracker], tmp_
         api(tracker, f"/api/v1/key/{keys[1]}", "DELETE")
         (left,) = peers(tracker, ours.info_hash)
         assert left["peer_addr"] == f"127.0.0.1:{seed.port}"
-        assert "Failed to read key" in leech.ask_and_be_refused()
+        assert "Failed to read key" in leech.announce_and_fail()
         assert not leech.complete
         assert len(peers(tracker, ours.info_hash)) == 1
         seed.reannounce()
         api(tracker, f"/api/v1/key/{keys[0]}", "DELETE")
         assert peers(tracker, ours.info_hash) == []
-        assert "Failed to read key" in seed.ask_and_be_refused()
+        assert "Failed to read key" in seed.announce_and_fail()
     assert tracker.stop() == 0
     events = tracker.events()
     last = {one["key_ref"]: one["seq"] for one in announced(events)}

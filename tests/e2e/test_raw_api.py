@@ -1,5 +1,4 @@
-"""The REST API, byte by byte: bad and odd requests get clear answers without the software's
-name."""
+"""Tests the REST API byte by byte: bad and odd requests get clear answers, without `server`."""
 
 from __future__ import annotations
 
@@ -54,7 +53,7 @@ def parsed(response: bytes) -> tuple[int, dict[bytes, bytes], bytes]:
     return int(first[9:12]), headers, body
 
 
-def asked(
+def exchange_as(
     site: Tracker, method: bytes, target: bytes, headers: bytes = b"", body: bytes = b""
 ) -> tuple[int, dict[bytes, bytes], bytes]:
     length = b"Content-Length: %d\r\n" % len(body) if body else b""
@@ -82,7 +81,7 @@ def test_tokens(
     site: Tracker, target: bytes, headers: bytes, status: int, body: bytes | None
 ) -> None:
     """A token may have any characters; it is accepted in the query and in the header."""
-    found = asked(site, b"GET", target, headers)
+    found = exchange_as(site, b"GET", target, headers)
     assert found[0] == status
     assert body is None or found[2] == body
 
@@ -102,7 +101,7 @@ def test_paths_and_methods(
     site: Tracker, method: bytes, target: bytes, status: int, allow: bytes | None
 ) -> None:
     """An unknown path or method gets an empty body; a wrong method also gets `Allow`."""
-    found, headers, body = asked(site, method, target + b"?" + T)
+    found, headers, body = exchange_as(site, method, target + b"?" + T)
     assert (found, headers.get(b"allow"), body) == (status, allow, b"")
     assert b"content-type" not in headers
     assert b"x-request-id" in headers
@@ -127,7 +126,7 @@ def test_paths_and_methods(
 )
 def test_listings(site: Tracker, query: bytes, status: int, body: bytes) -> None:
     """Numbers at their limits and several info hashes are read as the reference reads them."""
-    found = asked(site, b"GET", b"/api/v1/torrents?" + T + b"&" + query)
+    found = exchange_as(site, b"GET", b"/api/v1/torrents?" + T + b"&" + query)
     assert (found[0], found[2]) == (status, body)
 
 
@@ -159,7 +158,7 @@ def test_invalid_requests(site: Tracker, request_: bytes, status: int) -> None:
 def test_large_bodies(site: Tracker, version: bytes, size: int, status: int) -> None:
     """A large body is refused at once; a client that keeps sending still gets the answer."""
     target = b"/api/" + version + b"/keys?" + T
-    found = asked(site, b"POST", target, JSON, b'{"key":"' + b"a" * size)
+    found = exchange_as(site, b"POST", target, JSON, b'{"key":"' + b"a" * size)
     assert found[0] == status
 
 
@@ -184,7 +183,7 @@ def test_slow_body(site: Tracker) -> None:
 def test_request_ids(site: Tracker, given: bytes, echoed: bool) -> None:
     """A short printable request id is echoed in every answer; any other is replaced by a UUID."""
     for target in (STATS + b"?" + T, STATS, b"/api/v2/nothing"):
-        headers = asked(site, b"GET", target, b"X-Request-Id: " + given + b"\r\n")[1]
+        headers = exchange_as(site, b"GET", target, b"X-Request-Id: " + given + b"\r\n")[1]
         assert (headers[b"x-request-id"] == given) is echoed
         assert len(headers[b"x-request-id"]) == (len(given) if echoed else 36)
 
@@ -192,13 +191,13 @@ def test_request_ids(site: Tracker, given: bytes, echoed: bool) -> None:
 def test_head(site: Tracker) -> None:
     """HEAD is answered like GET, without the body."""
     for target in (STATS + b"?" + T, b"/api/health_check"):
-        head, get = (asked(site, method, target) for method in (b"HEAD", b"GET"))
+        head, get = (exchange_as(site, method, target) for method in (b"HEAD", b"GET"))
         assert (head[0], head[2]) == (get[0], b"") == (200, b"")
         assert head[1][b"content-length"] == get[1][b"content-length"] == b"%d" % len(get[2])
 
 
 def test_metrics_have_no_past(site: Tracker) -> None:
     """Metrics refuse `at=`, because they describe the process."""
-    found = asked(site, b"GET", b"/api/v1/metrics?at=1&" + T)
+    found = exchange_as(site, b"GET", b"/api/v1/metrics?at=1&" + T)
     assert found[0] == 400
     assert found[2].startswith(b"at: ")

@@ -1,4 +1,4 @@
-"""Kills and stops: everything answered before is known afterwards, and clients simply go on."""
+"""Tests kills and stops: the next run knows everything that was answered, and clients go on."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def starts_and_stops(events: list[Event]) -> list[str]:
 def test_kill_in_mid_swarm(tracker: Tracker, tmp_path: Path) -> None:
     """After a kill during a transfer the tracker knows the swarm, and the clients finish.
 
-    Here over UDP in public mode; `test_restart_in_mid_transfer` is the same over HTTP with keys.
+    This is UDP in public mode; `test_restart_in_mid_transfer` is the same over HTTP with keys.
     """
     ((host, port),) = tracker.udp
     shared = content(random.Random(4).randbytes(SIZE), f"udp://{host}:{port}/announce")

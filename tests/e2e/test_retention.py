@@ -1,4 +1,4 @@
-"""A running tracker removes data older than `keep_days`; every command works on the rest."""
+"""Tests that a running tracker removes data older than `keep_days`, and commands on the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The running API against its own description: schemathesis sends valid and invalid requests.
+"""Tests the running API against its description with valid and invalid requests.
 
 Every status, media type and body must be described; in version 2, status 500 never is.
 """

@@ -1,4 +1,4 @@
-"""The shipped configuration on its own ports, with the documented curl commands."""
+"""Tests the shipped configuration on its own ports with the documented curl commands."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def started(shipped_ports: None, tmp_path: Path) -> Iterator[Lines]:
     shutil.copy(ROOT / "tracker.toml", tmp_path)
     process, lines = begin([], tmp_path)
     try:
-        lines.until(lambda said: said if any(" API: Started on" in line for line in said) else None)
+        lines.until(
+            lambda output: output if any(" API: Started on" in line for line in output) else None
+        )
         yield lines
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE) == 0
@@ -166,12 +168,12 @@ def test_documented_requests(started: Lines, tmp_path: Path) -> None:
 
 def test_start_up_lines(started: Lines) -> None:
     """The start prints the lines by which scripts and people find its services."""
-    said = started.until(lambda lines: lines[:])
-    assert said[0] == "Loading configuration from config file ./tracker.toml"
+    output = started.until(lambda lines: lines[:])
+    assert output[0] == "Loading configuration from config file ./tracker.toml"
     for line in (
         "UDP TRACKER: Started on: udp://0.0.0.0:6969",
         "HTTP TRACKER: Started on: http://0.0.0.0:7070",
         "Starting Torrust APIs server on: http://127.0.0.1:1212",
         "API: Started on http://127.0.0.1:1212",
     ):
-        assert sum(one.endswith(f" {line}") for one in said) == 1, line
+        assert sum(one.endswith(f" {line}") for one in output) == 1, line

@@ -1,4 +1,4 @@
-"""`tracker shred` beside a running tracker and without one, and the schedule."""
+"""Tests `tracker shred` beside a running tracker and without one, and the schedule."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def found(new_tracker: Callable[..., Tracker]) -> Found:
 
 
 def shredded(tracker: Tracker) -> list[tuple[str, list[str]]]:
-    """Returns who shredded which days, from the log."""
+    """Returns the author and the days of each shredding in the log."""
     events = tracker.events_until(bool, "--type", "addresses_shredded")
     return [(event["by"]["token"], event["days"]) for event in events]
 
@@ -73,8 +73,8 @@ def test_the_schedule_and_the_command(found: Found) -> None:
     assert before["udp4_announces_handled"] == DAYS * 2 * V4
 
 
-def test_a_needed_key_is_kept(found: Found) -> None:
-    """Today's key is not shredded, with a reason; a day without a key has another reason."""
+def test_the_key_of_today_is_kept(found: Found) -> None:
+    """The command refuses to shred today's key, and a day without a key, each with a reason."""
     tracker, site = found
     tracker.start()
     today = tracker.command("shred", "--day", site.day(DAYS - 1))
@@ -115,11 +115,11 @@ def test_a_log_without_its_keys(found: Found) -> None:
     """Addresses are hidden without the keys' folder and shown with it."""
     _, site = found
     for options, known in (([], False), (["--secrets", str(site.secrets)], True)):
-        told = run(
+        done = run(
             "events", "--log", str(site.log), "--type", "announced", *options, folder=site.folder
         )
-        assert told.stderr == ""
-        shown = {json.loads(line)["address"] is not None for line in told.stdout.splitlines()}
+        assert done.stderr == ""
+        shown = {json.loads(line)["address"] is not None for line in done.stdout.splitlines()}
         assert shown == {known}
 
 

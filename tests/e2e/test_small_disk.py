@@ -1,4 +1,4 @@
-"""The log on a full or read-only file system: what still works, what is refused, and how."""
+"""Tests the tracker with its log on a full or a read-only file system."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_no_byte_is_left(tracker: Tracker, disk: Mount) -> None:
 
 
 def test_stopped_while_no_byte_is_left(tracker: Tracker, disk: Mount) -> None:
-    """The exit code says that the log's end is missing; acknowledged writes are there later."""
+    """A stop on a full disk has its own exit code; the next run has every acknowledged write."""
     writes = Writes()
     tracker.start()
     writes.begin(tracker)

@@ -1,4 +1,4 @@
-"""Snapshots and the follower process around a whole tracker: stop, start, kill."""
+"""Tests snapshots and the follower process of a whole tracker: at a stop, a start and a kill."""
 
 from __future__ import annotations
 
@@ -72,7 +72,6 @@ def test_a_stop_leaves_a_snapshot_and_a_start_takes_it(tracker: Tracker) -> None
 
 
 def test_the_follower_ends_with_a_tracker_that_is_killed(tracker: Tracker) -> None:
-    """The follower ends with a killed tracker."""
     process_id = follower_of(tracker)
     descriptor = os.pidfd_open(process_id)
     tracker.kill()
@@ -109,7 +108,7 @@ def test_at_stop_no_follower_runs(at_stop: Tracker) -> None:
     events = ["events", "--config", str(at_stop.config), "--follow", "--type", "tick"]
     process, lines = begin(events, at_stop.folder)
     for ticks in range(1, 8):
-        lines.until(lambda told, ticks=ticks: told if len(told) >= ticks else None)
+        lines.until(lambda output, ticks=ticks: output if len(output) >= ticks else None)
         seen.add(children.read_text())
     process.kill()
     process.wait(DEADLINE)
@@ -131,7 +130,7 @@ def test_a_second_signal_ends_the_last_snapshot(
 ) -> None:
     """A second signal ends the snapshot at once, with the log closed and nothing lost.
 
-    A pipe that nobody writes holds the snapshot up here, in place of a file it must read.
+    The snapshot reads a file that is a pipe without a writer here, so that it waits.
     """
     announce(at_stop.http[0], torrent(1), 1, 7001)
     before = api(at_stop, "/api/v1/torrents")
@@ -143,9 +142,9 @@ def test_a_second_signal_ends_the_last_snapshot(
     at_stop.lines.until(lambda lines: lines if any(CLOSED in line for line in lines) else None)
     assert at_stop.running
     assert at_stop.stop(second) == 0
-    said = at_stop.lines.all()
-    assert CLOSED in said[-1]
-    assert not any("Traceback" in line for line in said)
+    output = at_stop.lines.all()
+    assert CLOSED in output[-1]
+    assert not any("Traceback" in line for line in output)
     aside.rename(identity)
     snap = at_stop.folder / "log" / "snap"
     assert not snap.exists() or list(snap.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A tracker that cannot start prints one line for each reason, exits with 1, and logs nothing."""
+"""Tests starts that must fail: one line for each reason, exit code 1, and no event."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 
 def test_second_tracker_on_one_log(tracker: Tracker) -> None:
     """A second tracker on one log is refused, names the first, and does not disturb it."""
-    before = tracker.events_until(lambda found: len(found) == 2)
+    before = tracker.events_until(lambda found: len(found) >= 2)
     line = tracker.start_refused()
     assert "is in use by another process" in line
     (pid,) = (int(word.strip("();")) for word in line.split() if word.strip("();").isdigit())
     assert pid == int((tracker.folder / "log" / "LOCK").read_text().split()[1])
     announce(tracker.http[0], torrent(1), 1, 1)
-    after = tracker.events_until(lambda found: found[-1]["type"] == "announced")
-    assert after[:-1] == before
+    after = tracker.events_until(
+        lambda found: any(one["type"] == "announced" for one in found[len(before) :])
+    )
+    assert after[: len(before)] == before
+    # Under load the first tracker may log ticks and counts between and after the two reads.
+    later = [one["type"] for one in after[len(before) :] if one["type"] not in ("tick", "counted")]
+    assert later == ["announced"]
     assert tracker.stop() == 0
 
 

@@ -1,4 +1,4 @@
-"""System calls of a running tracker that fail, one by one: it goes on or stops by itself.
+"""Tests failing system calls of a running tracker: it goes on or stops by itself.
 
 Acknowledged writes are never lost.
 """

@@ -1,4 +1,4 @@
-"""HTTPS on tracker and API: which clients it serves, and how its certificate is exchanged."""
+"""Tests HTTPS on tracker and API: clients with and without TLS, and a new certificate."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_connection_is_kept(connected: ssl.SSLSocket) -> None:
 
 
 def test_the_end_is_a_tls_close(connected: ssl.SSLSocket) -> None:
-    """The last answer is followed by a TLS close, so that a client can tell it was not cut."""
+    """A TLS close follows the last answer, because it proves that the answer is whole."""
     connected.sendall(HEALTH.replace(b"Host", b"Connection: close\r\nHost"))
     read_answers(connected, 1)
     assert connected.recv(4096) == b""
@@ -156,7 +156,7 @@ def test_nonsense_within_tls(connected: ssl.SSLSocket) -> None:
     "sent", [HEALTH, b"\x16\x03\x01\x00\x05hello", b"\x00" * 2000], ids=["http", "hello", "zeros"]
 )
 def test_client_without_tls(shared: Tracker, service: str, sent: bytes) -> None:
-    """A client without TLS gets no answer, which is no error, and the next client is served."""
+    """A client without TLS gets no answer and causes no error; the next client is served."""
     address = shared.api if service == "api" else shared.http[SECURE]
     with socket.create_connection(address, DEADLINE) as sock:
         sock.sendall(sent)

@@ -1,4 +1,4 @@
-"""Two real clients exchange a file; they can find each other only by this tracker."""
+"""Tests a transfer between two real clients that find each other only by this tracker."""
 
 from __future__ import annotations
 

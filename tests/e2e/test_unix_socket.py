@@ -1,4 +1,4 @@
-"""The API on a Unix socket: it serves, our commands use it, its file is replaced and guarded."""
+"""Tests the API on a Unix socket: requests, our commands, and the socket's file."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from tests.e2e.process import Tracker
 
+KEY_ISSUED = ("--type", "key_issued")
 
-def ask(path: Path, method: str, target: str, headers: str = "") -> bytes:
+
+def exchange_over_unix(path: Path, method: str, target: str, headers: str = "") -> bytes:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(20)
         sock.connect(str(path))
@@ -42,10 +44,12 @@ def unix(new_tracker: Callable[..., Tracker], tmp_path: Path) -> tuple[Tracker, 
 def test_served(unix: tuple[Tracker, Path]) -> None:
     """Requests, health check and commands work; a socket file left by a kill is replaced."""
     tracker, path = unix
-    for _ in range(2):
+    for number in (1, 2):
         tracker.start()
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
-        answer = ask(path, "POST", "/api/v1/key/60", "X-Forwarded-For: 9.9.9.9, 8.8.8.8\r\n")
+        answer = exchange_over_unix(
+            path, "POST", "/api/v1/key/60", "X-Forwarded-For: 9.9.9.9, 8.8.8.8\r\n"
+        )
         assert answer.startswith(b"HTTP/1.1 200")
         health = json.loads(body(get(tracker.health, "/health_check")))
         assert health["details"][-1] == {
@@ -54,8 +58,8 @@ def test_served(unix: tuple[Tracker, Path]) -> None:
             "result": {"Ok": "200 OK"},
         }
         assert "torrents" in tracker.command("stats").stdout
+        issued = tracker.events_until(lambda found, n=number: len(found) == n, *KEY_ISSUED)
         tracker.kill()
-    issued = tracker.events("--type", "key_issued")
     assert [one["by"]["address"] for one in issued] == ["8.8.8.8", "8.8.8.8"]
     gone = tracker.command("stats")
     assert (gone.returncode, "nothing listens there" in gone.stderr) == (1, True)
@@ -63,7 +67,7 @@ def test_served(unix: tuple[Tracker, Path]) -> None:
 
 @pytest.mark.parametrize("kind", ["listening", "file"])
 def test_a_taken_path(unix: tuple[Tracker, Path], kind: str) -> None:
-    """The start fails rather than remove another listener's socket or a regular file."""
+    """A start fails if its path is a listening socket or a regular file, and leaves it there."""
     tracker, path = unix
     with socket.socket(socket.AF_UNIX) as other:
         if kind == "file":

@@ -1,4 +1,4 @@
-"""Proves after hostile input that the tracker still answers and has recorded nothing of that input.
+"""Checks after hostile input that the tracker still answers and has recorded none of it.
 
 It announces a peer of its own, waits until that announce is in the log, and checks the events
 before it. The log is ordered, so an effect of the input would be there.

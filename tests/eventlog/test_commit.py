@@ -127,7 +127,7 @@ async def test_a_slow_commit_is_gathered_for(
 
 
 async def test_enough_is_not_gathered_for(folder: Path, gate: Gate) -> None:
-    """A pending mebibyte is committed at once, even when nobody waits for it."""
+    """A pending mebibyte is committed at once, even without a waiter."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
     async with running(log):
         for _ in range(9):
@@ -136,7 +136,7 @@ async def test_enough_is_not_gathered_for(folder: Path, gate: Gate) -> None:
         gate.open()
 
 
-async def test_nobody_waits_for_the_linger(folder: Path) -> None:
+async def test_a_waiter_ends_the_linger(folder: Path) -> None:
     """A waiter ends the linger, even one that comes while a commit is in flight."""
     log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
     async with running(log), trio.open_nursery() as nursery:
@@ -247,7 +247,7 @@ async def test_a_failed_write_ends_the_log(
             with pytest.raises(LogFailedError):
                 await log.run()
             monkeypatch.undo()
-        await wait(0)  # whoever comes later hears of it too
+        await wait(0)  # a later waiter gets the error too
     assert len(heard) == 3
     assert not log.has_room()
     assert log.durable_seq == 0

@@ -99,7 +99,7 @@ async def test_a_log_may_be_written_in_clear(folder: Path) -> None:
 
 
 async def test_no_place_comes_twice(folder: Path) -> None:
-    """Over runs, and over the loss of what was written last."""
+    """No place is encrypted twice, over runs and after the loss of the last writes."""
     toy = Toy()
     await write(folder, toy, 5, 6)
     await write(folder, toy, 7)

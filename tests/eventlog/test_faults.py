@@ -299,7 +299,7 @@ async def test_a_failed_watermark_keeps_its_file(
     async with running(log):
         await log.wait_durable(append(log, b"one"))
         failing_once("pwrite")  # of the watermark that follows
-        while not log.rewrites:  # noqa: ASYNC110  # the log tells nobody of it
+        while not log.rewrites:  # noqa: ASYNC110  # there is no event for it
             await trio.sleep(0.01)
         await log.wait_durable(append(log, b"two"))
         await log.wait_durable(append(log, b"three"))
@@ -326,7 +326,7 @@ def test_a_doubtful_end_is_written_again(folder: Path, monkeypatch: pytest.Monke
     assert first.offset not in [offset for _, offset in written]
 
 
-async def test_no_space_is_waited_for(
+async def test_the_log_waits_for_space(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While the disk is full the log takes nothing in, loses nothing, leaves no files, and warns
@@ -347,7 +347,7 @@ async def test_no_space_is_waited_for(
             assert len(tried) >= TRIES
             assert not log.has_room(reserved=True)
             assert log.statistics().pending_bytes >= 3
-            seq = append(log, b"three")  # what asks nobody: time goes on
+            seq = append(log, b"three")  # nobody waits for this one, as for a tick
             assert not await durable(log, seq)
         await log.wait_durable(seq)
         assert log.has_room()

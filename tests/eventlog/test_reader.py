@@ -89,7 +89,7 @@ async def test_a_reader_may_come_before_the_first_record(folder: Path) -> None:
         assert await until_marked(reader, 1) == [(0, b"one")]
 
 
-async def test_an_idle_writer_soon_vouches_for_its_last_commit(folder: Path) -> None:
+async def test_an_idle_writer_marks_its_last_commit_durable(folder: Path) -> None:
     """A reader needs no later record, because a watermark follows the last commit."""
     async with running(open_log(folder, RECORD_SIZES)) as log:
         await log.wait_durable(append(log, b"one"))

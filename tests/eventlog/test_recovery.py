@@ -67,8 +67,8 @@ class Image:
         shutil.rmtree(self.folder / "quarantine", ignore_errors=True)
         self.last.write_bytes(data)
 
-    def vouched(self, data: bytes) -> int:
-        """How far the whole and undamaged headers say that the log was durable."""
+    def durable_by_headers(self, data: bytes) -> int:
+        """Returns the number below which whole, undamaged headers call the log durable."""
         return max(
             (
                 place.header.durable_seq
@@ -112,7 +112,7 @@ def test_truncated_at_every_byte(image: Image) -> None:
         found = read(image.folder)
         assert found[:-1] == image.read[: len(found) - 1], size
         assert found[-1] == (number, b"later"), size
-        assert number >= image.vouched(image.data[:size]), size
+        assert number >= image.durable_by_headers(image.data[:size]), size
         end = max(end for end in ends if end <= size)
         torn = image.data[end:size]
         assert image.quarantined() == ([torn] if torn or size < SEGMENT_HEADER else []), size
@@ -147,7 +147,7 @@ def test_a_flipped_bit_anywhere(image: Image, bit: int) -> None:
         else:
             found = read(image.folder)
             assert found[:-1] == image.read[: len(found) - 1], at
-            assert number >= image.vouched(bytes(data)), at
+            assert number >= image.durable_by_headers(bytes(data)), at
     assert refused > image.places[-1].offset // 2
 
 
@@ -398,11 +398,9 @@ async def test_one_writer_at_a_time(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("unsynced")
-def test_a_record_cannot_vouch_for_anything(folder: Path) -> None:
-    """Bytes inside a record that look like a frame header do not make a torn tail look like damage.
-
-    What is in a record comes from strangers: they must not be able to keep the tracker from
-    starting.
+def test_a_record_cannot_imitate_a_frame_header(folder: Path) -> None:
+    """A record with the bytes of a frame header does not make a torn tail look like damage, because
+    strangers choose the content of records.
     """
     forged, _ = build_header(
         1,

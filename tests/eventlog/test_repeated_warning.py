@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 
 
-def test_it_is_said_seldom(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_is_repeated_once_a_day(caplog: pytest.LogCaptureFixture) -> None:
     """The number of checks does not matter; a second occurrence begins anew."""
     now = [0.0]
     condition = RepeatedWarning(logging.getLogger("tracker"), "over", lambda: now[0])

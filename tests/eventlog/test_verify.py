@@ -66,12 +66,10 @@ class Damaged:
             path.write_bytes(data)
 
     def starts(self) -> bool:
-        """Whether a tracker would: it opens the log, recovering its end, and reads all of it.
-
-        What it reads is checked: an exact prefix, with everything that an intact header vouches
-        for.
+        """Returns whether a start accepts the log: it opens, recovers its end and reads all. The
+        events are an exact prefix with everything that intact headers call durable.
         """
-        vouched = self._vouched()
+        durable = self._durable_by_headers()
         try:
             log = open_log(self.folder, RECORD_SIZES)
         except LogError:
@@ -88,11 +86,11 @@ class Damaged:
         except LogError:
             return False
         assert found == self.read[: len(found)]
-        assert log.recovery.next_seq >= vouched
+        assert log.recovery.next_seq >= durable
         return True
 
-    def _vouched(self) -> int:
-        """How far the intact headers at their own places say that the log was durable."""
+    def _durable_by_headers(self) -> int:
+        """Returns the number below which intact headers in their places call the log durable."""
         marks = [0]
         for path, whole in self.whole.items():
             data = path.read_bytes() if path.exists() else b""
@@ -239,7 +237,7 @@ def test_lost_sectors(log: Damaged) -> None:
         agree(log, bin(chosen))
 
 
-# What is said of it.
+# Texts of findings.
 
 
 def put(path: Path, at: int, value: bytes) -> None:
@@ -328,7 +326,7 @@ SAID = [
 
 
 @pytest.mark.parametrize(("harm", "said"), SAID, ids=lambda each: getattr(each, "__name__", ""))
-def test_said(log: Damaged, harm: Callable[[Damaged], None], said: list[str]) -> None:
+def test_findings_as_text(log: Damaged, harm: Callable[[Damaged], None], said: list[str]) -> None:
     """One cause is one finding, in words."""
     harm(log)
     found = damage(log.folder)
@@ -371,7 +369,7 @@ def test_rules_that_checksums_do_not_know(log: Damaged, name: str) -> None:
     assert "report" in found.advice
 
 
-# What is no damage.
+# Notes, which are no damage.
 
 
 def test_notes(log: Damaged) -> None:

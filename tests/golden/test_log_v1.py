@@ -48,7 +48,7 @@ def seen(log: Path, state: State) -> dict[str, Any]:
     return {"first_seq": first_seq(log), "seq": state.seq, "facts": facts.digest(state)}
 
 
-def test_replays_to_what_was_noted(site: Path) -> None:
+def test_replays_to_the_noted_facts(site: Path) -> None:
     """A replay changes no file, and gives the same facts as on the first day."""
     before = contents(site)
     log = site / "log"
@@ -81,7 +81,7 @@ def test_a_tracker_goes_on_with_it(site: Path) -> None:
         event_log.release()
 
 
-def test_the_same_events_are_told(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_events_are_printed(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`tracker events` prints what it printed on the first day."""
     options = ["events", "--log", str(site / "log"), "--secrets", str(site / "secrets")]
     assert main(options) == 0

@@ -1,9 +1,9 @@
-"""Reads a log without a line of the tracker's code: written from docs/log-format.md alone.
+"""Reads a log without the tracker's code, because it is written from docs/log-format.md alone.
 
 python read_log.py LOG [SECRETS]
 
-prints what `tracker events --log LOG --secrets SECRETS` does. It needs the standard library, and
-`cryptography` for AES. Where something is wrong it ends with a sentence and exit code 1.
+prints the same as `tracker events --log LOG --secrets SECRETS`. It needs the standard library, and
+`cryptography` for AES. A fault in the log ends it with a sentence and exit code 1.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Header(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of the whole frame."""
+        """Returns the bytes of the whole frame."""
         payload = self.plain_size + self.protected_size
         return FRAME.size + payload + -payload % 16
 
@@ -139,7 +139,7 @@ class Log:
         self.durable_seq = 0
         self.pruned: dict[str, Any] | None = None
 
-    # Where it begins.
+    # The beginning of the log.
 
     def _names(self, inside: str, pattern: str) -> list[re.Match[str]]:
         there = sorted((self.folder / inside).glob("*"))
@@ -168,7 +168,7 @@ class Log:
         raise BadLogError("the beginning of the log is missing")
 
     def opening(self) -> str:
-        """Check the opening's envelope. Returns its SHA-256; "" = the log begins with event 0."""
+        """Checks the opening's envelope; returns its SHA-256, or "" if event 0 begins the log."""
         if not self.begin:
             return ""
         path = self.folder / "opening" / f"{self.begin:020d}.opening"
@@ -192,7 +192,7 @@ class Log:
     # Frames.
 
     def _mark(self, data: bytes, at: int) -> int:
-        """The highest durable_seq of any intact header after an offset."""
+        """Returns the highest durable_seq of any intact header after an offset."""
         highest = 0
         while (at := data.find(b"EVF1", at)) >= 0:
             with suppress(InvalidError):
@@ -202,7 +202,7 @@ class Log:
         return highest
 
     def frames(self) -> Iterator[Frame]:
-        """Check and yield all valid frames, in order."""
+        """Checks and yields all valid frames, in order."""
         seq, chain = self.segments[0].base_seq, self.segments[0].prev_crc
         for number, one in enumerate(self.segments):
             if (one.base_seq, one.prev_crc) != (seq, chain):
@@ -231,7 +231,7 @@ class Log:
                 seq, chain, at = seq + header.count, header.header_crc, at + header.size
 
     def kept(self) -> Iterator[Frame]:
-        """Yield the kept admin frames of events before the beginning."""
+        """Yields the kept admin frames of events before the beginning."""
         names = self._names("kept", r"(\d{20})\.(\d{20})\.evk")
         files = {(int(match[1]), int(match[2])): match[0] for match in names}
         at = 0
@@ -260,7 +260,7 @@ class Log:
             at += found.header.size
 
     def decrypted(self, frame: Frame) -> bytes:
-        """The protected section; empty without its key."""
+        """Returns the decrypted protected section; empty without its key."""
         header = frame.header
         if not header.key_epoch:
             return frame.protected

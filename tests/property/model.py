@@ -11,7 +11,7 @@ from tracker.domain.settings import Settings
 MOST = 2**64 - 1  # the largest total
 
 Identity = bytes | tuple[int, bytes]
-"""Who a peer is: its endpoint, or in private modes its account and its peer_id."""
+"""Identifies a peer: its endpoint, or in private modes its account and peer_id."""
 
 
 @define

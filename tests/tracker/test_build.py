@@ -1,4 +1,4 @@
-"""The compiled build: what it is made of, and that nobody runs one of other sources."""
+"""The compiled build and the check that it was made from the present sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_one_build() -> None:
-    """All hot modules are compiled, or none is; and the version says which."""
+    """All hot modules are compiled, or none is, and the version says which."""
     suffixes = {
         Path(importlib.import_module(f"tracker.{name.replace('/', '.')}").__file__ or "").suffix
         for name in build.MODULES
@@ -30,13 +30,13 @@ def test_one_build() -> None:
     assert told.stdout.strip().endswith(f"({build.build()})")
 
 
-def test_of_these_sources() -> None:
-    """What these tests run is what the sources say."""
+def test_the_build_is_current() -> None:
+    """The compiled build was made from the present sources."""
     assert build.stale() is None
 
 
-def test_of_other_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A compiled build that was made of other sources says so; a pure one has no such problem."""
+def test_a_stale_build_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A build of other sources is reported; a pure one has no such problem."""
     monkeypatch.setattr(build, "RECORD", tmp_path / "compiled.json")
     monkeypatch.setattr(build, "_extensions", lambda: True)
     problem = build.stale()

@@ -47,7 +47,7 @@ class ApiError(Exception):
 
 @frozen
 class Endpoint:
-    """Where an API listens, and which certificate to trust."""
+    """The address of an API, and the certificate to trust."""
 
     url: str  # scheme, host, port and perhaps a path; without a slash at the end
     certificate: str | None = None  # a PEM file: the only certificate to trust, whatever its names

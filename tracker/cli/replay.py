@@ -18,8 +18,8 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "replay",
         help="summarise the state at any moment of the log",
-        description="Replay the log to a moment and print what the state was, with its digest: equal states, and "
-        "only those, have equal digests.",
+        description="Replay the log to a moment and print the state with its digest. Equal states have equal "
+        "digests.",
     )
     add_log_and_json(parser, "one JSON object")
     add_at(parser)

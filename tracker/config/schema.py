@@ -52,7 +52,7 @@ READERS: dict[object, Reader] = {
     policy.Clients: Reader(array(client)),
     policy.Ports: Reader(array(ports)),
 }
-"""How each kind of setting that the domain declares is read."""
+"""The reader for each kind of setting that the domain declares."""
 
 
 _UDP = Address("0.0.0.0", 6969)  # noqa: S104 -- a tracker is for everybody

@@ -2,7 +2,7 @@
 
 An endpoint is address and port as they go on the wire: 6 or 18 bytes. The endpoints of a swarm lie
 side by side in one pool that all swarms share, seeders at the front and leechers at the back, so
-that a reply is a slice of bytes. Insertion, removal and change of role move at most two entries.
+that a reply copies a run of bytes. Insertion, removal and change of role move at most two entries.
 The order is part of the state.
 
 Torrents and peers are small integers (1 and up; 0 is nobody) that `Swarms` hands out. Each has one

@@ -304,7 +304,9 @@ class State:
             )
 
     def digest(self, *, addresses: bool = True) -> str:
-        """32 hex digits over the whole state; equal states, and only those, have equal digests.
+        """Returns 32 hex digits over the whole state.
+
+        Equal states have equal digests; different states differ, unless the hash collides.
 
         Without `addresses` endpoints and the last 12 bytes of peer_ids are left out. Then hidden
         peers make no difference, and nobody can try out addresses until one fits.

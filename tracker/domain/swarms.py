@@ -385,23 +385,6 @@ class Swarms:
             at = heads.find(bucket, at + 1)
         return found
 
-    def oldest_needed(self, first: int, end: int) -> tuple[int, int] | None:
-        """The first event and log time needed to know the addresses of the peers numbered
-        first..end-1.
-
-        None = there are no such peers. A peer with two addresses announced the older one on the day
-        before its last announce at the earliest (see `keep_family`).
-        """
-        seqs, times = [], []
-        for peer in range(first, min(end, self.peer_slots)):
-            here = peer in self.v4, peer in self.v6
-            if any(here):
-                row = self.peer(peer)
-                seqs.append(row.last_seq)
-                if all(here):
-                    times.append((row.seen_us // events.DAY_US - 1) * events.DAY_US)
-        return (min(seqs), min(times, default=NEVER_US)) if seqs else None
-
     def column(self, word: int, first: int = 0, end: int | None = None) -> array[int]:
         """SEEDERS, LEECHERS or PARTIAL of the torrents numbered first..end-1: a copy."""
         stop = None if end is None else end * TORRENT_WORDS

@@ -18,7 +18,7 @@ class Pruned(NamedTuple):
 
 
 class Tally:
-    """What the log says about the tracker itself, beside swarms, keys and accounts."""
+    """The columns about the tracker itself, beside swarms, keys and accounts."""
 
     __slots__ = (
         "counters",

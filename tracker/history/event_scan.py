@@ -109,13 +109,11 @@ class Scan:
         self._events = self._wanted.events(rest or frame, part.from_us, part.to_us)
 
     def _kept(self, begin: int) -> Iterator[Frame]:
-        """The frames that were kept of the events before the log's beginning."""
+        """Reads the frames that were kept of the events before the log's beginning."""
         return read_kept_frames(self._folder, begin) if self._part.first < begin else iter(())
 
     def _first_segment(self) -> int:
-        """Where the reader begins: with a whole segment, so that the frames before the part are
-        passed over in steps.
-        """
+        """Finds the segment to begin with: the last one that begins before the part."""
         paths = list_segments(self._folder / "seg")
         starts = [base_seq_of(path) for path in paths]
         before = [start for start in starts if start <= self._part.first]
@@ -124,7 +122,7 @@ class Scan:
         low, high = 0, len(starts) - 1
         while low < high:
             middle = (low + high + 1) // 2
-            # The header alone is enough; a reader would also look for what vouches for it.
+            # The header alone is enough, because only its time is needed.
             frame = first_frame_header(paths[middle])
             if frame is not None and frame.time_us <= self._part.from_us:
                 low = middle

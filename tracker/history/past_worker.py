@@ -52,7 +52,7 @@ class PastWorker(Worker):
         self._listings: dict[int, Iterator[Any]] = {}
 
     def one(self, moment: ports.Moment, method: str, arguments: tuple[Any, ...]) -> Any:
-        """What the read model's method returns at the moment."""
+        """Calls a method of the read model at the moment, and returns its answer."""
         return getattr(self._at(moment), method)(*arguments)
 
     def first(

@@ -95,7 +95,7 @@ class EntryPages:
         return EntriesPage(entries, None, sums.value())
 
     def _next(self) -> LedgerEntry | None:
-        """None at the end, and when the page's time is over."""
+        """Returns the next entry; None at the end, and when the page's time is over."""
         if self._entries is None:
             self._entries = self._walk.tell(self._ledger, self._end)
         entry = next(self._entries, None)

@@ -1,6 +1,4 @@
-"""What decides how announces count while a ledger reads the log, and the accounts that follow from
-it.
-"""
+"""Counts announces while a ledger reads the log, by settings, factors and accounts of then."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Source(Protocol):
 
 @define
 class Summary:
-    """How many entries were imported, by kind."""
+    """The numbers of imported entries, by kind."""
 
     keys: int = 0
     whitelisted: int = 0

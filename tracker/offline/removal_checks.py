@@ -1,4 +1,4 @@
-"""Checks that the log vouches for the opening balance and for the kept frames."""
+"""Checks that an event of the log confirms the opening balance and the kept frames."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Removals:
         """`begin`: number of the log's first event; 0 = nothing was removed."""
         self._folder = folder
         self._begin = begin
-        self._vouched: tuple[str, Mapping[str, str]] | None = None
+        self._confirmed: tuple[str, Mapping[str, str]] | None = None
         self.opening = ""  # SHA-256 of the opening balance; "" = it could not be read
 
     def note(self, frame: Frame) -> None:
@@ -42,7 +42,7 @@ class Removals:
             for _, record in frames.admin(frame):
                 event = record.event()
                 if isinstance(event, LogPruned) and event.first_seq == self._begin:
-                    self._vouched = event.opening, event.kept
+                    self._confirmed = event.opening, event.kept
         except codec.CodecError:
             pass  # another check finds this
 
@@ -50,11 +50,11 @@ class Removals:
         if not self._begin:
             return
         path = opening_path(self._folder, self._begin)
-        if self._vouched is None:
+        if self._confirmed is None:
             what = "no event of the log vouches for this opening balance"
             yield Finding(path, 0, self._begin, what, REPORT)
             return
-        digest, files = self._vouched
+        digest, files = self._confirmed
         if self.opening not in ("", digest):
             what = f"its SHA-256 is {self.opening}, and the log says {digest}"
             yield Finding(path, 0, self._begin, what, RESTORE)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @frozen
 class LedgerTotals:
-    """What entries come to.
+    """The sums of some entries.
 
     `credited_*` are after factors and corrections, the others as announced.
     """
@@ -33,7 +33,7 @@ class LedgerTotals:
 
 @frozen
 class LedgerSums:
-    """How many entries there are, and what they come to."""
+    """The number of entries, and their sums."""
 
     announces: int
     corrections: int
@@ -80,7 +80,7 @@ class LedgerCorrection:
 
 @frozen
 class LedgerOpening:
-    """What the account had when the log began, because the announces behind it were removed.
+    """The totals that the account had when the log began: their announces were removed.
 
     Corrections are not in it: those from before are entries of their own.
     """

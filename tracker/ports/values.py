@@ -271,7 +271,7 @@ class Followed:
 
 @frozen
 class Refused:
-    """How many requests of one client were refused for one reason."""
+    """The refused requests of one client, for one reason."""
 
     reason: str
     client: str | None  # from the peer id; "Other" = not recognised, None = there was no peer id

@@ -37,7 +37,7 @@ _MAX_ANSWER = 1 << 20  # bytes
 
 
 class ControlError(Exception):
-    """Nothing answers at the socket, or something that is no tracker."""
+    """No tracker answers at the socket."""
 
 
 async def shred(shredder: Shredder, request: dict[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def run(
     try:
         high_water_mark.note(secrets_path, session.event_log, session.state.time_us)
     except OSError as error:
-        log.warning("It could not be noted how far the log is: %s", error)
+        log.warning("The high-water mark was not written: %s", error)
     if not parts.follower.alarm:
         _write_snapshot(path, session.state, keyring)
 
@@ -173,7 +173,9 @@ def _judge_older(event_log: EventLog, older: Older, *, accept: bool) -> None:
     nothing back.
     """
     if accept:
-        log.warning("%s; it is gone on with as it is, as was asked for", older.what)
+        log.warning(
+            "%s; the tracker goes on with this copy, because of --accept-older-log", older.what
+        )
     elif event_log.recovery.cut_bytes:
         log.error("%s, in the middle of a write: the disk lost what had been durable", older.what)
     else:

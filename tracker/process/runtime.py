@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ AHEAD_US = 60_000_000
 
 @frozen
 class Runtime:
-    """What the parts of the process share; nothing in it runs yet."""
+    """The parts of the process, made but not running yet."""
 
     config: Config
     version: str
@@ -55,6 +56,8 @@ class Runtime:
     past: PastReads
     ledgers: LogLedgers
     stop: trio.Event = field(factory=trio.Event)
+    probe: bytes = field(factory=lambda: secrets.token_bytes(16), repr=False)
+    """By which UDP trackers know the health check, which shares no limit with clients."""
 
     @property
     def secrets_path(self) -> Path:
@@ -87,7 +90,8 @@ def build(
     )
     _warn_if_ahead(clock)
     keyring.prepare(day_of(clock.now_us()))
-    bans = Bans(config.policy.max_connection_id_errors, config.policy.ban_seconds)
+    policy = config.policy
+    bans = Bans(policy.max_connection_id_errors, policy.ban_seconds, policy.requests_per_minute)
     pruner = Pruner(
         service, event_log, settings.keep_days, settings.keep_bytes, secrets=secrets_path
     )

@@ -1,4 +1,4 @@
-"""What signals do: SIGTERM and SIGINT stop the tracker, SIGHUP reads its certificates again."""
+"""Handles signals: SIGTERM and SIGINT stop the tracker, SIGHUP reads its certificates again."""
 
 from __future__ import annotations
 

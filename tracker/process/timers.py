@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 SWEEP_PAUSE_SECONDS = 0.02
-"""Seconds between two slices of a sweep for silent peers: announces are served meanwhile."""
+"""Seconds between two pieces of a sweep for silent peers: announces are served meanwhile."""
 COUNTER_SECONDS = 1.0
 """Shortest time, in seconds, between two appends of counters."""
 REFUSALS_SECONDS = 10.0

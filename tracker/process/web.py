@@ -81,7 +81,7 @@ async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
     from api.serve import Settings, serve
 
     listener = runtime.listeners.health
-    app = create_app(tuple(_checked(runtime.listeners)))
+    app = create_app(tuple(_checked(runtime.listeners, runtime.probe)))
     settings = Settings(max_connections=HEALTH_CONNECTIONS)
     await nursery.start(partial(serve, app, _accepting(listener), runtime.stop, settings=settings))
     log.info("HEALTH CHECK API: Started on: %s", listener.url)
@@ -91,8 +91,8 @@ def _accepting(listener: Listener) -> list[trio.SocketListener]:
     return [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
 
 
-def _checked(listeners: Listeners) -> Iterator[Checked]:
-    """What the health check connects to: every tracker, and the API."""
+def _checked(listeners: Listeners, probe: bytes) -> Iterator[Checked]:
+    """Lists what the health check connects to: every tracker, and the API."""
     from api.health.services import Service
 
     kinds: list[tuple[Kind, tuple[Listener, ...]]] = [
@@ -106,7 +106,7 @@ def _checked(listeners: Listeners) -> Iterator[Checked]:
                 yield Service(kind, listener.address, 0)
                 continue
             host, port = listener.socket.getsockname()[:2]
-            yield Service(kind, host, port, listener.tls is not None)
+            yield Service(kind, host, port, listener.tls is not None, probe)
 
 
 def _warn_of_default_token(tokens: dict[str, str], address: str) -> None:

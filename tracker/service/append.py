@@ -1,6 +1,4 @@
-"""How an event gets into the log and the state: appended first, then applied, with no await
-between.
-"""
+"""Appends an event to the log and applies it to the state, with no await between."""
 
 from __future__ import annotations
 
@@ -21,7 +19,7 @@ class Log(Protocol):
     pool: Pool
 
     def has_room(self, *, reserved: bool = False) -> bool:
-        """Whether another event may be appended.
+        """Tells whether another event may be appended.
 
         `reserved`: into the room kept for administrators.
         """

@@ -55,7 +55,7 @@ class Table:
 
 
 class Rate:
-    """Limits the requests of each sender: a network, or an account by its number.
+    """Limits the requests of each sender: of each network, or of each account.
 
     A sender may make `most` in a minute, and `most` times `burst` at once if it was quiet before:
     after an outage an account announces all its torrents. A number for each sender is enough: the
@@ -67,11 +67,12 @@ class Rate:
     def __init__(self, most: int, burst: int = 1) -> None:
         self._cost_us = max(1, 60_000_000 // most)
         self._ahead_us = (most * burst - 1) * self._cost_us
-        self._spread_us: dict[bytes | int, int] = {}
+        self._spread_us: dict[bytes, int] = {}
 
-    def admits(self, sender: bytes | int, now_us: int) -> bool:
-        """Counts a request if it may be served; tells whether it may. `sender`: from `network`, or
-        an account."""
+    def admits(self, sender: bytes, now_us: int) -> bool:
+        """Counts a request if it may be served; tells whether it may. `sender`: an address of 4 or
+        16 bytes, or 4 bytes of an account's number."""
+        sender = network(sender)
         spread = self._spread_us
         due = max(spread.get(sender, 0), now_us)
         if due - now_us > self._ahead_us:
@@ -83,17 +84,22 @@ class Rate:
 
 
 class Bans:
-    """Bans networks that keep sending wrong UDP connection ids, until the period ends."""
+    """Limits the errors for UDP datagrams without a valid connection id, by network.
 
-    __slots__ = ("_most", "_table")
+    They are counted apart from requests, because their source addresses can be forged, and a forger
+    must not use up the requests of others.
+    """
 
-    def __init__(self, most: int, seconds: int) -> None:
-        """`most`: more errors than this ban a network, 0 = none is banned.
+    __slots__ = ("_most", "_rate", "_table")
 
-        `seconds`: the period.
+    def __init__(self, most: int, seconds: int, per_minute: int = 0) -> None:
+        """`most`: more errors than this ban a network until the period ends, 0 = none is banned.
+
+        `seconds`: the period. `per_minute`: the errors that are sent in a minute, 0 = all.
         """
         self._most = most
         self._table = Table(seconds)
+        self._rate = Rate(per_minute) if per_minute else None
 
     def banned(self, address: bytes, now_us: int) -> bool:
         """Tells whether an address gets no replies."""
@@ -103,7 +109,8 @@ class Bans:
         """Returns how many networks are banned."""
         return self._table.above(self._most, now_us) if self._most else 0
 
-    def add_error(self, address: bytes, now_us: int) -> None:
-        """Counts a wrong connection id."""
+    def add_error(self, address: bytes, now_us: int) -> bool:
+        """Counts an error; tells whether it may be sent."""
         if self._most:
             self._table.add(address, now_us)
+        return self._rate is None or self._rate.admits(address, now_us)

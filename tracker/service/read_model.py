@@ -29,7 +29,7 @@ _LOOKED_AT_ONCE = 1000  # torrents by number
 _SKIPPED_AT_ONCE = 1000
 _KEYS_AT_ONCE = 50_000
 _LEFT_SHOWN = 2**63 - 1
-"""What an unknown `left` is shown as: the largest number that clients of the API can read."""
+"""The `left` shown for an unknown one: the largest number that clients of the API can read."""
 
 
 class Source(Protocol):

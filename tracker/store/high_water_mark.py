@@ -44,7 +44,7 @@ class Mark:
 
 @frozen
 class Older:
-    """What is wrong with a log that is not the one served last."""
+    """The finding that a log is not the one served last."""
 
     seq: int  # number of events that the log had when it was noted
     what: str
@@ -93,13 +93,13 @@ def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
 
 async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) -> None:
     """Notes the mark when all appended so far is durable, then every few minutes."""
-    trouble = RepeatedWarning(log, "It is noted again how far the log is")
+    trouble = RepeatedWarning(log, "The high-water mark is written again")
     await event_log.wait_durable(event_log.next_seq - 1)
     while True:
         try:
             await trio.to_thread.run_sync(note, secrets, event_log, now_us())
         except OSError as error:
-            trouble.warn("It cannot be noted how far the log is, tried again: %s", error)
+            trouble.warn("The high-water mark cannot be written, trying again: %s", error)
         else:
             trouble.over()
         await trio.sleep(NOTE_SECONDS)

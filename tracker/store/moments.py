@@ -149,7 +149,7 @@ def split(frame: Frame, seq: int) -> tuple[Frame, Frame | None]:
 
 
 def _size(frame: Frame, records: int) -> int:
-    """How many plain bytes the first `records` records take."""
+    """Counts the plain bytes of the first `records` records."""
     if frame.header.kind != events.ADMIN:
         return len(frame.plain) // frame.header.records * records
     offset = 0

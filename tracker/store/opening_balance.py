@@ -2,7 +2,7 @@
 first event, without addresses.
 
 It is a file beside the segments and no event, because replay needs it before the first event. The
-event that vouches for it, `log_pruned`, comes later in the log (docs/adr/0010). The format is that
+event that confirms it, `log_pruned`, comes later in the log (docs/adr/0010). The format is that
 of a snapshot, and its peers are hidden ones (`domain.hidden_peers`). But it is no cache: the events
 that it stands for are gone, so one that was made by earlier rules is read as well (`image.newest`).
 """
@@ -109,7 +109,7 @@ def digest_of(log: Path, seq: int) -> str:
 
 
 def check(log: Path, seq: int, digest: str, state: State) -> None:
-    """Checks after a replay that an event vouches for the opening with this SHA-256, which the
+    """Checks after a replay that an event confirms the opening with this SHA-256, which the
     replay began with.
 
     Raises `LogCorruptError`.

@@ -3,7 +3,7 @@
 1. `make` writes the opening balance and keeps the admin events, which stay for ever; `adopt` names
    the balance. The balance has no addresses, so `make` sees to it that a later snapshot has those
    of the peers in the swarms, whose announces may go.
-2. The event `log_pruned`, which vouches for both, is durable.
+2. The event `log_pruned`, which confirms both, is durable.
 3. `finish` removes the segments, the oldest first, then the files that only they needed.
 
 A crash before 2 leaves files that do not count; a crash after it leaves a removal to finish, and
@@ -96,7 +96,7 @@ def adopt(folder: Path, made: Made) -> None:
     """Gives the opening balance its name.
 
     The tracker does this, not the process that wrote the file: that process may outlive its
-    tracker, and must not replace a file that an event of the next tracker vouches for.
+    tracker, and must not replace a file that an event of the next tracker confirms.
     """
     target = opening_path(folder, made.first_seq)
     (target.parent / made.file).rename(target)

@@ -69,7 +69,7 @@ class Segment:
 
 @frozen
 class Due:
-    """What can be removed: the events below `first_seq`."""
+    """The oldest events that can be removed: those below `first_seq`."""
 
     first_seq: int
     rule: str  # the one that asks for most: "keep_days" or "keep_bytes"
@@ -215,7 +215,7 @@ class Pruner:
         begin = 0
         if pruned := self.service.state.tally.pruned:
             begin = pruned[-1].first_seq
-            # A reader that starts at the new beginning must find the event that vouches for it.
+            # A reader that starts at the new beginning must find the event that confirms it.
             await self.log.wait_readable(pruned[-1].seq)
         async with self.log.sealing:
             await trio.to_thread.run_sync(pruning.finish, self.log.path, begin)
@@ -236,7 +236,7 @@ class Pruner:
         return made
 
     async def _write(self, made: pruning.Made, rule: str) -> None:
-        """Appends the event that vouches for what was made."""
+        """Appends the event that confirms the files that were made."""
         event = LogPruned(made.first_seq, made.opening, made.kept, made.segments, made.bytes)
         await append_durably(self.service, self.log, event, ports.Actor(rule, "", ""))
 

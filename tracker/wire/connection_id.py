@@ -27,16 +27,16 @@ class ConnectionIds:
     bounded.
     """
 
-    __slots__ = ("_accepted", "_checked", "_key", "_slot", "_slot_seconds", "known")
+    __slots__ = ("_accepted", "_key", "_slot", "_slot_seconds", "checked", "known")
 
     def __init__(
         self, key: bytes, lifetime: int = LIFETIME_SECONDS, *, checked: bool = True
     ) -> None:
-        """`key`: up to 32 secret bytes. `lifetime`: seconds, 1 or more. `checked`: false accepts
-        every id.
+        """`key`: up to 32 secret bytes. `lifetime`: seconds, 1 or more. `checked`: false for a
+        tracker that also serves clients without a valid id; `valid` does not depend on it.
         """
         self._key = key
-        self._checked = checked
+        self.checked = checked
         self._slot_seconds = -(-lifetime // _SLOTS)
         self._accepted = -(-lifetime // self._slot_seconds) + 1  # this slot and the ones before
         self._slot = 0
@@ -58,8 +58,6 @@ class ConnectionIds:
     def valid(self, connection_id: bytes, address: bytes) -> bool:
         """Tells whether an id of 8 bytes was issued to this address and has not expired."""
         if self.known.get(connection_id + _ANNOUNCE) == address:
-            return True
-        if not self._checked:
             return True
         # A plain comparison is enough, because nanoseconds of memcmp do not show through a network,
         # and an attacker could gain one address's id for one lifetime only.

@@ -233,7 +233,7 @@ class Worker(ABC):
         """Drops everything that was read from the log."""
 
     def answer(self, question: Question) -> object:
-        """What the method returns; or `NoMomentError`, or `Failed` with the reason."""
+        """Returns what the method returns; or `NoMomentError`, or `Failed` with the reason."""
         try:
             if self._keys_used is not None and self._keys_used.forget():
                 self.forget()

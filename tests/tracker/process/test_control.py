@@ -1,4 +1,4 @@
-"""The control socket: who may ask, and what it makes of whatever comes."""
+"""The control socket: permissions, requests and malformed requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ async def ask(folder: Path, request: object) -> dict[str, Any]:
 
 
 async def test_question_and_answer(tmp_path: Path) -> None:
-    """One line each; the socket is the owner's alone, and goes with the server."""
+    """The server answers a line with a line. Only the owner may use the socket, and it goes when
+    the server ends.
+    """
     async with serving(tmp_path):
         assert await ask(tmp_path, {"number": 21}) == {"twice": 42}
         mode = (tmp_path / control.NAME).stat().st_mode
@@ -47,15 +49,15 @@ async def test_question_and_answer(tmp_path: Path) -> None:
 
 
 async def test_long_paths(tmp_path: Path) -> None:
-    """A folder whose path is longer than a socket's may be."""
+    """The socket works in a folder whose path is longer than a socket address may be."""
     folder = tmp_path / ("long" * 30) / ("longer" * 30)
     folder.mkdir(parents=True)
     async with serving(folder):
         assert await ask(folder, {"number": 1}) == {"twice": 2}
 
 
-async def test_a_socket_left_behind(tmp_path: Path) -> None:
-    """Of a run that was killed: nobody answers there, and the next run takes its place."""
+async def test_a_killed_run_leaves_a_socket(tmp_path: Path) -> None:
+    """The next run replaces the socket that a killed run left behind."""
     control._listen(tmp_path).close()
     with pytest.raises(control.ControlError, match="refused"):
         await ask(tmp_path, {})
@@ -64,16 +66,16 @@ async def test_a_socket_left_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("request_line", [{}, [], 5, {"number": None}, {"number": "x" * 5000}])
-async def test_what_is_not_understood(tmp_path: Path, request_line: object) -> None:
-    """Is told so, and the next one is served."""
+async def test_a_malformed_request_gets_an_error(tmp_path: Path, request_line: object) -> None:
+    """The server answers a malformed request with an error and serves the next one."""
     async with serving(tmp_path):
         assert "not understood" in (await ask(tmp_path, request_line))["error"]
         assert await ask(tmp_path, {"number": 1}) == {"twice": 2}
 
 
 @pytest.mark.parametrize("sent", [b"", b"{", b"\xff\xfe\n", b'{"number": 1}'])
-async def test_who_hangs_up(tmp_path: Path, sent: bytes) -> None:
-    """Without a whole line, or without waiting for the answer."""
+async def test_a_client_hangs_up(tmp_path: Path, sent: bytes) -> None:
+    """A client that sends half a line or leaves before the answer disturbs no other client."""
     async with serving(tmp_path):
         stream = await trio.open_unix_socket(str(tmp_path / control.NAME))
         if sent:
@@ -82,23 +84,21 @@ async def test_who_hangs_up(tmp_path: Path, sent: bytes) -> None:
         assert await ask(tmp_path, {"number": 1}) == {"twice": 2}
 
 
-async def test_nobody_there(tmp_path: Path) -> None:
-    """No socket, no folder."""
+async def test_no_server(tmp_path: Path) -> None:
+    """A request without a socket or a folder raises `ControlError`."""
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(control.ControlError):
             await ask(folder, {})
 
 
-async def test_a_folder_that_holds_no_socket(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The tracker goes on without."""
+async def test_a_socket_cannot_be_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The tracker runs without the socket and logs a warning."""
     async with serving(tmp_path / "none"):
         assert "No control socket" in caplog.text
 
 
-async def test_an_answer_that_is_none(tmp_path: Path) -> None:
-    """Something else listens there."""
+async def test_a_foreign_answer(tmp_path: Path) -> None:
+    """A client refuses an answer that is no object, because another program listens there."""
 
     async def answer(_request: dict[str, Any]) -> Any:
         await trio.lowlevel.checkpoint()

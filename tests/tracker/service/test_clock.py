@@ -11,7 +11,7 @@ HOUR = 3600 * SECOND
 
 
 def test_it_begins_at_the_wall_clock() -> None:
-    """An empty log begins now."""
+    """The clock of an empty log begins at the wall clock."""
     assert HandTime().log_clock(0).now_us() == START_US
 
 
@@ -24,8 +24,8 @@ def test_it_begins_at_the_end_of_the_log_when_that_is_later() -> None:
     assert clock.now_us() == START_US + HOUR + SECOND
 
 
-def test_the_earlier_of_two() -> None:
-    """`earlier_us` is past for a log that ran ahead and for a wall clock that did."""
+def test_the_earlier_clock() -> None:
+    """`earlier_us` is the earlier of log time and wall clock."""
     time = HandTime()
     clock = time.log_clock()
     time.wall -= HOUR
@@ -74,7 +74,7 @@ def test_a_wall_clock_far_ahead_is_followed_at_once() -> None:
 
 
 def test_a_step_is_an_event() -> None:
-    """The log has the step before the tick that follows."""
+    """The log has a step of the clock before the next tick."""
     rig = Rig()
     rig.time.wall += HOUR
     rig.service.tick()
@@ -91,7 +91,7 @@ moves = st.lists(
 @steady
 @given(moves=moves, last=st.integers(0, 2 * START_US))
 def test_it_never_goes_back(moves: list[tuple[int, int, bool]], last: int) -> None:
-    """Whatever the wall clock does, and however often time is adjusted."""
+    """Log time never goes back, whatever the wall clock does and however often `adjust` runs."""
     time = HandTime()
     clock = time.log_clock(last)
     before = clock.now_us()

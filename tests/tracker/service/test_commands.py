@@ -1,4 +1,4 @@
-"""Admin commands over a real log: durable before the answer, and no key in the file."""
+"""Admin commands over a real log: events are durable before the answer, and no file holds a key."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ ROOM = 253_402_300_800 - START_US // SECOND  # seconds to the end of the year 99
 
 @frozen
 class Admin:
-    """Commands, and what they work on."""
+    """Commands with their log and state."""
 
     log: EventLog
     service: Service
     commands: ServiceCommands
 
     def events(self) -> list[dict[str, object]]:
-        """What stands in the log so far, as a fresh reader sees it."""
+        """Returns the events that a new reader finds in the log."""
         return events_in(Reader(self.log.path, to_end=True).frames())
 
 
@@ -93,7 +93,7 @@ COMMANDS: dict[str, Ask] = {
 async def test_durable_before_the_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """No command is answered before the disk has its event."""
+    """No command is answered before its event is durable."""
     answered = trio.Event()
     async with administered(tmp_path) as admin, trio.open_nursery() as nursery:
         await admin.commands.whitelist_add([hash_of(9)], BY)
@@ -114,7 +114,7 @@ async def test_durable_before_the_answer(
 
 
 async def test_the_whitelist(tmp_path: Path) -> None:
-    """What changes nothing appends nothing; every event says who asked, and why."""
+    """A command that changes nothing appends nothing. Every event has the actor and the reason."""
     async with administered(tmp_path) as admin:
         for _ in range(2):
             await admin.commands.whitelist_add([HASH], BY)
@@ -131,7 +131,7 @@ async def test_the_whitelist(tmp_path: Path) -> None:
 
 
 async def test_delisting_in_listed_mode(tmp_path: Path) -> None:
-    """The swarm of a torrent that is no longer listed is gone with the answer."""
+    """The swarm of a delisted torrent is gone when the command is answered."""
     async with administered(tmp_path) as admin:
         admin.service.change_settings(Settings(listed=True))
         await admin.commands.whitelist_add([HASH], BY)
@@ -146,7 +146,7 @@ def everything_in(folder: Path) -> bytes:
 
 
 async def test_keys_are_not_in_the_log(tmp_path: Path) -> None:
-    """A key is in no file of the log, in no form but its hash; a replay knows it all the same."""
+    """The log has a key as its hash only, and a replay still accepts the key."""
     async with administered(tmp_path) as admin:
         issued = await admin.commands.issue_key(ports.NewKey(seconds_valid=60), BY)
         permanent = await admin.commands.issue_key(ports.NewKey(), BY)
@@ -185,7 +185,7 @@ async def test_issued_keys_differ(tmp_path: Path) -> None:
 
 
 async def test_refused_key_commands(tmp_path: Path) -> None:
-    """Unknown, revoked, existing keys: refused, and nothing is appended."""
+    """Commands on unknown, revoked or existing keys are refused, and nothing is appended."""
     async with administered(tmp_path) as admin:
         key = (await admin.commands.issue_key(ports.NewKey("K" * 32, 5), BY)).key
         with pytest.raises(ports.DuplicateKeyError):
@@ -201,7 +201,7 @@ async def test_refused_key_commands(tmp_path: Path) -> None:
 
 
 async def test_issued_again(tmp_path: Path) -> None:
-    """A revoked key goes on with owner and account; with another owner it is theirs."""
+    """A revoked key that is issued again keeps its owner and account; a new owner gets another."""
     async with administered(tmp_path) as admin:
         for owner in (None, None, "anna", None, "bert", "bert"):
             issued = await admin.commands.issue_key(ports.NewKey("K" * 32, owner=owner), BY)
@@ -225,9 +225,7 @@ async def test_issued_again(tmp_path: Path) -> None:
     ids=["same", "elsewhere", "another token", "another key", "without", "another secret"],
 )
 async def test_repetitions(tmp_path: Path, by: ports.Actor, secret: bytes, same: bool) -> None:
-    """A request is told by the token's label and its idempotency key, whoever sends it from
-    wherever.
-    """
+    """The token label and the idempotency key identify a repeated request, from any address."""
     new = ports.NewKey(seconds_valid=60)
     async with administered(tmp_path) as admin:
         first = await admin.commands.issue_key(new, ONCE)
@@ -238,7 +236,9 @@ async def test_repetitions(tmp_path: Path, by: ports.Actor, secret: bytes, same:
 
 
 async def test_repetitions_that_are_refused(tmp_path: Path) -> None:
-    """Another request, another server secret, a key that is revoked since: nothing is appended."""
+    """A repetition with another request, another server secret or a revoked key is refused, and
+    nothing is appended.
+    """
     new = ports.NewKey(label="x")
     async with administered(tmp_path) as admin:
         await admin.commands.issue_key(new, ONCE)
@@ -256,7 +256,7 @@ async def test_repetitions_that_are_refused(tmp_path: Path) -> None:
 
 
 async def test_a_repetition_after_the_key_was_issued_again(tmp_path: Path) -> None:
-    """What the request got is revoked, whoever has the same key now."""
+    """A repetition is refused when its key was revoked, even if the same key was issued again."""
     new = ports.NewKey("K" * 32)
     async with administered(tmp_path) as admin:
         await admin.commands.issue_key(new, ONCE)
@@ -270,8 +270,8 @@ MOVED = [ports.NewKey(f"{number:032}", seconds_valid=60, owner="anna") for numbe
 
 
 async def test_repeated_imports(tmp_path: Path) -> None:
-    """The same numbers, whatever became of the keys; another request with the same idempotency key
-    is refused.
+    """A repeated import gets the same numbers, whatever happened to the keys. Another request with
+    the same idempotency key is refused.
     """
     async with administered(tmp_path) as admin:
         await admin.commands.issue_key(ports.NewKey(), BY)
@@ -298,8 +298,8 @@ async def test_repeated_imports(tmp_path: Path) -> None:
 async def test_an_import_that_was_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
-    """Of its frames a crash may leave the first ones only: a repetition takes the rest, all or
-    none, and is answered so from then on.
+    """A repetition completes an import that a crash cut off, with all missing keys or none. Later
+    repetitions get the same answer.
     """
     monkeypatch.setattr(eventlog.pool, "FRAME_BYTES", 1)  # one for each key
     async with administered(tmp_path) as admin:
@@ -330,7 +330,7 @@ async def test_an_import_that_was_cut_off(
 
 
 async def test_a_log_that_fills_up() -> None:
-    """What one command comes to is decided as a whole: all keys of an import, or none."""
+    """A full log takes all keys of an import or none."""
     rig = Rig()
     commands = ServiceCommands(rig.service, rig.log, SECRET)
     new = [ports.NewKey(f"{number:032}") for number in range(3)]
@@ -344,8 +344,8 @@ async def test_a_log_that_fills_up() -> None:
 
 
 async def test_a_log_that_takes_nothing_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it waits for space, what needs an event is refused at once; what was under way is
-    answered when there is some.
+    """A log that waits for space refuses new events at once. Commands under way are answered when
+    there is space.
     """
     refused = ("whitelist", "issue", "factor", "rotate", "label", "import")
     pwrite = os.pwrite
@@ -398,12 +398,11 @@ async def outcome(ask: Ask, commands: ports.Commands) -> object:
     return found.number if isinstance(found, ports.Factor) else found
 
 
-async def test_what_changes_nothing_in_a_log_that_takes_nothing_in(
+async def test_commands_without_events_during_a_wait_for_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is answered at once, as ever: it has nothing to wait for.
-
-    What rests on an event that waits does wait.
+    """A command without events is answered at once while the log waits for space, unless its answer
+    rests on an event that waits.
     """
     pwrite = os.pwrite
 
@@ -459,7 +458,7 @@ async def test_durations(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_a_log_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """The command whose write failed, and every one after it, says that the log is unavailable."""
+    """After a failed write, that command and every later one report that the log is unavailable."""
 
     def broken(*_: object) -> int:
         raise OSError(errno.EIO, "Input/output error")

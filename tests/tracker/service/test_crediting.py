@@ -1,6 +1,4 @@
-"""Credit by command: factors set and ended, corrections; what is refused, and what changes
-nothing.
-"""
+"""Credit by command: factors, corrections, refusals, and repeated requests."""
 
 from __future__ import annotations
 
@@ -40,13 +38,13 @@ class Site:
         self.rig.announce(Announce(HASH, endpoint4(1), uploaded=moved, downloaded=moved, key=key))
 
     def appended(self) -> list[dict[str, Any]]:
-        """The credit events, without what all of them have."""
+        """Returns the credit events without their common members."""
         told = [one for one in self.rig.events() if one["type"].startswith("credit")]
         return [{name: one[name] for name in one if name not in ("seq", "time")} for one in told]
 
 
 class Log:
-    """A log in memory as commands see it."""
+    """A log in memory for the commands."""
 
     def __init__(self, log: MemoryLog) -> None:
         self.pool, self.appended, self.wait_durable = log.pool, log.appended, log.wait_durable
@@ -64,7 +62,7 @@ def site() -> Site:
 
 
 async def test_a_factor(site: Site) -> None:
-    """Set, in force, listed, ended: two events that say who asked."""
+    """A factor is set, listed and ended by two events that name the actor."""
     site.announce(0)
     factor = await site.commands.set_factor(FREE, BY)
     assert factor == ports.Factor(1, 3, evolve(FREE, from_us=START_US))
@@ -99,7 +97,7 @@ SCOPES = {
 
 @pytest.mark.parametrize("scope", SCOPES)
 async def test_scopes(site: Site, scope: str) -> None:
-    """The event names its scope; the factor is read as it was asked for."""
+    """The event names the scope of a factor, and the API returns the factor as requested."""
     factor = await site.commands.set_factor(SCOPES[scope], BY)
     assert site.appended()[0]["scope"] == scope
     assert factor.terms == evolve(SCOPES[scope], from_us=START_US)
@@ -107,9 +105,7 @@ async def test_scopes(site: Site, scope: str) -> None:
 
 
 async def test_the_same_again(site: Site) -> None:
-    """What says the same and is not over is given back, whenever it is asked; anything else is
-    another factor.
-    """
+    """A repeated request returns the factor in force. A different request makes a new factor."""
     first = await site.commands.set_factor(FREE, BY)
     site.rig.time.advance(SECOND)
     later = evolve(FREE, from_us=START_US + 5 * SECOND)
@@ -153,14 +149,14 @@ REFUSED: dict[str, tuple[ports.FactorTerms, str]] = {
 
 @pytest.mark.parametrize(("terms", "reason"), REFUSED.values(), ids=REFUSED)
 async def test_refused_factors(site: Site, terms: ports.FactorTerms, reason: str) -> None:
-    """The reason is told, and nothing appended."""
+    """A malformed factor is refused with its reason, and nothing is appended."""
     with pytest.raises(ports.InvalidFactorError, match=reason):
         await site.commands.set_factor(terms, BY)
     assert site.appended() == []
 
 
-async def test_so_many_of_a_scope(site: Site) -> None:
-    """One torrent has so many factors at a time; those that are over do not count."""
+async def test_the_number_of_factors_of_a_torrent_is_limited(site: Site) -> None:
+    """The limit of factors for one torrent counts only those that are not over."""
     ends = START_US + SECOND
     for percent in range(MOST_PER_SCOPE):
         terms = evolve(FREE, download_percent=percent, until_us=ends)
@@ -173,8 +169,8 @@ async def test_so_many_of_a_scope(site: Site) -> None:
     assert [one.terms.label for one in site.read.factors(0)] == ["", "one more"]
 
 
-async def test_ending_what_is_over(site: Site) -> None:
-    """It changes nothing and appends nothing; a number that never was is refused."""
+async def test_ending_a_factor_that_is_over(site: Site) -> None:
+    """Ending a factor that is over appends nothing. An unknown number is refused."""
     await site.commands.set_factor(FREE, BY)
     await site.commands.set_factor(evolve(FREE, until_us=START_US + SECOND), BY)
     site.rig.time.advance(SECOND)
@@ -187,7 +183,7 @@ async def test_ending_what_is_over(site: Site) -> None:
 
 
 async def test_a_correction(site: Site) -> None:
-    """Durable, named, and in the credited totals alone."""
+    """A correction is durable, and changes the credited totals only."""
     site.announce(0)
     site.announce(100)
     seq = await site.commands.correct(ports.Correction(1, -100, 7, 3), BY)
@@ -203,8 +199,8 @@ async def test_a_correction(site: Site) -> None:
 
 
 async def test_a_correction_is_made_once(site: Site) -> None:
-    """The same idempotency key gets the same answer; with other amounts it is refused, after a
-    restart too.
+    """The same idempotency key gets the same answer, after a restart too. Other amounts are
+    refused.
     """
     by = evolve(BY, idempotency_key="ticket 7")
     asked = ports.Correction(1, 50, 0, 0)
@@ -242,7 +238,7 @@ CORRECTIONS: dict[str, tuple[ports.Correction, ports.Actor, type[Exception], str
 
 @pytest.mark.parametrize("name", CORRECTIONS)
 async def test_refused_corrections(site: Site, name: str) -> None:
-    """The reason is told, and nothing appended."""
+    """A malformed correction is refused with its reason, and nothing is appended."""
     asked, by, error, reason = CORRECTIONS[name]
     site.announce(0)
     site.announce(10)
@@ -252,7 +248,7 @@ async def test_refused_corrections(site: Site, name: str) -> None:
 
 
 async def test_a_new_account(site: Site) -> None:
-    """Zeros, and nulls for the times, before its first announce; reading changes nothing."""
+    """An account without announces has zeros, and nulls for times. Reading it changes nothing."""
     digest = site.rig.state.digest()
     assert site.read.account(1) == ports.Account(1, 0, 0, 0, 0, 0, 0, 0, None, None)
     assert site.rig.state.digest() == digest

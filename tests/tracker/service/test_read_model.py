@@ -28,7 +28,7 @@ def now(rig: Rig) -> Projection:
 @pytest.mark.parametrize("offset", range(len(HASHES) + 2))
 @pytest.mark.parametrize("limit", [0, 1, 2, 4, 100])
 def test_torrents_come_in_order(rig: Rig, offset: int, limit: int) -> None:
-    """By info hash, over the buckets' borders, from any place, as many as asked for."""
+    """Pages of any offset and limit list torrents by info hash, across the borders of buckets."""
     found = [one.info_hash for one in now(rig).torrents(offset, limit) if one]
     assert found == HASHES[offset : offset + limit]
 
@@ -38,8 +38,9 @@ def test_torrents_come_in_order(rig: Rig, offset: int, limit: int) -> None:
 def test_a_large_bucket_is_listed_in_steps(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, offset: int, copied: int
 ) -> None:
-    """However many torrents share a first byte: a pause before each piece of sorting, and while
-    skipping."""
+    """A listing pauses before each piece of sorting and while it skips, even when many torrents
+    share a first byte.
+    """
     monkeypatch.setattr(read_model, "_SORTED_AT_ONCE", 10)
     monkeypatch.setattr(read_model, "_SKIPPED_AT_ONCE", 10)
     monkeypatch.setattr(read_model, "_LOOKED_AT_ONCE", 10)
@@ -61,7 +62,7 @@ def test_a_large_bucket_is_listed_in_steps(
 
 
 def test_peers_that_are_in_several_directories(rig: Rig) -> None:
-    """In private modes a peer has an identity and an address of each family: it is shown once."""
+    """A private peer with an identity and two addresses is listed once."""
     rig = Rig.with_settings(private=True)
     keys = [rig.issue(number) for number in (1, 2)]
     for number, key in enumerate(keys):
@@ -80,7 +81,7 @@ def test_peers_that_are_in_several_directories(rig: Rig) -> None:
 
 
 def test_a_listing_goes_on_while_torrents_come_and_go(rig: Rig) -> None:
-    """What leaves before its turn is left out; what was there all along is listed once."""
+    """A listing omits a torrent that leaves before its turn, and has each lasting torrent once."""
     listing = now(rig).torrents(0, 100)
     found = [first.info_hash for first in [next(listing)] if first]
     gone = HASHES[1]
@@ -92,7 +93,7 @@ def test_a_listing_goes_on_while_torrents_come_and_go(rig: Rig) -> None:
 
 
 def test_summaries(rig: Rig) -> None:
-    """Seeders, completed, leechers of a torrent; nothing for one that is not tracked."""
+    """A summary has seeders, completed and leechers of a tracked torrent; others have none."""
     leecher = Announce(HASHES[0], endpoint4(1))
     rig.announce(evolve(leecher, event=1), evolve(leecher, endpoint=endpoint6(1), left=0))
     assert now(rig).summary(HASHES[0]) == ports.TorrentSummary(HASHES[0], 1, 1, 1)
@@ -177,7 +178,7 @@ def test_peers(event: int, endpoint: bytes, shown: str) -> None:
 
 
 def test_an_unknown_left_is_the_largest_number() -> None:
-    """Readers of the API know no unknown: they are shown the largest number they can take."""
+    """The API shows an unknown `left` as the largest number, because it has no such value."""
     rig = Rig()
     rig.announce(Announce(hash_of(1), endpoint4(1), b"\0" * 20, left=events.LEFT_UNKNOWN))
     found = now(rig).peers(hash_of(1))
@@ -185,7 +186,7 @@ def test_an_unknown_left_is_the_largest_number() -> None:
 
 
 def test_all_peers_of_both_families_each_once() -> None:
-    """A torrent's peers are as many as its counts say."""
+    """The list of peers has as many peers as the counts say, each once."""
     rig = Rig()
     rig.announce(
         *(Announce(hash_of(1), e(n), left=n % 2) for n in range(50) for e in (endpoint4, endpoint6))
@@ -197,7 +198,9 @@ def test_all_peers_of_both_families_each_once() -> None:
 
 
 def test_a_list_of_peers_goes_on_while_peers_come_and_go() -> None:
-    """Who leaves before his turn is left out, and nobody of another torrent takes his place."""
+    """A list omits a peer that leaves before its turn, and shows no peer of another torrent in its
+    place.
+    """
     rig = Rig()
     rig.announce(*(Announce(hash_of(1), endpoint4(number)) for number in range(5)))
     peers = now(rig).peers(hash_of(1))
@@ -209,8 +212,9 @@ def test_a_list_of_peers_goes_on_while_peers_come_and_go() -> None:
 
 
 def test_a_list_of_peers_ends_with_its_torrent() -> None:
-    """A torrent dropped meanwhile has no more peers, though its number and theirs are used
-    again."""
+    """The list of a dropped torrent ends, even when its number and those of its peers are used
+    again.
+    """
     rig = Rig.with_settings(max_peer_timeout=10, inactive_peer_cleanup_interval=10)
     rig.announce(*(Announce(hash_of(1), endpoint4(number)) for number in range(5)))
     peers = now(rig).peers(hash_of(1))
@@ -232,5 +236,5 @@ def test_a_list_of_peers_ends_with_its_torrent() -> None:
     ids=["v4", "mapped", "v6"],
 )
 def test_endpoints_as_text(endpoint: bytes, shown: str) -> None:
-    """Addresses as people write them, a port behind; IPv6 in brackets."""
+    """An endpoint is shown as address and port, with brackets around IPv6."""
     assert format_endpoint(endpoint) == shown

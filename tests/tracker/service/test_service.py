@@ -1,4 +1,4 @@
-"""The write path: what is refused leaves no trace, what is taken is in log and state at once."""
+"""The write path: a refused request changes nothing, an accepted one is logged and applied."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def delist(rig: Rig, info_hash: bytes = HASH) -> None:
 
 
 def test_a_full_log_refuses_announces() -> None:
-    """Without room nothing is decided, appended or applied; with room again all is well."""
+    """A full log refuses announces without a change of state. When there is room again, it takes
+    them.
+    """
     rig = Rig()
     rig.log.room = False
     before = rig.state.digest()
@@ -113,8 +115,10 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_rules(name: str) -> None:
-    """How an announce relates to the one before is decided once, and logged with its number."""
+def test_the_rule_of_an_announce(name: str) -> None:
+    """The service decides the rule of an announce once, from the announce before, and logs the
+    number of that one.
+    """
     changed, rule = RULES[name]
     rig = Rig.with_settings()
     first = evolve(LEECHER, uploaded=10, downloaded=10)
@@ -125,7 +129,7 @@ def test_rules(name: str) -> None:
 
 
 def test_a_batch_has_one_time() -> None:
-    """The clock is read once a batch; counting from it, peers are seen in log time."""
+    """All events of a batch have one log time."""
     rig = Rig()
     rig.announce(LEECHER, evolve(LEECHER, endpoint=endpoint4(2)))
     rig.time.advance(SECOND)
@@ -136,7 +140,7 @@ def test_a_batch_has_one_time() -> None:
 
 
 def test_a_frame_tells_the_time_of_its_first_record() -> None:
-    """Also when the frame was opened by a batch that came to nothing."""
+    """A frame has the time of its first record, even when an empty batch opened the frame."""
     rig = Rig()
     rig.announce()
     rig.time.advance(60 * SECOND)
@@ -178,7 +182,7 @@ def test_the_choice_of_peers_follows_from_the_log() -> None:
 
 
 def test_counters_are_logged_as_deltas() -> None:
-    """What was counted is one event a counter, in order, and then counting begins anew."""
+    """A flush logs one event for each counter, in order, and sets the pending counts to zero."""
     rig = Rig()
     for counter in (events.UDP6_SCRAPES, events.UDP4_CONNECTS, events.UDP6_SCRAPES):
         rig.service.count(counter)
@@ -195,8 +199,8 @@ def test_counters_are_logged_as_deltas() -> None:
 
 
 def test_refusals_by_client() -> None:
-    """By reason, client and version; of versions only so many are told apart, of clients all that
-    there are.
+    """Refusals are counted by reason, client and version. The number of versions is limited, the
+    number of clients is not.
     """
     rig = Rig()
     for _ in range(2):
@@ -230,7 +234,7 @@ def test_refusals_by_client() -> None:
 
 
 def test_an_unknown_admin_event_leaves_the_log_as_it_was() -> None:
-    """What cannot be written as JSON is refused before anything is appended."""
+    """An event that JSON cannot hold is refused before anything is appended."""
     rig = Rig()
     for value in (float("nan"), {1, 2}, "\ud800"):
         with pytest.raises((ValueError, TypeError)):

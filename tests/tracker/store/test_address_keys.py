@@ -1,4 +1,4 @@
-"""The daily keys: made when needed, told from wrong ones, gone when destroyed."""
+"""The daily keys: made when needed, checked, and gone when destroyed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ TODAY = day_of(START_US)
 TEXT = b"where a peer is, " * 5
 
 
-def test_what_is_encrypted_can_be_decrypted(tmp_path: Path) -> None:
-    """By another keyring over the folder too; the section keeps its length, and the key is the
-    day's."""
+def test_an_encrypted_section_can_be_decrypted(tmp_path: Path) -> None:
+    """Another keyring over the folder decrypts a section, which keeps its length."""
     encrypted = Keyring(tmp_path).encrypt(FRAME_ID, START_US, TEXT)
     assert encrypted.key_epoch == TODAY
     assert len(encrypted.data) == len(TEXT)
@@ -39,8 +38,8 @@ def test_what_is_encrypted_can_be_decrypted(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_the_page_says_how(tmp_path: Path) -> None:
-    """The recipe of docs/log-format.md, followed by hand with the bare block cipher."""
+def test_the_page_describes_the_encryption(tmp_path: Path) -> None:
+    """The recipe of docs/log-format.md, followed with a block cipher, gives the same bytes."""
     (tmp_path / "privacy").mkdir()
     (tmp_path / "privacy" / "2027-01-15.key").write_bytes(bytes(range(32)))
     encrypted = Keyring(tmp_path).encrypt(FRAME_ID, START_US, TEXT)
@@ -57,7 +56,7 @@ def test_the_page_says_how(tmp_path: Path) -> None:
 
 
 def test_no_two_places_share_a_key_stream(tmp_path: Path) -> None:
-    """Whatever differs in the place, the bytes differ."""
+    """Sections at different places are encrypted with different key streams."""
     keyring = Keyring(tmp_path)
     varied = product((b"log id, 16 bytes", b"another, 16 byte"), (3, 4), (1000, 1001), (77, 78))
     streams = [keyring.encrypt(FrameId(*each), START_US, bytes(64)).data for each in varied]
@@ -66,7 +65,7 @@ def test_no_two_places_share_a_key_stream(tmp_path: Path) -> None:
 
 
 def test_days_have_keys_of_their_own(tmp_path: Path) -> None:
-    """To the last microsecond; the keys are listed in order."""
+    """Each day has its own key, to the last microsecond. The keys are listed in order."""
     keyring = Keyring(tmp_path)
     start = TODAY * DAY_US
     epochs = [
@@ -80,7 +79,9 @@ def test_days_have_keys_of_their_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_a_destroyed_key_opens_nothing(tmp_path: Path, cached: bool) -> None:
-    """In the keyring that had it in memory, or in a new one; destroying it twice is nothing."""
+    """Neither the keyring that had it in memory nor a new one decrypts with a destroyed key. A
+    second destruction does nothing.
+    """
     keyring = Keyring(tmp_path)
     encrypted = keyring.encrypt(FRAME_ID, START_US, TEXT)
     keyring = keyring if cached else Keyring(tmp_path)
@@ -90,9 +91,10 @@ def test_a_destroyed_key_opens_nothing(tmp_path: Path, cached: bool) -> None:
     assert list((tmp_path / "privacy").iterdir()) == []
 
 
-def test_what_another_process_destroyed_is_forgotten(tmp_path: Path) -> None:
-    """A process that goes on for weeks does not keep the key of a shredded day in memory; others it
-    does."""
+def test_a_key_destroyed_by_another_process_is_forgotten(tmp_path: Path) -> None:
+    """A long-running process forgets the key of a day that another process shredded, and keeps the
+    other keys.
+    """
     keyring = Keyring(tmp_path)
     encrypted = [keyring.encrypt(FRAME_ID, START_US + us, TEXT) for us in (0, DAY_US)]
     Keyring(tmp_path).destroy(TODAY)
@@ -102,8 +104,7 @@ def test_what_another_process_destroyed_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_another_key_of_the_day_opens_nothing(tmp_path: Path) -> None:
-    """A key made anew after the first was lost does not make garbage of what was encrypted
-    before."""
+    """A new key for a day decrypts nothing that the lost key encrypted."""
     encrypted = Keyring(tmp_path / "one").encrypt(FRAME_ID, START_US, TEXT)
     other = Keyring(tmp_path / "two")
     other.prepare(TODAY)
@@ -111,7 +112,7 @@ def test_another_key_of_the_day_opens_nothing(tmp_path: Path) -> None:
 
 
 def test_a_key_is_overwritten_before_it_goes(tmp_path: Path) -> None:
-    """Whoever holds the file open sees other bytes."""
+    """A process that holds the file of a destroyed key open reads other bytes."""
     keyring = Keyring(tmp_path)
     key = keyring.prepare(TODAY)
     with (tmp_path / "privacy" / "2027-01-15.key").open("rb") as held:
@@ -121,8 +122,9 @@ def test_a_key_is_overwritten_before_it_goes(tmp_path: Path) -> None:
 
 
 def test_a_reader_without_rights_or_keys(tmp_path: Path) -> None:
-    """No folder, or a damaged key: nothing can be opened, and that is no error; but nothing is
-    encrypted with it."""
+    """Without the folder, or with a damaged key, nothing is decrypted, which is no error.
+    Encryption with a damaged key fails.
+    """
     encrypted = Keyring(tmp_path / "one").encrypt(FRAME_ID, START_US, TEXT)
     assert Keyring(tmp_path / "none").decrypt(FRAME_ID, *encrypted) is None
     assert Keyring(tmp_path / "none").days() == []
@@ -139,7 +141,7 @@ def test_a_reader_without_rights_or_keys(tmp_path: Path) -> None:
 def test_an_interrupted_making_leaves_no_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key is there whole or not at all, and nothing is encrypted before it is durable."""
+    """A key is in the folder whole or not at all, and encrypts nothing before it is durable."""
     keyring = Keyring(tmp_path)
 
     def broken(_descriptor: int) -> None:
@@ -155,19 +157,19 @@ def test_an_interrupted_making_leaves_no_key(
 
 @pytest.mark.parametrize("text", ["2027-01-15", "1970-01-02", "2000-02-29"])
 def test_days_are_dates(text: str) -> None:
-    """There and back."""
+    """A day becomes a date and back."""
     assert day_name(parse_day(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "today", "2027-1-1x", "2027-02-30", "20270115"])
-def test_no_dates(text: str) -> None:
-    """What is no date is refused."""
+def test_malformed_dates(text: str) -> None:
+    """A malformed date is refused."""
     with pytest.raises(ValueError, match=r"."):
         parse_day(text)
 
 
 def test_a_file_that_is_named_like_a_key(tmp_path: Path) -> None:
-    """Of a day that no calendar has: it is nobody's key, and in nobody's way."""
+    """A file with the name of an impossible date is no key and disturbs none."""
     keyring = Keyring(tmp_path)
     keyring.prepare(TODAY)
     for name in ("2027-02-30.key", "0000-01-01.key", "٢٠٢٧-01-01.key"):

@@ -1,5 +1,4 @@
-"""What is known of the log outside of it: an older copy, or another history, is told from the log
-that was served."""
+"""The high-water mark: a start finds an older copy and another history."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from tests.eventlog.logs import running, segments
 from tests.support import START_US
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
-from tests.tracker.upkeep.test_retention import live, script
+from tests.tracker.upkeep.retention.logs import live, script
 from tracker.domain.events import codec
 from tracker.offline.verify import Verification
 from tracker.store import high_water_mark
@@ -34,7 +33,7 @@ def opened(folder: Path) -> EventLog:
 
 
 def noted(folder: Path, secrets: Path) -> Mark:
-    """Note how far the log is, as a stop does."""
+    """Writes the high-water mark, as a stop does."""
     log = opened(folder)
     high_water_mark.note(secrets, log, START_US)
     mark = high_water_mark.read(secrets, log.log_id)
@@ -43,7 +42,7 @@ def noted(folder: Path, secrets: Path) -> Mark:
 
 
 def problem(folder: Path, secrets: Path) -> str:
-    """What a start finds; and `verify` finds the same."""
+    """Returns the problem that a start finds, and checks that `verify` finds the same."""
     log = opened(folder)
     found = high_water_mark.compare(secrets, log)
     verification = Verification(folder)
@@ -55,7 +54,7 @@ def problem(folder: Path, secrets: Path) -> str:
 
 
 def test_the_log_that_was_served(tmp_path: Path) -> None:
-    """At the place of the note, and beyond it."""
+    """A log at its high-water mark or beyond it has no problem."""
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
     write_log(folder)
     mark = noted(folder, secrets)
@@ -66,7 +65,9 @@ def test_the_log_that_was_served(tmp_path: Path) -> None:
 
 
 def test_an_older_copy(tmp_path: Path) -> None:
-    """Of the whole folder, or without the newest file, or with that file as it was."""
+    """An older copy is noticed: of the whole folder, without the newest file, or with an older
+    newest file.
+    """
     folder, secrets, older = tmp_path / "log", tmp_path / "secrets", tmp_path / "older"
     write_log(folder, segment_bytes=1 << 20)
     shutil.copytree(folder, older)
@@ -84,8 +85,8 @@ def test_an_older_copy(tmp_path: Path) -> None:
     assert "older copy" in problem(folder, secrets)
 
 
-def test_a_copy_that_was_gone_on_with(tmp_path: Path) -> None:
-    """As many events, but others."""
+def test_a_copy_with_another_history(tmp_path: Path) -> None:
+    """A log with as many events but another history is noticed."""
     folder, secrets, older = tmp_path / "log", tmp_path / "secrets", tmp_path / "older"
     write_log(folder)
     shutil.copytree(folder, older)
@@ -96,8 +97,8 @@ def test_a_copy_that_was_gone_on_with(tmp_path: Path) -> None:
     assert "holds other events now" in problem(older, secrets)
 
 
-def test_whoever_appends_is_refused(tmp_path: Path) -> None:
-    """And told what to do."""
+def test_a_writer_of_an_older_copy_is_refused(tmp_path: Path) -> None:
+    """A command that appends to an older copy is refused with advice."""
     folder, secrets, older = tmp_path / "log", tmp_path / "secrets", tmp_path / "older"
     write_log(folder)
     shutil.copytree(folder, older)
@@ -112,7 +113,7 @@ def test_whoever_appends_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_log_that_lost_its_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The note is older than what is left of the log: nothing to say."""
+    """A mark before the first event of a pruned log is no problem."""
     monkeypatch.setattr(eventlog.log, "WATERMARK_SECONDS", 0.001)
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
     write_log(folder)
@@ -130,7 +131,7 @@ def test_a_log_that_lost_its_beginning(tmp_path: Path, monkeypatch: pytest.Monke
 async def test_it_is_noted_while_the_log_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is durable, again and again; when it cannot be, that is said once, and at its end."""
+    """The mark follows the durable end. A failure to write it is logged once, and so is its end."""
     monkeypatch.setattr(high_water_mark, "NOTE_SECONDS", 0.001)
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
     log = open_log(folder, codec.RECORD_SIZES, linger_seconds=0)
@@ -150,21 +151,19 @@ async def test_it_is_noted_while_the_log_grows(
         log.pool.append(2, 1, 1, b"")
         await log.wait_durable(1)
         with trio.fail_after(20):
-            while not caplog.records:  # noqa: ASYNC110  # a line of text tells nobody
+            while not caplog.records:  # noqa: ASYNC110  # there is no event for it
                 await trio.sleep(0.001)
         reached.unlink()
         await until(2)
         nursery.cancel_scope.cancel()
     said = [record.getMessage().partition(",")[0] for record in caplog.records]
-    assert said[:1] == ["It cannot be noted how far the log is"]
-    assert said.count("It cannot be noted how far the log is") <= 2
+    assert said[:1] == ["The high-water mark cannot be written"]
+    assert said.count("The high-water mark cannot be written") <= 2
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"seq": 1}', b"\xff"])
-def test_a_note_that_is_none(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
-) -> None:
-    """It says nothing, and the start goes on with a warning."""
+def test_a_malformed_mark(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
+    """A start passes over a malformed mark with a warning."""
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
     write_log(folder)
     noted(folder, secrets)
@@ -177,7 +176,9 @@ def test_a_note_that_is_none(
 def test_a_new_log_where_there_was_another(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A disk that is not mounted looks like this: it is said, and nothing is refused."""
+    """A start on a new log beside the mark of another one warns and goes on, because the disk may
+    not be mounted.
+    """
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
     write_log(folder)
     mark = noted(folder, secrets)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def nobody(_done: int, _total: int) -> None:
+def ignore_progress(_done: int, _total: int) -> None:
     """Ignores the progress."""
 
 
@@ -46,20 +46,20 @@ def test_after_every_event(folder: Path, times: list[int]) -> None:
     assert max(live) == len(times) - 1
     assert len(live) > 25
     for seq, digest in live.items():
-        assert ForwardReplay(folder, nobody).at(Moment(seq=seq)).digest() == digest, seq
+        assert ForwardReplay(folder, ignore_progress).at(Moment(seq=seq)).digest() == digest, seq
 
 
 def test_at_every_time(folder: Path, times: list[int]) -> None:
     """A state at a time has every event up to that microsecond and none after it."""
     for time_us in sorted({*times, *(each - 1 for each in times if each > times[0])}):
-        state = ForwardReplay(folder, nobody).at(Moment(time_us=time_us))
+        state = ForwardReplay(folder, ignore_progress).at(Moment(time_us=time_us))
         assert state.seq == sum(each <= time_us for each in times)
 
 
 def test_forward(folder: Path) -> None:
     """One replay goes to later moments, to the same one again, and to the end."""
     live = record()
-    past = ForwardReplay(folder, nobody)
+    past = ForwardReplay(folder, ignore_progress)
     for seq in sorted(live):
         assert past.at(Moment(seq=seq)).digest() == live[seq]
         assert past.at(Moment(seq=seq)).digest() == live[seq]
@@ -77,7 +77,7 @@ def test_outside(folder: Path, times: list[int]) -> None:
         Moment(time_us=-1),
     ):
         with pytest.raises(NoMomentError) as caught:
-            ForwardReplay(folder, nobody).at(moment)
+            ForwardReplay(folder, ignore_progress).at(moment)
         assert str(moment) in str(caught.value)
         assert held in str(caught.value)
 
@@ -86,9 +86,9 @@ def test_an_empty_log(tmp_path: Path) -> None:
     """An empty log has a state now, and no moments."""
     write_log(tmp_path / "log", lambda _rig: iter(()))
     assert span(tmp_path / "log") is None
-    assert ForwardReplay(tmp_path / "log", nobody).at(None).seq == 0
+    assert ForwardReplay(tmp_path / "log", ignore_progress).at(None).seq == 0
     with pytest.raises(NoMomentError, match="empty"):
-        ForwardReplay(tmp_path / "log", nobody).at(Moment(seq=0))
+        ForwardReplay(tmp_path / "log", ignore_progress).at(Moment(seq=0))
 
 
 def test_damage_ends_it(tmp_path: Path) -> None:
@@ -98,9 +98,9 @@ def test_damage_ends_it(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[300] ^= 1
     path.write_bytes(data)
-    assert ForwardReplay(tmp_path / "log", nobody).at(Moment(seq=4)).seq == 5
+    assert ForwardReplay(tmp_path / "log", ignore_progress).at(Moment(seq=4)).seq == 5
     with pytest.raises(LogCorruptError):
-        ForwardReplay(tmp_path / "log", nobody).at(None)
+        ForwardReplay(tmp_path / "log", ignore_progress).at(None)
 
 
 def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
@@ -117,14 +117,14 @@ def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
 def test_members(folder: Path) -> None:
     """The members of a private swarm: one peer with both its addresses, account and key."""
     evicted = next(e["seq"] for e in events_in(Reader(folder).frames()) if e["type"] == "evicted")
-    found = members(ForwardReplay(folder, nobody).at(Moment(seq=evicted - 1)), HASH)
+    found = members(ForwardReplay(folder, ignore_progress).at(Moment(seq=evicted - 1)), HASH)
     assert [(one.addresses, one.role, one.uploaded, one.left, one.owner, one.account, one.key_ref, one.client) for one in found] == [
         (("127.0.0.1:6881", "[2001:db8::1]:6881"), "leecher", 30, 97, "anna", 1, 1, "XTorrent"),
         (("127.0.0.2:6881",), "seeder", 0, 0, None, 2, 2, "Transmission"),
     ]  # fmt: skip
-    after = members(ForwardReplay(folder, nobody).at(Moment(seq=evicted + 1)), HASH)
+    after = members(ForwardReplay(folder, ignore_progress).at(Moment(seq=evicted + 1)), HASH)
     assert [one.owner for one in after] == [None, None]
-    assert members(ForwardReplay(folder, nobody).at(None), HASH) == []
+    assert members(ForwardReplay(folder, ignore_progress).at(None), HASH) == []
 
 
 def test_interrupted() -> None:

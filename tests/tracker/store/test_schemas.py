@@ -1,5 +1,5 @@
-"""What the format promises about versions: older schemas are read everywhere, newer things are
-passed over or named.
+"""The promises of the format about versions: older schemas are read, newer events are passed over
+or named.
 """
 
 from __future__ import annotations
@@ -55,12 +55,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eventlog.log, "WATERMARK_SECONDS", 0.001)
 
 
-# Older schemas. There is none yet, so these are made up: a version to come that says things
-# differently.
+# Older schemas. The format has none yet, so a made-up later version changes some members.
 
 
 def kilobytes(plain: schemas.Section, protected: schemas.Section) -> schemas.Sections:
-    """Announces of the schema before said what they moved in other units."""
+    """Converts an announce of the previous schema, which counted kilobytes."""
     rows = [list(row) for row in codec.PLAIN.iter_unpack(plain)]
     for row in rows:
         row[3] *= KILO
@@ -78,7 +77,7 @@ def renamed(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def release(patch: pytest.MonkeyPatch) -> None:
-    """The version to come."""
+    """Makes a version with newer schemas the current one."""
     for kind, step in (events.ANNOUNCE, kilobytes), (Counted.kind, tens):
         patch.setitem(schemas.NEWEST, kind, 2)
         patch.setitem(schemas.STEPS, (kind, 1), step)
@@ -87,7 +86,7 @@ def release(patch: pytest.MonkeyPatch) -> None:
 
 
 def before(rig: Rig) -> Iterator[None]:
-    """What today's version writes: a key's announces and counts, and a torrent by another name."""
+    """Writes events of the older schemas: announces of a key, counts and a renamed member."""
     rig.service.change_settings(Settings(private=True))
     anna = rig.issue(1, owner="anna")
     data = codec.encode_admin(TorrentWhitelisted.number, START_US, {"torrent": HASH.hex()})
@@ -103,8 +102,8 @@ def before(rig: Rig) -> Iterator[None]:
 def test_an_older_schema_is_read_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By replay, events, API, verify, ledger, follower and the look back: all see the newest
-    schema.
+    """Replay, events, API, verify, ledger, follower and moments read an older schema as the newest
+    one.
     """
     log = tmp_path / "log"
     write_log(log, before)
@@ -120,8 +119,8 @@ def test_an_older_schema_is_read_everywhere(
     assert {"torrent_whitelisted", HASH.hex()} < {
         str(each) for one in told for each in one.values()
     }
-    journal = LogEvents(StillLog(log, state.seq), state.access.account_of, trio.Event())
-    read = trio.run(journal.read, LogPart(first=0), EventFilter(key_ref=1), 99)
+    log_events = LogEvents(StillLog(log, state.seq), state.access.account_of, trio.Event())
+    read = trio.run(log_events.read, LogPart(first=0), EventFilter(key_ref=1), 99)
     assert [one for one in read.events if one["type"] == "announced"] == told[3:6]
     verification = Verification(log)
     assert list(verification.findings(lambda _done, _all: None)) == []
@@ -140,7 +139,7 @@ def test_an_older_schema_is_read_everywhere(
 
 
 def test_a_step_that_fails_names_kind_and_schema(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records that are not what their schema says are damage like any other."""
+    """A record that does not fit its schema is damage; the error names its kind and schema."""
     release(monkeypatch)
     with pytest.raises(codec.CodecError, match="records of kind 4 in schema 1"):
         schemas.newest(Counted.kind, 1, bytes(23), b"")
@@ -150,13 +149,13 @@ def test_a_step_that_fails_names_kind_and_schema(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("kind", schemas.NEWEST)
 def test_every_older_schema_has_a_step(kind: int) -> None:
-    """From each schema to the next, and none beyond."""
+    """Each older schema has a step to the next one, and the newest has none."""
     assert [at for at in range(1, 20) if (kind, at) in schemas.STEPS] == list(
         range(1, schemas.NEWEST[kind])
     )
 
 
-# What a newer version wrote.
+# Events of a newer version.
 
 NEWER = {
     "kind": (77, 1, b"x" * 16, "records of kind 77, schema 1"),
@@ -172,7 +171,7 @@ NEWER = {
 
 
 def write_newer(folder: Path, name: str, flags: int) -> int:
-    """A tracker of version 7.1 and its event, with a count after it; the event's number."""
+    """Writes an event of version 7.1 and a count after it; returns the number of the event."""
     kind, schema, record, _ = NEWER[name]
     log = open_log(folder, {**codec.RECORD_SIZES, 77: 16}, linger_seconds=0)
 
@@ -203,8 +202,10 @@ def verify(log: Path) -> list[Finding]:
 
 
 @pytest.mark.parametrize("name", NEWER)
-def test_what_may_be_passed_over_is(tmp_path: Path, name: str) -> None:
-    """Its number counts, its bytes are checked and told; `verify` has a note."""
+def test_an_unknown_optional_event_is_passed_over(tmp_path: Path, name: str) -> None:
+    """Replay passes over an unknown optional event; its number counts, and `verify` checks and
+    notes it.
+    """
     seq = write_newer(tmp_path, name, IGNORABLE)
     state = replay(Reader(tmp_path))
     assert (state.seq, state.tally.counters) == (seq + 2, {(events.UDP4_CONNECTS, 0): 1})
@@ -216,10 +217,12 @@ def test_what_may_be_passed_over_is(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NEWER)
-def test_what_may_not_be_passed_over_is_named(
+def test_an_unknown_required_event_is_named(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With its number, kind, schema and the version that wrote it; reading the log goes on."""
+    """The error for an unknown required event has its number, kind, schema and writer. Reading the
+    log goes on.
+    """
     seq = write_newer(tmp_path, name, 0)
     kind, schema, *_ = NEWER[name]
     with pytest.raises(codec.UnknownEventError) as caught:
@@ -241,17 +244,15 @@ def test_what_may_not_be_passed_over_is_named(
 
 
 @pytest.mark.parametrize("name", NEWER)
-def test_what_is_not_known_ends_a_ledger(tmp_path: Path, name: str) -> None:
-    """It could be about the account."""
+def test_an_unknown_event_ends_a_ledger(tmp_path: Path, name: str) -> None:
+    """A ledger ends at an unknown event, because that event may concern the account."""
     write_newer(tmp_path, name, 0)
     with pytest.raises(codec.UnknownEventError, match="event 1 is"):
         list(Ledger(1).entries(Reader(tmp_path).frames()))
 
 
-def test_rules_that_are_not_known_are_refused() -> None:
-    """Settings may say more than a version knows; not that others rules of accounting are in
-    force.
-    """
+def test_unknown_accounting_rules_are_refused() -> None:
+    """Unknown settings are ignored, but unknown rules of accounting are refused."""
     rig = Rig()
     data = Settings().as_data()
     append_json(rig.service, SettingsChanged.number, {"settings": {**data, "colour": "red"}})
@@ -259,8 +260,8 @@ def test_rules_that_are_not_known_are_refused() -> None:
         append_json(rig.service, SettingsChanged.number, {"settings": {**data, "accounting": 2}})
 
 
-def test_more_fields_are_ignored_and_told() -> None:
-    """Of an admin event: replay does without, and `tracker events` shows them."""
+def test_unknown_members_are_ignored_and_shown() -> None:
+    """Replay ignores unknown members of an admin event, and `tracker events` shows them."""
     rig = Rig()
     data = {"info_hash": HASH.hex(), "by": {"token": "ops", "colour": "red"}, "since": 7}
     append_json(rig.service, TorrentWhitelisted.number, data)
@@ -280,8 +281,8 @@ def pruned(tmp_path: Path) -> Path:
 
 
 def test_an_opening_of_earlier_rules_is_read(pruned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Column by column, as the version to come makes them; a snapshot of earlier rules is passed
-    over.
+    """An opening of earlier rules is converted column by column. A snapshot of earlier rules is
+    passed over.
     """
     expected = facts.digest(replay(Reader(pruned)))
     assert snapshots.write(pruned, replay(Reader(pruned)), None)
@@ -306,12 +307,12 @@ def test_an_opening_of_earlier_rules_is_read(pruned: Path, monkeypatch: pytest.M
 
 
 def test_every_earlier_rules_have_a_step() -> None:
-    """From those of the first release on."""
+    """All rules since the first release have a step to the next."""
     assert sorted(image.STEPS) == list(range(1, image.PROJECTOR))
 
 
 def test_an_opening_from_before_keys_had_a_last_use(pruned: Path) -> None:
-    """Rules 1: its keys count as never used, and go on from there; their accounts were seen."""
+    """Keys in an opening of rules 1 count as never used; their accounts keep the time last seen."""
     begun, reader = snapshots.start(pruned, None)
     keys = list(Projection(begun, {}).keys(0))
     assert [(key.key_ref, key.used_us) for key in keys] == [(1, None), (2, None)]
@@ -325,7 +326,7 @@ def test_an_opening_from_before_keys_had_a_last_use(pruned: Path) -> None:
 def test_an_opening_of_later_rules_is_refused(
     pruned: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In words that say what to do; it is no damage."""
+    """The error for an opening of later rules says what to do, and does not call it damage."""
     monkeypatch.setattr(image, "PROJECTOR", 0)
     with pytest.raises(
         LogFormatError, match=r"rules 1, .* use the version that wrote it, or a later"
@@ -338,7 +339,7 @@ def test_an_opening_of_later_rules_is_refused(
 
 
 def set_format(site: Path, file: str, number: int) -> None:
-    """Have the first file of that sort say another format."""
+    """Writes another format number into the first file that matches."""
     path = min(site.glob(file))
     data = path.read_bytes()
     if path.suffix == ".json":
@@ -353,7 +354,9 @@ def set_format(site: Path, file: str, number: int) -> None:
 @pytest.mark.parametrize("number", [0, 2])
 @pytest.mark.parametrize("file", ["identity.json", "seg/*", "seal/*"])
 def test_another_format_is_refused_untouched(pruned: Path, file: str, number: int) -> None:
-    """Before anything is written, the lock included, and with what to do."""
+    """A start refuses another format before it writes anything, the lock included, and says what to
+    do.
+    """
     set_format(pruned, file, number)
     there = contents(pruned)
     what = "is of format 0, .* Move the log folder away" if not number else "is of format 2, and"
@@ -369,7 +372,7 @@ def test_another_format_is_refused_untouched(pruned: Path, file: str, number: in
 def test_reading_another_format(
     pruned: Path, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`events` or `replay` say so, with the exit code for what is wrong with a log."""
+    """`events` and `replay` report another format with the exit code for a broken log."""
     set_format(pruned, file, 2)
     codes = [main([name, "--log", str(pruned)]) for name in ("events", "replay")]
     assert 3 in codes
@@ -377,15 +380,15 @@ def test_reading_another_format(
 
 
 def test_the_folder_of_a_pre_release_is_no_empty_folder(tmp_path: Path) -> None:
-    """Its segments had other names; without its identity no new log is begun among them."""
+    """No new log begins in the folder of a pre-release, whose segments had other names."""
     (tmp_path / "seg").mkdir()
     (tmp_path / "seg" / f"{0:020d}.000001.evl").write_bytes(b"old")
     with pytest.raises(LogError, match="is missing, but the folder holds segments"):
         open_log(tmp_path, codec.RECORD_SIZES)
 
 
-def test_seals_may_say_more(pruned: Path) -> None:
-    """Fields that are not known are passed over; what is known is checked as ever."""
+def test_seals_may_have_more_fields(pruned: Path) -> None:
+    """Unknown fields of a seal are ignored, and known fields are checked."""
     path = min((pruned / "seal").iterdir())
     said = json.loads(path.read_bytes())
     path.write_text(json.dumps({**said, "root": "later"}) + "\n")

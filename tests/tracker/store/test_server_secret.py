@@ -1,4 +1,4 @@
-"""The server's secret and what derives from it."""
+"""The server's secret and the secrets derived from it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_no_two_alike(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, 31, 33])
 def test_a_damaged_secret_is_not_replaced(tmp_path: Path, size: int) -> None:
-    """A secret of another length is reported, not overwritten: ids and keys hang on it."""
+    """A secret of another length is reported and kept, because ids and keys depend on it."""
     path = tmp_path / "server.key"
     path.write_bytes(bytes(size))
     with pytest.raises(server_secret.SecretError, match=f"32 bytes, it holds {size}"):
@@ -41,7 +41,7 @@ def test_a_damaged_secret_is_not_replaced(tmp_path: Path, size: int) -> None:
 
 
 def test_derived_secrets() -> None:
-    """32 bytes, the same for the same purpose, another for another purpose or secret."""
+    """A derived secret has 32 bytes and depends on the purpose and the server secret."""
     one = server_secret.derive(b"s" * 32, "connection ids")
     assert len(one) == 32
     assert one == server_secret.derive(b"s" * 32, "connection ids")
@@ -58,7 +58,7 @@ def test_derived_secrets() -> None:
 
 
 def test_tracker_keys() -> None:
-    """32 letters and digits of many kinds, made again from the same request."""
+    """A tracker key has 32 letters and digits, and the same request derives it again."""
     keys = [server_secret.tracker_key(b"s" * 32, f"{number} request") for number in range(300)]
     assert len(set(keys)) == 300
     assert all(len(key) == 32 and key.isascii() and key.isalnum() for key in keys)
@@ -68,5 +68,5 @@ def test_tracker_keys() -> None:
 
 
 def test_hashes_of_keys() -> None:
-    """What is kept of a key is its SHA-256."""
+    """The hash of a key is its SHA-256."""
     assert server_secret.key_hash("abc").hex().startswith("ba7816bf8f01cfea414140de5dae2223")

@@ -1,5 +1,4 @@
-"""How old things are for what destroys them: clocks that leap, are set right, and trackers that
-were off."""
+"""Retention and shredding wait when the clock leapt, is set right, or the tracker was off."""
 
 from __future__ import annotations
 
@@ -61,13 +60,13 @@ BY = ports.Actor("shred_days", "", "")
     ],
 )
 def test_leapt(begun_h: Sequence[int], now_h: int, leap_h: int) -> None:
-    """By how much, within the last day; what was taken back does not count."""
+    """`leapt` counts the leaps of the last day, without those that were taken back."""
     assert leap_at([HOUR * each for each in begun_h], HOUR * now_h) == HOUR * leap_h
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Six days with a run each; the machine's clock is the test's."""
+    """Makes six days with a run each, under a clock that the test sets."""
     site = Site(tmp_path)
     monkeypatch.setattr(time, "time_ns", lambda: site.time.wall * 1000)
     first = site.time.wall
@@ -78,8 +77,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 def look(site: Site, hours: float = 0) -> tuple[int, list[str], int]:
-    """After so many hours a tracker is started and looks what is due, to keep three days: segments
-    removed, days shredded, the leap in hours."""
+    """Starts a tracker some hours later with three days to keep; returns removed segments, shredded
+    days and the leap in hours.
+    """
     site.time.advance(round(hours * HOUR))
     keyring = Keyring(site.secrets)
     log = open_log(site.log, codec.RECORD_SIZES, encryptor=keyring)
@@ -105,14 +105,13 @@ def look(site: Site, hours: float = 0) -> tuple[int, list[str], int]:
 
 
 def test_without_a_leap(site: Site) -> None:
-    """What is old goes."""
+    """Without a leap old data goes."""
     removed, shredded, leap = look(site, 1)
     assert (removed, shredded, leap) == (2, [site.day(0), site.day(1)], 0)
 
 
 def test_a_clock_that_is_wrong_for_some_hours(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing goes that would not have gone; set right, nothing does either, though log time stays
-    ahead."""
+    """A wrong clock makes nothing go early, even set right while log time stays ahead."""
     look(site, 1)
     before = segments(site.log), Keyring(site.secrets).days()
     site.time.wall += 40 * DAY_US
@@ -128,7 +127,7 @@ def test_a_clock_that_is_wrong_for_some_hours(site: Site, caplog: pytest.LogCapt
 
 
 def test_a_tracker_that_was_off(site: Site) -> None:
-    """For three weeks: a day after its start, everything that is old goes."""
+    """A tracker that was off for three weeks removes old data a day after its start."""
     look(site, 1)
     removed, shredded, leap = look(site, 21 * 24)
     assert (removed, shredded, leap) == (0, [], 21 * 24)
@@ -140,7 +139,7 @@ def test_a_tracker_that_was_off(site: Site) -> None:
 
 
 def test_the_command_does_not_wait(site: Site) -> None:
-    """Whoever shreds by hand knows what time it is."""
+    """The shred command does not wait, because the administrator knows the time."""
     site.time.advance(40 * DAY_US)
     look(site)
     keyring = Keyring(site.secrets)
@@ -157,7 +156,7 @@ def test_the_command_does_not_wait(site: Site) -> None:
 
 
 def test_segments_without_a_frame(site: Site) -> None:
-    """Left by a crash, or just begun: they say nothing of time."""
+    """Segments without a frame, left by a crash or just begun, give no time."""
     times = segment_starts(site.log)
     assert [after - before for before, after in pairwise(times)] == [DAY_US] * 5
     newest = segments(site.log)[-1]
@@ -166,8 +165,8 @@ def test_segments_without_a_frame(site: Site) -> None:
     assert segment_starts(site.log) == times[:-1]
 
 
-async def test_it_is_said_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    """And when it is over."""
+async def test_a_leap_is_logged_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """The text log has one line when a leap begins to hold data, and one at its end."""
 
     class Clocks:
         now = segment_starts(site.log)[-1]
@@ -176,7 +175,7 @@ async def test_it_is_said_once(site: Site, caplog: pytest.LogCaptureFixture) -> 
             return self.now
 
     clocks = Clocks()
-    clock = ScheduleClock(site.log, clocks)  # type: ignore[arg-type]  # as much of a service as is asked
+    clock = ScheduleClock(site.log, clocks)  # type: ignore[arg-type]  # has the used part of a service
     for hours in (0, 30, 0.5, 0.5, -30):
         clocks.now += round(hours * HOUR)
         await clock.now_us()

@@ -1,7 +1,4 @@
-"""The follower: a process that replays beside the tracker.
-
-What it writes, what it notices, and how it ends.
-"""
+"""The follower replays beside the tracker: its snapshots, its findings and its end."""
 
 from __future__ import annotations
 
@@ -71,7 +68,7 @@ class Site:
         write_log(self.log)
 
     def break_it(self) -> int:
-        """A tick with another digest; its number."""
+        """Appends a tick with a wrong digest; returns its number."""
 
         def script(rig: Rig) -> Iterator[None]:
             now = rig.state.time_us
@@ -115,7 +112,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def test_it_keeps_up_and_writes(site: Site) -> None:
-    """The state is that of the durable log, again when more has come; each time a snapshot."""
+    """The follower reaches the state of the durable log, and writes a snapshot each time."""
     follower = site.follower(events=1, seconds=0, pause=0)
     for _ in range(2):
         follower.catch_up()
@@ -142,13 +139,13 @@ def test_it_keeps_up_and_writes(site: Site) -> None:
     ids=["too soon", "too few"],
 )
 def test_it_writes_when_it_is_due(site: Site, limits: dict[str, float]) -> None:
-    """Not within the pause, and not for a few events before the time is up."""
+    """The follower writes no snapshot within the pause, nor for a few events."""
     site.follower(**limits).catch_up()
     assert snapshots.found(site.log) == []
 
 
 def test_too_little_memory_is_no_disagreement(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is another start that helps then, and the alarm would be for good."""
+    """Too little memory is no disagreement, because a restart helps and the alarm would last."""
 
     def apply(*_: object) -> None:
         raise MemoryError
@@ -162,7 +159,7 @@ def test_too_little_memory_is_no_disagreement(site: Site, monkeypatch: pytest.Mo
 
 
 def test_too_little_memory_for_a_snapshot(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The follower follows on; the next one may fit."""
+    """A follower without memory for a snapshot goes on, because the next one may fit."""
 
     def dump(*_: object, **__: object) -> None:
         raise MemoryError
@@ -175,7 +172,7 @@ def test_too_little_memory_for_a_snapshot(site: Site, monkeypatch: pytest.Monkey
 def test_too_little_memory_for_a_command(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A sentence, and the exit code of what cannot be done; not that of damage."""
+    """A command without memory prints one sentence, and its exit code does not mean damage."""
 
     def apply(*_: object) -> None:
         raise MemoryError
@@ -186,8 +183,8 @@ def test_too_little_memory_for_a_command(
         assert "tracker: there is too little memory" in capsys.readouterr().err
 
 
-def test_an_error_that_says_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is told by its name."""
+def test_an_error_without_text(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error without text is reported by its name."""
 
     def apply(*_: object) -> None:
         raise IndexError
@@ -201,7 +198,7 @@ def test_an_error_that_says_nothing(site: Site, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_it_forgets_the_keys_of_shredded_days(site: Site) -> None:
-    """With the next snapshot: whoever reads its memory then does not find them."""
+    """The follower forgets the keys of shredded days with the next snapshot."""
     follower = site.follower(events=1, seconds=0, pause=0)
     follower._keys.prepare(day_of(START_US))
     Keyring(site.secrets).destroy(day_of(START_US))
@@ -211,7 +208,7 @@ def test_it_forgets_the_keys_of_shredded_days(site: Site) -> None:
 
 
 def test_it_writes_for_many_events_before_the_time(site: Site) -> None:
-    """And goes on from its own snapshot when it is started again: nothing new, nothing written."""
+    """Many events make a snapshot due early. A restarted follower goes on from its own snapshot."""
     site.follower(events=30, seconds=1e9, pause=0).catch_up()
     assert len(snapshots.found(site.log)) == 1
     site.said.clear()
@@ -221,10 +218,8 @@ def test_it_writes_for_many_events_before_the_time(site: Site) -> None:
     assert site.said == [{"seq": again.state.seq}]
 
 
-def test_a_full_disk_is_said_and_tried_again_later(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It goes on following."""
+def test_a_full_disk_is_logged_and_tried_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The follower goes on when a snapshot finds the disk full."""
     monkeypatch.setattr(snapshot_file, "SPARE_BYTES", 1 << 60)
     follower = site.follower(events=1, seconds=0, pause=0)
     follower.catch_up()
@@ -236,7 +231,7 @@ def test_a_full_disk_is_said_and_tried_again_later(
 
 
 def test_disagreement(site: Site) -> None:
-    """The digest of another state: the event is named, and no snapshot is written of it."""
+    """A wrong digest names the event, and no snapshot is written of that state."""
     follower = site.follower(events=1, seconds=0, pause=0)
     follower.catch_up()
     before = snapshots.found(site.log)
@@ -247,7 +242,7 @@ def test_disagreement(site: Site) -> None:
 
 
 def test_the_process_ends_with_its_input(site: Site) -> None:
-    """Whoever held the other end; signals do not end it."""
+    """The follower ends with its input, and signals do not end it."""
     with site.process() as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -260,8 +255,7 @@ def test_the_process_ends_with_its_input(site: Site) -> None:
 
 
 def test_exit_codes(site: Site) -> None:
-    """4: log and replay disagree; 3: the log is damaged; 1: nothing is wrong with it, as where
-    there is none."""
+    """The exit code is 4 if log and replay disagree, 3 for damage, and 1 where there is no log."""
     seq = site.break_it()
     with site.process() as process:
         assert process.wait(DEADLINE) == DISAGREES
@@ -286,12 +280,14 @@ async def until(condition: Any) -> None:
 
 
 def ended(process_id: int) -> int:
-    """A descriptor that becomes readable when the process has ended."""
+    """Returns a descriptor that becomes readable when the process has ended."""
     return os.pidfd_open(process_id)
 
 
 async def test_it_is_started_again(site: Site) -> None:
-    """Killed, it comes back after a pause; cancelled, it is gone. How far it is can be told."""
+    """A killed follower starts again after a pause, and a cancelled one stays away. Its progress is
+    known.
+    """
     supervisor = site.supervisor()
     assert supervisor.lag(100) is None
     async with trio.open_nursery() as nursery:
@@ -315,12 +311,12 @@ async def test_it_is_started_again(site: Site) -> None:
 
 @pytest.fixture
 def broken_at(site: Site) -> int:
-    """The event that makes log and replay disagree."""
+    """Returns the event that makes log and replay disagree."""
     return site.break_it()
 
 
 async def test_the_alarm(site: Site, broken_at: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Log and replay disagree: an error in the text log, with the event, and no second start."""
+    """A disagreement logs an error with the event, and no follower starts again."""
     supervisor = site.supervisor()
     with trio.fail_after(DEADLINE):
         await supervisor.run()
@@ -333,7 +329,7 @@ async def test_the_alarm(site: Site, broken_at: int, caplog: pytest.LogCaptureFi
 
 
 async def test_it_follows_a_log_that_is_being_written(site: Site) -> None:
-    """What becomes durable is followed within moments."""
+    """The follower reads durable events within moments."""
     log = open_log(site.log, codec.RECORD_SIZES, linger_seconds=0)
     supervisor = site.supervisor()
     async with running(log), trio.open_nursery() as nursery:
@@ -349,7 +345,7 @@ async def test_it_follows_a_log_that_is_being_written(site: Site) -> None:
 async def test_a_hung_one_is_started_again(
     site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It says nothing for too long: it is killed, another one comes, and the text log says so."""
+    """A silent follower is killed and replaced, and the text log says so."""
     monkeypatch.setattr(child, "_END_SECONDS", 0.1)
     supervisor = site.supervisor()
     supervisor.silence = 2.0  # it tells something every second
@@ -371,8 +367,9 @@ async def test_a_hung_one_is_started_again(
 async def test_a_stopped_one_does_not_hold_the_end_up(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It does not see that its input ended: it is killed, and what it was writing is no
-    hindrance."""
+    """A stopped follower cannot see the end of its input, so the tracker kills it; its unfinished
+    file does no harm.
+    """
     monkeypatch.setattr(child, "_END_SECONDS", 0.1)
     supervisor = site.supervisor()
     async with trio.open_nursery() as nursery:
@@ -401,8 +398,7 @@ trio.run(main)
 
 
 def test_a_stopped_one_does_not_outlive_the_tracker(site: Site) -> None:
-    """Killed, as a crash or the kernel does it: the follower that cannot run goes too, and nothing
-    is left of it."""
+    """A stopped follower goes when the tracker is killed."""
     arguments = [str(site.log), str(site.secrets), *EAGER]
     command = [sys.executable, "-c", PARENT, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
@@ -416,7 +412,7 @@ def test_a_stopped_one_does_not_outlive_the_tracker(site: Site) -> None:
 
 
 def test_one_writes_at_a_time(site: Site) -> None:
-    """Two followers, of whatever trackers: the second one leaves it, and tries again later."""
+    """A second follower leaves the snapshot to the first one, and tries again later."""
     follower = site.follower(events=1, seconds=0, pause=0)
     (site.log / "snap").mkdir()
     descriptor = os.open(site.log / "snap", os.O_RDONLY)

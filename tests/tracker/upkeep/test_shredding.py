@@ -1,5 +1,4 @@
-"""Shredding: the addresses of a day are gone for good, the counts stay, and what is still needed is
-kept."""
+"""Shredding: the addresses of a day are gone for good, and the counts stay."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def with_shredder(site: Site, do: Callable[[Shredder], Awaitable[object]]) -> State:
-    """Open the site's log, let a shredder of it do something, and close; the state then."""
+    """Runs a shredder on the site's log; returns the state at the end."""
     keyring = Keyring(site.secrets)
     log = open_log(site.log, codec.RECORD_SIZES, encryptor=keyring)
     state = replay(Reader(site.log, to_end=True, keys=keyring))
@@ -72,15 +71,16 @@ def announced(site: Site, **options: Any) -> list[dict[str, Any]]:
 
 
 def test_the_search_would_find_them(site: Site) -> None:
-    """In a log in clear every known address is found: what the other tests rest on."""
+    """The search finds every known address in a log in clear; the other tests rest on it."""
     site.live(2, encrypted=False)
     found = site.traces()
     assert len(found) == len(set(found)) == 2 * (V4 + V6)
 
 
-def test_who_is_in_a_swarm_without_its_keys(site: Site) -> None:
-    """No address and half a peer_id is shown, never what replay puts in their place; two moments
-    are compared all the same."""
+def test_a_swarm_without_its_keys(site: Site) -> None:
+    """The members of a swarm have no address and half a peer_id, and two moments can still be
+    compared.
+    """
     site.live(1, leave=False)
     known = members(site.replayed(), TORRENT)
     assert {len(one.peer_id) for one in known} == {20}
@@ -102,9 +102,10 @@ def test_who_is_in_a_swarm_without_its_keys(site: Site) -> None:
     ]
 
 
-def test_what_was_shredded_cannot_be_read(site: Site) -> None:
-    """No address is in the folder; those of shredded days are shown by nobody, keys or not, and
-    counts are as before."""
+def test_shredded_addresses_cannot_be_read(site: Site) -> None:
+    """The folder holds no address. No reader shows one of a shredded day, and the counts are
+    unchanged.
+    """
     live = site.live(10)
     tear_the_end(site)
     live = site.live(1)
@@ -134,15 +135,15 @@ def test_what_was_shredded_cannot_be_read(site: Site) -> None:
 
 
 def tear_the_end(site: Site) -> None:
-    """As a crash leaves it: the last announces are whole, and there is half a frame behind them."""
+    """Leaves half a frame after whole announces, as a crash does."""
     newest = segments(site.log)[-1]
     data = newest.read_bytes()
     last = [each for each in places(data) if each.header.kind == events.ANNOUNCE][-1]
     newest.write_bytes(data[: last.end] + data[last.offset : last.end - 16])
 
 
-def test_the_event_says_who_and_what(site: Site) -> None:
-    """And a second time there is nothing to do, so nothing is logged."""
+def test_the_event_names_actor_and_days(site: Site) -> None:
+    """The event has the actor and the days. A second run finds nothing to do and logs nothing."""
     site.live(5)
     shred(site, (site.first_day + 1, site.first_day + 1))
     assert shred(site, ALL).shredded == [site.day(0), site.day(2)]
@@ -158,9 +159,8 @@ def test_the_event_says_who_and_what(site: Site) -> None:
     }
 
 
-def test_what_is_needed_stays(site: Site) -> None:
-    """Today and the day before; and every day on which somebody was last seen who is still in a
-    swarm."""
+def test_needed_keys_stay(site: Site) -> None:
+    """The keys of today, of yesterday, and of the last day of each present peer stay."""
     site.live(4)
     site.live(1, leave=False)
     site.time.advance(3 * DAY_US)
@@ -176,7 +176,7 @@ def test_what_is_needed_stays(site: Site) -> None:
 
 
 def test_a_crash_between_event_and_key(site: Site) -> None:
-    """The event is there, the key is too: whoever looks next destroys it."""
+    """The next look destroys a key whose event was logged before a crash."""
     site.live(4)
 
     async def crash(shredder: Shredder) -> None:
@@ -189,7 +189,7 @@ def test_a_crash_between_event_and_key(site: Site) -> None:
 
 
 def test_a_key_that_cannot_be_destroyed(site: Site) -> None:
-    """It is named, and keeps no other from being destroyed."""
+    """The error names a key that cannot be destroyed, and other keys go."""
     site.live(4)
     path = site.secrets / "privacy" / f"{site.day(0)}.key"
     path.unlink()
@@ -205,7 +205,7 @@ def test_a_key_that_cannot_be_destroyed(site: Site) -> None:
 
 
 def test_a_log_without_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is destroyed that is not logged."""
+    """A key stays while its event cannot be logged."""
     site.live(4)
 
     async def refuse(shredder: Shredder) -> None:
@@ -218,8 +218,9 @@ def test_a_log_without_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_lost_keys_of_living_peers(site: Site) -> None:
-    """Without the key of somebody in a swarm replay goes on with stand-ins, at the same counts;
-    everybody leaves when that is logged, and a replay with the keys back comes to the same."""
+    """Replay without the key of a present peer uses stand-ins at the same counts. All peers leave
+    when the loss is logged, and a replay with the keys gives the same state.
+    """
     live = site.live(1, leave=False)
     (key,) = (site.secrets / "privacy").iterdir()
     content = key.read_bytes()
@@ -245,7 +246,7 @@ def test_lost_keys_of_living_peers(site: Site) -> None:
 
 
 def test_the_ledger_without_addresses() -> None:
-    """Its sums do not need them; of the peer_id the first eight bytes are left."""
+    """The sums of the ledger need no address, and the first eight bytes of a peer_id are left."""
     rig = Rig.with_settings(private=True)
     key = rig.issue(1)
     for uploaded in (0, 5, 12):
@@ -257,8 +258,9 @@ def test_the_ledger_without_addresses() -> None:
 
 
 def test_an_address_of_the_other_family_goes_in_time() -> None:
-    """It is listed the day after its announce, and no longer: its key may be shredded while the
-    peer stays."""
+    """An address of the other family is listed until the day after its announce, so its key may go
+    while the peer stays.
+    """
     rig = Rig.with_settings(private=True, max_peer_timeout=10 * 86_400)
     key = rig.issue(1)
     both = {
@@ -276,8 +278,8 @@ def test_an_address_of_the_other_family_goes_in_time() -> None:
     assert listed == [(t, f), (t, t), (t, t), (f, t), (t, t), (t, t), (t, f)]
 
 
-def test_what_is_due(site: Site) -> None:
-    """A day is due once its last address is as old as the schedule says; 0 days: never."""
+def test_due_days(site: Site) -> None:
+    """A day is due when its last address reaches the scheduled age. 0 days means never."""
     site.live(5)
     assert shred(site, None).shredded == []
     assert shred(site, None, 4).shredded == []

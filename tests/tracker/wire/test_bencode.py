@@ -42,7 +42,7 @@ def test_text_and_tuples() -> None:
 
 @pytest.mark.parametrize("value", [True, 1.5, None, [None]])
 def test_unencodable(value: object) -> None:
-    """What the format cannot say is refused, booleans too."""
+    """Types that the format lacks are refused, booleans too."""
     with pytest.raises(TypeError):
         encode(value)  # type: ignore[arg-type]  # the wrong type is the test
 

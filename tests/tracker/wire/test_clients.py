@@ -53,7 +53,7 @@ from tracker.wire.clients import client_name
         (b"M4-3-6--abcdefghijkl", "Mainline"),
         (b"Q1-23-0-abcdefghijkl", "Queen Bee"),
         (b"Mx-10-2--abcdefghijk", None),
-        # nobody's
+        # no known convention
         (b"-??0000-abcdefghijkl", None),
         (b"abcdefghijklmnopqrst", None),
         (bytes(20), None),

@@ -133,7 +133,7 @@ def test_escapes(raw: bytes, value: bytes) -> None:
 
 @given(st.binary(min_size=20, max_size=20), st.sampled_from(["", "!()*~?+"]))
 def test_any_identifier(value: bytes, safe: str) -> None:
-    """Any 20 bytes survive percent-encoding, however eager."""
+    """Any 20 bytes survive percent-encoding, even when every byte is escaped."""
     raw = quote_from_bytes(value, safe).encode()
     announce = http.parse_announce(b"info_hash=" + raw + b"&peer_id=" + raw + b"&port=1")
     assert (announce.info_hash, announce.peer_id) == (value, value)
@@ -280,7 +280,7 @@ def test_scrape_hashes() -> None:
 
 
 def test_scrape_limit() -> None:
-    """What follows the hundredth hash is not even decoded."""
+    """Text behind the hundredth hash is not decoded."""
     query = b"&".join(b"info_hash=%020d" % number for number in range(100))
     hashes = http.parse_scrape(query + b"&info_hash=%zz")
     assert hashes == [b"%020d" % number for number in range(100)]

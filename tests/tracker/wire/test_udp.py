@@ -90,7 +90,7 @@ def scrape(connection_id: bytes, *hashes: bytes) -> bytes:
     return connection_id + pack(">I4s", 2, TRANSACTION) + b"".join(hashes)
 
 
-# What real clients send.
+# Captures of real clients.
 
 
 def with_id(request: Captured, connection_id: bytes) -> bytes:
@@ -181,7 +181,7 @@ def test_an_announce_is_answered_with_counts_and_peers() -> None:
     [(-1, 74), (0, 74), (1, 1), (73, 73), (74, 74), (75, 74), (-(2**31), 74)],
 )
 def test_num_want(numwant: int, expected: int) -> None:
-    """As many peers as asked for, 74 at most; zero and below leave it to the tracker."""
+    """A reply has as many peers as requested, at most 74. Zero and below mean the default."""
     udp = Udp()
     for number in range(1, 100):
         udp.announce(bytes([127, 0, 1, number]))
@@ -196,15 +196,15 @@ def test_num_want(numwant: int, expected: int) -> None:
         *[(each, None) for each in (0, -1, -(2**31))],
     ],
 )
-def test_num_want_is_noted(numwant: int, noted: int | None) -> None:
-    """As it was asked, as far as 16 bits go; None where it was left to the tracker."""
+def test_num_want_is_logged(numwant: int, noted: int | None) -> None:
+    """The event has the requested number within 16 bits, or None for the default."""
     udp = Udp()
     udp.announce(numwant=numwant)
     assert [event["numwant"] for event in udp.rig.events()] == [noted]
 
 
 def test_stopped_gets_no_peers() -> None:
-    """`stopped` removes, is answered with the counts, and may come without a port."""
+    """`stopped` removes the peer and gets the counts only. It may have port 0."""
     udp = Udp()
     udp.announce(bytes([127, 0, 0, 1]))
     udp.announce(left=0)
@@ -223,7 +223,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers_beyond_63_bits(name: str) -> None:
-    """No torrent has so many bytes: moved counts as none, left as unknown."""
+    """Totals beyond 63 bits count as zero, and such a `left` as unknown."""
     sent, moved, left = NUMBERS[name]
     udp = Udp()
     udp.announce(uploaded=sent, downloaded=sent, left=sent)
@@ -247,9 +247,7 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], bytes]] = {
         error("bad request: Invalid announce event"),
     ),
     "announce, port 0": (lambda cid: announce(cid, port=0), error("bad request: Port can't be 0")),
-    "announce, 97 bytes": (lambda cid: announce(cid)[:97], error("bad request: invalid data")),
-    "announce, 16 bytes": (lambda cid: announce(cid)[:16], error("bad request: invalid data")),
-    "scrape, unknown id": (lambda _: scrape(b"whatever", HASH), UNVERIFIED),
+    "scrape, unknown id": (lambda _: scrape(b"whatever", HASH, HASH), UNVERIFIED),
     "scrape, no hash": (
         lambda cid: scrape(cid),
         error("bad request: Full scrapes are not allowed"),
@@ -259,17 +257,19 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], bytes]] = {
         error("bad request: Invalid info hash list"),
     ),
     "connect, no magic": (
-        lambda cid: cid + pack(">I4s", 0, TRANSACTION),
+        lambda cid: cid + pack(">I4s", 0, TRANSACTION) + bytes(32),
         error("bad request: Protocol identifier missing"),
     ),
-    "action 3": (
-        lambda cid: cid + pack(">I4s", 3, TRANSACTION),
-        error("bad request: Invalid action"),
-    ),
-    "action 257, long": (
-        lambda cid: cid + pack(">I4s", 257, TRANSACTION) + bytes(100),
-        error("bad request: Invalid action"),
-    ),
+}
+SILENT: dict[str, Callable[[bytes], bytes]] = {
+    "announce, 97 bytes": lambda cid: announce(cid)[:97],
+    "announce, 16 bytes": lambda cid: announce(cid)[:16],
+    "action 3": lambda cid: cid + pack(">I4s", 3, TRANSACTION),
+    "action 257, long": lambda cid: cid + pack(">I4s", 257, TRANSACTION) + bytes(100),
+    "a connect's reply": lambda cid: pack(">I4s", 0, TRANSACTION) + cid,
+    "an announce's reply": lambda _: pack(">I4sIII", 1, TRANSACTION, 0, 2, 2) + bytes(90),
+    "a scrape's reply": lambda _: pack(">I4sIII", 2, TRANSACTION, 0, 0, 0) + bytes(90),
+    "an error of zeros": lambda _: pack(">I4s", 3, TRANSACTION) + bytes(1000),
 }
 
 
@@ -288,6 +288,26 @@ def test_refusals(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", SILENT)
+def test_silence(name: str) -> None:
+    """What is no request gets no reply, with a valid id neither. It is counted as dropped."""
+    udp = Udp()
+    assert udp.send(SILENT[name](udp.connect())) is None
+    udp.rig.service.flush_counters()
+    told = [e for e in udp.rig.events() if e["type"] == "counted"]
+    assert [(e["counter"], e["delta"]) for e in told] == [("udp4_connects", 1), ("udp_dropped", 1)]
+    assert (udp.handler.traffic.ignored, udp.handler.traffic.errors) == (1, 0)
+
+
+def test_no_error_is_longer_where_ids_are_not_checked() -> None:
+    """The text that asks for a key is longer than an announce, so it needs a valid id."""
+    udp = Udp(Rig.with_settings(private=True), ConnectionIds(b"c" * 32, checked=False))
+    assert b"Missing authentication key" in udp.announce()
+    udp.ids.known.clear()
+    assert udp.send(announce(bytes(8))) is None
+    assert (udp.handler.traffic.errors, udp.handler.traffic.ignored) == (1, 1)
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_an_id_of_another_address(known: bool) -> None:
     """An id is valid for its own address only, in the cache or not."""
@@ -296,12 +316,13 @@ def test_an_id_of_another_address(known: bool) -> None:
     if not known:
         udp.ids.known.clear()
     assert udp.send(announce(connection_id), V4) == UNVERIFIED
-    assert udp.send(scrape(connection_id, HASH), V4) == UNVERIFIED
+    assert udp.send(scrape(connection_id, HASH, HASH), V4) == UNVERIFIED
+    assert udp.send(scrape(connection_id, HASH), V4) is None  # because the error is longer
     assert udp.rig.types() == []
 
 
-def test_too_short_for_an_answer() -> None:
-    """What cannot carry a transaction id is dropped, and counted."""
+def test_a_datagram_too_short_for_a_reply() -> None:
+    """A datagram without a transaction id is dropped and counted."""
     udp = Udp()
     assert [udp.send(MAGIC[:size] + bytes(max(0, size - 8))) for size in range(16)] == [None] * 16
     udp.rig.service.flush_counters()
@@ -309,8 +330,8 @@ def test_too_short_for_an_answer() -> None:
     assert [(e["counter"], e["delta"]) for e in told] == [("udp_dropped", 16)]
 
 
-def test_what_lies_behind_a_datagram_is_no_part_of_it() -> None:
-    """The buffer is used again: a short announce is not completed with what an older one left."""
+def test_bytes_behind_a_datagram_are_ignored() -> None:
+    """A short announce is not completed with the bytes of an older one in the reused buffer."""
     udp = Udp()
     whole = announce(udp.connect())
     assert udp.send(whole, room=b"x" * 7) is not None
@@ -318,12 +339,12 @@ def test_what_lies_behind_a_datagram_is_no_part_of_it() -> None:
     udp.handler.begin()
     reply = udp.handler.answer(buffer, 0, 97, V4)
     udp.handler.end()
-    assert reply == error("bad request: invalid data")
+    assert reply is None
     assert udp.rig.types() == ["announced"]
 
 
 def test_refusals_of_the_service() -> None:
-    """Torrents that are not listed, and a log without room."""
+    """Announces of unlisted torrents, and to a full log, are refused."""
     udp = Udp(Rig.with_settings(listed=True))
     text = f"Tracker error: The torrent: {HASH.hex()}, is not whitelisted"
     assert udp.announce() == error(text)
@@ -352,7 +373,7 @@ def test_scrapes_keep_order_and_duplicates() -> None:
 
 @pytest.mark.parametrize(("asked", "answered"), [(1, 1), (74, 74), (75, 74), (100, 74)])
 def test_long_scrapes_are_cut(asked: int, answered: int) -> None:
-    """74 torrents at most are answered."""
+    """A scrape gets at most 74 torrents."""
     udp = Udp()
     reply = udp.send(scrape(udp.connect(), *map(hash_of, range(asked))))
     assert reply is not None
@@ -364,7 +385,7 @@ def test_long_scrapes_are_cut(asked: int, answered: int) -> None:
 
 @pytest.mark.parametrize("silent", [[], [0], [2], [4], [1, 2], [0, 3, 4], [0, 1, 2, 3, 4]])
 async def test_silence_in_a_batch(silent: list[int]) -> None:
-    """A batch with some datagrams that are too short gets the other replies, in order."""
+    """A batch with datagrams that are too short gets the other replies, in order."""
     server = front.open_socket("127.0.0.1", 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(server.getsockname())
@@ -384,21 +405,24 @@ async def test_silence_in_a_batch(silent: list[int]) -> None:
     assert (handler.traffic.connects, handler.traffic.ignored) == (len(expected), len(silent))
 
 
-# Anything at all.
+# Random datagrams.
 
 heads = st.tuples(
     st.sampled_from(["valid", "of another address", "magic", "zeros"]), st.integers(0, 4)
 )
 
 
+@pytest.mark.parametrize("checked", [True, False])
 @settings(steady, max_examples=400)
 @given(head=heads, rest=st.binary(max_size=150), address=st.sampled_from([V4, V6]))
 @example(("valid", 1), b"tran" + b"\xff" * 82, V4)
 @example(("valid", 1), b"tran" + b"\0" * 82, V6)
-def test_any_datagram(head: tuple[str, int], rest: bytes, address: bytes) -> None:
-    """No bytes make it raise; only a valid id gets anything appended, or more bytes than it
-    sent."""
-    udp = Udp()
+@example(("zeros", 0), b"tran" + b"\0" * 32, V4)
+def test_any_datagram(checked: bool, head: tuple[str, int], rest: bytes, address: bytes) -> None:
+    """No bytes make it raise. Only a valid id gets more bytes than it sent, and only where ids are
+    checked does an announce need one. No reply gets a reply.
+    """
+    udp = Udp(ids=ConnectionIds(b"c" * 32, checked=checked))
     connection_id = {
         "valid": udp.connect(address),
         "of another address": udp.connect(bytes([127, 9, 9, 9])),
@@ -407,21 +431,23 @@ def test_any_datagram(head: tuple[str, int], rest: bytes, address: bytes) -> Non
     }[head[0]]
     datagram = connection_id + pack(">I", head[1]) + rest
     reply = udp.send(datagram, address)
-    assert (reply is None) == (len(datagram) < 16)
     if head[0] != "valid":
-        assert udp.rig.types() == []
-        assert reply is None or len(reply) < 64
+        assert udp.rig.types() == [] or not checked
+        assert reply is None or len(reply) <= len(datagram)
     if reply is not None:
         assert reply[4:8] == rest[:4]
         if udp.rig.types():
             assert reply[:4] == pack(">I", 1)
+        assert udp.send(reply, address) is None
+    traffic = udp.handler.traffic
+    assert min(traffic.errors, traffic.ignored) >= 0
 
 
 @settings(steady, max_examples=400)
 @given(datagram=st.binary(max_size=200))
 def test_any_bytes(datagram: bytes) -> None:
-    """Noise is refused or dropped; nothing is appended."""
+    """Random bytes are refused or dropped, and append nothing."""
     udp = Udp()
     reply = udp.send(datagram)
-    assert (reply is None) == (len(datagram) < 16)
+    assert reply is None or len(reply) <= len(datagram)
     assert udp.rig.types() == []

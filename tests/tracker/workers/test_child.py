@@ -1,6 +1,5 @@
-"""The processes beside the tracker: none outlives it, however either of them ends.
-
-`upkeep/test_follower.py` has the follower's.
+"""Child processes end with the tracker, however the tracker or the child ends.
+`upkeep/test_follower.py` has the tests of the follower.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ def reading(path: Path) -> int:
 
 
 @pytest.mark.parametrize("name", ["past", "ledger", "pruning"])
-def test_a_stopped_one_does_not_outlive_the_tracker(tmp_path: Path, name: str) -> None:
+def test_a_stopped_child_does_not_outlive_the_tracker(tmp_path: Path, name: str) -> None:
     """A stopped process cannot see its input end when the tracker is killed, so the kernel kills
     it."""
     log = tmp_path / "log"
@@ -94,7 +93,7 @@ def test_a_stopped_one_does_not_outlive_the_tracker(tmp_path: Path, name: str) -
             os.close(each)
 
 
-def test_one_that_comes_too_late() -> None:
+def test_a_child_that_starts_too_late() -> None:
     """A process that starts after the tracker has gone ends by itself, at once."""
     script = "from tracker.workers import lifetime; lifetime.end_with_parent(); print('goes on')"
     for alive in (True, False):

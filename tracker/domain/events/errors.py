@@ -1,4 +1,4 @@
-"""What can be wrong with a log that replay reads."""
+"""The errors with which replay rejects a log."""
 
 from __future__ import annotations
 

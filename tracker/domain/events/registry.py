@@ -1,4 +1,4 @@
-"""How an event is declared, and the tables of all declared events.
+"""Declares events: the base classes, the decorators, and the tables of all declared events.
 
 A declaration is one class: `events/admin.py` has the admin events, `events/records.py` the records
 of one size. The decorators below enter it under its number. Codec, names, filters, durability and

@@ -1,4 +1,4 @@
-"""What events change: the parts of the state that `apply` reaches.
+"""Names the parts of the state that events change.
 
 The ledger keeps only what accounting needs, and applies the same events to that
 (`ledger/rules.py`).
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Accounting(Protocol):
-    """What decides how announces count: settings, factors, and the accounts themselves."""
+    """The parts that decide how announces count: settings, factors, and the accounts themselves."""
 
     factors: Factors
     accounts: Accounts

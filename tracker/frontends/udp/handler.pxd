@@ -7,7 +7,7 @@ from tracker.domain.directory cimport Directory
 from tracker.domain.swarms cimport Swarms
 
 cdef class DatagramHandler:
-    cdef public object _bans, _external, _ids, _interval, settle, traffic
+    cdef public object _bans, _external, _ids, _interval, _probe, settle, traffic
     cdef public dict _keys, _known
     cdef public Announcing _service
     cdef public int _listener
@@ -19,6 +19,6 @@ cdef class DatagramHandler:
         at=Py_ssize_t, size=Py_ssize_t, address=bytes, v4=cython.bint,
         torrent=Py_ssize_t, event=cython.uint, numwant=cython.int, noted=cython.int, flags=cython.int, port=bytes, id_and_action=bytes, head=bytes, key=cython.uint,
     )
-    cpdef list answers(self, bytearray data, places, sizes, addresses)
+    cpdef list answers(self, bytearray data, places, sizes, addresses, Py_ssize_t most_peers=*)
     @cython.locals(service=Announcing, options=bytes, peer_id=bytes)
     cpdef _admit(self, data, Py_ssize_t at, Py_ssize_t size, bytes transaction, bytes info_hash, bytes address)

@@ -1,7 +1,8 @@
 """Turns each datagram into its reply: the UDP tracker without its socket (BEP 15, 41).
 
-Without a valid connection id a client gets a short error at most, so that forged source addresses
-amplify nothing. Everything runs between `begin` and `end`.
+Only a valid connection id proves that a datagram came from its source address, because anybody can
+forge that. Without one no reply is longer than its datagram, and what begins like a tracker's reply
+gets none (docs/security.md). Everything runs between `begin` and `end`.
 """
 
 from __future__ import annotations
@@ -24,11 +25,18 @@ if TYPE_CHECKING:
     from tracker.wire.connection_id import ConnectionIds
 
 _UNVERIFIED = "connection id could not be verified"
+_NO_MAGIC = "bad request: Protocol identifier missing"
 _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
 
 _MOST_KEYS = 65536  # remembered keys; 20 MB at most
 MOST_OPTIONS = 128  # bytes of options whose key is remembered
+
+_REPLIES = tuple(action.to_bytes(4, "big") for action in (udp.ANNOUNCE, udp.SCRAPE, udp.ERROR))
+"""The first bytes of replies that are long enough to be taken for a request. That of a connect is
+not.
+"""
+_MOST_PEERS = 1 << 16  # no bound but that of the settings
 
 
 # `answers` spells these numbers out, because a global costs a dictionary look-up. This keeps them
@@ -50,6 +58,7 @@ class DatagramHandler:
         "_keys",
         "_known",
         "_listener",
+        "_probe",
         "_service",
         "_swarms",
         "settle",
@@ -64,6 +73,7 @@ class DatagramHandler:
         external: bytes | None = None,
         bans: Bans | None = None,
         traffic: UdpTraffic | None = None,
+        probe: bytes = b"",
     ) -> None:
         """Binds the handler to a service; the settings are those in force now.
 
@@ -73,6 +83,8 @@ class DatagramHandler:
             external: address to list clients on this machine under, 4 or 16 bytes; None = theirs.
             bans: shared by all listeners; None = no address is banned.
             traffic: counters for the metrics.
+            probe: secret bytes after a connect of the health check, which no ban holds up; b"" =
+                none.
         """
         self.traffic = traffic or UdpTraffic()
         self._bans = bans or Bans(0, 1)
@@ -82,6 +94,7 @@ class DatagramHandler:
         self._ids = ids
         self._known = ids.known
         self._listener = listener
+        self._probe = probe
         self._interval = service.settings.interval
         self._keys: dict[
             bytes, bytes
@@ -105,12 +118,12 @@ class DatagramHandler:
         places: Sequence[int],
         sizes: Sequence[int],
         addresses: Sequence[bytes],
+        most_peers: int = _MOST_PEERS,
     ) -> list[bytes | None]:
-        """Returns the replies to a batch of datagrams.
+        """Returns the replies to a batch of datagrams, each with `most_peers` or fewer.
 
         Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or
-        16 bytes. Its reply is None when it is too short for a transaction id, or its address is
-        banned.
+        16 bytes. Its reply is None when it is no request, or its address is banned.
         """
         # One long loop, because calls and name look-ups are most of what an announce costs.
         known, valid = self._known, self._ids.valid
@@ -118,7 +131,7 @@ class DatagramHandler:
         torrents, chance = swarms.tables.torrents, service.chance
         guarded = service.guarded
         external = self._external
-        listener, interval, cap = self._listener, self._interval, service.cap
+        listener, interval, cap = self._listener, self._interval, min(service.cap, most_peers)
         replies: list[bytes | None] = []
         holder: Key | None = None
         for at, size, address in zip(places, sizes, addresses, strict=False):
@@ -134,7 +147,7 @@ class DatagramHandler:
                     replies.append(self._other(data, at, size, address))
                     continue
                 if not valid(id_and_action[:8], address):
-                    replies.append(self._unverified(transaction, address, peer_id))
+                    replies.append(self._unproved(data, at, size, address, peer_id))
                     continue
             if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
                 replies.append(
@@ -206,7 +219,8 @@ class DatagramHandler:
                 try:
                     text = _key_in(udp.url_data(data, at + 98, at + size))
                 except http.WireError as error:
-                    service.admits(address)  # it counts for the address's rate all the same
+                    # No malformed request counts towards the rate, over HTTP neither, because the
+                    # reply that refuses for the rate would be as much work.
                     return self._error(transaction, error.reason, bytes(data[at + 36 : at + 56]))
         key = service.admit(address, text)
         if isinstance(key, int):
@@ -223,32 +237,36 @@ class DatagramHandler:
                 self._keys.clear()
             self._keys[options] = text
 
-    def _other(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
+    def _other(self, data: bytearray, at: int, size: int, address: bytes) -> bytes | None:
+        """Returns the reply to anything but a whole announce."""
         if size < udp.HEAD_SIZE:
-            self._service.count(events.UDP_DROPPED)
-            self.traffic.ignored += 1
+            self._count_ignored()
             return None
-        if self._bans.banned(address, self._service.now_us()):
+        if self._bans.banned(address, self._service.now_us()) and not self._probes(data, at, size):
             self._count_banned()
             return None
         connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
-        if action == udp.CONNECT:
-            if connection_id != udp.MAGIC:
-                return self._error(transaction, "bad request: Protocol identifier missing")
-            v6 = len(address) == 16
-            self.traffic.connects += 1
-            self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS)
-            return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self._ids.issue(address))
         if action == udp.SCRAPE:
-            return self._scrape(data, at, size, address)
-        if action == udp.ANNOUNCE:
-            return self._error(transaction, "bad request: invalid data")
-        return self._error(transaction, "bad request: Invalid action")
+            if self._ids.valid(connection_id, address):
+                return self._scrape(data, at, size, address, transaction)
+            return self._unproved(data, at, size, address)
+        if action != udp.CONNECT:
+            self._count_ignored()  # no request has this action, or it is an announce cut off
+            return None
+        if connection_id != udp.MAGIC:
+            return self._error_unproved(data, at, size, address, _NO_MAGIC)
+        v6 = len(address) == 16
+        self.traffic.connects += 1
+        self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS)
+        return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self._ids.issue(address))
 
-    def _scrape(self, data: bytes | bytearray, at: int, size: int, address: bytes) -> bytes | None:
-        connection_id, _, transaction = udp.HEAD.unpack_from(data, at)
-        if not self._ids.valid(connection_id, address):
-            return self._unverified(transaction, address)
+    def _probes(self, data: bytearray, at: int, size: int) -> bool:
+        """Tells whether the health check sent this."""
+        return bool(self._probe) and data[at + udp.HEAD_SIZE : at + size] == self._probe
+
+    def _scrape(
+        self, data: bytearray, at: int, size: int, address: bytes, transaction: bytes
+    ) -> bytes:
         if size == udp.HEAD_SIZE:
             return self._error(transaction, "bad request: Full scrapes are not allowed")
         if (size - udp.HEAD_SIZE) % 20:
@@ -267,17 +285,61 @@ class DatagramHandler:
         seeders, _, leechers = self._swarms.counts(info_hash)
         return udp.announce_head(udp.ANNOUNCE, transaction, interval, leechers, seeders)
 
-    def _unverified(self, transaction: bytes, address: bytes, peer_id: bytes = b"") -> bytes | None:
-        """Returns the error for a wrong connection id, or None for an address that sent too
-        many."""
+    def _unproved(
+        self, data: bytearray, at: int, size: int, address: bytes, peer_id: bytes = b""
+    ) -> bytes | None:
+        """Returns the reply to an announce or scrape without a valid connection id.
+
+        Where nobody needs one, the reply is not longer than the request all the same.
+        """
+        if self._ids.checked:
+            return self._error_unproved(data, at, size, address, _UNVERIFIED, peer_id)
+        if data[at : at + 4] in _REPLIES:
+            self._count_ignored()
+            return None
+        if not peer_id:
+            transaction = bytes(data[at + 12 : at + 16])
+            return self._within(size, self._scrape(data, at, size, address, transaction))
+        data[at : at + 8] = self._ids.issue(address)  # so that it passes for proved
+        external = self._external or b""
+        width = 18 if 16 in (len(address), len(external)) else 6  # bytes of a peer
+        room = (size - udp.ANNOUNCE_REPLY.size) // width
+        return self._within(size, self.answers(data, (at,), (size,), (address,), room)[0])
+
+    def _error_unproved(
+        self, data: bytearray, at: int, size: int, address: bytes, text: str, peer_id: bytes = b""
+    ) -> bytes | None:
+        """Returns the error for a datagram whose source may be forged.
+
+        It counts towards a ban and a rate. It is None beyond these, where it would be longer than
+        the datagram, and for what begins like the reply of a tracker.
+        """
         now_us = self._service.now_us()
         if self._bans.banned(address, now_us):
             self._count_banned()
             return None
-        self._bans.add_error(address, now_us)
+        if data[at : at + 4] in _REPLIES:
+            self._count_ignored()
+            return None
         if peer_id:
             self.traffic.wrong_id(peer_id)
-        return self._error(transaction, _UNVERIFIED, peer_id)
+        if not self._bans.add_error(address, now_us):
+            self._count_ignored()
+            return None
+        transaction = bytes(data[at + 12 : at + 16])
+        return self._within(size, self._error(transaction, text, peer_id))
+
+    def _within(self, size: int, reply: bytes | None) -> bytes | None:
+        """Returns the reply to a datagram of `size` bytes, or None for an error that is longer."""
+        if reply is None or len(reply) <= size:
+            return reply
+        self.traffic.errors -= 1
+        self._count_ignored()
+        return None
+
+    def _count_ignored(self) -> None:
+        self._service.count(events.UDP_DROPPED)
+        self.traffic.ignored += 1
 
     def _count_banned(self) -> None:
         self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)

@@ -89,10 +89,10 @@ def _send(batch: recvmmsg.Batch, replies: list[bytes | None]) -> int:
     first = unsent = 0
     if None in replies:
         batch.reply([reply or b"" for reply in replies])
-        while None in replies[first:]:
-            silent = replies.index(None, first)
-            unsent += batch.send(first, silent)
-            first = silent + 1
+        for slot, reply in enumerate(replies):
+            if reply is None:
+                unsent += batch.send(first, slot)
+                first = slot + 1
     else:
         batch.reply(cast("list[bytes]", replies))
     return unsent + batch.send(first, len(replies))

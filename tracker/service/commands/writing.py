@@ -1,5 +1,6 @@
-"""What the commands of all nouns share: append an event, answer when it is durable, repeat a
-request.
+"""Appends the event of a command, waits until it is durable, and repeats earlier requests.
+
+The commands of all nouns share this.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Writing:
         return before
 
     def _of_request(self, by: ports.Actor) -> list[Subject]:
-        """What the reply to a repeated request depends on."""
+        """Returns the subjects that the reply to a repeated request depends on."""
         before = self._service.state.access.requests.get((by.token, by.idempotency_key))
         if before is None or not by.idempotency_key:
             return []

@@ -96,7 +96,7 @@ class Site:
         _, connection_id = await self.udp_client(source)
         reply = await self.exchange(
             udp_announce(connection_id, port, info_hash, peer_id, event, left)
-            + (bytes([2, len(key) + 1]) + b"/" + key if key else b""),
+            + (bytes([2, len(key) + 10]) + b"/announce/" + key if key else b""),
             source,
         )
         if reply[:4] == pack(">I", 3):

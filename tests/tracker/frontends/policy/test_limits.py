@@ -54,6 +54,18 @@ async def test_requests_with_wrong_keys_count(protocol: str) -> None:
         assert (logged["key_ref"], logged["reason"]) == (1, "rate_exceeded")
 
 
+@both
+@pytest.mark.parametrize("key", [b"k" * 31, b"k" * 31 + b"!"], ids=["short", "sign"])
+async def test_requests_with_malformed_keys_do_not_count(protocol: str, key: bytes) -> None:
+    """A malformed request does not count, over both protocols."""
+    async with serving(Policy(requests_per_minute=1), private=True) as site:
+        good = site.rig.issue(0)
+        for _ in range(3):
+            assert "Invalid format" in (await site.announce(protocol, key=key)).failure
+        assert not (await site.announce(protocol, key=good)).failure
+        assert "too many requests" in (await site.announce(protocol, key=good)).failure
+
+
 CAPS = [
     (Policy(max_torrents=2), "the tracker takes no more torrents now", {"info_hash": hash_of(3)}),
     (Policy(max_peers=2), "the tracker takes no more peers now", {"port": 3}),

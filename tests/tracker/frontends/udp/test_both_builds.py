@@ -28,12 +28,12 @@ POLICY = Policy(
 )
 # Torrents, addresses, private, policy, and the digest of a pure build.
 RUNS = {
-    "small swarms": (9, 5, False, Policy(), "e3ce839abe69551fbd6e96e45c5595bf"),
-    "a large swarm": (1, 400, False, Policy(), "bd05c458a9c9e99454ff2b933305755f"),
-    "small private swarms": (9, 5, True, Policy(), "afe64d76ff7c33be6f952448cadb3d70"),
-    "a large private swarm": (1, 400, True, Policy(), "88c34e3b0a36472d9f01951a618b53c1"),
-    "with rules": (3, 90, False, POLICY, "4f9a0f96dd32b297e273ef7dcccc2fe4"),
-    "private with rules": (3, 90, True, POLICY, "4048d6666ce901e633f4c793fa219a36"),
+    "small swarms": (9, 5, False, Policy(), "96d95f15a3879b1afcb6926e27014e2d"),
+    "a large swarm": (1, 400, False, Policy(), "74287195a6cce1d5db4235f0857a3d8c"),
+    "small private swarms": (9, 5, True, Policy(), "4c7c395dbefead4f828df8e182486a87"),
+    "a large private swarm": (1, 400, True, Policy(), "b5437b6f43ec17694d6dfd8d55433e02"),
+    "with rules": (3, 90, False, POLICY, "f4e1ac9789af62e58db664f5b5d102d3"),
+    "private with rules": (3, 90, True, POLICY, "8b521bd42fa685fc6b4b2259b39fedd9"),
 }
 
 
@@ -62,18 +62,28 @@ def test_a_seeded_run(
     chance, hasher = random.Random(torrents * addresses), blake2b(digest_size=16)
     rig = Rig.with_settings(private=private, policy=policy, max_peer_timeout=300)
     keys = [rig.issue(number, owner) for number, owner in enumerate((None, "anna", "anna", "bert"))]
-    handler = DatagramHandler(rig.service, ConnectionIds(b"k", checked=False), 255)
+    ids = ConnectionIds(b"k")
+    handler = DatagramHandler(rig.service, ids, 255)
     hashes = [chance.randbytes(20) for _ in range(torrents)]
     where = [chance.randbytes(chance.choice((4, 4, 16))) for _ in range(addresses)]
     for number in range(120):
         data = [datagram(chance, hashes, keys if private else []) for _ in range(25)]
         places = [sum(map(len, data[:one])) for one in range(len(data))]
+        sources = chance.choices(where, k=len(data))
         handler.begin()
         replies = handler.answers(
-            bytearray().join([*data, bytes(98)]),
+            bytearray().join(
+                [
+                    *(
+                        ids.issue(source) + one[8:]
+                        for source, one in zip(sources, data, strict=True)
+                    ),
+                    bytes(98),
+                ]
+            ),
             places,
             [len(one) for one in data],
-            chance.choices(where, k=len(data)),
+            sources,
         )
         handler.end()
         hasher.update(repr(replies).encode())

@@ -1,0 +1,49 @@
+"""Retention chooses the leading segments that are too old or too many."""
+
+from __future__ import annotations
+
+import pytest
+
+from tracker.upkeep.retention import Due, Segment, days_left, due
+
+THERE = [Segment(0, 10, 100), Segment(5, 20, 100), Segment(5, 20, 100), Segment(9, 30, 50)]
+
+
+@pytest.mark.parametrize(
+    ("keep_from_us", "keep_bytes", "expected"),
+    [
+        (0, 1000, None),
+        (19, 350, None),
+        (20, 350, Due(5, "keep_days")),
+        (30, 350, Due(9, "keep_days")),
+        (999, 350, Due(9, "keep_days")),
+        (0, 349, Due(5, "keep_bytes")),
+        (0, 159, Due(5, "keep_bytes")),
+        (0, 158, Due(9, "keep_bytes")),
+        (0, 0, Due(9, "keep_bytes")),
+    ],
+)
+def test_due(keep_from_us: int, keep_bytes: int, expected: Due | None) -> None:
+    """`due` names whole leading segments that are too old or too many, never the newest. A log that
+    is too large is shortened by a sixteenth more.
+    """
+    assert due(THERE, keep_from_us, keep_bytes) == expected
+
+
+def test_due_of_short_and_long_logs() -> None:
+    """Nothing is due in a log with at most one segment. Of a long one 16 segments go at a time."""
+    assert due([], 999, 0) is None
+    assert due(THERE[:1], 999, 0) is None
+    many = [Segment(number, number, 100) for number in range(100)]
+    assert due(many, 999, 0) == Due(16, "keep_days")
+
+
+def test_days_left() -> None:
+    """`days_left` divides the space by the growth of a day. It is infinite where retention comes
+    first or nothing grows.
+    """
+    assert days_left(24_000, 0, 30, 10**9, 2400.0) == 10
+    assert days_left(24_000, 0, 9, 10**9, 2400.0) == float("inf")
+    assert days_left(24_000, 1000, 30, 25_000, 2400.0) == float("inf")
+    assert days_left(24_000, 1000, 30, 25_001, 2400.0) == 10
+    assert days_left(5, 0, 30, 10**9, 0.0) == float("inf")
