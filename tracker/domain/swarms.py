@@ -39,9 +39,6 @@ _KEY_REF = Struct("<I")
 
 _OWNER = Struct("<I20x")  # the account of an identity
 
-NEVER_US = 2**64 - 1
-"""Later than any log time."""
-
 # The `mark` of a peer has its last event in the low nibble, and these bits.
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10

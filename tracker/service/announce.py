@@ -249,7 +249,7 @@ class Announcing:
         """Counts a request for the account of its valid key, else for its address (b"" =
         unknown)."""
         if key is None or isinstance(key, int):
-            return not address or self._rate.admits(address, self._now_us)
+            return not address or self.admits(address)
         return self._account_rate.admits(key.account.to_bytes(4, "big"), self._now_us)
 
     def whitelisted(self, info_hash: bytes) -> bool:
