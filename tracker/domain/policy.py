@@ -3,7 +3,7 @@
 `Policy` holds the settings, in force by their event like all others; with its defaults every
 announce passes. `Rules` is the same in a form for quick decisions over the swarms. They hold for
 all protocols and modes. None of them refuses `stopped`, so that a client can always leave a swarm;
-only the rate of an address, which comes before them, can.
+only the rate of a sender, which comes before them, can.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Policy:
     clients_allowed: Clients = ()  # () = all
     clients_denied: Clients = ()
     refused_ports: Ports = ()
-    requests_per_minute: Limit = 0  # from one address
+    requests_per_minute: Limit = 0  # of one account or, without a valid key, one address
     max_torrents: Limit = 0
     max_peers: Limit = 0
     max_peers_per_torrent: Limit = 0
