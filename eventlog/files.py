@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventlog.errors import LogFormatError
@@ -11,7 +12,6 @@ from eventlog.errors import LogFormatError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from io import BufferedReader
-    from pathlib import Path
 
 A_FOLDER = "is a folder, and should be a file"
 A_FILE = "is a file, and should be a folder"
@@ -27,6 +27,22 @@ def open_file(path: Path) -> BufferedReader:
     except IsADirectoryError:
         what = f"{A_FOLDER}: move it away, and restore the file from a backup. Nothing was changed"
         raise LogFormatError(path, what) from None
+
+
+def make_folder(path: Path, mode: int) -> None:
+    """Make a folder and its parents where they are missing.
+
+    Raises `OSError`, which says what stands in the way.
+    """
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        there = Path(error.filename)
+        if there.is_symlink():
+            what = f"is a link to {os.readlink(there)}, which is not there: is its disk mounted?"
+        else:
+            what = A_FILE
+        raise OSError(f"{there} {what}") from None
 
 
 def sync_directory(path: Path) -> None:

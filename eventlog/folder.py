@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import socket
 from collections import deque
 from contextlib import suppress
 from itertools import pairwise
@@ -58,7 +59,8 @@ def lock(folder: Path) -> int:
     try:
         _take(folder, descriptor)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+        holder = f"process {os.getpid()}\n{_pid_namespace()}\n{socket.gethostname()}\n"
+        os.pwrite(descriptor, holder.encode(), 0)
     except BaseException:
         os.close(descriptor)
         raise
@@ -69,8 +71,19 @@ def _take(folder: Path, descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(descriptor, 200).decode(errors="replace").strip() or "unknown"
-        raise LogLockedError(folder, holder) from None
+        text = os.read(descriptor, 500).decode(errors="replace")
+        holder, namespace, host = [*text.splitlines(), "", "", ""][:3]
+        if namespace and (namespace, host) != (_pid_namespace(), socket.gethostname()):
+            holder += f" of another container or machine, which calls itself {host}"
+        raise LogLockedError(folder, holder or "unknown") from None
+
+
+def _pid_namespace() -> str:
+    """Names the processes among which this one's number counts."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def create(path: Path) -> None:

@@ -116,7 +116,7 @@ def test_documented_metrics_exist() -> None:
 
 def test_configuration_keys_have_comments() -> None:
     """The shipped file is valid TOML, and each key has a comment above or beside it."""
-    text = (ROOT / "tracker.toml").read_text()
+    text = (ROOT / "tracker" / "config" / "default.toml").read_text()
     tomli.loads(text)
     lines = text.splitlines()
     for number, line in enumerate(lines):

@@ -48,10 +48,10 @@ async def check(service: Service) -> Result:
 
 async def _ask_udp(service: Service) -> str:
     """Asks for a connection id, which is proof enough. The statistics count it as a connect."""
-    family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
+    target = service.target
     transaction = secrets.token_bytes(4)
-    with trio.socket.socket(family, socket.SOCK_DGRAM) as sock:
-        await sock.connect(service.target)
+    with trio.socket.socket(_family(target), socket.SOCK_DGRAM) as sock:
+        await sock.connect(target)
         answer = b""
         while not answer:
             await sock.send(struct.pack(">QI4s", _MAGIC, _CONNECT, transaction) + service.probe)
@@ -63,18 +63,21 @@ async def _ask_udp(service: Service) -> str:
 
 
 async def _ask_http(service: Service) -> str:
-    family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
-    if service.socket_path:
-        family = socket.AF_UNIX
-    sock = trio.socket.socket(family, socket.SOCK_STREAM)
-    with sock:
-        await sock.connect(service.target)
+    target = service.target
+    with trio.socket.socket(_family(target), socket.SOCK_STREAM) as sock:
+        await sock.connect(target)
         transport = trio.SocketStream(sock)
         status = await _status(_under_tls(transport) if service.tls else transport, service)
     text = _status_text(status)
     if status != HTTPStatus.OK:
         raise _BadAnswerError(text)
     return text
+
+
+def _family(target: tuple[str, int] | str) -> socket.AddressFamily:
+    if isinstance(target, str):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in target[0] else socket.AF_INET
 
 
 def _under_tls(transport: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
@@ -16,7 +17,23 @@ _INFO = {
     "api": "checking api health check at: ",
 }
 _UNIX = "unix:"
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nothing is bound here
+
+
+def local_host(host: str) -> str:
+    """Returns the address at which this machine reaches what listens on `host`.
+
+    A wildcard is reached through loopback; `::` through that of IPv4 where there is no IPv6.
+    """
+    if host == "0.0.0.0":  # noqa: S104  # nothing is bound to it here
+        return "127.0.0.1"
+    if host != "::":
+        return host
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return "127.0.0.1"
+    return "::1"
 
 
 @frozen
@@ -57,7 +74,5 @@ class Service:
 
     @property
     def target(self) -> tuple[str, int] | str:
-        """The host and port to connect to, or a path. A wildcard is reached through loopback."""
-        if self.socket_path:
-            return self.socket_path
-        return _LOOPBACK.get(self.host, self.host), self.port
+        """The host and port to connect to from this machine, or a path."""
+        return self.socket_path or (local_host(self.host), self.port)

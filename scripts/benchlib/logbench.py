@@ -69,7 +69,7 @@ def _round(folder: Path, log: Path, events: int) -> Round:
 
 
 def _part(name: str, *arguments: Path | int) -> Numbers:
-    command = [sys.executable, "-m", "benchlib.logparts", name, *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", "benchlib.logparts", name, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PART_LIMIT, check=False)
     if done.returncode:
         raise PartError(f"{name}: exit {done.returncode}\n{done.stderr[-1500:]}")

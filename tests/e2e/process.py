@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 DEADLINE = 60.0  # seconds until a wait fails the test; even a loaded machine needs only a few
 HEALTH_STARTED = " HEALTH CHECK API: Started on: "  # the last line of a start
-COMMAND = (sys.executable, "-m", "tracker")
+COMMAND = (sys.executable, "-P", "-m", "tracker")  # as installed: nothing of the working folder
 _VARIABLES = (
     "TORRUST_",
     "http_proxy",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -16,13 +14,13 @@ import tomli
 import yaml
 
 from tests.e2e.clients import announce, ask, body, get, torrent
-from tests.e2e.process import DEADLINE, clean_environment
+from tests.e2e.process import Listeners, clean_environment, free_ports
 from tests.e2e.test_metrics import exposed
 from tracker.cli import _parser
 from tracker.config import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.e2e.process import Tracker
 
@@ -175,6 +173,7 @@ def test_unit_starts_the_tracker() -> None:
     assert unit("RestartPreventExitStatus") == ["2 3"]
     # Without it systemd stops the tracker when the kernel kills a helper process for memory.
     assert unit("OOMPolicy") == ["continue"]
+    assert unit("LimitCORE") == ["0"]
 
 
 def test_image_starts_the_tracker() -> None:
@@ -205,7 +204,7 @@ def test_environment_is_configuration(monkeypatch: pytest.MonkeyPatch, where: st
         monkeypatch.delenv(name)
     for name, value in environments()[where].items():
         monkeypatch.setenv(name, value)
-    loaded = load(str(ROOT / "tracker.toml"))
+    loaded = load(str(ROOT / "tracker" / "config" / "default.toml"))
     log, secrets = loaded.config.event_log.path, loaded.config.event_log.secrets_path
     assert (log, secrets) == ("/var/lib/swarmlog/log", "/var/lib/swarmlog/secrets")
     assert not [warning for warning in loaded.warnings if "unknown" in warning]
@@ -213,35 +212,33 @@ def test_environment_is_configuration(monkeypatch: pytest.MonkeyPatch, where: st
         folders = {f"/var/lib/{name}" for name in unit("StateDirectory")[0].split()}
         assert {log, secrets} <= folders
     else:
+        (path,) = re.findall(r"tracker config --default > (.+)$", DOCKERFILE, re.MULTILINE)
+        assert environments()[where]["TORRUST_TRACKER_CONFIG_TOML_PATH"] == path
         (volumes,) = re.findall(r"^VOLUME (.+)$", DOCKERFILE, re.MULTILINE)
         assert set(json.loads(volumes)) == {log, secrets}
 
 
-def test_health_check_of_the_image(shared_tracker: Tracker) -> None:
-    """The image's health check passes on a serving port and fails on another."""
-    (command,) = re.findall(r"^HEALTHCHECK .* CMD (.+)$", DOCKERFILE, re.MULTILINE)
-    _, option, code = json.loads(command)
-    assert ":1313/" in code
-
-    def passes(port: int) -> bool:
-        done = subprocess.run(
-            [sys.executable, option, code.replace(":1313/", f":{port}/")],
-            env=clean_environment(),
-            capture_output=True,
-            check=False,
-            timeout=DEADLINE,
-        )
-        return done.returncode == 0
-
-    assert passes(shared_tracker.health[1])
-    assert not passes(shared_tracker.udp[0][1])  # a UDP port
+def test_health_check_of_the_image(new_tracker: Callable[..., Tracker]) -> None:
+    """The image's health check passes beside a serving tracker, at whatever address the
+    configuration gives it, and fails without one."""
+    (command,) = re.findall(r"^HEALTHCHECK .*CMD (.+)$", DOCKERFILE, re.MULTILINE)
+    program, *arguments = json.loads(command)
+    assert Path(program).name == "tracker"
+    tracker = new_tracker(Listeners(udp=("[::]:0",), health=f"[::]:{free_ports(1)[0]}")).start()
+    done = tracker.command(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["Ok"] * 3
+    assert tracker.stop() == 0
+    done = tracker.command(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "does not answer: [Errno 111] Connection refused" in done.stderr
 
 
 def test_proxy_leads_to_the_listeners() -> None:
     """NGINX forwards to the shipped ports, sets one client address and keeps the path."""
     text = (DEPLOY / "nginx.conf").read_text()
     assert text.count("{") == text.count("}")
-    shipped = tomli.loads((ROOT / "tracker.toml").read_text())
+    shipped = tomli.loads((ROOT / "tracker" / "config" / "default.toml").read_text())
     bound = [
         shipped["http_trackers"][0]["bind_address"],
         shipped["http_api"]["bind_address"],

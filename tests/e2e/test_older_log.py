@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 from tests.e2e.clients import api
-from tests.e2e.process import run
+from tests.e2e.process import DEADLINE, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,33 @@ def test_a_restored_backup(new_tracker: Callable[..., Tracker]) -> None:
     tracker.start()
     starts = tracker.events_until(lambda found: len(found) == 3, "--type", "tracker_started")
     assert "lost_seq" not in starts[-1]
+
+
+def test_a_missing_beginning_is_no_older_copy(tracker: Tracker) -> None:
+    """A start says that events are missing. It does not advise to go on without them."""
+    reached, copy = tracker.folder / "secrets" / "reached", tracker.folder / "copy"
+    tracker.events_until(lambda found: len(found) == 2)
+    until(lambda: list(reached.glob("*.json")))
+    shutil.copytree(reached, copy)
+    api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
+    assert tracker.stop() == 0
+    tracker.start()
+    assert tracker.stop() == 0
+    shutil.rmtree(reached)
+    copy.rename(reached)
+    shutil.rmtree(tracker.folder / "log" / "snap")
+    for path in (tracker.folder / "log").glob(f"*/{0:020}.*"):
+        path.unlink()
+    line = tracker.start_refused(3)
+    assert "are missing before this file" in line
+    assert "--accept-older-log" not in line
+
+
+def until(wanted: Callable[[], object]) -> None:
+    give_up = time.monotonic() + DEADLINE
+    while not wanted():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
 
 
 def test_a_torn_end_is_no_older_copy(tracker: Tracker) -> None:

@@ -91,7 +91,7 @@ def _wait_for(lock: IO[str]) -> None:
 
 
 def _shipped_addresses() -> Iterator[tuple[socket.SocketKind, str, int]]:
-    config = tomllib.loads((ROOT / "tracker.toml").read_text())
+    config = tomllib.loads((ROOT / "tracker" / "config" / "default.toml").read_text())
     tables: list[tuple[socket.SocketKind, dict[str, Any]]] = [
         *((socket.SOCK_DGRAM, table) for table in config["udp_trackers"]),
         *((socket.SOCK_STREAM, table) for table in config["http_trackers"]),
@@ -107,7 +107,7 @@ def _shipped_addresses() -> Iterator[tuple[socket.SocketKind, str, int]]:
 def started(shipped_ports: None, tmp_path: Path) -> Iterator[Lines]:
     """Runs `tracker` without arguments beside a copy of the shipped file; yields its output."""
     del shipped_ports
-    shutil.copy(ROOT / "tracker.toml", tmp_path)
+    shutil.copy(ROOT / "tracker" / "config" / "default.toml", tmp_path / "tracker.toml")
     process, lines = begin([], tmp_path)
     try:
         lines.until(

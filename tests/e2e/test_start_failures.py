@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.clients import announce, torrent
-from tests.e2e.process import Listeners, Tracker, run
+from tests.e2e.process import COMMAND, DEADLINE, Listeners, Tracker, clean_environment, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,3 +122,38 @@ def test_unreadable_configuration(new_tracker: Callable[..., Tracker]) -> None:
     line = tracker.start_refused()
     assert str(tracker.config) in line
     assert "not valid TOML" in line
+
+
+@pytest.mark.parametrize("name", ["log", "secrets"])
+def test_something_else_in_the_place_of_a_folder(
+    new_tracker: Callable[..., Tracker], name: str
+) -> None:
+    """A link to nowhere, and a file, are called what they are."""
+    tracker = new_tracker()
+    place = tracker.folder / name
+    place.symlink_to("/nowhere/disk")
+    line = tracker.start_refused()
+    assert f"{place} is a link to /nowhere/disk, which is not there: is its disk mounted?" in line
+    place.unlink()
+    place.touch()
+    done = run("--config", str(tracker.config), folder=tracker.folder)
+    assert done.returncode == 1
+    assert f"{place} is a file, and should be a folder" in done.stderr
+
+
+def test_working_folder_that_was_removed(new_tracker: Callable[..., Tracker]) -> None:
+    """Every command says so, in one line."""
+    tracker = new_tracker()
+    left = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$@"'
+    for command in (["verify"], ["--config", str(tracker.config)]):
+        done = subprocess.run(
+            ["sh", "-c", left, *COMMAND, *command],
+            cwd=tracker.folder,
+            env=clean_environment(),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=DEADLINE,
+            check=False,
+        )
+        line = "tracker: the working folder was removed: change to one that is there\n"
+        assert (done.returncode, done.stderr) == (1, line)

@@ -14,12 +14,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
+from tracker import streams
 from tracker.cli import (
     account,
     check_config,
+    default_config,
     diff,
     events,
     factor,
+    health,
     import_data,
     key,
     ledger,
@@ -32,7 +35,7 @@ from tracker.cli import (
     whitelist,
 )
 from tracker.cli.options import add_config
-from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, version_line
+from tracker.cli.output import CANNOT, LOG_DAMAGED, CannotError, fail, flush, version_line
 from tracker.config import ConfigError
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
@@ -48,22 +51,24 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     # A shell script that starts the tracker in the background has it ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    options = _parser().parse_args(arguments)
     try:
-        return _run(options)
-    except BrokenPipeError:
-        # The reader of our output left (`tracker events | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _run(arguments)
+    except BrokenPipeError:  # the reader of our output left (`tracker events | head`)
         return 0
     except KeyboardInterrupt:
         return 0
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            streams.flush_or_drop(stream)
 
 
-def _run(options: argparse.Namespace) -> int:
-    command: Callable[[argparse.Namespace], int] = options.run
+def _run(arguments: list[str] | None) -> int:
     try:
+        options = _options(arguments)
+        _look_around()
+        command: Callable[[argparse.Namespace], int] = options.run
         code = command(options)
-        sys.stdout.flush()  # here, where a reader that left is still handled
+        flush()
         return code
     except (ConfigError, LogLockedError, LogPrunedError, LogUnusableError, CannotError) as error:
         return fail(CANNOT, str(error))
@@ -79,6 +84,22 @@ def _run(options: argparse.Namespace) -> int:
         return fail(CANNOT, TOO_LITTLE_MEMORY)
 
 
+def _look_around() -> None:
+    """Raises `CannotError` where no relative path leads anywhere."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise CannotError("the working folder was removed: change to one that is there") from None
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    try:
+        return _parser().parse_args(arguments)
+    except SystemExit:
+        flush()  # the answer to --help or --version
+        raise
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tracker",
@@ -90,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND")
     of_the_log = (events, verify, replay, swarm, diff, ledger)
     of_the_api = (key, whitelist, stats, factor, account)
-    for command in (serve, check_config, *of_the_log, *of_the_api, import_data, shred):
+    for command in (
+        serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred
+    ):  # fmt: skip
         command.add_to(commands)
     return parser

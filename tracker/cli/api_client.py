@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 import attrs
 from attrs import field, frozen
 
+from api.health.services import local_host
 from tracker.config import UnixAddress
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ TIMEOUT_SECONDS = 30
 KEY_LENGTH = 32
 _MAX_ANSWER = 1 << 20  # bytes
 _PAGE = 200  # items of a page: with the longest names they fit into _MAX_ANSWER
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared, not bound
 
 # Texts of version 1 (docs/api.md), and what to print for them.
 _TOKEN_REFUSED = "the API refused the access token"  # noqa: S105  # a sentence
@@ -219,7 +219,7 @@ def endpoint_of(api: HttpApi) -> Endpoint:
         return Endpoint("http://localhost", socket=address.path)
     if not address.port:
         raise ApiError("http_api.bind_address names no port (0 = any free one): give --url")
-    host = _WILDCARDS.get(address.host, address.host)
+    host = local_host(address.host)
     netloc = f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
     if api.tls is None:
         return Endpoint(f"http://{netloc}")
@@ -272,7 +272,9 @@ def _tls(certificate: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need not have signed itself
-    first, end, _ = Path(certificate).read_text().partition("-----END CERTIFICATE-----")
+    # What stands beside the certificates may be in any encoding.
+    text = Path(certificate).read_bytes().decode("ascii", "ignore")
+    first, end, _ = text.partition("-----END CERTIFICATE-----")
     context.load_verify_locations(cadata=first + end + "\n")
     return context
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, read_kept_frames
 from tracker.cli.moment_options import moment
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
-from tracker.cli.output import say
+from tracker.cli.output import flush, say
 from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.times import rfc3339
@@ -53,7 +52,7 @@ def print_events(options: argparse.Namespace) -> int:
     done = _print_new(read_kept_frames(folder, reader.first_seq), wanted, options.last)
     while True:
         done = done or _print_new(reader.frames(), wanted, options.last)
-        sys.stdout.flush()
+        flush()
         if done or not options.follow:
             return 0
         time.sleep(_FOLLOW_SECONDS)

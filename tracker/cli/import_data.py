@@ -28,6 +28,8 @@ def add_to(commands: Any) -> None:
     sources = parser.add_subparsers(metavar="SOURCE", required=True)
     database = sources.add_parser("torrust-sqlite", help="the database of Torrust's tracker")
     _add_options(database, "the SQLite file", _torrust)
+    whitelist = sources.add_parser("whitelist", help="info hashes, as text")
+    _add_options(whitelist, "one info hash a line; # begins a comment", _whitelist)
     keys = sources.add_parser("keys", help="keys with their owners, as CSV")
     _add_options(keys, "columns key, owner, valid_until, label; a header row names them", _keys)
 
@@ -63,6 +65,12 @@ def _torrust(path: Path) -> Source:
     from tracker.offline.import_sources import TorrustDatabase
 
     return TorrustDatabase(path)
+
+
+def _whitelist(path: Path) -> Source:
+    from tracker.offline.import_sources import WhitelistFile
+
+    return WhitelistFile.read(path)
 
 
 def _keys(path: Path) -> Source:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from tracker import build
+from tracker import build, streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,14 +29,35 @@ def fail(code: int, text: str) -> int:
 
 
 def say(text: str) -> None:
-    """Prints a line of the command's result on standard output."""
-    sys.stdout.write(f"{text}\n")
+    """Prints a line of the command's result on standard output.
+
+    Raises `CannotError` when it takes no more, `BrokenPipeError` when its reader left.
+    """
+    try:
+        sys.stdout.write(f"{text}\n")
+    except OSError as error:
+        raise _no_output(error) from None
+
+
+def flush() -> None:
+    """Sees to it that all lines have been taken. Raises like `say`."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        raise _no_output(error) from None
+
+
+def _no_output(error: OSError) -> Exception:
+    if isinstance(error, BrokenPipeError):
+        return error
+    return CannotError(f"standard output takes no more: {error.strerror}")
 
 
 def note(text: str) -> None:
     """Prints a line that is no part of the result on standard error."""
-    sys.stdout.flush()
-    sys.stderr.write(f"{text}\n")
+    streams.flush_or_drop(sys.stdout)
+    with suppress(OSError):  # then there is nowhere left to say it
+        sys.stderr.write(f"{text}\n")
 
 
 def note_recovery(recovery: Recovery) -> None:

@@ -6,11 +6,12 @@ import logging
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
 
-from tracker import build
+from tracker import build, streams
 from tracker.cli.options import add_config
-from tracker.cli.output import CANNOT, fail, progress, say, version
+from tracker.cli.output import CANNOT, CannotError, fail, flush, progress, say, version
 from tracker.config import load
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def serve(options: argparse.Namespace) -> int:
         return fail(CANNOT, problem)
     loaded = load(options.config)
     _log_to_stdout(loaded.config.logging.threshold)
-    say(loaded.source)
-    sys.stdout.flush()
+    with suppress(CannotError, BrokenPipeError):  # announces are served without a text log too
+        say(loaded.source)
+        flush()
     log = logging.getLogger("tracker")
     for warning in loaded.warnings:
         log.warning("%s", warning)
@@ -50,6 +52,7 @@ def serve(options: argparse.Namespace) -> int:
             run.run(loaded.config, version(), report, accept_older=accept)
     except run.StartError as error:
         return fail(CANNOT, str(error))
+    streams.flush_or_drop(sys.stdout)
     return 0
 
 
@@ -63,9 +66,17 @@ _LEVELS = {
 }
 
 
+class _TextLog(logging.StreamHandler[TextIO]):
+    """Drops lines that standard output does not take: it is full, or its reader has gone."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+
 def _log_to_stdout(threshold: str) -> None:
     logging.basicConfig(
-        stream=sys.stdout,
+        handlers=[_TextLog(sys.stdout)],
         level=_LEVELS[threshold],
         format="%(asctime)sZ [%(name)s][%(levelname)s] %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",

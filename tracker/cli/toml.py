@@ -51,5 +51,9 @@ def _value(value: object) -> str:
 
 
 def _text(text: str) -> str:
-    # JSON's escapes are TOML's too, but JSON leaves this control character as it is.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    # JSON's escapes are TOML's too, but for characters of two units. JSON leaves \x7f as it is.
+    return re.sub(
+        "[\x7f\U00010000-\U0010ffff]",
+        lambda found: f"\\U{ord(found[0]):08x}",
+        json.dumps(text, ensure_ascii=False),
+    )

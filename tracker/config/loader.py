@@ -44,7 +44,13 @@ def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Lo
     problems = sources.override(document, environ)
     translate.from_v3(document, seen)
     _refuse_other_versions(document)
-    config, warnings = _check(document, seen, problems)
+    try:
+        config, warnings = _check(document, seen, problems)
+    except ConfigError as error:
+        if source.text.strip():
+            raise
+        first = f"{source.name}: is empty, and should hold a configuration"
+        raise ConfigError([first, *error.problems], error.warnings) from None
     return Loaded(config, source.notice, warnings)
 
 
@@ -112,6 +118,11 @@ def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:
         yield f"{path}: peers are dropped before their next announce is due"
     if config.policy.peers_per_account and not config.core.private:
         yield "policy.peers_per_account: has no effect where there are no keys (core.private = false)"
+    for key in ("path", "secrets_path"):
+        if getattr(config.event_log, key).startswith("~"):
+            yield f"{seen.name(f'event_log.{key}')}: ~ stands for itself here, not for a home folder"
     tokens = config.http_api.access_tokens if config.http_api else {}
+    if config.http_api and not tokens:
+        yield "http_api.access_tokens: there is none, so the API refuses every request"
     if len(set(tokens.values())) < len(tokens):
         yield "http_api.access_tokens: two labels share a token; the log can name only one of them"

@@ -2,7 +2,8 @@
 data.
 
 A field without a default is mandatory. `tracker.toml` shows every key, with units in its comments.
-Knows nothing of files, environment variables or other schema versions.
+Of files it looks at the two folders of `[event_log]` only. Knows nothing of environment variables
+or other schema versions.
 """
 
 import os
@@ -61,9 +62,21 @@ _API = Address("127.0.0.1", 1212)
 _HEALTH = Address("127.0.0.1", 1313)
 
 
-def _absolute(path: str) -> Path:
-    # Lexical, because the folders need not exist yet.
-    return Path(os.path.abspath(path))
+_SECRETS = ("", "privacy", "reached", "server.key")
+"""What the folder of the secrets holds that may be a link to elsewhere; "" = the folder itself."""
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Returns whether a path leads into a folder, through links or not; neither need exist."""
+    real, outer = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    if real.is_relative_to(outer) or Path(os.path.abspath(path)).is_relative_to(
+        os.path.abspath(folder)
+    ):
+        return True
+    # A folder that is mounted at two places has two real paths.
+    return outer.is_dir() and any(
+        one.is_dir() and one.samefile(outer) for one in (real, *real.parents)
+    )
 
 
 def _one_tls_table(tsl: "TlsFiles | None", tls: "TlsFiles | None") -> None:
@@ -242,7 +255,7 @@ class EventLog:
     def __attrs_post_init__(self) -> None:
         problems = {}
         # Whoever copies the log folder must not copy the keys that decrypt it.
-        if _absolute(self.secrets_path).is_relative_to(_absolute(self.path)):
+        if any(_is_inside(Path(self.secrets_path, one), Path(self.path)) for one in _SECRETS):
             problems["secrets_path"] = "must not be inside path, the log's own folder"
         # Retention removes whole segments and never the one being written.
         if self.keep_bytes < 2 * self.segment_bytes:
@@ -277,5 +290,5 @@ class Config:
     http_trackers: tuple[HttpTracker, ...] = ()
     http_api: HttpApi | None = None
     health_check_api: HealthCheckApi = HealthCheckApi()
-    event_log: EventLog = EventLog()
+    event_log: EventLog = field(factory=EventLog)  # not at import, because it looks at folders
     policy: Policy = Policy()

@@ -58,6 +58,11 @@ def _from_file(path: str) -> Source:
     try:
         # Some editors begin a UTF-8 file with a byte order mark, which TOML does not allow.
         text = Path(path).read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        advice = (
+            "; `tracker config --default` prints one to begin with" if path == DEFAULT_PATH else ""
+        )
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}{advice}"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:

@@ -126,14 +126,25 @@ def text(value: object) -> str:
         raise ValueError(f"must be a string, not {shown(value)}")
     if not value:
         raise ValueError("must not be empty")
+    if "\0" in value:
+        raise ValueError("must not hold a zero byte")
     return value
 
 
 def secret(value: object) -> str:
-    """Reads a string that is not empty; its errors never repeat the value."""
-    if isinstance(value, str) and value:
-        return value
-    raise ValueError("must not be empty" if value == "" else f"must be a string, not {kind(value)}")
+    """Reads a string that an HTTP header can carry; its errors never repeat the value."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string, not {kind(value)}")
+    if not value:
+        raise ValueError("must not be empty")
+    if value != value.strip():
+        raise ValueError(
+            "begins or ends with a blank or a line's end, which no request can carry: remove it "
+            "(a secret's file must be written without a line's end: printf %s TOKEN)"
+        )
+    if not value.isprintable():
+        raise ValueError("has a character that cannot be printed, which no request can carry")
+    return value
 
 
 def whole(low: int, high: int, unit: str) -> Callable[[object], int]:

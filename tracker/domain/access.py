@@ -1,8 +1,9 @@
-"""The whitelist, the tracker keys and their accounts.
+"""Holds the whitelist, the tracker keys and their accounts.
 
-A key is known by its SHA-256 and by its number, the `key_ref`; its text is never here. An account
-belongs to an owner (an id that the site gives) or, without one, to a single key. Its number is the
-`key_ref` of its first key, so that a rotated or re-issued key keeps the account.
+The state knows a key by its SHA-256 and by its number, the `key_ref`, but never holds its text. An
+account belongs to an owner (an id that the site gives) or, without an owner, to a single key. The
+account's number is the `key_ref` of its first key, so that a rotated or re-issued key keeps the
+account.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class Key:
 class Request:
     """An earlier request, kept under its idempotency key."""
 
-    fingerprint: str  # 32 hex digits over its members
-    key_ref: int  # of the key that it got, the last of several; 0 = it asked for no key
-    seq: int = 0  # of its event, where it asked for no key
+    fingerprint: str  # 32 hex digits over the request's members
+    key_ref: int  # of the (last) key that the request made; 0 = it made none
+    seq: int = 0  # of the request's event, if it made no key
 
 
 class Access:
@@ -59,10 +60,10 @@ class Access:
 
     def __init__(self) -> None:
         self.whitelist: set[bytes] = set()
-        # The same torrents by first byte and sorted, so that a page is found without sorting all.
+        # The same torrents by first byte and sorted, so that a page needs no sort of all torrents.
         self._listed: list[list[bytes]] = [[] for _ in range(256)]
         self.keys: dict[bytes, Key] = {}  # in force or expired, by SHA-256
-        self.revoked: dict[bytes, Key] = {}  # never in force again, by SHA-256
+        self.revoked: dict[bytes, Key] = {}  # by SHA-256
         self.owners: dict[str, int] = {}  # account numbers
         self.account_of = array("I", [0])  # by key_ref, also of revoked keys
         self.hashes = bytearray(HASH_SIZE)  # by key_ref: the SHA-256 of the key that got the number
@@ -71,19 +72,17 @@ class Access:
         self.next_key_ref = FIRST_KEY_REF
 
     def account_for(self, owner: str | None) -> int:
-        """The account of a key that would be issued next, for this owner."""
+        """Returns the account for the next key that is issued, if it is for this owner."""
         if owner is None:
             return self.next_key_ref
         return self.owners.get(owner, self.next_key_ref)
 
     def has_account(self, account: int) -> bool:
-        """Says whether a key was ever issued to the account: its number is that of its first
-        key.
-        """
+        """Tells whether the account exists: its first key has the account's number."""
         return 0 < account < len(self.account_of) and self.account_of[account] == account
 
     def issue(self, key_hash: bytes, key: Key) -> None:
-        """Enters a key; one that was revoked is in force again, under its new number."""
+        """Enters a key. A revoked key with this hash is in force again, under its new number."""
         self.keys[key_hash] = key
         self.revoked.pop(key_hash, None)
         if key.owner is not None:
@@ -97,24 +96,24 @@ class Access:
         self.hashes[key.key_ref * HASH_SIZE : (key.key_ref + 1) * HASH_SIZE] = key_hash
 
     def revoke(self, key_hash: bytes) -> Key:
-        """Takes a key out of force. Raises `KeyError` for one that is not in force."""
+        """Takes a key out of force. Raises `KeyError` if it is not in force."""
         key = self.revoked[key_hash] = self.keys.pop(key_hash)
         return key
 
     def label(self, key_hash: bytes, label: str | None) -> None:
-        """Gives a key another label. Raises `KeyError` for one that is not in force."""
+        """Gives a key another label. Raises `KeyError` if the key is not in force."""
         self.keys[key_hash] = evolve(self.keys[key_hash], label=label)
 
     def hash_of(self, key_ref: int) -> bytes | None:
-        """The SHA-256 of the key with this number; None = no key got it."""
+        """Returns the SHA-256 of the key with this number; None = no key has it."""
         if not FIRST_KEY_REF <= key_ref < self.next_key_ref:
             return None
         return bytes(self.hashes[key_ref * HASH_SIZE : (key_ref + 1) * HASH_SIZE])
 
     def numbers(self, hashes: Sequence[bytes], last: int) -> list[int]:
-        """The numbers of keys that were issued in this order, the last one as `last`.
+        """Returns the numbers of keys that were issued in this order; `last` is the last number.
 
-        Other keys may have been issued between them.
+        Other keys may have been issued between these.
         """
         found, end = [], (last + 1) * HASH_SIZE
         for key_hash in reversed(hashes):
@@ -136,7 +135,7 @@ class Access:
     def listed_after(self, info_hash: bytes) -> Iterator[bytes]:
         """Yields the whitelisted torrents after this one (b"" = all), ascending.
 
-        The whitelist may change between two of them.
+        The whitelist may change between two items.
         """
         for number in range(info_hash[0] if info_hash else 0, 256):
             bucket = self._listed[number]

@@ -1,9 +1,8 @@
-"""Totals by account number, in columns: the bytes each account moved, and those it is credited
-with.
+"""Holds the totals of each account, in columns: the bytes that it moved, and its credited bytes.
 
 Raw totals are sums of the differences between successive announces of one peer. A difference is
-never negative, and the first announce of a session brings none. Credited totals also follow the
-factors in force and corrections; raw ones never do. The ledger lists the announces behind both.
+never negative, and the first announce of a session has none. Credited totals also depend on the
+factors in force and on corrections; raw totals do not. The ledger lists the announces behind both.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from tracker.domain.factors import Factors
 
 MOST = 2**64 - 1
-"""The largest total: one that an announce would take further stays here."""
-_most = MOST  # with a type, as in `Directory`
+"""The largest total, in bytes. An announce that would exceed it adds only what fits."""
+_most = MOST  # has a type in the .pxd, as `_nowhere` in `directory.py`
 
 
 class Totals(NamedTuple):
@@ -41,10 +40,10 @@ NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 class Accounts:
-    """Columns by account number; number 0 is nobody.
+    """Columns by account number; 0 is no account.
 
     The credited columns are empty until the first factor or correction, because until then they
-    equal the raw ones.
+    would equal the raw columns.
     """
 
     __slots__ = (*Totals._fields, "_factors")
@@ -62,13 +61,13 @@ class Accounts:
         self.last_us = array("Q", [0])
 
     def totals(self, account: int) -> Totals:
-        """Zeros for an account that never announced."""
+        """Returns the totals of an account; zeros if it never announced."""
         if account >= len(self.uploaded):
             return NOTHING
         return Totals(*(column[account] for column in self._columns()))
 
     def _columns(self) -> tuple[array[int], ...]:
-        """In the order of `Totals`."""
+        """Returns the columns in the order of `Totals`."""
         return (
             self.uploaded, self.downloaded,
             self.credited_uploaded or self.uploaded, self.credited_downloaded or self.downloaded,
@@ -76,7 +75,7 @@ class Accounts:
         )  # fmt: skip
 
     def keep_credit(self) -> None:
-        """Gives credited totals columns of their own, from now on."""
+        """Keeps the credited totals in their own columns from now on."""
         if not self.credited_uploaded:
             self.credited_uploaded = self.uploaded[:]
             self.credited_downloaded = self.downloaded[:]
@@ -86,7 +85,7 @@ class Accounts:
         while len(self.uploaded) <= account:
             for name in Totals._fields:
                 column = getattr(self, name)
-                if column:  # only credited columns that are not kept yet are empty
+                if column:  # a credited column is empty until `keep_credit`
                     column.append(0)
 
     def record(
@@ -102,7 +101,7 @@ class Accounts:
         rule: int,
         timeout_us: int,
     ) -> bool:
-        """Accounts for an announce. `before`: the peer's row as it was, None for a new peer.
+        """Adds an announce to the totals. `before`: the peer's row before it, None for a new peer.
 
         Returns whether this announce completed the download, by its event or by its `left`.
         """
@@ -144,7 +143,7 @@ class Accounts:
         if not goes_on:
             self.sessions[account] += event != 3  # events.STOPPED
             return False
-        # `stopped` may come with zeros after larger values: nothing is taken back.
+        # `stopped` may come with zeros after larger values. Then the totals stay.
         up = _add(self.uploaded, account, uploaded - last_up) if uploaded > last_up else 0
         down = (
             _add(self.downloaded, account, downloaded - last_down) if downloaded > last_down else 0
@@ -158,8 +157,8 @@ class Accounts:
         seeder = mark & 0x10  # MARK_SEEDER
         if seeder and time_us > seen_us:
             _add(self.seeding_us, account, min(time_us - seen_us, timeout_us))
-        # Some clients send `completed` for the part they wanted: with bytes left the torrent is not
-        # done.
+        # Some clients send `completed` when they have the files they wanted. If bytes are left, the
+        # torrent is not complete.
         sent = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED
         if not (sent or (left == 0 and not seeder)) or mark & 0x40:  # MARK_SNATCHED
             return False
@@ -167,9 +166,9 @@ class Accounts:
         return True
 
     def corrected(self, account: int, uploaded: int, downloaded: int) -> tuple[int, int]:
-        """The credited totals after a correction.
+        """Returns what the credited totals would be after a correction.
 
-        Raises `ValueError` where one would leave 0 to `MOST`.
+        Raises `ValueError` if one would leave the range 0 to `MOST`.
         """
         totals = self.totals(account)
         after = totals.credited_uploaded + uploaded, totals.credited_downloaded + downloaded
@@ -194,7 +193,7 @@ class Accounts:
 
 
 def _add(column: array[int], account: int, amount: int) -> int:
-    """Adds as much of an amount as the column has room for, and returns that much."""
+    """Adds an amount to a total, up to `MOST`. Returns the bytes that were added."""
     total = packed.u64(column, account)
     if amount > _most - total:
         amount = _most - total
@@ -202,6 +201,6 @@ def _add(column: array[int], account: int, amount: int) -> int:
     return amount
 
 
-# As in `Swarms`.
+# Fails when one of these constants changes, because the code above has literals in their place.
 if (events.STOPPED, events.COMPLETED, MARK_SEEDER, MARK_SNATCHED) != (3, 1, 0x10, 0x40):
     raise AssertionError("Accounts.announced spells these numbers out")

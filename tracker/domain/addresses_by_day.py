@@ -1,8 +1,8 @@
-"""The addresses in an image of the state, by the day of their announce: endpoints and the ends of
-peer_ids.
+"""Dumps and loads the addresses in an image of the state, by the day of their announce.
 
-They are apart from the rest, so that each day's part is encrypted under that day's key. The rows
-tell which peers belong to which day, so no column does.
+The addresses are the endpoints, and the last 12 bytes of the peer_ids. They are apart from the rest
+of the image, so that each day's part is encrypted under that day's key. The day of a peer follows
+from its row, so that no column holds it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Buffer = bytes | bytearray | memoryview
 
 TAILS, V4, V6 = "tails", "v4.addresses", "v6.addresses"
-"""The columns of a day: 12, 6 and 18 bytes a peer, in the order of peers' numbers."""
+"""The columns of a day: 12, 6 and 18 bytes for each peer, in the order of peers' numbers."""
 
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
 
@@ -32,8 +32,8 @@ _HEAD, _TAIL = 8, 12  # bytes of a peer_id
 class Where(NamedTuple):
     """The parts of peers that were announced on one day, in the order of the peers' numbers.
 
-    `tails`: numbers of the peers whose peer_id it was. `v4` and `v6`: places in the directories of
-    the endpoints that it was.
+    `tails`: numbers of the peers whose peer_id belongs to the day. `v4` and `v6`: places of the
+    day's endpoints in the two directories.
     """
 
     tails: array[int]
@@ -44,12 +44,12 @@ class Where(NamedTuple):
 def by_day(swarms: Swarms) -> dict[int, Where]:
     """Sorts the parts of all peers by day, from the plain columns alone.
 
-    A peer of a public mode announces all its parts each time. In private modes each of the two
-    endpoints has a day of its own, and the row keeps the low byte of it.
+    In a public mode a peer announces all its parts each time. In private modes each of the two
+    endpoints has its own day, and the row keeps the low byte of that day.
     """
     found: dict[int, Where] = {}
     rows, peers = swarms.rows, swarms.tables.peers
-    nowhere = NOWHERE  # with a type, as in `Directory`
+    nowhere = NOWHERE  # has a type in the .pxd, as `_nowhere` in `directory.py`
     day = day_us = next_us = 0
     tails = v4 = v6 = array("I")
     for peer in range(swarms.peer_slots):
@@ -79,7 +79,7 @@ def _of_day(found: dict[int, Where], day: int) -> Where:
 
 
 def dump(swarms: Swarms) -> dict[tuple[int, str], bytes]:
-    """Columns by day (since 1970-01-01) and name."""
+    """Returns the columns by day (since 1970-01-01) and name."""
     private: dict[tuple[int, str], bytes] = {}
     for day, where in by_day(swarms).items():
         private[day, TAILS] = packed.gather(swarms.rows, where.tails, ROW_SIZE, _HEAD, _TAIL)
@@ -89,9 +89,9 @@ def dump(swarms: Swarms) -> dict[tuple[int, str], bytes]:
 
 
 def load(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
-    """Fills in endpoints and peer_ids; directories have their places already.
+    """Fills in endpoints and peer_ids. The directories must have the peers' places already.
 
-    Returns whether some were missing: their peers have stand-ins now (`hidden_peers`).
+    Returns whether some endpoints were missing. Their peers have stand-ins now (`hidden_peers`).
     """
     lost = False
     for day, where in by_day(swarms).items():
@@ -111,13 +111,14 @@ def load(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
 
 
 def load_identities(swarms: Swarms) -> None:
-    """Copies the peer_ids of the rows, once those are whole, into the identities."""
+    """Copies the peer_ids of the rows into the identities. The rows must be complete."""
     rows, addresses, nowhere = swarms.rows, swarms.identities.addresses, NOWHERE
     for peer, place in enumerate(swarms.identities.positions()):
         if place != nowhere:
-            packed.carry(rows, peer * 72, addresses, place * 24 + 4, 20)  # ROW_SIZE; an account
+            # The 4 bytes before it are the account. 72 is ROW_SIZE.
+            packed.carry(rows, peer * 72, addresses, place * 24 + 4, 20)
 
 
-# As in `Swarms`.
+# Fails when one of these constants changes, because the code above has literals in their place.
 if (ROW_SIZE, PEER_WORDS) != (72, 3):
     raise AssertionError("addresses_by_day spells these numbers out")

@@ -1,13 +1,13 @@
-"""The endpoints of one address family: packed by swarm, with an index over the large swarms.
+"""Holds the endpoints of one address family, side by side for each swarm.
 
-An endpoint is address and port as they go on the wire: 6 or 18 bytes. The endpoints of a swarm lie
-side by side in one pool that all swarms share, seeders at the front and leechers at the back, so
-that a reply copies a run of bytes. Insertion, removal and change of role move at most two entries.
-The order is part of the state.
+An endpoint is address and port as they go on the wire: 6 or 18 bytes. All swarms share one pool.
+Each swarm has a run of endpoints in it, seeders first, so that a reply copies a run of bytes.
+Insertion, removal and change of role move at most two entries. The order is part of the state. An
+index finds the endpoints of large swarms.
 
-Torrents and peers are small integers (1 and up; 0 is nobody) that `Swarms` hands out. Each has one
-row in a table that all directories share, so that an announce reads one line of memory. There is no
-object for a peer: only typed arrays and byte arrays.
+Torrents and peers are small integers from `Swarms` (1 and up; 0 = none). Each has one row in a
+table that all directories share, so that an announce reads one line of memory. A peer is no object:
+there are only typed arrays and byte arrays.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from tracker.domain import packed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOWHERE = 0xFFFFFFFF
-# The same number with a type (see the .pxd), as a place and as a mask, because a literal this large
-# would be an object in compiled code.
+NOWHERE = 0xFFFFFFFF  # the place of a peer that has no endpoint in a directory
+# The same number with a type (see the .pxd), as a place and as a mask. It has a type because a
+# literal this large would be an object in compiled code.
 _nowhere = _low = NOWHERE
 
 TORRENT_WORDS = 16
-"""Words of a torrent's row: seeders, leechers, partial seeds, an empty one.
+"""Number of 32-bit words in a torrent's row: seeders, leechers, partial seeds, an empty word.
 
-Then for each directory: the start of the run, its size, its seeders, and log2 of its room (which
-stays when the run is given back).
+Then four words for each directory: the start of the run, its size, its seeders, and log2 of its
+room (which stays when the run is given back).
 """
 PEER_WORDS = 3
-"""Words of a peer's row: its place in each directory, or `NOWHERE`."""
-FIRST, COUNT, SEEDS, ROOM = range(4)  # words of a run
+"""Number of 32-bit words in a peer's row: its place in each directory, or `NOWHERE`."""
+FIRST, COUNT, SEEDS, ROOM = range(4)  # the four words of a directory in a torrent's row
 _NO_TORRENT = bytes(4 * TORRENT_WORDS)
 _NO_PEER = b"\xff" * (4 * PEER_WORDS)
 
 _SCANNED = 6
-"""log2 of the largest run that is searched from end to end; larger ones go through the index.
+"""log2 of the largest run that `find` searches from end to end. Larger runs have the index.
 
-Most swarms are small, and the reply is about to read their endpoints anyway.
+The search is cheap, because most swarms are small and the reply reads their endpoints anyway.
 """
 
-_PARTITIONS = 256
-_FIRST_TABLE = 8
+_PARTITIONS = 256  # number of tables of the index
+_FIRST_TABLE = 8  # entries of an empty table
 
 _join = b"".join
 
 
 class Tables:
-    """The rows of torrents and of peers. Row 0 is nobody's."""
+    """The rows of torrents and of peers. Row 0 is unused."""
 
     __slots__ = ("peers", "torrents")
 
@@ -62,7 +62,7 @@ class Tables:
     def make_room(self, torrents: int, peers: int) -> None:
         """Makes rows for that many, and no others.
 
-        In place, because directories hold these tables too.
+        Changes the arrays in place, because the directories hold them too.
         """
         self.torrents[:] = array("I", _NO_TORRENT * torrents)
         self.peers[:] = array("I", _NO_PEER * peers)
@@ -85,7 +85,7 @@ def fill_column(table: array[int], word: int, words: int, values: array[int]) ->
 
 
 class Directory:
-    """Owner of its columns by place, and of its words in the rows of torrents and peers."""
+    """The endpoints of a family: columns by place, and words in the rows of torrents and peers."""
 
     __slots__ = (
         "_byte",
@@ -107,7 +107,7 @@ class Directory:
     )
 
     def __init__(self, width: int, number: int, tables: Tables) -> None:
-        """`width`: bytes of an endpoint. `number`: 0, 1 or 2, the directory's words in the rows."""
+        """`width`: bytes of an endpoint. `number`: 0, 1 or 2; it selects the words in the rows."""
         self.width = width
         self.total = 0  # endpoints
         self._torrents = tables.torrents
@@ -118,51 +118,51 @@ class Directory:
         # By place in the pool.
         self.addresses = bytearray()
         self.owners = array("I")
-        # The peer that `find` gave last, and the places in the addresses of it and its swarm, until
-        # a peer moves.
+        # The latest result of `find`: the peer, and the bytes of its endpoint and its swarm in the
+        # pool. They hold until a peer moves.
         self._found = _nowhere
         self._found_at = self._found_start = self._found_end = 0
         # Runs given back, by log2 of their room.
         self.free = [array("I") for _ in range(32)]
-        # Open addressing in many small tables, so that growing one never takes long. An entry is
-        # the key (high half) and the peer (low half); 0 = empty. A key is the endpoint's hash plus
-        # the torrent's number. Its low byte chooses the table, so that one client's many torrents
-        # spread over all.
+        # The index: open addressing in many small tables, so that growing a table never takes long.
+        # An entry is the key (high half) and the peer (low half); 0 = empty. A key is the
+        # endpoint's hash plus the torrent's number. The key's low byte chooses the table, so that
+        # the many torrents of one client spread over all tables.
         self._tables = [array("Q", bytes(8 * _FIRST_TABLE)) for _ in range(_PARTITIONS)]
         self._used = array("I", bytes(4 * _PARTITIONS))
 
     # Columns, for readers of many rows; the announce path reads one row at a time.
 
     def column(self, word: int, first: int = 0, end: int | None = None) -> array[int]:
-        """FIRST, COUNT, SEEDS or ROOM of the torrents numbered first..end-1: a copy."""
+        """Copies FIRST, COUNT, SEEDS or ROOM of the torrents numbered first..end-1."""
         stop = None if end is None else end * TORRENT_WORDS
         return self._torrents[first * TORRENT_WORDS + self._word + word : stop : TORRENT_WORDS]
 
     def positions(self, first: int = 0, end: int | None = None) -> array[int]:
-        """The places of the peers numbered first..end-1, `NOWHERE` for absent ones: a copy."""
+        """Copies the places of the peers numbered first..end-1, `NOWHERE` for absent peers."""
         stop = None if end is None else end * PEER_WORDS
         return self._peers[first * PEER_WORDS + self._column : stop : PEER_WORDS]
 
     def set_column(self, word: int, values: array[int]) -> None:
-        """Sets a word of all torrents. Raises `ValueError` unless each has a value."""
+        """Sets a word of all torrents. Raises `ValueError` unless each torrent has a value."""
         fill_column(self._torrents, self._word + word, TORRENT_WORDS, values)
 
     def set_positions(self, values: array[int]) -> None:
-        """Sets the places of all peers. Raises `ValueError` unless each has a value."""
+        """Sets the places of all peers. Raises `ValueError` unless each peer has a value."""
         self._found = _nowhere
         fill_column(self._peers, self._column, PEER_WORDS, values)
 
     def run(self, torrent: int) -> tuple[int, int, int]:
-        """The start of a torrent's run, its size, and its number of seeders."""
+        """Returns the start of a torrent's run, its size, and its number of seeders."""
         first, size, seeds, _ = packed.run(self._torrents, torrent * 64 + self._byte)
         return first, size, seeds
 
     def position(self, peer: int) -> int:
-        """The place of a peer, or `NOWHERE`."""
+        """Returns the place of a peer, or `NOWHERE`."""
         return packed.u32(self._peers, peer * 3 + self._column)
 
     def find(self, torrent: int, endpoint: bytes) -> int:
-        """The peer of this torrent at this endpoint; 0 = none."""
+        """Returns the peer of this torrent at this endpoint; 0 = none."""
         first, size, _, room = packed.run(self._torrents, torrent * 64 + self._byte)
         if room > 6:  # _SCANNED
             return self._find_indexed(torrent, endpoint, first, size)
@@ -177,7 +177,7 @@ class Directory:
                 self._found_end = end
                 self._found = peer = packed.u32(self.owners, at // width)
                 return peer
-            # These bytes lay across two endpoints.
+            # The bytes that were found lie across two endpoints.
             at = packed.find(self.addresses, endpoint, at + 1, end)
         return 0
 
@@ -198,17 +198,17 @@ class Directory:
         return 0
 
     def is_at(self, peer: int, endpoint: bytes) -> bool:
-        """Says whether a peer has this endpoint."""
+        """Tells whether a peer has this endpoint."""
         place = packed.u32(self._peers, peer * 3 + self._column)
         return place != _nowhere and packed.has(self.addresses, endpoint, place * self.width)
 
     def endpoint(self, peer: int) -> bytes:
-        """The endpoint of a peer; b"" = it has none in this family."""
+        """Returns the endpoint of a peer; b"" = it has no endpoint in this family."""
         start = self.position(peer) * self.width
         return bytes(self.addresses[start : start + self.width])
 
     def members(self, torrent: int) -> array[int]:
-        """The peers of a torrent in this family, in order: a copy."""
+        """Copies the numbers of a torrent's peers in this family, in order."""
         first, size, _ = self.run(torrent)
         return self.owners[first : first + size]
 
@@ -271,7 +271,7 @@ class Directory:
             self._remember(torrent, peer, endpoint)
 
     def set_role(self, torrent: int, peer: int, seeder: bool) -> None:
-        """Moves a peer across the boundary of seeders and leechers; it must be on the other
+        """Moves a peer across the boundary of seeders and leechers. The peer must be on the other
         side.
         """
         self._found = _nowhere
@@ -292,11 +292,11 @@ class Directory:
         seeder: bool,
         chance: Callable[[], int],
     ) -> bytes:
-        """`prefix` and up to `want` endpoints for `peer`, its own left out.
+        """Returns `prefix` and up to `want` endpoints for `peer`, without its own.
 
-        A small swarm is given whole. Of a larger one the peer gets two runs that begin at random
-        places, by the 64 bits of `chance`: a seeder gets leechers first, a leecher equal parts of
-        both kinds as far as there are.
+        A small swarm is returned whole. From a larger swarm the peer gets a run of leechers and a
+        run of seeders. The 64 bits of `chance` decide where each begins. A seeder gets leechers
+        first; a leecher gets equal numbers of both, as far as there are enough.
         """
         width = self.width
         addresses = self.addresses
@@ -324,7 +324,10 @@ class Directory:
         return _join((prefix, some, self._run(first, boundary, of_seeders, place, draw >> 32)))
 
     def _run(self, start: int, end: int, want: int, place: int, chance: int) -> bytearray:
-        """`want` endpoints of a ring from a random start, without the one at `place`."""
+        """Returns `want` endpoints from a random start, without the endpoint at `place`.
+
+        The places from `start` to `end` form a ring.
+        """
         width = self.width
         size = end - start
         if not want:
@@ -359,7 +362,7 @@ class Directory:
         packed.put(self.addresses, endpoint, one * self.width)
         packed.put_u32(self._peers, peer * 3 + self._column, one)
 
-    # Runs: powers of two, given back by size.
+    # Runs: their room is a power of two, and freed runs wait in a list for each size.
 
     def _grow(self, torrent: int, size: int, room: int) -> int:
         """Gives a torrent a run of 2**room places, and returns its start."""
@@ -388,7 +391,7 @@ class Directory:
         return start
 
     def _relocate(self, torrent: int, size: int, room: int) -> int:
-        """Moves a run of `size` entries to one of 2**room places, and frees the old one."""
+        """Moves a run of `size` entries to a new run of 2**room places, and frees the old run."""
         torrents, owners, peers = self._torrents, self.owners, self._peers
         row = torrent * 16 + self._word
         old, _, _, old_room = packed.run(torrents, row * 4)
@@ -405,7 +408,7 @@ class Directory:
         self.free[old_room].append(old)
         return start
 
-    # The index over swarms that are too large to be searched from end to end.
+    # The index over swarms that are too large for a search from end to end.
 
     def _remember(self, torrent: int, peer: int, endpoint: bytes) -> None:
         key = (hash(endpoint) + torrent) & _low
@@ -418,8 +421,9 @@ class Directory:
         self._used[part] = used
 
     def index_all(self) -> None:
-        """Counts the endpoints and builds the index, because hashes differ from process to
-        process.
+        """Counts the endpoints and builds the index of a loaded directory.
+
+        An image has no index, because hashes differ from process to process.
         """
         self.total = sum(self.column(COUNT))
         parts: list[list[int]] = [[] for _ in range(_PARTITIONS)]
@@ -482,6 +486,6 @@ def _doubled(table: array[int]) -> array[int]:
     return larger
 
 
-# As in `Swarms`.
+# Fails when one of these constants changes, because the code above has literals in their place.
 if (TORRENT_WORDS, PEER_WORDS, FIRST, COUNT, SEEDS, ROOM, _SCANNED) != (16, 3, 0, 1, 2, 3, 6):
     raise AssertionError("Directory spells these numbers out")

@@ -1,10 +1,9 @@
-"""Credit factors: how much of the bytes that accounts move is credited, by torrent and account, for
-a time.
+"""Holds the credit factors: the percentage of moved bytes that accounts are credited with.
 
-A factor is a percentage for uploads, for downloads, or for both. The two sides are judged apart.
-Among the factors in force the best one for the member counts (highest upload, lowest download);
-without a factor it is 100. The time of the announce decides, for the whole difference that it
-brings (docs/adr/0005).
+A factor holds for a torrent or all, for an account or all, and for a time. It has a percentage for
+uploads, for downloads, or for both. For each of the two the factor that is best for the account
+counts (highest upload, lowest download); without a factor the percentage is 100. The factors at the
+time of an announce apply to all the bytes that it adds (docs/adr/0005).
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ MOST_PERCENT = 10_000
 """The highest percentage of a factor."""
 
 DROPPED_AT_ONCE = 1000
-"""Expired factors that one tick removes, at most: a few milliseconds."""
+"""Largest number of expired factors that one tick removes; that takes a few milliseconds."""
 
 
 class Factor(NamedTuple):
-    """A factor as it was set. It leaves alone a side whose percentage is None."""
+    """A factor as it was set. A percentage of None changes nothing."""
 
     number: int
     seq: int  # the event that set it
@@ -33,7 +32,7 @@ class Factor(NamedTuple):
     upload_percent: int | None
     download_percent: int | None
     from_us: int
-    until_us: int | None  # the first microsecond it is over; None = until it is ended
+    until_us: int | None  # the first microsecond after it; None = until an event ends it
     label: str
 
     def is_over(self, time_us: int) -> bool:
@@ -41,7 +40,7 @@ class Factor(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """Percentages, and the numbers of the factors that they come from; 0 = no factor."""
+    """The percentages that apply, and the numbers of their factors; 0 = no factor."""
 
     upload_percent: int
     download_percent: int
@@ -55,8 +54,8 @@ EVEN = Applied(100, 100, 0, 0)
 class Factors:
     """The factors in force and those to come. Only applying events changes them.
 
-    They are found by scope (account and info hash), so that an announce looks at four scopes,
-    however many factors there are. An ended factor goes at once, an expired one with a tick.
+    A table has them by scope (account and info hash), so that an announce looks at four scopes,
+    however many factors there are. An ended factor is removed at once, an expired factor by a tick.
     """
 
     __slots__ = ("_ends", "_scopes", "current", "next_number")
@@ -77,7 +76,7 @@ class Factors:
             heappush(self._ends, (factor.until_us, factor.number))
 
     def end(self, number: int) -> None:
-        """Removes a factor. Raises `KeyError` for one that is not current."""
+        """Removes a factor. Raises `KeyError` if it is not current."""
         factor = self.current.pop(number)
         scope = factor.account, factor.info_hash
         left = tuple(other for other in self._scopes[scope] if other is not factor)
@@ -87,8 +86,9 @@ class Factors:
             del self._scopes[scope]
 
     def expire(self, time_us: int) -> None:
-        """Removes factors that are over at this log time: at most `DROPPED_AT_ONCE`, oldest
-        first.
+        """Removes factors that are over at this log time, but at most `DROPPED_AT_ONCE`.
+
+        The factors that ended first are removed first.
         """
         dropped = 0
         while self._ends and self._ends[0][0] <= time_us and dropped < DROPPED_AT_ONCE:
@@ -98,17 +98,18 @@ class Factors:
                 dropped += 1
 
     def in_scope(self, account: int, info_hash: bytes) -> tuple[Factor, ...]:
-        """The current factors of exactly this scope."""
+        """Returns the current factors of exactly this scope."""
         return self._scopes.get((account, info_hash), ())
 
     def numbers_after(self, number: int) -> list[int]:
-        """The numbers of current factors after this one, ascending because they are added in
-        order.
+        """Returns the numbers of current factors after this one.
+
+        They are ascending, because factors are added in order.
         """
         return [each for each in self.current if each > number]
 
     def applied(self, account: int, info_hash: bytes, time_us: int) -> Applied:
-        """The percentages for an announce of an account in a torrent, at a log time."""
+        """Returns the percentages for an announce of an account in a torrent, at a log time."""
         if not self.current:
             return EVEN
         up = down = None

@@ -1,9 +1,10 @@
-"""Peers whose addresses cannot be read, because the key of their day was shredded or is missing.
+"""Keeps peers whose addresses cannot be read, because the key of their day was shredded or is
+missing.
 
-Replay finds such a peer by the number of its last announce, which the plain part of its next one
-names. It keeps the peer at its place in every directory under a stand-in: an endpoint with port 0
-in a block that is never assigned. So every count is exact, and every swarm keeps its order. The
-first announce that can be read gives a peer its own endpoint and peer_id back.
+Replay finds such a peer by the number of its last announce, because the plain part of its next
+announce holds that number. The peer keeps its place in every directory with a stand-in: an endpoint
+with port 0 in a block that is never assigned. So every count is exact, and every swarm keeps its
+order. The first announce that can be read gives a peer its own endpoint and peer_id back.
 """
 
 from __future__ import annotations
@@ -17,47 +18,48 @@ if TYPE_CHECKING:
 
 _V6 = bytes.fromhex("0100000000000000")  # RFC 6666: discard-only
 NO_PORT = b"\0\0"  # the end of every stand-in, and of no peer's endpoint
-_UNKNOWN = b"\0\0\0\0"
-_SPARE = 1000
+_UNKNOWN = b"\0\0\0\0"  # the first bytes of a made-up tail
+_SPARE = 1000  # entries of `_last`, beyond twice the number of peers, that may wait for `_collect`
 
 
 def stand_in(seq: int, v6: bool) -> bytes:
-    """An endpoint for the peer of announce `seq`: 18 bytes with `v6`, else 6."""
+    """Makes up an endpoint for the peer of announce `seq`: 18 bytes with `v6`, else 6."""
     if v6:
         return _V6 + seq.to_bytes(8, "big") + NO_PORT
     return (0xF0000000 | seq & 0x0FFFFFFF).to_bytes(4, "big") + NO_PORT
 
 
 def unknown_tail(seq: int) -> bytes:
-    """Makes up the last 12 bytes of the peer_id of announce `seq`: no other peer has them."""
+    """Makes up the last 12 bytes of the peer_id of announce `seq`. No other peer has them."""
     return _UNKNOWN + seq.to_bytes(8, "big")
 
 
 def is_unknown_tail(tail: bytes, last_seq: int) -> bool:
-    """Says whether `unknown_tail` made up these 12 bytes of a peer with a stand-in."""
+    """Tells whether `unknown_tail` made up these 12 bytes of a peer with a stand-in."""
     return tail[:4] == _UNKNOWN and 0 < int.from_bytes(tail[4:], "big") <= last_seq
 
 
 class Hidden:
-    """Peers by their last announce: in use from the first frame that cannot be decrypted until no
-    peer has a stand-in. The state owns it.
+    """Finds peers by their last announce.
+
+    The state has one from the first frame that cannot be decrypted until no peer has a stand-in.
     """
 
     __slots__ = ("_last", "_suspects", "_unlooked")
 
     def __init__(self, swarms: Swarms, *, look: bool = False) -> None:
-        """`look`: find the peers that have stand-ins already; else there are none yet."""
-        # Peers by their last announce; those that left stay for a while.
+        """`look`: find the peers that have stand-ins already. Else no peer may have one yet."""
+        # Peers by their last announce. Peers that left stay for a while.
         self._last: dict[int, int] = {}
         self._suspects: set[int] = set()  # peers that were given a stand-in
-        self._unlooked = 0  # announces since the suspects were looked at
+        self._unlooked = 0  # announces since `over` last checked the suspects
         self._collect(swarms)
         if look:
             self._suspects = set(self._last.values())
             self.over(swarms, now=True)
 
     def find(self, swarms: Swarms, torrent: int, prev_seq: int) -> int:
-        """The peer of this torrent whose last announce is `prev_seq`; 0 = none."""
+        """Returns the peer of this torrent whose last announce is `prev_seq`; 0 = none."""
         peer = self._last.pop(prev_seq, 0)
         if not peer or not swarms.present(peer):
             return 0
@@ -67,18 +69,19 @@ class Hidden:
     def stand_ins(
         self, swarms: Swarms, peer: int, seq: int, what: int, rule: int, keyed: bool
     ) -> tuple[bytes, bytes]:
-        """Endpoint and last 12 bytes of the peer_id for an announce that cannot be read."""
+        """Makes up endpoint and last 12 bytes of the peer_id of an announce without address."""
         v6 = bool(what & 0x10)
         endpoint = (swarms.v6 if v6 else swarms.v4).endpoint(peer) if peer else b""
         if not endpoint.endswith(NO_PORT):
             endpoint = stand_in(seq, v6)
-        # In private modes a peer keeps its peer_id; elsewhere a session restarts with another one.
+        # In private modes a peer keeps its peer_id. In public modes a restarted session may have
+        # another peer_id.
         if peer and (keyed or rule != events.RULE_RESTARTED):
             return endpoint, swarms.peer(peer).peer_id[8:]
         return endpoint, unknown_tail(seq)
 
     def note(self, swarms: Swarms, seq: int, peer: int, hidden: bool) -> None:
-        """Enters an announce of `peer` (0 after `stopped`). `hidden`: it could not be read."""
+        """Enters an announce of `peer` (0 after `stopped`). `hidden`: its address is unreadable."""
         self._unlooked += 1
         if not peer:
             return
@@ -89,9 +92,10 @@ class Hidden:
             self._collect(swarms)
 
     def over(self, swarms: Swarms, *, now: bool = False) -> bool:
-        """Says whether no peer has a stand-in.
+        """Tells whether no peer has a stand-in.
 
-        Unless `now` it looks seldom, so that it costs little.
+        Without `now` it checks the peers only now and then, because that takes time. In between it
+        returns False.
         """
         if not now and self._unlooked < len(self._suspects):
             return False

@@ -1,12 +1,12 @@
-"""The whole state as named columns of bytes and back, for snapshots and opening balances.
+"""Turns the whole state into named columns of bytes and back, for snapshots and opening balances.
 
-A loaded state goes on exactly as the dumped one: it keeps the numbers of torrents and peers, and
-the order of runs and free numbers. Integers are little-endian; docs/log-format.md lists the
+A loaded state continues exactly like the dumped state: it keeps the numbers of torrents and peers,
+and the order of runs and free numbers. Integers are little-endian; docs/log-format.md lists the
 columns.
 
-Addresses (endpoints, and the last 12 bytes of peer_ids) are apart from all else, by the day of
-their announce, so that each day's part can be encrypted under that day's key (`addresses_by_day`).
-Peers whose part is missing are hidden, see `hidden_peers`.
+Addresses (endpoints, and the last 12 bytes of peer_ids) are apart from the other columns, by the
+day of their announce. So each day's part can be encrypted under that day's key
+(`addresses_by_day`). Peers whose part is missing are hidden, see `hidden_peers`.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 Buffer = bytes | bytearray | memoryview
 
 PROJECTOR = 2
-"""The number of the rules that make an image.
+"""The version of the columns of an image.
 
-It grows with every change of the columns; then `STEPS` gets a step for older opening balances.
+It grows by 1 with every change of the columns. `STEPS` then gets a step for older opening balances.
 """
 
 HIDDEN = "hidden"
-"""The column with one byte: whether peers had stand-ins. It is no part of the state."""
+"""The column with one byte: 1 = some peers had stand-ins. It is no part of the state."""
 
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
-_KEY = Struct("<32sIIQB3x")  # hash, key_ref, account, valid until, 1 = it ends then
-_WORD = 4
+_KEY = Struct("<32sIIQB3x")  # hash, key_ref, account, valid until us, 1 = it has an end
+_WORD = 4  # bytes
 
 # Attributes that are columns as they are: arrays and byte arrays.
 _SWARMS = ("completed", "hashes", "_free_torrents", "_free_peers")
@@ -71,12 +71,12 @@ class Image(NamedTuple):
     private: dict[tuple[int, str], bytes]
 
     def digest(self) -> bytes:
-        """16 bytes over all columns without addresses: the same with hidden peers and without."""
+        """Hashes all columns without addresses to 16 bytes. Hidden peers make no difference."""
         return digest(self.plain)
 
 
 def digest(plain: Mapping[str, Buffer]) -> bytes:
-    """`Image.digest` of plain columns that were read."""
+    """Returns `Image.digest` of plain columns that were read from a file."""
     hasher = blake2b(digest_size=16)
     for name in sorted(plain):
         if name != HIDDEN:
@@ -86,7 +86,7 @@ def digest(plain: Mapping[str, Buffer]) -> bytes:
 
 
 def newest(rules: int, plain: dict[str, Buffer]) -> dict[str, Buffer]:
-    """Makes the plain columns of an image of earlier rules into those of the newest rules."""
+    """Converts the plain columns of an image from earlier rules to the newest."""
     while rules != PROJECTOR:
         plain = STEPS[rules](plain)
         rules += 1
@@ -94,16 +94,16 @@ def newest(rules: int, plain: dict[str, Buffer]) -> dict[str, Buffer]:
 
 
 def _never_used(plain: dict[str, Buffer]) -> dict[str, Buffer]:
-    """Rules 1 had no time of the last use of a key."""
+    """Adds the column `keys.last_used`, which rules 1 did not have."""
     return {**plain, "keys.last_used": bytes(len(plain["keys.account_of"]) // _WORD * 8)}
 
 
 STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {1: _never_used}
-"""By rules: makes the plain columns of an image into those of the next rules."""
+"""By rules: functions that convert the plain columns of an image to the next rules."""
 
 
 def dump(state: State, *, addresses: bool = True) -> Image:
-    """The image of a state, with or without the addresses of its peers."""
+    """Makes the image of a state, with or without the addresses of its peers."""
     swarms = state.swarms
     plain = {"state": json.dumps(_rest(state), ensure_ascii=False).encode()}
     plain[HIDDEN] = bytes([state.hidden is not None])
@@ -130,7 +130,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
 
 
 def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
-    """The state of an image. Private columns may be missing. Raises `ImageError`."""
+    """Makes the state from an image. Private columns may be missing. Raises `ImageError`."""
     try:
         return _load(plain, private)
     except (
@@ -200,7 +200,7 @@ def _directories(swarms: Swarms) -> tuple[tuple[str, Directory], ...]:
 
 
 def _rows(swarms: Swarms) -> Iterator[tuple[str, array[int]]]:
-    """The rows of torrents and peers, column by column."""
+    """Yields the rows of torrents and peers, column by column."""
     yield from ((name, swarms.column(word)) for name, word in _COUNTS.items())
     for prefix, directory in _directories(swarms):
         yield prefix + "position", directory.positions()
@@ -272,7 +272,7 @@ def _load_access(access: Access, plain: Mapping[str, Buffer]) -> None:
 
 
 def _rest(state: State) -> dict[str, Any]:
-    """The parts of the state that are no columns: a few numbers, and all that has texts."""
+    """Returns the parts of the state that are no columns: a few numbers, and all texts."""
     factors = state.factors
     tally = state.tally.as_data()
     clock = {name: getattr(state, name) for name in _CLOCK}
@@ -334,7 +334,7 @@ def _bytes(column: array[int] | bytearray) -> bytes:
 
 
 def _like(column: Any, data: Buffer) -> Any:
-    """A column of the same type with other contents."""
+    """Makes a column of the same type as `column` from `data`."""
     if isinstance(column, bytearray):
         return bytearray(data)
     filled = array(column.typecode)
@@ -345,7 +345,7 @@ def _like(column: Any, data: Buffer) -> Any:
 
 
 def _words(rows: bytearray, row_size: int, at: int, size: int) -> bytes:
-    """Bytes at..at+size-1 of every row, side by side. All numbers are multiples of 4."""
+    """Joins bytes at..at+size-1 of every row. All numbers are multiples of 4."""
     found = bytearray(len(rows) // row_size * size)
     source, target = memoryview(rows).cast("I"), memoryview(found).cast("I")
     for word in range(size // _WORD):
@@ -354,7 +354,7 @@ def _words(rows: bytearray, row_size: int, at: int, size: int) -> bytes:
 
 
 def _fill_words(rows: bytearray, row_size: int, at: int, data: Buffer, size: int) -> None:
-    """Undoes `_words`. Raises `ValueError` where there are more or fewer rows."""
+    """Undoes `_words`. Raises `ValueError` if the number of rows differs."""
     target, source = memoryview(rows).cast("I"), memoryview(data).cast("B").cast("I")
     for word in range(size // _WORD):
         target[at // _WORD + word :: row_size // _WORD] = source[word :: size // _WORD]

@@ -1,7 +1,7 @@
 """Reads and writes the rows and records of the announce path. Offsets are in bytes.
 
-In compiled code these names are the functions of the .pxd beside this file: the same bytes, without
-objects between.
+In compiled code these names are the functions of the .pxd beside this file. They handle the same
+bytes without making objects.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def copy(addresses: bytearray, source: int, target: int, size: int) -> None:
 def around(
     prefix: bytes, addresses: bytearray, start: int, own: int, width: int, end: int
 ) -> bytes:
-    """`prefix` and a run of addresses, without the address of that width which begins at `own`."""
+    """Joins `prefix` and a run of addresses, without the address that begins at `own`.
+
+    An address has `width` bytes.
+    """
     run = addresses[start:end]
     own -= start
     del run[own : own + width]
@@ -72,11 +75,11 @@ identity = Struct("<I20s").pack  # account, peer_id
 places = Struct("=III").unpack_from  # in the table of peers, at a byte: the place in each directory
 seen = Struct("<21xBB33xQ").unpack_from  # in a row, at byte 0: two days, last seen us
 append = array.append
-_AT_ONCE = 1 << 14  # pieces: an object for each of all would take more memory than the image
+_AT_ONCE = 1 << 14  # pieces joined at a time, because each is an object and takes memory
 
 
 def gather(pool: bytearray, entries: array[int], stride: int, first: int, size: int) -> bytes:
-    """Joins `size` bytes of each entry, from its byte `first` on. Entries are of `stride` bytes."""
+    """Joins `size` bytes of each entry, from its byte `first` on. An entry has `stride` bytes."""
     found = bytearray()
     for number in range(0, len(entries), _AT_ONCE):
         starts = [entry * stride + first for entry in entries[number : number + _AT_ONCE]]
@@ -110,9 +113,10 @@ event and protocol, rule.
 
 
 def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[int]) -> None:
-    """Fetches both rows of each peer that these announces continue from memory.
+    """Fetches the rows of the peers that these announces continue into the processor's cache.
 
-    So compiled code need not wait for one row after the other. `ring`: see `peer_by_seq`.
+    So compiled code need not wait for one row after the other. `ring`: see `peer_by_seq`. This pure
+    build does nothing.
     """
 
 
@@ -121,7 +125,7 @@ _PROTECTED = announce.PROTECTED.unpack_from
 
 
 def announcer(plain: bytes, protected: bytes, number: int) -> tuple[bytes, bytes, bytes]:
-    """Info hash, peer_id and endpoint (6 or 18 bytes) of a record, by its number in a frame."""
+    """Reads info hash, peer_id and endpoint (6 or 18 bytes) of a frame's record by its number."""
     info_hash, id_head = _NAMES(plain, number * 80)
     address, id_tail, port, _ = _PROTECTED(protected, number * 32)
     v6 = plain[number * 80 + 77] & 0x10  # odd high nibbles are IPv6

@@ -1,12 +1,12 @@
 """Finds peers by the number of their last announce, so that replay is fast.
 
-A record names the previous event of the same peer (`prev_seq`). The live tracker finds the peer by
-info hash and endpoint, in five places of memory. Replay goes from the number to the peer, and can
-fetch the rows of a whole frame before it needs them.
+A record holds the number of the same peer's previous announce (`prev_seq`). The live tracker finds
+the peer by info hash and endpoint, in five places of memory. Replay goes from the number to the
+peer, and can fetch the rows of a whole frame before it needs them.
 
-The ring holds the latest numbers and promises nothing. A peer that it gives is the right one if it
-is present and its row has that number; replay looks for any other. Only `tracker verify`, which
-looks for every peer, checks that the endpoint of a record is that peer's.
+The ring holds the latest numbers, and may give a wrong peer. The peer is right if it is present and
+its row has that number; else replay finds the peer as the live tracker does. Only `tracker verify`
+finds every peer that way, and so checks that the endpoint of a record belongs to the peer.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 _PLACES = 2
-"""Places for each peer, at least: with random arrivals about seven peers in eight are still found.
+"""Least number of places in the ring for each peer. With random arrivals the ring then still has
+about seven peers in eight.
 """
 
 
 class Recent:
-    """The ring. It knows nobody until `start`, and is no part of the state."""
+    """The ring. It is empty until `start`, and is no part of the state."""
 
     __slots__ = ("_mask", "_ring")
 
@@ -34,7 +35,7 @@ class Recent:
         self._mask = 0
 
     def start(self, swarms: Swarms) -> None:
-        """Enters every peer, with room for as many again."""
+        """Enters every peer, and leaves room for as many again."""
         places = 8
         while places < 2 * _PLACES * swarms.peer_slots:
             places *= 2
@@ -56,7 +57,7 @@ class Recent:
             packed.fetch_ahead(plain, self._ring, swarms.rows, swarms.tables.peers)
 
     def peer(self, seq: int) -> int:
-        """The peer whose last announce this event may be; 0 = the ring does not know."""
+        """Returns the peer whose last announce this event may be; 0 = the ring has none."""
         return packed.u32(self._ring, seq & self._mask)
 
     def note(self, seq: int, peer: int) -> None:

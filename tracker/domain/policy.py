@@ -1,9 +1,8 @@
 """Decides by the site's own rules which announces are refused, and which get no peers.
 
-`Policy` holds the settings, in force by their event like all others; with its defaults every
-announce passes. `Rules` is the same in a form for quick decisions over the swarms. They hold for
-all protocols and modes. None of them refuses `stopped`, so that a client can always leave a swarm;
-only the rate of a sender, which comes before them, can.
+`Policy` holds the `[policy]` settings. With its defaults every announce passes. `Rules` holds the
+same settings in a form for quick decisions, for all protocols and modes. `Rules` never refuses
+`stopped`, so that a client can leave a swarm; only the rate limit of a sender can.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ Limit = Annotated[int, "limit"]
 Jitter = Annotated[int, "jitter"]
 """Seconds, 0 to 86,400."""
 Minutes = Annotated[int, "minutes"]
-"""1 to 525,600."""
+"""Minutes, 1 to 525,600."""
 Clients = Annotated[tuple[str, ...], "clients"]
 """First characters of peer ids, such as "-qB"."""
 Ports = Annotated[tuple[str, ...], "ports"]
@@ -32,13 +31,12 @@ Ports = Annotated[tuple[str, ...], "ports"]
 
 @frozen
 class Policy:
-    """The keys of `[policy]` that decide about announces, so that they are logged with the
-    settings.
+    """The keys of `[policy]` that decide about announces. They are logged with the settings.
 
-    The defaults are what the reference does.
+    With the defaults the tracker behaves like the reference.
     """
 
-    interval_jitter: Jitter = 0  # the most that is added to `interval`
+    interval_jitter: Jitter = 0  # the most seconds that are added to `interval`
     enforce_interval_min: bool = False
     peers_per_account: Limit = 0  # on one torrent
     clients_allowed: Clients = ()  # () = all
@@ -66,7 +64,7 @@ class Policy:
 
 
 class Rules:
-    """A policy, ready to decide. `active` is false when no announce can be affected."""
+    """Decides by a policy. If `active` is false, the rules affect no announce."""
 
     __slots__ = (
         "_allowed",
@@ -108,7 +106,7 @@ class Rules:
         account: int = 0,
         evicted: int = 0,
     ) -> int:
-        """Returns why an announce is refused, 0 = it is not.
+        """Returns the refusal of an announce, 0 = none.
 
         Args:
             torrent: 0 = new.
@@ -132,7 +130,7 @@ class Rules:
         return 0 if evicted else self._full(swarms, torrent)
 
     def _full(self, swarms: Swarms, torrent: int) -> int:
-        """Returns why there is no room for one more peer, 0 = there is."""
+        """Returns the refusal if there is no room for one more peer, else 0."""
         if not torrent and 0 < self._max_torrents <= swarms.torrents_total:
             return refusals.TORRENTS_FULL
         if torrent and 0 < self._max_peers_per_torrent <= swarms.size(torrent):
@@ -149,10 +147,10 @@ class Rules:
         return own >= self._peers_per_account
 
     def early(self, swarms: Swarms, peer: int, endpoint: bytes, event: int, now_us: int) -> bool:
-        """Tells whether a peer announces sooner than it may, so that its reply lists no peers.
+        """Tells whether a peer announces sooner than allowed, so that its reply lists no peers.
 
-        In private modes a peer announces from each of its addresses in turn. So only a peer with a
-        single address, announcing from it, can be early.
+        Only a peer that announces from its single address can be early, because in private modes a
+        peer announces from each of its addresses in turn.
         """
         if not (self._early_us and peer) or event not in (events.NONE, events.PAUSED):
             return False

@@ -1,8 +1,8 @@
 """Lists every refusal of a request: its number, its name, the text for clients, and when to retry.
 
-The numbers are in the log (docs/log-format.md, counter 7 `refused_requests`, negated). The names
-are those of the API and of the metrics. Clients match substrings of the texts, which are the
-reference's where it has the same refusal.
+The log holds the numbers, negated (docs/log-format.md, counter 7 `refused_requests`). The API and
+the metrics show the names. Clients match substrings of the texts, so a text is the reference's if
+the reference has the same refusal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Retry = int | Literal["never"] | None
 """Minutes after which a retry may help, "never", or None for no advice (BEP 31, `retry in`)."""
 
 SITE = -1
-"""In place of minutes: those of the setting `retry_in_minutes`."""
+"""Stands in `retry` for the minutes of the setting `retry_in_minutes`."""
 
 AUTHENTICATION = "Tracker authentication error: Authentication error: "
 INVALID_KEY = AUTHENTICATION + "Invalid format for authentication key param."
@@ -41,7 +41,7 @@ INVALID_KEY = AUTHENTICATION + "Invalid format for authentication key param."
 class Refusal:
     """One row of the table.
 
-    `text` may name `{info_hash}` (hexadecimal) and `{key}` (as received).
+    `text` may contain `{info_hash}` (hexadecimal) and `{key}` (as received).
     """
 
     name: str
@@ -90,12 +90,12 @@ NAMES = {number: refusal.name for number, refusal in REFUSALS.items()}
 
 
 def name_of(label: int) -> str:
-    """Returns the name of a refusal by its label in the log; of an unknown one the label itself."""
+    """Returns the name of a refusal by its label in the log, or the label if it is unknown."""
     return NAMES.get(-label, str(label))
 
 
 def text_of(number: int, info_hash: bytes, key: bytes | None) -> str:
-    """Returns the text that tells a client why. `key` is what the client sent, if anything."""
+    """Returns the text of a refusal for the client. `key`: the key that it sent, or None."""
     sent = (key or b"").decode("ascii", "replace")
     return REFUSALS[number].text.format(info_hash=info_hash.hex(), key=sent)
 

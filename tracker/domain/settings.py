@@ -1,8 +1,7 @@
-"""The settings that decisions depend on. They come from the configuration and are in force once
-logged.
+"""Holds the settings that decisions depend on. They come from the configuration, by way of the log.
 
-Replay uses the settings of the log, never today's file, so that a decision is judged by the rules
-of its day.
+Replay uses the settings in the log, never today's configuration, because an event must be applied
+by the settings at its time.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ class Settings:
     policy: Policy = field(factory=Policy)
 
     def as_data(self) -> dict[str, Any]:
-        """The settings as JSON members, as an event has them."""
+        """Returns the settings as members of an event's JSON."""
         return asdict(self, value_serializer=_as_json)
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Settings:
-        """The settings of an event; unknown members are passed over, absent ones have their
+        """Reads the settings of an event. Ignores unknown members; absent members get their
         default.
         """
         known = {one.name for one in fields(cls)}

@@ -1,9 +1,9 @@
-"""Digests of slices of the state. Every tick carries one, so that a replay checks itself.
+"""Computes digests of slices of the state. Every tick holds one, so that a replay checks itself.
 
-A slice is a run of numbers: the rows and places of the peers, torrents and accounts with these
-numbers. Addresses are left out, so that a replay without the keys to them compares too, and so that
-nobody learns anything about an address from a digest. The numbers count: a new peer or torrent
-takes the one given back last, or else the next.
+A slice is a run of 4096 numbers. Its digest covers the rows and places of the peers, torrents and
+accounts with these numbers. The digest omits addresses, so that a replay without their keys can
+compare it, and so that it reveals nothing about an address. It depends on the numbers themselves: a
+new peer or torrent takes the number that was freed last, or else the next.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 SIZE = 4096
-"""Numbers in a slice. Its digest takes a third of a millisecond."""
+"""Count of numbers in a slice. Its digest takes a third of a millisecond."""
 
 _TOTALS = Struct("<QQQQQQ")
 _TAIL_WORDS = (2, 3, 4)  # of a row: bytes 8 to 19, the end of the peer_id
@@ -32,15 +32,15 @@ _ZEROS = memoryview(bytes(4 * SIZE)).cast("I")
 
 
 def count(swarms: Swarms, accounts: Accounts) -> int:
-    """The number of slices now, at least one."""
+    """Returns the number of slices now, at least one."""
     longest = max(swarms.peer_slots, len(swarms.completed), len(accounts.uploaded))
     return -(-longest // SIZE)
 
 
 def digest(swarms: Swarms, accounts: Accounts, seq: int, ticks: int, number: int) -> int:
-    """64 bits over a slice, and over the totals of all.
+    """Hashes a slice, and the totals of the whole state, to 64 bits.
 
-    `seq` and `ticks` are those of the state.
+    `seq` and `ticks` are the state's.
     """
     begin, end = number * SIZE, (number + 1) * SIZE
     hasher = blake2b(digest_size=8)

@@ -1,9 +1,9 @@
-"""The state: everything that the tracker knows, as a function of the log alone.
+"""Holds the state: everything that the tracker knows, as a function of the log alone.
 
-Only `apply` changes it. The live path calls the parts of `apply` right after appending. Start-up,
-time travel and checks call it with frames that were read back. Same code, same result: `digest`
-compares them. Announces are applied here; each other event by its declaration in
-`tracker.domain.events`.
+Only `apply` and its parts change the state. The live path calls the parts right after appending. A
+start, a read of a past moment and a check call `apply` with frames from the log. Both ways give the
+same state, with the same `digest`. This module applies announces. Other events are applied by their
+classes in `tracker.domain.events`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     Section = bytes | memoryview
 
 
-_day_us = events.DAY_US  # with a type, as in `Directory`
+_day_us = events.DAY_US  # has a type in the .pxd, as `_nowhere` in `directory.py`
 
 
 class State:
-    """One thread owns a state."""
+    """The state of the tracker. Only one thread may use it."""
 
     __slots__ = (
         "access",
@@ -56,14 +56,14 @@ class State:
         self.seq = 0  # events applied so far: the number of the next one
         self.time_us = 0  # log time of the last event
         self.settings = Settings()
-        self.settings_seq = -1  # the event that brought the settings; -1 = none did yet
+        self.settings_seq = -1  # number of the event with the settings; -1 = there is none yet
         self.swarms = Swarms()
         self.access = Access()
         self.factors = Factors()
         self.accounts = Accounts(self.factors)
         self.sweep = Sweep()
         self.tally = Tally()
-        # No part of the state: the peers that replay cannot read, and how it finds the others.
+        # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
 
@@ -77,11 +77,11 @@ class State:
         *,
         ignorable: int = 0,
     ) -> None:
-        """Applies the records of one frame. An empty `protected` could not be decrypted.
+        """Applies the records of one frame. `protected` is empty if no key decrypted it.
 
-        A tick's digest is compared with the state. `ignorable`: the number of records where the
-        frame says that unknown ones may be passed over; else 0, and an unknown kind, type or schema
-        ends replay.
+        Compares a tick's digest with the state. `ignorable`: the number of records, if the frame
+        allows readers to skip unknown records. Else 0, and an unknown kind, type or schema ends
+        replay.
 
         Raises `ReplayError`, `codec.CodecError` (`codec.UnknownEventError`).
         """
@@ -112,13 +112,13 @@ class State:
                 self.apply_record(record)
 
     def apply_admin(self, event: AdminEvent, time_us: int) -> None:
-        """Applies an admin event. Raises what `AdminEvent.apply` does."""
+        """Applies an admin event. Raises the errors of `AdminEvent.apply`."""
         self.seq += 1
         self.time_us = time_us
         event.apply(self, self.seq - 1, time_us)
 
     def apply_record(self, record: FixedRecord) -> None:
-        """Applies a record of one size. Raises what `FixedRecord.apply` does."""
+        """Applies a record of fixed size. Raises the errors of `FixedRecord.apply`."""
         self.seq += 1
         self.time_us = record.time_us
         record.apply(self, self.seq - 1)
@@ -166,7 +166,7 @@ class State:
         self.announced(seq, time_us)
 
     def _announcer(self, torrent: int, account: int, peer_id: bytes, endpoint: bytes) -> int:
-        """The peer that the live tracker found; 0 = a new one."""
+        """Finds the peer as the live tracker did; 0 = a new peer."""
         if not torrent:
             return 0
         if account:
@@ -174,7 +174,7 @@ class State:
         return self.swarms.find(torrent, endpoint)
 
     def _hides(self, protected: Section) -> bool:
-        """Says whether some peers have stand-ins for their addresses, from this frame on."""
+        """Tells whether peers have stand-ins for their addresses, this frame included."""
         if not protected:
             self.hidden = self.hidden or Hidden(self.swarms)
         elif self.hidden is not None and self.hidden.over(self.swarms):
@@ -182,7 +182,7 @@ class State:
         return self.hidden is not None
 
     def _apply_hidden(self, plain: Section, protected: Section) -> None:
-        """Applies announces that cannot be read, and those that come while peers have stand-ins."""
+        """Applies a frame that cannot be decrypted, or that comes while peers have stand-ins."""
         swarms = self.swarms
         hidden = self.hidden or Hidden(swarms)
         seq = self.seq
@@ -226,7 +226,7 @@ class State:
         self.announced(seq, time_us)
 
     def hidden_peers(self) -> bool:
-        """Says whether any peer has a stand-in for its address. Looks at them all."""
+        """Tells whether any peer has a stand-in for its address. Checks every suspect."""
         if self.hidden is not None and self.hidden.over(self.swarms, now=True):
             self.hidden = None
         return self.hidden is not None
@@ -276,23 +276,23 @@ class State:
         return peer
 
     def announced(self, next_seq: int, time_us: int) -> None:
-        """Ends a batch of announces that was applied to the swarms. `next_seq`: the next event."""
+        """Ends a batch of announces. `next_seq`: number of the next event; `time_us`: log time."""
         self.seq = next_seq
         self.time_us = time_us
 
     def change_settings(self, settings: Settings, seq: int) -> None:
-        """Puts settings in force, as event `seq` says. Peers of the other mode go."""
+        """Puts the settings of event `seq` in force. Removes all peers if `private` changes."""
         if settings.private != self.settings.private:
             self.swarms.clear_peers()
         self.settings = settings
         self.settings_seq = seq
 
     def slices(self) -> int:
-        """The number of slices that the state has now, at least one."""
+        """Returns the number of slices that the state has now, at least one."""
         return slice_digest.count(self.swarms, self.accounts)
 
     def digest_of_slice(self, number: int) -> int:
-        """64 bits over a slice, and over the totals of all (`slice_digest`)."""
+        """Returns the digest of a slice, 64 bits (`slice_digest`)."""
         return slice_digest.digest(self.swarms, self.accounts, self.seq, self.tally.ticks, number)
 
     def compare(self, number: int, digest: int) -> None:
@@ -306,10 +306,11 @@ class State:
     def digest(self, *, addresses: bool = True) -> str:
         """Returns 32 hex digits over the whole state.
 
-        Equal states have equal digests; different states differ, unless the hash collides.
+        Equal states have equal digests; different states have different digests, unless the hash
+        collides.
 
-        Without `addresses` endpoints and the last 12 bytes of peer_ids are left out. Then hidden
-        peers make no difference, and nobody can try out addresses until one fits.
+        Without `addresses` the digest omits endpoints and the last 12 bytes of peer_ids. Then
+        hidden peers make no difference, and nobody can find an address by trying all addresses.
         """
         hasher = blake2b(digest_size=16)
         fixed = (
@@ -333,7 +334,7 @@ class State:
         return hasher.hexdigest()
 
 
-# As in `Swarms`.
+# Fails when one of these constants changes, because the code above has literals in their place.
 if (ROW_SIZE, MARK_SEEDER, events.STOPPED) != (72, 0x10, 3) or (
     (events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (1, 2, 3)
 ):

@@ -1,8 +1,8 @@
-"""All swarms: torrents in buckets by info hash, peers as packed rows.
+"""Holds all swarms: torrents in buckets by info hash, peers as packed rows.
 
-A torrent and a peer are small integers, the numbers of rows; 0 is nobody. Freed numbers are used
-again. Listing, sweeping and digesting go bucket by bucket, never over everything at once. Only
-applying an event changes anything here.
+Torrents and peers are small integers, the numbers of their rows; 0 = none. Freed numbers are used
+again. Listing, sweeping and digesting go bucket by bucket, so that none of them takes long at a
+time. Only applying an event changes a swarm.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 _nowhere = NOWHERE  # as in `Directory`
 
-BUCKETS = 256
+BUCKETS = 256  # one for each first byte of an info hash
 
 ROW = Struct("<20sB3xIIQQQQQ")
-"""A peer: peer_id, mark, (two days, see `keep_family`,) torrent, key_ref, uploaded, downloaded,
-left, last seen us, last seq.
+"""The row of a peer: peer_id, mark, (two days, see `keep_family`,) torrent, key_ref, uploaded,
+downloaded, left, last seen us, last seq.
 
-One row of 72 bytes rather than nine columns, because an announce touches all of it and memory is
-read by the line.
+It is one row of 72 bytes rather than nine columns, because an announce touches all of it and the
+processor reads memory by the line.
 """
-ROW_SIZE = ROW.size
+ROW_SIZE = ROW.size  # bytes; the offsets below are in bytes too
 _MARK = 20
 _DAYS = 21  # two bytes: IPv4, IPv6
 SEEN_AT = 56
@@ -42,8 +42,8 @@ _OWNER = Struct("<I20x")  # the account of an identity
 # The `mark` of a peer has its last event in the low nibble, and these bits.
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
-MARK_COMPLETED = 0x20  # sent `completed` in this session: not counted again
-MARK_SNATCHED = 0x40  # this download was counted for its account, in this session
+MARK_COMPLETED = 0x20  # the peer sent `completed` in this session; it is not counted again
+MARK_SNATCHED = 0x40  # this session's download was counted for the peer's account
 
 SEEDERS, LEECHERS, PARTIAL = range(3)  # words of a torrent's row; partial seeds are leechers too
 
@@ -54,7 +54,7 @@ _ROLE = MARK_SEEDER | _PAUSED_BIT
 
 
 class Peer(NamedTuple):
-    """A row, unpacked for readers. The announce path does without."""
+    """A row, unpacked for readers. The announce path reads the bytes instead."""
 
     peer_id: bytes
     mark: int
@@ -97,9 +97,8 @@ class Swarms:
         self.retired: dict[bytes, int] = {}  # completed counts of torrents that have no peers now
         self.announces = [0, 0, 0, 0]  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
-        # Statistics of this process, no part of the state.
-        self.torrents_added = 0
-        self.torrents_removed = 0
+        self.torrents_added = 0  # by this process; no part of the state
+        self.torrents_removed = 0  # likewise
         self.seeders_total = 0
         self.leechers_total = 0
         self.completed_total = 0  # of all torrents ever, also the retired ones
@@ -118,12 +117,12 @@ class Swarms:
         self.of_key = KeyPeers()
 
     def lookup(self, info_hash: bytes) -> int:
-        """The torrent's number; 0 = not tracked now."""
+        """Returns the torrent's number; 0 = the tracker has no such torrent now."""
         bucket = self.buckets[info_hash[0]]
         return bucket.get(info_hash, 0)
 
     def find(self, torrent: int, endpoint: bytes) -> int:
-        """The peer at an endpoint of 6 or 18 bytes; 0 = none."""
+        """Returns the peer at an endpoint of 6 or 18 bytes; 0 = none."""
         return (self.v4 if len(endpoint) == 6 else self.v6).find(torrent, endpoint)
 
     def announce(
@@ -162,7 +161,7 @@ class Swarms:
                 rows[row + 20] = mark & 0xF0 | event
                 if rule == 3:  # events.RULE_RESTARTED
                     packed.put_peer_id(rows, row, peer_id)
-            elif mark & 0x0F:  # mostly the last event was none too, and the row need not be written
+            elif mark & 0x0F:  # mostly false, because the last event was none too: saves a write
                 rows[row + 20] = mark & 0xF0
         else:
             if not torrent:
@@ -200,13 +199,11 @@ class Swarms:
     # Private modes.
 
     def keyed(self, torrent: int, account: int, peer_id: bytes) -> int:
-        """The peer of an account with this peer_id, at any address; 0 = none."""
+        """Returns the peer of an account with this peer_id, at any address; 0 = none."""
         return self.identities.find(torrent, packed.identity(account, peer_id))
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
-        """Enters the account and key of a new peer, or another key of the account for a known
-        one.
-        """
+        """Enters the account and key of a new peer, or another key of a known peer's account."""
         if packed.u32(self.of_key._links, peer * 3) == key_ref:
             return  # the row has them already
         row = self.peer(peer)
@@ -217,11 +214,10 @@ class Swarms:
         self.of_key.move(peer, key_ref)
 
     def move(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        """Gives a known peer the endpoint that it announces from: one for each family. It must be
-        free.
+        """Gives a known peer the endpoint from which it announces. The endpoint must be free.
 
-        A new endpoint takes the place of the one before. So the order of a swarm does not depend on
-        addresses, and replay need not know them.
+        A peer has one endpoint for each family. A new endpoint takes the place of the old one, so
+        that the order of a swarm does not depend on addresses, and replay works without them.
         """
         directory = self.v4 if len(endpoint) == 6 else self.v6
         if directory.is_at(peer, endpoint):
@@ -233,10 +229,10 @@ class Swarms:
             directory.rename(torrent, peer, endpoint)
 
     def keep_family(self, torrent: int, peer: int, v6: bool, day: int) -> None:
-        """Enters the day of a known peer's announce over a family; the row keeps its low byte.
+        """Enters the day of a known peer's announce over a family. The row keeps its low byte.
 
-        The peer's address of the other family goes unless it was announced on that day or the day
-        before, because older addresses are given to nobody and the key of their day may be
+        Removes the peer's address of the other family unless it was announced on this day or the
+        day before, because replies list no older addresses, and the key of their day may be
         shredded.
         """
         days = peer * 72 + 21  # ROW_SIZE, _DAYS
@@ -264,17 +260,18 @@ class Swarms:
         self.rows[peer * ROW_SIZE + _MARK] |= MARK_SNATCHED
 
     def place_of(self, torrent: int, peer: int) -> int:
-        """The place of a peer among the identities of its torrent."""
+        """Returns the place of a peer among the identities of its torrent."""
         return self.identities.position(peer) - self.identities.run(torrent)[0]
 
     def at_place(self, torrent: int, place: int) -> int:
-        """The peer at a place among the identities of a torrent; 0 = none."""
+        """Returns the peer at a place among the identities of a torrent; 0 = none."""
         first, size, _ = self.identities.run(torrent)
         return self.identities.owners[first + place] if place < size else 0
 
     def hand_over_peers(self, old_key_ref: int, key_ref: int) -> None:
-        """Moves the peers of a key to the key that replaces it, so that they go when that one is
-        revoked.
+        """Moves the peers of a key to the key that replaces it.
+
+        They are removed when the new key is revoked.
         """
         for peer in self.of_key.peers(old_key_ref):
             _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
@@ -307,7 +304,7 @@ class Swarms:
         self._free_peers.append(peer)
 
     def drop_if_empty(self, torrent: int) -> None:
-        """Removes a torrent without peers; its completed count is kept for its return."""
+        """Removes a torrent if it has no peers. Keeps its completed count until it returns."""
         info_hash = bytes(self.hashes[torrent * 20 : torrent * 20 + 20])
         if self.size(torrent) or self.lookup(info_hash) != torrent:
             return
@@ -332,7 +329,7 @@ class Swarms:
             self.remove(torrent, peer)
 
     def clear_peers(self) -> None:
-        """Removes every peer and torrent; completed counts and totals stay."""
+        """Removes every peer and torrent; the completed counts and their total stay."""
         for bucket in self.buckets:
             for torrent in list(bucket.values()):
                 self.remove_torrent_peers(torrent)
@@ -341,14 +338,14 @@ class Swarms:
     # Reading.
 
     def peers(self, torrent: int) -> list[int]:
-        """The peers of a torrent in directory order, each once."""
+        """Returns each peer of a torrent once, in the order of the directories."""
         found: list[int] = []
         for directory in (self.identities, self.v4, self.v6):
             found += directory.members(torrent)
         return list(dict.fromkeys(found))
 
     def present(self, peer: int) -> bool:
-        """Says whether a peer has this number now."""
+        """Tells whether a peer has this number now."""
         return self.v4.position(peer) != _nowhere or self.v6.position(peer) != _nowhere
 
     @property
@@ -357,18 +354,19 @@ class Swarms:
         return len(self.rows) // ROW_SIZE
 
     def seen_us(self, peer: int) -> int:
-        """When a peer last announced, in microseconds."""
+        """Returns the log time of a peer's last announce, in microseconds."""
         seen_us: int = SEEN.unpack_from(self.rows, peer * ROW_SIZE + SEEN_AT)[0]
         return seen_us
 
     def oldest_seen(self, first: int, end: int) -> int | None:
-        """The earliest `seen_us` of the peers numbered first..end-1; None = there are none."""
+        """Returns the earliest `seen_us` of the peers numbered first..end-1; None = no peer."""
         peers = range(first, min(end, self.peer_slots))
         return min((self.seen_us(peer) for peer in peers if self.present(peer)), default=None)
 
     def in_bucket(self, bucket: int, first: int, stop: int) -> list[bytes]:
-        """Info hashes of the torrents of a bucket numbered first..stop-1, for large buckets in
-        steps.
+        """Returns the info hashes of a bucket's torrents that are numbered first..stop-1.
+
+        So a reader takes a large bucket in steps.
         """
         found = []
         torrents = self.buckets[bucket]
@@ -383,16 +381,18 @@ class Swarms:
         return found
 
     def column(self, word: int, first: int = 0, end: int | None = None) -> array[int]:
-        """SEEDERS, LEECHERS or PARTIAL of the torrents numbered first..end-1: a copy."""
+        """Copies SEEDERS, LEECHERS or PARTIAL of the torrents numbered first..end-1."""
         stop = None if end is None else end * TORRENT_WORDS
         return self.tables.torrents[first * TORRENT_WORDS + word : stop : TORRENT_WORDS]
 
     def set_column(self, word: int, values: array[int]) -> None:
-        """Sets a word of all torrents. Raises `ValueError` unless each has a value."""
+        """Sets a word of all torrents. Raises `ValueError` unless each torrent has a value."""
         fill_column(self.tables.torrents, word, TORRENT_WORDS, values)
 
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
-        """Seeders, completed, leechers; zeros for an unknown torrent."""
+        """Returns seeders, completed, leechers. A torrent that is not tracked now has no peers, but
+        it may have a completed count.
+        """
         torrent = self.lookup(info_hash)
         if not torrent:
             return 0, self.retired.get(info_hash, 0), 0
@@ -400,31 +400,31 @@ class Swarms:
         return seeders, self.completed[torrent], leechers
 
     def downloaders(self, info_hash: bytes) -> int:
-        """Leechers that are no partial seeds (BEP 21)."""
+        """Returns the number of leechers that are not partial seeds (BEP 21)."""
         at = self.lookup(info_hash) * TORRENT_WORDS
         return self.tables.torrents[at + LEECHERS] - self.tables.torrents[at + PARTIAL]
 
     def size(self, torrent: int) -> int:
-        """The number of peers of a torrent."""
+        """Returns the number of peers of a torrent."""
         return sum(packed.counts(self.tables.torrents, torrent))
 
     def identified(self, peer: int) -> bool:
-        """Says whether a peer of this number is in a swarm and belongs to an account."""
+        """Tells whether a peer has this number now and belongs to an account."""
         return peer in self.identities
 
     def account_of(self, peer: int) -> int:
-        """The account of a peer; 0 = none."""
+        """Returns the account of a peer; 0 = none."""
         return int.from_bytes(self.identities.endpoint(peer)[:4], "little")
 
     def peers_of(self, torrent: int, account: int) -> int:
-        """The number of peers that an account has in a torrent; looks at all of them."""
+        """Returns the number of peers that an account has in a torrent; looks at all of them."""
         first, count, _ = self.identities.run(torrent)
         width = self.identities.width
         run = self.identities.addresses[first * width : (first + count) * width]
         return sum(account == owner for (owner,) in _OWNER.iter_unpack(run))
 
     def digest(self, bucket: int, *, addresses: bool) -> bytes:
-        """A hash of everything a bucket holds, order of rows included; see `State.digest`."""
+        """Hashes everything in a bucket, with the order of its rows; see `State.digest`."""
         hasher = blake2b(digest_size=16)
         torrents = self.buckets[bucket]
         for info_hash in sorted(torrents):
@@ -496,7 +496,7 @@ class Swarms:
         return peer
 
     def make_room(self, torrents: int, peers: int) -> None:
-        """Makes rows for that many torrents and peers, and no others; the columns are set next."""
+        """Makes rows for exactly that many torrents and peers. The caller sets the columns."""
         self.tables.make_room(torrents, peers)
         self.of_key.make_room(peers)
 
@@ -513,8 +513,9 @@ def _is_partial(mark: int) -> bool:
 
 
 class KeyPeers:
-    """The peers of each key, as lists threaded through the peers, so that a revocation looks at no
-    others.
+    """Holds the peers of each key, so that a revocation looks at no other peers.
+
+    Each key has a linked list; the links are columns by peer.
     """
 
     __slots__ = ("_first", "_links")
@@ -579,8 +580,8 @@ KEY, BEFORE, AFTER = range(3)  # words of a peer's links
 _NO_LINKS = bytes(12)
 
 
-# The announce path spells these numbers out, because a global or an attribute is a dictionary
-# look-up. These lines hold the spelling to the names.
+# Fails when one of these constants changes, because the code above has literals in their place. A
+# literal is faster, because a global or an attribute costs a dictionary look-up.
 if (ROW_SIZE, events.STOPPED, events.COMPLETED, events.RULE_RESTARTED) != (72, 3, 1, 3) or (
     (MARK_SEEDER, MARK_EVENT, _ROLE, events.PAUSED, _DAYS, TORRENT_WORDS, SEEDERS, LEECHERS)
     != (0x10, 0x0F, 0x14, 4, 21, 16, 0, 1)

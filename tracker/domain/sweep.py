@@ -1,8 +1,8 @@
 """Removes peers that have not announced for too long, a bounded piece at a time.
 
-A piece costs the loop a few milliseconds, however the peers are spread over the buckets and however
-large a swarm is. The position of the sweep is part of the state, so that replay takes the same
-pieces.
+A piece takes a few milliseconds of the event loop, however the peers are spread over the buckets
+and however large a swarm is. The position of the sweep is part of the state, so that replay takes
+the same pieces.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tracker.domain.swarms import Swarms
 
 PIECE = 20_000
-"""Peers and torrents that one piece looks at; a removed peer counts ten times more."""
-_REMOVAL = 10
-_START = -1
+"""Largest number of peers and torrents that one piece looks at; a removal counts ten more."""
+_REMOVAL = 10  # added to the count for each removed peer
+_START = -1  # the place of a directory that the sweep has not begun
 
 
 class Sweep:
-    """Torrents still to be looked at, in order, and how far the first of them is done."""
+    """Holds the torrents still to be swept, in order, and the position in the first of them."""
 
     __slots__ = ("_at", "_family", "_place", "_torrents")
 
@@ -37,13 +37,14 @@ class Sweep:
 
     @property
     def left(self) -> int:
-        """Torrents still to be looked at."""
+        """Number of torrents still to be swept."""
         return len(self._torrents) - self._at
 
     def add(self, swarms: Swarms, first: int, last: int) -> None:
         """Adds the torrents of buckets first..last-1.
 
-        A number that goes to another torrent before its turn does no harm.
+        A torrent's number may go to another torrent before its turn. That torrent is then swept
+        early, which does no harm.
         """
         if self.done:
             self._torrents = array("I")
@@ -73,7 +74,11 @@ class Sweep:
     def _walk(
         self, swarms: Swarms, directory: Directory, torrent: int, before_us: int, budget: int
     ) -> int:
-        """Goes from the end of a run to its start, because a removal fills its gap from the end."""
+        """Sweeps the peers of one torrent in one directory, as far as the budget goes.
+
+        It goes from the end of the run to its start, because a removal fills its gap from the end.
+        Returns the rest of the budget.
+        """
         last = directory.run(torrent)[1] - 1
         place = last if self._place == _START else min(self._place, last)
         while place >= 0 and budget > 0:
@@ -91,8 +96,8 @@ class Sweep:
         return budget
 
     def digest(self) -> str:
-        """The position of the sweep.
+        """Returns the position of the sweep as text.
 
-        The count of torrents left is part of the state, not their numbers.
+        The state's digest covers the count of torrents left, but not their numbers.
         """
         return repr((len(self._torrents) - self._at, self._family, self._place))

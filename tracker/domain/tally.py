@@ -1,7 +1,7 @@
-"""The seldom used columns of the state: counts of requests, starts, removals.
+"""Holds the seldom used columns of the state: counts of requests, starts, removals.
 
-They stand in one object, because a record that brings a new column then changes this file and the
-number of the image's rules only. `events.target` gives them to the events, `image` saves them.
+They are in one object, so that a record with a new column changes only this file and `image.py`.
+`events.target` gives the columns to the events, and `image` saves them.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ class Tally:
         self.counters: dict[tuple[int, int], int] = {}  # by counter and label
         self.refusals: dict[tuple[int, str, str], int] = {}  # by reason, client and its version
         self.shredded: set[str] = set()  # days, "2026-11-21"
-        # The two latest removals. The log begins with the older one if the latest was cut off.
+        # The two latest removals of events. If the latest was interrupted, the log begins where the
+        # older one says.
         self.pruned: tuple[Pruned, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
-        """The columns for JSON, by name."""
+        """Returns the columns for JSON, by name."""
         return {
             "ticks": self.ticks,
             "starts": self.starts,
@@ -70,10 +71,10 @@ class Tally:
         return made
 
     def digested(self, sweep: str, announces: list[int]) -> tuple[object, ...]:
-        """The columns as `State.digest` covers them.
+        """Returns the columns in the form that `State.digest` hashes.
 
-        `sweep` and `announces` keep their places between them, because digests of older logs must
-        not change. For the same reason a new column stands at the end, and only if it is not empty.
+        `sweep` and `announces` keep their places between the columns, because digests of older logs
+        must not change. For the same reason a new column comes last, and only if it is not empty.
         """
         return (
             self.ticks,

@@ -1,6 +1,4 @@
-"""Events as JSON objects for people and tools, as `tracker events` prints them: one object a
-line.
-"""
+"""Makes the JSON objects, one for each event, that the API serves and `tracker events` prints."""
 
 from __future__ import annotations
 
@@ -21,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
-    """The events of a frame in order: `seq`, `time`, `type` and every field. Raises `CodecError`.
+    """Yields the events of a frame in order, with `seq`, `time`, `type` and every field.
 
-    Of a frame that this version does not know, one for all of its events: where each begins is not
-    known either.
+    If this version does not know the frame, it yields one object for all events, because it cannot
+    tell where each begins. Raises `CodecError`.
     """
     header = frame.header
     if not frames.known(frame):
@@ -72,8 +70,7 @@ def _announced(frame: Frame) -> Iterator[Body]:
             time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
             flags, listener, what, rule,
         ) = row  # fmt: skip
-        # Where the protected part cannot be read, the peer_id's first 8 bytes are all there is of
-        # it.
+        # If the protected part cannot be read, only the first 8 bytes of the peer_id are known.
         address, id_tail, port, key_hash = protected or (None, b"", None, None)
         body = {
             "info_hash": info_hash.hex(),

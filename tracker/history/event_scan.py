@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tracker import ports
     from tracker.store.address_keys import Keyring
 
-STEP_SECONDS = 0.002
+STEP_SECONDS = 0.002  # the time that a step may work, in seconds
 
 _UNKNOWN = frozenset({codec.UNKNOWN})
 
@@ -47,10 +47,10 @@ class Scan:
         self._events: Iterator[tuple[int, dict[str, Any] | None]] = iter(())
         self.seq = part.first  # the next event to look at
         self.found: list[dict[str, Any]] = []
-        self.over = False  # it reached the end of the part, or of what readers are given
+        self.over = False  # the walk reached the end of the part, or of what readers get
 
     def stale(self) -> bool:
-        """Tells whether a key used on this walk was shredded; then the walk must end."""
+        """Tells whether a key of this walk was shredded. Then the walk must end."""
         return self._keys is not None and self._keys.forget()
 
     @property
@@ -59,14 +59,14 @@ class Scan:
         return self.over and self._frames is None
 
     def take(self) -> list[dict[str, Any]]:
-        """Hands over the events found since the last call."""
+        """Returns the events found since the last call."""
         found, self.found = self.found, []
         return found
 
     def step(self, limit: int) -> float:
-        """Works for `STEP_SECONDS`, or until `limit` events are found; returns the seconds it took.
+        """Works for `STEP_SECONDS`, or until `limit` events are found. Returns the seconds it took.
 
-        Raises what reading the log does.
+        Raises the errors of `Reader` and `CodecError`.
         """
         began = now = time.perf_counter()
         while not self.over and len(self.found) < limit and now - began < STEP_SECONDS:
@@ -96,7 +96,7 @@ class Scan:
             self._frames = self._reader.frames()
         frame = next(self._frames, None)
         if frame is None:
-            self._frames = None  # the next step reads on when there is more
+            self._frames = None  # the next step reads on if there is more
             self.over = True
             return
         header, part = frame.header, self._part
@@ -109,7 +109,7 @@ class Scan:
         self._events = self._wanted.events(rest or frame, part.from_us, part.to_us)
 
     def _kept(self, begin: int) -> Iterator[Frame]:
-        """Reads the frames that were kept of the events before the log's beginning."""
+        """Reads the frames that retention kept from the events before the log's beginning."""
         return read_kept_frames(self._folder, begin) if self._part.first < begin else iter(())
 
     def _first_segment(self) -> int:
@@ -142,9 +142,9 @@ class Filter:
     def events(
         self, frame: Frame, from_us: int | None, to_us: int | None
     ) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        """Each event's seq, with the event if it is wanted, else None.
+        """Yields pairs of a seq and its event; None = the event is not wanted.
 
-        The last pair has the frame's last seq.
+        The events that are not wanted may be missing. The last pair has the frame's last seq.
         """
         header, wanted = frame.header, self._wanted
         known = frames.known(frame)
@@ -170,7 +170,7 @@ class Filter:
         return bool(wanted.info_hash or wanted.key_ref is not None or wanted.account is not None)
 
     def _announces(self, frame: Frame) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        """The announces that may be wanted. Most others are passed over without being decoded."""
+        """Yields the announces that may be wanted. Skips most others without decoding them."""
         wanted = self._wanted
         if wanted.info_hash and bytes(frame.plain).find(wanted.info_hash) < 0:
             return

@@ -1,8 +1,7 @@
-"""Reads events for the API: `ports.Events` over the files, beside the writer and never beyond the
-durable end.
+"""Implements `ports.Events`: reads events for the API from the log's files, up to the durable end.
 
 Worker threads do the work in short steps (`event_scan.py`). When a page ends in the middle of a
-walk over the log, the walk is kept for a while, so that the next page goes on with it.
+walk over the log, the walk is kept for a while, so that the next page continues it.
 """
 
 from __future__ import annotations
@@ -27,16 +26,17 @@ if TYPE_CHECKING:
     from tracker.store.readable_log import ReadableLog
 
 READ_SECONDS = 1.0
-"""Seconds of work for one page; the rest is left to the next page."""
+"""Longest work for one page, in seconds. The next page does the rest."""
 PAGE_SECONDS = 3.0
-"""Longest wait for a page, because a request is given up after five seconds."""
+"""Longest wait for a page, in seconds, because the API gives up a request after five seconds."""
 FOLLOW_EVENTS = 200
-"""Most events that a follower gets at once."""
+"""Largest number of events that a client of the stream gets at once."""
 POLL_SECONDS = 0.1
 """Seconds between two looks for new events."""
 MAX_PARKED = 8
+"""Largest number of walks that wait for their next page."""
 PARKED_SECONDS = 30.0
-"""Seconds that a walk waits for its next page."""
+"""Longest time that a walk waits for its next page, in seconds."""
 
 
 @frozen
@@ -48,11 +48,11 @@ class _Parked:
 
 
 _Place = tuple[ports.LogPart, ports.EventFilter]
-"""The arguments of the page that goes on with a parked walk."""
+"""The arguments of the page that continues a parked walk."""
 
 
 class LogEvents:
-    """`ports.Events` over a log."""
+    """Implements `ports.Events` with a log."""
 
     event_types = codec.EVENT_TYPES
 
@@ -63,11 +63,10 @@ class LogEvents:
         stopping: trio.Event,
         secrets_path: Path | None = None,
     ) -> None:
-        """`account_of` has the accounts by `key_ref` and grows with the state.
+        """`account_of`: the accounts by `key_ref`; it grows with the state.
 
-        `stopping` ends followers.
-
-        The keys to addresses are in `secrets_path`; None leaves addresses out.
+        `stopping`: ends the streams of `follow`. `secrets_path`: the folder with the keys to
+        addresses; None = events have no addresses.
         """
         self._log, self._folder = log, log.path
         self._account_of = account_of
@@ -95,7 +94,7 @@ class LogEvents:
             while not (late or scan.over or len(scan.found) >= limit):
                 worked += await trio.to_thread.run_sync(scan.step, limit, limiter=self._threads)
                 await trio.lowlevel.checkpoint()
-                # A page must get beyond its first event, because no cursor stands before event 0.
+                # A page must get beyond its first event, because no cursor points before event 0.
                 late = (worked >= READ_SECONDS and scan.seq > part.first) or (
                     trio.current_time() >= ends and scan.seq > 0
                 )
@@ -112,7 +111,7 @@ class LogEvents:
         return one.scan if one is not None and fresh else None
 
     def _park(self, part: ports.LogPart, wanted: ports.EventFilter, scan: Scan) -> None:
-        """Keeps a walk, so that the next page does not repeat the way to its first event."""
+        """Keeps a walk, so that the next page need not search for its first event again."""
         now = trio.current_time()
         parked = {place: one for place, one in self._parked.items() if now < one.until}
         parked[part, wanted] = _Parked(scan, now + PARKED_SECONDS)
@@ -120,9 +119,7 @@ class LogEvents:
 
     @contextmanager
     def _overtaken(self) -> Iterator[None]:
-        """Raises `ports.PrunedMomentError` where retention removed the events that were to be
-        read.
-        """
+        """Raises `ports.PrunedMomentError` if retention removes the events that the block reads."""
         try:
             yield
         except LogPrunedError:
@@ -152,7 +149,7 @@ class LogEvents:
                     await self._stopping.wait()
 
     async def _begin(self) -> int:
-        """The first event from which on the log is complete."""
+        """Returns the number of the first event that was not removed."""
         return await trio.to_thread.run_sync(first_seq, self._folder, limiter=self._threads)
 
     def _scan(self, part: ports.LogPart, wanted: ports.EventFilter) -> Scan:

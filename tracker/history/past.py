@@ -1,15 +1,15 @@
-"""Reads past moments for the API: `ports.Past`, answered by a few helper processes
-(`past_worker.py`) and never by the tracker's own.
+"""Implements `ports.Past`: reads past moments for the API, in a few helper processes
+(`past_worker.py`).
 
 Each helper keeps the state of one moment, so that further questions about that moment cost no
-replay. It goes to another moment when no question about the present one is open. A replay that
-takes too long goes on after the question was refused, and is done when the question comes again.
+replay. It replays to another moment when no question about the first is open. If a replay takes too
+long, the question is refused but the replay continues. The same question, asked later, finds it
+done.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
 
@@ -17,6 +17,7 @@ import trio
 from attrs import define
 
 from tracker.ports import LISTED_AT_ONCE, BusyError, Moment
+from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
     from tracker.ports import ReadModel
     from tracker.store.readable_log import ReadableLog
 
-HELPERS = 2
+HELPERS = 2  # processes
 MAX_ASKING = 16
-"""Questions and listings that may be open at once."""
+"""Largest number of questions and listings that may be open at once."""
 ANSWER_SECONDS = 30.0
-"""Longest wait for an answer, or for a helper that is free."""
+"""Longest wait for an answer, or for a free helper, in seconds."""
 LISTING_SECONDS = 120.0
-"""Longest time that a listing may hold its helper at a moment."""
+"""Longest time that a listing may keep its helper at a moment, in seconds."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -40,14 +41,14 @@ Ts = TypeVarTuple("Ts")
 
 @define(eq=False)
 class _Helper(Helper):
-    moment: Moment | None = None  # whose state the process has
+    moment: Moment | None = None  # the process has the state of this moment
 
     def ended(self) -> None:
         self.moment = None
 
 
 class PastReads:
-    """`ports.Past` over a log. `run` has to be running."""
+    """Implements `ports.Past` with a log. `run` must be running."""
 
     def __init__(
         self,
@@ -57,10 +58,9 @@ class PastReads:
         usage_statistics: bool = True,
         helpers: int = HELPERS,
     ) -> None:
-        """`usage_statistics` as of `LiveReads`."""
+        """`usage_statistics`: as for `LiveReads`."""
         options = json.dumps({"usage_statistics": usage_statistics})
-        module = "tracker.history.past_worker"
-        command = [sys.executable, "-m", module, str(log.path), str(secrets), options]
+        command = python("tracker.history.past_worker", str(log.path), str(secrets), options)
         self._helpers = [_Helper(command) for _ in range(helpers)]
         self._log = log
         self._listings = 0
@@ -68,7 +68,7 @@ class PastReads:
         self._freed = trio.lowlevel.ParkingLot()
 
     async def run(self) -> None:
-        """Ends helpers without questions, until it is cancelled."""
+        """Ends helpers that have no questions, until cancelled."""
         await end_when_idle(self._helpers)
 
     async def ask(
@@ -101,7 +101,10 @@ class PastReads:
 
     @asynccontextmanager
     async def _helper(self, moment: Moment) -> AsyncIterator[_Helper]:
-        """A helper that stays at the moment meanwhile. Raises `BusyError`."""
+        """Gives the block a helper that stays at the moment until the block ends.
+
+        Raises `BusyError`.
+        """
         if self._asking >= MAX_ASKING:
             raise BusyError("too many questions about the past at once")
         self._asking += 1
@@ -127,8 +130,9 @@ class PastReads:
                 await self._freed.park()
 
     async def _free(self) -> _Helper | None:
-        """A helper that may go to another moment, the one not used for longest first; None = all
-        are in use.
+        """Returns the helper without questions that was used longest ago; None = all are in use.
+
+        Raises `BusyError` if the helpers without questions still replay.
         """
         for helper in self._helpers:
             if helper.owed and not helper.users:

@@ -1,8 +1,10 @@
-"""A process that answers questions about moments of the log: `python -m tracker.history.past_worker
-LOG SECRETS OPTIONS`.
+"""Runs a process that answers questions about moments of the log.
 
-The tracker starts it (`past.py`) and asks over a pipe (`workers/question_pipe.py`). It keeps the
-state of the moment asked about last and no other. `OPTIONS` is JSON: `usage_statistics`.
+    python -m tracker.history.past_worker LOG SECRETS OPTIONS
+
+The tracker starts the process (`past.py`) and asks over a pipe (`workers/question_pipe.py`). The
+process keeps only the state of the latest question's moment. `OPTIONS` is JSON with
+`usage_statistics`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_LISTINGS = 32
-"""Listings kept at once: more than are ever open."""
+"""Largest number of listings to keep; more than are ever open."""
 
 
 class PastWorker(Worker):
@@ -47,8 +49,8 @@ class PastWorker(Worker):
         self._replay: ForwardReplay | None = None
         self._model: Projection | None = None
         self._moment: ports.Moment | None = None  # of the model
-        self._seq = -1  # its last event
-        self._settled = False  # no event that is still to come can belong to the moment
+        self._seq = -1  # the model's last event
+        self._settled = False  # true = no later event of the log can belong to the moment
         self._listings: dict[int, Iterator[Any]] = {}
 
     def one(self, moment: ports.Moment, method: str, arguments: tuple[Any, ...]) -> Any:
@@ -58,14 +60,14 @@ class PastWorker(Worker):
     def first(
         self, listing: int, moment: ports.Moment, method: str, arguments: tuple[Any, ...]
     ) -> list[Any] | Failed:
-        """The first items of what the read model's method iterates over."""
+        """Begins a listing with a method of the read model, and returns the first items."""
         self._listings[listing] = self.one(moment, method, arguments)
         while len(self._listings) > MAX_LISTINGS:
             del self._listings[next(iter(self._listings))]
         return self.more(listing)
 
     def more(self, listing: int) -> list[Any] | Failed:
-        """The next items of a listing; fewer than `LISTED_AT_ONCE` are the last ones."""
+        """Returns the next items of a listing. Fewer than `LISTED_AT_ONCE` are the last items."""
         items = self._listings.get(listing)
         if items is None:
             return Failed("the listing was given up")
@@ -80,7 +82,7 @@ class PastWorker(Worker):
         self._listings.clear()
 
     def _at(self, moment: ports.Moment) -> Projection:
-        """Raises `ports.NoMomentError`, `LogError`, `OSError`."""
+        """Returns the model of a moment. Raises `ports.NoMomentError`, `LogError`, `OSError`."""
         if self._model is None or moment != self._moment or not self._settled:
             self._model = self._go(moment)
         begin = first_seq(self._log)
@@ -92,14 +94,14 @@ class PastWorker(Worker):
         """Replays to a moment."""
         replay = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
         seq = replay.resolve(moment)
-        # At the log's end more events of the same microsecond may come.
+        # At the end of the log more events of the same microsecond may follow.
         self._settled = moment.seq is not None or (
             replay.span is not None and seq < replay.span.last_seq
         )
         if self._model is not None and (moment, seq) == (self._moment, self._seq):
             return self._model
         if self._replay is None or not self._is_ahead(seq):
-            self.forget()  # there is memory for one state
+            self.forget()  # because the process has memory for only one state
             self._replay = replay
         self._listings.clear()
         state = self._replay.at(ports.Moment(seq=seq))
@@ -108,7 +110,7 @@ class PastWorker(Worker):
         return Projection(state, {}, self._usage_statistics, now_us)
 
     def _is_ahead(self, seq: int) -> bool:
-        """Tells whether the present state is the nearest before `seq`, and still in the log."""
+        """Tells whether the state can be replayed on to `seq`, and no snapshot is nearer."""
         span = self._replay.span if self._replay else None
         if (
             span is None

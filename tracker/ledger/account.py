@@ -1,10 +1,10 @@
-"""The ledger of an account: every announce behind its totals, and where each byte of credit comes
-from.
+"""Makes the ledger of an account: every announce behind its totals, and the origin of each byte of
+credit.
 
-A ledger is a walk over the log, from each announce to the one that it names as its previous one. An
-entry has what it added to the raw and to the credited totals, and the rule and factors that it
-counts by. Corrections are entries of their own. The entries sum exactly to the totals that the
-state keeps for the account, because the same code adds them up.
+A ledger reads the log, and compares each announce with the announce that it continues. An entry has
+the amounts that it added to the raw and to the credited totals, and the rule and factors that gave
+these amounts. A correction is an entry too. The entries sum exactly to the totals that the state
+keeps for the account, because the same code adds them up.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 _KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
 
 DUPLICATE_US = 30_000_000
-"""An announce that repeats the previous one within this time is a duplicate: the client announces
-from several addresses, or once more. Microseconds.
+"""Microseconds within which an announce that repeats the previous one is a duplicate. The client
+announced from another of its addresses, or tried again.
 """
 
 
@@ -59,7 +59,7 @@ class Sums:
     totals: Totals = NOTHING
 
     def open(self, balance: Totals) -> None:
-        """Begins with the totals of an opening; corrections may have been added before."""
+        """Adds the totals of an opening. Corrections may have been added before."""
         *mine, _, _ = self.totals
         summed = [each + more for each, more in zip(mine, balance[:-2], strict=True)]
         self.totals = Totals._make([*summed, *balance[-2:]])
@@ -91,7 +91,7 @@ def _shown(totals: Totals) -> LedgerTotals:
 
 
 def find_account(who: str, frames: Iterable[Frame]) -> int | None:
-    """Finds the account of an owner, or else of a key's number. None = there is neither."""
+    """Finds the account of an owner, or else of a key's number. None = neither exists."""
     of_number = None
     for frame in frames:
         for _, record in admin(frame):
@@ -105,14 +105,12 @@ def find_account(who: str, frames: Iterable[Frame]) -> int | None:
 
 
 class Ledger:
-    """Yields the entries of one account from the log's frames, which it needs from the first one
-    on.
+    """Yields the entries of one account. It needs all frames of the log, from the first on.
 
-    Where the log's oldest events were removed, call `opening` first with the frames that were kept
-    of them.
+    If the log's oldest events were removed, call `opening` first, with the frames that were kept.
 
-    Afterwards `torrents` has the sums by torrent (under None of what belongs to no torrent), and
-    `account` all.
+    Afterwards `torrents` has the sums by torrent, with None for entries without a torrent, and
+    `account` has the sums of all entries.
     """
 
     def __init__(
@@ -121,16 +119,16 @@ class Ledger:
         info_hash: bytes | None = None,
         decrypt: Callable[[Frame], Frame] | None = None,
     ) -> None:
-        """With `info_hash` it yields the entries of this torrent alone.
+        """`info_hash`: yield only the entries of this torrent.
 
-        `decrypt` decrypts the protected section of a frame, where frames come encrypted.
+        `decrypt`: decrypts the protected section of a frame. Give it if the frames are encrypted.
         """
         self._decrypt = decrypt or (lambda frame: frame)
         self._account = account
         self._info_hash = info_hash
         self._keys: set[int] = set()
         self._rules = AccountingRules()
-        self._latest: dict[int, Peer] = {}  # announces that may yet be referred to, by seq
+        self._latest: dict[int, Peer] = {}  # announces that a later one may continue, by seq
         self._torrent_of = _Torrents()
         self.torrents: dict[bytes | None, Sums] = {}
         self.account = Sums()
@@ -138,8 +136,10 @@ class Ledger:
     def opening(
         self, kept: Iterable[Frame], state: State
     ) -> Iterator[LedgerOpening | LedgerCorrection]:
-        """The entries from before the log began, with `state`: corrections, and the opening
-        balance."""
+        """Yields the entries of the removed events: the corrections, and the opening balance.
+
+        `state`: the state before the first event that was not removed.
+        """
         for frame in kept:
             for entry in self._kept_corrections(frame):
                 amounts = {"credited_uploaded": entry.credited_uploaded}
@@ -169,8 +169,7 @@ class Ledger:
                 yield _corrected(seq, record.time_us, event, None)
 
     def _begin(self, state: State) -> None:
-        """Takes over what the removed events left: keys, rules, and announces that may yet be
-        referred to."""
+        """Takes from the state: keys, rules, and announces that a later one may continue."""
         access, peer = state.access, state.swarms.peer
         self._keys = {ref for ref, owner in enumerate(access.account_of) if owner == self._account}
         self._rules.go_on(state, state.accounts)
@@ -214,7 +213,7 @@ class Ledger:
         older = not current(frame)
         if older:
             frame = newest(self._decrypt(frame))
-        # This alone passes over most frames.
+        # This check alone skips most frames.
         refs = list(chain.from_iterable(_KEY_REF.iter_unpack(frame.plain)))
         if self._keys.isdisjoint(refs):
             return
@@ -275,7 +274,7 @@ class Ledger:
     def _rule(
         self, base: Peer | None, peer: Peer, info_hash: bytes, rule: int
     ) -> tuple[str, tuple[int, ...]]:
-        """The rule that an announce counts by, in words, and the numbers of the factors in it."""
+        """Returns the rule of an announce in words, and the numbers of the factors that apply."""
         if base is None:
             return events.RULE_NAMES.get(rule, str(rule)), ()
         same = (
@@ -317,7 +316,7 @@ def _corrected(
 
 
 def mark_of(base: Peer | None, left: int, event: int, done: bool) -> int:
-    """The mark of the peer's row after an announce, as `Swarms` keeps it."""
+    """Returns the mark of the peer's row after an announce, as `Swarms` keeps it."""
     kept = base.mark & (MARK_COMPLETED | MARK_SNATCHED) if base else 0
     seeder = MARK_SEEDER if left == 0 else 0
     completed = MARK_COMPLETED if event == events.COMPLETED else 0
@@ -325,7 +324,10 @@ def mark_of(base: Peer | None, left: int, event: int, done: bool) -> int:
 
 
 class _Torrents:
-    """The torrent of each entry, for corrections that name an entry. It takes 12 bytes an entry."""
+    """Remembers the torrent of each entry, because a correction may correct any of them.
+
+    It takes 12 bytes for each entry.
+    """
 
     def __init__(self) -> None:
         self._seqs = array("Q")  # ascending

@@ -1,16 +1,15 @@
-"""Reads ledgers for the API: `ports.Ledgers`, answered by a helper process (`worker.py`) and never
-by the tracker's own.
+"""Implements `ports.Ledgers`: reads ledgers for the API, in a helper process (`worker.py`).
 
-The process answers one question at a time. A walk that takes too long goes on after the question
-was refused, and is done when the question comes again.
+The process answers one question at a time. If a walk over the log takes too long, the question is
+refused but the walk continues. The same question, asked later, finds it done.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, cast
 
 from tracker.ports import BusyError
+from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
@@ -19,19 +18,18 @@ if TYPE_CHECKING:
     from tracker.ports import EntriesPage, Moment, SumsPage
     from tracker.store.readable_log import ReadableLog
 
-ANSWER_SECONDS = 60.0
+ANSWER_SECONDS = 60.0  # the longest wait for an answer, in seconds
 
 
 class LogLedgers:
-    """`ports.Ledgers` over a log. `run` has to be running."""
+    """Implements `ports.Ledgers` with a log. `run` must be running."""
 
     def __init__(self, log: ReadableLog, secrets: Path | None) -> None:
-        module = "tracker.ledger.worker"
         self._log = log
-        self._helper = Helper([sys.executable, "-m", module, str(log.path), str(secrets or "-")])
+        self._helper = Helper(python("tracker.ledger.worker", str(log.path), str(secrets or "-")))
 
     async def run(self) -> None:
-        """Ends the process when there are no questions, until it is cancelled."""
+        """Ends the helper process when it has no questions, until cancelled."""
         await end_when_idle([self._helper])
 
     async def entries(
@@ -58,7 +56,7 @@ class LogLedgers:
         return cast("SumsPage", await self._ask(question))
 
     async def _ask(self, question: Question) -> object:
-        """Raises `BusyError`, `NoMomentError`, `LogError`."""
+        """Asks the helper process. Raises `BusyError`, `NoMomentError`, `LogError`."""
         await self._log.wait_readable_briefly(self._log.durable_seq - 1)
         if self._helper.users:
             raise BusyError("a ledger is being computed already: ask again when it is done")

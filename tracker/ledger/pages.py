@@ -1,5 +1,6 @@
-"""Pages of a ledger, and of sums: each goes on with the walk over the log where the page before
-ended. Blocking.
+"""Makes the pages of a ledger and of sums.
+
+Each page continues the walk over the log where the page before it ended. Blocking.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from tracker.ports import LedgerEntry
 
 PAGE_SECONDS = 2.0
-"""Seconds of work for what comes after a page's beginning; the rest is left to the next page."""
+"""Longest work on the events after a page's beginning, in seconds. The next page does the rest."""
 
 
 class EntryPages:
-    """A ledger page by page. The latest page stays in memory, because it may be asked for again."""
+    """Makes a ledger page by page. The latest page stays in memory, because a client may repeat the
+    request.
+    """
 
     def __init__(
         self,
@@ -37,11 +40,10 @@ class EntryPages:
         after: int,
         decrypt: Callable[[Frame], Frame],
     ) -> None:
-        """The ledger of the events below `end`, of one torrent alone with `info_hash`; the first
-        page begins after `after`.
+        """The ledger covers the events below `end`. The first page begins after event `after`.
 
-        Raises `PrunedMomentError` where that was removed from a torrent's ledger, which has no
-        opening.
+        `info_hash`: only the entries of this torrent. Such a ledger has no opening, so it raises
+        `PrunedMomentError` if event `after` was removed.
         """
         self._ledger = Ledger(account, info_hash, decrypt)
         self._only = info_hash
@@ -52,7 +54,7 @@ class EntryPages:
         self._held: deque[LedgerEntry] = deque()
         self._let_go = -1  # entries up to this seq are not held any more
         self._after = -1
-        self._passed = 0.0  # when the walk came beyond `_after`
+        self._passed = 0.0  # the time when the walk came beyond `_after`
         if info_hash is not None and 0 <= after < self._walk.first_seq:
             raise PrunedMomentError(self._walk.first_seq)
 
@@ -60,11 +62,11 @@ class EntryPages:
         return after >= self._let_go
 
     def page(self, after: int, limit: int) -> EntriesPage:
-        """At most `limit` entries after `after`; one more where an opening comes first, whose seq
-        is that of the next entry.
+        """Returns at most `limit` entries after `after`.
 
-        Raises `PrunedMomentError` when entries behind `after` were removed: the opening that the
-        ledger now begins with has them together with entries of earlier pages.
+        A page may have one entry more, because an opening and the entry after it have the same seq.
+        Raises `PrunedMomentError` if entries after `after` were removed, because the opening then
+        sums them up with entries of earlier pages.
         """
         while self._held and self._held[0].seq <= after:
             self._let_go = self._held.popleft().seq
@@ -84,7 +86,7 @@ class EntryPages:
     def _page(self, limit: int) -> EntriesPage:
         entries = list(self._held)[:limit]
         if len(self._held) > limit:
-            # The opening and the first entry after it have one seq: no cursor comes between them.
+            # No cursor can point between the opening and the next entry, because both have one seq.
             if self._held[limit].seq == entries[-1].seq:
                 entries.append(self._held[limit])
             return EntriesPage(entries, entries[-1].seq, None)
@@ -95,7 +97,7 @@ class EntryPages:
         return EntriesPage(entries, None, sums.value())
 
     def _next(self) -> LedgerEntry | None:
-        """Returns the next entry; None at the end, and when the page's time is over."""
+        """Returns the next entry; None = the end, or the page's time is over."""
         if self._entries is None:
             self._entries = self._walk.tell(self._ledger, self._end)
         entry = next(self._entries, None)
@@ -112,7 +114,7 @@ class EntryPages:
 
 
 class SumsPages:
-    """The sums of an account by torrent, or of a torrent by account, page by page."""
+    """Makes the sums of an account by torrent, or of a torrent by account, page by page."""
 
     def __init__(self, log: Path, of: int | bytes, decrypt: Callable[[Frame], Frame]) -> None:
         """`of` is an account or an info hash."""
@@ -123,20 +125,21 @@ class SumsPages:
         return end is None or self._walk.seq <= end
 
     def page(self, after: int | bytes | None, limit: int, end: int | None) -> SumsPage:
-        """At most `limit` rows after the one named `after`, of the events below `end`; one more
-        where a row has no name.
+        """Returns at most `limit` rows after the row named `after`, over the events below `end`.
+
+        The row without a name is one more.
         """
         for _ in self._walk.tell(self._book, end):
             pass
         rows = [row for row in self._rows() if _beyond(row[0], after)]
-        # No cursor stands after the row without a name, so it comes with the first named one.
+        # No cursor can point after the row without a name, so the page has a named row as well.
         limit += bool(rows) and rows[0][0] is None
         page = [(name, sums.value()) for name, sums in rows[:limit]]
         following = page[-1][0] if len(rows) > limit else None
         return SumsPage(page, following, self._walk.first_seq, self._walk.seq - 1)
 
     def _rows(self) -> list[tuple[int | bytes | None, Sums]]:
-        """Ascending; the row without a name first."""
+        """Returns the rows, ascending; the row without a name is the first."""
         if isinstance(self._book, Contributions):
             return list(self._book.sums().items())
         return sorted(self._book.torrents.items(), key=lambda row: row[0] or b"")

@@ -1,4 +1,4 @@
-"""Counts announces while a ledger reads the log, by settings, factors and accounts of then."""
+"""Counts announces while a ledger reads the log, by the settings and factors at their time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AccountingRules:
-    """The part of the state that accounting needs; changed by the same events (`events.target`)."""
+    """The part of the state that accounting needs. The same events change it (`events.target`)."""
 
     __slots__ = ("accounts", "factors", "settings")
 
@@ -26,9 +26,9 @@ class AccountingRules:
         self.accounts = Accounts(self.factors)
 
     def go_on(self, state: State, accounts: Accounts) -> None:
-        """Begins with a state, where the log has no earlier events.
+        """Begins with a state, because the events before it were removed.
 
-        `accounts`: the state's or others.
+        `accounts`: those of the state, or empty ones.
         """
         self.settings, self.factors, self.accounts = state.settings, state.factors, accounts
 
@@ -36,7 +36,7 @@ class AccountingRules:
         self.settings = settings
 
     def apply(self, event: AdminEvent, seq: int, time_us: int) -> None:
-        """Applies the event if it changes how announces count. Raises what it does."""
+        """Applies the event if it changes how announces count. Raises the errors of its `apply`."""
         if isinstance(event, AccountingEvent):
             event.apply(self, seq, time_us)
 
@@ -52,7 +52,7 @@ class AccountingRules:
         event: int,
         rule: int,
     ) -> bool:
-        """Accounts for an announce by the settings in force; see `Accounts.record`."""
+        """Adds an announce to the totals by the settings in force; see `Accounts.record`."""
         return self.accounts.record(
             account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
             self.settings.max_peer_timeout * 1_000_000,

@@ -1,9 +1,8 @@
-"""The amounts that each account moved on one torrent: the ledgers of all accounts, summed for that
-torrent alone.
+"""Sums up the amounts that each account moved on one torrent.
 
-A row is, to the byte, what the account's own ledger (`tracker.ledger.account`) has for the torrent,
-because the same code adds it up. Where the log's oldest events were removed, rows cover the
-remaining ones: earlier amounts are known by account only.
+A row has exactly the sums of the account's own ledger (`tracker.ledger.account`) for the torrent,
+because the same code adds them up. If the log's oldest events were removed, the rows cover the
+other events, because the opening balance has no amounts by torrent.
 """
 
 from __future__ import annotations
@@ -30,20 +29,20 @@ if TYPE_CHECKING:
 
 
 class Contributions:
-    """`walk.Book` without entries; `sums` has the result."""
+    """A `walk.Book` that yields no entries. `sums` returns the result."""
 
     def __init__(self, info_hash: bytes) -> None:
         self._info_hash = info_hash
         self._account_of: dict[int, int] = {}  # by key_ref
         self._rules = AccountingRules()
-        self._latest: dict[int, Peer] = {}  # announces that may yet be referred to, by seq
+        self._latest: dict[int, Peer] = {}  # announces that a later one may continue, by seq
         self._seqs = array("Q")  # of this torrent's announces and corrections, ascending
         self._whose = array("I")  # the account of each
         self._announces: dict[int, int] = {}  # by account
-        self._corrected: dict[int, tuple[int, int, int]] = {}  # how often, uploaded, downloaded
+        self._corrected: dict[int, tuple[int, int, int]] = {}  # corrections, uploaded, downloaded
 
     def sums(self) -> dict[int, Sums]:
-        """The sums by account, ascending."""
+        """Returns the sums by account, ascending."""
         found = {}
         for account in sorted(self._announces.keys() | self._corrected.keys()):
             totals = self._rules.accounts.totals(account)
@@ -57,9 +56,8 @@ class Contributions:
         return found
 
     def opening(self, kept: Iterable[Frame], state: State) -> Iterator[None]:
-        """Takes over what the removed events left: accounts, rules, and announces that may yet be
-        referred to."""
-        del kept  # the entries that they correct were removed too
+        """Takes from the state: accounts, rules, and announces that a later one may continue."""
+        del kept  # these corrections correct entries that were removed too
         self._account_of = dict(enumerate(state.access.account_of))
         accounts = Accounts(state.factors)
         if state.accounts.credited_uploaded:
@@ -93,7 +91,7 @@ class Contributions:
                 self._correct(seq, event)
 
     def _correct(self, seq: int, event: CreditCorrected) -> None:
-        """Adds a correction if what it corrects belongs to the torrent, and to the same account."""
+        """Adds a correction if it corrects an event of this torrent and of the same account."""
         at = bisect_left(self._seqs, event.corrects)
         if (
             at == len(self._seqs)
@@ -111,8 +109,8 @@ class Contributions:
         self._whose.append(account)
 
     def _announced(self, frame: Frame) -> None:
-        frame = newest(frame._replace(protected=memoryview(b"")))  # nothing of it is needed
-        # This alone passes over most frames.
+        frame = newest(frame._replace(protected=memoryview(b"")))  # the sums do not need it
+        # This check alone skips most frames.
         if bytes(frame.plain).find(self._info_hash) < 0:
             return
         for seq, row in enumerate(codec.PLAIN.iter_unpack(frame.plain), frame.header.base_seq):

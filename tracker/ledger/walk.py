@@ -1,9 +1,7 @@
-"""Feeds the log to a ledger, from its beginning to a given event, and goes on from there later.
+"""Feeds the log to a ledger, from its beginning to a given event, and later from there on.
 
-Blocking.
-
-Protected sections stay encrypted until the ledger needs one, because most frames have nothing for
-it and decrypting costs more than passing over.
+Blocking. A protected section stays encrypted until the ledger needs it, because most frames hold
+nothing for the ledger, and decrypting costs more than skipping.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ Entry = TypeVar("Entry", covariant=True)
 
 
 class Book(Protocol[Entry]):
-    """Learns from the log and yields entries: `Ledger`, `Contributions`."""
+    """Reads frames and yields entries: `Ledger`, `Contributions`."""
 
     def opening(self, kept: Iterable[Frame], state: State) -> Iterator[Entry]: ...
 
@@ -34,7 +32,7 @@ class Book(Protocol[Entry]):
 
 
 class _StillEncrypted:
-    """`eventlog.Decryptor` that leaves sections encrypted."""
+    """An `eventlog.Decryptor` that leaves sections encrypted."""
 
     def decrypt(
         self,
@@ -47,16 +45,16 @@ class _StillEncrypted:
 
 
 def decryptor(folder: Path, keys: Keyring | None) -> Callable[[Frame], Frame]:
-    """Decrypts the protected section of a frame that a `Walk` gave."""
+    """Returns a function that decrypts the protected section of a frame from a `Walk`."""
     log_id = read_identity(folder)
     return lambda frame: decrypt_frame(log_id, frame, keys)
 
 
 class Walk:
-    """A walk over a log. Raises what a `Reader` does.
+    """A walk over a log. Raises the errors of `Reader`.
 
-    `seq` is the next event to come, `first_seq` the event that the log began with when the walk
-    did.
+    `seq` is the next event of the walk. `first_seq` is the first event that the log had when the
+    walk began.
     """
 
     def __init__(self, folder: Path, decrypt: Callable[[Frame], Frame]) -> None:
@@ -71,11 +69,10 @@ class Walk:
         self.paused = False  # the latest call of `tell` paused
 
     def tell(self, book: Book[Entry], end: int | None = None) -> Iterator[Entry]:
-        """The entries that the book makes of the next events up to `end`, exclusive (None = the
-        durable end).
+        """Yields the entries that the book makes from the next events, those below `end`.
 
-        Consume the iterator before the next call. It ends early, between two frames, when `hurried`
-        is true.
+        `end` None: the durable end. Consume the iterator before the next call. It ends early,
+        between two frames, if `hurried` returns true.
         """
         self.paused = False
         if not self._begun:
@@ -95,7 +92,7 @@ class Walk:
             header = frame.header
             if end is not None and header.next_seq > end:
                 if header.base_seq < end:
-                    # A section is encrypted as a whole: only a decrypted one can be cut.
+                    # A section is encrypted as a whole, so it must be decrypted before it is cut.
                     whole = self._decrypt(frame)
                     below, self._rest = split(
                         whole._replace(header=header._replace(key_epoch=0)), end
@@ -117,5 +114,5 @@ class Walk:
             self._frames = self._reader.frames()
         frame = next(self._frames, None)
         if frame is None:
-            self._frames = None  # what comes later is for the next time
+            self._frames = None  # the next call reads on from here
         return frame

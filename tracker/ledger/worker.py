@@ -1,9 +1,10 @@
-"""A process that reads ledgers out of the log: `python -m tracker.ledger.worker LOG SECRETS`, `-`
-where there are no keys.
+"""Runs a process that reads ledgers from the log.
 
-The tracker starts it (`client.py`) and asks over a pipe (`workers/question_pipe.py`). A ledger is a
-walk over the log. The process keeps the last few walks, so that the next page, or the same sums
-some time later, cost only what lies between.
+    python -m tracker.ledger.worker LOG SECRETS        (SECRETS is `-` if there are no keys)
+
+The tracker starts the process (`client.py`) and asks over a pipe (`workers/question_pipe.py`). A
+ledger is a walk over the log. The process keeps the last few walks, so that the next page, or the
+same sums later, reads only the events in between.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from tracker.workers.question_pipe import Worker, serve
 if TYPE_CHECKING:
     from tracker.ports import EntriesPage, Moment, SumsPage
 
-MAX_WALKS = 4
+MAX_WALKS = 4  # the most walks to keep
 
 Pages = TypeVar("Pages", EntryPages, SumsPages)
 
 
 class LedgerWorker(Worker):
-    """Answers the questions of `client.LogLedgers`, each by the method of the port's name."""
+    """Answers the questions of `client.LogLedgers`: each has the name of a method."""
 
     def __init__(self, log: Path, secrets: Path | None) -> None:
         self._keys = Keyring(secrets) if secrets else None
@@ -79,7 +80,7 @@ class LedgerWorker(Worker):
         self._walks.clear()
 
     def _end(self, moment: Moment | None) -> int | None:
-        """The event after the last one that had happened by then; None = as far as the log goes.
+        """Returns the number of the first event after the moment; None = the end of the log.
 
         Raises `NoMomentError`.
         """

@@ -1,4 +1,5 @@
-"""Reads the sources of an import: the SQLite database of Torrust's tracker, and keys as CSV.
+"""Reads the sources of an import: the SQLite database of Torrust's tracker, keys as CSV, and a
+whitelist as text.
 
 A source yields entries. Problems are entries too, so that all of them can be reported at once; no
 problem's text repeats a key. Knows nothing of the log or the state.
@@ -88,9 +89,18 @@ class TorrustDatabase:
             with closing(self._open()) as database:
                 yield from _tables(database)
         except sqlite3.Error as error:
-            raise SourceError(
-                f"{self.path}: cannot be read as a SQLite database: {error}"
-            ) from None
+            why = f"cannot be read as a SQLite database: {error}{self._advice()}"
+            raise SourceError(f"{self.path}: {why}") from None
+
+    def _advice(self) -> str:
+        with self.path.open("rb") as file:
+            in_wal_mode = file.read(20)[18:] == b"\x02\x02"
+        if not in_wal_mode or os.access(self.path.absolute().parent, os.W_OK):
+            return ""
+        return (
+            "; to read a database in WAL mode takes the right to write in its folder: "
+            "copy the file, and the one that ends in -wal, elsewhere"
+        )
 
     def _open(self) -> sqlite3.Connection:
         if not self.path.is_file():
@@ -171,12 +181,7 @@ class KeysFile:
     @classmethod
     def read(cls, path: Path) -> KeysFile:
         """Reads the whole file. Raises `SourceError`."""
-        try:
-            return cls(path, path.read_bytes().decode("utf-8-sig"))
-        except OSError as error:
-            raise SourceError(f"{path}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise SourceError(f"{path}: it is not UTF-8 text") from None
+        return cls(path, _text_of(path))
 
     @property
     def name(self) -> str:
@@ -194,7 +199,22 @@ class KeysFile:
             yield Problem(f"line {rows.line_num}", f"not CSV: {error}")
 
 
+def _text_of(path: Path) -> str:
+    """Reads a whole file. Raises `SourceError`."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SourceError(f"{path}: it is not UTF-8 text") from None
+
+
 def _header_problems(header: list[str]) -> Iterator[Problem]:
+    for mark in ";\t|":
+        if len(header) == 1 and mark in header[0]:
+            shown = "tabs" if mark == "\t" else f"`{mark}`"
+            yield Problem("line 1", f"{shown} between the columns: save the file with commas")
+            return
     if "key" not in header:
         yield Problem("line 1", f"the header has no column key; it may have {', '.join(_READERS)}")
     if unknown := [name for name in header if name not in _READERS]:
@@ -263,3 +283,29 @@ _READERS: dict[str, Callable[[str], object]] = {
     "valid_until": _valid_until,
     "label": _one_line("label"),
 }
+
+
+# Text.
+
+
+@frozen
+class WhitelistFile:
+    """Yields the info hashes of a text file, one a line. Empty lines and those after # are none."""
+
+    path: Path
+    _text: str = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> WhitelistFile:
+        """Reads the whole file. Raises `SourceError`."""
+        return cls(path, _text_of(path))
+
+    @property
+    def name(self) -> str:
+        return os.fsencode(self.path.name).decode(errors="replace")
+
+    def __iter__(self) -> Iterator[Entry]:
+        for number, line in enumerate(self._text.splitlines(), 1):
+            text = line.partition("#")[0].strip()
+            if text:
+                yield from _row(f"line {number}", _whitelisted, [text])

@@ -1,7 +1,7 @@
-"""Takes commands for the running tracker on a Unix socket, so that no API need be configured.
+"""Takes commands for the running tracker on a Unix socket, so that they work without an API.
 
-A connection carries one request, a line of JSON, and one line in answer. There is no token, because
-a user who may open the socket may read the keys as well.
+A connection carries one request and one reply, each a line of JSON. The socket needs no token,
+because a user who may open it may read the secrets' folder as well.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ log = logging.getLogger("tracker")
 
 NAME = "control.sock"
 TIMEOUT_SECONDS = 60
-"""Seconds for a request and its answer, at both ends."""
-_MAX_LINE = 4096  # bytes of a request
-_MAX_ANSWER = 1 << 20  # bytes
+"""Longest time for a request and its reply, in seconds, for the tracker and the client."""
+_MAX_LINE = 4096  # the most bytes of a request
+_MAX_ANSWER = 1 << 20  # the most bytes of a reply
 
 
 class ControlError(Exception):
-    """No tracker answers at the socket."""
+    """No tracker replies at the socket."""
 
 
 async def shred(shredder: Shredder, request: dict[str, Any]) -> dict[str, Any]:
-    """Answers the one request there is: shred `days` (first and last, or null = those due)."""
+    """Answers the only kind of request: shred `days` (first and last, or null = the days due)."""
     by = Actor("shred", "", str(request["request_id"]), str(request["reason"]))
     try:
         days = request["days"] and (int(request["days"][0]), int(request["days"][1]))
@@ -58,7 +58,7 @@ async def serve(
 ) -> None:
     """Answers requests until cancelled.
 
-    Where the folder cannot hold a socket it warns and returns: the tracker goes on without.
+    If the folder cannot hold a socket, it warns and returns, and the tracker runs without a socket.
     """
     try:
         listening = _listen(folder)
@@ -101,9 +101,9 @@ async def _line(stream: trio.SocketStream) -> bytes:
 
 
 def ask(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Sends a request to the running tracker and returns its answer. Blocking.
+    """Sends a request to the running tracker and returns its reply. Blocks meanwhile.
 
-    Raises `ControlError` when nothing answers, or something that is no tracker.
+    Raises `ControlError` when no tracker replies.
     """
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:

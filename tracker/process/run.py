@@ -1,10 +1,10 @@
-"""The composition root: opens the log, starts everything in order, and stops it in order.
+"""Runs the tracker: opens the log, starts the parts in order, and stops them in order.
 
 log                    outermost: committed and closed last
  +- trackers, timers   they append; they stop first
  +- API, health check  stop taking requests, then get a bounded time to finish
- +- signals            SIGTERM or SIGINT stops, a second one at once; SIGHUP reads certificates
-                       again
+ +- signals            SIGTERM or SIGINT stops the tracker, a second one at once; SIGHUP reads the
+                       certificates again
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def run(
     *,
     accept_older: bool = False,
 ) -> None:
-    """Serves until a signal. `progress` is called with the events replayed and the events in all.
+    """Serves until a signal. Calls `progress` with the events replayed and the events to replay.
 
-    `accept_older`: go on with a log that is an older copy of the one served last. Raises
+    `accept_older`: serve even if the log is an older copy of the one that was served last. Raises
     `StartError`, `LogError` (`LogFailedError` while serving) and `OSError`.
     """
     trackers.refuse_too_many(config)
@@ -84,7 +84,7 @@ def run(
 
 
 async def _main(runtime: Runtime, lost_seq: int) -> None:
-    """The order of the start from top to bottom; then the order of the stop."""
+    """Starts the parts in the order of its lines, waits for the stop, and stops them in order."""
     service, event_log, follower = runtime.service, runtime.event_log, runtime.follower
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
@@ -121,15 +121,14 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
 
 
 def _append_first(runtime: Runtime, lost_seq: int) -> None:
-    """Appends that the tracker started, and its settings if they are new."""
+    """Appends the event of the start, and the settings if they are new."""
     service, event_log = runtime.service, runtime.event_log
     cut_bytes = event_log.recovery.cut_bytes or None
     service.append(TrackerStarted(runtime.version, event_log.epoch, cut_bytes, lost_seq or None))
     service.change_settings(settings_of(runtime.config))
     if service.state.hidden_peers():
-        # These peers can be neither listed nor recognised again. All swarms are emptied, so that
-        # the outcome does not depend on which keys are there: a replay that has them comes to the
-        # same.
+        # These peers can be neither listed nor recognised again. The event empties all swarms, so
+        # that a replay that has the keys gives the same state.
         service.append(AddressesLost())
         log.error(
             "The addresses of some peers cannot be read: keys of recent days are missing in event_log.secrets_path, or old announces were "
@@ -138,7 +137,7 @@ def _append_first(runtime: Runtime, lost_seq: int) -> None:
 
 
 def _append_last(runtime: Runtime) -> None:
-    """Appends the counters that are still in memory, and that the tracker stopped."""
+    """Appends the counters that are still in memory, and the event of the stop."""
     service = runtime.service
     if service.pending:
         service.flush_counters()
@@ -148,9 +147,9 @@ def _append_last(runtime: Runtime) -> None:
 
 
 def _settle_collector() -> None:
-    """Exempts what was loaded from garbage collection, and makes collections rare.
+    """Exempts the loaded objects from garbage collection, and makes collections rare.
 
-    The announce path makes no reference cycles.
+    Rare collections are enough, because the announce path makes no reference cycles.
     """
     gc.collect()
     gc.freeze()
@@ -169,8 +168,8 @@ def _report_recovery(recovery: Recovery) -> None:
 def _judge_older(event_log: EventLog, older: Older, *, accept: bool) -> None:
     """Refuses a log that is an older copy, unless `accept`; raises `OlderLogError`.
 
-    A log that ended in a torn write is no older copy: the disk lost its end, and waiting brings
-    nothing back.
+    If the log ended in a torn write, it logs an error instead. Such a log is not an older copy: the
+    disk lost its end.
     """
     if accept:
         log.warning(
@@ -185,7 +184,7 @@ def _judge_older(event_log: EventLog, older: Older, *, accept: bool) -> None:
 def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:
     """Writes a snapshot, so that the next start has little to replay.
 
-    A second signal ends the process here, and nothing is lost.
+    A second signal ends the process here. Nothing is lost, because the log is closed.
     """
     try:
         written = snapshots.write(path, state, keyring)

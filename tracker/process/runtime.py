@@ -1,4 +1,4 @@
-"""The parts of a running tracker that know each other, made once and handed round as one value."""
+"""Builds the parts of a running tracker, and holds them as one value."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 AHEAD_US = 60_000_000
-"""Microseconds of log time beyond the wall clock from which a start warns."""
+"""A start warns if log time is ahead of the wall clock by more microseconds than this."""
 
 
 @frozen
 class Runtime:
-    """The parts of the process, made but not running yet."""
+    """The parts of the process. They are built, but do not run yet."""
 
     config: Config
     version: str
@@ -73,10 +73,10 @@ def build(
     listeners: Listeners,
     certificates: tuple[Certificate, ...],
 ) -> Runtime:
-    """Makes every part from the configuration and the open log, and today's address key.
+    """Builds every part from the configuration and the open log, and makes today's address key.
 
-    Raises `SecretError` or `OSError` when that key cannot be stored: addresses that cannot be
-    encrypted must not be served.
+    Raises `SecretError` or `OSError` when that key cannot be stored, because the tracker must not
+    log addresses that it cannot encrypt.
     """
     settings, usage = config.event_log, config.core.tracker_usage_statistics
     event_log, secrets_path = session.event_log, Path(settings.secrets_path)

@@ -1,4 +1,4 @@
-"""Reads the settings that decisions depend on; the log keeps them as events."""
+"""Makes the settings that the log keeps as events from the configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from tracker.config import Config
 
 LONGEST_TICK_MS = 10_000
-"""Milliseconds between ticks where peers are cleaned up less often, or never."""
+"""Longest time between two ticks, in milliseconds. It applies if the clean-up interval is longer,
+or if there is no clean-up.
+"""
 
 
 def settings_of(config: Config) -> Settings:

@@ -33,14 +33,17 @@ async def set_at_stop(stop: trio.Event) -> None:
 def exit_at_stop() -> None:
     """Lets SIGTERM and SIGINT end the process with code 0, because the log is closed.
 
-    All that remains to do saves the next start some time.
+    The rest of the stop only makes the next start faster.
     """
     for number in _STOPPING:
         signal.signal(number, lambda *_: os._exit(0))
 
 
 async def reload_at_hangup(certificates: tuple[Certificate, ...]) -> None:
-    """Reads the certificates again at each SIGHUP; where one cannot be read, the old one stays."""
+    """Reads the certificates again at each SIGHUP.
+
+    If a certificate cannot be read, the old one stays in force.
+    """
     with trio.open_signal_receiver(signal.SIGHUP) as signals:
         async for _ in signals:
             for certificate in certificates:

@@ -1,4 +1,4 @@
-"""Appends the events that time brings: ticks, which end silent peers, and counters."""
+"""Appends the events that depend on time: ticks, which remove silent peers, and counters."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 SWEEP_PAUSE_SECONDS = 0.02
-"""Seconds between two pieces of a sweep for silent peers: announces are served meanwhile."""
+"""Seconds between two ticks of one sweep for silent peers; announces are served meanwhile."""
 COUNTER_SECONDS = 1.0
 """Shortest time, in seconds, between two appends of counters."""
 REFUSALS_SECONDS = 10.0
 """Shortest time, in seconds, between two appends of refusals by client."""
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.1  # between two looks at the counters
 
 
 async def tick(service: Service) -> None:
-    """Appends a tick every `tick_ms`, then one for each further slice of its sweep."""
+    """Appends a tick every `tick_ms`, then further ticks until the sweep of that tick is done."""
     while True:
         await trio.sleep(service.settings.tick_ms / 1000)
         stepped = service.tick()
@@ -37,7 +37,10 @@ async def tick(service: Service) -> None:
 
 
 async def log_counters(service: Service) -> None:
-    """Appends counters and refusals that changed; the first change after a pause soon."""
+    """Appends the counters and refusals that changed.
+
+    The first change after a pause is appended within `_POLL_SECONDS`.
+    """
     due = 0.0
     while True:
         await trio.sleep(_POLL_SECONDS)

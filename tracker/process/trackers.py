@@ -1,7 +1,7 @@
 """Starts the UDP and HTTP trackers on the bound sockets.
 
-They are numbered in the order of the configuration, UDP first; announces in the log name these
-numbers.
+Listeners have numbers in the order of the configuration, UDP first. Each announce in the log holds
+the number of its listener.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 MOST_TRACKERS = 256
-"""Listeners that announces can name: their number has one byte in the log."""
-_DEFAULT_CONNECTIONS = 8_192  # HTTP connections that may wait where the configuration has no limit
-_UNLIMITED_FILES = 65_536  # file descriptors to count on where the system has no limit
+"""Largest number of UDP and HTTP trackers, because a listener's number has one byte in the log."""
+_DEFAULT_CONNECTIONS = 8_192  # HTTP connections that may wait if the configuration has no limit
+_UNLIMITED_FILES = 65_536  # file descriptors to count on if the system has no limit
 
 
 def refuse_too_many(config: Config) -> None:
-    """Raises `StartError` for more trackers than the log has numbers for."""
+    """Raises `StartError` if there are more trackers than listener numbers."""
     if len(config.udp_trackers) + len(config.http_trackers) > MOST_TRACKERS:
         raise StartError("udp_trackers, http_trackers: there may be 256 of them together")
 
@@ -96,9 +96,10 @@ def _limits(config: Config) -> ConnectionLimits:
 
 
 def _connection_limit() -> int:
-    """Raises the limit of open files as far as the system allows, and leaves a share for all else.
+    """Raises the process's limit of open files as far as the system allows.
 
-    Returns how many HTTP tracker connections may wait at once.
+    Returns how many HTTP tracker connections may wait at once. The other files of the process keep
+    a share of the limit.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wished = hard if hard != resource.RLIM_INFINITY else _UNLIMITED_FILES

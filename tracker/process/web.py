@@ -1,7 +1,7 @@
 """Starts the API and the health check.
 
-Both import Quart inside the function that needs it, because that takes a third of a second: a
-tracker without an API, and every other command, does without.
+Both import Quart inside the function that needs it, because the import takes a third of a second.
+Other commands do not need Quart.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracker")
 
-DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # the default that everybody knows
+DEFAULT_TOKEN = "MyAccessToken"  # noqa: S105  # no secret: the default is public
 HEALTH_CONNECTIONS = 64
-"""Connections that the health check takes at once; each check connects to every listener."""
+"""Largest number of connections to the health check at a time. They are few, because each check
+connects to every listener.
+"""
 _LOOPBACK = ("127.", "::1", "localhost", "unix:")
 
 
 async def start_api(nursery: trio.Nursery, runtime: Runtime) -> None:
-    """Starts the API where one is configured."""
+    """Starts the API if the configuration has one."""
     config, listener = runtime.config.http_api, runtime.listeners.api
     if config is None or listener is None:
         return
@@ -76,7 +78,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
 
 
 async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
-    """Starts the health check, last of all: who finds it can ask for every other listener."""
+    """Starts the health check, last of all, so that it answers only when all listeners run."""
     from api.health.app import create_app
     from api.serve import Settings, serve
 
@@ -92,7 +94,7 @@ def _accepting(listener: Listener) -> list[trio.SocketListener]:
 
 
 def _checked(listeners: Listeners, probe: bytes) -> Iterator[Checked]:
-    """Lists what the health check connects to: every tracker, and the API."""
+    """Yields the listeners to which the health check connects: every tracker, and the API."""
     from api.health.services import Service
 
     kinds: list[tuple[Kind, tuple[Listener, ...]]] = [

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from tracker.service.append import Clock, Log
 
 NUMWANT_UNKNOWN = 65535
-"""Logged for an absent `numwant`, and for one of 16 bits or more: the record's field has 16 bits.
+"""Logged for an absent `numwant`, and for one that does not fit, because the record's field has 16
+bits.
 """
 
 EARLY = -100
@@ -42,11 +43,11 @@ REFUSAL_SECONDS = 60
 ACCOUNT_BURST = 10
 """Minutes' worth of requests that an account may make at once, as after an outage."""
 
-_MOST_NOTED = 4096  # logged refusals remembered before old ones are dropped; a power of two
+_MOST_NOTED = 4096  # logged refusals to remember before old ones are dropped; a power of two
 _V4_MAPPED = V4_MAPPED
 
-# `announce` spells these numbers out, because a global costs a dictionary look-up. This keeps them
-# true.
+# `announce` has these numbers as literals, because a global costs a dictionary look-up. This check
+# fails when a constant changes.
 if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (
     3,
     1,
@@ -57,10 +58,10 @@ if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTAR
 
 
 class Announcing:
-    """The announce path, and the events that may interrupt a batch.
+    """Decides and logs announces, and the events that may interrupt a batch.
 
-    `peer` is the peer of the latest announce, 0 after `stopped`. `cap` is the most peers in a
-    reply. `guarded` tells a front end whether to call `admit` first.
+    `peer` is the peer of the latest announce, 0 after `stopped`. `cap` is the largest number of
+    peers in a reply. If `guarded` is true, a front end must call `admit` before `announce`.
     `tracker.service.service.Service` adds everything else that appends.
     """
 
@@ -110,7 +111,7 @@ class Announcing:
         self._keys: dict[bytes, Key] = {}
         self._refused_us: dict[
             tuple[int, int], int
-        ] = {}  # when last logged, by key_ref and refusal
+        ] = {}  # by key_ref and refusal: log time of the latest logged refusal
         self.peer = 0
         self._now_us = 0
         self._open = False
@@ -119,8 +120,9 @@ class Announcing:
         self._protected = bytearray()
 
     def begin(self) -> int:
-        """Opens a batch: reads the clock and asks the log for room, once. Returns log time in
-        microseconds.
+        """Opens a batch: reads the clock once, and asks the log once for room.
+
+        Returns log time in microseconds.
         """
         now = self._now_us = self._clock.now_us()
         self._open = self._log.has_room()
@@ -162,7 +164,7 @@ class Announcing:
             port: 2 bytes, big-endian.
             left: bytes, or events.LEFT_UNKNOWN.
             numwant: as the client sent it, or `NUMWANT_UNKNOWN`.
-            key_hash: 16 bits of the client's own `key`, which is no tracker key.
+            key_hash: 16 bits of the `key` parameter that the client chose; not a tracker key.
             key: the tracker key from `admit` in a private mode, else None.
 
         Returns:
@@ -223,8 +225,8 @@ class Announcing:
         return torrent or swarms.lookup(info_hash)
 
     def admits(self, address: bytes) -> bool:
-        """Counts a request from an address of 4 or 16 bytes; False = it made too many this
-        minute."""
+        """Counts a request from an address of 4 or 16 bytes; False = the address made too many
+        requests this minute."""
         return self._rate is None or self._rate.admits(address, self._now_us)
 
     def admit(self, address: bytes, text: bytes | None) -> Key | int | None:
@@ -234,7 +236,7 @@ class Announcing:
         others count for their address.
 
         Args:
-            address: 4 or 16 bytes; b"" when a proxy hides it, then no rate applies.
+            address: 4 or 16 bytes; b"" if a proxy hides the address: then no rate applies.
             text: the key that the client sent, 32 letters and digits, or None.
 
         Returns:
@@ -295,7 +297,9 @@ class Announcing:
         flags: int,
         key_hash: int,
     ) -> int:
-        """Announces in a private mode, where a peer is an account's peer_id at one address of each
+        """Announces in a private mode.
+
+        There the account and the peer id identify a peer; it has at most one address of each
         family.
         """
         if not self._open:
@@ -369,7 +373,8 @@ class Announcing:
         if noted.get((key.key_ref, refusal), 0) > since:
             return
         if len(noted) >= _MOST_NOTED and not len(noted) & len(noted) - 1:
-            # Drops the outdated ones. This is rare, because the size must double in between.
+            # Drops the outdated ones. This is rare, because the number of refusals must double
+            # first.
             noted = self._refused_us = {which: us for which, us in noted.items() if us > since}
         noted[key.key_ref, refusal] = self._now_us
         event = AnnounceRefused(key.key_ref, refusals.NAMES[refusal], info_hash)
@@ -377,8 +382,9 @@ class Announcing:
             append_admin(self._log, self._state, self._clock, event)
 
     def refused_key(self, text: bytes, refusal: int, info_hash: bytes) -> None:
-        """Logs the refusal of a key that was once issued; ignores others. Call it between `begin`
-        and `end`.
+        """Logs the refusal of a key that was once issued; ignores other keys.
+
+        Call it between `begin` and `end`.
         """
         digest = sha256(text).digest()
         key = self._state.access.keys.get(digest) or self._state.access.revoked.get(digest)
@@ -389,7 +395,8 @@ class Announcing:
     def _interrupted(self) -> Iterator[None]:
         """Lets the block append events of another kind in the middle of a batch.
 
-        Brings the state up to the batch first; the batch goes on in a new frame after the block.
+        First enters the announces of the batch so far in the state. After the block the batch goes
+        on in a new frame.
         """
         if self._seq != self._state.seq:
             self._state.announced(self._seq, self._now_us)
@@ -402,16 +409,16 @@ class Announcing:
         self._log.appended()
 
     def chance(self) -> int:
-        """Returns 64 bits that choose peers, a function of the secret and the log position
-        alone."""
+        """Returns 64 bits that choose peers; they depend only on the secret and the log
+        position."""
         seq = self._seq.to_bytes(8, "little")
         return int.from_bytes(blake2s(seq, key=self._selection_key, digest_size=8).digest(), "big")
 
     def interval(self) -> int:
         """Returns the seconds until the next announce, with the jitter of the policy.
 
-        The jitter is a function of the secret and the log position, as `chance` is. It is not
-        logged, because it does not change the state.
+        The jitter depends only on the secret and the log position, like `chance`. It is not logged,
+        because it does not change the state.
         """
         most = self._jitter
         if not most:

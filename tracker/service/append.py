@@ -21,7 +21,7 @@ class Log(Protocol):
     def has_room(self, *, reserved: bool = False) -> bool:
         """Tells whether another event may be appended.
 
-        `reserved`: into the room kept for administrators.
+        `reserved` counts the room that is kept for administrators as well.
         """
 
     def appended(self) -> None:
@@ -42,8 +42,9 @@ class Clock(Protocol):
 
 
 def append_admin(log: Log, state: State, clock: Clock, event: AdminEvent) -> int:
-    """Appends and applies an admin event, and lets the log commit it; returns its sequence
-    number.
+    """Appends and applies an admin event, and lets the log commit it.
+
+    Returns the event's sequence number.
     """
     now = clock.now_us()
     body = codec.encode_event(event, now)
@@ -54,9 +55,9 @@ def append_admin(log: Log, state: State, clock: Clock, event: AdminEvent) -> int
 
 
 def append_record(log: Log, state: State, record: FixedRecord) -> None:
-    """Appends and applies a record of one size.
+    """Appends and applies a record of fixed size.
 
-    The caller calls `log.appended` after the last one.
+    The caller calls `log.appended` after the last record.
     """
     log.pool.append(record.kind, record.schema, record.time_us, record.pack())
     state.apply_record(record)

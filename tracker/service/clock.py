@@ -45,7 +45,7 @@ class LogClock:
         return now
 
     def earlier_us(self) -> int:
-        """Returns the earlier of log time and the wall clock, a time that is past by both."""
+        """Returns the earlier of log time and the wall clock: by both, this time is past."""
         return min(self.now_us(), self._wall_us())
 
     def adjust(self) -> int:

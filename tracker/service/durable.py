@@ -1,6 +1,6 @@
 """Appends admin events and waits until they are on stable storage.
 
-For administrators' commands and for upkeep. The service itself has no await.
+Administrators' commands and upkeep use it, because the write path of the service has no await.
 """
 
 from __future__ import annotations

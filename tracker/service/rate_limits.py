@@ -1,20 +1,21 @@
-"""Counts requests and errors by source address, to limit and to ban; none of it is in the log or
-the state.
+"""Counts requests and errors by source address, to limit requests and to ban addresses.
 
-A table has one entry for each IPv4 address or IPv6 /64, because a customer gets one of these. It is
-cleared as a whole after its period, and earlier when it grows too large. A flood from very many
-addresses then gains some requests, but no client loses any.
+The counts are neither in the log nor in the state. A table has one entry for each IPv4 address or
+IPv6 /64, because a customer gets one of these. It is cleared as a whole after its period, and
+earlier when it grows too large. A flood from very many addresses then gains some requests, but no
+client loses any.
 """
 
 from __future__ import annotations
 
 MOST = 1 << 16
-"""The most addresses in one table; about 8 MB."""
+"""Largest number of addresses in one table, which then takes about 8 MB."""
 
 
 def network(address: bytes) -> bytes:
-    """Returns what counts as one source: an IPv4 address (4 bytes), or the /64 of an IPv6 one (8
-    bytes).
+    """Returns the network that counts as one source.
+
+    That is an IPv4 address (4 bytes), or the /64 of an IPv6 address (8 bytes).
     """
     return address if len(address) == 4 else address[:8]
 
@@ -33,7 +34,7 @@ class Table:
         return len(self._counts)
 
     def above(self, limit: int, now_us: int) -> int:
-        """Returns how many networks have a higher count. Looks at every entry."""
+        """Returns how many networks have a count above `limit`. Looks at every entry."""
         if now_us >= self._until_us:
             return 0
         return sum(count > limit for count in self._counts.values())
@@ -46,7 +47,7 @@ class Table:
         return self._counts.get(network(address), 0)
 
     def add(self, address: bytes, now_us: int) -> int:
-        """Adds one; returns the count before."""
+        """Adds one to the network's count; returns the count before."""
         before = self.count(address, now_us)
         if not before and len(self._counts) >= MOST:
             self._counts.clear()
@@ -70,8 +71,10 @@ class Rate:
         self._spread_us: dict[bytes, int] = {}
 
     def admits(self, sender: bytes, now_us: int) -> bool:
-        """Counts a request if it may be served; tells whether it may. `sender`: an address of 4 or
-        16 bytes, or 4 bytes of an account's number."""
+        """Tells whether a request may be served, and counts it if so.
+
+        `sender`: an address of 4 or 16 bytes, or an account's number in 4 bytes.
+        """
         sender = network(sender)
         spread = self._spread_us
         due = max(spread.get(sender, 0), now_us)

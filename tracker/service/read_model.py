@@ -1,4 +1,4 @@
-"""Shows a state as a `ports.ReadModel` of plain values: the live one, or that of a past moment."""
+"""Shows a state, live or of a past moment, as a `ports.ReadModel` of plain values."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
 
 _EVENTS = ("None", "Completed", "Started", "Stopped", "None")
-# Work between two pauses, about a millisecond each:
-_SORTED_AT_ONCE = 4096
-_COPIED_AT_ONCE = 50_000
-_LOOKED_AT_ONCE = 1000  # torrents by number
-_SKIPPED_AT_ONCE = 1000
-_KEYS_AT_ONCE = 50_000
+# The most items handled between two pauses, which takes about a millisecond each:
+_SORTED_AT_ONCE = 4096  # info hashes sorted
+_COPIED_AT_ONCE = 50_000  # info hashes copied from a bucket
+_LOOKED_AT_ONCE = 1000  # torrents looked at by number
+_SKIPPED_AT_ONCE = 1000  # torrents skipped before the offset
+_KEYS_AT_ONCE = 50_000  # key numbers searched for an account
 _LEFT_SHOWN = 2**63 - 1
-"""The `left` shown for an unknown one: the largest number that clients of the API can read."""
+"""The `left` shown if it is unknown, in bytes: the largest number that API clients can read."""
 
 
 class Source(Protocol):
-    """The live state, and the counters that the log does not have yet."""
+    """Gives the live state, and the counters that are not logged yet."""
 
     @property
     def state(self) -> State: ...
@@ -56,7 +56,7 @@ class LiveReads:
         *,
         usage_statistics: bool = True,
     ) -> None:
-        """`usage_statistics` false shows the counters of requests as 0."""
+        """If `usage_statistics` is false, the counters of requests show 0."""
         self._source = source
         self._usage_statistics = usage_statistics
 
@@ -71,9 +71,7 @@ class LiveReads:
 
 
 class Projection:
-    """`ports.ReadModel` over a state, and over counters that the log does not have yet
-    (`pending`).
-    """
+    """Implements `ports.ReadModel` with a state, and with counters not yet logged (`pending`)."""
 
     def __init__(
         self,
@@ -83,9 +81,9 @@ class Projection:
         now_us: int | None = None,
         refusals: Mapping[tuple[int, str, str], int] | None = None,
     ) -> None:
-        """`now_us`: log time that decides what has expired; None = that of the last event.
+        """`now_us`: the log time by which keys and factors expire; None = that of the last event.
 
-        `refusals` are pending ones.
+        `refusals`: counts of refusals not yet logged.
         """
         self._state = state
         self._now_us = state.time_us if now_us is None else now_us
@@ -125,7 +123,9 @@ class Projection:
         return self._state.tally.counters.get(key, 0) + self._pending.get(key, 0)
 
     def torrents(self, offset: int, limit: int) -> Iterator[ports.TorrentSummary | None]:
-        """Goes bucket by bucket, and through a large bucket in steps, so that announces go on."""
+        """Yields torrents bucket by bucket. A large bucket is read in steps, so that announces go
+        on.
+        """
         hashes = self._hashes(offset)
         while limit:
             info_hash = next(hashes, b"")
@@ -138,7 +138,7 @@ class Projection:
                 yield found
 
     def _hashes(self, offset: int) -> Iterator[bytes | None]:
-        """Tracked torrents, ascending, after skipping `offset`. None = a good place to pause."""
+        """Yields tracked torrents, ascending, after the first `offset`; None = a place to pause."""
         for number, bucket in enumerate(self._state.swarms.buckets):
             if offset >= len(bucket):
                 offset -= len(bucket)
@@ -153,8 +153,7 @@ class Projection:
             offset = 0
 
     def _in_order(self, bucket: int) -> Iterator[bytes | None]:
-        """A bucket's torrents, ascending; None before each piece of work that takes about a
-        millisecond.
+        """Yields a bucket's torrents, ascending, and None before each millisecond of work.
 
         The bucket may change meanwhile. It may be very large, because clients choose the info
         hashes.
@@ -255,12 +254,12 @@ class Projection:
                 yield None
                 continue
             for number in swarms.of_key.peers(key_ref):
-                # Between two items a peer may leave, and its number go to another peer.
+                # Between two items a peer may leave, and its number may go to another peer.
                 if swarms.identified(number) and swarms.account_of(number) == account:
                     yield self._present(number)
 
     def _keys_of(self, account: int) -> Iterator[int | None]:
-        """Numbers of the account's keys; None = a good place to pause."""
+        """Yields the numbers of the account's keys; None = a place to pause."""
         account_of, at = self._state.access.account_of, account
         while at < len(account_of):
             stop = at + _KEYS_AT_ONCE
@@ -304,7 +303,7 @@ class Projection:
         torrent = swarms.lookup(info_hash)
         if not torrent:
             return
-        # A peer may have an address of either family, and an identity: the first one found counts.
+        # A peer can be in several of these directories. It is shown for the first one only.
         places = (swarms.identities, swarms.v4, swarms.v6)
         for first, directory in enumerate(places):
             for number in directory.members(torrent):
@@ -314,7 +313,7 @@ class Projection:
                     continue
                 row = swarms.peer(number)
                 endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
-                # Between two items a peer may leave, and its number go to another peer.
+                # Between two items a peer may leave, and its number may go to another peer.
                 if endpoint and row.torrent == torrent:
                     yield _peer(row, endpoint)
 

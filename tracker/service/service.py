@@ -1,7 +1,7 @@
-"""The one write path: decide, append, apply, answer.
+"""Decides, appends and applies every change of the live state.
 
-`announce` has the announces. Here are the events that time, the process and administrators bring.
-Admin commands take the same path and are answered once durable.
+`tracker.service.announce` handles the announces. This module handles the events that come from
+time, the process and administrators.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tracker.service.append import Clock, Log
 
 MOST_CLIENTS = 256
-"""Client names with versions that have counts of refusals of their own; further ones count by name
-only.
+"""Largest number of pairs of client name and version with their own counts of refusals. Further
+versions count under the name only.
 """
 
 
@@ -45,9 +45,9 @@ class Service(Announcing):
         *,
         strict: bool = False,
     ) -> None:
-        """`selection_key`: 32 secret bytes from which the choice of peers in large swarms follows.
+        """`selection_key`: 32 secret bytes that decide the choice of peers in large swarms.
 
-        `strict`: front ends await `settle` before they answer announces.
+        `strict`: front ends await `settle` before they reply to announces.
         """
         super().__init__(log, state, clock, selection_key)
         self.strict = strict
@@ -71,23 +71,26 @@ class Service(Announcing):
         return self._state.settings
 
     def now_us(self) -> int:
-        """Log time."""
+        """Returns log time."""
         return self._clock.now_us()
 
     def earlier_us(self) -> int:
-        """The earlier of log time and the wall clock."""
+        """Returns the earlier of log time and the wall clock."""
         return self._clock.earlier_us()
 
     async def settle(self) -> None:
-        """Returns once everything so far is on stable storage. Raises `LogFailedError`."""
+        """Returns once all events so far are on stable storage. Raises `LogFailedError`."""
         await self._log.wait_durable(self._state.seq - 1)
 
     def downloaders(self, info_hash: bytes) -> int:
-        """Leechers that are no partial seeds (BEP 21); 0 for a torrent that `scrape` hides."""
+        """Returns the number of leechers that are not partial seeds (BEP 21).
+
+        It is 0 for a torrent that `scrape` hides.
+        """
         return self._swarms.downloaders(info_hash) if self.whitelisted(info_hash) else 0
 
     def scrape(self, info_hash: bytes) -> tuple[int, int, int]:
-        """Seeders, completed, leechers; zeros for a torrent that the whitelist excludes."""
+        """Returns seeders, completed and leechers; zeros if the torrent may not be announced."""
         if self._listed and info_hash not in self._whitelist:
             return 0, 0, 0
         return self._swarms.counts(info_hash)
@@ -104,8 +107,8 @@ class Service(Announcing):
         """
         self.count(events.REFUSED_REQUESTS, -refusal)
         name, version = client_of(peer_id) if peer_id else ("", "")
-        # The sender chooses its peer id: only known names count, and versions only while there is
-        # room.
+        # `client_of` knows a fixed list of names. The number of versions has a limit, because the
+        # sender chooses its peer id.
         if (name, version) not in self._clients:
             if len(self._clients) >= MOST_CLIENTS:
                 version = ""
@@ -116,7 +119,10 @@ class Service(Announcing):
     # Events that administrators, time and the process bring.
 
     def append(self, event: AdminEvent, by: Actor | None = None) -> int:
-        """Appends and applies an admin event; returns its sequence number. `by`: who caused it."""
+        """Appends and applies an admin event; returns its sequence number.
+
+        `by`: the administrator, or the setting, that caused it, if any.
+        """
         if by is not None:
             event = evolve(event, by=by.as_data())
         seq = append_admin(self._log, self._state, self._clock, event)
@@ -124,7 +130,7 @@ class Service(Announcing):
         return seq
 
     def flush_counters(self) -> None:
-        """Logs the deltas of the counters."""
+        """Logs what the counters gained since the last call."""
         pending, self.pending = self.pending, {}
         now = self._clock.now_us()
         for (counter, label), delta in sorted(pending.items()):
@@ -132,7 +138,7 @@ class Service(Announcing):
         self._log.appended()
 
     def flush_refusals(self) -> None:
-        """Logs the deltas of refusals by client; they wait while the log has no room for
+        """Logs the refusals by client since the last call. They wait while the log has no room for
         announces.
         """
         if not self._log.has_room():
@@ -145,10 +151,10 @@ class Service(Announcing):
         self._log.appended()
 
     def tick(self, *, goes_on: bool = False) -> int:
-        """Logs and applies the passing of time: peers expire here and nowhere else.
+        """Logs and applies a tick. Peers expire here and nowhere else.
 
-        While `state.sweep` is not done, a tick that `goes_on` is due after a checkpoint. Returns
-        the microseconds by which log time was stepped forward, mostly 0.
+        While `state.sweep` has work left, call this again with `goes_on` after a checkpoint.
+        Returns the microseconds by which log time was stepped forward, mostly 0.
         """
         stepped = self._clock.adjust()
         if stepped:

@@ -36,7 +36,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from eventlog import Encrypted, destroy_file, write_new
+from eventlog import Encrypted, destroy_file, make_folder, write_new
 from tracker.domain.events import DAY_US
 from tracker.store.server_secret import SecretError
 
@@ -133,7 +133,7 @@ class Keyring:
             key = self._load(day)
             if key is None:
                 key = secrets.token_bytes(KEY_SIZE)
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(self._folder, 0o700)
                 write_new(self._path(day), key, 0o600)
             self._keys[day] = key
             return key

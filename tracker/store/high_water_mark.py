@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import trio
 from attrs import asdict, frozen
 
-from eventlog import LogError, RepeatedWarning, holds_frame, write_new
+from eventlog import LogError, RepeatedWarning, holds_frame, make_folder, write_new
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
     """Writes how far the log is durable. Raises `OSError`."""
     seq, crc = event_log.end
     path = mark_path(secrets, event_log.log_id)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent, 0o700)
     write_new(path, json.dumps(asdict(Mark(seq, crc, time_us))).encode() + b"\n", 0o600)
 
 

@@ -44,7 +44,7 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
     Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
     """
     if not seq:
-        _whole(log)
+        check_whole(log)
         return State(), ""
     path = opening_path(log, seq)
     try:
@@ -68,7 +68,7 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
     raise LogCorruptError(path, 0, "the first segment does not continue what this balance is of")
 
 
-def _whole(log: Path) -> None:
+def check_whole(log: Path) -> None:
     """Checks that a log without an opening begins with event 0.
 
     Raises `LogCorruptError`, `LogPrunedError`.

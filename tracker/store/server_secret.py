@@ -10,7 +10,7 @@ import secrets
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from eventlog import settle_directory, write_new
+from eventlog import make_folder, settle_directory, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def load_or_create(folder: Path) -> bytes:
 
     Raises `SecretError` for a file of another size, `OSError`.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(folder, 0o700)
     path = folder / "server.key"
     try:
         secret = path.read_bytes()

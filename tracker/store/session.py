@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 from attrs import frozen
 
-from eventlog import open_log
+from eventlog import first_seq, open_log
 from tracker.domain.events import codec
-from tracker.store import high_water_mark, snapshots
+from tracker.store import high_water_mark, opening_balance, snapshots
 from tracker.store.replay import collector_off, replay
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ def open_session(
     recovered(event_log.recovery)
     older = high_water_mark.compare(Path(config.secrets_path), event_log)
     if older is not None:
+        if not first_seq(path):
+            opening_balance.check_whole(path)  # what lost its beginning is damaged, and not older
         on_older(event_log, older)
     return Session(event_log, _replayed(event_log, keyring, report), older.seq if older else 0)
 

@@ -1,18 +1,18 @@
-"""Tells the time to schedules that destroy data, and discounts leaps of the clock.
+"""Gives the time to the schedules that destroy data, and subtracts leaps of the clock.
 
-So a clock that is put far ahead does not make everything old at once.
+So a clock that is set far ahead does not make all data old at once.
 
-Two rules; both read the log, so that no restart forgets them:
+There are two rules. Both read the log, so that they hold after a restart:
 
-1. The time is the earlier of log time and the wall clock, because log time stays ahead once the
-   wall clock was.
-2. A leap is more than a day between the first frames of two segments in a row. They are an hour
-   apart while a tracker runs, so the tracker was off, or the clock was wrong or is wrong now. For a
-   day after the leap the time is given without it: data that looks expired only because of the leap
-   is kept one more day.
+1. The time is the earlier of log time and the wall clock, because log time stays ahead if the wall
+   clock was ahead once.
+2. A leap is more than a day between the first frames of two segments in a row. While a tracker
+   runs, these are an hour apart. So the tracker was off, or the clock was wrong or is wrong now.
+   For a day after the leap, the time is given without the leap: data that looks expired only
+   because of the leap is kept one more day.
 
-A wrong clock that is set right within a day has destroyed nothing. After an outage of weeks
-everything expires one day late.
+A wrong clock that is corrected within a day has destroyed nothing. After an outage of weeks
+all data expires one day late.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 LEAP_US = DAY_US
-"""Microseconds between the starts of two segments in a row from which they are a leap."""
+"""A leap is more than this between the starts of two segments in a row, in microseconds."""
 WAIT_US = DAY_US
-"""Microseconds for which a leap is discounted."""
+"""Microseconds for which the time is given without a leap."""
 
 
 def segment_starts(folder: Path) -> list[int]:
-    """Returns when each segment was begun, in microseconds by the earlier of the two clocks.
+    """Returns the start of each segment, in microseconds by the earlier of the two clocks.
 
-    Segments without a frame are left out. Raises `LogError`, `OSError`. Blocking.
+    Omits segments without a frame. Raises `LogError`, `OSError`. Blocking.
     """
     found = []
     for path in segments_of(folder):
@@ -58,7 +58,9 @@ def segment_starts(folder: Path) -> list[int]:
 
 
 def leap_at(starts_us: Sequence[int], now_us: int) -> int:
-    """Returns the longest leap of the last day in microseconds; 0 = none, or it was undone."""
+    """Returns the longest leap of the last day in microseconds; 0 = none, or the clock was set
+    back.
+    """
     return max(
         (
             after - before
@@ -71,9 +73,9 @@ def leap_at(starts_us: Sequence[int], now_us: int) -> int:
 
 @define
 class ScheduleClock:
-    """The clock of the schedules; one a process.
+    """The clock of the schedules. A process has one.
 
-    `leap_us` is the leap that the last `now_us` found.
+    `leap_us` is the leap that the latest call of `now_us` found.
     """
 
     folder: Path

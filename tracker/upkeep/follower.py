@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from typing import TYPE_CHECKING
 
 import trio
@@ -12,7 +11,7 @@ from attrs import define, field
 
 from eventlog import RepeatedWarning
 from tracker.upkeep.follower_process import CANNOT, DISAGREES
-from tracker.workers.child import Child
+from tracker.workers.child import Child, python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,19 +19,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 DELAY_SECONDS = 5.0
-"""Seconds after the tracker's start, which is busy and mostly begins with a recent snapshot."""
+"""Seconds between the tracker's start and the follower's, because a start is busy, and mostly has a
+recent snapshot.
+"""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 600.0
 """Seconds before a restart; each pause is twice the one before."""
-_STEADY_SECONDS = 600.0  # a run of this length makes the next pause the first again
+_STEADY_SECONDS = 600.0  # after a longer run the next pause is `FIRST_PAUSE_SECONDS` again
 SILENCE_SECONDS = 600.0
-"""Seconds of silence after which the follower is taken to hang. It reports every second, except
-while it loads or writes a state."""
-_LINE_BYTES = 1 << 16
+"""Seconds without a report after which the follower is ended, because it must hang. It reports
+every second, except while it loads or writes a state."""
+_LINE_BYTES = 1 << 16  # the most bytes of a report
 
 
 @define
 class FollowerSupervisor:
-    """One follower process at a time; `process_id` and `seq` are None while none runs."""
+    """Runs one follower process at a time. `process_id` and `seq` are None while none runs."""
 
     path: Path
     secrets_path: Path
@@ -41,9 +42,9 @@ class FollowerSupervisor:
     first_pause: float = FIRST_PAUSE_SECONDS
     silence: float = SILENCE_SECONDS
     process_id: int | None = None
-    seq: int | None = None  # events that it has applied
-    snapshot_seq: int | None = None  # the latest snapshot that it wrote
-    alarm: str = ""  # how log and replay disagree; stays for the process's life
+    seq: int | None = None  # number of events that the follower has applied
+    snapshot_seq: int | None = None  # the latest snapshot that the follower wrote
+    alarm: str = ""  # the disagreement of log and replay; it stays while the tracker runs
     starts: int = 0
     _last_words: str = field(default="", init=False)
     _ending: RepeatedWarning = field(
@@ -54,7 +55,7 @@ class FollowerSupervisor:
     )
 
     def lag(self, durable_seq: int) -> int | None:
-        """Returns the number of durable events it has not applied yet; None while none runs."""
+        """Returns how many durable events the follower has yet to apply; None = it does not run."""
         return None if self.seq is None else max(0, durable_seq - self.seq)
 
     async def run(self) -> None:
@@ -83,16 +84,11 @@ class FollowerSupervisor:
 
     async def _run_once(self) -> int:
         """Runs one process to its end; returns its exit code, 1 if it could not be started."""
-        command = [
-            sys.executable,
-            "-m",
-            "tracker.upkeep.follower_process",
-            str(self.path),
-            str(self.secrets_path),
-        ]
+        module = "tracker.upkeep.follower_process"
+        command = python(module, str(self.path), str(self.secrets_path), *self.options)
         self._last_words = ""
         try:
-            child = Child([*command, *self.options])
+            child = Child(command)
         except OSError as error:
             self._last_words = str(error)
             return CANNOT
@@ -111,7 +107,7 @@ class FollowerSupervisor:
                     log.warning("The follower, process %d, cannot even be killed", child.pid)
 
     async def _listen(self, child: Child) -> bool:
-        """Reads its reports until its output ends; returns False when it hangs."""
+        """Reads the follower's reports until its output ends; returns False if it hangs."""
         rest = b""
         while True:
             with trio.move_on_after(self.silence) as patience:

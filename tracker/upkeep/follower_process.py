@@ -1,12 +1,12 @@
-"""The follower: a process that replays the durable log as it grows and writes snapshots.
+"""Runs the follower: a process that replays the durable log as it grows and writes snapshots.
 
-The tracker therefore never pauses for a snapshot.
+So the tracker never pauses for a snapshot.
 
     python -m tracker.upkeep.follower_process LOG SECRETS [--events N] [--seconds S] [--pause S]
 
-The tracker starts it (`follower.py`) and reads its reports, a JSON object a line. It ends when its
-standard input ends, and the kernel kills it when the tracker is gone. It holds one state and one
-frame of the log; while it writes a snapshot, the image of the state too.
+The tracker starts it (`follower.py`) and reads its reports, a JSON object a line. The follower ends
+when its standard input ends, and the kernel kills it when the tracker is gone. It holds one state
+and one frame of the log; while it writes a snapshot, it holds the image of the state too.
 
 Exit codes: 0 the tracker ended; 1 cannot go on; 3 the log is damaged; 4 the log and its replay
 disagree.
@@ -37,11 +37,13 @@ if TYPE_CHECKING:
 CANNOT, LOG_DAMAGED, DISAGREES = 1, 3, 4
 
 EVENTS = 500_000
-"""Events after which a snapshot is due: a start replays them in two or three seconds."""
+"""Number of events after which a snapshot is due; a start replays them in two or three seconds."""
 SECONDS = 600.0
 """Seconds after which a snapshot is due, if there was any event."""
 PAUSE_SECONDS = 60.0
-"""Shortest time between two snapshots, in seconds: one of a million peers takes 140 MB."""
+"""Shortest time between two snapshots, in seconds, because a snapshot of a million peers takes 140
+MB.
+"""
 _POLL_SECONDS = 1.0  # between two looks at the log
 _REPORTED_FRAMES = 2000  # frames between two reports while it catches up
 
@@ -51,14 +53,14 @@ class Report(Protocol):
 
 
 class DisagreementError(Exception):
-    """An event of the log cannot follow the state, or a tick's digest is not the state's."""
+    """An event of the log cannot be applied to the state, or a tick's digest is not the state's."""
 
 
 class Follower:
-    """A state that follows a log.
+    """Keeps a state up to date with the durable log.
 
-    It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it passed
-    over) and `failed` (a snapshot that could not be written).
+    It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it could not
+    use) and `failed` (a snapshot that it could not write).
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Follower:
         seconds: float = SECONDS,
         pause: float = PAUSE_SECONDS,
     ) -> None:
-        """Starts from the newest snapshot. Raises what reading the log raises."""
+        """Starts from the newest snapshot. Raises the errors of `snapshots.start`."""
         self._log, self._report = log, report
         self._events, self._seconds, self._pause = events, seconds, pause
         self.state: State
@@ -84,7 +86,7 @@ class Follower:
         self._written_at = time.monotonic()
 
     def catch_up(self) -> None:
-        """Applies what is durable, and writes a snapshot when one is due.
+        """Applies the new durable events, and writes a snapshot when one is due.
 
         Raises `DisagreementError`, `LogError`, `OSError`.
         """
@@ -95,8 +97,7 @@ class Follower:
             except MemoryError:
                 raise  # nothing is wrong with the log
             except Exception as error:
-                # Any exception means the same: the tracker wrote these records, and they do not
-                # apply.
+                # Any exception is a disagreement, because the tracker applied these records before.
                 raise DisagreementError(
                     f"replay ends at event {header.base_seq} or in its frame: {str(error) or type(error).__name__}"
                 ) from error

@@ -1,15 +1,15 @@
-"""Removes the oldest segments of a log safely. Blocking; knows no service.
+"""Removes the oldest segments of a log safely. Blocking; it needs no running service.
 
-1. `make` writes the opening balance and keeps the admin events, which stay for ever; `adopt` names
-   the balance. The balance has no addresses, so `make` sees to it that a later snapshot has those
-   of the peers in the swarms, whose announces may go.
-2. The event `log_pruned`, which confirms both, is durable.
-3. `finish` removes the segments, the oldest first, then the files that only they needed.
+1. `make` writes the opening balance, and copies the admin events, which are kept for ever. `adopt`
+   gives the balance its name. The balance has no addresses, so `make` also makes sure that a later
+   snapshot has those of the peers in the swarms, because their announces may be removed.
+2. The caller appends `log_pruned`, which confirms both, and waits until the event is durable.
+3. `finish` removes the segments, the oldest first, and then the files that only they needed.
 
-A crash before 2 leaves files that do not count; a crash after it leaves a removal to finish, and
-the next look calls `finish`.
+A crash before 2 leaves files that do not count. A crash after 2 leaves a removal to finish, and the
+next `Pruner.look` calls `finish`.
 
-`python -m tracker.upkeep.pruning LOG SEQ SECRETS` runs `make` in a process of its own, so that the
+`python -m tracker.upkeep.pruning LOG SEQ SECRETS` runs `make` in its own process, so that the
 tracker serves meanwhile.
 """
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Made:
-    """The files that stand in place of the events before `first_seq`."""
+    """The files that take the place of the events before `first_seq`."""
 
     first_seq: int
     file: str  # name of the opening balance until `adopt`
@@ -61,7 +61,7 @@ class Made:
 
 
 def make(folder: Path, seq: int, keys: Keyring | None = None) -> Made:
-    """Writes the opening balance of a log that begins with `seq`; keeps older admin events.
+    """Writes the opening balance of a log that begins with `seq`; copies the older admin events.
 
     `seq` is the first event of a segment. Raises `LogError`, `ReplayError`, `CodecError`,
     `OSError`.
@@ -95,8 +95,8 @@ def keep_addresses(folder: Path, seq: int, keys: Keyring | None) -> str:
 def adopt(folder: Path, made: Made) -> None:
     """Gives the opening balance its name.
 
-    The tracker does this, not the process that wrote the file: that process may outlive its
-    tracker, and must not replace a file that an event of the next tracker confirms.
+    The tracker does this, because the process that wrote the file may outlive its tracker. It must
+    not replace a file that an event of the next tracker confirms.
     """
     target = opening_path(folder, made.first_seq)
     (target.parent / made.file).rename(target)
@@ -104,9 +104,9 @@ def adopt(folder: Path, made: Made) -> None:
 
 
 def state_before(folder: Path, seq: int) -> State:
-    """Replays the events below `seq`, as if no address could be read.
+    """Replays the events below `seq`, without addresses.
 
-    Raises `LogCorruptError` when the log does not hold all of them.
+    Raises `LogCorruptError` if the log does not hold all of these events.
     """
     reader = Reader(folder)
     state, _ = opening_balance.begin(folder, reader.first_seq)
@@ -118,9 +118,10 @@ def state_before(folder: Path, seq: int) -> State:
 
 
 def finish(folder: Path, begin: int) -> int:
-    """Removes what does not count in a log whose latest `log_pruned` lets it begin with `begin`.
+    """Removes the files that a log no longer needs.
 
-    Returns the number of segments removed. Raises what `remove_before` raises.
+    `begin`: the first event of the log by its latest `log_pruned`. Returns the number of segments
+    removed. Raises the errors of `remove_before`.
     """
     removed = remove_before(folder, begin)
     old = [path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin]

@@ -1,9 +1,9 @@
 """Keeps the log of the running tracker within `keep_days` and `keep_bytes`.
 
-Whole segments go, the oldest first. Data that is old is looked for every hour; a log that is too
-large is noticed as soon as a segment of it is finished, because a flood fills it within minutes.
-Where removal cannot keep up the log takes no announces in until it has. Here: what is due and when.
-`pruning`: how it is removed safely.
+It removes whole segments, the oldest first. It looks every hour for what is too old. It notices a
+log that is too large as soon as a segment is finished, because a flood fills a log within minutes.
+While removal cannot keep up, the log takes no announces. This module decides which segments are
+due, and when. `pruning` removes them safely.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ opening balance as large as the state."""
 
 
 class PruningError(Exception):
-    """The files that must exist before a removal could not be made; nothing was removed."""
+    """The files that a removal needs first could not be made. Nothing was removed."""
 
 
 @frozen
@@ -69,10 +69,10 @@ class Segment:
 
 @frozen
 class Due:
-    """The oldest events that can be removed: those below `first_seq`."""
+    """The events below `first_seq` can be removed."""
 
     first_seq: int
-    rule: str  # the one that asks for most: "keep_days" or "keep_bytes"
+    rule: str  # the setting that demands the larger removal: "keep_days" or "keep_bytes"
 
 
 def segments(folder: Path) -> list[Segment]:
@@ -83,7 +83,7 @@ def segments(folder: Path) -> list[Segment]:
     found = []
     for path in segments_of(folder):
         first = first_frame_header(path)
-        # A segment without a frame was just begun, or a crash or a failed write left it empty.
+        # A segment without a frame is new, or a crash or a failed write left it empty.
         if first is not None:
             found.append(Segment(base_seq_of(path), first.time_us, path.stat().st_size))
     return found
@@ -115,7 +115,7 @@ def days_left(
 ) -> float:
     """Returns the days until the disk is full at the log's present growth of `a_day` bytes a day.
 
-    Infinity where retention ends the growth before.
+    Infinity = retention ends the growth before.
     """
     if log_bytes + free_bytes >= min(keep_bytes, keep_days * a_day):
         return float("inf")
@@ -128,7 +128,7 @@ def _clock_of(pruner: Pruner) -> ScheduleClock:
 
 @define
 class Pruner:
-    """Removes what is due from the log of the live service; one a process."""
+    """Removes the segments that are due from the log of the live service. A process has one."""
 
     service: Service
     log: EventLog
@@ -148,7 +148,7 @@ class Pruner:
     )
 
     async def look(self) -> pruning.Made | None:
-        """Finishes an earlier removal, then removes what is due; None = nothing was.
+        """Finishes an earlier removal, then removes the segments that are due; None = none were.
 
         Raises `PruningError`, `ports.LogUnavailableError`, `LogError`, `OSError`.
         """
@@ -207,11 +207,11 @@ class Pruner:
                 self._begun = self.log.segments_begun
 
     def days_left(self, free_bytes: int, a_day: float) -> float:
-        """Returns what the function of this name says about this log."""
+        """Calls the function of this name for this log."""
         return days_left(free_bytes, self.log_bytes, self.keep_days, self.keep_bytes, a_day)
 
     async def finish(self) -> None:
-        """Removes what does not count any more."""
+        """Removes the files that no longer count."""
         begin = 0
         if pruned := self.service.state.tally.pruned:
             begin = pruned[-1].first_seq
@@ -221,9 +221,9 @@ class Pruner:
             await trio.to_thread.run_sync(pruning.finish, self.log.path, begin)
 
     async def _make(self, seq: int) -> pruning.Made:
-        """Runs `pruning.make` in a process of its own, so that announces are served meanwhile."""
-        command = [sys.executable, "-m", "tracker.upkeep.pruning", str(self.log.path), str(seq)]
-        command += [str(self.secrets)] if self.secrets else []
+        """Runs `pruning.make` in its own process, so that announces are served meanwhile."""
+        secrets = [str(self.secrets)] if self.secrets else []
+        command = child.python("tracker.upkeep.pruning", str(self.log.path), str(seq), *secrets)
         code, output = await child.run(command)
         last = output.decode(errors="replace").strip().splitlines()[-1:]
         try:

@@ -1,12 +1,13 @@
 """Shreds addresses: destroys the keys of past days, so that nobody can read them again.
 
-First the event `addresses_shredded` is durable, then the keys go. A crash between the two leaves
-keys of days that the log calls shredded; the next look (start, schedule or command) destroys them.
+The keys are destroyed after the event `addresses_shredded` is durable. A crash between the two
+leaves keys of days that the log calls shredded. The next look (start, schedule or command) destroys
+these keys.
 
-A key stays while a peer in the swarms may have an address that was logged under it, because after a
-restart the tracker could not list that address without it. So the day of the oldest `seen_us`
-stays, and the day before it: a frame belongs to the day it began on, and a peer's address of its
-other family may be one day older.
+A key stays while a peer in the swarms may have an address that was logged under it, because without
+the key the tracker could not list that address after a restart. So the day of the oldest `seen_us`
+stays, and the day before it, because a frame belongs to the day on which it began, and a peer's
+address of its other family may be one day older.
 """
 
 from __future__ import annotations
@@ -38,31 +39,31 @@ if TYPE_CHECKING:
     from tracker.upkeep.clock_leaps import ScheduleClock
 
 Days = tuple[int, int]
-"""The first and the last of some days, numbered as by `address_keys.day_of`."""
+"""The first and the last day of a range, as numbers from `address_keys.day_of`."""
 
 log = logging.getLogger("tracker")
 
 SCHEDULE_SECONDS = 3600.0
-"""Seconds between two looks."""
+"""Seconds between two looks for keys that are due."""
 PIECE = 10_000
-"""Peers looked at between two checkpoints, which takes a few milliseconds."""
+"""Number of peers looked at between two checkpoints, which takes a few milliseconds."""
 
-# Never used: while the tracker is stopped no announce is served, so no peers are selected.
+# Never used, because a stopped tracker serves no announces and so selects no peers.
 _NO_SELECTION = bytes(32)
 
 
 @frozen
 class Shredding:
-    """The outcome; days as `2026-11-21`."""
+    """The result of a request to shred. A day is written as `2026-11-21`."""
 
     shredded: list[str]
-    kept: list[str]  # requested, but still needed
+    kept: list[str]  # days that were requested, but whose keys are still needed
     needed_from: str  # the first day whose key may still be needed
 
 
 @define
 class Shredder:
-    """Shreds over the live service, one request after the other; one a process."""
+    """Shreds with the live service, one request after the other. A process has one."""
 
     service: Service
     log: Log
@@ -73,10 +74,10 @@ class Shredder:
     async def shred(
         self, days: Days | None, by: ports.Actor, now_us: int | None = None
     ) -> Shredding:
-        """Destroys the keys of these days that no peer needs any more.
+        """Destroys the keys of these days, except keys that a peer still needs.
 
-        `days` None: those that `shred_days` makes due at `now_us` (None: at the earlier of log time
-        and the wall clock). Raises `ports.LogUnavailableError`, `OSError`.
+        `days`: None = the days that are due by `shred_days` at `now_us`. `now_us`: None = the
+        earlier of log time and the wall clock. Raises `ports.LogUnavailableError`, `OSError`.
         """
         first, last = days or (0, self._due(now_us))
         async with self._turn:
@@ -99,10 +100,9 @@ class Shredder:
         return day_of(now) - self.shred_days - 1
 
     async def finish(self) -> None:
-        """Destroys the keys that still exist although the log says that they were shredded.
+        """Destroys the keys that still exist although the log calls them shredded.
 
-        Raises the `OSError` of the first key that cannot be destroyed, after the others are
-        destroyed.
+        If keys cannot be destroyed, it destroys the others and then raises the first `OSError`.
         """
         shredded = self.service.state.tally.shredded
         failures = []
@@ -119,7 +119,7 @@ class Shredder:
         service = self.service
         swarms = service.swarms
         oldest = service.now_us() - service.settings.max_peer_timeout * 1_000_000
-        # A peer that announces meanwhile is younger than the oldest.
+        # A peer that announces meanwhile does no harm, because its `seen_us` is then later.
         for first in range(1, swarms.peer_slots, PIECE):
             seen = swarms.oldest_seen(first, first + PIECE)
             oldest = min(oldest, oldest if seen is None else seen)
@@ -128,7 +128,7 @@ class Shredder:
 
 
 async def keep_schedule(shredder: Shredder, clock: ScheduleClock) -> None:
-    """Shreds what is due and makes tomorrow's key, at once and every hour."""
+    """Shreds the keys that are due and makes tomorrow's key, at once and every hour."""
     trouble = RepeatedWarning(log, "Keys can be made and shredded again")
     kept = RepeatedWarning(log, "Nothing that is due to be shredded is needed any more")
     while True:
@@ -165,12 +165,12 @@ def shred_offline(
     replaying: Callable[[int, int], None],
     recovered: Callable[[Recovery], None],
 ) -> Shredding:
-    """Does what `Shredder.shred` does, while no tracker runs.
+    """Does the same as `Shredder.shred`, while no tracker runs.
 
-    Raises `LogLockedError` while one does, `LogError`, `ReplayError`, `OSError`.
+    Raises `LogLockedError` if a tracker runs, and `LogError`, `ReplayError`, `OSError`.
     """
     path, keyring = Path(config.path), Keyring(Path(config.secrets_path))
-    read_identity(path)  # first, because opening makes a log where there is none
+    read_identity(path)  # first, because `open_session` would make a log if there is none
     session = open_session(config, keyring, recovered, replaying)
     event_log = session.event_log
     service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)

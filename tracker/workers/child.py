@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 
 import trio
 
 _POLL_SECONDS = 0.02
 _END_SECONDS = 5.0
 _READ_BYTES = 1 << 16
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """Returns the command that runs one of our modules as a process, for `Child` and `run`.
+
+    It imports nothing from the working folder, because a file there may be called like a module.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 class Child:

@@ -132,7 +132,11 @@ def test_a_missing_file_is_one_line_that_names_it(
     config.unlink()
     code, out, err = checked(capsys)
     assert (code, out) == (1, "")
-    assert err == "tracker: ./tracker.toml: cannot be read: No such file or directory\n"
+    advice = "`tracker config --default` prints one to begin with"
+    assert err == f"tracker: ./tracker.toml: cannot be read: No such file or directory; {advice}\n"
+    assert main(["config", "--default"]) == 0
+    config.write_text(capsys.readouterr().out)
+    assert checked(capsys)[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ GOOD_OVERRIDES = [
     ("HTTP_API__ACCESS_TOKENS__ADMIN", "true", "http_api.access_tokens", {"admin": "true"}),
     ("HTTP_API__ACCESS_TOKENS__ADMIN", '"12"', "http_api.access_tokens", {"admin": "12"}),
     ("HTTP_API__ACCESS_TOKENS__ADMIN", "a#b =", "http_api.access_tokens", {"admin": "a#b ="}),
-    ("HTTP_API__ACCESS_TOKENS__ADMIN", "1\nx = 2", "http_api.access_tokens.admin", "1\nx = 2"),
+    ("EVENT_LOG__PATH", "1\nx = 2", "event_log.path", "1\nx = 2"),
     ("HTTP_API__ACCESS_TOKENS", '{a = "x"}', "http_api.access_tokens", {"a": "x"}),
     ("EVENT_LOG__PATH", "2024", "event_log.path", "2024"),
     ("POLICY__CLIENTS_DENIED", '["-XL", "-SD"]', "policy.clients_denied", ("-XL", "-SD")),
@@ -63,6 +63,11 @@ def test_a_table_is_overridden_before_its_keys() -> None:
     assert config.core.announce_policy == AnnouncePolicy(500, 30)
 
 
+UNCARRIED = (
+    "http_api.access_tokens.admin: begins or ends with a blank or a line's end, which no request can carry: "
+    "remove it (a secret's file must be written without a line's end: printf %s TOKEN)"
+)
+UNPRINTED = "http_api.access_tokens.admin: has a character that cannot be printed"
 BAD_OVERRIDES = [
     ("CORE__LISTED", "yes", 'core.listed: must be true or false, not "yes"'),
     ("CORE__LISTED__X", "1", f"{OVERRIDE}CORE__LISTED__X: core.listed is not a table"),
@@ -73,6 +78,11 @@ BAD_OVERRIDES = [
     ),
     ("", "1", f"{OVERRIDE}: names no key: an empty part around a double underscore"),
     ("HTTP_API__ACCESS_TOKENS__ADMIN", "", "http_api.access_tokens.admin: must not be empty"),
+    ("HTTP_API__ACCESS_TOKENS__ADMIN", "s3cret\n", UNCARRIED),
+    ("HTTP_API__ACCESS_TOKENS__ADMIN", " s3cret", UNCARRIED),
+    ("HTTP_API__ACCESS_TOKENS__ADMIN", '"s3\\rcret"', f"{UNPRINTED}, which no request can carry"),
+    ("HTTP_API__ACCESS_TOKENS__ADMIN", "s3\udcffcret", f"{UNPRINTED}, which no request can carry"),
+    ("EVENT_LOG__PATH", '"a\\u0000b"', "event_log.path: must not hold a zero byte"),
 ]
 
 

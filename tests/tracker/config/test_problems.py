@@ -1,10 +1,19 @@
 """Bad values, missing keys and contradictory keys are refused with their names and reasons."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.tracker.config.support import MINIMAL, NO_ADDRESS, OVERRIDE, SECONDS, from_text, refused
+from tests.tracker.config.support import (
+    MINIMAL,
+    NO_ADDRESS,
+    OVERRIDE,
+    SECONDS,
+    TEXT,
+    from_text,
+    refused,
+)
 
 SECONDS_OR_OFF = "must be a whole number of seconds from 0 to 2147483647, not "
 CLIENTS = 'must hold the first characters of a peer id, such as "-qB" or "-TR29", not '
@@ -125,11 +134,32 @@ def test_missing_mandatory_key(path: str) -> None:
     assert str(refused(text)) == f"Missing mandatory configuration option. Option path: {path}"
 
 
-@pytest.mark.parametrize("text", ["", "core = {}\nmetadata = {}"])
+@pytest.mark.parametrize("text", ["", " \n", "core = {}\nmetadata = {}"])
 def test_empty_text_misses_all_mandatory_keys(text: str) -> None:
-    """A missing table is reported by its missing keys."""
+    """A missing table is reported by its missing keys, and an empty text as that too."""
     lines = [f"Missing mandatory configuration option. Option path: {path}" for path in MANDATORY]
+    if not text.strip():
+        lines.insert(0, f"{TEXT}: is empty, and should hold a configuration")
     assert refused(text).problems == tuple(lines)
+
+
+@pytest.mark.parametrize("name", ["", "privacy", "server.key"])
+def test_secrets_that_a_link_leads_into_the_log_are_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is where a path leads, also through the link of a file in the folder, and through
+    a link to the log."""
+    (tmp_path / "log" / "inner").mkdir(parents=True)
+    (tmp_path / "alias").symlink_to("log")
+    if name:
+        (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / name).symlink_to(tmp_path / "log" / "inner" / name)
+    monkeypatch.chdir(tmp_path)
+    for log in ("log", "./alias", f"{tmp_path}/log/../alias/"):
+        error = refused(f'{MINIMAL}event_log = {{path = "{log}", secrets_path = "secrets"}}')
+        assert str(error) == "event_log.secrets_path: must not be inside path, the log's own folder"
+    (tmp_path / "elsewhere").mkdir()
+    from_text(f'{MINIMAL}event_log = {{path = "log", secrets_path = "elsewhere"}}')
 
 
 @pytest.mark.parametrize(

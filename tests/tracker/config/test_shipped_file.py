@@ -1,10 +1,11 @@
-"""The shipped `tracker.toml` has every key with its default and a comment."""
+"""The shipped configuration has every key with its default and a comment."""
 
 import re
 from pathlib import Path
 
 import attrs
 
+import tracker.config
 from tests.tracker.config.support import at, from_text
 from tracker.config import (
     AnnouncePolicy,
@@ -23,7 +24,7 @@ from tracker.config import (
 )
 from tracker.config.keys import IGNORED, known_paths
 
-SHIPPED = Path(__file__).parents[3] / "tracker.toml"
+SHIPPED = Path(tracker.config.__file__).with_name("default.toml")
 
 
 def test_shipped_file_serves_a_public_tracker_with_the_defaults() -> None:

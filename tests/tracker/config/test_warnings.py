@@ -40,6 +40,14 @@ REMARKS = [
         "policy.peers_per_account: has no effect where there are no keys (core.private = false)",
     ),
     (
+        "http_api = {}",
+        "http_api.access_tokens: there is none, so the API refuses every request",
+    ),
+    (
+        'event_log.path = "~/log"',
+        "event_log.path: ~ stands for itself here, not for a home folder",
+    ),
+    (
         'http_api.access_tokens = {a = "same", b = "same", c = "other"}',
         "http_api.access_tokens: two labels share a token; the log can name only one of them",
     ),

@@ -204,7 +204,8 @@ def test_keys_without_owner_are_their_own_account(site: Site, tmp_path: Path) ->
     [
         ("", ["line 1: the header has no column key"]),
         (f"{A}\n", ["line 1: the header has no column key", "line 1: the header has other columns"]),
-        ("key;owner\n", ["line 1: the header has no column key", "line 1: the header has other"]),
+        ("key;owner\n", ["line 1: `;` between the columns: save the file with commas"]),
+        ("key\towner\n", ["line 1: tabs between the columns: save the file with commas"]),
         ("key,mail\n", ["line 1: the header has mail"]),
         ("key,key\n", ["line 1: the header has a column twice"]),
         (f"key\n{A}x\n\n{A},x\n", ["line 2: the key is not 32", "line 4: has 2 fields"]),
@@ -224,7 +225,7 @@ def test_keys_without_owner_are_their_own_account(site: Site, tmp_path: Path) ->
         (f'key\n{A}\n"{B}', ["line 3: not CSV"]),
     ],
     ids=[
-        "empty", "headless", "semicolons", "unknown", "double", "fields", "again", "lines", "long", "times", "quote",
+        "empty", "headless", "semicolons", "tabs", "unknown", "double", "fields", "again", "lines", "long", "times", "quote",
     ],
 )  # fmt: skip
 def test_problems_of_csv(site: Site, tmp_path: Path, text: str, problems: list[str]) -> None:
@@ -239,6 +240,21 @@ def test_problems_of_csv(site: Site, tmp_path: Path, text: str, problems: list[s
         assert line.startswith(f"keys.csv: {problem}")
     assert A not in str(raised.value)
     assert not site.path.exists()
+
+
+def test_whitelist_as_text(site: Site, tmp_path: Path) -> None:
+    """One info hash a line, with comments. A line without one is named, and none is imported."""
+    path = tmp_path / "list.txt"
+    path.write_bytes(f"\ufeff# ours\r\n{H1.hex()}\r\n\r\n {H2.hex().upper()} # b\r\n".encode())
+    source = import_sources.WhitelistFile.read(path)
+    assert site.imports(source) == Summary(whitelisted=2)
+    assert site.imports(source) == Summary(present=2)
+    assert site.state().access.whitelist == {H1, H2}
+    path.write_text(f"{H1.hex()}\n{H1.hex()}0\nnone\n")
+    with pytest.raises(ImportProblemsError) as raised:
+        site.imports(import_sources.WhitelistFile.read(path))
+    what = "info_hash is not 40 hexadecimal digits"
+    assert str(raised.value) == f"list.txt: line 2: {what}\nlist.txt: line 3: {what}"
 
 
 def test_problems_of_a_database(site: Site, tmp_path: Path) -> None:

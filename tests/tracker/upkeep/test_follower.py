@@ -88,15 +88,9 @@ class Site:
         return Follower(self.log, self.secrets, self.say, **limits)  # type: ignore[arg-type]  # numbers
 
     def process(self) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-m",
-            "tracker.upkeep.follower_process",
-            str(self.log),
-            str(self.secrets),
-        ]
+        module = "tracker.upkeep.follower_process"
         return subprocess.Popen(
-            [*command, *EAGER],
+            child.python(module, str(self.log), str(self.secrets), *EAGER),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -386,10 +380,10 @@ async def test_a_stopped_one_does_not_hold_the_end_up(
 
 PARENT = """
 import sys, time
-from tracker.workers.child import Child
+from tracker.workers.child import Child, python
 import trio
 async def main():
-    child = Child([sys.executable, "-m", "tracker.upkeep.follower_process", *sys.argv[1:]])
+    child = Child(python("tracker.upkeep.follower_process", *sys.argv[1:]))
     await child.output.receive_some(1)
     print(child.pid, flush=True)
     await trio.sleep_forever()

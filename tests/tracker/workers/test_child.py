@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import trio
@@ -20,9 +20,6 @@ from tests.tracker.logged import write_log
 from tracker.workers import child
 from tracker.workers.child import Child
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 DEADLINE = 60.0
 
 PARENT = """
@@ -30,7 +27,7 @@ import sys
 from pathlib import Path
 import trio
 from tests.support import StillLog
-from tracker.workers.child import Child
+from tracker.workers.child import Child, python
 from tracker.ledger.client import LogLedgers
 from tracker.history.past import PastReads
 from tracker.ports import Moment, ReadModel
@@ -46,7 +43,7 @@ async def ledger(log):
     return reads._helper._process
 
 async def pruning(log):
-    return Child([sys.executable, "-m", "tracker.upkeep.pruning", str(log), "7"])
+    return Child(python("tracker.upkeep.pruning", str(log), "7"))
 
 async def main():
     child = await globals()[sys.argv[1]](Path(sys.argv[2]))
@@ -130,3 +127,26 @@ async def test_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
             scope.cancel()
             await child.run([sys.executable, "-c", "input()"])
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_no_process_leaves_a_core_dump() -> None:
+    """A core dump would hold keys, so the kernel makes none of the tracker and of its helpers."""
+    asked = "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE
+    for script in (
+        "from tracker.workers import lifetime; lifetime.step_back()",
+        "import sys; from tracker.__main__ import main; sys.argv = ['', 'config', '--default']; main()",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"{script}; {asked}"],
+            capture_output=True,
+            check=True,
+            timeout=DEADLINE,
+        )
+        assert done.stdout.endswith(b"0\n")
+
+
+def test_helpers_import_nothing_from_the_working_folder() -> None:
+    """Every process beside the tracker is started by `child.python`, which says so to Python."""
+    assert child.python("tracker.x", "a")[1:] == ["-P", "-m", "tracker.x", "a"]
+    for path in Path(child.__file__).parents[1].rglob("*.py"):
+        assert path.samefile(child.__file__) or "sys.executable" not in path.read_text(), path

@@ -1,16 +1,16 @@
-"""The event vocabulary: what can stand in the log, and the numbers it goes by.
+"""Defines the numbers and names that events have in the log.
 
-Numbers are part of the log format: once released, a number keeps its meaning for ever.
+Numbers are part of the log format: a released number keeps its meaning for ever.
 """
 
 from __future__ import annotations
 
-# Kinds of frames with a codec of their own; `events.records` declares the others. From 240 on they
-# are eventlog's.
+# Kinds of frames with a codec of their own. `events.records` declares the other kinds. Kinds from
+# 240 on belong to eventlog.
 ANNOUNCE = 1
 ADMIN = 2
 
-# What an announce says is happening: BEP 3's events by BEP 15's numbers, and BEP 21's `paused`.
+# The `event` of an announce: BEP 3's events with BEP 15's numbers, and BEP 21's `paused`.
 NONE = 0
 COMPLETED = 1
 STARTED = 2
@@ -19,7 +19,7 @@ PAUSED = 4
 
 EVENT_NAMES = ("none", "completed", "started", "stopped", "paused")
 
-# How an announce arrived: protocol and address family, the high nibble of the record's `what`.
+# The protocol and address family of an announce: the high nibble of the record's `what`.
 HTTP4 = 0
 HTTP6 = 1
 UDP4 = 2
@@ -29,22 +29,24 @@ PROTOCOL_NAMES = ("http", "http", "udp", "udp")
 
 # Flags of an announce.
 FLAG_NUMWANT_ABSENT = 0x0001
-FLAG_DICTIONARIES = 0x0002  # asked for the non-compact form
+FLAG_DICTIONARIES = 0x0002  # the client wants a reply with dictionaries (`compact=0`)
 
-# Rules: how an announce relates to the one before it of the same peer. Decided once, logged, obeyed
-# by every replay.
+# Rules: how an announce relates to the same peer's announce before it. The live tracker decides the
+# rule and logs it; replay takes it from the log.
 RULE_FIRST = 1
 RULE_CONTINUED = 2
 RULE_RESTARTED = 3  # a counter went down, or another peer id appeared at the same address
 
 RULE_NAMES = {RULE_FIRST: "first", RULE_CONTINUED: "continued", RULE_RESTARTED: "restarted"}
 
-DAY_US = 86_400_000_000
+DAY_US = 86_400_000_000  # microseconds in a day
 
 LEFT_UNKNOWN = 2**64 - 1
-"""`left` was absent, or not a number of bytes a torrent can have: the peer is a leecher."""
+"""Logged if `left` was absent, or no number of bytes that a torrent can have. Such a peer is a
+leecher.
+"""
 
-# Counters that no announce event tells: connects, scrapes, refusals. Logged as deltas.
+# Counters of requests that leave no event: connects, scrapes, refusals. They are logged as deltas.
 UDP4_CONNECTS = 1
 UDP6_CONNECTS = 2
 TCP4_SCRAPES = 3
@@ -52,7 +54,7 @@ TCP6_SCRAPES = 4
 UDP4_SCRAPES = 5
 UDP6_SCRAPES = 6
 REFUSED_REQUESTS = 7  # by reason, in the label
-UDP_DROPPED = 8  # datagrams that got no answer; label 1: of banned addresses
+UDP_DROPPED = 8  # datagrams without a reply; label `DROPPED_BANNED`: from banned addresses
 DROPPED_BANNED = 1
 
 COUNTER_NAMES = {

@@ -1,10 +1,11 @@
-"""The admin events: changes by administrators, and what happened to the process and its log.
+"""Declares the admin events: changes by administrators, and changes of the process and its log.
 
-One class an event, by number. docs/log-format.md describes the members.
+Each event has a class; the classes are in the order of their numbers. docs/log-format.md describes
+the members.
 """
 
-# The annotations are read while the program runs (cattrs, `registry.admin_event`), so their types
-# are imported.
+# The types of the fields are imported, because cattrs and `registry.admin_event` read the
+# annotations while the program runs.
 
 from __future__ import annotations
 
@@ -43,13 +44,13 @@ if TYPE_CHECKING:
 class TrackerStarted(AdminEvent):
     """A run began.
 
-    Every peer has one timeout from here on, because nobody could announce before.
+    Every peer gets one timeout from here on, because no peer could announce before.
     """
 
     version: str
-    epoch: int  # of the log: one more at every opening for writing
-    cut_bytes: int | None = None  # of a torn tail that recovery cut off
-    lost_seq: int | None = None  # events the log once held, when an older copy of it was accepted
+    epoch: int  # of the log: grows by one whenever the log is opened for writing
+    cut_bytes: int | None = None  # bytes of a torn tail that recovery cut off
+    lost_seq: int | None = None  # if an older copy was accepted: events that the log once held
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         to.tally.starts += 1
@@ -68,8 +69,9 @@ class TrackerStopped(AdminEvent):
 @admin_event(3, "clock_stepped")
 @frozen
 class ClockStepped(AdminEvent):
-    """Log time was stepped forward, as after a suspended machine: nobody could announce in
-    between.
+    """Log time stepped forward, for example after the machine was suspended.
+
+    Every peer gets one timeout from here on, because no peer could announce in between.
     """
 
     forward_us: int  # microseconds
@@ -93,7 +95,7 @@ class TorrentWhitelisted(AdminEvent):
 @admin_event(11, "torrent_delisted")
 @frozen
 class TorrentDelisted(AdminEvent):
-    """A torrent left the whitelist; where only listed torrents are served, its peers go with it."""
+    """A torrent left the whitelist. In a listed mode its peers are removed."""
 
     info_hash: InfoHash
 
@@ -120,7 +122,7 @@ class KeyIssued(AdminEvent):
     valid_until_us: int | None  # None = permanent
     owner: str | None = None
     label: str | None = None
-    request: str | None = None  # fingerprint of the request, where it had an idempotency key
+    request: str | None = None  # fingerprint of the request, if it had an idempotency key
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         key = Key(self.key_ref, self.valid_until_us, self.account, self.owner, self.label)
@@ -132,7 +134,7 @@ class KeyIssued(AdminEvent):
 @admin_event(21, "key_revoked")
 @frozen
 class KeyRevoked(AdminEvent):
-    """A key is never in force again, and its peers go."""
+    """A key is no longer in force, and its peers are removed."""
 
     key_hash: KeyHash
     key_ref: KeyRef
@@ -145,7 +147,7 @@ class KeyRevoked(AdminEvent):
 @admin_event(22, "key_rotated")
 @frozen
 class KeyRotated(KeyIssued):
-    """An account got a key for another one, and the peers of the old key are the new one's."""
+    """A new key of the account took the place of an old key, and took over its peers."""
 
     old_key_hash: KeyHash = field(kw_only=True)
     old_key_ref: KeyRef = field(kw_only=True)
@@ -175,7 +177,7 @@ class KeyChanged(AdminEvent):
 @admin_event(30, "completed_imported")
 @frozen
 class CompletedImported(AdminEvent):
-    """Completions that another tracker counted, added to the torrent's own."""
+    """Completions that another tracker counted were added to the torrent's."""
 
     info_hash: InfoHash
     completed: int
@@ -187,7 +189,7 @@ class CompletedImported(AdminEvent):
 @admin_event(40, "settings_changed")
 @frozen
 class SettingsChanged(AccountingEvent):
-    """From here on decisions go by these settings."""
+    """These settings are in force from here on."""
 
     settings: Settings
 
@@ -203,7 +205,10 @@ class SettingsChanged(AccountingEvent):
 @admin_event(50, "announce_refused")
 @frozen
 class AnnounceRefused(AdminEvent):
-    """An announce of a known key was refused; at most one a minute for each key and reason."""
+    """An announce with a known key was refused.
+
+    At most one refusal a minute is logged for each key and reason.
+    """
 
     key_ref: KeyRef
     reason: str
@@ -221,12 +226,12 @@ class CreditFactorSet(AccountingEvent):
     factor: FactorNumber
     scope: str  # in words: `global`, `torrent`, `account`, `torrent+account`
     from_us: int
-    until_us: int | None  # the first microsecond it is over; None = until it is ended
+    until_us: int | None  # the first microsecond after it; None = until an event ends it
     label: str
     account: Account | None = None  # None = all
     info_hash: InfoHash | None = None  # None = all
-    upload_percent: int | None = None  # None = uploads are left alone
-    download_percent: int | None = None
+    upload_percent: int | None = None  # None = the factor does not change uploads
+    download_percent: int | None = None  # likewise
 
     def apply(self, to: Accounting, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         factor = Factor(
@@ -247,7 +252,7 @@ class CreditFactorSet(AccountingEvent):
 @admin_event(61, "credit_factor_ended")
 @frozen
 class CreditFactorEnded(AccountingEvent):
-    """A credit factor is over before its time."""
+    """An administrator ended a credit factor."""
 
     factor: FactorNumber
 
@@ -274,7 +279,7 @@ class CreditCorrected(AdminEvent):
             to.access.requests[_idempotency(self.by)] = Request(self.request, 0, seq)
 
     def correct(self, accounts: Accounts, seq: int) -> None:
-        """Raises `ReplayError` where totals would leave their range."""
+        """Corrects the account. Raises `ReplayError` if a total would leave its range."""
         try:
             accounts.correct(self.account, self.uploaded, self.downloaded)
         except ValueError as error:
@@ -298,7 +303,7 @@ class AddressesShredded(AdminEvent):
 @admin_event(71, "addresses_lost")
 @frozen
 class AddressesLost(AdminEvent):
-    """A start lacked the keys to the addresses of present peers: all swarms begin empty."""
+    """A start lacked the keys to the addresses of present peers, so all swarms begin empty."""
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         to.swarms.clear_peers()
@@ -317,12 +322,12 @@ class LogPruned(AdminEvent):
     bytes: int  # removed
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
-        # The one before says where the log begins if this removal was cut off.
+        # If this removal was interrupted, the entry before it gives the beginning of the log.
         to.tally.pruned = (*to.tally.pruned[-1:], Pruned(seq, self.first_seq, self.opening))
 
 
 def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:
-    """Token label and idempotency key of a request. Raises `ReplayError` when it has none."""
+    """Returns token label and idempotency key of a request. Raises `ReplayError` without them."""
     try:
         return by["token"], by["idempotency_key"]  # type: ignore[index]  # None is caught as well
     except (TypeError, KeyError):

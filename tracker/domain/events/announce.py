@@ -1,12 +1,14 @@
-"""Announces as bytes: 112 each, laid out by hand because they are most of the log.
+"""Lays out announces as bytes, 112 each, by hand, because they are most of the log.
 
-The plain 80 bytes alone are enough to recompute every count and total:
+The plain 80 bytes are enough to recompute every count and total:
 
     time us | info_hash | peer_id[0:8] | uploaded | downloaded | left | key_ref | prev_seq |
     numwant | flags | listener | event (low nibble), protocol and family (high nibble) | rule
 
-The protected 32 bytes say where the peer is: address (IPv6 or v4-mapped) | peer_id[8:20] | port
-(big-endian) | 16-bit hash of the client's `key`.
+The protected 32 bytes hold the peer's address and the rest of its id:
+
+    address (IPv6 or v4-mapped) | peer_id[8:20] | port (big-endian) | 16-bit hash of the client's
+    `key`
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ PROTECTED = Struct("<16s12s2sH")
 PROTECTED4 = Struct("<12s4s12s2sH")  # the same, with the address of an IPv4 peer in two parts
 
 V4_MAPPED = bytes(10) + b"\xff\xff"
+"""The first 12 bytes of an IPv6 address that stands for an IPv4 address."""
 
 Plain = tuple[int, bytes, bytes, int, int, int, int, int, int, int, int, int, int]
 """The fields of `PLAIN`."""
@@ -35,7 +38,7 @@ Private = tuple[bytes, bytes, bytes, int]
 
 
 def count_announces(plain: bytes, protected: bytes) -> int:
-    """Counts the announces of a frame. Raises `CodecError` where its sections do not agree."""
+    """Counts the announces of a frame. Raises `CodecError` if its sections do not agree."""
     number, rest = divmod(len(plain), PLAIN.size)
     if rest or len(protected) != number * PROTECTED.size:
         raise CodecError(
@@ -49,7 +52,7 @@ def decode_announces(
 ) -> Iterator[tuple[Plain, Private | None]]:
     """Reads both parts of each announce.
 
-    Where `protected` is empty (no key decrypted it), the second is None.
+    If `protected` is empty (no key decrypted it), the second part is None.
     """
     rows = PLAIN.iter_unpack(plain)
     if protected:

@@ -1,7 +1,8 @@
-"""Records as bytes and back, from the declarations of `events/admin.py` and `events/records.py`.
+"""Turns records into bytes and back, by the declarations of `events/admin.py` and
+`events/records.py`.
 
-docs/log-format.md has the layouts. The codec of announces, `events/announce.py`, is offered here
-too.
+docs/log-format.md has the layouts. The module also exports the codec of announces
+(`events/announce.py`).
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ if TYPE_CHECKING:
     from tracker.domain.events.registry import AdminEvent, FixedRecord
 
 ADMIN = Struct("<IHHQ")
-"""Head of an admin record: length of the JSON, number, schema, time us; JSON and zeros to 16
-follow.
+"""The head of an admin record: length of the JSON, number, schema, time in microseconds. The JSON
+follows, filled up with zeros to a multiple of 16 bytes.
 """
 
 RECORD_SIZES = {events.ANNOUNCE: PLAIN.size, events.ADMIN: 0}
 RECORD_SIZES |= {kind: one.layout.size for kind, one in sorted(RECORDS.items())}
-"""Plain bytes of a record by kind, as eventlog wants them; 0 = records vary."""
+"""The plain bytes of a record, by kind, as eventlog needs them; 0 = the size varies."""
 
 UNKNOWN = "unknown"
-"""The `type` of events that a newer version wrote and this one does not know."""
+"""The `type` of events that a newer version wrote and this version does not know."""
 
 _ADMIN_NAMES = tuple(one.name for one in ADMIN_EVENTS.values())
 
@@ -59,15 +60,15 @@ EVENT_TYPES = (announce.NAME, *(one.name for one in RECORDS.values()), *_ADMIN_N
 
 
 def unknown(seq: int, kind: int, schema: int, writer: str = "") -> UnknownEventError:
-    """The error for a frame of an unknown kind or schema.
+    """Returns the error for a frame of an unknown kind or schema.
 
-    `writer`: the version that wrote it, or "".
+    `writer`: the version that wrote the frame, or "".
     """
     return _unknown(f"event {seq} is of kind {kind}, schema {schema}", writer)
 
 
 def unknown_admin(seq: int, record: AdminRecord, writer: str = "") -> UnknownEventError:
-    """The error for an admin event of an unknown number or schema."""
+    """Returns the error for an admin event of an unknown number or schema."""
     what = f"event {seq} is an admin event of type {record.type}, schema {record.schema}"
     return _unknown(what, writer)
 
@@ -77,11 +78,11 @@ def _unknown(what: str, writer: str) -> UnknownEventError:
     return UnknownEventError(f"{what}, unknown to this version; {wrote} or a later one")
 
 
-# Records of one size.
+# Records of fixed size.
 
 
 def decode_records(kind: int, plain: bytes | memoryview) -> Iterator[FixedRecord]:
-    """Reads the records of a frame, of a declared kind in its newest schema.
+    """Reads the records of a frame. Its kind is declared, and its schema is the newest.
 
     Raises `CodecError`.
     """
@@ -92,10 +93,10 @@ def decode_records(kind: int, plain: bytes | memoryview) -> Iterator[FixedRecord
 
 
 class AdminRecord(NamedTuple):
-    """An admin event as it was read.
+    """An admin event as it was read from the log.
 
-    `data` is as of the newest schema, with members that this version does not know; of an unknown
-    type or schema it is as it was written.
+    If the type and schema are known, `data` has the form of the newest schema, and keeps members
+    that this version does not know. Else `data` is as it was written.
     """
 
     type: int
@@ -108,19 +109,22 @@ class AdminRecord(NamedTuple):
         return schemas.known_admin(self.type, self.schema)
 
     def event(self) -> AdminEvent:
-        """The declared event of a known record. Raises `CodecError` where the JSON is not one."""
+        """Returns the declared event of a known record.
+
+        Raises `CodecError` if the JSON does not fit the declaration.
+        """
         return from_data(self.type, self.data)
 
 
 def encode_event(event: AdminEvent, time_us: int) -> bytes:
-    """An admin event as the log holds it, in the newest schema."""
+    """Returns an admin event as the bytes for the log, in the newest schema."""
     return encode_admin(event.number, time_us, to_data(event))
 
 
 def encode_admin(number: int, time_us: int, data: dict[str, Any], schema: int = 0) -> bytes:
-    """Canonical JSON (sorted, compact, UTF-8, no floats) behind its head, padded to 16 bytes.
+    """Returns a head and canonical JSON (sorted, compact, UTF-8), padded to a multiple of 16 bytes.
 
-    `schema`: 0 = the newest.
+    `data` holds no floats. `schema`: 0 = the newest.
     """
     body = json.dumps(
         data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -149,13 +153,13 @@ def decode_admin(plain: bytes | memoryview) -> Iterator[AdminRecord]:
 
 
 def to_data(event: AdminEvent) -> dict[str, Any]:
-    """The members of an event's JSON; those that are at their default are left out."""
+    """Returns the members of an event's JSON, without those that have their default."""
     data: dict[str, Any] = _converter.unstructure(event)
     return data
 
 
 def from_data(number: int, data: dict[str, Any]) -> AdminEvent:
-    """The event of these members; others are passed over. Raises `CodecError`."""
+    """Makes an event from the members of its JSON; ignores unknown members. Raises `CodecError`."""
     cls = ADMIN_EVENTS[number]
     try:
         return _converter.structure(data, cls)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class CodecError(ValueError):
-    """A record does not read as its kind and schema say."""
+    """The bytes of a record do not fit its kind and schema."""
 
 
 class UnknownEventError(CodecError):

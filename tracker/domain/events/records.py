@@ -1,6 +1,7 @@
-"""The records of one size: ticks, counters, evictions and refusals.
+"""Declares the records of fixed size: evictions, ticks, counters and refusals.
 
-One class a kind, in the order in which their names are listed. docs/log-format.md has the layouts.
+Each kind has a class. The order of the classes is the order in which lists show their names.
+docs/log-format.md has the layouts.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ def _text(value: str | bytes) -> str:
 @fixed_record(5, "evicted", "<Q20sIQ")
 @frozen
 class Evicted(FixedRecord):
-    """A peer went because another account's peer announced from its address."""
+    """A peer left its swarm because another peer announced from its address."""
 
     info_hash: bytes
-    place: int  # in its torrent, see `Swarms.place_of`
-    last_seq: int  # its last announce
+    place: int  # of the peer in its torrent, see `Swarms.place_of`
+    last_seq: int  # number of the peer's last announce
 
     def apply(self, to: Target, seq: int) -> None:
         torrent = to.swarms.lookup(self.info_hash)
@@ -46,19 +47,21 @@ class Evicted(FixedRecord):
 @fixed_record(3, "tick", "<QIII4xQ")
 @frozen
 class Tick(FixedRecord):
-    """Time passed: silent peers expire when this is applied, and at no other time."""
+    """Log time passed. Silent peers expire when a tick is applied, and at no other time."""
 
-    interval_ms: int
-    goes_on: bool = field(converter=bool)  # only continues the sweep of the tick before
-    slice: int  # of the state
+    interval_ms: int  # between two ticks that do not go on
+    goes_on: bool = field(converter=bool)  # true = only continues the sweep of an earlier tick
+    slice: int  # number of a slice of the state
     digest: int  # of that slice before this tick, see `slice_digest`
 
     def check(self, state: Target) -> None:
         state.compare(self.slice, self.digest)
 
     def apply(self, to: Target, seq: int) -> None:  # noqa: ARG002  # the base's name
-        """Sweeps a piece. A tick adds one part of the buckets, so that all are swept once in every
-        clean-up interval; a tick that `goes_on` adds none."""
+        """Adds a share of the buckets to the sweep, and does one step of the sweep.
+
+        The shares of one clean-up interval make up all buckets. A tick that `goes_on` adds none.
+        """
         to.factors.expire(self.time_us)
         settings = to.settings
         cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
@@ -71,7 +74,7 @@ class Tick(FixedRecord):
                 first, last = part * BUCKETS // parts, (part + 1) * BUCKETS // parts
                 to.sweep.add(to.swarms, first, last)
         before_us = self.time_us - settings.max_peer_timeout * 1_000_000
-        # After an outage every peer has one timeout, because nobody could announce before.
+        # After an outage every peer gets one timeout, because no peer could announce during it.
         if before_us < to.tally.resumed_us:
             before_us = -1
         to.sweep.step(to.swarms, before_us, settings.remove_peerless_torrents)
@@ -83,9 +86,7 @@ class Tick(FixedRecord):
 @fixed_record(4, "counted", "<QHH4xQ")
 @frozen
 class Counted(FixedRecord):
-    """A counter rose (`events.COUNTER_NAMES`); these are requests that leave no event of their
-    own.
-    """
+    """A counter rose (`events.COUNTER_NAMES`). It counts requests that leave no event."""
 
     counter: int
     label: int
@@ -103,8 +104,9 @@ class Counted(FixedRecord):
 @fixed_record(6, "refusals_counted", "<QH6xQ32s8s")
 @frozen
 class RefusalsCounted(FixedRecord):
-    """Requests were refused, for one reason and one client; "" = its name or version is not
-    known.
+    """Requests of one client were refused for one reason.
+
+    `client` or `version` is "" if it is unknown.
     """
 
     reason: int  # the label of the counter `refused_requests`

@@ -1,10 +1,11 @@
 """Declares events: the base classes, the decorators, and the tables of all declared events.
 
 A declaration is one class: `events/admin.py` has the admin events, `events/records.py` the records
-of one size. The decorators below enter it under its number. Codec, names, filters, durability and
-JSON follow from these tables; nothing else lists events. docs/changing.md has the recipe.
+of fixed size. The decorators below enter the class in a table, under its number. Codec, names,
+filters, durability and JSON follow from these tables; nothing else lists events. docs/changing.md
+has the recipe.
 
-Announces are not declared. Their codec is on the hot path and written by hand
+Announces are not declared, because their codec is on the hot path and written by hand
 (`events/announce.py`).
 """
 
@@ -27,22 +28,23 @@ if TYPE_CHECKING:
 Section = bytes | memoryview
 
 Subject = tuple[str, object]
-"""A kind of thing and which one of them: `("info_hash", 20 bytes)`, `("key_ref", 7)`."""
+"""A thing that an event changes, as a kind and an identifier: `("key_ref", 7)`."""
 
 InfoHash = Annotated[bytes, "info_hash"]
 KeyHash = Annotated[bytes, "key_hash"]
 KeyRef = Annotated[int, "key_ref"]
 Account = Annotated[int, "account"]
 FactorNumber = Annotated[int, "factor"]
-# A field of these types names a subject of its event: the text is the kind of thing.
+# A field of one of these types makes its value a subject of the event. The text is the subject's
+# kind.
 
 
 @frozen(kw_only=True)
 class AdminEvent:
-    """Base of the admin events: a field for each member of the JSON, under the same name.
+    """Base of the admin events. A field is a member of the JSON with the same name.
 
-    A member is left out of the JSON while the field has its default. `by` says who caused the
-    event.
+    The JSON omits a member that has its default. `by` describes the administrator, or the setting,
+    that caused the event.
     """
 
     number: ClassVar[int]
@@ -55,13 +57,14 @@ class AdminEvent:
     def apply(self, to: Target, seq: int, time_us: int) -> None:
         """Changes the state. `seq` and `time_us` (log time) are the event's own.
 
-        Raises `ReplayError` when the event cannot have happened, `UnknownEventError` when it asks
-        for rules of a newer version. Most of what happened to the process changes nothing.
+        Raises `ReplayError` if the event cannot have happened, and `UnknownEventError` if it needs
+        rules of a newer version. The base changes nothing.
         """
 
     def subjects(self) -> list[Subject]:
-        """The things that this event changes: a reply about one of them waits until it is
-        durable.
+        """Returns the things that this event changes.
+
+        A reply about one of them waits until the event is durable.
         """
         found = [(kind, getattr(self, name)) for name, kind in self._subjects]
         return [(kind, which) for kind, which in found if which is not None]
@@ -69,7 +72,7 @@ class AdminEvent:
 
 @frozen(kw_only=True)
 class AccountingEvent(AdminEvent, ABC):
-    """Base of the admin events that change how announces count: the ledger applies them too."""
+    """Base of the admin events that change how announces count. The ledger applies them too."""
 
     @abstractmethod
     def apply(self, to: Accounting, seq: int, time_us: int) -> None:
@@ -78,9 +81,9 @@ class AccountingEvent(AdminEvent, ABC):
 
 @frozen
 class FixedRecord(ABC):
-    """Base of the records of one size: a field for each part of the layout, in order.
+    """Base of the records of fixed size. The fields are the parts of the layout, in order.
 
-    Texts are UTF-8, filled with zeros.
+    A text is UTF-8, filled up with zeros.
     """
 
     kind: ClassVar[int]
@@ -91,13 +94,13 @@ class FixedRecord(ABC):
     time_us: int  # log time
 
     def pack(self) -> bytes:
-        """The record as the log holds it."""
+        """Returns the record as the bytes for the log."""
         values = attrs.astuple(self, recurse=False)
         return self.layout.pack(*[v.encode() if isinstance(v, str) else v for v in values])
 
     @classmethod
     def unpack(cls, plain: Section) -> Iterator[FixedRecord]:
-        """The records of a frame. Raises `CodecError`."""
+        """Reads the records of a frame. Raises `CodecError`."""
         try:
             for row in cls.layout.iter_unpack(plain):
                 yield cls(*row)
@@ -110,18 +113,21 @@ class FixedRecord(ABC):
 
     @abstractmethod
     def apply(self, to: Target, seq: int) -> None:
-        """Changes the state. `seq` is the event's own. Raises `ReplayError` as for admin events."""
+        """Changes the state. `seq` is the event's own.
+
+        Raises `ReplayError` if the event cannot have happened.
+        """
 
     @abstractmethod
     def shown(self) -> dict[str, Any]:
-        """The fields of the event as JSON, in order, without number, time and type."""
+        """Returns the fields of the event for JSON, in order, without number, time and type."""
 
 
 ADMIN_EVENTS: dict[int, type[AdminEvent]] = {}
 """The declared admin events by number."""
 
 RECORDS: dict[int, type[FixedRecord]] = {}
-"""The declared records of one size by kind."""
+"""The declared records of fixed size by kind."""
 
 _Event = TypeVar("_Event", bound=AdminEvent)
 _Record = TypeVar("_Record", bound=FixedRecord)
@@ -144,7 +150,7 @@ def admin_event(number: int, name: str, schema: int = 1) -> Callable[[type[_Even
 def fixed_record(
     kind: int, name: str, layout: str, schema: int = 1
 ) -> Callable[[type[_Record]], type[_Record]]:
-    """Declares a record of one size. `layout` is a format of `struct`, with the time first."""
+    """Declares a record of fixed size. `layout` is a format of `struct`, with the time first."""
 
     def enter(cls: type[_Record]) -> type[_Record]:
         cls.kind, cls.name, cls.schema, cls.layout = kind, name, schema, Struct(layout)
@@ -163,7 +169,7 @@ def _enter(table: dict[int, Any], number: int, cls: type[Any]) -> None:
 
 
 def _kind(hint: Any) -> str | None:
-    """The kind of subject that a type names; it may be one side of a union."""
+    """Returns the kind of subject that a type, or a member of a union, names; None = no subject."""
     for each in (hint, *get_args(hint)):
         if hasattr(each, "__metadata__"):
             return str(each.__metadata__[0])

@@ -1,8 +1,8 @@
-"""Schemas: which one of each kind is written, and how records of an older one are read.
+"""Names the schema in which each kind is written, and converts records of older schemas.
 
-A layout never changes. A kind that needs another one gets the next schema, and here a step that
-makes records of the old schema into records of the new one. All reading goes through these steps,
-so that no other code knows an older schema. The same holds for the JSON of admin events, by number.
+A layout never changes. A kind that needs another layout gets the next schema, and a step in this
+module that converts records of the schema before. All reading goes through these steps, so that no
+other code knows an older schema. The same holds for the JSON of admin events, by number.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Section = bytes | memoryview
 Sections = tuple[Section, Section]
-"""Plain and protected; protected is empty where no key decrypted it."""
+"""The plain and the protected section; the second is empty if no key decrypted it."""
 
 NEWEST = {events.ANNOUNCE: announce.SCHEMA, events.ADMIN: 1}
 NEWEST |= {kind: one.schema for kind, one in RECORDS.items()}
@@ -31,24 +31,24 @@ NEWEST_ADMIN = {number: one.schema for number, one in ADMIN_EVENTS.items()}
 """The schema of the JSON that is written, by number of the admin event."""
 
 STEPS: dict[tuple[int, int], Callable[[Section, Section], Sections]] = {}
-"""By kind and schema: makes both sections of a frame into those of the next schema."""
+"""By kind and schema: functions that convert both sections of a frame to the next schema."""
 
 ADMIN_STEPS: dict[tuple[int, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""By number and schema: makes the JSON of an admin event into that of the next schema."""
+"""By number and schema: functions that convert the JSON of an admin event to the next schema."""
 
 
 def known(kind: int, schema: int) -> bool:
-    """Says whether frames of this kind and schema can be read."""
+    """Tells whether this version can read frames of this kind and schema."""
     return 0 < schema <= NEWEST.get(kind, 0)
 
 
 def known_admin(number: int, schema: int) -> bool:
-    """Says whether admin events of this number and schema can be read."""
+    """Tells whether this version can read admin events of this number and schema."""
     return 0 < schema <= NEWEST_ADMIN.get(number, 0)
 
 
 def newest(kind: int, schema: int, plain: Section, protected: Section) -> Sections:
-    """Makes both sections of a frame of a known schema into those of the newest.
+    """Converts both sections of a frame from a known schema to the newest.
 
     Raises `CodecError`.
     """
@@ -62,7 +62,7 @@ def newest(kind: int, schema: int, plain: Section, protected: Section) -> Sectio
 
 
 def newest_admin(number: int, schema: int, data: dict[str, Any]) -> dict[str, Any]:
-    """Makes the JSON of an admin event of a known schema into that of the newest.
+    """Converts the JSON of an admin event from a known schema to the newest.
 
     Raises `CodecError`.
     """

@@ -1,6 +1,6 @@
 """Names the parts of the state that events change.
 
-The ledger keeps only what accounting needs, and applies the same events to that
+The ledger keeps only the parts that accounting needs, and applies the same events to them
 (`ledger/rules.py`).
 """
 
@@ -26,7 +26,7 @@ class Accounting(Protocol):
     accounts: Accounts
 
     def change_settings(self, settings: Settings, seq: int) -> None:
-        """Puts settings in force, as event `seq` says."""
+        """Puts the settings of event `seq` in force."""
 
 
 class Target(Accounting, Protocol):

@@ -1,5 +1,6 @@
-"""Administrators' writes: decide against the state, append, and answer once the event is
-durable.
+"""Carries out administrators' commands.
+
+Each command decides by the state, appends its event, and replies once the event is durable.
 """
 
 from tracker.service.commands.credit import CreditCommands
@@ -8,4 +9,4 @@ from tracker.service.commands.whitelist import WhitelistCommands
 
 
 class ServiceCommands(WhitelistCommands, KeyCommands, CreditCommands):
-    """`ports.Commands` over the service."""
+    """Implements `ports.Commands` with the service."""

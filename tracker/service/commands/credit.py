@@ -1,4 +1,4 @@
-"""Credit: factors set and ended, corrections. `crediting` has the decisions."""
+"""Sets and ends credit factors, and corrects accounts. `crediting` has the decisions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Decisions about credit: factors to set and to end, corrections.
+"""Decides which credit factors are set and ended, and which corrections are made.
 
-Functions over the state alone, before anything is appended. They return the event to append.
+The functions read the state and return the event to append. They change nothing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
 
 END_US = 253_402_300_800 * 1_000_000
-"""Microseconds of the beginning of the year 10000: dates from there on cannot be printed."""
+"""The beginning of the year 10000, in microseconds since 1970. Later dates cannot be printed."""
 MOST_PER_SCOPE = 16
-"""Factors of one account and torrent (or all of either) at a time, because each announce looks at
-all of them.
+"""Largest number of factors that one scope may have at a time, because each announce looks at all
+of them. A scope is an account or all, and a torrent or all.
 """
-_LABEL_LENGTH = 100
+_LABEL_LENGTH = 100  # the most characters in a factor's label
 
 
 def same_factor(state: State, terms: ports.FactorTerms, now: int) -> Factor | None:
-    """A factor with these terms that is not over. Raises `InvalidFactorError`."""
+    """Returns a factor with these terms that is not over, or None. Raises `InvalidFactorError`."""
     if terms.account is not None and not state.access.has_account(terms.account):
         raise ports.InvalidFactorError(f"there is no account {terms.account}")
     _check(terms, now)
@@ -40,7 +40,7 @@ def same_factor(state: State, terms: ports.FactorTerms, now: int) -> Factor | No
 
 
 def new_factor(state: State, terms: ports.FactorTerms, now: int) -> CreditFactorSet:
-    """The event for terms that `same_factor` has checked. Raises `InvalidFactorError`."""
+    """Returns the event for terms that `same_factor` has checked. Raises `InvalidFactorError`."""
     from_us = now if terms.from_us is None else terms.from_us
     if from_us < now:
         text = "it cannot begin in the past: what was credited stays, or is corrected"
@@ -63,7 +63,7 @@ def new_factor(state: State, terms: ports.FactorTerms, now: int) -> CreditFactor
 
 
 def _in_scope(state: State, terms: ports.FactorTerms, now: int) -> list[Factor]:
-    """Factors of exactly this scope that are not over."""
+    """Returns the factors of exactly this scope that are not over."""
     scope = terms.account or ANYBODY, terms.info_hash or ANY_TORRENT
     return [factor for factor in state.factors.in_scope(*scope) if not factor.is_over(now)]
 
@@ -89,7 +89,10 @@ def _check(terms: ports.FactorTerms, now: int) -> None:
 
 
 def factor_to_end(state: State, number: int, now: int) -> CreditFactorEnded | None:
-    """The event that ends a factor; None when it is over already. Raises `UnknownFactorError`."""
+    """Returns the event that ends a factor, or None if the factor is over already.
+
+    Raises `UnknownFactorError`.
+    """
     if not 0 < number < state.factors.next_number:
         raise ports.UnknownFactorError
     factor = state.factors.current.get(number)
@@ -99,7 +102,10 @@ def factor_to_end(state: State, number: int, now: int) -> CreditFactorEnded | No
 def correction(
     state: State, asked: ports.Correction, reason: str, request: str | None = None
 ) -> CreditCorrected:
-    """The event of a correction. Raises `UnknownAccountError`, `InvalidCorrectionError`."""
+    """Returns the event that corrects an account.
+
+    Raises `UnknownAccountError`, `InvalidCorrectionError`.
+    """
     if not state.access.has_account(asked.account):
         raise ports.UnknownAccountError
     if not reason:

@@ -1,4 +1,4 @@
-"""Tracker keys: issued, imported, labelled, rotated and revoked."""
+"""Issues, imports, labels, rotates and revokes tracker keys."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class KeyCommands(Writing):
         return issued
 
     async def import_keys(self, new: Sequence[ports.NewKey], by: ports.Actor) -> list[int]:
-        """Decides for all keys, then appends all with no await in between.
+        """Decides for all keys, then appends all events without an await in between.
 
-        They may fill several frames, of which a crash can leave the first ones: then a repetition
-        brings the rest.
+        The events may fill several frames, and a crash can lose the last of these. A repeated
+        request then issues the keys that are missing.
         """
         access = self._service.state.access
         fingerprint = fingerprint_of("import", {"keys": [given(asdict(one)) for one in new]})
@@ -82,7 +82,7 @@ class KeyCommands(Writing):
     # Deciding: before anything is appended.
 
     def _in_force(self, key_ref: int) -> tuple[bytes, Key]:
-        """The hash and the key of that number, expired perhaps.
+        """Returns the hash and the key of this number. The key may have expired.
 
         Raises `UnknownKeyError`, `RevokedKeyError`.
         """
@@ -91,13 +91,13 @@ class KeyCommands(Writing):
         if key_hash is None:
             raise ports.UnknownKeyError
         key = access.keys.get(key_hash)
-        # A key that was issued again has another number now; this number stays revoked.
+        # A key that was issued again has another number now. Its earlier number stays revoked.
         if key is None or key.key_ref != key_ref:
             raise ports.RevokedKeyError
         return key_hash, key
 
     def _end_of(self, new: ports.NewKey) -> int | None:
-        """The end of a new key's validity. Raises what keeps the key from being issued."""
+        """Returns the end of a new key's validity, or raises the error that forbids the key."""
         keys = self._service.state.access.keys
         if new.key is not None and server_secret.key_hash(new.key) in keys:
             raise ports.DuplicateKeyError
@@ -112,9 +112,9 @@ class KeyCommands(Writing):
     def _decided(
         self, new: Sequence[ports.NewKey], first: int
     ) -> list[tuple[ports.NewKey, int | None]]:
-        """The keys from `first` on, each with the end of its validity.
+        """Returns the keys from `first` on, each with the end of its validity.
 
-        Raises what the first key at fault raises, with its number in the list.
+        Raises the error of the first key at fault. The text names the key's number in the list.
         """
         decided, seen = [], set()
         for number, one in enumerate(new[first:], first):
@@ -133,15 +133,16 @@ class KeyCommands(Writing):
     def _repeated(
         self, fingerprint: str, text: str | None, by: ports.Actor
     ) -> ports.IssuedKey | None:
-        """The key that the same request got before; None = it is new. `text`: the key it gives.
+        """Returns the key that the same request got before; None = the request is new.
 
-        Raises `RepeatedRequestError`, `RevokedKeyError`.
+        `text`: the key that the request itself gives, or None. Raises `RepeatedRequestError`,
+        `RevokedKeyError`.
         """
         request = self._earlier(fingerprint, by)
         if request is None:
             return None
         text = text or self._key_for(by)
-        # The hash differs where the server has another secret than at the first time.
+        # The hash differs if the server's secret has changed since the first request.
         if self._service.state.access.hash_of(request.key_ref) != server_secret.key_hash(text):
             raise ports.RepeatedRequestError(ANOTHER_REQUEST)
         try:
@@ -158,7 +159,7 @@ class KeyCommands(Writing):
         access = self._service.state.access
         text = new.key or self._random_key(by)
         key_hash = server_secret.key_hash(text)
-        # A key that is issued again goes on with its account, unless it gets another owner.
+        # A key that is issued again keeps its account, unless it gets another owner.
         before = access.revoked.get(key_hash)
         owner = new.owner
         if before is not None and owner in (None, before.owner):
@@ -195,15 +196,18 @@ class KeyCommands(Writing):
     def _random_key(self, by: ports.Actor) -> str:
         if by.idempotency_key:
             return self._key_for(by)
-        # The number beside the request id gives a client two keys even if it sends one id twice.
+        # The number makes the key differ even if a client sends one request id twice.
         number = self._service.state.access.next_key_ref
         return server_secret.tracker_key(self._secret, f"{number} {by.request_id}")
 
     def _key_for(self, by: ports.Actor) -> str:
-        """The key of an idempotency key: the same after any restart, and stored nowhere."""
+        """Derives the key that belongs to an idempotency key.
+
+        It is the same after any restart, and so is stored nowhere.
+        """
         return server_secret.tracker_key(self._secret, f"once {by.token}\n{by.idempotency_key}")
 
 
 def _given_keys(new: Iterable[ports.NewKey]) -> list[Subject]:
-    """The keys whose text the site gives."""
+    """Returns the keys whose text the request gives."""
     return [pending.key(server_secret.key_hash(one.key)) for one in new if one.key is not None]

@@ -1,6 +1,6 @@
-"""Which recent admin events are not yet durable.
+"""Remembers the recent admin events that are not yet durable.
 
-A reply waits for the latest one on its subjects.
+A reply depends on some subjects (keys, torrents, accounts). It waits for the latest event on them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tracker.ports import Actor
 
 ANY = None
-"""In place of which thing: all things of that kind."""
+"""Stands in a subject for all things of that kind."""
 
 FACTORS: Subject = ("factor", ANY)
 
@@ -41,12 +41,12 @@ def factor(number: int) -> Subject:
 
 
 def request(by: Actor) -> Subject:
-    """A request with an idempotency key, which the same token may send again."""
+    """Returns the subject of a request that the same token may repeat (an idempotency key)."""
     return "request", (by.token, by.idempotency_key)
 
 
 class Pending:
-    """The latest event on each subject, from its append until its durability was seen."""
+    """Holds the latest event on each subject, until `durable` reports that event."""
 
     def __init__(self) -> None:
         self._seqs: OrderedDict[Subject, int] = OrderedDict()  # ascending
@@ -62,7 +62,9 @@ class Pending:
             self._seqs.move_to_end(subject)
 
     def latest(self, subjects: Iterable[Subject]) -> int:
-        """The number of the latest event on any of these; -1 = all of theirs are durable."""
+        """Returns the number of the latest event on these subjects; -1 = all of their events are
+        durable.
+        """
         return max((self._seqs.get(each, -1) for each in subjects), default=-1)
 
     def durable(self, seq: int) -> None:

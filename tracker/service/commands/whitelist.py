@@ -1,4 +1,4 @@
-"""The whitelist: torrents added and removed."""
+"""Adds torrents to the whitelist, and removes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tracker import ports
 
 _BATCH = 100
-"""Events between two checkpoints: a few milliseconds."""
+"""Info hashes between two checkpoints; they take a few milliseconds."""
 
 
 class WhitelistCommands(Writing):

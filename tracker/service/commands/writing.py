@@ -29,7 +29,7 @@ class Writing:
     """Base of the commands. They decide, append and apply without an await, and then wait."""
 
     def __init__(self, service: Service, log: Log, secret: bytes) -> None:
-        """`secret`: 32 bytes from which random keys follow."""
+        """`secret`: 32 bytes, from which the commands derive keys."""
         self._service = service
         self._log = log
         self._secret = secret
@@ -37,23 +37,25 @@ class Writing:
         self._pending = pending.Pending()
 
     def _need_room(self) -> None:
-        """Part of every decision, so that nothing is refused between two events of one command."""
+        """Raises `LogUnavailableError` if the log has no room.
+
+        Call it while deciding, so that no refusal comes between two events of one command.
+        """
         need_room(self._log)
 
     def _append(self, event: AdminEvent, by: ports.Actor) -> int:
-        """Returns the event's sequence number."""
+        """Appends and applies the event. Returns its sequence number."""
         self._last_seq = self._service.append(event, by)
         self._pending.note(self._last_seq, event, by)
         return self._last_seq
 
     @asynccontextmanager
     async def _answer(self, *subjects: Subject) -> AsyncIterator[None]:
-        """Runs the decision inside, then waits until the events that the reply depends on are
-        durable.
+        """Runs the block, then waits until the events that the reply depends on are durable.
 
-        That is the event which the decision appended. Where it appended none, the reply depends on
-        the latest event on these subjects; so do refusals. A log that takes no event is reported at
-        once.
+        If the block appended an event, the reply depends on that event. If it appended none, or
+        refused, the reply depends on the latest event on these subjects. `LogUnavailableError`
+        passes at once.
         """
         before = self._last_seq
         try:
@@ -74,9 +76,9 @@ class Writing:
     # Requests with an idempotency key.
 
     def _earlier(self, fingerprint: str, by: ports.Actor) -> Request | None:
-        """The same request when it came before, else None.
+        """Returns the earlier request with this idempotency key, or None.
 
-        Raises `RepeatedRequestError` for another one.
+        Raises `RepeatedRequestError` if the earlier request was a different one.
         """
         if not by.idempotency_key:
             return None
@@ -94,16 +96,16 @@ class Writing:
 
 
 def fingerprint_of(what: str, members: Mapping[str, Any]) -> str:
-    """32 hex digits that tell one request from another; members that are None do not count."""
+    """Returns 32 hex digits that identify a request. Members that are None do not count."""
     text = json.dumps([what, given(members)], sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()[:32]
 
 
 def given(members: Mapping[str, Any]) -> dict[str, Any]:
-    """The members that are not None."""
+    """Returns the members that are not None."""
     return {name: value for name, value in members.items() if value is not None}
 
 
 def request_of(fingerprint: str, by: ports.Actor) -> str | None:
-    """The `request` of an event: the fingerprint, where a repetition could be recognised."""
+    """Returns the `request` of an event: the fingerprint, or None without an idempotency key."""
     return fingerprint if by.idempotency_key else None
