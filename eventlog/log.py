@@ -405,7 +405,7 @@ def open_log(
     `LogFormatError`, `LogCorruptError`, `LogUnusableError`.
     """
     try:
-        make_folder(path, 0o750)
+        make_folder(path)
         folder.check_format(path)
         lock = folder.lock(path)
         try:

@@ -28,8 +28,8 @@ from eventlog import versions
 from eventlog.errors import LogCorruptError, LogFormatError
 from eventlog.files import open_file
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
+from eventlog.frame import LAST_SEQ, Frame, FrameError, Header, parse_header, seed_of, split_payload
 from eventlog.frame import MAGIC as FRAME_MAGIC
-from eventlog.frame import Frame, FrameError, Header, parse_header, seed_of, split_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 MAGIC = b"\x89EVL\r\n\x1a\n"
 HEADER_SIZE = 128
 _HEADER = Struct("<8sHHI16sQQQII60xI")
+LAST_EPOCH = (1 << 32) - 1
+"""No segment is of this epoch, so that every log can be opened once more."""
 _NAME = re.compile(r"(\d{20})\.(\d{10})\.evl")
 
 
@@ -95,7 +97,10 @@ def read_header(path: Path, data: bytes) -> SegmentHeader:
     versions.check(path, version)
     if size != HEADER_SIZE:
         raise LogFormatError(path, f"has a header of {size} bytes, not {HEADER_SIZE}")
-    return SegmentHeader(*fields)
+    header = SegmentHeader(*fields)
+    if header.base_seq > LAST_SEQ or header.epoch >= LAST_EPOCH:
+        raise LogCorruptError(path, 0, "segment header has numbers that no log comes to")
+    return header
 
 
 def open_header(path: Path) -> SegmentHeader:

@@ -8,16 +8,10 @@ client loses any.
 
 from __future__ import annotations
 
+from tracker.places import network as network
+
 MOST = 1 << 16
 """Largest number of addresses in one table, which then takes about 8 MB."""
-
-
-def network(address: bytes) -> bytes:
-    """Returns the network that counts as one source.
-
-    That is an IPv4 address (4 bytes), or the /64 of an IPv6 address (8 bytes).
-    """
-    return address if len(address) == 4 else address[:8]
 
 
 class Table:

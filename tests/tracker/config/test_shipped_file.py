@@ -75,7 +75,7 @@ def paths_shown(text: str) -> dict[str, bool]:
             table = header[1]
             shown.setdefault(table, explained)
             explained = False
-        elif key := re.fullmatch(r"(?:# )?([a-z_]+) = .+", line):
+        elif key := re.fullmatch(r"(?:# )?([a-z0-9_]+) = .+", line):
             shown[f"{table}.{key[1]}"] = explained
             explained = False
         else:
@@ -101,7 +101,7 @@ def test_every_key_in_the_shipped_file_is_explained_and_known() -> None:
 
 def test_optional_parts_of_the_shipped_file_work_when_uncommented() -> None:
     """The shipped file still loads when the `# ` before its optional keys and tables is removed."""
-    text = re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", SHIPPED.read_text())
+    text = re.sub(r"(?m)^# (?=\[|[a-z0-9_]+ = )", "", SHIPPED.read_text())
     text = re.sub(r"\[(http_trackers|http_api)\.tls_config\]\n(.+\n){2}", "", text)
     loaded = from_text(text.replace("private = false", "private = true"))
     assert loaded.config.core.private_mode is not None
