@@ -103,6 +103,8 @@ class TorrustDatabase:
         )
 
     def _open(self) -> sqlite3.Connection:
+        if self.path.is_dir():
+            raise SourceError(f"{self.path}: is a folder, and should be a file")
         if not self.path.is_file():
             raise SourceError(f"{self.path}: there is no such file")
         database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
