@@ -36,7 +36,7 @@ class WhitelistEntry:
 
 @frozen
 class KeyEntry:
-    key: str = field(repr=False)  # 32 alphanumeric characters
+    key: str = field(repr=False)  # 10 to 64 letters, digits, - and _
     valid_until_us: int | None  # Unix microseconds; None = permanent
     owner: str | None = None
     label: str | None = None
@@ -62,9 +62,9 @@ class SourceError(Exception):
 
 
 def _key(text: object) -> str:
-    if isinstance(text, str) and re.fullmatch(r"[0-9A-Za-z]{32}", text):
+    if isinstance(text, str) and re.fullmatch(r"[0-9A-Za-z_-]{10,64}", text):
         return text
-    raise ValueError("the key is not 32 letters and digits")
+    raise ValueError("the key is not 10 to 64 letters, digits, - and _")
 
 
 # SQLite, as Torrust's tracker stores it (contract section 5, persistence).

@@ -56,9 +56,11 @@ _COMPACT: Final[dict[bytes | None, bool]] = {None: True, b"1": True, b"0": False
 _TRACKER: Final = {
     b"announce": ANNOUNCE,
     b"announce.php": ANNOUNCE,
+    b"ann": ANNOUNCE,
     b"scrape": SCRAPE,
     b"scrape.php": SCRAPE,
 }
+_OTHER_KEYS: Final = (b"uk", b"pid", b"authkey", b"credential")
 _PLAIN: Final = {b"/" + name: kind for name, kind in _TRACKER.items()} | {b"/health_check": HEALTH}
 
 
@@ -100,7 +102,7 @@ def parse_target(target: bytes) -> Target:
     """Routes a request target in origin form or absolute form (RFC 9112, 3.2). Never raises.
 
     Paths: /announce, /announce/KEY, /KEY/announce, /KEY, the same with scrape (except /KEY),
-    announce.php, scrape.php and /health_check. KEY in front is 32 alphanumeric characters.
+    announce.php, ann, scrape.php and /health_check. KEY in front is 32 alphanumeric characters.
     """
     path, mark, query = target.partition(b"?")
     kind, key = _PLAIN.get(path), None
@@ -189,6 +191,17 @@ def query_passkey(query: bytes | None) -> bytes | None:
     if not query or b"passkey=" not in query:
         return None
     return next((value for name, value in _pairs(_trimmed(query)) if name == b"passkey"), None)
+
+
+def other_key(query: bytes | None) -> bytes | None:
+    """Returns the key in the parameters of other sites' trackers, or None. Raises only `WireError`.
+
+    These parameters may mean something else, so it is a key only if the tracker knows it.
+    """
+    if not query:
+        return None
+    values = dict(reversed(_pairs(_trimmed(query))))
+    return next((values[name] for name in _OTHER_KEYS if name in values), None)
 
 
 def unescape(raw: bytes) -> bytes:
