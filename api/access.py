@@ -1,8 +1,8 @@
 """Serves changes of the whitelist and the tracker keys in the older versions.
 
-See sections 1.2 and 1.3 of the contract. Each change is answered after its event is durable. The
-`reload` endpoints answer ok and do nothing, because the state is a projection of the log: no
-second copy could differ from it.
+See sections 1.2 and 1.3 of the contract. A change gets its response after its event is durable. The
+`reload` endpoints answer ok and do nothing, because the state follows from the log alone, and there
+is no second copy to load.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Access:
         ]  # fmt: skip
 
     def issued(self) -> Responses:
-        """Describes the response that shows a new key."""
+        """Describes the response with a new key."""
         return answer(self.shapes.key_schema, media=JSON_WITH_CHARSET)
 
     async def whitelist_add(self, info_hash: str) -> Response:
@@ -74,7 +74,7 @@ class Access:
         return await self.issue_key(None, params.seconds(seconds))
 
     async def issue_key(self, key: str | None, seconds_valid: int | None) -> Response:
-        """Adds `key`, or a random one for `None`. Without a duration it is permanent."""
+        """Issues `key`; None = a random key. Without `seconds_valid` the key is permanent."""
         new = NewKey(key, seconds_valid)
         try:
             with self._reported_as("failed to generate key"):

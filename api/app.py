@@ -40,7 +40,7 @@ STREAM_TIMEOUT: Final = 600.0  # seconds to send a whole listing
 
 
 def create_app(ports: Ports, tokens: Tokens, proxies: Proxies | None = None) -> QuartTrio:
-    """Builds the API over `ports`. Clients need one of `tokens`, and may come through `proxies`."""
+    """Builds the API that uses `ports`. A client needs one of `tokens`. `proxies` are trusted."""
     app = _App(__name__, static_folder=None)
     _configure(app)
     _install_errors(app)
@@ -82,7 +82,7 @@ def _configure(app: QuartTrio) -> None:
 
 
 def _install_errors(app: QuartTrio) -> None:
-    """Answers each error in the manner of the version in the path, even where no route matches."""
+    """Answers each error in the manner of the version in the path, even if no route matches."""
     for kind, older, v2 in (
         (errors.Refusal, errors.on_refusal, problems.on_refusal),
         (HTTPException, errors.on_http_error, problems.on_http_error),
@@ -117,7 +117,7 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
             response.headers["cache-control"] = g.cached
         return response
 
-    # `identify` runs before routing errors, so that a client without a token learns no paths.
+    # `identify` runs before routing errors, so that a client without a token cannot find out paths.
     app.before_request(identify)
     app.after_request(finish)
 

@@ -38,10 +38,10 @@ class Grant:
 
 
 class Tokens:
-    """Knows the configured tokens, and finds the one that a request carries.
+    """Holds the configured tokens, and finds the token of a request.
 
-    `tokens` maps a label to the token itself; an empty one refuses every request. `scopes` maps
-    a label to `read` or `full`; a label that is absent from it has the full scope.
+    `tokens` maps a label to its token; without tokens every request is refused. `scopes` maps a
+    label to `read` or `full`; a label without an entry has the full scope.
     """
 
     def __init__(self, tokens: Mapping[str, str], scopes: Mapping[str, str] | None = None) -> None:
@@ -54,7 +54,7 @@ class Tokens:
     def label(self, request: Request) -> str:
         """Returns the label of the token in `request`.
 
-        Raises `Refusal` for a token that is missing, unknown, or may not use this method.
+        Raises `Refusal` if the token is missing, unknown, or may not use this method.
         """
         grant = self.find(presented_token(request))
         if grant is None:
@@ -64,10 +64,10 @@ class Tokens:
         return grant.label
 
     def find(self, token: str) -> Grant | None:
-        """Finds the rights of `token`; None for an unknown or empty one.
+        """Finds the rights of `token`; None = the token is unknown or empty.
 
-        It is compared with every token, so that the time does not depend on the outcome. Digests
-        are compared, so that it does not depend on lengths either.
+        Compares it with every token, so that the time does not depend on the result. Compares
+        digests, so that the time does not depend on lengths either.
         """
         digest = _digest(token)
         matches = [grant for known, grant in self._grants if hmac.compare_digest(known, digest)]

@@ -1,4 +1,4 @@
-"""Identifies the caller: the request id, and the `Actor` that is recorded with every change."""
+"""Identifies the caller: the request id, and the `Actor` that the log records with every change."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IDEMPOTENCY_KEY = re.compile(rf"[ -~]{{1,{MAX_IDEMPOTENCY_KEY}}}")
 def request_id(incoming: Request) -> str:
     """Returns the client's id if it is short and printable, else a new UUID.
 
-    It has to be both, because it is echoed and logged.
+    It must be both, because the response and the log repeat it.
     """
     given = incoming.headers.get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else str(uuid4())
@@ -34,7 +34,7 @@ def request_id(incoming: Request) -> str:
 def actor() -> Actor:
     """Describes the sender of the current request.
 
-    Raises `Refusal` for headers that do not fit into the log.
+    Raises `Refusal` if a header does not fit into the log.
     """
     return Actor(
         token=g.token_label,
@@ -59,7 +59,8 @@ def _reason(incoming: Request) -> str:
     if len(raw) > MAX_REASON:
         raise bad_request(f"X-Reason is longer than {MAX_REASON} bytes")
     reason = raw.decode(errors="replace")
-    # An unprintable reason could command the terminal of somebody who reads the log.
+    # A reason must be printable, because control characters could act on a terminal that shows the
+    # log.
     if not reason.isprintable():
         raise bad_request("X-Reason has to be printable text in one line")
     return reason

@@ -1,14 +1,14 @@
 """Serves one connection of the API with Hypercorn's trio server, and changes five of its habits.
 
-- Only HTTP/1.1 is spoken. An `Upgrade` header is ignored (RFC 9110, section 7.8), be it `h2c` or
-  `websocket`, because Hypercorn 0.18 raises out of the connection in a WebSocket upgrade (its
+- It serves only HTTP/1.1. It ignores an `Upgrade` header (RFC 9110, section 7.8), `h2c` as well as
+  `websocket`, because a WebSocket upgrade makes Hypercorn 0.18 raise out of the connection (its
   issue 225).
 - Sending can be cancelled and has a time limit. Hypercorn shields it, so that a client that stops
-  reading delays the shutdown for as long as it likes.
-- After an early response (413) the rest of the request is read and dropped for a moment. Closing
-  at once would reset the connection, and the client would lose the response.
-- The idle timer also runs between two requests. With Quart-Trio, Hypercorn loses it after the
-  first one.
+  reading could delay the shutdown without limit.
+- After an early response (413) it reads and drops the rest of the request for a moment, because
+  closing at once would reset the connection, and the client would lose the response.
+- The idle timer also runs between two requests. With Quart-Trio, Hypercorn stops it after the first
+  request.
 - Closing has a time limit, also under TLS.
 
 Only this module and `api.serve` know Hypercorn's internals. They fit version 0.18.
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper
 
-SEND_TIMEOUT: Final = 10.0  # seconds to send one chunk
-LINGER: Final = 1.0  # seconds for a client to end after the last response
+SEND_TIMEOUT: Final = 10.0  # the longest time to send one chunk, in seconds
+LINGER: Final = 1.0  # seconds that a client gets to close after the last response
 
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
 
 class Http1(H11Protocol):
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Does nothing, where Hypercorn would switch to HTTP/2."""
+        """Does nothing. Hypercorn's own method would switch to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
         await super()._create_stream(_without_upgrade(request))
@@ -56,9 +56,9 @@ def _without_upgrade(request: h11.Request) -> h11.Request:
 
 
 class Connection(TCPServer):
-    """A connection to be served once, by `run`.
+    """A connection. Call `run` once to serve it.
 
-    `run` raises whatever Hypercorn lets through; the caller contains it.
+    `run` raises the errors that Hypercorn does not handle; the caller must handle them.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Connection(TCPServer):
             await self._close()
 
     async def _handshake(self) -> bool:
-        """Returns False if a TLS client did not complete it in time."""
+        """Does the TLS handshake. Returns False if the client did not complete it in time."""
         if isinstance(self._socket, trio.SocketStream):
             return True
         try:
@@ -140,7 +140,7 @@ class Connection(TCPServer):
                 self._scope.cancel()
 
     async def _half_close(self) -> None:
-        """Ends the output, and gives the client a moment to read the rest of it."""
+        """Ends the output, and gives the client `LINGER` seconds to read the rest."""
         if self._lingering:
             return
         self._lingering = True
@@ -164,7 +164,7 @@ class Connection(TCPServer):
         self._scope.cancel()
 
     async def _receive(self) -> bytes:
-        """Returns what the client sent; b"" at its end."""
+        """Returns bytes from the client; b"" = the client ended."""
         try:
             return bytes(await self.stream.receive_some(MAX_RECV))
         except _GONE:

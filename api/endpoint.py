@@ -1,8 +1,7 @@
 """Defines an endpoint as one row: its method and path, its handler, and its description.
 
-The URL map (`install`) and the OpenAPI document (`api.openapi`) both derive from the rows. Each
-class of handlers lists its own rows in a method `endpoints`. An API version joins them under its
-prefix.
+The URL map (`install`) and the OpenAPI document (`api.openapi`) derive from the rows. Each class of
+handlers lists its rows in its method `endpoints`. An API version joins the rows under its prefix.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[..., Awaitable[Response]]
 Responses = dict[int, dict[str, Schema]]
-"""Status to media type to JSON Schema. A status without a media type has an empty body."""
+"""JSON Schemas by status and media type. A status without a media type has an empty body."""
 
 
 def answer(schema: Schema, status: int = 200, media: str = JSON) -> Responses:
@@ -55,7 +54,7 @@ IDEMPOTENCY_KEY: Final = Parameter(
     description="a repetition with the same one gets the same answer",
 )
 REPEATABLE: Final = (REASON, IDEMPOTENCY_KEY)
-"""The headers of a change that would do harm if it was made twice."""
+"""The headers of a change that does harm if it is made twice."""
 
 
 @frozen
@@ -81,7 +80,7 @@ class Endpoint:
 def under(
     prefix: str, errors: Mapping[int, dict[str, Schema]], rows: Iterable[Endpoint]
 ) -> list[Endpoint]:
-    """Puts `rows` below `prefix`, and adds `errors`, which any of them may answer."""
+    """Puts `rows` below `prefix`, and adds `errors`, the responses that any row may give."""
     return [
         evolve(row, path=prefix + row.path, responses={**errors, **row.responses}) for row in rows
     ]

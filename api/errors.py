@@ -41,15 +41,15 @@ DESCRIBED: Final[Responses] = {
 # The reference ends some texts with a place in its source. This is a place in ours.
 _HERE: Final = "api/errors.py:1:1"
 
-# Existing clients recognise a duplicate and an unknown key by these sentences. No SQLite stands
-# behind this API.
+# Existing clients recognise a duplicate and an unknown key by these sentences. They name SQLite
+# because the reference uses it; this API does not.
 _DUPLICATE_KEY: Final = (
     f"The Sqlite3 query was malformed: UNIQUE constraint failed: keys.key, {_HERE}, {_HERE}"
 )
 _UNKNOWN_KEY: Final = f"Failed to remove record from Sqlite3 database, error-code: 0, {_HERE}"
 
 
-class Refusal(Exception):  # noqa: N818 - named for what it is: most refusals are no server error
+class Refusal(Exception):  # noqa: N818 - because most refusals are no errors of the server
     """Ends the request with `status` and the plain text `reason`."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -144,7 +144,7 @@ async def on_no_moment(error: NoMomentError) -> Response:
 
 
 def _too_large() -> Response:
-    """Answers 413 and closes: after half a body the connection cannot carry another request."""
+    """Answers 413 and closes, because after half a body the connection cannot carry a request."""
     response = text("Failed to buffer the request body: length limit exceeded", 413)
     response.headers["connection"] = "close"
     return response

@@ -1,10 +1,11 @@
-"""Bounds requests before the application sees them: an ASGI layer around any application.
+"""Limits requests before they reach the application: an ASGI layer around any application.
 
-Bodies: a body is cut one byte past the limit and declared complete. So every version of Quart
-refuses it at once, and no more of it is held in memory. Quart's own limit suffices in the pinned
-version, but later ones check it only when the body is complete.
+Bodies: the layer cuts a body one byte past the limit and declares it complete. So every version of
+Quart refuses it at once, and memory holds no more of it. Quart's own limit suffices in the pinned
+version, but later versions check it only when the body is complete.
 
-Targets: a request target that is no path (`OPTIONS *`, a broken absolute URL) is answered here.
+Targets: the layer answers 400 to a request target that is no path (`OPTIONS *`, a broken absolute
+URL).
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
         Scope,
     )
 
-MAX_BODY: Final = 64 * 1024  # bytes of a request's body
+MAX_BODY: Final = 64 * 1024  # the most bytes of a request's body
 
 
 class Limited:
-    """Passes requests on to `app`: paths only, with bodies of at most `max_body` + 1 bytes."""
+    """Passes requests for paths on to `app`, with bodies of at most `max_body` + 1 bytes."""
 
     def __init__(self, app: ASGIFramework, max_body: int = MAX_BODY) -> None:
         self._app = app
@@ -41,7 +42,7 @@ class Limited:
 
 
 def _is_path(target: str) -> bool:
-    """True for a path, and for an absolute URL that has one."""
+    """Tells whether a target is a path, or an absolute URL with a path."""
     if target.startswith("/"):
         return True
     try:

@@ -28,7 +28,7 @@ FORMAT: Final = Parameter(name="format", schema={"enum": [AS_JSON, AS_PROMETHEUS
 
 
 def wanted_format() -> str:
-    """Reads `format` of the query: `json`, also when absent or empty, or `prometheus`.
+    """Reads `format` of the query: `prometheus`, or `json`, which is also the default.
 
     Raises `Refusal` for another format.
     """
@@ -83,7 +83,7 @@ class _Collected:
 
     def collect(self) -> Iterator[Family]:
         for metric in self.metrics:
-            # The package wants a counter's name without the `_total` of its samples.
+            # The package adds `_total` to a counter's name, so the name must not have it.
             plain = metric.name.removesuffix("_total") if metric.kind == "counter" else metric.name
             family = Family(plain, metric.help, metric.kind)
             for sample in metric.samples:

@@ -1,7 +1,6 @@
 """Parses values of paths and queries as strictly as the reference does, with its error texts.
 
-Nothing here touches the tracker. Every function raises `Refusal`, or `NotFound` for a blank value
-in a path.
+Every function raises `Refusal`, or `NotFound` for a blank value in a path.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 U32_MAX: Final = 2**32 - 1
 U64_MAX: Final = 2**64 - 1
-DEFAULT_LIMIT: Final = 4000  # torrents in a listing
+DEFAULT_LIMIT: Final = 4000  # torrents in a listing without `limit`
 
 _INFO_HASH = re.compile(r"[0-9a-fA-F]{40}")
 _KEY = re.compile(r"[0-9A-Za-z]{32}")
@@ -35,9 +34,9 @@ def info_hash(value: str) -> bytes:
 
 
 def info_hash_in_query(value: str) -> bytes:
-    """Reads the same in a query (contract, section 1.4).
+    """Reads 40 hexadecimal digits of either case in a query: 20 bytes (contract, section 1.4).
 
-    An empty value is wrong there, and no unknown path.
+    In a query an empty value is a wrong value; in a path it is an unknown path.
     """
     if not _INFO_HASH.fullmatch(value):
         raise invalid_url(
@@ -64,10 +63,11 @@ def seconds(value: str) -> int:
 
 
 def unsigned(value: str) -> int | None:
-    """Reads a plain decimal; None for anything else.
+    """Reads a plain decimal; None = the text is something else.
 
-    The result is exact up to 64 bits. A longer number gives some number above 64 bits. `int()`
-    would accept `1_000`, ` 7 ` and digits of other scripts, and refuse very long numbers.
+    The result is exact up to 64 bits. A longer number gives some number above 64 bits. `int()` does
+    not fit, because it accepts `1_000`, ` 7 ` and digits of other scripts, and refuses very long
+    numbers.
     """
     match = _UNSIGNED.fullmatch(value)
     return int(match[1][:_ENOUGH_DIGITS]) if match else None
@@ -97,7 +97,7 @@ def _number(query: MultiDict[str, str], name: str, default: int) -> int:
 
 
 def single(query: MultiDict[str, str], name: str) -> str | None:
-    """Returns the value of a parameter that may be given once; None without one."""
+    """Returns the value of a parameter that may be given once; None = it is absent."""
     values = query.getlist(name)
     if len(values) > 1:
         raise invalid_query(f"duplicate field `{name}`")

@@ -1,4 +1,4 @@
-"""Bundles the ports of the tracker that the API is served from."""
+"""Bundles the ports through which the API sees the tracker."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Finds a client behind reverse proxies: the right-most address that is no trusted proxy.
+"""Finds the address of a client behind reverse proxies.
 
-Each proxy appends the address of its client to `X-Forwarded-For`. Everything left of the first
-address that is not trusted may be invented. Without trusted proxies the header is ignored.
+Each proxy appends the address of its client to `X-Forwarded-For`. The client is the right-most
+address that is no trusted proxy, because a client can invent all addresses left of it. Without
+trusted proxies the header is ignored.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from quart import Request
 
 UNIX = "unix"
-"""Names, among the trusted proxies, every client of the Unix socket."""
+"""Stands in the list of trusted proxies for every client of the Unix socket."""
 
 _Address = IPv4Address | IPv6Address
 
@@ -24,15 +25,15 @@ class Proxies:
     """The trusted proxies: addresses, networks, and `UNIX`."""
 
     def __init__(self, trusted: Iterable[str] = ()) -> None:
-        """Raises `ValueError` for a text that is no network."""
+        """Raises `ValueError` if a text is no network."""
         names = list(trusted)
         self._networks = [ip_network(one) for one in names if one != UNIX]
         self._unix = UNIX in names
 
     def client(self, request: Request) -> str:
-        """Returns the address of the client that sent `request`; "" for one of the Unix socket.
+        """Returns the address of the client that sent `request`; "" = it used the Unix socket.
 
-        IPv4 addresses have their own form, not the mapped one of IPv6.
+        An IPv4 address is returned in its own form, not mapped to IPv6.
         """
         scope_client = request.scope.get("client")
         peer = _parsed(scope_client[0]) if scope_client else None
@@ -42,7 +43,7 @@ class Proxies:
         for text in reversed(forwarded):
             named = _parsed(_without_port(text.strip()))
             if named is None:
-                break  # no address: nothing left of it can be trusted
+                break  # no address, so that everything left of it may be invented
             peer = named
             if not self._trusts(named):
                 break

@@ -1,8 +1,8 @@
-"""Reads the tracker as it is or, with `at=` in the query, as it was.
+"""Reads the state of the tracker now or, with `at=` in the query, at a past moment.
 
 A question is a method of the read model with its arguments: `reads.one(ReadModel.summary,
-info_hash)`. The live state answers at once. `tracker.ports.Past` answers about any other moment,
-and the request gets more time for it.
+info_hash)`. The live state answers at once. `tracker.ports.Past` answers about a past moment, and
+the request then has more time.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ if TYPE_CHECKING:
     from tracker.ports import Live, Past, ReadModel
 
 PAST_TIMEOUT: Final = 75.0
-"""Seconds for a request that reads the past or a ledger.
+"""Longest time for a request that reads the past or a ledger, in seconds.
 
-Two questions may take 30 seconds each, a ledger 60.
+A request may ask two questions about the past of up to 30 seconds each, or read a ledger in up to
+60.
 """
 SEQ_MAX: Final = 2**63 - 1
 CACHED: Final = "private, max-age=60"
-"""Lets clients keep an answer about the past, but not for long.
+"""Lets clients keep an answer about the past, but only for a minute.
 
-A past moment stays as it is, but its addresses are shredded and its events removed some day.
+A past moment does not change, but later its addresses are shredded and its events removed.
 """
 
 AT: Final = Parameter(
@@ -83,9 +84,9 @@ class Reads:
 
 
 def moment_in_query() -> Moment | None:
-    """Reads `at` of the query, a seq or a time. Raises `Refusal` for another text.
+    """Reads `at` of the query, a seq or a time; None = now. Raises `Refusal` for another text.
 
-    None means now. A change is always of now.
+    A change ignores `at`, and shows the present.
     """
     given = request.args.getlist("at")
     if not given or request.method not in READING:

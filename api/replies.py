@@ -21,7 +21,7 @@ TEXT: Final = "text/plain; charset=utf-8"
 class Response(TrioResponse):
     """A response without a default content type, because an empty body has none."""
 
-    default_mimetype = None  # type: ignore[assignment] # Werkzeug, which reads it, allows None
+    default_mimetype = None  # type: ignore[assignment] # Werkzeug reads it and allows None
 
 
 def encode(value: object) -> str:
@@ -32,7 +32,7 @@ def encode(value: object) -> str:
 def json_text(
     body: str | AsyncIterable[bytes], status: int = 200, content_type: str = JSON
 ) -> Response:
-    """Sends `body`, which is JSON already: a whole text, or chunks that are sent as they come."""
+    """Sends `body`, which is JSON already: a whole text, or chunks that are sent one by one."""
     return Response(body, status, content_type=content_type)
 
 

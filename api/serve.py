@@ -1,9 +1,9 @@
 """Runs the application under Hypercorn's trio server, on sockets that the caller has bound.
 
-Hypercorn's own `serve` ends when a single connection raises, and waits for ever for a client that
-stops reading. Therefore the loop around its connections is ours: it contains the errors of each
-connection, and a stop has a time limit. The ASGI lifespan is not run, because the application has
-no hooks.
+The loop around the connections is our own, because Hypercorn's `serve` ends when a single
+connection raises, and waits for ever for a client that stops reading. Our loop handles the errors
+of each connection, and a stop has a time limit. It does not run the ASGI lifespan, because the
+application has no hooks.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_HEAD: Final = 64 * 1024
-"""Bytes of the request line and headers. Some 1,200 info hashes fit into one query."""
+"""Largest size of the request line and headers, in bytes. About 1,200 info hashes fit in."""
 
 
 @frozen(kw_only=True)
 class Settings:
     idle_timeout: float = 5.0  # seconds; also for the head of a request and for a TLS handshake
-    graceful_timeout: float = 3.0  # seconds that a stop leaves to requests in flight
+    graceful_timeout: float = 3.0  # seconds that requests in flight get at a stop
     max_body: int = MAX_BODY  # bytes
-    max_connections: int = 512  # further ones are closed at once
+    max_connections: int = 512  # further connections are closed at once
 
 
 async def serve(
@@ -54,8 +54,8 @@ async def serve(
 ) -> None:
     """Answers requests on `listeners` until `shutdown` is set, then closes the listeners.
 
-    Idle connections end at once then, busy ones after their response, and all of them after
-    `graceful_timeout`, whatever their clients do. No exception of a connection escapes.
+    Then idle connections end at once, busy connections after their response, and all of them at
+    the latest after `graceful_timeout`. No exception of a connection escapes.
     """
     server = _Server(app, settings or Settings())
     async with trio.open_nursery() as connections:

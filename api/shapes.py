@@ -1,7 +1,7 @@
-"""Declares what the older versions decide each for itself: how values of `tracker.ports` look.
+"""Declares how the older versions write values of `tracker.ports`; each version has its own form.
 
-Values that are listed by the thousand are formatted by hand, for speed. Only names of clients
-need escaping.
+Values of long lists are formatted by hand, because that is faster. Only names of clients need
+escaping.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Statistics:
         return [Endpoint("GET", "/stats", self.stats, "Counters.", described, query=(FORMAT, AT))]
 
     async def stats(self) -> Response:
-        """Shows the contract's counters; for Prometheus the gauges' too, which have no past."""
+        """Shows the contract's counters. For Prometheus, without `at`, it adds the UDP gauges."""
         wanted = wanted_format()
         stats = await self.reads.one(ReadModel.stats)
         if wanted == AS_PROMETHEUS:

@@ -1,8 +1,9 @@
 """Sends JSON arrays of any length without stalling the loop.
 
-A short array is one body with a length. A long one is sent in chunks, with a checkpoint before
-each, so that announces are served in between. Only one array is worked on between two turns of the
-loop, however many are being made. A client that leaves or stops reading ends its stream.
+A short array is one body with a length. A long array is sent in chunks, with a checkpoint before
+each chunk, so that announces are served in between. However many arrays are being sent, the loop
+works on only one of them between two checkpoints. If a client leaves or stops reading, its stream
+ends.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-# Items of a chunk: about a millisecond of finding and encoding, and 20 KB of body.
+# Items of a chunk. They take about a millisecond to find and encode, and make 20 KB of body.
 BATCH: Final = LISTED_AT_ONCE
 
 _TURN: Final = trio.Lock()
 """Held for about a millisecond of work at a time. Waiting for it lets other tasks run."""
 
 Items = Iterable[Item | None] | AsyncGenerator[list[Item], None]
-"""Live items, where None asks for a pause; or items of the past, which come in lists."""
+"""Live items one by one, where None is a place to pause; or items of the past, in lists."""
 
 
 async def json_array(
     items: Items[Item], shape: Callable[[Item], str], head: str = "[", tail: str = "]"
 ) -> Response:
-    """Responds with an array of `items`, each as the JSON text that `shape` makes of it.
+    """Responds with an array of `items`. `shape` makes the JSON text of an item.
 
     `head` and `tail` may wrap the array in an object.
     """

@@ -45,7 +45,7 @@ class Torrents:
         ]  # fmt: skip
 
     async def one(self, info_hash: str) -> Response:
-        """Shows a torrent with its whole swarm. An unknown one is a JSON string and no error."""
+        """Shows a torrent with its whole swarm; for an unknown torrent a JSON string, no error."""
         torrent = params.info_hash(info_hash)
         summary = await self.reads.one(ReadModel.summary, torrent)
         if summary is None:

@@ -19,16 +19,17 @@ from eventlog.files import (
     A_FOLDER,
     destroy_file,
     make_folder,
-    settle_directory,
     sync_directory,
+    write_all,
     write_new,
 )
 from eventlog.findings import REPORT, RESTORE, Checked, Finding
 from eventlog.first_event import first_seq, new_opening_path, opening_path, segments_of
 from eventlog.folder import Recovery, read_identity
-from eventlog.frame import HEADER_SIZE, IGNORABLE, Frame, Header
+from eventlog.frame import HEADER_SIZE, IGNORABLE, LAST_TIME_US, Frame, Header
 from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
 from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
+from eventlog.nonsense import border, parse_json
 from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
 from eventlog.removal import remove_before
@@ -44,6 +45,7 @@ __all__ = [
     "FORMAT",
     "HEADER_SIZE",
     "IGNORABLE",
+    "LAST_TIME_US",
     "REPORT",
     "RESTORE",
     "RESTORE_KEPT",
@@ -72,6 +74,7 @@ __all__ = [
     "RepeatedWarning",
     "Verifier",
     "base_seq_of",
+    "border",
     "decrypt_frame",
     "destroy_file",
     "first_and_last_frame",
@@ -88,11 +91,12 @@ __all__ = [
     "open_header",
     "open_log",
     "opening_path",
+    "parse_json",
     "read_identity",
     "read_kept_frames",
     "remove_before",
     "segments_of",
-    "settle_directory",
     "sync_directory",
+    "write_all",
     "write_new",
 ]

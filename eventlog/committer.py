@@ -1,9 +1,9 @@
-"""The committing thread's side of a log: encrypts, frames, writes and syncs appended records.
+"""Encrypts, frames, writes and syncs appended records, in the committing thread.
 
 `EventLog` (log.py) calls `Committer.write` in a worker thread, one call at a time, because a second
-commit could hide the failure of the first. A write that fails is made once more in a new file;
-where it fails for want of space or descriptors the error says so (`passes_by_itself`), and the
-loop's side calls again later with the same frames.
+commit could hide the failure of the first. A failed write is repeated once in a new file. If it
+fails for want of space or descriptors (`passes_by_itself`), `EventLog` calls again later with the
+same frames.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _logger = logging.getLogger("eventlog.log")  # one name for both sides of a log
 SEGMENT_SECONDS = 3600
 """Age in seconds at which a segment is finished, however small it is."""
 RESERVE_BYTES = 4 << 20
-"""Free bytes below which only what is reserved may be appended: admin events, ticks, counters."""
+"""Free bytes on the disk below which only admin events, ticks and counters may be appended."""
 _BEGIN_BYTES = 64 << 10
-"""Bytes that a new file takes before any frame, with what the file system keeps about it."""
+"""Bytes of the disk that a new file takes before any frame, with the file system's own data."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
@@ -49,8 +49,8 @@ def passes_by_itself(error: Exception) -> bool:
 class Committer:
     """Owns the files of a log that is open for writing. All methods block.
 
-    The loop's side calls `write` and `release` one at a time. So whatever they change belongs to
-    the committing thread during a call, and the loop may use it between two calls.
+    `EventLog` calls `write` and `release` one at a time. So the fields that they change belong to
+    the committing thread during a call, and the loop may use them between two calls.
     """
 
     # Set when the log is opened. Both sides may read them at any time.
@@ -60,28 +60,28 @@ class Committer:
     _segment_bytes: int  # size at which a segment is finished
     _encryptor: Encryptor | None  # None: protected sections are written in clear
     _seed: int = field(init=False)  # of header checksums
-    # Held open so that a process out of descriptors can still make a new segment's name durable.
+    # Kept open, so that a process without free descriptors can make a new segment's name durable.
     _directory: int = field(init=False)
 
     # Owned by the committing thread during a call. The loop reads `chain` between two calls.
     chain: int  # header_crc of the last durable frame
     _last_time_us: int  # log time of the last frame
     _reserve: Reserve
-    _durable_seq: int = 0  # what was durable before this call
-    _descriptor: int = -1  # of the newest segment; -1: the next write begins one
-    _segment_began: float = 0.0  # seconds of the monotonic clock
-    _segment_base: int = 0  # its first event
+    _durable_seq: int = 0  # durable events before this call
+    _descriptor: int = -1  # of the newest segment; -1: the next write begins a segment
+    _segment_began: float = 0.0  # start of the newest segment, seconds of the monotonic clock
+    _segment_base: int = 0  # first event of the newest segment
 
-    # Changed by the committing thread, read by the loop at any time: each is one number, and an old
-    # one does no harm.
+    # Changed by the committing thread, read by the loop at any time. That is safe, because each is
+    # one number, and an old value does no harm.
     epoch: int
-    marked_seq: int = 0  # the highest durable_seq in a header on the disk: readers go so far
+    marked_seq: int = 0  # the highest durable_seq in a header on the disk; readers stop there
     segments_begun: int = 0
     segment_size: int = 0  # bytes of the newest segment, where the next frame goes
     written_bytes: int = 0  # of frames, since the log was opened
     rewrites: int = 0  # commits that failed, and then succeeded in a new file
     disk_free: int = field(init=False)  # bytes
-    disk_low: bool = False  # only what is reserved may be appended
+    disk_low: bool = False  # fewer than `RESERVE_BYTES` are free
 
     def __attrs_post_init__(self) -> None:
         """Raises `OSError`."""
@@ -91,12 +91,13 @@ class Committer:
         self.disk_free = _free_bytes(self._directory)
 
     def write(self, taken: list[OpenFrame], durable_seq: int, was_blocked: bool) -> None:
-        """Make these frames durable; without frames a watermark, which says that all events below
-        `durable_seq` are.
+        """Make these frames durable. Without frames, write a watermark: all events below
+        `durable_seq` are durable.
 
-        A failed write is made once more in a new file. `was_blocked`: the call before failed for
-        want of space or descriptors. Raises what the second attempt raised, or the first one where
-        a second is in vain; nothing of `taken` counts then. Also raises what the encryptor raises.
+        A failed write is repeated once in a new file. `was_blocked`: the call before failed for
+        want of space or descriptors. Raises the error of the second attempt, or of the first if a
+        second cannot help. Then no frame of `taken` is durable. Raises also the errors of the
+        encryptor.
         """
         self._durable_seq = durable_seq
         frames = taken or [self._watermark()]
@@ -104,8 +105,8 @@ class Committer:
         due = (
             self.segment_size >= self._segment_bytes or now - self._segment_began > SEGMENT_SECONDS
         )
-        # A second segment with the same first event would take the name, and the place, of the one
-        # before.
+        # A new segment must begin with a later event, because one with the same first event would
+        # replace the segment before.
         due = due and bool(taken) and taken[0].base_seq > self._segment_base
         needed = _size(frames) + _BEGIN_BYTES if was_blocked else 0
         try:
@@ -118,20 +119,23 @@ class Committer:
         self._look_at_disk()
 
     def release(self) -> None:
-        """Close all files, and let go of the log's lock. Nothing may be called afterwards."""
+        """Close all files, and release the log's lock. Call no method afterwards."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
         os.close(self._directory)
         os.close(self._lock)
 
-    # One attempt, and what follows a failed one.
+    # One attempt to write, and the steps after a failed one.
 
     def _write_once(
         self, frames: list[OpenFrame], now: float, needed: int, *, segment_due: bool
     ) -> None:
-        """`needed`: bytes without which nothing is tried, because each attempt would leave an empty
-        file; 0 = try."""
+        """Make one attempt to write.
+
+        `needed`: free bytes without which it makes none, because each would leave an empty file; 0
+        = always try.
+        """
         if needed:
             self.disk_free = _free_bytes(self._directory)
             if self.disk_free < needed:
@@ -149,10 +153,11 @@ class Committer:
         self.rewrites += 1
 
     def _abandon(self, error: OSError) -> bool:
-        """Leave the file after a failed write. Returns whether another attempt at once makes sense.
+        """Close the file after a failed write. Returns True if a second attempt at once may help.
 
-        The kernel may have dropped what it could not write, and another sync of the same file would
-        succeed all the same. A new epoch tells readers where to leave the old file.
+        The second attempt needs a new file, because the kernel may have dropped the bytes that it
+        could not write, and another sync of the old file would still succeed. A new epoch shows
+        readers where to leave the old file.
         """
         if self._descriptor >= 0:
             with suppress(OSError):
@@ -169,8 +174,8 @@ class Committer:
         return True
 
     def _look_at_disk(self) -> None:
-        """Note the free space after each write, so that announces never meet a full disk."""
-        with suppress(OSError):  # what was just written is written
+        """Note the free space after each write, so that announces stop before the disk is full."""
+        with suppress(OSError):  # because the write itself has succeeded
             self.disk_free = _free_bytes(self._descriptor)
         self.disk_low = self.disk_free < RESERVE_BYTES
         self._reserve.keep(self.disk_free)
@@ -183,8 +188,7 @@ class Committer:
         try:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
         except OSError as error:
-            # Out of descriptors, so nothing was made: the segment may well grow on until there is
-            # one.
+            # No descriptor is free, so there is no new file. The old segment grows until there is.
             if self._descriptor < 0 or error.errno not in _NO_DESCRIPTOR:
                 raise
             return
@@ -231,7 +235,7 @@ class Committer:
         self.chain = chain
 
     def _add_frame(self, buffers: list[bytes | bytearray], one: OpenFrame, chain: int) -> int:
-        """Append the bytes of a frame that follows `chain`; returns the chain after it."""
+        """Append to `buffers` a frame that follows `chain`. Returns the chain after the frame."""
         self._last_time_us = max(self._last_time_us, one.time_us)
         boottime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         encrypted = self._encrypt(one, boottime_ns)
@@ -271,6 +275,6 @@ def _size(frames: list[OpenFrame]) -> int:
 
 
 def _free_bytes(descriptor: int) -> int:
-    """Bytes that may still be written to a descriptor's file system."""
+    """Returns the free bytes of a descriptor's file system."""
     room = os.fstatvfs(descriptor)
     return room.f_bavail * room.f_frsize

@@ -29,10 +29,13 @@ def open_file(path: Path) -> BufferedReader:
         raise LogFormatError(path, what) from None
 
 
-def make_folder(path: Path, mode: int) -> None:
-    """Make a folder and its parents where they are missing.
+def make_folder(path: Path, mode: int = 0o750) -> None:
+    """Make a folder and its parents where they are missing, and make their names durable, up to the
+    root of the file system.
 
-    Raises `OSError`, which says what stands in the way.
+    Call it before each file in it that matters, also where the folder exists: an earlier attempt
+    may have made it and ended before it synced. Raises `OSError`, which says what stands in the
+    way.
     """
     try:
         path.mkdir(mode=mode, parents=True, exist_ok=True)
@@ -43,6 +46,14 @@ def make_folder(path: Path, mode: int) -> None:
         else:
             what = A_FILE
         raise OSError(f"{there} {what}") from None
+    path = path.absolute()
+    sync_directory(path)
+    while not path.is_mount():
+        path = path.parent
+        try:
+            sync_directory(path)
+        except PermissionError:
+            return  # we made no entry there: that takes more permissions
 
 
 def sync_directory(path: Path) -> None:
@@ -52,23 +63,6 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def settle_directory(path: Path) -> None:
-    """Make a directory's own entry durable, and those of its parents, up to the root of the file
-    system.
-
-    Call it before the directory holds anything that matters, because an earlier attempt may have
-    made any of the parents and ended before it synced them.
-    """
-    path = path.absolute()
-    sync_directory(path)
-    while not path.is_mount():
-        path = path.parent
-        try:
-            sync_directory(path)
-        except PermissionError:
-            return  # we made no entry there: that takes more permissions
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:

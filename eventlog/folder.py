@@ -17,14 +17,15 @@ import socket
 from collections import deque
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
 from eventlog import seals, segment, versions
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
-from eventlog.files import A_FILE, A_FOLDER, settle_directory, sync_directory, write_all, write_new
+from eventlog.files import A_FILE, A_FOLDER, make_folder, sync_directory, write_all, write_new
 from eventlog.first_event import list_openings
+from eventlog.nonsense import border, parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _FOLDERS = ("seg", "quarantine", "seal", "kept", "opening")
 _AGAIN = "restore it from any backup of this log, it never changes. Nothing was changed"
+_NO_IDENTITY = "is not the identity file of an event log"
 _LOST = f"is missing, but the folder holds segments, or what was once one: {_AGAIN}"
 
 
@@ -91,13 +93,12 @@ def create(path: Path) -> None:
 
     Raises `LogFormatError`, `OSError`.
     """
-    (path / "seg").mkdir(mode=0o750, parents=True, exist_ok=True)
+    # Before the identity, so that an identity implies a durable place for segments.
+    make_folder(path / "seg")
     identity = path / "identity.json"
     if not identity.exists():
         if any((path / "seg").iterdir()):
             raise LogFormatError(identity, _LOST)
-        # Before the identity, so that an identity implies a durable place for segments.
-        settle_directory(path)
         body = {"log_id": secrets.token_hex(16), "format": versions.FORMAT}
         write_new(identity, json.dumps(body).encode() + b"\n")
 
@@ -109,20 +110,17 @@ def read_identity(path: Path) -> bytes:
     """
     identity = path / "identity.json"
     try:
-        found = json.loads(identity.read_bytes())
-        log_id, version = bytes.fromhex(found["log_id"]), found["format"]
-        if type(version) is not int:
-            raise TypeError
+        with border(lambda _: LogFormatError(identity, f"{_NO_IDENTITY}: {_AGAIN}")):
+            found: Any = parse_json(identity.read_bytes())
+            log_id, version = bytes.fromhex(found["log_id"]), found["format"]
+            if type(version) is not int:
+                raise TypeError
     except FileNotFoundError:
         if (path / "seg").is_dir():
             raise LogFormatError(identity, _LOST) from None
         raise LogUnusableError(path, "there is none") from None
     except IsADirectoryError:
         raise LogFormatError(identity, f"{A_FOLDER}: {_AGAIN}") from None
-    except (ValueError, KeyError, TypeError):
-        raise LogFormatError(
-            identity, f"is not the identity file of an event log: {_AGAIN}"
-        ) from None
     versions.check(identity, version)
     if len(log_id) != 16:
         raise LogFormatError(identity, f"holds no 16-byte log id: {_AGAIN}")
@@ -234,13 +232,12 @@ def _recover_tail(folder: Path, path: Path) -> Recovery:
 def _quarantine(folder: Path, path: Path, offset: int) -> Path:
     """Copy the bytes from `offset` on to quarantine, before the caller cuts them off."""
     target = folder / "quarantine" / f"{path.name}.{offset}"
-    target.parent.mkdir(mode=0o750, exist_ok=True)
+    make_folder(target.parent)
     again = 0
     while target.exists():  # a crash at the same offset before
         again += 1
         target = target.with_name(f"{path.name}.{offset}.{again}")
     write_new(target, path.read_bytes()[offset:])
-    sync_directory(folder)
     return target
 
 

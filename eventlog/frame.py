@@ -36,6 +36,13 @@ HEADER_SIZE = HEADER.size
 ALIGN = 16
 MAX_SECTION = 1 << 20
 
+MAX_RECORDS = MAX_SECTION
+"""Most records of a frame, because each has a byte at least."""
+LAST_TIME_US = 253_402_300_799_999_999
+"""Microseconds since 1970 of the last moment of the year 9999, because no later one has a date."""
+LAST_SEQ = (1 << 63) - 1
+"""The highest number that an event may have. No tracker gets there in a million years."""
+
 WATERMARK = 0xF0  # a frame without records: says only how far the log is durable
 IGNORABLE = 0x0001
 """Flag of frames whose records a reader may skip when it does not know them, because they change
@@ -149,6 +156,12 @@ def parse_header(data: bytes | memoryview, seed: int = 0) -> Header:
         raise FrameError("frame header checksum does not match")
     if header.plain_size > MAX_SECTION or header.protected_size > MAX_SECTION:
         raise FrameError("frame is longer than any frame may be")
+    if header.records > MAX_RECORDS:
+        raise FrameError("frame has more records than any frame may have")
+    if max(header.next_seq, header.durable_seq) > LAST_SEQ:
+        raise FrameError("frame has event numbers that no log comes to")
+    if header.time_us > LAST_TIME_US:
+        raise FrameError("frame is of a time after the year 9999")
     return header
 
 

@@ -30,7 +30,7 @@ from zlib import crc32
 
 from eventlog import segment, versions
 from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
-from eventlog.files import open_file, write_new
+from eventlog.files import make_folder, open_file, write_new
 from eventlog.first_event import segments_of
 from eventlog.folder import read_identity
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
@@ -185,7 +185,7 @@ def keep_frames(folder: Path, begin: int, end: int, kinds: Collection[int]) -> d
             taken += b"".join(_frames(path, kinds))
     first = 0 if merged else begin
     target = kept_path(folder, f"{first:020d}.{end:020d}.evk")
-    target.parent.mkdir(mode=0o750, exist_ok=True)
+    make_folder(target.parent)
     write_new(target, _header(log_id, first, end, len(taken)) + taken)
     files = [] if merged else [each.path for each in before]
     return _digests((*files, target))

@@ -1,15 +1,14 @@
-"""The loop's side of a log that is open for writing: append, wait until durable, statistics.
+"""Lets the event loop append to a log, wait until events are durable, and read statistics.
 
     append --> Pool (memory) --> run(): linger, take --> Committer.write (thread) --> durable_seq
 
-Appending is a plain call. One task, `run`, hands everything that was appended to the committing
-thread (committer.py), and begins the next commit only when that one has ended. Before anything is
-acknowledged to the outside, `wait_durable` waits for it: a crash can only remove the end of what
-was appended.
+Appending is a plain call. One task, `run`, hands all appended records to the committing thread
+(committer.py), and begins the next commit only when that one has ended. A caller awaits
+`wait_durable` before it acknowledges an event, because a crash can remove the last events.
 
-Where a write fails for want of space or descriptors the log is blocked: it tries again every
-second, keeps what it has in memory, and takes nothing in. Any other failure, after a second
-attempt, ends the log.
+If a write fails for want of space or descriptors, the log is blocked: it tries again every second,
+keeps its records in memory, and refuses new ones. Any other failure, after a second attempt, ends
+the log.
 """
 
 from __future__ import annotations
@@ -39,33 +38,34 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 WATERMARK_SECONDS = 0.05
-"""Idle seconds before a watermark follows the last commit, so that readers see it (allowed: 0.2).
+"""Idle seconds after which a watermark follows the last commit, so that readers get its events (at
+most 0.2).
 """
 SEAL_SECONDS = 5.0
 """Seconds between checks for finished segments."""
 READABLE_SECONDS = 0.25
 """Longest wait in seconds until readers get a durable event.
 
-It takes a fifth of that, unless the disk is slow or full.
+The wait is a fifth of that, unless the disk is slow or full.
 """
 RETRY_SECONDS = 1.0
-"""Seconds between attempts to write while the disk is full, or no descriptor is to be had."""
+"""Seconds between attempts to write while the disk is full, or no file descriptor is free."""
 LONGER_SECONDS = 0.1
-"""Upper bound in seconds of the adaptive linger, because records that wait are in memory only:
-readers see them later, and a crash loses more of them."""
+"""Upper bound in seconds of the adaptive linger, because waiting records are only in memory:
+readers get them later, and a crash loses more of them."""
 ENOUGH_BYTES = 1 << 20
-"""Commit at once when this many bytes are pending: batching gains nothing beyond it."""
+"""Pending bytes above which a commit begins at once, because a larger batch gains nothing."""
 MAX_PENDING_BYTES = 64 << 20
-"""Bytes appended and not yet durable at which `has_room` says no, so that a hung disk cannot eat
-memory."""
+"""Bytes appended and not yet durable at which `has_room` returns False, so that a hung disk cannot
+fill the memory."""
 
 
 def lingering(seconds: float, last_commit: float) -> float:
-    """Seconds to gather records before a commit. `seconds` is the configured linger, `last_commit`
-    how long the last commit took.
+    """Returns the seconds to gather records before a commit.
 
-    Where the machine or its disk is busy, so that commits take long, records are gathered for
-    longer: four times the last commit, at most four times `seconds`, and at most `LONGER_SECONDS`.
+    `seconds`: the configured linger. `last_commit`: the seconds that the last commit took. When
+    commits take long, because the machine or its disk is busy, the gathering takes longer: four
+    times the last commit, at most four times `seconds`, and at most `LONGER_SECONDS`.
     """
     return max(seconds, min(4 * last_commit, 4 * seconds, LONGER_SECONDS))
 
@@ -91,9 +91,9 @@ def _warning(over: str) -> Callable[[], RepeatedWarning]:
 class EventLog:
     """A log open for writing. Open it with `open_log`; nothing becomes durable unless `run` runs.
 
-    The loop owns every field but those of the committer, whose fields say when the loop may read
-    them. The committing thread sees none of them: `Committer.write` gets frames that were taken
-    from the pool, and nobody else touches those until it returns.
+    Only the loop uses the fields of this class; `Committer` says when the loop may read its fields.
+    The committing thread uses the frames that it gets in `Committer.write`. Nothing else touches
+    these frames until it returns.
     """
 
     # Set when the log is opened, and never changed.
@@ -102,27 +102,27 @@ class EventLog:
     _committer: Committer
     _linger_seconds: float
 
-    # Appended, and where it is on its way to the disk.
+    # The records on their way to the disk.
     pool: Pool
     durable_seq: int  # every event below it is on stable storage
     end: tuple[int, int]  # durable_seq, and header_crc of the last durable frame
-    _unwritten: list[OpenFrame] = field(factory=list)  # taken, and in no file that counts
-    _in_flight_bytes: int = 0  # of those
+    _unwritten: list[OpenFrame] = field(factory=list)  # taken from the pool, but not yet durable
+    _in_flight_bytes: int = 0  # of `_unwritten`
 
     # Signals between the tasks.
     _appended: trio.Event = field(factory=trio.Event)
     _hurry: trio.Event = field(factory=trio.Event)  # do not linger
-    _committed: trio.Event = field(factory=trio.Event)  # a commit ended, however
+    _committed: trio.Event = field(factory=trio.Event)  # a commit succeeded or failed
     _one_commit: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(1))
     sealing: trio.Lock = field(factory=trio.Lock)  # for tasks that make or remove seals
 
-    # How it is.
+    # The condition of the log.
     _blocked: bool = False  # waits for space or descriptors
     _failure: LogFailedError | None = None
-    _closed: bool = False  # takes nothing in any more
+    _closed: bool = False  # refuses new records
     _released: bool = False  # nothing more becomes durable
     _commits: int = 0
-    _commit_seconds: float = 0.0  # of the last one
+    _commit_seconds: float = 0.0  # of the last commit
     _no_write: RepeatedWarning = field(factory=_warning("The event log can be written again"))
     _no_space: RepeatedWarning = field(factory=_warning("There is space for the event log again"))
     _no_seal: RepeatedWarning = field(factory=_warning("All finished segments are sealed again"))
@@ -146,7 +146,7 @@ class EventLog:
         return self._committer.rewrites
 
     def has_room(self, *, reserved: bool = False) -> bool:
-        """Tells whether records may be appended now. Call it once a batch, before deciding.
+        """Tells whether records may be appended now. Call it once for each batch, before deciding.
 
         `reserved`: for records that may use the last of the disk, such as administrators' changes.
         """
@@ -159,16 +159,16 @@ class EventLog:
         )
 
     def appended(self) -> None:
-        """Tell `run` that the pool holds something. Cheap, and harmless when it does not."""
+        """Wake `run`, because the pool holds records. Cheap, and harmless if the pool is empty."""
         self._appended.set()
         if self.pool.size > ENOUGH_BYTES:
             self._hurry.set()
 
     async def wait_durable(self, seq: int) -> None:
-        """Return once event `seq` is on stable storage; makes `run` commit without lingering.
+        """Return once event `seq` is on stable storage; make `run` commit without lingering.
 
-        Raises `LogFailedError` when it never will be. Cancelling the wait does not touch the
-        commit.
+        Raises `LogFailedError` if the event will never be durable. Cancelling the wait does not
+        stop the commit.
         """
         if self.durable_seq > seq:
             return
@@ -178,20 +178,19 @@ class EventLog:
             await self._wait_for_a_commit()
 
     async def wait_readable(self, seq: int) -> None:
-        """Return once readers get event `seq`: when a later header says that it is durable.
+        """Return once readers get event `seq`, because a later header calls it durable.
 
-        Raises what `wait_durable` raises.
+        Raises the errors of `wait_durable`.
         """
         await self.wait_durable(seq)
         while self._committer.marked_seq <= seq:
             await self._wait_for_a_commit()
 
     async def wait_readable_briefly(self, seq: int) -> None:
-        """Wait until readers get event `seq`, so that a client finds in the log what it was just
-        answered.
+        """Wait until readers get event `seq`, so that a client finds its latest change in the log.
 
-        Returns at once for an event that is not durable, and in any case after `READABLE_SECONDS`
-        or when the log has failed: readers get somewhat less then.
+        Returns at once if the event is not durable. Returns also after `READABLE_SECONDS` and when
+        the log has failed; then readers may not get the event yet.
         """
         if seq < self.durable_seq:
             with trio.move_on_after(READABLE_SECONDS), suppress(LogFailedError):
@@ -219,9 +218,9 @@ class EventLog:
         )
 
     async def keep_seals(self) -> None:
-        """Seal every segment soon after it is finished, those of earlier runs too; until cancelled.
+        """Seal every finished segment soon, those of earlier runs too, until cancelled.
 
-        Run it beside `run`: it has a thread of its own, and no commit waits for it.
+        Run it beside `run`. It uses another thread, so that no commit waits for it.
         """
         sealed = 0
         while True:
@@ -237,16 +236,15 @@ class EventLog:
             await trio.sleep(SEAL_SECONDS)
 
     async def seal_finished(self) -> None:
-        """Seal every finished segment now, holding `sealing`. Tasks that remove segments or seals
-        hold it too.
+        """Seal every finished segment now, and hold the lock `sealing` meanwhile.
 
-        Raises `LogError`, `OSError`.
+        Tasks that remove segments or seals must hold the lock too. Raises `LogError`, `OSError`.
         """
         async with self.sealing:
             await trio.to_thread.run_sync(seals.write_missing, self.path)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Commit until cancelled, then commit what is left and close. Raises `LogFailedError`."""
+        """Commit until cancelled, then commit the rest and close. Raises `LogFailedError`."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
             task_status.started()
@@ -263,21 +261,21 @@ class EventLog:
             with trio.move_on_after(WATERMARK_SECONDS):
                 await self._appended.wait()
                 return
-            await self._commit()  # nothing came: the watermark
+            await self._commit()  # no record came, so this writes a watermark
             if self._blocked:
                 return
         await self._appended.wait()
 
     async def _wait_for_company(self) -> None:
-        """Linger, so that one sync serves many records; not when somebody waits for the disk."""
+        """Linger, so that one sync serves many records. A waiting caller ends the linger."""
         with trio.move_on_after(lingering(self._linger_seconds, self._commit_seconds)):
             await self._hurry.wait()
 
     async def _commit(self) -> None:
-        """Commit everything appended so far. Afterwards it is durable, or the log is blocked and
-        still has it.
+        """Commit all records appended so far.
 
-        Raises `LogFailedError` when the log has failed.
+        Afterwards they are durable, or the log is blocked and keeps them. Raises `LogFailedError`
+        if the log has failed.
         """
         self._unwritten += self.pool.take()
         self._appended = trio.Event()
@@ -288,7 +286,7 @@ class EventLog:
         self._in_flight_bytes = sum(len(one.plain) + len(one.protected) for one in taken)
         began = trio.current_time()
         try:
-            # Shielded, because a commit that was begun is seen through.
+            # Shielded, because a commit must not be abandoned half-way.
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(
                     self._committer.write,
@@ -319,11 +317,11 @@ class EventLog:
                 "The disk is nearly full (%d bytes are free): what may be refused is refused",
                 self._committer.disk_free,
             )
-        elif self._committer.disk_free >= 2 * RESERVE_BYTES:  # not at every byte around the limit
+        elif self._committer.disk_free >= 2 * RESERVE_BYTES:  # so that it does not warn too often
             self._no_space.over()
 
     def _note_failure(self, error: Exception) -> None:
-        """Raises `LogFailedError` unless waiting helps."""
+        """Blocks the log if waiting helps, else raises `LogFailedError`."""
         if passes_by_itself(error):
             self._blocked = True
             self._no_write.warn(
@@ -361,9 +359,9 @@ class EventLog:
             raise self._failure
 
     def release(self) -> None:
-        """Let go of the log's files and lock, without a commit.
+        """Close the log's files and release its lock, without a commit.
 
-        `run` does it at its end. Blocking.
+        `run` calls it at its end. Blocking.
         """
         self._committer.release()
 
@@ -379,13 +377,13 @@ def open_log(
 ) -> EventLog:
     """Open (or create) the log in the folder `path` for writing, recovering its end. Blocking.
 
-    `record_sizes`: bytes of a record's plain part by kind; 0 = they vary. `segment_bytes`: size at
-    which a segment is finished. `reserve_bytes` of the disk are held for when it is full. Without
-    an `encryptor` the protected sections are written in clear. Raises `LogLockedError`,
+    `record_sizes`: bytes of a record's plain part by kind; 0 = the size varies. `segment_bytes`:
+    size at which a segment is finished. `reserve_bytes`: bytes of the disk to hold until it is
+    full. `encryptor`: None = the protected sections are written in clear. Raises `LogLockedError`,
     `LogFormatError`, `LogCorruptError`, `LogUnusableError`.
     """
     try:
-        make_folder(path, 0o750)
+        make_folder(path)
         folder.check_format(path)
         lock = folder.lock(path)
         try:

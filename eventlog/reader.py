@@ -1,8 +1,8 @@
 """Reads a log from any process, without a lock: checked frames in order, from a sequence number on.
 
-Beside a running writer a reader stops at the durable end. Every frame header says how far the log
-was durable when the frame was built, and an idle writer adds a watermark. So a reader yields a
-frame once a later header says that it is durable, and needs no second file.
+Beside a running writer a reader stops at the durable end. Every frame header holds the
+`durable_seq` of the time when the frame was built, and an idle writer adds a watermark. So a reader
+yields a frame once a later header calls it durable, and needs no second file.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """Yields the frames of a log from `from_seq` on, without watermarks. The first one may begin
+    """Yields the frames of a log from `from_seq` on, without watermarks. The first frame may begin
     before `from_seq`.
 
-    Iterate `frames()` once for everything there is, and call it again later to go on from there.
-    `to_end`: also yield frames that no later header calls durable; for the writer itself, after
-    recovery. `keys` decrypt the protected sections, which are empty where their key is missing.
-    `first_seq` is the first event of the log, as it was when the reader was made.
+    `frames()` yields all durable frames; a later call continues from there. `to_end`: also yield
+    frames that no later header calls durable; for the writer itself, after recovery. `keys`:
+    decrypt the protected sections; a section is empty if its key is missing. `first_seq`: the first
+    event that the log had when the reader was made.
     """
 
     def __init__(
@@ -50,7 +50,9 @@ class Reader:
         self._keys = keys
         self._current: segment.Walk | None = None
         self._held: deque[frame.Frame] = deque()
-        self._segments: list[Path] = []  # as last listed; the one after another stays so
+        self._segments: list[
+            Path
+        ] = []  # the latest listing; the successor of a segment never changes
         self.durable_seq = 0
 
     def frames(self) -> Iterator[frame.Frame]:
@@ -97,8 +99,8 @@ class Reader:
                     continue
                 if walk.stopped is None or not self._was_durable(walk):
                     return
-                # A frame was whole before a later header called it durable. So if the walk met a
-                # half-written frame, it can read it now.
+                # A frame is whole before a later header calls it durable. So if the walk met a
+                # half-written frame, a second try can read it.
                 if doubted == walk.offset:
                     raise LogCorruptError(walk.path, walk.offset, walk.stopped)
                 doubted = walk.offset
@@ -119,8 +121,8 @@ class Reader:
             return segment.highest_mark(file.read(), 0, self._log_id) > walk.next_seq
 
     def _back_to(self, walk: segment.Walk, end: segment.End) -> segment.Walk:
-        """Forget the frames read beyond `end`, because they came from a write that failed and were
-        never durable."""
+        """Forget the frames read beyond `end`, because they came from a failed write and were never
+        durable."""
         with walk.path.open("rb") as file:
             again = segment.Walk(walk.path, file)
             for _ in again.frames(file, end):
@@ -160,10 +162,9 @@ class Reader:
 
 
 def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
-    """Return the first and the last durable frame, without reading all between them; None for an
-    empty log.
+    """Return the first and the last durable frame, or None if the log is empty.
 
-    Raises what a `Reader` raises.
+    Does not read all frames between. Raises the errors of `Reader`.
     """
     first = next(Reader(path).frames(), None)
     if first is None:
@@ -178,7 +179,7 @@ def frame_at(path: Path, time_us: int) -> frame.Frame | None:
     """Return the last durable frame that begins at or before a log time; None = the log begins
     later.
 
-    Raises what a `Reader` raises.
+    Raises the errors of `Reader`.
     """
     found = None
     for one in reversed(segments_of(path)):
@@ -192,10 +193,10 @@ def frame_at(path: Path, time_us: int) -> frame.Frame | None:
 
 
 def holds_frame(path: Path, seq: int, crc: int) -> bool:
-    """Tells whether the frame that ends before event `seq` has that header_crc.
+    """Tells whether the frame that ends before event `seq` has the header_crc `crc`.
 
-    Also true where the log begins later by now. All events before a frame are the same as they
-    were, because each header has the checksum of the one before.
+    If so, all events before are unchanged too, because each header has the checksum of the one
+    before it. The result is also true if the log now begins after `seq`.
 
     Raises `LogCorruptError`, `LogFormatError`, `OSError`.
     """

@@ -25,8 +25,9 @@ _TEMPORARY = (".tmp", first_event.NEW)
 def remove_before(folder: Path, begin: int) -> int:
     """Remove all files that a log which begins with event `begin` does not need.
 
-    Segments go first, the oldest one first; then their seals and quarantined bytes, the openings
-    and kept frames that no longer count, and temporary files. Each step is durable before the next
+    Segments go first, one by one, the oldest one first; then their seals and quarantined bytes, the
+    openings and kept frames that no longer count, and temporary files. Each step is durable
+    before the next
     one begins. Only the holder of the log may call this, with `EventLog.sealing` held. Returns the
     number of segments removed. Raises `LogCorruptError` when the opening or kept frames are missing
     or the log already begins later, `OSError`.
@@ -39,7 +40,10 @@ def remove_before(folder: Path, begin: int) -> int:
         raise LogCorruptError(folder / "seg", 0, f"no event says that it begins with {first}")
     needed = {each.path for each in kept_frames.files_below(folder, begin)}
     going = first_event.segments_before(folder, begin)
-    _remove(going)
+    for path in going:
+        # Each by itself: where the power goes in the middle of several, an older one may stay when
+        # a newer one is gone, and the log would seem to begin with it.
+        _remove([path])
     _remove(path for path in seals.list_seals(folder) if segment.base_seq_of(path) < begin)
     _remove(path for path in _files(folder / "quarantine") if _is_before(path, begin))
     _remove(path for seq, path in first_event.list_openings(folder).items() if seq != begin)

@@ -14,16 +14,17 @@ import os
 import re
 from hashlib import file_digest
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, astuple, fields, frozen
 
 from eventlog import segment, versions
 from eventlog.errors import LogCorruptError, LogError
-from eventlog.files import A_FOLDER, open_file, write_new
+from eventlog.files import A_FOLDER, make_folder, open_file, write_new
 from eventlog.first_event import needed_from, segments_of
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, MAX_SECTION, FrameError, parse_header, seed_of
+from eventlog.nonsense import border, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,16 +71,13 @@ def read_seal(path: Path) -> Seal:
         data = path.read_bytes()
     except IsADirectoryError:
         raise SealError(A_FOLDER) from None
-    try:
-        content = json.loads(data)
+    with border(lambda _: SealError(NONE)):
+        content: Any = parse_json(data)
         version = content["format"]
         found = Seal(**{name: content[name] for name in _FIELDS})
         numbers = version, *astuple(found)[1:]
-        whole = _line(content) == data and all(type(each) is int for each in numbers)
-    except (ValueError, TypeError, KeyError):
-        whole = False
-    if not whole:
-        raise SealError(NONE)
+        if _line(content) != data or any(type(each) is not int for each in numbers):
+            raise ValueError
     versions.check(path, version)
     return found
 
@@ -150,7 +148,7 @@ def write_missing(folder: Path) -> int:
             continue
         try:
             cut_left_over(path, following)
-            target.parent.mkdir(mode=0o750, exist_ok=True)
+            make_folder(target.parent)
             write_new(target, pack(take(path, following)))
         except LogError as error:
             problem = problem or error

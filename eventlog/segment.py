@@ -9,7 +9,7 @@ off size field
  32    8 base_seq       first sequence number of the file
  40    8 created        wall clock, nanoseconds
  48    8 boottime       CLOCK_BOOTTIME, nanoseconds
- 56    4 epoch          one more at every opening for writing, and after a failed write
+ 56    4 epoch          grows by one at every opening for writing, and after a failed write
  60    4 prev_crc       header_crc of the frame before the file
  64   60 reserved, zero
 124    4 CRC-32 of bytes 0..123
@@ -28,8 +28,8 @@ from eventlog import versions
 from eventlog.errors import LogCorruptError, LogFormatError
 from eventlog.files import open_file
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
+from eventlog.frame import LAST_SEQ, Frame, FrameError, Header, parse_header, seed_of, split_payload
 from eventlog.frame import MAGIC as FRAME_MAGIC
-from eventlog.frame import Frame, FrameError, Header, parse_header, seed_of, split_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +39,14 @@ if TYPE_CHECKING:
 MAGIC = b"\x89EVL\r\n\x1a\n"
 HEADER_SIZE = 128
 _HEADER = Struct("<8sHHI16sQQQII60xI")
+LAST_EPOCH = (1 << 32) - 1
+"""No segment is of this epoch, so that every log can be opened once more."""
 _NAME = re.compile(r"(\d{20})\.(\d{10})\.evl")
 
 
 End = tuple[int, int]
-"""A place between two frames: the next sequence number, and the header_crc of the frame before."""
+"""A place between two frames: the next sequence number, and the header_crc of the frame before it.
+"""
 
 
 class SegmentHeader(NamedTuple):
@@ -94,22 +97,25 @@ def read_header(path: Path, data: bytes) -> SegmentHeader:
     versions.check(path, version)
     if size != HEADER_SIZE:
         raise LogFormatError(path, f"has a header of {size} bytes, not {HEADER_SIZE}")
-    return SegmentHeader(*fields)
+    header = SegmentHeader(*fields)
+    if header.base_seq > LAST_SEQ or header.epoch >= LAST_EPOCH:
+        raise LogCorruptError(path, 0, "segment header has numbers that no log comes to")
+    return header
 
 
 def open_header(path: Path) -> SegmentHeader:
     """Read the header of a segment.
 
-    Raises what `read_header` raises, `LogFormatError` for a folder in the file's place.
+    Raises the errors of `read_header`, and `LogFormatError` if the path is a folder.
     """
     with open_file(path) as file:
         return read_header(path, file.read(HEADER_SIZE))
 
 
 def first_frame_header(path: Path) -> Header | None:
-    """Read the header of the first frame; None when no whole one exists.
+    """Read the header of the first frame; None = there is no complete header.
 
-    Raises what `open_header` raises.
+    Raises the errors of `open_header`.
     """
     with open_file(path) as file:
         header = read_header(path, file.read(HEADER_SIZE))
@@ -120,9 +126,9 @@ def first_frame_header(path: Path) -> Header | None:
 
 
 def end_before(following: Path, epoch: int) -> End | None:
-    """Find where the log leaves a segment of `epoch` for the one after it; None = at its last byte.
+    """Find the place where the segment `following` continues a segment of `epoch`; None = its end.
 
-    A segment of another epoch follows a crash or a failed write. Bytes of the old file after that
+    A segment of another epoch follows a crash or a failed write. Bytes of the old file after the
     place do not count.
     """
     header = open_header(following)
@@ -130,7 +136,7 @@ def end_before(following: Path, epoch: int) -> End | None:
 
 
 def end_of(path: Path) -> End | None:
-    """Find where the log leaves a segment for the next one there; None = at its last byte."""
+    """Find the place where the next segment in the folder continues this one; None = its end."""
     later = [each for each in list_segments(path.parent) if each.name > path.name]
     return end_before(later[0], epoch_of(path)) if later else None
 
@@ -138,9 +144,10 @@ def end_of(path: Path) -> End | None:
 class Walk:
     """Walks over the frames of one open segment, and checks them.
 
-    `frames()` yields frames while the next one is whole, undamaged and continues the chain.
-    `stopped` says why it ended; None = at the end of the file. It may be called again when the file
-    has grown. `offset`, `next_seq`, `chain` and `durable_seq` describe the accepted part.
+    `frames()` yields frames as long as the next frame is whole and undamaged and continues the
+    chain. It may be called again when the file has grown. `stopped` is the reason why it ended;
+    None = the end of the file. `offset`, `next_seq`, `chain` and `durable_seq` describe the
+    accepted part.
     """
 
     def __init__(self, path: Path, file: BufferedReader) -> None:
@@ -157,11 +164,11 @@ class Walk:
 
     @property
     def end(self) -> End:
-        """The end of the accepted part, as the next segment's header states it."""
+        """The end of the accepted part. The header of the next segment has the same values."""
         return self.next_seq, self.chain
 
     def frames(self, file: BufferedReader, end: End | None = None) -> Iterator[Frame]:
-        """Yield frames up to `end`, where another segment goes on; None = to the last one."""
+        """Yield frames up to `end`, where another segment continues; None = to the last frame."""
         self.stopped = None
         self._seen = os.fstat(file.fileno()).st_size
         file.seek(self.offset)
@@ -169,7 +176,7 @@ class Walk:
             yield found
 
     def check_left_over(self, file: BufferedReader) -> None:
-        """Check the bytes after the accepted part, where a segment of another epoch goes on.
+        """Check the bytes after the accepted part, if a segment of another epoch continues there.
 
         Raises `LogCorruptError` unless they are frames of a failed write, whole or torn.
         """
@@ -223,8 +230,8 @@ class Walk:
 def highest_mark(data: bytes, start: int, log_id: bytes) -> int:
     """Return the highest `durable_seq` in any intact frame header at or after `start`; 0 = none.
 
-    It tells a torn tail from damage, because a later header proves that the bytes before it had
-    been on stable storage.
+    The result distinguishes a torn tail from damage, because a later header proves that the bytes
+    before it were on stable storage.
     """
     highest = 0
     seed = seed_of(log_id)

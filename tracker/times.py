@@ -16,9 +16,15 @@ _TIME: Final = re.compile(
 )
 
 
+_LAST_US: Final = 253_402_300_799_999_999  # the last microsecond of the year 9999
+
+
 def rfc3339(time_us: int) -> str:
-    """Prints Unix microseconds as `2026-11-21T20:24:00.000000Z`."""
-    moment = _EPOCH + timedelta(microseconds=time_us)
+    """Prints Unix microseconds as `2026-11-21T20:24:00.000000Z`.
+
+    Times that RFC 3339 cannot write become the nearest one that it can: only damage brings them.
+    """
+    moment = _EPOCH + timedelta(microseconds=min(max(time_us, 0), _LAST_US))
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z".rjust(27, "0")
 
 

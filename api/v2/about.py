@@ -23,8 +23,8 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 class About:
     """Describes the rows in `described`.
 
-    They are read once, at the first request. Until then the list may grow, so that it can come to
-    hold the rows of this class too.
+    It reads the rows once, at the first request. Until then the list may grow, because the rows of
+    this class are added later.
     """
 
     described: Sequence[Endpoint]

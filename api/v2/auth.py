@@ -1,6 +1,6 @@
 """Checks access tokens in version 2 (RFC 6750, RFC 9110).
 
-The status is 401 without a valid token, and 403 for a change with one that may only read.
+The status is 401 without a valid token, and 403 for a change with a token that may only read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _CHALLENGE = 'Bearer realm="tracker"'
 
 
 def label(tokens: Tokens, request: Request) -> str:
-    """Returns the label of the token in `request`. Raises `Problem` if it may not do that."""
+    """Returns the label of the token in `request`.
+
+    Raises `Problem` if the token is missing, unknown, or may not use this method.
+    """
     grant = tokens.find(_presented(request))
     if grant is None:
         challenge = f'{_CHALLENGE}, error="invalid_token"'
@@ -31,7 +34,7 @@ def label(tokens: Tokens, request: Request) -> str:
 
 
 def _presented(request: Request) -> str:
-    """Returns the bearer token or, without that header, the token of the query."""
+    """Returns the bearer token of the header or, without that header, the token of the query."""
     header = request.headers.get("Authorization")
     in_query = request.args.getlist("token")
     if header is not None:

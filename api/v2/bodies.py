@@ -27,7 +27,7 @@ async def members(*names: str) -> Members:
 
 
 async def members_or_none(*names: str) -> Members:
-    """Returns the same. No body at all counts as an empty object."""
+    """Returns the same as `members`. A missing body counts as an empty object."""
     if not await request.get_data(cache=True, as_text=False):
         return {}
     return await members(*names)
@@ -69,7 +69,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> Members:
     return found
 
 
-# Members. An absent one counts as null, which is None.
+# Members. An absent member counts as null, which is None.
 
 
 def text(given: Members, name: str, most: int, place: str = "") -> str | None:

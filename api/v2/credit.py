@@ -1,6 +1,6 @@
 """Serves credit in version 2: factors, totals of accounts, corrections.
 
-None of them changes raw totals.
+Factors and corrections do not change raw totals.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Factors:
         return json_text(encode(_factor_json(found)))
 
     async def set(self) -> Response:
-        """Sets a factor: 201, also when one with the same terms exists, which stays as it is."""
+        """Sets a factor: 201. If a factor with the same terms exists, it returns that factor."""
         terms = _terms(await bodies.members(*_TERMS))
         with commanded():
             factor = await self.commands.set_factor(terms, actor())
@@ -132,7 +132,7 @@ class Accounts:
         return await json_array(found, _present_json, '{"torrents":[', "]}")
 
     async def correct(self, account: str) -> Response:
-        """Corrects credited totals: 201 with the event's seq and the totals after it.
+        """Corrects credited totals: 201 with the event's seq and the new totals.
 
         `X-Reason` is required.
         """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
-    """Joins the rows. The API's description covers those in `described`."""
+    """Joins the rows of version 2. The API's description covers the rows in `described`."""
     reads, commands = Reads(ports.live, ports.past), ports.commands
     events = Events(reads, ports.events)
     rows = [
@@ -50,7 +50,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
 
 
 def _without_parameters(handler: Handler) -> Handler:
-    """Refuses a query, because a change would otherwise ignore `at=` and the like in silence."""
+    """Refuses a query, because a change would otherwise ignore `at=` silently."""
 
     @wraps(handler)
     async def checked(**in_path: str) -> Response:

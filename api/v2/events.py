@@ -1,7 +1,7 @@
 """Serves the log in version 2: events by page and as a stream, and refused requests.
 
-Everything here reads the durable part of the log through `tracker.ports.Events`, and keeps nothing
-of it.
+All handlers read the durable part of the log through `tracker.ports.Events`, and keep nothing in
+memory.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from tracker.ports import Refused
 
 SEQ_MAX: Final = 2**63 - 1
-MAX_STREAMS: Final = 32  # open at a time
-STREAM_SECONDS: Final = 300.0  # life of a stream; its client comes again with the last id
-HEARTBEAT_SECONDS: Final = 15.0  # silence after which a stream sends a sign of life
+MAX_STREAMS: Final = 32  # the most streams open at a time
+STREAM_SECONDS: Final = 300.0  # life of a stream; then its client connects again with the last id
+HEARTBEAT_SECONDS: Final = 15.0  # silence after which a stream sends its position
 
 _FILTERS: Final = ("info_hash", "key_ref", "account")
 
@@ -76,7 +76,7 @@ class Events:
     async def many(self) -> Response:
         """Lists events, ascending.
 
-        A page may be short, or empty, and still have a `next`: the search goes on there.
+        A page may be short, or empty, and still have a `next`. The next page continues the search.
         """
         given = params.only(
             request.args, "after", "limit", "from", "to", "at", *_FILTERS, repeated=("type",)
@@ -106,8 +106,8 @@ class Events:
 class Stream:
     """Sends events as they become durable (server-sent events, WHATWG HTML).
 
-    `id` is the seq, so that a client that comes again misses nothing. There is no buffer: a slow
-    reader lags behind in the log, and the server cuts off a client that reads nothing.
+    `id` is the seq, so that a client that connects again misses no event. There is no buffer: a
+    slow client lags behind in the log, and the server cuts off a client that reads nothing.
     """
 
     events: Events
@@ -135,7 +135,7 @@ class Stream:
 
     async def _chunks(self, after: int | None, wanted: EventFilter) -> AsyncIterator[bytes]:
         if self._open >= MAX_STREAMS:
-            return  # other streams began since the head of this response; the client comes again
+            return  # other streams began since the head of this response; the client tries again
         self._open += 1
         try:
             yield b"retry: 1000\n\n"
@@ -151,7 +151,7 @@ class Stream:
                         yield "".join(map(_event_text, each.events)).encode()
                         last_sent = now
                     elif now - last_sent >= HEARTBEAT_SECONDS:
-                        # An id without data moves the client's position on, and is no event.
+                        # An id without data is no event, but the client takes it as its position.
                         yield (
                             b": still here\nid: %d\n\n" % each.seen if each.seen >= 0 else b":\n\n"
                         )
@@ -192,7 +192,7 @@ class Rejections:
         return json_text(encode({"reasons": dict(sorted(found.items()))}))
 
     async def clients(self) -> Response:
-        """Counts them by client too, in the order of clients, versions and reasons."""
+        """Counts refused requests by client and reason, ordered by client, version and reason."""
         params.only(request.args, "at")
         found = self.reads.each(ReadModel.refused_clients)
         return await json_array(found, _refused_json, '{"clients":[', "]}")
@@ -200,7 +200,7 @@ class Rejections:
     async def keys(self) -> Response:
         """Counts refusals of issued keys by key and reason.
 
-        The log has at most one a minute of each.
+        The log has at most one refusal a minute for each key and reason.
         """
         given = params.only(request.args, "after", "from", "to", "at", "key_ref", "account")
         await _up_to_moment(self.reads, given)
@@ -233,7 +233,9 @@ def _part(given: dict[str, str]) -> LogPart:
 
 
 def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
-    """Reads a seq, or a time in Unix microseconds; the other one is None."""
+    """Reads a place in the log. Returns its seq, or its time in Unix microseconds; the other is
+    None.
+    """
     text = given.get(name)
     if text is None:
         return None, None
@@ -246,7 +248,7 @@ def _place(given: dict[str, str], name: str) -> tuple[int | None, int | None]:
 
 
 def _resumed(given: dict[str, str]) -> int | None:
-    """Returns the seq of the last event that the client has; None = it wants events from now on."""
+    """Returns the seq of the client's last event; None = the client wants events from now on."""
     text = request.headers.get("last-event-id") or given.get("after")
     return None if text is None else params.whole("after", text, SEQ_MAX)
 

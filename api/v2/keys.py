@@ -1,4 +1,4 @@
-"""Serves tracker keys in version 2, by their `key_ref`: an administrator need not know a key.
+"""Serves tracker keys in version 2, by their `key_ref`, so that administrators need not know keys.
 
 Only the responses to issuing and rotating hold the key itself.
 """
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from api.streams import Items
     from tracker.ports import Commands, IssuedKey, KeyInfo
 
-MAX_NAME: Final = 200  # characters of an owner or a label
-MAX_KEYS: Final = 200  # in one import; they are decided and appended at once, in some milliseconds
+MAX_NAME: Final = 200  # the most characters of an owner or a label
+MAX_KEYS: Final = 200  # the most keys in one import, because they are appended without a pause
 STATES: Final = ("valid", "expired", "revoked")
 
 _NEW: Final = ("key", "seconds", "until", "owner", "label")
@@ -113,7 +113,7 @@ class Keys:
         return await self._issued(issued)
 
     async def import_many(self) -> Response:
-        """Takes over all of the keys, or none.
+        """Imports all of the keys, or none.
 
         A repeated `Idempotency-Key` gets the same response again.
         """
@@ -186,7 +186,7 @@ def _key_hash(value: str) -> bytes:
 
 
 def _new_key(given: dict[str, Any], place: str) -> NewKey:
-    """Reads a wanted key: random without `key`, permanent without `seconds` and `until`."""
+    """Reads the members of a new key: random without `key`, permanent without an end."""
     if given.get("seconds") is not None and given.get("until") is not None:
         raise Problem(422, f"{place}seconds, {place}until: one of the two")
     key = bodies.text(given, "key", 64, place)

@@ -1,7 +1,7 @@
-"""Serves ledgers in version 2, which explain credit.
+"""Serves ledgers in version 2: they explain the credit of accounts.
 
-There are an account's entries, its sums by torrent, and a torrent's sums by account.
-`tracker.ports.Ledgers` reads them out of the log, and takes its time for the first page.
+It shows an account's entries, its sums by torrent, and a torrent's sums by account.
+`tracker.ports.Ledgers` reads them from the log, and may take long for the first page.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Ledgers:
     async def of_account(self, account: str) -> Response:
         """Lists sums by torrent, ascending by info hash.
 
-        First, under null, comes what belongs to no torrent.
+        The first row, under null, sums up the entries without a torrent.
         """
         number = self._known(account)
         given = params.only(request.args, *_PAGE)
@@ -92,7 +92,7 @@ class Ledgers:
     async def of_torrent(self, info_hash: str) -> Response:
         """Lists sums by account, ascending by number.
 
-        A torrent that was never announced with a key has none.
+        The list is empty if no announce of the torrent had a key.
         """
         torrent = params.info_hash(info_hash)
         given = params.only(request.args, *_PAGE)
@@ -110,7 +110,7 @@ class Ledgers:
 
 
 def _allow_time() -> None:
-    """Gives the request the time that reading a ledger may take."""
+    """Gives the request enough time to read a ledger."""
     g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
 
 

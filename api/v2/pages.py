@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 async def gather(
     found: Items[Item], limit: int, wanted: Callable[[Item], bool]
 ) -> tuple[list[Item], bool]:
-    """Takes the first `limit` of the `wanted` items. Also returns whether there is another one."""
+    """Takes the first `limit` of the `wanted` items. Also returns True if there are more."""
     taken: list[Item] = []
     async with aclosing(in_batches(found)) as batches:
         async for batch in batches:
@@ -37,6 +37,6 @@ async def gather(
 def page(name: str, items: list[object], following: object) -> Response:
     """Sends `{name: items, "next": following}`.
 
-    `following` is the `after` of the next page, None on the last one.
+    `following` is the `after` of the next page; None = this is the last page.
     """
     return json_text(encode({name: items, "next": following}))

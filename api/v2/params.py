@@ -1,7 +1,4 @@
-"""Reads values of paths and queries in version 2.
-
-Nothing here touches the tracker. Every function raises `Problem`.
-"""
+"""Reads values of paths and queries in version 2. Every function raises `Problem`."""
 
 from __future__ import annotations
 
@@ -17,8 +14,8 @@ from api.v2.problems import Problem
 if TYPE_CHECKING:
     from werkzeug.datastructures import MultiDict
 
-MAX_LIMIT: Final = 1000  # items of a page
-DEFAULT_LIMIT: Final = 100
+MAX_LIMIT: Final = 1000  # the most items of a page
+DEFAULT_LIMIT: Final = 100  # items of a page without `limit`
 NUMBER_MAX: Final = 2**32 - 1  # the largest number of a key, account or factor
 
 LIMIT: Final = Parameter(
@@ -34,9 +31,9 @@ _INFO_HASH = re.compile(r"[0-9a-fA-F]{40}")
 
 
 def only(query: MultiDict[str, str], *names: str, repeated: tuple[str, ...] = ()) -> dict[str, str]:
-    """Returns the parameters given, each of `names` at most once.
+    """Returns the parameters of the query: those of `names`, each at most once.
 
-    Other names are refused, because a misspelt filter would otherwise not filter.
+    Refuses other names, because a misspelt filter would otherwise not filter.
     """
     found = {}
     for name, values in query.lists():
@@ -81,7 +78,7 @@ def info_hash(value: str, name: str = "info_hash") -> bytes:
 
 
 def number(value: str, name: str = "key_ref") -> int:
-    """Reads a `key_ref`, account or factor in the path: 404 for what cannot be one."""
+    """Reads the number of a key, account or factor in the path; 404 = it is no such number."""
     if re.fullmatch(r"[0-9]{1,10}", value) and 0 < int(value) <= NUMBER_MAX:
         return int(value)
     raise Problem(404, f"{name}: expected a number")

@@ -1,8 +1,8 @@
 """Refuses requests in version 2, with problem documents (RFC 9457) for every error.
 
-A document has no `type`, which means `about:blank`: the status names the kind of error, `detail`
-the case. Parsers, authentication and handlers raise `Problem`; the handlers of errors at the end
-send it. This module knows no endpoint.
+A document has no `type`, which means `about:blank`: the status is the kind of error, and `detail`
+describes the case. Parsers, authentication and handlers raise `Problem`; the handlers of errors at
+the end send it. This module knows no endpoint.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class Problem(Exception):  # noqa: N818 - the RFC's word
-    """Ends the request with a problem document. `more` are further members of it."""
+    """Ends the request with a problem document. `more`: further members of the document."""
 
     def __init__(
         self, status: int, detail: str = "", headers: Mapping[str, str] | None = None, **more: Any
@@ -67,7 +67,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
 
 
 def is_ours(path: str) -> bool:
-    """Returns whether `path` belongs to version 2, be it known or not."""
+    """Tells whether `path` belongs to version 2. The path need not exist."""
     return path == PREFIX or path.startswith(PREFIX + "/")
 
 
@@ -117,9 +117,9 @@ async def on_problem(error: Problem) -> Response:
 
 
 async def on_refusal(error: Refusal) -> Response:
-    """Answers a refusal of code that all versions share.
+    """Answers a refusal from code that all versions share.
 
-    Its text is a plain sentence, because its status is below 500.
+    Such a refusal has a status below 500, so its text is a plain sentence.
     """
     return answer(Problem(error.status, error.reason))
 

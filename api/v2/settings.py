@@ -1,4 +1,4 @@
-"""Serves the settings in force in version 2: those in the log, which decisions depend on."""
+"""Serves the settings in force, from the log, in version 2."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Settings:
         ]
 
     async def current(self) -> Response:
-        """Shows them, with the seq of the event that put them in force."""
+        """Shows the settings, and the seq of the event that put them in force."""
         params.only(request.args, "at")
         seq, settings = await self.reads.one(ReadModel.settings)
         return json_text(encode({"seq": seq, "settings": settings}))

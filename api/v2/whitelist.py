@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from api.replies import Response
     from tracker.ports import Commands
 
-MAX_HASHES: Final = 1000  # in one request
+MAX_HASHES: Final = 1000  # the most info hashes in one request
 
 _LISTED: Final = shapes.record(info_hash=shapes.HASH)
 
@@ -66,14 +66,14 @@ class Whitelist:
         return _torrent_json(torrent)
 
     async def add(self, info_hash: str) -> Response:
-        """Adds a torrent: 201, or 200 when it was there before."""
+        """Adds a torrent: 201, or 200 if it was on the whitelist already."""
         torrent = params.info_hash(info_hash)
         with commanded():
             added = await self.commands.whitelist_add([torrent], actor())
         return _torrent_json(torrent, 201 if added else 200)
 
     async def add_many(self) -> Response:
-        """Adds torrents. Those already there are skipped, so that a repetition is harmless."""
+        """Adds torrents. Skips those on the whitelist already, so that a repetition is harmless."""
         given = await bodies.members("info_hashes")
         listed = bodies.items(given, "info_hashes", MAX_HASHES)
         torrents = [bodies.info_hash(value, place) for place, value in listed]

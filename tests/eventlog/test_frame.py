@@ -10,6 +10,9 @@ from eventlog.frame import (
     ALIGN,
     HEADER,
     HEADER_SIZE,
+    LAST_SEQ,
+    LAST_TIME_US,
+    MAX_RECORDS,
     MAX_SECTION,
     FrameError,
     build_header,
@@ -24,8 +27,8 @@ u8, u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
 
 @steady
 @given(
-    kind=u8, schema=u8, count=u32, plain=st.binary(max_size=200), protected=st.binary(max_size=200),
-    epoch=u32, base_seq=st.integers(0, 2**48), durable_seq=u64, time_us=u64, boottime_ns=u64,
+    kind=u8, schema=u8, count=st.integers(0, MAX_RECORDS), plain=st.binary(max_size=200), protected=st.binary(max_size=200),
+    epoch=u32, base_seq=st.integers(0, 2**48), durable_seq=st.integers(0, LAST_SEQ), time_us=st.integers(0, LAST_TIME_US), boottime_ns=u64,
     prev_crc=u32, key_epoch=u32,
 )  # fmt: skip
 def test_round_trip(

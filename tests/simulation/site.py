@@ -2,34 +2,43 @@
 again.
 
 Everything but the sockets is real: the handlers of both protocols, admin commands, ticks, counters,
-and the event log with its committer and recovery. Acknowledged facts are recorded outside and
+the event log with its committer and recovery, and the schedules that make snapshots, seals and
+keys, prune and shred. Acknowledged facts are recorded outside and
 checked after every start.
 """
 
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import define, field
 
-from eventlog import EventLog, LogError, LogUnusableError, Reader, open_log
+from eventlog import EventLog, LogError, LogUnusableError, Reader, first_seq, open_log
 from tests.simulation import scheduling
 from tests.simulation.clients import Clients
 from tests.simulation.disk import Disk, PowerCut
 from tests.support import SECOND, SELECTION_KEY, START_US, finished, replayed
-from tracker.domain.events import codec
+from tests.tracker.pruned import InlinePruner
+from tracker import ports
+from tracker.domain.events import DAY_US, codec
 from tracker.domain.events.admin import TrackerStarted, TrackerStopped
 from tracker.domain.settings import Settings
 from tracker.offline.verify import Verification
 from tracker.process.timers import log_counters, tick
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
-from tracker.store.replay import replay
+from tracker.store import high_water_mark, snapshots
+from tracker.store.address_keys import Keyring, day_of, parse_day
+from tracker.store.replay import apply_all, replay
+from tracker.store.server_secret import SecretError
+from tracker.upkeep.retention import PruningError
+from tracker.upkeep.shredding import Shredder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from eventlog import Frame, OpenFrame
@@ -37,6 +46,10 @@ if TYPE_CHECKING:
 
 Record = tuple[int, int, bytes]
 """A frame's first seq, kind and plain section."""
+
+
+BY = ports.Actor("admin", "192.0.2.1", "", "")
+KEEP_BYTES = 6_000
 
 
 @define
@@ -47,6 +60,7 @@ class Promises:
     facts: dict[tuple[str, Any], Any] = field(
         factory=dict
     )  # facts that admin commands acknowledged
+    shredded: set[int] = field(factory=set)  # days whose keys were called destroyed
 
     def saw(self, next_seq: int) -> None:
         self.durable = max(self.durable, next_seq)
@@ -85,6 +99,10 @@ class Site:
             tick_ms=3_000,
         )
 
+    @property
+    def secrets(self) -> Path:
+        return self.disk.path / "data" / "secrets"
+
     def live(self) -> None:
         """Makes one run, from the start to any kind of end."""
         chance = self.chance
@@ -95,16 +113,18 @@ class Site:
         self.trace.append((how, self.disk.calls, self.disk.failures, *self._last))
         if self.disk.dead or chance.random() < 0.3:
             self.disk.power_up()
-        self.wall_us += chance.choice((0, 1, 3600, -3600)) * SECOND
+        self.wall_us += chance.choice((0, 1, 3600, -3600, 2 * DAY_US // SECOND)) * SECOND
 
     def _start(self) -> str:
         path = self.disk.path / "data" / "log"
+        keyring = Keyring(self.secrets)
         try:
             log = open_log(
                 path,
                 codec.RECORD_SIZES,
                 segment_bytes=self.chance.choice((1, 3_000, 1 << 20)),
                 linger_seconds=self.chance.choice((0.0, 0.005, 0.05)),
+                encryptor=keyring,
             )
         except PowerCut:
             return "cut while starting"
@@ -114,7 +134,15 @@ class Site:
         self._tee(log)
         state = self._check(path, log)
         try:
-            scheduling.run(lambda: self._serve(log, state), self.chance)
+            keyring.prepare(day_of(max(self.wall_us, state.time_us)))
+        except PowerCut:
+            return "cut while starting"
+        except OSError:
+            assert self.disk.failures
+            log.release()
+            return "could not start"
+        try:
+            scheduling.run(lambda: self._serve(log, state, keyring), self.chance)
         except* PowerCut:
             pass
         except* LogError:
@@ -127,20 +155,28 @@ class Site:
     # After a start.
 
     def _check(self, path: Path, log: EventLog) -> State:
-        """Checks that the log is a whole prefix of the appended frames and keeps every promise."""
-        reached = log.next_seq
+        """Checks that the log is a whole prefix of the appended frames and keeps every promise.
+
+        Its beginning may have been removed.
+        """
+        reached, begin = log.next_seq, first_seq(path)
         assert reached >= self.promises.durable
         kept = [one for one in self._appended if one.header.next_seq <= reached]
+        keyring = Keyring(self.secrets)
+        assert not self.promises.shredded.intersection(keyring.days())
         assert [_record(one) for one in Reader(path, to_end=True).frames()] == [
-            _record(one) for one in kept
+            _record(one) for one in kept if one.header.base_seq >= begin
         ]
         assert not self._whole or kept == self._appended
-        state = replay(Reader(path, to_end=True))
+        state = replay(Reader(path, to_end=True, keys=keyring))
+        from_snapshot, reader = snapshots.start(path, keyring, to_end=True)
+        apply_all(from_snapshot, reader.frames())
+        assert from_snapshot.digest() == state.digest()
         assert state.digest() == replayed(kept).digest()
         assert reached != self._last[0] or not reached or state.digest() == self._last[1]
         for fact, value in self.promises.facts.items():
             assert _holds(state, *fact) == value, fact
-        findings = Verification(path).findings(lambda _done, _total: None)
+        findings = Verification(path, keyring).findings(lambda _done, _total: None)
         assert [one for one in findings if one.damage] == []
         self._appended, self._whole = kept, False
         return state
@@ -158,7 +194,7 @@ class Site:
 
         setattr(pool, "take", teeing)  # noqa: B010  # mypy forbids assigning to a method
 
-    async def _serve(self, log: EventLog, state: State) -> None:
+    async def _serve(self, log: EventLog, state: State, keyring: Keyring) -> None:
         began = trio.current_time()
 
         def passed_us() -> int:
@@ -181,6 +217,8 @@ class Site:
                     producers.start_soon(tick, service)
                     producers.start_soon(log_counters, service)
                     producers.start_soon(self._disturb)
+                    for work in self._upkeep(service, log, keyring):
+                        producers.start_soon(self._now_and_then, work)
                     await trio.sleep(self.chance.choice((0.01, 1, 10, 40)) * self.chance.random())
                     self._end_somehow()
                     producers.cancel_scope.cancel()
@@ -190,6 +228,41 @@ class Site:
                 nursery.cancel_scope.cancel()
         finally:
             self.wall_us = start_us + passed_us() + (self.wall_us - start_us)
+
+    def _upkeep(
+        self, service: Service, log: EventLog, keyring: Keyring
+    ) -> list[Callable[[], Awaitable[object]]]:
+        """What the schedules of a tracker do, a piece at a time."""
+        pruner = InlinePruner(service, log, 36_500, KEEP_BYTES)
+        shredder = Shredder(service, log, keyring)
+
+        async def prune() -> None:
+            if await pruner.look() is not None:
+                self.trace.append(("pruned", first_seq(log.path)))
+
+        async def shred() -> None:
+            await trio.to_thread.run_sync(keyring.prepare, day_of(service.now_us()) + 1)
+            done = await shredder.shred((0, 1 << 20), BY)
+            self.trace.append(("shredded", *done.shredded))
+            self.promises.shredded.update(map(parse_day, done.shredded))
+
+        async def snapshot() -> None:
+            state, reader = snapshots.start(log.path, keyring)
+            apply_all(state, reader.frames())
+            if snapshots.write(log.path, state, keyring) is not None:
+                self.trace.append(("snapshot", state.seq))
+
+        async def note() -> None:
+            high_water_mark.note(self.secrets, log, service.now_us())
+
+        return [prune, shred, snapshot, note, log.seal_finished]
+
+    async def _now_and_then(self, work: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            await trio.sleep(self.chance.expovariate(0.3))
+            # Tried again later, as the schedules do.
+            with suppress(PruningError, ports.LogUnavailableError, SecretError, LogError, OSError):
+                await work()
 
     def _end_somehow(self) -> None:
         if self.chance.random() < 0.5:

@@ -36,6 +36,9 @@ class Source:
             return tomli.loads(self.text)
         except tomli.TOMLDecodeError as error:
             raise ConfigError([f"{self.name}: not valid TOML: {error}"]) from None
+        except (ValueError, RecursionError):  # an endless number, or brackets within brackets
+            what = "a number has too many digits, or brackets are nested too deeply"
+            raise ConfigError([f"{self.name}: not valid TOML: {what}"]) from None
 
 
 def choose(path: str | None, environ: Mapping[str, str]) -> Source:
@@ -118,7 +121,7 @@ def _toml(raw: str) -> object:
     """Parses a TOML value (`true`, `5`, `"x"`, `[…]`, `{…}`); returns other text as it is."""
     try:
         parsed = tomli.loads(f"value = {raw}")
-    except tomli.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return raw
     # More than one key means line breaks, so the text is no single value.
     return parsed["value"] if len(parsed) == 1 else raw

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _V6 = bytes.fromhex("0100000000000000")  # RFC 6666: discard-only
 NO_PORT = b"\0\0"  # the end of every stand-in, and of no peer's endpoint
 _UNKNOWN = b"\0\0\0\0"  # the first bytes of a made-up tail
-_SPARE = 1000  # entries of peers that left, kept before `_collect` drops them
+_SPARE = 1000  # entries of `_last`, beyond twice the number of peers, that may wait for `_collect`
 
 
 def stand_in(seq: int, v6: bool) -> bytes:

@@ -16,10 +16,10 @@ import sys
 from array import array
 from hashlib import blake2b
 from itertools import chain
-from struct import Struct, error
+from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import addresses_by_day
+from tracker.domain import addresses_by_day, plain_json
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
@@ -133,22 +133,17 @@ def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer])
     """Makes the state from an image. Private columns may be missing. Raises `ImageError`."""
     try:
         return _load(plain, private)
-    except (
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        OverflowError,
-        AttributeError,
-        error,
-    ) as problem:
+    except MemoryError:
+        raise  # nothing is wrong with the columns
+    except Exception as problem:
+        # Any exception means the same: the columns may be anything.
         raise ImageError(f"no image of a state: {problem!r}") from None
 
 
 def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
     state = State()
     swarms = state.swarms
-    _set_rest(state, json.loads(bytes(plain["state"])))
+    _set_rest(state, plain_json.loads(bytes(plain["state"])))
     for prefix, owner, names in _owners(state):
         for name in names:
             setattr(owner, name, _like(getattr(owner, name), plain[prefix + name.strip("_")]))
@@ -262,9 +257,11 @@ def _load_access(access: Access, plain: Mapping[str, Buffer]) -> None:
     for at in range(0, len(listed), 20):
         access.add_to_whitelist(listed[at : at + 20])
     for name, keys in (("keys.valid", access.keys), ("keys.revoked", access.revoked)):
-        names = json.loads(bytes(plain[name + ".names"]))
+        names = plain_json.loads(bytes(plain[name + ".names"]))
         rows = zip(_KEY.iter_unpack(plain[name]), names, strict=True)
         for (key_hash, key_ref, account, until_us, ends), (owner, label) in rows:
+            if {type(owner), type(label)} - {str, type(None)}:
+                raise ImageError("an owner or a label is no text")
             keys[key_hash] = Key(key_ref, until_us if ends else None, account, owner, label)
     count = len(access.account_of)
     if (len(access.hashes), len(access.last_used)) != (count * HASH_SIZE, count):
@@ -321,6 +318,47 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     for number, seq, account, info_hash, *others in rest["factors"]:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
+    _check_values(state)
+
+
+def _check_values(state: State) -> None:
+    """Raises `ImageError` where JSON brought other kinds of values than a state has.
+
+    Checked here, because nothing else would notice before the tracker goes on with them.
+    """
+    tally, sweep, access = state.tally, state.sweep, state.access
+    factors = state.factors.current.values()
+    numbers = [
+        *(getattr(state, name) for name in ("seq", "time_us")),
+        *(getattr(state.swarms, name) for name in _TOTALS),
+        sweep._at,
+        sweep._family,
+        sweep._place + 1,
+        *(getattr(tally, name) for name in _TALLY_CLOCK),
+        *tally.counters.values(),
+        *tally.refusals.values(),
+        *(number for each in tally.pruned for number in each[:2]),
+        *access.owners.values(),
+        *(number for each in access.requests.values() for number in (each.key_ref, each.seq)),
+        *(number for each in factors for number in (*each[:3], *each[4:8]) if number is not None),
+        state.settings_seq + 1,
+        access.next_key_ref,
+        state.factors.next_number,
+    ]
+    texts = [
+        tally.writer,
+        *tally.shredded,
+        *(text for _, *pair in tally.refusals for text in pair),
+        *(each.opening for each in tally.pruned),
+        *access.owners,
+        *(text for name in access.requests for text in name),
+        *(each.fingerprint for each in access.requests.values()),
+        *(each.label for each in factors),
+    ]
+    if any(type(each) is not int or not 0 <= each < 1 << 64 for each in numbers):
+        raise ImageError("something else stands in the place of a number")
+    if any(type(each) is not str for each in texts):
+        raise ImageError("something else stands in the place of a text")
 
 
 # Columns as bytes.

@@ -5,7 +5,7 @@ the peer by info hash and endpoint, in five places of memory. Replay goes from t
 peer, and can fetch the rows of a whole frame before it needs them.
 
 The ring holds the latest numbers, and may give a wrong peer. The peer is right if it is present and
-its row has that number; else replay finds the peer by info hash and endpoint. Only `tracker verify`
+its row has that number; else replay finds the peer as the live tracker does. Only `tracker verify`
 finds every peer that way, and so checks that the endpoint of a record belongs to the peer.
 """
 

@@ -235,7 +235,8 @@ class Swarms:
         """Enters the day of a known peer's announce over a family. The row keeps its low byte.
 
         Removes the peer's address of the other family unless it was announced on this day or the
-        day before, because the key of an older day may be shredded.
+        day before, because replies list no older addresses, and the key of their day may be
+        shredded.
         """
         days = peer * 72 + 21  # ROW_SIZE, _DAYS
         rows = self.rows
@@ -408,7 +409,9 @@ class Swarms:
         fill_column(self.tables.torrents, word, TORRENT_WORDS, values)
 
     def counts(self, info_hash: bytes) -> tuple[int, int, int]:
-        """Returns seeders, completed, leechers. An unknown torrent has no peers."""
+        """Returns seeders, completed, leechers. A torrent that is not tracked now has no peers, but
+        it may have a completed count.
+        """
         torrent = self.lookup(info_hash)
         if not torrent:
             return 0, self.retired.get(info_hash, 0), 0

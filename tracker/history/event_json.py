@@ -28,8 +28,9 @@ def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
     if not frames.known(frame):
         yield _unknown(frame)
         return
-    for seq, (time_us, name, body) in enumerate(_bodies(frames.newest(frame)), header.base_seq):
-        yield {"seq": seq, "time": rfc3339(time_us), "type": name, **body}
+    with frames.reading(header.base_seq):
+        for seq, (time_us, name, body) in enumerate(_bodies(frames.newest(frame)), header.base_seq):
+            yield {"seq": seq, "time": rfc3339(time_us), "type": name, **body}
 
 
 def line(event: dict[str, Any]) -> str:

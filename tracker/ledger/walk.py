@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from eventlog import Reader, decrypt_frame, read_identity, read_kept_frames
 from tracker.store import opening_balance
+from tracker.store.frames import reading
 from tracker.store.moments import split
 
 if TYPE_CHECKING:
@@ -75,14 +76,15 @@ class Walk:
         between two frames, if `hurried` returns true.
         """
         self.paused = False
-        if not self._begun:
-            self._begun = True
-            if self.first_seq:
-                kept = read_kept_frames(self._folder, self.first_seq)
-                yield from book.opening(
-                    kept, opening_balance.begin(self._folder, self.first_seq)[0]
-                )
-        yield from book.entries(self._until(end))
+        with reading(self.seq):
+            if not self._begun:
+                self._begun = True
+                if self.first_seq:
+                    kept = read_kept_frames(self._folder, self.first_seq)
+                    yield from book.opening(
+                        kept, opening_balance.begin(self._folder, self.first_seq)[0]
+                    )
+            yield from book.entries(self._until(end))
 
     def _until(self, end: int | None) -> Iterator[Frame]:
         while not self.hurried():

@@ -88,7 +88,8 @@ class TorrustDatabase:
         try:
             with closing(self._open()) as database:
                 yield from _tables(database)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # The library decodes names in a damaged file, and its own messages, as UTF-8.
             why = f"cannot be read as a SQLite database: {error}{self._advice()}"
             raise SourceError(f"{self.path}: {why}") from None
 

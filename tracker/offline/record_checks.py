@@ -100,11 +100,12 @@ def _admin_problem(record: bytes) -> str:
     try:
         body = record[codec.ADMIN.size : codec.ADMIN.size + size]
         data = json.loads(body, parse_float=_refuse, parse_constant=_refuse)
-    except ValueError:
+        if not isinstance(data, dict):
+            return "an admin event whose JSON is no object"
+        canonical = codec.encode_admin(kind, time_us, data, schema)
+    except (ValueError, RecursionError):
         return "an admin event whose JSON cannot be read"
-    if not isinstance(data, dict):
-        return "an admin event whose JSON is no object"
-    if codec.encode_admin(kind, time_us, data, schema) != record:
+    if canonical != record:
         return "an admin event that is not in canonical form"
     return ""
 

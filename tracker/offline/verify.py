@@ -15,6 +15,7 @@ from eventlog import (
 )
 from tracker.domain import image
 from tracker.domain.events.codec import CodecError, UnknownEventError
+from tracker.domain.events.errors import ReplayError
 from tracker.domain.state import State
 from tracker.offline.record_checks import RecordChecks
 from tracker.offline.removal_checks import Removals
@@ -140,13 +141,9 @@ class Verification:
             return
         try:
             frames.apply(self.state, decrypt_frame(self.log.log_id, frame, self._keys))
-        except MemoryError:
-            raise  # nothing is wrong with the log
-        except Exception as error:
-            # Any exception means the same: `apply` expects records that a tracker wrote, and these
-            # may be anything.
+        except (CodecError, ReplayError) as error:
             self.replayed = False
-            what = f"replay ends in this frame: {str(error) or type(error).__name__}"
+            what = f"replay ends in this frame: {error}"
             advice = NEWER if isinstance(error, UnknownEventError) else REPORT
             yield Finding(path, offset, header.base_seq, what, advice)
             return

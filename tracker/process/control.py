@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import asdict
 
+from eventlog import parse_json
 from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def serve(
 async def _converse(answer: Answer, stream: trio.SocketStream) -> None:
     with trio.move_on_after(TIMEOUT_SECONDS):
         try:
-            request = json.loads(await _line(stream))
+            request: Any = parse_json(await _line(stream))
             reply = await answer(request)
         except (ValueError, LookupError, TypeError) as error:
             reply = {"error": f"not understood: {error}"}
@@ -112,7 +113,7 @@ def ask(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
                 client.connect(f"{short}/{NAME}")
             client.sendall(json.dumps(request).encode() + b"\n")
             with client.makefile("rb") as answer:
-                reply = json.loads(answer.readline(_MAX_ANSWER))
+                reply = parse_json(answer.readline(_MAX_ANSWER))
     except (OSError, ValueError) as error:
         raise ControlError(str(error)) from None
     if not isinstance(reply, dict):

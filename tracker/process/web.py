@@ -78,7 +78,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
 
 
 async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
-    """Starts the health check, last of all, because it must find every other listener running."""
+    """Starts the health check, last of all, so that it answers only when all listeners run."""
     from api.health.app import create_app
     from api.serve import Settings, serve
 

@@ -107,7 +107,7 @@ class Announcing:
         self._keys: dict[bytes, Key] = {}
         self._refused_us: dict[
             tuple[int, int], int
-        ] = {}  # when last logged, by key_ref and refusal
+        ] = {}  # by key_ref and refusal: log time of the latest logged refusal
         self.peer = 0
         self._now_us = 0
         self._open = False

@@ -121,7 +121,7 @@ class Service(Announcing):
     def append(self, event: AdminEvent, by: Actor | None = None) -> int:
         """Appends and applies an admin event; returns its sequence number.
 
-        `by`: the administrator who caused it, if any.
+        `by`: the administrator, or the setting, that caused it, if any.
         """
         if by is not None:
             event = evolve(event, by=by.as_data())

@@ -50,6 +50,7 @@ KEY_SIZE = 32
 _FRAME, _SECTION = b"swarmlog frame", b"swarmlog snapshot"
 _FRAME_ID = Struct("<16sIQQ")
 _FIRST_DAY = date(1970, 1, 1)
+_LAST_DAY = (date.max - _FIRST_DAY).days
 _NAME = re.compile(r"\d{4}-\d\d-\d\d\.key", re.ASCII)
 
 
@@ -180,6 +181,8 @@ class Keyring:
             return key
 
     def _load(self, day: int) -> bytes | None:
+        if not 0 <= day <= _LAST_DAY:
+            return None  # a frame may name any number
         path = self._path(day)
         try:
             key = path.read_bytes()

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eventlog import LAST_TIME_US, border
 from tracker.domain import events
 from tracker.domain.events import codec, schemas
+from tracker.domain.events.errors import CodecError, ReplayError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from eventlog import Frame
     from tracker.domain.events.codec import AdminRecord
@@ -23,14 +26,27 @@ if TYPE_CHECKING:
 def apply(state: State, frame: Frame) -> None:
     """Applies a frame to a state. Raises `ReplayError`, `CodecError`."""
     header = frame.header
-    state.apply(
-        header.kind,
-        header.schema,
-        header.base_seq,
-        frame.plain,
-        frame.protected,
-        ignorable=header.records if header.ignorable else 0,
-    )
+    what = f"event {header.base_seq} or another of its frame cannot be applied"
+    with border(lambda why: ReplayError(f"{what}: {why}"), CodecError, ReplayError):
+        state.apply(
+            header.kind,
+            header.schema,
+            header.base_seq,
+            frame.plain,
+            frame.protected,
+            ignorable=header.records if header.ignorable else 0,
+        )
+        if state.time_us > LAST_TIME_US:
+            raise ReplayError(f"{what}: its log time is after the year 9999")
+
+
+def reading(seq: int) -> AbstractContextManager[None]:
+    """The border of all other readers of records: raises `CodecError` for whatever nonsense raises.
+
+    `seq` is the event to name.
+    """
+    what = f"event {seq} or another of its frame cannot be read"
+    return border(lambda why: CodecError(f"{what}: {why}"), CodecError, ReplayError)
 
 
 def known(frame: Frame) -> bool:
@@ -59,21 +75,23 @@ def newest(frame: Frame) -> Frame:
 def announces(frame: Frame) -> Iterator[tuple[codec.Plain, codec.Private | None]]:
     """Reads the announces of a frame; a frame of another kind has none. Raises `CodecError`."""
     if frame.header.kind != events.ANNOUNCE or not readable(frame):
-        return iter(())
-    frame = newest(frame)
-    return codec.decode_announces(frame.plain, frame.protected)
+        return
+    with reading(frame.header.base_seq):
+        frame = newest(frame)
+        yield from codec.decode_announces(frame.plain, frame.protected)
 
 
 def admin(frame: Frame) -> Iterator[tuple[int, AdminRecord]]:
     """Reads the known admin events of a frame, with their numbers. Raises `CodecError`."""
     if frame.header.kind != events.ADMIN or not readable(frame):
         return
-    plain = bytes(newest(frame).plain)
-    for seq, record in enumerate(codec.decode_admin(plain), frame.header.base_seq):
-        if record.known:
-            yield seq, record
-        elif not frame.header.ignorable:
-            raise codec.unknown_admin(seq, record)
+    with reading(frame.header.base_seq):
+        plain = bytes(newest(frame).plain)
+        for seq, record in enumerate(codec.decode_admin(plain), frame.header.base_seq):
+            if record.known:
+                yield seq, record
+            elif not frame.header.ignorable:
+                raise codec.unknown_admin(seq, record)
 
 
 def unknown(frame: Frame) -> Iterator[tuple[int, str]]:
@@ -83,11 +101,12 @@ def unknown(frame: Frame) -> Iterator[tuple[int, str]]:
         what = f"{header.records} records of kind {header.kind}, schema {header.schema}"
         yield header.base_seq, f"{what}, are unknown to this version"
     elif header.kind == events.ADMIN:
-        plain = bytes(newest(frame).plain)
-        for seq, record in enumerate(codec.decode_admin(plain), header.base_seq):
-            if not record.known:
-                what = f"an admin event of type {record.type}, schema {record.schema}"
-                yield seq, f"{what}, unknown to this version"
+        with reading(header.base_seq):
+            plain = bytes(newest(frame).plain)
+            for seq, record in enumerate(codec.decode_admin(plain), header.base_seq):
+                if not record.known:
+                    what = f"an admin event of type {record.type}, schema {record.schema}"
+                    yield seq, f"{what}, unknown to this version"
 
 
 def readable(frame: Frame) -> bool:

@@ -12,12 +12,20 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import trio
-from attrs import asdict, frozen
+from attrs import asdict, astuple, frozen
 
-from eventlog import LogError, RepeatedWarning, holds_frame, make_folder, write_new
+from eventlog import (
+    LogError,
+    RepeatedWarning,
+    border,
+    holds_frame,
+    make_folder,
+    parse_json,
+    write_new,
+)
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -74,10 +82,13 @@ def read(secrets: Path, log_id: bytes) -> Mark | None:
 
 def _read(path: Path) -> Mark | None:
     try:
-        found = Mark(**json.loads(path.read_bytes()))
+        with border(ValueError):
+            found = Mark(**cast("dict[str, int]", parse_json(path.read_bytes())))
+            if any(type(each) is not int for each in astuple(found)):
+                raise TypeError("it has other values than numbers")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError) as error:
         log.warning("%s does not say how far the log was: %s", path, error)
         return None
     return found

@@ -140,7 +140,8 @@ def split(frame: Frame, seq: int) -> tuple[Frame, Frame | None]:
     others = header._replace(records=header.records - count, base_seq=seq)
     if not frames.known(frame):  # then the sizes of its records are unknown too
         return frame._replace(header=below), frame._replace(header=others)
-    plain_at = _size(frame, count)
+    with frames.reading(header.base_seq):
+        plain_at = _size(frame, count)
     protected_at = len(frame.protected) // header.records * count
     return (
         Frame(below, frame.plain[:plain_at], frame.protected[:protected_at]),
@@ -166,7 +167,8 @@ def _times(frame: Frame) -> list[int]:
         return [header.time_us] * header.records
     frame = frames.newest(frame)
     if header.kind == events.ADMIN:
-        return [record.time_us for record in codec.decode_admin(frame.plain)]
+        # At least one, because a frame may say that it has records and have none.
+        return [record.time_us for record in codec.decode_admin(frame.plain)] or [header.time_us]
     size = codec.RECORD_SIZES[header.kind]
     if len(frame.plain) != size * header.records:
         raise codec.CodecError(f"event {header.base_seq} and those after it have another length")

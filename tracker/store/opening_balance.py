@@ -18,6 +18,7 @@ from eventlog import (
     LogPrunedError,
     base_seq_of,
     first_seq,
+    make_folder,
     new_opening_path,
     open_header,
     opening_path,
@@ -95,7 +96,7 @@ def write(log: Path, state: State) -> tuple[str, str]:
     if first is None:
         raise LogCorruptError(log / "seg", 0, f"no segment begins with event {base}")
     path = new_opening_path(log, base)
-    path.parent.mkdir(mode=0o750, exist_ok=True)
+    make_folder(path.parent)
     chain = open_header(first).prev_crc
     position = snapshot_file.Position(read_identity(log), base, base, chain)
     snapshot_file.write(path, position, state, None, spare=SPARE_BYTES)

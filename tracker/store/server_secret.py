@@ -10,7 +10,7 @@ import secrets
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from eventlog import make_folder, settle_directory, write_new
+from eventlog import make_folder, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,6 @@ def load_or_create(folder: Path) -> bytes:
 
 def _create(path: Path) -> bytes:
     secret = secrets.token_bytes(32)
-    settle_directory(path.parent)
     write_new(path, secret, 0o600)
     return secret
 

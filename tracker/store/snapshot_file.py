@@ -19,11 +19,11 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from eventlog import A_FOLDER, FORMAT, sync_directory
+from eventlog import A_FOLDER, FORMAT, border, sync_directory, write_all
 from tracker.domain import image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tracker.domain.state import State
@@ -70,10 +70,8 @@ class Snapshot(NamedTuple):
 
     def state(self) -> State:
         """Raises `SnapshotError`."""
-        try:
+        with border(SnapshotError):
             state = image.load(self.plain, self.private)
-        except image.ImageError as error:
-            raise SnapshotError(str(error)) from None
         if state.seq != self.position.seq:
             raise SnapshotError(f"holds the state before event {state.seq}")
         return state
@@ -113,21 +111,27 @@ def write(
     pieces = _pieces(position, state.time_us, taken.digest(), nonce, sections)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with os.fdopen(os.open(temporary, flags, 0o640), "wb") as file:
-            hasher = sha256()
-            for piece in pieces:
-                hasher.update(piece)
-                file.write(piece)
-            file.write(hasher.digest())
-            file.flush()
-            os.fsync(file.fileno())
-            size = file.tell()
+        size = _write(temporary, pieces)
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+    return size
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> int:
+    """Writes the pieces and their SHA-256, and syncs them. Returns the size in bytes."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    try:
+        hasher, size = sha256(), 0
+        for piece in pieces:
+            hasher.update(piece)
+            size = write_all(descriptor, [piece], size)
+        size = write_all(descriptor, [hasher.digest()], size)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     return size
 
 
@@ -162,8 +166,13 @@ def read(path: Path, log_id: bytes, keys: Keyring | None, *, older: bool = False
         data = memoryview(path.read_bytes())
     except IsADirectoryError:
         raise SnapshotError(A_FOLDER) from None
+    with border(SnapshotError, SnapshotError):
+        return _parsed(data, log_id, keys, older=older)
+
+
+def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, older: bool) -> Snapshot:
     rules, nonce, digest, time_us, position, table = _header(data)
-    if rules != image.PROJECTOR and not (older and rules < image.PROJECTOR):
+    if rules != image.PROJECTOR and not (older and 0 < rules < image.PROJECTOR):
         raise OtherSnapshotError(
             f"was made by rules {rules}, and this version's are {image.PROJECTOR}"
         )

@@ -14,7 +14,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from eventlog import A_FILE, Reader, read_identity
+from eventlog import A_FILE, Reader, make_folder, read_identity
 from tracker.store import opening_balance, snapshot_file
 from tracker.store.snapshot_file import Position, SnapshotError
 
@@ -65,7 +65,7 @@ def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
     )
     if path.parent.is_file():
         raise OSError(errno.ENOTDIR, f"{A_FILE}: move it away", str(path.parent))
-    path.parent.mkdir(mode=0o750, exist_ok=True)
+    make_folder(path.parent)
     with _writing(path.parent):
         _remove_left_over(path.parent)
         snapshot_file.write(path, position, state, keys)

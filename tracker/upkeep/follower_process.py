@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eventlog import LogError, LogPrunedError, LogUnusableError
+from tracker.domain.events.codec import CodecError
+from tracker.domain.state import ReplayError
 from tracker.store import frames, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import TOO_LITTLE_MEMORY
@@ -94,12 +96,9 @@ class Follower:
             header = frame.header
             try:
                 frames.apply(self.state, frame)
-            except MemoryError:
-                raise  # nothing is wrong with the log
-            except Exception as error:
-                # Any exception is a disagreement, because the tracker applied these records before.
+            except (CodecError, ReplayError) as error:
                 raise DisagreementError(
-                    f"replay ends at event {header.base_seq} or in its frame: {str(error) or type(error).__name__}"
+                    f"replay ends at event {header.base_seq} or in its frame: {error}"
                 ) from error
             if number % _REPORTED_FRAMES == 0:
                 self._report(seq=self.state.seq)

@@ -58,8 +58,7 @@ class Made:
 
 
 def make(folder: Path, seq: int) -> Made:
-    """Writes the opening balance of a log that begins with `seq`, and copies the admin events
-    before.
+    """Writes the opening balance of a log that begins with `seq`; copies the older admin events.
 
     `seq` is the first event of a segment. Raises `LogError`, `ReplayError`, `CodecError`,
     `OSError`.
@@ -98,9 +97,10 @@ def state_before(folder: Path, seq: int) -> State:
 
 
 def finish(folder: Path, begin: int) -> int:
-    """Removes the files that a log no longer needs. Its latest `log_pruned` has `begin`.
+    """Removes the files that a log no longer needs.
 
-    Returns the number of segments removed. Raises the errors of `remove_before`.
+    `begin`: the first event of the log by its latest `log_pruned`. Returns the number of segments
+    removed. Raises the errors of `remove_before`.
     """
     removed = remove_before(folder, begin)
     old = [path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin]

@@ -21,7 +21,7 @@ from tests.support import START_US, Rig
 from tests.tracker.logged import write_log
 from tracker.cli import main
 from tracker.domain import image
-from tracker.domain.events import codec
+from tracker.domain.events import codec, schemas
 from tracker.domain.events.records import Tick
 from tracker.offline.verify import Verification
 from tracker.store import frames, snapshot_file, snapshots
@@ -180,15 +180,15 @@ def test_too_little_memory_for_a_command(
 def test_an_error_without_text(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error without text is reported by its name."""
 
-    def apply(*_: object) -> None:
+    def newest(*_: object) -> None:
         raise IndexError
 
     follower = site.follower(events=1, seconds=0, pause=0)
-    monkeypatch.setattr(frames, "apply", apply)
-    with pytest.raises(DisagreementError, match=r"in its frame: IndexError$"):
+    monkeypatch.setattr(schemas, "newest", newest)
+    with pytest.raises(DisagreementError, match=r"cannot be applied: IndexError$"):
         follower.catch_up()
     found = list(Verification(site.log).findings(lambda _done, _total: None))
-    assert [one.what for one in found] == ["replay ends in this frame: IndexError"]
+    assert [one.what[-30:] for one in found] == [" cannot be applied: IndexError"]
 
 
 def test_it_forgets_the_keys_of_shredded_days(site: Site) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cattrs import Converter
 
-from tracker.domain import events
+from tracker.domain import events, plain_json
 from tracker.domain.events import announce, schemas
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.events.announce import PLAIN as PLAIN
@@ -140,7 +140,7 @@ def decode_admin(plain: bytes | memoryview) -> Iterator[AdminRecord]:
         try:
             size, number, schema, time_us = ADMIN.unpack_from(plain, offset)
             offset += ADMIN.size
-            data = json.loads(bytes(plain[offset : offset + size]))
+            data = plain_json.loads(bytes(plain[offset : offset + size]))
         except (error, ValueError) as problem:
             raise CodecError(f"admin record: {problem}") from None
         if not isinstance(data, dict):
@@ -165,7 +165,8 @@ def from_data(number: int, data: dict[str, Any]) -> AdminEvent:
         return _converter.structure(data, cls)
     except KeyError as missing:
         raise CodecError(f"{cls.name}: {missing} is missing") from None
-    except (TypeError, ValueError, AttributeError) as problem:
+    except Exception as problem:
+        # Any exception means the same: the JSON may be anything.
         raise CodecError(f"{cls.name}: {problem}") from None
 
 

@@ -43,8 +43,8 @@ FactorNumber = Annotated[int, "factor"]
 class AdminEvent:
     """Base of the admin events. A field is a member of the JSON with the same name.
 
-    The JSON omits a member that has its default. `by` describes the administrator who caused the
-    event.
+    The JSON omits a member that has its default. `by` describes the administrator, or the setting,
+    that caused the event.
     """
 
     number: ClassVar[int]

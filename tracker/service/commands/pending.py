@@ -41,7 +41,7 @@ def factor(number: int) -> Subject:
 
 
 def request(by: Actor) -> Subject:
-    """A request with an idempotency key, which the same token may send again."""
+    """Returns the subject of a request that the same token may repeat (an idempotency key)."""
     return "request", (by.token, by.idempotency_key)
 
 
