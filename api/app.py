@@ -14,12 +14,13 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from api import errors
+from api.auth import keep_connection
 from api.caller import request_id
 from api.endpoint import Endpoint, answer, install
 from api.legacy.endpoints import legacy
 from api.limits import MAX_BODY
 from api.openapi import shapes
-from api.proxies import Proxies
+from api.proxies import Proxies, client_address
 from api.replies import Response, empty, json_text
 from api.v1.endpoints import version_1
 from api.v2 import auth as v2_auth
@@ -105,11 +106,14 @@ def _by_version(older: Any, v2: Any) -> Any:
 def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
     async def identify() -> None:
         g.request_id = request_id(request)
-        g.client_address = proxies.client(request)
+        g.client_address = client_address(proxies, request)
         if problems.is_ours(request.path):
             g.token_label = v2_auth.label(tokens, request)
         elif request.path != HEALTH_CHECK:
             g.token_label = tokens.label(request)
+        else:
+            return
+        keep_connection(request)
 
     async def finish(response: Response) -> Response:
         response.headers["x-request-id"] = g.request_id

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from tracker.history.events import LogEvents
+from tracker.places import Places
 from tracker.service.commands import ServiceCommands
 from tracker.service.read_model import LiveReads
 
@@ -42,11 +43,13 @@ async def start_api(nursery: trio.Nursery, runtime: Runtime) -> None:
     config, listener = runtime.config.http_api, runtime.listeners.api
     if config is None or listener is None:
         return
-    from api.serve import serve
+    from api.serve import Settings, serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
-    app, accepting = _api(runtime, config), _accepting(listener)
-    await nursery.start(partial(serve, app, accepting, runtime.stop, ssl_context=listener.tls))
+    app, accepting, settings = _api(runtime, config), _accepting(listener), Settings()
+    runtime.gauges.add_places("api", settings.places)
+    starting = partial(serve, ssl_context=listener.tls, settings=settings)
+    await nursery.start(starting, app, accepting, runtime.stop)
     log.info("API: Started on %s", listener.url)
     _warn_of_default_token(config.access_tokens, listener.address)
 
@@ -73,7 +76,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             past=runtime.past,
         ),
         Tokens(config.access_tokens, config.token_scopes),
-        Proxies(config.trusted_proxies),
+        Proxies(config.trusted_proxies, config.forwarded_header),
     )
 
 
@@ -84,7 +87,8 @@ async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
 
     listener = runtime.listeners.health
     app = create_app(tuple(_checked(runtime.listeners, runtime.probe)))
-    settings = Settings(max_connections=HEALTH_CONNECTIONS)
+    settings = Settings(places=Places(HEALTH_CONNECTIONS))
+    runtime.gauges.add_places("health_check", settings.places)
     await nursery.start(partial(serve, app, _accepting(listener), runtime.stop, settings=settings))
     log.info("HEALTH CHECK API: Started on: %s", listener.url)
 

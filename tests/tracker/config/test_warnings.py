@@ -36,6 +36,10 @@ REMARKS = [
         "core.tracker_policy.max_peer_timeout: peers are dropped before their next announce is due",
     ),
     (
+        "core.announce_policy.max_peers_per_announce = 200",
+        "core.announce_policy.max_peers_per_announce: a reply has 74 peers at most",
+    ),
+    (
         "policy.peers_per_account = 2",
         "policy.peers_per_account: has no effect where there are no keys (core.private = false)",
     ),
@@ -58,6 +62,21 @@ REMARKS = [
 def test_warning(text: str, line: str) -> None:
     """An odd but harmless setting loads with one warning that names it."""
     assert from_text(MINIMAL + text).warnings == (line,)
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ('core.net.trusted_proxies = ["::1"]', "core.net"),
+        ('[[http_trackers]]\nnetwork.trusted_proxies = ["::1"]', "http_trackers[0].network"),
+    ],
+)
+def test_proxies_of_no_listener(lines: str, place: str) -> None:
+    """Proxies are named in vain where no listener is behind one."""
+    warning = f"{place}.trusted_proxies: has no effect without on_reverse_proxy = true"
+    assert from_text(f"{MINIMAL}{lines}").warnings == (warning,)
+    behind = f"{MINIMAL}core.net.on_reverse_proxy = true\n{lines}"
+    assert from_text(behind).warnings == ()
 
 
 def test_scopes() -> None:
