@@ -15,6 +15,7 @@ from tracker.config import (
     HttpTracker,
     Logging,
     Metadata,
+    Policy,
     TlsFiles,
     UdpTracker,
     load,
@@ -25,7 +26,7 @@ SHIPPED = Path(tracker.config.__file__).with_name("default.toml")
 
 
 def test_shipped_file_serves_a_public_tracker_with_the_defaults() -> None:
-    """Every value in the shipped file is the default."""
+    """Every value in the shipped file is the default, except for limits that stop floods."""
     loaded = load(str(SHIPPED), environ={})
     assert loaded.warnings == ()
     assert loaded.config == Config(
@@ -37,6 +38,7 @@ def test_shipped_file_serves_a_public_tracker_with_the_defaults() -> None:
         http_api=HttpApi(access_tokens={"admin": "MyAccessToken"}),
         health_check_api=HealthCheckApi(),
         event_log=EventLog(),
+        policy=Policy(requests_per_minute=6000, max_torrents=2_000_000, max_peers=5_000_000),
     )
 
 
