@@ -82,6 +82,11 @@ def of_retention(
         days = pruner.days_left(free_bytes, bytes_a_day) if pruner else free_bytes / bytes_a_day
         samples = (Sample(days),) if isfinite(days) else ()
     yield Metric("swarmlog_disk_days_left", "gauge", what, samples)
+    what = "Of the log's files of events."
+    yield _gauge("swarmlog_log_bytes", what, pruner.size() if pruner else 0)
+    what = "Removed from the log since the start, by the rule that asked for it."
+    removed = pruner.removed_bytes.items() if pruner else ()
+    yield _labelled("swarmlog_log_removed_bytes_total", "counter", what, "rule", removed)
     leap = pruner.clock.leap_us / 1e6 if pruner else 0.0
     what = "By how much the clock leapt within the last day; what is old by that alone is not removed yet."
     yield _gauge("swarmlog_clock_leap_seconds", what, leap)
