@@ -188,7 +188,7 @@ def sums(name: str, row: Schema, following: Schema) -> Schema:
         "corrections",
         "uploaded",
         "downloaded",
-        "seeding_us",
+        "seeding_seconds",
         "sessions",
         "snatched",
     )

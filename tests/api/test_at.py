@@ -21,6 +21,7 @@ from tracker.ports import (
     LogPart,
     Moment,
     NoMomentError,
+    Outage,
     Peer,
     PrunedMomentError,
 )
@@ -60,6 +61,16 @@ async def test_moments(app: QuartTrio, past: FakePast, text: str, moment: Moment
         assert answer.headers["cache-control"] == CACHED
         assert "cache-control" not in (await ask(app, "GET", path)).headers
     assert past.moments == [moment] * 3
+
+
+async def test_outage(app: QuartTrio, past: FakePast) -> None:
+    """A reply about a moment without events says so in a header, whatever its status and form."""
+    past.outage = Outage(TIME, TIME + 5)
+    for path in ("/api/v1/stats", "/api/torrents", "/api/v2/keys", "/api/v2/keys/77"):
+        answer = await ask(app, "GET", f"{path}?at=2027-01-15T08:00:00Z")
+        shown = "2027-01-15T08:00:00.000000Z/2027-01-15T08:00:00.000005Z"
+        assert answer.headers["x-outage"] == shown
+        assert "x-outage" not in (await ask(app, "GET", path)).headers
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_tokens(
         (b"BREW", STATS, 405, b"get,head"),
         (b"TRACE", STATS, 405, b"get,head"),
         (b"GET", b"/api//v1/stats", 404, None),
-        (b"GET", b"/", 404, None),
+        (b"GET", b"/", 302, None),
         (b"GET", b"/api/v1/torrent/" + HASH + b"/", 404, None),
     ],
 )

@@ -296,7 +296,7 @@ class Policy(policy.Policy):
     max_connection_id_errors: policy.Limit = 10
     ban_seconds: Seconds = 86_400
     http_connections: policy.Limit = 0
-    http_connections_per_address: policy.Limit = 0
+    http_connections_per_address: policy.Limit = 2_048
     http_request_seconds: Timeout = 10
     http_handshake_seconds: Timeout = 10
 

@@ -84,7 +84,7 @@ REFUSALS = {
     ),
     RATE_EXCEEDED: Refusal(
         "rate_exceeded",
-        "Tracker error: too many requests from your address, try again in a minute",
+        "Tracker error: too many requests from your address or key, try again in a minute",
         1,
     ),
 }

@@ -17,6 +17,7 @@ from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.listeners import StartError
 from tracker.frontends.udp import server as udp_server
 from tracker.frontends.udp.handler import DatagramHandler
+from tracker.places import Places
 from tracker.store import server_secret
 from tracker.wire.connection_id import ConnectionIds
 
@@ -67,6 +68,7 @@ async def start_udp(nursery: trio.Nursery, runtime: Runtime) -> None:
 async def start_http(nursery: trio.Nursery, runtime: Runtime) -> None:
     config, listeners = runtime.config, runtime.listeners
     net, limits = config.core.net, _limits(config)
+    runtime.gauges.add_places("http_tracker", limits.places)
     first = len(listeners.udp)
     for number, (listener, own) in enumerate(
         zip(listeners.http, config.http_trackers, strict=True), first
@@ -92,9 +94,9 @@ def _packed(ip: IPv4Address | IPv6Address | None) -> bytes | None:
 
 def _limits(config: Config) -> ConnectionLimits:
     policy = config.policy
+    most = min(_connection_limit(), policy.http_connections or _DEFAULT_CONNECTIONS)
     return ConnectionLimits(
-        min(_connection_limit(), policy.http_connections or _DEFAULT_CONNECTIONS),
-        policy.http_connections_per_address,
+        Places(most, policy.http_connections_per_address),
         policy.http_request_seconds,
         policy.http_handshake_seconds,
     )

@@ -273,10 +273,11 @@ class RequestHandler:
             if not address:
                 return self._refuse(_BEHIND_PROXY.format(self.proxies.header))
         service = self._service
-        if not service.admits(address):
+        admitted = service.admit(address, key)
+        if admitted == refusals.RATE_EXCEEDED:
             return self._refuse_announce(refusals.RATE_EXCEEDED, b"", None)
         # Without a valid key a private tracker answers zeros, so that it reveals nothing.
-        hidden = service.private and isinstance(service.authenticate(key), int)
+        hidden = isinstance(admitted, int)
         service.count(events.TCP6_SCRAPES if len(address) == 16 else events.TCP4_SCRAPES)
         files = []
         for info_hash in hashes:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tracker.frontends.http.accept import Accept
     from tracker.frontends.http.connections import ConnectionLimits
     from tracker.frontends.http.handler import RequestHandler
+    from tracker.places import Place
 
     Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
@@ -310,32 +311,59 @@ class Connections:
         self, descriptor: int, reader: RequestReader, address: bytes, goes_on: bool = True
     ) -> None:
         """Gives the connection a task of its own, or closes it."""
-        if goes_on and self._limits.take(address, proxied=self._handler.behind_proxy(address)):
-            self._nursery.start_soon(self._converse, descriptor, reader, address)
-        else:
-            reader.close()
-            os.close(descriptor)
+        if goes_on:
+            scope = trio.CancelScope()
+            shared = self._handler.behind_proxy(address)
+            place = self._limits.places.take(address, scope.cancel, shared=shared)
+            if place is not None:
+                self._nursery.start_soon(self._converse, descriptor, reader, address, scope, place)
+                return
+        reader.close()
+        os.close(descriptor)
 
-    async def _converse(self, descriptor: int, reader: RequestReader, address: bytes) -> None:
-        """Serves a connection that is slow or kept alive. Nothing that a client does raises out of
-        here.
+    async def _converse(
+        self,
+        descriptor: int,
+        reader: RequestReader,
+        address: bytes,
+        scope: trio.CancelScope,
+        place: Place,
+    ) -> None:
+        """Serves a connection that is slow or kept alive, until it ends or gives way.
+
+        Nothing that a client does raises out of here.
         """
         connection = socket.socket(fileno=descriptor)
+        transport = trio.SocketStream(trio.socket.from_stdlib_socket(connection))
+        stream = self._wrapped(transport)
         try:
-            _send_at_once(connection)
-            async with trio.SocketStream(trio.socket.from_stdlib_socket(connection)) as transport:
-                stream = await self._open(transport)
-                seconds = self._limits.request_seconds
-                while await _exchange(stream, self._handler, reader, address, seconds):
-                    pass
+            with scope:
+                async with transport:
+                    _send_at_once(connection)
+                    await self._shake_hands(stream)
+                    seconds = self._limits.request_seconds
+                    while await _exchange(stream, self._handler, reader, address, seconds):
+                        self._limits.places.wait_anew(place)
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             return
         finally:
-            self._limits.give_back(address)
+            self._limits.places.give_back(place)
             reader.close()
+            if isinstance(stream, trio.SSLStream):
+                # It refers to itself, and collections are rare: clients that reset thousands of
+                # handshakes would fill the memory.
+                vars(stream).clear()
 
-    async def _open(self, transport: trio.SocketStream) -> Stream:
+    def _wrapped(self, transport: trio.SocketStream) -> Stream:
         return transport
+
+    async def _shake_hands(self, stream: Stream) -> None:
+        """Raises `BrokenResourceError` for a client without TLS, or without a version that we
+        accept; `TooSlowError` for a slow one.
+        """
+        if isinstance(stream, trio.SSLStream):
+            with trio.fail_after(self._limits.handshake_seconds):
+                await stream.do_handshake()
 
 
 class TlsConnections(Connections):
@@ -361,14 +389,8 @@ class TlsConnections(Connections):
             self._hand_over(descriptor, self._new_reader(), address)
         return True
 
-    async def _open(self, transport: trio.SocketStream) -> Stream:
-        """Raises `BrokenResourceError` for a client without TLS, or without a version that we
-        accept.
-        """
-        stream = trio.SSLStream(transport, self._context, server_side=True)
-        with trio.fail_after(self._limits.handshake_seconds):
-            await stream.do_handshake()
-        return stream
+    def _wrapped(self, transport: trio.SocketStream) -> Stream:
+        return trio.SSLStream(transport, self._context, server_side=True)
 
 
 def _reply_now(

@@ -6,41 +6,36 @@ import pytest
 
 from tracker.upkeep.retention import Due, Segment, days_left, due
 
-NEVER = 2**64 - 1
 THERE = [Segment(0, 10, 100), Segment(5, 20, 100), Segment(5, 20, 100), Segment(9, 30, 50)]
 
 
 @pytest.mark.parametrize(
-    ("keep_from_us", "keep_bytes", "needed_seq", "needed_us", "expected"),
+    ("keep_from_us", "keep_bytes", "expected"),
     [
-        (0, 1000, 99, NEVER, None),
-        (19, 350, 99, NEVER, None),
-        (20, 350, 99, NEVER, Due(5, "keep_days", held=False)),
-        (30, 350, 99, NEVER, Due(9, "keep_days", held=False)),
-        (999, 350, 99, NEVER, Due(9, "keep_days", held=False)),
-        (0, 349, 99, NEVER, Due(5, "keep_bytes", held=False)),
-        (0, 0, 99, NEVER, Due(9, "keep_bytes", held=False)),
-        (0, 0, 9, NEVER, Due(9, "keep_bytes", held=False)),
-        (0, 0, 8, NEVER, Due(5, "keep_bytes", held=True)),
-        (0, 0, 4, NEVER, Due(0, "keep_bytes", held=True)),
-        (0, 0, 99, 31, Due(9, "keep_bytes", held=False)),
-        (0, 0, 99, 30, Due(5, "keep_bytes", held=True)),
-        (0, 0, 99, 20, Due(0, "keep_bytes", held=True)),
+        (0, 1000, None),
+        (19, 350, None),
+        (20, 350, Due(5, "keep_days")),
+        (30, 350, Due(9, "keep_days")),
+        (999, 350, Due(9, "keep_days")),
+        (0, 349, Due(5, "keep_bytes")),
+        (0, 159, Due(5, "keep_bytes")),
+        (0, 158, Due(9, "keep_bytes")),
+        (0, 0, Due(9, "keep_bytes")),
     ],
 )
-def test_due(
-    keep_from_us: int, keep_bytes: int, needed_seq: int, needed_us: int, expected: Due | None
-) -> None:
-    """`due` names whole leading segments that are too old or too many, without the newest and those
-    needed.
+def test_due(keep_from_us: int, keep_bytes: int, expected: Due | None) -> None:
+    """`due` names whole leading segments that are too old or too many, never the newest. A log that
+    is too large is shortened by a sixteenth more.
     """
-    assert due(THERE, keep_from_us, keep_bytes, needed_seq, needed_us) == expected
+    assert due(THERE, keep_from_us, keep_bytes) == expected
 
 
-def test_due_of_short_logs() -> None:
-    """Nothing is due in a log with at most one segment."""
-    assert due([], 999, 0, 99, NEVER) is None
-    assert due(THERE[:1], 999, 0, 99, NEVER) is None
+def test_due_of_short_and_long_logs() -> None:
+    """Nothing is due in a log with at most one segment. Of a long one 16 segments go at a time."""
+    assert due([], 999, 0) is None
+    assert due(THERE[:1], 999, 0) is None
+    many = [Segment(number, number, 100) for number in range(100)]
+    assert due(many, 999, 0) == Due(16, "keep_days")
 
 
 def test_days_left() -> None:
