@@ -72,6 +72,20 @@ STATS: Final = record(
         for what in ("connections", "announces", "scrapes")
     },
 )
+_UDP_COUNTERS: Final = (
+    *("udp_requests_aborted", "udp_requests_banned", "udp_banned_ips_total"),
+    *(f"udp_avg_{kind}_processing_time_ns" for kind in ("connect", "announce", "scrape")),
+    *(
+        f"{family}_{what}"
+        for family in ("udp4", "udp6")
+        for what in ("requests", "responses", "errors_handled")
+    ),
+)
+STATS_WITH_UDP: Final = {
+    **STATS,
+    "properties": {**STATS["properties"], **dict.fromkeys(_UDP_COUNTERS, WHOLE)},
+}
+"""Where `at` is given, there are the members of `STATS` alone."""
 METRICS: Final = record(
     metrics=array(
         record(
@@ -176,7 +190,7 @@ def sums(name: str, row: Schema, following: Schema) -> Schema:
         "corrections",
         "uploaded",
         "downloaded",
-        "seeding_us",
+        "seeding_seconds",
         "sessions",
         "snatched",
     )

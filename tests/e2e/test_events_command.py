@@ -15,6 +15,8 @@ import pytest
 from tests.e2e.clients import announce, api, torrent, udp_client
 from tests.e2e.process import COMMAND, Follower, Tracker, clean_environment, run
 from tracker.cli import main
+from tracker.domain.events import codec
+from tracker.store.address_keys import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,6 +132,19 @@ def test_type(
     """`--type` gives only events of those types."""
     found = printed(*(part for one in wanted for part in ("--type", one)))
     assert found == [one for one in everything if one["type"] in wanted]
+
+
+def test_other_types_are_passed_over(
+    printed: Callable[..., list[Event]],
+    everything: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Announces are neither decoded nor decrypted when other types are asked for."""
+    monkeypatch.delattr(codec, "decode_announces")
+    monkeypatch.delattr(Keyring, "decrypt")
+    found = printed("--type", "torrent_whitelisted")
+    assert found == [one for one in everything if one["type"] == "torrent_whitelisted"]
+    assert found
 
 
 def test_filters_together(printed: Callable[..., list[Event]], everything: list[Event]) -> None:
@@ -275,6 +290,8 @@ USAGE = [
     ("events", "--type", "nothing"),
     ("events", "extra"),
     ("events", "--log"),
+    ("events", "--unknown"),
+    ("events", "--from", "25:00"),
     ("unknown",),
     ("--unknown",),
 ]
@@ -288,7 +305,8 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, .
     assert ended.value.code == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert output.err.startswith("usage: tracker")
+    command = f" {arguments[0]} " if arguments[0] == "events" else " "
+    assert output.err.startswith(f"usage: tracker{command}")
     assert "error: " in output.err.splitlines()[-1]
 
 

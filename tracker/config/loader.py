@@ -19,6 +19,9 @@ _PRIVATE_MODE_SECTION = (
     "when the tracker is running in private mode."
 )
 
+GRACE_SECONDS = 60
+"""Seconds by which the announce of an honest client may be late: it tries again after a failure."""
+
 
 @frozen
 class Loaded:
@@ -126,9 +129,13 @@ def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:
     if policy.interval_min > policy.interval:
         path = seen.name("core.announce_policy.interval_min")
         yield f"{path}: longer than {seen.name('core.announce_policy.interval')}"
-    if timeout <= policy.interval + config.policy.interval_jitter:
+    needed = policy.interval + config.policy.interval_jitter + GRACE_SECONDS
+    if timeout < needed:
         path = seen.name("core.tracker_policy.max_peer_timeout")
-        yield f"{path}: peers are dropped before their next announce is due"
+        yield (
+            f"{path}: peers are dropped before their next announce can be there; it takes up to "
+            f"{needed} seconds: the interval, interval_jitter, and {GRACE_SECONDS} for a late client"
+        )
     if policy.max_peers_per_announce > MOST_PEERS:
         path = seen.name("core.announce_policy.max_peers_per_announce")
         yield f"{path}: a reply has {MOST_PEERS} peers at most"

@@ -7,11 +7,13 @@ Other commands do not need Quart.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
+from eventlog import LogError
 from tracker.history.events import LogEvents
 from tracker.places import Places
 from tracker.service.commands import ServiceCommands
@@ -35,6 +37,8 @@ HEALTH_CONNECTIONS = 64
 """Largest number of connections to the health check at a time. They are few, because each check
 connects to every listener.
 """
+HEALTH_SECONDS = 1.0
+"""Longest wait, in seconds, for the log's disk in a health check."""
 _LOOPBACK = ("127.", "::1", "localhost", "unix:")
 
 
@@ -86,11 +90,25 @@ async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
     from api.serve import Settings, serve
 
     listener = runtime.listeners.health
-    app = create_app(tuple(_checked(runtime.listeners, runtime.probe)))
+    services = tuple(_checked(runtime.listeners, runtime.probe))
+    app = create_app(services, partial(_trouble, runtime))
     settings = Settings(places=Places(HEALTH_CONNECTIONS))
     runtime.gauges.add_places("health_check", settings.places)
     await nursery.start(partial(serve, app, _accepting(listener), runtime.stop, settings=settings))
     log.info("HEALTH CHECK API: Started on: %s", listener.url)
+
+
+async def _trouble(runtime: Runtime) -> str:
+    """Says why no announce is served now, although every socket answers; "" = they are served."""
+    event_log = runtime.event_log
+    if not event_log.has_room():
+        return "Announces are refused: the event log takes nothing in"
+    if runtime.config.event_log.durability != "strict":
+        return ""
+    with trio.move_on_after(HEALTH_SECONDS), suppress(LogError):
+        await event_log.wait_durable(event_log.next_seq - 1)
+        return ""
+    return "Announces get no reply: the event log's disk does not answer"
 
 
 def _accepting(listener: Listener) -> list[trio.SocketListener]:

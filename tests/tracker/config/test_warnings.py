@@ -4,6 +4,10 @@ import pytest
 
 from tests.tracker.config.support import MINIMAL, at, from_text, refused
 
+_DROPPED = (
+    "core.tracker_policy.max_peer_timeout: peers are dropped before their next announce can be "
+    "there; it takes up to {} seconds: the interval, interval_jitter, and 60 for a late client"
+)
 REMARKS = [
     ("core.listd = 1", "core.listd: unknown key, ignored; the nearest known one is listed"),
     ("core.zzz = 1", "core.zzz: unknown key, ignored"),
@@ -28,12 +32,12 @@ REMARKS = [
         "core.announce_policy.interval_min: longer than core.announce_policy.interval",
     ),
     (
-        "core.tracker_policy.max_peer_timeout = 120",
-        "core.tracker_policy.max_peer_timeout: peers are dropped before their next announce is due",
+        "core.tracker_policy.max_peer_timeout = 179",
+        _DROPPED.format(180),
     ),
     (
         "policy.interval_jitter = 780",
-        "core.tracker_policy.max_peer_timeout: peers are dropped before their next announce is due",
+        _DROPPED.format(960),
     ),
     (
         "core.announce_policy.max_peers_per_announce = 200",

@@ -304,7 +304,11 @@ def test_unreadable_sources_are_refused(site: Site, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as made, made:
         made.execute("CREATE TABLE users (name TEXT)")
-    with pytest.raises(ImportProblemsError, match="none of the tables"):
+    with pytest.raises(ImportProblemsError, match=r"none of the tables .* not the database of Tor"):
+        site.imports(TorrustDatabase(other))
+    with closing(sqlite3.connect(other)) as made, made:
+        made.execute("CREATE TABLE keys (name TEXT, key TEXT)")
+    with pytest.raises(ImportProblemsError, match="table keys: has no column valid_until: this is"):
         site.imports(TorrustDatabase(other))
     assert not site.path.exists()
     assert not (tmp_path / "none.db").exists()
