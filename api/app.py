@@ -14,12 +14,13 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from api import errors
+from api.auth import keep_connection
 from api.caller import request_id
 from api.endpoint import Endpoint, answer, install
 from api.legacy.endpoints import legacy
 from api.limits import MAX_BODY
 from api.openapi import shapes
-from api.proxies import Proxies
+from api.proxies import Proxies, client_address
 from api.replies import Response, empty, json_text
 from api.v1.endpoints import version_1
 from api.v2 import auth as v2_auth
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from api.ports import Ports
 
 HEALTH_CHECK: Final = "/api/health_check"
+DOCUMENTATION: Final = f"{problems.PREFIX}/docs"
+OPEN: Final = ("/", DOCUMENTATION, HEALTH_CHECK)
+"""The paths that need no token: what a person who opens the server's address sees, and health."""
 REQUEST_TIMEOUT: Final = 5.0  # seconds to read and handle a request, as in the reference
 STREAM_TIMEOUT: Final = 600.0  # seconds to send a whole listing
 
@@ -55,7 +59,7 @@ def endpoints(ports: Ports) -> list[Endpoint]:
     rows += version_1(ports)
     rows += legacy(ports)
     rows += version_2(ports, described=rows)  # read at the first request, when it is complete
-    rows.append(_HEALTH)
+    rows += [_HEALTH, _ROOT]
     return rows
 
 
@@ -105,21 +109,36 @@ def _by_version(older: Any, v2: Any) -> Any:
 def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
     async def identify() -> None:
         g.request_id = request_id(request)
-        g.client_address = proxies.client(request)
+        g.client_address = client_address(proxies, request)
+        if request.path in OPEN:
+            return
         if problems.is_ours(request.path):
             g.token_label = v2_auth.label(tokens, request)
-        elif request.path != HEALTH_CHECK:
+        else:
             g.token_label = tokens.label(request)
+        keep_connection(request)
 
     async def finish(response: Response) -> Response:
         response.headers["x-request-id"] = g.request_id
         if response.status_code == 200 and "cached" in g:
             response.headers["cache-control"] = g.cached
+        if "outage" in g:
+            response.headers["x-outage"] = g.outage
         return response
 
     # `identify` runs before routing errors, so that a client without a token cannot find out paths.
     app.before_request(identify)
     app.after_request(finish)
+
+
+async def _root() -> Response:
+    """Leads whoever opens the server's address to the documentation.
+
+    The location is relative, because a proxy may serve the API below a path of its own.
+    """
+    response = empty(302)
+    response.headers["location"] = DOCUMENTATION.removeprefix("/")
+    return response
 
 
 async def _health_check() -> Response:
@@ -133,4 +152,7 @@ _HEALTH: Final = Endpoint(
     "Whether the API answers.",
     answer(shapes.HEALTHY) | {405: {}},
     needs_token=False,
+)
+_ROOT: Final = Endpoint(
+    "GET", "/", _root, "Leads to the description as a page.", {302: {}}, needs_token=False
 )

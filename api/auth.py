@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 READING: Final = ("GET", "HEAD")
 """The methods that a read-only token may use."""
 
+PROVED: Final = "proved"
+"""The name, in a connection's state, of the function that exempts it from giving way."""
+
 BLANKS: Final = " \t"
 """The characters to strip around a header's value.
 
@@ -72,6 +75,13 @@ class Tokens:
         digest = _digest(token)
         matches = [grant for known, grant in self._grants if hmac.compare_digest(known, digest)]
         return matches[0] if matches and token else None
+
+
+def keep_connection(request: Request) -> None:
+    """Exempts the connection from giving way to newcomers, because its client has a valid token."""
+    keep = request.scope.get("state", {}).get(PROVED)
+    if keep is not None:
+        keep()
 
 
 def presented_token(request: Request) -> str:

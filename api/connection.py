@@ -1,4 +1,4 @@
-"""Serves one connection of the API with Hypercorn's trio server, and changes five of its habits.
+"""Serves one connection of the API with Hypercorn's trio server, and changes six of its habits.
 
 - It serves only HTTP/1.1. It ignores an `Upgrade` header (RFC 9110, section 7.8), `h2c` as well as
   `websocket`, because a WebSocket upgrade makes Hypercorn 0.18 raise out of the connection (its
@@ -10,12 +10,17 @@
 - The idle timer also runs between two requests. With Quart-Trio, Hypercorn stops it after the first
   request.
 - Closing has a time limit, also under TLS.
+- A request with `Content-Length` and `Transfer-Encoding` gets 400 and the connection is closed (RFC
+  9112, section 6.1). h11 takes it as chunked, where a proxy in front may have gone by the length:
+  then the two disagree about where the next request begins.
 
 Only this module and `api.serve` know Hypercorn's internals. They fit version 0.18.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, Final
 
 import h11
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
 SEND_TIMEOUT: Final = 10.0  # the longest time to send one chunk, in seconds
 LINGER: Final = 1.0  # seconds that a client gets to close after the last response
 
+_V4_MAPPED = bytes(10) + b"\xff\xff"
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
 
 
@@ -43,7 +49,19 @@ class Http1(H11Protocol):
         """Does nothing. Hypercorn's own method would switch to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        if _of_unsure_length(request):
+            await self._send_error_response(400)
+            await self.send(Closed())
+            return
         await super()._create_stream(_without_upgrade(request))
+
+
+def _of_unsure_length(request: h11.Request) -> bool:
+    """Tells whether others may read another length of the body from these headers."""
+    names = {name for name, _ in request.headers}
+    if b"transfer-encoding" not in names:
+        return False
+    return b"content-length" in names or request.http_version < b"1.1"
 
 
 def _without_upgrade(request: h11.Request) -> h11.Request:
@@ -71,13 +89,26 @@ class Connection(TCPServer):
         # Hypercorn declares TLS streams only, but takes both kinds.
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._socket = stream
-        self._scope = trio.CancelScope()
+        self.scope = trio.CancelScope()
         self._lingering = False
+
+    def address(self) -> bytes:
+        """Returns the client's address, 4 or 16 bytes; b"" over a Unix socket or once it left."""
+        plain = _plain(self._socket).socket
+        with suppress(OSError):
+            if plain.family in (AF_INET, AF_INET6):
+                packed = inet_pton(plain.family, plain.getpeername()[0].partition("%")[0])
+                return packed.removeprefix(_V4_MAPPED)
+        return b""
 
     async def run(self) -> None:
         try:
-            if await self._handshake():
-                await self._serve()
+            # The scope surrounds the group, because Hypercorn's group lets its own cancellation
+            # escape.
+            with self.scope:
+                if await self._handshake():
+                    async with TaskGroup() as self._task_group:
+                        await self._talk()
         finally:
             await self._close()
 
@@ -91,12 +122,6 @@ class Connection(TCPServer):
         except (trio.BrokenResourceError, trio.TooSlowError):
             return False
         return True
-
-    async def _serve(self) -> None:
-        # The scope surrounds the group, because Hypercorn's group lets its own cancellation escape.
-        with self._scope:
-            async with TaskGroup() as self._task_group:
-                await self._talk()
 
     async def _talk(self) -> None:
         self.protocol = self._http1()  # type: ignore[assignment] # it never switches
@@ -137,18 +162,18 @@ class Connection(TCPServer):
                 with trio.fail_after(SEND_TIMEOUT):
                     await self.stream.send_all(data)
             except (*_GONE, trio.TooSlowError):
-                self._scope.cancel()
+                self.scope.cancel()
 
     async def _half_close(self) -> None:
         """Ends the output, and gives the client `LINGER` seconds to read the rest."""
         if self._lingering:
             return
         self._lingering = True
-        self._scope.deadline = min(self._scope.deadline, trio.current_time() + LINGER)
+        self.scope.deadline = min(self.scope.deadline, trio.current_time() + LINGER)
         try:
             await self._end_of_output()
         except _GONE:
-            self._scope.cancel()
+            self.scope.cancel()
 
     async def _end_of_output(self) -> None:
         if isinstance(self._socket, trio.SocketStream):
@@ -161,7 +186,7 @@ class Connection(TCPServer):
             if not self._lingering:
                 await self.protocol.handle(RawData(data))
         await self.protocol.handle(Closed())
-        self._scope.cancel()
+        self.scope.cancel()
 
     async def _receive(self) -> bytes:
         """Returns bytes from the client; b"" = the client ended."""
@@ -174,7 +199,7 @@ class Connection(TCPServer):
         """Closes an idle connection, or any at shutdown. Hypercorn shields this call."""
         with trio.move_on_after(LINGER):
             await super()._initiate_server_close()
-        self._scope.cancel()
+        self.scope.cancel()
 
     async def _close(self) -> None:
         with trio.move_on_after(LINGER):

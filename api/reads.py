@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from api.streams import Items
-    from tracker.ports import Live, Past, ReadModel
+    from tracker.ports import Live, Outage, Past, ReadModel
 
 PAST_TIMEOUT: Final = 75.0
 """Longest time for a request that reads the past or a ledger, in seconds.
@@ -43,7 +43,8 @@ A past moment does not change, but later its addresses are shredded and its even
 AT: Final = Parameter(
     name="at",
     schema={"anyOf": [shapes.TIME, shapes.SEQ]},
-    description="as it was after that seq, or at that time",
+    description="as it was after that seq, or at that time; the header x-outage of the response "
+    "names the time without events that it lies in, if it does",
 )
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class Reads:
         moment = moment_in_query()
         if moment is None:
             return self._now(method, arguments)
-        return await self._past().ask(moment, method, *arguments)
+        return await self._past().ask(moment, method, *arguments, on_outage=note_outage)
 
     def each(
         self, method: Callable[[ReadModel, *Ts], Iterator[T | None]], *arguments: *Ts
@@ -71,7 +72,7 @@ class Reads:
         moment = moment_in_query()
         if moment is None:
             return self._now(method, arguments)
-        return self._past().each(moment, method, *arguments)
+        return self._past().each(moment, method, *arguments, on_outage=note_outage)
 
     def _now(self, method: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         answer: T = getattr(self.live.now(), method.__name__)(*arguments)
@@ -81,6 +82,11 @@ class Reads:
         g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
         g.cached = CACHED
         return self.past
+
+
+def note_outage(outage: Outage) -> None:
+    """Has the response say that nothing is known of the moment: it is in a time without events."""
+    g.outage = str(outage)
 
 
 def moment_in_query() -> Moment | None:

@@ -13,13 +13,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 
+from api.auth import PROVED
 from api.connection import Connection
 from api.limits import MAX_BODY, Limited
+from tracker.places import Places
 
 if TYPE_CHECKING:
     import ssl
@@ -40,7 +42,7 @@ class Settings:
     idle_timeout: float = 5.0  # seconds; also for the head of a request and for a TLS handshake
     graceful_timeout: float = 3.0  # seconds that requests in flight get at a stop
     max_body: int = MAX_BODY  # bytes
-    max_connections: int = 512  # further connections are closed at once
+    places: Places = field(factory=lambda: Places(512, 256))
 
 
 async def serve(
@@ -88,21 +90,23 @@ class _Server:
         self._config = _hypercorn_config(settings)
         self._context = WorkerContext(None)
         self._settings = settings
-        self._open = 0  # connections; only the event loop's thread counts them
+        self._places = settings.places
 
     async def connected(self, stream: Stream) -> None:
         """Serves one connection. trio closes `stream` afterwards."""
-        if self._open >= self._settings.max_connections:
+        connection = Connection(self._app, self._config, self._context, stream)
+        place = self._places.take(connection.address(), connection.scope.cancel)
+        if place is None:
             return
-        self._open += 1
+        connection.state[PROVED] = partial(self._places.keep, place)
         try:
-            await Connection(self._app, self._config, self._context, stream).run()
+            await connection.run()
         except* OSError:
             _log.debug("an API client left", exc_info=True)
         except* Exception as errors:
             _log.error("an API connection failed", exc_info=errors)
         finally:
-            self._open -= 1
+            self._places.give_back(place)
 
     async def stop(self, connections: trio.CancelScope) -> None:
         await self._context.terminated.set()

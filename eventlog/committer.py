@@ -57,7 +57,7 @@ class Committer:
     _path: Path
     log_id: bytes  # 16 bytes
     _lock: int  # descriptor of the locked file LOCK
-    _segment_bytes: int  # size at which a segment is finished
+    segment_bytes: int  # size at which a segment is finished
     _encryptor: Encryptor | None  # None: protected sections are written in clear
     _seed: int = field(init=False)  # of header checksums
     # Kept open, so that a process without free descriptors can make a new segment's name durable.
@@ -102,9 +102,7 @@ class Committer:
         self._durable_seq = durable_seq
         frames = taken or [self._watermark()]
         now = time.monotonic()
-        due = (
-            self.segment_size >= self._segment_bytes or now - self._segment_began > SEGMENT_SECONDS
-        )
+        due = self.segment_size >= self.segment_bytes or now - self._segment_began > SEGMENT_SECONDS
         # A new segment must begin with a later event, because one with the same first event would
         # replace the segment before.
         due = due and bool(taken) and taken[0].base_seq > self._segment_base

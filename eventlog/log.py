@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -108,11 +109,16 @@ class EventLog:
     end: tuple[int, int]  # durable_seq, and header_crc of the last durable frame
     _unwritten: list[OpenFrame] = field(factory=list)  # taken from the pool, but not yet durable
     _in_flight_bytes: int = 0  # of `_unwritten`
+    # Bytes of frames since the log was opened beyond which `has_room` says no. Whoever removes old
+    # segments moves it on; nobody does before.
+    grow_until: int = sys.maxsize
 
     # Signals between the tasks.
     _appended: trio.Event = field(factory=trio.Event)
     _hurry: trio.Event = field(factory=trio.Event)  # do not linger
     _committed: trio.Event = field(factory=trio.Event)  # a commit succeeded or failed
+    segments_begun: int = 0  # since the log was opened
+    _begun: trio.Event = field(factory=trio.Event)  # another one was
     _one_commit: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(1))
     sealing: trio.Lock = field(factory=trio.Lock)  # for tasks that make or remove seals
 
@@ -141,6 +147,11 @@ class EventLog:
         return self.pool.next_seq
 
     @property
+    def segment_bytes(self) -> int:
+        """Size at which a segment is finished."""
+        return self._committer.segment_bytes
+
+    @property
     def rewrites(self) -> int:
         """Commits that failed, and then succeeded in a new file."""
         return self._committer.rewrites
@@ -150,12 +161,14 @@ class EventLog:
 
         `reserved`: for records that may use the last of the disk, such as administrators' changes.
         """
+        pending = self._in_flight_bytes + self.pool.size
         return (
             self._failure is None
             and not self._closed
             and not self._blocked
             and (reserved or not self._committer.disk_low)
-            and self._in_flight_bytes + self.pool.size < MAX_PENDING_BYTES
+            and (reserved or self._committer.written_bytes + pending < self.grow_until)
+            and pending < MAX_PENDING_BYTES
         )
 
     def appended(self) -> None:
@@ -195,6 +208,11 @@ class EventLog:
         if seq < self.durable_seq:
             with trio.move_on_after(READABLE_SECONDS), suppress(LogFailedError):
                 await self.wait_readable(seq)
+
+    async def wait_segment_begun(self, before: int) -> None:
+        """Return once more segments than `before` were begun, so that another one is finished."""
+        while self.segments_begun <= before:
+            await self._begun.wait()
 
     async def _wait_for_a_commit(self) -> None:
         if self._failure is not None:
@@ -337,6 +355,10 @@ class EventLog:
     def _wake_waiters(self) -> None:
         committed, self._committed = self._committed, trio.Event()
         committed.set()
+        if self.segments_begun != self._committer.segments_begun:
+            self.segments_begun = self._committer.segments_begun
+            begun, self._begun = self._begun, trio.Event()
+            begun.set()
 
     async def _close(self) -> None:
         self._closed = True

@@ -182,21 +182,22 @@ def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
     return first, first
 
 
-def frame_at(path: Path, time_us: int) -> frame.Frame | None:
-    """Return the last durable frame that begins at or before a log time; None = the log begins
-    later.
+def frame_at(path: Path, time_us: int) -> tuple[frame.Frame, frame.Frame | None] | None:
+    """Return the last durable frame that begins at or before a log time, and the one after it;
+    None = the log begins later.
 
     Raises the errors of `Reader`.
     """
-    found = None
+    found = following = None
     for one in reversed(segments_of(path)):
         for each in Reader(path, segment.base_seq_of(one)).frames():
             if each.header.time_us > time_us:
+                following = each
                 break
             found = each
         if found is not None:
-            break
-    return found
+            return found, following
+    return None
 
 
 def holds_frame(path: Path, seq: int, crc: int) -> bool:

@@ -16,6 +16,10 @@ _TIME: Final = re.compile(
 )
 
 
+_SPAN: Final = re.compile(r"([+-])(\d{1,9})([smhd])", re.ASCII)
+_CLOCK: Final = re.compile(r"(\d\d):(\d\d)(?::(\d\d))?", re.ASCII)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DAY: Final = timedelta(days=1)
 _LAST_US: Final = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 
@@ -64,3 +68,31 @@ def parse_loosely(text: str) -> tuple[int, bool]:
         return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1), zoned
     except OverflowError:
         raise ValueError(f"{text} is out of range") from None
+
+
+def parse_typed(text: str, now_us: int, *, ahead: bool) -> int:
+    """Parses a time that a person types at the command line; Unix microseconds.
+
+    Besides what `parse_loosely` reads: `+3m` and `-2h`, counted from now (s, m, h, d), and `07:02`,
+    in UTC: the next time that it is so late, if `ahead`, or else the last one. Raises `ValueError`.
+    """
+    if match := _SPAN.fullmatch(text):
+        length = int(match[2]) * _SECONDS[match[3]] * 1_000_000
+        return _in_range(now_us + length if match[1] == "+" else now_us - length, text)
+    if match := _CLOCK.fullmatch(text):
+        now = _EPOCH + timedelta(microseconds=now_us)
+        there = now.replace(
+            hour=int(match[1]), minute=int(match[2]), second=int(match[3] or 0), microsecond=0
+        )
+        if ahead and there <= now:
+            there += _DAY
+        elif not ahead and there > now:
+            there -= _DAY
+        return (there - _EPOCH) // timedelta(microseconds=1)
+    return parse_loosely(text)[0]
+
+
+def _in_range(time_us: int, text: str) -> int:
+    if not 0 <= time_us <= _LAST_US:
+        raise ValueError(f"{text} is out of range")
+    return time_us

@@ -14,7 +14,7 @@ import trio
 from api.health.checks import check
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
@@ -26,14 +26,23 @@ _JSON = (b"content-type", b"application/json")
 _ALLOW = (b"allow", b"GET,HEAD")
 
 
-def create_app(services: Sequence[Service]) -> ASGIFramework:
-    """Builds the application over `services`, which it reports in this order."""
+async def _nothing_wrong() -> str:
+    return ""
+
+
+def create_app(
+    services: Sequence[Service], trouble: Callable[[], Awaitable[str]] = _nothing_wrong
+) -> ASGIFramework:
+    """Builds the application over `services`, which it reports in this order.
+
+    `trouble` says why no tracker serves announces now although all may answer, or "".
+    """
 
     async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         del receive  # bodies of requests are ignored
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])
-        status, header, body = await _answer(services, scope["method"], scope["path"])
+        status, header, body = await _answer(services, trouble, scope["method"], scope["path"])
         headers = [header, _length(body)] if header else [_length(body)]
         await send(
             {
@@ -50,14 +59,14 @@ def create_app(services: Sequence[Service]) -> ASGIFramework:
 
 
 async def _answer(
-    services: Sequence[Service], method: str, path: str
+    services: Sequence[Service], trouble: Callable[[], Awaitable[str]], method: str, path: str
 ) -> tuple[int, tuple[bytes, bytes] | None, bytes]:
     """Returns status, header and body."""
     if path not in ("/", "/health_check"):
         return 404, None, b""
     if method not in ("GET", "HEAD"):
         return 405, _ALLOW, b""
-    report = {} if path == "/" else await examine(services)
+    report = {} if path == "/" else await examine(services, trouble)
     return 200, _JSON, json.dumps(report, separators=(",", ":")).encode()
 
 
@@ -65,12 +74,18 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
     return b"content-length", b"%d" % len(body)
 
 
-async def examine(services: Sequence[Service]) -> dict[str, Any]:
+async def examine(
+    services: Sequence[Service], trouble: Callable[[], Awaitable[str]]
+) -> dict[str, Any]:
     """Checks all services at once. Returns the body of the response as data."""
     results: dict[int, Result] = {}
+    wrong = await trouble()
 
     async def one(number: int, service: Service) -> None:
-        results[number] = await check(service)
+        result = await check(service)
+        if wrong and service.kind != "api" and "Ok" in result:
+            result = {"Err": wrong}
+        results[number] = result
 
     async with trio.open_nursery() as nursery:
         for number, service in enumerate(services):

@@ -38,7 +38,7 @@ class About:
             ),
             Endpoint(
                 "GET", "/docs", self.docs, "This description as a page.",
-                answer(shapes.STRING, media=_HTML),
+                answer(shapes.STRING, media=_HTML), needs_token=False,
             ),
         ]  # fmt: skip
 

@@ -66,7 +66,7 @@ def _totals_json(totals: LedgerTotals) -> dict[str, object]:
         "downloaded": totals.downloaded,
         "credited_uploaded": totals.credited_uploaded,
         "credited_downloaded": totals.credited_downloaded,
-        "seeding_us": totals.seeding_us,
+        "seeding_seconds": totals.seeding_us // 1_000_000,
         "sessions": totals.sessions,
         "snatched": totals.snatched,
         "first_seen": rfc3339(totals.first_us),

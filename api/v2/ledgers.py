@@ -14,7 +14,7 @@ from quart import g, request
 
 from api.endpoint import Endpoint, Parameter, answer
 from api.openapi import shapes
-from api.reads import AT, PAST_TIMEOUT, SEQ_MAX, moment_in_query
+from api.reads import AT, PAST_TIMEOUT, SEQ_MAX, moment_in_query, note_outage
 from api.replies import encode
 from api.streams import json_array
 from api.v2 import params
@@ -24,7 +24,7 @@ from api.v2.problems import Problem
 if TYPE_CHECKING:
     from api.replies import Response
     from tracker import ports
-    from tracker.ports import SumsPage
+    from tracker.ports import EntriesPage, SumsPage
 
 _PAGE: Final = ("after", "limit", "at")
 
@@ -71,6 +71,7 @@ class Ledgers:
         moment, limit = moment_in_query(), params.limit(given)
         _allow_time()
         page = await self.log.entries(number, only, moment, after, limit)
+        _note(page)
         sums = None if page.sums is None else sums_json(page.sums)
         tail = f'],"next":{encode(page.following)},"totals":{encode(sums)}}}'
         entries = (encode(entry_json(entry)) for entry in page.entries)
@@ -114,8 +115,14 @@ def _allow_time() -> None:
     g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
 
 
+def _note(page: EntriesPage | SumsPage) -> None:
+    if page.outage is not None:
+        note_outage(page.outage)
+
+
 async def _sums(page: SumsPage, name: str) -> Response:
     """Sends a page of sums. Each row has its account or torrent under `name`."""
+    _note(page)
     tail = {"next": _json_name(page.following), "first_seq": page.first_seq, "seq": page.seq}
     rows = (encode({name: _json_name(key), **sums_json(sums)}) for key, sums in page.rows)
     return await json_array(rows, str, '{"totals":[', "]," + encode(tail)[1:])

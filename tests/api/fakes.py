@@ -34,6 +34,7 @@ from tracker.ports import (
     Metric,
     Moment,
     NewKey,
+    Outage,
     Peer,
     Present,
     Refused,
@@ -57,7 +58,7 @@ RANDOM_KEY = "2cjvmxYTzG1ESiJBSAn5dxNornXB5CeD"
 
 COUNTERS = Stats(*range(1, 17))
 UDP_COUNTERS = UdpStats(*range(101, 113))
-TOTALS = LedgerTotals(1, 2, 3, 4, 5, 6, 7, NOW_US, None)
+TOTALS = LedgerTotals(1, 2, 3, 4, 5_000_000, 6, 7, NOW_US, None)
 SUMS = LedgerSums(8, 9, TOTALS)
 ENTRIES = EntriesPage(
     [
@@ -255,17 +256,20 @@ class FakePast:
     model: FakeModel = attrs.field(factory=FakeModel)
     moments: list[Moment] = attrs.field(factory=list)
     failure: Exception | None = None
+    outage: Outage | None = None  # that every moment lies in
 
-    async def ask(self, moment: Moment, method: Any, *arguments: Any) -> Any:
+    async def ask(self, moment: Moment, method: Any, *arguments: Any, on_outage: Any) -> Any:
         self.moments.append(moment)
+        if self.outage is not None:
+            on_outage(self.outage)
         if self.failure is not None:
             raise self.failure
         return getattr(self.model, method.__name__)(*arguments)
 
     async def each(
-        self, moment: Moment, method: Any, *arguments: Any
+        self, moment: Moment, method: Any, *arguments: Any, on_outage: Any
     ) -> AsyncGenerator[list[Any], None]:
-        found = await self.ask(moment, method, *arguments)
+        found = await self.ask(moment, method, *arguments, on_outage=on_outage)
         items = [item for item in found if item is not None]
         for start in range(0, len(items) + 1, LISTED_AT_ONCE):
             yield items[start : start + LISTED_AT_ONCE]

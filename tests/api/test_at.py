@@ -21,6 +21,7 @@ from tracker.ports import (
     LogPart,
     Moment,
     NoMomentError,
+    Outage,
     Peer,
     PrunedMomentError,
 )
@@ -60,6 +61,16 @@ async def test_moments(app: QuartTrio, past: FakePast, text: str, moment: Moment
         assert answer.headers["cache-control"] == CACHED
         assert "cache-control" not in (await ask(app, "GET", path)).headers
     assert past.moments == [moment] * 3
+
+
+async def test_outage(app: QuartTrio, past: FakePast) -> None:
+    """A reply about a moment without events says so in a header, whatever its status and form."""
+    past.outage = Outage(TIME, TIME + 5)
+    for path in ("/api/v1/stats", "/api/torrents", "/api/v2/keys", "/api/v2/keys/77"):
+        answer = await ask(app, "GET", f"{path}?at=2027-01-15T08:00:00Z")
+        shown = "2027-01-15T08:00:00.000000Z/2027-01-15T08:00:00.000005Z"
+        assert answer.headers["x-outage"] == shown
+        assert "x-outage" not in (await ask(app, "GET", path)).headers
 
 
 @pytest.mark.parametrize(
@@ -143,8 +154,9 @@ async def test_a_shredded_address(app: QuartTrio, past: FakePast) -> None:
     assert peer["address"] is None
 
 
-async def test_stats_for_prometheus(app: QuartTrio) -> None:
-    """The counters of the process have no past."""
+async def test_stats_of_the_process(app: QuartTrio) -> None:
+    """The counters of the process have no past, in either format."""
+    assert len(json.loads((await ask(app, "GET", "/api/v1/stats?at=1")).body)) == 16
     then = await ask(app, "GET", "/api/v1/stats?format=prometheus&at=1")
     now = await ask(app, "GET", "/api/v1/stats?format=prometheus")
     assert len(then.body.split("\n")) == len(attrs.fields(type(COUNTERS)))

@@ -98,6 +98,15 @@ async def test_refused_change_is_not_made(app, commands):
     assert (commands.keys, commands.whitelist) == (set(), set())
 
 
+async def test_the_address_leads_to_the_documentation(app):
+    """The server's address, opened without a token, leads to the page that describes the API."""
+    answer = await ask(app, "GET", "/", token="")
+    assert (answer.status, answer.headers["location"]) == (302, "api/v2/docs")
+    page = await ask(app, "GET", "/api/v2/docs", token="")
+    assert (page.status, page.content_type) == (200, "text/html; charset=utf-8")
+    assert (await ask(app, "GET", "/api/v2/openapi.json", token="")).status == 401
+
+
 async def test_health_check_needs_no_token(app):
     """Only the exact path of the health check needs no token."""
     answer = await ask(app, "GET", "/api/health_check", token="")

@@ -116,8 +116,12 @@ async def udp_service(answer: bytes, lost: int = 0) -> AsyncIterator[Service]:
             nursery.cancel_scope.cancel()
 
 
-async def report(*services: Service):
-    async with running(create_app(services)) as server:
+async def well() -> str:
+    return ""
+
+
+async def report(*services: Service, trouble=well):
+    async with running(create_app(services, trouble)) as server:
         answer = await server.get("/health_check")
     assert answer.startswith(b"HTTP/1.1 200")
     return json.loads(body_of(answer))
@@ -194,6 +198,24 @@ async def test_one_of_several_is_gone(monkeypatch):
     ]
     assert [item["result"] for item in found["details"]] == [
         {"Err": "Connection refused"}, {"Ok": "200 OK"}, {"Ok": "Connected"},
+    ]  # fmt: skip
+
+
+async def test_announces_are_refused():
+    """A tracker that answers while announces are refused is an error; the API's check stays."""
+
+    async def refused() -> str:
+        return "the log is full"
+
+    async with (
+        http_service(b"HTTP/1.1 200 OK\r\n\r\n") as http,
+        http_service(b"HTTP/1.1 200 OK\r\n\r\n", "api") as api,
+        udp_service(b"\0\0\0\0TTTTconnecti") as udp,
+    ):
+        found = await report(udp, http, api, trouble=refused)
+    assert found["status"] == "Error"
+    assert [item["result"] for item in found["details"]] == [
+        {"Err": "the log is full"}, {"Err": "the log is full"}, {"Ok": "200 OK"},
     ]  # fmt: skip
 
 

@@ -29,7 +29,6 @@ TOKENS = Tokens({"a": "MyAccessToken"})
         "/api/v1/nothing",
         "/api/nothing",
         "/nothing",
-        "/",
         "/static/x",
         f"/api/v1/torrent/{HASH}/",
         f"/api/v1/torrent/{HASH}/x",

@@ -28,6 +28,9 @@ TRUSTED = ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32")
         (["8.8.8.8,"], "127.0.0.1"),
         (["9.9.9.9:4711"], "9.9.9.9"),
         (["[2001:db9::1]:4711"], "2001:db9::1"),
+        (["[2001:db9::1]"], "2001:db9::1"),
+        (["9.9.9.9:x"], "127.0.0.1"),
+        (["[2001:db9::1"], "127.0.0.1"),
         (["::ffff:9.9.9.9"], "9.9.9.9"),
         (["::ffff:10.9.9.9, 10.0.0.2"], "10.9.9.9"),
     ],
@@ -41,6 +44,27 @@ async def test_forwarded_for(ports, commands, forwarded, address):
             f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n"
         )
         assert (await server.exchange(head.encode())).startswith(b"HTTP/1.1 200")
+    assert [by.address for by in commands.actors] == [address]
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "address"),
+    [
+        ("CF-Connecting-IP", "9.9.9.9", "9.9.9.9"),
+        (
+            "Forwarded",
+            'for=8.8.8.8, for="[2001:db9::1]:80";proto=https, for=10.0.0.1',
+            "2001:db9::1",
+        ),
+    ],
+)
+async def test_other_headers(ports, commands, header, value, address):
+    """Only the configured header names the client."""
+    app = create_app(ports, TOKENS, Proxies(TRUSTED, header))
+    async with running(app) as server:
+        head = f"POST /api/v1/key/60{QUERY} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 6.6.6.6\r\n"
+        rest = f"{header}: {value}\r\nConnection: close\r\n\r\n"
+        assert (await server.exchange((head + rest).encode())).startswith(b"HTTP/1.1 200")
     assert [by.address for by in commands.actors] == [address]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from attrs import frozen
+from attrs import Factory, frozen
 
 from tests.clients.test_monitoring import DEPLOY, promtool
 
@@ -33,6 +33,9 @@ WELL = {
     "swarmlog_log_has_room": "1x120",
     "swarmlog_disk_days_left": "40x120",
     "swarmlog_disk_free_bytes": "50000000000x120",
+    'swarmlog_log_removed_bytes_total{rule="keep_days"}': "0+67108864x120",
+    'swarmlog_log_removed_bytes_total{rule="keep_bytes"}': "0x120",
+    "swarmlog_torrents_remembered": "5000+10x120",
     "swarmlog_clock_leap_seconds": "0x120",
     'swarmlog_announces_total{family="ipv4",protocol="udp"}': "0+6000x120",
     'swarmlog_announces_total{family="ipv6",protocol="http"}': "0x120",
@@ -51,6 +54,7 @@ class Case:
     minutes: int
     value: str = ""
     job: str = ""
+    labels: dict[str, str] = Factory(dict)
 
 
 CASES = {
@@ -62,6 +66,12 @@ CASES = {
     "AnnouncesRefusedForTheLog": Case({"swarmlog_log_has_room": "1x9 0x110"}, 11),
     "DiskFillsUp": Case({"swarmlog_disk_days_left": "9.5x120"}, 60, "9.5"),
     "DiskNearlyFull": Case({"swarmlog_disk_free_bytes": "900000000x120"}, 5),
+    "BytesBiteBeforeDays": Case(
+        {'swarmlog_log_removed_bytes_total{rule="keep_bytes"}': "0x9 67108864x110"},
+        10,
+        labels={"rule": "keep_bytes"},
+    ),
+    "CompletedTorrentsFlood": Case({"swarmlog_torrents_remembered": "5000x9 305000x110"}, 10),
     "ClockLeapt": Case({"swarmlog_clock_leap_seconds": "0x9 2592000x110"}, 10, "30d 0h 0m 0s"),
     "NoAnnounces": Case(
         {'swarmlog_announces_total{family="ipv4",protocol="udp"}': "0+6000x29 174000x90"}, 45
@@ -93,7 +103,7 @@ def group(series: dict[str, str], expected: list[dict[str, Any]]) -> dict[str, A
 def firing(name: str, case: Case) -> dict[str, Any]:
     """Returns the expected alert at its minute, with the rule's labels and text."""
     rule = rules()[name]
-    labels = rule["labels"] | ({"job": case.job} if case.job else {})
+    labels = rule["labels"] | ({"job": case.job} if case.job else {}) | case.labels
     annotations = {
         key: re.sub(r"\{\{.*?\}\}", case.value, text) for key, text in rule["annotations"].items()
     }

@@ -42,9 +42,26 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
 
 @pytest.fixture(scope="package")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
-    """A public tracker behind a reverse proxy."""
-    extra = "net.on_reverse_proxy = true"
-    yield from running(tmp_path_factory.mktemp("proxied"), extra=extra)
+    """A public tracker behind reverse proxies, which are named on its second and third listener.
+
+    Its fourth listener is for IPv6 alone. It gives at most three peers.
+    """
+    extra = "\n".join(
+        (
+            "net.on_reverse_proxy = true",
+            "announce_policy.max_peers_per_announce = 3",
+            '[[http_trackers]]\nbind_address = "127.0.0.1:0"',  # the first
+            '[[http_trackers]]\nbind_address = "127.0.0.1:0"',
+            'network.forwarded_header = "X-Real-IP"\nnetwork.trusted_proxies = ["127.0.0.1"]',
+            '[[http_trackers]]\nbind_address = "127.0.0.1:0"',
+            'network.forwarded_header = "forwarded"',
+            'network.trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]',
+            '[[http_trackers]]\nbind_address = "[::]:0"\nnetwork.ipv6_v6only = true',
+        )
+    )
+    yield from running(
+        tmp_path_factory.mktemp("proxied"), listeners=Listeners(http=()), extra=extra
+    )
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.asking import addresses, ask, converse, counts, escaped, headers, reason, target
 from tests.contract.cases import case
-from tests.e2e.clients import bdecode, body, endpoints, exchange, read_all
+from tests.e2e.clients import bdecode, body, endpoints, exchange, get, read_all
 from tests.e2e.process import DEADLINE
 
 if TYPE_CHECKING:
@@ -121,6 +121,12 @@ FORWARDED = [
          "80.80.1.3:6881"),
     case(49, "the header's name may be in any case",
          "x-forwarded-FOR: 2001:db8::5\r\n", "[2001:db8::5]:6881"),
+    case(49, "an address may have a port", "X-Forwarded-For: 80.80.1.5:51234\r\n",
+         "80.80.1.5:6881"),
+    case(49, "an address may be in brackets", "X-Forwarded-For: 6.6.6.6, [2001:db8::6]\r\n",
+         "[2001:db8::6]:6881"),
+    case(49, "an address in brackets may have a port", "X-Forwarded-For: [2001:db8::7]:443\r\n",
+         "[2001:db8::7]:6881"),
     case(53, "an IPv4-mapped address counts as IPv4",
          "X-Forwarded-For: ::ffff:80.80.1.4\r\n", "80.80.1.4:6881"),
 ]  # fmt: skip
@@ -139,6 +145,10 @@ def test_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str, address: 
     case(49, "an empty header", "X-Forwarded-For: \r\n"),
     case(49, "a header without an address", "X-Forwarded-For: unknown\r\n"),
     case(49, "an address before a word", "X-Forwarded-For: 80.80.1.1, me\r\n"),
+    case(49, "an address before an empty one", "X-Forwarded-For: 80.80.1.1,\r\n"),
+    case(49, "a port that is a word", "X-Forwarded-For: 80.80.1.1:http\r\n"),
+    case(49, "a bracket without its end", "X-Forwarded-For: [2001:db8::7\r\n"),
+    case(49, "the header of another proxy", "X-Real-IP: 80.80.1.1\r\n"),
 ])  # fmt: skip
 def test_no_address_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str) -> None:
     """An announce fails without a forwarded address, because the only other one is the proxy's."""
@@ -146,6 +156,65 @@ def test_no_address_behind_a_proxy(proxied: Tracker, info_hash: bytes, sent: str
     answer = bdecode(body(exchange(proxied.http[0], request.encode())))
     assert "missing or invalid the right most X-Forwarded-For IP" in reason(answer)
     assert counts(proxied, info_hash) == (0, 0, 0)
+
+
+# The listener, the address that connects, the headers, and the peer's address or None.
+OTHER_PROXIES = [
+    case(49, "one address in X-Real-IP", 0, "127.0.0.1", "X-Real-IP: 80.80.2.1\r\n", "80.80.2.1"),
+    case(49, "beside one that clients may send", 0, "127.0.0.1",
+         "X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 80.80.2.2\r\n", "80.80.2.2"),
+    case(49, "a client that connects itself", 0, "127.0.0.9", "X-Real-IP: 6.6.6.6\r\n",
+         "127.0.0.9"),
+    case(49, "a proxy that names nobody", 0, "127.0.0.1", "X-Forwarded-For: 80.80.2.3\r\n", None),
+    case(49, "an element of Forwarded", 1, "127.0.0.1",
+         'Forwarded: for=6.6.6.6;proto=http, proto=https;For="[2001:db8::8]:4711";by=x\r\n',
+         "[2001:db8::8]"),
+    case(49, "Forwarded through three proxies", 1, "127.0.0.1",
+         "Forwarded: for=6.6.6.6, for=80.80.2.4\r\nForwarded: for=10.1.2.3,for=127.0.0.1\r\n",
+         "80.80.2.4"),
+    case(49, "Forwarded without for", 1, "127.0.0.1", "Forwarded: for=6.6.6.6, by=x\r\n", None),
+    case(49, "Forwarded for somebody unknown", 1, "127.0.0.1",
+         "Forwarded: for=80.80.2.5, for=unknown\r\n", None),
+    case(49, "nothing left of the proxies", 1, "127.0.0.1", "Forwarded: me, for=10.0.0.1\r\n", None),
+    case(49, "more proxies than anybody has", 1, "127.0.0.1",
+         "Forwarded: for=80.80.2.6" + ", for=10.0.0.1" * 300 + "\r\n", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("listener", "host", "sent", "address"), OTHER_PROXIES)
+def test_proxies_and_their_headers(
+    proxied: Tracker, info_hash: bytes, listener: int, host: str, sent: str, address: str | None
+) -> None:
+    """Where proxies are named, the client is the right-most address in their header that is none
+    of them; whoever connects from elsewhere is its own client.
+    """
+    own = proxied.http[1 + listener]
+    with socket.create_connection(own, DEADLINE, source_address=(host, 0)) as sock:
+        sock.sendall(f"GET {target(info_hash)} HTTP/1.1\r\n{sent}{CLOSE}".encode())
+        answer = bdecode(body(read_all(sock)))
+    if address is None:
+        header = ("X-Real-IP", "forwarded")[listener]
+        assert f"missing or invalid the right most {header} IP" in reason(answer)
+    else:
+        assert answer["incomplete"] == 1
+    assert addresses(proxied, info_hash) == ([f"{address}:6881"] if address else [])
+
+
+def test_fewer_peers_than_74(proxied: Tracker, info_hash: bytes) -> None:
+    """A reply has no more peers than `max_peers_per_announce`, whatever the client wants."""
+    for port in range(1, 7):
+        asked = f"GET {target(info_hash, port=port, numwant=50)} HTTP/1.1\r\n"
+        sent = f"{asked}X-Forwarded-For: 80.80.3.{port}\r\n{CLOSE}".encode()
+        answer = bdecode(body(exchange(proxied.http[0], sent)))
+        assert len(endpoints(answer["peers"])) == min(port - 1, 3)
+
+
+def test_a_listener_for_ipv6_alone(proxied: Tracker) -> None:
+    """With `ipv6_v6only` a listener on `[::]` takes IPv6 and no IPv4."""
+    port = proxied.http[3][1]
+    assert get(("::1", port), "/health_check").startswith(b"HTTP/1.1 200 ")
+    with pytest.raises(ConnectionRefusedError):
+        get(("127.0.0.1", port), "/health_check")
 
 
 def test_case_49_without_a_proxy(public: Tracker, info_hash: bytes) -> None:

@@ -21,6 +21,7 @@ from tracker.cli import main
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.events.admin import TorrentWhitelisted
+from tracker.store.address_keys import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -172,6 +173,19 @@ def test_type(
     assert found == [one for one in everything if one["type"] in wanted]
 
 
+def test_other_types_are_passed_over(
+    printed: Callable[..., list[Event]],
+    everything: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Announces are neither decoded nor decrypted when other types are asked for."""
+    monkeypatch.delattr(codec, "decode_announces")
+    monkeypatch.delattr(Keyring, "decrypt")
+    found = printed("--type", "torrent_whitelisted")
+    assert found == [one for one in everything if one["type"] == "torrent_whitelisted"]
+    assert found
+
+
 def test_filters_together(printed: Callable[..., list[Event]], everything: list[Event]) -> None:
     """Several filters must all match."""
     found = printed("--type", "announced", "--info-hash", OTHER.hex(), "--from", "6", "--to", "9")
@@ -315,6 +329,8 @@ USAGE = [
     ("events", "--type", "nothing"),
     ("events", "extra"),
     ("events", "--log"),
+    ("events", "--unknown"),
+    ("events", "--from", "25:00"),
     ("unknown",),
     ("--unknown",),
 ]
@@ -328,7 +344,8 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, .
     assert ended.value.code == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert output.err.startswith("usage: tracker")
+    command = f" {arguments[0]} " if arguments[0] == "events" else " "
+    assert output.err.startswith(f"usage: tracker{command}")
     assert "error: " in output.err.splitlines()[-1]
 
 

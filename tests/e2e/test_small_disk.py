@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from http.client import HTTPConnection
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.clients import announce, api, torrent, udp_client
+from tests.e2e.clients import announce, api, body, get, torrent, udp_client
 from tests.e2e.load import Writes
 from tests.e2e.mounts import Mount, mounted
 from tests.e2e.process import DEADLINE, run
@@ -70,10 +71,19 @@ def test_space_runs_out_and_returns(tracker: Tracker, disk: Mount) -> None:
     assert api(tracker, "/api/v1/key/60", "POST")["key"]
     assert "failure reason" in announce(tracker.http[0], torrent(2), 2, 6002)
     assert api(tracker, "/api/v1/stats")["tcp4_announces_handled"] == before
+    assert health(tracker) == ("Error", 2)
     disk.empty()
     until(tracker, served=True)
+    assert health(tracker) == ("Ok", 0)
     assert tracker.stop() == 0
     assert tracker.events()[-1]["type"] == "tracker_stopped"
+
+
+def health(tracker: Tracker) -> tuple[str, int]:
+    """Returns the status that the health check reports, and how many listeners refuse announces."""
+    report = json.loads(body(get(tracker.health, "/health_check")))
+    refusing = [one for one in report["details"] if "refused" in one["result"].get("Err", "")]
+    return report["status"], len(refusing)
 
 
 def fill_up(tracker: Tracker, disk: Mount) -> None:

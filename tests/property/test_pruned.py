@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 import eventlog.log
 from eventlog import EventLog, Reader, first_seq, open_log, read_kept_frames
 from tests.property.test_hidden import long_steps
-from tests.property.test_replay import assert_same
 from tests.property.world import FIRST_SETTINGS, Step, World
 from tests.support import HandTime, events_in, steady
 from tests.tracker.pruned import prune
@@ -47,6 +46,11 @@ def ledger_totals(folder: Path, account: int) -> Totals:
     return ledger.account.totals
 
 
+def same_but_for_addresses(world: World, rebuilt: State) -> None:
+    """Compares a state with the live one. The opening of a log has no addresses of its peers."""
+    assert rebuilt.digest(addresses=False) == world.state.digest(addresses=False)
+
+
 def administrators(folder: Path) -> dict[int, object]:
     """Returns the readable admin events by seq."""
     seen = events_in(read_kept_frames(folder, first_seq(folder))) + events_in(
@@ -58,13 +62,13 @@ def administrators(folder: Path) -> dict[int, object]:
 
 def check(folder: Path, world: World, admin: dict[int, object]) -> None:
     """Checks every reader of a log."""
-    assert_same(world, replay(Reader(folder)))
+    same_but_for_addresses(world, replay(Reader(folder)))
     for account in range(1, world.model.key_refs + 1):
         assert ledger_totals(folder, account) == world.state.accounts.totals(account)
     assert administrators(folder) == admin
     verification = Verification(folder)
     assert list(verification.findings(lambda _done, _total: None)) == []
-    assert verification.state.digest() == world.state.digest()
+    same_but_for_addresses(world, verification.state)
 
 
 async def live_through(log: EventLog, world: World, history: list[Step]) -> dict[int, object]:
@@ -78,7 +82,7 @@ async def live_through(log: EventLog, world: World, history: list[Step]) -> dict
                 await log.wait_durable(log.next_seq - 1)
                 admin |= administrators(log.path)
                 await prune(world.service, log)
-                assert_same(world, replay(Reader(log.path, to_end=True)))
+                same_but_for_addresses(world, replay(Reader(log.path, to_end=True)))
             else:
                 world.step((name, argument))
             await log.wait_durable(log.next_seq - 1)
@@ -93,7 +97,7 @@ async def live_through(log: EventLog, world: World, history: list[Step]) -> dict
 def test_pruned_at_any_moment(history: list[Step], private: bool) -> None:
     """A log pruned now and then is whole; replay, ledger and admin events lose nothing.
 
-    The log has tiny segments on disk, and each pruning goes as far as the peers allow.
+    The log has tiny segments on disk, and each pruning goes as far as it can.
     """
     first = evolve(FIRST_SETTINGS, private=private)
     with tempfile.TemporaryDirectory() as name:

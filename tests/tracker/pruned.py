@@ -5,25 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import trio
+from attrs import define
 
 from tracker.upkeep import pruning
-from tracker.upkeep.retention import Pruner
+from tracker.upkeep.retention import MOST_AT_ONCE, Pruner
 
 if TYPE_CHECKING:
     from eventlog import EventLog
     from tracker.service.service import Service
+    from tracker.store.address_keys import Keyring
 
 
+@define
 class InlinePruner(Pruner):
     """A pruner that starts no other process."""
 
+    keys: Keyring | None = None
+
     async def _make(self, seq: int) -> pruning.Made:
-        made = await trio.to_thread.run_sync(pruning.make, self.log.path, seq)
+        made = await trio.to_thread.run_sync(pruning.make, self.log.path, seq, self.keys)
         await trio.to_thread.run_sync(pruning.adopt, self.log.path, made)
         return made
 
 
-async def prune(service: Service, log: EventLog, keep_bytes: int = 0) -> pruning.Made | None:
-    """Removes everything that no peer needs, or everything beyond `keep_bytes`."""
+async def prune(
+    service: Service, log: EventLog, keep_bytes: int = 0, keys: Keyring | None = None
+) -> pruning.Made | None:
+    """Removes everything beyond `keep_bytes`; returns the last removal."""
     await log.wait_durable(log.next_seq - 1)
-    return await InlinePruner(service, log, 36_500, keep_bytes).look()
+    pruner, last = InlinePruner(service, log, 36_500, keep_bytes, keys=keys), None
+    while made := await pruner.look():
+        last = made
+        if made.segments < MOST_AT_ONCE:
+            break  # else the event of the removal would be the next one to go, without end
+    return last

@@ -11,7 +11,7 @@ import argparse
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
 from tracker import streams
@@ -100,8 +100,18 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         raise
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses unknown arguments itself, so that the usage shown is that of the subcommand."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tracker",
         description="A BitTorrent tracker whose only source of truth is an append-only log.",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tracker.cli.api_client import ApiError, Client, endpoint_at, endpoint_of
@@ -16,7 +17,7 @@ from tracker.cli.output import CannotError, say
 from tracker.config import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tracker.cli.api_client import Endpoint
     from tracker.config import HttpApi
@@ -94,6 +95,15 @@ def _token(options: argparse.Namespace, api: HttpApi | None) -> str:
     return tokens[label]
 
 
+@contextmanager
+def naming(item: str) -> Iterator[None]:
+    """Puts the item before a refusal, because a command for several must say which one it was."""
+    try:
+        yield
+    except ApiError as error:
+        raise ApiError(f"{item}: {error}") from None
+
+
 # Output.
 
 
@@ -122,5 +132,5 @@ def line(text: str) -> str:
 def number(text: str) -> int:
     """An argument's type: a whole number of up to 18 digits."""
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError("expected a number")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number")
     return int(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moment_options import add_log_and_json, moment, replayed
+from tracker.cli.moment_options import add_log_and_json, moment, replayed, state_at
 from tracker.cli.options import info_hash
 from tracker.cli.output import say
 from tracker.offline.state_diff import differences
@@ -36,7 +36,7 @@ def print_diff(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash) if options.info_hash else None
     with replayed(options) as log:
         forward = sorted((options.first, options.second), key=log.resolve)
-        found = {one: picture(log.at(one), swarm) for one in forward}
+        found = {one: picture(state_at(log, one), swarm) for one in forward}
     for change in differences(found[options.first], found[options.second]):
         say(json.dumps(change, ensure_ascii=False) if options.json else _text(change))
     return 0

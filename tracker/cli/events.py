@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
+from array import array
 from typing import TYPE_CHECKING, Any
 
-from eventlog import Reader, read_kept_frames
 from tracker.cli.moment_options import moment
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import flush, note, say
 from tracker.domain.events import codec
 from tracker.history import event_json
-from tracker.times import rfc3339
+from tracker.history.event_scan import Filter, Scan
+from tracker.ports import EventFilter, LogPart, Moment
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable
 
-    from eventlog import Frame
-
+_AT_ONCE = 1000  # events found before they are printed
 _FOLLOW_SECONDS = 0.1  # between two looks for new events
 _VOUCH_SECONDS = 1.0  # a tracker that runs vouches for its events within a fifth of that
 
@@ -37,22 +36,24 @@ def add_to(commands: Any) -> None:
         "--type", action="append", choices=codec.EVENT_TYPES, metavar="TYPE",
         help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}",
     )  # fmt: skip
-    parser.add_argument("--from", dest="first", metavar="SEQ|TIME", type=_moment, help="begin here")
-    parser.add_argument(
-        "--to", dest="last", metavar="SEQ|TIME", type=_moment, help="end here, inclusive"
-    )
+    for name, dest, text in (
+        ("--from", "first", "begin here"),
+        ("--to", "last", "end here, inclusive"),
+    ):
+        parser.add_argument(
+            name, dest=dest, metavar="SEQ|TIME", type=moment, default=Moment(), help=text
+        )
     parser.set_defaults(run=print_events)
 
 
 def print_events(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
-    wanted = _filter(options)
-    first = options.first if isinstance(options.first, int) else 0
-    reader = Reader(folder, first, keys=keys)
-    # Admin events from before the log's beginning are kept in files of their own.
-    done = _print_new(read_kept_frames(folder, reader.first_seq), wanted, options.last)
+    part = _part(options.first, options.last)
+    torrent = bytes.fromhex(options.info_hash) if options.info_hash else None
+    wanted = EventFilter(types=frozenset(options.type or ()), info_hash=torrent)
+    scan = Scan(folder, part, Filter(wanted, array("I")), keys)
     while True:
-        done = done or _print_new(reader.frames(), wanted, options.last)
+        done = _print_new(scan) or (part.last is not None and scan.seq > part.last)
         flush()
         if done or not options.follow:
             break
@@ -91,47 +92,18 @@ def _print_the_rest(
     )
 
 
-def _print_new(
-    frames: Iterable[Frame], wanted: Callable[[dict[str, Any]], bool], last: int | str | None
-) -> bool:
-    """Prints the wanted events of these frames; returns whether it reached `--to`."""
-    for frame in frames:
-        for event in event_json.narrate(frame):
-            if _past(event, last):
-                return True
-            if wanted(event):
+def _print_new(scan: Scan) -> bool:
+    """Prints the wanted events up to the durable end; returns whether it reached `--to`."""
+    scan.over = False
+    while not scan.over:
+        try:
+            scan.step(_AT_ONCE)
+        finally:
+            # Where the log is damaged, what stands before the damage is printed first.
+            for event in scan.take():
                 say(event_json.line(event))
-            if event["seq"] == last:
-                return True
-    return False
+    return not scan.at_end
 
 
-def _filter(options: argparse.Namespace) -> Callable[[dict[str, Any]], bool]:
-    types = set(options.type or ())
-
-    def wanted(event: dict[str, Any]) -> bool:
-        return (
-            (not types or event["type"] in types)
-            and (options.info_hash is None or event.get("info_hash") == options.info_hash)
-            and not _before(event, options.first)
-        )
-
-    return wanted
-
-
-def _before(event: dict[str, Any], moment: int | str | None) -> bool:
-    if isinstance(moment, str):
-        return bool(event["time"] < moment)
-    return moment is not None and event["seq"] < moment
-
-
-def _past(event: dict[str, Any], moment: int | str | None) -> bool:
-    if isinstance(moment, str):
-        return bool(event["time"] > moment)
-    return moment is not None and event["seq"] > moment
-
-
-def _moment(text: str) -> int | str | None:
-    """An argument's type: a sequence number, or a time as events have it: they compare as text."""
-    given = moment(text)
-    return given.seq if given.time_us is None else rfc3339(given.time_us)
+def _part(first: Moment, last: Moment) -> LogPart:
+    return LogPart(first=first.seq or 0, last=last.seq, from_us=first.time_us, to_us=last.time_us)

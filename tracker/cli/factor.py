@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import time
 from typing import Any
 
 from tracker.cli.api_options import (
@@ -11,12 +12,14 @@ from tracker.cli.api_options import (
     add_client,
     client,
     line,
+    naming,
     number,
     say_done,
     say_json,
 )
 from tracker.cli.options import info_hash
 from tracker.cli.output import say
+from tracker.times import parse, parse_typed, rfc3339
 
 MAX_PERCENT = 10_000
 
@@ -39,8 +42,10 @@ def add_to(commands: Any) -> None:
     put.add_argument(
         "--download", metavar="PERCENT", type=_percent, help="what downloads count; 0 is freeleech"
     )
-    put.add_argument("--from", dest="begin", metavar="TIME", type=line, help="from now unless said")
-    put.add_argument("--until", metavar="TIME", type=line, help="until ended unless said")
+    put.add_argument(
+        "--from", dest="begin", metavar="TIME", type=_when, help="from now unless said"
+    )
+    put.add_argument("--until", metavar="TIME", type=_when, help="until ended unless said")
     put.add_argument("--label", type=line, help="a name for people")
     add_change(put, set_factor)
     listing = "list those in force and to come: number, account, torrent, percentages, times, label"
@@ -80,8 +85,21 @@ def list_factors(options: argparse.Namespace) -> None:
 def end_factors(options: argparse.Namespace) -> None:
     api = client(options)
     for one in options.factors:
-        api.end_factor(one)
+        with naming(str(one)):
+            api.end_factor(one)
         say_done(options, "ended", str(one))
+
+
+def _when(text: str) -> str:
+    """An argument's type: a time as `moment` takes it, but to come; UTC where it names no zone."""
+    if parse(text) is not None:
+        return text
+    try:
+        return rfc3339(parse_typed(text, time.time_ns() // 1000, ahead=True))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected a time such as 2027-01-31T23:59:59Z, 07:02 or +3h"
+        ) from None
 
 
 def _percent(text: str) -> int:

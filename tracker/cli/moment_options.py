@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tracker.cli.options import add_config, add_log, log_and_keys
-from tracker.cli.output import CannotError, progress
+from tracker.cli.output import CannotError, note, progress
 from tracker.ports import Moment, NoMomentError
 from tracker.store.moments import ForwardReplay
-from tracker.times import parse_loosely
+from tracker.times import parse_typed, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tracker.domain.state import State
 
 
 def add_log_and_json(parser: argparse.ArgumentParser, json_help: str) -> None:
@@ -35,10 +38,10 @@ def moment(text: str) -> Moment:
     if text.isdecimal():
         return Moment(seq=int(text))
     try:
-        return Moment(time_us=parse_loosely(text)[0])
+        return Moment(time_us=parse_typed(text, time.time_ns() // 1000, ahead=False))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            "expected a sequence number or a time such as 2026-11-21T20:24:00Z"
+            "expected a sequence number or a time such as 2026-11-21T20:24:00Z, 07:02 or -3m"
         ) from None
 
 
@@ -54,6 +57,18 @@ def replayed(options: argparse.Namespace) -> Iterator[ForwardReplay]:
             yield ForwardReplay(folder, report, keys)
         except NoMomentError as error:
             raise CannotError(error.detail) from None
+
+
+def state_at(log: ForwardReplay, moment: Moment | None) -> State:
+    """Replays to a moment (None = now), and notes if it lies in a time without events."""
+    state = log.at(moment)
+    if log.outage:
+        begin, end = rfc3339(log.outage.from_us), rfc3339(log.outage.to_us)
+        note(
+            f"note: no event was logged between {begin} and {end}, because the tracker was off or "
+            "could not write: this is the state before that"
+        )
+    return state
 
 
 @contextmanager

@@ -58,5 +58,5 @@ def log_and_secrets(options: argparse.Namespace) -> tuple[Path, Path | None]:
 def info_hash(text: str) -> str:
     """An argument's type: 40 hexadecimal digits, returned in lower case."""
     if not re.fullmatch(r"[0-9A-Fa-f]{40}", text):
-        raise argparse.ArgumentTypeError("expected 40 hexadecimal digits")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 40 hexadecimal digits")
     return text.lower()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moment_options import add_at, add_log_and_json, replayed
+from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.output import say
 from tracker.offline.state_summary import digest, summary
+from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
@@ -28,10 +29,12 @@ def add_to(commands: Any) -> None:
 
 def print_state(options: argparse.Namespace) -> int:
     with replayed(options) as log:
-        state = log.at(options.at)
+        state = state_at(log, options.at)
         shown = {**summary(state), "digest": digest(state)}
     if options.json:
-        say(json.dumps(shown))
+        outage = log.outage
+        between = outage and [rfc3339(outage.from_us), rfc3339(outage.to_us)]
+        say(json.dumps({**shown, "outage": between}))
     else:
         for line in _lines(shown):
             say(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.moment_options import add_at, add_log_and_json, replayed
+from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.options import info_hash
 from tracker.cli.output import count, say
 from tracker.offline.state_summary import as_json, members
@@ -34,7 +34,7 @@ def add_to(commands: Any) -> None:
 def print_swarm(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash)
     with replayed(options) as log:
-        state = log.at(options.at)
+        state = state_at(log, options.at)
     found = members(state, swarm)
     if options.json:
         for member in found:

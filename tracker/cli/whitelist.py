@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracker.cli.api_options import add_change, add_client, client, say_done, say_json
+from tracker.cli.api_options import add_change, add_client, client, naming, say_done, say_json
 from tracker.cli.options import info_hash
 from tracker.cli.output import say
 
@@ -27,7 +27,8 @@ def add_to(commands: Any) -> None:
 def add_torrents(options: argparse.Namespace) -> None:
     api = client(options)
     for one in options.hashes:
-        api.whitelist_add(one)
+        with naming(one):
+            api.whitelist_add(one)
         say_done(options, "whitelisted", one)
 
 
@@ -42,5 +43,6 @@ def list_torrents(options: argparse.Namespace) -> None:
 def remove_torrents(options: argparse.Namespace) -> None:
     api = client(options)
     for one in options.hashes:
-        api.whitelist_remove(one)
+        with naming(one):
+            api.whitelist_remove(one)
         say_done(options, "delisted", one)

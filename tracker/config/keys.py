@@ -20,18 +20,23 @@ Remark = tuple[str, str]
 
 # Keys of the reference that nothing here reads, and why. A path covers all below it.
 _LISTENERS = "core.tracker_usage_statistics decides for all listeners"
+_UNUSED_URL = "nothing here needs to know it"
+_OTHER_PORTS = "only trackers have it; [::] takes IPv4 too"
 IGNORED: Mapping[str, str] = {
     "core.database": "the event log is the only storage, see [event_log]",
-    "core.announce_policy.max_peers_per_announce": "the number of peers in a reply is fixed",
-    "http_trackers.network.ipv6_v6only": "[::] takes IPv4 too, unless that has a listener of its own",
-    "http_trackers.public_url": "nothing here needs to know it",
+    "health_check_api.network": _OTHER_PORTS,
+    "health_check_api.public_url": _UNUSED_URL,
+    "http_api.network": _OTHER_PORTS,
+    "http_api.public_url": _UNUSED_URL,
+    "http_api.tracker_usage_statistics": _LISTENERS,
+    "http_trackers.public_url": _UNUSED_URL,
     "http_trackers.tracker_usage_statistics": _LISTENERS,
     "http_trackers.use_ip_from_query_string": "policy.ip_parameter decides for all listeners",
     "logging.trace_style": "log lines have one style",
     "udp_tracker_server": "what it says of connection ids and bans is a matter of [policy]",
     "udp_trackers.max_connection_id_errors_per_ip": "policy.max_connection_id_errors decides for all listeners",
-    "udp_trackers.network.ipv6_v6only": "[::] takes IPv4 too, unless that has a listener of its own",
-    "udp_trackers.public_url": "nothing here needs to know it",
+    "udp_trackers.network.on_reverse_proxy": "a datagram has no header that names a client",
+    "udp_trackers.public_url": _UNUSED_URL,
     "udp_trackers.tracker_usage_statistics": _LISTENERS,
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from tracker.config import keys, sources, translate
-from tracker.config.schema import SCHEMA_VERSION, Config
+from tracker.config.schema import MOST_PEERS, SCHEMA_VERSION, Config
 from tracker.config.structure import ConfigError, structure
 from tracker.config.values import Address
 
@@ -18,6 +18,9 @@ _PRIVATE_MODE_SECTION = (
     "Configuration error: Private mode section in configuration can only be included "
     "when the tracker is running in private mode."
 )
+
+GRACE_SECONDS = 60
+"""Seconds by which the announce of an honest client may be late: it tries again after a failure."""
 
 
 @frozen
@@ -43,6 +46,7 @@ def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Lo
     translate.from_flat(document, seen)  # first, because overrides use names that flat files lack
     problems = sources.override(document, environ)
     translate.from_v3(document, seen)
+    translate.from_listeners(document, seen)
     _refuse_other_versions(document)
     try:
         config, warnings = _check(document, seen, problems)
@@ -107,15 +111,35 @@ def _clashes(config: Config, seen: translate.Translation) -> Iterator[str]:
                 yield f"{path}: {address} is already taken by {seen.name(first)}"
 
 
+def _proxy_advice(config: Config) -> Iterator[str]:
+    """Yields warnings for proxies that are named where no listener is behind one."""
+    net, own = config.core.net, [each.network for each in config.http_trackers]
+    for place, named in (
+        ("core.net", net.trusted_proxies and not any(one.on_reverse_proxy for one in own)),
+        *((f"http_trackers[{i}].network", one.trusted_proxies and not one.on_reverse_proxy)
+          for i, one in enumerate(own)),
+    ):  # fmt: skip
+        if named and not net.on_reverse_proxy:
+            yield f"{place}.trusted_proxies: has no effect without on_reverse_proxy = true"
+
+
 def _advice(config: Config, seen: translate.Translation) -> Iterator[str]:
     """Yields warnings for settings that are valid but surely a mistake."""
     policy, timeout = config.core.announce_policy, config.core.tracker_policy.max_peer_timeout
     if policy.interval_min > policy.interval:
         path = seen.name("core.announce_policy.interval_min")
         yield f"{path}: longer than {seen.name('core.announce_policy.interval')}"
-    if timeout <= policy.interval + config.policy.interval_jitter:
+    needed = policy.interval + config.policy.interval_jitter + GRACE_SECONDS
+    if timeout < needed:
         path = seen.name("core.tracker_policy.max_peer_timeout")
-        yield f"{path}: peers are dropped before their next announce is due"
+        yield (
+            f"{path}: peers are dropped before their next announce can be there; it takes up to "
+            f"{needed} seconds: the interval, interval_jitter, and {GRACE_SECONDS} for a late client"
+        )
+    if policy.max_peers_per_announce > MOST_PEERS:
+        path = seen.name("core.announce_policy.max_peers_per_announce")
+        yield f"{path}: a reply has {MOST_PEERS} peers at most"
+    yield from _proxy_advice(config)
     if config.policy.peers_per_account and not config.core.private:
         yield "policy.peers_per_account: has no effect where there are no keys (core.private = false)"
     for key in ("path", "secrets_path"):

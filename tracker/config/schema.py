@@ -13,12 +13,16 @@ from typing import Annotated, Literal
 from attrs import field, frozen
 
 from tracker.config.values import (
+    I32_MAX,
     Address,
     ApiBind,
     Bind,
     ExternalIp,
+    HeaderName,
+    HeaderNameOrNone,
     KeyProblemsError,
-    Proxies,
+    Networks,
+    NetworksOrUnix,
     Reader,
     Seconds,
     SecondsOrOff,
@@ -30,13 +34,18 @@ from tracker.config.values import (
     limit,
     ports,
     whole,
+    whole_or_duration,
 )
 from tracker.domain import policy
+from tracker.forwarding import USUAL_HEADER
 
 SCHEMA_VERSION = "2.0.0"
+MOST_PEERS = 74
+"""The most peers that a reply has, because a UDP one has to fit into a packet (BEP 15)."""
 
 # Kinds of value. A `bool` takes true or false alone, a `Literal` one of its words in any case.
-Cookie = Annotated[int, Reader(whole(1, 86_400, "seconds"))]
+Cookie = Annotated[int, Reader(whole_or_duration(1, 86_400))]
+MostPeers = Annotated[int, Reader(whole(1, I32_MAX, "peers"))]
 Timeout = Annotated[int, Reader(whole(1, 3600, "seconds"))]
 Scope = Literal["read", "full"]
 Days = Annotated[int, Reader(whole(1, 36500, "days"))]
@@ -109,18 +118,26 @@ class PrivateMode:
 
 @frozen
 class AnnouncePolicy:
-    """`[core.announce_policy]`: how often clients should announce, in seconds."""
+    """`[core.announce_policy]`: how often clients should announce, in seconds, and the peers that
+    they get.
+    """
 
     interval: Seconds = 120
     interval_min: SecondsOrOff = 120
+    max_peers_per_announce: MostPeers = 74
 
 
 @frozen
 class Net:
-    """`[core.net]`: where peers' addresses come from; `external_ip` None is unset."""
+    """`[core.net]`: where peers' addresses come from; `external_ip` None is unset.
+
+    No `trusted_proxies` = every connection is from a proxy, where `on_reverse_proxy`.
+    """
 
     external_ip: ExternalIp = None
     on_reverse_proxy: bool = False
+    trusted_proxies: Networks = ()
+    forwarded_header: HeaderName = USUAL_HEADER
 
 
 @frozen
@@ -159,6 +176,7 @@ class UdpNetwork:
     """`[udp_trackers.network]`: one listener's additions to `[core.net]`, as in schema 3.0.0."""
 
     external_ip: ExternalIp = None
+    ipv6_v6only: bool = False
 
 
 @frozen
@@ -166,7 +184,10 @@ class HttpNetwork:
     """`[http_trackers.network]`: the same; only this listener trusts the proxy in front of it."""
 
     external_ip: ExternalIp = None
+    ipv6_v6only: bool = False
     on_reverse_proxy: bool = False
+    trusted_proxies: Networks = ()
+    forwarded_header: HeaderNameOrNone = None
 
 
 @frozen
@@ -209,7 +230,8 @@ class HttpApi:
     tls_config: TlsFiles | None = None
     access_tokens: dict[str, Secret] = field(factory=dict, repr=False)
     token_scopes: dict[str, Scope] = field(factory=dict)
-    trusted_proxies: Proxies = ()
+    trusted_proxies: NetworksOrUnix = ()
+    forwarded_header: HeaderName = USUAL_HEADER
 
     def __attrs_post_init__(self) -> None:
         _one_tls_table(self.tsl_config, self.tls_config)
@@ -274,7 +296,7 @@ class Policy(policy.Policy):
     max_connection_id_errors: policy.Limit = 10
     ban_seconds: Seconds = 86_400
     http_connections: policy.Limit = 0
-    http_connections_per_address: policy.Limit = 0
+    http_connections_per_address: policy.Limit = 2_048
     http_request_seconds: Timeout = 10
     http_handshake_seconds: Timeout = 10
 

@@ -160,6 +160,16 @@ def _v3_udp(document: Table, seen: Translation) -> None:
         del document["udp_tracker_server"]
 
 
+def from_listeners(document: Table, seen: Translation) -> None:
+    """Moves `ipv6_v6only` of a listener itself, as some files have it, into its `network`."""
+    for kind in ("udp_trackers", "http_trackers"):
+        entries = document.get(kind)
+        for index, entry in enumerate(entries if isinstance(entries, list) else []):
+            if isinstance(entry, dict) and "ipv6_v6only" in entry:
+                _put(entry, "network.ipv6_v6only", entry.pop("ipv6_v6only"))
+                seen.names[f"{kind}[{index}].network.ipv6_v6only"] = f"{kind}[{index}].ipv6_v6only"
+
+
 def _move(document: Table, old: str, new: str, seen: Translation) -> None:
     _put(document, new, document.pop(old))
     seen.names[new] = old

@@ -16,6 +16,7 @@ I32_MAX = 2**31 - 1
 UNIX = "unix:"
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<v4>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]{1,64}", re.ASCII)
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
@@ -159,6 +160,22 @@ def whole(low: int, high: int, unit: str) -> Callable[[object], int]:
     return parse
 
 
+def whole_or_duration(low: int, high: int) -> Callable[[object], int]:
+    """Returns a reader of seconds: a whole number, or Torrust's table of `secs` and `nanos`.
+
+    A started second counts as a whole one.
+    """
+    seconds = whole(low, high, "seconds")
+    secs, nanos = whole(0, high, "seconds"), whole(0, 999_999_999, "nanoseconds")
+
+    def parse(value: object) -> int:
+        if not isinstance(value, dict) or not {"secs"} <= value.keys() <= {"secs", "nanos"}:
+            return seconds(value)
+        return seconds(secs(value["secs"]) + bool(nanos(value.get("nanos", 0))))
+
+    return parse
+
+
 def limit(value: object) -> int:
     """Reads a limit; 0 = no limit."""
     try:
@@ -219,15 +236,29 @@ def ports(value: object) -> str:
     )
 
 
-def proxy(value: object) -> str:
-    """Reads the address or network of a proxy, or "unix"; returns text."""
-    if value == "unix":
-        return "unix"
+def network(value: object) -> str:
+    """Reads an address or a network; returns text."""
     try:
         return str(ip_network(value if isinstance(value, str) else ""))
     except ValueError:
+        wanted = 'addresses or networks such as "10.0.0.0/8"'
+        raise ValueError(f"must hold {wanted}, not {shown(value)}") from None
+
+
+def network_or_unix(value: object) -> str:
+    """Reads an address, a network, or "unix"; returns text."""
+    try:
+        return "unix" if value == "unix" else network(value)
+    except ValueError:
         wanted = 'addresses or networks such as "10.0.0.0/8", or "unix"'
         raise ValueError(f"must hold {wanted}, not {shown(value)}") from None
+
+
+def header_name(value: object) -> str:
+    """Reads the name of an HTTP header (RFC 9110, 5.1)."""
+    if isinstance(value, str) and _HEADER.fullmatch(value):
+        return value
+    raise ValueError(f'must be the name of a header, such as "X-Real-IP", not {shown(value)}')
 
 
 def external_ip(value: object) -> IPv4Address | IPv6Address | None:
@@ -244,7 +275,10 @@ Text = Annotated[str, Reader(text)]
 Secret = Annotated[str, Reader(secret)]
 Bind = Annotated[Address, Reader(Address.parse)]
 ApiBind = Annotated[Address | UnixAddress, Reader(api_address)]
-Proxies = Annotated[tuple[str, ...], Reader(array(proxy))]
+Networks = Annotated[tuple[str, ...], Reader(array(network))]
+NetworksOrUnix = Annotated[tuple[str, ...], Reader(array(network_or_unix))]
+HeaderName = Annotated[str, Reader(header_name)]
+HeaderNameOrNone = Annotated[str | None, Reader(header_name)]
 ExternalIp = Annotated[IPv4Address | IPv6Address | None, Reader(external_ip)]
 Seconds = Annotated[int, Reader(whole(1, I32_MAX, "seconds"))]
 SecondsOrOff = Annotated[int, Reader(whole(0, I32_MAX, "seconds"))]

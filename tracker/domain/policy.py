@@ -2,7 +2,7 @@
 
 `Policy` holds the `[policy]` settings. With its defaults every announce passes. `Rules` holds the
 same settings in a form for quick decisions, for all protocols and modes. `Rules` never refuses
-`stopped`, so that a client can leave a swarm; only the rate limit of an address can.
+`stopped`, so that a client can leave a swarm; only the rate limit of a sender can.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Policy:
     clients_allowed: Clients = ()  # () = all
     clients_denied: Clients = ()
     refused_ports: Ports = ()
-    requests_per_minute: Limit = 0  # from one address
+    requests_per_minute: Limit = 0  # of one account or, without a valid key, one address
     max_torrents: Limit = 0
     max_peers: Limit = 0
     max_peers_per_torrent: Limit = 0

@@ -64,7 +64,10 @@ REFUSALS = {
     ),
     KEY_UNKNOWN: Refusal("key_unknown", AUTHENTICATION + "Failed to read key: {key}"),
     KEY_EXPIRED: Refusal("key_expired", AUTHENTICATION + "Key has expired"),
-    KEY_REVOKED: Refusal("key_revoked", AUTHENTICATION + "Failed to read key: {key}", "never"),
+    # Not the key itself, because clients show and log the text, and members post pictures of it.
+    KEY_REVOKED: Refusal(
+        "key_revoked", AUTHENTICATION + "Failed to read key: it was revoked, get a new one", "never"
+    ),
     CLIENT_REFUSED: Refusal(
         "client_refused", "Tracker error: this client is not allowed here", "never"
     ),
@@ -81,7 +84,7 @@ REFUSALS = {
     ),
     RATE_EXCEEDED: Refusal(
         "rate_exceeded",
-        "Tracker error: too many requests from your address, try again in a minute",
+        "Tracker error: too many requests from your address or key, try again in a minute",
         1,
     ),
 }

@@ -39,9 +39,6 @@ _KEY_REF = Struct("<I")
 
 _OWNER = Struct("<I20x")  # the account of an identity
 
-NEVER_US = 2**64 - 1
-"""A time in microseconds, later than any log time."""
-
 # The `mark` of a peer has its last event in the low nibble, and these bits.
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
@@ -382,22 +379,6 @@ class Swarms:
                 found.append(info_hash)
             at = heads.find(bucket, at + 1)
         return found
-
-    def oldest_needed(self, first: int, end: int) -> tuple[int, int] | None:
-        """Returns the first event and log time that hold the addresses of peers first..end-1.
-
-        None = no such peer. A peer with two addresses announced the older address on the day before
-        its last announce at the earliest (see `keep_family`).
-        """
-        seqs, times = [], []
-        for peer in range(first, min(end, self.peer_slots)):
-            here = peer in self.v4, peer in self.v6
-            if any(here):
-                row = self.peer(peer)
-                seqs.append(row.last_seq)
-                if all(here):
-                    times.append((row.seen_us // events.DAY_US - 1) * events.DAY_US)
-        return (min(seqs), min(times, default=NEVER_US)) if seqs else None
 
     def column(self, word: int, first: int = 0, end: int | None = None) -> array[int]:
         """Copies SEEDERS, LEECHERS or PARTIAL of the torrents numbered first..end-1."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
+from tracker.forwarding import parse_address
 from tracker.wire import http
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv6Address
+    from tracker.forwarding import Proxies
 
 _LOOPBACK6 = bytes(15) + b"\x01"
 _LOCAL = tuple(
@@ -45,13 +46,13 @@ def is_local(address: bytes) -> bool:
 
 
 def claimed_address(text: bytes, source: bytes) -> bytes:
-    """Reads the address in `ip=` (BEP 3), still percent-encoded.
+    """Reads the address in `ip=` (BEP 3), still percent-encoded, perhaps with a port.
 
     Returns b"" for a host name and for an address that no peer elsewhere can reach. A loopback
     address counts only when the client's own address `source` is loopback too.
     """
     try:
-        address = _plain_ip(http.unescape(text).decode("ascii"))
+        address = parse_address(http.unescape(text).decode("ascii"))
     except ValueError:
         return b""
     if address.is_unspecified or address.is_multicast:
@@ -59,19 +60,17 @@ def claimed_address(text: bytes, source: bytes) -> bytes:
     return b"" if address.is_loopback and not is_loopback(source) else address.packed
 
 
-def forwarded_address(header: bytes | None) -> bytes:
-    """Reads the right-most address in X-Forwarded-For, which the proxy itself added; b"" without
-    one.
+def is_proxy(proxies: Proxies, address: bytes) -> bool:
+    """Tells whether a proxy is at the other end of a connection. Where none is named, all are."""
+    return not proxies or proxies.trusts(ip_address(address))
+
+
+def forwarded_address(proxies: Proxies, address: bytes, header: bytes | None) -> bytes:
+    """Returns the client's address on a listener behind `proxies`; b"" if a proxy names none.
+
+    `address` is the connection's other end. Who connects past the proxies is its own client.
     """
-    if header is None:
-        return b""
-    try:
-        return _plain_ip(header.rpartition(b",")[2].strip().decode("ascii")).packed
-    except ValueError:
-        return b""
-
-
-def _plain_ip(text: str) -> IPv4Address | IPv6Address:
-    """Raises `ValueError` for anything but an IP address."""
-    address = ip_address(text)
-    return (address.ipv4_mapped if address.version == 6 else None) or address
+    if not is_proxy(proxies, address):
+        return address
+    client, sure = proxies.client((header or b"").decode("latin-1"))
+    return client.packed if client and sure else b""

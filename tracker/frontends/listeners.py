@@ -31,6 +31,11 @@ class Table(Protocol):
     def bind_address(self) -> Address | UnixAddress: ...
 
 
+def _v6only(table: Table) -> bool:
+    """Tells whether the table keeps IPv4 away from its listener."""
+    return bool(getattr(getattr(table, "network", None), "ipv6_v6only", False))
+
+
 class StartError(Exception):
     """The tracker cannot start as configured; the text gives the cause and the remedy."""
 
@@ -93,7 +98,7 @@ def bind(config: Config, certificates: Certificates) -> Listeners:
     with ExitStack() as opened:
 
         def each(what: str, tables: Sequence[Table]) -> tuple[Listener, ...]:
-            sockets = _open(what, [table.bind_address for table in tables], opened)
+            sockets = _open(what, tables, opened)
             return tuple(
                 Listener(sock, certificates.get(getattr(table, "tls", None)))
                 for sock, table in zip(sockets, tables, strict=True)
@@ -109,20 +114,19 @@ def bind(config: Config, certificates: Certificates) -> Listeners:
     return listeners
 
 
-def _open(
-    what: str, addresses: list[Address | UnixAddress], opened: ExitStack
-) -> Iterator[socket.socket]:
+def _open(what: str, tables: Sequence[Table], opened: ExitStack) -> Iterator[socket.socket]:
     open_socket = udp_server.open_socket if what == "UDP" else http_server.open_socket
+    addresses = [table.bind_address for table in tables]
     ipv4_ports = {
         one.port for one in addresses if not isinstance(one, UnixAddress) and ":" not in one.host
     }
-    for address in addresses:
+    for table, address in zip(tables, addresses, strict=True):
         try:
             if isinstance(address, UnixAddress):
                 sock = unix_socket.open_socket(address.path)
             else:
                 # `[::]` takes IPv4 too, unless IPv4 has its own listener on this port.
-                v6only = address.port in ipv4_ports - {0}
+                v6only = _v6only(table) or address.port in ipv4_ports - {0}
                 sock = open_socket(address.host, address.port, v6only=v6only)
         except OSError as error:
             text = f"cannot listen on {address} for {what}: {error.strerror or error}"

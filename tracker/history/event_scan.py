@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, base_seq_of, first_frame_header, list_segments, read_kept_frames
 from tracker.domain import events
-from tracker.domain.events import codec
+from tracker.domain.events import announce, codec
 from tracker.history import event_json
 from tracker.store import frames
 from tracker.store.moments import split
@@ -90,7 +90,8 @@ class Scan:
 
     def _next_frame(self) -> None:
         if self._reader is None:
-            self._reader = Reader(self._folder, self._first_segment(), keys=self._keys)
+            keys = self._keys if self._wanted.has_announces else None
+            self._reader = Reader(self._folder, self._first_segment(), keys=keys)
             self._frames = chain(self._kept(self._reader.first_seq), self._reader.frames())
         elif self._frames is None:
             self._frames = self._reader.frames()
@@ -163,6 +164,11 @@ class Filter:
             timely = event is not None and first_time <= event["time"] <= last_time
             yield seq, event if timely and event is not None and self._wants(event) else None
         yield last, None
+
+    @property
+    def has_announces(self) -> bool:
+        """Tells whether announces may be wanted. Without them nothing has to be decrypted."""
+        return not self._wanted.types or announce.NAME in self._wanted.types
 
     @property
     def _narrow(self) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from tracker.ports import ReadModel
+    from tracker.ports import Outage, ReadModel
     from tracker.store.readable_log import ReadableLog
 
 HELPERS = 2  # processes
@@ -37,6 +37,10 @@ LISTING_SECONDS = 120.0
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+
+def _ignore(_outage: Outage) -> None:
+    """Does nothing, where nobody asks for outages."""
 
 
 @define(eq=False)
@@ -72,18 +76,25 @@ class PastReads:
         await end_when_idle(self._helpers)
 
     async def ask(
-        self, moment: Moment, method: Callable[[ReadModel, *Ts], T], *arguments: *Ts
+        self,
+        moment: Moment,
+        method: Callable[[ReadModel, *Ts], T],
+        *arguments: *Ts,
+        on_outage: Callable[[Outage], None] = _ignore,
     ) -> T:
         question = Question("one", (moment, method.__name__, arguments))
         with _in_time():
             async with self._helper(moment) as helper:
-                return cast("T", await helper.ask(question))
+                answer = cast("T", await helper.ask(question))
+                await _find_outage(helper, moment, on_outage)
+                return answer
 
     async def each(
         self,
         moment: Moment,
         method: Callable[[ReadModel, *Ts], Iterator[T | None]],
         *arguments: *Ts,
+        on_outage: Callable[[Outage], None] = _ignore,
     ) -> AsyncGenerator[list[T], None]:
         self._listings += 1
         listing = self._listings
@@ -93,6 +104,8 @@ class PastReads:
             while trio.current_time() < ends:
                 with _in_time():
                     items = cast("list[T]", await helper.ask(question))
+                    if question.method == "first":
+                        await _find_outage(helper, moment, on_outage)
                 yield items
                 if len(items) < LISTED_AT_ONCE:
                     return
@@ -120,30 +133,34 @@ class PastReads:
             self._freed.unpark_all()
 
     async def _choose(self, moment: Moment) -> _Helper:
+        """Waits for a helper that is at the moment, or may go to it: the one not used for longest
+        first.
+        """
         with _in_time():
             while True:
                 for helper in self._helpers:
                     if helper.moment == moment:
                         return helper
-                if (free := await self._free()) is not None:
-                    return free
-                await self._freed.park()
+                free = [one for one in self._helpers if not one.users]
+                if ready := [one for one in free if not one.owed]:
+                    return min(ready, key=lambda one: one.used)
+                if free:
+                    # They still work on questions whose askers have left.
+                    for helper in free:
+                        await helper.settle()
+                else:
+                    await self._freed.park()
 
-    async def _free(self) -> _Helper | None:
-        """Returns the helper without questions that was used longest ago; None = all are in use.
 
-        Raises `BusyError` if the helpers without questions still replay.
-        """
-        for helper in self._helpers:
-            if helper.owed and not helper.users:
-                await helper.settle()
-        free = [one for one in self._helpers if not one.users]
-        ready = [one for one in free if not one.owed]
-        if ready:
-            return min(ready, key=lambda one: one.used)
-        if free:
-            raise BusyError("other moments are being replayed: ask again in a while")
-        return None
+async def _find_outage(
+    helper: _Helper, moment: Moment, on_outage: Callable[[Outage], None]
+) -> None:
+    """Calls `on_outage` if the moment lies in a time without events. An event never does."""
+    if moment.time_us is None:
+        return
+    outage = cast("Outage | None", await helper.ask(Question("outage", (moment,))))
+    if outage is not None:
+        on_outage(outage)
 
 
 def _in_time() -> AbstractContextManager[None]:

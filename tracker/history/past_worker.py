@@ -49,6 +49,7 @@ class PastWorker(Worker):
         self._replay: ForwardReplay | None = None
         self._model: Projection | None = None
         self._moment: ports.Moment | None = None  # of the model
+        self._outage: ports.Outage | None = None  # in which the moment lies
         self._seq = -1  # the model's last event
         self._settled = False  # true = no later event of the log can belong to the moment
         self._listings: dict[int, Iterator[Any]] = {}
@@ -75,6 +76,12 @@ class PastWorker(Worker):
         if len(found) < ports.LISTED_AT_ONCE:
             self._listings.pop(listing, None)
         return found
+
+    def outage(self, moment: ports.Moment) -> ports.Outage | None:
+        """Returns the time without events that the moment lies in, if it does."""
+        if moment != self._moment:
+            self._at(moment)
+        return self._outage
 
     def forget(self) -> None:
         self._replay = self._model = self._moment = None
@@ -106,7 +113,7 @@ class PastWorker(Worker):
         self._listings.clear()
         state = self._replay.at(ports.Moment(seq=seq))
         now_us = state.time_us if moment.time_us is None else moment.time_us
-        self._moment, self._seq = moment, seq
+        self._moment, self._seq, self._outage = moment, seq, replay.outage
         return Projection(state, {}, self._usage_statistics, now_us)
 
     def _is_ahead(self, seq: int) -> bool:

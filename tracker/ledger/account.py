@@ -282,7 +282,7 @@ class Ledger:
             == (base.uploaded, base.downloaded, base.mark & MARK_EVENT)
         )  # fmt: skip
         if same and peer.seen_us - base.seen_us < DUPLICATE_US:
-            return f"duplicate of {base.last_seq}", ()
+            return f"same as {base.last_seq}", ()
         applied = self._rules.factors.applied(self._account, info_hash, peer.seen_us)
         words = [events.RULE_NAMES.get(rule, str(rule))]
         if applied.upload_factor:

@@ -1,7 +1,9 @@
 """Implements `ports.Ledgers`: reads ledgers for the API, in a helper process (`worker.py`).
 
-The process answers one question at a time. If a walk over the log takes too long, the question is
-refused but the walk continues. The same question, asked later, finds it done.
+The process answers one question at a time, and the others wait for their turn. Questions about the
+same account or torrent share one walk over the log, because the process keeps it. If a walk takes
+too long, the question is refused but the walk continues. The same question, asked later, finds it
+done.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from tracker.ports import EntriesPage, Moment, SumsPage
     from tracker.store.readable_log import ReadableLog
 
-ANSWER_SECONDS = 60.0  # the longest wait for an answer, in seconds
+ANSWER_SECONDS = 60.0
+"""Longest wait for an answer, in seconds, with the wait for the questions before it."""
+MAX_ASKING = 32
+"""Questions that may be open at once; further ones are refused."""
 
 
 class LogLedgers:
@@ -58,8 +63,8 @@ class LogLedgers:
     async def _ask(self, question: Question) -> object:
         """Asks the helper process. Raises `BusyError`, `NoMomentError`, `LogError`."""
         await self._log.wait_readable_briefly(self._log.durable_seq - 1)
-        if self._helper.users:
-            raise BusyError("a ledger is being computed already: ask again when it is done")
+        if self._helper.users >= MAX_ASKING:
+            raise BusyError("too many ledgers are being computed: ask again in a while")
         text = "the log is still being read for it: ask again in a while"
         with self._helper.in_use(), answered_within(ANSWER_SECONDS, text):
             return await self._helper.ask(question)

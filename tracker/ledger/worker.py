@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from attrs import evolve
+
 from tracker.ledger.pages import EntryPages, SumsPages
 from tracker.ledger.walk import decryptor
 from tracker.store.address_keys import Keyring
@@ -20,7 +22,7 @@ from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
 
 if TYPE_CHECKING:
-    from tracker.ports import EntriesPage, Moment, SumsPage
+    from tracker.ports import EntriesPage, Moment, Outage, SumsPage
 
 MAX_WALKS = 4  # the most walks to keep
 
@@ -43,13 +45,13 @@ class LedgerWorker(Worker):
         after: int,
         limit: int,
     ) -> EntriesPage:
-        end = self._end(moment)
+        end, outage = self._end(moment)
         name = account, info_hash, end
         pages = self._walks.pop(name, None)
         if not isinstance(pages, EntryPages) or not pages.fits(after):
             decrypt = decryptor(self._log, self._keys)
             pages = EntryPages(self._log, account, info_hash, end, after, decrypt)
-        return self._keep(name, pages).page(after, limit)
+        return evolve(self._keep(name, pages).page(after, limit), outage=outage)
 
     def account_totals(
         self, account: int, moment: Moment | None, after: bytes | None, limit: int
@@ -64,11 +66,11 @@ class LedgerWorker(Worker):
     def _sums(
         self, of: int | bytes, moment: Moment | None, after: int | bytes | None, limit: int
     ) -> SumsPage:
-        end = self._end(moment)
+        end, outage = self._end(moment)
         pages = self._walks.pop(of, None)
         if not isinstance(pages, SumsPages) or not pages.fits(end):
             pages = SumsPages(self._log, of, decryptor(self._log, self._keys))
-        return self._keep(of, pages).page(after, limit, end)
+        return evolve(self._keep(of, pages).page(after, limit, end), outage=outage)
 
     def _keep(self, name: object, pages: Pages) -> Pages:
         self._walks[name] = pages
@@ -79,14 +81,16 @@ class LedgerWorker(Worker):
     def forget(self) -> None:
         self._walks.clear()
 
-    def _end(self, moment: Moment | None) -> int | None:
-        """Returns the number of the first event after the moment; None = the end of the log.
+    def _end(self, moment: Moment | None) -> tuple[int | None, Outage | None]:
+        """Returns the number of the first event after the moment (None = the end of the log), and
+        the outage in which the moment lies.
 
         Raises `NoMomentError`.
         """
         if moment is None:
-            return None
-        return ForwardReplay(self._log, lambda _done, _total: None).resolve(moment) + 1
+            return None, None
+        log = ForwardReplay(self._log, lambda _done, _total: None)
+        return log.resolve(moment) + 1, log.outage
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import socket
 
     from eventlog import LogStatistics
+    from tracker.places import Places
     from tracker.ports import Metric
     from tracker.service.rate_limits import Bans
     from tracker.service.service import Service
@@ -56,6 +57,7 @@ class LiveGauges:
         self._began = time.monotonic()
         self._udp: list[UdpListener] = []
         self._http: list[HttpListener] = []
+        self._places: dict[str, Places] = {}
         self.watch = Watch(lambda: log.statistics().written_bytes)
 
     def add_udp(self, sock: socket.socket) -> UdpTraffic:
@@ -71,6 +73,10 @@ class LiveGauges:
         traffic = HttpTraffic()
         self._http.append(HttpListener(binding("https" if tls else "http", host, port), traffic))
         return traffic
+
+    def add_places(self, server: str, places: Places) -> None:
+        """Shows the open connections of a server."""
+        self._places[server] = places
 
     def udp(self) -> UdpStats:
         """Sums the UDP listeners by address family."""
@@ -103,6 +109,7 @@ class LiveGauges:
             *torrust.of_udp(self._counted_udp(), self._banned()),
             *torrust.of_swarms(service.swarms),
             *swarmlog.of_process(self._version, uptime, self.watch.loop_lag),
+            *swarmlog.of_connections(self._places),
             *swarmlog.of_log_gauges(statistics, has_room=self._log.has_room()),
             *swarmlog.of_retention(
                 self._pruner, statistics.disk_free_bytes, self.watch.bytes_a_day

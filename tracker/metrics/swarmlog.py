@@ -11,10 +11,11 @@ from tracker.domain import events, refusals
 from tracker.ports import Metric, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from eventlog import LogStatistics
     from tracker.domain.state import State
+    from tracker.places import Places
     from tracker.service.service import Service
     from tracker.upkeep.follower import FollowerSupervisor
     from tracker.upkeep.retention import Pruner
@@ -30,6 +31,19 @@ def of_process(version: str, uptime_seconds: float, loop_lag_seconds: float) -> 
     yield _gauge("swarmlog_memory_bytes", "Resident memory of the process.", memory_bytes())
     lag = "The longest that the loop was late within the last minute."
     yield _gauge("swarmlog_loop_lag_seconds", lag, loop_lag_seconds)
+
+
+def of_connections(places: Mapping[str, Places]) -> Iterator[Metric]:
+    """`places`: by server."""
+    opened = [(server, each.opened) for server, each in places.items()]
+    what = "Open connections that have a place."
+    yield _labelled("swarmlog_connections", "gauge", what, "server", opened)
+    ended = [(server, each.given_way) for server, each in places.items()]
+    what = "Waiting connections ended for a newcomer."
+    yield _labelled("swarmlog_connections_given_way_total", "counter", what, "server", ended)
+    refused = [(server, each.refused) for server, each in places.items()]
+    what = "Newcomers closed at once because no connection waited."
+    yield _labelled("swarmlog_connections_refused_total", "counter", what, "server", refused)
 
 
 def of_log_gauges(log: LogStatistics, *, has_room: bool) -> Iterator[Metric]:
@@ -68,6 +82,11 @@ def of_retention(
         days = pruner.days_left(free_bytes, bytes_a_day) if pruner else free_bytes / bytes_a_day
         samples = (Sample(days),) if isfinite(days) else ()
     yield Metric("swarmlog_disk_days_left", "gauge", what, samples)
+    what = "Of the log's files of events."
+    yield _gauge("swarmlog_log_bytes", what, pruner.size() if pruner else 0)
+    what = "Removed from the log since the start, by the rule that asked for it."
+    removed = pruner.removed_bytes.items() if pruner else ()
+    yield _labelled("swarmlog_log_removed_bytes_total", "counter", what, "rule", removed)
     leap = pruner.clock.leap_us / 1e6 if pruner else 0.0
     what = "By how much the clock leapt within the last day; what is old by that alone is not removed yet."
     yield _gauge("swarmlog_clock_leap_seconds", what, leap)

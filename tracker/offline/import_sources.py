@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 200
 """Longest owner or label, in characters: both stay in the log for ever."""
+_ANOTHER = "this is not the database of Torrust's tracker"
 _LAST_SECOND = 253_402_300_800  # end of the year 9999, because later dates cannot be printed
 _MAX_COMPLETED = 2**48  # more than any torrent has; sums of many stay below 2**64
 
@@ -36,7 +37,7 @@ class WhitelistEntry:
 
 @frozen
 class KeyEntry:
-    key: str = field(repr=False)  # 32 alphanumeric characters
+    key: str = field(repr=False)  # 10 to 64 letters, digits, - and _
     valid_until_us: int | None  # Unix microseconds; None = permanent
     owner: str | None = None
     label: str | None = None
@@ -62,9 +63,9 @@ class SourceError(Exception):
 
 
 def _key(text: object) -> str:
-    if isinstance(text, str) and re.fullmatch(r"[0-9A-Za-z]{32}", text):
+    if isinstance(text, str) and re.fullmatch(r"[0-9A-Za-z_-]{10,64}", text):
         return text
-    raise ValueError("the key is not 32 letters and digits")
+    raise ValueError("the key is not 10 to 64 letters, digits, - and _")
 
 
 # SQLite, as Torrust's tracker stores it (contract section 5, persistence).
@@ -104,6 +105,8 @@ class TorrustDatabase:
         )
 
     def _open(self) -> sqlite3.Connection:
+        if self.path.is_dir():
+            raise SourceError(f"{self.path}: is a folder, and should be a file")
         if not self.path.is_file():
             raise SourceError(f"{self.path}: there is no such file")
         database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
@@ -116,9 +119,16 @@ def _tables(database: sqlite3.Connection) -> Iterator[Entry]:
     database.execute("BEGIN")  # reads all tables as of one moment
     found = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
     if not found & _TABLES.keys():
-        yield Problem("the file", "has none of the tables whitelist, keys and torrents")
+        yield Problem(
+            "the file", f"has none of the tables whitelist, keys and torrents: {_ANOTHER}"
+        )
     for table, (columns, read) in _TABLES.items():
-        if table in found:
+        if table not in found:
+            continue
+        there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
+        if missing := [name for name in columns.split(", ") if name not in there]:
+            yield Problem(f"table {table}", f"has no column {' or '.join(missing)}: {_ANOTHER}")
+        else:
             query = f"SELECT rowid, {columns} FROM {table} ORDER BY rowid"  # noqa: S608  # constant names
             for rowid, *values in database.execute(query):
                 yield from _row(f"table {table}, row {rowid}", read, values)

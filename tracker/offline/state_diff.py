@@ -9,11 +9,12 @@ from tracker.offline.state_summary import as_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tracker.domain.accounts import Totals
     from tracker.offline.state_summary import Member, Picture
 
     Change = dict[str, Any]
 
-_TOTALS = ("uploaded", "downloaded", "seeding_us", "sessions", "snatched")
+_TOTALS = ("uploaded", "downloaded", "sessions", "snatched")
 
 
 def differences(before: Picture, after: Picture) -> Iterator[Change]:
@@ -72,9 +73,14 @@ def _accounts(before: Picture, after: Picture) -> Iterator[Change]:
     for account in sorted(before.totals.keys() | after.totals.keys()):
         was, now = before.totals.get(account), after.totals.get(account)
         grown = {name: getattr(now, name, 0) - getattr(was, name, 0) for name in _TOTALS}
+        grown["seeding_seconds"] = _seeding_seconds(now) - _seeding_seconds(was)
         if any(grown.values()):
             owner = after.owners.get(account) or before.owners.get(account)
             yield {"type": "account", "account": account, "owner": owner, **grown}
+
+
+def _seeding_seconds(totals: Totals | None) -> int:
+    return totals.seeding_us // 1_000_000 if totals else 0
 
 
 def _members(kind: str, has: list[Member], lacks: list[Member]) -> Iterator[Change]:

@@ -12,6 +12,8 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracker.ports.values import Outage
+
 
 @frozen
 class LedgerTotals:
@@ -98,6 +100,7 @@ class EntriesPage:
     entries: Sequence[LedgerEntry]  # ascending by `seq`
     following: int | None  # the `after` of the next page; None = there is none
     sums: LedgerSums | None  # of all pages, with the last one only
+    outage: Outage | None = None  # around the moment that was asked about
 
 
 @frozen
@@ -111,3 +114,4 @@ class SumsPage:
     following: bytes | int | None  # the `after` of the next page; None = there is none
     first_seq: int  # the sums are of the events from this one
     seq: int  # to this one
+    outage: Outage | None = None  # around the moment that was asked about

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LogPart,
         Metric,
         Moment,
+        Outage,
         Peer,
         Present,
         Refused,
@@ -130,12 +131,17 @@ class Past(Protocol):
 
     A question is a method of `ReadModel` with its arguments, `ask(moment, ReadModel.summary,
     info_hash)`: another process calls the method of that name. No call holds up the loop; an answer
-    may take a replay of the log. Raises `NoMomentError`, `BusyError`, and what reading the log
+    may take a replay of the log. `on_outage` is called before the answer is there, if the moment
+    lies in a time without events. Raises `NoMomentError`, `BusyError`, and what reading the log
     does.
     """
 
     async def ask(
-        self, moment: Moment, method: Callable[[ReadModel, *Ts], T], *arguments: *Ts
+        self,
+        moment: Moment,
+        method: Callable[[ReadModel, *Ts], T],
+        *arguments: *Ts,
+        on_outage: Callable[[Outage], None] = ...,
     ) -> T: ...
 
     def each(
@@ -143,6 +149,7 @@ class Past(Protocol):
         moment: Moment,
         method: Callable[[ReadModel, *Ts], Iterator[T | None]],
         *arguments: *Ts,
+        on_outage: Callable[[Outage], None] = ...,
     ) -> AsyncGenerator[list[T], None]:
         """The items that a method iterates over, `LISTED_AT_ONCE` at a time; a list with fewer is
         the last one.

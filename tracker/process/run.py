@@ -132,8 +132,8 @@ def _append_first(runtime: Runtime, lost_seq: int) -> None:
         # that a replay that has the keys gives the same state.
         service.append(AddressesLost())
         log.error(
-            "Keys of recent days are missing in event_log.secrets_path: the addresses logged under them cannot be read. "
-            "All swarms begin empty; peers come back with their next announce"
+            "The addresses of some peers cannot be read: keys of recent days are missing in event_log.secrets_path, or old announces were "
+            "removed and no snapshot of a later state is left. All swarms begin empty; peers come back with their next announce"
         )
 
 

@@ -92,7 +92,9 @@ def build(
     keyring.prepare(day_of(clock.now_us()))
     policy = config.policy
     bans = Bans(policy.max_connection_id_errors, policy.ban_seconds, policy.requests_per_minute)
-    pruner = Pruner(service, event_log, settings.keep_days, settings.keep_bytes)
+    pruner = Pruner(
+        service, event_log, settings.keep_days, settings.keep_bytes, secrets=secrets_path
+    )
     follower = FollowerSupervisor(event_log.path, secrets_path)
     gauges = LiveGauges(
         service,

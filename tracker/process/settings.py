@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import asdict
 
+from tracker.config.schema import MOST_PEERS
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 
@@ -27,6 +28,7 @@ def settings_of(config: Config) -> Settings:
         listed=core.listed,
         interval=core.announce_policy.interval,
         interval_min=core.announce_policy.interval_min,
+        max_peers_per_announce=min(core.announce_policy.max_peers_per_announce, MOST_PEERS),
         max_peer_timeout=core.tracker_policy.max_peer_timeout,
         inactive_peer_cleanup_interval=cleanup,
         remove_peerless_torrents=core.tracker_policy.remove_peerless_torrents,

@@ -10,12 +10,14 @@ import logging
 import resource
 from typing import TYPE_CHECKING
 
+from tracker.forwarding import Proxies
 from tracker.frontends.http import server as http_server
 from tracker.frontends.http.connections import ConnectionLimits
 from tracker.frontends.http.handler import RequestHandler
 from tracker.frontends.listeners import StartError
 from tracker.frontends.udp import server as udp_server
 from tracker.frontends.udp.handler import DatagramHandler
+from tracker.places import Places
 from tracker.store import server_secret
 from tracker.wire.connection_id import ConnectionIds
 
@@ -66,6 +68,7 @@ async def start_udp(nursery: trio.Nursery, runtime: Runtime) -> None:
 async def start_http(nursery: trio.Nursery, runtime: Runtime) -> None:
     config, listeners = runtime.config, runtime.listeners
     net, limits = config.core.net, _limits(config)
+    runtime.gauges.add_places("http_tracker", limits.places)
     first = len(listeners.udp)
     for number, (listener, own) in enumerate(
         zip(listeners.http, config.http_trackers, strict=True), first
@@ -74,6 +77,10 @@ async def start_http(nursery: trio.Nursery, runtime: Runtime) -> None:
             runtime.service,
             number,
             proxied=own.network.on_reverse_proxy or net.on_reverse_proxy,
+            proxies=Proxies(
+                own.network.trusted_proxies or net.trusted_proxies,
+                own.network.forwarded_header or net.forwarded_header,
+            ),
             external=_packed(own.network.external_ip or net.external_ip),
             traffic=runtime.gauges.add_http(listener.socket, tls=listener.tls is not None),
         )
@@ -87,9 +94,9 @@ def _packed(ip: IPv4Address | IPv6Address | None) -> bytes | None:
 
 def _limits(config: Config) -> ConnectionLimits:
     policy = config.policy
+    most = min(_connection_limit(), policy.http_connections or _DEFAULT_CONNECTIONS)
     return ConnectionLimits(
-        min(_connection_limit(), policy.http_connections or _DEFAULT_CONNECTIONS),
-        policy.http_connections_per_address,
+        Places(most, policy.http_connections_per_address),
         policy.http_request_seconds,
         policy.http_handshake_seconds,
     )

@@ -7,12 +7,15 @@ Other commands do not need Quart.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
+from eventlog import LogError
 from tracker.history.events import LogEvents
+from tracker.places import Places
 from tracker.service.commands import ServiceCommands
 from tracker.service.read_model import LiveReads
 
@@ -34,6 +37,8 @@ HEALTH_CONNECTIONS = 64
 """Largest number of connections to the health check at a time. They are few, because each check
 connects to every listener.
 """
+HEALTH_SECONDS = 1.0
+"""Longest wait, in seconds, for the log's disk in a health check."""
 _LOOPBACK = ("127.", "::1", "localhost", "unix:")
 
 
@@ -42,11 +47,13 @@ async def start_api(nursery: trio.Nursery, runtime: Runtime) -> None:
     config, listener = runtime.config.http_api, runtime.listeners.api
     if config is None or listener is None:
         return
-    from api.serve import serve
+    from api.serve import Settings, serve
 
     log.info("Starting Torrust APIs server on: %s", listener.url)
-    app, accepting = _api(runtime, config), _accepting(listener)
-    await nursery.start(partial(serve, app, accepting, runtime.stop, ssl_context=listener.tls))
+    app, accepting, settings = _api(runtime, config), _accepting(listener), Settings()
+    runtime.gauges.add_places("api", settings.places)
+    starting = partial(serve, ssl_context=listener.tls, settings=settings)
+    await nursery.start(starting, app, accepting, runtime.stop)
     log.info("API: Started on %s", listener.url)
     _warn_of_default_token(config.access_tokens, listener.address)
 
@@ -73,7 +80,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
             past=runtime.past,
         ),
         Tokens(config.access_tokens, config.token_scopes),
-        Proxies(config.trusted_proxies),
+        Proxies(config.trusted_proxies, config.forwarded_header),
     )
 
 
@@ -83,10 +90,25 @@ async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
     from api.serve import Settings, serve
 
     listener = runtime.listeners.health
-    app = create_app(tuple(_checked(runtime.listeners, runtime.probe)))
-    settings = Settings(max_connections=HEALTH_CONNECTIONS)
+    services = tuple(_checked(runtime.listeners, runtime.probe))
+    app = create_app(services, partial(_trouble, runtime))
+    settings = Settings(places=Places(HEALTH_CONNECTIONS))
+    runtime.gauges.add_places("health_check", settings.places)
     await nursery.start(partial(serve, app, _accepting(listener), runtime.stop, settings=settings))
     log.info("HEALTH CHECK API: Started on: %s", listener.url)
+
+
+async def _trouble(runtime: Runtime) -> str:
+    """Says why no announce is served now, although every socket answers; "" = they are served."""
+    event_log = runtime.event_log
+    if not event_log.has_room():
+        return "Announces are refused: the event log takes nothing in"
+    if runtime.config.event_log.durability != "strict":
+        return ""
+    with trio.move_on_after(HEALTH_SECONDS), suppress(LogError):
+        await event_log.wait_durable(event_log.next_seq - 1)
+        return ""
+    return "Announces get no reply: the event log's disk does not answer"
 
 
 def _accepting(listener: Listener) -> list[trio.SocketListener]:

@@ -40,6 +40,9 @@ peers.
 REFUSAL_SECONDS = 60
 """Seconds between two logged refusals of the same key for the same reason."""
 
+ACCOUNT_BURST = 10
+"""Minutes' worth of requests that an account may make at once, as after an outage."""
+
 _MOST_NOTED = 4096  # logged refusals to remember before old ones are dropped; a power of two
 _V4_MAPPED = V4_MAPPED
 
@@ -63,6 +66,7 @@ class Announcing:
     """
 
     __slots__ = (
+        "_account_rate",
         "_clock",
         "_interval",
         "_jitter",
@@ -226,7 +230,10 @@ class Announcing:
         return self._rate is None or self._rate.admits(address, self._now_us)
 
     def admit(self, address: bytes, text: bytes | None) -> Key | int | None:
-        """Checks the address's rate and then the key, as all protocols do before an announce.
+        """Checks the rules before an announce that all protocols share: the key, and the rate.
+
+        A valid key's requests count for its account, because many members may share an address. All
+        others count for their address.
 
         Args:
             address: 4 or 16 bytes; b"" if a proxy hides the address: then no rate applies.
@@ -235,9 +242,17 @@ class Announcing:
         Returns:
             The key in force, None outside of private modes, or a refusal.
         """
-        if self._rate is not None and address and not self._rate.admits(address, self._now_us):
+        key = self.authenticate(text) if self.private else None
+        if self._rate is not None and not self._within_rate(address, key):
             return refusals.RATE_EXCEEDED
-        return self.authenticate(text) if self.private else None
+        return key
+
+    def _within_rate(self, address: bytes, key: Key | int | None) -> bool:
+        """Counts a request for the account of its valid key, else for its address (b"" =
+        unknown)."""
+        if key is None or isinstance(key, int):
+            return not address or self.admits(address)
+        return self._account_rate.admits(key.account.to_bytes(4, "big"), self._now_us)
 
     def whitelisted(self, info_hash: bytes) -> bool:
         """Tells whether a torrent may be announced in the mode in force."""
@@ -264,6 +279,13 @@ class Announcing:
         ):
             return refusals.KEY_EXPIRED
         return key
+
+    def knows(self, text: bytes) -> bool:
+        """Tells whether a key was ever issued. Keys that came from another site have any form."""
+        if text in self._keys:
+            return True
+        access, digest = self._state.access, sha256(text).digest()
+        return digest in access.keys or digest in access.revoked
 
     def _announce_keyed(
         self,
@@ -423,6 +445,7 @@ class Announcing:
         self._policed = self._rules.active
         limit = settings.policy.requests_per_minute
         self._rate = Rate(limit) if limit else None
+        self._account_rate = Rate(limit or 1, ACCOUNT_BURST)
         self.guarded = bool(
             settings.private or self._policed or limit or settings.policy.interval_jitter
         )

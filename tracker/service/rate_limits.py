@@ -8,16 +8,10 @@ client loses any.
 
 from __future__ import annotations
 
+from tracker.places import network as network
+
 MOST = 1 << 16
 """Largest number of addresses in one table, which then takes about 8 MB."""
-
-
-def network(address: bytes) -> bytes:
-    """Returns the network that counts as one source.
-
-    That is an IPv4 address (4 bytes), or the /64 of an IPv6 address (8 bytes).
-    """
-    return address if len(address) == 4 else address[:8]
 
 
 class Table:
@@ -56,19 +50,33 @@ class Table:
 
 
 class Rate:
-    """Limits the requests from one network in a minute."""
+    """Limits the requests of each sender: of each network, or of each account.
 
-    __slots__ = ("_most", "_table")
+    A sender may make `most` in a minute, and `most` times `burst` at once if it was quiet before:
+    after an outage an account announces all its torrents. A number for each sender is enough: the
+    time at which it would have made its latest requests if it had spread them evenly.
+    """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._table = Table(60)
+    __slots__ = ("_ahead_us", "_cost_us", "_spread_us")
 
-    def admits(self, address: bytes, now_us: int) -> bool:
-        """Tells whether a request may be served, and counts it if so."""
-        if self._table.count(address, now_us) >= self._most:
+    def __init__(self, most: int, burst: int = 1) -> None:
+        self._cost_us = max(1, 60_000_000 // most)
+        self._ahead_us = (most * burst - 1) * self._cost_us
+        self._spread_us: dict[bytes, int] = {}
+
+    def admits(self, sender: bytes, now_us: int) -> bool:
+        """Tells whether a request may be served, and counts it if so.
+
+        `sender`: an address of 4 or 16 bytes, or an account's number in 4 bytes.
+        """
+        sender = network(sender)
+        spread = self._spread_us
+        due = max(spread.get(sender, 0), now_us)
+        if due - now_us > self._ahead_us:
             return False
-        self._table.add(address, now_us)
+        if len(spread) >= MOST and sender not in spread:
+            spread.clear()
+        spread[sender] = due + self._cost_us
         return True
 
 

@@ -17,7 +17,7 @@ from eventlog import Frame, first_and_last_frame, frame_at
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.state import State
-from tracker.ports import Moment, NoMomentError, PrunedMomentError
+from tracker.ports import Moment, NoMomentError, Outage, PrunedMomentError
 from tracker.store import frames, snapshots
 from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.store.address_keys import Keyring
+
+
+SILENT_US = 60_000_000
+"""Microseconds without an event from which on the tracker was off, or could not write: one that
+runs logs a tick every ten seconds.
+"""
 
 
 @frozen
@@ -80,6 +86,7 @@ class ForwardReplay:
         Raises what reading does.
         """
         self.span = span(folder)
+        self.outage: Outage | None = None  # around the moment resolved last
         self._folder = folder
         self._keys = keys
         self._frames: Iterator[Frame] | None = None  # None = before the first replay
@@ -88,17 +95,25 @@ class ForwardReplay:
         self._report = report
 
     def resolve(self, moment: Moment) -> int:
-        """The last event that had happened at a moment. Raises `NoMomentError`."""
+        """The last event that had happened at a moment. Raises `NoMomentError`.
+
+        `outage` is set where the moment lies in a time without events.
+        """
+        self.outage = None
         if self.span is None:
             raise NoMomentError(f"{moment} is not in the log, which is empty")
         self.span.check(moment)
         if moment.seq is not None:
             return moment.seq
         time_us = moment.time_us or 0
-        frame = frame_at(self._folder, time_us)
-        if frame is None:
+        found = frame_at(self._folder, time_us)
+        if found is None:
             raise NoMomentError(f"{moment} is not in the log, which holds {self.span}")
-        return frame.header.base_seq + bisect_right(_times(frame), time_us) - 1
+        frame, following = found
+        times = _times(frame)
+        if following is not None and times[-1] < time_us:
+            self.outage = _outage(frame, following, times[-1])
+        return frame.header.base_seq + bisect_right(times, time_us) - 1
 
     def at(self, moment: Moment | None) -> State:
         """The state at a moment that is not before the previous one; None = the end.
@@ -128,6 +143,16 @@ class ForwardReplay:
     def _next(self) -> Frame | None:
         rest, self._rest = self._rest, None
         return rest if rest is not None else next(self._frames or iter(()), None)
+
+
+def _outage(before: Frame, after: Frame, last_us: int) -> Outage | None:
+    """The time between two frames, if the tracker was off or could not write in it.
+
+    `last_us`: log time of the last event before it.
+    """
+    outage = Outage(last_us, after.header.time_us)
+    another_run = after.header.epoch != before.header.epoch
+    return outage if another_run or outage.to_us - last_us > SILENT_US else None
 
 
 def split(frame: Frame, seq: int) -> tuple[Frame, Frame | None]:

@@ -1,15 +1,16 @@
 """Removes the oldest segments of a log safely. Blocking; it needs no running service.
 
 1. `make` writes the opening balance, and copies the admin events, which are kept for ever. `adopt`
-   gives the balance its name.
+   gives the balance its name. The balance has no addresses, so `make` also makes sure that a later
+   snapshot has those of the peers in the swarms, because their announces may be removed.
 2. The caller appends `log_pruned`, which confirms both, and waits until the event is durable.
 3. `finish` removes the segments, the oldest first, and then the files that only they needed.
 
 A crash before 2 leaves files that do not count. A crash after 2 leaves a removal to finish, and the
 next `Pruner.look` calls `finish`.
 
-`python -m tracker.upkeep.pruning LOG SEQ` runs `make` in its own process, so that the tracker
-serves meanwhile.
+`python -m tracker.upkeep.pruning LOG SEQ SECRETS` runs `make` in its own process, so that the
+tracker serves meanwhile.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ from tracker.domain import events
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.store import opening_balance, snapshots
-from tracker.store.replay import apply_all
+from tracker.store.address_keys import Keyring
+from tracker.store.replay import TOO_LITTLE_MEMORY, apply_all
 from tracker.workers import lifetime
 
 if TYPE_CHECKING:
@@ -55,9 +57,10 @@ class Made:
     kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
     segments: int  # to remove
     bytes: int  # of these segments
+    no_snapshot: str = ""  # why no later snapshot has the addresses; "" = one has
 
 
-def make(folder: Path, seq: int) -> Made:
+def make(folder: Path, seq: int, keys: Keyring | None = None) -> Made:
     """Writes the opening balance of a log that begins with `seq`; copies the older admin events.
 
     `seq` is the first event of a segment. Raises `LogError`, `ReplayError`, `CodecError`,
@@ -65,10 +68,28 @@ def make(folder: Path, seq: int) -> Made:
     """
     begin = first_seq(folder)
     going = [path for path in segments_of(folder) if base_seq_of(path) < seq]
+    no_snapshot = keep_addresses(folder, seq, keys)
     name, digest = opening_balance.write(folder, state_before(folder, seq))
     files = keep_frames(folder, begin, seq, (events.ADMIN,))
     size = sum(path.stat().st_size for path in going)
-    return Made(seq, name, digest, files, len(going), size)
+    return Made(seq, name, digest, files, len(going), size, no_snapshot)
+
+
+def keep_addresses(folder: Path, seq: int, keys: Keyring | None) -> str:
+    """Writes a snapshot of a state after event `seq`, unless there is one; returns why it could
+    not.
+
+    Raises what reading the log raises.
+    """
+    state, reader = snapshots.start(folder, keys)
+    if state.seq > seq:
+        return ""
+    apply_all(state, takewhile(lambda frame: frame.header.base_seq <= seq, reader.frames()))
+    try:
+        snapshots.write(folder, state, keys)
+    except (OSError, MemoryError) as error:
+        return str(error) or TOO_LITTLE_MEMORY
+    return ""
 
 
 def adopt(folder: Path, made: Made) -> None:
@@ -116,7 +137,8 @@ def main(arguments: list[str]) -> int:
     lifetime.end_with_input()
     lifetime.step_back()
     try:
-        made = make(Path(arguments[0]), int(arguments[1]))
+        keys = Keyring(Path(arguments[2])) if arguments[2:] else None
+        made = make(Path(arguments[0]), int(arguments[1]), keys)
     except (LogError, ReplayError, CodecError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,14 +1,16 @@
 """Keeps the log of the running tracker within `keep_days` and `keep_bytes`.
 
-It removes whole segments, the oldest first. A segment stays while a peer in the swarms needs it,
-because its last announce holds the peer's address. This module decides which segments are due, and
-when. `pruning` removes them safely.
+It removes whole segments, the oldest first. It looks every hour for what is too old. It notices a
+log that is too large as soon as a segment is finished, because a flood fills a log within minutes.
+While removal cannot keep up, the log takes no announces. This module decides which segments are
+due, and when. `pruning` removes them safely.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,13 +22,11 @@ from eventlog import (
     RepeatedWarning,
     base_seq_of,
     first_frame_header,
-    first_seq,
     segments_of,
 )
 from tracker import ports
 from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import LogPruned
-from tracker.domain.swarms import NEVER_US
 from tracker.service.durable import append_durably
 from tracker.upkeep import pruning
 from tracker.upkeep.clock_leaps import ScheduleClock
@@ -42,9 +42,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 SCHEDULE_SECONDS = 3600.0
-"""Seconds between two looks for segments that are due."""
-PIECE = 10_000
-"""Number of peers looked at between two checkpoints, which takes a few milliseconds."""
+"""Longest time between two looks, in seconds."""
+RETRY_SECONDS = 60.0
+"""Seconds until a removal that failed is tried again."""
+SLACK = 3
+"""Segments by which the log may exceed `keep_bytes` while the oldest ones are being removed. What
+is on its way to the disk, and events that are never refused, come on top: less than one segment.
+"""
+MOST_AT_ONCE = 16
+"""Segments in one removal, because the log may grow by `SLACK` only until it is done."""
+SPARE = 16
+"""A log that is too large is shortened by one part in so many more, because each removal writes an
+opening balance as large as the state."""
 
 
 class PruningError(Exception):
@@ -64,7 +73,6 @@ class Due:
 
     first_seq: int
     rule: str  # the setting that demands the larger removal: "keep_days" or "keep_bytes"
-    held: bool  # true = more events are due, but peers in the swarms need them
 
 
 def segments(folder: Path) -> list[Segment]:
@@ -81,35 +89,25 @@ def segments(folder: Path) -> list[Segment]:
     return found
 
 
-def due(
-    logged: Sequence[Segment],
-    keep_from_us: int,
-    keep_bytes: int,
-    needed_seq: int,
-    needed_us: int,
-) -> Due | None:
-    """Decides where a log of these segments should begin; None = nothing is due or held.
+def due(logged: Sequence[Segment], keep_from_us: int, keep_bytes: int) -> Due | None:
+    """Decides where a log of these segments should begin; None = as it does.
 
-    The newest segment always stays. So do the event `needed_seq`, and all events from log time
-    `needed_us` on.
+    The newest segment always stays.
     """
     wanted = {"keep_days": 0, "keep_bytes": 0}
     left = sum(each.size for each in logged)
-    free = 0
+    keep = keep_bytes - keep_bytes // SPARE if left > keep_bytes else left
     for at, (before, here) in enumerate(pairwise(logged), 1):
         if here.first_us <= keep_from_us:
             wanted["keep_days"] = at
-        if left > keep_bytes:
+        if left > keep:
             wanted["keep_bytes"] = at
         left -= before.size
-        if here.first_seq <= needed_seq and here.first_us < needed_us:
-            free = at
     rule = max(wanted, key=lambda each: wanted[each])
-    at = min(wanted[rule], free)
-    held = free < wanted[rule]
-    if not logged or (logged[at].first_seq == logged[0].first_seq and not held):
+    at = min(wanted[rule], MOST_AT_ONCE)
+    if not logged or logged[at].first_seq == logged[0].first_seq:
         return None
-    return Due(logged[at].first_seq, rule, held)
+    return Due(logged[at].first_seq, rule)
 
 
 def days_left(
@@ -137,10 +135,16 @@ class Pruner:
     keep_days: int
     keep_bytes: int
     log_bytes: int = 0  # size of the segments at the last look
+    secrets: Path | None = None  # the folder of the keys to the addresses in snapshots
+    removed_bytes: dict[str, int] = field(factory=lambda: {"keep_days": 0, "keep_bytes": 0})
     clock: ScheduleClock = field(default=Factory(_clock_of, takes_self=True))
-    _held: RepeatedWarning = field(
+    # At the last look: bytes that the log had written since its start, and segments begun.
+    _written: int = field(init=False, default=0)
+    _begun: int = field(init=False, default=0)
+    _bound: int = field(init=False, default=sys.maxsize)  # `keep_bytes`, or what is not removed yet
+    _no_snapshot: RepeatedWarning = field(
         init=False,
-        factory=lambda: RepeatedWarning(log, "The log is as short as it should be again"),
+        factory=lambda: RepeatedWarning(log, "A snapshot has the addresses of all peers again"),
     )
 
     async def look(self) -> pruning.Made | None:
@@ -149,22 +153,58 @@ class Pruner:
         Raises `PruningError`, `ports.LogUnavailableError`, `LogError`, `OSError`.
         """
         await self.finish()
-        found = await self._due()
-        if found is None or not found.held:
-            self._held.over()
+        await self.log.seal_finished()
+        logged = await self.measure()
+        keep_from_us = await self.clock.now_us() - self.keep_days * DAY_US
+        found = due(logged, keep_from_us, self.keep_bytes)
         if found is None:
             return None
-        if found.held:
-            self._held.warn(
-                "The log holds more than event_log.%s says: peers that are in the swarms need it",
-                found.rule,
-            )
-        if found.first_seq == first_seq(self.log.path):
-            return None
         made = await self._make(found.first_seq)
+        if made.no_snapshot:
+            self._no_snapshot.warn(
+                "No snapshot could be written before old announces were removed (%s): if the tracker starts again before there is one, "
+                "all swarms begin empty, and peers come back with their next announce",
+                made.no_snapshot,
+            )
+        else:
+            self._no_snapshot.over()
         await self._write(made, found.rule)
         await self.finish()
+        self.log_bytes -= made.bytes
+        self.removed_bytes[found.rule] += made.bytes
         return made
+
+    async def measure(self) -> list[Segment]:
+        """Lists the segments, and notes the size of the log. Raises `LogError`, `OSError`."""
+        self._begun = self.log.segments_begun
+        self._written = self.log.statistics().written_bytes
+        logged = await trio.to_thread.run_sync(segments, self.log.path)
+        self.log_bytes = sum(each.size for each in logged)
+        return logged
+
+    def size(self) -> int:
+        """Returns the bytes of the log's segments now."""
+        return self.log_bytes + self.log.statistics().written_bytes - self._written
+
+    def bound(self) -> None:
+        """Lets the log grow to `SLACK` segments above `keep_bytes`, and no further.
+
+        A log that was larger at the start may grow as much above what is still to be removed.
+        """
+        self._bound = max(self.keep_bytes, min(self._bound, self.log_bytes))
+        more = self._bound + SLACK * self.log.segment_bytes - self.log_bytes
+        self.log.grow_until = self._written + more
+
+    async def wait_until_due(self) -> None:
+        """Waits until a segment was finished and the log is too large, at most for
+        `SCHEDULE_SECONDS`.
+        """
+        with trio.move_on_after(SCHEDULE_SECONDS):
+            while True:
+                await self.log.wait_segment_begun(self._begun)
+                if self.size() > self.keep_bytes:
+                    return
+                self._begun = self.log.segments_begun
 
     def days_left(self, free_bytes: int, a_day: float) -> float:
         """Calls the function of this name for this log."""
@@ -180,32 +220,10 @@ class Pruner:
         async with self.log.sealing:
             await trio.to_thread.run_sync(pruning.finish, self.log.path, begin)
 
-    async def _due(self) -> Due | None:
-        await self.log.seal_finished()
-        logged = await trio.to_thread.run_sync(segments, self.log.path)
-        self.log_bytes = sum(each.size for each in logged)
-        keep_from_us = await self.clock.now_us() - self.keep_days * DAY_US
-        # Mostly nothing is due. Then the search for the events that peers need is not necessary.
-        if due(logged, keep_from_us, self.keep_bytes, NEVER_US, NEVER_US) is None:
-            return None
-        needed_seq, needed_us = await self._needed()
-        return due(logged, keep_from_us, self.keep_bytes, needed_seq, needed_us)
-
-    async def _needed(self) -> tuple[int, int]:
-        """Returns the event and the log time from which peers in the swarms need the log."""
-        swarms = self.service.swarms
-        seq, us = self.service.state.seq, NEVER_US
-        # A peer that announces meanwhile does no harm, because it then needs later events.
-        for first in range(1, swarms.peer_slots, PIECE):
-            found = swarms.oldest_needed(first, first + PIECE)
-            if found is not None:
-                seq, us = min(seq, found[0]), min(us, found[1])
-            await trio.lowlevel.checkpoint()
-        return seq, us
-
     async def _make(self, seq: int) -> pruning.Made:
         """Runs `pruning.make` in its own process, so that announces are served meanwhile."""
-        command = child.python("tracker.upkeep.pruning", str(self.log.path), str(seq))
+        secrets = [str(self.secrets)] if self.secrets else []
+        command = child.python("tracker.upkeep.pruning", str(self.log.path), str(seq), *secrets)
         code, output = await child.run(command)
         last = output.decode(errors="replace").strip().splitlines()[-1:]
         try:
@@ -224,21 +242,26 @@ class Pruner:
 
 
 async def keep_schedule(pruner: Pruner) -> None:
-    """Removes the segments that are due, at once and every hour."""
+    """Removes what is due: at once, every hour, and whenever the log is too large."""
     trouble = RepeatedWarning(log, "The log can be pruned again")
     while True:
         try:
+            await pruner.measure()
+            pruner.bound()
             made = await pruner.look()
+            pruner.bound()
         except (PruningError, ports.LogUnavailableError, LogError, OSError) as error:
             why = str(error) or ports.TAKES_NOTHING_IN
-            trouble.warn("The log could not be pruned, tried again every hour: %s", why)
+            trouble.warn("The log could not be pruned, tried again every minute: %s", why)
+            await trio.sleep(RETRY_SECONDS)
+            continue
+        trouble.over()
+        if made is None:
+            await pruner.wait_until_due()
         else:
-            trouble.over()
-            if made is not None:
-                log.info(
-                    "%d segments of the log (%d bytes) were removed: it begins with event %d",
-                    made.segments,
-                    made.bytes,
-                    made.first_seq,
-                )
-        await trio.sleep(SCHEDULE_SECONDS)
+            log.info(
+                "%d segments of the log (%d bytes) were removed: it begins with event %d",
+                made.segments,
+                made.bytes,
+                made.first_seq,
+            )

@@ -11,10 +11,14 @@ Sources: BEP 3, 7, 23, 31, 48; contract sections 2.1 to 2.7.
 from __future__ import annotations
 
 from codecs import escape_decode
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+T = TypeVar("T")
+Pair = tuple[bytes, bytes]
+"""A parameter: its name, decoded, and its value as sent."""
 
 # The numbers 0 to 3 are those of BEP 15; `paused` (BEP 21) travels over HTTP only.
 NONE: Final = 0
@@ -23,7 +27,7 @@ STARTED: Final = 2
 STOPPED: Final = 3
 PAUSED: Final = 4
 
-LEFT_UNKNOWN: Final = 2**64 - 1  # `left` was absent
+LEFT_UNKNOWN: Final = 2**64 - 1  # `left` was absent, or no number of 63 bits
 MAX_SCRAPED: Final = 100  # info hashes of one scrape; the rest is ignored undecoded
 
 UNKNOWN: Final = 0
@@ -34,7 +38,8 @@ HEALTH: Final = 3
 _I64_MAX: Final = 2**63 - 1
 _U32_MAX: Final = 2**32 - 1
 _U16_MAX: Final = 2**16 - 1
-_MOST_DIGITS: Final = 40  # longer numbers are refused unread, because `int` is quadratic
+_MOST_DIGITS: Final = 40  # longer numbers are not read, because `int` is quadratic
+_MOST_MARKS: Final = 8  # `?` in one piece that separate parameters; each costs a copy of the rest
 _PERCENT: Final = ord("%")  # `in` looks for a number several times as fast as for a byte string
 _BACKSLASH: Final = ord("\\")
 _MOST_SHOWN: Final = 128  # bytes of a bad value that a failure repeats
@@ -53,12 +58,15 @@ _EVENTS: Final[dict[bytes | None, int]] = {
     b"paused": PAUSED,
 }
 _COMPACT: Final[dict[bytes | None, bool]] = {None: True, b"1": True, b"0": False}
+_IDENTIFIERS: Final = (b"info_hash", b"peer_id")
 _TRACKER: Final = {
     b"announce": ANNOUNCE,
     b"announce.php": ANNOUNCE,
+    b"ann": ANNOUNCE,
     b"scrape": SCRAPE,
     b"scrape.php": SCRAPE,
 }
+_OTHER_KEYS: Final = (b"uk", b"pid", b"authkey", b"credential")
 _PLAIN: Final = {b"/" + name: kind for name, kind in _TRACKER.items()} | {b"/health_check": HEALTH}
 
 
@@ -76,7 +84,7 @@ class Announce(NamedTuple):
     info_hash: bytes  # 20 bytes
     peer_id: bytes  # 20 bytes
     port: int  # 1 to 65535; 0 only together with STOPPED
-    uploaded: int  # bytes since the client's `started`, 0 to 2**63 - 1
+    uploaded: int  # bytes since the client's `started`, 0 to 2**63 - 1; 0 when unusable
     downloaded: int  # likewise
     left: int  # bytes still to download, 0 to 2**63 - 1, or LEFT_UNKNOWN
     event: int  # NONE, COMPLETED, STARTED, STOPPED or PAUSED
@@ -84,7 +92,7 @@ class Announce(NamedTuple):
     compact: bool  # False only for `compact=0`
     no_peer_id: bool
     key: bytes  # any bytes, which identify a client when its address changes; b"" when absent
-    passkey: bytes | None  # value of `passkey=`, unchecked
+    passkey: bytes | None  # value of `passkey=`, decoded and unchecked
     ip: bytes | None  # value of `ip=`, unchecked and still percent-encoded
 
 
@@ -100,12 +108,14 @@ def parse_target(target: bytes) -> Target:
     """Routes a request target in origin form or absolute form (RFC 9112, 3.2). Never raises.
 
     Paths: /announce, /announce/KEY, /KEY/announce, /KEY, the same with scrape (except /KEY),
-    announce.php, scrape.php and /health_check. KEY in front is 32 alphanumeric characters.
+    announce.php, ann, scrape.php and /health_check. KEY in front is 32 alphanumeric characters.
+    Any of it may be percent-encoded, but for the slashes.
     """
     path, mark, query = target.partition(b"?")
     kind, key = _PLAIN.get(path), None
     if kind is None:
-        kind, key = _route(path.split(b"/"))
+        segments = path.split(b"/")
+        kind, key = _route([*map(_decoded, segments)] if _PERCENT in path else segments)
     return Target(kind, key, query if mark else None)
 
 
@@ -139,37 +149,36 @@ def is_key(text: bytes) -> bool:
 def parse_announce(query: bytes | None) -> Announce:
     """Reads an announce's query. Raises `WireError`, and nothing else, for any bytes.
 
-    The first value of a repeated parameter counts; only `info_hash` must not be repeated.
-    Contract section 2.1, in its order of checks; other than there, an absent `left` is not zero.
+    The first value of a repeated parameter counts; only `info_hash` must not be repeated. Contract
+    section 2.1, in its order of checks. Other than there, an optional value that cannot be used
+    counts as absent, because an announce is worth more than any of them; and an absent `left` is
+    not zero.
     """
     get = _announce_fields(query).get
     info_hash = _identifier(get(b"info_hash"), "info_hash", _IN_ANNOUNCE)
     peer_id = _identifier(get(b"peer_id"), "peer_id", _IN_ANNOUNCE)
     port = _port(get(b"port"))
-    downloaded = _total(get(b"downloaded", b"0"), "downloaded")
-    uploaded = _total(get(b"uploaded", b"0"), "uploaded")
-    raw_left = get(b"left")
-    left = LEFT_UNKNOWN if raw_left is None else _total(raw_left, "left")
-    event = _event(get(b"event"))
+    event = _EVENTS.get(raw_event := get(b"event"))
+    if event is None:
+        event = _EVENTS.get(_decoded(raw_event or b"").lower(), NONE)
     if not port and event != STOPPED:
         raise _invalid(b"0", "port")
     compact = _COMPACT.get(raw_compact := get(b"compact"))
     if compact is None:
-        raise _invalid(raw_compact, "compact")
-    raw_numwant = get(b"numwant")
+        compact = _decoded(raw_compact or b"") != b"0"
     return Announce(
         info_hash,
         peer_id,
         port,
-        uploaded,
-        downloaded,
-        left,
+        _number(get(b"uploaded"), _I64_MAX, 0),
+        _number(get(b"downloaded"), _I64_MAX, 0),
+        _number(get(b"left"), _I64_MAX, LEFT_UNKNOWN),
         event,
-        None if raw_numwant is None else _bounded(raw_numwant, "numwant", _U32_MAX),
+        _number(get(b"numwant"), _U32_MAX, None),
         compact,
-        get(b"no_peer_id") == b"1",
-        _lenient(get(b"key", b"")),
-        get(b"passkey"),
+        _decoded(get(b"no_peer_id", b"")) == b"1",
+        _decoded(get(b"key", b"")),
+        _decoded(passkey) if (passkey := get(b"passkey")) else passkey,
         get(b"ip"),
     )
 
@@ -188,7 +197,19 @@ def query_passkey(query: bytes | None) -> bytes | None:
     """Returns the first `passkey=` value of a query, or None. Raises only `WireError`."""
     if not query or b"passkey=" not in query:
         return None
-    return next((value for name, value in _pairs(_trimmed(query)) if name == b"passkey"), None)
+    pairs = _pairs(_trimmed(query))
+    return next((_decoded(value) for name, value in pairs if name == b"passkey"), None)
+
+
+def other_key(query: bytes | None) -> bytes | None:
+    """Returns the key in the parameters of other sites' trackers, or None. Raises only `WireError`.
+
+    These parameters may mean something else, so it is a key only if the tracker knows it.
+    """
+    if not query:
+        return None
+    values = dict(reversed(_pairs(_trimmed(query))))
+    return next((_decoded(values[name]) for name in _OTHER_KEYS if name in values), None)
 
 
 def unescape(raw: bytes) -> bytes:
@@ -211,10 +232,12 @@ def _announce_fields(query: bytes | None) -> dict[bytes, bytes]:
         fields = dict([piece.split(b"=") for piece in pieces])
     except ValueError:
         return _first_values(_pairs(query))
-    return fields if len(fields) == len(pieces) else _first_values(_pairs(query))
+    # A client that encodes even names leaves no `info_hash` to be found.
+    plain = len(fields) == len(pieces) and b"info_hash" in fields
+    return fields if plain else _first_values(_pairs(query))
 
 
-def _first_values(pairs: list[list[bytes]]) -> dict[bytes, bytes]:
+def _first_values(pairs: list[Pair]) -> dict[bytes, bytes]:
     if sum(name == b"info_hash" for name, _ in pairs) > 1:
         raise WireError(f"{_IN_ANNOUNCE}repeated param info_hash in query")
     return dict(reversed(pairs))
@@ -231,18 +254,33 @@ def _trimmed(query: bytes) -> bytes:
     return query.strip().removeprefix(b"?")
 
 
-def _pairs(query: bytes) -> list[list[bytes]]:
+def _pairs(query: bytes) -> list[Pair]:
     return [pair for piece in query.split(b"&") if piece for pair in _split(piece)]
 
 
-def _split(piece: bytes) -> list[list[bytes]]:
+def _split(piece: bytes) -> list[Pair]:
     """Returns one pair, or several where a client appended its query with a second `?`."""
-    pairs = [piece.split(b"=")]
-    if len(pairs[0]) != 2:
-        pairs = [part.split(b"=") for part in piece.split(b"?")]
-    if any(len(pair) != 2 for pair in pairs):
-        raise WireError(f"{_IN_QUERY}invalid param {_shown(piece)} in query")
-    return pairs
+    pairs: list[Pair] = []
+    rest = piece
+    while (pair := _pair(rest)) is None:
+        head, _, rest = rest.partition(b"?")
+        first = _pair(head)
+        if first is None or len(pairs) == _MOST_MARKS:
+            raise WireError(f"{_IN_QUERY}invalid param {_shown(piece)} in query")
+        pairs.append(first)
+    return [*pairs, pair]
+
+
+def _pair(text: bytes) -> Pair | None:
+    """Returns name and value; None unless there is just one equals sign.
+
+    The 20 bytes of an identifier may hold more of them, because some clients escape too little.
+    """
+    name, equals, value = text.partition(b"=")
+    name = _decoded(name)
+    if equals and (b"=" not in value or (name in _IDENTIFIERS and len(_decoded(value)) == 20)):
+        return name, value
+    return None
 
 
 def _identifier(raw: bytes | None, name: str, context: str) -> bytes:
@@ -266,44 +304,33 @@ def _wrong_length(count: int, name: str) -> str:
 def _port(raw: bytes | None) -> int:
     if raw is None:
         raise WireError(f"{_IN_ANNOUNCE}missing param port in query")
-    return _bounded(raw, "port", _U16_MAX)
+    port = _number(raw, _U16_MAX, None)
+    if port is None:
+        raise _invalid(raw, "port")
+    return port
 
 
-def _total(raw: bytes, name: str) -> int:
-    if not raw.isdigit():
-        raise _invalid(raw, name)
-    if len(raw) <= _MOST_DIGITS and (value := int(raw)) <= _I64_MAX:
-        return value
-    raise WireError(f"{_IN_ANNOUNCE}param value overflow {_shown(raw)} for {name} in query")
-
-
-def _bounded(raw: bytes, name: str, most: int) -> int:
+def _number(raw: bytes | None, most: int, otherwise: T) -> int | T:
+    """Reads a number up to `most`; returns `otherwise` for everything else."""
+    if raw is None:
+        return otherwise
+    if _PERCENT in raw:
+        raw = _decoded(raw)
     if raw.isdigit() and len(raw) <= _MOST_DIGITS and (value := int(raw)) <= most:
         return value
-    raise _invalid(raw, name)
+    return otherwise
 
 
-def _event(raw: bytes | None) -> int:
-    event = _EVENTS.get(raw)
-    if event is None and raw:
-        event = _EVENTS.get(raw.lower())
-    if event is None:
-        raise _invalid(raw, "event")
-    return event
-
-
-def _lenient(raw: bytes) -> bytes:
-    """Decodes a value that nothing depends on: with a bad escape it stays as sent."""
+def _decoded(raw: bytes) -> bytes:
+    """Decodes a name or an optional value: with a bad escape it stays as sent."""
     try:
         return unescape(raw) if _PERCENT in raw else raw
     except ValueError:
         return raw
 
 
-def _invalid(
-    raw: bytes | None, name: str, context: str = _IN_ANNOUNCE, why: str = "query"
-) -> WireError:
-    return WireError(f"{context}invalid param value {_shown(raw or b'')} for {name} in {why}")
+def _invalid(raw: bytes, name: str, context: str = _IN_ANNOUNCE, why: str = "query") -> WireError:
+    return WireError(f"{context}invalid param value {_shown(raw)} for {name} in {why}")
 
 
 def _shown(raw: bytes) -> str:

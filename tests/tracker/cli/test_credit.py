@@ -8,6 +8,8 @@ import pytest
 
 from tests.tracker.cli.api_server import HASHES, SHOWN, Api, run
 from tracker.cli import main
+from tracker.cli.moment_options import moment
+from tracker.times import parse_loosely
 
 FACTOR = {
     "factor": 3, "seq": 9, "account": None, "info_hash": HASHES[0], "upload_percent": None, "download_percent": 0,
@@ -81,3 +83,45 @@ def test_contradictory_credit_arguments_are_refused(
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "usage: tracker" in capsys.readouterr().err
+
+
+def test_times_as_people_type_them(
+    api: Api, config: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A factor's times may be counted from now, or be a time of the day to come, in UTC."""
+    now_us, _ = parse_loosely("2027-01-15T08:00:00")
+    monkeypatch.setattr("time.time_ns", lambda: now_us * 1000)
+    api.answers["POST /api/v2/factors"] = FACTOR
+    for text, time in [
+        ("+3m", "2027-01-15T08:03:00"),
+        ("+2d", "2027-01-17T08:00:00"),
+        ("07:02", "2027-01-16T07:02:00"),
+        ("08:00:01", "2027-01-15T08:00:01"),
+        ("2027-02-01", "2027-02-01T00:00:00"),
+    ]:
+        assert run(capsys, "factor", "set", "--config", config, "--until", text)[0] == 0
+        assert json.loads(api.requests[-1].body) == {"until": f"{time}.000000Z"}
+    assert moment("07:02").time_us == now_us - 58 * 60_000_000
+    assert moment("08:01").time_us == now_us + 60_000_000 - 86_400_000_000
+    assert moment("-3m").time_us == now_us - 180_000_000
+    for text in ("+3", "+3w", "24:00", "+999999999d", "7"):
+        with pytest.raises(SystemExit) as ended:
+            main(["factor", "set", "--config", config, "--until", text])
+        assert ended.value.code == 2
+        assert repr(text) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "one"),
+    [("whitelist add", HASHES[1]), ("whitelist remove", HASHES[1]), ("factor end", "9")],
+)
+def test_a_command_for_several_names_the_one_at_fault(
+    api: Api, config: str, capsys: pytest.CaptureFixture[str], command: str, one: str
+) -> None:
+    """A refusal, and a wrong argument, name the item."""
+    api.status, api.answer = 404, b'{"detail":"there is no such thing"}'
+    code, _, err = run(capsys, *command.split(), "--config", config, one)
+    assert (code, err) == (1, f"tracker: {one}: the API refused: there is no such thing\n")
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--config", config, one, "nonsense", one])
+    assert "'nonsense': expected " in capsys.readouterr().err

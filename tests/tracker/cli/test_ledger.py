@@ -80,7 +80,7 @@ async def test_json_lines_hold_entries_and_sums(
     }  # fmt: skip
     assert lines[-1] == {
         "type": "account", "announces": 4, "corrections": 1, "uploaded": 100, "downloaded": 100,
-        "credited_uploaded": 143, "credited_downloaded": 51, "seeding_us": 0, "sessions": 2,
+        "credited_uploaded": 143, "credited_downloaded": 51, "seeding_seconds": 0, "sessions": 2,
         "snatched": 0, "first_seen": START, "last_seen": START,
     }  # fmt: skip
 

@@ -25,9 +25,15 @@ def test_effective_is_plain_and_complete() -> None:
         f'{MINIMAL}core.net.external_ip = "2001:db8::1"\n[[udp_trackers]]\nbind_address = "[::]:0"'
     )
     printed = json.loads(json.dumps(effective(from_text(text).config)))
-    assert printed["core"]["net"] == {"external_ip": "2001:db8::1", "on_reverse_proxy": False}
+    assert printed["core"]["net"] == {
+        "external_ip": "2001:db8::1",
+        "on_reverse_proxy": False,
+        "trusted_proxies": [],
+        "forwarded_header": "X-Forwarded-For",
+    }
+    network = {"external_ip": None, "ipv6_v6only": False}
     assert printed["udp_trackers"] == [
-        {"bind_address": "[::]:0", "cookie_lifetime": 120, "network": {"external_ip": None}}
+        {"bind_address": "[::]:0", "cookie_lifetime": 120, "network": network}
     ]
     assert printed["http_api"] is None
     assert printed["event_log"] == attrs.asdict(EventLog())

@@ -35,6 +35,16 @@ BAD_VALUES = [
     ("core.net.external_ip", "4", "must be an IP address, not 4"),
     ("core.net.on_reverse_proxy", '""', 'must be true or false, not ""'),
     (
+        "core.net.trusted_proxies",
+        '["unix"]',
+        'must hold addresses or networks such as "10.0.0.0/8", not "unix"',
+    ),
+    (
+        "core.net.forwarded_header",
+        '"X-Real-IP:"',
+        'must be the name of a header, such as "X-Real-IP", not "X-Real-IP:"',
+    ),
+    (
         "udp_trackers",
         "{}",
         "must be an array of tables, headed by double brackets, not a table",

@@ -4,7 +4,16 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.tracker.config.support import FLAT, NO_ADDRESS, SECONDS, V3, at, from_text, refused
+from tests.tracker.config.support import (
+    FLAT,
+    MINIMAL,
+    NO_ADDRESS,
+    SECONDS,
+    V3,
+    at,
+    from_text,
+    refused,
+)
 from tracker.config import HttpNetwork, Net, Policy, TlsFiles, UdpNetwork
 from tracker.config.keys import IGNORED
 
@@ -107,7 +116,7 @@ def test_file_of_schema_3() -> None:
         V3.replace('"info"', '"hyper=off, Debug"')
         + """
         logging.trace_style = "json"
-        core.announce_policy.max_peers_per_announce = 74
+        core.announce_policy.max_peers_per_announce = 50
         udp_tracker_server.max_connection_id_errors_per_ip = 7
         udp_tracker_server.ip_bans_reset_interval_in_secs = 3600
         udp_tracker_server.connection_id_validation = "Disabled"
@@ -122,7 +131,10 @@ def test_file_of_schema_3() -> None:
     )
     assert loaded.config.metadata.schema_version == "2.0.0"
     assert loaded.config.logging.threshold == "debug"
-    assert at(loaded.config, "udp_trackers.0.network") == UdpNetwork(ip_address("203.0.113.9"))
+    assert loaded.config.core.announce_policy.max_peers_per_announce == 50
+    assert at(loaded.config, "udp_trackers.0.network") == UdpNetwork(
+        ip_address("203.0.113.9"), ipv6_v6only=True
+    )
     assert at(loaded.config, "http_trackers.0.network") == HttpNetwork(on_reverse_proxy=True)
     assert loaded.config.core.net == Net()
     assert at(loaded.config, "http_trackers.0.tls") == TlsFiles("a", "b")
@@ -131,11 +143,75 @@ def test_file_of_schema_3() -> None:
     )
     assert at(loaded.config, "udp_trackers.0.cookie_lifetime") == 60
     assert sorted(line.partition(":")[0] for line in loaded.warnings) == [
-        "core.announce_policy.max_peers_per_announce",
         "http_trackers[0].public_url",
         "logging.trace_style",
-        "udp_trackers[0].network.ipv6_v6only",
     ]
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "seconds"),
+    [
+        ("cookie_lifetime = 60", 60),
+        ("cookie_lifetime = {secs = 120, nanos = 0}", 120),
+        ("cookie_lifetime.secs = 86400", 86400),
+        ("[udp_trackers.cookie_lifetime]\nsecs = 0\nnanos = 5", 1),
+    ],
+)
+def test_cookie_lifetime_in_both_forms(lifetime: str, seconds: int) -> None:
+    """A whole number, and the table of the reference; a started second counts as a whole one."""
+    loaded = from_text(f"{MINIMAL}[[udp_trackers]]\n{lifetime}")
+    assert at(loaded.config, "udp_trackers.0.cookie_lifetime") == seconds
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "what"),
+    [
+        ("{secs = 0, nanos = 0}", "seconds from 1 to 86400, not 0"),
+        ("{secs = 86400, nanos = 1}", "seconds from 1 to 86400, not 86401"),
+        ("{secs = 1, nanos = 1000000000}", "nanoseconds from 0 to 999999999, not 1000000000"),
+        ("{secs = true}", "seconds from 0 to 86400, not true"),
+        ("{nanos = 0}", "seconds from 1 to 86400, not a table"),
+        ("{secs = 1, millis = 0}", "seconds from 1 to 86400, not a table"),
+        ('"120s"', 'seconds from 1 to 86400, not "120s"'),
+    ],
+)
+def test_bad_cookie_lifetimes(lifetime: str, what: str) -> None:
+    """Every other lifetime is a problem that names the key."""
+    problem = str(refused(f"{MINIMAL}[[udp_trackers]]\ncookie_lifetime = {lifetime}"))
+    assert problem == f"udp_trackers[0].cookie_lifetime: must be a whole number of {what}"
+
+
+def test_settings_of_the_development_line() -> None:
+    """Every setting of the reference's listeners and API is known: it counts, or is noted."""
+    loaded = from_text(
+        f"""{MINIMAL}
+        [[udp_trackers]]
+        ipv6_v6only = true
+        tracker_usage_statistics = true
+        max_connection_id_errors_per_ip = 10
+        public_url = "udp://tracker.example.com:6969/announce"
+        network = {{on_reverse_proxy = false}}
+        [[http_trackers]]
+        ipv6_v6only = true
+        tracker_usage_statistics = true
+        use_ip_from_query_string = false
+        [http_api]
+        access_tokens.admin = "x"
+        public_url = "https://tracker.example.com"
+        tracker_usage_statistics = true
+        network = {{ipv6_v6only = true}}
+        [health_check_api]
+        public_url = "https://tracker.example.com"
+        network.ipv6_v6only = true
+        """
+    )
+    assert at(loaded.config, "udp_trackers.0.network.ipv6_v6only") is True
+    assert at(loaded.config, "http_trackers.0.network.ipv6_v6only") is True
+    assert [line for line in loaded.warnings if ": accepted and ignored: " not in line] == []
+    assert len(loaded.warnings) == 11
+    problem = str(refused(f"{MINIMAL}[[udp_trackers]]\nipv6_v6only = 1"))
+    assert problem == "udp_trackers[0].ipv6_v6only: must be true or false, not 1"
 
 
 V3_PROBLEMS = [

@@ -4,6 +4,10 @@ import pytest
 
 from tests.tracker.config.support import MINIMAL, at, from_text, refused
 
+_DROPPED = (
+    "core.tracker_policy.max_peer_timeout: peers are dropped before their next announce can be "
+    "there; it takes up to {} seconds: the interval, interval_jitter, and 60 for a late client"
+)
 REMARKS = [
     ("core.listd = 1", "core.listd: unknown key, ignored; the nearest known one is listed"),
     ("core.zzz = 1", "core.zzz: unknown key, ignored"),
@@ -28,12 +32,16 @@ REMARKS = [
         "core.announce_policy.interval_min: longer than core.announce_policy.interval",
     ),
     (
-        "core.tracker_policy.max_peer_timeout = 120",
-        "core.tracker_policy.max_peer_timeout: peers are dropped before their next announce is due",
+        "core.tracker_policy.max_peer_timeout = 179",
+        _DROPPED.format(180),
     ),
     (
         "policy.interval_jitter = 780",
-        "core.tracker_policy.max_peer_timeout: peers are dropped before their next announce is due",
+        _DROPPED.format(960),
+    ),
+    (
+        "core.announce_policy.max_peers_per_announce = 200",
+        "core.announce_policy.max_peers_per_announce: a reply has 74 peers at most",
     ),
     (
         "policy.peers_per_account = 2",
@@ -58,6 +66,21 @@ REMARKS = [
 def test_warning(text: str, line: str) -> None:
     """An odd but harmless setting loads with one warning that names it."""
     assert from_text(MINIMAL + text).warnings == (line,)
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ('core.net.trusted_proxies = ["::1"]', "core.net"),
+        ('[[http_trackers]]\nnetwork.trusted_proxies = ["::1"]', "http_trackers[0].network"),
+    ],
+)
+def test_proxies_of_no_listener(lines: str, place: str) -> None:
+    """Proxies are named in vain where no listener is behind one."""
+    warning = f"{place}.trusted_proxies: has no effect without on_reverse_proxy = true"
+    assert from_text(f"{MINIMAL}{lines}").warnings == (warning,)
+    behind = f"{MINIMAL}core.net.on_reverse_proxy = true\n{lines}"
+    assert from_text(behind).warnings == ()
 
 
 def test_scopes() -> None:

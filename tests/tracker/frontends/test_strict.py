@@ -75,7 +75,7 @@ class Site:
             udp_server.serve, datagrams, DatagramHandler(self.service, ids, 0)
         )
         handler = RequestHandler(self.service, 1, proxied=False)
-        await self._nursery.start(http_server.serve, requests, handler, ConnectionLimits(8))
+        await self._nursery.start(http_server.serve, requests, handler, ConnectionLimits())
 
 
 @pytest.fixture

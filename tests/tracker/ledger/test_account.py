@@ -66,7 +66,7 @@ def test_rules() -> None:
     assert found == [
         (None, 0, 0, "first"),
         (100, 50, 2, "continued"),
-        (150, 0, 0, f"duplicate of {seqs[1]}"),
+        (150, 0, 0, f"same as {seqs[1]}"),
         (None, 0, 0, "restarted"),
     ]
     assert list(Ledger(1, hash_of(2)).entries(rig.log.frames())) == []

@@ -4,6 +4,7 @@ before."""
 from __future__ import annotations
 
 import random
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,7 +42,7 @@ from tracker.workers import question_pipe
 from tracker.workers.question_pipe import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
     from tracker.ports import LedgerEntry, LedgerSums
@@ -387,34 +388,47 @@ def test_a_ledger_outlives_a_removal_while_its_file_is_open(
 # The worker's process.
 
 
-async def test_the_process_answers_one_question_at_a_time(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An idle process ends, and the next question starts another one."""
-    monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
-    reads = LogLedgers(StillLog(folder), None)
-    refused = []
-
-    async def ask_too() -> None:
-        try:
-            await reads.account_totals(1, None, None, 5)
-        except BusyError as error:
-            refused.append(str(error))
-
+@asynccontextmanager
+async def asking(reads: LogLedgers) -> AsyncIterator[None]:
+    """Runs the process, and bounds the time of what is asked."""
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reads.run)
-            async with trio.open_nursery() as both:
-                both.start_soon(ask_too)
-                both.start_soon(ask_too)
-            (text,) = refused
-            assert "already" in text
-            with pytest.raises(NoMomentError):
-                await reads.account_totals(1, Moment(seq=10**6), None, 5)
-            while reads._helper.runs:
-                await trio.lowlevel.checkpoint()
-            assert (await reads.account_totals(1, None, None, 5)).rows
+            yield
             nursery.cancel_scope.cancel()
+
+
+async def test_many_questions_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten questions get ten answers: they wait for their turn, up to a number of them."""
+    reads = LogLedgers(StillLog(folder), None)
+    rows = []
+
+    async def ask(account: int) -> None:
+        rows.append((await reads.account_totals(account, None, None, 5)).rows)
+
+    async with asking(reads):
+        async with trio.open_nursery() as nursery:
+            for number in range(10):
+                nursery.start_soon(ask, 1 + number % 2)
+        assert len(rows) == 10
+        assert all(rows)
+        monkeypatch.setattr(client, "MAX_ASKING", 1)
+        with pytest.RaisesGroup(pytest.RaisesExc(BusyError, match="too many")):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask, 1)
+                nursery.start_soon(ask, 1)
+
+
+async def test_an_idle_process_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle process ends, and the next question starts another one."""
+    monkeypatch.setattr(question_pipe, "IDLE_SECONDS", 0.1)
+    reads = LogLedgers(StillLog(folder), None)
+    async with asking(reads):
+        with pytest.raises(NoMomentError):
+            await reads.account_totals(1, Moment(seq=10**6), None, 5)
+        while reads._helper.runs:
+            await trio.lowlevel.checkpoint()
+        assert (await reads.account_totals(1, None, None, 5)).rows
     assert not reads._helper.runs
 
 
@@ -424,11 +438,8 @@ async def test_a_late_answer_comes_when_the_question_is_repeated(
     """The first question is refused, because its answer takes too long."""
     reads = LogLedgers(StillLog(folder), None)
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.0)
-    with trio.fail_after(60):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(reads.run)
-            with pytest.raises(BusyError, match="still being read"):
-                await reads.account_totals(1, None, None, 5)
-            monkeypatch.setattr(client, "ANSWER_SECONDS", 60.0)
-            assert (await reads.account_totals(1, None, None, 5)).rows
-            nursery.cancel_scope.cancel()
+    async with asking(reads):
+        with pytest.raises(BusyError, match="still being read"):
+            await reads.account_totals(1, None, None, 5)
+        monkeypatch.setattr(client, "ANSWER_SECONDS", 60.0)
+        assert (await reads.account_totals(1, None, None, 5)).rows

@@ -291,16 +291,28 @@ def test_disk_days_left(keep_days: int | None, expected: float | None) -> None:
     rig = Rig()
     pruner = None
     if keep_days is not None:
-        log: Any = SimpleNamespace(path=Path())  # never read
+        log: Any = SimpleNamespace(path=Path(), statistics=FixedLog().statistics)
         pruner = Pruner(rig.service, log, keep_days, 10**12, 9_000_000)
     gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, pruner=pruner)
     gauges.watch._written.extend([(0, 0), (86_400, 10_000_000)])
     assert values(gauges).get(("swarmlog_disk_days_left", ())) == expected
 
 
+def test_the_log_size_and_what_was_removed_by_each_rule() -> None:
+    rig, log = Rig(), FixedLog()
+    at: Any = SimpleNamespace(path=Path(), statistics=log.statistics)
+    pruner = Pruner(rig.service, at, 30, 10**12, 5000)
+    pruner.removed_bytes["keep_bytes"] = 700
+    found = values(LiveGauges(rig.service, log, "1.2", NO_BANS, pruner=pruner))
+    assert found["swarmlog_log_bytes", ()] == 5000 + log.statistics().written_bytes
+    removed = "swarmlog_log_removed_bytes_total"
+    assert found[removed, (("rule", "keep_days"),)] == 0
+    assert found[removed, (("rule", "keep_bytes"),)] == 700
+
+
 def test_the_clock_leap_is_shown_in_seconds() -> None:
     rig = Rig()
-    log: Any = SimpleNamespace(path=Path())
+    log: Any = SimpleNamespace(path=Path(), statistics=FixedLog().statistics)
     pruner = Pruner(rig.service, log, 30, 10**12)
     for leap_us, expected in ((0, 0), (90_000_500_000, 90_000.5)):
         pruner.clock.leap_us = leap_us

@@ -45,7 +45,7 @@ HASH = hash_of(1)
 SECRET = b"s" * 32
 KEY = ports.NewKey("Z" * 32)
 TERMS = ports.FactorTerms(upload_percent=200)
-CORRECTION = ports.Correction(1, 5, 0, 0)
+CORRECTION = ports.Correction(1, 5, 0, 1)
 BY = ports.Actor(token="ops", address="192.0.2.1", request_id="r-1", reason="because")
 ONCE = evolve(BY, idempotency_key="once")
 ONCE_MORE = evolve(BY, idempotency_key="once more")
@@ -81,7 +81,7 @@ COMMANDS: dict[str, Ask] = {
     "add": lambda commands: commands.issue_key(ports.NewKey("A" * 32), BY),
     "revoke": lambda commands: commands.revoke_key("Z" * 32, BY),
     "factor": lambda commands: commands.set_factor(ports.FactorTerms(upload_percent=200), BY),
-    "correct": lambda commands: commands.correct(ports.Correction(1, 5, 0, 0), BY),
+    "correct": lambda commands: commands.correct(ports.Correction(1, 5, 0, 1), BY),
     "revoke by number": lambda commands: commands.revoke_key_ref(1, BY),
     "rotate": lambda commands: commands.rotate_key(1, BY),
     "label": lambda commands: commands.label_key(1, "x", BY),

@@ -203,7 +203,7 @@ async def test_a_correction_is_made_once(site: Site) -> None:
     refused.
     """
     by = evolve(BY, idempotency_key="ticket 7")
-    asked = ports.Correction(1, 50, 0, 0)
+    asked = ports.Correction(1, 50, 0, 1)
     seqs = {await site.commands.correct(asked, by) for _ in range(3)}
     assert len(seqs) == 1
     with pytest.raises(ports.RepeatedRequestError):
@@ -225,6 +225,12 @@ CORRECTIONS: dict[str, tuple[ports.Correction, ports.Actor, type[Exception], str
     ),
     "nothing": (ports.Correction(1, 0, 0, 0), BY, ports.InvalidCorrectionError, "nothing"),
     "no event yet": (ports.Correction(1, 1, 0, 4), BY, ports.InvalidCorrectionError, "no event 4"),
+    "the first start": (
+        ports.Correction(1, 1, 0, 0),
+        BY,
+        ports.InvalidCorrectionError,
+        "no event 0",
+    ),
     "no event": (ports.Correction(1, 1, 0, -1), BY, ports.InvalidCorrectionError, "no event -1"),
     "below zero": (ports.Correction(1, 0, -11, 3), BY, ports.InvalidCorrectionError, "-1 bytes"),
     "past the range": (

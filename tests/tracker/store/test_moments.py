@@ -8,16 +8,18 @@ import pytest
 
 from eventlog import LogCorruptError, Reader, first_and_last_frame, frame_at
 from tests.eventlog.logs import segments
-from tests.support import events_in
+from tests.support import SECOND, START_US, Rig, events_in
 from tests.tracker.logged import HASH, record, write_log
 from tracker.cli.moment_options import failing_if_interrupted
 from tracker.cli.moment_options import moment as parsed
 from tracker.cli.output import CannotError
+from tracker.domain.events.admin import TrackerStopped
 from tracker.offline.state_summary import members
-from tracker.ports import Moment, NoMomentError
+from tracker.ports import Moment, NoMomentError, Outage
 from tracker.store.moments import ForwardReplay, span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -109,9 +111,49 @@ def test_ends_and_frames_by_time(folder: Path, times: list[int]) -> None:
     first, last = first_and_last_frame(folder) or (None, None)
     assert (first and first.header, last and last.header) == (frames[0].header, frames[-1].header)
     for time_us in {*times, times[0] - 1, times[-1] + 1}:
-        expected = [each.header for each in frames if each.header.time_us <= time_us]
+        after = sum(each.header.time_us <= time_us for each in frames)
         found = frame_at(folder, time_us)
-        assert (found.header if found else None) == (expected[-1] if expected else None)
+        assert found is not None or after == 0
+        if found is not None:
+            shown = [each and each.header for each in found]
+            assert shown == [
+                each and each.header for each in [*frames, None][after - 1 : after + 1]
+            ]
+
+
+def test_outages(tmp_path: Path) -> None:
+    """A time between two runs, or of a minute without events, is an outage; its ends are not."""
+    began = START_US + 3 * SECOND
+
+    def first(rig: Rig) -> Iterator[None]:
+        rig.service.append(TrackerStopped("signal"))
+        yield
+
+    def second(rig: Rig) -> Iterator[None]:
+        rig.time.advance(3 * SECOND)
+        for pause in (0, 20 * SECOND, 70 * SECOND):
+            rig.time.advance(pause)
+            rig.service.tick()
+            yield
+
+    write_log(tmp_path / "log", first)
+    write_log(tmp_path / "log", second)
+    past = ForwardReplay(tmp_path / "log", ignore_progress)
+
+    def outage(time_us: int) -> Outage | None:
+        past.resolve(Moment(time_us=time_us))
+        return past.outage
+
+    off = Outage(START_US, began)
+    assert [outage(each) for each in (START_US, START_US + 1, began - 1, began)] == [
+        None, off, off, None,
+    ]  # fmt: skip
+    assert outage(began + 10 * SECOND) is None
+    silent = Outage(began + 20 * SECOND, began + 90 * SECOND)
+    assert outage(silent.from_us) is None
+    assert outage(silent.from_us + SECOND) == silent
+    past.resolve(Moment(seq=0))
+    assert past.outage is None
 
 
 def test_members(folder: Path) -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from tracker.domain import events, packed, refusals
+from tracker.forwarding import Proxies
 from tracker.frontends.addresses import (
     claimed_address,
     forwarded_address,
     is_local,
+    is_proxy,
     listed_address,
 )
 from tracker.frontends.refusing import refuse
@@ -35,10 +37,10 @@ _TEXT = b"text/plain; charset=utf-8"
 _JSON = b"application/json"
 
 _BEHIND_PROXY = (
-    "Error resolving peer IP: missing or invalid the right most X-Forwarded-For IP "
+    "Error resolving peer IP: missing or invalid the right most {} IP "
     "(mandatory on reverse proxy tracker configuration)"
 )
-
+_ANY_PROXY = Proxies()  # whoever connects, as in the reference
 
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n"
 _NOT_ALLOWED = b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET,HEAD\r\nContent-Length: 0\r\n"
@@ -64,6 +66,7 @@ class RequestHandler:
         "_swarms",
         "external",
         "proxied",
+        "proxies",
         "settle",
         "traffic",
     )
@@ -74,6 +77,7 @@ class RequestHandler:
         listener: int,
         *,
         proxied: bool,
+        proxies: Proxies = _ANY_PROXY,
         external: bytes | None = None,
         traffic: HttpTraffic | None = None,
     ) -> None:
@@ -81,7 +85,8 @@ class RequestHandler:
 
         Args:
             listener: number that announces are logged with, 0..255.
-            proxied: the client's address is the right-most in X-Forwarded-For.
+            proxied: the client's address is in a header of the proxies.
+            proxies: the proxies, if not every connection is from one, and that header.
             external: address to list clients on this machine under, 4 or 16 bytes; None = theirs.
             traffic: counters for the metrics.
         """
@@ -91,12 +96,17 @@ class RequestHandler:
         self._swarms = service.swarms
         self._listener = listener
         self.proxied = proxied
+        self.proxies = proxies
         policy = service.settings.policy
         self._reads_ip = policy.ip_parameter != "ignored"
         self._sends_external_ip = policy.external_ip_in_replies
         self._policy = policy
         self._interval_min = service.settings.interval_min
         self.settle = service.settle if service.strict else None
+
+    def behind_proxy(self, address: bytes) -> bool:
+        """Tells whether a connection from there carries the requests of many clients."""
+        return self.proxied and is_proxy(self.proxies, address)
 
     def begin(self) -> None:
         """Opens a batch: call it before `answer`."""
@@ -113,7 +123,7 @@ class RequestHandler:
         Args:
             target: the request target as received.
             address: the connection's other end, 4 or 16 bytes.
-            forwarded: X-Forwarded-For header, or None.
+            forwarded: the proxies' header, or None.
             keep: the connection stays open after the reply.
         """
         if method != b"GET" and method != b"HEAD":
@@ -142,11 +152,14 @@ class RequestHandler:
             request = http.parse_announce(query)
         except http.WireError as error:
             return self._refuse(error.reason)
-        key = key or request.passkey
-        if key and not http.is_key(key):
-            return self._refuse(refusals.INVALID_KEY, request.peer_id)
         service = self._service
-        source = forwarded_address(forwarded) if self.proxied else address
+        key = key or request.passkey
+        if service.private and not key:
+            key = self._other_key(query)
+        if key and not http.is_key(key) and not service.knows(key):
+            return self._refuse(refusals.INVALID_KEY, request.peer_id)
+        proxies = self.proxies
+        source = forwarded_address(proxies, address, forwarded) if self.proxied else address
         holder = service.admit(source, key) if service.guarded else None
         if isinstance(holder, int):
             return self._refuse_announce(holder, request.info_hash, key, request.peer_id)
@@ -156,7 +169,7 @@ class RequestHandler:
                     refusals.NOT_WHITELISTED, request.info_hash, key, request.peer_id
                 )
             if not source:
-                return self._refuse(_BEHIND_PROXY, request.peer_id)
+                return self._refuse(_BEHIND_PROXY.format(proxies.header), request.peer_id)
         address = source
         if self._reads_ip and request.ip:
             address = self._claimed(request.ip, source)
@@ -247,6 +260,11 @@ class RequestHandler:
                 port = int.from_bytes(endpoint[-2:], "big")
                 yield peer_id, inet_ntop(family, endpoint[:-2]), port
 
+    def _other_key(self, query: bytes | None) -> bytes | None:
+        """Returns a known key in a parameter of another site's tracker, or None."""
+        key = http.other_key(query)
+        return key if key and self._service.knows(key) else None
+
     def _scrape(
         self, query: bytes | None, key: bytes | None, address: bytes, forwarded: bytes | None
     ) -> tuple[bytes, bytes]:
@@ -254,18 +272,21 @@ class RequestHandler:
             hashes = http.parse_scrape(query)
         except http.WireError as error:
             return self._refuse(error.reason)
+        service = self._service
         key = key or http.query_passkey(query)
-        if key and not http.is_key(key):
+        if service.private and not key:
+            key = self._other_key(query)
+        if key and not http.is_key(key) and not service.knows(key):
             return self._refuse(refusals.INVALID_KEY)
         if self.proxied:
-            address = forwarded_address(forwarded)
+            address = forwarded_address(self.proxies, address, forwarded)
             if not address:
-                return self._refuse(_BEHIND_PROXY)
-        service = self._service
-        if not service.admits(address):
+                return self._refuse(_BEHIND_PROXY.format(self.proxies.header))
+        admitted = service.admit(address, key)
+        if admitted == refusals.RATE_EXCEEDED:
             return self._refuse_announce(refusals.RATE_EXCEEDED, b"", None)
         # Without a valid key a private tracker answers zeros, so that it reveals nothing.
-        hidden = service.private and isinstance(service.authenticate(key), int)
+        hidden = isinstance(admitted, int)
         service.count(events.TCP6_SCRAPES if len(address) == 16 else events.TCP4_SCRAPES)
         files = []
         for info_hash in hashes:

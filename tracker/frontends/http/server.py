@@ -15,6 +15,7 @@ import os
 import socket
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tracker.frontends.http.accept import Accept
     from tracker.frontends.http.connections import ConnectionLimits
     from tracker.frontends.http.handler import RequestHandler
+    from tracker.places import Place
 
     Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
@@ -44,7 +46,7 @@ _BAD_REQUEST = (
 )
 
 Request = tuple[bytes, bytes, bytes | None, bool]
-"""Method, target, X-Forwarded-For or None, and whether the connection may stay open."""
+"""Method, target, the proxies' header or None, and whether the connection may stay open."""
 
 
 class Arrived(NamedTuple):
@@ -114,21 +116,24 @@ class RequestReader:
 
 
 class ProxiedRequestReader(RequestReader):
-    """Reads X-Forwarded-For too. Only for a proxy, because httptools then makes a call for each
-    header.
+    """Reads the header too in which proxies name the client, its lines joined by commas. Only for
+    a proxy, because httptools then makes a call for each header.
 
     Ignores trailers, because the client writes those.
     """
 
-    __slots__ = ("_in_body",)
+    __slots__ = ("_in_body", "_wanted")
 
-    def __init__(self) -> None:
+    def __init__(self, header: bytes) -> None:
+        """`header`: its name in lower case."""
         super().__init__()
         self._in_body = False
+        self._wanted = header
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body and len(name) == 15 and name.lower() == b"x-forwarded-for":
-            self._forwarded = value
+        if not self._in_body and len(name) == len(self._wanted) and name.lower() == self._wanted:
+            before = self._forwarded
+            self._forwarded = value if before is None else b"%b,%b" % (before, value)
 
     def on_headers_complete(self) -> None:
         self._in_body = True
@@ -224,7 +229,10 @@ class Connections:
         self._handler = handler
         self._replies: list[tuple[Arrived, RequestReader, bytes]] = []  # not sent yet
         self._nursery = nursery
-        self._new_reader = ProxiedRequestReader if handler.proxied else RequestReader
+        header = handler.proxies.header.lower().encode()
+        self._new_reader = (
+            partial(ProxiedRequestReader, header) if handler.proxied else RequestReader
+        )
         self._limits = limits
 
     def accept_waiting(self, accept: Accept) -> None:
@@ -303,32 +311,59 @@ class Connections:
         self, descriptor: int, reader: RequestReader, address: bytes, goes_on: bool = True
     ) -> None:
         """Gives the connection a task of its own, or closes it."""
-        if goes_on and self._limits.take(address, proxied=self._handler.proxied):
-            self._nursery.start_soon(self._converse, descriptor, reader, address)
-        else:
-            reader.close()
-            os.close(descriptor)
+        if goes_on:
+            scope = trio.CancelScope()
+            shared = self._handler.behind_proxy(address)
+            place = self._limits.places.take(address, scope.cancel, shared=shared)
+            if place is not None:
+                self._nursery.start_soon(self._converse, descriptor, reader, address, scope, place)
+                return
+        reader.close()
+        os.close(descriptor)
 
-    async def _converse(self, descriptor: int, reader: RequestReader, address: bytes) -> None:
-        """Serves a connection that is slow or kept alive. Nothing that a client does raises out of
-        here.
+    async def _converse(
+        self,
+        descriptor: int,
+        reader: RequestReader,
+        address: bytes,
+        scope: trio.CancelScope,
+        place: Place,
+    ) -> None:
+        """Serves a connection that is slow or kept alive, until it ends or gives way.
+
+        Nothing that a client does raises out of here.
         """
         connection = socket.socket(fileno=descriptor)
+        transport = trio.SocketStream(trio.socket.from_stdlib_socket(connection))
+        stream = self._wrapped(transport)
         try:
-            _send_at_once(connection)
-            async with trio.SocketStream(trio.socket.from_stdlib_socket(connection)) as transport:
-                stream = await self._open(transport)
-                seconds = self._limits.request_seconds
-                while await _exchange(stream, self._handler, reader, address, seconds):
-                    pass
+            with scope:
+                async with transport:
+                    _send_at_once(connection)
+                    await self._shake_hands(stream)
+                    seconds = self._limits.request_seconds
+                    while await _exchange(stream, self._handler, reader, address, seconds):
+                        self._limits.places.wait_anew(place)
         except (OSError, trio.BrokenResourceError, trio.TooSlowError):
             return
         finally:
-            self._limits.give_back(address)
+            self._limits.places.give_back(place)
             reader.close()
+            if isinstance(stream, trio.SSLStream):
+                # It refers to itself, and collections are rare: clients that reset thousands of
+                # handshakes would fill the memory.
+                vars(stream).clear()
 
-    async def _open(self, transport: trio.SocketStream) -> Stream:
+    def _wrapped(self, transport: trio.SocketStream) -> Stream:
         return transport
+
+    async def _shake_hands(self, stream: Stream) -> None:
+        """Raises `BrokenResourceError` for a client without TLS, or without a version that we
+        accept; `TooSlowError` for a slow one.
+        """
+        if isinstance(stream, trio.SSLStream):
+            with trio.fail_after(self._limits.handshake_seconds):
+                await stream.do_handshake()
 
 
 class TlsConnections(Connections):
@@ -354,14 +389,8 @@ class TlsConnections(Connections):
             self._hand_over(descriptor, self._new_reader(), address)
         return True
 
-    async def _open(self, transport: trio.SocketStream) -> Stream:
-        """Raises `BrokenResourceError` for a client without TLS, or without a version that we
-        accept.
-        """
-        stream = trio.SSLStream(transport, self._context, server_side=True)
-        with trio.fail_after(self._limits.handshake_seconds):
-            await stream.do_handshake()
-        return stream
+    def _wrapped(self, transport: trio.SocketStream) -> Stream:
+        return trio.SSLStream(transport, self._context, server_side=True)
 
 
 def _reply_now(

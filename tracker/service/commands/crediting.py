@@ -112,7 +112,8 @@ def correction(
         raise ports.InvalidCorrectionError("a correction needs a reason")
     if not asked.uploaded and not asked.downloaded:
         raise ports.InvalidCorrectionError("it would correct nothing")
-    if not 0 <= asked.corrects < state.seq:
+    # Event 0 is the first start, which credits nobody.
+    if not 0 < asked.corrects < state.seq:
         raise ports.InvalidCorrectionError(
             f"there is no event {asked.corrects} that it could correct"
         )

@@ -186,7 +186,7 @@ async def serving(
                 await nursery.start(udp_server.serve, datagrams, handler)
                 answers = RequestHandler(rig.service, 1, proxied=False)
                 await nursery.start(
-                    http_server.serve, requests, answers, limits or ConnectionLimits(64), tls
+                    http_server.serve, requests, answers, limits or ConnectionLimits(), tls
                 )
                 yield site
                 nursery.cancel_scope.cancel()

@@ -73,44 +73,8 @@ async def test_errors_without_a_connection_id_have_a_limit(wrong: bytes) -> None
         assert "too many requests" in (await site.announce("udp")).failure
 
 
-async def test_a_connection_beyond_the_limit_is_closed() -> None:
-    """A connection beyond the limit is closed at once. After another one has closed, a request is
-    answered."""
-    async with serving(Policy(), limits=ConnectionLimits(2)) as site:
-        kept = [await site.connection() for _ in range(2)]
-        further = await site.connection()
-        assert await further.recv(1) == b""
-        kept.pop().close()
-        while True:  # until the tracker has noticed the closed connection
-            probe = await site.connection()
-            await probe.send(b"GET /health_check HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
-            answered = await probe.recv(100)
-            probe.close()
-            if answered:
-                break
-        kept[0].close()
-        further.close()
-
-
-async def test_the_connection_limit_per_address_spares_other_addresses() -> None:
-    async with serving(Policy(), limits=ConnectionLimits(8, per_address=1)) as site:
-        first, second = await site.connection(), await site.connection()
-        assert await second.recv(1) == b""
-        other = await site.connection("127.0.0.2")
-        await other.send(b"GET /health_check HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
-        assert (await other.recv(100)).startswith(b"HTTP/1.1 200 ")
-        for sock in (first, second, other):
-            sock.close()
-
-
-def test_the_limit_per_address_spares_a_proxy() -> None:
-    """All connections of a proxy share its address, so only the total limit applies to them."""
-    limits, proxy = ConnectionLimits(2, per_address=1), b"\x7f\0\0\1"
-    assert [limits.take(proxy, proxied=True) for _ in range(3)] == [True, True, False]
-
-
 async def test_a_silent_connection_is_closed() -> None:
-    async with serving(Policy(), limits=ConnectionLimits(8, request_seconds=0.02)) as site:
+    async with serving(Policy(), limits=ConnectionLimits(request_seconds=0.02)) as site:
         silent = await site.connection()
         assert await silent.recv(1) == b""
         silent.close()
@@ -118,7 +82,7 @@ async def test_a_silent_connection_is_closed() -> None:
 
 async def test_a_connection_without_a_tls_handshake_is_closed() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    limits = ConnectionLimits(8, handshake_seconds=0.02)
+    limits = ConnectionLimits(handshake_seconds=0.02)
     async with serving(Policy(), limits=limits, tls=context) as site:
         silent = await site.connection()
         assert await silent.recv(1) == b""

@@ -30,10 +30,10 @@ POLICY = Policy(
 RUNS = {
     "small swarms": (9, 5, False, Policy(), "96d95f15a3879b1afcb6926e27014e2d"),
     "a large swarm": (1, 400, False, Policy(), "74287195a6cce1d5db4235f0857a3d8c"),
-    "small private swarms": (9, 5, True, Policy(), "4c7c395dbefead4f828df8e182486a87"),
-    "a large private swarm": (1, 400, True, Policy(), "b5437b6f43ec17694d6dfd8d55433e02"),
+    "small private swarms": (9, 5, True, Policy(), "b18d61be99cfdfee2799154346a12bfd"),
+    "a large private swarm": (1, 400, True, Policy(), "92bd44285b9db8ae0c2845c74e4bb151"),
     "with rules": (3, 90, False, POLICY, "f4e1ac9789af62e58db664f5b5d102d3"),
-    "private with rules": (3, 90, True, POLICY, "8b521bd42fa685fc6b4b2259b39fedd9"),
+    "private with rules": (3, 90, True, POLICY, "8878d9af309ca8ae0441a5cda13dc48f"),
 }
 
 

@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from tracker.upkeep.retention import Due, Segment, days_left, due
+from tests.support import Rig
+from tracker.upkeep.retention import Due, Pruner, Segment, days_left, due
 
-NEVER = 2**64 - 1
 THERE = [Segment(0, 10, 100), Segment(5, 20, 100), Segment(5, 20, 100), Segment(9, 30, 50)]
 
 
 @pytest.mark.parametrize(
-    ("keep_from_us", "keep_bytes", "needed_seq", "needed_us", "expected"),
+    ("keep_from_us", "keep_bytes", "expected"),
     [
-        (0, 1000, 99, NEVER, None),
-        (19, 350, 99, NEVER, None),
-        (20, 350, 99, NEVER, Due(5, "keep_days", held=False)),
-        (30, 350, 99, NEVER, Due(9, "keep_days", held=False)),
-        (999, 350, 99, NEVER, Due(9, "keep_days", held=False)),
-        (0, 349, 99, NEVER, Due(5, "keep_bytes", held=False)),
-        (0, 0, 99, NEVER, Due(9, "keep_bytes", held=False)),
-        (0, 0, 9, NEVER, Due(9, "keep_bytes", held=False)),
-        (0, 0, 8, NEVER, Due(5, "keep_bytes", held=True)),
-        (0, 0, 4, NEVER, Due(0, "keep_bytes", held=True)),
-        (0, 0, 99, 31, Due(9, "keep_bytes", held=False)),
-        (0, 0, 99, 30, Due(5, "keep_bytes", held=True)),
-        (0, 0, 99, 20, Due(0, "keep_bytes", held=True)),
+        (0, 1000, None),
+        (19, 350, None),
+        (20, 350, Due(5, "keep_days")),
+        (30, 350, Due(9, "keep_days")),
+        (999, 350, Due(9, "keep_days")),
+        (0, 349, Due(5, "keep_bytes")),
+        (0, 159, Due(5, "keep_bytes")),
+        (0, 158, Due(9, "keep_bytes")),
+        (0, 0, Due(9, "keep_bytes")),
     ],
 )
-def test_due(
-    keep_from_us: int, keep_bytes: int, needed_seq: int, needed_us: int, expected: Due | None
-) -> None:
-    """`due` names whole leading segments that are too old or too many, without the newest and those
-    needed.
+def test_due(keep_from_us: int, keep_bytes: int, expected: Due | None) -> None:
+    """`due` names whole leading segments that are too old or too many, never the newest. A log that
+    is too large is shortened by a sixteenth more.
     """
-    assert due(THERE, keep_from_us, keep_bytes, needed_seq, needed_us) == expected
+    assert due(THERE, keep_from_us, keep_bytes) == expected
 
 
-def test_due_of_short_logs() -> None:
-    """Nothing is due in a log with at most one segment."""
-    assert due([], 999, 0, 99, NEVER) is None
-    assert due(THERE[:1], 999, 0, 99, NEVER) is None
+def test_due_of_short_and_long_logs() -> None:
+    """Nothing is due in a log with at most one segment. Of a long one 16 segments go at a time."""
+    assert due([], 999, 0) is None
+    assert due(THERE[:1], 999, 0) is None
+    many = [Segment(number, number, 100) for number in range(100)]
+    assert due(many, 999, 0) == Due(16, "keep_days")
 
 
 def test_days_left() -> None:
@@ -52,3 +52,31 @@ def test_days_left() -> None:
     assert days_left(24_000, 1000, 30, 25_000, 2400.0) == float("inf")
     assert days_left(24_000, 1000, 30, 25_001, 2400.0) == 10
     assert days_left(5, 0, 30, 10**9, 0.0) == float("inf")
+
+
+def test_the_bound_of_growth() -> None:
+    """A log may grow to three segments above `keep_bytes`, or above what it had at its start and is
+    not removed yet.
+    """
+    written = [0]
+    log: Any = SimpleNamespace(
+        path=Path(),
+        segment_bytes=100,
+        statistics=lambda: SimpleNamespace(written_bytes=written[0]),
+        grow_until=0,
+    )
+    pruner = Pruner(Rig().service, log, 30, 1000)
+
+    def grows_to(log_bytes: int) -> int:
+        pruner.log_bytes, pruner._written = log_bytes, written[0]
+        pruner.bound()
+        return log_bytes + log.grow_until - written[0]
+
+    assert grows_to(5000) == 5300
+    written[0] = 250
+    assert grows_to(5250) == 5300
+    assert grows_to(3000) == 3300
+    assert grows_to(900) == 1300
+    assert grows_to(1200) == 1300
+    written[0] += 70
+    assert pruner.size() == 1270

@@ -52,14 +52,14 @@ async def test_a_log_without_space(
 ) -> None:
     """The text log has the reason why nothing was removed."""
 
-    async def look(_: Pruner) -> None:
+    async def measure(_: Pruner) -> None:
         raise LogUnavailableError
 
-    monkeypatch.setattr(Pruner, "look", look)
+    monkeypatch.setattr(Pruner, "measure", measure)
     log = open_log(tmp_path, codec.RECORD_SIZES)
     async with running(log):
         with trio.move_on_after(0):
             await keep_schedule(Pruner(Rig(log=log).service, log, 1, 0))
     assert caplog.messages == [
-        "The log could not be pruned, tried again every hour: the log takes nothing in now: its disk is full, or cannot be written"
+        "The log could not be pruned, tried again every minute: the log takes nothing in now: its disk is full, or cannot be written"
     ]

@@ -1,4 +1,4 @@
-"""A removal keeps the state, the admin events and the frames that peers need."""
+"""A removal keeps the state, the admin events and, in a snapshot, the addresses of peers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,28 @@ import pytest
 import trio
 from attrs import evolve
 
-from eventlog import EventLog, Reader, first_seq, kept_frames, read_kept_frames, segment
-from tests.eventlog.logs import segments
+from eventlog import (
+    EventLog,
+    Reader,
+    first_seq,
+    kept_frames,
+    open_log,
+    read_kept_frames,
+    segment,
+)
+from tests.eventlog.logs import running, segments
 from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, endpoint6, events_in, hash_of
 from tests.tracker.pruned import prune
 from tests.tracker.upkeep.retention.logs import files, findings, live, script, script_and_prune
 from tracker.cli import main
+from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS, TorrentWhitelisted
 from tracker.domain.settings import Settings
 from tracker.history.events import LogEvents
+from tracker.offline.verify import Verification
 from tracker.ports import EventFilter, LogPart, Moment, PrunedMomentError
 from tracker.store import snapshots
+from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
 from tracker.store.replay import replay
 
@@ -83,32 +94,44 @@ def test_the_api_reads_kept_events(tmp_path: Path, limit: int) -> None:
     assert found == [each for each in expected if each["type"] == "torrent_whitelisted"]
 
 
-def test_frames_of_present_peers_stay(tmp_path: Path) -> None:
-    """Segments with the last announces of present peers stay, whatever `keep_bytes` says. They go
-    once the peers are gone.
+@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
+def test_listed_peers_hold_nothing_back(tmp_path: Path, private: bool) -> None:
+    """The last announces of listed peers go too, because a snapshot has the addresses of the peers.
+
+    One peer has two addresses in private mode. A snapshot still has them after further removals.
     """
+    folder, keys = tmp_path / "log", Keyring(tmp_path / "secrets")
+    log = open_log(folder, codec.RECORD_SIZES, segment_bytes=400, linger_seconds=0, encryptor=keys)
+    rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
-    async def busy(rig: Rig, log: EventLog) -> None:
-        rig.service.change_settings(
-            Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)
-        )
-        for number in range(30):
-            rig.announce(Announce(hash_of(1), endpoint4(number % 5)))
-            await log.wait_durable(log.next_seq - 1)
-        assert (made := await prune(rig.service, log))
-        assert 10 < made.first_seq <= 26
-        assert await prune(rig.service, log) is None
-        rig.time.advance(100 * SECOND)
-        rig.service.tick()
-        assert (made := await prune(rig.service, log))
-        assert made.first_seq > 30
+    async def busy() -> None:
+        async with running(log):
+            rig.service.change_settings(Settings(private=private))
+            one = Announce(hash_of(1), endpoint4(1), key=rig.issue(1) if private else None)
+            rig.announce(one, evolve(one, endpoint=endpoint6(1)))
+            for _ in range(3):
+                for number in range(30):
+                    rig.announce(evolve(one, info_hash=hash_of(2), uploaded=number))
+                    await log.wait_durable(log.next_seq - 1)
+                assert (made := await prune(rig.service, log, keys=keys))
+                assert made.first_seq > log.next_seq - 10
+                assert made.no_snapshot == ""
+                started, reader = snapshots.start(folder, keys, to_end=True)
+                assert started.seq > made.first_seq
+                assert replay(reader, state=started).digest() == rig.state.digest()
 
-    digest = live(tmp_path / "log", busy)
-    assert findings(tmp_path / "log") == ([], digest)
+    trio.run(busy)
+    assert rig.state.swarms.leechers_total == (2 if private else 3)
+    assert list(Verification(folder, keys).findings(lambda _done, _total: None)) == []
+    opened = replay(Reader(folder, keys=keys))
+    assert opened.hidden_peers()
+    assert opened.digest(addresses=False) == rig.state.digest(addresses=False)
 
 
-def test_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A removal works on a disk that is too full for a snapshot."""
+def test_on_a_disk_that_is_nearly_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A removal works on a disk that is too full for a snapshot, and says that there is none."""
     folder = tmp_path / "log"
     live(folder, script)
     space = os.statvfs(tmp_path)
@@ -118,7 +141,10 @@ def test_on_a_disk_that_is_nearly_full(tmp_path: Path, monkeypatch: pytest.Monke
     async def prune_it(rig: Rig, log: EventLog) -> None:
         with pytest.raises(OSError, match="too little free space"):
             snapshots.write(folder, rig.state, None)
-        assert await prune(rig.service, log)
+        made = await prune(rig.service, log)
+        assert made
+        assert "too little free space" in made.no_snapshot
+        assert "all swarms begin empty" in caplog.text
 
     live(folder, prune_it)
 
@@ -164,23 +190,6 @@ def test_concurrent_seals(tmp_path: Path) -> None:
     live(folder, at_once)
 
 
-def test_two_addresses(tmp_path: Path) -> None:
-    """A private peer's other address is at most a day old, so the segments of that day stay."""
-
-    async def two(rig: Rig, log: EventLog) -> None:
-        rig.service.change_settings(Settings(private=True))
-        key = rig.issue(1)
-        one = Announce(hash_of(1), endpoint4(1), key=key)
-        rig.announce(one, evolve(one, endpoint=endpoint6(1)))
-        for number in range(2, 30):
-            rig.announce(evolve(one, uploaded=number, endpoint=endpoint6(1)))
-            await log.wait_durable(log.next_seq - 1)
-        assert await prune(rig.service, log) is None
-
-    digest = live(tmp_path / "log", two)
-    assert findings(tmp_path / "log") == ([], digest)
-
-
 def test_no_address_is_left(tmp_path: Path) -> None:
     """Opening and kept events hold no address and no end of a peer id, as text or packed, even from
     frames in clear.
@@ -199,8 +208,8 @@ def test_no_address_is_left(tmp_path: Path) -> None:
         assert await prune(rig.service, log)
 
     folder = tmp_path / "log"
-    digest = live(folder, announced)
-    assert findings(folder) == ([], digest)
+    live(folder, announced)
+    assert findings(folder)[0] == []
     data = b"".join(
         each.read_bytes()
         for kind in ("opening", "kept", "seal")

@@ -1,0 +1,161 @@
+"""Many idle connections of one sender: honest clients, administrators and monitors are served."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+import struct
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.certificates import make
+from tests.e2e.clients import announce_target, bdecode, get, torrent
+from tests.e2e.process import DEADLINE, Listeners, Tracker, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.process import Address
+
+CERTIFICATE = make("crowding")
+PLACES, EACH = 40, 16  # of the HTTP tracker: connections that may wait, in all and of one address
+PLAIN, SECURE = 0, 1  # HTTP trackers, in the order of the configuration
+API_PLACES, HEALTH_PLACES = 512, 64
+HELLO = b"\x16\x03\x01"  # the beginning of a TLS handshake
+RESET = struct.pack("ii", 1, 0)  # the value of SO_LINGER with which `close` sends a reset
+MORE_MEGABYTES = 60  # of resident memory that are no leak
+
+
+def secured(folder: Path, extra: str = "") -> Tracker:
+    """Makes a tracker whose second HTTP tracker is under TLS."""
+    tracker = Tracker(folder / "tracker", Listeners(http=("127.0.0.1:0",) * 2), extra)
+    before, mark, after = tracker.config.read_text().rpartition("[[http_trackers]]\n")
+    files = CERTIFICATE.write(folder)
+    tracker.config.write_text(f"{before}{mark}tls_config = {files}\n{after}")
+    return tracker
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
+    """A running tracker with few places."""
+    extra = f"[policy]\nhttp_connections = {PLACES}\nhttp_connections_per_address = {EACH}\n"
+    with closing(secured(tmp_path_factory.mktemp("crowded"), extra)) as tracker:
+        yield tracker.start()
+
+
+@pytest.fixture
+def opened() -> Iterator[ExitStack]:
+    with ExitStack() as sockets:
+        yield sockets
+
+
+def connect(
+    opened: ExitStack, to: Address, count: int, sent: bytes, *, of: str
+) -> list[socket.socket]:
+    """Opens connections from the address `of`; each sends something that is no request."""
+    made = []
+    for _ in range(count):
+        sock = opened.enter_context(socket.create_connection(to, DEADLINE, (of, 0)))
+        sock.sendall(sent)
+        made.append(sock)
+    return made
+
+
+def secure_announce(tracker: Tracker, source: str) -> int:
+    """Announces over TLS from an address. Returns the number of seeders in the reply."""
+    context = ssl.create_default_context(cadata=CERTIFICATE.cert.decode())
+    host, port = tracker.http[SECURE]
+    client = http.client.HTTPSConnection(
+        host, port, timeout=DEADLINE, source_address=(source, 0), context=context
+    )
+    try:
+        client.request("GET", announce_target(torrent(1), 1, 6881, left=0))
+        complete: int = bdecode(client.getresponse().read())["complete"]
+        return complete
+    finally:
+        client.close()
+
+
+def kept_alive(address: Address, source: str) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(*address, timeout=DEADLINE, source_address=(source, 0))
+
+
+def fetched(client: http.client.HTTPConnection, target: str) -> int:
+    client.request("GET", target)
+    response = client.getresponse()
+    response.read()
+    return response.status
+
+
+def resident(tracker: Tracker) -> int:
+    status = Path(f"/proc/{tracker.pid}/status").read_text()
+    (kilobytes,) = re.findall(r"VmRSS:\s+(\d+)", status)
+    return int(kilobytes) // 1024
+
+
+def test_unfinished_handshakes_give_way(crowded: Tracker, opened: ExitStack) -> None:
+    """When all places are taken by handshakes that never end, HTTPS clients still get replies."""
+    for number in range(1, 6):
+        connect(opened, crowded.http[SECURE], PLACES, HELLO, of=f"127.0.1.{number}")
+        assert secure_announce(crowded, "127.0.0.1") == 1
+
+
+def test_an_address_crowds_out_itself_only(crowded: Tracker, opened: ExitStack) -> None:
+    """A connection kept alive stays open while another address opens far more than its share."""
+    honest = kept_alive(crowded.http[PLAIN], "127.0.0.2")
+    assert fetched(honest, "/health_check") == 200
+    sock = honest.sock
+    mine = connect(opened, crowded.http[PLAIN], 3 * PLACES, b"GET / HT", of="127.0.1.1")
+    assert mine[0].recv(1) == b""  # the oldest gave way
+    assert fetched(honest, "/health_check") == 200
+    assert honest.sock is sock
+    honest.close()
+
+
+def test_idle_connections_do_not_lock_out_administrators(
+    crowded: Tracker, opened: ExitStack
+) -> None:
+    """Connections without a token give way to newcomers; a stream that showed its token stays."""
+    stream = opened.enter_context(socket.create_connection(crowded.api, DEADLINE))
+    stream.sendall(
+        b"GET /api/v2/events/stream?type=key_issued HTTP/1.1\r\nHost: x\r\n"
+        b"Authorization: Bearer MyAccessToken\r\n\r\n"
+    )
+    assert b" 200 " in stream.recv(4096)
+    for source in ("127.0.1.1", "127.0.1.2", "127.0.1.3"):
+        connect(opened, crowded.api, API_PLACES // 2, b"", of=source)
+    at = ("--url", "http://{}:{}".format(*crowded.api), "--token", "MyAccessToken")
+    added = run("key", "add", *at, folder=crowded.folder)
+    assert (added.returncode, added.stderr) == (0, "")
+    received = b""
+    while b"event: key_issued" not in received:
+        data = stream.recv(4096)
+        assert data, received
+        received += data
+
+
+def test_the_health_check_is_served(crowded: Tracker, opened: ExitStack) -> None:
+    """Idle connections to the health check give way to a monitor."""
+    connect(opened, crowded.health, 3 * HEALTH_PLACES, b"", of="127.0.1.1")
+    assert b'"status":"Ok"' in get(crowded.health, "/health_check")
+
+
+def test_reset_handshakes_leave_no_memory(tmp_path: Path) -> None:
+    """Thousands of TLS handshakes that the client resets take no memory for good."""
+    with closing(secured(tmp_path)) as tracker:
+        tracker.start()
+        sizes = []
+        for _ in range(3):
+            for _ in range(4):
+                with ExitStack() as burst:
+                    sent = connect(burst, tracker.http[SECURE], 700, HELLO, of="127.0.1.1")
+                    for sock in sent:
+                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            assert secure_announce(tracker, "127.0.0.1") == 1
+            sizes.append(resident(tracker))
+        assert sizes[2] - sizes[0] < MORE_MEGABYTES
