@@ -59,41 +59,36 @@ def print_events(options: argparse.Namespace) -> int:
             break
         time.sleep(_FOLLOW_SECONDS)
     if not done:
-        _print_the_rest(reader, wanted, options.last)
+        _print_the_rest(scan)
     return 0
 
 
-def _print_the_rest(
-    reader: Reader, wanted: Callable[[dict[str, Any]], bool], last: int | str | None
-) -> None:
-    """Prints the events that nothing in the log vouches for yet, and says that they are such.
+def _print_the_rest(scan: Scan) -> None:
+    """Prints the events that nothing in the log vouches for yet, and says so.
 
-    A running tracker vouches for its events soon, so it is given a moment to.
+    A running tracker soon vouches for its events, so it gets a moment to do that.
     """
-    rest = reader.not_vouched_for()
     ends = time.monotonic() + _VOUCH_SECONDS
-    while rest and reader.durable_seq < rest[-1].header.next_seq and time.monotonic() < ends:
+    doubted = scan.doubted()
+    while doubted and scan.seq < doubted.stop and time.monotonic() < ends:
         time.sleep(_FOLLOW_SECONDS)
-        if _print_new(reader.frames(), wanted, last):
+        if _print_new(scan):
             return
-    if not rest or reader.durable_seq >= rest[-1].header.next_seq:
+    if not doubted or scan.seq >= doubted.stop:
         return
-    rest = reader.not_vouched_for()
-
-    def doubtful(event: dict[str, Any]) -> bool:
-        event["vouched_for"] = False
-        return wanted(event)
-
-    _print_new(rest, doubtful, last)
+    scan.go_on_doubted()
+    _print_new(scan, vouched_for=False)
     note(
-        f"Events {rest[0].header.base_seq} to {rest[-1].header.next_seq - 1} are not yet vouched for: nothing after "
-        "them in the log says that they reached the disk. They may have been acknowledged. The next start of the "
-        "tracker keeps them"
+        f"Events {doubted.start} to {doubted.stop - 1} are not yet vouched for: nothing after them in the log says "
+        "that they reached the disk. They may have been acknowledged. The next start of the tracker keeps them"
     )
 
 
-def _print_new(scan: Scan) -> bool:
-    """Prints the wanted events up to the durable end; returns whether it reached `--to`."""
+def _print_new(scan: Scan, **mark: bool) -> bool:
+    """Prints the wanted events up to the durable end; returns whether it reached `--to`.
+
+    Each event gets the members `mark`.
+    """
     scan.over = False
     while not scan.over:
         try:
@@ -101,7 +96,7 @@ def _print_new(scan: Scan) -> bool:
         finally:
             # Where the log is damaged, what stands before the damage is printed first.
             for event in scan.take():
-                say(event_json.line(event))
+                say(event_json.line({**event, **mark}))
     return not scan.at_end
 
 
