@@ -154,7 +154,7 @@ class RequestHandler:
             return self._refuse(error.reason)
         key = key or request.passkey
         if key and not http.is_key(key):
-            return self._refuse(refusals.INVALID_KEY, request.peer_id)
+            return self._refuse(refusals.INVALID_KEY, request.peer_id, "key")
         service = self._service
         proxies = self.proxies
         source = forwarded_address(proxies, address, forwarded) if self.proxied else address
@@ -167,7 +167,9 @@ class RequestHandler:
                     refusals.NOT_WHITELISTED, request.info_hash, key, request.peer_id
                 )
             if not source:
-                return self._refuse(_BEHIND_PROXY.format(proxies.header), request.peer_id)
+                return self._refuse(
+                    _BEHIND_PROXY.format(proxies.header), request.peer_id, "proxy_header"
+                )
         address = source
         if self._reads_ip and request.ip:
             address = self._claimed(request.ip, source)
@@ -267,11 +269,13 @@ class RequestHandler:
             return self._refuse(error.reason)
         key = key or http.query_passkey(query)
         if key and not http.is_key(key):
-            return self._refuse(refusals.INVALID_KEY)
+            return self._refuse(refusals.INVALID_KEY, problem="key")
         if self.proxied:
             address = forwarded_address(self.proxies, address, forwarded)
             if not address:
-                return self._refuse(_BEHIND_PROXY.format(self.proxies.header))
+                return self._refuse(
+                    _BEHIND_PROXY.format(self.proxies.header), problem="proxy_header"
+                )
         service = self._service
         admitted = service.admit(address, key)
         if admitted == refusals.RATE_EXCEEDED:
@@ -288,8 +292,11 @@ class RequestHandler:
         downloaders = {each: 0 if hidden else service.downloaders(each) for each in hashes}
         return http.scrape_reply(files, downloaders), _BENCODED
 
-    def _refuse(self, reason: str, peer_id: bytes = b"") -> tuple[bytes, bytes]:
-        self._service.refused(0, peer_id)
+    def _refuse(
+        self, reason: str, peer_id: bytes = b"", problem: str = "request"
+    ) -> tuple[bytes, bytes]:
+        """Refuses a malformed request; `problem` is the word for the metrics."""
+        self._service.refused_malformed("http", problem, peer_id)
         return http.failure(reason), _TEXT
 
 
