@@ -1,4 +1,4 @@
-"""Serves one connection of the API with Hypercorn's trio server, and changes five of its habits.
+"""Serves one connection of the API with Hypercorn's trio server, and changes six of its habits.
 
 - It serves only HTTP/1.1. It ignores an `Upgrade` header (RFC 9110, section 7.8), `h2c` as well as
   `websocket`, because a WebSocket upgrade makes Hypercorn 0.18 raise out of the connection (its
@@ -10,6 +10,9 @@
 - The idle timer also runs between two requests. With Quart-Trio, Hypercorn stops it after the first
   request.
 - Closing has a time limit, also under TLS.
+- A request with `Content-Length` and `Transfer-Encoding` gets 400 and the connection is closed (RFC
+  9112, section 6.1). h11 takes it as chunked, where a proxy in front may have gone by the length:
+  then the two disagree about where the next request begins.
 
 Only this module and `api.serve` know Hypercorn's internals. They fit version 0.18.
 """
@@ -46,7 +49,19 @@ class Http1(H11Protocol):
         """Does nothing. Hypercorn's own method would switch to HTTP/2."""
 
     async def _create_stream(self, request: h11.Request) -> None:
+        if _of_unsure_length(request):
+            await self._send_error_response(400)
+            await self.send(Closed())
+            return
         await super()._create_stream(_without_upgrade(request))
+
+
+def _of_unsure_length(request: h11.Request) -> bool:
+    """Tells whether others may read another length of the body from these headers."""
+    names = {name for name, _ in request.headers}
+    if b"transfer-encoding" not in names:
+        return False
+    return b"content-length" in names or request.http_version < b"1.1"
 
 
 def _without_upgrade(request: h11.Request) -> h11.Request:

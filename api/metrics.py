@@ -91,20 +91,20 @@ class _Collected:
             yield family
 
 
-def stats_lines(stats: Stats, udp: UdpStats | None) -> str:
-    """Renders counters as `name value` lines, in the order of the reference's development line.
+def all_counters(stats: Stats, udp: UdpStats | None) -> dict[str, int]:
+    """Returns the counters by name, in the order of the reference's development line.
 
-    There are no comments, and the last line has no end.
+    Without `udp` they are those of release 3.0.0.
     """
-    counters = asdict(stats)
-    if udp is not None:
-        first = [name for name in counters if not name.startswith("udp")]
-        counters |= asdict(udp)
-        counters = {name: counters[name] for name in (*first, *_UDP_LINES)}
-    return "\n".join(f"{name} {value}" for name, value in counters.items())
+    counters: dict[str, int] = asdict(stats)
+    if udp is None:
+        return counters
+    first = [name for name in counters if not name.startswith("udp")]
+    counters |= asdict(udp)
+    return {name: counters[name] for name in (*first, *_UDP_NAMES)}
 
 
-_UDP_LINES: Final = (
+_UDP_NAMES: Final = (
     "udp_requests_aborted",
     "udp_requests_banned",
     "udp_banned_ips_total",

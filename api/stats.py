@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from api.endpoint import Endpoint
-from api.metrics import AS_PROMETHEUS, FORMAT, stats_lines, wanted_format
+from api.metrics import AS_PROMETHEUS, FORMAT, all_counters, wanted_format
 from api.openapi import shapes
 from api.reads import AT, moment_in_query
 from api.replies import JSON, TEXT, encode, json_text, text
@@ -25,14 +25,19 @@ class Statistics:
     gauges: Gauges | None = None
 
     def endpoints(self) -> list[Endpoint]:
-        described = {200: {JSON: shapes.STATS, TEXT: shapes.STRING}}
+        counters = shapes.STATS_WITH_UDP if self.gauges else shapes.STATS
+        described = {200: {JSON: counters, TEXT: shapes.STRING}}
         return [Endpoint("GET", "/stats", self.stats, "Counters.", described, query=(FORMAT, AT))]
 
     async def stats(self) -> Response:
-        """Shows the contract's counters. For Prometheus, without `at`, it adds the UDP gauges."""
+        """Shows the contract's counters, and those of the gauges, which have no past.
+
+        As lines there are no comments, and the last line has no end.
+        """
         wanted = wanted_format()
         stats = await self.reads.one(ReadModel.stats)
+        gauges = self.gauges if moment_in_query() is None else None
+        counters = all_counters(stats, gauges.udp() if gauges else None)
         if wanted == AS_PROMETHEUS:
-            gauges = self.gauges if moment_in_query() is None else None
-            return text(stats_lines(stats, gauges.udp() if gauges else None))
-        return json_text(encode(attrs.asdict(stats)))
+            return text("\n".join(f"{name} {value}" for name, value in counters.items()))
+        return json_text(encode(counters))

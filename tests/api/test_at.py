@@ -154,8 +154,9 @@ async def test_a_shredded_address(app: QuartTrio, past: FakePast) -> None:
     assert peer["address"] is None
 
 
-async def test_stats_for_prometheus(app: QuartTrio) -> None:
-    """The counters of the process have no past."""
+async def test_stats_of_the_process(app: QuartTrio) -> None:
+    """The counters of the process have no past, in either format."""
+    assert len(json.loads((await ask(app, "GET", "/api/v1/stats?at=1")).body)) == 16
     then = await ask(app, "GET", "/api/v1/stats?format=prometheus&at=1")
     now = await ask(app, "GET", "/api/v1/stats?format=prometheus")
     assert len(then.body.split("\n")) == len(attrs.fields(type(COUNTERS)))

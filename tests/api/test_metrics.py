@@ -62,6 +62,15 @@ async def test_stats_lines(app):
     assert tuple(await ask(app, "GET", "/api/v1/stats?format=prometheus")) == (200, TEXT, STATS)
 
 
+@pytest.mark.parametrize("query", ["", "?format=json"])
+async def test_stats_as_json(app, query):
+    """JSON has the same counters in the same order, those that newer clients require included."""
+    answer = await ask(app, "GET", f"/api/v1/stats{query}")
+    assert (answer.status, answer.content_type) == (200, JSON)
+    members = [f"{name} {value}" for name, value in json.loads(answer.body).items()]
+    assert members == STATS.splitlines()
+
+
 @pytest.mark.parametrize("query", ["", "?format=json", "?format="])
 async def test_json(app, query):
     """A metric has kind, name, help and a list of samples, which may be empty."""

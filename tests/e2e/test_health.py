@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from socket import create_connection
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.certificates import make
@@ -120,11 +121,11 @@ def test_checks_leave_no_announce(tracker: Tracker) -> None:
 
 def test_limits_of_clients(new_tracker: Callable[..., Tracker]) -> None:
     """A ban and the limits of clients at the same address do not hold a check up."""
-    extra = "[policy]\nrequests_per_minute = 1"
+    extra = "[policy]\nrequests_per_minute = 1\nhttp_connections_per_address = 1"
     both = ("127.0.0.1:0", "[::1]:0")
     tracker = new_tracker(Listeners(udp=both, http=both), extra).start()
     for udp, http in zip(tracker.udp, tracker.http, strict=True):
-        with udp_client(udp) as banned:
+        with udp_client(udp) as banned, create_connection(http):
             for number in range(12):
                 banned.send(announce_datagram(bytes(8), torrent(1), number, 2001))
             banned.send(struct.pack(">QII", MAGIC, 0, 7))

@@ -57,6 +57,8 @@ STATUSES = [
     ("header-without-colon", _GOOD_LINE + b" HTTP/1.1\r\nnonsense" + END, 400),
     ("nul-in-header", _GOOD_LINE + b" HTTP/1.1\r\nA: b\0c" + END, 400),
     ("bad-length", _GOOD_LINE + b" HTTP/1.1\r\nContent-Length: -5" + END, 400),
+    ("two-lengths", _GOOD_LINE + b" HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked" + END, 400),
+    ("lengths-that-differ", _GOOD_LINE + b" HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4" + END, 400),
     ("header-100-kb", _GOOD_LINE + b" HTTP/1.1\r\nX: " + b"x" * 100_000 + END, 400),
     ("many-headers", _GOOD_LINE + b" HTTP/1.1" + b"\r\nA: b" * 20_000 + END, 400),
     ("body-100-kb", _GOOD_LINE + b" HTTP/1.1\r\nContent-Length: 100000" + END + bytes(100_000), 400),

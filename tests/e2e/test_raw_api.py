@@ -162,6 +162,37 @@ def test_large_bodies(site: Tracker, version: bytes, size: int, status: int) -> 
     assert found[0] == status
 
 
+@pytest.mark.parametrize(
+    ("version", "headers", "status"),
+    [
+        (b"1.1", b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"400"),
+        (b"1.1", b"transfer-encoding: Chunked\r\nx: y\r\ncontent-length: 0\r\n", b"400"),
+        (b"1.0", b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", b"400"),
+        (b"1.0", b"Transfer-Encoding: chunked\r\n", b"400"),
+        (b"1.1", b"Content-Length: 5\r\nContent-Length: 6\r\n", b"400"),
+        (b"1.1", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", b"501"),
+        (b"1.1", b"Transfer-Encoding: gzip, chunked\r\n", b"501"),
+        (b"1.1", b"Content-Length: 5\r\nTransfer-Encoding: identity\r\n", b"501"),
+    ],
+)
+def test_bodies_of_unsure_length(
+    site: Tracker, version: bytes, headers: bytes, status: bytes
+) -> None:
+    """A request whose length others may read differently is refused, and its connection closed.
+
+    So nothing that follows it is taken for a request (RFC 9112, section 6.1).
+    """
+    keys = exchange_as(site, b"GET", b"/api/v2/keys", bearer(b"Bearer MyAccessToken"))[2]
+    for address, path in ((site.api, b"/api/v1/key/60?" + T), (site.health, b"/health_check")):
+        head = b"POST %b HTTP/%b\r\nHost: x\r\n%b\r\n" % (path, version, headers)
+        hidden = b"POST /api/v1/key/61?%b HTTP/1.1\r\nHost: x\r\n\r\n" % T
+        response = exchange(address, head + b"0\r\n\r\n" + hidden)
+        assert response.startswith(b"HTTP/1.1 %b " % status)
+        assert response.count(b"HTTP/1.1") == 1
+        assert b"connection: close" in response.lower()
+    assert exchange_as(site, b"GET", b"/api/v2/keys", bearer(b"Bearer MyAccessToken"))[2] == keys
+
+
 def test_slow_body(site: Tracker) -> None:
     """A client that does not send the body it announced gets status 408 after five seconds."""
     head = b"POST /api/%s/keys?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%sContent-Length: 99\r\n\r\n{"

@@ -152,10 +152,12 @@ class RequestHandler:
             request = http.parse_announce(query)
         except http.WireError as error:
             return self._refuse(error.reason)
-        key = key or request.passkey
-        if key and not http.is_key(key):
-            return self._refuse(refusals.INVALID_KEY, request.peer_id, "key")
         service = self._service
+        key = key or request.passkey
+        if service.private and not key:
+            key = self._other_key(query)
+        if key and not http.is_key(key) and not service.knows(key):
+            return self._refuse(refusals.INVALID_KEY, request.peer_id, "key")
         proxies = self.proxies
         source = forwarded_address(proxies, address, forwarded) if self.proxied else address
         holder = service.admit(source, key) if service.guarded else None
@@ -260,6 +262,11 @@ class RequestHandler:
                 port = int.from_bytes(endpoint[-2:], "big")
                 yield peer_id, inet_ntop(family, endpoint[:-2]), port
 
+    def _other_key(self, query: bytes | None) -> bytes | None:
+        """Returns a known key in a parameter of another site's tracker, or None."""
+        key = http.other_key(query)
+        return key if key and self._service.knows(key) else None
+
     def _scrape(
         self, query: bytes | None, key: bytes | None, address: bytes, forwarded: bytes | None
     ) -> tuple[bytes, bytes]:
@@ -267,8 +274,11 @@ class RequestHandler:
             hashes = http.parse_scrape(query)
         except http.WireError as error:
             return self._refuse(error.reason)
+        service = self._service
         key = key or http.query_passkey(query)
-        if key and not http.is_key(key):
+        if service.private and not key:
+            key = self._other_key(query)
+        if key and not http.is_key(key) and not service.knows(key):
             return self._refuse(refusals.INVALID_KEY, problem="key")
         if self.proxied:
             address = forwarded_address(self.proxies, address, forwarded)
@@ -276,7 +286,6 @@ class RequestHandler:
                 return self._refuse(
                     _BEHIND_PROXY.format(self.proxies.header), problem="proxy_header"
                 )
-        service = self._service
         admitted = service.admit(address, key)
         if admitted == refusals.RATE_EXCEEDED:
             return self._refuse_announce(refusals.RATE_EXCEEDED, b"", None)

@@ -219,7 +219,7 @@ class DatagramHandler:
             known = text = self._keys.get(options)
             if text is None:
                 try:
-                    text = _key_in(udp.url_data(data, at + 98, at + size))
+                    text = self._key_in(udp.url_data(data, at + 98, at + size))
                 except http.WireError as error:
                     # No malformed request counts towards the rate, over HTTP neither, because the
                     # reply that refuses for the rate would be as much work.
@@ -347,6 +347,19 @@ class DatagramHandler:
         self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
         self.traffic.banned += 1
 
+    def _key_in(self, url_data: bytes) -> bytes | None:
+        """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no
+        key's form, and is not known either.
+        """
+        target = http.parse_target(url_data)
+        text = target.key or http.query_passkey(target.query)
+        if not text:
+            other = http.other_key(target.query)
+            return other if other and self._service.knows(other) else None
+        if not http.is_key(text) and not self._service.knows(text):
+            raise http.WireError(refusals.INVALID_KEY)
+        return text
+
     def _refuse(
         self,
         transaction: bytes,
@@ -364,14 +377,3 @@ class DatagramHandler:
         self._service.refused_malformed("udp", _PROBLEMS.get(text, "request"), peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, text)
-
-
-def _key_in(url_data: bytes) -> bytes | None:
-    """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no
-    key's form.
-    """
-    target = http.parse_target(url_data)
-    text = target.key or http.query_passkey(target.query)
-    if text and not http.is_key(text):
-        raise http.WireError(refusals.INVALID_KEY)
-    return text
