@@ -12,6 +12,8 @@ SIGNED: Final[Schema] = {"type": "integer"}
 FLAG: Final[Schema] = {"type": "boolean"}
 HASH: Final[Schema] = {"type": "string", "pattern": "^[0-9a-fA-F]{40}$"}
 KEY_TEXT: Final[Schema] = {"type": "string", "pattern": "^[0-9A-Za-z]{32}$"}
+ANY_KEY: Final[Schema] = {"type": "string", "pattern": "^[0-9A-Za-z_-]{10,64}$"}
+"""A key that may come from another site."""
 NUMBER: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
 SEQ: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
@@ -137,9 +139,9 @@ KEY: Final = record(
     last_used=nullable(TIME),
     account_last_seen=nullable(TIME),
 )
-NEW_KEY: Final = record(**KEY["properties"], key=KEY_TEXT)
+NEW_KEY: Final = record(**KEY["properties"], key=ANY_KEY)
 NEW_KEY_FORM: Final = form(
-    key=nullable(KEY_TEXT), seconds=nullable({**WHOLE, "maximum": 10**9}), owner=nullable(NAME),
+    key=nullable(ANY_KEY), seconds=nullable({**WHOLE, "maximum": 10**9}), owner=nullable(NAME),
     until=nullable(TIME), label=nullable(NAME),
 )  # fmt: skip
 _PERCENT: Final = {"type": "integer", "minimum": 0, "maximum": 10_000}

@@ -189,9 +189,9 @@ def _new_key(given: dict[str, Any], place: str) -> NewKey:
     """Reads the members of a new key: random without `key`, permanent without an end."""
     if given.get("seconds") is not None and given.get("until") is not None:
         raise Problem(422, f"{place}seconds, {place}until: one of the two")
-    key = bodies.text(given, "key", 32, place)
-    if key is not None and not re.fullmatch(r"[0-9A-Za-z]{32}", key):
-        raise Problem(422, f"{place}key: expected 32 letters and digits")
+    key = bodies.text(given, "key", 64, place)
+    if key is not None and not re.fullmatch(r"[0-9A-Za-z_-]{10,64}", key):
+        raise Problem(422, f"{place}key: expected 10 to 64 letters, digits, - and _")
     return NewKey(
         key,
         bodies.whole(given, "seconds", U64_MAX, place),

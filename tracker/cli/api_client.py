@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from tracker.config import HttpApi
 
 TIMEOUT_SECONDS = 30
-KEY_LENGTH = 32
+KEY_REF = r"[1-9][0-9]{0,9}"
+"""A text that is a key's number, and not a key."""
 _MAX_ANSWER = 1 << 20  # bytes
 _PAGE = 200  # items of a page: with the longest names they fit into _MAX_ANSWER
 
@@ -93,7 +94,7 @@ class Client:
         return self._pages("keys", filters)
 
     def revoke_key(self, key: str) -> None:
-        """Revokes `key`: 32 alphanumeric characters, or a `key_ref`. Raises `ApiError`."""
+        """Revokes `key`: its text, or a `key_ref`. Raises `ApiError`."""
         self._ask("DELETE", f"/api/v2/keys/{self._key_ref(key)}", None)
 
     def rotate_key(self, key: str) -> dict[str, Any]:
@@ -104,7 +105,7 @@ class Client:
 
     def _key_ref(self, key: str) -> int:
         """Finds the key's number by its hash, so that the key itself is in no URL."""
-        if len(key) < KEY_LENGTH:
+        if re.fullmatch(KEY_REF, key):
             return int(key)
         found = list(self.keys({"key_hash": sha256(key.encode()).hexdigest()}))
         if not found or found[0].get("state") == "revoked":

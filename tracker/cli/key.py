@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import Any
 
+from tracker.cli.api_client import KEY_REF
 from tracker.cli.api_options import add_change, add_client, client, line, say_done, say_json
 from tracker.cli.output import say
 
@@ -25,7 +26,7 @@ def add_to(commands: Any) -> None:
     validity = add.add_mutually_exclusive_group()
     validity.add_argument("--seconds", metavar="N", type=_seconds, help="valid for so long")
     validity.add_argument("--permanent", action="store_true", help="valid for ever (the default)")
-    add.add_argument("--key", type=_key, help="this key, not a random one: 32 letters and digits")
+    add.add_argument("--key", type=_key, help="this key, not a random one: 10 to 64 characters")
     add.add_argument("--owner", type=line, help="whose it is: keys of one owner share an account")
     add.add_argument("--label", type=line, help="a note beside the key")
     add_change(add, add_key)
@@ -77,14 +78,14 @@ def _say_issued(options: argparse.Namespace, issued: dict[str, Any]) -> None:
 
 
 def _key(text: str) -> str:
-    if not re.fullmatch(r"[0-9A-Za-z]{32}", text):
-        raise argparse.ArgumentTypeError("a key is 32 letters and digits")
+    if not re.fullmatch(r"[0-9A-Za-z_-]{10,64}", text):
+        raise argparse.ArgumentTypeError("a key is 10 to 64 letters, digits, - and _")
     return text
 
 
 def _key_or_ref(text: str) -> str:
     """An argument's type: a key, or the number that stands for it in the log and the API."""
-    return text if re.fullmatch(r"[1-9][0-9]{0,9}", text) else _key(text)
+    return text if re.fullmatch(KEY_REF, text) else _key(text)
 
 
 def _seconds(text: str) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from eventlog import LogLockedError
+from tracker.cli.api_options import line
 from tracker.cli.options import add_config
 from tracker.cli.output import CannotError, note, note_recovery, progress, say
 from tracker.config import load
@@ -31,7 +32,7 @@ def add_to(commands: Any) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--before", metavar="DATE", type=_day, help="all days before this one (UTC)")
     which.add_argument("--day", metavar="DATE", type=_day, help="this day")
-    parser.add_argument("--reason", default="", help="recorded with the event")
+    parser.add_argument("--reason", type=line, default="", help="recorded with the event")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=shred)
 

@@ -50,6 +50,9 @@ def choose(path: str | None, environ: Mapping[str, str]) -> Source:
         ConfigError: the chosen file cannot be read.
     """
     if path is None and TEXT_VARIABLE in environ:
+        if environ[TEXT_VARIABLE].strip() and not set("=[#\n") & set(environ[TEXT_VARIABLE]):
+            what = f"should hold a configuration; a path goes into {PATH_VARIABLE}"
+            raise ConfigError([f"{TEXT_VARIABLE}: {what}"])
         notice = f"Loading configuration from environment variable {TEXT_VARIABLE}"
         return Source(TEXT_VARIABLE, notice, environ[TEXT_VARIABLE])
     return _from_file(path if path is not None else environ.get(PATH_VARIABLE, DEFAULT_PATH))

@@ -37,7 +37,7 @@ class WhitelistEntry:
 
 @frozen
 class KeyEntry:
-    key: str = field(repr=False)  # 32 alphanumeric characters
+    key: str = field(repr=False)  # 10 to 64 letters, digits, - and _
     valid_until_us: int | None  # Unix microseconds; None = permanent
     owner: str | None = None
     label: str | None = None
@@ -63,9 +63,9 @@ class SourceError(Exception):
 
 
 def _key(text: object) -> str:
-    if isinstance(text, str) and re.fullmatch(r"[0-9A-Za-z]{32}", text):
+    if isinstance(text, str) and re.fullmatch(r"[0-9A-Za-z_-]{10,64}", text):
         return text
-    raise ValueError("the key is not 32 letters and digits")
+    raise ValueError("the key is not 10 to 64 letters, digits, - and _")
 
 
 # SQLite, as Torrust's tracker stores it (contract section 5, persistence).
@@ -105,6 +105,8 @@ class TorrustDatabase:
         )
 
     def _open(self) -> sqlite3.Connection:
+        if self.path.is_dir():
+            raise SourceError(f"{self.path}: is a folder, and should be a file")
         if not self.path.is_file():
             raise SourceError(f"{self.path}: there is no such file")
         database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)

@@ -280,6 +280,13 @@ class Announcing:
             return refusals.KEY_EXPIRED
         return key
 
+    def knows(self, text: bytes) -> bool:
+        """Tells whether a key was ever issued. Keys that came from another site have any form."""
+        if text in self._keys:
+            return True
+        access, digest = self._state.access, sha256(text).digest()
+        return digest in access.keys or digest in access.revoked
+
     def _announce_keyed(
         self,
         key: Key,

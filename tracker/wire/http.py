@@ -62,9 +62,11 @@ _IDENTIFIERS: Final = (b"info_hash", b"peer_id")
 _TRACKER: Final = {
     b"announce": ANNOUNCE,
     b"announce.php": ANNOUNCE,
+    b"ann": ANNOUNCE,
     b"scrape": SCRAPE,
     b"scrape.php": SCRAPE,
 }
+_OTHER_KEYS: Final = (b"uk", b"pid", b"authkey", b"credential")
 _PLAIN: Final = {b"/" + name: kind for name, kind in _TRACKER.items()} | {b"/health_check": HEALTH}
 
 
@@ -106,8 +108,8 @@ def parse_target(target: bytes) -> Target:
     """Routes a request target in origin form or absolute form (RFC 9112, 3.2). Never raises.
 
     Paths: /announce, /announce/KEY, /KEY/announce, /KEY, the same with scrape (except /KEY),
-    announce.php, scrape.php and /health_check. KEY in front is 32 alphanumeric characters. Any of
-    it may be percent-encoded, but for the slashes.
+    announce.php, ann, scrape.php and /health_check. KEY in front is 32 alphanumeric characters.
+    Any of it may be percent-encoded, but for the slashes.
     """
     path, mark, query = target.partition(b"?")
     kind, key = _PLAIN.get(path), None
@@ -197,6 +199,17 @@ def query_passkey(query: bytes | None) -> bytes | None:
         return None
     pairs = _pairs(_trimmed(query))
     return next((_decoded(value) for name, value in pairs if name == b"passkey"), None)
+
+
+def other_key(query: bytes | None) -> bytes | None:
+    """Returns the key in the parameters of other sites' trackers, or None. Raises only `WireError`.
+
+    These parameters may mean something else, so it is a key only if the tracker knows it.
+    """
+    if not query:
+        return None
+    values = dict(reversed(_pairs(_trimmed(query))))
+    return next((_decoded(values[name]) for name in _OTHER_KEYS if name in values), None)
 
 
 def unescape(raw: bytes) -> bytes:

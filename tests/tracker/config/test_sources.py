@@ -66,6 +66,12 @@ def test_empty_path_variable() -> None:
     assert str(caught.value) == f"the path of the configuration file is empty; is {PATH} set?"
 
 
+def test_a_path_in_the_place_of_the_text() -> None:
+    """The message names the variable for paths."""
+    line = f"{TEXT}: should hold a configuration; a path goes into {PATH}"
+    assert str(refused("/etc/tracker.toml")) == line
+
+
 def test_text_that_is_not_toml_is_not_repeated() -> None:
     """The message names the variable and the place. It leaves out the text, because that may hold a
     token."""

@@ -208,7 +208,7 @@ def test_keys_without_owner_are_their_own_account(site: Site, tmp_path: Path) ->
         ("key\towner\n", ["line 1: tabs between the columns: save the file with commas"]),
         ("key,mail\n", ["line 1: the header has mail"]),
         ("key,key\n", ["line 1: the header has a column twice"]),
-        (f"key\n{A}x\n\n{A},x\n", ["line 2: the key is not 32", "line 4: has 2 fields"]),
+        (f"key\n{A}.\n\n{A},x\n", ["line 2: the key is not 10", "line 4: has 2 fields"]),
         (f"key\n{A}\n{B}\n{A}\n", ["line 4: the key of line 2 again"]),
         (f'key,label\n{A},"a\nb"\n{B}\n', ["line 2: label is not", "line 4: has 1 fields"]),
         (f"key,owner\n{A},{'x' * 201}\n", ["line 2: owner is not one line"]),
@@ -290,8 +290,8 @@ def test_very_many_problems(site: Site, tmp_path: Path) -> None:
 def test_unreadable_sources_are_refused(site: Site, tmp_path: Path) -> None:
     """A missing file, a non-SQLite file, a non-UTF-8 file and a foreign database are refused. The
     import creates no file."""
-    for path in (tmp_path / "none.db", tmp_path):
-        with pytest.raises(SourceError, match="no such file"):
+    for path, what in ((tmp_path / "none.db", "no such file"), (tmp_path, "is a folder")):
+        with pytest.raises(SourceError, match=what):
             site.imports(TorrustDatabase(path))
     with pytest.raises(SourceError, match="No such file"):
         KeysFile.read(tmp_path / "none.csv")
@@ -442,8 +442,8 @@ def test_command_refuses(config: str, tmp_path: Path, capsys: pytest.CaptureFixt
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        "tracker: keys.csv: line 2: the key is not 32 letters and digits\n"
-        "keys.csv: line 3: the key is not 32 letters and digits\n"
+        "tracker: keys.csv: line 2: the key is not 10 to 64 letters, digits, - and _\n"
+        "keys.csv: line 3: the key is not 10 to 64 letters, digits, - and _\n"
     )
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tracker.wire.connection_id import ConnectionIds
 
 _UNVERIFIED = "connection id could not be verified"
+_PROBLEMS = {_UNVERIFIED: "connection_id", refusals.INVALID_KEY: "key"}
+"""What is wrong with a malformed request, in the metrics, by the text of the reply."""
 _NO_MAGIC = "bad request: Protocol identifier missing"
 _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
@@ -217,7 +219,7 @@ class DatagramHandler:
             known = text = self._keys.get(options)
             if text is None:
                 try:
-                    text = _key_in(udp.url_data(data, at + 98, at + size))
+                    text = self._key_in(udp.url_data(data, at + 98, at + size))
                 except http.WireError as error:
                     # No malformed request counts towards the rate, over HTTP neither, because the
                     # reply that refuses for the rate would be as much work.
@@ -345,6 +347,19 @@ class DatagramHandler:
         self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
         self.traffic.banned += 1
 
+    def _key_in(self, url_data: bytes) -> bytes | None:
+        """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no
+        key's form, and is not known either.
+        """
+        target = http.parse_target(url_data)
+        text = target.key or http.query_passkey(target.query)
+        if not text:
+            other = http.other_key(target.query)
+            return other if other and self._service.knows(other) else None
+        if not http.is_key(text) and not self._service.knows(text):
+            raise http.WireError(refusals.INVALID_KEY)
+        return text
+
     def _refuse(
         self,
         transaction: bytes,
@@ -359,17 +374,6 @@ class DatagramHandler:
 
     def _error(self, transaction: bytes, text: str, peer_id: bytes = b"") -> bytes:
         """Returns the error reply to a malformed request."""
-        self._service.refused(0, peer_id)
+        self._service.refused_malformed("udp", _PROBLEMS.get(text, "request"), peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, text)
-
-
-def _key_in(url_data: bytes) -> bytes | None:
-    """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no
-    key's form.
-    """
-    target = http.parse_target(url_data)
-    text = target.key or http.query_passkey(target.query)
-    if text and not http.is_key(text):
-        raise http.WireError(refusals.INVALID_KEY)
-    return text

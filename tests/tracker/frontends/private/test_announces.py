@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import steady
+from tests.support import issue, revoke, steady
 from tests.tracker.frontends.private.front import (
     EXPIRED,
     EXPIRED_TEXT,
@@ -19,6 +19,7 @@ from tests.tracker.frontends.private.front import (
     MISSING_TEXT,
     MODES,
     PRIVATE,
+    PUBLIC,
     REVOKED,
     UNKNOWN,
     UNLISTED,
@@ -220,3 +221,34 @@ def test_peers_of_a_private_swarm() -> None:
     assert (reply["peers"], reply["peers6"]) == (V4 + b"\x1a\xe1", V6 + b"\x1a\xe1")
     assert reply["incomplete"] == 2
     assert front.udp(url(b"/" + GOOD))[20:] == V4 + b"\x1a\xe2"
+
+
+SHORT, LONG = b"Xy-4567_89", b"a" * 64
+NAMES = (b"uk", b"pid", b"authkey", b"credential", b"passkey")
+
+
+def test_keys_of_other_sites() -> None:
+    """A key in another form, or in another site's parameter, counts if it was issued. Other values
+    of those parameters mean nothing, as before.
+    """
+    front = Front(PRIVATE)
+    for text in (SHORT, LONG):
+        issue(front.rig.service, text)
+    for target in (
+        announce(SHORT),
+        b"/announce/" + LONG + query(),
+        *(b"/ann" + query(extra=b"&%b=%b" % (name, SHORT)) for name in NAMES),
+        b"/announce.php" + query(extra=b"&pid=" + GOOD),
+    ):
+        assert "failure reason" not in front.get(target), target
+    assert front.get(scrape(extra=b"&uk=" + LONG))["files"][HASH][b"incomplete"]
+    assert front.udp(url(b"/announce/" + SHORT))[:4] == bytes([0, 0, 0, 1])
+    assert front.udp(url(b"/announce?uk=" + LONG))[:4] == bytes([0, 0, 0, 1])
+    for name in NAMES[:4]:
+        assert MISSING_TEXT in front.failure(announce(extra=b"&%b=unknown-0001" % name))
+    assert FORMAT_TEXT in front.failure(announce(b"unknown-0001"))
+    revoke(front.rig.service, SHORT)
+    assert FORMAT_TEXT not in front.failure(announce(SHORT))
+    public = Front(PUBLIC)
+    assert "failure reason" not in public.get(announce(extra=b"&pid=unknown-0001"))
+    assert FORMAT_TEXT in public.failure(announce(b"unknown-0001"))
