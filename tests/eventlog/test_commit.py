@@ -357,3 +357,23 @@ async def test_time_in_headers_never_decreases(log: EventLog) -> None:
             log.pool.append(1, time_us, time_us, b"x")
         await log.wait_durable(log.next_seq - 1)
     assert [frame.header.time_us for frame in Reader(log.path).frames()] == [50, 70, 70]
+
+
+async def test_no_room_beyond_a_bound(folder: Path) -> None:
+    """A log at its bound has room only for what is reserved. Each new segment wakes whoever removes
+    old ones.
+    """
+    log = open_log(folder, RECORD_SIZES, segment_bytes=1, linger_seconds=0)
+    async with running(log):
+        append(log, b"one")
+        await log.wait_segment_begun(0)
+        assert log.segments_begun == 1
+        log.grow_until = log.statistics().written_bytes
+        assert not log.has_room()
+        assert log.has_room(reserved=True)
+        log.grow_until += 10
+        assert log.has_room()
+        append(log, b"ten and more bytes")
+        assert not log.has_room()
+        await log.wait_segment_begun(1)
+        assert log.segments_begun == 2

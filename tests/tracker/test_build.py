@@ -52,7 +52,8 @@ def test_a_stale_build_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_scripts_see_every_source() -> None:
     """scripts/run installs anew when a source of a compiled module changes."""
-    script = f". {ROOT}/scripts/_venv && echo $hot"
+    # `cat` is to print the names of the files instead of their content.
+    script = f'. {ROOT}/scripts/_venv && cat() {{ echo "$@"; }} && hot_sources'
     watched = subprocess.run(
         ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -16,7 +16,7 @@ SWEEP_PAUSE_SECONDS = 0.02
 """Seconds between two ticks of one sweep for silent peers; announces are served meanwhile."""
 COUNTER_SECONDS = 1.0
 """Shortest time, in seconds, between two appends of counters."""
-REFUSALS_SECONDS = 10.0
+REFUSALS_SECONDS = 60.0
 """Shortest time, in seconds, between two appends of refusals by client."""
 _POLL_SECONDS = 0.1  # between two looks at the counters
 

@@ -1,7 +1,8 @@
 """Writes and reads a snapshot: the image of a state in a file, so that a start need not replay
 everything.
 
-It is a cache: losing it costs time only. Blocking.
+It is a cache: losing it costs time, and the addresses of peers whose announces were removed.
+Blocking.
 
     header 128 | table, 64 a section | sections, each at a multiple of 16 | SHA-256 of the rest
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from tracker.upkeep.retention import Due, Segment, days_left, due
+from tests.support import Rig
+from tracker.upkeep.retention import Due, Pruner, Segment, days_left, due
 
 THERE = [Segment(0, 10, 100), Segment(5, 20, 100), Segment(5, 20, 100), Segment(9, 30, 50)]
 
@@ -47,3 +52,31 @@ def test_days_left() -> None:
     assert days_left(24_000, 1000, 30, 25_000, 2400.0) == float("inf")
     assert days_left(24_000, 1000, 30, 25_001, 2400.0) == 10
     assert days_left(5, 0, 30, 10**9, 0.0) == float("inf")
+
+
+def test_the_bound_of_growth() -> None:
+    """A log may grow to three segments above `keep_bytes`, or above what it had at its start and is
+    not removed yet.
+    """
+    written = [0]
+    log: Any = SimpleNamespace(
+        path=Path(),
+        segment_bytes=100,
+        statistics=lambda: SimpleNamespace(written_bytes=written[0]),
+        grow_until=0,
+    )
+    pruner = Pruner(Rig().service, log, 30, 1000)
+
+    def grows_to(log_bytes: int) -> int:
+        pruner.log_bytes, pruner._written = log_bytes, written[0]
+        pruner.bound()
+        return log_bytes + log.grow_until - written[0]
+
+    assert grows_to(5000) == 5300
+    written[0] = 250
+    assert grows_to(5250) == 5300
+    assert grows_to(3000) == 3300
+    assert grows_to(900) == 1300
+    assert grows_to(1200) == 1300
+    written[0] += 70
+    assert pruner.size() == 1270
