@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.e2e.clients import announce_target, api, ask, get, torrent
@@ -53,6 +55,12 @@ def test_freeleech_and_a_correction(new_tracker: Callable[..., Tracker]) -> None
     totals = answers[0].json["account"]
     names = ("uploaded", "downloaded", "credited_uploaded", "credited_downloaded")
     assert [totals[name] for name in names] == [250, 250, 250, 90]
+
+    with ThreadPoolExecutor(10) as threads:  # all at once, and each gets its answer
+        path_of_sums = ["/api/v2/accounts/1/totals"] * 10
+        sums = list(threads.map(partial(ask, tracker, "GET"), path_of_sums))
+    assert [one.status for one in sums] == [200] * 10
+    assert all(one.json == sums[0].json for one in sums)
 
     tracker.kill()
     tracker.restart()

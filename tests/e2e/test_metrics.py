@@ -100,6 +100,10 @@ def test_traffic_is_counted(new_tracker: Callable[..., Tracker]) -> None:
     assert total(found["swarmlog_peers"], role="leecher") == 1
     assert total(found["swarmlog_announces_total"], protocol="udp", family="ipv4") == 3
     assert total(found["swarmlog_requests_refused_total"], reason="malformed") == WRONG_IDS + 1
+    malformed = found["swarmlog_malformed_requests_total"]
+    assert total(malformed, protocol="udp", problem="connection_id") == WRONG_IDS
+    assert total(malformed, protocol="http", problem="request") == 1
+    assert total(malformed) == WRONG_IDS + 1
     assert total(found["swarmlog_udp_dropped_total"], reason="banned") == 1
     assert total(found["swarmlog_udp_dropped_total"], reason="malformed") == 1
     assert total(found["swarmlog_disk_free_bytes"]) > 0

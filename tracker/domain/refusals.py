@@ -11,6 +11,8 @@ from typing import Literal
 
 from attrs import frozen
 
+from tracker.domain.events import DROPPED_BANNED
+
 MALFORMED = 0
 LOG_FULL = -1
 NOT_WHITELISTED = -2
@@ -95,6 +97,11 @@ NAMES = {number: refusal.name for number, refusal in REFUSALS.items()}
 def name_of(label: int) -> str:
     """Returns the name of a refusal by its label in the log, or the label if it is unknown."""
     return NAMES.get(-label, str(label))
+
+
+def dropped_name(label: int) -> str:
+    """Returns why datagrams got no reply, by the label of the counter `udp_dropped`."""
+    return "banned" if label == DROPPED_BANNED else NAMES[MALFORMED]
 
 
 def text_of(number: int, info_hash: bytes, key: bytes | None) -> str:

@@ -136,8 +136,14 @@ def of_requests(service: Service, *, usage_statistics: bool) -> Iterator[Metric]
     ]
     name = "swarmlog_requests_refused_total"
     yield _labelled(name, "counter", "Requests refused.", "reason", refused)
+    malformed = tuple(
+        Sample(count, (("problem", problem), ("protocol", protocol)))
+        for (protocol, problem), count in sorted(service.malformed.items())
+    )
+    name, what = "swarmlog_malformed_requests_total", "Malformed requests since the start."
+    yield Metric(name, "counter", what, malformed)
     dropped = [
-        ("banned" if label == events.DROPPED_BANNED else "malformed", count)
+        (refusals.dropped_name(label), count)
         for label, count in _counted(service, events.UDP_DROPPED)
     ]
     name = "swarmlog_udp_dropped_total"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import asdict, frozen
 
-from tracker.domain import events
+from tracker.domain import events, refusals
 from tracker.domain.hidden_peers import NO_PORT, is_unknown_tail
 from tracker.domain.swarms import MARK_EVENT
 from tracker.service.read_model import format_endpoint
@@ -84,7 +84,11 @@ def _counters(state: State) -> Iterator[tuple[str, int]]:
     """Returns counters by name; those of refusals have their label in the name."""
     for (counter, label), count in sorted(state.tally.counters.items()):
         name = events.COUNTER_NAMES.get(counter, str(counter))
-        yield (f"{name}_{label}" if counter == events.REFUSED_REQUESTS else name), count
+        if counter == events.REFUSED_REQUESTS:
+            name = f"{name}_{refusals.name_of(label)}"
+        elif counter == events.UDP_DROPPED:
+            name = f"{name}_{refusals.dropped_name(label)}"
+        yield name, count
 
 
 def members(state: State, info_hash: bytes) -> list[Member]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from tracker.domain import events
+from tracker.domain import events, refusals
 from tracker.domain.events.admin import ClockStepped, SettingsChanged
 from tracker.domain.events.records import Counted, RefusalsCounted, Tick
 from tracker.service.announce import Announcing
@@ -34,7 +34,7 @@ versions count under the name only.
 class Service(Announcing):
     """Makes every change of the live state."""
 
-    __slots__ = ("_clients", "_slice", "pending", "refusals", "strict")
+    __slots__ = ("_clients", "_slice", "malformed", "pending", "refusals", "strict")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Service(Announcing):
         self._slice = 0  # the slice of the state whose digest the next tick carries
         self.pending: dict[tuple[int, int], int] = {}  # counter deltas that are not logged yet
         self.refusals: dict[tuple[int, str, str], int] = {}  # the same for refusals
+        self.malformed: dict[tuple[str, str], int] = {}  # by protocol and problem, since the start
         self._clients = {
             key[1:] for key in state.tally.refusals
         }  # names and versions counted apart
@@ -115,6 +116,12 @@ class Service(Announcing):
             self._clients.add((name, version))
         key = -refusal, name, version
         self.refusals[key] = self.refusals.get(key, 0) + 1
+
+    def refused_malformed(self, protocol: str, problem: str, peer_id: bytes = b"") -> None:
+        """Counts a malformed request, also by protocol and by a word for what is wrong with it."""
+        self.refused(refusals.MALFORMED, peer_id)
+        key = protocol, problem
+        self.malformed[key] = self.malformed.get(key, 0) + 1
 
     # Events that administrators, time and the process bring.
 

@@ -13,8 +13,9 @@ from tests.tracker.logged import HASH, record, write_log
 from tracker.cli.moment_options import failing_if_interrupted
 from tracker.cli.moment_options import moment as parsed
 from tracker.cli.output import CannotError
+from tracker.domain import events
 from tracker.domain.events.admin import TrackerStopped
-from tracker.offline.state_summary import members
+from tracker.offline.state_summary import members, summary
 from tracker.ports import Moment, NoMomentError, Outage
 from tracker.store.moments import ForwardReplay, span
 
@@ -167,6 +168,25 @@ def test_members(folder: Path) -> None:
     after = members(ForwardReplay(folder, ignore_progress).at(Moment(seq=evicted + 1)), HASH)
     assert [one.owner for one in after] == [None, None]
     assert members(ForwardReplay(folder, ignore_progress).at(None), HASH) == []
+
+
+def test_counters_are_named() -> None:
+    """Counters of refusals and of dropped datagrams have the words of the metrics."""
+    rig = Rig()
+    for counter, label in (
+        (events.REFUSED_REQUESTS, 0),
+        (events.REFUSED_REQUESTS, 2),
+        (events.UDP_DROPPED, 0),
+        (events.UDP_DROPPED, events.DROPPED_BANNED),
+    ):
+        rig.service.count(counter, label)
+    rig.service.flush_counters()
+    assert summary(rig.state)["counters"] == {
+        "refused_requests_malformed": 1,
+        "refused_requests_not_whitelisted": 1,
+        "udp_dropped_malformed": 1,
+        "udp_dropped_banned": 1,
+    }
 
 
 def test_interrupted() -> None:

@@ -157,7 +157,7 @@ class RequestHandler:
         if service.private and not key:
             key = self._other_key(query)
         if key and not http.is_key(key) and not service.knows(key):
-            return self._refuse(refusals.INVALID_KEY, request.peer_id)
+            return self._refuse(refusals.INVALID_KEY, request.peer_id, "key")
         proxies = self.proxies
         source = forwarded_address(proxies, address, forwarded) if self.proxied else address
         holder = service.admit(source, key) if service.guarded else None
@@ -169,7 +169,9 @@ class RequestHandler:
                     refusals.NOT_WHITELISTED, request.info_hash, key, request.peer_id
                 )
             if not source:
-                return self._refuse(_BEHIND_PROXY.format(proxies.header), request.peer_id)
+                return self._refuse(
+                    _BEHIND_PROXY.format(proxies.header), request.peer_id, "proxy_header"
+                )
         address = source
         if self._reads_ip and request.ip:
             address = self._claimed(request.ip, source)
@@ -277,11 +279,13 @@ class RequestHandler:
         if service.private and not key:
             key = self._other_key(query)
         if key and not http.is_key(key) and not service.knows(key):
-            return self._refuse(refusals.INVALID_KEY)
+            return self._refuse(refusals.INVALID_KEY, problem="key")
         if self.proxied:
             address = forwarded_address(self.proxies, address, forwarded)
             if not address:
-                return self._refuse(_BEHIND_PROXY.format(self.proxies.header))
+                return self._refuse(
+                    _BEHIND_PROXY.format(self.proxies.header), problem="proxy_header"
+                )
         admitted = service.admit(address, key)
         if admitted == refusals.RATE_EXCEEDED:
             return self._refuse_announce(refusals.RATE_EXCEEDED, b"", None)
@@ -297,8 +301,11 @@ class RequestHandler:
         downloaders = {each: 0 if hidden else service.downloaders(each) for each in hashes}
         return http.scrape_reply(files, downloaders), _BENCODED
 
-    def _refuse(self, reason: str, peer_id: bytes = b"") -> tuple[bytes, bytes]:
-        self._service.refused(0, peer_id)
+    def _refuse(
+        self, reason: str, peer_id: bytes = b"", problem: str = "request"
+    ) -> tuple[bytes, bytes]:
+        """Refuses a malformed request; `problem` is the word for the metrics."""
+        self._service.refused_malformed("http", problem, peer_id)
         return http.failure(reason), _TEXT
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tracker.wire.connection_id import ConnectionIds
 
 _UNVERIFIED = "connection id could not be verified"
+_PROBLEMS = {_UNVERIFIED: "connection_id", refusals.INVALID_KEY: "key"}
+"""What is wrong with a malformed request, in the metrics, by the text of the reply."""
 _NO_MAGIC = "bad request: Protocol identifier missing"
 _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
@@ -372,6 +374,6 @@ class DatagramHandler:
 
     def _error(self, transaction: bytes, text: str, peer_id: bytes = b"") -> bytes:
         """Returns the error reply to a malformed request."""
-        self._service.refused(0, peer_id)
+        self._service.refused_malformed("udp", _PROBLEMS.get(text, "request"), peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, text)
