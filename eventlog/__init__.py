@@ -42,7 +42,9 @@ from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
 from eventlog.removal import remove_before
 from eventlog.repeated_warning import RepeatedWarning
+from eventlog.seals import sealed_segments, wrong_by_seal
 from eventlog.segment import base_seq_of, first_frame_header, list_segments, open_header
+from eventlog.threads import NO_THREAD, in_thread
 from eventlog.verify import Verifier
 from eventlog.verify_files import RESTORE_KEPT
 from eventlog.versions import FORMAT
@@ -54,6 +56,7 @@ __all__ = [
     "HEADER_SIZE",
     "IGNORABLE",
     "LAST_TIME_US",
+    "NO_THREAD",
     "REPORT",
     "RESTORE",
     "RESTORE_KEPT",
@@ -91,6 +94,7 @@ __all__ = [
     "frame_at",
     "frame_id_of",
     "holds_frame",
+    "in_thread",
     "keep_frames",
     "kept_digests",
     "kept_path",
@@ -105,8 +109,10 @@ __all__ = [
     "read_identity",
     "read_kept_frames",
     "remove_before",
+    "sealed_segments",
     "segments_of",
     "sync_directory",
     "write_all",
     "write_new",
+    "wrong_by_seal",
 ]

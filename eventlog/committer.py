@@ -38,11 +38,12 @@ _BEGIN_BYTES = 64 << 10
 """Bytes of the disk that a new file takes before any frame, with the file system's own data."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
+_WANT = (*_FULL, *_NO_DESCRIPTOR, errno.ENOMEM, errno.EAGAIN)  # EAGAIN: no thread
 
 
 def passes_by_itself(error: Exception) -> bool:
-    """Tells whether a write failed only for want of space or descriptors, so that waiting helps."""
-    return isinstance(error, OSError) and error.errno in (*_FULL, *_NO_DESCRIPTOR)
+    """Tells whether a write failed only for want of something, so that waiting helps."""
+    return isinstance(error, OSError) and error.errno in _WANT
 
 
 @define(eq=False, kw_only=True)
@@ -138,9 +139,12 @@ class Committer:
             self.disk_free = _free_bytes(self._directory)
             if self.disk_free < needed:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        if self._descriptor < 0 or segment_due:
-            self._next_segment(frames[0].base_seq, now)
-        self._put(frames)
+        try:
+            if self._descriptor < 0 or segment_due:
+                self._next_segment(frames[0].base_seq, now)
+            self._put(frames)
+        except MemoryError:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from None
 
     def _write_again(self, frames: list[OpenFrame], now: float, needed: int) -> None:
         try:

@@ -6,9 +6,9 @@ Appending is a plain call. One task, `run`, hands all appended records to the co
 (committer.py), and begins the next commit only when that one has ended. A caller awaits
 `wait_durable` before it acknowledges an event, because a crash can remove the last events.
 
-If a write fails for want of space or descriptors, the log is blocked: it tries again every second,
-keeps its records in memory, and refuses new ones. Any other failure, after a second attempt, ends
-the log.
+If a write fails for want of space, descriptors, memory or a thread, the log is blocked: it tries
+again every second, keeps its records in memory, and refuses new ones. Any other failure, after a
+second attempt, ends the log.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from eventlog.files import make_folder
 from eventlog.pool import OpenFrame, Pool
 from eventlog.repeated_warning import RepeatedWarning
 from eventlog.reserve import Reserve
+from eventlog.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,7 +51,8 @@ READABLE_SECONDS = 0.25
 The wait is a fifth of that, unless the disk is slow or full.
 """
 RETRY_SECONDS = 1.0
-"""Seconds between attempts to write while the disk is full, or no file descriptor is free."""
+"""Seconds between attempts to write while something is not to be had: space, a descriptor, memory,
+a thread."""
 LONGER_SECONDS = 0.1
 """Upper bound in seconds of the adaptive linger, because waiting records are only in memory:
 readers get them later, and a crash loses more of them."""
@@ -123,7 +125,7 @@ class EventLog:
     sealing: trio.Lock = field(factory=trio.Lock)  # for tasks that make or remove seals
 
     # The condition of the log.
-    _blocked: bool = False  # waits for space or descriptors
+    _blocked: bool = False  # waits for space, descriptors, memory or a thread
     _failure: LogFailedError | None = None
     _closed: bool = False  # refuses new records
     _released: bool = False  # nothing more becomes durable
@@ -259,7 +261,7 @@ class EventLog:
         Tasks that remove segments or seals must hold the lock too. Raises `LogError`, `OSError`.
         """
         async with self.sealing:
-            await trio.to_thread.run_sync(seals.write_missing, self.path)
+            await in_thread(seals.write_missing, self.path)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled, then commit the rest and close. Raises `LogFailedError`."""
@@ -306,7 +308,7 @@ class EventLog:
         try:
             # Shielded, because a commit must not be abandoned half-way.
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(
+                await in_thread(
                     self._committer.write,
                     taken,
                     self.durable_seq,
@@ -367,7 +369,8 @@ class EventLog:
                 if self._failure is None:
                     await self._commit_the_rest()
             finally:
-                await trio.to_thread.run_sync(self.release)
+                # In this thread: it takes no time that matters, and needs no other thread.
+                self.release()
                 self._released = True
                 self._wake_waiters()
 

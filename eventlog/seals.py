@@ -159,6 +159,30 @@ def write_missing(folder: Path) -> int:
     return written
 
 
+def sealed_segments(folder: Path) -> list[Path]:
+    """List the finished segments that have a seal, in log order. Raises `OSError`."""
+    return [path for path in segments_of(folder)[:-1] if seal_path(path).exists()]
+
+
+def wrong_by_seal(path: Path) -> str:
+    """Say what is wrong with a segment by its seal; "" = nothing.
+
+    Reads the file from the disk, without the interpreter's lock, and leaves none of it in memory
+    that others use. Raises `FileNotFoundError` when one of the two was removed, `OSError`.
+    """
+    try:
+        seal = read_seal(seal_path(path))
+        with open_file(path) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            found = file_digest(file, "sha256").hexdigest()
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    except (SealError, LogError) as error:
+        return str(error)
+    if found == seal.sha256:
+        return ""
+    return f"its SHA-256 is {found}, and was {seal.sha256} when it was sealed"
+
+
 def cut_left_over(path: Path, following: Path) -> None:
     """Cut a finished segment at the end of its last frame that counts.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import evolve, frozen
 
-from eventlog import LogPrunedError, first_seq
+from eventlog import LogPrunedError, first_seq, in_thread
 from tracker import ports
 from tracker.domain.events import codec
 from tracker.history.event_scan import Filter, Scan
@@ -92,7 +92,7 @@ class LogEvents:
         with self._overtaken():
             late = False
             while not (late or scan.over or len(scan.found) >= limit):
-                worked += await trio.to_thread.run_sync(scan.step, limit, limiter=self._threads)
+                worked += await in_thread(scan.step, limit, limiter=self._threads)
                 await trio.lowlevel.checkpoint()
                 # A page must get beyond its first event, because no cursor points before event 0.
                 late = (worked >= READ_SECONDS and scan.seq > part.first) or (
@@ -138,7 +138,7 @@ class LogEvents:
             if self.end > scan.seq:
                 scan.over = False
                 try:
-                    await trio.to_thread.run_sync(scan.step, FOLLOW_EVENTS, limiter=self._threads)
+                    await in_thread(scan.step, FOLLOW_EVENTS, limiter=self._threads)
                 except LogPrunedError:
                     begin = await self._begin()
             yield ports.Followed(scan.take(), scan.seq - 1, begin)
@@ -150,7 +150,7 @@ class LogEvents:
 
     async def _begin(self) -> int:
         """Returns the number of the first event that was not removed."""
-        return await trio.to_thread.run_sync(first_seq, self._folder, limiter=self._threads)
+        return await in_thread(first_seq, self._folder, limiter=self._threads)
 
     def _scan(self, part: ports.LogPart, wanted: ports.EventFilter) -> Scan:
         keys = Keyring(self._secrets_path) if self._secrets_path else None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tracker.service.rate_limits import Bans
     from tracker.service.service import Service
     from tracker.upkeep.follower import FollowerSupervisor
+    from tracker.upkeep.rereading import Rereading
     from tracker.upkeep.retention import Pruner
 
 
@@ -45,6 +46,7 @@ class LiveGauges:
         usage_statistics: bool = True,
         follower: FollowerSupervisor | None = None,
         pruner: Pruner | None = None,
+        rereading: Rereading | None = None,
     ) -> None:
         """`usage_statistics`: false leaves out what counts requests."""
         self._service = service
@@ -54,6 +56,7 @@ class LiveGauges:
         self._usage_statistics = usage_statistics
         self._follower = follower
         self._pruner = pruner
+        self._rereading = rereading
         self._began = time.monotonic()
         self._udp: list[UdpListener] = []
         self._http: list[HttpListener] = []
@@ -115,6 +118,7 @@ class LiveGauges:
                 self._pruner, statistics.disk_free_bytes, self.watch.bytes_a_day
             ),
             *swarmlog.of_follower(self._follower, statistics.durable_seq),
+            *swarmlog.of_rereading(self._rereading),
             *swarmlog.of_log_counters(statistics),
             *swarmlog.of_state(service.state),
             *swarmlog.of_requests(service, usage_statistics=self._usage_statistics),

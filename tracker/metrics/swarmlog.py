@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracker.places import Places
     from tracker.service.service import Service
     from tracker.upkeep.follower import FollowerSupervisor
+    from tracker.upkeep.rereading import Rereading
     from tracker.upkeep.retention import Pruner
 
 _PATHS = (("http", "ipv4"), ("http", "ipv6"), ("udp", "ipv4"), ("udp", "ipv6"))
@@ -100,6 +101,15 @@ def of_follower(follower: FollowerSupervisor | None, durable_seq: int) -> Iterat
     what = "1 once the follower found that the log and its replay disagree."
     alarm = int(follower is not None and bool(follower.alarm))
     yield _gauge("swarmlog_follower_alarm", what, alarm)
+
+
+def of_rereading(rereading: Rereading | None) -> Iterator[Metric]:
+    what = "Finished segments that are not as they were when they were sealed."
+    damaged = len(rereading.damaged) if rereading else 0
+    yield _gauge("swarmlog_log_damaged_segments", what, damaged)
+    what = "Finished segments that were read again and compared with their seals."
+    samples = (Sample(rereading.segments if rereading else 0),)
+    yield Metric("swarmlog_log_segments_reread_total", "counter", what, samples)
 
 
 def of_state(state: State) -> Iterator[Metric]:

@@ -74,8 +74,14 @@ def run(
     parts = runtime.build(
         config, version, secret, keyring, session, listeners, tuple(certificates.values())
     )
-    with first_failure(LogError):
-        trio.run(_main, parts, session.lost_seq)
+    try:
+        with first_failure(LogError, OSError, MemoryError):
+            trio.run(_main, parts, session.lost_seq)
+    except trio.TrioInternalError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        what = f"the system refused to wait for requests: {error.__cause__}"
+        raise OSError(f"{what}. What was acknowledged is in the log; start again") from error
     try:
         high_water_mark.note(secrets_path, session.event_log, session.state.time_us)
     except OSError as error:
@@ -106,6 +112,7 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
                 high_water_mark.keep, runtime.secrets_path, event_log, service.now_us
             )
             appending.start_soon(retention.keep_schedule, runtime.pruner)
+            appending.start_soon(runtime.rereading.run)
             await web.start_api(answering, runtime)
             await web.start_health(answering, runtime)
             nursery.start_soon(runtime.past.run)

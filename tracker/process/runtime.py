@@ -20,6 +20,7 @@ from tracker.service.service import Service
 from tracker.store import server_secret
 from tracker.store.address_keys import day_of
 from tracker.upkeep.follower import FollowerSupervisor
+from tracker.upkeep.rereading import Rereading
 from tracker.upkeep.retention import Pruner
 from tracker.upkeep.shredding import Shredder
 
@@ -52,6 +53,7 @@ class Runtime:
     pruner: Pruner
     shredder: Shredder
     follower: FollowerSupervisor
+    rereading: Rereading
     gauges: LiveGauges
     past: PastReads
     ledgers: LogLedgers
@@ -96,6 +98,7 @@ def build(
         service, event_log, settings.keep_days, settings.keep_bytes, secrets=secrets_path
     )
     follower = FollowerSupervisor(event_log.path, secrets_path)
+    rereading = Rereading(event_log.path)
     gauges = LiveGauges(
         service,
         event_log,
@@ -104,6 +107,7 @@ def build(
         usage_statistics=usage,
         follower=follower,
         pruner=pruner,
+        rereading=rereading,
     )
     past = PastReads(event_log, secrets_path, usage_statistics=usage)
     return Runtime(
@@ -118,6 +122,7 @@ def build(
         pruner=pruner,
         shredder=Shredder(service, event_log, keyring, settings.shred_days),
         follower=follower,
+        rereading=rereading,
         gauges=gauges,
         past=past,
         ledgers=LogLedgers(event_log, secrets_path),

@@ -22,6 +22,7 @@ from eventlog import (
     RepeatedWarning,
     border,
     holds_frame,
+    in_thread,
     make_folder,
     parse_json,
     write_new,
@@ -108,7 +109,7 @@ async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) ->
     await event_log.wait_durable(event_log.next_seq - 1)
     while True:
         try:
-            await trio.to_thread.run_sync(note, secrets, event_log, now_us())
+            await in_thread(note, secrets, event_log, now_us())
         except OSError as error:
             trouble.warn("The high-water mark cannot be written, trying again: %s", error)
         else:

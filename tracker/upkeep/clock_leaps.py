@@ -21,10 +21,9 @@ import logging
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import trio
 from attrs import define, field
 
-from eventlog import RepeatedWarning, first_frame_header, open_header, segments_of
+from eventlog import RepeatedWarning, first_frame_header, in_thread, open_header, segments_of
 from tracker.domain.events import DAY_US
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class ScheduleClock:
 
     async def now_us(self) -> int:
         """Returns the time from which a schedule may count back. Raises `LogError`, `OSError`."""
-        starts = await trio.to_thread.run_sync(segment_starts, self.folder)
+        starts = await in_thread(segment_starts, self.folder)
         now = self.service.earlier_us()
         self.leap_us = leap_at(starts, now)
         if self.leap_us:

@@ -22,6 +22,7 @@ from eventlog import (
     RepeatedWarning,
     base_seq_of,
     first_frame_header,
+    in_thread,
     segments_of,
 )
 from tracker import ports
@@ -178,7 +179,7 @@ class Pruner:
         """Lists the segments, and notes the size of the log. Raises `LogError`, `OSError`."""
         self._begun = self.log.segments_begun
         self._written = self.log.statistics().written_bytes
-        logged = await trio.to_thread.run_sync(segments, self.log.path)
+        logged = await in_thread(segments, self.log.path)
         self.log_bytes = sum(each.size for each in logged)
         return logged
 
@@ -218,7 +219,7 @@ class Pruner:
             # A reader that starts at the new beginning must find the event that confirms it.
             await self.log.wait_readable(pruned[-1].seq)
         async with self.log.sealing:
-            await trio.to_thread.run_sync(pruning.finish, self.log.path, begin)
+            await in_thread(pruning.finish, self.log.path, begin)
 
     async def _make(self, seq: int) -> pruning.Made:
         """Runs `pruning.make` in its own process, so that announces are served meanwhile."""
@@ -232,7 +233,7 @@ class Pruner:
             made = pruning.Made(**json.loads("".join(last)))
         except ValueError:
             raise PruningError(last[0] if last else f"exit code {code}") from None
-        await trio.to_thread.run_sync(pruning.adopt, self.log.path, made)
+        await in_thread(pruning.adopt, self.log.path, made)
         return made
 
     async def _write(self, made: pruning.Made, rule: str) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import define, field, frozen
 
-from eventlog import LogError, LogFailedError, RepeatedWarning, read_identity
+from eventlog import LogError, LogFailedError, RepeatedWarning, in_thread, read_identity
 from tracker import ports
 from tracker.domain.events.admin import AddressesShredded
 from tracker.service.clock import LogClock
@@ -109,7 +109,7 @@ class Shredder:
         for day in self.keyring.days():
             if day_name(day) in shredded:
                 try:
-                    await trio.to_thread.run_sync(self.keyring.destroy, day)
+                    await in_thread(self.keyring.destroy, day)
                 except OSError as error:
                     failures.append(error)
         if failures:
@@ -144,7 +144,7 @@ async def keep_schedule(shredder: Shredder, clock: ScheduleClock) -> None:
 
 async def _keep_schedule(shredder: Shredder, clock: ScheduleClock, kept: RepeatedWarning) -> None:
     tomorrow = day_of(shredder.service.now_us()) + 1
-    await trio.to_thread.run_sync(shredder.keyring.prepare, tomorrow)
+    await in_thread(shredder.keyring.prepare, tomorrow)
     by = ports.Actor("shred_days", "", "")
     done = await shredder.shred(None, by, await clock.now_us())
     if done.shredded:

@@ -6,9 +6,16 @@ import ctypes
 import os
 import select
 import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING
+
+from eventlog import NO_THREAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NICE = 10
 _PR_SET_PDEATHSIG = 1
@@ -55,7 +62,15 @@ def end_with_input() -> None:
 
     It ends with the tracker, also when the tracker is killed.
     """
-    Thread(target=_end_with_input, daemon=True).start()
+    start_thread(_end_with_input)
+
+
+def start_thread(work: Callable[..., None], *arguments: object) -> None:
+    """Runs `work` beside the process. Ends the process in a sentence where no thread can be had."""
+    try:
+        Thread(target=work, args=arguments, daemon=True).start()
+    except RuntimeError:
+        sys.exit(NO_THREAD)
 
 
 def _end_with_input() -> None:

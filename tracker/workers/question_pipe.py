@@ -14,7 +14,6 @@ from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from struct import Struct
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import trio
@@ -260,7 +259,7 @@ def serve(worker: Worker) -> None:
     lifetime.end_with_parent()
     lifetime.step_back()
     questions: SimpleQueue[Question] = SimpleQueue()
-    Thread(target=_listen, args=(questions,), daemon=True).start()
+    lifetime.start_thread(_listen, questions)
     while True:
         sys.stdout.buffer.write(_packed(worker.answer(questions.get())))
         sys.stdout.buffer.flush()

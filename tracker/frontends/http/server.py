@@ -10,7 +10,6 @@ task with a deadline. So does every connection under TLS, because its handshake 
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import time
@@ -22,6 +21,7 @@ import httptools
 import trio
 
 from tracker.frontends.http.accept import open_acceptor
+from tracker.frontends.traffic import REFUSED_SECONDS
 
 if TYPE_CHECKING:
     import ssl
@@ -204,18 +204,12 @@ async def serve(
                 await trio.lowlevel.wait_readable(listener)
                 try:
                     connections.accept_waiting(accept)
-                except OSError as error:
-                    await _accept_failed(error)
+                except OSError:
+                    # No descriptors, no memory, or another refusal of the system: connections end.
+                    await trio.sleep(REFUSED_SECONDS)
                 if handler.settle is not None:
                     with connections.replies_held():
                         await handler.settle()
-
-
-async def _accept_failed(error: OSError) -> None:
-    """Waits for connections to end when descriptors or memory ran out; ignores a client that
-    left."""
-    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-        await trio.sleep(0.1)
 
 
 class Connections:

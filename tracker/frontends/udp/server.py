@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
+from tracker.frontends.traffic import REFUSED_SECONDS
 from tracker.frontends.udp import recvmmsg
 from tracker.frontends.udp.fairness import FairShare
 
@@ -64,7 +65,12 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     while True:
         await trio.lowlevel.wait_readable(sock)
         await fair_share.let_others_run(took_ns)
-        sizes = batch.receive()
+        try:
+            sizes = batch.receive()
+        except OSError:
+            # A refusal of the system that no datagram causes; it passes, or a restart is due.
+            await trio.sleep(REFUSED_SECONDS)
+            continue
         if sizes:
             began = perf_counter_ns()
             handler.begin()

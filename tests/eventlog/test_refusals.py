@@ -1,0 +1,79 @@
+"""The system has no thread or no memory for a commit: the log waits, and goes on."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+
+from eventlog import NO_THREAD, EventLog, in_thread, log, open_log
+from tests.eventlog.logs import RECORD_SIZES, append, read, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+TIMES = 3
+
+
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, left = trio.to_thread.run_sync, list(range(TIMES))
+
+    async def refusing(*args: Any, **options: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        if left and left.pop() >= 0:
+            raise RuntimeError("can't start new thread")
+        return await real(*args, **options)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", refusing)
+
+
+def no_memory(call: str) -> Callable[[pytest.MonkeyPatch], None]:
+    def refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+        real, left = getattr(os, call), list(range(TIMES))
+
+        def refusing(*args: Any) -> Any:
+            if left and left.pop() >= 0:
+                raise MemoryError
+            return real(*args)
+
+        monkeypatch.setattr(os, call, refusing)
+
+    return refuse
+
+
+REFUSALS = {"thread": no_thread, "pwrite": no_memory("pwrite"), "fdatasync": no_memory("fdatasync")}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_commit_waits(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What was appended becomes durable once the system gives again; nothing is taken before."""
+    monkeypatch.setattr(log, "RETRY_SECONDS", 0.01)
+    one = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    room: list[bool] = []
+
+    def watched(error: Exception, real: Callable[..., None] = EventLog._note_failure) -> None:
+        real(one, error)
+        room.append(one.has_room())
+
+    monkeypatch.setattr(EventLog, "_note_failure", lambda _, error: watched(error))
+
+    async def main() -> None:
+        async with running(one):
+            REFUSALS[name](monkeypatch)
+            await one.wait_durable(append(one, b"waited for"))
+            assert one.has_room()
+
+    trio.run(main)
+    assert room
+    assert not any(room)
+    assert [data for _, data in read(folder)] == [b"waited for"]
+
+
+def test_no_thread_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs work in a thread is told so as of any refusal of the system."""
+    no_thread(monkeypatch)
+    with pytest.raises(BlockingIOError, match=NO_THREAD[:20]):
+        trio.run(in_thread, int)
