@@ -170,6 +170,23 @@ def from_listeners(document: Table, seen: Translation) -> None:
                 seen.names[f"{kind}[{index}].network.ipv6_v6only"] = f"{kind}[{index}].ipv6_v6only"
 
 
+def from_udp_listeners(document: Table, seen: Translation) -> None:
+    """Moves the UDP listeners' `max_connection_id_errors_per_ip` to `[policy]`, if they agree.
+
+    It decides there for all of them. Where they differ, each stays, and becomes a warning.
+    """
+    old, new = "max_connection_id_errors_per_ip", "max_connection_id_errors"
+    entries, policy = document.get("udp_trackers"), document.get("policy", {})
+    if not isinstance(entries, list) or not isinstance(policy, dict) or new in policy:
+        return
+    having = {i: one for i, one in enumerate(entries) if isinstance(one, dict) and old in one}
+    if not having or any(one[old] != next(iter(having.values()))[old] for one in having.values()):
+        return
+    seen.names[f"policy.{new}"] = f"udp_trackers[{next(iter(having))}].{old}"
+    for one in having.values():
+        _put(document, f"policy.{new}", one.pop(old))
+
+
 def _move(document: Table, old: str, new: str, seen: Translation) -> None:
     _put(document, new, document.pop(old))
     seen.names[new] = old

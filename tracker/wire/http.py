@@ -266,7 +266,8 @@ def _split(piece: bytes) -> list[Pair]:
         head, _, rest = rest.partition(b"?")
         first = _pair(head)
         if first is None or len(pairs) == _MOST_MARKS:
-            raise WireError(f"{_IN_QUERY}invalid param {_shown(piece)} in query")
+            head, passkey, _ = piece.partition(b"passkey=")  # whose value is nobody else's
+            raise WireError(f"{_IN_QUERY}invalid param {_shown(head + passkey)} in query")
         pairs.append(first)
     return [*pairs, pair]
 

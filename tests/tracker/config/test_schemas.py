@@ -189,7 +189,7 @@ def test_settings_of_the_development_line() -> None:
         [[udp_trackers]]
         ipv6_v6only = true
         tracker_usage_statistics = true
-        max_connection_id_errors_per_ip = 10
+        max_connection_id_errors_per_ip = 7
         public_url = "udp://tracker.example.com:6969/announce"
         network = {{on_reverse_proxy = false}}
         [[http_trackers]]
@@ -209,9 +209,39 @@ def test_settings_of_the_development_line() -> None:
     assert at(loaded.config, "udp_trackers.0.network.ipv6_v6only") is True
     assert at(loaded.config, "http_trackers.0.network.ipv6_v6only") is True
     assert [line for line in loaded.warnings if ": accepted and ignored: " not in line] == []
-    assert len(loaded.warnings) == 11
+    assert len(loaded.warnings) == 10
+    assert loaded.config.policy.max_connection_id_errors == 7
     problem = str(refused(f"{MINIMAL}[[udp_trackers]]\nipv6_v6only = 1"))
     assert problem == "udp_trackers[0].ipv6_v6only: must be true or false, not 1"
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "counts", "warnings"),
+    [
+        ((7, 7), "", 7, 0),
+        ((7, 8), "", 10, 2),
+        ((7, 7), "policy.max_connection_id_errors = 3", 3, 2),
+    ],
+)
+def test_errors_of_connection_ids_by_listener(
+    values: tuple[int, int], more: str, counts: int, warnings: int
+) -> None:
+    """One limit that all UDP listeners share counts, unless `[policy]` has its own."""
+    listeners = "".join(
+        f'[[udp_trackers]]\nbind_address = "0.0.0.0:0"\nmax_connection_id_errors_per_ip = {value}\n'
+        for value in values
+    )
+    loaded = from_text(f"{MINIMAL}{more}\n{listeners}")
+    assert loaded.config.policy.max_connection_id_errors == counts
+    assert len(loaded.warnings) == warnings
+
+
+def test_bad_errors_of_connection_ids() -> None:
+    """A problem has the name in the user's file."""
+    wrong = "[[udp_trackers]]\nmax_connection_id_errors_per_ip = -1"
+    assert str(refused(f"{MINIMAL}{wrong}")).startswith(
+        "udp_trackers[0].max_connection_id_errors_per_ip: must be a whole number"
+    )
 
 
 V3_PROBLEMS = [

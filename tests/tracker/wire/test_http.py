@@ -192,6 +192,7 @@ def test_any_identifier(value: bytes, safe: str) -> None:
         ),
         (BASE + b"&a", QUERY_FAILED + "invalid param a in query"),
         (BASE + b"&a=b=c", QUERY_FAILED + "invalid param a=b=c in query"),
+        (BASE + b"&passkey=" + KEY + b"=", QUERY_FAILED + "invalid param passkey= in query"),
         (BASE + b"&left=1=2", QUERY_FAILED + "invalid param left=1=2 in query"),
         (b"info_hash=a=b&port=1", QUERY_FAILED + "invalid param info_hash=a=b in query"),
         (

@@ -11,6 +11,7 @@ from tests.support import Rig, endpoint6, hash_of
 from tests.tracker.frontends.policy.site import MINE, both, serving
 from tracker.domain import events
 from tracker.domain.policy import Policy
+from tracker.forwarding import Proxies
 from tracker.frontends.http.handler import RequestHandler
 
 
@@ -140,3 +141,15 @@ def test_the_rate_limit_ignores_the_ip_parameter() -> None:
     ]
     handler.end()
     assert [b"too many requests" in one for one in replies] == [False, False, True]
+
+
+def test_connections_of_proxies() -> None:
+    """Only a proxy's connections are shared by clients: where none is named, every connection."""
+    rig, named = Rig(), Proxies(["10.0.0.0/8"])
+    for proxied, proxies, shared in (
+        (False, named, [False, False]),
+        (True, named, [True, False]),
+        (True, Proxies(), [True, True]),
+    ):
+        handler = RequestHandler(rig.service, 0, proxied=proxied, proxies=proxies)
+        assert [handler.behind_proxy(one) for one in (PRIVATE, PUBLIC)] == shared
