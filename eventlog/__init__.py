@@ -4,7 +4,15 @@
 `remove_before` shortens it.
 """
 
-from eventlog.encryption import Decryptor, Encrypted, Encryptor, FrameId, decrypt_frame
+from eventlog.encryption import (
+    Decryptor,
+    Encrypted,
+    Encryptor,
+    FrameId,
+    decrypt_frame,
+    frame_id_of,
+    last_encrypted,
+)
 from eventlog.errors import (
     LogCorruptError,
     LogError,
@@ -81,10 +89,12 @@ __all__ = [
     "first_frame_header",
     "first_seq",
     "frame_at",
+    "frame_id_of",
     "holds_frame",
     "keep_frames",
     "kept_digests",
     "kept_path",
+    "last_encrypted",
     "list_segments",
     "make_folder",
     "new_opening_path",

@@ -7,10 +7,17 @@ damage is found without any key.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from eventlog import segment
+
 if TYPE_CHECKING:
-    from eventlog.frame import Frame
+    from pathlib import Path
+
+    from eventlog.frame import Frame, Header
+
+_LOOKED_AT = 1000  # frames from the end of a segment
 
 
 class FrameId(NamedTuple):
@@ -53,6 +60,22 @@ class Decryptor(Protocol):
         ...
 
 
+def frame_id_of(log_id: bytes, header: Header) -> FrameId:
+    return FrameId(log_id, header.epoch, header.base_seq, header.boottime_ns)
+
+
+def last_encrypted(path: Path, log_id: bytes) -> tuple[FrameId, int, int] | None:
+    """Find the last encrypted frame near the end of a segment: its id, `key_epoch` and `key_check`.
+
+    None where there is none. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    """
+    headers = segment.headers_from_the_end(path, segment.open_header(path))
+    for _, header in islice(headers, _LOOKED_AT):
+        if header.key_epoch:
+            return frame_id_of(log_id, header), header.key_epoch, header.key_check
+    return None
+
+
 def decrypt_frame(log_id: bytes, found: Frame, keys: Decryptor | None) -> Frame:
     """Return a frame from a file with its protected section decrypted, or empty where the key is
     missing."""
@@ -61,6 +84,6 @@ def decrypt_frame(log_id: bytes, found: Frame, keys: Decryptor | None) -> Frame:
         return found
     section = None
     if keys is not None:
-        frame_id = FrameId(log_id, header.epoch, header.base_seq, header.boottime_ns)
+        frame_id = frame_id_of(log_id, header)
         section = keys.decrypt(frame_id, header.key_epoch, header.key_check, found.protected)
     return found._replace(protected=memoryview(section or b""))

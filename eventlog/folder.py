@@ -24,7 +24,7 @@ from attrs import evolve, frozen
 from eventlog import seals, segment, versions
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
 from eventlog.files import A_FILE, A_FOLDER, make_folder, sync_directory, write_all, write_new
-from eventlog.first_event import list_openings
+from eventlog.first_event import list_openings, segments_of
 from eventlog.nonsense import border, parse_json
 
 if TYPE_CHECKING:
@@ -164,6 +164,7 @@ def recover(path: Path, log_id: bytes) -> Recovery:
             raise LogCorruptError(path / "seg", 0, "the log has a beginning, and no segments")
         return Recovery(0, 0, 0, 0)
     _check_identity(paths, log_id)
+    _check_borders(path)
     found = _recover_tail(path, paths[-1])
     return found if found.last_time_us else evolve(found, last_time_us=_last_time(paths))
 
@@ -183,12 +184,31 @@ def _never_begun(path: Path, log_id: bytes) -> bool:
     return False
 
 
+def _check_borders(path: Path) -> None:
+    """Check that each segment that counts continues the one before it, from the beginning on.
+
+    Raises `LogCorruptError`.
+    """
+    counting = segments_of(path)
+    for first in counting[:1]:
+        base = segment.base_seq_of(first)
+        if base and base not in list_openings(path):
+            missing = f"events 0 to {base - 1} are missing before this file"
+            what = f"{missing}, and so is an opening balance in their place"
+            raise LogCorruptError(first, 0, what)
+    for each, following in pairwise(counting):
+        segment.check_border(each, following)
+
+
 def _check_identity(paths: list[Path], log_id: bytes) -> None:
     for path in paths:
         header = segment.open_header(path)
         if header.log_id != log_id:
             what = "belongs to another log than identity.json says: restore the one that is wrong from a backup"
             raise LogFormatError(path, f"{what}. Nothing was changed")
+        name = segment.file_name(header.base_seq, header.epoch)
+        if name != path.name:
+            raise LogFormatError(path, f"should be called {name} by its header: rename it")
 
 
 def _last_time(paths: list[Path]) -> int:

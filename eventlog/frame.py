@@ -55,6 +55,10 @@ class FrameError(ValueError):
     """Bytes are not a whole and undamaged frame."""
 
 
+class NonsenseError(FrameError):
+    """A frame's checksum is right, and its numbers are those of no log."""
+
+
 class Header(NamedTuple):
     kind: int
     schema: int
@@ -157,11 +161,11 @@ def parse_header(data: bytes | memoryview, seed: int = 0) -> Header:
     if header.plain_size > MAX_SECTION or header.protected_size > MAX_SECTION:
         raise FrameError("frame is longer than any frame may be")
     if header.records > MAX_RECORDS:
-        raise FrameError("frame has more records than any frame may have")
+        raise NonsenseError("frame has more records than any frame may have")
     if max(header.next_seq, header.durable_seq) > LAST_SEQ:
-        raise FrameError("frame has event numbers that no log comes to")
+        raise NonsenseError("frame has event numbers that no log comes to")
     if header.time_us > LAST_TIME_US:
-        raise FrameError("frame is of a time after the year 9999")
+        raise NonsenseError("frame is of a time after the year 9999")
     return header
 
 

@@ -68,6 +68,13 @@ class Reader:
                 self._held.append(found)
             yield from self._released()
 
+    def not_vouched_for(self) -> list[frame.Frame]:
+        """The whole frames after those that `frames` gave: no later header calls them durable yet.
+
+        Beside a running writer one follows soon. After a crash the next start keeps them.
+        """
+        return [decrypt_frame(self._log_id, one, self._keys) for one in self._held]
+
     def _released(self) -> Iterator[frame.Frame]:
         held = self._held
         while held and (self._to_end or held[0].header.next_seq <= self.durable_seq):

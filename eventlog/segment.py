@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from copy import copy
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,7 +29,16 @@ from eventlog import versions
 from eventlog.errors import LogCorruptError, LogFormatError
 from eventlog.files import open_file
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
-from eventlog.frame import LAST_SEQ, Frame, FrameError, Header, parse_header, seed_of, split_payload
+from eventlog.frame import (
+    LAST_SEQ,
+    Frame,
+    FrameError,
+    Header,
+    NonsenseError,
+    parse_header,
+    seed_of,
+    split_payload,
+)
 from eventlog.frame import MAGIC as FRAME_MAGIC
 
 if TYPE_CHECKING:
@@ -39,6 +49,9 @@ if TYPE_CHECKING:
 MAGIC = b"\x89EVL\r\n\x1a\n"
 HEADER_SIZE = 128
 _HEADER = Struct("<8sHHI16sQQQII60xI")
+NOT_IN_THE_LOG = "durable events are not in the log"
+TAIL_BYTES = 1 << 16
+"""Bytes at the end of a segment that are read at once: mostly its last frame is among them."""
 LAST_EPOCH = (1 << 32) - 1
 """No segment is of this epoch, so that every log can be opened once more."""
 _NAME = re.compile(r"(\d{20})\.(\d{10})\.evl")
@@ -135,6 +148,53 @@ def end_before(following: Path, epoch: int) -> End | None:
     return None if header.epoch == epoch else (header.base_seq, header.prev_crc)
 
 
+def headers_from_the_end(path: Path, header: SegmentHeader) -> Iterator[tuple[int, Header]]:
+    """Yield offset and header of the frames with intact headers, the last one first.
+
+    Reads no more of the file than that takes.
+    """
+    seed = seed_of(header.log_id)
+    with open_file(path) as file:
+        end = os.fstat(file.fileno()).st_size
+        while end > HEADER_SIZE:
+            begin = max(HEADER_SIZE, end - TAIL_BYTES)
+            file.seek(begin)
+            # A header that begins here may end in the piece that was read before.
+            data = file.read(end - begin + FRAME_HEADER_SIZE - 1)
+            at = data.rfind(FRAME_MAGIC, 0, end - begin + len(FRAME_MAGIC) - 1)
+            while at >= 0:
+                with suppress(FrameError):
+                    yield begin + at, parse_header(data[at : at + FRAME_HEADER_SIZE], seed)
+                at = data.rfind(FRAME_MAGIC, 0, at + len(FRAME_MAGIC) - 1)
+            end = begin
+
+
+def check_border(path: Path, following: Path) -> None:
+    """Check that a segment ends where the next one says that the log left it. Reads headers alone.
+
+    Raises `LogCorruptError`, `LogFormatError`.
+    """
+    before, after = open_header(path), open_header(following)
+    end = after.base_seq, after.prev_crc
+    size = path.stat().st_size
+    found = before.base_seq, before.prev_crc  # of a segment without frames
+    for offset, header in headers_from_the_end(path, before):
+        found = header.next_seq, header.header_crc
+        whole = offset + FRAME_HEADER_SIZE + header.payload_size == size
+        if before.epoch == after.epoch and not whole:
+            raise LogCorruptError(path, offset, "its last frame is not whole")
+        # After a failed write the log goes on in another epoch, from a place in this file.
+        if header.durable_seq > after.base_seq:
+            raise LogCorruptError(path, offset, NOT_IN_THE_LOG)
+        if found == end or before.epoch == after.epoch or header.base_seq < after.base_seq:
+            break
+    if found[0] < after.base_seq:
+        what = f"events {found[0]} to {after.base_seq - 1} are missing before this file"
+        raise LogCorruptError(following, 0, what)
+    if found != end and (end != (before.base_seq, before.prev_crc)):
+        raise LogCorruptError(following, 0, "does not continue the file before it")
+
+
 def end_of(path: Path) -> End | None:
     """Find the place where the next segment in the folder continues this one; None = its end."""
     later = [each for each in list_segments(path.parent) if each.name > path.name]
@@ -180,10 +240,12 @@ class Walk:
 
         Raises `LogCorruptError` unless they are frames of a failed write, whole or torn.
         """
+        file.seek(self.offset)
+        if highest_mark(file.read(), 0, self.header.log_id) > self.next_seq:
+            raise LogCorruptError(self.path, self.offset, NOT_IN_THE_LOG)
         rest = copy(self)
-        for found in rest.frames(file):
-            if found.header.durable_seq > self.next_seq:
-                raise LogCorruptError(self.path, self.offset, "durable events are not in the log")
+        for _ in rest.frames(file):
+            pass
         file.seek(rest.offset)
         try:
             self._check_left_over(rest, parse_header(file.read(FRAME_HEADER_SIZE), self._seed))
@@ -240,6 +302,8 @@ def highest_mark(data: bytes, start: int, log_id: bytes) -> int:
         try:
             header = parse_header(data[position : position + FRAME_HEADER_SIZE], seed)
             highest = max(highest, header.durable_seq)
+        except NonsenseError:
+            return LAST_SEQ  # no torn write leaves a right checksum, so nothing here may be cut off
         except FrameError:
             pass
         position = data.find(FRAME_MAGIC, position + 1)

@@ -11,21 +11,38 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
+from eventlog import open_log
 from tests.e2e.clients import announce, api, torrent, udp_client
 from tests.e2e.process import COMMAND, Follower, Tracker, clean_environment, run
+from tests.eventlog.logs import places, running
 from tracker.cli import main
+from tracker.domain import events
 from tracker.domain.events import codec
+from tracker.domain.events.admin import TorrentWhitelisted
 from tracker.store.address_keys import Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.e2e.process import Event
 
 HASH = torrent(0xAB)  # has letters in hexadecimal
 OTHER = torrent(0x11)
+
+
+def write(folder: Path, records: Sequence[bytes] = ()) -> None:
+    """Opens the log, appends admin events, and closes it."""
+    log = open_log(folder, codec.RECORD_SIZES, linger_seconds=0)
+
+    async def main() -> None:
+        async with running(log):
+            for record in records:
+                await log.wait_durable(log.pool.append(events.ADMIN, 1, 10**15, record))
+
+    trio.run(main)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +65,28 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
 @pytest.fixture(scope="module")
 def everything(stopped: Tracker) -> list[Event]:
     return stopped.events()
+
+
+def test_the_last_change_before_a_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is shown, and called not yet vouched for; the next start vouches for it."""
+    write(tmp_path, [codec.encode_event(TorrentWhitelisted(HASH), 10**15)])
+    (path,) = (tmp_path / "seg").iterdir()
+    *_, change, watermark = places(path.read_bytes())
+    assert watermark.header.records == 0
+    path.write_bytes(path.read_bytes()[: change.end])
+    command = ["events", "--log", str(tmp_path)]
+    assert main(command) == 0
+    output = capsys.readouterr()
+    (event,) = map(json.loads, output.out.splitlines())
+    assert (event["type"], event["vouched_for"]) == ("torrent_whitelisted", False)
+    assert "Events 0 to 0 are not yet vouched for" in output.err
+    assert main([*command, "--type", "tick"]) == 0
+    assert capsys.readouterr().out == ""
+    write(tmp_path)
+    assert main(command) == 0
+    output = capsys.readouterr()
+    assert "vouched" not in output.out + output.err
+    assert json.loads(output.out)["info_hash"] == HASH.hex()
 
 
 @pytest.fixture

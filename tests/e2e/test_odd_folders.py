@@ -76,10 +76,10 @@ def test_an_event_of_a_newer_version(tracker: Tracker) -> None:
     async def write() -> None:
         async with running(event_log):
             started = codec.encode_admin(
-                TrackerStarted.number, 2**60, {"version": "7.1", "epoch": 1}
+                TrackerStarted.number, 2**57, {"version": "7.1", "epoch": 1}
             )
-            event_log.pool.append(events.ADMIN, 1, 2**60, started)
-            await event_log.wait_durable(event_log.pool.append(77, 3, 2**60, bytes(16)))
+            event_log.pool.append(events.ADMIN, 1, 2**57, started)
+            await event_log.wait_durable(event_log.pool.append(77, 3, 2**57, bytes(16)))
 
     trio.run(write)
     there = {path: path.read_bytes() for path in (log / "seg").iterdir()}

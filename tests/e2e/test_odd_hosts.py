@@ -51,7 +51,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the checkout in a folder with blanks, without .venv."""
     folder = tmp_path_factory.mktemp("a host") / "with  blanks"
     ignored = shutil.ignore_patterns(
-        ".*", "*.so", "compiled.json", "__pycache__", "storage", "tests"
+        ".*", "*.so", "compiled.json", "__pycache__", "storage", "tests", "tracker.toml"
     )
     shutil.copytree(ROOT, folder, ignore=ignored)
     yield folder

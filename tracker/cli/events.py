@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.cli.moment_options import moment
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
-from tracker.cli.output import flush, say
+from tracker.cli.output import flush, note, say
 from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1000  # events found before they are printed
 _FOLLOW_SECONDS = 0.1  # between two looks for new events
+_VOUCH_SECONDS = 1.0  # a tracker that runs vouches for its events within a fifth of that
 
 
 def add_to(commands: Any) -> None:
@@ -55,12 +56,39 @@ def print_events(options: argparse.Namespace) -> int:
         done = _print_new(scan) or (part.last is not None and scan.seq > part.last)
         flush()
         if done or not options.follow:
-            return 0
+            break
         time.sleep(_FOLLOW_SECONDS)
+    if not done:
+        _print_the_rest(scan)
+    return 0
 
 
-def _print_new(scan: Scan) -> bool:
-    """Prints the wanted events up to the durable end; returns whether it reached `--to`."""
+def _print_the_rest(scan: Scan) -> None:
+    """Prints the events that nothing in the log vouches for yet, and says so.
+
+    A running tracker soon vouches for its events, so it gets a moment to do that.
+    """
+    ends = time.monotonic() + _VOUCH_SECONDS
+    doubted = scan.doubted()
+    while doubted and scan.seq < doubted.stop and time.monotonic() < ends:
+        time.sleep(_FOLLOW_SECONDS)
+        if _print_new(scan):
+            return
+    if not doubted or scan.seq >= doubted.stop:
+        return
+    scan.go_on_doubted()
+    _print_new(scan, vouched_for=False)
+    note(
+        f"Events {doubted.start} to {doubted.stop - 1} are not yet vouched for: nothing after them in the log says "
+        "that they reached the disk. They may have been acknowledged. The next start of the tracker keeps them"
+    )
+
+
+def _print_new(scan: Scan, **mark: bool) -> bool:
+    """Prints the wanted events up to the durable end; returns whether it reached `--to`.
+
+    Each event gets the members `mark`.
+    """
     scan.over = False
     while not scan.over:
         try:
@@ -68,7 +96,7 @@ def _print_new(scan: Scan) -> bool:
         finally:
             # Where the log is damaged, what stands before the damage is printed first.
             for event in scan.take():
-                say(event_json.line(event))
+                say(event_json.line({**event, **mark}))
     return not scan.at_end
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.output import say
-from tracker.offline.state_summary import summary
+from tracker.offline.state_summary import digest, summary
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add_to(commands: Any) -> None:
 def print_state(options: argparse.Namespace) -> int:
     with replayed(options) as log:
         state = state_at(log, options.at)
-        shown = {**summary(state), "digest": state.digest()}
+        shown = {**summary(state), "digest": digest(state)}
     if options.json:
         outage = log.outage
         between = outage and [rfc3339(outage.from_us), rfc3339(outage.to_us)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tracker.cli.moment_options import add_log_and_json, failing_if_interrupted
 from tracker.cli.options import log_and_secrets
 from tracker.cli.output import LOG_DAMAGED, count, progress, say
+from tracker.offline.state_summary import digest
 from tracker.offline.verify import Verification
 from tracker.store import high_water_mark
 from tracker.store.address_keys import Keyring
@@ -50,7 +51,8 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def _place(folder: Path, one: Finding) -> str:
-    return str(one.path.relative_to(folder))
+    inside = one.path.is_relative_to(folder)
+    return str(one.path.relative_to(folder) if inside else one.path)
 
 
 def _text(folder: Path, one: Finding) -> str:
@@ -86,7 +88,7 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
         "durable_seq": log.durable_seq,
         "replayed_seq": state.seq,
         "time": rfc3339(state.time_us) if state.seq else None,
-        "digest": state.digest() if verification.replayed else None,
+        "digest": digest(state) if verification.replayed else None,
     }
 
 

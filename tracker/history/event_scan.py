@@ -58,6 +58,15 @@ class Scan:
         """Tells whether the walk is over because readers get no more of the log yet."""
         return self.over and self._frames is None
 
+    def doubted(self) -> range:
+        """Returns the events after the durable end that are in the log and may not be durable."""
+        rest = self._reader.not_vouched_for() if self._reader else []
+        return range(rest[0].header.base_seq, rest[-1].header.next_seq) if rest else range(0)
+
+    def go_on_doubted(self) -> None:
+        """Has the next steps find the events that `doubted` returns."""
+        self._frames = iter(self._reader.not_vouched_for() if self._reader else ())
+
     def take(self) -> list[dict[str, Any]]:
         """Returns the events found since the last call."""
         found, self.found = self.found, []

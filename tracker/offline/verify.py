@@ -12,6 +12,7 @@ from eventlog import (
     LogFormatError,
     Verifier,
     decrypt_frame,
+    frame_id_of,
 )
 from tracker.domain import image
 from tracker.domain.events.codec import CodecError, UnknownEventError
@@ -19,7 +20,16 @@ from tracker.domain.events.errors import ReplayError
 from tracker.domain.state import State
 from tracker.offline.record_checks import RecordChecks
 from tracker.offline.removal_checks import Removals
-from tracker.store import frames, high_water_mark, opening_balance, snapshot_file, snapshots
+from tracker.store import (
+    frames,
+    high_water_mark,
+    opening_balance,
+    secret_checks,
+    snapshot_file,
+    snapshots,
+)
+from tracker.store.address_keys import day_name
+from tracker.store.secret_checks import RESTORE_KEY
 from tracker.store.snapshot_file import OtherSnapshotError, Position, SnapshotError
 
 if TYPE_CHECKING:
@@ -36,6 +46,8 @@ NEWER = "these bytes are as a newer version wrote them: use that one, here and t
 PASSED_OVER = (
     "nothing has to be done: the newer version that wrote it says that it may be passed over"
 )
+NO_START = "no tracker starts with it: restore it from a backup of the secrets"
+HIDE = "give it to the user that the tracker runs as, with mode 0600 (a folder: 0700)"
 DELETE = "delete the file: the log holds all that it does"
 
 
@@ -62,6 +74,8 @@ class Verification:
         self._holds_mark = False  # the log holds the mark's frame
         self._removals = Removals(folder, self.log.first_seq)
         self._records = RecordChecks()
+        # By day: the first frame that its key does not open, because it is gone or is another one.
+        self._closed: dict[int, Checked] = {}
 
     def findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
         """Yields findings in log order, while walking.
@@ -93,11 +107,28 @@ class Verification:
             if one.frame.header.records:
                 yield from self._frame(one)
         yield from self._removals.findings()
+        yield from self._secrets()
         yield from self._older()
         if self.replayed:
             for seq, path in sorted(self._snapshots.items()):
                 yield Finding(path, 0, seq, "no frame of the log ends there", DELETE)
         report(self.log.bytes, self.log.bytes)
+
+    def _secrets(self) -> Iterator[Finding]:
+        """Finds keys that the log needs and that are gone, and secrets that others may read."""
+        if self._keys is None:
+            return
+        secrets = self._keys.secrets
+        for day, one in sorted(self._closed.items()) if self.replayed else ():
+            name = day_name(day)
+            if name not in self.state.tally.shredded:
+                what = f"the key of {name} is missing or is another one, and the log does not call that day shredded"
+                yield Finding(one.path, one.offset, one.frame.header.base_seq, what, RESTORE_KEY)
+        for path, what in secret_checks.unusable(secrets):
+            yield Finding(path, 0, 0, what, NO_START)
+        if secrets.is_dir():
+            for path, what in secret_checks.exposed(secrets):
+                yield Finding(path, 0, 0, what, HIDE, damage=False)
 
     def _look_for_mark(self, header: Header) -> None:
         mark = self.high_water_mark
@@ -135,6 +166,10 @@ class Verification:
         yield from self._unknown(checked)
         header = frame.header
         self._removals.note(frame)
+        if header.key_epoch and self._keys is not None and header.key_epoch not in self._closed:
+            name = frame_id_of(self.log.log_id, header)
+            if not self._keys.opens(name, header.key_epoch, header.key_check):
+                self._closed[header.key_epoch] = checked
         if header.base_seq != self.state.seq:
             self.replayed = False  # an earlier finding says why
         if not self.replayed:

@@ -22,7 +22,7 @@ from tracker.domain.events.admin import AddressesLost, TrackerStarted, TrackerSt
 from tracker.frontends.listeners import StartError, bind, read_certificates
 from tracker.process import control, runtime, signals, timers, trackers, web
 from tracker.process.settings import settings_of
-from tracker.store import high_water_mark, server_secret, snapshots
+from tracker.store import high_water_mark, secret_checks, server_secret, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.session import first_failure, open_session
@@ -68,6 +68,7 @@ def run(
         serving=True,
         on_older=partial(_judge_older, accept=accept_older),
     )
+    _warn_of_secrets(secrets_path, session.event_log, session.state, keyring)
     secret = server_secret.load_or_create(secrets_path)
     listeners = bind(config, certificates)
     parts = runtime.build(
@@ -163,6 +164,18 @@ def _report_recovery(recovery: Recovery) -> None:
             recovery.cut_bytes,
             recovery.quarantine,
         )
+
+
+def _warn_of_secrets(secrets: Path, event_log: EventLog, state: State, keyring: Keyring) -> None:
+    """Warns of keys that are gone, and of secrets that others may read."""
+    if lost := secret_checks.lost_days(event_log.path, keyring, state.tally.shredded):
+        log.warning(
+            "The keys of %s are missing or are others, and the log does not call these days shredded: restore them from "
+            "a backup of event_log.secrets_path, because nobody can read those days' addresses without",
+            ", ".join(lost),
+        )
+    for path, what in secret_checks.exposed(secrets) if secrets.is_dir() else ():
+        log.warning("%s: %s", path, what)
 
 
 def _judge_older(event_log: EventLog, older: Older, *, accept: bool) -> None:

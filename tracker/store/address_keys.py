@@ -60,7 +60,9 @@ def day_of(time_us: int) -> int:
 
 
 def day_name(day: int) -> str:
-    """Returns a day as `2026-11-21`."""
+    """Returns a day as `2026-11-21`; `day 4294967295` where the calendar has none."""
+    if not 0 <= day <= _LAST_DAY:
+        return f"day {day}"
     return (_FIRST_DAY + timedelta(days=day)).isoformat()
 
 
@@ -102,6 +104,12 @@ class Keyring:
             return None
         key, counter, expected = _derive(master, _FRAME + _FRAME_ID.pack(*frame_id))
         return _crypt(key, counter, data) if check == expected else None
+
+    def opens(self, frame_id: FrameId, key_epoch: int, check: int) -> bool:
+        """Says whether the key of a frame is there, and is the one that encrypted it."""
+        master = self._keys.get(key_epoch) or self._load_for_reading(key_epoch)
+        context = _FRAME + _FRAME_ID.pack(*frame_id)
+        return master is not None and _derive(master, context)[2] == check
 
     def encrypt_section(self, day: int, context: bytes, data: bytes) -> Encrypted | None:
         """Encrypts a section of a snapshot under a day's key.

@@ -15,6 +15,7 @@ from eventlog import make_folder, write_new
 if TYPE_CHECKING:
     from pathlib import Path
 
+SECRET_SIZE = 32
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -33,13 +34,15 @@ def load_or_create(folder: Path) -> bytes:
         secret = path.read_bytes()
     except FileNotFoundError:
         return _create(path)
-    if len(secret) != 32:
-        raise SecretError(f"{path} should hold 32 bytes, it holds {len(secret)}; restore it")
+    if len(secret) != SECRET_SIZE:
+        raise SecretError(
+            f"{path} should hold {SECRET_SIZE} bytes, it holds {len(secret)}; restore it"
+        )
     return secret
 
 
 def _create(path: Path) -> bytes:
-    secret = secrets.token_bytes(32)
+    secret = secrets.token_bytes(SECRET_SIZE)
     write_new(path, secret, 0o600)
     return secret
 
