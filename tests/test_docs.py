@@ -160,6 +160,16 @@ def test_paths_exist(page: Path) -> None:
         assert list(ROOT.glob(pattern)), path
 
 
+def test_threats_name_their_tests() -> None:
+    """Each row of the threat model names a test that exists."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    rows = text.partition("| --- |")[2].partition("\n\n")[0].splitlines()[1:]
+    assert len(rows) > 10
+    for row in rows:
+        ((file, name),) = re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?` \|$", row)
+        assert f"def {name}" in (ROOT / file).read_text(), row
+
+
 def test_architecture_names_the_rooms() -> None:
     """The table of rooms has each room once, no other name, and at most 16 rows."""
     text = (ROOT / "docs" / "architecture.md").read_text()

@@ -41,6 +41,8 @@ WELL = {
     'swarmlog_announces_total{family="ipv4",protocol="udp"}': "0+6000x120",
     'swarmlog_announces_total{family="ipv6",protocol="http"}': "0x120",
     'swarmlog_requests_refused_total{reason="malformed"}': "0+60x120",
+    'swarmlog_connections_given_way_total{server="api"}': "0x120",
+    'swarmlog_connections_refused_total{server="api"}': "0x120",
     "swarmlog_uptime_seconds": "0+60x120",
     "swarmlog_loop_lag_seconds": "0.01x120",
     "swarmlog_memory_bytes": "200000000x120",
@@ -80,6 +82,11 @@ CASES = {
     ),
     "RequestsRefused": Case(
         {'swarmlog_requests_refused_total{reason="malformed"}': "0+9000x120"}, 17
+    ),
+    "ConnectionsRefused": Case(
+        {'swarmlog_connections_given_way_total{server="api"}': "0+1200x120"},
+        11,
+        labels={"server": "api"},
     ),
     "LoopLate": Case({"swarmlog_loop_lag_seconds": "0.5x120"}, 5, "500ms"),
     "MemoryHigh": Case({"swarmlog_memory_bytes": "4294967296x120"}, 10, "4Gi"),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import define
 
-from tracker.upkeep import pruning
-from tracker.upkeep.retention import MOST_AT_ONCE, Pruner
+from tracker.upkeep import pruning, retention
+from tracker.upkeep.retention import Pruner
 
 if TYPE_CHECKING:
     from eventlog import EventLog
@@ -36,6 +36,6 @@ async def prune(
     pruner, last = InlinePruner(service, log, 36_500, keep_bytes, keys=keys), None
     while made := await pruner.look():
         last = made
-        if made.segments < MOST_AT_ONCE:
+        if made.segments < retention.MOST_AT_ONCE:
             break  # else the event of the removal would be the next one to go, without end
     return last

@@ -135,7 +135,8 @@ def main(arguments: list[str]) -> int:
     """Prints the `Made` as JSON; returns 1, with the reason on standard error, on failure."""
     lifetime.end_with_parent()
     lifetime.end_with_input()
-    lifetime.step_back()
+    # It has the tracker's priority, because announces are refused while the log is at its bound.
+    lifetime.step_back(nice=0)
     try:
         keys = Keyring(Path(arguments[2])) if arguments[2:] else None
         made = make(Path(arguments[0]), int(arguments[1]), keys)

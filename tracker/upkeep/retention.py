@@ -50,7 +50,7 @@ SLACK = 3
 """Segments by which the log may exceed `keep_bytes` while the oldest ones are being removed. What
 is on its way to the disk, and events that are never refused, come on top: less than one segment.
 """
-MOST_AT_ONCE = 16
+MOST_AT_ONCE = 4
 """Segments in one removal, because the log may grow by `SLACK` only until it is done."""
 SPARE = 16
 """A log that is too large is shortened by one part in so many more, because each removal writes an

@@ -255,11 +255,17 @@ def _trimmed(query: bytes) -> bytes:
 
 
 def _pairs(query: bytes) -> list[Pair]:
-    return [pair for piece in query.split(b"&") if piece for pair in _split(piece)]
+    pairs: list[Pair] = []
+    for piece in query.split(b"&"):
+        if pair := _pair(piece):
+            pairs.append(pair)
+        elif piece:
+            pairs += _split(piece)
+    return pairs
 
 
 def _split(piece: bytes) -> list[Pair]:
-    """Returns one pair, or several where a client appended its query with a second `?`."""
+    """Splits a piece at each `?`, because some clients append their query with a second one."""
     pairs: list[Pair] = []
     rest = piece
     while (pair := _pair(rest)) is None:
@@ -278,7 +284,8 @@ def _pair(text: bytes) -> Pair | None:
     The 20 bytes of an identifier may hold more of them, because some clients escape too little.
     """
     name, equals, value = text.partition(b"=")
-    name = _decoded(name)
+    if _PERCENT in name:
+        name = _decoded(name)
     if equals and (b"=" not in value or (name in _IDENTIFIERS and len(_decoded(value)) == 20)):
         return name, value
     return None

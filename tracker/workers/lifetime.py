@@ -22,11 +22,11 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 
 
-def step_back() -> None:
+def step_back(nice: int = _NICE) -> None:
     """Lets the tracker go first: for the processor, and when the kernel has to kill a process for
     memory. Forbids core dumps as well.
     """
-    os.nice(_NICE)
+    os.nice(nice)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
     forbid_core_dumps()  # last, because it takes the right to write that file

@@ -11,21 +11,28 @@ from eventlog import EventLog
 from tests.support import Rig, hash_of
 from tests.tracker.upkeep.retention.logs import live, script_and_prune
 from tracker.domain.events.admin import TorrentWhitelisted
+from tracker.upkeep import retention
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+MANY = 16  # segments in one removal: they are tiny here
+
+
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eventlog.log, "WATERMARK_SECONDS", 0.001)
+    monkeypatch.setattr(retention, "MOST_AT_ONCE", MANY)
 
 
 @pytest.fixture(scope="package")
 def prunable_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log that was pruned once, and can be again."""
     folder = tmp_path_factory.mktemp("retention") / "log"
-    live(folder, script_and_prune)
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(retention, "MOST_AT_ONCE", MANY)
+        live(folder, script_and_prune)
 
     async def more(rig: Rig, log: EventLog) -> None:
         for number in range(20, 40):
