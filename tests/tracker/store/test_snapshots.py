@@ -244,6 +244,16 @@ def test_those_of_other_versions_are_no_damage(
     assert [(one.path, one.damage) for one in verified(tmp_path)] == [(path, False)]
 
 
+def test_stand_ins_for_addresses_are_no_damage(tmp_path: Path) -> None:
+    """A snapshot made where some addresses could not be read is whole for a reader of all."""
+    site = Site(tmp_path)
+    site.live(3, leave=False)
+    blind = replayed_to(site.log, 40)
+    assert blind.hidden_peers()
+    assert snapshots.write(site.log, blind, Keyring(site.secrets)) is not None
+    assert verified(site.log, Keyring(site.secrets)) == []
+
+
 def test_verify_compares_with_replay(tmp_path: Path) -> None:
     """`verify` finds a whole file with another state, addresses included, and counts the right
     ones."""
