@@ -5,10 +5,10 @@
 """
 
 from eventlog.encryption import (
-    Decryptor,
     Encrypted,
     Encryptor,
     FrameId,
+    Keys,
     decrypt_frame,
     frame_id_of,
     last_encrypted,
@@ -34,7 +34,16 @@ from eventlog.files import (
 from eventlog.findings import REPORT, RESTORE, Checked, Finding
 from eventlog.first_event import first_seq, new_opening_path, opening_path, segments_of
 from eventlog.folder import Recovery, read_identity
-from eventlog.frame import HEADER_SIZE, IGNORABLE, LAST_TIME_US, Frame, Header
+from eventlog.frame import (
+    HEADER_SIZE,
+    IGNORABLE,
+    LAST_TIME_US,
+    NO_CHAIN,
+    NOT_ENCRYPTED,
+    Frame,
+    Header,
+    chain_of,
+)
 from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
 from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
 from eventlog.nonsense import border, parse_json
@@ -43,7 +52,8 @@ from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
 from eventlog.removal import remove_before
 from eventlog.repeated_warning import RepeatedWarning
 from eventlog.seals import sealed_segments, wrong_by_seal
-from eventlog.segment import base_seq_of, first_frame_header, list_segments, open_header
+from eventlog.segment import End, base_seq_of, first_frame_header, list_segments, open_header
+from eventlog.tags import Part, Tags
 from eventlog.threads import NO_THREAD, in_thread
 from eventlog.verify import Verifier
 from eventlog.verify_files import RESTORE_KEPT
@@ -56,20 +66,23 @@ __all__ = [
     "HEADER_SIZE",
     "IGNORABLE",
     "LAST_TIME_US",
+    "NOT_ENCRYPTED",
+    "NO_CHAIN",
     "NO_THREAD",
     "REPORT",
     "RESTORE",
     "RESTORE_KEPT",
     "WATERMARK_SECONDS",
     "Checked",
-    "Decryptor",
     "Encrypted",
     "Encryptor",
+    "End",
     "EventLog",
     "Finding",
     "Frame",
     "FrameId",
     "Header",
+    "Keys",
     "LogCorruptError",
     "LogError",
     "LogFailedError",
@@ -79,13 +92,16 @@ __all__ = [
     "LogStatistics",
     "LogUnusableError",
     "OpenFrame",
+    "Part",
     "Pool",
     "Reader",
     "Recovery",
     "RepeatedWarning",
+    "Tags",
     "Verifier",
     "base_seq_of",
     "border",
+    "chain_of",
     "decrypt_frame",
     "destroy_file",
     "first_and_last_frame",

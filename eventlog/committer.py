@@ -13,6 +13,7 @@ import logging
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -21,12 +22,14 @@ from eventlog import frame, segment
 from eventlog.encryption import Encrypted, FrameId
 from eventlog.files import write_all
 from eventlog.pool import OpenFrame
+from eventlog.tags import Part, new_seed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog.encryption import Encryptor
     from eventlog.reserve import Reserve
+    from eventlog.tags import Tags
 
 _logger = logging.getLogger("eventlog.log")  # one name for both sides of a log
 
@@ -59,13 +62,14 @@ class Committer:
     log_id: bytes  # 16 bytes
     _lock: int  # descriptor of the locked file LOCK
     segment_bytes: int  # size at which a segment is finished
+    _tags: Tags
     _encryptor: Encryptor | None  # None: protected sections are written in clear
-    _seed: int = field(init=False)  # of header checksums
+    _crc_start: int = field(init=False)  # of header checksums
     # Kept open, so that a process without free descriptors can make a new segment's name durable.
     _directory: int = field(init=False)
 
     # Owned by the committing thread during a call. The loop reads `chain` between two calls.
-    chain: int  # header_crc of the last durable frame
+    chain: bytes  # tag of the last durable frame
     _last_time_us: int  # log time of the last frame
     _reserve: Reserve
     _durable_seq: int = 0  # durable events before this call
@@ -76,6 +80,8 @@ class Committer:
     # Changed by the committing thread, read by the loop at any time. That is safe, because each is
     # one number, and an old value does no harm.
     epoch: int
+    # History digest of the newest sealed segment, and the event after it. The loop sets it.
+    sealed: tuple[bytes, int] = (segment.NO_DIGEST, 0)
     marked_seq: int = 0  # the highest durable_seq in a header on the disk; readers stop there
     segments_begun: int = 0
     segment_size: int = 0  # bytes of the newest segment, where the next frame goes
@@ -86,7 +92,7 @@ class Committer:
 
     def __attrs_post_init__(self) -> None:
         """Raises `OSError`."""
-        self._seed = frame.seed_of(self.log_id)
+        self._crc_start = frame.crc_start_of(self.log_id)
         self._directory = os.open(self._path / "seg", os.O_RDONLY | os.O_DIRECTORY)
         self._reserve.keep(_free_bytes(self._directory))
         self.disk_free = _free_bytes(self._directory)
@@ -210,15 +216,17 @@ class Committer:
 
     def _begin_segment(self, temporary: Path, path: Path, descriptor: int, base_seq: int) -> None:
         """Give a new file its name once its header is whole, so that readers need not guess."""
-        header = segment.SegmentHeader(
+        header = segment.pack_header(
+            self._tags,
             self.log_id,
             base_seq,
             time.time_ns(),
             time.clock_gettime_ns(time.CLOCK_BOOTTIME),
             self.epoch,
             self.chain,
+            *self.sealed,
         )
-        self.segment_size = write_all(descriptor, [header.pack()], 0)
+        self.segment_size = write_all(descriptor, [header], 0)
         os.fsync(descriptor)
         temporary.rename(path)
         os.fsync(self._directory)
@@ -236,11 +244,12 @@ class Committer:
         self.segment_size = size
         self.chain = chain
 
-    def _add_frame(self, buffers: list[bytes | bytearray], one: OpenFrame, chain: int) -> int:
+    def _add_frame(self, buffers: list[bytes | bytearray], one: OpenFrame, chain: bytes) -> bytes:
         """Append to `buffers` a frame that follows `chain`. Returns the chain after the frame."""
         self._last_time_us = max(self._last_time_us, one.time_us)
         boottime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        encrypted = self._encrypt(one, boottime_ns)
+        seed = new_seed()
+        encrypted = self._encrypt(one, boottime_ns, seed)
         header, chain = frame.build_header(
             one.kind,
             one.schema,
@@ -252,20 +261,25 @@ class Committer:
             durable_seq=self._durable_seq,
             time_us=self._last_time_us,
             boottime_ns=boottime_ns,
-            prev_crc=chain,
+            previous=chain,
+            seed=seed,
+            sign=partial(self._sign, seed),
             flags=one.flags,
             key_epoch=encrypted.key_epoch,
             key_check=encrypted.check,
-            seed=self._seed,
+            crc_start=self._crc_start,
         )
         buffers += [header, one.plain, encrypted.data]
         buffers.append(bytes(frame.padding(len(one.plain) + len(one.protected))))
         return chain
 
-    def _encrypt(self, one: OpenFrame, boottime_ns: int) -> Encrypted:
+    def _sign(self, seed: bytes, *parts: Part) -> bytes:
+        return self._tags.sign(self.log_id, seed, *parts)
+
+    def _encrypt(self, one: OpenFrame, boottime_ns: int, seed: bytes) -> Encrypted:
         if self._encryptor is None or not one.protected:
-            return Encrypted(0, 0, bytes(one.protected))
-        frame_id = FrameId(self.log_id, self.epoch, one.base_seq, boottime_ns)
+            return Encrypted(frame.NOT_ENCRYPTED, 0, bytes(one.protected))
+        frame_id = FrameId(self.log_id, self.epoch, one.base_seq, boottime_ns, seed)
         return self._encryptor.encrypt(frame_id, self._last_time_us, one.protected)
 
     def _watermark(self) -> OpenFrame:

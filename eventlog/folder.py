@@ -25,10 +25,14 @@ from eventlog import seals, segment, versions
 from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
 from eventlog.files import A_FILE, A_FOLDER, make_folder, sync_directory, write_all, write_new
 from eventlog.first_event import list_openings, segments_of
+from eventlog.frame import NO_CHAIN
 from eventlog.nonsense import border, parse_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from eventlog.tags import Tags
 
 
 _FOLDERS = ("seg", "quarantine", "seal", "kept", "opening")
@@ -42,7 +46,7 @@ class Recovery:
     """The end of a log as recovery found it."""
 
     next_seq: int
-    chain: int  # header_crc of the last frame
+    chain: bytes  # chain value of the last frame
     epoch: int  # of the last segment; 0 = none
     last_time_us: int
     cut_bytes: int = 0  # length of the torn tail that moved to quarantine
@@ -147,25 +151,36 @@ def check_format(path: Path) -> None:
             segment.open_header(each)
 
 
-def recover(path: Path, log_id: bytes) -> Recovery:
+def recover(
+    path: Path, log_id: bytes, tags: Tags, before_changes: Callable[[segment.End], None]
+) -> Recovery:
     """Find the end of the log and cut a torn tail, keeping the bytes in quarantine.
 
     Walks only the newest segment. Older ones ended with a whole frame, a replay checks each of
-    their frames, and their lengths are compared with their seals here. Raises `LogCorruptError`
-    when bytes that had been durable are damaged, `LogFormatError` for a segment of another log.
+    their frames, and their lengths are compared with their seals here. `before_changes` is called
+    with the end before anything is cut. Raises `LogCorruptError` when bytes that had been durable
+    are damaged, `LogFormatError` for a segment of another log, and what `before_changes` raises.
     """
     paths = segment.list_segments(path / "seg")
+    unborn = []
     while paths and _never_begun(paths[-1], log_id):
-        _quarantine(path, paths[-1], 0)
-        paths.pop().unlink()
+        unborn.append(paths.pop())
     seals.check_lengths(path, paths)
     if not paths:
         if list_openings(path):
             raise LogCorruptError(path / "seg", 0, "the log has a beginning, and no segments")
-        return Recovery(0, 0, 0, 0)
-    _check_identity(paths, log_id)
-    _check_borders(path)
-    found = _recover_tail(path, paths[-1])
+        before_changes((0, NO_CHAIN))
+    else:
+        _check_identity(paths, log_id)
+        _check_borders(path, [each for each in segments_of(path) if each not in unborn])
+        tail = _Tail.of(paths[-1], tags)
+        before_changes((tail.next_seq, tail.chain))
+    for each in unborn:
+        _quarantine(path, each, 0)
+        each.unlink()
+    if not paths:
+        return Recovery(0, NO_CHAIN, 0, 0)
+    found = tail.settled(path)
     return found if found.last_time_us else evolve(found, last_time_us=_last_time(paths))
 
 
@@ -184,12 +199,11 @@ def _never_begun(path: Path, log_id: bytes) -> bool:
     return False
 
 
-def _check_borders(path: Path) -> None:
+def _check_borders(path: Path, counting: list[Path]) -> None:
     """Check that each segment that counts continues the one before it, from the beginning on.
 
     Raises `LogCorruptError`.
     """
-    counting = segments_of(path)
     for first in counting[:1]:
         base = segment.base_seq_of(first)
         if base and base not in list_openings(path):
@@ -224,29 +238,50 @@ def _last_time(paths: list[Path]) -> int:
     return 0
 
 
-def _recover_tail(folder: Path, path: Path) -> Recovery:
-    # First event and offset of frames that no later header calls durable.
-    doubtful: deque[tuple[int, int]] = deque()
-    with path.open("rb") as file:
-        walk = segment.Walk(path, file)
-        begin = walk.offset
-        for one in walk.frames(file):
-            doubtful.append((one.header.base_seq, begin))
+@frozen
+class _Tail:
+    """The end of the newest segment, as it is in the file."""
+
+    path: Path
+    next_seq: int
+    chain: bytes
+    epoch: int
+    last_time_us: int
+    doubtful: int  # offset of the first frame that no later header calls durable
+    end: int  # offset of the end of the last whole frame
+    torn: bool  # there are bytes behind
+
+    @classmethod
+    def of(cls, path: Path, tags: Tags) -> _Tail:
+        """Walk to the end. Raises `LogCorruptError` where durable bytes are damaged."""
+        # First event and offset of frames that no later header calls durable.
+        doubtful: deque[tuple[int, int]] = deque()
+        with path.open("rb") as file:
+            walk = segment.Walk(path, file, tags)
             begin = walk.offset
-            while doubtful and doubtful[0][0] < walk.durable_seq:
-                doubtful.popleft()
-    mark, quarantine, cut = walk.durable_seq, None, 0
-    if walk.stopped is not None:
-        data = path.read_bytes()
-        mark = max(mark, segment.highest_mark(data, walk.offset, walk.header.log_id))
-        if mark > walk.next_seq:
-            raise LogCorruptError(path, walk.offset, walk.stopped)
-        cut = len(data) - walk.offset
-        quarantine = _quarantine(folder, path, walk.offset)
-    _settle(path, doubtful[0][1] if doubtful else walk.offset, walk.offset)
-    return Recovery(
-        walk.next_seq, walk.chain, walk.header.epoch, walk.last_time_us, cut, quarantine
-    )
+            for one in walk.frames(file):
+                doubtful.append((one.header.base_seq, begin))
+                begin = walk.offset
+                while doubtful and doubtful[0][0] < walk.durable_seq:
+                    doubtful.popleft()
+            if walk.stopped is not None:
+                file.seek(walk.offset)
+                mark = segment.highest_mark(file.read(), 0, walk.header.log_id)
+                if max(mark, walk.durable_seq) > walk.next_seq:
+                    raise LogCorruptError(path, walk.offset, walk.stopped)
+        return cls(
+            path, walk.next_seq, walk.chain, walk.header.epoch, walk.last_time_us,
+            doubtful[0][1] if doubtful else walk.offset, walk.offset, walk.stopped is not None,
+        )  # fmt: skip
+
+    def settled(self, folder: Path) -> Recovery:
+        """Cut off what is torn, and make the rest durable."""
+        quarantine, cut = None, 0
+        if self.torn:
+            cut = self.path.stat().st_size - self.end
+            quarantine = _quarantine(folder, self.path, self.end)
+        _settle(self.path, self.doubtful, self.end)
+        return Recovery(self.next_seq, self.chain, self.epoch, self.last_time_us, cut, quarantine)
 
 
 def _quarantine(folder: Path, path: Path, offset: int) -> Path:

@@ -1,38 +1,50 @@
 """Packs and parses frames: a frame is a batch of records of one kind. Pure functions, no files.
 
-Layout, little-endian, 80 bytes of header, then the plain section, the protected section and zeros
-up to a multiple of 16 (format 1; see docs/log-format.md):
+Layout, little-endian, then the plain section, the protected section and zeros up to a multiple of
+16 (see docs/log-format.md). This version writes format 2 and reads both:
 
-off size field
-      0    4 magic "EVF1"
-      4    1 kind           kind of the records; 240 and above belong to this package
-      5    1 schema         version of the record layout of that kind
-      6    2 flags          bit 0: readers that do not know the records skip them; others zero
-      8    4 count          records in the frame
-     12    4 plain length   bytes
-     16    4 protected length  bytes
-     20    4 epoch          incarnation of the writer, equal to the segment's
-     24    8 base_seq       sequence number of the first record
-     32    8 durable_seq    every record below it was on stable storage when this frame was built
-     40    8 time           log time of the first record, microseconds, never decreases
-     48    8 boottime       CLOCK_BOOTTIME in nanoseconds
-     56    4 key_epoch      which key encrypts the protected section; 0 = not encrypted
-     60    4 prev_crc       header_crc of the frame before: chains the frames
-     64    4 payload_crc    CRC-32 of both sections as they are here, the second one encrypted
-     68    8 key_check      tells that key from others; 0 = not encrypted
-     76    4 header_crc     CRC-32 of bytes 0..75, so it covers payload_crc and prev_crc too; begun
-                            with the CRC-32 of the log id instead of 0
+format 1   format 2
+off size   off size  field
+  0    4     0    4  magic: "EVF1", "EVF2"
+  4    1     4    1  kind           kind of the records; 240 and above belong to this package
+  5    1     5    1  schema         version of the record layout of that kind
+  6    2     6    2  flags          bit 0: readers that do not know the records skip them
+  8    4     8    4  count          records in the frame
+ 12    4    12    4  plain length   bytes
+ 16    4    16    4  protected length  bytes
+ 20    4    20    4  epoch          incarnation of the writer, equal to the segment's
+ 24    8    24    8  base_seq       sequence number of the first record
+ 32    8    32    8  durable_seq    every record below it was on stable storage when this was built
+ 40    8    40    8  time           log time of the first record, microseconds, never decreases
+ 48    8    48    8  boottime       CLOCK_BOOTTIME in nanoseconds
+ 56    4    56    4  key_epoch      which key encrypts the protected section; none: 0, all ones
+ 60    4    --       prev_crc       header_crc of the frame before: chains the frames
+ 64    4    60    4  payload_crc    CRC-32 of both sections as they are here
+ 68    8    64    8  key_check      tells the encrypting key from others; 0 = not encrypted
+ --         72   16  seed           random; the tag's key is derived from it
+ --         88   16  previous       tag of the frame before: chains the frames
+ --        104    4  zero
+ --        108   16  tag            authenticates bytes 0..107 and both sections
+ 76    4   124    4  header_crc     CRC-32 of all before, begun with the CRC-32 of the log id
 """
 
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-MAGIC = b"EVF1"
-HEADER = Struct("<4sBBHIIIIQQQQIIIQI")
-HEADER_SIZE = HEADER.size
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAGIC = b"EVF"
+"""The magic of every frame begins with it; the format's digit follows."""
+HEADER_SIZES = {1: 80, 2: 128}
+"""Bytes of a frame's header, by format."""
+HEADER_SIZE = HEADER_SIZES[2]
+"""Bytes of the header of the frames that this version writes. No other format's is longer."""
+TAG_SIZE = 16
+"""Bytes of a tag, of its seed and of a chain value."""
 ALIGN = 16
 MAX_SECTION = 1 << 20
 
@@ -47,7 +59,14 @@ WATERMARK = 0xF0  # a frame without records: says only how far the log is durabl
 IGNORABLE = 0x0001
 """Flag of frames whose records a reader may skip when it does not know them, because they change
 nothing."""
+NOT_ENCRYPTED = 0xFFFF_FFFF
+"""`key_epoch` of a frame whose protected section is in clear, or that has none."""
+NO_CHAIN = bytes(TAG_SIZE)
+"""Chain value before the first frame of a log."""
 
+_FORMAT_1 = Struct("<4sBBHIIIIQQQQIIIQI")
+_FORMAT_2 = Struct("<4sBBHIIIIQQQQIIQ16s16s4x16sI")
+_TAGGED = 108  # bytes of the header that the tag covers
 _CRC = Struct("<I")
 
 
@@ -60,6 +79,7 @@ class NonsenseError(FrameError):
 
 
 class Header(NamedTuple):
+    format: int
     kind: int
     schema: int
     flags: int
@@ -71,11 +91,21 @@ class Header(NamedTuple):
     durable_seq: int
     time_us: int
     boottime_ns: int
-    key_epoch: int
-    prev_crc: int
+    key_epoch: int  # `NOT_ENCRYPTED` where there is no key
     payload_crc: int
     key_check: int
-    header_crc: int
+    seed: bytes  # 16 random bytes; empty in format 1
+    previous: bytes  # chain value of the frame before
+    chain: bytes  # chain value of this frame: its tag, or in format 1 its header_crc and zeros
+
+    @property
+    def size(self) -> int:
+        """Bytes of the header itself."""
+        return HEADER_SIZES[self.format]
+
+    @property
+    def encrypted(self) -> bool:
+        return self.key_epoch != NOT_ENCRYPTED
 
     @property
     def payload_size(self) -> int:
@@ -121,26 +151,32 @@ def build_header(
     durable_seq: int,
     time_us: int,
     boottime_ns: int,
-    prev_crc: int,
+    previous: bytes,
+    seed: bytes,
+    sign: Callable[[bytes, bytes | bytearray, bytes | bytearray], bytes],
     flags: int = 0,
-    key_epoch: int = 0,
+    key_epoch: int = NOT_ENCRYPTED,
     key_check: int = 0,
-    seed: int = 0,
-) -> tuple[bytes, int]:
-    """Build the header of a frame. Returns it with its `header_crc`, which is the `prev_crc` of the
-    next frame.
+    crc_start: int = 0,
+) -> tuple[bytes, bytes]:
+    """Build the header of a frame. Returns it with its tag, which is the `previous` of the next
+    frame.
 
-    `plain` and `protected` are the sections as in the file. `seed`: see `seed_of`.
+    `plain` and `protected` are the sections as in the file. `previous` and `seed` have 16 bytes.
+    `sign` computes the tag of the header's first bytes and the sections. `crc_start`: see
+    `crc_start_of`.
     """
-    body = HEADER.pack(
-        MAGIC, kind, schema, flags, count, len(plain), len(protected), epoch, base_seq, durable_seq,
-        time_us, boottime_ns, key_epoch, prev_crc, crc32(protected, crc32(plain)), key_check, 0,
-    )[:-4]  # fmt: skip
-    header_crc = crc32(body, seed)
-    return body + _CRC.pack(header_crc), header_crc
+    tagged = _FORMAT_2.pack(
+        b"EVF2", kind, schema, flags, count, len(plain), len(protected), epoch, base_seq,
+        durable_seq, time_us, boottime_ns, key_epoch, crc32(protected, crc32(plain)), key_check,
+        seed, previous, NO_CHAIN, 0,
+    )[:_TAGGED]  # fmt: skip
+    tag = sign(tagged, plain, protected)
+    body = tagged + tag
+    return body + _CRC.pack(crc32(body, crc_start)), tag
 
 
-def seed_of(log_id: bytes) -> int:
+def crc_start_of(log_id: bytes) -> int:
     """Return the value that the header checksums of a log begin with.
 
     Records hold bytes that strangers choose. Without the log's id strangers cannot make them look
@@ -149,15 +185,21 @@ def seed_of(log_id: bytes) -> int:
     return crc32(log_id)
 
 
-def parse_header(data: bytes | memoryview, seed: int = 0) -> Header:
-    """Parse a header. Raises `FrameError`, which says what is wrong."""
-    if len(data) < HEADER_SIZE:
+def tagged_part(header: bytes | memoryview) -> bytes | memoryview:
+    """Return the part of a header of format 2 that its tag covers, beside the two sections."""
+    return header[:_TAGGED]
+
+
+def parse_header(data: bytes | memoryview, crc_start: int = 0) -> Header:
+    """Parse a header of any format; `data` may be longer. Raises `FrameError`, which says what is
+    wrong. The tag is not checked."""
+    version = _format_of(data)
+    size = HEADER_SIZES[version]
+    if len(data) < size:
         raise FrameError("incomplete frame header")
-    if data[:4] != MAGIC:
-        raise FrameError("no frame begins here")
-    header = Header._make(HEADER.unpack(data[:HEADER_SIZE])[1:])
-    if header.header_crc != crc32(data[: HEADER_SIZE - 4], seed):
+    if int.from_bytes(data[size - 4 : size], "little") != crc32(data[: size - 4], crc_start):
         raise FrameError("frame header checksum does not match")
+    header = _parse_1(data[:size]) if version == 1 else _parse_2(data[:size])
     if header.plain_size > MAX_SECTION or header.protected_size > MAX_SECTION:
         raise FrameError("frame is longer than any frame may be")
     if header.records > MAX_RECORDS:
@@ -167,6 +209,29 @@ def parse_header(data: bytes | memoryview, seed: int = 0) -> Header:
     if header.time_us > LAST_TIME_US:
         raise NonsenseError("frame is of a time after the year 9999")
     return header
+
+
+def _format_of(data: bytes | memoryview) -> int:
+    if len(data) < HEADER_SIZES[1]:
+        raise FrameError("incomplete frame header")
+    if data[:3] != MAGIC or data[3] not in b"12":
+        raise FrameError("no frame begins here")
+    return data[3] - 0x30
+
+
+def _parse_1(data: bytes | memoryview) -> Header:
+    *fields, day, prev_crc, payload_crc, key_check, header_crc = _FORMAT_1.unpack(data)[1:]
+    key = day or NOT_ENCRYPTED, payload_crc, key_check
+    return Header._make((1, *fields, *key, b"", chain_of(prev_crc), chain_of(header_crc)))
+
+
+def chain_of(crc: int) -> bytes:
+    """Return the chain value of a frame of format 1."""
+    return _CRC.pack(crc) + bytes(TAG_SIZE - _CRC.size)
+
+
+def _parse_2(data: bytes | memoryview) -> Header:
+    return Header._make((2, *_FORMAT_2.unpack(data)[1:-1]))
 
 
 def split_payload(header: Header, payload: bytes) -> Frame:

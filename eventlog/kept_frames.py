@@ -33,8 +33,8 @@ from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
 from eventlog.files import make_folder, open_file, write_new
 from eventlog.first_event import segments_of
 from eventlog.folder import read_identity
-from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
-from eventlog.frame import Frame, FrameError, parse_header, seed_of, split_payload
+from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
+from eventlog.frame import Frame, FrameError, crc_start_of, parse_header, split_payload
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -134,13 +134,13 @@ def frames_in(one: Kept, data: bytes, log_id: bytes) -> Iterator[Frame]:
     Raises `LogCorruptError`, `LogFormatError`.
     """
     offset, seq = _check_header(one, data, log_id), one.first
-    seed = seed_of(log_id)
+    crc_start = crc_start_of(log_id)
     while offset < len(data):
         try:
-            header = parse_header(data[offset : offset + FRAME_HEADER_SIZE], seed)
+            header = parse_header(data[offset : offset + LONGEST_FRAME_HEADER], crc_start)
             if not seq <= header.base_seq < header.next_seq <= one.end:
                 raise FrameError(f"event {header.base_seq} is not where it belongs")
-            body = offset + FRAME_HEADER_SIZE
+            body = offset + header.size
             frame = split_payload(header, data[body : body + header.payload_size])
         except FrameError as error:
             raise LogCorruptError(one.path, offset, str(error)) from None

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog.encryption import Encryptor
+    from eventlog.segment import End
+    from eventlog.tags import Tags
 
 _logger = logging.getLogger(__name__)
 
@@ -108,7 +110,7 @@ class EventLog:
     # The records on their way to the disk.
     pool: Pool
     durable_seq: int  # every event below it is on stable storage
-    end: tuple[int, int]  # durable_seq, and header_crc of the last durable frame
+    end: End  # of the durable part
     _unwritten: list[OpenFrame] = field(factory=list)  # taken from the pool, but not yet durable
     _in_flight_bytes: int = 0  # of `_unwritten`
     # Bytes of frames since the log was opened beyond which `has_room` says no. Whoever removes old
@@ -394,18 +396,22 @@ class EventLog:
 def open_log(
     path: Path,
     record_sizes: Mapping[int, int],
+    tags: Tags,
     *,
     segment_bytes: int = 64 << 20,
     linger_seconds: float = 0.005,
     reserve_bytes: int = 0,
     encryptor: Encryptor | None = None,
+    before_changes: Callable[[End], None] = lambda _: None,
 ) -> EventLog:
     """Open (or create) the log in the folder `path` for writing, recovering its end. Blocking.
 
     `record_sizes`: bytes of a record's plain part by kind; 0 = the size varies. `segment_bytes`:
     size at which a segment is finished. `reserve_bytes`: bytes of the disk to hold until it is
-    full. `encryptor`: None = the protected sections are written in clear. Raises `LogLockedError`,
-    `LogFormatError`, `LogCorruptError`, `LogUnusableError`.
+    full. `encryptor`: None = the protected sections are written in clear. `before_changes` is
+    called with the end of the log before recovery changes a byte; it may raise.
+
+    Raises `LogLockedError`, `LogFormatError`, `LogCorruptError`, `LogUnusableError`.
     """
     try:
         make_folder(path)
@@ -414,12 +420,13 @@ def open_log(
         try:
             folder.create(path)
             log_id = folder.read_identity(path)
-            recovery = folder.recover(path, log_id)
+            recovery = folder.recover(path, log_id, tags, before_changes)
             committer = Committer(
                 path=path,
                 log_id=log_id,
                 lock=lock,
                 segment_bytes=segment_bytes,
+                tags=tags,
                 encryptor=encryptor,
                 reserve=Reserve(path, reserve_bytes),
                 epoch=recovery.epoch + 1,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from eventlog.encryption import Decryptor
+    from eventlog.encryption import Keys
 
 
 class Reader:
@@ -30,8 +30,8 @@ class Reader:
 
     `frames()` yields all durable frames; a later call continues from there. `to_end`: also yield
     frames that no later header calls durable; for the writer itself, after recovery. `keys`:
-    decrypt the protected sections; a section is empty if its key is missing. `first_seq`: the first
-    event that the log had when the reader was made.
+    check the tags, and decrypt the protected sections; a section is empty if its key is missing.
+    `first_seq`: the first event that the log had when the reader was made.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Reader:
         from_seq: int = 0,
         *,
         to_end: bool = False,
-        keys: Decryptor | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self.path = path
         self._log_id = folder.read_identity(path)
@@ -131,7 +131,7 @@ class Reader:
         """Forget the frames read beyond `end`, because they came from a failed write and were never
         durable."""
         with walk.path.open("rb") as file:
-            again = segment.Walk(walk.path, file)
+            again = segment.Walk(walk.path, file, self._keys)
             for _ in again.frames(file, end):
                 pass
         self._held = deque(one for one in self._held if one.header.next_seq <= end[0])
@@ -149,12 +149,14 @@ class Reader:
 
     def _enter(self, path: Path, before: segment.Walk | None) -> segment.Walk:
         with open_file(path) as file:
-            walk = segment.Walk(path, file)
+            walk = segment.Walk(path, file, self._keys)
         if walk.header.log_id != self._log_id:
             raise LogFormatError(path, "belongs to another log")
         if before is not None and (walk.next_seq, walk.chain) != (before.next_seq, before.chain):
             what = f"the log goes on in {path.name}, which does not follow this"
             raise LogCorruptError(before.path, before.offset, what)
+        if before is not None:
+            segment.check_order(path, before.header.format, walk.header.format)
         self._current = walk
         return walk
 
@@ -200,13 +202,13 @@ def frame_at(path: Path, time_us: int) -> tuple[frame.Frame, frame.Frame | None]
     return None
 
 
-def holds_frame(path: Path, seq: int, crc: int) -> bool:
-    """Tells whether the frame that ends before event `seq` has the header_crc `crc`.
+def holds_frame(path: Path, seq: int, chain: bytes) -> bool:
+    """Tells whether the frame that ends before event `seq` has the chain value `chain`.
 
-    If so, all events before are unchanged too, because each header has the checksum of the one
+    If so, all events before are unchanged too, because each header has the chain value of the one
     before it. The result is also true if the log now begins after `seq`.
 
-    Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    Raises `LogFormatError`, `OSError`.
     """
     if first_seq(path) > seq:
         return True
@@ -214,8 +216,11 @@ def holds_frame(path: Path, seq: int, crc: int) -> bool:
         if segment.base_seq_of(one) > seq:
             continue
         with one.open("rb") as file:
-            walk = segment.Walk(one, file)
-            if walk.end == (seq, crc) or any(walk.end == (seq, crc) for _ in walk.frames(file)):
+            try:
+                walk = segment.Walk(one, file)
+            except LogCorruptError:
+                continue  # its making was cut off, or opening the log reports it
+            if walk.end == (seq, chain) or any(walk.end == (seq, chain) for _ in walk.frames(file)):
                 return True
         if segment.base_seq_of(one) < seq:
             break

@@ -22,8 +22,8 @@ from eventlog import segment, versions
 from eventlog.errors import LogCorruptError, LogError
 from eventlog.files import A_FOLDER, make_folder, open_file, write_new
 from eventlog.first_event import needed_from, segments_of
-from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
-from eventlog.frame import MAGIC, MAX_SECTION, FrameError, parse_header, seed_of
+from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
+from eventlog.frame import MAGIC, MAX_SECTION, FrameError, crc_start_of, parse_header
 from eventlog.nonsense import border, parse_json
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ FOLDER = "seal"
 _NAME = re.compile(r"\d{20}\.\d{10}\.json")
 NONE = "is not the seal of a segment"
 DROP = "if there is nothing else wrong with the segment, remove the seal: it is written again"
-_LONGEST_FRAME = 2 * MAX_SECTION + FRAME_HEADER_SIZE + 16
+_LONGEST_FRAME = 2 * MAX_SECTION + LONGEST_FRAME_HEADER + 16
 
 
 @frozen
@@ -105,21 +105,21 @@ def take(path: Path, following: Path) -> Seal:
         length = file.tell()
         first = segment.first_frame_header(path)
         if after.epoch == header.epoch:
-            last_us = _last_time(file, length, seed_of(header.log_id))
+            last_us = _last_time(file, length, crc_start_of(header.log_id))
         else:
-            last_us = _time_at(path, file, (after.base_seq, after.prev_crc))
+            last_us = _time_at(path, file, (after.base_seq, after.previous))
     first_us = first.time_us if first else 0
     return Seal(digest, length, header.base_seq, after.base_seq, first_us, last_us)
 
 
-def _last_time(file: BufferedReader, length: int, seed: int) -> int:
+def _last_time(file: BufferedReader, length: int, crc_start: int) -> int:
     """Log time of the last frame, searched from the end of the file; 0 = no frame."""
-    file.seek(max(segment.HEADER_SIZE, length - _LONGEST_FRAME))
+    file.seek(max(segment.HEADER_SIZES[1], length - _LONGEST_FRAME))
     tail = file.read()
     at = tail.rfind(MAGIC)
     while at >= 0:
         try:
-            return parse_header(tail[at : at + FRAME_HEADER_SIZE], seed).time_us
+            return parse_header(tail[at : at + LONGEST_FRAME_HEADER], crc_start).time_us
         except FrameError:
             at = tail.rfind(MAGIC, 0, at + len(MAGIC) - 1)
     return 0

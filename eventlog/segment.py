@@ -1,18 +1,28 @@
-"""Reads and names segments, the files of a log: a 128-byte header, then frames. Blocking calls.
+"""Reads and names segments, the files of a log: a header, then frames. Blocking calls.
 
-off size field
-  0    8 magic 89 45 56 4C 0D 0A 1A 0A   (shows damage by text-mode or 7-bit copying)
-  8    2 format
- 10    2 reserved, zero
- 12    4 header length = 128
- 16   16 log id         readers refuse segments of another log
- 32    8 base_seq       first sequence number of the file
- 40    8 created        wall clock, nanoseconds
- 48    8 boottime       CLOCK_BOOTTIME, nanoseconds
- 56    4 epoch          grows by one at every opening for writing, and after a failed write
- 60    4 prev_crc       header_crc of the frame before the file
- 64   60 reserved, zero
-124    4 CRC-32 of bytes 0..123
+This version writes format 2 and reads both:
+
+format 1   format 2
+off size   off size  field
+  0    8     0    8  magic 89 45 56 4C 0D 0A 1A 0A   (shows damage by text-mode or 7-bit copying)
+  8    2     8    2  format
+ 10    2    10    2  reserved, zero
+ 12    4    12    4  header length = 128 or 192
+ 16   16    16   16  log id         readers refuse segments of another log
+ 32    8    32    8  base_seq       first sequence number of the file
+ 40    8    40    8  created        wall clock, nanoseconds
+ 48    8    48    8  boottime       CLOCK_BOOTTIME, nanoseconds
+ 56    4    56    4  epoch          grows by one at every opening, and after a failed write
+ 60    4    --       prev_crc       header_crc of the frame before the file
+ --         60    4  reserved, zero
+ --         64   16  previous       tag of the frame before the file, or its header_crc and zeros
+ --         80   16  key id         names the key of the tags in this file
+ --         96   32  digest         history digest of the newest sealed segment when this one began
+ --        128    8  digest_seq     the event after that segment; 0 = none was sealed
+ --        136   16  seed           random; the tag's key is derived from it
+ 64   60   152   20  reserved, zero
+ --        172   16  tag            authenticates bytes 0..171
+124    4   188    4  CRC-32 of all before
 """
 
 from __future__ import annotations
@@ -21,6 +31,7 @@ import os
 import re
 from contextlib import suppress
 from copy import copy
+from hmac import compare_digest
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -28,27 +39,43 @@ from zlib import crc32
 from eventlog import versions
 from eventlog.errors import LogCorruptError, LogFormatError
 from eventlog.files import open_file
-from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
+from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
+from eventlog.frame import (
+    HEADER_SIZES as FRAME_HEADER_SIZES,
+)
 from eventlog.frame import (
     LAST_SEQ,
+    NO_CHAIN,
     Frame,
     FrameError,
     Header,
     NonsenseError,
+    chain_of,
+    crc_start_of,
     parse_header,
-    seed_of,
     split_payload,
 )
 from eventlog.frame import MAGIC as FRAME_MAGIC
+from eventlog.tags import NO_TAG_KEY, check_frame, new_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
     from pathlib import Path
 
+    from eventlog.tags import TagReader, Tags
+
 MAGIC = b"\x89EVL\r\n\x1a\n"
-HEADER_SIZE = 128
-_HEADER = Struct("<8sHHI16sQQQII60xI")
+HEADER_SIZES = {1: 128, 2: 192}
+"""Bytes of a segment's header, by format."""
+HEADER_SIZE = HEADER_SIZES[2]
+"""Bytes of the header of the segments that this version writes. No other format's is longer."""
+_COMMON = Struct("<8sHHI")
+_FORMAT_1 = Struct("<16sQQQII60xI")
+_FORMAT_2 = Struct("<16sQQQI4x16s16s32sQ16s20x16sI")
+_TAGGED = 172  # bytes of the header that the tag covers
+NO_DIGEST = bytes(32)
+"""History digest before any segment was sealed."""
 NOT_IN_THE_LOG = "durable events are not in the log"
 TAIL_BYTES = 1 << 16
 """Bytes at the end of a segment that are read at once: mostly its last frame is among them."""
@@ -57,25 +84,54 @@ LAST_EPOCH = (1 << 32) - 1
 _NAME = re.compile(r"(\d{20})\.(\d{10})\.evl")
 
 
-End = tuple[int, int]
-"""A place between two frames: the next sequence number, and the header_crc of the frame before it.
+End = tuple[int, bytes]
+"""A place between two frames: the next sequence number, and the chain value of the frame before it.
 """
 
 
 class SegmentHeader(NamedTuple):
+    format: int
     log_id: bytes
     base_seq: int
     created_ns: int
     boottime_ns: int
     epoch: int
-    prev_crc: int
+    previous: bytes  # chain value of the frame before the file
+    key_id: bytes  # from here on those of format 1 are zeros
+    digest: bytes
+    digest_seq: int
+    seed: bytes
+    tag: bytes
 
-    def pack(self) -> bytes:
-        body = _HEADER.pack(
-            MAGIC, versions.FORMAT, 0, HEADER_SIZE, self.log_id, self.base_seq, self.created_ns,
-            self.boottime_ns, self.epoch, self.prev_crc, 0,
-        )[:-4]  # fmt: skip
-        return body + crc32(body).to_bytes(4, "little")
+    @property
+    def size(self) -> int:
+        """Bytes of the header itself."""
+        return HEADER_SIZES[self.format]
+
+
+_NO_TAGS = NO_TAG_KEY, NO_DIGEST, 0, NO_CHAIN, NO_CHAIN
+
+
+def pack_header(
+    tags: Tags,
+    log_id: bytes,
+    base_seq: int,
+    created_ns: int,
+    boottime_ns: int,
+    epoch: int,
+    previous: bytes,
+    digest: bytes,
+    digest_seq: int,
+) -> bytes:
+    """Build the header of a new segment."""
+    seed = new_seed()
+    body = _COMMON.pack(MAGIC, versions.FORMAT, 0, HEADER_SIZE) + _FORMAT_2.pack(
+        log_id, base_seq, created_ns, boottime_ns, epoch, previous, tags.key_id, digest, digest_seq,
+        seed, NO_CHAIN, 0,
+    )  # fmt: skip
+    tag = tags.sign(log_id, seed, body[:_TAGGED])
+    body = body[:_TAGGED] + tag
+    return body + crc32(body).to_bytes(4, "little")
 
 
 def file_name(base_seq: int, epoch: int) -> str:
@@ -96,24 +152,48 @@ def epoch_of(path: Path) -> int:
 
 
 def read_header(path: Path, data: bytes) -> SegmentHeader:
-    """Parse a segment header.
+    """Parse a segment header; `data` may be longer. The tag is not checked.
 
     Raises `LogCorruptError` for damage, `LogFormatError` for another format.
     """
-    if len(data) < HEADER_SIZE:
+    if len(data) < _COMMON.size:
         raise LogCorruptError(path, 0, "incomplete segment header")
-    magic, version, _, size, *fields, crc = _HEADER.unpack(data[:HEADER_SIZE])
+    magic, version, _, size = _COMMON.unpack(data[: _COMMON.size])
     if magic != MAGIC:
         raise LogFormatError(path, "this is not a segment of an event log")
-    if crc != crc32(data[: HEADER_SIZE - 4]):
+    length = HEADER_SIZES.get(version, min(size, len(data)))  # a later version's may be longer
+    if len(data) < max(length, HEADER_SIZES[1]):
+        raise LogCorruptError(path, 0, "incomplete segment header")
+    if int.from_bytes(data[length - 4 : length], "little") != crc32(data[: length - 4]):
         raise LogCorruptError(path, 0, "segment header checksum does not match")
     versions.check(path, version)
-    if size != HEADER_SIZE:
-        raise LogFormatError(path, f"has a header of {size} bytes, not {HEADER_SIZE}")
-    header = SegmentHeader(*fields)
+    if size != length:
+        raise LogFormatError(path, f"has a header of {size} bytes, not {length}")
+    body = data[_COMMON.size : length]
+    if version == 1:
+        *fields, prev_crc, _ = _FORMAT_1.unpack(body)
+        header = SegmentHeader._make((1, *fields, chain_of(prev_crc), *_NO_TAGS))
+    else:
+        header = SegmentHeader._make((2, *_FORMAT_2.unpack(body)[:-1]))
     if header.base_seq > LAST_SEQ or header.epoch >= LAST_EPOCH:
         raise LogCorruptError(path, 0, "segment header has numbers that no log comes to")
     return header
+
+
+def check_tag(tags: TagReader, path: Path, header: SegmentHeader, data: bytes) -> None:
+    """Check the tag of a segment's header of format 2, given as its bytes.
+
+    A header whose key is missing passes. Raises `LogCorruptError`.
+    """
+    expected = tags.tag(header.key_id, header.log_id, header.seed, data[:_TAGGED])
+    if expected is not None and not compare_digest(expected, header.tag):
+        what = "segment header tag does not match: these are not the bytes that the tracker wrote"
+        raise LogCorruptError(path, 0, what)
+
+
+def reserved_part(header: SegmentHeader, data: bytes) -> bytes:
+    """Return the bytes of a segment's header that are not in use."""
+    return data[10:12] + (data[64:124] if header.format == 1 else data[60:64] + data[152:172])
 
 
 def open_header(path: Path) -> SegmentHeader:
@@ -133,7 +213,7 @@ def first_frame_header(path: Path) -> Header | None:
     with open_file(path) as file:
         header = read_header(path, file.read(HEADER_SIZE))
         try:
-            return parse_header(file.read(FRAME_HEADER_SIZE), seed_of(header.log_id))
+            return parse_header(file.read(LONGEST_FRAME_HEADER), crc_start_of(header.log_id))
         except FrameError:
             return None
 
@@ -145,7 +225,7 @@ def end_before(following: Path, epoch: int) -> End | None:
     place do not count.
     """
     header = open_header(following)
-    return None if header.epoch == epoch else (header.base_seq, header.prev_crc)
+    return None if header.epoch == epoch else (header.base_seq, header.previous)
 
 
 def headers_from_the_end(path: Path, header: SegmentHeader) -> Iterator[tuple[int, Header]]:
@@ -153,18 +233,18 @@ def headers_from_the_end(path: Path, header: SegmentHeader) -> Iterator[tuple[in
 
     Reads no more of the file than that takes.
     """
-    seed = seed_of(header.log_id)
+    crc_start = crc_start_of(header.log_id)
     with open_file(path) as file:
         end = os.fstat(file.fileno()).st_size
-        while end > HEADER_SIZE:
-            begin = max(HEADER_SIZE, end - TAIL_BYTES)
+        while end > header.size:
+            begin = max(header.size, end - TAIL_BYTES)
             file.seek(begin)
             # A header that begins here may end in the piece that was read before.
-            data = file.read(end - begin + FRAME_HEADER_SIZE - 1)
+            data = file.read(end - begin + LONGEST_FRAME_HEADER - 1)
             at = data.rfind(FRAME_MAGIC, 0, end - begin + len(FRAME_MAGIC) - 1)
             while at >= 0:
                 with suppress(FrameError):
-                    yield begin + at, parse_header(data[at : at + FRAME_HEADER_SIZE], seed)
+                    yield begin + at, parse_header(data[at : at + LONGEST_FRAME_HEADER], crc_start)
                 at = data.rfind(FRAME_MAGIC, 0, at + len(FRAME_MAGIC) - 1)
             end = begin
 
@@ -175,12 +255,13 @@ def check_border(path: Path, following: Path) -> None:
     Raises `LogCorruptError`, `LogFormatError`.
     """
     before, after = open_header(path), open_header(following)
-    end = after.base_seq, after.prev_crc
+    check_order(following, before.format, after.format)
+    end = after.base_seq, after.previous
     size = path.stat().st_size
-    found = before.base_seq, before.prev_crc  # of a segment without frames
+    found = before.base_seq, before.previous  # of a segment without frames
     for offset, header in headers_from_the_end(path, before):
-        found = header.next_seq, header.header_crc
-        whole = offset + FRAME_HEADER_SIZE + header.payload_size == size
+        found = header.next_seq, header.chain
+        whole = offset + header.size + header.payload_size == size
         if before.epoch == after.epoch and not whole:
             raise LogCorruptError(path, offset, "its last frame is not whole")
         # After a failed write the log goes on in another epoch, from a place in this file.
@@ -191,8 +272,17 @@ def check_border(path: Path, following: Path) -> None:
     if found[0] < after.base_seq:
         what = f"events {found[0]} to {after.base_seq - 1} are missing before this file"
         raise LogCorruptError(following, 0, what)
-    if found != end and (end != (before.base_seq, before.prev_crc)):
+    if found != end and (end != (before.base_seq, before.previous)):
         raise LogCorruptError(following, 0, "does not continue the file before it")
+
+
+def check_order(path: Path, before: int, after: int) -> None:
+    """Check the format of a segment against that of the segment before it.
+
+    Raises `LogCorruptError` where a tag is due and the format has none.
+    """
+    if after < before:
+        raise LogCorruptError(path, 0, f"is of format {after}, after segments of format {before}")
 
 
 def end_of(path: Path) -> End | None:
@@ -210,17 +300,25 @@ class Walk:
     accepted part.
     """
 
-    def __init__(self, path: Path, file: BufferedReader) -> None:
+    def __init__(self, path: Path, file: BufferedReader, tags: TagReader | None = None) -> None:
+        """`tags`: check the tags too.
+
+        Raises `LogCorruptError`, `LogFormatError`.
+        """
         self.path = path
-        self.header = read_header(path, file.read(HEADER_SIZE))
-        self.offset = HEADER_SIZE
+        data = file.read(HEADER_SIZE)
+        self.header = read_header(path, data)
+        self._tags = tags
+        if tags is not None and self.header.format > 1:
+            check_tag(tags, path, self.header, data)
+        self.offset = self.header.size
         self.next_seq = self.header.base_seq
-        self.chain = self.header.prev_crc
-        self._seed = seed_of(self.header.log_id)
+        self.chain = self.header.previous
+        self._crc_start = crc_start_of(self.header.log_id)
         self.durable_seq = 0
         self.last_time_us = 0
         self.stopped: str | None = None
-        self._seen = HEADER_SIZE
+        self._seen = self.offset
 
     @property
     def end(self) -> End:
@@ -248,7 +346,9 @@ class Walk:
             pass
         file.seek(rest.offset)
         try:
-            self._check_left_over(rest, parse_header(file.read(FRAME_HEADER_SIZE), self._seed))
+            self._check_left_over(
+                rest, parse_header(file.read(LONGEST_FRAME_HEADER), self._crc_start)
+            )
         except FrameError:
             return  # torn
 
@@ -263,29 +363,36 @@ class Walk:
         return self.path.stat().st_size > self._seen
 
     def _next(self, file: BufferedReader) -> Frame | None:
-        head = file.read(FRAME_HEADER_SIZE)
+        head = file.read(FRAME_HEADER_SIZES[self.header.format])
         if not head:
             return None
         try:
-            header = parse_header(head, self._seed)
+            header = parse_header(head, self._crc_start)
             self._check_place(header)
-            found = split_payload(header, file.read(header.payload_size))
+            payload = file.read(header.payload_size)
+            found = split_payload(header, payload)
+            if self._tags is not None:
+                check_frame(
+                    self._tags, self.header.key_id, self.header.log_id, header, head, payload
+                )
         except FrameError as error:
             self.stopped = str(error)
             return None
-        self.offset += FRAME_HEADER_SIZE + header.payload_size
+        self.offset += header.size + header.payload_size
         self.next_seq = header.next_seq
-        self.chain = header.header_crc
+        self.chain = header.chain
         self.durable_seq = max(self.durable_seq, header.durable_seq)
         self.last_time_us = header.time_us
         return found
 
     def _check_place(self, header: Header) -> None:
+        if header.format != self.header.format:
+            raise FrameError("frame of another format")
         if header.epoch != self.header.epoch:
             raise FrameError("frame of another epoch")
         if header.base_seq != self.next_seq:
             raise FrameError(f"sequence {header.base_seq} where {self.next_seq} is due")
-        if header.prev_crc != self.chain:
+        if header.previous != self.chain:
             raise FrameError("frame does not continue the chain")
 
 
@@ -296,11 +403,11 @@ def highest_mark(data: bytes, start: int, log_id: bytes) -> int:
     before it were on stable storage.
     """
     highest = 0
-    seed = seed_of(log_id)
+    crc_start = crc_start_of(log_id)
     position = data.find(FRAME_MAGIC, start)
     while position >= 0:
         try:
-            header = parse_header(data[position : position + FRAME_HEADER_SIZE], seed)
+            header = parse_header(data[position : position + LONGEST_FRAME_HEADER], crc_start)
             highest = max(highest, header.durable_seq)
         except NonsenseError:
             return LAST_SEQ  # no torn write leaves a right checksum, so nothing here may be cut off

@@ -8,6 +8,7 @@ intact header calls durable must exist, and the next start cuts off the rest.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from eventlog import folder, segment, verify_files
@@ -21,36 +22,42 @@ from eventlog.errors import (
 from eventlog.files import open_file
 from eventlog.findings import NOTHING, REPORT, RESTORE, VERSION, Checked, Finding
 from eventlog.first_event import first_seq, needed_from, segments_of
-from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
+from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
 from eventlog.frame import (
     IGNORABLE,
     MAGIC,
+    NO_CHAIN,
     WATERMARK,
     Frame,
     FrameError,
+    crc_start_of,
     parse_header,
-    seed_of,
     split_payload,
 )
+from eventlog.tags import NO_TAG_KEY, check_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from eventlog.frame import Header
+    from eventlog.tags import TagReader
 
 _OWN_KINDS = 0xF0  # and above: kinds of this package
-_RESERVED_AT, _RESERVED = 68, bytes(8)
+_RESERVED_AT, _RESERVED = 104, bytes(4)  # in format 2
 
 
 class Verifier:
     """Walks over a log once and reports findings. The counts are of the part walked so far."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises `LogUnusableError`, `LogFormatError`."""
+    def __init__(self, path: Path, tags: TagReader | None = None) -> None:
+        """`tags`: check the tags too.
+
+        Raises `LogUnusableError`, `LogFormatError`."""
         self._path = path
+        self._tags = tags
         self.log_id = folder.read_identity(path)
-        self._seed = seed_of(self.log_id)
+        self._crc_start = crc_start_of(self.log_id)
         self.segments = 0
         self.frames = 0
         self.sealed = 0  # segments that agree with their seals
@@ -58,8 +65,10 @@ class Verifier:
         self.first_seq = first_seq(path)
         self.next_seq = self.first_seq
         self.durable_seq = 0
-        # header_crc of the frame before; None = unknown, because that frame is damaged or removed
-        self._chain: int | None = None if self.first_seq else 0
+        # Chain value of the frame before; None = unknown, because it is damaged or removed.
+        self._chain: bytes | None = None if self.first_seq else NO_CHAIN
+        self._format = 1  # of the segment
+        self._key_id = NO_TAG_KEY  # of the segment
         self._epoch = 0
         self._time_us = 0
         self._ended = False
@@ -146,13 +155,20 @@ class Verifier:
                     yield self._never_begun(path)
                     return
                 yield self._unreadable(path, error)
-                self._chain, self._epoch = None, segment.epoch_of(path)
-                if _next_intact(path, 0, self._seed) is None:
+                self._lost(path)
+                if _next_intact(path, 0, self._crc_start) is None:
                     return  # another program's file, or nothing is left of it
             else:
                 yield from self._header(path, header, data)
             yield from self._frames(path, descriptor, begin)
             self.bytes = begin + os.fstat(descriptor).st_size
+
+    def _lost(self, path: Path) -> None:
+        """Note that the header of a segment cannot be read. Its first frame tells its format."""
+        self._chain, self._epoch, self._key_id = None, segment.epoch_of(path), NO_TAG_KEY
+        for _, found in _intact(path, 0, self._crc_start):
+            self._format = found.header.format
+            return
 
     def _begun(self, path: Path) -> bool:
         """Tells whether a file has a whole header or durable bytes; another one does not count."""
@@ -183,7 +199,7 @@ class Verifier:
             yield Finding(
                 path, 0, self.next_seq, what, f"rename it to {named_by}, and verify again"
             )
-        if any(data[10:12]) or any(data[64:124]):
+        if any(segment.reserved_part(header, data)):
             yield self._odd(path, 0, "bytes of the segment header that are not in use are not zero")
         if header.epoch < max(1, self._epoch):
             yield self._odd(path, 0, f"epoch {header.epoch} comes after epoch {self._epoch}")
@@ -192,15 +208,21 @@ class Verifier:
                 missing = _events(self.next_seq, header.base_seq)
                 be = "are" if header.base_seq - self.next_seq > 1 else "is"
                 yield self._damage(path, 0, f"{missing} {be} missing before this file")
-            elif (header.base_seq, header.prev_crc) != (self.next_seq, self._chain):
+            elif (header.base_seq, header.previous) != (self.next_seq, self._chain):
                 yield self._damage(path, 0, "does not continue the file before it")
-        self._epoch = header.epoch
-        self.next_seq, self._chain = header.base_seq, header.prev_crc
+        try:
+            segment.check_order(path, self._format, header.format)
+            if self._tags is not None and header.format > 1:
+                segment.check_tag(self._tags, path, header, data)
+        except LogCorruptError as error:
+            yield self._damage(path, 0, error.what)
+        self._epoch, self._format, self._key_id = header.epoch, header.format, header.key_id
+        self.next_seq, self._chain = header.base_seq, header.previous
 
     # Its frames.
 
     def _frames(self, path: Path, descriptor: int, begin: int) -> Iterator[Checked | Finding]:
-        offset = segment.HEADER_SIZE
+        offset = segment.HEADER_SIZES[self._format]
         end = self._left_at(path)
         while True:
             if (self.next_seq, self._chain) == end:
@@ -221,7 +243,7 @@ class Verifier:
                     yield self._torn(path, offset)
                     return
             if problem or found is None:
-                at = offset if found else _next_intact(path, offset + 1, self._seed)
+                at = offset if found else _next_intact(path, offset + 1, self._crc_start)
                 found = self._frame(descriptor, at) if at is not None else None
                 yield self._damaged_frame(path, offset, problem, at, found)
                 if at is None or found is None:
@@ -232,7 +254,7 @@ class Verifier:
                 yield from self._oddities(path, descriptor, offset, found.header)
             self._accept(found.header)
             yield Checked(path, offset, found)
-            offset += FRAME_HEADER_SIZE + found.header.payload_size
+            offset += found.header.size + found.header.payload_size
             self.bytes = begin + offset
 
     def _left_at(self, path: Path) -> segment.End | None:
@@ -249,7 +271,7 @@ class Verifier:
             return
         with path.open("rb") as file:
             walk = segment.Walk(path, file)
-            for _ in walk.frames(file, (self.next_seq, self._chain or 0)):
+            for _ in walk.frames(file, (self.next_seq, self._chain or NO_CHAIN)):
                 pass
             try:
                 walk.check_left_over(file)
@@ -264,12 +286,15 @@ class Verifier:
 
         Raises `FrameError`.
         """
-        head = os.pread(descriptor, FRAME_HEADER_SIZE, offset)
+        head = os.pread(descriptor, LONGEST_FRAME_HEADER, offset)
         if not head:
             return None
-        header = parse_header(head, self._seed)
-        payload = os.pread(descriptor, header.payload_size, offset + FRAME_HEADER_SIZE)
-        return split_payload(header, payload)
+        header = parse_header(head, self._crc_start)
+        payload = os.pread(descriptor, header.payload_size, offset + header.size)
+        found = split_payload(header, payload)
+        if self._tags is not None:
+            check_frame(self._tags, self._key_id, self.log_id, header, head, payload)
+        return found
 
     def _look(self, descriptor: int, offset: int) -> tuple[Frame | None, str]:
         """Read the frame at an offset.
@@ -285,11 +310,13 @@ class Verifier:
     def _misplaced(self, header: Header) -> str:
         if self._chain is None:
             return ""
+        if header.format != self._format:
+            return f"a frame of format {header.format} in a file of format {self._format}"
         if header.epoch != self._epoch:
             return f"a frame of epoch {header.epoch} in a file of epoch {self._epoch}"
         if header.base_seq != self.next_seq:
             return f"event {header.base_seq} where {self.next_seq} is due"
-        return "" if header.prev_crc == self._chain else "the frame does not continue the chain"
+        return "" if header.previous == self._chain else "the frame does not continue the chain"
 
     def _mark(self, path: Path, offset: int) -> int:
         """Reads from the headers behind an offset how far the log was durable."""
@@ -301,15 +328,18 @@ class Verifier:
         self.frames += 1
         self.next_seq = header.next_seq
         self.durable_seq = max(self.durable_seq, header.durable_seq)
-        self._chain = header.header_crc
+        self._chain = header.chain
         self._time_us = max(self._time_us, header.time_us)
 
     def _oddities(
         self, path: Path, descriptor: int, offset: int, header: Header
     ) -> Iterator[Finding]:
         """Check the rules that every writer keeps and that no checksum covers."""
-        reserved = os.pread(descriptor, len(_RESERVED), offset + _RESERVED_AT)
-        if header.flags & ~IGNORABLE or (not header.key_epoch and reserved != _RESERVED):
+        reserved = _RESERVED
+        if header.format > 1:
+            reserved = os.pread(descriptor, len(_RESERVED), offset + _RESERVED_AT)
+        unused = not header.encrypted and header.key_check
+        if header.flags & ~IGNORABLE or unused or reserved != _RESERVED:
             yield self._odd(
                 path, offset, "bytes of the frame header that are not in use are not zero"
             )
@@ -366,17 +396,18 @@ def _text(error: LogError, path: Path) -> str:
     )
 
 
-def _next_intact(path: Path, start: int, seed: int) -> int | None:
+def _next_intact(path: Path, start: int, crc_start: int) -> int | None:
     """Offset of the next whole and undamaged frame; None = no more frames."""
+    return next((at for at, _ in _intact(path, start, crc_start)), None)
+
+
+def _intact(path: Path, start: int, crc_start: int) -> Iterator[tuple[int, Frame]]:
+    """Yields offset and content of the whole and undamaged frames from an offset on."""
     data = path.read_bytes()
     at = data.find(MAGIC, start)
     while at >= 0:
-        try:
-            header = parse_header(data[at : at + FRAME_HEADER_SIZE], seed)
-            body = at + FRAME_HEADER_SIZE
-            split_payload(header, data[body : body + header.payload_size])
-        except FrameError:
-            at = data.find(MAGIC, at + 1)
-        else:
-            return at
-    return None
+        with suppress(FrameError):
+            header = parse_header(data[at : at + LONGEST_FRAME_HEADER], crc_start)
+            body = at + header.size
+            yield at, split_payload(header, data[body : body + header.payload_size])
+        at = data.find(MAGIC, at + 1)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import threading
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import trio
 from attrs import frozen
 
-from eventlog import EventLog, Reader, open_log
-from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
-from eventlog.frame import Header, parse_header, seed_of
-from eventlog.segment import HEADER_SIZE
+from eventlog import EventLog, Part, Reader, open_log
+from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
+from eventlog.frame import Header, crc_start_of, parse_header
+from eventlog.segment import HEADER_SIZES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -24,6 +26,23 @@ if TYPE_CHECKING:
 TEXT = 1  # records vary
 PAIR = 2  # records of 16 bytes
 RECORD_SIZES = {TEXT: 0, PAIR: 16}
+
+
+class ToyTags:
+    """`eventlog.Tags` with one key."""
+
+    def __init__(self, key: bytes = b"the key of the tests") -> None:
+        self._key = key
+        self.key_id = sha256(key).digest()[:16]
+
+    def sign(self, log_id: bytes, seed: bytes, *parts: Part) -> bytes:
+        return hmac.digest(self._key, log_id + seed + b"".join(parts), "sha256")[:16]
+
+    def tag(self, key_id: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes | None:
+        return self.sign(log_id, seed, *parts) if key_id == self.key_id else None
+
+
+TAGS = ToyTags()
 
 
 def append(log: EventLog, *records: bytes) -> int:
@@ -46,7 +65,7 @@ async def running(log: EventLog) -> AsyncIterator[EventLog]:
 
 def write(folder: Path, *batches: Sequence[bytes], segment_bytes: int = 64 << 20) -> None:
     """Open the log, commit each batch by itself, and close."""
-    log = open_log(folder, RECORD_SIZES, segment_bytes=segment_bytes, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, segment_bytes=segment_bytes, linger_seconds=0)
 
     async def main() -> None:
         async with running(log):
@@ -69,16 +88,17 @@ class Place:
 
     @property
     def end(self) -> int:
-        return self.offset + FRAME_HEADER_SIZE + self.header.payload_size
+        return self.offset + self.header.size + self.header.payload_size
 
 
 def places(data: bytes) -> list[Place]:
     """The frames of an undamaged segment, watermarks included."""
     found = []
-    seed = seed_of(data[16:32])
-    offset = HEADER_SIZE
+    crc_start = crc_start_of(data[16:32])
+    offset = HEADER_SIZES[data[8]]
     while offset < len(data):
-        place = Place(offset, parse_header(data[offset : offset + FRAME_HEADER_SIZE], seed))
+        header = parse_header(data[offset : offset + LONGEST_FRAME_HEADER], crc_start)
+        place = Place(offset, header)
         found.append(place)
         offset = place.end
     return found

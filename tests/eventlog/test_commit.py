@@ -12,7 +12,7 @@ import trio.testing
 
 from eventlog import EventLog, LogFailedError, Reader, open_log
 from eventlog.log import lingering
-from tests.eventlog.logs import RECORD_SIZES, append, places, read, read_on, running, segments
+from tests.eventlog.logs import RECORD_SIZES, TAGS, append, places, read, read_on, running, segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ ENDLESS = 1000.0  # seconds of lingering
 
 @pytest.fixture
 def log(folder: Path) -> EventLog:
-    return open_log(folder, RECORD_SIZES, linger_seconds=0)
+    return open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
 
 
 async def test_durable_means_synced(log: EventLog, gate: Gate) -> None:
@@ -73,7 +73,7 @@ async def wait_in_scope(
 
 async def test_many_appends_are_one_commit(folder: Path) -> None:
     """Records appended during the linger share one frame and one sync."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=ENDLESS)
     async with running(log):
         for number in range(100):
             append(log, b"%02d" % number)
@@ -107,7 +107,7 @@ async def test_a_slow_commit_is_gathered_for(
     folder: Path, gate: Gate, mock_clock: trio.testing.MockClock
 ) -> None:
     """After a commit of 7.5 ms the next one comes 30 ms after its first record, not 10."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0.010)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0.010)
     async with running(log):
         append(log, b"one")
         await trio.testing.wait_all_tasks_blocked()
@@ -128,7 +128,7 @@ async def test_a_slow_commit_is_gathered_for(
 
 async def test_enough_is_not_gathered_for(folder: Path, gate: Gate) -> None:
     """A pending mebibyte is committed at once, even without a waiter."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=ENDLESS)
     async with running(log):
         for _ in range(9):
             append(log, bytes(131_072))
@@ -138,7 +138,7 @@ async def test_enough_is_not_gathered_for(folder: Path, gate: Gate) -> None:
 
 async def test_a_waiter_ends_the_linger(folder: Path) -> None:
     """A waiter ends the linger, even one that comes while a commit is in flight."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=ENDLESS)
     async with running(log), trio.open_nursery() as nursery:
         for number in range(5):
             nursery.start_soon(log.wait_durable, append(log, b"%d" % number))
@@ -162,7 +162,7 @@ async def test_one_commit_at_a_time(log: EventLog, gate: Gate) -> None:
 
 async def test_the_end_commits_what_is_left(folder: Path) -> None:
     """Cancelled during the linger, the log makes everything durable and writes a watermark."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=ENDLESS)
     async with running(log):
         append(log, b"one", b"two")
     assert log.durable_seq == 2
@@ -199,7 +199,7 @@ class CancelJustBefore(trio.abc.Instrument):
 
 async def test_the_end_just_before_a_commit(folder: Path) -> None:
     """Cancelled between taking records and writing them, the log claims nothing unwritten."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=ENDLESS)
     with trio.fail_after(10):
         async with trio.open_nursery() as outer:
             async with trio.open_nursery() as nursery:
@@ -273,7 +273,7 @@ async def test_a_failed_log_is_readable_up_to_its_last_commit(
 ) -> None:
     """After a disk breaks half-way through a write, the next start has everything that was
     durable."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
     real = os.pwrite
 
     def half(descriptor: int, data: bytes, offset: int) -> int:
@@ -290,7 +290,7 @@ async def test_a_failed_log_is_readable_up_to_its_last_commit(
                 await log.wait_durable(append(log, b"t" * 500))
     monkeypatch.undo()
     assert log.durable_seq == 1
-    again = open_log(folder, RECORD_SIZES)
+    again = open_log(folder, RECORD_SIZES, TAGS)
     assert (again.next_seq, again.recovery.next_seq) == (1, 1)
     assert again.recovery.cut_bytes > 0
     async with running(again):
@@ -302,7 +302,7 @@ async def test_a_failure_at_the_end_lets_go_of_the_lock(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A log whose last commit fails is closed all the same, and can be opened again."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=ENDLESS)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=ENDLESS)
     with trio.fail_after(10), pytest.RaisesGroup(LogFailedError):
         async with trio.open_nursery() as nursery:
             await nursery.start(log.run)
@@ -312,7 +312,7 @@ async def test_a_failure_at_the_end_lets_go_of_the_lock(
             nursery.cancel_scope.cancel()
     monkeypatch.undo()
     assert log.durable_seq == 0
-    async with running(open_log(folder, RECORD_SIZES)) as again:
+    async with running(open_log(folder, RECORD_SIZES, TAGS)) as again:
         assert again.next_seq == 0
 
 
@@ -363,7 +363,7 @@ async def test_no_room_beyond_a_bound(folder: Path) -> None:
     """A log at its bound has room only for what is reserved. Each new segment wakes whoever removes
     old ones.
     """
-    log = open_log(folder, RECORD_SIZES, segment_bytes=1, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, segment_bytes=1, linger_seconds=0)
     async with running(log):
         append(log, b"one")
         await log.wait_segment_begun(0)

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import define, field
 
-from eventlog import Encrypted, EventLog, FrameId, LogCorruptError, LogFailedError, Reader, open_log
-from tests.eventlog.logs import PAIR, RECORD_SIZES, places, running, segments
+from eventlog import (
+    NOT_ENCRYPTED,
+    Encrypted,
+    EventLog,
+    FrameId,
+    LogCorruptError,
+    LogFailedError,
+    Part,
+    Reader,
+    open_log,
+)
+from tests.eventlog.logs import PAIR, RECORD_SIZES, TAGS, places, running, segments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +51,9 @@ class Toy:
         assert check == frame_id.base_seq + 7
         return turned(data) if key_epoch in self.keys else None
 
+    def tag(self, key_id: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes | None:
+        return TAGS.tag(key_id, log_id, seed, *parts)
+
 
 def turned(data: bytes | bytearray | memoryview) -> bytes:
     return bytes(byte ^ 0xFF for byte in data)
@@ -58,7 +71,7 @@ def append(log: EventLog, time_us: int, *, close: bool = True) -> int:
 
 
 async def write(folder: Path, toy: Toy | None, *times: int) -> None:
-    async with running(open_log(folder, RECORD_SIZES, encryptor=toy)) as log:
+    async with running(open_log(folder, RECORD_SIZES, TAGS, encryptor=toy)) as log:
         for time_us in times:
             await log.wait_durable(append(log, time_us))
 
@@ -83,9 +96,9 @@ async def test_only_the_key_opens_it(folder: Path) -> None:
     headers = [one.header for one in Reader(folder).frames()]
     assert [(one.key_epoch, one.key_check, one.protected_size) for one in headers] == [
         (5, 7, len(SECRET)),
-        (0, 0, 0),
+        (NOT_ENCRYPTED, 0, 0),
         (6, 9, len(SECRET)),
-        (0, 0, 0),
+        (NOT_ENCRYPTED, 0, 0),
     ]
 
 
@@ -122,7 +135,7 @@ async def test_damage_is_found_without_a_key(folder: Path) -> None:
     path.write_bytes(data)
     for look in (
         lambda: protected_parts(Reader(folder, to_end=True)),
-        lambda: open_log(folder, RECORD_SIZES),
+        lambda: open_log(folder, RECORD_SIZES, TAGS),
     ):
         with pytest.raises(LogCorruptError, match="frame checksum does not match"):
             look()
@@ -132,7 +145,7 @@ async def test_without_a_key_nothing_is_written(folder: Path) -> None:
     """An encryptor that cannot make its key fails the commit, as a disk would."""
     toy = Toy(error=OSError("no room for a key"))
     with pytest.RaisesGroup(LogFailedError):
-        async with running(open_log(folder, RECORD_SIZES, encryptor=toy)) as log:
+        async with running(open_log(folder, RECORD_SIZES, TAGS, encryptor=toy)) as log:
             with pytest.raises(LogFailedError, match="no room for a key"):
                 await log.wait_durable(append(log, 5))
     assert SECRET not in b"".join(path.read_bytes() for path in segments(folder))

@@ -19,6 +19,7 @@ from eventlog.reserve import Reserve
 from eventlog.verify import Verifier
 from tests.eventlog.logs import (
     RECORD_SIZES,
+    TAGS,
     append,
     places,
     read,
@@ -85,7 +86,7 @@ async def fill(folder: Path) -> int:
     """Commit each record by itself. Returns how many were acknowledged before the log gave up."""
     acknowledged = 0
     try:
-        log = open_log(folder, RECORD_SIZES, segment_bytes=SEGMENT_BYTES, linger_seconds=0)
+        log = open_log(folder, RECORD_SIZES, TAGS, segment_bytes=SEGMENT_BYTES, linger_seconds=0)
         with trio.fail_after(20):
             async with running(log):
                 for record in RECORDS:
@@ -171,7 +172,7 @@ async def test_one_failed_commit_is_written_again(
     folder: Path, failing_once: Callable[[str], None], call: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The records of a failed write go to a new file of a new epoch, and waiters go on."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
     reader = Reader(folder)
     async with running(log):
         await log.wait_durable(append(log, b"one"))
@@ -188,14 +189,14 @@ async def test_one_failed_commit_is_written_again(
     assert [path.name[-14:-4] for path in segments(folder)] == ["0000000001", "0000000002"]
     notes = [one for one in Verifier(folder).walk() if isinstance(one, Finding)]
     assert [one.damage for one in notes] == [False] * (call == "fdatasync")
-    assert open_log(folder, RECORD_SIZES).recovery.next_seq == 3
+    assert open_log(folder, RECORD_SIZES, TAGS).recovery.next_seq == 3
 
 
 async def test_a_reader_that_saw_the_failed_write(
     folder: Path, failing_once: Callable[[str], None]
 ) -> None:
     """A reader that saw frames which were then written again elsewhere yields each record once."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
     reader = Reader(folder)
     async with running(log):
         await log.wait_durable(append(log, b"one"))
@@ -223,7 +224,7 @@ def test_a_second_failure_ends_the_log(folder: Path, monkeypatch: pytest.MonkeyP
         patch.setattr(os, "fdatasync", faults.over("fdatasync"))
         assert trio.run(fill, folder) == 0
         assert faults.calls == 2
-    assert open_log(folder, RECORD_SIZES).recovery.next_seq in (1, 2)
+    assert open_log(folder, RECORD_SIZES, TAGS).recovery.next_seq in (1, 2)
 
 
 async def test_a_full_disk_gives_up_the_reserve(
@@ -232,7 +233,7 @@ async def test_a_full_disk_gives_up_the_reserve(
     """When the disk is full a commit uses the space of the reserve, which is made again when there
     is space."""
     reserve = folder / "reserve"
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0, reserve_bytes=8192)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0, reserve_bytes=8192)
     real = os.pwrite
 
     def full(descriptor: int, data: bytes, offset: int) -> int:
@@ -260,7 +261,9 @@ async def test_a_file_that_cannot_be_begun(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
     """A full disk or a fault when a new segment is due counts as a failed write."""
-    log = open_log(folder, RECORD_SIZES, segment_bytes=1, linger_seconds=0, reserve_bytes=8192)
+    log = open_log(
+        folder, RECORD_SIZES, TAGS, segment_bytes=1, linger_seconds=0, reserve_bytes=8192
+    )
     reserve, real = folder / "reserve", os.open
     failures: list[str] = []
 
@@ -295,7 +298,7 @@ async def test_a_failed_watermark_keeps_its_file(
 ) -> None:
     """A watermark written again is alone in its new file, which is full at once here: the next file
     must not take its name."""
-    log = open_log(folder, RECORD_SIZES, segment_bytes=1, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, segment_bytes=1, linger_seconds=0)
     async with running(log):
         await log.wait_durable(append(log, b"one"))
         failing_once("pwrite")  # of the watermark that follows
@@ -321,7 +324,7 @@ def test_a_doubtful_end_is_written_again(folder: Path, monkeypatch: pytest.Monke
         return real(descriptor, data, offset)
 
     monkeypatch.setattr(os, "pwrite", pwrite)
-    assert open_log(folder, RECORD_SIZES).recovery.next_seq == 2
+    assert open_log(folder, RECORD_SIZES, TAGS).recovery.next_seq == 2
     assert (last.read_bytes()[second.offset :], second.offset) in written
     assert first.offset not in [offset for _, offset in written]
 
@@ -331,7 +334,7 @@ async def test_the_log_waits_for_space(
 ) -> None:
     """While the disk is full the log takes nothing in, loses nothing, leaves no files, and warns
     once."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
     tried = []
 
     def full(_descriptor: int, data: bytes, _offset: int) -> int:
@@ -365,7 +368,7 @@ async def test_want_of_descriptors_at_the_first_write(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a file to go on with, the log waits for a descriptor."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
     faults = Faults(0, errno.EMFILE, EVER)
     async with running(log):
         with monkeypatch.context() as patch:
@@ -378,7 +381,7 @@ async def test_want_of_descriptors_at_the_first_write(
 
 async def test_stopped_without_space(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log stopped without space tries once more, and reports that the end is missing."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
     with pytest.RaisesGroup(LogError, match=None):
         async with running(log):
             await log.wait_durable(append(log, b"one"))
@@ -394,7 +397,7 @@ async def test_stopped_without_space(folder: Path, monkeypatch: pytest.MonkeyPat
 async def abandoned(folder: Path, arm: Callable[[str], None]) -> Path:
     """A segment with whole frames of a commit whose sync failed; the log goes on in the next
     segment."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
     async with running(log):
         await log.wait_durable(append(log, b"one"))
         arm("fdatasync")
@@ -421,7 +424,7 @@ async def test_a_left_segment_is_cut_before_it_is_sealed(
     assert read_on(eager) == []
     found = list(Verifier(folder).walk())
     assert [one for one in found if isinstance(one, Finding)] == []
-    assert open_log(folder, RECORD_SIZES).next_seq == 2
+    assert open_log(folder, RECORD_SIZES, TAGS).next_seq == 2
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC])

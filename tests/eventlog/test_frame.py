@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from struct import pack
+from zlib import crc32
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eventlog.frame import (
     ALIGN,
-    HEADER,
     HEADER_SIZE,
     LAST_SEQ,
     LAST_TIME_US,
     MAX_RECORDS,
     MAX_SECTION,
+    NOT_ENCRYPTED,
     FrameError,
     build_header,
+    chain_of,
+    crc_start_of,
     padding,
     parse_header,
     split_payload,
 )
 from tests.support import steady
 
+SIGNED = {"previous": bytes(range(16)), "seed": b"s" * 16, "sign": lambda *_: b"t" * 16}
 u8, u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
 
 
@@ -29,26 +35,25 @@ u8, u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
 @given(
     kind=u8, schema=u8, count=st.integers(0, MAX_RECORDS), plain=st.binary(max_size=200), protected=st.binary(max_size=200),
     epoch=u32, base_seq=st.integers(0, 2**48), durable_seq=st.integers(0, LAST_SEQ), time_us=st.integers(0, LAST_TIME_US), boottime_ns=u64,
-    prev_crc=u32, key_epoch=u32,
+    previous=st.binary(min_size=16, max_size=16), key_epoch=u32,
 )  # fmt: skip
 def test_round_trip(
     kind: int, schema: int, count: int, plain: bytes, protected: bytes, epoch: int, base_seq: int,
-    durable_seq: int, time_us: int, boottime_ns: int, prev_crc: int, key_epoch: int,
+    durable_seq: int, time_us: int, boottime_ns: int, previous: bytes, key_epoch: int,
 ) -> None:  # fmt: skip
     """Every field and both sections are read as they were written."""
-    packed, header_crc = build_header(
+    packed, tag = build_header(
         kind, schema, count, plain, protected, epoch=epoch, base_seq=base_seq,
-        durable_seq=durable_seq, time_us=time_us, boottime_ns=boottime_ns, prev_crc=prev_crc,
-        key_epoch=key_epoch,
+        durable_seq=durable_seq, time_us=time_us, boottime_ns=boottime_ns, previous=previous,
+        seed=b"0123456789abcdef", sign=lambda *parts: parts[0][-16:], key_epoch=key_epoch,
     )  # fmt: skip
     header = parse_header(packed)
     assert len(packed) == HEADER_SIZE
-    assert header[:3] == (kind, schema, 0)
-    assert header[3:6] == (count, len(plain), len(protected))
-    assert header[6:13] == (
-        epoch, base_seq, durable_seq, time_us, boottime_ns, key_epoch, prev_crc,
-    )  # fmt: skip
-    assert header.header_crc == header_crc
+    assert header[:4] == (2, kind, schema, 0)
+    assert header[4:7] == (count, len(plain), len(protected))
+    assert header[7:13] == (epoch, base_seq, durable_seq, time_us, boottime_ns, key_epoch)
+    assert (header.seed, header.previous) == (b"0123456789abcdef", previous)
+    assert header.chain == tag == packed[92:108]
     assert header.next_seq == base_seq + count
     size = len(plain) + len(protected)
     assert header.payload_size % ALIGN == 0
@@ -61,7 +66,7 @@ def sample() -> tuple[bytes, bytes]:
     plain, protected = b"plain part", b"sealed"
     packed, _ = build_header(
         1, 2, 3, plain, protected, epoch=4, base_seq=5, durable_seq=5, time_us=6, boottime_ns=7,
-        prev_crc=8,
+        **SIGNED,
     )  # fmt: skip
     return packed, plain + protected
 
@@ -98,7 +103,7 @@ DAMAGE = {
     "an endless section": (
         build_header(
             1, 1, 1, bytes(MAX_SECTION + 1), b"", epoch=1, base_seq=0, durable_seq=0, time_us=0,
-            boottime_ns=0, prev_crc=0,
+            boottime_ns=0, **SIGNED,
         )[0],
         "longer than any frame",
     ),
@@ -118,7 +123,7 @@ def test_a_short_payload_is_incomplete() -> None:
     packed, payload = sample()
     padded = payload + bytes(padding(len(payload)))
     longer = build_header(
-        1, 1, 1, b"x", b"", epoch=1, base_seq=0, durable_seq=0, time_us=0, boottime_ns=0, prev_crc=0
+        1, 1, 1, b"x", b"", epoch=1, base_seq=0, durable_seq=0, time_us=0, boottime_ns=0, **SIGNED
     )[0]
     split_payload(parse_header(packed), padded)
     with pytest.raises(FrameError, match="incomplete frame"):
@@ -127,6 +132,13 @@ def test_a_short_payload_is_incomplete() -> None:
         split_payload(parse_header(longer), b"x" + bytes(14))
 
 
-def test_the_header_has_no_holes() -> None:
-    """The layout is packed: 80 bytes."""
-    assert HEADER.size == HEADER_SIZE == 80
+def test_a_frame_of_format_1() -> None:
+    """Frames of the format before are read for ever; their checksums chain them."""
+    fields = (b"EVF1", 1, 2, 1, 3, 4, 5, 6, 7, 6, 8, 9, 0, 0xAABBCCDD, 10, 0)
+    body = pack("<4sBBHIIIIQQQQIIIQ", *fields)
+    crc = crc32(body, crc_start_of(bytes(16)))
+    header = parse_header(body + crc.to_bytes(4, "little"), crc_start_of(bytes(16)))
+    assert header[:12] == (1, 1, 2, 1, 3, 4, 5, 6, 7, 6, 8, 9)
+    assert header[12:15] == (NOT_ENCRYPTED, 10, 0)
+    assert (header.previous, header.chain) == (chain_of(0xAABBCCDD), chain_of(crc))
+    assert (header.size, header.seed, header.encrypted) == (80, b"", False)

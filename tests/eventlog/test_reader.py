@@ -10,6 +10,7 @@ import trio
 from eventlog import LogCorruptError, LogUnusableError, Reader, open_log, segment
 from tests.eventlog.logs import (
     RECORD_SIZES,
+    TAGS,
     append,
     places,
     read,
@@ -38,7 +39,7 @@ async def until_marked(reader: Reader, seq: int) -> Read:
 
 async def test_a_reader_stops_at_the_durable_end(folder: Path, gate: Gate) -> None:
     """A reader yields frames only once they are synced."""
-    async with running(open_log(folder, RECORD_SIZES, linger_seconds=0)) as log:
+    async with running(open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)) as log:
         gate.open(1)
         await log.wait_durable(append(log, b"one"))
         append(log, b"two")
@@ -53,7 +54,7 @@ async def test_a_reader_stops_at_the_durable_end(folder: Path, gate: Gate) -> No
 
 async def test_a_reader_follows_through_segments(folder: Path) -> None:
     """One reader sees every frame once, in order, across many rotations."""
-    log = open_log(folder, RECORD_SIZES, segment_bytes=300, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, segment_bytes=300, linger_seconds=0)
     found: Read = []
     async with running(log):
         reader = None
@@ -70,19 +71,19 @@ async def test_a_reader_follows_through_segments(folder: Path) -> None:
 
 async def test_a_reader_goes_on_after_a_restart(folder: Path) -> None:
     """A reader that saw the end of one run goes on with the next one."""
-    async with running(open_log(folder, RECORD_SIZES)) as log:
+    async with running(open_log(folder, RECORD_SIZES, TAGS)) as log:
         append(log, b"one")
     reader = Reader(folder)
     assert read_on(reader) == [(0, b"one")]
     assert read_on(reader) == []
-    async with running(open_log(folder, RECORD_SIZES)) as log:
+    async with running(open_log(folder, RECORD_SIZES, TAGS)) as log:
         await log.wait_durable(append(log, b"two"))
         assert await until_marked(reader, 2) == [(1, b"two")]
 
 
 async def test_a_reader_may_come_before_the_first_record(folder: Path) -> None:
     """A reader of an empty log yields nothing, and yields the first record when it comes."""
-    async with running(open_log(folder, RECORD_SIZES)) as log:
+    async with running(open_log(folder, RECORD_SIZES, TAGS)) as log:
         reader = Reader(folder)
         assert read_on(reader) == []
         await log.wait_durable(append(log, b"one"))
@@ -91,7 +92,7 @@ async def test_a_reader_may_come_before_the_first_record(folder: Path) -> None:
 
 async def test_an_idle_writer_marks_its_last_commit_durable(folder: Path) -> None:
     """A reader needs no later record, because a watermark follows the last commit."""
-    async with running(open_log(folder, RECORD_SIZES)) as log:
+    async with running(open_log(folder, RECORD_SIZES, TAGS)) as log:
         await log.wait_durable(append(log, b"one"))
         assert await until_marked(Reader(folder), 1) == [(0, b"one")]
 
@@ -100,7 +101,7 @@ async def test_a_frame_opened_and_left_empty_does_not_keep_the_watermark(
     folder: Path, gate: Gate
 ) -> None:
     """A batch that logged nothing during a commit does not delay the watermark."""
-    async with running(open_log(folder, RECORD_SIZES, linger_seconds=0)) as log:
+    async with running(open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)) as log:
         append(log, b"one")
         await gate.entered()
         log.pool.frame(2, 1, 1)  # as a batch of datagrams does of which none is an announce
@@ -132,7 +133,7 @@ def test_stopping_in_the_middle_loses_nothing(folder: Path) -> None:
 
 def test_frames_held_back_are_not_lost_either(folder: Path) -> None:
     """The same when one header makes several frames readable."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
 
     async def main() -> None:
         async with running(log):

@@ -26,6 +26,7 @@ from eventlog.frame import build_header
 from eventlog.verify import Verifier
 from tests.eventlog.logs import (
     RECORD_SIZES,
+    TAGS,
     Place,
     Read,
     append,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCHES = [[b"one", b"two"], [b"a record of thirty-two bytes, now"], [b"x" * 16, b"y" * 16, b""]]
-SEGMENT_HEADER = 128
+SEGMENT_HEADER = 192
 
 
 @frozen
@@ -93,7 +94,7 @@ def image(folder: Path) -> Image:
 
 def go_on(folder: Path, record: bytes) -> int:
     """Open, append one record, close. Returns the number of the record."""
-    log = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
 
     async def main() -> int:
         async with running(log):
@@ -158,7 +159,7 @@ def test_damage_before_the_watermark_is_refused(image: Image) -> None:
     damaged[place.offset + 81] ^= 1
     image.put(bytes(damaged))
     with pytest.raises(LogCorruptError) as caught:
-        open_log(image.folder, RECORD_SIZES)
+        open_log(image.folder, RECORD_SIZES, TAGS)
     assert (caught.value.path, caught.value.offset) == (image.last, place.offset)
     assert "Nothing was changed" in str(caught.value)
 
@@ -204,7 +205,7 @@ def test_a_frame_of_another_log_is_noticed(tmp_path: Path) -> None:
     foreign = other.read_bytes()[first.offset : second.offset]
     own.write_bytes(data[: first.offset] + foreign + data[second.offset :])
     with pytest.raises(LogCorruptError, match="does not continue the chain"):
-        open_log(folders[0], RECORD_SIZES)
+        open_log(folders[0], RECORD_SIZES, TAGS)
 
 
 CREATION = {"empty": 0, "a byte": 1, "half a header": 64, "almost all": 127}
@@ -242,7 +243,7 @@ class Held:
         self._folder = folder
 
     def __enter__(self) -> None:
-        self.log = open_log(self._folder, RECORD_SIZES)
+        self.log = open_log(self._folder, RECORD_SIZES, TAGS)
 
     def __exit__(self, *_: object) -> None:
         async def main() -> None:
@@ -261,9 +262,9 @@ def reheadered(data: bytes, at: int, value: bytes) -> bytes:
 
 
 FORMATS = {
-    "a newer format": (8, b"\2\0", "is of format 2, and this version reads format 1"),
+    "a newer format": (8, b"\3\0", "is of format 3, and this version reads formats 1 to 2"),
     "the format before": (8, b"\0\0", "is of format 0, .* nothing reads or converts it"),
-    "a longer header": (12, b"\0\1", "has a header of 256 bytes, not 128"),
+    "a longer header": (12, b"\0\1", "has a header of 256 bytes, not 192"),
     "another log": (16, b"another log's id", "belongs to another log"),
     "no log at all": (0, b"PK", "not a segment"),
 }
@@ -276,7 +277,7 @@ def test_foreign_segments_are_refused(image: Image, name: str) -> None:
     foreign = reheadered(image.data, at, value)
     image.put(foreign)
     with pytest.raises(LogFormatError, match=message):
-        open_log(image.folder, RECORD_SIZES)
+        open_log(image.folder, RECORD_SIZES, TAGS)
     with pytest.raises(LogFormatError, match=message):
         read(image.folder)
     assert image.last.read_bytes() == foreign
@@ -298,7 +299,7 @@ def test_a_broken_identity_is_refused(image: Image, name: str) -> None:
     """Without its identity a log is not opened, for reading or writing."""
     (image.folder / "identity.json").write_text(IDENTITIES[name])
     with pytest.raises(LogFormatError, match="restore it from any backup of this log"):
-        open_log(image.folder, RECORD_SIZES)
+        open_log(image.folder, RECORD_SIZES, TAGS)
     with pytest.raises(LogFormatError):
         Reader(image.folder)
 
@@ -307,7 +308,7 @@ def test_a_lost_identity_is_not_made_up(image: Image) -> None:
     """Segments without an identity belong to some log, so they get no new identity."""
     (image.folder / "identity.json").unlink()
     with pytest.raises(LogFormatError, match="holds segments"):
-        open_log(image.folder, RECORD_SIZES)
+        open_log(image.folder, RECORD_SIZES, TAGS)
     with pytest.raises(LogFormatError, match="holds segments"):
         Reader(image.folder)
 
@@ -317,7 +318,7 @@ def test_a_refused_open_lets_go_of_the_lock(image: Image) -> None:
     image.put(reheadered(image.data, 16, b"another log's id"))
     for _ in range(2):
         with pytest.raises(LogFormatError):
-            open_log(image.folder, RECORD_SIZES)
+            open_log(image.folder, RECORD_SIZES, TAGS)
 
 
 FOLDERS = {
@@ -340,7 +341,7 @@ def test_a_folder_in_the_place_of_a_file(image: Image, name: str) -> None:
     path.unlink(missing_ok=True)
     path.mkdir()
     with pytest.raises(LogError, match=FOLDERS[name]):
-        open_log(image.folder, RECORD_SIZES, reserve_bytes=4096)
+        open_log(image.folder, RECORD_SIZES, TAGS, reserve_bytes=4096)
     if name in ("identity.json", "seg"):
         with pytest.raises(LogFormatError, match=FOLDERS[name]):
             read(image.folder)
@@ -359,7 +360,7 @@ def test_a_file_in_the_place_of_a_folder(image: Image, name: str) -> None:
     path.write_bytes(b"whose")
     said = f"{name} is a file, and should be a folder: move it away"
     with pytest.raises(LogError, match=said):
-        open_log(image.folder, RECORD_SIZES)
+        open_log(image.folder, RECORD_SIZES, TAGS)
     with pytest.raises(LogError, match=said):
         read(image.folder)
     with pytest.raises(LogError, match=said):
@@ -377,7 +378,7 @@ def test_a_damaged_seal(image: Image) -> None:
     with pytest.raises(
         LogCorruptError, match=re.escape(f"{seals.NONE}. Nothing was changed; {seals.DROP}")
     ):
-        open_log(image.folder, RECORD_SIZES)
+        open_log(image.folder, RECORD_SIZES, TAGS)
     (found,) = [each for each in Verifier(image.folder).walk() if isinstance(each, Finding)]
     assert (found.path, found.what, found.advice) == (path, seals.NONE, seals.DROP)
     path.unlink()
@@ -388,12 +389,12 @@ def test_a_damaged_seal(image: Image) -> None:
 
 async def test_one_writer_at_a_time(folder: Path) -> None:
     """The error for a second writer names the first one; it may begin when the first has ended."""
-    async with running(open_log(folder, RECORD_SIZES)) as log:
+    async with running(open_log(folder, RECORD_SIZES, TAGS)) as log:
         append(log, b"one")
         with pytest.raises(LogLockedError, match=r"process \d+") as caught:
-            open_log(folder, RECORD_SIZES)
+            open_log(folder, RECORD_SIZES, TAGS)
         assert caught.value.holder.startswith("process ")
-    async with running(open_log(folder, RECORD_SIZES)) as log:
+    async with running(open_log(folder, RECORD_SIZES, TAGS)) as log:
         assert log.next_seq == 1
 
 
@@ -413,7 +414,9 @@ def test_a_record_cannot_imitate_a_frame_header(folder: Path) -> None:
         durable_seq=99,
         time_us=0,
         boottime_ns=0,
-        prev_crc=0,
+        previous=bytes(16),
+        seed=bytes(16),
+        sign=lambda *_: bytes(16),
     )
     write(folder, [b"one"], [forged, b"two"])
     last = segments(folder)[-1]
@@ -432,7 +435,7 @@ def test_log_time_goes_on_after_a_segment_without_a_frame(tmp_path: Path, left: 
     newest = segments(tmp_path)[-1]
     newest.write_bytes(newest.read_bytes()[: SEGMENT_HEADER + left])
     for _ in range(2):
-        log = open_log(tmp_path, RECORD_SIZES)
+        log = open_log(tmp_path, RECORD_SIZES, TAGS)
         assert log.recovery.last_time_us == 1000
         log.release()
     write(tmp_path)  # nothing but a watermark

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from eventlog import NO_THREAD, EventLog, in_thread, log, open_log
-from tests.eventlog.logs import RECORD_SIZES, append, read, running
+from tests.eventlog.logs import RECORD_SIZES, TAGS, append, read, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ REFUSALS = {"thread": no_thread, "pwrite": no_memory("pwrite"), "fdatasync": no_
 def test_a_commit_waits(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """What was appended becomes durable once the system gives again; nothing is taken before."""
     monkeypatch.setattr(log, "RETRY_SECONDS", 0.01)
-    one = open_log(folder, RECORD_SIZES, linger_seconds=0)
+    one = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
     room: list[bool] = []
 
     def watched(error: Exception, real: Callable[..., None] = EventLog._note_failure) -> None:

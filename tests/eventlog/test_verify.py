@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 from attrs import define
 
 from eventlog import Finding, LogError, Verifier, open_log
-from eventlog.frame import HEADER, build_header, parse_header, seed_of
+from eventlog.frame import HEADER_SIZE, build_header, crc_start_of, parse_header
 from tests.eventlog.logs import (
     RECORD_SIZES,
+    TAGS,
     Gate,
     Place,
     Read,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCHES = [[b"one", b"two"], [b"a record of thirty-two bytes, now"], [b"x" * 16, b"y" * 16, b""]]
-SEGMENT_HEADER = 128
+SEGMENT_HEADER = 192
 
 
 @define
@@ -71,7 +72,7 @@ class Damaged:
         """
         durable = self._durable_by_headers()
         try:
-            log = open_log(self.folder, RECORD_SIZES)
+            log = open_log(self.folder, RECORD_SIZES, TAGS)
         except LogError:
             return False
 
@@ -95,7 +96,7 @@ class Damaged:
         for path, whole in self.whole.items():
             data = path.read_bytes() if path.exists() else b""
             for place in places(whole):
-                header = slice(place.offset, place.offset + HEADER.size)
+                header = slice(place.offset, place.offset + HEADER_SIZE)
                 if data[header] == whole[header]:
                     marks.append(place.header.durable_seq)
         return max(marks)
@@ -252,7 +253,7 @@ def test_all_findings_not_only_the_first(log: Damaged) -> None:
     spots = []
     for path in log.paths:
         place = log.places(path)[0]
-        put(path, place.offset + 81, b"?")
+        put(path, place.offset + 129, b"?")
         spots.append((path, place.offset, place.header.base_seq))
     found = damage(log.folder)
     assert [(one.path, one.offset, one.seq) for one in found] == spots
@@ -340,15 +341,16 @@ def rebuilt(log: Damaged, **changed: int) -> None:
     path = log.paths[-1]
     place = log.places(path)[-1]
     fields = place.header
-    kept = {
+    kept: dict[str, Any] = {
         "epoch": fields.epoch, "base_seq": fields.base_seq, "durable_seq": fields.durable_seq,
-        "time_us": fields.time_us, "boottime_ns": 0, "prev_crc": fields.prev_crc,
+        "time_us": fields.time_us, "boottime_ns": 0, "previous": fields.previous,
+        "seed": fields.seed, "sign": lambda *_: bytes(16),
     }  # fmt: skip
     kind = changed.pop("kind", fields.kind)
-    seed = seed_of(log.whole[path][16:32])
-    header, _ = build_header(kind, 0, 0, b"", b"", seed=seed, **{**kept, **changed})
+    crc_start = crc_start_of(log.whole[path][16:32])
+    header, _ = build_header(kind, 0, 0, b"", b"", crc_start=crc_start, **{**kept, **changed})
     path.write_bytes(log.whole[path][: place.offset] + header)
-    assert parse_header(header, seed).kind == kind
+    assert parse_header(header, crc_start).kind == kind
 
 
 ODD = {
@@ -391,12 +393,14 @@ def test_notes(log: Damaged) -> None:
     ]
     assert "5 bytes that a start cut off" in found[1].what
     assert (found[2].offset, found[2].seq) == (torn.offset, 9)
-    assert "77 bytes that are not whole frames" in found[2].what
+    assert "125 bytes that are not whole frames" in found[2].what
 
 
 async def test_beside_a_writer(folder: Path, gate: Gate) -> None:
     """Frames not yet synced are no finding, nor are frames that appear during the walk."""
-    async with running(open_log(folder, RECORD_SIZES, segment_bytes=300, linger_seconds=0)) as log:
+    async with running(
+        open_log(folder, RECORD_SIZES, TAGS, segment_bytes=300, linger_seconds=0)
+    ) as log:
         append(log, b"one")
         await gate.entered()
         assert verify(folder) == []

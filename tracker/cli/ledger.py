@@ -14,7 +14,7 @@ from eventlog import Reader, read_kept_frames
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import CannotError, say
 from tracker.ledger.account import Ledger, Sums, find_account
-from tracker.ledger.walk import Walk, decryptor
+from tracker.ledger.walk import Decryption, Walk
 from tracker.ports import LedgerCorrection, LedgerOpening
 from tracker.times import rfc3339
 
@@ -53,7 +53,7 @@ def print_ledger(options: argparse.Namespace) -> int:
     account = find_account(options.who, chain(kept, reader.frames()))
     if account is None:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")
-    decrypt = decryptor(folder, keys)
+    decrypt = Decryption(folder, keys)
     ledger = Ledger(account, only, decrypt)
     if not (options.json or options.totals):
         say(_heading())

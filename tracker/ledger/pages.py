@@ -15,11 +15,11 @@ from tracker.ledger.walk import Walk
 from tracker.ports import EntriesPage, LedgerOpening, PrunedMomentError, SumsPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from eventlog import Frame
     from tracker.ledger.account import Sums
+    from tracker.ledger.walk import Decryption
     from tracker.ports import LedgerEntry
 
 PAGE_SECONDS = 2.0
@@ -38,7 +38,7 @@ class EntryPages:
         info_hash: bytes | None,
         end: int | None,
         after: int,
-        decrypt: Callable[[Frame], Frame],
+        decrypt: Decryption,
     ) -> None:
         """The ledger covers the events below `end`. The first page begins after event `after`.
 
@@ -116,7 +116,7 @@ class EntryPages:
 class SumsPages:
     """Makes the sums of an account by torrent, or of a torrent by account, page by page."""
 
-    def __init__(self, log: Path, of: int | bytes, decrypt: Callable[[Frame], Frame]) -> None:
+    def __init__(self, log: Path, of: int | bytes, decrypt: Decryption) -> None:
         """`of` is an account or an info hash."""
         self._book = Contributions(of) if isinstance(of, bytes) else Ledger(of)
         self._walk = Walk(log, decrypt)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from eventlog import Reader, decrypt_frame, read_identity, read_kept_frames
+from eventlog import NOT_ENCRYPTED, Reader, decrypt_frame, read_identity, read_kept_frames
 from tracker.store import opening_balance
 from tracker.store.frames import reading
 from tracker.store.moments import split
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from eventlog import Frame, FrameId
+    from eventlog import Frame, FrameId, Part
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
 
@@ -33,7 +33,10 @@ class Book(Protocol[Entry]):
 
 
 class _StillEncrypted:
-    """An `eventlog.Decryptor` that leaves sections encrypted."""
+    """`eventlog.Keys` that check tags, and leave sections encrypted."""
+
+    def __init__(self, keys: Keyring | None) -> None:
+        self._keys = keys
 
     def decrypt(
         self,
@@ -44,11 +47,19 @@ class _StillEncrypted:
     ) -> bytes | memoryview:
         return data
 
+    def tag(self, key_id: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes | None:
+        return self._keys.tag(key_id, log_id, seed, *parts) if self._keys else None
 
-def decryptor(folder: Path, keys: Keyring | None) -> Callable[[Frame], Frame]:
-    """Returns a function that decrypts the protected section of a frame from a `Walk`."""
-    log_id = read_identity(folder)
-    return lambda frame: decrypt_frame(log_id, frame, keys)
+
+class Decryption:
+    """Decrypts the protected section of a frame from a `Walk`."""
+
+    def __init__(self, folder: Path, keys: Keyring | None) -> None:
+        self.keys = keys
+        self._log_id = read_identity(folder)
+
+    def __call__(self, frame: Frame) -> Frame:
+        return decrypt_frame(self._log_id, frame, self.keys)
 
 
 class Walk:
@@ -58,10 +69,10 @@ class Walk:
     walk began.
     """
 
-    def __init__(self, folder: Path, decrypt: Callable[[Frame], Frame]) -> None:
+    def __init__(self, folder: Path, decrypt: Decryption) -> None:
         self._folder = folder
         self._decrypt = decrypt
-        self._reader = Reader(folder, keys=_StillEncrypted())
+        self._reader = Reader(folder, keys=_StillEncrypted(decrypt.keys))
         self._frames: Iterator[Frame] | None = None
         self._rest: Frame | None = None
         self.first_seq = self.seq = self._reader.first_seq
@@ -81,9 +92,9 @@ class Walk:
                 self._begun = True
                 if self.first_seq:
                     kept = read_kept_frames(self._folder, self.first_seq)
-                    yield from book.opening(
-                        kept, opening_balance.begin(self._folder, self.first_seq)[0]
-                    )
+                    keys = self._decrypt.keys
+                    state, _ = opening_balance.begin(self._folder, self.first_seq, keys)
+                    yield from book.opening(kept, state)
             yield from book.entries(self._until(end))
 
     def _until(self, end: int | None) -> Iterator[Frame]:
@@ -97,7 +108,7 @@ class Walk:
                     # A section is encrypted as a whole, so it must be decrypted before it is cut.
                     whole = self._decrypt(frame)
                     below, self._rest = split(
-                        whole._replace(header=header._replace(key_epoch=0)), end
+                        whole._replace(header=header._replace(key_epoch=NOT_ENCRYPTED)), end
                     )
                     self.seq = end
                     yield below

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve
 
 from tracker.ledger.pages import EntryPages, SumsPages
-from tracker.ledger.walk import decryptor
+from tracker.ledger.walk import Decryption
 from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
@@ -49,7 +49,7 @@ class LedgerWorker(Worker):
         name = account, info_hash, end
         pages = self._walks.pop(name, None)
         if not isinstance(pages, EntryPages) or not pages.fits(after):
-            decrypt = decryptor(self._log, self._keys)
+            decrypt = Decryption(self._log, self._keys)
             pages = EntryPages(self._log, account, info_hash, end, after, decrypt)
         return evolve(self._keep(name, pages).page(after, limit), outage=outage)
 
@@ -69,7 +69,7 @@ class LedgerWorker(Worker):
         end, outage = self._end(moment)
         pages = self._walks.pop(of, None)
         if not isinstance(pages, SumsPages) or not pages.fits(end):
-            pages = SumsPages(self._log, of, decryptor(self._log, self._keys))
+            pages = SumsPages(self._log, of, Decryption(self._log, self._keys))
         return evolve(self._keep(of, pages).page(after, limit, end), outage=outage)
 
     def _keep(self, name: object, pages: Pages) -> Pages:

@@ -59,7 +59,7 @@ class Verification:
 
         Raises `LogUnusableError`, `LogFormatError`.
         """
-        self.log = Verifier(folder)
+        self.log = Verifier(folder, keys)
         self._folder = folder
         self._keys = keys
         self.state = State()
@@ -132,7 +132,7 @@ class Verification:
 
     def _look_for_mark(self, header: Header) -> None:
         mark = self.high_water_mark
-        if mark is not None and (header.next_seq, header.header_crc) == (mark.seq, mark.crc):
+        if mark is not None and (header.next_seq, header.chain) == (mark.seq, mark.chain):
             self._holds_mark = True
 
     def _older(self) -> Iterator[Finding]:
@@ -148,7 +148,7 @@ class Verification:
         """Starts the replay; from the opening balance where the log's oldest events are gone."""
         try:
             self.state, self._removals.opening = opening_balance.begin(
-                self._folder, self.log.first_seq
+                self._folder, self.log.first_seq, self._keys
             )
         except LogCorruptError as error:
             self.replayed = False
@@ -166,7 +166,7 @@ class Verification:
         yield from self._unknown(checked)
         header = frame.header
         self._removals.note(frame)
-        if header.key_epoch and self._keys is not None and header.key_epoch not in self._closed:
+        if header.encrypted and self._keys is not None and header.key_epoch not in self._closed:
             name = frame_id_of(self.log.log_id, header)
             if not self._keys.opens(name, header.key_epoch, header.key_check):
                 self._closed[header.key_epoch] = checked
@@ -210,7 +210,7 @@ class Verification:
             yield Finding(path, 0, seq, str(error), DELETE)
             return
         self.snapshots += 1
-        expected = Position(self.log.log_id, seq, header.base_seq, header.header_crc)
+        expected = Position(self.log.log_id, seq, header.base_seq, header.chain)
         taken = image.dump(self.state)
         same = taken.digest() == one.digest == image.digest(one.plain)
         # Where peers had stand-ins for their addresses, those addresses cannot be compared.

@@ -69,7 +69,7 @@ def run(
         on_older=partial(_judge_older, accept=accept_older),
     )
     _warn_of_secrets(secrets_path, session.event_log, session.state, keyring)
-    secret = server_secret.load_or_create(secrets_path)
+    secret = server_secret.load(secrets_path)
     listeners = bind(config, certificates)
     parts = runtime.build(
         config, version, secret, keyring, session, listeners, tuple(certificates.values())
@@ -185,20 +185,14 @@ def _warn_of_secrets(secrets: Path, event_log: EventLog, state: State, keyring: 
         log.warning("%s: %s", path, what)
 
 
-def _judge_older(event_log: EventLog, older: Older, *, accept: bool) -> None:
-    """Refuses a log that is an older copy, unless `accept`; raises `OlderLogError`.
-
-    If the log ended in a torn write, it logs an error instead. Such a log is not an older copy: the
-    disk lost its end.
-    """
+def _judge_older(path: Path, older: Older, *, accept: bool) -> None:
+    """Refuses a log that is an older copy, unless `accept`; raises `OlderLogError`."""
     if accept:
         log.warning(
             "%s; the tracker goes on with this copy, because of --accept-older-log", older.what
         )
-    elif event_log.recovery.cut_bytes:
-        log.error("%s, in the middle of a write: the disk lost what had been durable", older.what)
     else:
-        high_water_mark.refuse(event_log, older)
+        high_water_mark.refuse(path, older)
 
 
 def _write_snapshot(path: Path, state: State, keyring: Keyring) -> None:

@@ -6,9 +6,9 @@ key the addresses of its day cannot be read, and nothing else is lost; shredding
 purpose.
 
 How a frame is encrypted (docs/log-format.md): HMAC-SHA-512, keyed with the day's 32 bytes, over
-"swarmlog frame" and the frame's id (log id 16, epoch 4, base_seq 8, boottime 8, little-endian)
-gives 64 bytes. They are the AES-128 key (16), the initial counter block (16) and key_check (8); the
-section is AES-128-CTR.
+"swarmlog frame" and the frame's id (log id 16, epoch 4, base_seq 8, boottime 8, little-endian, and
+since format 2 the frame's seed) gives 64 bytes. They are the AES-128 key (16), the initial counter
+block (16) and key_check (8); the section is AES-128-CTR.
 
 Counter mode breaks when one key and counter encrypt two texts. Here each frame has a key and a
 counter of its own:
@@ -39,6 +39,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CTR
 from eventlog import Encrypted, destroy_file, make_folder, write_new
 from tracker.domain.events import DAY_US
 from tracker.store.server_secret import SecretError
+from tracker.store.tag_keys import TagKeys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +73,7 @@ def parse_day(text: str) -> int:
 
 
 class Keyring:
-    """Implements `eventlog.Encryptor` and `eventlog.Decryptor` over a folder.
+    """Implements `eventlog.Encryptor` and `eventlog.Keys` over the folder of the secrets.
 
     Blocking; for any thread.
     """
@@ -80,6 +81,8 @@ class Keyring:
     def __init__(self, folder: Path) -> None:
         """`folder` is the `secrets_path`. It need not exist; the keys lie in `privacy` in it."""
         self.secrets = folder
+        self.tags = TagKeys(folder)
+        self.tag = self.tags.tag
         self._folder = folder / "privacy"
         self._keys: dict[int, bytes] = {}
         self._lock = Lock()
@@ -90,9 +93,7 @@ class Keyring:
         Raises `SecretError` or `OSError` when there is no key and none can be made.
         """
         day = day_of(time_us)
-        key, counter, check = _derive(
-            self._keys.get(day) or self.prepare(day), _FRAME + _FRAME_ID.pack(*frame_id)
-        )
+        key, counter, check = _derive(self._keys.get(day) or self.prepare(day), _context(frame_id))
         return Encrypted(day, check, _crypt(key, counter, data))
 
     def decrypt(
@@ -102,14 +103,13 @@ class Keyring:
         master = self._keys.get(key_epoch) or self._load_for_reading(key_epoch)
         if master is None:
             return None
-        key, counter, expected = _derive(master, _FRAME + _FRAME_ID.pack(*frame_id))
+        key, counter, expected = _derive(master, _context(frame_id))
         return _crypt(key, counter, data) if check == expected else None
 
     def opens(self, frame_id: FrameId, key_epoch: int, check: int) -> bool:
         """Says whether the key of a frame is there, and is the one that encrypted it."""
         master = self._keys.get(key_epoch) or self._load_for_reading(key_epoch)
-        context = _FRAME + _FRAME_ID.pack(*frame_id)
-        return master is not None and _derive(master, context)[2] == check
+        return master is not None and _derive(master, _context(frame_id))[2] == check
 
     def encrypt_section(self, day: int, context: bytes, data: bytes) -> Encrypted | None:
         """Encrypts a section of a snapshot under a day's key.
@@ -205,6 +205,12 @@ class Keyring:
 
     def _path(self, day: int) -> Path:
         return self._folder / f"{day_name(day)}.key"
+
+
+def _context(frame_id: FrameId) -> bytes:
+    """Returns what tells a frame from all others, in the derivation of its key."""
+    *numbers, seed = frame_id
+    return _FRAME + _FRAME_ID.pack(*numbers) + seed
 
 
 def _derive(master: bytes, context: bytes) -> tuple[bytes, bytes, int]:

@@ -1,7 +1,10 @@
 """Keeps the high-water mark: a note, apart from the log, of how far the log was durable.
 
     <secrets_path>/reached/<log id>.json
-    {"seq": number of events, "crc": header_crc of the frame before that place, "time_us": log time}
+    {"seq": number of events, "chain": chain value of the frame before that place, in hexadecimal,
+     "time_us": log time}
+
+Earlier versions wrote `crc`, the header_crc of that frame, in the place of `chain`.
 
 A log cannot know that it once was longer. The mark shows when an older copy took its place. After a
 crash it is some minutes behind the log; it is never ahead of it, because it says only what was on
@@ -12,15 +15,17 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import trio
-from attrs import asdict, astuple, frozen
+from attrs import frozen
 
 from eventlog import (
+    NO_CHAIN,
     LogError,
     RepeatedWarning,
     border,
+    chain_of,
     holds_frame,
     in_thread,
     make_folder,
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from eventlog import EventLog
+    from eventlog import End, EventLog
 
 log = logging.getLogger("tracker")
 
@@ -44,10 +49,10 @@ NOTE_SECONDS = 300.0
 
 @frozen
 class Mark:
-    """`seq` events were durable; the last of them ended the frame of this header checksum."""
+    """`seq` events were durable; the last of them ended the frame of this chain value."""
 
     seq: int
-    crc: int
+    chain: bytes
     time_us: int  # log time
 
 
@@ -84,9 +89,14 @@ def read(secrets: Path, log_id: bytes) -> Mark | None:
 def _read(path: Path) -> Mark | None:
     try:
         with border(ValueError):
-            found = Mark(**cast("dict[str, int]", parse_json(path.read_bytes())))
-            if any(type(each) is not int for each in astuple(found)):
-                raise TypeError("it has other values than numbers")
+            content = cast("dict[str, Any]", parse_json(path.read_bytes()))
+            seq, time_us = content["seq"], content["time_us"]
+            chain = (
+                bytes.fromhex(content["chain"]) if "chain" in content else chain_of(content["crc"])
+            )
+            if not type(seq) is type(time_us) is int or len(chain) != len(NO_CHAIN):
+                raise TypeError("it has other values than a note has")
+            found = Mark(seq, chain, time_us)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -97,10 +107,14 @@ def _read(path: Path) -> Mark | None:
 
 def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
     """Writes how far the log is durable. Raises `OSError`."""
-    seq, crc = event_log.end
+    seq, chain = event_log.end
     path = mark_path(secrets, event_log.log_id)
     make_folder(path.parent, 0o700)
-    write_new(path, json.dumps(asdict(Mark(seq, crc, time_us))).encode() + b"\n", 0o600)
+    write_new(
+        path,
+        json.dumps({"seq": seq, "chain": chain.hex(), "time_us": time_us}).encode() + b"\n",
+        0o600,
+    )
 
 
 async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) -> None:
@@ -130,37 +144,36 @@ def differs(mark: Mark, next_seq: int, *, held: bool) -> str:
     return "" if held else f"{then} and holds other events now: this is another copy"
 
 
-def compare(secrets: Path, event_log: EventLog) -> Older | None:
-    """Compares a log that was just opened with its mark; None = it is the log that was served last.
+def compare(secrets: Path, log_path: Path, log_id: bytes, end: End) -> Older | None:
+    """Compares a log that ends at `end` with its mark; None = it is the log that was served last.
 
     Raises `LogError` and `OSError` when the log cannot be read.
     """
-    mark = read(secrets, event_log.log_id)
+    mark = read(secrets, log_id)
     if mark is None:
-        _warn_of_another(secrets, event_log)
+        _warn_of_another(secrets, log_path, end[0])
         return None
-    seq = event_log.next_seq
-    held = event_log.end == (mark.seq, mark.crc) or (
-        seq >= mark.seq and holds_frame(event_log.path, mark.seq, mark.crc)
+    held = end == (mark.seq, mark.chain) or (
+        end[0] >= mark.seq and holds_frame(log_path, mark.seq, mark.chain)
     )
-    what = differs(mark, seq, held=held)
+    what = differs(mark, end[0], held=held)
     return Older(mark.seq, what) if what else None
 
 
-def refuse(event_log: EventLog, older: Older) -> NoReturn:
+def refuse(log_path: Path, older: Older) -> NoReturn:
     """Raises `OlderLogError`: nothing may be appended to this log."""
-    raise OlderLogError(event_log.path, older.what)
+    raise OlderLogError(log_path, older.what)
 
 
-def _warn_of_another(secrets: Path, event_log: EventLog) -> None:
-    if event_log.next_seq or not (secrets / FOLDER).is_dir():
+def _warn_of_another(secrets: Path, log_path: Path, next_seq: int) -> None:
+    if next_seq or not (secrets / FOLDER).is_dir():
         return
     for path in sorted((secrets / FOLDER).glob("*.json")):
         mark = _read(path)
         if mark is not None:
             log.warning(
                 "A new log begins in %s, but another one of %d events was served with these secrets: is its disk there?",
-                event_log.path,
+                log_path,
                 mark.seq,
             )
             return

@@ -31,14 +31,10 @@ from tracker.store import snapshot_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPARE_BYTES = 8 << 20
-"""Free bytes that writing an opening must leave for the log.
-
-There are few, because removal is what makes space.
-"""
+    from tracker.store.address_keys import Keyring
 
 
-def begin(log: Path, seq: int) -> tuple[State, str]:
+def begin(log: Path, seq: int, keys: Keyring | None) -> tuple[State, str]:
     """The state at the first event of a log, `seq`, and the SHA-256 of its opening ("" = the log is
     complete).
 
@@ -49,7 +45,7 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
         return State(), ""
     path = opening_path(log, seq)
     try:
-        found = snapshot_file.read(path, read_identity(log), None, older=True)
+        found = snapshot_file.read(path, read_identity(log), keys, opening=True)
         digest = sha256(path.read_bytes()).hexdigest()
         follows = open_header(segments_of(log)[0])
         state = found.state()
@@ -62,7 +58,7 @@ def begin(log: Path, seq: int) -> tuple[State, str]:
         raise LogFormatError(path, what) from None
     except snapshot_file.SnapshotError as error:
         raise LogCorruptError(path, 0, str(error)) from None
-    if (follows.base_seq, follows.prev_crc) == (seq, found.position.frame_crc):
+    if (follows.base_seq, follows.previous) == (seq, found.position.chain):
         return state, digest
     if first_seq(log) != seq:
         raise LogPrunedError(log)
@@ -84,7 +80,7 @@ def check_whole(log: Path) -> None:
             raise LogCorruptError(path, 0, what)
 
 
-def write(log: Path, state: State) -> tuple[str, str]:
+def write(log: Path, state: State, keys: Keyring) -> tuple[str, str]:
     """Writes the opening of a log that is to begin with event `state.seq`, without any address.
 
     Returns the name and the SHA-256 of the file. The file does not count before it gets its final
@@ -97,9 +93,9 @@ def write(log: Path, state: State) -> tuple[str, str]:
         raise LogCorruptError(log / "seg", 0, f"no segment begins with event {base}")
     path = new_opening_path(log, base)
     make_folder(path.parent)
-    chain = open_header(first).prev_crc
+    chain = open_header(first).previous
     position = snapshot_file.Position(read_identity(log), base, base, chain)
-    snapshot_file.write(path, position, state, None, spare=SPARE_BYTES)
+    snapshot_file.write(path, position, state, keys, opening=True)
     return path.name, sha256(path.read_bytes()).hexdigest()
 
 

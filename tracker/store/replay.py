@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from eventlog import Frame, Reader
     from tracker.domain.state import State
+    from tracker.store.address_keys import Keyring
 
 REPORT_EVERY = 20_000
 """Events from one report of progress to the next."""
@@ -43,15 +44,16 @@ def replay(
     reader: Reader,
     report: Callable[[int], None] = lambda _seq: None,
     state: State | None = None,
+    keys: Keyring | None = None,
 ) -> State:
     """Applies everything that the reader gives, and checks the opening balance that it began with.
 
     `state` is the one that the reader goes on from (see `snapshots.start`); None = that of the
-    log's beginning. Tells `report` now and then how many events were applied. Raises what
-    `apply_all` does.
+    log's beginning; `keys` check its opening. Tells `report` now and then how many events were
+    applied. Raises what `apply_all` does.
     """
     if state is None:
-        state, _ = opening_balance.begin(reader.path, reader.first_seq)
+        state, _ = opening_balance.begin(reader.path, reader.first_seq, keys)
     begins = state.seq == reader.first_seq
     opened = opening_balance.digest_of(reader.path, reader.first_seq) if begins else ""
     state.recent.start(state.swarms)

@@ -26,14 +26,22 @@ class SecretError(Exception):
 def load_or_create(folder: Path) -> bytes:
     """Reads the 32 bytes of `server.key` in `folder`, and makes them on first use.
 
-    Raises `SecretError` for a file of another size, `OSError`.
+    Raises the errors of `load`.
     """
     make_folder(folder, 0o700)
-    path = folder / "server.key"
     try:
-        secret = path.read_bytes()
+        return load(folder)
     except FileNotFoundError:
-        return _create(path)
+        return _create(folder / "server.key")
+
+
+def load(folder: Path) -> bytes:
+    """Reads the 32 bytes of `server.key` in `folder`.
+
+    Raises `SecretError` for a file of another size, `FileNotFoundError`, `OSError`.
+    """
+    path = folder / "server.key"
+    secret = path.read_bytes()
     if len(secret) != SECRET_SIZE:
         raise SecretError(
             f"{path} should hold {SECRET_SIZE} bytes, it holds {len(secret)}; restore it"

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 from attrs import frozen
 
-from eventlog import first_seq, open_log
+from eventlog import first_seq, open_log, read_identity
 from tracker.domain.events import codec
-from tracker.store import high_water_mark, opening_balance, snapshots
+from tracker.store import high_water_mark, opening_balance, snapshots, tag_keys
 from tracker.store.replay import collector_off, replay
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from eventlog import EventLog, Recovery
+    from eventlog import End, EventLog, Recovery
     from tracker.config import EventLog as LogConfig
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
@@ -75,7 +75,7 @@ def open_session(
     report: Report,
     *,
     serving: bool = False,
-    on_older: Callable[[EventLog, Older], None] = high_water_mark.refuse,
+    on_older: Callable[[Path, Older], None] = high_water_mark.refuse,
 ) -> Session:
     """Opens the log, compares it with the high-water mark and replays it from the newest snapshot.
 
@@ -84,23 +84,31 @@ def open_session(
     about a log that is not the one served last; it raises, or lets the session go on.
 
     Raises `LogLockedError` while another process has the log, `OlderLogError`, `LogError`,
-    `ReplayError`, `CodecError` and `OSError`.
+    `ReplayError`, `CodecError`, `SecretError` and `OSError`.
     """
     path = Path(config.path)
+    tag_keys.prepare(path, Path(config.secrets_path))
+    older: Older | None = None
+
+    def compare(end: End) -> None:
+        nonlocal older
+        older = high_water_mark.compare(Path(config.secrets_path), path, read_identity(path), end)
+        if older is not None:
+            if not first_seq(path):
+                opening_balance.check_whole(path)  # without its beginning it is damaged, not older
+            on_older(path, older)
+
     event_log = open_log(
         path,
         codec.RECORD_SIZES,
+        keyring.tags,
         segment_bytes=config.segment_bytes,
         linger_seconds=config.linger_ms / 1000,
         reserve_bytes=RESERVE_BYTES if serving else 0,
         encryptor=keyring if serving else None,
+        before_changes=compare,
     )
     recovered(event_log.recovery)
-    older = high_water_mark.compare(Path(config.secrets_path), event_log)
-    if older is not None:
-        if not first_seq(path):
-            opening_balance.check_whole(path)  # what lost its beginning is damaged, and not older
-        on_older(event_log, older)
     return Session(event_log, _replayed(event_log, keyring, report), older.seq if older else 0)
 
 

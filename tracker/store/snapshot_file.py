@@ -4,27 +4,32 @@ everything.
 It is a cache: losing it costs time, and the addresses of peers whose announces were removed.
 Blocking.
 
-    header 128 | table, 64 a section | sections, each at a multiple of 16 | SHA-256 of the rest
+    header 128 | table, 64 a section | sections, each at a multiple of 16 | SHA-256 of the rest |
+    since format 2 the MAC of that SHA-256
 
-docs/log-format.md has the fields. Addresses are encrypted under the keys of the days they were
-announced on, so that shredding a day reaches every snapshot. Every byte is checked before a state
-is made of the file.
+docs/log-format.md has the fields. The MAC is checked before anything of the file is believed,
+because nobody else can have written it. Addresses are encrypted under the keys of the days they
+were announced on, so that shredding a day reaches every snapshot. Every byte is checked before a
+state is made of the file.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from hashlib import sha256
+from hmac import compare_digest
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from eventlog import A_FOLDER, FORMAT, border, sync_directory, write_all
+from eventlog import A_FOLDER, FORMAT, NOT_ENCRYPTED, border, chain_of, sync_directory, write_all
 from tracker.domain import image
+from tracker.store.tag_keys import ID_SIZE, MAC_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tracker.domain.state import State
@@ -33,13 +38,20 @@ if TYPE_CHECKING:
 MAGIC = b"\x89EVS\r\n\x1a\n"
 SPARE_BYTES = 64 << 20
 """Free bytes that a snapshot must leave on the disk, because the log needs them more."""
+OPENING_SPARE_BYTES = 8 << 20
+"""Free bytes that an opening must leave. There are few, because removal is what makes space."""
 
-_HEADER = Struct("<8sHHI16sQQ16sQI4x16s24xII")
+_FORMAT_1 = Struct("<8sHHI16sQQ16sQI4x16s24xII")
+_FORMAT_2 = Struct("<8sHHI16sQQ16sQ16s16s16sII")
+_HEADER_SIZE = 128
 _ROW = Struct("<32sQQIIQ")
 _CRC = Struct("<I")
-_FOOTER = 32
+_SHA256 = 32
+_FOOTERS = {1: _SHA256, 2: _SHA256 + MAC_SIZE}
 _ALIGN = 16
-_PLAIN = 0  # in the place of a day, for a section that is not encrypted
+_PLAIN = {1: 0, 2: NOT_ENCRYPTED}
+"""What stands in the place of a day, by format, for a section that is not encrypted."""
+_NO_KEY = bytes(ID_SIZE)
 
 
 class SnapshotError(Exception):
@@ -59,7 +71,7 @@ class Position(NamedTuple):
     log_id: bytes
     seq: int  # events applied: the number of the next one
     frame_seq: int  # base_seq of that frame
-    frame_crc: int  # its header_crc
+    chain: bytes  # its chain value
 
 
 class Snapshot(NamedTuple):
@@ -89,30 +101,30 @@ def write(
     path: Path,
     position: Position,
     state: State,
-    keys: Keyring | None,
+    keys: Keyring,
     *,
-    spare: int | None = None,
+    opening: bool = False,
 ) -> int:
     """Writes the file, whole and durable or not at all. Returns its size in bytes.
 
-    `spare`: free bytes to leave on the disk; None = `SPARE_BYTES`. Addresses are left out without
-    `keys`, and for days whose keys are gone. Raises `OSError`.
+    An `opening` has no addresses. Neither has a snapshot those of days whose keys are gone. Raises
+    `SecretError`, `OSError`.
     """
-    taken = image.dump(state, addresses=keys is not None)
+    taken = image.dump(state, addresses=not opening)
     nonce = os.urandom(16)
-    sections = [_Section(name, _PLAIN, 0, data) for name, data in taken.plain.items()]
+    sections = [_Section(name, NOT_ENCRYPTED, 0, data) for name, data in taken.plain.items()]
     for (day, name), data in taken.private.items():
-        encrypted = keys.encrypt_section(day, nonce + name.encode(), data) if keys else None
+        encrypted = keys.encrypt_section(day, nonce + name.encode(), data)
         if encrypted is not None:
             sections.append(_Section(name, day, encrypted.check, encrypted.data))
     size = sum(len(section.data) + _ALIGN + _ROW.size for section in sections)
     room = os.statvfs(path.parent)
-    if room.f_bavail * room.f_frsize < size + (SPARE_BYTES if spare is None else spare):
+    if room.f_bavail * room.f_frsize < size + (OPENING_SPARE_BYTES if opening else SPARE_BYTES):
         raise OSError(errno.ENOSPC, "too little free space for this file", str(path))
-    pieces = _pieces(position, state.time_us, taken.digest(), nonce, sections)
+    pieces = _pieces(position, state.time_us, taken.digest(), nonce, keys.tags.key_id, sections)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        size = _write(temporary, pieces)
+        size = _write(temporary, pieces, partial(keys.tags.mac, _purpose(opening=opening)))
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -121,15 +133,16 @@ def write(
     return size
 
 
-def _write(path: Path, pieces: Iterable[bytes]) -> int:
-    """Writes the pieces and their SHA-256, and syncs them. Returns the size in bytes."""
+def _write(path: Path, pieces: Iterable[bytes], mac: Callable[[bytes], bytes]) -> int:
+    """Writes the pieces, their SHA-256 and its MAC, and syncs them. Returns the size in bytes."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
     try:
         hasher, size = sha256(), 0
         for piece in pieces:
             hasher.update(piece)
             size = write_all(descriptor, [piece], size)
-        size = write_all(descriptor, [hasher.digest()], size)
+        digest = hasher.digest()
+        size = write_all(descriptor, [digest, mac(digest)], size)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -137,17 +150,22 @@ def _write(path: Path, pieces: Iterable[bytes]) -> int:
 
 
 def _pieces(
-    position: Position, time_us: int, digest: bytes, nonce: bytes, sections: list[_Section]
+    position: Position,
+    time_us: int,
+    digest: bytes,
+    nonce: bytes,
+    key_id: bytes,
+    sections: list[_Section],
 ) -> Iterator[bytes]:
-    offset = _HEADER.size + _ROW.size * len(sections)
+    offset = _HEADER_SIZE + _ROW.size * len(sections)
     rows = []
     for name, day, check, data in sections:
         rows.append(_ROW.pack(name.encode(), offset, len(data), day, crc32(data), check))
         offset += len(data) + -len(data) % _ALIGN
     table = b"".join(rows)
-    head = _HEADER.pack(
+    head = _FORMAT_2.pack(
         MAGIC, FORMAT, image.PROJECTOR, len(sections), position.log_id, position.seq, time_us, digest,
-        position.frame_seq, position.frame_crc, nonce, crc32(table), 0,
+        position.frame_seq, position.chain, nonce, key_id, crc32(table), 0,
     )[:-4]  # fmt: skip
     yield head + _CRC.pack(crc32(head))
     yield table
@@ -156,10 +174,15 @@ def _pieces(
         yield bytes(-len(section.data) % _ALIGN)
 
 
-def read(path: Path, log_id: bytes, keys: Keyring | None, *, older: bool = False) -> Snapshot:
+def _purpose(*, opening: bool) -> bytes:
+    return b"opening" if opening else b"snapshot"
+
+
+def read(path: Path, log_id: bytes, keys: Keyring | None, *, opening: bool = False) -> Snapshot:
     """Reads and checks a snapshot of this log.
 
-    With `older` it also reads one made by earlier rules, and converts it to today's.
+    Without the key of its MAC only an `opening` is read, because an event holds its SHA-256. An
+    opening that was made by earlier rules is converted to today's.
 
     Raises `SnapshotError`; `OSError` when the file cannot be read.
     """
@@ -168,20 +191,56 @@ def read(path: Path, log_id: bytes, keys: Keyring | None, *, older: bool = False
     except IsADirectoryError:
         raise SnapshotError(A_FOLDER) from None
     with border(SnapshotError, SnapshotError):
-        return _parsed(data, log_id, keys, older=older)
+        return _parsed(data, log_id, keys, opening=opening)
 
 
-def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, older: bool) -> Snapshot:
-    rules, nonce, digest, time_us, position, table = _header(data)
-    if rules != image.PROJECTOR and not (older and 0 < rules < image.PROJECTOR):
+class _Head(NamedTuple):
+    format: int
+    rules: int
+    sections: int
+    position: Position
+    time_us: int
+    digest: bytes
+    nonce: bytes
+    key_id: bytes
+    table_crc: int
+
+
+def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, opening: bool) -> Snapshot:
+    head = _head(data)
+    if head.rules != image.PROJECTOR and not (opening and 0 < head.rules < image.PROJECTOR):
         raise OtherSnapshotError(
-            f"was made by rules {rules}, and this version's are {image.PROJECTOR}"
+            f"was made by rules {head.rules}, and this version's are {image.PROJECTOR}"
         )
-    if position.log_id != log_id:
+    if head.position.log_id != log_id:
         raise SnapshotError("is of another log")
-    body, footer = data[:-_FOOTER], data[-_FOOTER:]
-    if sha256(body).digest() != footer:
+    body, footer = data[: -_FOOTERS[head.format]], data[-_FOOTERS[head.format] :]
+    digest = sha256(body).digest()
+    if digest != footer[:_SHA256]:
         raise SnapshotError("its SHA-256 does not match")
+    if head.format > 1:
+        _check_mac(head.key_id, digest, footer[_SHA256:], keys, opening=opening)
+    return _sections(head, data, body, keys)
+
+
+def _check_mac(
+    key_id: bytes, digest: bytes, found: memoryview, keys: Keyring | None, *, opening: bool
+) -> None:
+    purpose = _purpose(opening=opening)
+    expected = keys.tags.mac_of(key_id, purpose, digest) if keys is not None else None
+    if expected is None:
+        if not opening:
+            raise SnapshotError("its MAC cannot be checked without the secrets it was made with")
+    elif not compare_digest(expected, found):
+        raise SnapshotError(
+            "its MAC does not match: these are not the bytes that the tracker wrote"
+        )
+
+
+def _sections(head: _Head, data: memoryview, body: memoryview, keys: Keyring | None) -> Snapshot:
+    table = data[_HEADER_SIZE : _HEADER_SIZE + _ROW.size * head.sections]
+    if crc32(table) != head.table_crc:
+        raise SnapshotError("its table of sections is damaged")
     plain: dict[str, image.Buffer] = {}
     private: dict[tuple[int, str], bytes] = {}
     for label, offset, size, day, crc, check in _ROW.iter_unpack(table):
@@ -189,28 +248,31 @@ def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, older: boo
         section = body[offset : offset + size]
         if len(section) != size or crc32(section) != crc:
             raise SnapshotError(f"the checksum of its section {name} does not match")
-        if day == _PLAIN:
+        if day == _PLAIN[head.format]:
             plain[name] = section
         elif keys is not None:
-            decrypted = keys.decrypt_section(day, nonce + name.encode(), check, section)
+            decrypted = keys.decrypt_section(day, head.nonce + name.encode(), check, section)
             if decrypted is not None:
                 private[day, name] = decrypted
-    plain = image.newest(rules, plain)
-    return Snapshot(position, time_us, digest, plain, private)
+    plain = image.newest(head.rules, plain)
+    return Snapshot(head.position, head.time_us, head.digest, plain, private)
 
 
-def _header(data: memoryview) -> tuple[int, bytes, bytes, int, Position, memoryview]:
-    if len(data) < _HEADER.size + _FOOTER:
+def _head(data: memoryview) -> _Head:
+    if len(data) < _HEADER_SIZE + _SHA256:
         raise SnapshotError("is incomplete")
-    (
-        magic, version, rules, sections, log_id, seq, time_us, digest, frame_seq, frame_crc, nonce,
-        table_crc, crc,
-    ) = _HEADER.unpack(data[: _HEADER.size])  # fmt: skip
-    if magic != MAGIC or crc != crc32(data[: _HEADER.size - 4]):
+    head = data[:_HEADER_SIZE]
+    if head[:8] != MAGIC or int.from_bytes(head[-4:], "little") != crc32(head[:-4]):
         raise SnapshotError("its header is damaged")
-    if version != FORMAT:
+    version = int.from_bytes(head[8:10], "little")
+    if version not in _FOOTERS:
         raise OtherSnapshotError(f"is of format {version}, and this version's is {FORMAT}")
-    table = data[_HEADER.size : _HEADER.size + _ROW.size * sections]
-    if crc32(table) != table_crc:
-        raise SnapshotError("its table of sections is damaged")
-    return rules, nonce, digest, time_us, Position(log_id, seq, frame_seq, frame_crc), table
+    unpacked = (_FORMAT_1 if version == 1 else _FORMAT_2).unpack(head)
+    _, _, rules, sections, log_id, seq, time_us, digest, frame_seq, *rest = unpacked
+    if version == 1:
+        crc, nonce, table_crc, _ = rest
+        chain, key_id = chain_of(crc), _NO_KEY
+    else:
+        chain, nonce, key_id, table_crc, _ = rest
+    position = Position(log_id, seq, frame_seq, chain)
+    return _Head(version, rules, sections, position, time_us, digest, nonce, key_id, table_crc)

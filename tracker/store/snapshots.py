@@ -46,7 +46,7 @@ def seq_of(path: Path) -> int:
     return int(path.name[:20])
 
 
-def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
+def write(log: Path, state: State, keys: Keyring) -> Path | None:
     """Writes the snapshot of a state whose events are all durable, and removes those beyond the
     newest `KEPT`.
 
@@ -60,9 +60,7 @@ def write(log: Path, state: State, keys: Keyring | None) -> Path | None:
     frame = next(Reader(log, state.seq - 1, to_end=True).frames(), None)
     if frame is None or frame.header.next_seq != state.seq:
         return None  # in the middle of a frame, where no reader could go on
-    position = Position(
-        read_identity(log), state.seq, frame.header.base_seq, frame.header.header_crc
-    )
+    position = Position(read_identity(log), state.seq, frame.header.base_seq, frame.header.chain)
     if path.parent.is_file():
         raise OSError(errno.ENOTDIR, f"{A_FILE}: move it away", str(path.parent))
     make_folder(path.parent)
@@ -120,7 +118,7 @@ def start(
         except (SnapshotError, OSError) as error:
             refused(f"The snapshot {path.name} is not used: {error}")
     reader = Reader(log, to_end=to_end, keys=keys)
-    return opening_balance.begin(log, reader.first_seq)[0], reader
+    return opening_balance.begin(log, reader.first_seq, keys)[0], reader
 
 
 def follow(log: Path, one: Snapshot, keys: Keyring | None, *, to_end: bool) -> Reader:
@@ -134,8 +132,8 @@ def follow(log: Path, one: Snapshot, keys: Keyring | None, *, to_end: bool) -> R
     if frame is None:
         raise SnapshotError("knows of events beyond the durable end of the log")
     header = frame.header
-    if (header.base_seq, header.next_seq, header.header_crc) != (
-        position.frame_seq, position.seq, position.frame_crc
+    if (header.base_seq, header.next_seq, header.chain) != (
+        position.frame_seq, position.seq, position.chain
     ):  # fmt: skip
         raise SnapshotError("was made of another history than this log's")
     return reader

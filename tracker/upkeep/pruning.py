@@ -60,7 +60,7 @@ class Made:
     no_snapshot: str = ""  # why no later snapshot has the addresses; "" = one has
 
 
-def make(folder: Path, seq: int, keys: Keyring | None = None) -> Made:
+def make(folder: Path, seq: int, keys: Keyring) -> Made:
     """Writes the opening balance of a log that begins with `seq`; copies the older admin events.
 
     `seq` is the first event of a segment. Raises `LogError`, `ReplayError`, `CodecError`,
@@ -69,13 +69,13 @@ def make(folder: Path, seq: int, keys: Keyring | None = None) -> Made:
     begin = first_seq(folder)
     going = [path for path in segments_of(folder) if base_seq_of(path) < seq]
     no_snapshot = keep_addresses(folder, seq, keys)
-    name, digest = opening_balance.write(folder, state_before(folder, seq))
+    name, digest = opening_balance.write(folder, state_before(folder, seq, keys), keys)
     files = keep_frames(folder, begin, seq, (events.ADMIN,))
     size = sum(path.stat().st_size for path in going)
     return Made(seq, name, digest, files, len(going), size, no_snapshot)
 
 
-def keep_addresses(folder: Path, seq: int, keys: Keyring | None) -> str:
+def keep_addresses(folder: Path, seq: int, keys: Keyring) -> str:
     """Writes a snapshot of a state after event `seq`, unless there is one; returns why it could
     not.
 
@@ -103,13 +103,13 @@ def adopt(folder: Path, made: Made) -> None:
     sync_directory(target.parent)
 
 
-def state_before(folder: Path, seq: int) -> State:
+def state_before(folder: Path, seq: int, keys: Keyring) -> State:
     """Replays the events below `seq`, without addresses.
 
     Raises `LogCorruptError` if the log does not hold all of these events.
     """
-    reader = Reader(folder)
-    state, _ = opening_balance.begin(folder, reader.first_seq)
+    reader = Reader(folder, keys=keys)
+    state, _ = opening_balance.begin(folder, reader.first_seq, keys)
     before = takewhile(lambda frame: frame.header.base_seq < seq, reader.frames())
     apply_all(state, (frame._replace(protected=memoryview(b"")) for frame in before))
     if state.seq != seq:
@@ -138,8 +138,8 @@ def main(arguments: list[str]) -> int:
     # It has the tracker's priority, because announces are refused while the log is at its bound.
     lifetime.step_back(nice=0)
     try:
-        keys = Keyring(Path(arguments[2])) if arguments[2:] else None
-        made = make(Path(arguments[0]), int(arguments[1]), keys)
+        log, seq, secrets = arguments
+        made = make(Path(log), int(seq), Keyring(Path(secrets)))
     except (LogError, ReplayError, CodecError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

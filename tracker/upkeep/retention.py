@@ -135,8 +135,8 @@ class Pruner:
     log: EventLog
     keep_days: int
     keep_bytes: int
+    secrets: Path  # the folder of the keys
     log_bytes: int = 0  # size of the segments at the last look
-    secrets: Path | None = None  # the folder of the keys to the addresses in snapshots
     removed_bytes: dict[str, int] = field(factory=lambda: {"keep_days": 0, "keep_bytes": 0})
     clock: ScheduleClock = field(default=Factory(_clock_of, takes_self=True))
     # At the last look: bytes that the log had written since its start, and segments begun.
@@ -223,8 +223,8 @@ class Pruner:
 
     async def _make(self, seq: int) -> pruning.Made:
         """Runs `pruning.make` in its own process, so that announces are served meanwhile."""
-        secrets = [str(self.secrets)] if self.secrets else []
-        command = child.python("tracker.upkeep.pruning", str(self.log.path), str(seq), *secrets)
+        arguments = str(self.log.path), str(seq), str(self.secrets)
+        command = child.python("tracker.upkeep.pruning", *arguments)
         code, output = await child.run(command)
         last = output.decode(errors="replace").strip().splitlines()[-1:]
         try:

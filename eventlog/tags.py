@@ -1,0 +1,68 @@
+"""Authenticates frames and segment headers, with keys that are the caller's business.
+
+A tag covers a frame's header, with the tag of the frame before in it, and both sections. So nobody
+without the key can change, drop, insert or exchange frames. Readers without the keys read the log
+all the same; they cannot tell whether the tags hold.
+"""
+
+from __future__ import annotations
+
+import os
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Protocol
+
+from eventlog.frame import TAG_SIZE, FrameError, tagged_part
+
+if TYPE_CHECKING:
+    from eventlog.frame import Header
+
+NO_TAG_KEY = bytes(TAG_SIZE)
+"""Key id of segments of format 1, which have no tags."""
+
+
+class TagReader(Protocol):
+    """Computes the tags that bytes of the log must have. Any thread may call it."""
+
+    def tag(self, key_id: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes | None:
+        """Compute the tag that `Tags.sign` made with a key; None without that key."""
+        ...
+
+
+class Tags(TagReader, Protocol):
+    """Makes tags. Any thread may call it."""
+
+    @property
+    def key_id(self) -> bytes:
+        """16 bytes that name the key of new tags."""
+        ...
+
+    def sign(self, log_id: bytes, seed: bytes, *parts: Part) -> bytes:
+        """Compute the tag (16 bytes) of some bytes, given in parts, with the key of new tags.
+
+        `seed`: 16 random bytes, used for no other tag.
+        """
+        ...
+
+
+Part = bytes | bytearray | memoryview
+
+
+def new_seed() -> bytes:
+    return os.urandom(TAG_SIZE)
+
+
+def check_frame(
+    tags: TagReader, key_id: bytes, log_id: bytes, header: Header, head: bytes, payload: bytes
+) -> None:
+    """Check the tag of a frame, given as its bytes. Raises `FrameError`.
+
+    A frame of format 1 passes, because it has none. So does a frame whose key is missing: opening
+    the segment has told that.
+    """
+    if header.format == 1:
+        return
+    size = header.plain_size + header.protected_size
+    sections = memoryview(payload)[:size]
+    expected = tags.tag(key_id, log_id, header.seed, tagged_part(head), sections)
+    if expected is not None and not compare_digest(expected, header.chain):
+        raise FrameError("frame tag does not match: these are not the bytes that the tracker wrote")
