@@ -11,12 +11,21 @@ from attrs import define, field
 
 from eventlog import Reader, open_log
 from tests.eventlog.logs import running
-from tests.support import SECOND, SELECTION_KEY, START_US, Announce, HandTime, announce, hash_of
+from tests.support import (
+    SECOND,
+    SELECTION_KEY,
+    START_US,
+    Announce,
+    HandTime,
+    announce,
+    hash_of,
+    keys_of,
+)
 from tracker.domain.events import DAY_US, codec
 from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.settings import Settings
 from tracker.service.service import Service
-from tracker.store.address_keys import Keyring, day_name, day_of
+from tracker.store.address_keys import day_name, day_of
 from tracker.store.replay import replay
 
 if TYPE_CHECKING:
@@ -57,8 +66,10 @@ class Site:
         return trio.run(self._live, days, leave, encrypted)
 
     async def _live(self, days: int, leave: bool, encrypted: bool) -> State:
-        keyring = Keyring(self.secrets)
-        log = open_log(self.log, codec.RECORD_SIZES, encryptor=keyring if encrypted else None)
+        keyring = keys_of(self.secrets)
+        log = open_log(
+            self.log, codec.RECORD_SIZES, keyring.tags, encryptor=keyring if encrypted else None
+        )
         state = replay(Reader(self.log, to_end=True, keys=keyring))
         async with running(log):
             service = self.service(log, state)
@@ -94,7 +105,7 @@ class Site:
         return service.state.seq - 1
 
     def replayed(self, *, keys: bool = True) -> State:
-        decryptor = Keyring(self.secrets) if keys else None
+        decryptor = keys_of(self.secrets) if keys else None
         return replay(Reader(self.log, to_end=True, keys=decryptor))
 
     def day(self, number: int) -> str:

@@ -9,7 +9,7 @@ import trio
 from attrs import define, evolve, field, frozen
 from hypothesis import settings
 
-from eventlog import Frame, OpenFrame, Pool
+from eventlog import NO_CHAIN, Frame, OpenFrame, Pool
 from eventlog.frame import build_header, parse_header
 from tracker.domain import events
 from tracker.domain.events import codec
@@ -26,6 +26,8 @@ from tracker.history import event_json
 from tracker.ports import Actor
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
+from tracker.store import server_secret
+from tracker.store.address_keys import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,6 +79,12 @@ class StillLog:
         del seq
 
 
+def keys_of(secrets: Path) -> Keyring:
+    """Returns the keys of a site; makes its server's secret on first use."""
+    server_secret.load_or_create(secrets)
+    return Keyring(secrets)
+
+
 def finished(one: OpenFrame) -> Frame:
     """Returns a frame under construction as a reader returns it."""
     packed, _ = build_header(
@@ -90,7 +98,9 @@ def finished(one: OpenFrame) -> Frame:
         durable_seq=0,
         time_us=one.time_us,
         boottime_ns=0,
-        prev_crc=0,
+        previous=NO_CHAIN,
+        seed=NO_CHAIN,
+        sign=lambda *_: NO_CHAIN,
     )
     return Frame(
         parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.protected))

@@ -12,7 +12,7 @@ import trio
 from eventlog import open_log
 from tests.e2e.clients import announce, api, torrent
 from tests.e2e.process import DEADLINE
-from tests.eventlog.logs import running
+from tests.eventlog.logs import TAGS, running
 from tests.support import SECOND
 from tests.tracker.logged import write_log
 from tracker.domain import events
@@ -71,7 +71,7 @@ def test_an_event_of_a_newer_version(tracker: Tracker) -> None:
     whitelist(tracker, 1)
     assert tracker.stop() == 0
     log = tracker.folder / "log"
-    event_log = open_log(log, {**codec.RECORD_SIZES, 77: 16})
+    event_log = open_log(log, {**codec.RECORD_SIZES, 77: 16}, TAGS)
 
     async def write() -> None:
         async with running(event_log):

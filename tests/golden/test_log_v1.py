@@ -12,11 +12,11 @@ import pytest
 from eventlog import Reader, first_seq, open_log
 from tests.golden import facts
 from tests.independent_reader import read_log
+from tests.support import keys_of
 from tracker.cli import main
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.offline.verify import Verification
-from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def test_replays_to_the_noted_facts(site: Path) -> None:
     """A replay changes no file, and gives the same facts as on the first day."""
     before = contents(site)
     log = site / "log"
-    state = replay(Reader(log, keys=Keyring(site / "secrets")))
+    state = replay(Reader(log, keys=keys_of(site / "secrets")))
     assert seen(log, state) == expected(site)
     assert contents(site) == before
 
@@ -60,7 +60,7 @@ def test_replays_to_the_noted_facts(site: Path) -> None:
 def test_verifies_clean(site: Path) -> None:
     """Verifying finds no damage, and notes only the leftovers put there on purpose."""
     log = site / "log"
-    verification = Verification(log, Keyring(site / "secrets"))
+    verification = Verification(log, keys_of(site / "secrets"))
     found = list(verification.findings(lambda _done, _all: None))
     assert [one for one in found if one.damage] == []
     assert verification.replayed
@@ -70,8 +70,8 @@ def test_verifies_clean(site: Path) -> None:
 def test_a_tracker_goes_on_with_it(site: Path) -> None:
     """A log opened for writing has the same end, and needs no repair."""
     log = site / "log"
-    keyring = Keyring(site / "secrets")
-    event_log = open_log(log, codec.RECORD_SIZES, encryptor=keyring)
+    keyring = keys_of(site / "secrets")
+    event_log = open_log(log, codec.RECORD_SIZES, keyring.tags, encryptor=keyring)
     try:
         assert event_log.recovery.cut_bytes == 0
         state = replay(Reader(log, to_end=True, keys=keyring))

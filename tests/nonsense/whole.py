@@ -55,7 +55,12 @@ def whole(*, pruned: bool) -> dict[str, bytes]:
 def _live(site: Path, *, prune_first: bool) -> None:
     keyring, path = Keyring(site / "secrets"), site / "log"
     log = open_log(
-        path, codec.RECORD_SIZES, segment_bytes=SEGMENT_BYTES, linger_seconds=0, encryptor=keyring
+        path,
+        codec.RECORD_SIZES,
+        keyring.tags,
+        segment_bytes=SEGMENT_BYTES,
+        linger_seconds=0,
+        encryptor=keyring,
     )
     state = replay(Reader(path, to_end=True, keys=keyring))
     rig = Rig(log=log, time=HandTime(wall=max(START_US, state.time_us + SECOND)), state=state)

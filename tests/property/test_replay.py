@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog, Reader, open_log
+from tests.eventlog.logs import TAGS
 from tests.property.model import Model
 from tests.property.world import FIRST_SETTINGS, KEYS, Step, World, steps
 from tests.support import (
@@ -24,6 +25,7 @@ from tests.support import (
     endpoint4,
     endpoint6,
     hash_of,
+    keys_of,
     replayed,
     steady,
 )
@@ -31,7 +33,7 @@ from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.offline.verify import Verification
 from tracker.store import snapshots
-from tracker.store.address_keys import Keyring, day_of
+from tracker.store.address_keys import day_of
 from tracker.store.replay import replay
 
 if TYPE_CHECKING:
@@ -149,10 +151,10 @@ def test_the_state_survives_restarts(history: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         time, model, last = HandTime(), Model(), State().digest()
-        keys = Keyring(folder)
+        keys = keys_of(folder)
         keys.prepare(day_of(time.wall))
         for part in sessions(history):
-            log = open_log(folder, codec.RECORD_SIZES, segment_bytes=2000, linger_seconds=0)
+            log = open_log(folder, codec.RECORD_SIZES, TAGS, segment_bytes=2000, linger_seconds=0)
             state, reader = snapshots.start(folder, keys, to_end=True)
             assert state.seq == log.next_seq  # no event came after the snapshot
             for one in state, replay(reader, state=state), replay(Reader(folder, to_end=True)):

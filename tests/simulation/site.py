@@ -20,7 +20,7 @@ from eventlog import EventLog, LogError, LogUnusableError, Reader, first_seq, op
 from tests.simulation import scheduling
 from tests.simulation.clients import Clients
 from tests.simulation.disk import Disk, PowerCut
-from tests.support import SECOND, SELECTION_KEY, START_US, finished, replayed
+from tests.support import SECOND, SELECTION_KEY, START_US, finished, keys_of, replayed
 from tests.tracker.pruned import InlinePruner
 from tracker import ports
 from tracker.domain.events import DAY_US, codec
@@ -119,11 +119,12 @@ class Site:
 
     def _start(self) -> str:
         path = self.disk.path / "data" / "log"
-        keyring = Keyring(self.secrets)
+        keyring = keys_of(self.secrets)
         try:
             log = open_log(
                 path,
                 codec.RECORD_SIZES,
+                keyring.tags,
                 segment_bytes=self.chance.choice((1, 3_000, 1 << 20)),
                 linger_seconds=self.chance.choice((0.0, 0.005, 0.05)),
                 encryptor=keyring,
@@ -164,7 +165,7 @@ class Site:
         reached, begin = log.next_seq, first_seq(path)
         assert reached >= self.promises.durable
         kept = [one for one in self._appended if one.header.next_seq <= reached]
-        keyring = Keyring(self.secrets)
+        keyring = keys_of(self.secrets)
         assert not self.promises.shredded.intersection(keyring.days())
         assert [_record(one) for one in Reader(path, to_end=True).frames()] == [
             _record(one) for one in kept if one.header.base_seq >= begin

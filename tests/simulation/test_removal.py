@@ -12,11 +12,10 @@ import trio
 from eventlog import EventLog, Reader, open_log
 from tests.simulation import scheduling
 from tests.simulation.disk import Disk, PowerCut
-from tests.support import SECOND, Rig
+from tests.support import SECOND, Rig, keys_of
 from tests.tracker.logged import history
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
-from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 from tracker.upkeep import pruning
 
@@ -46,8 +45,8 @@ def test_a_cut_while_pruning(tmp_path: Path, seed: int) -> None:
             pass
     disk.power_up()
     with disk.attached():
-        keyring = Keyring(root / "secrets")
-        log = open_log(root / "log", codec.RECORD_SIZES, encryptor=keyring)
+        keyring = keys_of(root / "secrets")
+        log = open_log(root / "log", codec.RECORD_SIZES, keyring.tags, encryptor=keyring)
         try:
             state = replay(Reader(root / "log", to_end=True, keys=keyring))
             assert state.seq >= digest[0]
@@ -88,9 +87,14 @@ def _pruned(disk: Disk, cut_in: int, chance: random.Random) -> None:
 
 
 def _run(disk: Disk, live: Live, chance: random.Random) -> None:
-    path, keyring = disk.path / "log", Keyring(disk.path / "secrets")
+    path, keyring = disk.path / "log", keys_of(disk.path / "secrets")
     log = open_log(
-        path, codec.RECORD_SIZES, segment_bytes=1_500, linger_seconds=0, encryptor=keyring
+        path,
+        codec.RECORD_SIZES,
+        keyring.tags,
+        segment_bytes=1_500,
+        linger_seconds=0,
+        encryptor=keyring,
     )
     rig = Rig(log=log, state=replay(Reader(path, to_end=True, keys=keyring)))
 

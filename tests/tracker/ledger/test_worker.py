@@ -13,8 +13,18 @@ import trio
 from attrs import evolve
 
 from eventlog import Reader, first_seq, open_log
-from tests.eventlog.logs import running
-from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, endpoint6, hash_of, key_text
+from tests.eventlog.logs import TAGS, running
+from tests.support import (
+    SECOND,
+    Announce,
+    Rig,
+    StillLog,
+    endpoint4,
+    endpoint6,
+    hash_of,
+    key_text,
+    keys_of,
+)
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
 from tracker.domain import events
@@ -37,7 +47,6 @@ from tracker.ports import (
     PrunedMomentError,
     SumsPage,
 )
-from tracker.store.address_keys import Keyring
 from tracker.workers import question_pipe
 from tracker.workers.question_pipe import Question
 
@@ -303,8 +312,10 @@ def test_new_events_reach_an_open_ledger(tmp_path: Path) -> None:
 def test_peer_ids_are_cut_once_their_key_is_shredded(tmp_path: Path) -> None:
     """Peer ids are whole while the day's key exists and are cut after it is shredded, in cached
     pages too."""
-    keys = Keyring(tmp_path / "secrets")
-    log = open_log(tmp_path / "log", codec.RECORD_SIZES, linger_seconds=0, encryptor=keys)
+    keys = keys_of(tmp_path / "secrets")
+    log = open_log(
+        tmp_path / "log", codec.RECORD_SIZES, keys.tags, linger_seconds=0, encryptor=keys
+    )
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
     async def main() -> None:
@@ -332,7 +343,7 @@ def test_a_ledger_outlives_a_removal_while_its_file_is_open(
     The sums of the remaining events agree by torrent and by account."""
     monkeypatch.setattr("eventlog.log.WATERMARK_SECONDS", 0.001)
     folder = tmp_path / "log"
-    log = open_log(folder, codec.RECORD_SIZES, segment_bytes=3000, linger_seconds=0)
+    log = open_log(folder, codec.RECORD_SIZES, TAGS, segment_bytes=3000, linger_seconds=0)
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
     async def main() -> None:

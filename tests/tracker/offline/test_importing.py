@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventlog import LogLockedError, Reader, open_log
+from tests.eventlog.logs import TAGS
 from tests.support import events_in, hash_of
 from tracker.cli import main
 from tracker.config import EventLog
@@ -152,14 +153,14 @@ def _append(site: Site, name: str, data: dict[str, object]) -> None:
     """Appends an admin event as a tracker does."""
     import trio
 
-    from tests.eventlog.logs import running
+    from tests.eventlog.logs import TAGS, running
     from tests.support import SELECTION_KEY, append_json
     from tracker.service.clock import LogClock
     from tracker.service.service import Service
 
     async def main() -> None:
         state = site.state()
-        log = open_log(site.path, codec.RECORD_SIZES)
+        log = open_log(site.path, codec.RECORD_SIZES, TAGS)
         service = Service(log, state, LogClock(state.time_us), SELECTION_KEY)
         async with running(log):
             numbers = {one.name: number for number, one in ADMIN_EVENTS.items()}
@@ -370,7 +371,7 @@ def test_an_import_waits_for_the_disk_after_each_batch(
 def test_log_in_use(site: Site, tmp_path: Path) -> None:
     """A log that another process writes refuses the import and allows a dry run."""
     source = database(tmp_path, **FULL)
-    log = open_log(site.path, codec.RECORD_SIZES)
+    log = open_log(site.path, codec.RECORD_SIZES, TAGS)
     try:
         with pytest.raises(LogLockedError, match="is in use by another process"):
             site.imports(source)

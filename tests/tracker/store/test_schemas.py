@@ -14,7 +14,7 @@ import trio
 
 import eventlog.log
 from eventlog import IGNORABLE, LogError, LogFormatError, Reader, open_log
-from tests.eventlog.logs import running
+from tests.eventlog.logs import TAGS, running
 from tests.golden import facts
 from tests.golden.test_log_v1 import FOLDER, contents
 from tests.support import START_US, Announce, Rig, StillLog, append_json, endpoint4, hash_of
@@ -173,7 +173,7 @@ NEWER = {
 def write_newer(folder: Path, name: str, flags: int) -> int:
     """Writes an event of version 7.1 and a count after it; returns the number of the event."""
     kind, schema, record, _ = NEWER[name]
-    log = open_log(folder, {**codec.RECORD_SIZES, 77: 16}, linger_seconds=0)
+    log = open_log(folder, {**codec.RECORD_SIZES, 77: 16}, TAGS, linger_seconds=0)
 
     async def write() -> int:
         async with running(log):
@@ -361,7 +361,7 @@ def test_another_format_is_refused_untouched(pruned: Path, file: str, number: in
     there = contents(pruned)
     what = "is of format 0, .* Move the log folder away" if not number else "is of format 2, and"
     with pytest.raises(LogFormatError, match=what):
-        open_log(pruned, codec.RECORD_SIZES)
+        open_log(pruned, codec.RECORD_SIZES, TAGS)
     left = contents(pruned)
     left.pop(pruned / "LOCK", None)
     assert left == there
@@ -384,7 +384,7 @@ def test_the_folder_of_a_pre_release_is_no_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "seg").mkdir()
     (tmp_path / "seg" / f"{0:020d}.000001.evl").write_bytes(b"old")
     with pytest.raises(LogError, match="is missing, but the folder holds segments"):
-        open_log(tmp_path, codec.RECORD_SIZES)
+        open_log(tmp_path, codec.RECORD_SIZES, TAGS)
 
 
 def test_seals_may_have_more_fields(pruned: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from eventlog import Reader
 from tests.days import Site, address_of, endpoints, forms
-from tests.support import START_US, Announce, Rig, endpoint4, hash_of
+from tests.support import START_US, Announce, Rig, endpoint4, hash_of, keys_of
 from tests.tracker.logged import HASH, write_log
 from tracker.domain import addresses_by_day, image
 from tracker.domain.state import State
@@ -67,7 +67,7 @@ def test_a_start_from_a_snapshot(tmp_path: Path) -> None:
     as replay."""
     site = Site(tmp_path)
     site.live(4, leave=False)
-    keys = Keyring(site.secrets)
+    keys = keys_of(site.secrets)
     (path,) = write_at(site.log, [30], keys)
     begin, state = started(site.log, keys)
     assert 30 <= begin == snapshots.seq_of(path) < state.seq
@@ -250,8 +250,8 @@ def test_stand_ins_for_addresses_are_no_damage(tmp_path: Path) -> None:
     site.live(3, leave=False)
     blind = replayed_to(site.log, 40)
     assert blind.hidden_peers()
-    assert snapshots.write(site.log, blind, Keyring(site.secrets)) is not None
-    assert verified(site.log, Keyring(site.secrets)) == []
+    assert snapshots.write(site.log, blind, keys_of(site.secrets)) is not None
+    assert verified(site.log, keys_of(site.secrets)) == []
 
 
 def test_verify_compares_with_replay(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_verify_compares_with_replay(tmp_path: Path) -> None:
     ones."""
     site = Site(tmp_path)
     site.live(3, leave=False)
-    keys = Keyring(site.secrets)
+    keys = keys_of(site.secrets)
     right, wrong, elsewhere = write_at(site.log, [10, 20, 40], keys)
     assert verified(site.log, keys) == []
     log_id = Reader(site.log)._log_id
@@ -286,7 +286,7 @@ def test_looking_back_begins_at_the_nearest(
     """A replay to a moment begins with no later snapshot; every state is the same with snapshots
     and without."""
     write_log(tmp_path)
-    keys = Keyring(tmp_path)
+    keys = keys_of(tmp_path)
     keys.prepare(day_of(START_US))
     last = end(tmp_path).seq - 1
     plain = [
@@ -316,11 +316,11 @@ def test_shredding_reaches_snapshots(tmp_path: Path) -> None:
     """
     site = Site(tmp_path)
     site.live(2, leave=False)
-    keys = Keyring(site.secrets)
+    keys = keys_of(site.secrets)
     write_at(site.log, [site.replayed().seq], keys)
     assert site.traces() == []
     keys.destroy(site.first_day)
-    _, state = started(site.log, Keyring(site.secrets))
+    _, state = started(site.log, keys_of(site.secrets))
     assert state.hidden_peers()
     there = bytes(state.swarms.v4.addresses) + bytes(state.swarms.v6.addresses)
     gone, left = endpoints(site.first_day), endpoints(site.first_day + 1)
@@ -333,8 +333,8 @@ def test_a_key_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
     """A snapshot leaves out addresses of a day whose key is gone."""
     site = Site(tmp_path)
     state = site.live(1, leave=False)
-    Keyring(site.secrets).destroy(site.first_day)
-    keys = Keyring(site.secrets)
+    keys_of(site.secrets).destroy(site.first_day)
+    keys = keys_of(site.secrets)
     path = snapshots.write(site.log, state, keys)
     assert keys.days() == []
     assert path is not None

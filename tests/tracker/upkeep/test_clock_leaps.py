@@ -11,11 +11,11 @@ import trio
 
 from eventlog import Reader, open_log
 from tests.days import SETTINGS, Site
-from tests.eventlog.logs import running, segments
+from tests.eventlog.logs import TAGS, running, segments
+from tests.support import keys_of
 from tests.tracker.pruned import InlinePruner
 from tracker import ports
 from tracker.domain.events import DAY_US, codec
-from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 from tracker.upkeep.clock_leaps import ScheduleClock, leap_at, segment_starts
 from tracker.upkeep.shredding import Shredder
@@ -81,8 +81,8 @@ def look(site: Site, hours: float = 0) -> tuple[int, list[str], int]:
     days and the leap in hours.
     """
     site.time.advance(round(hours * HOUR))
-    keyring = Keyring(site.secrets)
-    log = open_log(site.log, codec.RECORD_SIZES, encryptor=keyring)
+    keyring = keys_of(site.secrets)
+    log = open_log(site.log, codec.RECORD_SIZES, keyring.tags, encryptor=keyring)
     state = replay(Reader(site.log, to_end=True, keys=keyring))
     found: list[tuple[int, list[str], int]] = []
 
@@ -113,7 +113,7 @@ def test_without_a_leap(site: Site) -> None:
 def test_a_clock_that_is_wrong_for_some_hours(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     """A wrong clock makes nothing go early, even set right while log time stays ahead."""
     look(site, 1)
-    before = segments(site.log), Keyring(site.secrets).days()
+    before = segments(site.log), keys_of(site.secrets).days()
     site.time.wall += 40 * DAY_US
     for _ in range(3):
         removed, shredded, leap = look(site, 2)
@@ -123,7 +123,7 @@ def test_a_clock_that_is_wrong_for_some_hours(site: Site, caplog: pytest.LogCapt
     site.time.wall -= 40 * DAY_US
     assert look(site, 1) == (0, [], 0)
     assert before[0] == segments(site.log)[: len(before[0])]
-    assert set(before[1]) <= set(Keyring(site.secrets).days())
+    assert set(before[1]) <= set(keys_of(site.secrets).days())
 
 
 def test_a_tracker_that_was_off(site: Site) -> None:
@@ -142,8 +142,8 @@ def test_the_command_does_not_wait(site: Site) -> None:
     """The shred command does not wait, because the administrator knows the time."""
     site.time.advance(40 * DAY_US)
     look(site)
-    keyring = Keyring(site.secrets)
-    log = open_log(site.log, codec.RECORD_SIZES)
+    keyring = keys_of(site.secrets)
+    log = open_log(site.log, codec.RECORD_SIZES, TAGS)
     state = replay(Reader(site.log, to_end=True, keys=keyring))
 
     async def main() -> None:

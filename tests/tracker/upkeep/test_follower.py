@@ -16,8 +16,8 @@ import trio
 from attrs import define, field
 
 from eventlog import Reader, open_log
-from tests.eventlog.logs import running
-from tests.support import START_US, Rig
+from tests.eventlog.logs import TAGS, running
+from tests.support import START_US, Rig, keys_of
 from tests.tracker.logged import write_log
 from tracker.cli import main
 from tracker.domain import image
@@ -25,7 +25,7 @@ from tracker.domain.events import codec, schemas
 from tracker.domain.events.records import Tick
 from tracker.offline.verify import Verification
 from tracker.store import frames, snapshot_file, snapshots
-from tracker.store.address_keys import Keyring, day_of
+from tracker.store.address_keys import day_of
 from tracker.store.replay import replay
 from tracker.upkeep.follower import FollowerSupervisor
 from tracker.upkeep.follower_process import (
@@ -54,7 +54,7 @@ class Site:
 
     def __attrs_post_init__(self) -> None:
         self.go_on()
-        Keyring(self.secrets).prepare(day_of(START_US))
+        keys_of(self.secrets).prepare(day_of(START_US))
 
     @property
     def log(self) -> Path:
@@ -115,7 +115,7 @@ def test_it_keeps_up_and_writes(site: Site) -> None:
         (newest,) = snapshots.found(site.log)[-1:]
         assert snapshots.seq_of(newest) == expected.seq
         log_id = Reader(site.log)._log_id
-        loaded = snapshot_file.read(newest, log_id, Keyring(site.secrets)).state()
+        loaded = snapshot_file.read(newest, log_id, keys_of(site.secrets)).state()
         assert loaded.digest() == expected.digest()
         assert [one["seq"] for one in site.said if "seq" in one][-1] == expected.seq
         site.go_on()
@@ -195,7 +195,7 @@ def test_it_forgets_the_keys_of_shredded_days(site: Site) -> None:
     """The follower forgets the keys of shredded days with the next snapshot."""
     follower = site.follower(events=1, seconds=0, pause=0)
     follower._keys.prepare(day_of(START_US))
-    Keyring(site.secrets).destroy(day_of(START_US))
+    keys_of(site.secrets).destroy(day_of(START_US))
     follower.catch_up()
     assert site.said[-1].keys() >= {"snapshot"}
     assert not follower._keys._keys
@@ -324,7 +324,7 @@ async def test_the_alarm(site: Site, broken_at: int, caplog: pytest.LogCaptureFi
 
 async def test_it_follows_a_log_that_is_being_written(site: Site) -> None:
     """The follower reads durable events within moments."""
-    log = open_log(site.log, codec.RECORD_SIZES, linger_seconds=0)
+    log = open_log(site.log, codec.RECORD_SIZES, TAGS, linger_seconds=0)
     supervisor = site.supervisor()
     async with running(log), trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)

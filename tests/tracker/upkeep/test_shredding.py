@@ -11,7 +11,17 @@ from eventlog import EventLog, Reader, open_log
 from eventlog.files import destroy_file
 from tests.days import SETTINGS, TORRENT, V4, V6, Site, address_of, endpoints
 from tests.eventlog.logs import places, running, segments
-from tests.support import SECOND, Announce, Rig, announce, endpoint4, endpoint6, events_in, hash_of
+from tests.support import (
+    SECOND,
+    Announce,
+    Rig,
+    announce,
+    endpoint4,
+    endpoint6,
+    events_in,
+    hash_of,
+    keys_of,
+)
 from tracker import ports
 from tracker.domain import events
 from tracker.domain.events import DAY_US, codec
@@ -19,7 +29,6 @@ from tracker.domain.events.admin import AddressesLost, AddressesShredded
 from tracker.ledger.account import Ledger
 from tracker.offline.state_diff import differences
 from tracker.offline.state_summary import as_json, members, picture
-from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 from tracker.upkeep.shredding import Shredder, Shredding
 
@@ -40,8 +49,8 @@ def site(tmp_path: Path) -> Site:
 
 def with_shredder(site: Site, do: Callable[[Shredder], Awaitable[object]]) -> State:
     """Runs a shredder on the site's log; returns the state at the end."""
-    keyring = Keyring(site.secrets)
-    log = open_log(site.log, codec.RECORD_SIZES, encryptor=keyring)
+    keyring = keys_of(site.secrets)
+    log = open_log(site.log, codec.RECORD_SIZES, keyring.tags, encryptor=keyring)
     state = replay(Reader(site.log, to_end=True, keys=keyring))
 
     async def main() -> None:
@@ -114,7 +123,7 @@ def test_shredded_addresses_cannot_be_read(site: Site) -> None:
     assert done.shredded == [site.day(number) for number in range(7)]
     assert done.kept == []
     assert site.traces() == []
-    keys = Keyring(site.secrets)
+    keys = keys_of(site.secrets)
     shown = announced(site, keys=keys)
     expected = [
         address_of(each) for day in range(10) for each in 2 * endpoints(site.first_day + day)
@@ -183,9 +192,9 @@ def test_a_crash_between_event_and_key(site: Site) -> None:
         shredder.service.append(AddressesShredded((site.day(0),)), BY)
 
     with_shredder(site, crash)
-    assert site.first_day in Keyring(site.secrets).days()
+    assert site.first_day in keys_of(site.secrets).days()
     with_shredder(site, lambda shredder: shredder.finish())
-    assert site.first_day not in Keyring(site.secrets).days()
+    assert site.first_day not in keys_of(site.secrets).days()
 
 
 def test_a_key_that_cannot_be_destroyed(site: Site) -> None:
@@ -201,7 +210,7 @@ def test_a_key_that_cannot_be_destroyed(site: Site) -> None:
 
     state = with_shredder(site, try_it)
     assert state.tally.shredded == {site.day(0), site.day(1)}
-    assert Keyring(site.secrets).days() == [site.first_day + number for number in (0, 2, 3)]
+    assert keys_of(site.secrets).days() == [site.first_day + number for number in (0, 2, 3)]
 
 
 def test_a_log_without_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +223,7 @@ def test_a_log_without_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None
             await shredder.shred(ALL, BY)
 
     with_shredder(site, refuse)
-    assert site.first_day in Keyring(site.secrets).days()
+    assert site.first_day in keys_of(site.secrets).days()
 
 
 def test_lost_keys_of_living_peers(site: Site) -> None:

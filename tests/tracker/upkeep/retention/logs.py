@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from eventlog import EventLog, LogError, Reader, open_log
-from tests.eventlog.logs import running
+from tests.eventlog.logs import TAGS, running
 from tests.support import START_US, HandTime, Rig, hash_of
 from tests.tracker.logged import history
 from tests.tracker.pruned import prune
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def live(folder: Path, do: Callable[[Rig, EventLog], Awaitable[object]]) -> str:
     """Opens a log, runs `do` with a tracker over it, and closes it; returns the digest."""
-    log = open_log(folder, codec.RECORD_SIZES, segment_bytes=400, linger_seconds=0)
+    log = open_log(folder, codec.RECORD_SIZES, TAGS, segment_bytes=400, linger_seconds=0)
     try:
         state = replay(Reader(folder, to_end=True))
     except LogError:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from eventlog import open_log
-from tests.eventlog.logs import running
+from tests.eventlog.logs import TAGS, running
 from tests.support import Rig
 from tracker.domain.events import codec
 from tracker.ports import LogUnavailableError
@@ -40,7 +40,7 @@ async def test_a_failed_process(
         return code, said
 
     monkeypatch.setattr(child, "run", run)
-    log = open_log(tmp_path, codec.RECORD_SIZES)
+    log = open_log(tmp_path, codec.RECORD_SIZES, TAGS)
     async with running(log):
         pruner = Pruner(Rig(log=log).service, log, 1, 0)
         with pytest.raises(PruningError, match=re.escape(what)):
@@ -56,7 +56,7 @@ async def test_a_log_without_space(
         raise LogUnavailableError
 
     monkeypatch.setattr(Pruner, "measure", measure)
-    log = open_log(tmp_path, codec.RECORD_SIZES)
+    log = open_log(tmp_path, codec.RECORD_SIZES, TAGS)
     async with running(log):
         with trio.move_on_after(0):
             await keep_schedule(Pruner(Rig(log=log).service, log, 1, 0))

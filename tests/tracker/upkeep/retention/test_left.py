@@ -21,7 +21,17 @@ from eventlog import (
     segment,
 )
 from tests.eventlog.logs import running, segments
-from tests.support import SECOND, Announce, Rig, StillLog, endpoint4, endpoint6, events_in, hash_of
+from tests.support import (
+    SECOND,
+    Announce,
+    Rig,
+    StillLog,
+    endpoint4,
+    endpoint6,
+    events_in,
+    hash_of,
+    keys_of,
+)
 from tests.tracker.pruned import prune
 from tests.tracker.upkeep.retention.logs import files, findings, live, script, script_and_prune
 from tracker.cli import main
@@ -32,7 +42,6 @@ from tracker.history.events import LogEvents
 from tracker.offline.verify import Verification
 from tracker.ports import EventFilter, LogPart, Moment, PrunedMomentError
 from tracker.store import snapshots
-from tracker.store.address_keys import Keyring
 from tracker.store.moments import ForwardReplay
 from tracker.store.replay import replay
 
@@ -100,8 +109,10 @@ def test_listed_peers_hold_nothing_back(tmp_path: Path, private: bool) -> None:
 
     One peer has two addresses in private mode. A snapshot still has them after further removals.
     """
-    folder, keys = tmp_path / "log", Keyring(tmp_path / "secrets")
-    log = open_log(folder, codec.RECORD_SIZES, segment_bytes=400, linger_seconds=0, encryptor=keys)
+    folder, keys = tmp_path / "log", keys_of(tmp_path / "secrets")
+    log = open_log(
+        folder, codec.RECORD_SIZES, keys.tags, segment_bytes=400, linger_seconds=0, encryptor=keys
+    )
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
     async def busy() -> None:
