@@ -212,6 +212,7 @@ def first_frame_header(path: Path) -> Header | None:
     """
     with open_file(path) as file:
         header = read_header(path, file.read(HEADER_SIZE))
+        file.seek(header.size)
         try:
             return parse_header(file.read(LONGEST_FRAME_HEADER), crc_start_of(header.log_id))
         except FrameError:

@@ -17,6 +17,7 @@ from tracker.cli import main
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.offline.verify import Verification
+from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def test_replays_to_the_noted_facts(site: Path) -> None:
     """A replay changes no file, and gives the same facts as on the first day."""
     before = contents(site)
     log = site / "log"
-    state = replay(Reader(log, keys=keys_of(site / "secrets")))
+    state = replay(Reader(log, keys=Keyring(site / "secrets")))
     assert seen(log, state) == expected(site)
     assert contents(site) == before
 
@@ -60,7 +61,7 @@ def test_replays_to_the_noted_facts(site: Path) -> None:
 def test_verifies_clean(site: Path) -> None:
     """Verifying finds no damage, and notes only the leftovers put there on purpose."""
     log = site / "log"
-    verification = Verification(log, keys_of(site / "secrets"))
+    verification = Verification(log, Keyring(site / "secrets"))
     found = list(verification.findings(lambda _done, _all: None))
     assert [one for one in found if one.damage] == []
     assert verification.replayed

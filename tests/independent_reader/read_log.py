@@ -22,17 +22,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FORMAT = 1
-SEGMENT = Struct("<8sHHI16sQQQII60sI")
-FRAME = Struct("<4sBBHIIIIQQQQIIIQI")
+FORMATS = (1, 2)
+SEGMENT_1 = Struct("<8sHHI16sQQQII60xI")
+SEGMENT_2 = Struct("<8sHHI16sQQQI4x16s16s32sQ16s20x16sI")
+FRAME_1 = Struct("<4sBBHIIIIQQQQIIIQI")
+FRAME_2 = Struct("<4sBBHIIIIQQQQIIQ16s16s4x16sI")
 KEPT = Struct("<8sHHI16sQQQII")
-OPENING = Struct("<8sHHI16sQQ16sQI4s16s24sII")
+OPENING_1 = Struct("<8sHHI16sQQ16sQI4x16s24xII")
+OPENING_2 = Struct("<8sHHI16sQQ16sQ16s16s16sII")
 ANNOUNCE = Struct("<Q20s8sQQQIQHHBBH")
 PROTECTED = Struct("<16s12s2sH")
 ADMIN = Struct("<IHHQ")
@@ -43,6 +47,7 @@ REFUSAL = Struct("<QH6xQ32s8s")
 FRAME_ID = Struct("<16sIQQ")
 IGNORABLE = 1
 LONGEST = 1 << 20
+NO_DAY = 0xFFFF_FFFF
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 TYPES = {
@@ -68,7 +73,7 @@ class InvalidError(Exception):
 
 
 class Header(NamedTuple):
-    magic: bytes
+    format: int
     kind: int
     schema: int
     flags: int
@@ -80,17 +85,22 @@ class Header(NamedTuple):
     durable_seq: int
     time: int
     boottime: int
-    key_epoch: int
-    prev_crc: int
+    key_epoch: int  # all ones = not encrypted
     payload_crc: int
     key_check: int
-    header_crc: int
+    seed: bytes
+    previous: bytes  # chain value of the frame before
+    chain: bytes  # its own
+
+    @property
+    def header_size(self) -> int:
+        return FRAME_1.size if self.format == 1 else FRAME_2.size
 
     @property
     def size(self) -> int:
         """Returns the bytes of the whole frame."""
         payload = self.plain_size + self.protected_size
-        return FRAME.size + payload + -payload % 16
+        return self.header_size + payload + -payload % 16
 
 
 class Frame(NamedTuple):
@@ -101,31 +111,47 @@ class Frame(NamedTuple):
 
 class Segment(NamedTuple):
     path: Path
+    format: int
+    size: int  # of its header
     base_seq: int
     epoch: int
-    prev_crc: int
+    previous: bytes  # chain value of the frame before
+    key_id: bytes
 
 
-def parse_header(data: bytes, seed: int) -> Header:
-    if len(data) < FRAME.size or data[:4] != b"EVF1":
+def chain_of(crc: int) -> bytes:
+    """Returns the chain value of a frame of format 1."""
+    return crc.to_bytes(4, "little") + bytes(12)
+
+
+def parse_header(data: bytes, crc_start: int) -> Header:
+    layout = {b"EVF1": FRAME_1, b"EVF2": FRAME_2}.get(data[:4])
+    if layout is None or len(data) < layout.size:
         raise InvalidError("no frame begins here")
-    header = Header._make(FRAME.unpack_from(data))
-    if crc32(data[: FRAME.size - 4], seed) != header.header_crc:
+    _, *fields, crc = layout.unpack_from(data)
+    if crc32(data[: layout.size - 4], crc_start) != crc:
         raise InvalidError("header_crc")
+    if layout is FRAME_1:
+        *common, day, prev_crc, payload_crc, check = fields
+        chains = chain_of(prev_crc), chain_of(crc)
+        header = Header._make((1, *common, day or NO_DAY, payload_crc, check, b"", *chains))
+    else:
+        header = Header._make((2, *fields))
     if max(header.plain_size, header.protected_size) > LONGEST:
         raise InvalidError("a length")
     return header
 
 
-def parse_frame(data: bytes, seed: int) -> Frame:
-    header = parse_header(data, seed)
-    end = FRAME.size + header.plain_size + header.protected_size
+def parse_frame(data: bytes, crc_start: int) -> Frame:
+    header = parse_header(data, crc_start)
+    begin = header.header_size
+    end = begin + header.plain_size + header.protected_size
     if len(data) < header.size or any(data[end : header.size]):
         raise InvalidError("its end")
-    if crc32(data[FRAME.size : end]) != header.payload_crc:
+    if crc32(data[begin:end]) != header.payload_crc:
         raise InvalidError("payload_crc")
-    middle = FRAME.size + header.plain_size
-    return Frame(header, data[FRAME.size : middle], data[middle:end])
+    middle = begin + header.plain_size
+    return Frame(header, data[begin:middle], data[middle:end])
 
 
 class Log:
@@ -134,10 +160,30 @@ class Log:
         identity = json.loads((folder / "identity.json").read_bytes())
         _check_format(identity["format"], folder / "identity.json")
         self.log_id = bytes.fromhex(identity["log_id"])
-        self.seed = crc32(self.log_id)
+        self.crc_start = crc32(self.log_id)
+        self.tag_key = self._tag_key()
         self.begin, self.segments = self._begin()
         self.durable_seq = 0
         self.pruned: dict[str, Any] | None = None
+
+    # Tags.
+
+    def _tag_key(self) -> bytes:
+        """Returns the key of the tags; nothing without the server's secret."""
+        path = self.secrets / "server.key" if self.secrets else None
+        if path is None or not path.exists():
+            return b""
+        return hmac.digest(path.read_bytes(), b"swarmlog tag key", "sha256")
+
+    def _check_tag(self, key_id: bytes, seed: bytes, tagged: bytes, tag: bytes) -> None:
+        if not self.tag_key:
+            return
+        if key_id != hmac.digest(self.tag_key, b"swarmlog key id", "sha256")[:16]:
+            raise InvalidError("its tag is of another server.key")
+        context = b"swarmlog tag" + self.log_id + seed
+        key = hmac.digest(self.tag_key, context, "sha256")[:16]
+        if AESGCM(key).encrypt(bytes(12), b"", tagged) != tag:
+            raise InvalidError("its tag does not match")
 
     # The beginning of the log.
 
@@ -149,18 +195,37 @@ class Log:
         found = []
         for match in self._names("seg", r"(\d{20})\.(\d{10})\.evl"):
             path = self.folder / "seg" / match[0]
-            data = path.read_bytes()[: SEGMENT.size]
-            if len(data) < SEGMENT.size:
-                if self._mark(path.read_bytes(), 0) > int(match[1]):
+            data = path.read_bytes()
+            version = int.from_bytes(data[8:10], "little")
+            layout = SEGMENT_1 if version == 1 else SEGMENT_2
+            if len(data) < layout.size:
+                if self._mark(data, 0) > int(match[1]):
                     raise BadLogError(f"{match[0]}: its header is damaged")
                 continue  # never begun
-            magic, version, _, size, log_id, base, _, _, epoch, prev, _, crc = SEGMENT.unpack(data)
-            if magic != b"\x89EVL\r\n\x1a\n" or crc != crc32(data[:-4]):
+            head = data[: layout.size]
+            magic, _, _, size, log_id, base, _, _, epoch, *rest, crc = layout.unpack(head)
+            if magic != b"\x89EVL\r\n\x1a\n" or crc != crc32(head[:-4]):
                 raise BadLogError(f"{match[0]}: its header is damaged")
             _check_format(version, path)
-            if (size, log_id, base, epoch) != (128, self.log_id, int(match[1]), int(match[2])):
+            if (size, log_id, base, epoch) != (
+                layout.size,
+                self.log_id,
+                int(match[1]),
+                int(match[2]),
+            ):
                 raise BadLogError(f"{match[0]}: a segment of another log or name")
-            found.append(Segment(path, base, epoch, prev))
+            if found and version < found[-1].format:
+                raise BadLogError(f"{match[0]}: format {version} after format {found[-1].format}")
+            key_id = b""
+            if version == 1:
+                previous = chain_of(rest[0])
+            else:
+                previous, key_id, _, _, seed, tag = rest
+                try:
+                    self._check_tag(key_id, seed, head[:-20], tag)
+                except InvalidError as error:
+                    raise BadLogError(f"{match[0]}: {error}") from None
+            found.append(Segment(path, version, size, base, epoch, previous, key_id))
         openings = {int(match[1]) for match in self._names("opening", r"(\d{20})\.opening")}
         for at, one in enumerate(found):
             if not one.base_seq or one.base_seq in openings:
@@ -173,18 +238,23 @@ class Log:
             return ""
         path = self.folder / "opening" / f"{self.begin:020d}.opening"
         data = path.read_bytes()
-        (
-            magic, version, _, sections, log_id, seq, _, _, frame_seq, frame_crc, _, _, _, table_crc, crc,
-        ) = OPENING.unpack_from(data)  # fmt: skip
+        version = int.from_bytes(data[8:10], "little")
         _check_format(version, path)
-        table = data[OPENING.size : OPENING.size + 64 * sections]
-        if (magic, crc, table_crc) != (
-            b"\x89EVS\r\n\x1a\n", crc32(data[: OPENING.size - 4]), crc32(table),
-        ) or sha256(data[:-32]).digest() != data[-32:]:  # fmt: skip
+        layout, footer = (OPENING_1, 32) if version == 1 else (OPENING_2, 64)
+        magic, _, _, sections, log_id, seq, _, _, frame_seq, *rest = layout.unpack_from(data)
+        previous = chain_of(rest[0]) if version == 1 else rest[0]
+        body, table = data[:-footer], data[128 : 128 + 64 * sections]
+        if (magic, *rest[-2:]) != (
+            b"\x89EVS\r\n\x1a\n", crc32(table), crc32(data[:124]),
+        ) or sha256(body).digest() != data[-footer:][:32]:  # fmt: skip
             raise BadLogError(f"{path.name}: is damaged")
+        if version > 1 and self.tag_key:
+            text = b"swarmlog mac opening\0" + sha256(body).digest()
+            if hmac.digest(self.tag_key, text, "sha256") != data[-32:]:
+                raise BadLogError(f"{path.name}: its MAC does not match")
         first = self.segments[0]
-        if (log_id, seq, frame_seq, frame_crc) != (
-            self.log_id, self.begin, self.begin, first.prev_crc,
+        if (log_id, seq, frame_seq, previous) != (
+            self.log_id, self.begin, self.begin, first.previous,
         ):  # fmt: skip
             raise BadLogError(f"{path.name}: is not of this log")
         return sha256(data).hexdigest()
@@ -194,41 +264,46 @@ class Log:
     def _mark(self, data: bytes, at: int) -> int:
         """Returns the highest durable_seq of any intact header after an offset."""
         highest = 0
-        while (at := data.find(b"EVF1", at)) >= 0:
+        while (at := data.find(b"EVF", at)) >= 0:
             with suppress(InvalidError):
-                header = parse_header(data[at : at + FRAME.size], self.seed)
+                header = parse_header(data[at : at + FRAME_2.size], self.crc_start)
                 highest = max(highest, header.durable_seq)
             at += 1
         return highest
 
     def frames(self) -> Iterator[Frame]:
         """Checks and yields all valid frames, in order."""
-        seq, chain = self.segments[0].base_seq, self.segments[0].prev_crc
+        seq, chain = self.segments[0].base_seq, self.segments[0].previous
         for number, one in enumerate(self.segments):
-            if (one.base_seq, one.prev_crc) != (seq, chain):
+            if (one.base_seq, one.previous) != (seq, chain):
                 raise BadLogError(f"{one.path.name}: does not follow event {seq - 1}")
             following = self.segments[number + 1] if number + 1 < len(self.segments) else None
             leaves = following and following.epoch != one.epoch
-            data, at = one.path.read_bytes(), SEGMENT.size
+            data, at = one.path.read_bytes(), one.size
             while at < len(data):
                 if (
                     leaves
                     and following
-                    and (seq, chain) == (following.base_seq, following.prev_crc)
+                    and (seq, chain) == (following.base_seq, following.previous)
                 ):
                     break  # later bytes do not count
                 try:
-                    found = parse_frame(data[at:], self.seed)
+                    found = parse_frame(data[at:], self.crc_start)
                     header = found.header
-                    if (header.epoch, header.base_seq, header.prev_crc) != (one.epoch, seq, chain):
+                    if (header.format, header.epoch, header.base_seq, header.previous) != (
+                        one.format, one.epoch, seq, chain,
+                    ):  # fmt: skip
                         raise InvalidError("it does not follow the frame before")
+                    if one.format > 1:
+                        tagged = data[at : at + 108] + found.plain + found.protected
+                        self._check_tag(one.key_id, header.seed, tagged, header.chain)
                 except InvalidError as error:
                     if following or self._mark(data, at) > seq:
                         raise BadLogError(f"{one.path.name}, byte {at}: {error}") from None
                     return  # a torn tail
                 self.durable_seq = max(self.durable_seq, header.durable_seq)
                 yield found
-                seq, chain, at = seq + header.count, header.header_crc, at + header.size
+                seq, chain, at = seq + header.count, header.chain, at + header.size
 
     def kept(self) -> Iterator[Frame]:
         """Yields the kept admin frames of events before the beginning."""
@@ -253,7 +328,7 @@ class Log:
         at = 64
         while at < len(data):
             try:
-                found = parse_frame(data[at:], self.seed)
+                found = parse_frame(data[at:], self.crc_start)
             except InvalidError as error:
                 raise BadLogError(f"{path.name}, byte {at}: {error}") from None
             yield found
@@ -262,14 +337,16 @@ class Log:
     def decrypted(self, frame: Frame) -> bytes:
         """Returns the decrypted protected section; empty without its key."""
         header = frame.header
-        if not header.key_epoch:
+        if header.key_epoch == NO_DAY:
             return frame.protected
         day = (EPOCH + timedelta(days=header.key_epoch)).date().isoformat()
         path = self.secrets / "privacy" / f"{day}.key" if self.secrets else None
         if path is None or not path.exists():
             return b""
         frame_id = FRAME_ID.pack(self.log_id, header.epoch, header.base_seq, header.boottime)
-        derived = hmac.digest(path.read_bytes(), b"swarmlog frame" + frame_id, "sha512")
+        derived = hmac.digest(
+            path.read_bytes(), b"swarmlog frame" + frame_id + header.seed, "sha512"
+        )
         if int.from_bytes(derived[32:40], "little") != header.key_check:
             return b""
         return Cipher(AES(derived[:16]), CTR(derived[16:32])).decryptor().update(frame.protected)
@@ -414,7 +491,7 @@ def _evictions(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
 
 
 def _check_format(found: int, path: Path) -> None:
-    if found != FORMAT:
+    if found not in FORMATS:
         raise BadLogError(f"{path}: is of format {found}")
 
 

@@ -19,7 +19,7 @@ from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.ledger.pages import EntryPages, SumsPages
-from tracker.ledger.walk import decryptor
+from tracker.ledger.walk import Decryption
 from tracker.ports import Moment, NoMomentError
 from tracker.store import snapshots
 from tracker.store.address_keys import Keyring
@@ -60,7 +60,7 @@ def look_back(site: Path) -> None:
 def account(site: Path) -> None:
     """What `tracker ledger` does, and the API with it."""
     log = site / "log"
-    decrypt = decryptor(log, Keyring(site / "secrets"))
+    decrypt = Decryption(log, Keyring(site / "secrets"))
     EntryPages(log, 1, None, None, -1, decrypt).page(-1, 100)
     SumsPages(log, HASH, decrypt).page(None, 100, None)
 
@@ -71,7 +71,7 @@ def keep_up(site: Path) -> None:
     found = segments(site / "log")
     first_and_last_frame(site / "log")
     if found:
-        state_before(site / "log", found[-1].first_seq)
+        state_before(site / "log", found[-1].first_seq, Keyring(site / "secrets"))
 
 
 def start_from_snapshot(site: Path) -> None:
@@ -107,7 +107,7 @@ def test_forged_files(tmp_path: Path, unsynced: None, name: str, seed: int) -> N
 
 def test_a_key_of_no_calendar_day(tmp_path: Path) -> None:
     """A frame whose key is of a day after the year 9999 is read, without its addresses."""
-    assert Keyring(tmp_path).decrypt(FrameId(bytes(16), 1, 0, 0), (1 << 32) - 1, 5, b"x") is None
+    assert Keyring(tmp_path).decrypt(FrameId(bytes(16), 1, 0, 0, b""), (1 << 32) - 1, 5, b"x") is None
 
 
 def test_an_event_that_does_not_exist() -> None:
@@ -115,7 +115,7 @@ def test_an_event_that_does_not_exist() -> None:
     plain = codec.PLAIN.pack(5, HASH, bytes(8), 0, 0, 0, 0, 0, 0, 0, 0, 0x0F, 1)
     header, _ = build_header(
         events.ANNOUNCE, 1, 1, plain, b"",
-        epoch=1, base_seq=7, durable_seq=0, time_us=5, boottime_ns=0, prev_crc=0,
+        epoch=1, base_seq=7, durable_seq=0, time_us=5, boottime_ns=0, previous=bytes(16), seed=bytes(16), sign=lambda *_: bytes(16),
     )  # fmt: skip
     one = Frame(parse_header(header), memoryview(plain), memoryview(b""))
     with pytest.raises(codec.CodecError, match="event 7 or another of its frame cannot be read"):
