@@ -22,7 +22,7 @@ from tracker.store.server_secret import SecretError
 if TYPE_CHECKING:
     from pathlib import Path
 
-FRAME_ID = FrameId(b"log id, 16 bytes", 3, 1000, 77)
+FRAME_ID = FrameId(b"log id, 16 bytes", 3, 1000, 77, b"0123456789abcdef")
 TODAY = day_of(START_US)
 TEXT = b"where a peer is, " * 5
 
@@ -44,7 +44,7 @@ def test_the_page_describes_the_encryption(tmp_path: Path) -> None:
     (tmp_path / "privacy" / "2027-01-15.key").write_bytes(bytes(range(32)))
     encrypted = Keyring(tmp_path).encrypt(FRAME_ID, START_US, TEXT)
     place = b"log id, 16 bytes" + bytes([3, 0, 0, 0]) + (1000).to_bytes(8, "little")
-    message = b"swarmlog frame" + place + (77).to_bytes(8, "little")
+    message = b"swarmlog frame" + place + (77).to_bytes(8, "little") + b"0123456789abcdef"
     derived = hmac.digest(bytes(range(32)), message, "sha512")
     counter = int.from_bytes(derived[16:32], "big")
     block = Cipher(AES(derived[:16]), ECB()).encryptor()  # noqa: S305  # what counter mode is made of
@@ -58,10 +58,12 @@ def test_the_page_describes_the_encryption(tmp_path: Path) -> None:
 def test_no_two_places_share_a_key_stream(tmp_path: Path) -> None:
     """Sections at different places are encrypted with different key streams."""
     keyring = Keyring(tmp_path)
-    varied = product((b"log id, 16 bytes", b"another, 16 byte"), (3, 4), (1000, 1001), (77, 78))
+    varied = product(
+        (b"log id, 16 bytes", b"another, 16 byte"), (3, 4), (1000, 1001), (77, 78), (b"", b"seed")
+    )
     streams = [keyring.encrypt(FrameId(*each), START_US, bytes(64)).data for each in varied]
-    assert len(set(streams)) == 16
-    assert len({stream[:16] for stream in streams}) == 16
+    assert len(set(streams)) == 32
+    assert len({stream[:16] for stream in streams}) == 32
 
 
 def test_days_have_keys_of_their_own(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def noted(folder: Path, secrets: Path) -> Mark:
 def problem(folder: Path, secrets: Path) -> str:
     """Returns the problem that a start finds, and checks that `verify` finds the same."""
     log = opened(folder)
-    found = high_water_mark.compare(secrets, log)
+    found = high_water_mark.compare(secrets, log.path, log.log_id, log.end)
     verification = Verification(folder)
     verification.high_water_mark = high_water_mark.read(secrets, log.log_id)
     every = verification.findings(lambda _done, _total: None)
@@ -105,10 +105,10 @@ def test_a_writer_of_an_older_copy_is_refused(tmp_path: Path) -> None:
     write_log(folder)
     noted(folder, secrets)
     log = opened(older)
-    found = high_water_mark.compare(secrets, log)
+    found = high_water_mark.compare(secrets, log.path, log.log_id, log.end)
     assert found is not None
     with pytest.raises(OlderLogError, match=r"restore the newest copy .* --accept-older-log"):
-        high_water_mark.refuse(log, found)
+        high_water_mark.refuse(log.path, found)
     assert issubclass(OlderLogError, LogError)
 
 
