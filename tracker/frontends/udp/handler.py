@@ -60,7 +60,6 @@ class DatagramHandler:
         "_keys",
         "_known",
         "_listener",
-        "_probe",
         "_service",
         "_swarms",
         "settle",
@@ -75,7 +74,6 @@ class DatagramHandler:
         external: bytes | None = None,
         bans: Bans | None = None,
         traffic: UdpTraffic | None = None,
-        probe: bytes = b"",
     ) -> None:
         """Binds the handler to a service; the settings are those in force now.
 
@@ -85,8 +83,6 @@ class DatagramHandler:
             external: address to list clients on this machine under, 4 or 16 bytes; None = theirs.
             bans: shared by all listeners; None = no address is banned.
             traffic: counters for the metrics.
-            probe: secret bytes after a connect of the health check, which no ban holds up; b"" =
-                none.
         """
         self.traffic = traffic or UdpTraffic()
         self._bans = bans or Bans(0, 1)
@@ -96,7 +92,6 @@ class DatagramHandler:
         self._ids = ids
         self._known = ids.known
         self._listener = listener
-        self._probe = probe
         self._interval = service.settings.interval
         self._keys: dict[
             bytes, bytes
@@ -125,7 +120,8 @@ class DatagramHandler:
         """Returns the replies to a batch of datagrams, each with `most_peers` or fewer.
 
         Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or
-        16 bytes. Its reply is None when it is no request, or its address is banned.
+        16 bytes. Its reply is None when it is no request, or it has no valid connection id and its
+        address is banned.
         """
         # One long loop, because calls and name look-ups are most of what an announce costs.
         known, valid = self._known, self._ids.valid
@@ -244,9 +240,6 @@ class DatagramHandler:
         if size < udp.HEAD_SIZE:
             self._count_ignored()
             return None
-        if self._bans.banned(address, self._service.now_us()) and not self._probes(data, at, size):
-            self._count_banned()
-            return None
         connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
         if action == udp.SCRAPE:
             if self._ids.valid(connection_id, address):
@@ -261,10 +254,6 @@ class DatagramHandler:
         self.traffic.connects += 1
         self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS)
         return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self._ids.issue(address))
-
-    def _probes(self, data: bytearray, at: int, size: int) -> bool:
-        """Tells whether the health check sent this."""
-        return bool(self._probe) and data[at + udp.HEAD_SIZE : at + size] == self._probe
 
     def _scrape(
         self, data: bytearray, at: int, size: int, address: bytes, transaction: bytes
@@ -314,11 +303,13 @@ class DatagramHandler:
         """Returns the error for a datagram whose source may be forged.
 
         It counts towards a ban and a rate. It is None beyond these, where it would be longer than
-        the datagram, and for what begins like the reply of a tracker.
+        the datagram, and for what begins like the reply of a tracker. A ban ends these errors and
+        nothing else, because the address's holder did not send what a forger sent in its name.
         """
         now_us = self._service.now_us()
         if self._bans.banned(address, now_us):
-            self._count_banned()
+            self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
+            self.traffic.banned += 1
             return None
         if data[at : at + 4] in _REPLIES:
             self._count_ignored()
@@ -342,10 +333,6 @@ class DatagramHandler:
     def _count_ignored(self) -> None:
         self._service.count(events.UDP_DROPPED)
         self.traffic.ignored += 1
-
-    def _count_banned(self) -> None:
-        self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
-        self.traffic.banned += 1
 
     def _key_in(self, url_data: bytes) -> bytes | None:
         """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no
