@@ -25,11 +25,23 @@ if TYPE_CHECKING:
     from tracker.wire.connection_id import ConnectionIds
 
 _UNVERIFIED = "connection id could not be verified"
-_PROBLEMS = {_UNVERIFIED: "connection_id", refusals.INVALID_KEY: "key"}
-"""What is wrong with a malformed request, in the metrics, by the text of the reply."""
 _NO_MAGIC = "bad request: Protocol identifier missing"
 _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
+_NO_TORRENT = "bad request: Full scrapes are not allowed"
+_BAD_TORRENTS = "bad request: Invalid info hash list"
+_PROBLEMS = {
+    _UNVERIFIED: "connection_id",
+    _NO_MAGIC: "constant",
+    _BAD_EVENT: "event",
+    _BAD_PORT: "port",
+    _NO_TORRENT: "info_hash",
+    _BAD_TORRENTS: "info_hash",
+    refusals.INVALID_KEY: "key",
+}
+"""What is wrong with a malformed request, in the metrics, by the text of the reply. The texts about
+the query in an announce's options (BEP 41) are not here.
+"""
 
 _MOST_KEYS = 65536  # remembered keys; 20 MB at most
 MOST_OPTIONS = 128  # bytes of options whose key is remembered
@@ -259,9 +271,9 @@ class DatagramHandler:
         self, data: bytearray, at: int, size: int, address: bytes, transaction: bytes
     ) -> bytes:
         if size == udp.HEAD_SIZE:
-            return self._error(transaction, "bad request: Full scrapes are not allowed")
+            return self._error(transaction, _NO_TORRENT)
         if (size - udp.HEAD_SIZE) % 20:
-            return self._error(transaction, "bad request: Invalid info hash list")
+            return self._error(transaction, _BAD_TORRENTS)
         service = self._service
         if not service.admits(address):
             return self._refuse(transaction, refusals.RATE_EXCEEDED, b"")
@@ -361,6 +373,6 @@ class DatagramHandler:
 
     def _error(self, transaction: bytes, text: str, peer_id: bytes = b"") -> bytes:
         """Returns the error reply to a malformed request."""
-        self._service.refused_malformed("udp", _PROBLEMS.get(text, "request"), peer_id)
+        self._service.refused_malformed("udp", _PROBLEMS.get(text, "query"), peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, text)
