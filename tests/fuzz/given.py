@@ -11,8 +11,10 @@ import sqlite3
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import trio
 import trio.testing
 from hypercorn.app_wrappers import ASGIWrapper
@@ -60,6 +62,7 @@ from tracker.offline.import_sources import (
 )
 from tracker.process import control
 from tracker.upkeep.follower import FollowerSupervisor
+from tracker.workers.question_pipe import Helper, _packed
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -256,17 +259,17 @@ def command_lines(folder: Path, closing: ExitStack) -> Target:
         words = [one.replace("{log}", str(log)).replace("{secrets}", str(secrets)) for one in words]
         out = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="surrogateescape")
         with redirect_stdout(out), redirect_stderr(io.StringIO()):
+            code: object = 0
             try:
                 options = cli._options(words)
                 if words and words[0] in carried_out and "--log" in words:
-                    assert cli._run(words) in (0, 1, 2, 3)
+                    code = cli._run(words)
             except SystemExit as left:
-                assert left.code in (0, 2)
-                return
-            for name in ("url",):
-                if getattr(options, name, None):
-                    with suppress(ApiError):
-                        endpoint_at(options.url)
+                options, code = None, left.code
+            assert code in (0, 1, 2, 3)
+            if getattr(options, "url", None):
+                with suppress(ApiError):
+                    endpoint_at(options.url)
 
     words = (
         b" --at ",
@@ -467,7 +470,9 @@ def api_values(_folder: Path, _closing: ExitStack) -> Target:
 
 
 def helpers(folder: Path, _closing: ExitStack) -> Target:
-    """What our own processes say to each other: reports, control requests, answers of the API."""
+    """What our own processes say to each other: reports, requests at the control socket, answers
+    that come in pieces.
+    """
     told: list[Any] = []
 
     class Shredder:
@@ -484,7 +489,26 @@ def helpers(folder: Path, _closing: ExitStack) -> Target:
             await theirs.send_eof()
             return bytes(await theirs.receive_some(1 << 20))
 
+    async def receive(data: bytes, size: int) -> None:
+        """Answers come as they were sent, whatever the pieces; half of one comes never."""
+        sent = _packed(data) + _packed([data]) + _packed(data)[:-1]
+        ours, theirs = trio.testing.memory_stream_pair()
+        helper = Helper([])
+        helper._process = SimpleNamespace(output=theirs)  # type: ignore[assignment]
+        async with trio.open_nursery() as nursery:
+
+            async def say() -> None:
+                for at in range(0, len(sent), size):
+                    await ours.send_all(sent[at : at + size])
+                await ours.send_eof()
+
+            nursery.start_soon(say)
+            assert [await helper._receive(), await helper._receive()] == [data, [data]]
+            with pytest.raises(EOFError):
+                await helper._receive()
+
     def run(data: bytes) -> None:
+        trio.run(receive, data, 1 + len(data) // 3)
         follower = FollowerSupervisor(folder, folder)
         for line in data.split(b"\n"):
             follower._hear(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import ExitStack
 from random import Random
 from typing import TYPE_CHECKING
@@ -33,12 +34,18 @@ def prepared(tmp_path: Path) -> Iterator[Callable[[str], Target]]:
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", TARGETS)
-def test_hunt(prepared: Callable[[str], Target], unsynced: None, name: str) -> None:
+def test_hunt(
+    prepared: Callable[[str], Target],
+    unsynced: None,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
     """No input raises another error than a refusal, takes seconds, or fills the memory."""
     del unsynced
     target = prepared(name)
     result = hunt(target.run, target.seeds, target.words, Random(f"{name} {SEED}"), SECONDS)
-    print(f"{name}: {result.inputs} inputs, {result.kept} kept, seed {SEED}")  # noqa: T201
+    with capfd.disabled():  # so that a run tells what it was, also when nothing is found
+        sys.stderr.write(f"\n{name}: {result.inputs} inputs, {result.kept} kept, seed {SEED}")
     report = [f"{what}\n    ({name!r}, {data.hex()!r})," for what, data in result.found.items()]
     assert not report, f"rows for tests/fuzz/found.py (seed {SEED}):\n" + "\n".join(report)
 
