@@ -16,6 +16,7 @@ from tracker.cli.api_client import ApiError, Client, endpoint_at, endpoint_of
 from tracker.cli.options import add_config
 from tracker.cli.output import CannotError, say
 from tracker.config import ConfigError, load
+from tracker.ports import is_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,7 +132,7 @@ def say_json(value: object) -> None:
 
 def line(text: str) -> str:
     """An argument's type: text that can be the value of an HTTP header."""
-    if not text.isprintable() or text != text.strip():
+    if not is_line(text) or text != text.strip():
         raise argparse.ArgumentTypeError("expected one line of printable text")
     return text
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from tracker.ports import is_line
 from tracker.times import parse_loosely
 
 if TYPE_CHECKING:
@@ -286,7 +287,7 @@ def _valid_until(text: str) -> int | None:
 
 def _one_line(column: str) -> Callable[[str], str | None]:
     def read(text: str) -> str | None:
-        if len(text) > MAX_TEXT or not text.isprintable():
+        if len(text) > MAX_TEXT or not is_line(text):
             raise ValueError(f"{column} is not one line of at most {MAX_TEXT} printable characters")
         return text or None
 
