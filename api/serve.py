@@ -47,7 +47,7 @@ class Settings:
 
 async def serve(
     app: ASGIFramework,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[trio.SocketStream]],
     shutdown: trio.Event,
     *,
     ssl_context: ssl.SSLContext | None = None,
@@ -77,8 +77,8 @@ async def serve(
 
 
 def _with_tls(
-    listener: trio.SocketListener, context: ssl.SSLContext | None
-) -> trio.SocketListener | trio.SSLListener[trio.SocketStream]:
+    listener: trio.abc.Listener[trio.SocketStream], context: ssl.SSLContext | None
+) -> trio.abc.Listener[trio.SocketStream] | trio.SSLListener[trio.SocketStream]:
     return (
         listener if context is None else trio.SSLListener(listener, context, https_compatible=True)
     )

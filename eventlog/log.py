@@ -126,6 +126,7 @@ class EventLog:
 
     # The condition of the log.
     _blocked: bool = False  # waits for space, descriptors, memory or a thread
+    _refusal: str = ""  # what it waits for, or waited for last
     _failure: LogFailedError | None = None
     _closed: bool = False  # refuses new records
     _released: bool = False  # nothing more becomes durable
@@ -344,6 +345,7 @@ class EventLog:
         """Blocks the log if waiting helps, else raises `LogFailedError`."""
         if passes_by_itself(error):
             self._blocked = True
+            self._refusal = str(error)
             self._no_write.warn(
                 "The event log cannot be written (%s): nothing is taken in until it can", error
             )
@@ -380,7 +382,7 @@ class EventLog:
         if not self._blocked:
             await self._commit()  # the watermark
         if self._unwritten:
-            self._failure = self._failed("no space, or no descriptor, until it was stopped")
+            self._failure = self._failed(f"{self._refusal}, until it was stopped")
             raise self._failure
 
     def release(self) -> None:
