@@ -20,7 +20,7 @@ from attrs import asdict, astuple, evolve, fields, frozen
 
 from eventlog import segment, versions
 from eventlog.errors import LogCorruptError, LogError, NotAFileError
-from eventlog.files import make_folder, open_file, read_file, write_new
+from eventlog.files import make_folder, open_file, read_file, sync_directory, write_new
 from eventlog.first_event import needed_from, segments_of
 from eventlog.frame import HEADER_SIZE as FRAME_HEADER_SIZE
 from eventlog.frame import MAGIC, MAX_SECTION, FrameError, parse_header, seed_of
@@ -162,6 +162,7 @@ def write_missing(folder: Path, unwatched: int = 0) -> int:
             if epoch <= unwatched or segment.end_before(following, epoch):
                 cut_left_over(path, check_frames(path, following))
             make_folder(target.parent)
+            sync_directory(following.parent)  # a seal says that the next segment is there
             write_new(target, pack(take(path, following)))
         except LogError as error:
             problem = problem or error

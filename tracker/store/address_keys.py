@@ -139,10 +139,11 @@ class Keyring:
         Raises `SecretError`, `OSError`.
         """
         with self._lock:
+            # Before the look for the key, because an attempt that could not sync may have made it.
+            make_folder(self._folder, 0o700)
             key = self._load(day)
             if key is None:
                 key = secrets.token_bytes(KEY_SIZE)
-                make_folder(self._folder, 0o700)
                 write_new(self._path(day), key, 0o600)
             self._keys[day] = key
             return key
