@@ -31,6 +31,7 @@ from tracker.ports.ledger import (
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
     LISTED_AT_ONCE,
+    MAX_NAME,
     Account,
     Actor,
     Correction,
@@ -54,10 +55,13 @@ from tracker.ports.values import (
     Stats,
     TorrentSummary,
     UdpStats,
+    is_key,
+    is_name,
 )
 
 __all__ = [
     "LISTED_AT_ONCE",
+    "MAX_NAME",
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",
@@ -111,4 +115,6 @@ __all__ = [
     "UnknownAccountError",
     "UnknownFactorError",
     "UnknownKeyError",
+    "is_key",
+    "is_name",
 ]
