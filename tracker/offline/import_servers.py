@@ -81,7 +81,7 @@ def _tls(options: Mapping[str, str]) -> str | None:
     """Returns how much TLS the options of a URL ask for. Other options mean nothing here."""
     for name in options:
         if name.startswith(("ssl", "verify")) and name not in _TLS_OPTIONS:
-            raise SourceError(f"the option {name} of the URL is not known here")
+            raise SourceError("the URL's options for TLS can be sslmode and sslrootcert only")
     asked = options.get("sslmode", "").lower().replace("_", "-")
     mode = _TLS_NAMES.get(asked, asked)
     if mode and mode not in _TLS:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from tracker.ports import MAX_NAME, is_key, is_name
+from tracker.ports import MAX_NAME, is_key, is_line, is_name
 from tracker.times import parse_loosely
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def entry(where: str, read: Callable[..., Entry | None], values: Iterable[Any]) 
 def one_line(name: str) -> str:
     """The name of a source as text that any terminal shows; events keep it for ever."""
     text = os.fsencode(name).decode(errors="replace")[:MAX_NAME]
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(char if is_line(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def key_of(text: object) -> str:
@@ -150,10 +150,15 @@ def _header_problems(header: list[str]) -> Iterator[Problem]:
         yield Problem("line 1", f"the header has no column key; it may have {', '.join(_READERS)}")
     if unknown := [name for name in header if name not in _READERS]:
         # Without a header the first row holds a key, which must not be repeated.
-        shown = ", ".join(unknown) if "key" in header else "other columns"
+        shown = ", ".join(map(_shown, unknown)) if "key" in header else "other columns"
         yield Problem("line 1", f"the header has {shown}, which mean nothing here")
     if len(set(header)) < len(header):
         yield Problem("line 1", "the header has a column twice")
+
+
+def _shown(name: str) -> str:
+    """Returns a short name that a terminal shows; others with escapes."""
+    return name if name.isprintable() and len(name) <= MAX_NAME else ascii(name[:MAX_NAME])
 
 
 def _rows(rows: Any, header: list[str]) -> Iterator[Entry]:

@@ -30,6 +30,7 @@ from tracker.ports.ledger import (
 )
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
+    LINE,
     LISTED_AT_ONCE,
     MAX_NAME,
     Account,
@@ -56,10 +57,12 @@ from tracker.ports.values import (
     TorrentSummary,
     UdpStats,
     is_key,
+    is_line,
     is_name,
 )
 
 __all__ = [
+    "LINE",
     "LISTED_AT_ONCE",
     "MAX_NAME",
     "TAKES_NOTHING_IN",
@@ -116,5 +119,6 @@ __all__ = [
     "UnknownFactorError",
     "UnknownKeyError",
     "is_key",
+    "is_line",
     "is_name",
 ]

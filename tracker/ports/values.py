@@ -17,6 +17,17 @@ LISTED_AT_ONCE: Final = 200
 """Items of a past listing that come in one list: about 20 KB as JSON."""
 MAX_NAME: Final = 200
 """Most characters of a key's owner or label: both stay in the log for ever."""
+LINE: Final = (
+    r"[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*"
+)
+"""A text of one line, as a regular expression of Python and of JSON Schema: nothing in it controls
+a terminal, ends a line or turns its direction around.
+"""
+
+
+def is_line(text: str) -> bool:
+    """Tells whether a text that people chose can go into the log, and be shown to others."""
+    return re.fullmatch(LINE, text) is not None
 
 
 def is_key(text: str) -> bool:
@@ -26,7 +37,7 @@ def is_key(text: str) -> bool:
 
 def is_name(text: str) -> bool:
     """Tells whether a text can be a key's owner or label: it is one line, and not too long."""
-    return 0 < len(text) <= MAX_NAME and text.isprintable()
+    return 0 < len(text) <= MAX_NAME and is_line(text)
 
 
 @frozen
