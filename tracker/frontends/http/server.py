@@ -421,6 +421,7 @@ async def _exchange(
                     return False
                 reader.feed(bytes(data))
         except BadRequestError:
+            handler.note_unreadable()
             await stream.send_all(_BAD_REQUEST)
             await _linger(stream)
             return False
