@@ -73,7 +73,8 @@ class Proxies:
 def parse_address(text: str) -> Address:
     """Reads an IP address, alone or with a port: `192.0.2.1:443`, `[2001:db8::1]`.
 
-    A v4-mapped one becomes IPv4. Raises `ValueError`.
+    A v4-mapped one becomes IPv4. The zone of `fe80::1%eth0` is left out, because it means something
+    on the proxy only, may be any text, and would make one client many. Raises `ValueError`.
     """
     host, port = text.strip(), ""
     if host.startswith("["):
@@ -85,7 +86,10 @@ def parse_address(text: str) -> Address:
         port = colon + port
     if port and not _PORT.fullmatch(port):
         raise ValueError("neither an address nor a port")
+    host, percent, zone = host.partition("%")
     address = ip_address(host)
+    if percent and (address.version == 4 or not zone):
+        raise ValueError("a zone where none can be")
     return (address.ipv4_mapped if address.version == 6 else None) or address
 
 

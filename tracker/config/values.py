@@ -283,7 +283,8 @@ def external_ip(value: object) -> IPv4Address | IPv6Address | None:
     if value == "":
         return None
     try:
-        ip = ip_address(value if isinstance(value, str) else "")
+        # A zone, as in `fe80::1%eth0`, means nothing to clients.
+        ip = ip_address(value if isinstance(value, str) and "%" not in value else "")
     except ValueError:
         raise ValueError(f"must be an IP address, not {shown(value)}") from None
     plain = (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip

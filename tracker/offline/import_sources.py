@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from tracker.ports import is_line
 from tracker.times import parse_loosely
 
 if TYPE_CHECKING:
@@ -230,10 +231,15 @@ def _header_problems(header: list[str]) -> Iterator[Problem]:
         yield Problem("line 1", f"the header has no column key; it may have {', '.join(_READERS)}")
     if unknown := [name for name in header if name not in _READERS]:
         # Without a header the first row holds a key, which must not be repeated.
-        shown = ", ".join(unknown) if "key" in header else "other columns"
+        shown = ", ".join(map(_shown, unknown)) if "key" in header else "other columns"
         yield Problem("line 1", f"the header has {shown}, which mean nothing here")
     if len(set(header)) < len(header):
         yield Problem("line 1", "the header has a column twice")
+
+
+def _shown(name: str) -> str:
+    """Returns a short name that a terminal shows; others with escapes."""
+    return name if name.isprintable() and len(name) <= MAX_TEXT else ascii(name[:MAX_TEXT])
 
 
 def _rows(rows: Any, header: list[str]) -> Iterator[Entry]:
@@ -281,7 +287,7 @@ def _valid_until(text: str) -> int | None:
 
 def _one_line(column: str) -> Callable[[str], str | None]:
     def read(text: str) -> str | None:
-        if len(text) > MAX_TEXT or not text.isprintable():
+        if len(text) > MAX_TEXT or not is_line(text):
             raise ValueError(f"{column} is not one line of at most {MAX_TEXT} printable characters")
         return text or None
 

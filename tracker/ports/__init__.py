@@ -30,6 +30,7 @@ from tracker.ports.ledger import (
 )
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
+    LINE,
     LISTED_AT_ONCE,
     Account,
     Actor,
@@ -54,9 +55,11 @@ from tracker.ports.values import (
     Stats,
     TorrentSummary,
     UdpStats,
+    is_line,
 )
 
 __all__ = [
+    "LINE",
     "LISTED_AT_ONCE",
     "TAKES_NOTHING_IN",
     "Account",
@@ -111,4 +114,5 @@ __all__ = [
     "UnknownAccountError",
     "UnknownFactorError",
     "UnknownKeyError",
+    "is_line",
 ]

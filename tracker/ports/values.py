@@ -6,6 +6,7 @@ Each API version decides how they look as JSON.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from attrs import frozen
@@ -14,6 +15,17 @@ from tracker.times import rfc3339
 
 LISTED_AT_ONCE: Final = 200
 """Items of a past listing that come in one list: about 20 KB as JSON."""
+LINE: Final = (
+    r"[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*"
+)
+"""A text of one line, as a regular expression of Python and of JSON Schema: nothing in it controls
+a terminal, ends a line or turns its direction around.
+"""
+
+
+def is_line(text: str) -> bool:
+    """Tells whether a text that people chose can go into the log, and be shown to others."""
+    return re.fullmatch(LINE, text) is not None
 
 
 @frozen

@@ -76,11 +76,14 @@ _PLAIN: Final = {b"/" + name: kind for name, kind in _NAMED.items()}
 
 
 class WireError(Exception):
-    """A request that cannot be parsed. `reason` is the text for the client."""
+    """A request that cannot be parsed. `reason` is the text for the client. `problem` is the word
+    for the metrics: the parameter that is missing or wrong, or "query" for the whole.
+    """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, problem: str = "query") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.problem = problem
 
 
 class Announce(NamedTuple):
@@ -249,7 +252,7 @@ def _announce_fields(query: bytes | None) -> dict[bytes, bytes]:
 
 def _first_values(pairs: list[Pair]) -> dict[bytes, bytes]:
     if sum(name == b"info_hash" for name, _ in pairs) > 1:
-        raise WireError(f"{_IN_ANNOUNCE}repeated param info_hash in query")
+        raise WireError(f"{_IN_ANNOUNCE}repeated param info_hash in query", "info_hash")
     return dict(reversed(pairs))
 
 
@@ -317,7 +320,7 @@ def _pair(text: bytes) -> Pair | None:
 
 def _identifier(raw: bytes | None, name: str, context: str) -> bytes:
     if raw is None:
-        raise WireError(f"{context}missing param {name} in query")
+        raise WireError(f"{context}missing param {name} in query", name)
     try:
         value = unescape(raw) if _PERCENT in raw else raw
     except ValueError:
@@ -343,7 +346,7 @@ def _wrong_length(value: bytes, name: str) -> str:
 
 def _port(raw: bytes | None) -> int:
     if raw is None:
-        raise WireError(f"{_IN_ANNOUNCE}missing param port in query")
+        raise WireError(f"{_IN_ANNOUNCE}missing param port in query", "port")
     port = _number(raw, _U16_MAX, None)
     if port is None:
         raise _invalid(raw, "port")
@@ -370,7 +373,7 @@ def _decoded(raw: bytes) -> bytes:
 
 
 def _invalid(raw: bytes, name: str, context: str = _IN_ANNOUNCE, why: str = "query") -> WireError:
-    return WireError(f"{context}invalid param value {_shown(raw)} for {name} in {why}")
+    return WireError(f"{context}invalid param value {_shown(raw)} for {name} in {why}", name)
 
 
 def _shown(raw: bytes) -> str:

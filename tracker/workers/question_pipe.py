@@ -270,7 +270,7 @@ def _listen(questions: SimpleQueue[Question]) -> None:
     or was killed.
     """
     pipe = sys.stdin.buffer
-    with suppress(OSError):
+    with suppress(OSError, EOFError, pickle.UnpicklingError):  # the last question may be cut off
         while len(head := pipe.read(_LENGTH.size)) == _LENGTH.size:
             questions.put(pickle.loads(pipe.read(*_LENGTH.unpack(head))))  # noqa: S301  # our own
     os._exit(0)

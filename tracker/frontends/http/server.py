@@ -433,6 +433,7 @@ async def _exchange(
                     return False
                 reader.feed(bytes(data))
         except BadRequestError as error:
+            handler.note_unreadable()
             await stream.send_all(error.reply)
             await _linger(stream)
             return False
