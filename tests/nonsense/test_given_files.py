@@ -10,7 +10,8 @@ import pytest
 
 from tests.nonsense.forging import nonsense
 from tracker.config import ConfigError, load
-from tracker.offline.import_sources import KeysFile, SourceError, TorrustDatabase
+from tracker.offline.import_sources import KeysFile, SourceError
+from tracker.offline.import_torrust import SqliteDatabase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,11 +112,11 @@ def test_database(tmp_path: Path) -> None:
                 )
     database.close()
     whole = path.read_bytes()
-    assert list(TorrustDatabase(path))
+    assert list(SqliteDatabase(path))
     for _ in range(ROUNDS // 3):
         at = chance.randrange(len(whole))
         path.write_bytes(whole[:at] + chance.randbytes(8) + whole[at + 8 :])
         try:
-            list(TorrustDatabase(path))
+            list(SqliteDatabase(path))
         except SourceError as error:
             assert "torrust.db" in str(error)  # noqa: PT017  # likewise
