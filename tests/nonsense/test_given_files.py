@@ -120,3 +120,15 @@ def test_database(tmp_path: Path) -> None:
             list(SqliteDatabase(path))
         except SourceError as error:
             assert "torrust.db" in str(error)  # noqa: PT017  # likewise
+
+
+def test_a_view_without_end(tmp_path: Path) -> None:
+    """A view with the name of a table is no table, so nobody reads its rows."""
+    path = tmp_path / "torrust.db"
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "CREATE TABLE whitelist (info_hash); CREATE VIEW keys AS WITH RECURSIVE n(key) AS "
+            "(SELECT 1 UNION ALL SELECT key + 1 FROM n) SELECT key, NULL AS valid_until FROM n;"
+        )
+    database.close()
+    assert list(SqliteDatabase(path)) == []

@@ -181,6 +181,10 @@ class _Sqlite:
     row_id: str = "rowid"
 
     def columns(self, table: str) -> set[str]:
+        # Tables only, because a view may have rows without end.
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? COLLATE NOCASE"
+        if not self._database.execute(query, (table,)).fetchone():
+            return set()
         return {row[1] for row in self.execute(f"PRAGMA table_info({table})")}
 
     def execute(self, query: str) -> Sequence[Sequence[Any]]:
