@@ -51,15 +51,16 @@ from tracker.cli.api_client import ApiError, Client, _meaning, _tls, endpoint_at
 from tracker.cli.output import CannotError
 from tracker.config import ConfigError, effective, load
 from tracker.frontends.tls import Certificate, TlsError
+from tracker.offline.import_servers import MysqlDatabase
 from tracker.offline.import_sources import (
     KeysFile,
     SourceError,
-    TorrustDatabase,
     WhitelistFile,
 )
 from tracker.offline.import_sources import (
     Problem as RowProblem,
 )
+from tracker.offline.import_torrust import SqliteDatabase
 from tracker.process import control
 from tracker.upkeep.follower import FollowerSupervisor
 from tracker.workers.question_pipe import Helper, _packed
@@ -182,7 +183,7 @@ def database(folder: Path, _closing: ExitStack) -> Target:
     def run(data: bytes) -> None:
         path.write_bytes(data if len(data) > 200 else _other_rows(whole_file, folder, data))
         try:
-            for one in TorrustDatabase(path):
+            for one in SqliteDatabase(path):
                 assert not isinstance(one, RowProblem) or one.what.isprintable()
         except SourceError as error:
             assert "torrust.db" in str(error)  # noqa: PT017  # likewise
@@ -197,6 +198,25 @@ def database(folder: Path, _closing: ExitStack) -> Target:
             b"keys",
             b"WITHOUT ROWID",
         ),
+    )
+
+
+def server_urls(_folder: Path, _closing: ExitStack) -> Target:
+    """URLs of database servers: the refusal of one repeats nothing of it."""
+
+    def run(data: bytes) -> None:
+        try:
+            MysqlDatabase.of(data.decode(errors="surrogateescape"), {})
+        except SourceError as error:
+            assert "s3cret" not in str(error)  # noqa: PT017  # likewise
+
+    return Target(
+        [
+            b"mysql://u:s3cret@h:33/d?ssl-mode=VERIFY_CA&ssl-ca=x",
+            b"mysql://u:s3cret@[::1]/d?socket=/s",
+        ],
+        run,
+        (b"%", b"%C3", b"@", b"[", b"]", b"?", b"#", b":99999", b"&require_ssl=true"),
     )
 
 
@@ -635,6 +655,7 @@ TARGETS = (
     configuration,
     lists,
     database,
+    server_urls,
     command_lines,
     api_requests,
     api_values,
