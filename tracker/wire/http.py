@@ -10,6 +10,7 @@ Sources: BEP 3, 7, 23, 31, 48; contract sections 2.1 to 2.7.
 
 from __future__ import annotations
 
+import re
 from codecs import escape_decode
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -68,6 +69,7 @@ _TRACKER: Final = {
     b"scrape": SCRAPE,
     b"scrape.php": SCRAPE,
 }
+_ISSUED: Final = re.compile(rb"[0-9A-Za-z_-]{10,64}")
 _OTHER_KEYS: Final = (b"uk", b"pid", b"authkey", b"credential")
 _KEYS: Final = (b"passkey", *_OTHER_KEYS)  # parameters whose values no failure repeats
 _HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
@@ -116,10 +118,10 @@ def parse_target(target: bytes) -> Target:
     """Routes a request target in origin form or absolute form (RFC 9112, 3.2). Never raises.
 
     Paths: /announce, /announce/KEY, /KEY/announce, /KEY, the same with scrape (except /KEY),
-    announce.php, ann, scrape.php and /health_check. KEY in front is 32 alphanumeric characters.
-    Any of it may be percent-encoded, but for the slashes. Slashes may be doubled, and one may end
-    the path of an announce or scrape, because people join a tracker's URL from parts. A fragment
-    is cut off.
+    announce.php, ann, scrape.php and /health_check. KEY alone is 32 alphanumeric characters, and
+    in front whatever can be issued as a key. Any of it may be percent-encoded, but for the slashes.
+    Slashes may be doubled, and one may end the path of an announce or scrape, because people join a
+    tracker's URL from parts. A fragment is cut off.
     """
     path, mark, query = target.partition(b"?")
     kind, key = _PLAIN.get(path), None
@@ -140,7 +142,7 @@ def _route(segments: list[bytes]) -> tuple[int, bytes | None]:
         case [first, last]:
             if kind := _TRACKER.get(first):
                 return kind, last
-            if is_key(first) and (kind := _TRACKER.get(last)):
+            if (kind := _TRACKER.get(last)) and _ISSUED.fullmatch(first):
                 return kind, first
     return UNKNOWN, None
 

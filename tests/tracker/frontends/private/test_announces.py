@@ -240,6 +240,7 @@ def test_keys_of_other_sites() -> None:
         b"/announce/" + LONG + query(),
         *(b"/ann" + query(extra=b"&%b=%b" % (name, SHORT)) for name in NAMES),
         b"/announce.php" + query(extra=b"&pid=" + GOOD),
+        b"/" + SHORT + b"/announce" + query(),
     ):
         assert "failure reason" not in front.get(target), target
     assert front.get(scrape(extra=b"&uk=" + LONG))["files"][HASH][b"incomplete"]
