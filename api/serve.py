@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hypercorn.typing import AppWrapper, ASGIFramework
 
     from api.connection import Stream
+    from tracker.places import Place
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,10 @@ MAX_HEAD: Final = 64 * 1024
 """Largest size of the request line and headers, in bytes. About 1,200 info hashes fit in."""
 
 
+READERS: Final = 128
+"""Connections of tokens that only read, all together, that newcomers do not end. The other places
+are left for administrators.
+"""
 TURNS: Final = 2
 """Requests and pieces of TLS handshakes in one pass of the event loop; most requests take one or
 two milliseconds, over several passes.
@@ -103,7 +108,7 @@ class _Server:
         place = self._places.take(connection.address(), connection.scope.cancel)
         if place is None:
             return
-        connection.state[PROVED] = partial(self._places.keep, place)
+        connection.state[PROVED] = partial(self._prove, place)
         try:
             await connection.run()
         except* OSError:
@@ -117,6 +122,10 @@ class _Server:
             vars(connection).clear()
             if isinstance(stream, trio.SSLStream):
                 vars(stream).clear()
+
+    def _prove(self, place: Place, *, writes: bool) -> None:
+        """Keeps the connection of a valid token, which may change things if `writes`."""
+        self._places.keep(place, 0 if writes else READERS)
 
     def _wrapped(self, transport: trio.SocketStream) -> Stream:
         context = self._ssl_context

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.certificates import make
-from tests.e2e.clients import announce_target, bdecode, get, torrent, udp_client
+from tests.e2e.clients import announce_target, ask, bdecode, get, torrent, udp_client
 from tests.e2e.process import DEADLINE, Listeners, Tracker, run
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ PLAIN, SECURE = 0, 1  # HTTP trackers, in the order of the configuration
 API_PLACES, HEALTH_PLACES = 512, 64
 HELLO = b"\x16\x03\x01"  # the beginning of a TLS handshake
 RESET = struct.pack("ii", 1, 0)  # the value of SO_LINGER with which `close` sends a reset
+READING = "only-reads"  # a token
+READERS_STREAMS = 24  # of tokens that only read
 MORE_MEGABYTES = 60  # of resident memory that are no leak
 
 
@@ -47,6 +49,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
     """A running tracker with few places."""
     extra = f"[policy]\nhttp_connections = {PLACES}\nhttp_connections_per_address = {EACH}\n"
     with closing(secured(tmp_path_factory.mktemp("crowded"), extra)) as tracker:
+        tracker.add_read_token(READING)
         yield tracker.start()
 
 
@@ -146,6 +149,27 @@ def test_idle_connections_do_not_lock_out_administrators(
         data = stream.recv(4096)
         assert data, received
         received += data
+
+
+def test_a_token_that_only_reads_leaves_places(crowded: Tracker, opened: ExitStack) -> None:
+    """However many connections have shown it, administrators are served, from its address too."""
+    head = f"HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {READING}\r\n\r\n"
+    streams = [
+        connect(opened, crowded.api, 1, f"GET /api/v2/events/stream {head}".encode(), of=source)[0]
+        for source in ("127.0.1.1",) * READERS_STREAMS
+    ]
+    assert all(b" 200 " in stream.recv(4096) for stream in streams)
+    (more,) = connect(
+        opened, crowded.api, 1, f"GET /api/v2/events/stream {head}".encode(), of="127.0.1.1"
+    )
+    assert b" 503 " in more.recv(4096)
+    for source in ("127.0.1.1", "127.0.0.1"):
+        sent = f"GET /api/v1/stats {head}".encode()
+        made = connect(opened, crowded.api, API_PLACES // 2, sent, of=source)
+        with suppress(ConnectionResetError):
+            made[-1].recv(4096)
+    for number in range(9):
+        assert ask(crowded, "POST", f"/api/v1/whitelist/{number:040x}").status == 200
 
 
 def test_the_health_check_is_served(crowded: Tracker, opened: ExitStack) -> None:
