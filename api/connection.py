@@ -201,7 +201,7 @@ class Connection(TCPServer):
         """Returns bytes from the client; b"" = the client ended."""
         try:
             data = bytes(await self.stream.receive_some(RECEIVED_AT_ONCE))
-            await self._turns.turn()
+            await self._turns.turn(_plain(self._socket).socket)
             return data
         except _GONE:
             return b""

@@ -7,6 +7,8 @@ all of them are done. Here some go on in each pass, in the order of their arriva
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import trio
 
 
@@ -19,23 +21,47 @@ class Turns:
         self._most = most
         self._left = most
         self._renewing = False  # a task waits for the next pass, to give out turns again
-        self._waiting = trio.lowlevel.ParkingLot()
+        self._waiting: OrderedDict[trio.lowlevel.Task, trio.socket.SocketType] = OrderedDict()
 
-    async def turn(self) -> None:
-        """Waits for a turn. Where there is one it returns at once, and is no checkpoint."""
+    async def turn(self, connection: trio.socket.SocketType) -> None:
+        """Waits for a turn. Where there is one it returns at once, and is no checkpoint.
+
+        Raises `ClosedResourceError` if the connection was closed meanwhile.
+        """
         while not self._left:
             if self._renewing:
-                await self._waiting.park()
+                await self._wait(connection)
                 continue
             self._renewing = True
             try:
                 await trio.lowlevel.checkpoint()
             finally:
                 self._renewing = False
-                self._left = self._most
-                # One of these finds no turn left and renews them again.
-                self._waiting.unpark(count=self._most)
+                self._renew()
         self._left -= 1
+
+    def _renew(self) -> None:
+        """Wakes as many tasks as there are turns now; the last of them renews the turns again.
+
+        Connections that gave way to others are woken too, because they would hold memory.
+        """
+        self._left = left = self._most
+        while left and self._waiting:
+            task, connection = self._waiting.popitem(last=False)
+            trio.lowlevel.reschedule(task)
+            left -= connection.fileno() >= 0
+
+    async def _wait(self, connection: trio.socket.SocketType) -> None:
+        task = trio.lowlevel.current_task()
+
+        def abort(_: object) -> trio.lowlevel.Abort:
+            del self._waiting[task]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        self._waiting[task] = connection
+        await trio.lowlevel.wait_task_rescheduled(abort)
+        if connection.fileno() < 0:
+            raise trio.ClosedResourceError
 
 
 class InTurn(trio.abc.Stream):
@@ -47,7 +73,7 @@ class InTurn(trio.abc.Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         data = await self.transport.receive_some(max_bytes)
-        await self._turns.turn()
+        await self._turns.turn(self.transport.socket)
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:

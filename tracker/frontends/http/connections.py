@@ -11,7 +11,7 @@ from attrs import field, frozen
 from tracker.places import Places
 from tracker.turns import Turns
 
-TURNS = 16
+TURNS = 48
 """Requests and pieces of TLS handshakes in one pass of the event loop; each takes up to a
 millisecond.
 """

@@ -336,7 +336,8 @@ class Connections:
             async with transport:
                 _send_at_once(connection)
                 await self._shake_hands(stream)
-                while await _exchange(stream, self._handler, reader, address, self._limits):
+                limits = self._limits
+                while await _exchange(stream, self._handler, reader, address, limits, connection):
                     self._limits.places.wait_anew(place)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             return
@@ -413,6 +414,7 @@ async def _exchange(
     reader: RequestReader,
     address: bytes,
     limits: ConnectionLimits,
+    connection: trio.socket.SocketType,
 ) -> bool:
     """Reads until a request is complete and answers it, within the limit of time; tells whether to
     go on.
@@ -423,7 +425,7 @@ async def _exchange(
                 raise BadRequestError
             while not reader.ready:
                 data = await stream.receive_some(_READ)
-                await limits.turns.turn()
+                await limits.turns.turn(connection)
                 if not data:
                     return False
                 reader.feed(bytes(data))
@@ -433,7 +435,7 @@ async def _exchange(
             return False
         for number, request in enumerate(reader.take()):
             if number:  # pipelined
-                await limits.turns.turn()
+                await limits.turns.turn(connection)
             handler.begin()
             try:
                 reply = handler.answer(*request[:2], address, *request[2:])
