@@ -326,8 +326,7 @@ class DatagramHandler:
         """
         now_us = self._service.now_us()
         if self._bans.banned(address, now_us):
-            self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
-            self.traffic.banned += 1
+            self._count_banned()
             return None
         if data[at : at + 4] in _REPLIES:
             self._count_ignored()
@@ -363,6 +362,10 @@ class DatagramHandler:
     def _count_ignored(self) -> None:
         self._service.count(events.UDP_DROPPED)
         self.traffic.ignored += 1
+
+    def _count_banned(self) -> None:
+        self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
+        self.traffic.banned += 1
 
     def _key_in(self, url_data: bytes) -> bytes | None:
         """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no
