@@ -116,7 +116,7 @@ def wrong(run: Run, data: bytes) -> str:
     """Runs a target on one input. Returns what went wrong and where; "" = nothing."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        with _bounded():
+        with bounded():
             run(data)
     except (Exception, TooMuchError) as error:
         return _named(error)
@@ -125,7 +125,8 @@ def wrong(run: Run, data: bytes) -> str:
 
 
 @contextmanager
-def _bounded() -> Iterator[None]:
+def bounded() -> Iterator[None]:
+    """Raises `TooMuchError` when the block takes more than `MOST_SECONDS` of processor time."""
     before = signal.signal(signal.SIGVTALRM, _too_long)
     signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
     try:

@@ -118,7 +118,9 @@ class TorrustDatabase:
 
 def _tables(database: sqlite3.Connection) -> Iterator[Entry]:
     database.execute("BEGIN")  # reads all tables as of one moment
-    found = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+    # A view may be endless.
+    query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    found = {name for (name,) in database.execute(query)}
     if not found & _TABLES.keys():
         yield Problem(
             "the file", f"has none of the tables whitelist, keys and torrents: {_ANOTHER}"
