@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from random import Random
     from types import CodeType, FrameType
 
@@ -93,7 +93,7 @@ class Hunt:
     found: dict[str, bytes] = field(factory=dict)
 
 
-def hunt(run: Run, seeds: list[bytes], words: tuple[bytes, ...], chance: Random, seconds: float) -> Hunt:  # fmt: skip
+def hunt(run: Run, seeds: list[bytes], words: Sequence[bytes], chance: Random, seconds: float) -> Hunt:  # fmt: skip
     """Gives a target the seeds, and then what it makes of them until the time is over."""
     lines, result = Lines(), Hunt()
     inputs = list(seeds)
@@ -169,7 +169,7 @@ def _smaller(run: Run, data: bytes, what: str) -> bytes:
     return data
 
 
-def mutated(inputs: list[bytes], words: tuple[bytes, ...], chance: Random) -> bytes:
+def mutated(inputs: list[bytes], words: Sequence[bytes], chance: Random) -> bytes:
     """Returns one of the inputs after one to five changes; `words` mean something to the target."""
     data = chance.choice(inputs)
     for _ in range(chance.choice((1, 1, 2, 3, 5))):
@@ -177,7 +177,7 @@ def mutated(inputs: list[bytes], words: tuple[bytes, ...], chance: Random) -> by
     return data[:MOST_BYTES]
 
 
-def _changed(data: bytes, inputs: list[bytes], words: tuple[bytes, ...], chance: Random) -> bytes:
+def _changed(data: bytes, inputs: list[bytes], words: Sequence[bytes], chance: Random) -> bytes:
     at, end = sorted((chance.randrange(len(data) + 1), chance.randrange(len(data) + 1)))
     how = chance.randrange(11)
     if how == 0 and data:  # a bit

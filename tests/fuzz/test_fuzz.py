@@ -43,7 +43,9 @@ def test_hunt(
     """No input raises another error than a refusal, takes seconds, or fills the memory."""
     del unsynced
     target = prepared(name)
-    result = hunt(target.run, target.seeds, target.words, Random(f"{name} {SEED}"), SECONDS)
+    result = hunt(
+        target.run, target.seeds, target.words.split(b"~"), Random(f"{name} {SEED}"), SECONDS
+    )
     with capfd.disabled():  # so that a run tells what it was, also when nothing is found
         sys.stderr.write(f"\n{name}: {result.inputs} inputs, {result.kept} kept, seed {SEED}")
     report = [f"{what}\n    ({name!r}, {data!r})," for what, data in result.found.items()]
