@@ -302,6 +302,7 @@ def records(_folder: Path, _closing: ExitStack) -> Target:
 
     def run(data: bytes) -> None:
         kind, schema, count, plain = *data[:3].ljust(3, b"\0"), data[3:]
+        count = count or 1  # no reader gives a frame without records
         protected = bytes(36 * count) if kind == 1 else b""
         packed, _ = frame.build_header(kind, schema, count, plain, protected, epoch=1, base_seq=7, durable_seq=0, time_us=5, boottime_ns=0, prev_crc=0)  # fmt: skip
         one = Frame(frame.parse_header(packed), memoryview(plain), memoryview(protected))

@@ -15,5 +15,7 @@ FOUND = (
     ("answers", b'\0{"factors": [{"factor": 1}], "keys": [{"account": 1}], "next": 5}'),
     ("answers", (b"\0" + b"[" * 10_000)),
     ("database", b"CREATE VIEW keys AS %b SELECT x key, x valid_until FROM n" % _ENDLESS),
+    # A record, and a byte after it.
+    ("records", b'\2\1\1\x0e\0\0\0\2\0\1\0\5\0\0\0\0\0\0\0{"reason":"x"}\0\0\0'),
     ("other_reader", b"\x09"),
 )
