@@ -86,11 +86,11 @@ class Lines:
 
 @define
 class Hunt:
-    """What a run of a target came to: the number of inputs, and one input for each finding."""
+    """What a run of a target came to: how many inputs, and what goes wrong with one, by place."""
 
     inputs: int = 0
     kept: int = 0
-    found: dict[str, bytes] = field(factory=dict)
+    found: dict[str, tuple[str, bytes]] = field(factory=dict)
 
 
 def hunt(run: Run, seeds: list[bytes], words: Sequence[bytes], chance: Random, seconds: float) -> Hunt:  # fmt: skip
@@ -104,8 +104,9 @@ def hunt(run: Run, seeds: list[bytes], words: Sequence[bytes], chance: Random, s
         result.inputs += 1
         with lines.watched():
             what = wrong(run, data)
-        if what and what not in result.found:
-            result.found[what] = _smaller(run, data, what)
+        place = what.partition(": ")[0]
+        if what and place not in result.found:
+            result.found[place] = what, _smaller(run, data, place)
         if lines.new and not what and not first and len(inputs) - len(seeds) < MOST_KEPT:
             inputs.append(data)
     result.kept = len(inputs) - len(seeds)
@@ -121,7 +122,7 @@ def wrong(run: Run, data: bytes) -> str:
     except (Exception, TooMuchError) as error:
         return _named(error)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return f"it takes {grown} KiB of memory" if grown > MOST_KIB else ""
+    return f"too much memory: {grown} KiB" if grown > MOST_KIB else ""
 
 
 @contextmanager
@@ -141,7 +142,7 @@ def _too_long(_number: int, _frame: object) -> None:
 
 
 def _named(error: BaseException) -> str:
-    """Names an error by its type, its text and the last lines of ours, without any number."""
+    """Names an error by its type, its text and the last lines of ours."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     places = [
@@ -152,11 +153,10 @@ def _named(error: BaseException) -> str:
     return f"{type(error).__name__} at {' > '.join(places[-3:])}: {str(error)[:120]!r}"
 
 
-def _smaller(run: Run, data: bytes, what: str) -> bytes:
+def _smaller(run: Run, data: bytes, place: str) -> bytes:
     """Cuts pieces out of an input as long as the same goes wrong at the same place."""
-    place = what.partition(": ")[0]
     size, tries = len(data) // 2, 0
-    while size and tries < MOST_TRIES and "more than" not in what:
+    while size and tries < MOST_TRIES and "TooMuch" not in place:
         at = 0
         while at < len(data) and tries < MOST_TRIES:
             shorter = data[:at] + data[at + size :]

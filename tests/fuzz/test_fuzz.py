@@ -48,7 +48,7 @@ def test_hunt(
     )
     with capfd.disabled():  # so that a run tells what it was, also when nothing is found
         sys.stderr.write(f"\n{name}: {result.inputs} inputs, {result.kept} kept, seed {SEED}")
-    report = [f"{what}\n    ({name!r}, {data!r})," for what, data in result.found.items()]
+    report = [f"{what}\n    ({name!r}, {data!r})," for what, data in result.found.values()]
     assert not report, f"rows for tests/fuzz/found.py (seed {SEED}):\n" + "\n".join(report)
 
 
