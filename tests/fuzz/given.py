@@ -283,10 +283,13 @@ def api_requests(_folder: Path, closing: ExitStack) -> Target:
 
     async def talk(one: Any, data: bytes) -> bytes:
         sent: list[bytes] = []
+        over = False
 
         async def send(event: Event) -> None:
+            nonlocal over
             if isinstance(event, RawData):
                 sent.append(event.data)
+            over = over or isinstance(event, Closed)
             await trio.lowlevel.checkpoint()
 
         with trio.fail_after(20):
@@ -303,7 +306,8 @@ def api_requests(_folder: Path, closing: ExitStack) -> Target:
                     send,
                 )  # type: ignore[arg-type]
                 for piece in (data[: len(data) // 2], data[len(data) // 2 :]):
-                    await protocol.handle(RawData(piece))
+                    if piece and not over:  # as a connection does
+                        await protocol.handle(RawData(piece))
                 await trio.testing.wait_all_tasks_blocked()
                 await protocol.handle(Closed())
                 group._nursery.cancel_scope.cancel()  # type: ignore[union-attr]
