@@ -20,7 +20,12 @@ NUMBER: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
 SEQ: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
 LINE: Final = f"^{ports.LINE}$"
-NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": LINE}
+NAME: Final[Schema] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": ports.MAX_NAME,
+    "pattern": LINE,
+}
 ANYTHING: Final[Schema] = {"type": "object"}
 U32: Final[Schema] = {**WHOLE, "maximum": 2**32 - 1}
 

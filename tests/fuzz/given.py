@@ -52,15 +52,16 @@ from tracker.cli.output import CannotError
 from tracker.config import ConfigError, effective, load
 from tracker.config.keys import known_paths
 from tracker.frontends.tls import Certificate, TlsError
+from tracker.offline.import_servers import MysqlDatabase, server_of_url
 from tracker.offline.import_sources import (
     KeysFile,
     SourceError,
-    TorrustDatabase,
     WhitelistFile,
 )
 from tracker.offline.import_sources import (
     Problem as RowProblem,
 )
+from tracker.offline.import_torrust import SqliteDatabase
 from tracker.process import control
 from tracker.upkeep.follower import FollowerSupervisor
 from tracker.workers.question_pipe import Helper, _packed
@@ -108,7 +109,7 @@ def configuration(_folder: Path, _closing: ExitStack) -> Target:
 
 
 def lists(folder: Path, _closing: ExitStack) -> Target:
-    """Keys as CSV, and a whitelist as text."""
+    """Keys as CSV, a whitelist as text, and URLs of databases to import."""
     path = folder / "keys.csv"
 
     def run(data: bytes) -> None:
@@ -119,12 +120,15 @@ def lists(folder: Path, _closing: ExitStack) -> Target:
                     assert not isinstance(one, RowProblem) or one.what.isprintable()
             except SourceError as error:
                 assert "keys.csv" in str(error)  # noqa: PT017  # likewise
+        with suppress(SourceError):
+            server_of_url(data.decode(errors="replace"), ("mysql", "postgresql"))
 
     seeds = [
         CSV.encode(),
         b"key\n" + b"a" * 32 + b"\n\n",
         b'"key","valid_until"\r\n' + b"b" * 10 + b',"1800000000"\r\n',
         b"ab" * 20 + b" # x\n\n" + b"CD" * 20,
+        b"postgresql://u:p%40@[::1]:5432/torrust?sslmode=verify-full&sslrootcert=x",
     ]
     return Target(
         seeds,
@@ -148,7 +152,7 @@ def database(folder: Path, _closing: ExitStack) -> Target:
     def run(data: bytes) -> None:
         path.write_bytes(data if len(data) > 200 else _other_rows(whole_file, folder, data))
         try:
-            for one in TorrustDatabase(path):
+            for one in SqliteDatabase(path):
                 assert not isinstance(one, RowProblem) or one.what.isprintable()
         except SourceError as error:
             assert "torrust.db" in str(error)  # noqa: PT017  # likewise
@@ -157,6 +161,25 @@ def database(folder: Path, _closing: ExitStack) -> Target:
         [whole_file, b"CREATE TABLE keys (key, valid_until)"],
         run,
         b"SQLite format 3\x00~CREATE TABLE~CREATE VIEW keys AS SELECT 1 key, 2 valid_until~keys~WITHOUT ROWID",
+    )
+
+
+def server_urls(_folder: Path, _closing: ExitStack) -> Target:
+    """URLs of database servers: the refusal of one repeats nothing of it."""
+
+    def run(data: bytes) -> None:
+        try:
+            MysqlDatabase.of(data.decode(errors="surrogateescape"), {})
+        except SourceError as error:
+            assert "s3cret" not in str(error)  # noqa: PT017  # likewise
+
+    return Target(
+        [
+            b"mysql://u:s3cret@h:33/d?ssl-mode=VERIFY_CA&ssl-ca=x",
+            b"mysql://u:s3cret@[::1]/d?socket=/s",
+        ],
+        run,
+        (b"%", b"%C3", b"@", b"[", b"]", b"?", b"#", b":99999", b"&require_ssl=true"),
     )
 
 
@@ -505,6 +528,7 @@ TARGETS = (
     configuration,
     lists,
     database,
+    server_urls,
     command_lines,
     api_requests,
     api_values,

@@ -10,7 +10,8 @@ import pytest
 
 from tests.nonsense.forging import nonsense
 from tracker.config import ConfigError, load
-from tracker.offline.import_sources import KeysFile, SourceError, TorrustDatabase
+from tracker.offline.import_sources import KeysFile, SourceError
+from tracker.offline.import_torrust import SqliteDatabase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,11 +112,23 @@ def test_database(tmp_path: Path) -> None:
                 )
     database.close()
     whole = path.read_bytes()
-    assert list(TorrustDatabase(path))
+    assert list(SqliteDatabase(path))
     for _ in range(ROUNDS // 3):
         at = chance.randrange(len(whole))
         path.write_bytes(whole[:at] + chance.randbytes(8) + whole[at + 8 :])
         try:
-            list(TorrustDatabase(path))
+            list(SqliteDatabase(path))
         except SourceError as error:
             assert "torrust.db" in str(error)  # noqa: PT017  # likewise
+
+
+def test_a_view_without_end(tmp_path: Path) -> None:
+    """A view with the name of a table is no table, so nobody reads its rows."""
+    path = tmp_path / "torrust.db"
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "CREATE TABLE whitelist (info_hash); CREATE VIEW keys AS WITH RECURSIVE n(key) AS "
+            "(SELECT 1 UNION ALL SELECT key + 1 FROM n) SELECT key, NULL AS valid_until FROM n;"
+        )
+    database.close()
+    assert list(SqliteDatabase(path)) == []

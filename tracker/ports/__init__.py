@@ -32,6 +32,7 @@ from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
     LINE,
     LISTED_AT_ONCE,
+    MAX_NAME,
     Account,
     Actor,
     Correction,
@@ -55,12 +56,15 @@ from tracker.ports.values import (
     Stats,
     TorrentSummary,
     UdpStats,
+    is_key,
     is_line,
+    is_name,
 )
 
 __all__ = [
     "LINE",
     "LISTED_AT_ONCE",
+    "MAX_NAME",
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",
@@ -114,5 +118,7 @@ __all__ = [
     "UnknownAccountError",
     "UnknownFactorError",
     "UnknownKeyError",
+    "is_key",
     "is_line",
+    "is_name",
 ]
