@@ -188,8 +188,8 @@ def _new_key(given: dict[str, Any], place: str) -> NewKey:
     """Reads the members of a new key: random without `key`, permanent without an end."""
     if given.get("seconds") is not None and given.get("until") is not None:
         raise Problem(422, f"{place}seconds, {place}until: one of the two")
-    key = bodies.text(given, "key", 64, place)
-    if key is not None and not is_key(key):
+    key = given.get("key")
+    if key is not None and not (isinstance(key, str) and is_key(key)):
         raise Problem(422, f"{place}key: expected 10 to 64 letters, digits, - and _")
     return NewKey(
         key,

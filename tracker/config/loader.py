@@ -92,7 +92,8 @@ def _refuse_other_versions(document: Mapping[str, Any]) -> None:
     metadata = document.get("metadata")
     version = metadata.get("schema_version") if isinstance(metadata, dict) else None
     if version not in (None, SCHEMA_VERSION):
-        raise ConfigError([f"Unsupported configuration version: {version}"])
+        known = "it must be 2.0.0 or 3.0.0"
+        raise ConfigError([f"Unsupported configuration version: {version}; {known}"])
 
 
 def _private_mode_problem(document: Mapping[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ _JSON = b"application/json"
 
 _BEHIND_PROXY = (
     "Error resolving peer IP: missing or invalid the right most {} IP "
-    "(mandatory on reverse proxy tracker configuration)"
+    "(mandatory on reverse proxy tracker configuration): the proxy has to send this header"
 )
 _ANY_PROXY = Proxies()  # whoever connects, as in the reference
 
@@ -153,9 +153,8 @@ class RequestHandler:
         except http.WireError as error:
             return self._refuse(error.reason, error.problem)
         service = self._service
-        key = key or request.passkey
         if service.private and not key:
-            key = self._other_key(query)
+            key = request.passkey or self._other_key(query)
         if key and not http.is_key(key) and not service.knows(key):
             return self._refuse(refusals.INVALID_KEY, "key", request.peer_id)
         proxies = self.proxies
@@ -275,9 +274,8 @@ class RequestHandler:
         except http.WireError as error:
             return self._refuse(error.reason, error.problem)
         service = self._service
-        key = key or http.query_passkey(query)
         if service.private and not key:
-            key = self._other_key(query)
+            key = http.query_passkey(query) or self._other_key(query)
         if key and not http.is_key(key) and not service.knows(key):
             return self._refuse(refusals.INVALID_KEY, "key")
         if self.proxied:

@@ -55,8 +55,10 @@ _MOST_PEERS = 1 << 16  # no bound but that of the settings
 
 # `answers` spells these numbers out, because a global costs a dictionary look-up. This keeps them
 # true.
-if (events.STOPPED, events.UDP4, events.UDP6, events.FLAG_NUMWANT_ABSENT) != (3, 2, 3, 1) or (
-    (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, NUMWANT_UNKNOWN) != (1, 98, 65535)
+if (
+    (events.STOPPED, events.PAUSED, events.UDP4, events.UDP6) != (3, 4, 2, 3)
+    or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (1, 98)
+    or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
 ):
     raise AssertionError("DatagramHandler.answers spells these numbers out")
 
@@ -159,9 +161,9 @@ class DatagramHandler:
                 if not valid(id_and_action[:8], address):
                     replies.append(self._unproved(data, at, size, address, peer_id))
                     continue
-            if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
+            if event > 4 or (port == b"\0\0" and event != 3):  # events.PAUSED, events.STOPPED
                 replies.append(
-                    self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT, peer_id)
+                    self._error(transaction, _BAD_EVENT if event > 4 else _BAD_PORT, peer_id)
                 )
                 continue
             # Counters beyond 63 bits cannot be real, so they must not reach the accounting.
