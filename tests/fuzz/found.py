@@ -17,6 +17,8 @@ FOUND = (
     ("database", b"CREATE VIEW keys AS %b SELECT x key, x valid_until FROM n" % _ENDLESS),
     # A record, and a byte after it.
     ("records", b'\2\1\1\x0e\0\0\0\2\0\1\0\5\0\0\0\0\0\0\0{"reason":"x"}\0\0\0'),
+    # A client whose name is no text.
+    ("records", b"\6\1\1" + bytes(24) + b"\xff" + bytes(39)),
     ("moments", b"9" * 5000),
     ("other_reader", b"\x09"),
 )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tracker.domain import events
 from tracker.domain.events import codec
-from tracker.domain.events.records import RECORDS
 from tracker.store import frames
 
 if TYPE_CHECKING:
@@ -72,8 +71,11 @@ class RecordChecks:
             for record in _admin_records(frame.plain):
                 yield codec.ADMIN.unpack_from(record)[3], _admin_problem(record)
         else:
-            for row in RECORDS[frame.header.kind].layout.iter_unpack(frame.plain):
-                yield row[0], ""
+            try:
+                for record in codec.decode_records(frame.header.kind, frame.plain):
+                    yield record.time_us, ""
+            except codec.CodecError as error:  # a text that is none
+                yield self.time_us, str(error)
 
 
 def _announce_problem(what: int, rule: int) -> str:
