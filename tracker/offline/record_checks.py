@@ -72,8 +72,8 @@ class RecordChecks:
                 yield codec.ADMIN.unpack_from(record)[3], _admin_problem(record)
         else:
             try:
-                for record in codec.decode_records(frame.header.kind, frame.plain):
-                    yield record.time_us, ""
+                for one in codec.decode_records(frame.header.kind, frame.plain):
+                    yield one.time_us, ""
             except codec.CodecError as error:  # a text that is none
                 yield self.time_us, str(error)
 
