@@ -31,6 +31,7 @@ from tracker.ports.ledger import (
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
     LISTED_AT_ONCE,
+    MOST_PERCENT,
     Account,
     Actor,
     Correction,
@@ -58,6 +59,7 @@ from tracker.ports.values import (
 
 __all__ = [
     "LISTED_AT_ONCE",
+    "MOST_PERCENT",
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",

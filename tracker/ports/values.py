@@ -15,6 +15,9 @@ from tracker.times import rfc3339
 LISTED_AT_ONCE: Final = 200
 """Items of a past listing that come in one list: about 20 KB as JSON."""
 
+MOST_PERCENT: Final = 10_000
+"""The highest percentage of a credit factor."""
+
 
 @frozen
 class Moment:
