@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
 from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
@@ -58,8 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            streams.flush_or_drop(stream)
+        streams.end()
 
 
 def _run(arguments: list[str] | None) -> int:

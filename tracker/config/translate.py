@@ -147,7 +147,8 @@ def _v3_threshold(document: Table, seen: Translation) -> None:
         return
     wanted = logging.pop("trace_filter")
     words = wanted.lower().replace(" ", "").split(",") if isinstance(wanted, str) else []
-    logging["threshold"] = next((word for word in words if word in _LEVELS), wanted)
+    modules = [word.rpartition("=")[2] for word in words]  # of `torrust=debug`, where it is all
+    logging["threshold"] = next((one for one in words + modules if one in _LEVELS), wanted)
 
 
 def _v3_udp(document: Table, seen: Translation) -> None:

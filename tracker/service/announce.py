@@ -109,7 +109,7 @@ class Announcing:
         self._obey_settings()
         # Keys in force, as clients write them; emptied by admin events.
         self._keys: dict[bytes, Key] = {}
-        # Refusals logged in the last `REFUSAL_SECONDS`: log time by key_ref and refusal, oldest first.
+        # Refusals of the last `REFUSAL_SECONDS`, oldest first: log time by key_ref and refusal.
         self._refused_us: OrderedDict[tuple[int, int], int] = OrderedDict()
         self.peer = 0
         self._now_us = 0

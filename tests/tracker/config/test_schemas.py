@@ -155,6 +155,7 @@ def test_file_of_schema_3() -> None:
         ("cookie_lifetime = {secs = 120, nanos = 0}", 120),
         ("cookie_lifetime.secs = 86400", 86400),
         ("[udp_trackers.cookie_lifetime]\nsecs = 0\nnanos = 5", 1),
+        ("cookie_lifetime = {secs = 1, nanos = 1000000000}", 2),
     ],
 )
 def test_cookie_lifetime_in_both_forms(lifetime: str, seconds: int) -> None:
@@ -167,19 +168,20 @@ def test_cookie_lifetime_in_both_forms(lifetime: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     ("lifetime", "what"),
     [
-        ("{secs = 0, nanos = 0}", "seconds from 1 to 86400, not 0"),
-        ("{secs = 86400, nanos = 1}", "seconds from 1 to 86400, not 86401"),
-        ("{secs = 1, nanos = 1000000000}", "nanoseconds from 0 to 999999999, not 1000000000"),
-        ("{secs = true}", "seconds from 0 to 86400, not true"),
-        ("{nanos = 0}", "seconds from 1 to 86400, not a table"),
-        ("{secs = 1, millis = 0}", "seconds from 1 to 86400, not a table"),
-        ('"120s"', 'seconds from 1 to 86400, not "120s"'),
+        ("{secs = 0, nanos = 0}", "a whole number of seconds from 1 to 86400, not 0"),
+        ("{secs = 86400, nanos = 1}", "a whole number of seconds from 1 to 86400, not 86401"),
+        ("{secs = 1, nanos = -1}", "a whole number of nanoseconds from 0 to 4294967295, not -1"),
+        ("{secs = true}", "a whole number of seconds from 0 to 86400, not true"),
+        ("{nanos = 0}", "a whole number of seconds from 1 to 86400, not 0"),
+        ("{secs = 1, millis = 0}", "secs and nanos alone, as a table"),
+        ('"120s"', 'a whole number of seconds from 1 to 86400, not "120s"'),
     ],
 )
 def test_bad_cookie_lifetimes(lifetime: str, what: str) -> None:
     """Every other lifetime is a problem that names the key."""
     problem = str(refused(f"{MINIMAL}[[udp_trackers]]\ncookie_lifetime = {lifetime}"))
-    assert problem == f"udp_trackers[0].cookie_lifetime: must be a whole number of {what}"
+    verb = "hold" if what.startswith("secs") else "be"
+    assert problem == f"udp_trackers[0].cookie_lifetime: must {verb} {what}"
 
 
 def test_settings_of_the_development_line() -> None:
@@ -244,15 +246,25 @@ def test_bad_errors_of_connection_ids() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("filter_", "threshold"),
+    [("torrust=debug", "debug"), ("torrust=debug,warn", "warn"), ("x,y[z]=Trace", "trace")],
+)
+def test_filters_of_modules(filter_: str, threshold: str) -> None:
+    """A filter of modules gives its plain level or, without one, that of its first module."""
+    loaded = from_text(V3.replace('"info"', f'"{filter_}"'))
+    assert loaded.config.logging.threshold == threshold
+
+
 V3_PROBLEMS = [
     (
         V3.replace('logging.trace_filter = "info"', ""),
         "Missing mandatory configuration option. Option path: logging.trace_filter",
     ),
     (
-        V3.replace('"info"', '"hyper=off"'),
+        V3.replace('"info"', '"hyper=loud"'),
         ("logging.trace_filter: must be one of off, error, warn, info, debug, trace; "
-        'not "hyper=off"'),
+        'not "hyper=loud"'),
     ),
     (
         f'{V3}[[udp_trackers]]\nnetwork.external_ip = "x"',
