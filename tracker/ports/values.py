@@ -39,6 +39,7 @@ def is_name(text: str) -> bool:
     """Tells whether a text can be a key's owner or label: it is one line, and not too long."""
     return 0 < len(text) <= MAX_NAME and is_line(text)
 
+
 MOST_PERCENT: Final = 10_000
 """The highest percentage of a credit factor."""
 
