@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ from eventlog.errors import NotAFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from io import BufferedReader
+
+    from typing_extensions import Buffer
 
 A_FOLDER = "is a folder, and should be a file"
 A_FILE = "is a file, and should be a folder"
@@ -28,7 +30,26 @@ def open_file(path: Path) -> BufferedReader:
     Raises `NotAFileError` for anything else in the place of a file, `OSError`.
     """
     check_file(path)
-    return path.open("rb")
+    return BufferedReader(_Named(path))
+
+
+class _Named(FileIO):
+    """Names the file in an error of reading, such as a bad sector, because the system does not."""
+
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise self._naming(error) from None
+
+    def readall(self) -> bytes:
+        try:
+            return super().readall()
+        except OSError as error:
+            raise self._naming(error) from None
+
+    def _naming(self, error: OSError) -> OSError:
+        return OSError(error.errno, error.strerror, str(self.name))
 
 
 def check_file(path: Path) -> None:

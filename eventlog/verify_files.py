@@ -64,7 +64,7 @@ def leftovers(folder: Path, begin: int) -> Iterator[Finding]:
             yield Finding(each, 0, seq, what, _LEFT, damage=False)
     cut = folder / "quarantine"
     for each in sorted(cut.iterdir()) if cut.is_dir() else ():
-        what = f"{each.stat().st_size} bytes that a start cut off a torn end"
+        what = f"{each.lstat().st_size} bytes that a start cut off a torn end"
         yield Finding(each, 0, 0, what, NOTHING, damage=False)
 
 

@@ -61,6 +61,12 @@ def test_toml_without_end(tmp_path: Path, text: str) -> None:
         load(str(path), {})
 
 
+def test_a_device_without_end() -> None:
+    """A device in the place of the configuration is read only until it is clear that it is none."""
+    with pytest.raises(ConfigError, match="/dev/zero: is no configuration"):
+        load("/dev/zero", {})
+
+
 def test_a_path_that_none_can_be(tmp_path: Path) -> None:
     """A zero character in a path is a problem of its key."""
     path = tmp_path / "tracker.toml"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from eventlog import remove_before
 from tests.nonsense.forging import Files, drop
 from tests.nonsense.whole import findings, put, refusal, whole
 
@@ -99,11 +99,10 @@ IN_PLACE: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("what", IN_PLACE)
-@pytest.mark.parametrize("pruned", [False, True])
-def test_no_file(tmp_path: Path, unsynced: None, what: str, pruned: bool) -> None:
+def test_no_file(tmp_path: Path, unsynced: None, what: str) -> None:
     """In the place of any file: nobody waits for a pipe or reads a device, and both agree."""
     del unsynced
-    files = whole(pruned=pruned)
+    files = whole(pruned=True)
     kinds = {name.rpartition("/")[0]: name for name in files}  # the last file of each folder
     newest_seal = max(name for name in files if name.endswith(".evl"))
     newest_seal = newest_seal.replace("/seg/", "/seal/").replace(".evl", ".json")
@@ -114,6 +113,36 @@ def test_no_file(tmp_path: Path, unsynced: None, what: str, pruned: bool) -> Non
         IN_PLACE[what](path)
         assert _damage(tmp_path / "site"), name
         refusal(tmp_path / "site")
+    put(tmp_path / "site", files)
+    (tmp_path / "site" / "log" / "quarantine").mkdir()
+    IN_PLACE[what](tmp_path / "site" / "log" / "quarantine" / "x")
+    assert not _damage(tmp_path / "site")
+
+
+def test_folders_where_files_are_removed(tmp_path: Path, unsynced: None) -> None:
+    """They stay, and do not keep a removal from its end."""
+    del unsynced
+    files = whole(pruned=True)
+    put(tmp_path / "site", files)
+    log = tmp_path / "site" / "log"
+    segments = sorted(name.rpartition("/")[2] for name in files if name.endswith(".evl"))
+    begin = int(segments[0][:20])
+    for name in (f"seal/{1:020d}.{1:010d}.json", f"quarantine/{1:020d}.{1:010d}.evl.9", f"opening/{1:020d}.opening", f"kept/{0:020d}.{1:020d}.evk", "seal/x.tmp"):  # fmt: skip
+        (log / name).mkdir(parents=True)
+    (log / "kept" / "old.tmp").touch()
+    remove_before(log, begin)
+    assert not (log / "kept" / "old.tmp").exists()
+    assert refusal(tmp_path / "site") is None
+
+
+@pytest.mark.parametrize("name", ["secrets/server.key", "secrets/privacy/"])
+def test_a_secret_that_is_gone(tmp_path: Path, name: str) -> None:
+    """Verifying tells of every secret that the log needs."""
+    files = whole(pruned=False)
+    put(tmp_path / "site", {one: data for one, data in files.items() if not one.startswith(name)})
+    said = findings(tmp_path / "site")
+    assert not isinstance(said, Exception)
+    assert any("is missing" in one.what for one in said if one.damage)
 
 
 @pytest.mark.parametrize("left", [None, 0, 64, 127])
@@ -132,26 +161,26 @@ def test_the_newest_segment(tmp_path: Path, unsynced: None, left: int | None) ->
     assert ("that one is missing" if left is None else "incomplete segment header") in refused
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bad sector is a finding, and the files after it are verified too."""
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """A bad sector is a finding, and the files after it are verified too. A start names the file.
+
+    The process's own memory stands for the bad sector: nobody can read its first bytes.
+    """
     files = dict(whole(pruned=False))
     names = sorted(name for name in files if name.endswith(".evl"))
     files[names[2]] = files[names[2]][:-1]
     put(tmp_path / "site", files)
-    bad = (tmp_path / "site" / names[1]).stat().st_ino
-    real = os.pread
-
-    def pread(descriptor: int, size: int, offset: int) -> bytes:
-        if os.fstat(descriptor).st_ino == bad:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return real(descriptor, size, offset)
-
-    monkeypatch.setattr(os, "pread", pread)
+    bad = tmp_path / "site" / names[1]
+    bad.unlink()
+    bad.symlink_to("/proc/self/mem")
     said = findings(tmp_path / "site")
     assert not isinstance(said, Exception)
     told = {one.path.name: one.what for one in reversed(said) if one.damage}
-    assert told[names[1].rpartition("/")[2]] == "cannot be read: Input/output error"
+    assert told[bad.name] == "cannot be read: Input/output error"
     assert names[2].rpartition("/")[2] in told
+    bad.parent.joinpath(names[2].rpartition("/")[2]).write_bytes(whole(pruned=False)[names[2]])
+    (tmp_path / "site" / names[1].replace("/seg/", "/seal/").replace(".evl", ".json")).unlink()
+    assert f"Input/output error: '{bad}'" in str(refusal(tmp_path / "site"))
 
 
 def test_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ from attrs import field, frozen
 
 from tracker.config.structure import ConfigError
 
+MOST_BYTES = 4 << 20
+"""Longest configuration file in bytes, because a device in its place may have no end."""
 DEFAULT_PATH = "./tracker.toml"
 TEXT_VARIABLE = "TORRUST_TRACKER_CONFIG_TOML"
 PATH_VARIABLE = "TORRUST_TRACKER_CONFIG_TOML_PATH"
@@ -78,7 +80,9 @@ def _from_file(path: str) -> Source:
         raise ConfigError([f"the path of the configuration file is empty; is {PATH_VARIABLE} set?"])
     try:
         # Some editors begin a UTF-8 file with a byte order mark, which TOML does not allow.
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        text = data.decode("utf-8-sig")
     except FileNotFoundError as error:
         advice = (
             "; `tracker config --default` prints one to begin with" if path == DEFAULT_PATH else ""
@@ -88,6 +92,8 @@ def _from_file(path: str) -> Source:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: not valid TOML: it is not UTF-8 text"]) from None
+    if len(data) > MOST_BYTES:
+        raise ConfigError([f"{path}: is no configuration: it has more than {MOST_BYTES} bytes"])
     return Source(path, f"Loading configuration from config file {path}", text)
 
 

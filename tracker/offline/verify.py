@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from eventlog import (
@@ -51,6 +52,11 @@ PASSED_OVER = (
 HIDE = "give it to the user that the tracker runs as, with mode 0600 (a folder: 0700)"
 OPEN = "no tracker starts with it: give its owner the right to read and write (chmod u+rwX)"
 NO_MARK = "delete it if this is the newest copy of the log: the next start writes another one"
+LOST_KEY = "is missing, and this log was served with these secrets"
+RESTORE_SERVER_KEY = (
+    "restore it from a backup of the secrets: a start makes another one, and then requests that are repeated "
+    "with an Idempotency-Key get other keys than before"
+)
 DELETE = "delete the file: the log holds all that it does"
 
 
@@ -128,6 +134,8 @@ class Verification:
             if name not in self.state.tally.shredded:
                 what = f"the key of {name} is missing or is another one, and the log does not call that day shredded"
                 yield Finding(one.path, one.offset, one.frame.header.base_seq, what, RESTORE_KEY)
+        if self.high_water_mark is not None and not os.path.lexists(secrets / "server.key"):
+            yield Finding(secrets / "server.key", 0, 0, LOST_KEY, RESTORE_SERVER_KEY)
         for path, what, advice in secret_checks.unusable(secrets):
             yield Finding(path, 0, 0, what, advice)
         if what := high_water_mark.problem(secrets, self.log.log_id):

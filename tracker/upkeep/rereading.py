@@ -91,7 +91,7 @@ class Rereading:
 
     async def _read(self, path: Path) -> None:
         try:
-            wrong = await in_thread(_wrong, path)
+            wrong = await in_thread(_wrong, path, abandon=True)  # no stop waits for a slow disk
         except FileNotFoundError:
             return  # removed meanwhile
         except BlockingIOError as error:  # no thread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,3 +98,26 @@ def test_damage_before_the_seal(tmp_path: Path) -> None:
         write_missing(tmp_path, 1)
     assert not seal_path(damaged).exists()
     reread(Rereading(tmp_path, pass_seconds=0.01), {damaged.name})
+
+
+def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop does not wait until a segment has been read."""
+    write_log(tmp_path, segment_bytes=1)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def hang(_path: Path) -> str:
+        begun.set()
+        goes_on.wait(30)
+        return ""
+
+    monkeypatch.setattr("tracker.upkeep.rereading.wrong_by_seal", hang)
+
+    async def main() -> None:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Rereading(tmp_path, pass_seconds=0.01).run)
+                await trio.to_thread.run_sync(begun.wait)
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    goes_on.set()
