@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ def add_at(parser: argparse.ArgumentParser) -> None:
 
 def moment(text: str) -> Moment:
     """An argument's type: a sequence number, or a time in RFC 3339; UTC where it names no zone."""
-    if text.isdecimal():
+    if re.fullmatch(r"[0-9]{1,19}", text):
         return Moment(seq=int(text))
     try:
         return Moment(time_us=parse_typed(text, time.time_ns() // 1000, ahead=False))

@@ -51,7 +51,7 @@ def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Lo
     problems = sources.override(document, environ)
     translate.from_v3(document, seen)
     translate.from_listeners(document, seen)
-    translate.from_udp_listeners(document, seen)
+    translate.from_all_listeners(document, seen)
     _refuse_other_versions(document)
     try:
         config, warnings = _check(document, seen, problems)

@@ -107,23 +107,29 @@ class ServerDatabase(TorrustDatabase):
         if url is not None:
             return cls(server_of_url(url, cls.schemes))
         texts = {key: str(value) for key, value in configured.items()}
-        if texts.get("driver", "").lower() != cls.driver:
+        path = texts.get("path", "")
+        # A variable may override the path alone.
+        ours = texts.get("driver", "").lower() == cls.driver or path.startswith(
+            tuple(f"{scheme}://" for scheme in cls.schemes)
+        )
+        if not ours:
             raise SourceError(
-                f"no URL was given, and [core.database] of the configuration has no driver = "
+                "no URL was given, and [core.database] of the configuration has no driver = "
                 f'"{cls.driver}" with the path of a database'
             )
-        if "path" in texts:
-            return cls(server_of_url(texts["path"], cls.schemes))
+        if path:
+            return cls(server_of_url(path, cls.schemes))
         # As Torrust's schema 3.0.0 has it.
-        port = texts.get("port", "")
-        if "database" not in texts or not re.fullmatch("[0-9]{0,5}", port):
+        port = texts.get("port", "0")
+        valid = re.fullmatch("[0-9]{1,5}", port) and int(port) < 65_536
+        if "database" not in texts or not valid:
             raise SourceError(
                 "[core.database] of the configuration has no database, or an odd port"
             )
         server = Server(
             texts["database"],
             texts.get("host", "localhost"),
-            int(port) if port else None,
+            int(port) or None,
             texts.get("user"),
             texts.get("password"),
         )

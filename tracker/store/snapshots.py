@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 KEPT = 3
 """Snapshots that stay; older ones are removed."""
 
-_NAME = re.compile(r"(\d{20})\.snap")
-_TEMPORARY = re.compile(r"\d{20}\.snap\.\d+\.tmp")
+_NAME = re.compile(r"([0-9]{20})\.snap")
+_TEMPORARY = re.compile(r"[0-9]{20}\.snap\.[0-9]+\.tmp")
 
 
 def found(log: Path) -> list[Path]:

@@ -361,9 +361,9 @@ def _number(raw: bytes | None, most: int, otherwise: T) -> int | T:
         return otherwise
     if not raw.isdigit():
         raw = _decoded(raw.partition(b"#")[0])  # a fragment may follow the last parameter
-    if raw.isdigit() and len(raw) <= _MOST_DIGITS and (value := int(raw)) <= most:
-        return value
-    return otherwise
+        if not raw.isdigit():
+            return otherwise
+    return value if len(raw) <= _MOST_DIGITS and (value := int(raw)) <= most else otherwise
 
 
 def _decoded(raw: bytes) -> bytes:

@@ -211,7 +211,7 @@ def test_settings_of_the_development_line() -> None:
     assert at(loaded.config, "udp_trackers.0.network.ipv6_v6only") is True
     assert at(loaded.config, "http_trackers.0.network.ipv6_v6only") is True
     assert [line for line in loaded.warnings if ": accepted and ignored: " not in line] == []
-    assert len(loaded.warnings) == 10
+    assert len(loaded.warnings) == 9
     assert loaded.config.policy.max_connection_id_errors == 7
     problem = str(refused(f"{MINIMAL}[[udp_trackers]]\nipv6_v6only = 1"))
     assert problem == "udp_trackers[0].ipv6_v6only: must be true or false, not 1"
@@ -235,6 +235,33 @@ def test_errors_of_connection_ids_by_listener(
     )
     loaded = from_text(f"{MINIMAL}{more}\n{listeners}")
     assert loaded.config.policy.max_connection_id_errors == counts
+    assert len(loaded.warnings) == warnings
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "counts", "warnings"),
+    [
+        (("true", "true"), "", "always", 0),
+        (("false", "false"), "", "ignored", 0),
+        (("true", "false"), "", "ignored", 2),
+        (("true", ""), "", "ignored", 1),
+        (('"yes"',), "", "ignored", 1),
+        (("true",), 'policy.ip_parameter = "local"', "local", 1),
+    ],
+)
+def test_the_ip_parameter_by_listener(
+    values: tuple[str, ...], more: str, counts: str, warnings: int
+) -> None:
+    """The reference's switch of each HTTP listener counts where all of them have it alike, because
+    the `ip` that a client claims is taken on all of them or on none.
+    """
+    listeners = "".join(
+        '[[http_trackers]]\nbind_address = "0.0.0.0:0"\n'
+        + (f"use_ip_from_query_string = {value}\n" if value else "")
+        for value in values
+    )
+    loaded = from_text(f"{MINIMAL}{more}\n{listeners}")
+    assert loaded.config.policy.ip_parameter == counts
     assert len(loaded.warnings) == warnings
 
 

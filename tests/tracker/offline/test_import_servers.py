@@ -99,6 +99,10 @@ def test_configured(tmp_path: Path, rest: str) -> None:
     assert MysqlDatabase.of(None, load(str(path), override).database).server == Server("e", "o")
     with pytest.raises(SourceError, match=r'has no driver = "postgresql"'):
         PostgresqlDatabase.of(None, loaded.database)
+    for odd in ({"port": 65536, "database": "d"}, {"port": 1}):
+        with pytest.raises(SourceError, match="no database, or an odd port"):
+            MysqlDatabase.of(None, {"driver": "mysql", **odd})
+    assert MysqlDatabase.of(None, {"path": "mysql://o/e"}).server == Server("e", "o")
 
 
 def test_no_library(
