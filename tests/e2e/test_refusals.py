@@ -47,7 +47,6 @@ FAILING = {
     "read": ("EIO",),
     "write": ("EIO",),
     "pipe2": ("EMFILE",),
-    "?vfork,?clone": ("EAGAIN", "ENOMEM"),
     "execve": ("ENOMEM", "EACCES"),
 }
 """A request that needs the call may fail, and be made again."""
