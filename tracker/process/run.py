@@ -98,6 +98,7 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
         _append_first(runtime, lost_seq)
+        nursery.start_soon(timers.hear_threads)
         nursery.start_soon(signals.set_at_stop, runtime.stop)
         nursery.start_soon(signals.reload_at_hangup, runtime.certificates)
         async with trio.open_nursery() as answering, trio.open_nursery() as appending:
