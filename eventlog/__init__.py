@@ -25,6 +25,7 @@ from eventlog.errors import (
 from eventlog.files import (
     A_FILE,
     A_FOLDER,
+    check_folder,
     destroy_file,
     make_folder,
     sync_directory,
@@ -86,6 +87,7 @@ __all__ = [
     "Verifier",
     "base_seq_of",
     "border",
+    "check_folder",
     "decrypt_frame",
     "destroy_file",
     "first_and_last_frame",
