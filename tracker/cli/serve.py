@@ -67,7 +67,13 @@ _LEVELS = {
 
 
 class _TextLog(logging.StreamHandler[TextIO]):
-    """Drops lines that standard output does not take: it is full, or its reader has gone."""
+    """Writes nothing that a terminal obeys.
+
+    Drops lines that standard output does not take: it is full, or its reader has gone.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        return streams.harmless(super().format(record))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         if not isinstance(sys.exception(), OSError):
