@@ -99,7 +99,7 @@ def presented_token(request: Request) -> str:
 
 def _bearer(header: str) -> str:
     scheme, _, token = header.partition(" ")
-    if scheme != "Bearer":
+    if scheme.lower() != "bearer":
         raise rejection("unknown token provided")
     return as_utf8(token.strip(BLANKS))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
-from api.openapi.shapes import Schema
+from api.openapi.shapes import LINE, Schema
 from api.replies import JSON, Response
 
 if TYPE_CHECKING:
@@ -42,15 +42,22 @@ class Parameter:
     description: str = ""
     required: bool = False
 
+    def takes(self, text: str) -> bool:
+        """Tells whether the described schema of a text takes it, so that description and check
+        agree.
+        """
+        fits = re.fullmatch(self.schema["pattern"], text) is not None
+        return fits and len(text) <= self.schema["maxLength"]
+
 
 REASON: Final = Parameter(
     name="X-Reason",
-    schema={"type": "string", "maxLength": 500, "pattern": "^[ -~]*$"},
-    description="why; recorded with the change",
+    schema={"type": "string", "maxLength": 500, "pattern": LINE},
+    description="why, in UTF-8; recorded with the change",
 )
 IDEMPOTENCY_KEY: Final = Parameter(
     name="Idempotency-Key",
-    schema={"type": "string", "maxLength": 128, "pattern": "^[!-~]+$"},
+    schema={"type": "string", "maxLength": 128, "pattern": r"^[ -~]*$"},
     description="a repetition with the same one gets the same answer",
 )
 REPEATABLE: Final = (REASON, IDEMPOTENCY_KEY)

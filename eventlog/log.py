@@ -250,6 +250,8 @@ class EventLog:
                     sealed = begun
                     self._no_seal.over()
                 except (OSError, LogError) as error:
+                    if isinstance(error, LogError):
+                        sealed = begun  # damage does not pass, and costs a look at every frame
                     self._no_seal.warn(
                         "Finished segments could not be sealed, tried again: %s", error
                     )
@@ -261,7 +263,7 @@ class EventLog:
         Tasks that remove segments or seals must hold the lock too. Raises `LogError`, `OSError`.
         """
         async with self.sealing:
-            await in_thread(seals.write_missing, self.path)
+            await in_thread(seals.write_missing, self.path, self.recovery.epoch)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled, then commit the rest and close. Raises `LogFailedError`."""

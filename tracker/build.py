@@ -49,7 +49,7 @@ def stale() -> str | None:
         return None
     try:
         recorded = json.loads(RECORD.read_bytes())["sources"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         recorded = None
     if recorded == digest():
         return None

@@ -37,7 +37,8 @@ def rfc3339(time_us: int) -> str:
 def parse(text: str) -> int | None:
     """Parses a time with its zone as RFC 3339 writes it; Unix microseconds.
 
-    None for anything else, and for times before 1970.
+    None for anything else, and for times that `rfc3339` cannot print: before 1970, and those that
+    are in the year 10000 in UTC.
     """
     match = _TIME.fullmatch(text)
     if not match:
@@ -53,23 +54,26 @@ def parse(text: str) -> int | None:
         since = there - _EPOCH + (offset if match[8] == "-" else -offset)
     except (ValueError, OverflowError):
         return None
-    return since // timedelta(microseconds=1) if since >= timedelta() else None
+    time_us = since // timedelta(microseconds=1)
+    return time_us if 0 <= time_us <= _LAST_US else None
 
 
 def parse_loosely(text: str) -> tuple[int, bool]:
     """Parses any ISO 8601 time that a person may type; Unix microseconds, and whether it names a
     zone.
 
-    A time without a zone is read as UTC. Raises `ValueError`.
+    A time without a zone is read as UTC. Raises `ValueError`, also for times that `rfc3339` cannot
+    print.
     """
     moment = datetime.fromisoformat(text)
     zoned = moment.tzinfo is not None
     if not zoned:
         moment = moment.replace(tzinfo=UTC)
     try:
-        return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1), zoned
+        time_us = (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
     except OverflowError:
         raise ValueError(f"{text} is out of range") from None
+    return _in_range(time_us, text), zoned
 
 
 def parse_typed(text: str, now_us: int, *, ahead: bool) -> int:

@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.clients import api
+from tests.e2e.clients import api, torrent, udp_client
 from tests.e2e.process import COMMAND, DEADLINE, Tracker, clean_environment, lasting_listeners
 
 if TYPE_CHECKING:
@@ -174,3 +174,76 @@ def test_serving_without_streams(tmp_path: Path) -> None:
         finally:
             process.kill()
             process.wait(DEADLINE)
+
+
+@contextmanager
+def pipe_that_nobody_reads() -> Iterator[tuple[int, int]]:
+    """Both ends of a full pipe."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x")
+    os.set_blocking(writing, True)
+    try:
+        yield reading, writing
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def started(arguments: list[str], folder: Path, output: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+    )
+
+
+def test_serving_while_nobody_reads(tmp_path: Path) -> None:
+    """A start, announces, the API, helper processes, SIGHUP and the end wait for no reader."""
+    with (
+        closing(Tracker(tmp_path, lasting_listeners())) as tracker,
+        pipe_that_nobody_reads() as ends,
+    ):
+        tracker.api = ("127.0.0.1", int(tracker.listeners.api.rpartition(":")[2]))
+        udp = ("127.0.0.1", int(tracker.listeners.udp[0].rpartition(":")[2]))
+        process = started([], tracker.folder, ends[1])
+        try:
+            until_served(tracker.api[1])
+            for number in range(3):
+                process.send_signal(signal.SIGHUP)
+                with udp_client(udp) as client:
+                    client.announce(torrent(1), 1, 2001)
+                api(tracker, f"/api/v1/whitelist/{number:040x}", "POST")
+            assert api(tracker, "/api/v2/whitelist?at=1")["whitelist"] == []
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
+            process.wait(DEADLINE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_ends_while_nobody_reads(written: Tracker, number: signal.Signals) -> None:
+    """A signal ends a command that waits for the reader of its output, and its output with it."""
+    with pipe_that_nobody_reads() as ends:
+        process = started(["events"], written.folder, ends[1])
+        try:
+            until_it_waits(process.pid)
+            process.send_signal(number)
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
+            process.wait(DEADLINE)
+
+
+def until_it_waits(pid: int) -> None:
+    """Waits until a process waits for room in a pipe."""
+    give_up = time.monotonic() + DEADLINE
+    while "pipe_w" not in Path(f"/proc/{pid}/wchan").read_text():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)

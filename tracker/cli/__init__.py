@@ -11,7 +11,6 @@ import argparse
 import os
 import re
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
 from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
@@ -59,8 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            streams.flush_or_drop(stream)
+        streams.end()
 
 
 def _run(arguments: list[str] | None) -> int:

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import combinations
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tracker.config import keys, sources, translate
 from tracker.config.schema import (
@@ -37,11 +37,15 @@ GRACE_SECONDS = 60
 
 @frozen
 class Loaded:
-    """A valid configuration, the line that names its source, and warnings."""
+    """A valid configuration, the line that names its source, and warnings.
+
+    `database` is `[core.database]` as it stands there: only an import looks at it.
+    """
 
     config: Config
     source: str
     warnings: tuple[str, ...]
+    database: Mapping[str, Any] = field(repr=False)  # may hold a password
 
 
 def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Loaded:
@@ -59,7 +63,7 @@ def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Lo
     problems = sources.override(document, environ)
     translate.from_v3(document, seen)
     translate.from_listeners(document, seen)
-    translate.from_udp_listeners(document, seen)
+    translate.from_all_listeners(document, seen)
     _refuse_other_versions(document)
     try:
         config, warnings = _check(document, seen, problems)
@@ -68,7 +72,9 @@ def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Lo
             raise
         first = f"{source.name}: is empty, and should hold a configuration"
         raise ConfigError([first, *error.problems], error.warnings) from None
-    return Loaded(config, source.notice, warnings)
+    database = document.get("core", {}).get("database")
+    found = database if isinstance(database, dict) else {}
+    return Loaded(config, source.notice, warnings, found)
 
 
 def _check(
@@ -98,7 +104,8 @@ def _refuse_other_versions(document: Mapping[str, Any]) -> None:
     metadata = document.get("metadata")
     version = metadata.get("schema_version") if isinstance(metadata, dict) else None
     if version not in (None, SCHEMA_VERSION):
-        raise ConfigError([f"Unsupported configuration version: {version}"])
+        known = "it must be 2.0.0 or 3.0.0"
+        raise ConfigError([f"Unsupported configuration version: {version}; {known}"])
 
 
 def _private_mode_problem(document: Mapping[str, Any]) -> list[str]:

@@ -30,7 +30,9 @@ from tracker.ports.ledger import (
 )
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
+    LINE,
     LISTED_AT_ONCE,
+    MAX_NAME,
     Account,
     Actor,
     Correction,
@@ -54,10 +56,15 @@ from tracker.ports.values import (
     Stats,
     TorrentSummary,
     UdpStats,
+    is_key,
+    is_line,
+    is_name,
 )
 
 __all__ = [
+    "LINE",
     "LISTED_AT_ONCE",
+    "MAX_NAME",
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",
@@ -111,4 +118,7 @@ __all__ = [
     "UnknownAccountError",
     "UnknownFactorError",
     "UnknownKeyError",
+    "is_key",
+    "is_line",
+    "is_name",
 ]

@@ -81,7 +81,7 @@ async def _converse(answer: Answer, stream: trio.SocketStream) -> None:
         try:
             request: Any = parse_json(await _line(stream))
             reply = await answer(request)
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
             reply = {"error": f"not understood: {error}"}
         except trio.BrokenResourceError:
             return

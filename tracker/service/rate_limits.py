@@ -99,7 +99,7 @@ class Bans:
         self._rate = Rate(per_minute) if per_minute else None
 
     def banned(self, address: bytes, now_us: int) -> bool:
-        """Tells whether an address gets no replies."""
+        """Tells whether an address gets no more errors."""
         return 0 < self._most < self._table.count(address, now_us)
 
     def total(self, now_us: int) -> int:

@@ -18,13 +18,17 @@ import trio
 from attrs import asdict, astuple, frozen
 
 from eventlog import (
+    WENT_ON,
     LogError,
+    NotAFileError,
     RepeatedWarning,
     border,
     holds_frame,
     in_thread,
+    lost_its_end,
     make_folder,
     parse_json,
+    read_file,
     write_new,
 )
 from tracker.times import rfc3339
@@ -81,18 +85,33 @@ def read(secrets: Path, log_id: bytes) -> Mark | None:
     return _read(mark_path(secrets, log_id))
 
 
+def problem(secrets: Path, log_id: bytes) -> str:
+    """Says why the mark of a log cannot be read; "" = it can, or there is none."""
+    try:
+        _parsed(mark_path(secrets, log_id))
+    except FileNotFoundError:
+        pass
+    except (OSError, NotAFileError, ValueError) as error:
+        return f"does not say how far the log was: {error}"
+    return ""
+
+
 def _read(path: Path) -> Mark | None:
     try:
-        with border(ValueError):
-            found = Mark(**cast("dict[str, int]", parse_json(path.read_bytes())))
-            if any(type(each) is not int for each in astuple(found)):
-                raise TypeError("it has other values than numbers")
+        return _parsed(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, NotAFileError, ValueError) as error:
         log.warning("%s does not say how far the log was: %s", path, error)
         return None
-    return found
+
+
+def _parsed(path: Path) -> Mark:
+    with border(ValueError):
+        found = Mark(**cast("dict[str, int]", parse_json(read_file(path))))
+        if any(type(each) is not int or each < 0 for each in astuple(found)):
+            raise TypeError("it has other values than numbers")
+        return found
 
 
 def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
@@ -136,10 +155,12 @@ def compare(secrets: Path, event_log: EventLog) -> Older | None:
     Raises `LogError` and `OSError` when the log cannot be read.
     """
     mark = read(secrets, event_log.log_id)
+    seq = event_log.next_seq
+    if lost_its_end(event_log.path) and (mark is None or mark.seq <= seq):
+        return Older(seq + 1, f"the log ends with event {seq - 1}, and not there: {WENT_ON}")
     if mark is None:
         _warn_of_another(secrets, event_log)
         return None
-    seq = event_log.next_seq
     held = event_log.end == (mark.seq, mark.crc) or (
         seq >= mark.seq and holds_frame(event_log.path, mark.seq, mark.crc)
     )

@@ -10,7 +10,7 @@ import secrets
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from eventlog import make_folder, write_new
+from eventlog import NotAFileError, make_folder, read_file, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,9 @@ def load_or_create(folder: Path) -> bytes:
     make_folder(folder, 0o700)
     path = folder / "server.key"
     try:
-        secret = path.read_bytes()
+        secret = read_file(path)
+    except NotAFileError as error:
+        raise SecretError(str(error)) from None
     except FileNotFoundError:
         return _create(path)
     if len(secret) != SECRET_SIZE:

@@ -20,7 +20,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from eventlog import A_FOLDER, FORMAT, border, sync_directory, write_all
+from eventlog import FORMAT, NotAFileError, border, read_file, sync_directory, write_all
 from tracker.domain import image
 
 if TYPE_CHECKING:
@@ -164,9 +164,9 @@ def read(path: Path, log_id: bytes, keys: Keyring | None, *, older: bool = False
     Raises `SnapshotError`; `OSError` when the file cannot be read.
     """
     try:
-        data = memoryview(path.read_bytes())
-    except IsADirectoryError:
-        raise SnapshotError(A_FOLDER) from None
+        data = memoryview(read_file(path))
+    except NotAFileError as error:
+        raise SnapshotError(error.what) from None
     with border(SnapshotError, SnapshotError):
         return _parsed(data, log_id, keys, older=older)
 

@@ -42,7 +42,11 @@ _READ = 16_384  # bytes read at once
 
 _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: 12\r\nConnection: close\r\n\r\nbad request\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+)
+_BAD_TEXT = (
+    "bad request: {}. Send HTTP/1.1 or 1.0 with CR LF at the end of each line, in the target only "
+    f"printable ASCII (all other bytes as %xx), and at most {REQUEST_LIMIT} bytes in all.\n"
 )
 
 Request = tuple[bytes, bytes, bytes | None, bool]
@@ -58,7 +62,13 @@ class Arrived(NamedTuple):
 
 
 class BadRequestError(Exception):
-    """The bytes are no HTTP request, or more than `REQUEST_LIMIT`."""
+    """The bytes are no HTTP request, or more than `REQUEST_LIMIT`; the text says what is wrong."""
+
+    @property
+    def reply(self) -> bytes:
+        """The reply to such a request."""
+        body = _BAD_TEXT.format(self).encode()
+        return _BAD_REQUEST % (len(body), body)
 
 
 class RequestReader:
@@ -71,7 +81,7 @@ class RequestReader:
         self._target = b""
         self._forwarded: bytes | None = None
         self._size = 0
-        self.broken = False
+        self.broken = ""  # what is wrong with the bytes so far
         self.keep = True
         self.ready: list[Request] = []
 
@@ -80,16 +90,18 @@ class RequestReader:
         self._size += len(data)
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             # Complete requests are answered (an Upgrade may be ignored, RFC 9110 7.8), nothing
             # after them.
             self.keep = False
-            self.broken = not self.ready
             if self.ready:
                 self.ready[-1] = (*self.ready[-1][:3], False)
-        if self.broken or (self._size > REQUEST_LIMIT and not self.ready):
-            self.broken = True
-            raise BadRequestError
+            else:
+                self.broken = str(error) or "it is no HTTP"
+        if self._size > REQUEST_LIMIT and not self.ready:
+            self.broken = self.broken or "it is too long"
+        if self.broken:
+            raise BadRequestError(self.broken)
 
     def take(self) -> list[Request]:
         """Returns the complete requests, once."""
@@ -414,14 +426,15 @@ async def _exchange(
     with trio.move_on_after(seconds):
         try:
             if reader.broken:
-                raise BadRequestError
+                raise BadRequestError(reader.broken)
             while not reader.ready:
                 data = await stream.receive_some(_READ)
                 if not data:
                     return False
                 reader.feed(bytes(data))
-        except BadRequestError:
-            await stream.send_all(_BAD_REQUEST)
+        except BadRequestError as error:
+            handler.note_unreadable()
+            await stream.send_all(error.reply)
             await _linger(stream)
             return False
         for request in reader.take():

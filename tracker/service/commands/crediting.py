@@ -82,7 +82,7 @@ def _check(terms: ports.FactorTerms, now: int) -> None:
         problem = "an info hash has 20 bytes"
     elif not max(from_us, now) < until_us < END_US:
         problem = "it would never be in force, or end after the year 9999"
-    elif len(terms.label) > _LABEL_LENGTH or not terms.label.isprintable():
+    elif len(terms.label) > _LABEL_LENGTH or not ports.is_line(terms.label):
         problem = f"a label has at most {_LABEL_LENGTH} printable characters"
     if problem:
         raise ports.InvalidFactorError(problem)
