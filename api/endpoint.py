@@ -10,7 +10,9 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+import trio
 from attrs import evolve, field, frozen
+from quart import g
 
 from api.openapi.shapes import LINE, Schema
 from api.replies import JSON, Response
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from quart import Quart
+
+MOST_READING: Final = 12
+"""Requests of tokens that only read, all together, that are worked on at a time; others wait. So
+some of the questions that the helper processes take (`tracker/history/past.py`) are left for
+administrators.
+"""
 
 Handler = Callable[..., Awaitable[Response]]
 Responses = dict[int, dict[str, Schema]]
@@ -95,6 +103,17 @@ def under(
 
 def install(app: Quart, endpoints: Iterable[Endpoint]) -> None:
     """Routes requests to the handlers. GET endpoints answer HEAD as well."""
+    reading = trio.Semaphore(MOST_READING)
+
+    def shared(handler: Handler) -> Handler:
+        async def handle(**arguments: str) -> Response:
+            if g.get("writes", True):
+                return await handler(**arguments)
+            async with reading:
+                return await handler(**arguments)
+
+        return handle
+
     for number, row in enumerate(endpoints):
         rule = re.sub(r"{(\w+)}", r"<\1>", row.path)
-        app.add_url_rule(rule, f"endpoint_{number}", row.handler, methods=[row.method])
+        app.add_url_rule(rule, f"endpoint_{number}", shared(row.handler), methods=[row.method])

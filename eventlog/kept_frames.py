@@ -50,7 +50,7 @@ The same bytes are copied seldom then, and a reader opens few files.
 MAGIC = b"\x89EVK\r\n\x1a\n"
 HEADER_SIZE = 64
 _HEADER = Struct("<8sHHI16sQQQII")
-_NAME = re.compile(r"(\d{20})\.(\d{20})\.evk")
+_NAME = re.compile(r"([0-9]{20})\.([0-9]{20})\.evk")
 
 
 class Kept(NamedTuple):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "seal"
-_NAME = re.compile(r"\d{20}\.\d{10}\.json")
+_NAME = re.compile(r"[0-9]{20}\.[0-9]{10}\.json")
 NONE = "is not the seal of a segment"
 DROP = "if there is nothing else wrong with the segment, remove the seal: it is written again"
 WENT_ON = "it is sealed, so the log went on in another segment, and that one is missing"

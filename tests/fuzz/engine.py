@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from random import Random
     from types import CodeType, FrameType
 
@@ -86,14 +86,14 @@ class Lines:
 
 @define
 class Hunt:
-    """What a run of a target came to: the number of inputs, and one input for each finding."""
+    """What a run of a target came to: how many inputs, and what goes wrong with one, by place."""
 
     inputs: int = 0
     kept: int = 0
-    found: dict[str, bytes] = field(factory=dict)
+    found: dict[str, tuple[str, bytes]] = field(factory=dict)
 
 
-def hunt(run: Run, seeds: list[bytes], words: tuple[bytes, ...], chance: Random, seconds: float) -> Hunt:  # fmt: skip
+def hunt(run: Run, seeds: list[bytes], words: Sequence[bytes], chance: Random, seconds: float) -> Hunt:  # fmt: skip
     """Gives a target the seeds, and then what it makes of them until the time is over."""
     lines, result = Lines(), Hunt()
     inputs = list(seeds)
@@ -104,8 +104,9 @@ def hunt(run: Run, seeds: list[bytes], words: tuple[bytes, ...], chance: Random,
         result.inputs += 1
         with lines.watched():
             what = wrong(run, data)
-        if what and what not in result.found:
-            result.found[what] = _smaller(run, data, what)
+        place = what.partition(": ")[0]
+        if what and place not in result.found:
+            result.found[place] = what, _smaller(run, data, place)
         if lines.new and not what and not first and len(inputs) - len(seeds) < MOST_KEPT:
             inputs.append(data)
     result.kept = len(inputs) - len(seeds)
@@ -116,16 +117,17 @@ def wrong(run: Run, data: bytes) -> str:
     """Runs a target on one input. Returns what went wrong and where; "" = nothing."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
-        with _bounded():
+        with bounded():
             run(data)
     except (Exception, TooMuchError) as error:
         return _named(error)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return f"it takes {grown} KiB of memory" if grown > MOST_KIB else ""
+    return f"too much memory: {grown} KiB" if grown > MOST_KIB else ""
 
 
 @contextmanager
-def _bounded() -> Iterator[None]:
+def bounded() -> Iterator[None]:
+    """Raises `TooMuchError` when the block takes more than `MOST_SECONDS` of processor time."""
     before = signal.signal(signal.SIGVTALRM, _too_long)
     signal.setitimer(signal.ITIMER_VIRTUAL, MOST_SECONDS)
     try:
@@ -140,7 +142,7 @@ def _too_long(_number: int, _frame: object) -> None:
 
 
 def _named(error: BaseException) -> str:
-    """Names an error by its type, its text and the last lines of ours, without any number."""
+    """Names an error by its type, its text and the last lines of ours."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     places = [
@@ -151,11 +153,10 @@ def _named(error: BaseException) -> str:
     return f"{type(error).__name__} at {' > '.join(places[-3:])}: {str(error)[:120]!r}"
 
 
-def _smaller(run: Run, data: bytes, what: str) -> bytes:
+def _smaller(run: Run, data: bytes, place: str) -> bytes:
     """Cuts pieces out of an input as long as the same goes wrong at the same place."""
-    place = what.partition(": ")[0]
     size, tries = len(data) // 2, 0
-    while size and tries < MOST_TRIES and "more than" not in what:
+    while size and tries < MOST_TRIES and "TooMuch" not in place:
         at = 0
         while at < len(data) and tries < MOST_TRIES:
             shorter = data[:at] + data[at + size :]
@@ -168,7 +169,7 @@ def _smaller(run: Run, data: bytes, what: str) -> bytes:
     return data
 
 
-def mutated(inputs: list[bytes], words: tuple[bytes, ...], chance: Random) -> bytes:
+def mutated(inputs: list[bytes], words: Sequence[bytes], chance: Random) -> bytes:
     """Returns one of the inputs after one to five changes; `words` mean something to the target."""
     data = chance.choice(inputs)
     for _ in range(chance.choice((1, 1, 2, 3, 5))):
@@ -176,7 +177,7 @@ def mutated(inputs: list[bytes], words: tuple[bytes, ...], chance: Random) -> by
     return data[:MOST_BYTES]
 
 
-def _changed(data: bytes, inputs: list[bytes], words: tuple[bytes, ...], chance: Random) -> bytes:
+def _changed(data: bytes, inputs: list[bytes], words: Sequence[bytes], chance: Random) -> bytes:
     at, end = sorted((chance.randrange(len(data) + 1), chance.randrange(len(data) + 1)))
     how = chance.randrange(11)
     if how == 0 and data:  # a bit

@@ -50,6 +50,7 @@ from tracker.cli import toml as printed
 from tracker.cli.api_client import ApiError, Client, _meaning, _tls, endpoint_at
 from tracker.cli.output import CannotError
 from tracker.config import ConfigError, effective, load
+from tracker.config.keys import known_paths
 from tracker.frontends.tls import Certificate, TlsError
 from tracker.offline.import_servers import MysqlDatabase
 from tracker.offline.import_sources import (
@@ -80,8 +81,6 @@ def configuration(_folder: Path, _closing: ExitStack) -> Target:
 
     What is loaded is the same after it was printed and loaded again.
     """
-    from tracker.config.keys import known_paths
-
     keys = [path.upper().replace(".", "__") for path in known_paths() if "[" not in path]
 
     def run(data: bytes) -> None:
@@ -105,27 +104,7 @@ def configuration(_folder: Path, _closing: ExitStack) -> Target:
         + '[[udp_trackers]]\nbind_address = "0.0.0.0:1"\n[udp_trackers.cookie_lifetime]\nsecs = 1\nnanos = 0\n'
     )
     seeds = [shipped, MINIMAL, PRIVATE, v3, FLAT, MINIMAL + "\0aaa=true\0CORE__LISTED=7"]
-    words = (
-        b"[[udp_trackers]]\n",
-        b"[core.net]\n",
-        b'external_ip = "',
-        b"[http_api.access_tokens]\n",
-        b"= true",
-        b'= "',
-        b"= -1",
-        b"= []",
-        b"= {a = 1}",
-        b"= 07:32:00",
-        b"= inf",
-        b"0x10",
-        b"\0",
-        b"\0HTTP_API__ACCESS_TOKENS__ADMIN=",
-        b"\0abc=",
-        b"1979-05-27",
-        b"'''",
-        b'"\\u0000"',
-        b"1_000",
-    )
+    words = b'[[udp_trackers]]\n~[core.net]\n~external_ip = "~[http_api.access_tokens]\n~= true~= "~= -1~= []~= {a = 1}~= 07:32:00~= inf~0x10~\x00~\x00HTTP_API__ACCESS_TOKENS__ADMIN=~\x00abc=~1979-05-27~\'\'\'~"\\u0000"~1_000'
     return Target([one.encode() for one in seeds], run, words)
 
 
@@ -151,20 +130,7 @@ def lists(folder: Path, _closing: ExitStack) -> Target:
     return Target(
         seeds,
         run,
-        (
-            b",",
-            b'"',
-            b"\r\n",
-            b"owner",
-            b"label",
-            b"valid_until",
-            b";",
-            b"#",
-            b"\xef\xbb\xbf",
-            b"\x1c",
-            b"\x85",
-            b"2027-01-01T00:00:00+01:00",
-        ),
+        b',~"~\r\n~owner~label~valid_until~;~#~\xef\xbb\xbf~\x1c~\x85~2027-01-01T00:00:00+01:00',
     )
 
 
@@ -191,13 +157,7 @@ def database(folder: Path, _closing: ExitStack) -> Target:
     return Target(
         [whole_file, b"CREATE TABLE keys (key, valid_until)"],
         run,
-        (
-            b"SQLite format 3\0",
-            b"CREATE TABLE",
-            b"CREATE VIEW keys AS SELECT 1 key, 2 valid_until",
-            b"keys",
-            b"WITHOUT ROWID",
-        ),
+        b"SQLite format 3\x00~CREATE TABLE~CREATE VIEW keys AS SELECT 1 key, 2 valid_until~keys~WITHOUT ROWID",
     )
 
 
@@ -216,7 +176,7 @@ def server_urls(_folder: Path, _closing: ExitStack) -> Target:
             b"mysql://u:s3cret@[::1]/d?socket=/s",
         ],
         run,
-        (b"%", b"%C3", b"@", b"[", b"]", b"?", b"#", b":99999", b"&require_ssl=true"),
+        b"%~%C3~@~[~]~?~#~:99999~&require_ssl=true",
     )
 
 
@@ -291,23 +251,7 @@ def command_lines(folder: Path, closing: ExitStack) -> Target:
                 with suppress(ApiError):
                     endpoint_at(options.url)
 
-    words = (
-        b" --at ",
-        b" --from ",
-        b" --to ",
-        b" --json",
-        b" --account ",
-        b" --type ",
-        b" --key ",
-        b" -1",
-        b" 9999999999999999999999",
-        b" 0001-01-01",
-        b" +999999999d",
-        b" --log {log}",
-        b" --help",
-        b" --until ",
-        b" 9999-12-31T23:59:59-23:59",
-    )
+    words = b" --at ~ --from ~ --to ~ --json~ --account ~ --type ~ --key ~ -1~ 9999999999999999999999~ 0001-01-01~ +999999999d~ --log {log}~ --help~ --until ~ 9999-12-31T23:59:59-23:59"
     return Target([one.encode() for one in COMMANDS], run, words)
 
 
@@ -359,10 +303,13 @@ def api_requests(_folder: Path, closing: ExitStack) -> Target:
 
     async def talk(one: Any, data: bytes) -> bytes:
         sent: list[bytes] = []
+        over = False
 
         async def send(event: Event) -> None:
+            nonlocal over
             if isinstance(event, RawData):
                 sent.append(event.data)
+            over = over or isinstance(event, Closed)
             await trio.lowlevel.checkpoint()
 
         with trio.fail_after(20):
@@ -379,7 +326,8 @@ def api_requests(_folder: Path, closing: ExitStack) -> Target:
                     send,
                 )  # type: ignore[arg-type]
                 for piece in (data[: len(data) // 2], data[len(data) // 2 :]):
-                    await protocol.handle(RawData(piece))
+                    if piece and not over:  # as a connection does
+                        await protocol.handle(RawData(piece))
                 await trio.testing.wait_all_tasks_blocked()
                 await protocol.handle(Closed())
                 group._nursery.cancel_scope.cancel()  # type: ignore[union-attr]
@@ -400,28 +348,7 @@ def api_requests(_folder: Path, closing: ExitStack) -> Target:
         for one, body in CHANGES
     ]
     seeds += ["\0GET /health_check HTTP/1.1\r\nHost: x\r\n\r\n"]
-    words = (
-        b"?at=",
-        b"&limit=",
-        b"&after=",
-        b"?token=MyAccessToken",
-        b"Content-Length: 5\r\n",
-        b"Transfer-Encoding: chunked\r\n",
-        b"5\r\nabcde\r\n0\r\n\r\n",
-        b"Expect: 100-continue\r\n",
-        b"HEAD ",
-        b"OPTIONS ",
-        b"X-Forwarded-For: ::1%x\r\n",
-        b"Last-Event-ID: ",
-        b"Accept: text/event-stream\r\n",
-        b"If-None-Match: *\r\n",
-        b"Connection: Upgrade\r\nUpgrade: h2c\r\n",
-        b'"owner"',
-        b'"key"',
-        b"\xed\xa0\x80",
-        b"Range: bytes=0-\r\n",
-        b"?",
-    )
+    words = b'?at=~&limit=~&after=~?token=MyAccessToken~Content-Length: 5\r\n~Transfer-Encoding: chunked\r\n~5\r\nabcde\r\n0\r\n\r\n~Expect: 100-continue\r\n~HEAD ~OPTIONS ~X-Forwarded-For: ::1%x\r\n~Last-Event-ID: ~Accept: text/event-stream\r\n~If-None-Match: *\r\n~Connection: Upgrade\r\nUpgrade: h2c\r\n~"owner"~"key"~\xed\xa0\x80~Range: bytes=0-\r\n~?'
     return Target([one.encode("latin-1") for one in seeds], run, words)
 
 
@@ -467,25 +394,7 @@ def api_values(_folder: Path, _closing: ExitStack) -> Target:
     return Target(
         seeds,
         run,
-        (
-            b'"key"',
-            b'"seconds_valid"',
-            b":",
-            b",",
-            b"[",
-            b"]",
-            b"{",
-            b"}",
-            b"null",
-            b"-0",
-            b"1e400",
-            b"NaN",
-            b"limit=",
-            b"after=",
-            b'"a":',
-            b"18446744073709551616",
-            b"\\udc00",
-        ),
+        b'"key"~"seconds_valid"~:~,~[~]~{~}~null~-0~1e400~NaN~limit=~after=~"a":~18446744073709551616~\\udc00',
     )
 
 
@@ -536,34 +445,13 @@ def helpers(folder: Path, _closing: ExitStack) -> Target:
         assert isinstance(answer, dict)
         _meaning(400, data.decode(errors="replace"), "http://x")
 
-    seeds = [
-        b'{"seq": 5}',
-        b'{"snapshot": 5, "bytes": 7, "seconds": 0.1}',
-        b'{"refused": "x"}\n{"failed": "y"}\n{"alarm": "z"}',
-        b'{"error": "x"}',
-        b'{"request_id": "a", "reason": "x", "days": [1, 2]}\n',
-        b'{"request_id": "a", "reason": "x", "days": null}\n',
-        b'{"title": "x", "detail": "y"}',
-        b'Unhandled rejection: Err { reason: "x" }',
-    ]
+    seeds = b'{"seq": 5}~{"snapshot": 5, "bytes": 7, "seconds": 0.1}~{"refused": "x"}\n{"failed": "y"}\n{"alarm": "z"}~{"error": "x"}~{"request_id": "a", "reason": "x", "days": [1, 2]}\n~{"request_id": "a", "reason": "x", "days": null}\n~{"title": "x", "detail": "y"}~Unhandled rejection: Err { reason: "x" }'.split(
+        b"~"
+    )
     return Target(
         seeds,
         run,
-        (
-            b'"seq"',
-            b'"snapshot"',
-            b'"days"',
-            b"null",
-            b"[1, 1e999]",
-            b"1e999",
-            b"NaN",
-            b"\n",
-            b"7",
-            b'"x"',
-            b"[]",
-            b"{}",
-            b'"bytes"',
-        ),
+        b'"seq"~"snapshot"~"days"~null~[1, 1e999]~1e999~NaN~\n~7~"x"~[]~{}~"bytes"',
     )
 
 
@@ -609,18 +497,7 @@ def answers(_folder: Path, closing: ExitStack) -> Target:
     return Target(
         seeds,
         run,
-        (
-            b"null",
-            b"[]",
-            b"{}",
-            b"[null]",
-            b'"next": 1',
-            b'"keys": [1]',
-            b'"samples": {}',
-            b"1e999",
-            b'"\\ud800"',
-            b"[",
-        ),
+        b'null~[]~{}~[null]~"next": 1~"keys": [1]~"samples": {}~1e999~"\\ud800"~[',
     )
 
 
@@ -640,14 +517,7 @@ def certificates(folder: Path, _closing: ExitStack) -> Target:
     return Target(
         [pair.cert + b"\0" + pair.key],
         run,
-        (
-            b"-----BEGIN CERTIFICATE-----\n",
-            b"-----END CERTIFICATE-----\n",
-            b"-----BEGIN PRIVATE KEY-----",
-            b"\0",
-            b"ENCRYPTED",
-            b"Proc-Type: 4,ENCRYPTED\n",
-        ),
+        b"-----BEGIN CERTIFICATE-----\n~-----END CERTIFICATE-----\n~-----BEGIN PRIVATE KEY-----~\x00~ENCRYPTED~Proc-Type: 4,ENCRYPTED\n",
     )
 
 

@@ -16,5 +16,5 @@ class Target:
 
     seeds: list[bytes]
     run: Callable[[bytes], object]
-    words: tuple[bytes, ...] = ()
-    """Texts that mean something to the parser, to put into inputs."""
+    words: bytes = b""
+    """Texts that mean something to the parser, to put into inputs; `~` separates them."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from api.times import parse_in_query
 from tests.fuzz.engine import ROOT
 from tests.fuzz.target import Target
 from tests.support import SECOND, replayed
@@ -84,7 +85,7 @@ class Trackers:
 
 def udp(_folder: Path, _closing: ExitStack) -> Target:
     """Datagrams; the first byte chooses mode and address, and the next whether the id is good."""
-    trackers, ids = Trackers(), ConnectionIds(b"c" * 32)
+    trackers = Trackers()
 
     def run(data: bytes) -> None:
         choice, how, sent = *data[:2].ljust(2, b"\0"), data[2:]
@@ -106,7 +107,6 @@ def udp(_folder: Path, _closing: ExitStack) -> Target:
         assert action in (3, int.from_bytes(sent[8:12], "big"))
         assert proved or action == 0 or len(reply) <= len(sent)
 
-    del ids
     good = udp_announce(bytes(8), HASH)
     sent = [
         bytes.fromhex("00000417271019800000000074657374"),
@@ -117,18 +117,7 @@ def udp(_folder: Path, _closing: ExitStack) -> Target:
         bytes(8) + pack(">I4s", 2, b"tran") + HASH * 3,
     ]
     heads = [bytes([mode | at << 4, 1]) for mode in range(len(SITES)) for at in range(4)]
-    words = (
-        GOOD,
-        REVOKED,
-        UNKNOWN,
-        HASH,
-        b"passkey=",
-        b"/announce/",
-        b"uk=",
-        b"\2",
-        b"\1",
-        b"\0\0\0\3",
-    )
+    words = b"~".join((GOOD, REVOKED, UNKNOWN, HASH, b"passkey=", b"/announce/", b"uk=", b"\2", b"\1", b"\0\0\0\3"))  # fmt: skip
     return Target([head + one for head in heads[::2] for one in sent], run, words)
 
 
@@ -170,11 +159,7 @@ def http_requests(_folder: Path, _closing: ExitStack) -> Target:
     seeds = [bytes([n * 37 % 256, n]) + b"GET " + one + end for n, one in enumerate(targets * 4)]
     seeds += [b"\x40\x80GET " + announce() + b" HTTP/1.1\r\nForwarded: for=\"[2001:db8::1]:1\";by=x, for=192.0.2.1\r\n\r\n"]  # fmt: skip
     seeds += [b"\0\7POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n" + b"HEAD /announce HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"]  # fmt: skip
-    words = (
-        GOOD, REVOKED, HASH, b"&info_hash=", b"&peer_id=", b"&port=", b"&left=", b"&event=", b"&compact=0", b"&passkey=", b"&numwant=",
-        b"/announce", b"/scrape", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b"CONNECT ", b"HEAD ",
-        b" HTTP/1.0\r\n", b"X-Forwarded-For: ", b"Forwarded: for=", b"&authkey=", b"%2", b"?",
-    )  # fmt: skip
+    words = b"~".join((GOOD, REVOKED, HASH, b"&info_hash=", b"&peer_id=", b"&port=", b"&left=", b"&event=", b"&compact=0", b"&passkey=", b"&numwant=", b"/announce", b"/scrape", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n", b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b"CONNECT ", b"HEAD ", b" HTTP/1.0\r\n", b"X-Forwarded-For: ", b"Forwarded: for=", b"&authkey=", b"%2", b"?"))  # fmt: skip
     return Target(seeds, run, words)
 
 
@@ -317,11 +302,8 @@ def bencoding(_folder: Path, _closing: ExitStack) -> Target:
         with suppress(bencode.BencodeError):
             assert bencode.encode(bencode.decode(data)) == data
 
-    seeds = [
-        b"d8:completei1e10:incompletei2e5:peers6:abcdefe", b"li-7ei0el4:spamed3:cow3:mooee", b"le", b"de",
-        b"-qB4650-abcdefghijkl", b"M7-10-5--abcdefghijk", b"S58B-----abcdefghijk", b"exbc\0\1LORDabcdefghij", b"-XX0001-abcdefghijkl",
-    ]  # fmt: skip
-    return Target(seeds, run, (b"i", b"e", b"l", b"d", b"0:", b"1:a", b"-0", b"-TR", b"T03I--"))
+    seeds = b'd8:completei1e10:incompletei2e5:peers6:abcdefe~li-7ei0el4:spamed3:cow3:mooee~le~de~-qB4650-abcdefghijkl~M7-10-5--abcdefghijk~S58B-----abcdefghijk~exbc\x00\x01LORDabcdefghij~-XX0001-abcdefghijkl'.split(b'~')  # fmt: skip
+    return Target(seeds, run, b"i~e~l~d~0:~1:a~-0~-TR~T03I--")
 
 
 def addresses(_folder: Path, _closing: ExitStack) -> Target:
@@ -341,27 +323,11 @@ def addresses(_folder: Path, _closing: ExitStack) -> Target:
             assert address == ip_address(address.packed)
             assert parse_address(f"[{address}]:443") == address or address.version == 4
 
-    seeds = [
-        b"203.0.113.7", b"203.0.113.7:51234, 192.0.2.1", b"[2001:db8::5]:443", b"2001:db8::5", b"::ffff:192.0.2.9",
-        b'for="[2001:db8::1]:_x";proto=https, for=192.0.2.43, For=unknown', b"fe80::1%eth0", b"192.0.2.1, , x",
-    ]  # fmt: skip
+    seeds = b'203.0.113.7~203.0.113.7:51234, 192.0.2.1~[2001:db8::5]:443~2001:db8::5~::ffff:192.0.2.9~for="[2001:db8::1]:_x";proto=https, for=192.0.2.43, For=unknown~fe80::1%eth0~192.0.2.1, , x'.split(b'~')  # fmt: skip
     return Target(
         seeds,
         run,
-        (
-            b"for=",
-            b";",
-            b",",
-            b"[",
-            b"]",
-            b":",
-            b"%25",
-            b"unknown",
-            b"_hidden",
-            b"::ffff:",
-            b"0x7f",
-            b"010",
-        ),
+        b"for=~;~,~[~]~:~%25~unknown~_hidden~::ffff:~0x7f~010",
     )
 
 
@@ -370,8 +336,6 @@ def times_typed(_folder: Path, _closing: ExitStack) -> Target:
     now = 1_800_000_000_000_000
 
     def run(data: bytes) -> None:
-        from api.times import parse_in_query
-
         text = data.decode(errors="replace") if len(data) % 2 else os.fsdecode(data)
         found = times.parse(text)
         assert parse_in_query(text) == found or found is None
@@ -382,14 +346,8 @@ def times_typed(_folder: Path, _closing: ExitStack) -> Target:
             with suppress(ValueError):
                 times.rfc3339(times.parse_typed(text, now, ahead=ahead))
 
-    seeds = [
-        b"2026-11-21T20:24:00Z", b"2026-11-21t20:24:00.123456789+02:00", b"2026-11-21 20:24:00 02:00", b"07:02", b"23:59:59",
-        b"+3m", b"-2h", b"+999999999d", b"2026-W47-6", b"20261121T202400", b"9999-12-31T23:59:59-23:59", b"0001-01-01",
-        b"1970-01-01T00:00:00+00:01", b"2026-02-29T24:00:00Z",
-    ]  # fmt: skip
-    return Target(
-        seeds, run, (b"Z", b"T", b"+00:00", b"-23:59", b":60", b".5", b"9999", b"0000", b"W53")
-    )
+    seeds = b'2026-11-21T20:24:00Z~2026-11-21t20:24:00.123456789+02:00~2026-11-21 20:24:00 02:00~07:02~23:59:59~+3m~-2h~+999999999d~2026-W47-6~20261121T202400~9999-12-31T23:59:59-23:59~0001-01-01~1970-01-01T00:00:00+00:01~2026-02-29T24:00:00Z'.split(b'~')  # fmt: skip
+    return Target(seeds, run, b"Z~T~+00:00~-23:59~:60~.5~9999~0000~W53")
 
 
 def urls(_folder: Path, _closing: ExitStack) -> Target:
@@ -405,18 +363,7 @@ def urls(_folder: Path, _closing: ExitStack) -> Target:
     return Target(
         seeds,
         run,
-        (
-            b"&info_hash=",
-            b"&peer_id=",
-            b"&passkey=",
-            b"?",
-            b"&",
-            b"%3d",
-            b"&uk=",
-            b"&port=",
-            b"&left=",
-            b"http://",
-        ),
+        b"&info_hash=~&peer_id=~&passkey=~?~&~%3d~&uk=~&port=~&left=~http://",
     )
 
 

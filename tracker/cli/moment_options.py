@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ def moment(text: str) -> Moment:
     """
     if text == "now":
         return Moment()
-    if text.isdecimal():
+    if re.fullmatch(r"[0-9]{1,19}", text):
         return Moment(seq=int(text))
     try:
         return Moment(time_us=parse_typed(text, time.time_ns() // 1000, ahead=False))

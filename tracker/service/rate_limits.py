@@ -106,8 +106,8 @@ class Bans:
         """Returns how many networks are banned."""
         return self._table.above(self._most, now_us) if self._most else 0
 
-    def add_error(self, address: bytes, now_us: int) -> bool:
-        """Counts an error; tells whether it may be sent."""
-        if self._most:
+    def add_error(self, address: bytes, now_us: int, *, bans: bool = True) -> bool:
+        """Counts an error, towards a ban too if `bans`; tells whether it may be sent."""
+        if self._most and bans:
             self._table.add(address, now_us)
         return self._rate is None or self._rate.admits(address, now_us)

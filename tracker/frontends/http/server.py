@@ -22,6 +22,7 @@ import trio
 
 from tracker.frontends.http.accept import open_acceptor
 from tracker.frontends.traffic import REFUSED_SECONDS
+from tracker.turns import InTurn
 
 if TYPE_CHECKING:
     import ssl
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tracker.frontends.http.handler import RequestHandler
     from tracker.places import Place
 
-    Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+    Stream = trio.SocketStream | trio.SSLStream[InTurn]
 
 BACKLOG = 4096  # connections not yet accepted
 ACCEPT_SECONDS = 0.005  # of accepting and answering, then other tasks run
@@ -347,8 +348,8 @@ class Connections:
             async with transport:
                 _send_at_once(connection)
                 await self._shake_hands(stream)
-                seconds = self._limits.request_seconds
-                while await _exchange(stream, self._handler, reader, address, seconds):
+                limits = self._limits
+                while await _exchange(stream, self._handler, reader, address, limits, connection):
                     self._limits.places.wait_anew(place)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             return
@@ -396,7 +397,8 @@ class TlsConnections(Connections):
         return True
 
     def _wrapped(self, transport: trio.SocketStream) -> Stream:
-        return trio.SSLStream(transport, self._context, server_side=True)
+        in_turn = InTurn(transport, self._limits.turns)
+        return trio.SSLStream(in_turn, self._context, server_side=True)
 
 
 def _reply_now(
@@ -419,16 +421,23 @@ def _reply_now(
 
 
 async def _exchange(
-    stream: Stream, handler: RequestHandler, reader: RequestReader, address: bytes, seconds: float
+    stream: Stream,
+    handler: RequestHandler,
+    reader: RequestReader,
+    address: bytes,
+    limits: ConnectionLimits,
+    connection: trio.socket.SocketType,
 ) -> bool:
-    """Reads until a request is complete and answers it, within `seconds`; tells whether to go
-    on."""
-    with trio.move_on_after(seconds):
+    """Reads until a request is complete and answers it, within the limit of time; tells whether to
+    go on.
+    """
+    with trio.move_on_after(limits.request_seconds):
         try:
             if reader.broken:
                 raise BadRequestError(reader.broken)
             while not reader.ready:
                 data = await stream.receive_some(_READ)
+                await limits.turns.turn(connection)
                 if not data:
                     return False
                 reader.feed(bytes(data))
@@ -437,7 +446,9 @@ async def _exchange(
             await stream.send_all(error.reply)
             await _linger(stream)
             return False
-        for request in reader.take():
+        for number, request in enumerate(reader.take()):
+            if number:  # pipelined
+                await limits.turns.turn(connection)
             handler.begin()
             try:
                 reply = handler.answer(*request[:2], address, *request[2:])

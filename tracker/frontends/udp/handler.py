@@ -50,6 +50,9 @@ _REPLIES = tuple(action.to_bytes(4, "big") for action in (udp.ANNOUNCE, udp.SCRA
 """The first bytes of replies that are long enough to be taken for a request. That of a connect is
 not.
 """
+_ERROR = udp.ERROR.to_bytes(4, "big")
+_REFUSED = b"Tracker "
+"""How the texts begin that refuse a request with nothing wrong in it, see `refusals`."""
 _MOST_PEERS = 1 << 16  # no bound but that of the settings
 
 
@@ -304,41 +307,53 @@ class DatagramHandler:
             return None
         if not peer_id:
             transaction = bytes(data[at + 12 : at + 16])
-            return self._within(size, self._scrape(data, at, size, address, transaction))
+            reply: bytes | None = self._scrape(data, at, size, address, transaction)
+            return self._within(size, reply, address)
         data[at : at + 8] = self._ids.issue(address)  # so that it passes for proved
         external = self._external or b""
         width = 18 if 16 in (len(address), len(external)) else 6  # bytes of a peer
         room = (size - udp.ANNOUNCE_REPLY.size) // width
-        return self._within(size, self.answers(data, (at,), (size,), (address,), room)[0])
+        return self._within(size, self.answers(data, (at,), (size,), (address,), room)[0], address)
 
     def _error_unproved(
         self, data: bytearray, at: int, size: int, address: bytes, text: str, peer_id: bytes = b""
     ) -> bytes | None:
         """Returns the error for a datagram whose source may be forged.
 
-        It counts towards a ban and a rate. It is None beyond these, where it would be longer than
-        the datagram, and for what begins like the reply of a tracker. A ban ends these errors and
-        nothing else, because the address's holder did not send what a forger sent in its name.
+        It is None where `_within` says so, and for what begins like the reply of a tracker. A ban
+        ends these errors and nothing else, because the address's holder did not send what a forger
+        sent in its name.
         """
         now_us = self._service.now_us()
         if self._bans.banned(address, now_us):
-            self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
-            self.traffic.banned += 1
+            self._count_banned()
             return None
         if data[at : at + 4] in _REPLIES:
             self._count_ignored()
             return None
         if peer_id:
             self.traffic.wrong_id(peer_id)
-        if not self._bans.add_error(address, now_us):
-            self._count_ignored()
-            return None
         transaction = bytes(data[at + 12 : at + 16])
-        return self._within(size, self._error(transaction, text, peer_id))
+        return self._within(size, self._error(transaction, text, peer_id), address)
 
-    def _within(self, size: int, reply: bytes | None) -> bytes | None:
-        """Returns the reply to a datagram of `size` bytes, or None for an error that is longer."""
-        if reply is None or len(reply) <= size:
+    def _within(self, size: int, reply: bytes | None, address: bytes) -> bytes | None:
+        """Returns the reply to a datagram of `size` bytes whose source may be forged.
+
+        An error counts towards a rate and, unless it refuses a good request, towards a ban. It is
+        None beyond these, and where it would be longer than the datagram.
+        """
+        if reply is None:
+            return None
+        allowed = len(reply) <= size
+        if reply.startswith(_ERROR):
+            now_us = self._service.now_us()
+            if self._bans.banned(address, now_us):
+                self.traffic.errors -= 1
+                self._count_banned()
+                return None
+            bans = not reply.startswith(_REFUSED, 8)  # after action and transaction
+            allowed = self._bans.add_error(address, now_us, bans=bans) and allowed
+        if allowed:
             return reply
         self.traffic.errors -= 1
         self._count_ignored()
@@ -347,6 +362,10 @@ class DatagramHandler:
     def _count_ignored(self) -> None:
         self._service.count(events.UDP_DROPPED)
         self.traffic.ignored += 1
+
+    def _count_banned(self) -> None:
+        self._service.count(events.UDP_DROPPED, events.DROPPED_BANNED)
+        self.traffic.banned += 1
 
     def _key_in(self, url_data: bytes) -> bytes | None:
         """Reads the key in a tracker URL's path or query (BEP 41). Raises `WireError` if it has no
