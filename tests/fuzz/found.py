@@ -21,4 +21,6 @@ FOUND = (
     ("records", b"\6\1\1" + bytes(24) + b"\xff" + bytes(39)),
     ("moments", b"9" * 5000),
     ("other_reader", b"\x09"),
+    # A key with zeros after it.
+    ("other_reader", b"\0\0\0\xff\0\0\xff\0\0\xff\0\0\0\0\0\0\0\x10"),
 )

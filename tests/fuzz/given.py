@@ -52,7 +52,7 @@ from tracker.cli.output import CannotError
 from tracker.config import ConfigError, effective, load
 from tracker.config.keys import known_paths
 from tracker.frontends.tls import Certificate, TlsError
-from tracker.offline.import_servers import MysqlDatabase, server_of_url
+from tracker.offline.import_servers import MysqlDatabase
 from tracker.offline.import_sources import (
     KeysFile,
     SourceError,
@@ -109,7 +109,7 @@ def configuration(_folder: Path, _closing: ExitStack) -> Target:
 
 
 def lists(folder: Path, _closing: ExitStack) -> Target:
-    """Keys as CSV, a whitelist as text, and URLs of databases to import."""
+    """Keys as CSV, and a whitelist as text."""
     path = folder / "keys.csv"
 
     def run(data: bytes) -> None:
@@ -120,15 +120,12 @@ def lists(folder: Path, _closing: ExitStack) -> Target:
                     assert not isinstance(one, RowProblem) or one.what.isprintable()
             except SourceError as error:
                 assert "keys.csv" in str(error)  # noqa: PT017  # likewise
-        with suppress(SourceError):
-            server_of_url(data.decode(errors="replace"), ("mysql", "postgresql"))
 
     seeds = [
         CSV.encode(),
         b"key\n" + b"a" * 32 + b"\n\n",
         b'"key","valid_until"\r\n' + b"b" * 10 + b',"1800000000"\r\n',
         b"ab" * 20 + b" # x\n\n" + b"CD" * 20,
-        b"postgresql://u:p%40@[::1]:5432/torrust?sslmode=verify-full&sslrootcert=x",
     ]
     return Target(
         seeds,
@@ -179,7 +176,7 @@ def server_urls(_folder: Path, _closing: ExitStack) -> Target:
             b"mysql://u:s3cret@[::1]/d?socket=/s",
         ],
         run,
-        (b"%", b"%C3", b"@", b"[", b"]", b"?", b"#", b":99999", b"&require_ssl=true"),
+        b"%~%C3~@~[~]~?~#~:99999~&require_ssl=true",
     )
 
 

@@ -95,6 +95,31 @@ def test_the_newest_three_are_kept(tmp_path: Path) -> None:
     assert snapshots.write(tmp_path, type(state)(), None) is None
 
 
+def test_those_of_a_lost_end(tmp_path: Path) -> None:
+    """Snapshots of events that are lost have higher numbers, or the same one: a new one is written
+    and stays."""
+    write_log(tmp_path)
+    path, later = write_at(tmp_path, [30, 60])
+    for number in range(900, 900 + snapshots.KEPT):
+        later.with_name(f"{number:020d}.snap").write_bytes(later.read_bytes())
+    state = replayed_to(tmp_path, 30)
+    path.write_bytes(later.read_bytes())
+    assert snapshots.write(tmp_path, state, None) == path
+    assert snapshots.write(tmp_path, state, None) is None
+    assert started(tmp_path, None)[0] == state.seq
+    assert len(snapshots.found(tmp_path)) == snapshots.KEPT
+
+
+def test_a_snapshot_under_another_name(tmp_path: Path) -> None:
+    """A look back does not take a later state for an earlier one."""
+    write_log(tmp_path)
+    path, later = write_at(tmp_path, [20, 60])
+    later.rename(path)
+    at = snapshots.seq_of(path)
+    state = ForwardReplay(tmp_path, lambda _done, _total: None).at(Moment(seq=at))
+    assert state.digest() == replayed_to(tmp_path, at + 1).digest()
+
+
 def test_addresses_are_taken_in_pieces() -> None:
     """Writing makes no object for each peer at once, because the follower shares memory with the
     tracker."""
