@@ -15,6 +15,7 @@ MODULES = (
     "domain/accounts",
     "domain/addresses_by_day",
     "domain/directory",
+    "domain/hidden_peers",
     "domain/peer_by_seq",
     "domain/state",
     "domain/swarms",

@@ -21,7 +21,14 @@ from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
-from tracker.ports import Correction, EventFilter, FactorTerms, LogPart, ReadModel
+from tracker.ports import (
+    MOST_PERCENT,
+    Correction,
+    EventFilter,
+    FactorTerms,
+    LogPart,
+    ReadModel,
+)
 
 if TYPE_CHECKING:
     from api.reads import Reads
@@ -29,7 +36,6 @@ if TYPE_CHECKING:
     from tracker.ports import Account, Commands, Events, Factor, Present
 
 MAX_LABEL: Final = 100  # characters
-MAX_PERCENT: Final = 10_000  # a factor of 100
 
 _TERMS: Final = (
     "account", "info_hash", "upload_percent", "download_percent", "from", "until", "label",
@@ -172,8 +178,8 @@ def _terms(given: dict[str, Any]) -> FactorTerms:
     return FactorTerms(
         account=bodies.whole(given, "account", params.NUMBER_MAX),
         info_hash=None if info_hash is None else bodies.info_hash(info_hash, "info_hash"),
-        upload_percent=bodies.whole(given, "upload_percent", MAX_PERCENT),
-        download_percent=bodies.whole(given, "download_percent", MAX_PERCENT),
+        upload_percent=bodies.whole(given, "upload_percent", MOST_PERCENT),
+        download_percent=bodies.whole(given, "download_percent", MOST_PERCENT),
         from_us=bodies.time_us(given, "from"),
         until_us=bodies.time_us(given, "until"),
         label=bodies.text(given, "label", MAX_LABEL) or "",

@@ -40,6 +40,10 @@ def is_name(text: str) -> bool:
     return 0 < len(text) <= MAX_NAME and is_line(text)
 
 
+MOST_PERCENT: Final = 10_000
+"""The highest percentage of a credit factor."""
+
+
 @frozen
 class Moment:
     """A point of the log: right after an event, or after all events up to a log time.
