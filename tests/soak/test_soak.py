@@ -255,6 +255,7 @@ class Clients:
             with closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
                 fetched(connection, target)
 
+        self._over.wait(5)  # because the log must reach back to the moments that are asked for
         while not self._over.wait(0.1):
             number += 1
             target = targets[number % len(targets)]
