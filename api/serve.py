@@ -60,7 +60,7 @@ class Settings:
 
 async def serve(
     app: ASGIFramework,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[trio.SocketStream]],
     shutdown: trio.Event,
     *,
     ssl_context: ssl.SSLContext | None = None,

@@ -7,6 +7,7 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
+import trio
 from attrs import frozen
 
 from tracker.config import UnixAddress
@@ -14,6 +15,7 @@ from tracker.frontends import unix_socket
 from tracker.frontends.http import server as http_server
 from tracker.frontends.tls import Certificate, TlsError
 from tracker.frontends.udp import server as udp_server
+from tracker.frontends.waiting import wait_out
 
 if TYPE_CHECKING:
     import ssl
@@ -62,6 +64,25 @@ class Listener:
     @property
     def url(self) -> str:
         return f"{'https' if self.certificate else 'http'}://{self.address}"
+
+
+class PatientListener(trio.abc.Listener[trio.SocketStream]):
+    """Waits and goes on when the system refuses a connection, whatever its reason: trio's own loop
+    does so for four reasons, and ends for others.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+
+    async def accept(self) -> trio.SocketStream:
+        while True:
+            try:
+                return await self._listener.accept()
+            except OSError as error:
+                await wait_out(error)
+
+    async def aclose(self) -> None:
+        await self._listener.aclose()
 
 
 @frozen

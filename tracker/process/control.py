@@ -18,6 +18,7 @@ import trio
 from attrs import asdict
 
 from eventlog import parse_json
+from tracker.frontends.listeners import PatientListener
 from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ async def serve(
         log.warning("No control socket in %s: %s", folder, error)
         task_status.started()
         return
-    listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+    listener = PatientListener(listening)
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(trio.serve_listeners, partial(_converse, answer), [listener])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from eventlog import LogError
+from tracker.frontends.listeners import PatientListener
 from tracker.history.events import LogEvents
 from tracker.places import Places
 from tracker.service.commands import ServiceCommands
@@ -111,8 +112,8 @@ async def _trouble(runtime: Runtime) -> str:
     return "Announces get no reply: the event log's disk does not answer"
 
 
-def _accepting(listener: Listener) -> list[trio.SocketListener]:
-    return [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
+def _accepting(listener: Listener) -> list[PatientListener]:
+    return [PatientListener(listener.socket)]
 
 
 def _checked(listeners: Listeners) -> Iterator[Checked]:

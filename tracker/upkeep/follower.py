@@ -100,6 +100,9 @@ class FollowerSupervisor:
                 return await child.wait()
             self._last_words = f"it was silent for {self.silence:.0f} s"
             return CANNOT
+        except OSError as error:
+            self._last_words = str(error)
+            return CANNOT
         finally:
             self.seq = self.process_id = None
             with trio.CancelScope(shield=True):
@@ -111,7 +114,7 @@ class FollowerSupervisor:
         rest = b""
         while True:
             with trio.move_on_after(self.silence) as patience:
-                some = await child.output.receive_some(_LINE_BYTES)
+                some = await child.receive(_LINE_BYTES)
             if patience.cancelled_caught:
                 return False
             if not some:

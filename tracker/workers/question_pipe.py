@@ -162,7 +162,7 @@ class Helper:
         while len(self._received) < size:
             if self._process is None:
                 raise EOFError
-            some = await self._process.output.receive_some(_READ_BYTES)
+            some = await self._process.receive(_READ_BYTES)
             if not some:
                 raise EOFError
             self._received += some

@@ -21,7 +21,7 @@ import httptools
 import trio
 
 from tracker.frontends.http.accept import open_acceptor
-from tracker.frontends.traffic import REFUSED_SECONDS
+from tracker.frontends.waiting import wait_out
 from tracker.turns import InTurn
 
 if TYPE_CHECKING:
@@ -214,12 +214,12 @@ async def serve(
             accept = open_acceptor(listener)
             task_status.started()
             while True:
-                await trio.lowlevel.wait_readable(listener)
                 try:
+                    await trio.lowlevel.wait_readable(listener)
                     connections.accept_waiting(accept)
-                except OSError:
+                except OSError as error:
                     # No descriptors, no memory, or another refusal of the system: connections end.
-                    await trio.sleep(REFUSED_SECONDS)
+                    await wait_out(error)
                 if handler.settle is not None:
                     with connections.replies_held():
                         await handler.settle()
