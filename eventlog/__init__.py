@@ -25,6 +25,7 @@ from eventlog.errors import (
 )
 from eventlog.files import (
     A_FILE,
+    check_folder,
     destroy_file,
     make_folder,
     read_file,
@@ -88,6 +89,7 @@ __all__ = [
     "Verifier",
     "base_seq_of",
     "border",
+    "check_folder",
     "decrypt_frame",
     "destroy_file",
     "finished_segments",

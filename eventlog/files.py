@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -85,9 +86,7 @@ def make_folder(path: Path, mode: int = 0o750) -> None:
     try:
         path.mkdir(mode=mode, parents=True, exist_ok=True)
     except FileExistsError as error:
-        there = Path(error.filename)
-        what = _link_to_nothing(there) if there.is_symlink() else A_FILE
-        raise OSError(f"{there} {what}") from None
+        raise _in_the_way(Path(error.filename)) from None
     path = path.absolute()
     sync_directory(path)
     while not path.is_mount():
@@ -96,6 +95,24 @@ def make_folder(path: Path, mode: int = 0o750) -> None:
             sync_directory(path)
         except PermissionError:
             return  # we made no entry there: that takes more permissions
+
+
+def check_folder(path: Path) -> None:
+    """Raise the `OSError` of `make_folder` if something else than a folder stands in the way; make
+    nothing.
+    """
+    if path.is_dir():
+        return
+    if os.path.lexists(path):
+        raise _in_the_way(path)
+    there = next(parent for parent in path.parents if os.path.lexists(parent))
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
+def _in_the_way(there: Path) -> OSError:
+    what = _link_to_nothing(there) if there.is_symlink() else A_FILE
+    return OSError(f"{there} {what}")
 
 
 def sync_directory(path: Path) -> None:

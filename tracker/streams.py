@@ -41,6 +41,18 @@ def prepare() -> None:
         stream.reconfigure(errors="escape")  # type: ignore[union-attr]  # of the interpreter's own class
 
 
+def harmless(text: str) -> str:
+    """Returns text with everything that a terminal may obey, or show as if it stood elsewhere,
+    written as JSON writes it; line ends and tabs stay.
+
+    Such characters come from forged logs, other servers' answers and the names of files. JSON
+    remains JSON.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else _units(c) for c in text)
+
+
 def never_wait(*names: str) -> None:
     """Makes these standard streams (`stdout`, `stderr`) such that no writer waits for a reader."""
     for name in names:
@@ -182,5 +194,9 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
     """Writes characters as JSON does, so that JSON stays JSON."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
+    return _units(error.object[error.start : error.end]), error.end
+
+
+def _units(text: str) -> str:
+    units = text.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -43,14 +43,18 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
     folder = tmp_path_factory.mktemp("tracker")
     with closing(Tracker(folder, lasting_listeners())) as tracker:
         tracker.start()
+        seq = ""  # of the factor
         for command in (
-            ["key", "add", "--owner", TEXT, "--label", TEXT, "--reason", TEXT],
-            ["key", "add", "--owner", "plain"],
-            ["factor", "set", "--account", TEXT, "--upload", "150", "--label", TEXT],
-            ["account", "correct", TEXT, "--corrects", "2", "--uploaded", "1", "--reason", TEXT],
+            ["key", "add", "--owner", TEXT, "--label", TEXT, "--reason", TEXT, "--json"],
+            ["key", "add", "--owner", "plain", "--json"],
+            ["factor", "set", "--account", TEXT, "--upload", "150", "--label", TEXT, "--json"],
+            ["account", "correct", TEXT, "--uploaded", "1", "--reason", TEXT, "--json"],
         ):
+            if "correct" in command:
+                command += ["--corrects", seq]
             done = shell("", *command, folder=folder)
             assert done.returncode == 0, done.stderr
+            seq = str(json.loads(done.stdout).get("seq", ""))
         yield tracker
 
 
@@ -58,7 +62,7 @@ SHOWING = [  # commands that print text of users, and an encoding for each
     ("key list", "latin-1"),
     ("key list --json", "ascii"),
     ("factor list", "ascii"),
-    ("events", "latin-1"),
+    ("events --to 5", "latin-1"),  # ticks come meanwhile
     ("ledger", "ascii"),
     ("diff 0 4 --json", "ascii"),
 ]
@@ -104,6 +108,29 @@ def test_commands_without_output(written: Tracker) -> None:
         assert done.returncode == 1
     done = shell(">/dev/full", "--version", folder=written.folder)
     assert (done.returncode, done.stderr) == (1, line)
+
+
+def test_nothing_that_a_terminal_obeys(written: Tracker) -> None:
+    """Control characters and those that turn the direction of text are escaped, in JSON as well."""
+    done = shell("", "ledger", "x\x1b[31m\u202e", folder=written.folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "x\\u001b[31m\\u202e" in done.stderr
+    config = written.folder / "odd.toml"
+    shipped = (written.folder / "tracker.toml").read_text()
+    config.write_text(
+        shipped.replace("[core]", '[core]\n"odd\x9b31m" = 1'.replace("\x9b", "\\u009b"))
+    )
+    done = shell("", "check-config", "--config", "odd.toml", folder=written.folder)
+    assert done.returncode == 0, done.stderr
+    assert "core.odd\\u009b31m: unknown key" in done.stdout
+
+
+def test_a_time_before_now(written: Tracker) -> None:
+    """`-3m` is a value, although it begins like an option, and `now` is the end of the log."""
+    for words in (["replay", "--at", "-0s"], ["diff", "-99d", "now"]):
+        done = shell("", *words, folder=written.folder)
+        assert "is not in the log, which holds" in done.stderr, done.stderr
+    assert shell("", "replay", "--at", "now", folder=written.folder).returncode == 0
 
 
 def until_served(port: int) -> None:

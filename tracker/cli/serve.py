@@ -66,7 +66,13 @@ _LEVELS = {
 
 
 class _TextLog(logging.StreamHandler[TextIO]):
-    """Does not wait for each line, because the tracker must go on when nobody reads them."""
+    """Writes nothing that a terminal obeys.
+
+    Does not wait for each line, because the tracker must go on when nobody reads them.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        return streams.harmless(super().format(record))
 
     def flush(self) -> None:
         pass

@@ -78,6 +78,9 @@ def choose(path: str | None, environ: Mapping[str, str]) -> Source:
 def _from_file(path: str) -> Source:
     if not path:
         raise ConfigError([f"the path of the configuration file is empty; is {PATH_VARIABLE} set?"])
+    if path != path.strip():
+        what = "begins or ends with a blank or a line's end: remove it"
+        raise ConfigError([f"the path of the configuration file, {path!r}, {what}"])
     try:
         # Some editors begin a UTF-8 file with a byte order mark, which TOML does not allow.
         with Path(path).open("rb") as file:

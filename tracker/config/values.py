@@ -129,6 +129,8 @@ def text(value: object) -> str:
         raise ValueError("must not be empty")
     if "\0" in value:
         raise ValueError("must not hold a zero byte")
+    if value != value.strip():
+        raise ValueError("begins or ends with a blank or a line's end: remove it")
     return value
 
 
