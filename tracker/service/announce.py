@@ -195,6 +195,8 @@ class Announcing:
             if refusal:
                 return refusal
             early = rules.early(swarms, peer, endpoint, event, self._now_us)
+            if event == 1 and not (self._listed or rules.counts(swarms, torrent, info_hash)):
+                event = 0  # events.NONE, because `completed` in the log counts
         if peer:
             there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
             if not packed.same_id(there, peer_id):
@@ -337,6 +339,8 @@ class Announcing:
                 self._log_refusal(key, refusal, info_hash)
                 return refusal
             early = self._rules.early(swarms, peer, endpoint, event, self._now_us)
+            if event == 1 and not (self._listed or self._rules.counts(swarms, torrent, info_hash)):
+                event = 0  # as in `announce`
         if evicted:
             self._evict(info_hash, evicted)
         if peer:
