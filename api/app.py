@@ -116,7 +116,8 @@ def _install_hooks(app: QuartTrio, tokens: Tokens, proxies: Proxies) -> None:
             g.token_label = v2_auth.label(tokens, request)
         else:
             g.token_label = tokens.label(request)
-        keep_connection(request)
+        g.writes = tokens.writes(g.token_label)
+        keep_connection(request, writes=g.writes)
 
     async def finish(response: Response) -> Response:
         response.headers["x-request-id"] = g.request_id

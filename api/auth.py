@@ -66,6 +66,10 @@ class Tokens:
             raise rejection("unauthorized")
         return grant.label
 
+    def writes(self, label: str) -> bool:
+        """Tells whether the token with this label may change things."""
+        return any(grant.writes for _, grant in self._grants if grant.label == label)
+
     def find(self, token: str) -> Grant | None:
         """Finds the rights of `token`; None = the token is unknown or empty.
 
@@ -77,11 +81,14 @@ class Tokens:
         return matches[0] if matches and token else None
 
 
-def keep_connection(request: Request) -> None:
-    """Exempts the connection from giving way to newcomers, because its client has a valid token."""
+def keep_connection(request: Request, *, writes: bool) -> None:
+    """Exempts the connection from giving way to newcomers, because its client has a valid token.
+
+    `writes`: the token may change things; for others the server has a bound.
+    """
     keep = request.scope.get("state", {}).get(PROVED)
     if keep is not None:
-        keep()
+        keep(writes=writes)
 
 
 def presented_token(request: Request) -> str:
@@ -99,7 +106,7 @@ def presented_token(request: Request) -> str:
 
 def _bearer(header: str) -> str:
     scheme, _, token = header.partition(" ")
-    if scheme != "Bearer":
+    if scheme.lower() != "bearer":
         raise rejection("unknown token provided")
     return as_utf8(token.strip(BLANKS))
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from quart import g, request
 
 from api.auth import BLANKS
+from api.endpoint import IDEMPOTENCY_KEY, REASON
 from api.errors import bad_request
 from tracker.ports import Actor
 
 if TYPE_CHECKING:
     from quart import Request
 
-MAX_REASON: Final = 500  # bytes of UTF-8; limited because the log keeps it for ever
-MAX_IDEMPOTENCY_KEY: Final = 128  # characters; limited for the same reason
-
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
-_IDEMPOTENCY_KEY = re.compile(rf"[ -~]{{1,{MAX_IDEMPOTENCY_KEY}}}")
 
 
 def request_id(incoming: Request) -> str:
@@ -47,20 +44,18 @@ def actor() -> Actor:
 
 def _idempotency_key(incoming: Request) -> str:
     given = incoming.headers.get("idempotency-key", "").strip(BLANKS)
-    if given and not _IDEMPOTENCY_KEY.fullmatch(given):
-        raise bad_request(
-            f"Idempotency-Key has to be printable ASCII, at most {MAX_IDEMPOTENCY_KEY} characters"
-        )
+    if not IDEMPOTENCY_KEY.takes(given):
+        most = IDEMPOTENCY_KEY.schema["maxLength"]
+        raise bad_request(f"Idempotency-Key has to be printable ASCII, at most {most} characters")
     return given
 
 
 def _reason(incoming: Request) -> str:
-    raw = incoming.headers.get("x-reason", "").strip(BLANKS).encode("latin-1", "replace")
-    if len(raw) > MAX_REASON:
-        raise bad_request(f"X-Reason is longer than {MAX_REASON} bytes")
-    reason = raw.decode(errors="replace")
-    # A reason must be printable, because control characters could act on a terminal that shows the
-    # log.
-    if not reason.isprintable():
-        raise bad_request("X-Reason has to be printable text in one line")
+    raw = incoming.headers.get("x-reason", "").strip(BLANKS)
+    reason = raw.encode("latin-1", "replace").decode(errors="replace")
+    if not REASON.takes(reason):
+        most = REASON.schema["maxLength"]
+        raise bad_request(
+            f"X-Reason has to be printable text in one line, at most {most} characters"
+        )
     return reason

@@ -28,7 +28,7 @@ import trio
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
-from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
+from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from hypercorn.trio.worker_context import WorkerContext
     from hypercorn.typing import AppWrapper
 
+    from tracker.turns import InTurn, Turns
+
+    Stream = trio.SocketStream | trio.SSLStream[InTurn]
+
+RECEIVED_AT_ONCE: Final = 2048
+"""Bytes, because a body may come in chunks of a byte, and each of those takes 30 us."""
 SEND_TIMEOUT: Final = 10.0  # the longest time to send one chunk, in seconds
 LINGER: Final = 1.0  # seconds that a client gets to close after the last response
 
@@ -84,11 +90,14 @@ class Connection(TCPServer):
         app: AppWrapper,
         config: Config,
         context: WorkerContext,
-        stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
+        stream: Stream,
+        turns: Turns,
     ) -> None:
+        """`turns`: those of all connections, for each piece that one receives."""
         # Hypercorn declares TLS streams only, but takes both kinds.
         super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
         self._socket = stream
+        self._turns = turns
         self.scope = trio.CancelScope()
         self._lingering = False
 
@@ -191,7 +200,9 @@ class Connection(TCPServer):
     async def _receive(self) -> bytes:
         """Returns bytes from the client; b"" = the client ended."""
         try:
-            return bytes(await self.stream.receive_some(MAX_RECV))
+            data = bytes(await self.stream.receive_some(RECEIVED_AT_ONCE))
+            await self._turns.turn(_plain(self._socket).socket)
+            return data
         except _GONE:
             return b""
 
@@ -207,5 +218,5 @@ class Connection(TCPServer):
         await trio.aclose_forcefully(self.stream)
 
 
-def _plain(stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]) -> trio.SocketStream:
-    return stream if isinstance(stream, trio.SocketStream) else stream.transport_stream
+def _plain(stream: Stream) -> trio.SocketStream:
+    return stream if isinstance(stream, trio.SocketStream) else stream.transport_stream.transport

@@ -10,15 +10,23 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
+import trio
 from attrs import evolve, field, frozen
+from quart import g
 
-from api.openapi.shapes import Schema
+from api.openapi.shapes import LINE, Schema
 from api.replies import JSON, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from quart import Quart
+
+MOST_READING: Final = 12
+"""Requests of tokens that only read, all together, that are worked on at a time; others wait. So
+some of the questions that the helper processes take (`tracker/history/past.py`) are left for
+administrators.
+"""
 
 Handler = Callable[..., Awaitable[Response]]
 Responses = dict[int, dict[str, Schema]]
@@ -42,15 +50,22 @@ class Parameter:
     description: str = ""
     required: bool = False
 
+    def takes(self, text: str) -> bool:
+        """Tells whether the described schema of a text takes it, so that description and check
+        agree.
+        """
+        fits = re.fullmatch(self.schema["pattern"], text) is not None
+        return fits and len(text) <= self.schema["maxLength"]
+
 
 REASON: Final = Parameter(
     name="X-Reason",
-    schema={"type": "string", "maxLength": 500, "pattern": "^[ -~]*$"},
-    description="why; recorded with the change",
+    schema={"type": "string", "maxLength": 500, "pattern": LINE},
+    description="why, in UTF-8; recorded with the change",
 )
 IDEMPOTENCY_KEY: Final = Parameter(
     name="Idempotency-Key",
-    schema={"type": "string", "maxLength": 128, "pattern": "^[!-~]+$"},
+    schema={"type": "string", "maxLength": 128, "pattern": r"^[ -~]*$"},
     description="a repetition with the same one gets the same answer",
 )
 REPEATABLE: Final = (REASON, IDEMPOTENCY_KEY)
@@ -88,6 +103,17 @@ def under(
 
 def install(app: Quart, endpoints: Iterable[Endpoint]) -> None:
     """Routes requests to the handlers. GET endpoints answer HEAD as well."""
+    reading = trio.Semaphore(MOST_READING)
+
+    def shared(handler: Handler) -> Handler:
+        async def handle(**arguments: str) -> Response:
+            if g.get("writes", True):
+                return await handler(**arguments)
+            async with reading:
+                return await handler(**arguments)
+
+        return handle
+
     for number, row in enumerate(endpoints):
         rule = re.sub(r"{(\w+)}", r"<\1>", row.path)
-        app.add_url_rule(rule, f"endpoint_{number}", row.handler, methods=[row.method])
+        app.add_url_rule(rule, f"endpoint_{number}", shared(row.handler), methods=[row.method])

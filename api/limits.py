@@ -5,7 +5,7 @@ Quart refuses it at once, and memory holds no more of it. Quart's own limit suff
 version, but later versions check it only when the body is complete.
 
 Targets: the layer answers 400 to a request target that is no path (`OPTIONS *`, a broken absolute
-URL).
+URL), and to a query of very many parameters, because reading them takes the event loop's time.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     )
 
 MAX_BODY: Final = 64 * 1024  # the most bytes of a request's body
+MAX_PARAMETERS: Final = 2000  # the most in a query; 1,200 info hashes fit into a request's head
 
 
 class Limited:
@@ -36,7 +37,9 @@ class Limited:
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         if scope["type"] == "http" and not _is_path(scope["path"]):
-            await _refuse_target(send)
+            await _refuse(send, b"")
+        elif scope["type"] == "http" and scope["query_string"].count(b"&") >= MAX_PARAMETERS:
+            await _refuse(send, b"the query has more than %d parameters" % MAX_PARAMETERS)
         else:
             await self._app(scope, _CutBody(receive, self._max_body), send)
 
@@ -51,10 +54,12 @@ def _is_path(target: str) -> bool:
         return False
 
 
-async def _refuse_target(send: ASGISendCallable) -> None:
-    headers = [(b"content-length", b"0")]
+async def _refuse(send: ASGISendCallable, text: bytes) -> None:
+    headers = [(b"content-length", b"%d" % len(text))]
+    if text:
+        headers.append((b"content-type", b"text/plain; charset=utf-8"))
     await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    await send({"type": "http.response.body", "body": text, "more_body": False})
 
 
 class _CutBody:

@@ -22,6 +22,7 @@ from api.auth import PROVED
 from api.connection import Connection
 from api.limits import MAX_BODY, Limited
 from tracker.places import Places
+from tracker.turns import InTurn, Turns
 
 if TYPE_CHECKING:
     import ssl
@@ -29,12 +30,23 @@ if TYPE_CHECKING:
 
     from hypercorn.typing import AppWrapper, ASGIFramework
 
-    Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+    from api.connection import Stream
+    from tracker.places import Place
 
 _log = logging.getLogger(__name__)
 
 MAX_HEAD: Final = 64 * 1024
 """Largest size of the request line and headers, in bytes. About 1,200 info hashes fit in."""
+
+
+READERS: Final = 128
+"""Connections of tokens that only read, all together, that newcomers do not end. The other places
+are left for administrators.
+"""
+TURNS: Final = 2
+"""Requests and pieces of TLS handshakes in one pass of the event loop; most requests take one or
+two milliseconds, over several passes.
+"""
 
 
 @frozen(kw_only=True)
@@ -43,11 +55,12 @@ class Settings:
     graceful_timeout: float = 3.0  # seconds that requests in flight get at a stop
     max_body: int = MAX_BODY  # bytes
     places: Places = field(factory=lambda: Places(512, 256))
+    turns: Turns = field(factory=lambda: Turns(TURNS))
 
 
 async def serve(
     app: ASGIFramework,
-    listeners: Sequence[trio.SocketListener],
+    listeners: Sequence[trio.abc.Listener[trio.SocketStream]],
     shutdown: trio.Event,
     *,
     ssl_context: ssl.SSLContext | None = None,
@@ -59,14 +72,14 @@ async def serve(
     Then idle connections end at once, busy connections after their response, and all of them at
     the latest after `graceful_timeout`. No exception of a connection escapes.
     """
-    server = _Server(app, settings or Settings())
+    server = _Server(app, settings or Settings(), ssl_context)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
             accepting.start_soon(
                 partial(
                     trio.serve_listeners,
                     server.connected,
-                    [_with_tls(listener, ssl_context) for listener in listeners],
+                    [*listeners],
                     handler_nursery=connections,
                 )
             )
@@ -76,29 +89,26 @@ async def serve(
         await server.stop(connections.cancel_scope)
 
 
-def _with_tls(
-    listener: trio.SocketListener, context: ssl.SSLContext | None
-) -> trio.SocketListener | trio.SSLListener[trio.SocketStream]:
-    return (
-        listener if context is None else trio.SSLListener(listener, context, https_compatible=True)
-    )
-
-
 class _Server:
-    def __init__(self, app: ASGIFramework, settings: Settings) -> None:
+    def __init__(
+        self, app: ASGIFramework, settings: Settings, ssl_context: ssl.SSLContext | None
+    ) -> None:
         self._app: AppWrapper = ASGIWrapper(Limited(app, settings.max_body))
         self._config = _hypercorn_config(settings)
         self._context = WorkerContext(None)
         self._settings = settings
         self._places = settings.places
+        self._turns = settings.turns
+        self._ssl_context = ssl_context
 
-    async def connected(self, stream: Stream) -> None:
-        """Serves one connection. trio closes `stream` afterwards."""
-        connection = Connection(self._app, self._config, self._context, stream)
+    async def connected(self, transport: trio.SocketStream) -> None:
+        """Serves one connection. trio closes `transport` afterwards."""
+        stream = self._wrapped(transport)
+        connection = Connection(self._app, self._config, self._context, stream, self._turns)
         place = self._places.take(connection.address(), connection.scope.cancel)
         if place is None:
             return
-        connection.state[PROVED] = partial(self._places.keep, place)
+        connection.state[PROVED] = partial(self._prove, place)
         try:
             await connection.run()
         except* OSError:
@@ -107,6 +117,22 @@ class _Server:
             _log.error("an API connection failed", exc_info=errors)
         finally:
             self._places.give_back(place)
+            # Both refer to themselves, and collections are rare: connections by the thousand would
+            # fill the memory.
+            vars(connection).clear()
+            if isinstance(stream, trio.SSLStream):
+                vars(stream).clear()
+
+    def _prove(self, place: Place, *, writes: bool) -> None:
+        """Keeps the connection of a valid token, which may change things if `writes`."""
+        self._places.keep(place, 0 if writes else READERS)
+
+    def _wrapped(self, transport: trio.SocketStream) -> Stream:
+        context = self._ssl_context
+        if context is None:
+            return transport
+        in_turn = InTurn(transport, self._turns)
+        return trio.SSLStream(in_turn, context, server_side=True, https_compatible=True)
 
     async def stop(self, connections: trio.CancelScope) -> None:
         await self._context.terminated.set()

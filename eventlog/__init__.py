@@ -21,12 +21,14 @@ from eventlog.errors import (
     LogLockedError,
     LogPrunedError,
     LogUnusableError,
+    NotAFileError,
 )
 from eventlog.files import (
     A_FILE,
-    A_FOLDER,
+    check_folder,
     destroy_file,
     make_folder,
+    read_file,
     sync_directory,
     write_all,
     write_new,
@@ -51,17 +53,16 @@ from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
 from eventlog.removal import remove_before
 from eventlog.repeated_warning import RepeatedWarning
-from eventlog.seals import sealed_segments, wrong_by_seal
+from eventlog.seals import WENT_ON, finished_segments, lost_its_end, seal_path, wrong_by_seal
 from eventlog.segment import End, base_seq_of, first_frame_header, list_segments, open_header
 from eventlog.tags import Part, Tags
 from eventlog.threads import NO_THREAD, in_thread
 from eventlog.verify import Verifier
-from eventlog.verify_files import RESTORE_KEPT
+from eventlog.verify_files import RESTORE_KEPT, unreadable
 from eventlog.versions import FORMAT
 
 __all__ = [
     "A_FILE",
-    "A_FOLDER",
     "FORMAT",
     "HEADER_SIZE",
     "IGNORABLE",
@@ -73,6 +74,7 @@ __all__ = [
     "RESTORE",
     "RESTORE_KEPT",
     "WATERMARK_SECONDS",
+    "WENT_ON",
     "Checked",
     "Encrypted",
     "Encryptor",
@@ -91,6 +93,7 @@ __all__ = [
     "LogPrunedError",
     "LogStatistics",
     "LogUnusableError",
+    "NotAFileError",
     "OpenFrame",
     "Part",
     "Pool",
@@ -102,8 +105,10 @@ __all__ = [
     "base_seq_of",
     "border",
     "chain_of",
+    "check_folder",
     "decrypt_frame",
     "destroy_file",
+    "finished_segments",
     "first_and_last_frame",
     "first_frame_header",
     "first_seq",
@@ -116,18 +121,21 @@ __all__ = [
     "kept_path",
     "last_encrypted",
     "list_segments",
+    "lost_its_end",
     "make_folder",
     "new_opening_path",
     "open_header",
     "open_log",
     "opening_path",
     "parse_json",
+    "read_file",
     "read_identity",
     "read_kept_frames",
     "remove_before",
-    "sealed_segments",
+    "seal_path",
     "segments_of",
     "sync_directory",
+    "unreadable",
     "write_all",
     "write_new",
     "wrong_by_seal",

@@ -4,6 +4,7 @@ LogError
 +- LogCorruptError   bytes on disk differ from those written; nothing reads past them
 +- LogFormatError    a segment of a foreign log, or of a format this version does not read
 |  +- OtherFormatError  the second of these
+|  +- NotAFileError  a folder, a pipe or a device stands in the place of a file
 +- LogLockedError    another process holds the log for writing
 +- LogUnusableError  there is no log, or its folder cannot be used: permissions, no space
 +- LogPrunedError    the log lost its beginning during a read; read again
@@ -41,6 +42,15 @@ class LogFormatError(LogError):
 
 class OtherFormatError(LogFormatError):
     """A file of another format: nothing is wrong with it."""
+
+
+class NotAFileError(LogFormatError):
+    """Something else stands in the place of a file. `what` says what, without the path."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        advice = "move it away, and restore the file from a backup. Nothing was changed"
+        super().__init__(path, f"{what}: {advice}")
+        self.what = what
 
 
 class LogLockedError(LogError):

@@ -2,31 +2,77 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import suppress
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eventlog.errors import LogFormatError
+from eventlog.errors import NotAFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from io import BufferedReader
+
+    from typing_extensions import Buffer
 
 A_FOLDER = "is a folder, and should be a file"
 A_FILE = "is a file, and should be a folder"
 
 
-def open_file(path: Path) -> BufferedReader:
-    """Open a file of a log to read it.
+NO_FILE = "is no regular file, and should be one"
 
-    Raises `LogFormatError` for a folder in its place, `OSError`.
+
+def open_file(path: Path) -> BufferedReader:
+    """Open a file of ours to read it.
+
+    Looks before it opens, because opening a pipe waits for a writer, and a device may have no end.
+    Raises `NotAFileError` for anything else in the place of a file, `OSError`.
     """
+    check_file(path)
+    return BufferedReader(_Named(path))
+
+
+class _Named(FileIO):
+    """Names the file in an error of reading, such as a bad sector, because the system does not."""
+
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise self._naming(error) from None
+
+    def readall(self) -> bytes:
+        try:
+            return super().readall()
+        except OSError as error:
+            raise self._naming(error) from None
+
+    def _naming(self, error: OSError) -> OSError:
+        return OSError(error.errno, error.strerror, str(self.name))
+
+
+def check_file(path: Path) -> None:
+    """Raises `NotAFileError` where something else than a regular file stands, `OSError`."""
     try:
-        return path.open("rb")
-    except IsADirectoryError:
-        what = f"{A_FOLDER}: move it away, and restore the file from a backup. Nothing was changed"
-        raise LogFormatError(path, what) from None
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise NotAFileError(path, _link_to_nothing(path)) from None
+        raise
+    if not stat.S_ISREG(mode):
+        raise NotAFileError(path, A_FOLDER if stat.S_ISDIR(mode) else NO_FILE)
+
+
+def _link_to_nothing(path: Path) -> str:
+    return f"is a link to {os.readlink(path)}, which is not there: is its disk mounted?"
+
+
+def read_file(path: Path) -> bytes:
+    """Read a whole file of ours. Raises what `open_file` raises."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def make_folder(path: Path, mode: int = 0o750) -> None:
@@ -40,12 +86,7 @@ def make_folder(path: Path, mode: int = 0o750) -> None:
     try:
         path.mkdir(mode=mode, parents=True, exist_ok=True)
     except FileExistsError as error:
-        there = Path(error.filename)
-        if there.is_symlink():
-            what = f"is a link to {os.readlink(there)}, which is not there: is its disk mounted?"
-        else:
-            what = A_FILE
-        raise OSError(f"{there} {what}") from None
+        raise _in_the_way(Path(error.filename)) from None
     path = path.absolute()
     sync_directory(path)
     while not path.is_mount():
@@ -54,6 +95,24 @@ def make_folder(path: Path, mode: int = 0o750) -> None:
             sync_directory(path)
         except PermissionError:
             return  # we made no entry there: that takes more permissions
+
+
+def check_folder(path: Path) -> None:
+    """Raise the `OSError` of `make_folder` if something else than a folder stands in the way; make
+    nothing.
+    """
+    if path.is_dir():
+        return
+    if os.path.lexists(path):
+        raise _in_the_way(path)
+    there = next(parent for parent in path.parents if os.path.lexists(parent))
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+
+
+def _in_the_way(there: Path) -> OSError:
+    what = _link_to_nothing(there) if there.is_symlink() else A_FILE
+    return OSError(f"{there} {what}")
 
 
 def sync_directory(path: Path) -> None:
@@ -91,7 +150,7 @@ def destroy_file(path: Path) -> None:
     of reach from here.
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY)
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # a pipe has no reader to wait for
     except FileNotFoundError:
         return
     try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FOLDER = "opening"
 NEW = ".made"
 """Suffix of an opening that does not count yet."""
-_NAME = re.compile(r"(\d{20})\.opening")
+_NAME = re.compile(r"([0-9]{20})\.opening")
 
 
 def opening_path(folder: Path, seq: int) -> Path:

@@ -22,8 +22,23 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from eventlog import seals, segment, versions
-from eventlog.errors import LogCorruptError, LogFormatError, LogLockedError, LogUnusableError
-from eventlog.files import A_FILE, A_FOLDER, make_folder, sync_directory, write_all, write_new
+from eventlog.errors import (
+    LogCorruptError,
+    LogFormatError,
+    LogLockedError,
+    LogUnusableError,
+    NotAFileError,
+)
+from eventlog.files import (
+    A_FILE,
+    check_file,
+    make_folder,
+    open_file,
+    read_file,
+    sync_directory,
+    write_all,
+    write_new,
+)
 from eventlog.first_event import list_openings, segments_of
 from eventlog.frame import NO_CHAIN
 from eventlog.nonsense import border, parse_json
@@ -58,10 +73,13 @@ def lock(folder: Path) -> int:
 
     Raises `LogLockedError`, `LogUnusableError`, `OSError`.
     """
+    path = folder / "LOCK"
     try:
-        descriptor = os.open(folder / "LOCK", os.O_RDWR | os.O_CREAT, 0o640)
-    except IsADirectoryError:
-        raise LogUnusableError(folder, f"LOCK {A_FOLDER}: remove it") from None
+        if os.path.lexists(path):  # else this makes it
+            check_file(path)
+    except NotAFileError as error:
+        raise LogUnusableError(folder, f"LOCK {error.what}: remove it") from None
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
     try:
         _take(folder, descriptor)
         os.ftruncate(descriptor, 0)
@@ -115,7 +133,7 @@ def read_identity(path: Path) -> bytes:
     identity = path / "identity.json"
     try:
         with border(lambda _: LogFormatError(identity, f"{_NO_IDENTITY}: {_AGAIN}")):
-            found: Any = parse_json(identity.read_bytes())
+            found: Any = parse_json(read_file(identity))
             log_id, version = bytes.fromhex(found["log_id"]), found["format"]
             if type(version) is not int:
                 raise TypeError
@@ -123,8 +141,6 @@ def read_identity(path: Path) -> bytes:
         if (path / "seg").is_dir():
             raise LogFormatError(identity, _LOST) from None
         raise LogUnusableError(path, "there is none") from None
-    except IsADirectoryError:
-        raise LogFormatError(identity, f"{A_FOLDER}: {_AGAIN}") from None
     versions.check(identity, version)
     if len(log_id) != 16:
         raise LogFormatError(identity, f"holds no 16-byte log id: {_AGAIN}")
@@ -192,8 +208,10 @@ def _never_begun(path: Path, log_id: bytes) -> bool:
     try:
         segment.open_header(path)
     except LogCorruptError:
-        data = path.read_bytes()
+        data = read_file(path)
         if segment.highest_mark(data, 0, log_id) > segment.base_seq_of(path):
+            raise
+        if seals.follows_a_sealed_one(path):
             raise
         return True
     return False
@@ -229,7 +247,7 @@ def _last_time(paths: list[Path]) -> int:
     """Log time of the last frame of a log whose newest segment has no frame, as a crash may leave
     it."""
     for following, path in pairwise(reversed(paths)):
-        with path.open("rb") as file:
+        with open_file(path) as file:
             walk = segment.Walk(path, file)
             for _ in walk.frames(file, segment.end_before(following, walk.header.epoch)):
                 pass
@@ -256,7 +274,7 @@ class _Tail:
         """Walk to the end. Raises `LogCorruptError` where durable bytes are damaged."""
         # First event and offset of frames that no later header calls durable.
         doubtful: deque[tuple[int, int]] = deque()
-        with path.open("rb") as file:
+        with open_file(path) as file:
             walk = segment.Walk(path, file, tags)
             begin = walk.offset
             for one in walk.frames(file):
@@ -292,7 +310,7 @@ def _quarantine(folder: Path, path: Path, offset: int) -> Path:
     while target.exists():  # a crash at the same offset before
         again += 1
         target = target.with_name(f"{path.name}.{offset}.{again}")
-    write_new(target, path.read_bytes()[offset:])
+    write_new(target, read_file(path)[offset:])
     return target
 
 

@@ -30,7 +30,7 @@ from zlib import crc32
 
 from eventlog import segment, versions
 from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
-from eventlog.files import make_folder, open_file, write_new
+from eventlog.files import make_folder, open_file, read_file, write_new
 from eventlog.first_event import segments_of
 from eventlog.folder import read_identity
 from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
@@ -50,7 +50,7 @@ The same bytes are copied seldom then, and a reader opens few files.
 MAGIC = b"\x89EVK\r\n\x1a\n"
 HEADER_SIZE = 64
 _HEADER = Struct("<8sHHI16sQQQII")
-_NAME = re.compile(r"(\d{20})\.(\d{20})\.evk")
+_NAME = re.compile(r"([0-9]{20})\.([0-9]{20})\.evk")
 
 
 class Kept(NamedTuple):
@@ -105,7 +105,7 @@ def kept_digests(folder: Path, end: int) -> dict[str, str]:
 
 
 def _digests(paths: Iterable[Path]) -> dict[str, str]:
-    return {path.name: sha256(path.read_bytes()).hexdigest() for path in paths}
+    return {path.name: sha256(read_file(path)).hexdigest() for path in paths}
 
 
 def read_kept_frames(folder: Path, end: int) -> Iterator[Frame]:
@@ -116,16 +116,10 @@ def read_kept_frames(folder: Path, end: int) -> Iterator[Frame]:
     log_id = read_identity(folder)
     for one in files_below(folder, end):
         try:
-            data = read(one)
+            data = read_file(one.path)
         except FileNotFoundError:
             raise LogPrunedError(folder) from None
         yield from frames_in(one, data, log_id)
-
-
-def read(one: Kept) -> bytes:
-    """Read the content of a file. Raises `LogFormatError` for a folder in its place, `OSError`."""
-    with open_file(one.path) as file:
-        return file.read()
 
 
 def frames_in(one: Kept, data: bytes, log_id: bytes) -> Iterator[Frame]:
@@ -179,7 +173,7 @@ def keep_frames(folder: Path, begin: int, end: int, kinds: Collection[int]) -> d
     log_id = read_identity(folder)
     before = files_below(folder, begin)
     merged = len(before) >= MOST_FILES
-    taken = b"".join(each.path.read_bytes()[HEADER_SIZE:] for each in before) if merged else b""
+    taken = b"".join(read_file(each.path)[HEADER_SIZE:] for each in before) if merged else b""
     for path in segments_of(folder):
         if segment.base_seq_of(path) < end:
             taken += b"".join(_frames(path, kinds))
@@ -199,9 +193,9 @@ def _header(log_id: bytes, first: int, end: int, length: int) -> bytes:
 
 def _frames(path: Path, kinds: Collection[int]) -> Iterator[bytes]:
     """Yield the frames of these kinds in a finished segment, byte for byte."""
-    data = path.read_bytes()
+    data = read_file(path)
     end = segment.end_of(path)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         walk = segment.Walk(path, file)
         begin = walk.offset
         for frame in walk.frames(file, end):

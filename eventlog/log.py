@@ -14,8 +14,10 @@ second attempt, ends the log.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
+import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -60,6 +62,9 @@ LONGER_SECONDS = 0.1
 readers get them later, and a crash loses more of them."""
 ENOUGH_BYTES = 1 << 20
 """Pending bytes above which a commit begins at once, because a larger batch gains nothing."""
+HUNG_SECONDS = 10.0
+"""Seconds of a commit after which `has_room` returns False, because what is taken in meanwhile is
+only in memory. So a disk that hangs costs what came in these seconds, and no more."""
 MAX_PENDING_BYTES = 64 << 20
 """Bytes appended and not yet durable at which `has_room` returns False, so that a hung disk cannot
 fill the memory."""
@@ -127,7 +132,9 @@ class EventLog:
     sealing: trio.Lock = field(factory=trio.Lock)  # for tasks that make or remove seals
 
     # The condition of the log.
+    _hung_from: float = math.inf  # when the running commit counts as hung; of the monotonic clock
     _blocked: bool = False  # waits for space, descriptors, memory or a thread
+    _refusal: str = ""  # what it waits for, or waited for last
     _failure: LogFailedError | None = None
     _closed: bool = False  # refuses new records
     _released: bool = False  # nothing more becomes durable
@@ -171,6 +178,7 @@ class EventLog:
             and not self._closed
             and not self._blocked
             and (reserved or not self._committer.disk_low)
+            and (reserved or time.monotonic() < self._hung_from)
             and (reserved or self._committer.written_bytes + pending < self.grow_until)
             and pending < MAX_PENDING_BYTES
         )
@@ -252,6 +260,8 @@ class EventLog:
                     sealed = begun
                     self._no_seal.over()
                 except (OSError, LogError) as error:
+                    if isinstance(error, LogError):
+                        sealed = begun  # damage does not pass, and costs a look at every frame
                     self._no_seal.warn(
                         "Finished segments could not be sealed, tried again: %s", error
                     )
@@ -263,7 +273,7 @@ class EventLog:
         Tasks that remove segments or seals must hold the lock too. Raises `LogError`, `OSError`.
         """
         async with self.sealing:
-            await in_thread(seals.write_missing, self.path)
+            await in_thread(seals.write_missing, self.path, self.recovery.epoch)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled, then commit the rest and close. Raises `LogFailedError`."""
@@ -307,6 +317,7 @@ class EventLog:
             return
         self._in_flight_bytes = sum(len(one.plain) + len(one.protected) for one in taken)
         began = trio.current_time()
+        self._hung_from = time.monotonic() + HUNG_SECONDS
         try:
             # Shielded, because a commit must not be abandoned half-way.
             with trio.CancelScope(shield=True):
@@ -322,6 +333,7 @@ class EventLog:
         else:
             self._note_success()
         finally:
+            self._hung_from = math.inf
             self._commit_seconds = trio.current_time() - began
             self._commits += 1
             self._wake_waiters()
@@ -346,6 +358,7 @@ class EventLog:
         """Blocks the log if waiting helps, else raises `LogFailedError`."""
         if passes_by_itself(error):
             self._blocked = True
+            self._refusal = str(error)
             self._no_write.warn(
                 "The event log cannot be written (%s): nothing is taken in until it can", error
             )
@@ -382,7 +395,7 @@ class EventLog:
         if not self._blocked:
             await self._commit()  # the watermark
         if self._unwritten:
-            self._failure = self._failed("no space, or no descriptor, until it was stopped")
+            self._failure = self._failed(f"{self._refusal}, until it was stopped")
             raise self._failure
 
     def release(self) -> None:

@@ -99,7 +99,7 @@ class Reader:
             end = segment.end_before(following, walk.header.epoch) if following else None
             if end and walk.next_seq >= end[0] and walk.end != end:
                 walk = self._back_to(walk, end)
-            with walk.path.open("rb") as file:
+            with open_file(walk.path) as file:
                 yield from walk.frames(file, end)
             if following is None:
                 if self._following(walk) is not None:
@@ -117,20 +117,20 @@ class Reader:
             if walk.grown():
                 continue
             if end == walk.end:
-                with walk.path.open("rb") as file:
+                with open_file(walk.path) as file:
                     walk.check_left_over(file)
             self._enter(following, walk)
 
     def _was_durable(self, walk: segment.Walk) -> bool:
         """Tells whether the bytes that stopped the walk had been durable."""
-        with walk.path.open("rb") as file:
+        with open_file(walk.path) as file:
             file.seek(walk.offset)
             return segment.highest_mark(file.read(), 0, self._log_id) > walk.next_seq
 
     def _back_to(self, walk: segment.Walk, end: segment.End) -> segment.Walk:
         """Forget the frames read beyond `end`, because they came from a failed write and were never
         durable."""
-        with walk.path.open("rb") as file:
+        with open_file(walk.path) as file:
             again = segment.Walk(walk.path, file, self._keys)
             for _ in again.frames(file, end):
                 pass
@@ -215,7 +215,7 @@ def holds_frame(path: Path, seq: int, chain: bytes) -> bool:
     for one in reversed(segments_of(path)):
         if segment.base_seq_of(one) > seq:
             continue
-        with one.open("rb") as file:
+        with open_file(one) as file:
             try:
                 walk = segment.Walk(one, file)
             except LogCorruptError:

@@ -54,9 +54,14 @@ def remove_before(folder: Path, begin: int) -> int:
 
 
 def _remove(paths: Iterable[Path]) -> None:
-    """Remove files in this order, then make that durable."""
+    """Remove files in this order, then make that durable.
+
+    Passes over a folder, because no tracker made it, and removal must not end with it.
+    """
     folders = set()
     for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            continue
         path.unlink(missing_ok=True)
         folders.add(path.parent)
     for each in folders:

@@ -16,11 +16,11 @@ from hashlib import file_digest
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict, astuple, fields, frozen
+from attrs import asdict, astuple, evolve, fields, frozen
 
 from eventlog import segment, versions
-from eventlog.errors import LogCorruptError, LogError
-from eventlog.files import A_FOLDER, make_folder, open_file, write_new
+from eventlog.errors import LogCorruptError, LogError, NotAFileError
+from eventlog.files import make_folder, open_file, read_file, sync_directory, write_new
 from eventlog.first_event import needed_from, segments_of
 from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
 from eventlog.frame import MAGIC, MAX_SECTION, FrameError, crc_start_of, parse_header
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "seal"
-_NAME = re.compile(r"\d{20}\.\d{10}\.json")
+_NAME = re.compile(r"[0-9]{20}\.[0-9]{10}\.json")
 NONE = "is not the seal of a segment"
 DROP = "if there is nothing else wrong with the segment, remove the seal: it is written again"
+WENT_ON = "it is sealed, so the log went on in another segment, and that one is missing"
 _LONGEST_FRAME = 2 * MAX_SECTION + LONGEST_FRAME_HEADER + 16
 
 
@@ -68,9 +69,9 @@ def seal_path(path: Path) -> Path:
 def read_seal(path: Path) -> Seal:
     """Read a seal. Raises `SealError`, `LogFormatError`, `FileNotFoundError`."""
     try:
-        data = path.read_bytes()
-    except IsADirectoryError:
-        raise SealError(A_FOLDER) from None
+        data = read_file(path)
+    except NotAFileError as error:
+        raise SealError(error.what) from None
     with border(lambda _: SealError(NONE)):
         content: Any = parse_json(data)
         version = content["format"]
@@ -112,6 +113,15 @@ def take(path: Path, following: Path) -> Seal:
     return Seal(digest, length, header.base_seq, after.base_seq, first_us, last_us)
 
 
+def taken_again(path: Path, seal: Seal) -> Seal:
+    """Compute length and checksum anew for a segment whose following one is gone. Raises `OSError`,
+    `LogFormatError`.
+    """
+    with open_file(path) as file:
+        digest = file_digest(file, "sha256").hexdigest()
+        return evolve(seal, sha256=digest, length=file.tell())
+
+
 def _last_time(file: BufferedReader, length: int, crc_start: int) -> int:
     """Log time of the last frame, searched from the end of the file; 0 = no frame."""
     file.seek(max(segment.HEADER_SIZES[1], length - _LONGEST_FRAME))
@@ -134,12 +144,13 @@ def _time_at(path: Path, file: BufferedReader, end: segment.End) -> int:
     return walk.last_time_us
 
 
-def write_missing(folder: Path) -> int:
+def write_missing(folder: Path, unwatched: int = 0) -> int:
     """Seal the finished segments that have no seal. Returns how many.
 
-    Only the holder of the log may call this, because it first cuts off what a failed write left. A
-    damaged segment gets no seal; after the others got theirs its `LogError` is raised. Raises what
-    `take` raises.
+    Only the holder of the log may call this, because it first cuts off what a failed write left.
+    `unwatched`: segments up to this epoch were written by earlier runs. Their frames are checked
+    first, because a seal says that a segment is as it was written. A damaged segment gets no seal;
+    after the others got theirs its `LogError` is raised. Raises what `take` raises.
     """
     written, problem = 0, None
     for path, following in pairwise(segments_of(folder)):
@@ -147,8 +158,11 @@ def write_missing(folder: Path) -> int:
         if target.exists():
             continue
         try:
-            cut_left_over(path, following)
+            epoch = segment.epoch_of(path)
+            if epoch <= unwatched or segment.end_before(following, epoch):
+                cut_left_over(path, check_frames(path, following))
             make_folder(target.parent)
+            sync_directory(following.parent)  # a seal says that the next segment is there
             write_new(target, pack(take(path, following)))
         except LogError as error:
             problem = problem or error
@@ -159,23 +173,57 @@ def write_missing(folder: Path) -> int:
     return written
 
 
-def sealed_segments(folder: Path) -> list[Path]:
-    """List the finished segments that have a seal, in log order. Raises `OSError`."""
-    return [path for path in segments_of(folder)[:-1] if seal_path(path).exists()]
+def lost_its_end(folder: Path) -> bool:
+    """Tells whether the newest segment is sealed, so that a newer one is missing. Raises `OSError`.
+
+    A segment is sealed only once the name of the next one is durable.
+    """
+    return any(os.path.lexists(seal_path(path)) for path in segments_of(folder)[-1:])
+
+
+def follows_a_sealed_one(path: Path) -> bool:
+    """Tells whether the segment before this one is sealed.
+
+    A segment gets its name once its header is durable, and the one before is sealed after that. So
+    where this is true, a header that is not whole is damage, and no file whose making was cut off.
+    """
+    before = [each for each in segment.list_segments(path.parent) if each.name < path.name]
+    return any(os.path.lexists(seal_path(each)) for each in before[-1:])
+
+
+def finished_segments(folder: Path) -> list[Path]:
+    """List the finished segments, in log order, those included that only a seal tells of.
+
+    Raises `OSError`.
+    """
+    begin = needed_from(folder)
+    sealed = (folder / "seg" / f"{path.stem}.evl" for path in list_seals(folder))
+    there = segments_of(folder)[:-1]
+    return sorted({*there, *(path for path in sealed if segment.base_seq_of(path) >= begin)})
 
 
 def wrong_by_seal(path: Path) -> str:
-    """Say what is wrong with a segment by its seal; "" = nothing.
+    """Say what is wrong with a finished segment by its seal, or by its frames where it has none;
+    "" = nothing.
 
-    Reads the file from the disk, without the interpreter's lock, and leaves none of it in memory
-    that others use. Raises `FileNotFoundError` when one of the two was removed, `OSError`.
+    Reads the file from the disk, a sealed one without the interpreter's lock, and leaves none of it
+    in memory that others use. Raises `FileNotFoundError` when it was removed, `OSError`.
     """
+    folder = path.parent.parent
     try:
-        seal = read_seal(seal_path(path))
         with open_file(path) as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             found = file_digest(file, "sha256").hexdigest()
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if not os.path.lexists(seal_path(path)):
+            following = [each for each in segments_of(folder) if each.name > path.name]
+            check_frames(path, following[0])
+            return ""
+        seal = read_seal(seal_path(path))
+    except FileNotFoundError:
+        if segment.base_seq_of(path) < needed_from(folder) or path.exists():
+            raise
+        return "is missing, and the log goes on after it"
     except (SealError, LogError) as error:
         return str(error)
     if found == seal.sha256:
@@ -183,28 +231,36 @@ def wrong_by_seal(path: Path) -> str:
     return f"its SHA-256 is {found}, and was {seal.sha256} when it was sealed"
 
 
-def cut_left_over(path: Path, following: Path) -> None:
-    """Cut a finished segment at the end of its last frame that counts.
+def check_frames(path: Path, following: Path) -> int:
+    """Check every frame of a finished segment, up to where `following` continues it.
 
-    Bytes after that came from a write that failed. They are in the page cache, but perhaps not on
-    the disk, so a seal over them may not hold after the next boot. Raises `LogCorruptError`,
-    `LogFormatError`, `OSError`.
+    Returns that place in bytes. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
     """
-    end = segment.end_before(following, segment.epoch_of(path))
-    if end is None:
-        return
+    after = segment.open_header(following)
     with open_file(path) as file:
         walk = segment.Walk(path, file)
-        for _ in walk.frames(file, end):
+        for _ in walk.frames(file, (after.base_seq, after.previous)):
             pass
-        if walk.end != end:
+        if walk.end != (after.base_seq, after.previous):
             what = walk.stopped or f"it ends, and {following.name} goes on elsewhere"
             raise LogCorruptError(path, walk.offset, what)
-        walk.check_left_over(file)
-    if path.stat().st_size > walk.offset:
+        if walk.header.epoch != after.epoch:
+            walk.check_left_over(file)
+        elif path.stat().st_size > walk.offset:
+            raise LogCorruptError(path, walk.offset, "has bytes after its last frame")
+    return walk.offset
+
+
+def cut_left_over(path: Path, end: int) -> None:
+    """Cut a finished segment at the end of its last frame that counts, `end` bytes from its begin.
+
+    Bytes after that came from a write that failed. They are in the page cache, but perhaps not on
+    the disk, so a seal over them may not hold after the next boot. Raises `OSError`.
+    """
+    if path.stat().st_size > end:
         descriptor = os.open(path, os.O_RDWR)
         try:
-            os.ftruncate(descriptor, walk.offset)
+            os.ftruncate(descriptor, end)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -81,7 +81,7 @@ TAIL_BYTES = 1 << 16
 """Bytes at the end of a segment that are read at once: mostly its last frame is among them."""
 LAST_EPOCH = (1 << 32) - 1
 """No segment is of this epoch, so that every log can be opened once more."""
-_NAME = re.compile(r"(\d{20})\.(\d{10})\.evl")
+_NAME = re.compile(r"([0-9]{20})\.([0-9]{10})\.evl")
 
 
 End = tuple[int, bytes]

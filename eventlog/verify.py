@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from eventlog import folder, segment, verify_files
+from eventlog import folder, seals, segment, verify_files
 from eventlog.errors import (
     LogCorruptError,
     LogError,
@@ -19,7 +19,7 @@ from eventlog.errors import (
     LogPrunedError,
     OtherFormatError,
 )
-from eventlog.files import open_file
+from eventlog.files import open_file, read_file
 from eventlog.findings import NOTHING, REPORT, RESTORE, VERSION, Checked, Finding
 from eventlog.first_event import first_seq, needed_from, segments_of
 from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
@@ -103,8 +103,12 @@ class Verifier:
             what = "there is no folder of segments: a start would begin an empty log"
             yield Finding(self._path / "seg", 0, 0, what, "restore the folder from a backup")
             return
-        yield from verify_files.leftovers(self._path, self.first_seq)
-        yield from verify_files.check_kept(self._path, self.first_seq, self.log_id)
+        for check in (
+            verify_files.in_the_way(self._path),
+            verify_files.leftovers(self._path, self.first_seq),
+            verify_files.check_kept(self._path, self.first_seq, self.log_id),
+        ):
+            yield from verify_files.unreadable(self._path, check)
         yield from self._segments()
         yield from verify_files.missing(self._path, needed_from(self._path))
 
@@ -114,13 +118,16 @@ class Verifier:
             path = later[0]
             if self._ended and self._begun(path):
                 return  # the tracker has begun it since the walk came to the end
-            yield from self._segment(path)
-            if following := self._later(path):
-                yield from self._seal(path, following[0])
+            yield from self._segment_or_error(path)
+            sealed = os.path.lexists(seals.seal_path(path))
+            following = self._later(path)
+            if following or sealed:
+                yield from self._seal(path, following[0] if following else None)
 
-    def _seal(self, path: Path, following: Path) -> Iterator[Finding]:
+    def _seal(self, path: Path, following: Path | None) -> Iterator[Finding]:
+        found = verify_files.seal_of(path, following, self.next_seq)
         try:
-            for one in verify_files.seal_of(path, following, self.next_seq):
+            for one in verify_files.unreadable(path, found):
                 if one is None:
                     self.sealed += 1
                 else:
@@ -133,6 +140,15 @@ class Verifier:
         return [each for each in every if path is None or each.name > path.name]
 
     # A segment.
+
+    def _segment_or_error(self, path: Path) -> Iterator[Checked | Finding]:
+        try:
+            yield from self._segment(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self._chain, self._epoch = None, segment.epoch_of(path)
+            yield verify_files.cannot_read(path, error)
 
     def _segment(self, path: Path) -> Iterator[Checked | Finding]:
         self.segments += 1
@@ -175,8 +191,8 @@ class Verifier:
         try:
             segment.open_header(path)
         except LogCorruptError:
-            mark = segment.highest_mark(path.read_bytes(), 0, self.log_id)
-            return mark > segment.base_seq_of(path)
+            mark = segment.highest_mark(read_file(path), 0, self.log_id)
+            return mark > segment.base_seq_of(path) or seals.follows_a_sealed_one(path)
         except LogFormatError:
             pass
         return True
@@ -269,7 +285,7 @@ class Verifier:
         size = path.stat().st_size - offset
         if not size:
             return
-        with path.open("rb") as file:
+        with open_file(path) as file:
             walk = segment.Walk(path, file)
             for _ in walk.frames(file, (self.next_seq, self._chain or NO_CHAIN)):
                 pass
@@ -320,7 +336,7 @@ class Verifier:
 
     def _mark(self, path: Path, offset: int) -> int:
         """Reads from the headers behind an offset how far the log was durable."""
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file.seek(offset)
             return max(self.durable_seq, segment.highest_mark(file.read(), 0, self.log_id))
 
@@ -403,7 +419,7 @@ def _next_intact(path: Path, start: int, crc_start: int) -> int | None:
 
 def _intact(path: Path, start: int, crc_start: int) -> Iterator[tuple[int, Frame]]:
     """Yields offset and content of the whole and undamaged frames from an offset on."""
-    data = path.read_bytes()
+    data = read_file(path)
     at = data.find(MAGIC, start)
     while at >= 0:
         with suppress(FrameError):

@@ -3,21 +3,49 @@ bytes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from eventlog import kept_frames, seals, segment
+from eventlog import files, kept_frames, seals, segment
 from eventlog.errors import LogCorruptError, LogError
 from eventlog.findings import NOTHING, RESTORE, Finding
 from eventlog.first_event import list_openings, segments_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+T = TypeVar("T")
 
 RESTORE_KEPT = (
     "the tracker does without, but these events cannot be read: restore the file from a backup"
 )
 _LEFT = "the tracker removes it at its next look"
+
+
+def unreadable(path: Path, found: Iterator[T]) -> Iterator[T | Finding]:
+    """Yield what a check yields, and a finding where the system refuses to read: a bad sector, or
+    no permission. `path` is named where the system names no file.
+    """
+    try:
+        yield from found
+    except FileNotFoundError:
+        raise  # the tracker may have removed it meanwhile
+    except OSError as error:
+        yield cannot_read(path, error)
+
+
+def cannot_read(path: Path, error: OSError) -> Finding:
+    what = f"cannot be read: {error.strerror or error}"
+    return Finding(Path(error.filename or path), 0, 0, what, RESTORE)
+
+
+def in_the_way(folder: Path) -> Iterator[Finding]:
+    """Report what stands in the place of the files that a tracker makes at its start."""
+    for name in ("LOCK", "reserve"):
+        path = folder / name
+        if os.path.lexists(path) and not path.is_file():
+            yield Finding(path, 0, 0, files.NO_FILE, "no tracker starts with it there: remove it")
 
 
 def leftovers(folder: Path, begin: int) -> Iterator[Finding]:
@@ -36,20 +64,20 @@ def leftovers(folder: Path, begin: int) -> Iterator[Finding]:
             yield Finding(each, 0, seq, what, _LEFT, damage=False)
     cut = folder / "quarantine"
     for each in sorted(cut.iterdir()) if cut.is_dir() else ():
-        what = f"{each.stat().st_size} bytes that a start cut off a torn end"
+        what = f"{each.lstat().st_size} bytes that a start cut off a torn end"
         yield Finding(each, 0, 0, what, NOTHING, damage=False)
 
 
 def check_kept(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
     """Report damage in the kept frames of the events before the log's beginning."""
     try:
-        files = kept_frames.files_below(folder, begin)
+        kept = kept_frames.files_below(folder, begin)
     except LogCorruptError as error:
         yield Finding(error.path, 0, 0, error.what, RESTORE_KEPT)
         return
-    for one in files:
+    for one in kept:
         try:
-            for _ in kept_frames.frames_in(one, kept_frames.read(one), log_id):
+            for _ in kept_frames.frames_in(one, files.read_file(one.path), log_id):
                 pass
         except LogCorruptError as error:
             yield Finding(one.path, error.offset, one.first, error.what, RESTORE_KEPT)
@@ -58,11 +86,11 @@ def check_kept(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
             yield Finding(one.path, 0, one.first, what, RESTORE_KEPT)
 
 
-def seal_of(path: Path, following: Path, seq: int) -> Iterator[Finding | None]:
-    """Check a finished segment against its seal. Yields None when they agree, nothing when there is
-    no seal.
+def seal_of(path: Path, following: Path | None, seq: int) -> Iterator[Finding | None]:
+    """Check a segment against its seal. Yields None when they agree, nothing when there is no seal.
 
-    `following` is the segment after it, `seq` the event to name in findings.
+    `following` is the segment after it; None = that one is gone, because only a finished segment
+    gets a seal. `seq` is the event to name in findings.
     """
     sealed = seals.seal_path(path)
     try:
@@ -72,13 +100,15 @@ def seal_of(path: Path, following: Path, seq: int) -> Iterator[Finding | None]:
     except seals.SealError as error:
         yield Finding(sealed, 0, seq, str(error), seals.DROP)
         return
-    now = seals.take(path, following)
+    now = seals.take(path, following) if following else seals.taken_again(path, seal)
     if now.length != seal.length:
         what = f"has {now.length} bytes, and had {seal.length} when it was sealed"
         yield Finding(path, min(now.length, seal.length), seq, what, RESTORE)
     elif now.sha256 != seal.sha256:
         what = f"its SHA-256 is {now.sha256}, and was {seal.sha256} when it was sealed"
         yield Finding(path, 0, seq, what, RESTORE)
+    elif following is None:
+        yield Finding(path, now.length, seq, seals.WENT_ON, RESTORE)
     elif now != seal:
         what = "the seal gives other events or times than the segment, which is as it was"
         yield Finding(sealed, 0, seq, what, seals.DROP)

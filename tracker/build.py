@@ -15,6 +15,7 @@ MODULES = (
     "domain/accounts",
     "domain/addresses_by_day",
     "domain/directory",
+    "domain/hidden_peers",
     "domain/peer_by_seq",
     "domain/state",
     "domain/swarms",
@@ -49,7 +50,7 @@ def stale() -> str | None:
         return None
     try:
         recorded = json.loads(RECORD.read_bytes())["sources"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         recorded = None
     if recorded == digest():
         return None

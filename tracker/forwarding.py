@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Address = IPv4Address | IPv6Address
 
@@ -21,6 +21,11 @@ UNIX: Final = "unix"
 
 _MOST_HOPS: Final = 16  # addresses that are read from the right; a client may send any number
 _PORT: Final = re.compile(r":([0-9]{1,5}|_[\w.-]+)", re.ASCII)  # RFC 7239 hides ports as `_name`
+# An element of `Forwarded`, and a pair in it: quoted texts may hold separators (RFC 7239, 4). No
+# quantifier gives anything back, because the header's writer could make that slow.
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*+"'
+_ELEMENT: Final = re.compile(rf'[^",\\]*+(?:{_QUOTED}[^",\\]*+)*+')
+_PAIR: Final = re.compile(rf'(?:[^";]|{_QUOTED})++')
 
 
 class Proxies:
@@ -53,9 +58,10 @@ class Proxies:
         where its own should, and the result is the last proxy before it, or None.
         """
         found = None
-        for text in reversed(value.rsplit(",", _MOST_HOPS)):
+        texts = reversed(value.rsplit(",", _MOST_HOPS))
+        for text in map(_for, _elements(texts)) if self._elements else texts:
             try:
-                address = parse_address(_for(text) if self._elements else text)
+                address = parse_address(text)
             except ValueError:
                 return found, False
             found = address
@@ -67,7 +73,8 @@ class Proxies:
 def parse_address(text: str) -> Address:
     """Reads an IP address, alone or with a port: `192.0.2.1:443`, `[2001:db8::1]`.
 
-    A v4-mapped one becomes IPv4. Raises `ValueError`.
+    A v4-mapped one becomes IPv4. The zone of `fe80::1%eth0` is left out, because it means something
+    on the proxy only, may be any text, and would make one client many. Raises `ValueError`.
     """
     host, port = text.strip(), ""
     if host.startswith("["):
@@ -79,14 +86,34 @@ def parse_address(text: str) -> Address:
         port = colon + port
     if port and not _PORT.fullmatch(port):
         raise ValueError("neither an address nor a port")
+    host, percent, zone = host.partition("%")
     address = ip_address(host)
+    if percent and (address.version == 4 or not zone):
+        raise ValueError("a zone where none can be")
     return (address.ipv4_mapped if address.version == 6 else None) or address
+
+
+def _elements(pieces: Iterable[str]) -> Iterator[str]:
+    """Joins the pieces between commas, from the right, to whole elements of `Forwarded`.
+
+    A proxy may quote what its client sent, for example the host, and the client may have put commas
+    there. To begin at the left would let the client open a quote that hides what the proxy says.
+    """
+    element = ""
+    for piece in pieces:
+        element = f"{piece},{element}" if element else piece
+        if _ELEMENT.fullmatch(element):
+            yield element
+            element = ""
+    if element:
+        yield ""
 
 
 def _for(element: str) -> str:
     """Returns the value of `for=` in an element of the header `Forwarded` (RFC 7239); else ""."""
-    for pair in element.split(";"):
+    for pair in _PAIR.findall(element):
         name, _, value = pair.partition("=")
         if name.strip().lower() == "for":
-            return value.strip().strip('"')
+            text = value.strip()
+            return re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
     return ""

@@ -49,7 +49,9 @@ class Source:
 class Places:
     """The open connections of some listeners that share a bound."""
 
-    __slots__ = ("_most", "_most_each", "_sources", "_waiting", "given_way", "opened", "refused")
+    __slots__ = (
+        "_kept", "_most", "_most_each", "_sources", "_waiting", "given_way", "opened", "refused",
+    )  # fmt: skip
 
     def __init__(self, most: int, most_each: int = 0) -> None:
         """`most`: connections in all; `most_each`: of one source, 0 = as many as in all."""
@@ -58,6 +60,7 @@ class Places:
         self.opened = 0  # connections that have a place
         self._sources: dict[bytes, Source] = {}
         self._waiting: Queue = OrderedDict()
+        self._kept: Queue = OrderedDict()  # exempt within a bound
         self.given_way = 0  # connections ended for a newcomer, since the start
         self.refused = 0  # newcomers that found no waiting connection, since the start
 
@@ -91,17 +94,31 @@ class Places:
             self._waiting.move_to_end(place)
             place.source.waiting.move_to_end(place)
 
-    def keep(self, place: Place) -> None:
-        """Exempts a connection from giving way, because its client has proved who it is."""
-        self._waiting.pop(place, None)
-        place.source.waiting.pop(place, None)
+    def keep(self, place: Place, most: int = 0) -> None:
+        """Exempts a connection from giving way, because its client has proved who it is.
+
+        `most`: of the connections kept with this bound so many are exempt, 0 = without a bound. One
+        more, and the one that was used least lately waits again.
+        """
+        if not place.open:
+            return
+        self._forget(place)
+        if most:
+            self._kept[place] = None
+        if len(self._kept) > most > 0:
+            oldest, _ = self._kept.popitem(last=False)
+            self._waiting[oldest] = oldest.source.waiting[oldest] = None
+
+    def _forget(self, place: Place) -> None:
+        for queue in (self._waiting, place.source.waiting, self._kept):
+            queue.pop(place, None)
 
     def give_back(self, place: Place) -> None:
         """Ends what `take` began. A connection that gave way has done so already."""
         if not place.open:
             return
         place.open = False
-        self.keep(place)
+        self._forget(place)
         self.opened -= 1
         place.source.open -= 1
         if not place.source.open:

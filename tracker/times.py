@@ -16,9 +16,11 @@ _TIME: Final = re.compile(
 )
 
 
-_SPAN: Final = re.compile(r"([+-])(\d{1,9})([smhd])", re.ASCII)
-_CLOCK: Final = re.compile(r"(\d\d):(\d\d)(?::(\d\d))?", re.ASCII)
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SPAN: Final = re.compile(r"([+-])((?:\d{1,9}[smhdw])+)", re.ASCII)
+_CLOCK: Final = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?", re.ASCII)
+_ZONE: Final = re.compile(r"(?<=\d) ?(?:z|UTC|GMT)$", re.IGNORECASE)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DAYS: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _DAY: Final = timedelta(days=1)
 _LAST_US: Final = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
@@ -35,7 +37,8 @@ def rfc3339(time_us: int) -> str:
 def parse(text: str) -> int | None:
     """Parses a time with its zone as RFC 3339 writes it; Unix microseconds.
 
-    None for anything else, and for times before 1970.
+    None for anything else, and for times that `rfc3339` cannot print: before 1970, and those that
+    are in the year 10000 in UTC.
     """
     match = _TIME.fullmatch(text)
     if not match:
@@ -51,36 +54,47 @@ def parse(text: str) -> int | None:
         since = there - _EPOCH + (offset if match[8] == "-" else -offset)
     except (ValueError, OverflowError):
         return None
-    return since // timedelta(microseconds=1) if since >= timedelta() else None
+    time_us = since // timedelta(microseconds=1)
+    return time_us if 0 <= time_us <= _LAST_US else None
 
 
 def parse_loosely(text: str) -> tuple[int, bool]:
     """Parses any ISO 8601 time that a person may type; Unix microseconds, and whether it names a
     zone.
 
-    A time without a zone is read as UTC. Raises `ValueError`.
+    A time without a zone is read as UTC. Raises `ValueError`, also for times that `rfc3339` cannot
+    print.
     """
     moment = datetime.fromisoformat(text)
     zoned = moment.tzinfo is not None
     if not zoned:
         moment = moment.replace(tzinfo=UTC)
     try:
-        return (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1), zoned
+        time_us = (moment.astimezone(UTC) - _EPOCH) // timedelta(microseconds=1)
     except OverflowError:
         raise ValueError(f"{text} is out of range") from None
+    return _in_range(time_us, text), zoned
 
 
 def parse_typed(text: str, now_us: int, *, ahead: bool) -> int:
     """Parses a time that a person types at the command line; Unix microseconds.
 
-    Besides what `parse_loosely` reads: `+3m` and `-2h`, counted from now (s, m, h, d), and `07:02`,
-    in UTC: the next time that it is so late, if `ahead`, or else the last one. Raises `ValueError`.
+    Besides what `parse_loosely` reads: `now`; `+3m` and `-1h30m`, counted from now (s, m, h, d, w);
+    `07:02`, the next time that it is so late, if `ahead`, or else the last one; and `yesterday`,
+    `today` and `tomorrow`, which begin at midnight. All in UTC. Raises `ValueError`.
     """
+    text = _ZONE.sub("Z", text.strip())
+    if text == "now":
+        return now_us
     if match := _SPAN.fullmatch(text):
-        length = int(match[2]) * _SECONDS[match[3]] * 1_000_000
+        parts = re.findall(r"(\d+)([a-z])", match[2])
+        length = sum(int(count) * _SECONDS[unit] for count, unit in parts) * 1_000_000
         return _in_range(now_us + length if match[1] == "+" else now_us - length, text)
-    if match := _CLOCK.fullmatch(text):
-        now = _EPOCH + timedelta(microseconds=now_us)
+    now = _EPOCH + timedelta(microseconds=now_us)
+    if text in _DAYS:
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return (midnight + _DAYS[text] * _DAY - _EPOCH) // timedelta(microseconds=1)
+    if match := _CLOCK.fullmatch(text.removesuffix("Z")):
         there = now.replace(
             hour=int(match[1]), minute=int(match[2]), second=int(match[3] or 0), microsecond=0
         )

@@ -54,7 +54,7 @@ async def _ask_udp(service: Service) -> str:
         await sock.connect(target)
         answer = b""
         while not answer:
-            await sock.send(struct.pack(">QI4s", _MAGIC, _CONNECT, transaction) + service.probe)
+            await sock.send(struct.pack(">QI4s", _MAGIC, _CONNECT, transaction))
             with trio.move_on_after(_RESEND):
                 answer = await sock.recv(64)
     if len(answer) < 16 or answer[:8] != struct.pack(">I4s", _CONNECT, transaction):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Literal
 
-from attrs import field, frozen
+from attrs import frozen
 
 if TYPE_CHECKING:
     Kind = Literal["udp", "http", "api"]
@@ -44,10 +44,6 @@ class Service:
     host: str
     port: int
     tls: bool = False
-    probe: bytes = field(default=b"", repr=False)
-    """Secret bytes behind a UDP connect, by which a tracker knows its own health check: bans of
-    clients at the same address do not hold it up.
-    """
 
     @property
     def binding(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from tracker import ports
+
 Schema = dict[str, Any]
 
 STRING: Final[Schema] = {"type": "string"}
@@ -17,7 +19,13 @@ ANY_KEY: Final[Schema] = {"type": "string", "pattern": "^[0-9A-Za-z_-]{10,64}$"}
 NUMBER: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 2**32 - 1}
 SEQ: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
 TIME: Final[Schema] = {"type": "string", "format": "date-time"}
-NAME: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 200}
+LINE: Final = f"^{ports.LINE}$"
+NAME: Final[Schema] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": ports.MAX_NAME,
+    "pattern": LINE,
+}
 ANYTHING: Final[Schema] = {"type": "object"}
 U32: Final[Schema] = {**WHOLE, "maximum": 2**32 - 1}
 

@@ -14,6 +14,7 @@ from quart import request
 
 from api import times
 from api.v2.problems import Problem
+from tracker.ports import is_line
 
 Members = dict[str, Any]
 
@@ -77,7 +78,7 @@ def text(given: Members, name: str, most: int, place: str = "") -> str | None:
     value = given.get(name)
     if value is None:
         return None
-    if isinstance(value, str) and 0 < len(value) <= most and value.isprintable():
+    if isinstance(value, str) and 0 < len(value) <= most and is_line(value):
         return value
     raise Problem(422, f"{place}{name}: expected 1 to {most} printable characters")
 

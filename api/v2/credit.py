@@ -21,20 +21,30 @@ from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
-from tracker.ports import Correction, FactorTerms, ReadModel
+from tracker.ports import (
+    MOST_PERCENT,
+    Correction,
+    EventFilter,
+    FactorTerms,
+    LogPart,
+    ReadModel,
+)
 
 if TYPE_CHECKING:
     from api.reads import Reads
     from api.replies import Response
-    from tracker.ports import Account, Commands, Factor, Present
+    from tracker.ports import Account, Commands, Events, Factor, Present
 
 MAX_LABEL: Final = 100  # characters
-MAX_PERCENT: Final = 10_000  # a factor of 100
 
 _TERMS: Final = (
     "account", "info_hash", "upload_percent", "download_percent", "from", "until", "label",
 )  # fmt: skip
 _SEQ_MAX: Final = 2**63 - 1
+_CORRECTABLE: Final = (
+    "announced", "announce_refused", "credit_corrected", "credit_factor_set", "credit_factor_ended",
+)  # fmt: skip
+"""Types of events that a correction makes good: those that credit, or should have."""
 
 
 @frozen
@@ -95,6 +105,7 @@ class Factors:
 class Accounts:
     reads: Reads
     commands: Commands
+    log: Events
 
     def endpoints(self) -> list[Endpoint]:
         one = "/accounts/{account}"
@@ -143,11 +154,23 @@ class Accounts:
             raise Problem(422, "corrects: missing; the seq of the event that this makes good")
         uploaded = bodies.signed(given, "uploaded", U64_MAX) or 0
         downloaded = bodies.signed(given, "downloaded", U64_MAX) or 0
+        await self._check_corrected(corrects)
         correction = Correction(number, uploaded, downloaded, corrects)
         with commanded():
             seq = await self.commands.correct(correction, actor())
         body = {"seq": seq, "account": _account_json(await self._found(number))}
         return json_text(encode(body), 201)
+
+    async def _check_corrected(self, seq: int) -> None:
+        """Raises `Problem` for an event of the wrong type.
+
+        An event that was removed, or is not durable yet, cannot be looked at, and is taken.
+        """
+        page = await self.log.read(LogPart(first=seq, last=seq), EventFilter(), 1)
+        kinds = [event["type"] for event in page.events if event["seq"] == seq]
+        if kinds and kinds[0] not in _CORRECTABLE:
+            expected = "an announce, a correction or a factor"
+            raise Problem(422, f"corrects: event {seq} is {kinds[0]}; expected {expected}")
 
 
 def _terms(given: dict[str, Any]) -> FactorTerms:
@@ -155,8 +178,8 @@ def _terms(given: dict[str, Any]) -> FactorTerms:
     return FactorTerms(
         account=bodies.whole(given, "account", params.NUMBER_MAX),
         info_hash=None if info_hash is None else bodies.info_hash(info_hash, "info_hash"),
-        upload_percent=bodies.whole(given, "upload_percent", MAX_PERCENT),
-        download_percent=bodies.whole(given, "download_percent", MAX_PERCENT),
+        upload_percent=bodies.whole(given, "upload_percent", MOST_PERCENT),
+        download_percent=bodies.whole(given, "download_percent", MOST_PERCENT),
         from_us=bodies.time_us(given, "from"),
         until_us=bodies.time_us(given, "until"),
         label=bodies.text(given, "label", MAX_LABEL) or "",

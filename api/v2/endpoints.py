@@ -35,7 +35,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Keys(reads, commands).endpoints(),
         *Whitelist(reads, commands).endpoints(),
         *Factors(reads, commands).endpoints(),
-        *Accounts(reads, commands).endpoints(),
+        *Accounts(reads, commands, ports.events).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *events.endpoints(),
         *Stream(events).endpoints(),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from attrs import define, evolve, frozen
-from quart import request
+from quart import g, request
 
 from api import times
 from api.endpoint import Endpoint, Parameter, answer
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SEQ_MAX: Final = 2**63 - 1
 MAX_STREAMS: Final = 32  # the most streams open at a time
+READERS: Final = 24  # the most before a token that only reads gets no more
 STREAM_SECONDS: Final = 300.0  # life of a stream; then its client connects again with the last id
 HEARTBEAT_SECONDS: Final = 15.0  # silence after which a stream sends its position
 
@@ -126,15 +127,18 @@ class Stream:
     async def follow(self) -> Response:
         given = params.only(request.args, "after", *_FILTERS, repeated=("type",))
         wanted, after = self.events.wanted(given), _resumed(given)
-        if self._open >= MAX_STREAMS:
+        most = MAX_STREAMS if g.writes else READERS
+        if self._open >= most:
             raise Problem(503, "too many streams are open", {"retry-after": "5"})
-        body = b"" if request.method == "HEAD" else self._chunks(after, wanted)
+        body = b"" if request.method == "HEAD" else self._chunks(after, wanted, most)
         response = Response(body, content_type=_EVENT_STREAM)
         response.headers["cache-control"] = "no-store"
         return response
 
-    async def _chunks(self, after: int | None, wanted: EventFilter) -> AsyncIterator[bytes]:
-        if self._open >= MAX_STREAMS:
+    async def _chunks(
+        self, after: int | None, wanted: EventFilter, most: int = MAX_STREAMS
+    ) -> AsyncIterator[bytes]:
+        if self._open >= most:
             return  # other streams began since the head of this response; the client tries again
         self._open += 1
         try:

@@ -21,7 +21,7 @@ from api.times import rfc3339
 from api.v2 import bodies, params
 from api.v2.pages import gather, page
 from api.v2.problems import Problem, commanded
-from tracker.ports import NewKey, ReadModel
+from tracker.ports import MAX_NAME, NewKey, ReadModel, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from api.streams import Items
     from tracker.ports import Commands, IssuedKey, KeyInfo
 
-MAX_NAME: Final = 200  # the most characters of an owner or a label
 MAX_KEYS: Final = 200  # the most keys in one import, because they are appended without a pause
 STATES: Final = ("valid", "expired", "revoked")
 
@@ -189,8 +188,8 @@ def _new_key(given: dict[str, Any], place: str) -> NewKey:
     """Reads the members of a new key: random without `key`, permanent without an end."""
     if given.get("seconds") is not None and given.get("until") is not None:
         raise Problem(422, f"{place}seconds, {place}until: one of the two")
-    key = bodies.text(given, "key", 64, place)
-    if key is not None and not re.fullmatch(r"[0-9A-Za-z_-]{10,64}", key):
+    key = given.get("key")
+    if key is not None and not (isinstance(key, str) and is_key(key)):
         raise Problem(422, f"{place}key: expected 10 to 64 letters, digits, - and _")
     return NewKey(
         key,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+import trio
+import trio.testing
 
 from api.app import create_app
 from api.auth import Tokens
@@ -183,3 +186,28 @@ async def test_changes_have_no_moment(
 async def test_the_stream_has_no_moment(app: QuartTrio) -> None:
     """The stream sends events to come, so it has no parameter `at`."""
     assert (await ask(app, "GET", "/api/v2/events/stream?at=1")).status == 400
+
+
+async def test_a_token_that_only_reads_leaves_questions(
+    app: QuartTrio, past: FakePast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many questions its holder asks at once, an administrator's gets through."""
+    answered, allowed = FakePast.ask, trio.Event()
+
+    async def slow(self: FakePast, moment: Moment, *arguments: Any, on_outage: Any) -> Any:
+        if moment.seq:
+            open_now.append(moment)
+            await allowed.wait()
+        return await answered(self, moment, *arguments, on_outage=on_outage)
+
+    open_now: list[Moment] = []
+    monkeypatch.setattr(FakePast, "ask", slow)
+    async with trio.open_nursery() as nursery:
+        for _ in range(16):
+            asking = partial(ask, app, "GET", "/api/v1/stats?at=1", token="token=Read")
+            nursery.start_soon(asking)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(open_now) == 12
+        assert (await ask(app, "GET", "/api/v1/stats?at=0")).status == 200
+        allowed.set()
+    assert len(past.moments) == 17

@@ -47,7 +47,6 @@ async def test_query_token_is_refused(app, path, token, answer):
     [
         ("Basic MyAccessToken", UNKNOWN),
         ("MyAccessToken", UNKNOWN),
-        ("bearer MyAccessToken", UNKNOWN),
         ("BearerMyAccessToken", UNKNOWN),
         ("", UNKNOWN),
         ("Bearer", NOT_VALID),
@@ -66,6 +65,7 @@ async def test_header_wins_and_is_refused(app, header, answer):
         ("a=1&token=MyAccessToken&b=2", {}),
         ("token=%D0%BF%D0%B0%D1%80%D0%BE%D0%BB%D1%8C+%D0%BA%D0%BB%D1%8E%D1%87", {}),
         ("", {"Authorization": "Bearer MyAccessToken"}),
+        ("", {"Authorization": "bEARER MyAccessToken"}),
         ("token=wrong", {"Authorization": "Bearer MyAccessToken"}),
         ("", {"Authorization": "Bearer пароль ключ"}),
     ],

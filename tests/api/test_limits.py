@@ -50,18 +50,26 @@ async def test_body_is_cut(events, kept):
         return next(incoming)
 
     app = Greedy()
-    await Limited(app, LIMIT)({"type": "http", "path": "/"}, receive, None)
+    scope = {"type": "http", "path": "/", "query_string": b""}
+    await Limited(app, LIMIT)(scope, receive, None)
     assert len(b"".join(app.pieces)) == kept
     assert next(incoming, None) is None
 
 
-@pytest.mark.parametrize("target", ["", "*", "stats", "x:80", "http://[/x", "http://host"])
-async def test_invalid_target(target):
-    """A target that is not a path gets 400, without a call of the application."""
+@pytest.mark.parametrize(
+    ("target", "query"),
+    [(each, b"") for each in ("", "*", "stats", "x:80", "http://[/x", "http://host")]
+    + [("/", b"&" * 2000)],
+)
+async def test_invalid_target(target, query):
+    """A target that is not a path, or has very many parameters, gets 400, without a call of the
+    application.
+    """
     sent = []
 
     async def send(event) -> None:
         sent.append(event)
 
-    await Limited(None, LIMIT)({"type": "http", "path": target}, None, send)
+    scope = {"type": "http", "path": target, "query_string": query}
+    await Limited(None, LIMIT)(scope, None, send)
     assert [event.get("status") for event in sent] == [400, None]

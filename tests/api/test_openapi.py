@@ -62,3 +62,44 @@ async def test_docs_page(app):
     for method, path in endpoints():
         assert f"<code>{method} {path}</code>" in answer.body
     HTMLParser().feed(answer.body)
+
+
+def accepts(schema: dict[str, Any], text: str) -> bool:
+    """What a client reads in the description."""
+    least, most = schema.get("minLength", 0), schema["maxLength"]
+    return least <= len(text) <= most and re.search(schema["pattern"], text) is not None
+
+
+TEXTS = ["", "why", "a b", "a  b", "~", "é", "надо", "\u3000x\u00a0", "\U0001f469\u200d\U0001f4bb"]
+TEXTS += [f"a{bad}b" for bad in "\t\n\x1b\x7f\x85\u061c\u200e\u2028\u202e\u2069"]
+TEXTS += [letter * count for letter in "xж" for count in (100, 101, 128, 129, 200, 201, 500, 501)]
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/api/v2/keys", "X-Reason"),
+        ("/api/v2/keys", "Idempotency-Key"),
+        ("/api/v2/keys", "owner"),
+        ("/api/v2/keys", "label"),
+        ("/api/v2/factors", "label"),
+    ],
+)
+async def test_texts_are_checked_as_described(app, document, path, where):
+    """The API takes the texts that fit the description, and refuses all others."""
+    operation = document["paths"][path]["post"]
+    schemas = {one["name"]: one["schema"] for one in operation["parameters"]}
+    members = operation["requestBody"]["content"][JSON]["schema"]["properties"]
+    form = {"upload_percent": 1} if path.endswith("factors") else {}
+    for text in TEXTS:
+        headers = {"content_type": JSON}
+        if where in schemas:
+            headers[where.lower().replace("-", "_")] = text
+            body, schema = form, schemas[where]
+        else:
+            body, schema = {**form, where: text}, members[where]["anyOf"][0]
+        if "\n" in text and where in schemas:
+            continue  # no header has it
+        answer = await ask(app, "POST", path, body=json.dumps(body).encode(), **headers)
+        wanted = (201,) if accepts(schema, text) else (400, 422)
+        assert answer.status in wanted, (text, answer)

@@ -143,6 +143,19 @@ async def test_a_correction(app, commands):
 
 
 @pytest.mark.usefixtures("member")
+async def test_what_a_correction_may_correct(app, commands, log):
+    """An event that credits nobody is refused by its type."""
+    log.events = [{"seq": 0, "type": "tick"}, {"seq": 1, "type": "announced"}]
+    body = {"uploaded": 1, "corrects": 0}
+    status, problem = await send(app, "POST", CORRECTIONS, body, x_reason="why")
+    expected = "corrects: event 0 is tick; expected an announce, a correction or a factor"
+    assert (status, problem["detail"]) == (422, expected)
+    assert not commands.corrections
+    body["corrects"] = 1
+    assert (await send(app, "POST", CORRECTIONS, body, x_reason="why"))[0] == 201
+
+
+@pytest.mark.usefixtures("member")
 @pytest.mark.parametrize(
     ("path", "body", "error"),
     [

@@ -189,7 +189,8 @@ async def test_log_unavailable(app, commands, failure):
 async def test_long_reason(app):
     """A reason that the log cannot hold is a bad request."""
     answer = await ask(app, "PUT", f"/api/v2/whitelist/{HASH}", x_reason="x" * 501)
-    assert problem(answer)["detail"] == "X-Reason is longer than 500 bytes"
+    detail = "X-Reason has to be printable text in one line, at most 500 characters"
+    assert problem(answer)["detail"] == detail
 
 
 async def test_unexpected_error(ports, caplog):

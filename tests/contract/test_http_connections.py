@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,12 @@ RAW = [
 
 @pytest.mark.parametrize("asked", RAW)
 def test_bytes_that_http_forbids(public: Tracker, asked: bytes) -> None:
-    """A request line with bytes that HTTP forbids gets status 400."""
+    """A request line with bytes that HTTP forbids gets status 400, and a text that says what to
+    send.
+    """
     response = exchange(public.http[0], b"GET " + asked + b" HTTP/1.1\r\n" + CLOSE.encode())
     assert response.startswith(b"HTTP/1.1 400 ")
+    assert re.fullmatch(rb"bad request: .+\. Send HTTP/1\.1 .+ %xx.+\n", body(response))
 
 
 # A row has the rest of the request, and whether the connection stays open after the answer.
@@ -173,6 +177,13 @@ OTHER_PROXIES = [
          "Forwarded: for=6.6.6.6, for=80.80.2.4\r\nForwarded: for=10.1.2.3,for=127.0.0.1\r\n",
          "80.80.2.4"),
     case(49, "Forwarded without for", 1, "127.0.0.1", "Forwarded: for=6.6.6.6, by=x\r\n", None),
+    case(49, "a quoted host with separators", 1, "127.0.0.1",
+         'Forwarded: host="a;for=6.6.6.6, b, for=6.6.6.6";for=80.80.2.7\r\n', "80.80.2.7"),
+    case(49, "quoted quotes in the client's host", 1, "127.0.0.1",
+         'Forwarded: for="80.80.2.8:80";host="a\\", for=6.6.6.6;x=\\"b"\r\n', "80.80.2.8"),
+    case(49, "a quote that the client opened", 1, "127.0.0.1",
+         'Forwarded: for=6.6.6.6;x=", for="80.80.2.9", for=10.0.0.1;host=","\r\n', "80.80.2.9"),
+    case(49, "a quote without its end", 1, "127.0.0.1", 'Forwarded: for=6.6.6.6;x="\r\n', None),
     case(49, "Forwarded for somebody unknown", 1, "127.0.0.1",
          "Forwarded: for=80.80.2.5, for=unknown\r\n", None),
     case(49, "nothing left of the proxies", 1, "127.0.0.1", "Forwarded: me, for=10.0.0.1\r\n", None),

@@ -35,20 +35,30 @@ REFUSED = [
          {"info_hash": "a" * 19}, "", "infohash: got 19 bytes, expected 20"),
     case(30, "an info hash of 21 bytes",
          {"info_hash": "a" * 21}, "", "infohash: got 21 bytes, expected 20"),
-    case(30, "an info hash in hexadecimal",
-         {"info_hash": HEX}, "", "infohash: got 40 bytes, expected 20"),
+    case(30, "an info hash in hexadecimal", {"info_hash": HEX}, "", "got 40 bytes, expected 20 in"
+         " query; it is in hexadecimal: send its first 20 bytes, each as %xx"),
+    case(30, "an info hash of version 2, in hexadecimal",
+         {"info_hash": "ab" * 32}, "", "got 64 bytes, expected 20 in query; it is in hexadecimal"),
+    case(30, "an info hash of version 2", {"info_hash": "%ab" * 32}, "",
+         "got 32 bytes, expected 20 in query; of a version 2 hash send the first 20 bytes"),
+    case(32, "an info hash that is encoded twice", {"info_hash": "%25ab" * 20}, "",
+         "got 60 bytes, expected 20 in query; it is percent-encoded twice: encode it once"),
     case(31, "no peer id", {"peer_id": None}, "", "missing param peer_id"),
     case(31, "a peer id of 19 bytes", {"peer_id": "a" * 19}, "", "peer id: got 19 bytes"),
     case(31, "a peer id of 21 bytes", {"peer_id": "a" * 21}, "", "peer id: got 21 bytes"),
+    case(31, "a peer id in hexadecimal", {"peer_id": HEX}, "", "it is in hexadecimal"),
     case(32, "an escape without hexadecimal digits in the info hash",
          {"info_hash": "%zz" + "a" * 19}, "", "bad percent-encoding"),
     case(32, "an escape cut off in the info hash",
          {"info_hash": "a" * 19 + "%a"}, "", "bad percent-encoding"),
     case(32, "an escape cut off in the peer id",
          {"peer_id": "a" * 19 + "%a"}, "", "bad percent-encoding"),
-    case(35, "a name without a value", {}, "&a&b=1", "invalid param a in query"),
     case(35, "a value with a second equals sign", {}, "&a=b=c", "invalid param a=b=c in query"),
     case(35, "a number with an equals sign", {"left": "1=2"}, "", "invalid param left=1=2 in query"),
+    case(35, "a passkey with an equals sign", {}, "&passkey=s3cret=", "invalid param passkey= in"),
+    case(35, "another site's key with an equals sign",
+         {}, "&x=1?uk=s3cret=", "invalid param x=1?uk= in query"),
+    case(35, "a key whose name is escaped", {}, "&authke%79=s3cret=%z", "invalid param authkey= in"),
     case(36, "a semicolon between two parameters",
          {"left": "5;key=1"}, "", "invalid param left=5;key=1"),
 ]  # fmt: skip
@@ -124,6 +134,19 @@ ACCEPTED = [
           "event": "%73%74%61%72%74%65%64", "compact": "%31"}, "",
          {"left": 0, "uploaded": 7, "peer_addr": "127.0.0.1:6881", "event": "Started"}),
     case(35, "empty parameters", {}, "&&", {"left": 1000}),
+    case(35, "names without a value count as absent",
+         {"left": None}, "&compact&no_peer_id&left&event&x&%&?", {"left": UNKNOWN}),
+    case(35, "a fragment after the last number", {"left": None}, "&left=5#top", {"left": 5}),
+    case(10, "a fragment after the port", {"port": None}, "&port=7#a",
+         {"peer_addr": "127.0.0.1:7"}),
+    case(14, "a fragment after the event", {}, "&event=started#a", {"event": "Started"}),
+    case(32, "some names escaped", {"port": None, "left": None},
+         "&p%6frt=7&%6ceft=5&%65vent=%53tarted",
+         {"left": 5, "peer_addr": "127.0.0.1:7", "event": "Started"}),
+    case(37, "a question mark before a name", {"port": None, "left": None}, "&site?port=7&a?left=5",
+         {"left": 5, "peer_addr": "127.0.0.1:7"}),
+    case(43, "a malformed passkey, which a public tracker has no use for",
+         {}, "&passkey=no/key", {"left": 1000}),
     case(36, "a semicolon makes left unknown", {"left": "5;"}, "", {"left": UNKNOWN}),
     case(36, "a semicolon in the key", {"key": "a;b"}, "", {"left": 1000}),
 ]  # fmt: skip
@@ -144,8 +167,8 @@ def test_accepted(
 def test_case_37_a_second_question_mark_separates(public: Tracker, info_hash: bytes) -> None:
     """A `?` within the query separates parameters, because some clients append theirs with it."""
     asked = target(info_hash).partition("?")[2]
-    for mark in "?&":
-        assert ask(public.http[0], f"/announce?site=x{mark}{asked}")["incomplete"] == 1
+    for site in ("site=x?", "site=x&", "site?", "site&", "a?b?"):
+        assert ask(public.http[0], f"/announce?{site}{asked}")["incomplete"] == 1
     assert ask(public.http[0], f"/announce??{asked}")["incomplete"] == 1
     assert counts(public, info_hash) == (0, 0, 1)
 

@@ -57,6 +57,11 @@ PATHS = [
     case(38, "passkey in the query", "/announce", "&passkey=KEY"),
     case(38, "passkey in the query of announce.php", "/announce.php", "&passkey=KEY"),
     case(37, "passkey before a second question mark", "/announce?passkey=KEY", ""),
+    case(38, "doubled slashes", "//announce//KEY", ""),
+    case(38, "a slash at the end", "/announce/KEY/", ""),
+    case(38, "a slash at the end of the key before announce", "/KEY/announce/", ""),
+    case(38, "a slash after the key alone", "/KEY/", ""),
+    case(38, "a fragment after the key", "/announce/KEY#top", ""),
 ]  # fmt: skip
 
 
@@ -71,6 +76,8 @@ def test_paths(private: Tracker, key: str, info_hash: bytes, path: str, more: st
 
 @pytest.mark.parametrize(("path", "text"), [
     case(38, "no key", "/announce", MISSING),
+    case(38, "a name without a value", f"/announce?{UNKNOWN}", MISSING),
+    case(38, "a malformed passkey", "/announce?passkey=short", MALFORMED),
     case(38, "a short key", "/announce/short", MALFORMED),
     case(38, "a key with punctuation", "/announce/" + "k" * 31 + "!", MALFORMED),
 ])  # fmt: skip
@@ -104,6 +111,7 @@ OPTIONS = [
     case(72, "the key alone", lambda key: url_data(b"/" + key)),
     case(72, "passkey in the query", lambda key: url_data(b"/announce?passkey=" + key)),
     case(72, "the key before announce", lambda key: url_data(b"/" + key + b"/announce")),
+    case(72, "more slashes and a fragment", lambda key: url_data(b"//announce/" + key + b"/#top")),
 ]  # fmt: skip
 
 

@@ -218,3 +218,30 @@ def forge(address: Address, datagram: bytes) -> None:
         pytest.skip("a forged source address needs CAP_NET_RAW")
     with raw:
         raw.sendto(packet, (address[0], 0))
+
+
+def test_errors_without_proof_are_counted(tmp_path: Path) -> None:
+    """Where nobody needs a connection id, errors end too: malformed ones with a ban, refusals at
+    the limit of requests.
+    """
+    extra = '[policy]\nrequests_per_minute = 20\nconnection_id_validation = "disabled"'
+    for tracker in running(tmp_path, extra=extra):
+        for number, (datagram, errors) in enumerate(
+            (
+                (announce_datagram(FORGED, SWARM, 1, 0), 11),
+                (announce_datagram(FORGED, SWARM, 1, 1, event=9), 11),
+                (scrape(FORGED, SWARM, SWARM, b"cut off"), 11),
+                (bytes(48), 11),
+                (announce(FORGED), 20),
+                (scrape(FORGED, *MOST), 20),
+            )
+        ):
+            with (
+                udp_client(tracker.udp[0], f"127.0.8.{number + 1}") as stranger,
+                udp_client(tracker.udp[0]) as after,
+            ):
+                for _ in range(60):
+                    stranger.send(datagram)
+                after.connect()  # its reply comes after all others
+                replies = stranger.arrived()
+            assert sum(reply[:4] == struct.pack(">I", 3) for reply in replies) == errors

@@ -109,12 +109,13 @@ def test_a_change_is_readable_at_once(new_tracker: Any) -> None:
     """A read after a change includes it: events up to `end`, ledgers, and `at=` of the change."""
     tracker = new_tracker().start()
     assert ask(tracker, "POST", "/api/v2/keys", {"owner": "anna"}).status == 201
+    factor = ask(tracker, "POST", "/api/v2/factors", {"upload_percent": 100}).json
     ledger = "/api/v2/accounts/1/ledger"
     ask(tracker, "GET", ledger)  # starts the process that reads ledgers
     ask(tracker, "GET", "/api/v2/keys?at=0")  # starts the process that reads the past
     after = 0
     for number in range(3):
-        form = {"uploaded": 1, "corrects": 1}
+        form = {"uploaded": 1, "corrects": factor["seq"]}
         why = {"X-Reason": "a test"}
         answer = ask(tracker, "POST", "/api/v2/accounts/1/corrections", form, **why)
         seq = answer.json["seq"]

@@ -108,7 +108,20 @@ def test_credit(shared: Tracker) -> None:
     (listed,) = accepted(shared, "factor", "list").splitlines()
     assert listed.split("\t")[:2] == [number, "1"]
     assert accepted(shared, "factor", "end", number) == f"ended {number}\n"
-    options = ("--uploaded", "5", "--corrects", "1", "--reason", "lost", "--idempotency-key", "one")
+    (put,) = shared.events("--type", "credit_factor_set")
+    for seq in ("0", "1"):  # the start and its settings, which credit nobody
+        wrong = ("--uploaded", "5", "--corrects", seq, "--reason", "lost")
+        assert f"event {seq}" in refused(shared, "account", "correct", "carl", *wrong)
+    options = (
+        "--uploaded",
+        "5",
+        "--corrects",
+        str(put["seq"]),
+        "--reason",
+        "lost",
+        "--idempotency-key",
+        "one",
+    )
     assert len({accepted(shared, "account", "correct", "carl", *options) for _ in range(2)}) == 1
     assert "credited_uploaded 5\n" in accepted(shared, "account", "show", "carl")
     events = shared.events("--type", "credit_factor_set", "--type", "credit_corrected")

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from tests.e2e.clients import announce, api, torrent, udp_client
+from tests.e2e.process import DEADLINE
 
 if TYPE_CHECKING:
     from tests.e2e.process import Tracker
@@ -31,7 +32,7 @@ def test_idle_connections(tracker: Tracker) -> None:
     with ExitStack() as opened:
         idle = [opened.enter_context(socket.socket()) for _ in range(count)]
         for number, sock in enumerate(idle):
-            sock.settimeout(20)
+            sock.settimeout(DEADLINE)
             sock.connect(tracker.api)
             if number % 1000 == 999:
                 assert "interval" in announce(tracker.http[0], torrent(1), number, 6881)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http.client import HTTPConnection
+from socket import create_connection
 from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -102,7 +103,7 @@ def test_traffic_is_counted(new_tracker: Callable[..., Tracker]) -> None:
     assert total(found["swarmlog_requests_refused_total"], reason="malformed") == WRONG_IDS + 1
     malformed = found["swarmlog_malformed_requests_total"]
     assert total(malformed, protocol="udp", problem="connection_id") == WRONG_IDS
-    assert total(malformed, protocol="http", problem="request") == 1
+    assert total(malformed, protocol="http", problem="query") == 1
     assert total(malformed) == WRONG_IDS + 1
     assert total(found["swarmlog_udp_dropped_total"], reason="banned") == 1
     assert total(found["swarmlog_udp_dropped_total"], reason="malformed") == 1
@@ -134,3 +135,45 @@ def test_counters_after_a_restart(new_tracker: Callable[..., Tracker]) -> None:
     assert total(after["udp_tracker_server_requests_received_total"]) == 0
     name = "swarmlog_events_appended_total"
     assert total(after[name]) > total(before[name])
+
+
+def test_malformed_requests_by_problem(new_tracker: Callable[..., Tracker]) -> None:
+    """Each malformed request counts once, under what was wrong with it."""
+    tracker = new_tracker(extra="[policy]\nmax_connection_id_errors = 0").start()
+    good = {"info_hash": "%01" * 20, "peer_id": "x" * 20, "port": "1"}
+    sent: dict[tuple[str, str], int] = {}
+    for problem, query in [
+        ("query", ""),
+        ("query", "a=b=c"),
+        *(
+            (name, "&".join(f"{each}={value}" for each, value in ({**good, name: bad}).items()))
+            for name in good
+            for bad in ("0", "%zz", "x" * 21)
+        ),
+        *((name, "&".join(f"{n}={v}" for n, v in good.items() if n != name)) for name in good),
+        ("info_hash", "info_hash=1&info_hash=2"),
+    ]:
+        assert b"failure reason" in body(get(tracker.http[0], f"/announce?{query}")), query
+        sent["http", problem] = sent.get(("http", problem), 0) + 1
+    assert b"failure reason" in body(get(tracker.http[0], "/scrape?info_hash=1"))
+    sent["http", "info_hash"] += 1
+    short = "/scrape/short?info_hash=" + good["info_hash"]
+    assert b"failure reason" in body(get(tracker.http[0], short))
+    sent["http", "key"] = 1
+    with create_connection(tracker.http[0], DEADLINE) as client:
+        client.sendall(b"no request of HTTP\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400")
+    sent["http", "framing"] = 1
+    with udp_client(tracker.udp[0]) as client:
+        valid = client.connection_id
+        for problem, datagram in {
+            "connection_id": announce_datagram(bytes(8), torrent(1), 1, 1),
+            "constant": bytes(48),
+            "event": announce_datagram(valid, torrent(1), 1, 1, event=9),
+            "port": announce_datagram(valid, torrent(1), 1, 0),
+            "info_hash": valid + bytes([0, 0, 0, 2]) + bytes(4),
+        }.items():
+            assert client.exchange(datagram)[:4] == b"\0\0\0\3"
+            sent["udp", problem] = 1
+    found = exposed(tracker)["swarmlog_malformed_requests_total"]
+    assert {(one["protocol"], one["problem"]): count for one, count in found} == sent

@@ -75,8 +75,15 @@ def test_scripts_in_any_folder_called_in_any_way(checkout: Path, traps: Path) ->
     script, own = checkout / "scripts" / "run", checkout / "tracker.toml"
     (traps / "link").symlink_to(script)
     pure = {"SWARMLOG_PURE": "1", "PYTHON": sys.executable, "CDPATH": "/"}
-    done = run(["sh", "link", "--version"], traps, **pure)
-    assert (done.returncode, done.stdout) == (0, VERSION), done.stderr
+    # Two at a time, and with what other software sets for its own Python.
+    spoilt = {
+        "PYTHONHOME": "/nowhere", "PYTHONPATH": str(traps), "PIP_TARGET": str(traps / "target"), "PIP_USER": "1"
+    }  # fmt: skip
+    twice = "sh link --version & one=$!; sh link --version && wait $one"
+    done = run(["sh", "-c", twice], traps, **pure, **spoilt)
+    assert (done.returncode, done.stdout) == (0, VERSION * 2), done.stderr
+    assert done.stderr.count("Installing") == 1
+    assert not (traps / "target").exists()
     assert own.read_text() == (ROOT / "tracker" / "config" / "default.toml").read_text()
     own.write_text("mine")
     for command in (["./link"], ["bash", script], ["sh", "scripts/run"], ["sh", "run"]):

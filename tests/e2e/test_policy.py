@@ -89,6 +89,10 @@ def test_flood_and_ban(new_tracker: Callable[..., Tracker]) -> None:
         client.send(announce_datagram(bytes(8), mine, 1, 2001))
         client.send(client.connection_id + bytes(8))  # a connect with the wrong constant
         assert client.announce(mine, 3, 2003).seeders == 3
+    # Whoever forged these came from elsewhere: the address's holder is served as before.
+    with udp_client(tracker.udp[0], "127.0.0.2") as client:
+        assert client.announce(mine, 3, 2003).seeders == 3
+        assert client.scrape(mine) == [(3, 0, 0)]
     assert api(tracker, "/api/v1/stats")["torrents"] == 3
     assert tracker.stop() == 0
     (changed,) = tracker.events("--type", "settings_changed")

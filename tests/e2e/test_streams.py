@@ -9,13 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.clients import api
+from tests.e2e.clients import api, torrent, udp_client
 from tests.e2e.process import COMMAND, DEADLINE, Tracker, clean_environment, lasting_listeners
 
 if TYPE_CHECKING:
@@ -43,14 +43,18 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
     folder = tmp_path_factory.mktemp("tracker")
     with closing(Tracker(folder, lasting_listeners())) as tracker:
         tracker.start()
+        seq = ""  # of the factor
         for command in (
-            ["key", "add", "--owner", TEXT, "--label", TEXT, "--reason", TEXT],
-            ["key", "add", "--owner", "plain"],
-            ["factor", "set", "--account", TEXT, "--upload", "150", "--label", TEXT],
-            ["account", "correct", TEXT, "--corrects", "2", "--uploaded", "1", "--reason", TEXT],
+            ["key", "add", "--owner", TEXT, "--label", TEXT, "--reason", TEXT, "--json"],
+            ["key", "add", "--owner", "plain", "--json"],
+            ["factor", "set", "--account", TEXT, "--upload", "150", "--label", TEXT, "--json"],
+            ["account", "correct", TEXT, "--uploaded", "1", "--reason", TEXT, "--json"],
         ):
+            if "correct" in command:
+                command += ["--corrects", seq]
             done = shell("", *command, folder=folder)
             assert done.returncode == 0, done.stderr
+            seq = str(json.loads(done.stdout).get("seq", ""))
         yield tracker
 
 
@@ -58,7 +62,7 @@ SHOWING = [  # commands that print text of users, and an encoding for each
     ("key list", "latin-1"),
     ("key list --json", "ascii"),
     ("factor list", "ascii"),
-    ("events", "latin-1"),
+    ("events --to 5", "latin-1"),  # ticks come meanwhile
     ("ledger", "ascii"),
     ("diff 0 4 --json", "ascii"),
 ]
@@ -106,6 +110,29 @@ def test_commands_without_output(written: Tracker) -> None:
     assert (done.returncode, done.stderr) == (1, line)
 
 
+def test_nothing_that_a_terminal_obeys(written: Tracker) -> None:
+    """Control characters and those that turn the direction of text are escaped, in JSON as well."""
+    done = shell("", "ledger", "x\x1b[31m\u202e", folder=written.folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "x\\u001b[31m\\u202e" in done.stderr
+    config = written.folder / "odd.toml"
+    shipped = (written.folder / "tracker.toml").read_text()
+    config.write_text(
+        shipped.replace("[core]", '[core]\n"odd\x9b31m" = 1'.replace("\x9b", "\\u009b"))
+    )
+    done = shell("", "check-config", "--config", "odd.toml", folder=written.folder)
+    assert done.returncode == 0, done.stderr
+    assert "core.odd\\u009b31m: unknown key" in done.stdout
+
+
+def test_a_time_before_now(written: Tracker) -> None:
+    """`-3m` is a value, although it begins like an option, and `now` is the end of the log."""
+    for words in (["replay", "--at", "-0s"], ["diff", "-99d", "now"]):
+        done = shell("", *words, folder=written.folder)
+        assert "is not in the log, which holds" in done.stderr, done.stderr
+    assert shell("", "replay", "--at", "now", folder=written.folder).returncode == 0
+
+
 def until_served(port: int) -> None:
     give_up = time.monotonic() + DEADLINE
     while True:
@@ -147,3 +174,76 @@ def test_serving_without_streams(tmp_path: Path) -> None:
         finally:
             process.kill()
             process.wait(DEADLINE)
+
+
+@contextmanager
+def pipe_that_nobody_reads() -> Iterator[tuple[int, int]]:
+    """Both ends of a full pipe."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x")
+    os.set_blocking(writing, True)
+    try:
+        yield reading, writing
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def started(arguments: list[str], folder: Path, output: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+    )
+
+
+def test_serving_while_nobody_reads(tmp_path: Path) -> None:
+    """A start, announces, the API, helper processes, SIGHUP and the end wait for no reader."""
+    with (
+        closing(Tracker(tmp_path, lasting_listeners())) as tracker,
+        pipe_that_nobody_reads() as ends,
+    ):
+        tracker.api = ("127.0.0.1", int(tracker.listeners.api.rpartition(":")[2]))
+        udp = ("127.0.0.1", int(tracker.listeners.udp[0].rpartition(":")[2]))
+        process = started([], tracker.folder, ends[1])
+        try:
+            until_served(tracker.api[1])
+            for number in range(3):
+                process.send_signal(signal.SIGHUP)
+                with udp_client(udp) as client:
+                    client.announce(torrent(1), 1, 2001)
+                api(tracker, f"/api/v1/whitelist/{number:040x}", "POST")
+            assert api(tracker, "/api/v2/whitelist?at=1")["whitelist"] == []
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
+            process.wait(DEADLINE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_ends_while_nobody_reads(written: Tracker, number: signal.Signals) -> None:
+    """A signal ends a command that waits for the reader of its output, and its output with it."""
+    with pipe_that_nobody_reads() as ends:
+        process = started(["events"], written.folder, ends[1])
+        try:
+            until_it_waits(process.pid)
+            process.send_signal(number)
+            assert process.wait(DEADLINE) == 0
+        finally:
+            process.kill()
+            process.wait(DEADLINE)
+
+
+def until_it_waits(pid: int) -> None:
+    """Waits until a process waits for room in a pipe."""
+    give_up = time.monotonic() + DEADLINE
+    while "pipe_w" not in Path(f"/proc/{pid}/wchan").read_text():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)

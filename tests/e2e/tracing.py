@@ -33,14 +33,15 @@ def why_not() -> str:
 
 
 @contextmanager
-def attached(threads: list[int], call: str, fault: str) -> Iterator[None]:
+def attached(threads: list[int], call: str, fault: str, *options: str) -> Iterator[None]:
     """Injects `fault` while the context lasts.
 
     It is written as for strace: `error=EIO:when=3`, `signal=KILL:when=1`. `when` counts calls in
-    each thread.
+    each thread. With the option `-f` it is injected into all threads of a process, and into the
+    processes that it starts.
     """
     places = [word for thread in threads for word in ("-p", str(thread))]
-    command = ["strace", "-o", os.devnull, "-e", f"inject={call}:{fault}", *places]
+    command = ["strace", *options, "-o", os.devnull, "-e", f"inject={call}:{fault}", *places]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None

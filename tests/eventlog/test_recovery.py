@@ -322,7 +322,7 @@ def test_a_refused_open_lets_go_of_the_lock(image: Image) -> None:
 
 
 FOLDERS = {
-    "identity.json": "identity.json: is a folder, and should be a file: restore it",
+    "identity.json": "identity.json: is a folder, and should be a file: move it away",
     "LOCK": "LOCK is a folder, and should be a file: remove it",
     "reserve": "reserve is a folder, and should be a file: remove it",
     "seg": "evl: is a folder, and should be a file: move it away, and restore the file",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,6 +71,32 @@ def test_a_commit_waits(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
     assert room
     assert not any(room)
     assert [data for _, data in read(folder)] == [b"waited for"]
+
+
+def test_a_disk_that_hangs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit that takes too long stops announces, not administrators, until it has ended."""
+    monkeypatch.setattr(log, "HUNG_SECONDS", 0)
+    one, goes_on = open_log(folder, RECORD_SIZES, linger_seconds=0), threading.Event()
+    begun, real = threading.Event(), os.fdatasync
+
+    def hanging(descriptor: int) -> None:
+        begun.set()
+        goes_on.wait()
+        real(descriptor)
+
+    async def main() -> None:
+        async with running(one):
+            assert one.has_room()
+            monkeypatch.setattr(os, "fdatasync", hanging)
+            seq = append(one, b"hangs")
+            await trio.to_thread.run_sync(begun.wait)
+            assert not one.has_room()
+            assert one.has_room(reserved=True)
+            goes_on.set()
+            await one.wait_durable(seq)
+            assert one.has_room()
+
+    trio.run(main)
 
 
 def test_no_thread_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

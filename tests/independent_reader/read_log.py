@@ -341,12 +341,11 @@ class Log:
             return frame.protected
         day = (EPOCH + timedelta(days=header.key_epoch)).date().isoformat()
         path = self.secrets / "privacy" / f"{day}.key" if self.secrets else None
-        if path is None or not path.exists():
+        key = path.read_bytes() if path and path.exists() else b""
+        if len(key) != 32:  # HMAC would take a longer one that ends in zeros for the same
             return b""
         frame_id = FRAME_ID.pack(self.log_id, header.epoch, header.base_seq, header.boottime)
-        derived = hmac.digest(
-            path.read_bytes(), b"swarmlog frame" + frame_id + header.seed, "sha512"
-        )
+        derived = hmac.digest(key, b"swarmlog frame" + frame_id + header.seed, "sha512")
         if int.from_bytes(derived[32:40], "little") != header.key_check:
             return b""
         return Cipher(AES(derived[:16]), CTR(derived[16:32])).decryptor().update(frame.protected)
@@ -509,8 +508,8 @@ def main(arguments: list[str]) -> int:
     try:
         for line in lines(Path(arguments[0]), Path(arguments[1]) if arguments[1:] else None):
             sys.stdout.write(line + "\n")
-    except (BadLogError, OSError, ValueError, KeyError) as error:
-        sys.stderr.write(f"{error}\n")
+    except Exception as error:  # a checksum covers any nonsense, and nonsense raises anything
+        sys.stderr.write(f"this log cannot be read: {error or type(error).__name__}\n")
         return 1
     return 0
 

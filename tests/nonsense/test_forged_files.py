@@ -107,7 +107,9 @@ def test_forged_files(tmp_path: Path, unsynced: None, name: str, seed: int) -> N
 
 def test_a_key_of_no_calendar_day(tmp_path: Path) -> None:
     """A frame whose key is of a day after the year 9999 is read, without its addresses."""
-    assert Keyring(tmp_path).decrypt(FrameId(bytes(16), 1, 0, 0, b""), (1 << 32) - 1, 5, b"x") is None
+    assert (
+        Keyring(tmp_path).decrypt(FrameId(bytes(16), 1, 0, 0, b""), (1 << 32) - 1, 5, b"x") is None
+    )
 
 
 def test_an_event_that_does_not_exist() -> None:

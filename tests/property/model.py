@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tests.support import SECOND, Announce
 from tracker.domain import events
@@ -90,8 +90,16 @@ class Model:
         if refusal is not None:
             return refusal
         early = self._early(one, now)
-        self._take(one, now)
+        self._take(one if self._counts(one) else evolve(one, event=events.NONE), now)
         return "early" if early else None
+
+    def _counts(self, one: Announce) -> bool:
+        """Tells whether `completed` is taken; not where too many torrents are remembered."""
+        most = self.settings.policy.max_torrents
+        if one.event != events.COMPLETED or self.settings.listed or not most:
+            return True
+        remembered = self.completed.keys() - self.torrents.keys()
+        return one.info_hash in self.completed or len(remembered) < most
 
     def _refusal(self, one: Announce, now: int) -> str | None:
         if self.settings.private:

@@ -139,3 +139,18 @@ def test_stopped_under_another_peer_id(private: bool) -> None:
     )
     part = compare(frames, [number == first for number in range(len(frames))], [hash_of(1)])
     assert image.dump(part).digest() == image.dump(rig.state).digest()
+
+
+@modes
+def test_a_peer_that_was_silent_for_long(private: bool) -> None:
+    """A peer is found by its last announce, however many other announces came since."""
+    rig = Rig.with_settings(private=private)
+    quiet = Announce(hash_of(1), endpoint4(1), key=rig.issue(1) if private else None)
+    busy = evolve(quiet, endpoint=endpoint4(2), peer_id=b"-XX0002-abcdefghijkl")
+    for _ in range(3):
+        rig.announce(quiet)
+        for _ in range(50):
+            rig.announce(busy)
+        rig.log.frames()
+    rig.announce(quiet)
+    assert compare(rig.log.frames(), [True], [hash_of(1)]).hidden_peers()

@@ -24,7 +24,10 @@ def run(main: Callable[[], Awaitable[T]], chance: random.Random) -> T:
     """
 
     async def in_place(
-        work: Callable[..., T], *args: Any, limiter: trio.CapacityLimiter | None = None
+        work: Callable[..., T],
+        *args: Any,
+        limiter: trio.CapacityLimiter | None = None,
+        abandon_on_cancel: bool = False,  # noqa: ARG001  # Trio's name
     ) -> T:
         async with limiter or trio.CapacityLimiter(1):
             await trio.sleep(chance.choice(LATENCIES))

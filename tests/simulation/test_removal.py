@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from eventlog import EventLog, Reader, open_log
+from eventlog import EventLog, Reader, list_segments, make_folder, open_log
+from eventlog.seals import write_missing
 from tests.simulation import scheduling
 from tests.simulation.disk import Disk, PowerCut
 from tests.support import SECOND, Rig, keys_of
@@ -105,3 +106,37 @@ def _run(disk: Disk, live: Live, chance: random.Random) -> None:
             nursery.cancel_scope.cancel()
 
     scheduling.run(main, chance)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_cut_after_sealing(tmp_path: Path, seed: int) -> None:
+    """A seal that survives proves a next segment that survives too, however new its name was."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    disk = Disk(root, random.Random(seed))
+    with disk.attached():
+        _written(disk)
+        newest = list_segments(root / "log" / "seg")[-1]
+        newest.rename(newest.with_suffix(".tmp"))
+        newest.with_suffix(".tmp").rename(newest)
+        write_missing(root / "log")
+        disk.dead = True
+    disk.power_up()
+    assert newest.exists()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_cut_after_a_key_that_was_not_synced(tmp_path: Path, seed: int) -> None:
+    """A key that an attempt made and could not sync is durable before it encrypts anything."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    disk = Disk(root, random.Random(seed))
+    with disk.attached():
+        make_folder(root / "secrets" / "privacy")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("eventlog.files.sync_directory", lambda _: None)
+            key = Keyring(root / "secrets").prepare(20_000)
+        assert Keyring(root / "secrets").prepare(20_000) == key
+        disk.dead = True
+    disk.power_up()
+    assert Keyring(root / "secrets").prepare(20_000) == key

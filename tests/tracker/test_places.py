@@ -43,6 +43,25 @@ def test_who_gives_way() -> None:
     assert (site.places.opened, site.places.given_way) == (3, 2)
 
 
+def test_a_bound_of_kept_connections() -> None:
+    """Above it the one that was used least lately waits again, and gives way when all are taken."""
+    site = Site(4)
+    kept = [site.take(FIRST, name) for name in "abc"]
+    for place in kept:
+        assert place is not None
+        site.places.keep(place, 2)
+    assert kept[1] is not None
+    site.places.keep(kept[1], 2)
+    first = site.take(SECOND, "first")
+    assert first is not None
+    site.places.keep(first)
+    assert site.take(SECOND, "second") is not None
+    assert site.ended == ["a"]
+    site.places.keep(kept[0], 2)  # it gave way: this changes nothing
+    assert site.take(SECOND, "third") is not None
+    assert site.ended == ["a", "second"]
+
+
 def test_a_server_without_waiting_connections_refuses_newcomers() -> None:
     """As many connections as places have shown a token."""
     site = Site(1)

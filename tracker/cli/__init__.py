@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
 from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, LogUnusableError
@@ -58,8 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            streams.flush_or_drop(stream)
+        streams.end()
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -101,7 +100,15 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses unknown arguments itself, so that the usage shown is that of the subcommand."""
+    """Refuses unknown arguments itself, so that the usage shown is that of the subcommand.
+
+    Takes what begins with a minus and a digit for a value: a time such as `-3m`, or a negative
+    number.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._negative_number_matcher = re.compile(r"-\d")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         found, unknown = super().parse_known_args(args, namespace)

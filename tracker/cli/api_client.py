@@ -20,6 +20,7 @@ import attrs
 from attrs import field, frozen
 
 from api.health.services import local_host
+from eventlog import parse_json
 from tracker.config import UnixAddress
 
 if TYPE_CHECKING:
@@ -179,6 +180,8 @@ class Client:
             yield from answer[name]
             if answer.get("next") is None:
                 return
+            if not answer[name] or query.get("after") == str(answer["next"]):
+                raise ApiError(f"what answers at {self.endpoint.url} is not a tracker's API")
             query["after"] = str(answer["next"])
 
     def _ask(self, method: str, path: str, kind: type | None, form: object = None) -> Any:
@@ -303,10 +306,9 @@ def _unreachable(endpoint: Endpoint, error: Exception) -> str:
 def _json(body: bytes) -> object:
     """Parses JSON; None for anything else."""
     try:
-        answer: object = json.loads(body)
+        return parse_json(body)
     except ValueError:
-        answer = None
-    return answer
+        return None
 
 
 def _meaning(status: int, text: str, url: str) -> str:

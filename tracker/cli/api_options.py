@@ -11,10 +11,12 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from eventlog import border
 from tracker.cli.api_client import ApiError, Client, endpoint_at, endpoint_of
 from tracker.cli.options import add_config
 from tracker.cli.output import CannotError, say
-from tracker.config import load
+from tracker.config import ConfigError, load
+from tracker.ports import is_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,10 +55,16 @@ def add_client(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespac
 
 def _run(command: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> int:
     try:
-        command(options)
+        # What answers may be any program, and its JSON anything.
+        with border(_no_api, ApiError, CannotError, ConfigError):
+            command(options)
     except ApiError as error:
         raise CannotError(str(error)) from None
     return 0
+
+
+def _no_api(why: str) -> Exception:
+    return CannotError(f"what answers is not a tracker's API: {why}")
 
 
 # The client.
@@ -124,7 +132,7 @@ def say_json(value: object) -> None:
 
 def line(text: str) -> str:
     """An argument's type: text that can be the value of an HTTP header."""
-    if not text.isprintable() or text != text.strip():
+    if not is_line(text) or text != text.strip():
         raise argparse.ArgumentTypeError("expected one line of printable text")
     return text
 

@@ -6,8 +6,10 @@ nothing.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eventlog import check_folder
 from tracker.cli import toml
 from tracker.cli.options import add_config
 from tracker.cli.output import CANNOT, fail, note, say
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from tracker.config import Config
+    from tracker.config import Config, EventLog
 
 
 def add_to(commands: Any) -> None:
@@ -39,9 +41,16 @@ def check(options: argparse.Namespace) -> int:
         for warning in error.warnings:
             note(f"warning: {warning}")
         return fail(CANNOT, str(error))
-    if problems := list(_bad_certificates(loaded.config)):
+    from tracker.frontends import listeners  # imports trio and the servers
+
+    heard = list(listeners.check(loaded.config))
+    problems = [*_bad_certificates(loaded.config), *_bad_folders(loaded.config.event_log)]
+    problems += [text for sure, text in heard if sure]
+    if problems:
         return fail(CANNOT, "\n".join(problems))
     _comment(loaded.source)
+    for text in (text for sure, text in heard if not sure):
+        _comment(f"note: {text} (now, and for this user)")
     for warning in loaded.warnings:
         _comment(f"warning: {warning}")
     for line in toml.lines(effective(loaded.config)):
@@ -62,6 +71,18 @@ def _bad_certificates(config: Config) -> Iterator[str]:
                 Certificate(files.ssl_cert_path, files.ssl_key_path)
         except TlsError as error:
             yield f"{place}: no TLS with these files: {error}"
+
+
+def _bad_folders(config: EventLog) -> Iterator[str]:
+    """Describes what stands where a start would make the folders of the log and its secrets."""
+    for path, prefix in (
+        (config.path, f"the event log in {config.path} cannot be used: "),
+        (config.secrets_path, ""),
+    ):
+        try:
+            check_folder(Path(path))
+        except OSError as error:
+            yield f"{prefix}{error}"
 
 
 def _comment(text: str) -> None:

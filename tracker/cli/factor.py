@@ -19,9 +19,8 @@ from tracker.cli.api_options import (
 )
 from tracker.cli.options import info_hash
 from tracker.cli.output import say
+from tracker.ports import MOST_PERCENT
 from tracker.times import parse, parse_typed, rfc3339
-
-MAX_PERCENT = 10_000
 
 # The columns of `factor list`, and what stands for a missing value.
 _COLUMNS = {
@@ -103,6 +102,6 @@ def _when(text: str) -> str:
 
 
 def _percent(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > MAX_PERCENT:
-        raise argparse.ArgumentTypeError(f"expected a percentage up to {MAX_PERCENT}")
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > MOST_PERCENT:
+        raise argparse.ArgumentTypeError(f"expected a percentage up to {MOST_PERCENT}")
     return int(text)

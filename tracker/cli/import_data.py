@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from tracker.config import EventLog
+    from tracker.config import EventLog, Loaded
     from tracker.domain.events.registry import AdminEvent
     from tracker.offline.importing import Source, Summary
+
+    SourceOf = Callable[[argparse.Namespace, Loaded], Source]
 
 
 def add_to(commands: Any) -> None:
@@ -26,32 +28,52 @@ def add_to(commands: Any) -> None:
         "be stopped. What is there already is skipped: importing twice changes nothing more.",
     )
     sources = parser.add_subparsers(metavar="SOURCE", required=True)
-    database = sources.add_parser("torrust-sqlite", help="the database of Torrust's tracker")
-    _add_options(database, "the SQLite file", _torrust)
+    database = sources.add_parser("torrust-sqlite", help="the SQLite database of Torrust's tracker")
+    _add_file(database, "the SQLite file", _sqlite)
+    mysql = sources.add_parser("torrust-mysql", help="the MySQL or MariaDB database of the same")
+    _add_url(mysql, "mysql", "MYSQL_PWD", _mysql)
+    postgresql = sources.add_parser(
+        "torrust-postgresql", help="the PostgreSQL database of the same"
+    )
+    _add_url(postgresql, "postgresql", "PGPASSWORD", _postgresql)
     whitelist = sources.add_parser("whitelist", help="info hashes, as text")
-    _add_options(whitelist, "one info hash a line; # begins a comment", _whitelist)
+    _add_file(whitelist, "one info hash a line; # begins a comment", _whitelist)
     keys = sources.add_parser("keys", help="keys with their owners, as CSV")
-    _add_options(keys, "columns key, owner, valid_until, label; a header row names them", _keys)
+    _add_file(keys, "columns key, owner, valid_until, label; a header row names them", _keys)
 
 
-def _add_options(
-    parser: argparse.ArgumentParser, what: str, source: Callable[[Path], Source]
-) -> None:
+def _add_file(parser: argparse.ArgumentParser, what: str, source: SourceOf) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help=what)
+    _add_options(parser, source)
+
+
+def _add_url(parser: argparse.ArgumentParser, scheme: str, variable: str, source: SourceOf) -> None:
+    parser.description = (
+        "Without a URL the command takes [core.database] of the configuration, as Torrust has it. "
+        f"A password in the URL shows in lists of processes; {variable} can hold it instead."
+    )
+    parser.add_argument(
+        "url", metavar="URL", nargs="?", help=f"{scheme}://user:password@host:port/database"
+    )
+    _add_options(parser, source)
+
+
+def _add_options(parser: argparse.ArgumentParser, source: SourceOf) -> None:
     add_config(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="print what would be done, change nothing"
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help=what)
     parser.set_defaults(run=lambda options: import_from(source, options))
 
 
-def import_from(source_of: Callable[[Path], Source], options: argparse.Namespace) -> int:
+def import_from(source_of: SourceOf, options: argparse.Namespace) -> int:
     from tracker.offline.import_sources import SourceError
     from tracker.offline.importing import ImportProblemsError  # imports trio
 
-    config = load(options.config).config.event_log
+    loaded = load(options.config)
+    config = loaded.config.event_log
     try:
-        source = source_of(options.file)
+        source = source_of(options, loaded)
         if options.dry_run:
             say(f"would import {_rehearse(source, config)}")
         else:
@@ -61,30 +83,46 @@ def import_from(source_of: Callable[[Path], Source], options: argparse.Namespace
     return 0
 
 
-def _torrust(path: Path) -> Source:
-    from tracker.offline.import_sources import TorrustDatabase
+def _sqlite(options: argparse.Namespace, _loaded: Loaded) -> Source:
+    from tracker.offline.import_torrust import SqliteDatabase
 
-    return TorrustDatabase(path)
+    return SqliteDatabase(options.file)
 
 
-def _whitelist(path: Path) -> Source:
+def _mysql(options: argparse.Namespace, loaded: Loaded) -> Source:
+    from tracker.offline.import_servers import MysqlDatabase
+
+    return MysqlDatabase.of(options.url, loaded.database)
+
+
+def _postgresql(options: argparse.Namespace, loaded: Loaded) -> Source:
+    from tracker.offline.import_servers import PostgresqlDatabase
+
+    return PostgresqlDatabase.of(options.url, loaded.database)
+
+
+def _whitelist(options: argparse.Namespace, _loaded: Loaded) -> Source:
     from tracker.offline.import_sources import WhitelistFile
 
-    return WhitelistFile.read(path)
+    return WhitelistFile.read(options.file)
 
 
-def _keys(path: Path) -> Source:
+def _keys(options: argparse.Namespace, _loaded: Loaded) -> Source:
     from tracker.offline.import_sources import KeysFile
 
-    return KeysFile.read(path)
+    return KeysFile.read(options.file)
 
 
 def _import(source: Source, config: EventLog) -> Summary:
     from tracker.offline import importing
 
     try:
-        with progress("Replaying the log") as replaying, progress("Importing") as report:
-            return importing.run(source, config, replaying, report, note_recovery)
+        with (
+            progress("Checking") as checking,
+            progress("Replaying the log") as replaying,
+            progress("Importing") as report,
+        ):
+            return importing.run(source, config, checking, replaying, report, note_recovery)
     except KeyboardInterrupt:
         text = "interrupted: what is imported so far stays; the same command goes on from there"
         raise CannotError(text) from None
@@ -93,8 +131,8 @@ def _import(source: Source, config: EventLog) -> Summary:
 def _rehearse(source: Source, config: EventLog) -> Summary:
     from tracker.offline import importing
 
-    with progress("Replaying the log") as replaying:
-        return importing.rehearse(source, Path(config.path), replaying, _tell)
+    with progress("Checking") as checking, progress("Replaying the log") as replaying:
+        return importing.rehearse(source, Path(config.path), checking, replaying, _tell)
 
 
 def _tell(event: AdminEvent) -> None:

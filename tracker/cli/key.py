@@ -9,6 +9,7 @@ from typing import Any
 from tracker.cli.api_client import KEY_REF
 from tracker.cli.api_options import add_change, add_client, client, line, say_done, say_json
 from tracker.cli.output import say
+from tracker.ports import MAX_NAME, is_key, is_name
 
 MAX_SECONDS = 2**63 - 1
 """Longest validity, in seconds, that the API takes."""
@@ -27,8 +28,8 @@ def add_to(commands: Any) -> None:
     validity.add_argument("--seconds", metavar="N", type=_seconds, help="valid for so long")
     validity.add_argument("--permanent", action="store_true", help="valid for ever (the default)")
     add.add_argument("--key", type=_key, help="this key, not a random one: 10 to 64 characters")
-    add.add_argument("--owner", type=line, help="whose it is: keys of one owner share an account")
-    add.add_argument("--label", type=line, help="a note beside the key")
+    add.add_argument("--owner", type=_name, help="whose it is: keys of one owner share an account")
+    add.add_argument("--label", type=_name, help="a note beside the key")
     add_change(add, add_key)
     listing = commands.add_parser("list", help="list keys: number, state, end, owner, label")
     listing.add_argument("--owner", type=line, help="only the keys of this owner")
@@ -78,8 +79,14 @@ def _say_issued(options: argparse.Namespace, issued: dict[str, Any]) -> None:
 
 
 def _key(text: str) -> str:
-    if not re.fullmatch(r"[0-9A-Za-z_-]{10,64}", text):
+    if not is_key(text):
         raise argparse.ArgumentTypeError("a key is 10 to 64 letters, digits, - and _")
+    return text
+
+
+def _name(text: str) -> str:
+    if not is_name(text) or text != text.strip():
+        raise argparse.ArgumentTypeError(f"expected one line of 1 to {MAX_NAME} characters")
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -34,8 +35,12 @@ def add_at(parser: argparse.ArgumentParser) -> None:
 
 
 def moment(text: str) -> Moment:
-    """An argument's type: a sequence number, or a time in RFC 3339; UTC where it names no zone."""
-    if text.isdecimal():
+    """An argument's type: a sequence number, or a time, UTC where it names no zone; none of them =
+    now.
+    """
+    if text == "now":
+        return Moment()
+    if re.fullmatch(r"[0-9]{1,19}", text):
         return Moment(seq=int(text))
     try:
         return Moment(time_us=parse_typed(text, time.time_ns() // 1000, ahead=False))
@@ -61,7 +66,7 @@ def replayed(options: argparse.Namespace) -> Iterator[ForwardReplay]:
 
 def state_at(log: ForwardReplay, moment: Moment | None) -> State:
     """Replays to a moment (None = now), and notes if it lies in a time without events."""
-    state = log.at(moment)
+    state = log.at(None if moment == Moment() else moment)
     if log.outage:
         begin, end = rfc3339(log.outage.from_us), rfc3339(log.outage.to_us)
         note(

@@ -34,7 +34,7 @@ def say(text: str) -> None:
     Raises `CannotError` when it takes no more, `BrokenPipeError` when its reader left.
     """
     try:
-        sys.stdout.write(f"{text}\n")
+        sys.stdout.write(f"{streams.harmless(text)}\n")
     except OSError as error:
         raise _no_output(error) from None
 
@@ -57,7 +57,7 @@ def note(text: str) -> None:
     """Prints a line that is no part of the result on standard error."""
     streams.flush_or_drop(sys.stdout)
     with suppress(OSError):  # then there is nowhere left to say it
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{streams.harmless(text)}\n")
 
 
 def note_recovery(recovery: Recovery) -> None:

@@ -6,12 +6,11 @@ import logging
 import signal
 import sys
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tracker import build, streams
 from tracker.cli.options import add_config
-from tracker.cli.output import CANNOT, CannotError, fail, flush, progress, say, version
+from tracker.cli.output import CANNOT, fail, progress, say, version
 from tracker.config import load
 
 if TYPE_CHECKING:
@@ -30,13 +29,14 @@ def add_to(commands: Any) -> None:
 
 
 def serve(options: argparse.Namespace) -> int:
+    # Until the tracker runs, SIGHUP has no certificates to read again; it would end the process.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     if problem := build.stale():
         return fail(CANNOT, problem)
     loaded = load(options.config)
+    streams.never_wait("stdout", "stderr")
     _log_to_stdout(loaded.config.logging.threshold)
-    with suppress(CannotError, BrokenPipeError):  # announces are served without a text log too
-        say(loaded.source)
-        flush()
+    say(loaded.source)
     log = logging.getLogger("tracker")
     for warning in loaded.warnings:
         log.warning("%s", warning)
@@ -52,7 +52,6 @@ def serve(options: argparse.Namespace) -> int:
             run.run(loaded.config, version(), report, accept_older=accept)
     except run.StartError as error:
         return fail(CANNOT, str(error))
-    streams.flush_or_drop(sys.stdout)
     return 0
 
 
@@ -67,11 +66,16 @@ _LEVELS = {
 
 
 class _TextLog(logging.StreamHandler[TextIO]):
-    """Drops lines that standard output does not take: it is full, or its reader has gone."""
+    """Writes nothing that a terminal obeys.
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
-        if not isinstance(sys.exception(), OSError):
-            super().handleError(record)
+    Does not wait for each line, because the tracker must go on when nobody reads them.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        return streams.harmless(super().format(record))
+
+    def flush(self) -> None:
+        pass
 
 
 def _log_to_stdout(threshold: str) -> None:

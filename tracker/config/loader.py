@@ -5,14 +5,26 @@ Reads files and the given environment. Starts nothing and logs nothing; the call
 
 import os
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import combinations
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tracker.config import keys, sources, translate
-from tracker.config.schema import MOST_PEERS, SCHEMA_VERSION, Config
+from tracker.config.schema import (
+    MOST_PEERS,
+    SCHEMA_VERSION,
+    Config,
+    HealthCheckApi,
+    HttpApi,
+    HttpTracker,
+    UdpTracker,
+)
 from tracker.config.structure import ConfigError, structure
 from tracker.config.values import Address
+
+_Listener = UdpTracker | HttpTracker | HttpApi | HealthCheckApi
 
 _PRIVATE_MODE_SECTION = (
     "Configuration error: Private mode section in configuration can only be included "
@@ -25,11 +37,15 @@ GRACE_SECONDS = 60
 
 @frozen
 class Loaded:
-    """A valid configuration, the line that names its source, and warnings."""
+    """A valid configuration, the line that names its source, and warnings.
+
+    `database` is `[core.database]` as it stands there: only an import looks at it.
+    """
 
     config: Config
     source: str
     warnings: tuple[str, ...]
+    database: Mapping[str, Any] = field(repr=False)  # may hold a password
 
 
 def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Loaded:
@@ -47,7 +63,7 @@ def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Lo
     problems = sources.override(document, environ)
     translate.from_v3(document, seen)
     translate.from_listeners(document, seen)
-    translate.from_udp_listeners(document, seen)
+    translate.from_all_listeners(document, seen)
     _refuse_other_versions(document)
     try:
         config, warnings = _check(document, seen, problems)
@@ -56,7 +72,9 @@ def load(path: str | None = None, environ: Mapping[str, str] = os.environ) -> Lo
             raise
         first = f"{source.name}: is empty, and should hold a configuration"
         raise ConfigError([first, *error.problems], error.warnings) from None
-    return Loaded(config, source.notice, warnings)
+    database = document.get("core", {}).get("database")
+    found = database if isinstance(database, dict) else {}
+    return Loaded(config, source.notice, warnings, found)
 
 
 def _check(
@@ -86,7 +104,8 @@ def _refuse_other_versions(document: Mapping[str, Any]) -> None:
     metadata = document.get("metadata")
     version = metadata.get("schema_version") if isinstance(metadata, dict) else None
     if version not in (None, SCHEMA_VERSION):
-        raise ConfigError([f"Unsupported configuration version: {version}"])
+        known = "it must be 2.0.0 or 3.0.0"
+        raise ConfigError([f"Unsupported configuration version: {version}; {known}"])
 
 
 def _private_mode_problem(document: Mapping[str, Any]) -> list[str]:
@@ -97,19 +116,45 @@ def _private_mode_problem(document: Mapping[str, Any]) -> list[str]:
 
 
 def _clashes(config: Config, seen: translate.Translation) -> Iterator[str]:
-    """Yields a problem for listeners with the same address; UDP and TCP do not collide."""
-    http = {f"http_trackers[{i}]": each.bind_address for i, each in enumerate(config.http_trackers)}
-    udp = {f"udp_trackers[{i}]": each.bind_address for i, each in enumerate(config.udp_trackers)}
-    if config.http_api and isinstance(config.http_api.bind_address, Address):
-        http["http_api"] = config.http_api.bind_address
-    http["health_check_api"] = config.health_check_api.bind_address
-    for listeners in (udp, http):
-        taken: dict[Address, str] = {}
-        for place, address in listeners.items():
-            first = taken.setdefault(address, place) if address.port else place
-            if first != place:
-                path = seen.name(f"{place}.bind_address")
-                yield f"{path}: {address} is already taken by {seen.name(first)}"
+    """Yields a problem for listeners that cannot have their addresses at the same time; UDP and TCP
+    do not collide.
+    """
+    udp: dict[str, _Listener] = {
+        f"udp_trackers[{i}]": each for i, each in enumerate(config.udp_trackers)
+    }
+    tcp: dict[str, _Listener] = {
+        **{f"http_trackers[{i}]": each for i, each in enumerate(config.http_trackers)},
+        **({"http_api": config.http_api} if config.http_api else {}),
+        "health_check_api": config.health_check_api,
+    }
+    for listeners in (udp, tcp):
+        for (first, one), (place, other) in combinations(listeners.items(), 2):
+            if _collide(one, other):
+                path, address = seen.name(f"{place}.bind_address"), other.bind_address
+                covered = "" if address == one.bind_address else f", with {one.bind_address}"
+                yield f"{path}: {address} is already taken by {seen.name(first)}{covered}"
+
+
+def _collide(one: _Listener, other: _Listener) -> bool:
+    """Returns whether two listeners of one protocol want the same port of the same address."""
+    a, b = one.bind_address, other.bind_address
+    if not isinstance(a, Address) or not isinstance(b, Address) or a.port != b.port or not a.port:
+        return False
+    here, there = _plain(a), _plain(b)
+    if here.version == there.version:
+        return here == there or here.is_unspecified or there.is_unspecified
+    # `[::]` takes IPv4 too, unless a listener of the same kind has IPv4 on that port.
+    both = [each for each, ip in ((one, here), (other, there)) if ip == IPv6Address("::")]
+    return type(one) is not type(other) and any(not _v6only(each) for each in both)
+
+
+def _plain(address: Address) -> IPv4Address | IPv6Address:
+    ip = ip_address(address.host)
+    return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
+
+
+def _v6only(listener: _Listener) -> bool:
+    return isinstance(listener, UdpTracker | HttpTracker) and listener.network.ipv6_v6only
 
 
 def _proxy_advice(config: Config) -> Iterator[str]:

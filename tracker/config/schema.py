@@ -88,6 +88,14 @@ def _is_inside(path: Path, folder: Path) -> bool:
     )
 
 
+def _folders_of(log: Path) -> list[Path]:
+    """Returns the log's folder and those in it, which may be links to elsewhere, or mounted."""
+    try:
+        return [log, *(each for each in log.iterdir() if each.is_dir())]
+    except OSError:  # it is not there yet
+        return [log]
+
+
 def _one_tls_table(tsl: "TlsFiles | None", tls: "TlsFiles | None") -> None:
     if tsl and tls:
         raise ValueError("has both tsl_config and tls_config: keep one, they mean the same")
@@ -277,7 +285,8 @@ class EventLog:
     def __attrs_post_init__(self) -> None:
         problems = {}
         # Whoever copies the log folder must not copy the keys that decrypt it.
-        if any(_is_inside(Path(self.secrets_path, one), Path(self.path)) for one in _SECRETS):
+        folders = _folders_of(Path(self.path))
+        if any(_is_inside(Path(self.secrets_path, s), each) for s in _SECRETS for each in folders):
             problems["secrets_path"] = "must not be inside path, the log's own folder"
         # Retention removes whole segments and never the one being written.
         if self.keep_bytes < 2 * self.segment_bytes:

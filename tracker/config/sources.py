@@ -3,6 +3,8 @@
 Names and precedence are the reference's. Of the schema it knows only which leaves are text.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,20 @@ from attrs import field, frozen
 
 from tracker.config.structure import ConfigError
 
+MOST_BYTES = 4 << 20
+"""Longest configuration file in bytes, because a device in its place may have no end."""
 DEFAULT_PATH = "./tracker.toml"
 TEXT_VARIABLE = "TORRUST_TRACKER_CONFIG_TOML"
 PATH_VARIABLE = "TORRUST_TRACKER_CONFIG_TOML_PATH"
 OVERRIDE_PREFIX = "TORRUST_TRACKER_CONFIG_OVERRIDE_"
+
+# The names of the reference's releases before 3.0.0-alpha.12, whose containers set them. Without
+# the last one the API would be open to the token that is in everybody's file.
+OLD_TEXT_VARIABLE = "TORRUST_TRACKER_CONFIG"
+OLD_PATH_VARIABLE = "TORRUST_TRACKER_PATH_CONFIG"
+OLD_TOKEN_VARIABLE = "TORRUST_TRACKER_API_ADMIN_TOKEN"  # noqa: S105 -- the name of a variable
+
+_BARE = re.compile(r"(?<=[\[,=])\s*([^\s\"'\[\]{},=][^\"'\[\]{},=]*?)\s*(?=[,\]}])")
 
 
 @frozen
@@ -44,26 +56,36 @@ class Source:
 def choose(path: str | None, environ: Mapping[str, str]) -> Source:
     """Returns the first of: `path`, the text variable, the path variable, `./tracker.toml`.
 
-    The text variable counts when it is set at all, even to nothing (contract 4.1).
+    A variable's old name counts where the new one is not set. The text variable counts when it is
+    set at all, even to nothing (contract 4.1).
 
     Raises:
         ConfigError: the chosen file cannot be read.
     """
-    if path is None and TEXT_VARIABLE in environ:
-        if environ[TEXT_VARIABLE].strip() and not set("=[#\n") & set(environ[TEXT_VARIABLE]):
-            what = f"should hold a configuration; a path goes into {PATH_VARIABLE}"
-            raise ConfigError([f"{TEXT_VARIABLE}: {what}"])
-        notice = f"Loading configuration from environment variable {TEXT_VARIABLE}"
-        return Source(TEXT_VARIABLE, notice, environ[TEXT_VARIABLE])
-    return _from_file(path if path is not None else environ.get(PATH_VARIABLE, DEFAULT_PATH))
+    if path is not None:
+        return _from_file(path)
+    for name in (TEXT_VARIABLE, OLD_TEXT_VARIABLE):
+        if name in environ:
+            if environ[name].strip() and not set("=[#\n") & set(environ[name]):
+                what = f"should hold a configuration; a path goes into {PATH_VARIABLE}"
+                raise ConfigError([f"{name}: {what}"])
+            notice = f"Loading configuration from environment variable {name}"
+            return Source(name, notice, environ[name])
+    old = environ.get(OLD_PATH_VARIABLE, DEFAULT_PATH)
+    return _from_file(environ.get(PATH_VARIABLE, old))
 
 
 def _from_file(path: str) -> Source:
     if not path:
         raise ConfigError([f"the path of the configuration file is empty; is {PATH_VARIABLE} set?"])
+    if path != path.strip():
+        what = "begins or ends with a blank or a line's end: remove it"
+        raise ConfigError([f"the path of the configuration file, {path!r}, {what}"])
     try:
         # Some editors begin a UTF-8 file with a byte order mark, which TOML does not allow.
-        text = Path(path).read_bytes().decode("utf-8-sig")
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        text = data.decode("utf-8-sig")
     except FileNotFoundError as error:
         advice = (
             "; `tracker config --default` prints one to begin with" if path == DEFAULT_PATH else ""
@@ -73,6 +95,8 @@ def _from_file(path: str) -> Source:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: not valid TOML: it is not UTF-8 text"]) from None
+    if len(data) > MOST_BYTES:
+        raise ConfigError([f"{path}: is no configuration: it has more than {MOST_BYTES} bytes"])
     return Source(path, f"Loading configuration from config file {path}", text)
 
 
@@ -80,6 +104,9 @@ def override(document: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
     """Sets the keys of variables such as `…_OVERRIDE_CORE__LISTED` in place; returns the
     problems."""
     problems = []
+    if OLD_TOKEN_VARIABLE in environ and "http_api" in document:  # which it does not turn on
+        token = OVERRIDE_PREFIX + "HTTP_API__ACCESS_TOKENS__ADMIN"
+        environ = {token: environ[OLD_TOKEN_VARIABLE], **environ}
     for variable, keys, raw in _overrides(environ):
         try:
             _put(document, keys, _value(keys, raw))
@@ -102,6 +129,11 @@ def _put(document: dict[str, Any], keys: list[str], value: object) -> None:
     table = document
     for depth, key in enumerate(keys[:-1], start=1):
         table = table.setdefault(key, {})
+        if isinstance(table, list):
+            raise ValueError(
+                f"{'.'.join(keys[:depth])} is an array: set it as a whole, "
+                'such as [{bind_address = "0.0.0.0:7070"}]'
+            )
         if not isinstance(table, dict):
             raise ValueError(f"{'.'.join(keys[:depth])} is not a table")
     table[keys[-1]] = value
@@ -118,10 +150,24 @@ def _is_text(keys: list[str]) -> bool:
 
 
 def _toml(raw: str) -> object:
-    """Parses a TOML value (`true`, `5`, `"x"`, `[…]`, `{…}`); returns other text as it is."""
+    """Parses a TOML value (`true`, `5`, `"x"`, `[…]`, `{…}`); returns other text as it is.
+
+    Text within brackets needs no quotes, as in the reference: `[10.0.0.0/8]`.
+    """
+    for text in (raw, _BARE.sub(_quoted, raw) if raw.lstrip()[:1] in ("[", "{") else raw):
+        try:
+            parsed = tomli.loads(f"value = {text}")
+        except (ValueError, RecursionError):
+            continue
+        # More than one key means line breaks, so the text is no single value.
+        return parsed["value"] if len(parsed) == 1 else raw
+    return raw
+
+
+def _quoted(word: re.Match[str]) -> str:
+    """Quotes a word of an array or table that is no TOML value."""
     try:
-        parsed = tomli.loads(f"value = {raw}")
-    except (ValueError, RecursionError):
-        return raw
-    # More than one key means line breaks, so the text is no single value.
-    return parsed["value"] if len(parsed) == 1 else raw
+        tomli.loads(f"value = {word[1]}")
+    except ValueError:
+        return json.dumps(word[1])
+    return word[1]

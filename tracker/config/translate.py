@@ -40,6 +40,16 @@ _V3_UDP = {
     "ip_bans_reset_interval_in_secs": "ban_seconds",
     "connection_id_validation": "connection_id_validation",
 }
+# Listeners' keys of the development line, their names in [policy], and true and false there.
+_SHARED: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    ("udp_trackers", "max_connection_id_errors_per_ip", "max_connection_id_errors", {}),
+    (
+        "http_trackers",
+        "use_ip_from_query_string",
+        "ip_parameter",
+        {"True": "always", "False": "ignored"},
+    ),
+)
 _LEVELS = ("off", "error", "warn", "info", "debug", "trace")
 
 
@@ -147,7 +157,8 @@ def _v3_threshold(document: Table, seen: Translation) -> None:
         return
     wanted = logging.pop("trace_filter")
     words = wanted.lower().replace(" ", "").split(",") if isinstance(wanted, str) else []
-    logging["threshold"] = next((word for word in words if word in _LEVELS), wanted)
+    modules = [word.rpartition("=")[2] for word in words]  # of `torrust=debug`, where it is all
+    logging["threshold"] = next((one for one in words + modules if one in _LEVELS), wanted)
 
 
 def _v3_udp(document: Table, seen: Translation) -> None:
@@ -170,21 +181,27 @@ def from_listeners(document: Table, seen: Translation) -> None:
                 seen.names[f"{kind}[{index}].network.ipv6_v6only"] = f"{kind}[{index}].ipv6_v6only"
 
 
-def from_udp_listeners(document: Table, seen: Translation) -> None:
-    """Moves the UDP listeners' `max_connection_id_errors_per_ip` to `[policy]`, if they agree.
+def from_all_listeners(document: Table, seen: Translation) -> None:
+    """Moves what all listeners of a kind set alike to `[policy]`, which decides it for all of them.
 
-    It decides there for all of them. Where they differ, each stays, and becomes a warning.
+    Where they differ, or `[policy]` has its own value, each stays, and becomes a warning.
     """
-    old, new = "max_connection_id_errors_per_ip", "max_connection_id_errors"
-    entries, policy = document.get("udp_trackers"), document.get("policy", {})
-    if not isinstance(entries, list) or not isinstance(policy, dict) or new in policy:
-        return
-    having = {i: one for i, one in enumerate(entries) if isinstance(one, dict) and old in one}
-    if not having or any(one[old] != next(iter(having.values()))[old] for one in having.values()):
-        return
-    seen.names[f"policy.{new}"] = f"udp_trackers[{next(iter(having))}].{old}"
-    for one in having.values():
-        _put(document, f"policy.{new}", one.pop(old))
+    policy = document.get("policy", {})
+    for kind, old, new, words in _SHARED:
+        entries = document.get(kind)
+        if not entries or not isinstance(entries, list) or not isinstance(policy, dict):
+            continue
+        values = [one[old] for one in entries if isinstance(one, dict) and old in one]
+        alike = len(values) == len(entries) and all(one == values[0] for one in values)
+        if not alike or new in policy:
+            continue
+        value = words.get(str(values[0])) if words else values[0]
+        if value is None:
+            continue  # neither true nor false
+        seen.names[f"policy.{new}"] = f"{kind}[0].{old}"
+        _put(document, f"policy.{new}", value)
+        for one in entries:
+            del one[old]
 
 
 def _move(document: Table, old: str, new: str, seen: Translation) -> None:

@@ -129,6 +129,8 @@ def text(value: object) -> str:
         raise ValueError("must not be empty")
     if "\0" in value:
         raise ValueError("must not hold a zero byte")
+    if value != value.strip():
+        raise ValueError("begins or ends with a blank or a line's end: remove it")
     return value
 
 
@@ -166,12 +168,15 @@ def whole_or_duration(low: int, high: int) -> Callable[[object], int]:
     A started second counts as a whole one.
     """
     seconds = whole(low, high, "seconds")
-    secs, nanos = whole(0, high, "seconds"), whole(0, 999_999_999, "nanoseconds")
+    secs, nanos = whole(0, high, "seconds"), whole(0, 2**32 - 1, "nanoseconds")
 
     def parse(value: object) -> int:
-        if not isinstance(value, dict) or not {"secs"} <= value.keys() <= {"secs", "nanos"}:
+        if not isinstance(value, dict):
             return seconds(value)
-        return seconds(secs(value["secs"]) + bool(nanos(value.get("nanos", 0))))
+        if not value.keys() <= {"secs", "nanos"}:
+            raise ValueError("must hold secs and nanos alone, as a table")
+        whole_and_rest = secs(value.get("secs", 0)) * 10**9 + nanos(value.get("nanos", 0))
+        return seconds(-(-whole_and_rest // 10**9))
 
     return parse
 
@@ -237,12 +242,26 @@ def ports(value: object) -> str:
 
 
 def network(value: object) -> str:
-    """Reads an address or a network; returns text."""
+    """Reads an address or a network; returns text.
+
+    A v4-mapped one becomes IPv4, because clients' addresses are compared with it in that form.
+    """
     try:
-        return str(ip_network(value if isinstance(value, str) else ""))
+        found = ip_network(value if isinstance(value, str) else "")
     except ValueError:
-        wanted = 'addresses or networks such as "10.0.0.0/8"'
+        wanted = f'addresses or networks such as "{_network_like(value)}"'
         raise ValueError(f"must hold {wanted}, not {shown(value)}") from None
+    mapped = found.network_address.ipv4_mapped if found.version == 6 else None
+    inside = mapped and found.prefixlen >= 96
+    return f"{mapped}/{found.prefixlen - 96}" if inside else str(found)
+
+
+def _network_like(value: object) -> str:
+    """Returns the network that `10.0.0.1/8` probably means, or an example."""
+    try:
+        return str(ip_network(value if isinstance(value, str) else "", strict=False))
+    except ValueError:
+        return "10.0.0.0/8"
 
 
 def network_or_unix(value: object) -> str:
@@ -250,7 +269,7 @@ def network_or_unix(value: object) -> str:
     try:
         return "unix" if value == "unix" else network(value)
     except ValueError:
-        wanted = 'addresses or networks such as "10.0.0.0/8", or "unix"'
+        wanted = f'addresses or networks such as "{_network_like(value)}", or "unix"'
         raise ValueError(f"must hold {wanted}, not {shown(value)}") from None
 
 
@@ -262,9 +281,12 @@ def header_name(value: object) -> str:
 
 
 def external_ip(value: object) -> IPv4Address | IPv6Address | None:
-    """Reads an IP address; the wildcards 0.0.0.0 and :: mean that none is set."""
+    """Reads an IP address; "" and the wildcards 0.0.0.0 and :: mean that none is set."""
+    if value == "":
+        return None
     try:
-        ip = ip_address(value if isinstance(value, str) else "")
+        # A zone, as in `fe80::1%eth0`, means nothing to clients.
+        ip = ip_address(value if isinstance(value, str) and "%" not in value else "")
     except ValueError:
         raise ValueError(f"must be an IP address, not {shown(value)}") from None
     plain = (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip

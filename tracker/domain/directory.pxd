@@ -21,6 +21,8 @@ cdef class Directory:
     cdef public list _tables
     cdef public array _used
 
+    @cython.locals(place=Py_ssize_t)
+    cpdef bint has_port(self, Py_ssize_t peer, bytes port)
     cpdef unsigned int position(self, Py_ssize_t peer) except? 0xFFFFFFFE
     @cython.locals(first=Py_ssize_t, size=Py_ssize_t, room=cython.uint, width=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, at=Py_ssize_t, peer=Py_ssize_t)
     cpdef Py_ssize_t find(self, Py_ssize_t torrent, bytes endpoint)

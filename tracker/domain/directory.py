@@ -202,6 +202,13 @@ class Directory:
         place = packed.u32(self._peers, peer * 3 + self._column)
         return place != _nowhere and packed.has(self.addresses, endpoint, place * self.width)
 
+    def has_port(self, peer: int, port: bytes) -> bool:
+        """Tells whether the endpoint of a peer, if it has one, has this port."""
+        place = packed.u32(self._peers, peer * 3 + self._column)
+        return place != _nowhere and packed.has(
+            self.addresses, port, (place + 1) * self.width - len(port)
+        )
+
     def endpoint(self, peer: int) -> bytes:
         """Returns the endpoint of a peer; b"" = it has no endpoint in this family."""
         start = self.position(peer) * self.width

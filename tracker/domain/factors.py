@@ -15,9 +15,6 @@ from typing import NamedTuple
 ANYBODY = 0  # no account
 ANY_TORRENT = b""
 
-MOST_PERCENT = 10_000
-"""The highest percentage of a factor."""
-
 DROPPED_AT_ONCE = 1000
 """Largest number of expired factors that one tick removes; that takes a few milliseconds."""
 

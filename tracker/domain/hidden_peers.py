@@ -9,17 +9,13 @@ order. The first announce that can be read gives a peer its own endpoint and pee
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from tracker.domain import events
-
-if TYPE_CHECKING:
-    from tracker.domain.swarms import Swarms
+from tracker.domain import packed
+from tracker.domain.peer_by_seq import Recent
+from tracker.domain.swarms import ROW_SIZE, Swarms
 
 _V6 = bytes.fromhex("0100000000000000")  # RFC 6666: discard-only
 NO_PORT = b"\0\0"  # the end of every stand-in, and of no peer's endpoint
 _UNKNOWN = b"\0\0\0\0"  # the first bytes of a made-up tail
-_SPARE = 1000  # entries of `_last`, beyond twice the number of peers, that may wait for `_collect`
 
 
 def stand_in(seq: int, v6: bool) -> bytes:
@@ -45,51 +41,68 @@ class Hidden:
     The state has one from the first frame that cannot be decrypted until no peer has a stand-in.
     """
 
-    __slots__ = ("_last", "_suspects", "_unlooked")
+    __slots__ = ("_known_to", "_older", "_recent", "_suspects", "_unlooked")
 
     def __init__(self, swarms: Swarms, *, look: bool = False) -> None:
         """`look`: find the peers that have stand-ins already. Else no peer may have one yet."""
-        # Peers by their last announce. Peers that left stay for a while.
-        self._last: dict[int, int] = {}
+        self._recent = Recent()
+        self._recent.start(swarms)
+        # The peers that the ring has lost, by their last announce, if it is below `_known_to`.
+        self._older: dict[int, int] = {}
+        self._known_to = 0
         self._suspects: set[int] = set()  # peers that were given a stand-in
         self._unlooked = 0  # announces since `over` last checked the suspects
-        self._collect(swarms)
         if look:
-            self._suspects = set(self._last.values())
+            self._suspects = set(range(1, swarms.peer_slots))
             self.over(swarms, now=True)
 
-    def find(self, swarms: Swarms, torrent: int, prev_seq: int) -> int:
-        """Returns the peer of this torrent whose last announce is `prev_seq`; 0 = none."""
-        peer = self._last.pop(prev_seq, 0)
-        if not peer or not swarms.present(peer):
-            return 0
-        row = swarms.peer(peer)
-        return peer if (row.last_seq, row.torrent) == (prev_seq, torrent) else 0
+    def prepare(self, swarms: Swarms, plain: bytes) -> None:
+        """Gets ready for the announces of a frame. `plain`: its plain section."""
+        self._recent.prepare(swarms, plain)
 
-    def stand_ins(
-        self, swarms: Swarms, peer: int, seq: int, what: int, rule: int, keyed: bool
-    ) -> tuple[bytes, bytes]:
-        """Makes up endpoint and last 12 bytes of the peer_id of an announce without address."""
-        v6 = bool(what & 0x10)
-        endpoint = (swarms.v6 if v6 else swarms.v4).endpoint(peer) if peer else b""
-        if not endpoint.endswith(NO_PORT):
-            endpoint = stand_in(seq, v6)
-        # In private modes a peer keeps its peer_id. In public modes a restarted session may have
-        # another peer_id.
-        if peer and (keyed or rule != events.RULE_RESTARTED):
-            return endpoint, swarms.peer(peer).peer_id[8:]
-        return endpoint, unknown_tail(seq)
+    def find(self, swarms: Swarms, prev_seq: int, seq: int) -> int:
+        """Returns the peer whose last announce is `prev_seq`, for its announce `seq`; 0 = none."""
+        peer = self._recent.peer(prev_seq)
+        _, last_seq = packed.standing(swarms.rows, peer * 72)  # ROW_SIZE
+        if last_seq != prev_seq or not peer:
+            if prev_seq >= self._known_to:
+                self._look(swarms, seq)
+            peer = self._older.get(prev_seq, 0)
+            _, last_seq = packed.standing(swarms.rows, peer * 72)
+        return peer if last_seq == prev_seq and swarms.present(peer) else 0
 
-    def note(self, swarms: Swarms, seq: int, peer: int, hidden: bool) -> None:
-        """Enters an announce of `peer` (0 after `stopped`). `hidden`: its address is unreadable."""
+    def _look(self, swarms: Swarms, seq: int) -> None:
+        """Looks for all the peers that the ring has lost.
+
+        This is rare, because the ring loses an announce only after as many others as it has places.
+        """
+        self._known_to = seq
+        self._older = {}
+        for peer in range(1, swarms.peer_slots):
+            _, last_seq = packed.standing(swarms.rows, peer * 72)
+            if self._recent.peer(last_seq) != peer and swarms.present(peer):
+                self._older[last_seq] = peer
+
+    def stands_in(self, swarms: Swarms, peer: int, what: int) -> bool:
+        """Tells whether a peer has a stand-in in the family of an announce."""
+        directory = swarms.v6 if what & 0x10 else swarms.v4
+        return directory.has_port(peer, NO_PORT)
+
+    def peer_id(self, swarms: Swarms, peer: int, seq: int, peer_id: bytes, keyed: bool) -> bytes:
+        """Returns the peer_id of a new peer or session of which only the first 8 bytes are known.
+
+        In private modes a peer keeps its peer_id. In public modes a new session may have another.
+        """
+        if peer and keyed:
+            return bytes(swarms.rows[peer * 72 : peer * 72 + 20])
+        return peer_id[:8] + unknown_tail(seq)
+
+    def note(self, seq: int, peer: int, fresh: bool) -> None:
+        """Enters an announce of `peer` (0 after `stopped`). `fresh`: it got a new stand-in."""
         self._unlooked += 1
-        if not peer:
-            return
-        self._last[seq] = peer
-        if hidden:
+        self._recent.note(seq, peer)
+        if fresh and peer:
             self._suspects.add(peer)
-        if len(self._last) > 2 * (swarms.seeders_total + swarms.leechers_total) + _SPARE:
-            self._collect(swarms)
 
     def over(self, swarms: Swarms, *, now: bool = False) -> bool:
         """Tells whether no peer has a stand-in.
@@ -108,10 +121,7 @@ class Hidden:
         }
         return not self._suspects
 
-    def _collect(self, swarms: Swarms) -> None:
-        self._last = {
-            swarms.peer(peer).last_seq: peer
-            for bucket in swarms.buckets
-            for torrent in bucket.values()
-            for peer in swarms.peers(torrent)
-        }
+
+# Fails when the size of a row changes, because the code above has a literal in its place.
+if ROW_SIZE != 72:
+    raise AssertionError("Hidden spells this number out")

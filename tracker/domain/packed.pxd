@@ -352,6 +352,11 @@ cdef inline (
     return time_us, uploaded, downloaded, left, key_ref, prev_seq, <uint8_t>record[77], rule
 
 
+cdef inline int concerns(bytes plain, Py_ssize_t number, bytearray hashes, Py_ssize_t torrent) except -1:
+    cdef char *record = _record(plain, number * 80, 80)
+    return not memcmp(record + 8, _inside(hashes, torrent * 20, 20), 20)
+
+
 cdef inline tuple announcer(bytes plain, bytes protected, Py_ssize_t number):
     cdef char *record = _record(plain, number * 80, 80)
     cdef char *where = _record(protected, number * 32, 32)

@@ -120,6 +120,11 @@ def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[i
     """
 
 
+def concerns(plain: bytes, number: int, hashes: bytearray, torrent: int) -> bool:
+    """Tells whether a frame's record, by its number, is about this torrent."""
+    return plain[number * 80 + 8 : number * 80 + 28] == hashes[torrent * 20 : torrent * 20 + 20]
+
+
 _NAMES = Struct("<8x20s8s").unpack_from
 _PROTECTED = announce.PROTECTED.unpack_from
 

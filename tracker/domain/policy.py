@@ -129,6 +129,19 @@ class Rules:
             return refusals.ACCOUNT_FULL
         return 0 if evicted else self._full(swarms, torrent)
 
+    def counts(self, swarms: Swarms, torrent: int, info_hash: bytes) -> bool:
+        """Tells whether a torrent's `completed` is counted, and so remembered for ever.
+
+        The first one of a torrent is not where the counts of `max_torrents` torrents without peers
+        are remembered. So who invents torrents and completes them cannot fill the memory.
+        """
+        return (
+            not self._max_torrents
+            or len(swarms.retired) < self._max_torrents
+            or swarms.completed[torrent] > 0
+            or info_hash in swarms.retired
+        )
+
     def _full(self, swarms: Swarms, torrent: int) -> int:
         """Returns the refusal if there is no room for one more peer, else 0."""
         if not torrent and 0 < self._max_torrents <= swarms.torrents_total:

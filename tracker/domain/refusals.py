@@ -65,7 +65,7 @@ REFUSALS = {
         AUTHENTICATION + "Missing authentication key param for private tracker.",
     ),
     KEY_UNKNOWN: Refusal("key_unknown", AUTHENTICATION + "Failed to read key: {key}"),
-    KEY_EXPIRED: Refusal("key_expired", AUTHENTICATION + "Key has expired"),
+    KEY_EXPIRED: Refusal("key_expired", AUTHENTICATION + "Key has expired, get a new one"),
     # Not the key itself, because clients show and log the text, and members post pictures of it.
     KEY_REVOKED: Refusal(
         "key_revoked", AUTHENTICATION + "Failed to read key: it was revoked, get a new one", "never"

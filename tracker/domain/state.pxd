@@ -1,6 +1,7 @@
 cimport cython
 from tracker.domain cimport packed
 from tracker.domain.accounts cimport Accounts
+from tracker.domain.hidden_peers cimport Hidden
 from tracker.domain.peer_by_seq cimport Recent
 from tracker.domain.swarms cimport Swarms
 
@@ -20,6 +21,13 @@ cdef class State:
         last_seq=cython.ulonglong, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
     )
     cpdef _apply_announces(self, plain, protected)
+    @cython.locals(
+        swarms=Swarms, hidden=Hidden, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong, uploaded=cython.ulonglong,
+        downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint, prev_seq=cython.ulonglong, what=cython.int, rule=cython.int,
+        torrent=Py_ssize_t, peer=Py_ssize_t, holder=Py_ssize_t, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
+        unreadable=cython.bint, stopped=cython.bint, fresh=cython.bint,
+    )
+    cpdef _apply_hidden(self, plain, protected)
     cpdef Py_ssize_t _announcer(self, Py_ssize_t torrent, unsigned int account, bytes peer_id, bytes endpoint)
     @cython.locals(
         swarms=Swarms, event=cython.int, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,

@@ -18,7 +18,7 @@ from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
 from tracker.domain.factors import Factors
-from tracker.domain.hidden_peers import Hidden
+from tracker.domain.hidden_peers import Hidden, stand_in
 from tracker.domain.peer_by_seq import Recent
 from tracker.domain.settings import Settings
 from tracker.domain.swarms import BUCKETS, MARK_SEEDER, ROW_SIZE, Swarms
@@ -185,43 +185,55 @@ class State:
         """Applies a frame that cannot be decrypted, or that comes while peers have stand-ins."""
         swarms = self.swarms
         hidden = self.hidden or Hidden(swarms)
+        account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
-        for row, where in codec.decode_announces(plain, protected):
+        plain, protected = bytes(plain), bytes(protected)
+        unreadable = not protected
+        if unreadable:
+            protected = bytes(len(plain) // 80 * 32)  # so that the records are read alike
+        hidden.prepare(swarms, plain)
+        for number in range(count_announces(plain, protected)):
             (
-                time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq,
-                _numwant, _flags, _listener, what, rule,
-            ) = row  # fmt: skip
-            torrent = swarms.lookup(info_hash)
-            account = self.access.account_of[key_ref]
-            peer = hidden.find(swarms, torrent, prev_seq) if rule != events.RULE_FIRST else 0
-            if not peer and rule != events.RULE_FIRST:
+                time_us, uploaded, downloaded, left, key_ref, prev_seq, what, rule,
+            ) = packed.announced(plain, number * 80)  # fmt: skip
+            account = account_of[key_ref]
+            stopped = what & 0x0F == 3  # events.STOPPED
+            peer = hidden.find(swarms, prev_seq, seq) if rule != 1 else 0  # events.RULE_FIRST
+            torrent, _ = packed.standing(swarms.rows, peer * 72)
+            if rule != 1 and not (peer and packed.concerns(plain, number, swarms.hashes, torrent)):
                 raise ReplayError(f"event {seq} continues {prev_seq}, which is no peer's last")
-            if where is None:
-                endpoint, id_tail = hidden.stand_ins(swarms, peer, seq, what, rule, account != 0)
+            fresh = unreadable and (rule == 1 or not hidden.stands_in(swarms, peer, what))
+            if unreadable and rule == 2 and not account:  # events.RULE_CONTINUED
+                info_hash = peer_id = b""  # the row has them
             else:
-                address, id_tail, port, _key_hash = where
-                endpoint = (address if what & 0x10 else address[12:]) + port
+                info_hash, peer_id, endpoint = packed.announcer(plain, protected, number)
+                if not peer:
+                    torrent = swarms.lookup(info_hash)
+            if unreadable:
+                if rule != 2:
+                    peer_id = hidden.peer_id(swarms, peer, seq, peer_id, account != 0)
+                endpoint = stand_in(seq, what & 0x10 != 0) if fresh else b""
+            elif not stopped:
                 holder = swarms.find(torrent, endpoint) if torrent else 0
-                if holder not in (0, peer) and what & 0x0F != events.STOPPED:
+                if holder and holder != peer:
                     raise ReplayError(f"event {seq} comes from where another peer is")
                 # On `stopped` the old peer_id stays, because digests of slices cover freed rows.
-                if peer and what & 0x0F != events.STOPPED:
-                    swarms.call(peer, account, id_head + id_tail)
-            peer_id = id_head + id_tail
+                if peer:
+                    swarms.call(peer, account, peer_id)
             if account:
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule,
                 )  # fmt: skip
             else:
-                if peer and what & 0x0F != events.STOPPED:
+                if peer and not stopped:
                     swarms.move(torrent, peer, endpoint)
                 peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
                     left, what, rule,
                 )  # fmt: skip
-            hidden.note(swarms, seq, peer, where is None)
+            hidden.note(seq, peer, fresh)
             seq += 1
         self.announced(seq, time_us)
 
@@ -250,7 +262,7 @@ class State:
     ) -> int:
         """Applies an announce in a private mode to swarms, account and key.
 
-        `peer` comes from `swarms.keyed`; no other peer may have the endpoint.
+        `peer` comes from `swarms.keyed`; no other peer may have the endpoint (see `swarms.move`).
         """
         swarms = self.swarms
         event = what & 0x0F

@@ -214,13 +214,14 @@ class Swarms:
         self.of_key.move(peer, key_ref)
 
     def move(self, torrent: int, peer: int, endpoint: bytes) -> None:
-        """Gives a known peer the endpoint from which it announces. The endpoint must be free.
+        """Gives a known peer the endpoint from which it announces. The endpoint must be free; b"" =
+        the peer keeps its own.
 
         A peer has one endpoint for each family. A new endpoint takes the place of the old one, so
         that the order of a swarm does not depend on addresses, and replay works without them.
         """
         directory = self.v4 if len(endpoint) == 6 else self.v6
-        if directory.is_at(peer, endpoint):
+        if not endpoint or directory.is_at(peer, endpoint):
             return
         if peer not in directory:
             seeder = bool(self.rows[peer * ROW_SIZE + _MARK] & MARK_SEEDER)

@@ -3,10 +3,12 @@ log."""
 
 from __future__ import annotations
 
+import errno
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
+import trio
 from attrs import frozen
 
 from tracker.config import UnixAddress
@@ -14,6 +16,7 @@ from tracker.frontends import unix_socket
 from tracker.frontends.http import server as http_server
 from tracker.frontends.tls import Certificate, TlsError
 from tracker.frontends.udp import server as udp_server
+from tracker.frontends.waiting import wait_out
 
 if TYPE_CHECKING:
     import ssl
@@ -62,6 +65,25 @@ class Listener:
     @property
     def url(self) -> str:
         return f"{'https' if self.certificate else 'http'}://{self.address}"
+
+
+class PatientListener(trio.abc.Listener[trio.SocketStream]):
+    """Waits and goes on when the system refuses a connection, whatever its reason: trio's own loop
+    does so for four reasons, and ends for others.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+
+    async def accept(self) -> trio.SocketStream:
+        while True:
+            try:
+                return await self._listener.accept()
+            except OSError as error:
+                await wait_out(error)
+
+    async def aclose(self) -> None:
+        await self._listener.aclose()
 
 
 @frozen
@@ -114,6 +136,45 @@ def bind(config: Config, certificates: Certificates) -> Listeners:
     return listeners
 
 
+def check(config: Config) -> Iterator[tuple[bool, str]]:
+    """Yields why a start could not listen, without listening: whether that surely holds for the
+    tracker too, and the text of the `StartError`.
+
+    A port may be in use by the tracker itself, and another user may have the right to take it.
+    """
+    kinds: list[tuple[str, Sequence[Table]]] = [
+        ("UDP", config.udp_trackers),
+        ("HTTP", config.http_trackers),
+        ("the API", [config.http_api] if config.http_api else []),
+        ("the health check", [config.health_check_api]),
+    ]
+    for what, tables in kinds:
+        for address in (table.bind_address for table in tables):
+            try:
+                _try(address, socket.SOCK_DGRAM if what == "UDP" else socket.SOCK_STREAM)
+            except OSError as error:
+                ours = isinstance(address, UnixAddress) or error.errno != errno.EADDRINUSE
+                yield ours and error.errno != errno.EACCES, _refused(address, what, error)
+
+
+def _try(address: Address | UnixAddress, kind: socket.SocketKind) -> None:
+    """Raises the `OSError` of opening a socket with this address, and leaves nothing behind."""
+    if isinstance(address, UnixAddress):
+        unix_socket.check(address.path)
+        return
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, kind) as sock:
+        if family == socket.AF_INET6 and address.host == "::":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Bound and not listening, it is in no other process's way.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address.host, address.port))
+
+
+def _refused(address: Address | UnixAddress, what: str, error: OSError) -> str:
+    return f"cannot listen on {address} for {what}: {error.strerror or error}"
+
+
 def _open(what: str, tables: Sequence[Table], opened: ExitStack) -> Iterator[socket.socket]:
     open_socket = udp_server.open_socket if what == "UDP" else http_server.open_socket
     addresses = [table.bind_address for table in tables]
@@ -129,6 +190,5 @@ def _open(what: str, tables: Sequence[Table], opened: ExitStack) -> Iterator[soc
                 v6only = _v6only(table) or address.port in ipv4_ports - {0}
                 sock = open_socket(address.host, address.port, v6only=v6only)
         except OSError as error:
-            text = f"cannot listen on {address} for {what}: {error.strerror or error}"
-            raise StartError(text) from None
+            raise StartError(_refused(address, what, error)) from None
         yield opened.enter_context(sock)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from tracker.wire.clients import OTHERS, client_of
 
-REFUSED_SECONDS = 0.1
-"""Seconds of waiting after the system refused to accept or receive."""
 MOST_CLIENTS = 64
 """The most client names and versions counted apart, because senders choose their peer ids freely
 and each name costs a series in a metrics store.

@@ -35,6 +35,14 @@ def open_socket(path: str) -> socket.socket:
     return sock
 
 
+def check(path: str) -> None:
+    """Raises the `OSError` by which `open_socket` would fail, and changes nothing."""
+    place = Path(path)
+    place.parent.stat()
+    if os.path.lexists(place) and not stat.S_ISSOCK(place.lstat().st_mode):
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
 def _remove_stale(path: Path) -> None:
     try:
         mode = path.lstat().st_mode

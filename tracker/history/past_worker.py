@@ -101,6 +101,7 @@ class PastWorker(Worker):
         """Replays to a moment."""
         replay = ForwardReplay(self._log, lambda _done, _total: None, self._keys)
         seq = replay.resolve(moment)
+        outage = replay.outage  # now, because the replay to `seq` resolves that anew
         # At the end of the log more events of the same microsecond may follow.
         self._settled = moment.seq is not None or (
             replay.span is not None and seq < replay.span.last_seq
@@ -113,7 +114,7 @@ class PastWorker(Worker):
         self._listings.clear()
         state = self._replay.at(ports.Moment(seq=seq))
         now_us = state.time_us if moment.time_us is None else moment.time_us
-        self._moment, self._seq, self._outage = moment, seq, replay.outage
+        self._moment, self._seq, self._outage = moment, seq, outage
         return Projection(state, {}, self._usage_statistics, now_us)
 
     def _is_ahead(self, seq: int) -> bool:

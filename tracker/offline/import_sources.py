@@ -1,8 +1,8 @@
-"""Reads the sources of an import: the SQLite database of Torrust's tracker, keys as CSV, and a
-whitelist as text.
+"""Reads the sources of an import that are files of text: keys as CSV, and a whitelist.
 
-A source yields entries. Problems are entries too, so that all of them can be reported at once; no
-problem's text repeats a key. Knows nothing of the log or the state.
+`import_torrust.py` reads databases. A source yields entries. Problems are entries too, so that all
+of them can be reported at once; no problem's text repeats a key. Knows nothing of the log or the
+state.
 """
 
 from __future__ import annotations
@@ -11,23 +11,18 @@ import csv
 import io
 import os
 import re
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from tracker.ports import MAX_NAME, is_key, is_line, is_name
 from tracker.times import parse_loosely
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-MAX_TEXT = 200
-"""Longest owner or label, in characters: both stay in the log for ever."""
-_ANOTHER = "this is not the database of Torrust's tracker"
 _LAST_SECOND = 253_402_300_800  # end of the year 9999, because later dates cannot be printed
-_MAX_COMPLETED = 2**48  # more than any torrent has; sums of many stay below 2**64
 
 
 @frozen
@@ -59,121 +54,46 @@ Entry = WhitelistEntry | KeyEntry | CompletedEntry | Problem
 
 
 class SourceError(Exception):
-    """The file is not of the format that was named; the text says why."""
+    """The source cannot be read, or is not of the kind that was named; the text says why."""
 
 
-def _key(text: object) -> str:
-    if isinstance(text, str) and re.fullmatch(r"[0-9A-Za-z_-]{10,64}", text):
+def entry(where: str, read: Callable[..., Entry | None], values: Iterable[Any]) -> Iterator[Entry]:
+    """Yields what `read` makes of a row or line, if anything; a `ValueError` is a problem of it."""
+    try:
+        found = read(*values)
+    except ValueError as error:
+        found = Problem(where, str(error))
+    if found is not None:
+        yield found
+
+
+def one_line(name: str) -> str:
+    """The name of a source as text that any terminal shows; events keep it for ever."""
+    text = os.fsencode(name).decode(errors="replace")[:MAX_NAME]
+    return "".join(char if is_line(char) else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def key_of(text: object) -> str:
+    if isinstance(text, str) and is_key(text):
         return text
     raise ValueError("the key is not 10 to 64 letters, digits, - and _")
 
 
-# SQLite, as Torrust's tracker stores it (contract section 5, persistence).
-
-
-@frozen
-class TorrustDatabase:
-    """Yields entries of the tables `whitelist`, `keys` and `torrents`.
-
-    A missing table counts as empty; all three missing is a problem.
-    """
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        return os.fsencode(self.path.name).decode(errors="replace")
-
-    def __iter__(self) -> Iterator[Entry]:
-        """Raises `SourceError`."""
-        try:
-            with closing(self._open()) as database:
-                yield from _tables(database)
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            # The library decodes names in a damaged file, and its own messages, as UTF-8.
-            why = f"cannot be read as a SQLite database: {error}{self._advice()}"
-            raise SourceError(f"{self.path}: {why}") from None
-
-    def _advice(self) -> str:
-        with self.path.open("rb") as file:
-            in_wal_mode = file.read(20)[18:] == b"\x02\x02"
-        if not in_wal_mode or os.access(self.path.absolute().parent, os.W_OK):
-            return ""
-        return (
-            "; to read a database in WAL mode takes the right to write in its folder: "
-            "copy the file, and the one that ends in -wal, elsewhere"
-        )
-
-    def _open(self) -> sqlite3.Connection:
-        if self.path.is_dir():
-            raise SourceError(f"{self.path}: is a folder, and should be a file")
-        if not self.path.is_file():
-            raise SourceError(f"{self.path}: there is no such file")
-        database = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
-        # Text that is not UTF-8 is then a problem of its row, not of the whole file.
-        database.text_factory = lambda raw: raw.decode(errors="replace")
-        return database
-
-
-def _tables(database: sqlite3.Connection) -> Iterator[Entry]:
-    database.execute("BEGIN")  # reads all tables as of one moment
-    found = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-    if not found & _TABLES.keys():
-        yield Problem(
-            "the file", f"has none of the tables whitelist, keys and torrents: {_ANOTHER}"
-        )
-    for table, (columns, read) in _TABLES.items():
-        if table not in found:
-            continue
-        there = {row[1] for row in database.execute(f"PRAGMA table_info({table})")}
-        if missing := [name for name in columns.split(", ") if name not in there]:
-            yield Problem(f"table {table}", f"has no column {' or '.join(missing)}: {_ANOTHER}")
-        else:
-            query = f"SELECT rowid, {columns} FROM {table} ORDER BY rowid"  # noqa: S608  # constant names
-            for rowid, *values in database.execute(query):
-                yield from _row(f"table {table}, row {rowid}", read, values)
-
-
-def _row(where: str, read: Callable[..., Entry | None], values: list[Any]) -> Iterator[Entry]:
-    try:
-        entry = read(*values)
-    except ValueError as error:
-        entry = Problem(where, str(error))
-    if entry is not None:
-        yield entry
-
-
-def _whitelisted(info_hash: object) -> WhitelistEntry:
-    return WhitelistEntry(_info_hash(info_hash))
-
-
-def _stored_key(key: object, valid_until: object) -> KeyEntry:
-    return KeyEntry(_key(key), None if valid_until is None else _seconds(valid_until))
-
-
-def _completed(info_hash: object, completed: object) -> CompletedEntry | None:
-    if not isinstance(completed, int) or not 0 <= completed < _MAX_COMPLETED:
-        raise ValueError("completed is not a count")
-    return CompletedEntry(_info_hash(info_hash), completed) if completed else None
-
-
-def _info_hash(text: object) -> bytes:
+def info_hash_of(text: object) -> bytes:
     if isinstance(text, str) and re.fullmatch(r"[0-9A-Fa-f]{40}", text):
         return bytes.fromhex(text)
     raise ValueError("info_hash is not 40 hexadecimal digits")
 
 
-def _seconds(value: object) -> int:
+def seconds_of(value: object) -> int:
+    """Unix microseconds of a time in seconds."""
     if isinstance(value, int) and 0 <= value < _LAST_SECOND:
         return value * 1_000_000
     raise ValueError("valid_until is not a time in seconds before the year 10000")
 
 
-_TABLES: dict[str, tuple[str, Callable[..., Entry | None]]] = {
-    "whitelist": ("info_hash", _whitelisted),
-    "keys": ("key, valid_until", _stored_key),
-    "torrents": ("info_hash, completed", _completed),
-}
+def whitelisted(info_hash: object) -> WhitelistEntry:
+    return WhitelistEntry(info_hash_of(info_hash))
 
 
 # CSV.
@@ -196,7 +116,7 @@ class KeysFile:
 
     @property
     def name(self) -> str:
-        return os.fsencode(self.path.name).decode(errors="replace")
+        return one_line(self.path.name)
 
     def __iter__(self) -> Iterator[Entry]:
         rows = csv.reader(io.StringIO(self._text, newline=""), strict=True)
@@ -230,10 +150,15 @@ def _header_problems(header: list[str]) -> Iterator[Problem]:
         yield Problem("line 1", f"the header has no column key; it may have {', '.join(_READERS)}")
     if unknown := [name for name in header if name not in _READERS]:
         # Without a header the first row holds a key, which must not be repeated.
-        shown = ", ".join(unknown) if "key" in header else "other columns"
+        shown = ", ".join(map(_shown, unknown)) if "key" in header else "other columns"
         yield Problem("line 1", f"the header has {shown}, which mean nothing here")
     if len(set(header)) < len(header):
         yield Problem("line 1", "the header has a column twice")
+
+
+def _shown(name: str) -> str:
+    """Returns a short name that a terminal shows; others with escapes."""
+    return name if name.isprintable() and len(name) <= MAX_NAME else ascii(name[:MAX_NAME])
 
 
 def _rows(rows: Any, header: list[str]) -> Iterator[Entry]:
@@ -268,7 +193,7 @@ def _valid_until(text: str) -> int | None:
     if not text:
         return None
     if re.fullmatch(r"[0-9]{1,12}", text):
-        return _seconds(int(text))
+        return seconds_of(int(text))
     try:
         time_us, zoned = parse_loosely(text)
     except ValueError:
@@ -276,20 +201,20 @@ def _valid_until(text: str) -> int | None:
     if not zoned:
         raise ValueError("valid_until has no time zone, such as Z or +02:00")
     seconds, micros = divmod(time_us, 1_000_000)
-    return _seconds(seconds) + micros
+    return seconds_of(seconds) + micros
 
 
 def _one_line(column: str) -> Callable[[str], str | None]:
     def read(text: str) -> str | None:
-        if len(text) > MAX_TEXT or not text.isprintable():
-            raise ValueError(f"{column} is not one line of at most {MAX_TEXT} printable characters")
+        if text and not is_name(text):
+            raise ValueError(f"{column} is not one line of at most {MAX_NAME} printable characters")
         return text or None
 
     return read
 
 
 _READERS: dict[str, Callable[[str], object]] = {
-    "key": _key,
+    "key": key_of,
     "owner": _one_line("owner"),
     "valid_until": _valid_until,
     "label": _one_line("label"),
@@ -313,10 +238,10 @@ class WhitelistFile:
 
     @property
     def name(self) -> str:
-        return os.fsencode(self.path.name).decode(errors="replace")
+        return one_line(self.path.name)
 
     def __iter__(self) -> Iterator[Entry]:
         for number, line in enumerate(self._text.splitlines(), 1):
             text = line.partition("#")[0].strip()
             if text:
-                yield from _row(f"line {number}", _whitelisted, [text])
+                yield from entry(f"line {number}", whitelisted, [text])

@@ -1,6 +1,6 @@
 """Imports another tracker's whitelist, keys and completed counts into the log, as events.
 
-    source (SQLite, CSV) --check--> entries --Importer: decides--> Service.append --> log
+    source (database, CSV, text) --check--> entries --Importer: decides--> Service.append --> log
 
 It takes the log's lock, so it runs only while the tracker does not. Entries that the log has
 already are skipped, so an import can be repeated, and goes on after an interruption. A revoked key
@@ -94,19 +94,23 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def check(source: Source) -> int:
+def check(source: Source, report: Report = lambda _done, _all: None) -> int:
     """Reads the whole source before anything is appended; returns the number of entries.
 
-    Raises `ImportProblemsError` with every problem, `SourceError`.
+    `report` is called with the number so far. Raises `ImportProblemsError` with every problem,
+    `SourceError`.
     """
     problems: list[str] = []
     more = count = 0
     for entry in source:
         count += 1
+        if count % BATCH == 0:
+            report(count, None)
         if isinstance(entry, Problem) and len(problems) < MAX_PROBLEMS:
             problems.append(f"{source.name}: {entry.where}: {entry.what}")
         elif isinstance(entry, Problem):
             more += 1
+    report(count, count)
     if more:
         problems.append(f"{source.name}: and {_count(more, 'more problem')}")
     if problems:
@@ -193,6 +197,7 @@ def _imported_before(reader: Reader) -> dict[bytes, int]:
 def run(
     source: Source,
     config: LogConfig,
+    checking: Report,
     replaying: Report,
     importing: Report,
     recovered: Callable[[Recovery], None],
@@ -204,7 +209,7 @@ def run(
     Raises `LogLockedError` while the tracker runs, `ImportProblemsError`, `SourceError`,
     `LogError`, `ReplayError`, `OSError`.
     """
-    total = check(source)
+    total = check(source, checking)
     session = open_session(config, Keyring(Path(config.secrets_path)), recovered, replaying)
     event_log = session.event_log
     imported = _imported_before(Reader(event_log.path, to_end=True))
@@ -258,13 +263,15 @@ class _Nowhere:
         self.pool.take()
 
 
-def rehearse(source: Source, folder: Path, replaying: Report, on_event: OnEvent) -> Summary:
+def rehearse(
+    source: Source, folder: Path, checking: Report, replaying: Report, on_event: OnEvent
+) -> Summary:
     """Reports event by event what `run` would do.
 
     It takes no lock: beside a running tracker it decides against what is durable. Raises
     `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
     """
-    check(source)
+    check(source, checking)
     state, imported = _read(folder, replaying)
     log = _Nowhere(state.seq)
     service = Service(log, state, LogClock(state.time_us), _NO_SELECTION)

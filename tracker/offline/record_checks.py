@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from tracker.domain import events
 from tracker.domain.events import codec
-from tracker.domain.events.records import RECORDS
 from tracker.store import frames
 
 if TYPE_CHECKING:
@@ -58,7 +57,9 @@ class RecordChecks:
         if len(frame.protected) != protected * header.records:
             return True
         if header.kind == events.ADMIN:
-            return sum(1 for _ in _admin_records(frame.plain)) != header.records
+            records = list(_admin_records(frame.plain))
+            whole = sum(map(len, records)) == len(frame.plain)
+            return len(records) != header.records or not whole
         return len(frame.plain) != codec.RECORD_SIZES[header.kind] * header.records
 
     def _records(self, frame: Frame) -> Iterator[tuple[int, str]]:
@@ -70,8 +71,11 @@ class RecordChecks:
             for record in _admin_records(frame.plain):
                 yield codec.ADMIN.unpack_from(record)[3], _admin_problem(record)
         else:
-            for row in RECORDS[frame.header.kind].layout.iter_unpack(frame.plain):
-                yield row[0], ""
+            try:
+                for one in codec.decode_records(frame.header.kind, frame.plain):
+                    yield one.time_us, ""
+            except codec.CodecError as error:  # a text that is none
+                yield self.time_us, str(error)
 
 
 def _announce_problem(what: int, rule: int) -> str:
@@ -83,12 +87,15 @@ def _announce_problem(what: int, rule: int) -> str:
 
 
 def _admin_records(plain: memoryview) -> Iterator[bytes]:
-    """Splits an admin frame into records with head and padding; the last may be cut off."""
+    """Splits an admin frame into records with head and padding.
+
+    The last may be cut off, and bytes that are too few for a head are left out.
+    """
     offset = 0
     while offset < len(plain):
         head = plain[offset : offset + codec.ADMIN.size]
         if len(head) < codec.ADMIN.size:
-            return  # the count of records finds it
+            return
         size = codec.ADMIN.unpack(head)[0]
         end = offset + codec.ADMIN.size + size + (-size % 16)
         yield bytes(plain[offset:end])

@@ -9,7 +9,7 @@ from eventlog import (
     RESTORE,
     RESTORE_KEPT,
     Finding,
-    LogCorruptError,
+    LogError,
     kept_digests,
     kept_path,
     opening_path,
@@ -63,7 +63,7 @@ class Removals:
     def _kept(self, files: Mapping[str, str]) -> Iterator[Finding]:
         try:
             there = kept_digests(self._folder, self._begin)
-        except LogCorruptError:
+        except LogError:
             return  # another check finds this
         for name in files.keys() - there.keys():
             yield Finding(kept_path(self._folder, name), 0, 0, "is missing", RESTORE_KEPT)

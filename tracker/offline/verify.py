@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from eventlog import (
@@ -10,9 +11,11 @@ from eventlog import (
     Finding,
     LogCorruptError,
     LogFormatError,
+    NotAFileError,
     Verifier,
     decrypt_frame,
     frame_id_of,
+    unreadable,
 )
 from tracker.domain import image
 from tracker.domain.events.codec import CodecError, UnknownEventError
@@ -46,8 +49,14 @@ NEWER = "these bytes are as a newer version wrote them: use that one, here and t
 PASSED_OVER = (
     "nothing has to be done: the newer version that wrote it says that it may be passed over"
 )
-NO_START = "no tracker starts with it: restore it from a backup of the secrets"
 HIDE = "give it to the user that the tracker runs as, with mode 0600 (a folder: 0700)"
+OPEN = "no tracker starts with it: give its owner the right to read and write (chmod u+rwX)"
+NO_MARK = "delete it if this is the newest copy of the log: the next start writes another one"
+LOST_KEY = "is missing, and this log was served with these secrets"
+RESTORE_SERVER_KEY = (
+    "restore it from a backup of the secrets: a start makes another one, and then requests that are repeated "
+    "with an Idempotency-Key get other keys than before"
+)
 DELETE = "delete the file: the log holds all that it does"
 
 
@@ -94,7 +103,8 @@ class Verification:
             raise
 
     def _findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
-        yield from self._begin()
+        self.replayed = False
+        yield from unreadable(self._folder, self._begin())
         reported, total = 0, self.log.size()
         for one in self.log.walk():
             if self.log.bytes >= reported + REPORT_EVERY:
@@ -106,8 +116,8 @@ class Verification:
             self._look_for_mark(one.frame.header)
             if one.frame.header.records:
                 yield from self._frame(one)
-        yield from self._removals.findings()
-        yield from self._secrets()
+        yield from unreadable(self._folder, self._removals.findings())
+        yield from unreadable(self._folder, self._secrets())
         yield from self._older()
         if self.replayed:
             for seq, path in sorted(self._snapshots.items()):
@@ -124,8 +134,15 @@ class Verification:
             if name not in self.state.tally.shredded:
                 what = f"the key of {name} is missing or is another one, and the log does not call that day shredded"
                 yield Finding(one.path, one.offset, one.frame.header.base_seq, what, RESTORE_KEY)
-        for path, what in secret_checks.unusable(secrets):
-            yield Finding(path, 0, 0, what, NO_START)
+        if self.high_water_mark is not None and not os.path.lexists(secrets / "server.key"):
+            yield Finding(secrets / "server.key", 0, 0, LOST_KEY, RESTORE_SERVER_KEY)
+        for path, what, advice in secret_checks.unusable(secrets):
+            yield Finding(path, 0, 0, what, advice)
+        if what := high_water_mark.problem(secrets, self.log.log_id):
+            path = high_water_mark.mark_path(secrets, self.log.log_id)
+            yield Finding(path, 0, 0, what, NO_MARK)
+        for path, what in secret_checks.shut_off(self._folder, secrets):
+            yield Finding(path, 0, 0, what, OPEN)
         if secrets.is_dir():
             for path, what in secret_checks.exposed(secrets):
                 yield Finding(path, 0, 0, what, HIDE, damage=False)
@@ -151,13 +168,14 @@ class Verification:
                 self._folder, self.log.first_seq, self._keys
             )
         except LogCorruptError as error:
-            self.replayed = False
             if self.log.first_seq:  # else the walk finds it
                 yield Finding(error.path, error.offset, self.log.first_seq, error.what, RESTORE)
         except LogFormatError as error:
-            self.replayed = False
             what = str(error).removeprefix(f"{error.path}: ")
-            yield Finding(error.path, 0, self.log.first_seq, what, NEWER)
+            advice = RESTORE if isinstance(error, NotAFileError) else NEWER
+            yield Finding(error.path, 0, self.log.first_seq, what, advice)
+        else:
+            self.replayed = True
 
     def _frame(self, checked: Checked) -> Iterator[Finding]:
         path, offset, frame = checked

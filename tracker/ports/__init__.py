@@ -30,7 +30,10 @@ from tracker.ports.ledger import (
 )
 from tracker.ports.reads import Events, Gauges, Ledgers, Live, Past, ReadModel
 from tracker.ports.values import (
+    LINE,
     LISTED_AT_ONCE,
+    MAX_NAME,
+    MOST_PERCENT,
     Account,
     Actor,
     Correction,
@@ -54,10 +57,16 @@ from tracker.ports.values import (
     Stats,
     TorrentSummary,
     UdpStats,
+    is_key,
+    is_line,
+    is_name,
 )
 
 __all__ = [
+    "LINE",
     "LISTED_AT_ONCE",
+    "MAX_NAME",
+    "MOST_PERCENT",
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",
@@ -111,4 +120,7 @@ __all__ = [
     "UnknownAccountError",
     "UnknownFactorError",
     "UnknownKeyError",
+    "is_key",
+    "is_line",
+    "is_name",
 ]

@@ -52,8 +52,11 @@ class ReadModel(Protocol):
 
     def summary(self, info_hash: bytes) -> TorrentSummary | None: ...
 
-    def peers(self, info_hash: bytes) -> Iterator[Peer]:
-        """The torrent's peers, in no order; none for an unknown torrent."""
+    def peers(self, info_hash: bytes) -> Iterator[Peer | None]:
+        """The torrent's peers, in no order; none for an unknown torrent.
+
+        None = a place to pause.
+        """
         ...
 
     def keys(self, after: int) -> Iterator[KeyInfo]:

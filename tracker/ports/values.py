@@ -6,6 +6,7 @@ Each API version decides how they look as JSON.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from attrs import frozen
@@ -14,6 +15,33 @@ from tracker.times import rfc3339
 
 LISTED_AT_ONCE: Final = 200
 """Items of a past listing that come in one list: about 20 KB as JSON."""
+MAX_NAME: Final = 200
+"""Most characters of a key's owner or label: both stay in the log for ever."""
+LINE: Final = (
+    r"[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*"
+)
+"""A text of one line, as a regular expression of Python and of JSON Schema: nothing in it controls
+a terminal, ends a line or turns its direction around.
+"""
+
+
+def is_line(text: str) -> bool:
+    """Tells whether a text that people chose can go into the log, and be shown to others."""
+    return re.fullmatch(LINE, text) is not None
+
+
+def is_key(text: str) -> bool:
+    """Tells whether a text can be issued as a key, here or by another site's tracker."""
+    return re.fullmatch(r"[0-9A-Za-z_-]{10,64}", text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Tells whether a text can be a key's owner or label: it is one line, and not too long."""
+    return 0 < len(text) <= MAX_NAME and is_line(text)
+
+
+MOST_PERCENT: Final = 10_000
+"""The highest percentage of a credit factor."""
 
 
 @frozen
@@ -65,7 +93,7 @@ class NewKey:
     Permanent without either end of its validity; `seconds_valid` counts from now.
     """
 
-    key: str | None = None  # 32 alphanumeric characters; None = a random one
+    key: str | None = None  # one that `is_key`; None = a random one
     seconds_valid: int | None = None
     valid_until_us: int | None = None
     owner: str | None = None  # the site's name of a user; keys with one owner share an account

@@ -18,6 +18,7 @@ import trio
 from attrs import asdict
 
 from eventlog import parse_json
+from tracker.frontends.listeners import PatientListener
 from tracker.ports import TAKES_NOTHING_IN, Actor, LogUnavailableError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ async def serve(
         log.warning("No control socket in %s: %s", folder, error)
         task_status.started()
         return
-    listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+    listener = PatientListener(listening)
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(trio.serve_listeners, partial(_converse, answer), [listener])
@@ -81,7 +82,7 @@ async def _converse(answer: Answer, stream: trio.SocketStream) -> None:
         try:
             request: Any = parse_json(await _line(stream))
             reply = await answer(request)
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
             reply = {"error": f"not understood: {error}"}
         except trio.BrokenResourceError:
             return

@@ -9,8 +9,11 @@ log                    outermost: committed and closed last
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
+import select
+import socket
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,9 +58,8 @@ def run(
     `StartError`, `LogError` (`LogFailedError` while serving) and `OSError`.
     """
     trackers.refuse_too_many(config)
+    _try_to_wait()
     certificates = read_certificates(config)
-    # trio would log a traceback each time the descriptors run out, many times a second.
-    logging.getLogger("trio.serve_listeners").setLevel(logging.CRITICAL)
     path, secrets_path = Path(config.event_log.path), Path(config.event_log.secrets_path)
     keyring = Keyring(secrets_path)
     session = open_session(
@@ -96,6 +98,7 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
         _append_first(runtime, lost_seq)
+        nursery.start_soon(timers.hear_threads)
         nursery.start_soon(signals.set_at_stop, runtime.stop)
         nursery.start_soon(signals.reload_at_hangup, runtime.certificates)
         async with trio.open_nursery() as answering, trio.open_nursery() as appending:
@@ -152,6 +155,20 @@ def _append_last(runtime: Runtime) -> None:
     if service.refusals:
         service.flush_refusals()
     service.append(TrackerStopped("signal"))
+
+
+def _try_to_wait() -> None:
+    """Raises `StartError` where the system lets nobody wait for requests: its bound is met, and its
+    own text speaks of a full disk.
+    """
+    try:
+        with select.epoll() as waiting, socket.socket() as sock:
+            waiting.register(sock, select.EPOLLIN)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            what = "no more sockets can be waited for: raise the sysctl fs.epoll.max_user_watches"
+            raise StartError(f"{what} ({error})") from None
+        raise
 
 
 def _settle_collector() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +57,6 @@ class Runtime:
     past: PastReads
     ledgers: LogLedgers
     stop: trio.Event = field(factory=trio.Event)
-    probe: bytes = field(factory=lambda: secrets.token_bytes(16), repr=False)
-    """By which UDP trackers know the health check, which shares no limit with clients."""
 
     @property
     def secrets_path(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import trio
@@ -25,7 +26,7 @@ async def set_at_stop(stop: trio.Event) -> None:
         async for number in signals:
             if stop.is_set():
                 log.warning("Stopping at once")
-                os._exit(1)
+                _exit(1)
             log.info("Stopping: %s", signal.Signals(number).name)
             stop.set()
 
@@ -36,7 +37,12 @@ def exit_at_stop() -> None:
     The rest of the stop only makes the next start faster.
     """
     for number in _STOPPING:
-        signal.signal(number, lambda *_: os._exit(0))
+        signal.signal(number, lambda *_: _exit(0))
+
+
+def _exit(code: int) -> None:
+    sys.stdout.flush()  # the text log
+    os._exit(code)
 
 
 async def reload_at_hangup(certificates: tuple[Certificate, ...]) -> None:

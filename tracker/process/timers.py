@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -18,7 +19,18 @@ COUNTER_SECONDS = 1.0
 """Shortest time, in seconds, between two appends of counters."""
 REFUSALS_SECONDS = 60.0
 """Shortest time, in seconds, between two appends of refusals by client."""
+HEAR_SECONDS = 1.0
+"""Seconds after which the loop hears of a thread's end at the latest."""
 _POLL_SECONDS = 0.1  # between two looks at the counters
+
+
+async def hear_threads() -> None:
+    """Wakes the loop for what threads have reported, in case the system refused their own call."""
+    token = trio.lowlevel.current_trio_token()
+    while True:
+        await trio.sleep(HEAR_SECONDS)
+        with suppress(OSError):
+            token.run_sync_soon(int)
 
 
 async def tick(service: Service) -> None:

@@ -57,7 +57,6 @@ async def start_udp(nursery: trio.Nursery, runtime: Runtime) -> None:
             _packed(own.network.external_ip or config.core.net.external_ip),
             runtime.bans,
             runtime.gauges.add_udp(listener.socket),
-            runtime.probe,
         )
         await nursery.start(udp_server.serve, listener.socket, handler)
         log.info("UDP TRACKER: Started on: udp://%s", listener.address)

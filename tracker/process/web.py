@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from eventlog import LogError
+from tracker.frontends.listeners import PatientListener
 from tracker.history.events import LogEvents
 from tracker.places import Places
 from tracker.service.commands import ServiceCommands
@@ -90,7 +91,7 @@ async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
     from api.serve import Settings, serve
 
     listener = runtime.listeners.health
-    services = tuple(_checked(runtime.listeners, runtime.probe))
+    services = tuple(_checked(runtime.listeners))
     app = create_app(services, partial(_trouble, runtime))
     settings = Settings(places=Places(HEALTH_CONNECTIONS))
     runtime.gauges.add_places("health_check", settings.places)
@@ -111,11 +112,11 @@ async def _trouble(runtime: Runtime) -> str:
     return "Announces get no reply: the event log's disk does not answer"
 
 
-def _accepting(listener: Listener) -> list[trio.SocketListener]:
-    return [trio.SocketListener(trio.socket.from_stdlib_socket(listener.socket))]
+def _accepting(listener: Listener) -> list[PatientListener]:
+    return [PatientListener(listener.socket)]
 
 
-def _checked(listeners: Listeners, probe: bytes) -> Iterator[Checked]:
+def _checked(listeners: Listeners) -> Iterator[Checked]:
     """Yields the listeners to which the health check connects: every tracker, and the API."""
     from api.health.services import Service
 
@@ -130,7 +131,7 @@ def _checked(listeners: Listeners, probe: bytes) -> Iterator[Checked]:
                 yield Service(kind, listener.address, 0)
                 continue
             host, port = listener.socket.getsockname()[:2]
-            yield Service(kind, host, port, listener.tls is not None, probe)
+            yield Service(kind, host, port, listener.tls is not None)
 
 
 def _warn_of_default_token(tokens: dict[str, str], address: str) -> None:

@@ -8,6 +8,7 @@ give the same replies (docs/architecture.md).
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from contextlib import contextmanager
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING
@@ -43,7 +44,6 @@ REFUSAL_SECONDS = 60
 ACCOUNT_BURST = 10
 """Minutes' worth of requests that an account may make at once, as after an outage."""
 
-_MOST_NOTED = 4096  # logged refusals to remember before old ones are dropped; a power of two
 _V4_MAPPED = V4_MAPPED
 
 # `announce` has these numbers as literals, because a global costs a dictionary look-up. This check
@@ -109,9 +109,8 @@ class Announcing:
         self._obey_settings()
         # Keys in force, as clients write them; emptied by admin events.
         self._keys: dict[bytes, Key] = {}
-        self._refused_us: dict[
-            tuple[int, int], int
-        ] = {}  # by key_ref and refusal: log time of the latest logged refusal
+        # Refusals of the last `REFUSAL_SECONDS`, oldest first: log time by key_ref and refusal.
+        self._refused_us: OrderedDict[tuple[int, int], int] = OrderedDict()
         self.peer = 0
         self._now_us = 0
         self._open = False
@@ -196,6 +195,8 @@ class Announcing:
             if refusal:
                 return refusal
             early = rules.early(swarms, peer, endpoint, event, self._now_us)
+            if event == 1 and not (self._listed or rules.counts(swarms, torrent, info_hash)):
+                event = 0  # events.NONE, because `completed` in the log counts
         if peer:
             there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
             if not packed.same_id(there, peer_id):
@@ -338,6 +339,8 @@ class Announcing:
                 self._log_refusal(key, refusal, info_hash)
                 return refusal
             early = self._rules.early(swarms, peer, endpoint, event, self._now_us)
+            if event == 1 and not (self._listed or self._rules.counts(swarms, torrent, info_hash)):
+                event = 0  # as in `announce`
         if evicted:
             self._evict(info_hash, evicted)
         if peer:
@@ -377,13 +380,12 @@ class Announcing:
         """
         since = self._now_us - REFUSAL_SECONDS * 10**6
         noted = self._refused_us
-        if noted.get((key.key_ref, refusal), 0) > since:
+        which = key.key_ref, refusal
+        if noted.get(which, 0) > since:
             return
-        if len(noted) >= _MOST_NOTED and not len(noted) & len(noted) - 1:
-            # Drops the outdated ones. This is rare, because the number of refusals must double
-            # first.
-            noted = self._refused_us = {which: us for which, us in noted.items() if us > since}
-        noted[key.key_ref, refusal] = self._now_us
+        while noted and next(iter(noted.values())) <= since:
+            noted.popitem(last=False)
+        noted[which] = self._now_us
         event = AnnounceRefused(key.key_ref, refusals.NAMES[refusal], info_hash)
         with self._interrupted():
             append_admin(self._log, self._state, self._clock, event)

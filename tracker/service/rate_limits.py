@@ -99,15 +99,15 @@ class Bans:
         self._rate = Rate(per_minute) if per_minute else None
 
     def banned(self, address: bytes, now_us: int) -> bool:
-        """Tells whether an address gets no replies."""
+        """Tells whether an address gets no more errors."""
         return 0 < self._most < self._table.count(address, now_us)
 
     def total(self, now_us: int) -> int:
         """Returns how many networks are banned."""
         return self._table.above(self._most, now_us) if self._most else 0
 
-    def add_error(self, address: bytes, now_us: int) -> bool:
-        """Counts an error; tells whether it may be sent."""
-        if self._most:
+    def add_error(self, address: bytes, now_us: int, *, bans: bool = True) -> bool:
+        """Counts an error, towards a ban too if `bans`; tells whether it may be sent."""
+        if self._most and bans:
             self._table.add(address, now_us)
         return self._rate is None or self._rate.admits(address, now_us)

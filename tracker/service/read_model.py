@@ -28,6 +28,7 @@ _COPIED_AT_ONCE = 50_000  # info hashes copied from a bucket
 _LOOKED_AT_ONCE = 1000  # torrents looked at by number
 _SKIPPED_AT_ONCE = 1000  # torrents skipped before the offset
 _KEYS_AT_ONCE = 50_000  # key numbers searched for an account
+_PEERS_AT_ONCE = 1000  # peers of a swarm passed over, because they were shown already
 _LEFT_SHOWN = 2**63 - 1
 """The `left` shown if it is unknown, in bytes: the largest number that API clients can read."""
 
@@ -298,7 +299,7 @@ class Projection:
             if found is not None:
                 yield found
 
-    def peers(self, info_hash: bytes) -> Iterator[ports.Peer]:
+    def peers(self, info_hash: bytes) -> Iterator[ports.Peer | None]:
         swarms = self._state.swarms
         torrent = swarms.lookup(info_hash)
         if not torrent:
@@ -306,7 +307,9 @@ class Projection:
         # A peer can be in several of these directories. It is shown for the first one only.
         places = (swarms.identities, swarms.v4, swarms.v6)
         for first, directory in enumerate(places):
-            for number in directory.members(torrent):
+            for count, number in enumerate(directory.members(torrent), 1):
+                if count % _PEERS_AT_ONCE == 0:
+                    yield None
                 if swarms.lookup(info_hash) != torrent:
                     return  # the torrent was dropped between two items
                 if any(number in earlier for earlier in places[:first]):

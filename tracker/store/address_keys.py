@@ -36,7 +36,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from eventlog import Encrypted, destroy_file, make_folder, write_new
+from eventlog import Encrypted, NotAFileError, destroy_file, make_folder, read_file, write_new
 from tracker.domain.events import DAY_US
 from tracker.store.server_secret import SecretError
 from tracker.store.tag_keys import TagKeys
@@ -139,10 +139,11 @@ class Keyring:
         Raises `SecretError`, `OSError`.
         """
         with self._lock:
+            # Before the look for the key, because an attempt that could not sync may have made it.
+            make_folder(self._folder, 0o700)
             key = self._load(day)
             if key is None:
                 key = secrets.token_bytes(KEY_SIZE)
-                make_folder(self._folder, 0o700)
                 write_new(self._path(day), key, 0o600)
             self._keys[day] = key
             return key
@@ -158,6 +159,10 @@ class Keyring:
             with suppress(ValueError):  # digits that are no date name no key
                 found.append(parse_day(name.removesuffix(".key")))
         return sorted(found)
+
+    def files(self) -> list[Path]:
+        """Returns the files of the keys, in order of their days."""
+        return [self._path(day) for day in self.days()]
 
     def destroy(self, day: int) -> None:
         """Overwrites and removes a day's key, durably. Raises `OSError`."""
@@ -193,7 +198,9 @@ class Keyring:
             return None  # a frame may name any number
         path = self._path(day)
         try:
-            key = path.read_bytes()
+            key = read_file(path)
+        except NotAFileError as error:
+            raise SecretError(str(error)) from None
         except FileNotFoundError:
             return None
         if len(key) != KEY_SIZE:

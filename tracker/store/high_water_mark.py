@@ -22,14 +22,18 @@ from attrs import frozen
 
 from eventlog import (
     NO_CHAIN,
+    WENT_ON,
     LogError,
+    NotAFileError,
     RepeatedWarning,
     border,
     chain_of,
     holds_frame,
     in_thread,
+    lost_its_end,
     make_folder,
     parse_json,
+    read_file,
     write_new,
 )
 from tracker.times import rfc3339
@@ -86,23 +90,37 @@ def read(secrets: Path, log_id: bytes) -> Mark | None:
     return _read(mark_path(secrets, log_id))
 
 
+def problem(secrets: Path, log_id: bytes) -> str:
+    """Says why the mark of a log cannot be read; "" = it can, or there is none."""
+    try:
+        _parsed(mark_path(secrets, log_id))
+    except FileNotFoundError:
+        pass
+    except (OSError, NotAFileError, ValueError) as error:
+        return f"does not say how far the log was: {error}"
+    return ""
+
+
 def _read(path: Path) -> Mark | None:
     try:
-        with border(ValueError):
-            content = cast("dict[str, Any]", parse_json(path.read_bytes()))
-            seq, time_us = content["seq"], content["time_us"]
-            chain = (
-                bytes.fromhex(content["chain"]) if "chain" in content else chain_of(content["crc"])
-            )
-            if not type(seq) is type(time_us) is int or len(chain) != len(NO_CHAIN):
-                raise TypeError("it has other values than a note has")
-            found = Mark(seq, chain, time_us)
+        return _parsed(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, NotAFileError, ValueError) as error:
         log.warning("%s does not say how far the log was: %s", path, error)
         return None
-    return found
+
+
+def _parsed(path: Path) -> Mark:
+    with border(ValueError):
+        content = cast("dict[str, Any]", parse_json(read_file(path)))
+        seq, time_us = content["seq"], content["time_us"]
+        chain = bytes.fromhex(content["chain"]) if "chain" in content else chain_of(content["crc"])
+        if any(type(each) is not int or each < 0 for each in (seq, time_us)):
+            raise TypeError("it has other values than numbers")
+        if len(chain) != len(NO_CHAIN):
+            raise ValueError("its chain value has another length")
+        return Mark(seq, chain, time_us)
 
 
 def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
@@ -150,13 +168,16 @@ def compare(secrets: Path, log_path: Path, log_id: bytes, end: End) -> Older | N
     Raises `LogError` and `OSError` when the log cannot be read.
     """
     mark = read(secrets, log_id)
+    seq = end[0]
+    if lost_its_end(log_path) and (mark is None or mark.seq <= seq):
+        return Older(seq + 1, f"the log ends with event {seq - 1}, and not there: {WENT_ON}")
     if mark is None:
         _warn_of_another(secrets, log_path, end[0])
         return None
     held = end == (mark.seq, mark.chain) or (
-        end[0] >= mark.seq and holds_frame(log_path, mark.seq, mark.chain)
+        seq >= mark.seq and holds_frame(log_path, mark.seq, mark.chain)
     )
-    what = differs(mark, end[0], held=held)
+    what = differs(mark, seq, held=held)
     return Older(mark.seq, what) if what else None
 
 

@@ -22,6 +22,7 @@ from eventlog import (
     new_opening_path,
     open_header,
     opening_path,
+    read_file,
     read_identity,
     segments_of,
 )
@@ -46,7 +47,7 @@ def begin(log: Path, seq: int, keys: Keyring | None) -> tuple[State, str]:
     path = opening_path(log, seq)
     try:
         found = snapshot_file.read(path, read_identity(log), keys, opening=True)
-        digest = sha256(path.read_bytes()).hexdigest()
+        digest = sha256(read_file(path)).hexdigest()
         follows = open_header(segments_of(log)[0])
         state = found.state()
     except FileNotFoundError:
@@ -96,13 +97,13 @@ def write(log: Path, state: State, keys: Keyring) -> tuple[str, str]:
     chain = open_header(first).previous
     position = snapshot_file.Position(read_identity(log), base, base, chain)
     snapshot_file.write(path, position, state, keys, opening=True)
-    return path.name, sha256(path.read_bytes()).hexdigest()
+    return path.name, sha256(read_file(path)).hexdigest()
 
 
 def digest_of(log: Path, seq: int) -> str:
     """The SHA-256 of the opening; "" = there is none, or it was removed since."""
     path = opening_path(log, seq)
-    return sha256(path.read_bytes()).hexdigest() if seq and path.exists() else ""
+    return sha256(read_file(path)).hexdigest() if seq and path.exists() else ""
 
 
 def check(log: Path, seq: int, digest: str, state: State) -> None:

@@ -10,7 +10,7 @@ import secrets
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from eventlog import make_folder, write_new
+from eventlog import NotAFileError, make_folder, read_file, write_new
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,10 @@ def load(folder: Path) -> bytes:
     Raises `SecretError` for a file of another size, `FileNotFoundError`, `OSError`.
     """
     path = folder / "server.key"
-    secret = path.read_bytes()
+    try:
+        secret = read_file(path)
+    except NotAFileError as error:
+        raise SecretError(str(error)) from None
     if len(secret) != SECRET_SIZE:
         raise SecretError(
             f"{path} should hold {SECRET_SIZE} bytes, it holds {len(secret)}; restore it"

@@ -24,7 +24,16 @@ from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from eventlog import A_FOLDER, FORMAT, NOT_ENCRYPTED, border, chain_of, sync_directory, write_all
+from eventlog import (
+    FORMAT,
+    NOT_ENCRYPTED,
+    NotAFileError,
+    border,
+    chain_of,
+    read_file,
+    sync_directory,
+    write_all,
+)
 from tracker.domain import image
 from tracker.store.tag_keys import ID_SIZE, MAC_SIZE
 
@@ -187,9 +196,9 @@ def read(path: Path, log_id: bytes, keys: Keyring | None, *, opening: bool = Fal
     Raises `SnapshotError`; `OSError` when the file cannot be read.
     """
     try:
-        data = memoryview(path.read_bytes())
-    except IsADirectoryError:
-        raise SnapshotError(A_FOLDER) from None
+        data = memoryview(read_file(path))
+    except NotAFileError as error:
+        raise SnapshotError(error.what) from None
     with border(SnapshotError, SnapshotError):
         return _parsed(data, log_id, keys, opening=opening)
 

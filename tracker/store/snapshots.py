@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 KEPT = 3
 """Snapshots that stay; older ones are removed."""
 
-_NAME = re.compile(r"(\d{20})\.snap")
-_TEMPORARY = re.compile(r"\d{20}\.snap\.\d+\.tmp")
+_NAME = re.compile(r"([0-9]{20})\.snap")
+_TEMPORARY = re.compile(r"[0-9]{20}\.snap\.[0-9]+\.tmp")
 
 
 def found(log: Path) -> list[Path]:
@@ -47,29 +47,43 @@ def seq_of(path: Path) -> int:
 
 
 def write(log: Path, state: State, keys: Keyring) -> Path | None:
-    """Writes the snapshot of a state whose events are all durable, and removes those beyond the
-    newest `KEPT`.
+    """Writes the snapshot of a state whose events are all durable, and keeps it with the newest
+    others, `KEPT` in all.
+
+    Others may have higher numbers and be of no use: after an older copy of the log took its place
+    they tell of events that are lost.
 
     Returns None where there is one already, for a state without events, and for a state that ends
     in the middle of a frame. Raises `OSError`, also when another process is writing one or hangs in
     it, and what reading the log does.
     """
     path = log / "snap" / f"{state.seq:020d}.snap"
-    if not state.seq or path.exists():
+    if not state.seq:
         return None
     frame = next(Reader(log, state.seq - 1, to_end=True).frames(), None)
     if frame is None or frame.header.next_seq != state.seq:
         return None  # in the middle of a frame, where no reader could go on
     position = Position(read_identity(log), state.seq, frame.header.base_seq, frame.header.chain)
+    if path.exists() and (path.is_dir() or _is_of(path, position, keys)):
+        return None
     if path.parent.is_file():
         raise OSError(errno.ENOTDIR, f"{A_FILE}: move it away", str(path.parent))
     make_folder(path.parent)
     with _writing(path.parent):
         _remove_left_over(path.parent)
         snapshot_file.write(path, position, state, keys)
-        for old in [each for each in found(log) if each.is_file()][:-KEPT]:
+        others = [each for each in found(log) if each.is_file() and each != path]
+        for old in others[: 1 - KEPT]:
             old.unlink(missing_ok=True)
     return path
+
+
+def _is_of(path: Path, position: Position, keys: Keyring) -> bool:
+    """Tells whether a file is a whole snapshot of this place in this log."""
+    try:
+        return snapshot_file.read(path, position.log_id, keys).position == position
+    except (SnapshotError, OSError):
+        return False
 
 
 @contextmanager
@@ -113,6 +127,8 @@ def start(
             continue
         try:
             one = snapshot_file.read(path, log_id, keys)
+            if one.position.seq != seq_of(path):
+                raise SnapshotError(f"is the one before event {one.position.seq}, by its content")
             reader = follow(log, one, keys, to_end=to_end)
             return one.state(), reader
         except (SnapshotError, OSError) as error:

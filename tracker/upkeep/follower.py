@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import define, field
 
-from eventlog import RepeatedWarning
+from eventlog import RepeatedWarning, parse_json
 from tracker.upkeep.follower_process import CANNOT, DISAGREES
 from tracker.workers.child import Child, python
 
@@ -100,6 +100,9 @@ class FollowerSupervisor:
                 return await child.wait()
             self._last_words = f"it was silent for {self.silence:.0f} s"
             return CANNOT
+        except OSError as error:
+            self._last_words = str(error)
+            return CANNOT
         finally:
             self.seq = self.process_id = None
             with trio.CancelScope(shield=True):
@@ -111,7 +114,7 @@ class FollowerSupervisor:
         rest = b""
         while True:
             with trio.move_on_after(self.silence) as patience:
-                some = await child.output.receive_some(_LINE_BYTES)
+                some = await child.receive(_LINE_BYTES)
             if patience.cancelled_caught:
                 return False
             if not some:
@@ -122,17 +125,14 @@ class FollowerSupervisor:
                 self._hear(line)
 
     def _hear(self, line: bytes) -> None:
-        try:
-            report = json.loads(line)
-        except ValueError:
-            report = {"error": line.decode(errors="replace").strip()}  # the end of a traceback
+        report = _report(line)
         if "seq" in report:
             self.seq = report["seq"]
         elif "snapshot" in report:
             self._ending.over()
             self._unwritten.over()
             self.snapshot_seq = report["snapshot"]
-            size = f"{report['bytes']} bytes in {report['seconds']} s"
+            size = f"{report.get('bytes')} bytes in {report.get('seconds')} s"
             log.info("Snapshot before event %d written: %s", report["snapshot"], size)
         elif "refused" in report:
             log.warning("%s", report["refused"])
@@ -140,3 +140,12 @@ class FollowerSupervisor:
             self._unwritten.warn("No snapshot was written: %s", report["failed"])
         else:
             self._last_words = report.get("alarm") or report.get("error") or str(report)
+
+
+def _report(line: bytes) -> dict[str, Any]:
+    """Returns a report of the follower; any other line, as the end of a traceback, is an error."""
+    with suppress(ValueError):
+        found = parse_json(line)
+        if isinstance(found, dict):
+            return found
+    return {"error": line.decode(errors="replace").strip()}

@@ -2,20 +2,30 @@
 needs the file.
 
 A start and a replay read only what they need. Here each segment is read from the disk and compared
-with its seal, one at a time and spread over the day, in a random order: so trackers that are
-started again often come to all of them too.
+with its seal, one at a time and spread over the day, the one that was read longest ago first. The
+time stamp of its seal says when that was, so that a tracker that is started again and again comes
+to all of them too.
 """
 
 from __future__ import annotations
 
 import logging
-import random
+import os
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
 from attrs import define, field
 
-from eventlog import LogError, RepeatedWarning, in_thread, sealed_segments, wrong_by_seal
+from eventlog import (
+    LogError,
+    RepeatedWarning,
+    finished_segments,
+    in_thread,
+    seal_path,
+    wrong_by_seal,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +46,7 @@ class Rereading:
     pass_seconds: float = PASS_SECONDS
     segments: int = 0  # read since the start
     damaged: set[str] = field(factory=set)
+    _read_at: dict[Path, float] = field(init=False, factory=dict)  # by this process
     _trouble: RepeatedWarning = field(
         init=False,
         factory=lambda: RepeatedWarning(log, "Finished segments can be read again"),
@@ -44,22 +55,43 @@ class Rereading:
     async def run(self) -> None:
         """Reads until cancelled."""
         while True:
-            try:
-                paths = await in_thread(sealed_segments, self.path)
-            except (LogError, OSError) as error:
-                self._trouble.warn("Finished segments cannot be listed, tried again: %s", error)
-                paths = []
-            self.damaged.intersection_update(path.name for path in paths)
-            pause = min(LONGEST_PAUSE_SECONDS, self.pass_seconds / max(1, len(paths)))
-            random.shuffle(paths)
+            pause = await self._look()
             await trio.sleep(pause)
-            for path in paths:
-                await self._read(path)
-                await trio.sleep(pause)
+
+    async def _look(self) -> float:
+        """Reads the segment whose turn it is, and a damaged one, because it may be mended.
+
+        Returns the seconds until the next look.
+        """
+        try:
+            read_at = await in_thread(self._times)
+        except (LogError, OSError) as error:
+            self._trouble.warn("Finished segments cannot be listed, tried again: %s", error)
+            return min(LONGEST_PAUSE_SECONDS, self.pass_seconds)
+        self.damaged.intersection_update(path.name for path in read_at)
+        pause = min(LONGEST_PAUSE_SECONDS, self.pass_seconds / max(1, len(read_at)))
+        oldest_first = sorted(read_at, key=read_at.__getitem__)
+        turn = time.time() - (len(read_at) - 0.5) * pause
+        going = [path for path in oldest_first[:1] if read_at[path] <= turn]
+        going += [path for path in oldest_first if path.name in self.damaged][:1]
+        for path in dict.fromkeys(going):
+            await self._read(path)
+        return pause
+
+    def _times(self) -> dict[Path, float]:
+        """Says when each finished segment was read, in seconds since 1970; 0 = not known."""
+        now, found = time.time(), {}
+        for path in finished_segments(self.path):
+            at = self._read_at.get(path, 0.0)
+            with suppress(OSError):
+                at = max(at, seal_path(path).stat().st_mtime)
+            found[path] = at if at <= now else 0.0  # the clock was ahead
+        self._read_at = {path: at for path, at in self._read_at.items() if path in found}
+        return found
 
     async def _read(self, path: Path) -> None:
         try:
-            wrong = await in_thread(wrong_by_seal, path)
+            wrong = await in_thread(_wrong, path, abandon=True)  # no stop waits for a slow disk
         except FileNotFoundError:
             return  # removed meanwhile
         except BlockingIOError as error:  # no thread
@@ -68,6 +100,7 @@ class Rereading:
         except OSError as error:
             wrong = f"cannot be read: {error.strerror or error}"
         self._trouble.over()
+        self._read_at[path] = time.time()
         self.segments += 1
         if not wrong:
             self.damaged.discard(path.name)
@@ -79,3 +112,13 @@ class Rereading:
                 path,
                 wrong,
             )
+
+
+def _wrong(path: Path) -> str:
+    """Says what is wrong with a segment. Where nothing is, the time stamp of its seal says from now
+    on that it was read."""
+    wrong = wrong_by_seal(path)
+    if not wrong:
+        with suppress(OSError):
+            os.utime(seal_path(path))
+    return wrong

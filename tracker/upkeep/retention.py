@@ -231,7 +231,7 @@ class Pruner:
             if code:
                 raise ValueError
             made = pruning.Made(**json.loads("".join(last)))
-        except ValueError:
+        except (ValueError, TypeError):  # TypeError: JSON of something else
             raise PruningError(last[0] if last else f"exit code {code}") from None
         await in_thread(pruning.adopt, self.log.path, made)
         return made

@@ -10,8 +10,10 @@ Sources: BEP 3, 7, 23, 31, 48; contract sections 2.1 to 2.7.
 
 from __future__ import annotations
 
+import re
 from codecs import escape_decode
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeVar
+from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,6 +43,7 @@ _U16_MAX: Final = 2**16 - 1
 _MOST_DIGITS: Final = 40  # longer numbers are not read, because `int` is quadratic
 _MOST_MARKS: Final = 8  # `?` in one piece that separate parameters; each costs a copy of the rest
 _PERCENT: Final = ord("%")  # `in` looks for a number several times as fast as for a byte string
+_MARK: Final = ord("?")
 _BACKSLASH: Final = ord("\\")
 _MOST_SHOWN: Final = 128  # bytes of a bad value that a failure repeats
 
@@ -66,16 +69,23 @@ _TRACKER: Final = {
     b"scrape": SCRAPE,
     b"scrape.php": SCRAPE,
 }
+_ISSUED: Final = re.compile(rb"[0-9A-Za-z_-]{10,64}")
 _OTHER_KEYS: Final = (b"uk", b"pid", b"authkey", b"credential")
-_PLAIN: Final = {b"/" + name: kind for name, kind in _TRACKER.items()} | {b"/health_check": HEALTH}
+_KEYS: Final = (b"passkey", *_OTHER_KEYS)  # parameters whose values no failure repeats
+_HEX_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
+_NAMED: Final = _TRACKER | {b"health_check": HEALTH}
+_PLAIN: Final = {b"/" + name: kind for name, kind in _NAMED.items()}
 
 
 class WireError(Exception):
-    """A request that cannot be parsed. `reason` is the text for the client."""
+    """A request that cannot be parsed. `reason` is the text for the client. `problem` is the word
+    for the metrics: the parameter that is missing or wrong, or "query" for the whole.
+    """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, problem: str = "query") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.problem = problem
 
 
 class Announce(NamedTuple):
@@ -108,37 +118,42 @@ def parse_target(target: bytes) -> Target:
     """Routes a request target in origin form or absolute form (RFC 9112, 3.2). Never raises.
 
     Paths: /announce, /announce/KEY, /KEY/announce, /KEY, the same with scrape (except /KEY),
-    announce.php, ann, scrape.php and /health_check. KEY in front is 32 alphanumeric characters.
-    Any of it may be percent-encoded, but for the slashes.
+    announce.php, ann, scrape.php and /health_check. KEY alone is 32 alphanumeric characters, and
+    in front whatever can be issued as a key. Any of it may be percent-encoded, but for the slashes.
+    Slashes may be doubled, and one may end the path of an announce or scrape, because people join a
+    tracker's URL from parts. A fragment is cut off.
     """
     path, mark, query = target.partition(b"?")
     kind, key = _PLAIN.get(path), None
     if kind is None:
-        segments = path.split(b"/")
+        segments = path.partition(b"#")[0].split(b"/")
         kind, key = _route([*map(_decoded, segments)] if _PERCENT in path else segments)
     return Target(kind, key, query if mark else None)
 
 
 def _route(segments: list[bytes]) -> tuple[int, bytes | None]:
-    if segments[0]:
-        return _route_absolute(segments)
-    if len(segments) == 2:
-        name = segments[1]
-        return (ANNOUNCE, name) if is_key(name) else (_PLAIN.get(b"/" + name, UNKNOWN), None)
-    if len(segments) == 3:
-        _, first, last = segments
-        if kind := _TRACKER.get(first):
-            return kind, last or None
-        if is_key(first) and (kind := _TRACKER.get(last)):
-            return kind, first
+    if segments[0] and not _cut_origin(segments):
+        return UNKNOWN, None
+    match [name for name in segments if name]:
+        case [name]:
+            if is_key(name):
+                return ANNOUNCE, name
+            return (_TRACKER if not segments[-1] else _NAMED).get(name, UNKNOWN), None
+        case [first, last]:
+            if kind := _TRACKER.get(first):
+                return kind, last
+            if (kind := _TRACKER.get(last)) and _ISSUED.fullmatch(first):
+                return kind, first
     return UNKNOWN, None
 
 
-def _route_absolute(segments: list[bytes]) -> tuple[int, bytes | None]:
-    scheme, *rest = segments
-    if scheme.lower() in (b"http:", b"https:") and len(rest) > 1 and not rest[0]:
-        return _route([b"", *rest[2:]])
-    return UNKNOWN, None
+def _cut_origin(segments: list[bytes]) -> bool:
+    """Takes `http:`, an empty segment and the host off an absolute form; False = it is none."""
+    absolute = segments[0].lower() in (b"http:", b"https:") and len(segments) > 2
+    if absolute and not segments[1]:
+        del segments[:3]
+        return True
+    return False
 
 
 def is_key(text: bytes) -> bool:
@@ -160,7 +175,7 @@ def parse_announce(query: bytes | None) -> Announce:
     port = _port(get(b"port"))
     event = _EVENTS.get(raw_event := get(b"event"))
     if event is None:
-        event = _EVENTS.get(_decoded(raw_event or b"").lower(), NONE)
+        event = _EVENTS.get(_decoded((raw_event or b"").partition(b"#")[0]).lower(), NONE)
     if not port and event != STOPPED:
         raise _invalid(b"0", "port")
     compact = _COMPACT.get(raw_compact := get(b"compact"))
@@ -195,7 +210,7 @@ def parse_scrape(query: bytes | None) -> list[bytes]:
 
 def query_passkey(query: bytes | None) -> bytes | None:
     """Returns the first `passkey=` value of a query, or None. Raises only `WireError`."""
-    if not query or b"passkey=" not in query:
+    if not query:
         return None
     pairs = _pairs(_trimmed(query))
     return next((_decoded(value) for name, value in pairs if name == b"passkey"), None)
@@ -232,14 +247,14 @@ def _announce_fields(query: bytes | None) -> dict[bytes, bytes]:
         fields = dict([piece.split(b"=") for piece in pieces])
     except ValueError:
         return _first_values(_pairs(query))
-    # A client that encodes even names leaves no `info_hash` to be found.
-    plain = len(fields) == len(pieces) and b"info_hash" in fields
+    names = b"".join(fields)
+    plain = len(fields) == len(pieces) and _PERCENT not in names and _MARK not in names
     return fields if plain else _first_values(_pairs(query))
 
 
 def _first_values(pairs: list[Pair]) -> dict[bytes, bytes]:
     if sum(name == b"info_hash" for name, _ in pairs) > 1:
-        raise WireError(f"{_IN_ANNOUNCE}repeated param info_hash in query")
+        raise WireError(f"{_IN_ANNOUNCE}repeated param info_hash in query", "info_hash")
     return dict(reversed(pairs))
 
 
@@ -255,11 +270,12 @@ def _trimmed(query: bytes) -> bytes:
 
 
 def _pairs(query: bytes) -> list[Pair]:
+    """Returns the parameters. A piece without an equals sign has no value, and counts as absent."""
     pairs: list[Pair] = []
     for piece in query.split(b"&"):
         if pair := _pair(piece):
             pairs.append(pair)
-        elif piece:
+        elif b"=" in piece:
             pairs += _split(piece)
     return pairs
 
@@ -268,22 +284,35 @@ def _split(piece: bytes) -> list[Pair]:
     """Splits a piece at each `?`, because some clients append their query with a second one."""
     pairs: list[Pair] = []
     rest = piece
-    while (pair := _pair(rest)) is None:
-        head, _, rest = rest.partition(b"?")
-        first = _pair(head)
-        if first is None or len(pairs) == _MOST_MARKS:
-            head, passkey, _ = piece.partition(b"passkey=")  # whose value is nobody else's
-            raise WireError(f"{_IN_QUERY}invalid param {_shown(head + passkey)} in query")
-        pairs.append(first)
-    return [*pairs, pair]
+    for _ in range(_MOST_MARKS):
+        if last := _pair(rest):
+            return [*pairs, last]
+        head, _mark, rest = rest.partition(b"?")
+        if first := _pair(head):
+            pairs.append(first)
+        elif b"=" in head:
+            break
+    raise WireError(f"{_IN_QUERY}invalid param {_shown(_without_key(piece))} in query")
+
+
+def _without_key(piece: bytes) -> bytes:
+    """Cuts off the value of a parameter that may hold a key, which is nobody else's."""
+    for name in _KEYS:
+        head, mark, _ = unquote_to_bytes(piece).partition(name + b"=")
+        if mark:
+            piece = head + mark
+    return piece
 
 
 def _pair(text: bytes) -> Pair | None:
     """Returns name and value; None unless there is just one equals sign.
 
-    The 20 bytes of an identifier may hold more of them, because some clients escape too little.
+    The 20 bytes of an identifier may hold more of them, because some clients escape too little. A
+    `?` before the name ends the query that the tracker's URL had.
     """
     name, equals, value = text.partition(b"=")
+    if _MARK in name:
+        name = name.rpartition(b"?")[2]
     if _PERCENT in name:
         name = _decoded(name)
     if equals and (b"=" not in value or (name in _IDENTIFIERS and len(_decoded(value)) == 20)):
@@ -293,25 +322,33 @@ def _pair(text: bytes) -> Pair | None:
 
 def _identifier(raw: bytes | None, name: str, context: str) -> bytes:
     if raw is None:
-        raise WireError(f"{context}missing param {name} in query")
+        raise WireError(f"{context}missing param {name} in query", name)
     try:
         value = unescape(raw) if _PERCENT in raw else raw
     except ValueError:
         raise _invalid(raw, name, context, "bad percent-encoding in query") from None
     if len(value) != 20:
-        raise _invalid(raw, name, context, _wrong_length(len(value), name))
+        raise _invalid(raw, name, context, _wrong_length(value, name))
     return value
 
 
-def _wrong_length(count: int, name: str) -> str:
+def _wrong_length(value: bytes, name: str) -> str:
+    count = len(value)
     few = "not enough" if count < 20 else "too many"
     noun = "infohash" if name == "info_hash" else "peer id"
-    return f"{few} bytes for {noun}: got {count} bytes, expected 20 in query"
+    wrong = f"{few} bytes for {noun}: got {count} bytes, expected 20 in query"
+    if count >= 40 and _HEX_DIGITS.issuperset(value):
+        return f"{wrong}; it is in hexadecimal: send its first 20 bytes, each as %xx"
+    if count > 20 and len(_decoded(value)) == 20:
+        return f"{wrong}; it is percent-encoded twice: encode it once"
+    if count == 32:
+        return f"{wrong}; of a version 2 hash send the first 20 bytes"
+    return wrong
 
 
 def _port(raw: bytes | None) -> int:
     if raw is None:
-        raise WireError(f"{_IN_ANNOUNCE}missing param port in query")
+        raise WireError(f"{_IN_ANNOUNCE}missing param port in query", "port")
     port = _number(raw, _U16_MAX, None)
     if port is None:
         raise _invalid(raw, "port")
@@ -322,11 +359,11 @@ def _number(raw: bytes | None, most: int, otherwise: T) -> int | T:
     """Reads a number up to `most`; returns `otherwise` for everything else."""
     if raw is None:
         return otherwise
-    if _PERCENT in raw:
-        raw = _decoded(raw)
-    if raw.isdigit() and len(raw) <= _MOST_DIGITS and (value := int(raw)) <= most:
-        return value
-    return otherwise
+    if not raw.isdigit():
+        raw = _decoded(raw.partition(b"#")[0])  # a fragment may follow the last parameter
+        if not raw.isdigit():
+            return otherwise
+    return value if len(raw) <= _MOST_DIGITS and (value := int(raw)) <= most else otherwise
 
 
 def _decoded(raw: bytes) -> bytes:
@@ -338,7 +375,7 @@ def _decoded(raw: bytes) -> bytes:
 
 
 def _invalid(raw: bytes, name: str, context: str = _IN_ANNOUNCE, why: str = "query") -> WireError:
-    return WireError(f"{context}invalid param value {_shown(raw)} for {name} in {why}")
+    return WireError(f"{context}invalid param value {_shown(raw)} for {name} in {why}", name)
 
 
 def _shown(raw: bytes) -> str:

@@ -54,6 +54,13 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
+    async def receive(self, most: int) -> bytes:
+        """Returns some bytes of the child's output, b"" at its end. Raises `OSError`."""
+        try:
+            return bytes(await self.output.receive_some(most))
+        except trio.BrokenResourceError as error:  # the system refused to read
+            raise OSError(f"what the process says cannot be read: {error.__cause__}") from error
+
     async def wait(self) -> int:
         """Waits for the child's end; returns its exit code, negative for the signal that ended
         it.
@@ -86,7 +93,7 @@ async def run(command: list[str]) -> tuple[int, bytes]:
     child = Child(command)
     output = b""
     try:
-        while some := await child.output.receive_some(_READ_BYTES):
+        while some := await child.receive(_READ_BYTES):
             output += some
         return await child.wait(), output
     finally:

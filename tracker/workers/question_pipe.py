@@ -20,6 +20,7 @@ import trio
 from attrs import define, field, frozen
 
 from eventlog import LogError, LogPrunedError, first_seq
+from tracker import streams
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.ports import BusyError, NoMomentError, PrunedMomentError
@@ -161,7 +162,7 @@ class Helper:
         while len(self._received) < size:
             if self._process is None:
                 raise EOFError
-            some = await self._process.output.receive_some(_READ_BYTES)
+            some = await self._process.receive(_READ_BYTES)
             if not some:
                 raise EOFError
             self._received += some
@@ -258,6 +259,7 @@ def serve(worker: Worker) -> None:
     """Answers questions from standard input, at low priority, until it ends or the tracker does."""
     lifetime.end_with_parent()
     lifetime.step_back()
+    streams.never_wait("stderr")  # for the tracker's reader of it may be gone
     questions: SimpleQueue[Question] = SimpleQueue()
     lifetime.start_thread(_listen, questions)
     while True:
@@ -270,7 +272,7 @@ def _listen(questions: SimpleQueue[Question]) -> None:
     or was killed.
     """
     pipe = sys.stdin.buffer
-    with suppress(OSError):
+    with suppress(OSError, EOFError, pickle.UnpicklingError):  # the last question may be cut off
         while len(head := pipe.read(_LENGTH.size)) == _LENGTH.size:
             questions.put(pickle.loads(pipe.read(*_LENGTH.unpack(head))))  # noqa: S301  # our own
     os._exit(0)

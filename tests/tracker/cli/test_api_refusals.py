@@ -62,6 +62,8 @@ def test_an_answer_of_another_service_is_refused(
     [
         ["key"],
         ["key", "add", "--key", "short"],
+        ["key", "add", "--owner", "x" * 201],
+        ["key", "add", "--label", ""],
         ["key", "add", "--seconds", "-1"],
         ["key", "add", "--seconds", "1", "--permanent"],
         ["key", "revoke", "../" + "a" * 29],

@@ -3,6 +3,7 @@ comments."""
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -124,6 +125,41 @@ def test_missing_certificates_are_reported(
     assert err.count("no.crt") == 2
     assert "http_trackers[0]: " in err
     assert "http_api: " in err
+
+
+def test_what_a_start_would_find_in_its_way(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files where folders have to be, links to nowhere, and addresses of other hosts are problems,
+    in the words of a start; a port in use is none, because the tracker may be running.
+    """
+    (config.parent / "file").touch()
+    (config.parent / "link").symlink_to("nowhere")
+    good = config.read_text()
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        port = used.getsockname()[1]
+        config.write_text(f'{good}\n[health_check_api]\nbind_address = "127.0.0.1:{port}"')
+        code, out, err = checked(capsys)
+    assert (code, err) == (0, "")
+    assert f"# note: cannot listen on 127.0.0.1:{port} for the health check: " in out
+    config.write_text(
+        f'{good}\n[event_log]\npath = "file/log"\nsecrets_path = "link"\n'
+        '[health_check_api]\nbind_address = "203.0.113.9:0"\n[[udp_trackers]]\nbind_address = "[fe80::1]:0"'
+    )
+    code, out, err = checked(capsys)
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-4:] == [
+        "tracker: the event log in file/log cannot be used: [Errno 20] Not a directory: 'file/log'",
+        "link is a link to nowhere, which is not there: is its disk mounted?",
+        "cannot listen on [fe80::1]:0 for UDP: Invalid argument",
+        "cannot listen on 203.0.113.9:0 for the health check: Cannot assign requested address",
+    ]
+    config.write_text(
+        good.replace("[http_api.", '[http_api]\nbind_address = "unix:/dev/null"\n[http_api.')
+    )
+    assert "unix:/dev/null for the API: Address already in use" in checked(capsys)[2]
 
 
 def test_a_missing_file_is_one_line_that_names_it(

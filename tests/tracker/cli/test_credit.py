@@ -9,6 +9,7 @@ import pytest
 from tests.tracker.cli.api_server import HASHES, SHOWN, Api, run
 from tracker.cli import main
 from tracker.cli.moment_options import moment
+from tracker.ports import Moment
 from tracker.times import parse_loosely
 
 FACTOR = {
@@ -98,13 +99,19 @@ def test_times_as_people_type_them(
         ("07:02", "2027-01-16T07:02:00"),
         ("08:00:01", "2027-01-15T08:00:01"),
         ("2027-02-01", "2027-02-01T00:00:00"),
+        ("+1w2d", "2027-01-24T08:00:00"),
+        ("7:02", "2027-01-16T07:02:00"),
+        ("tomorrow", "2027-01-16T00:00:00"),
+        ("2027-02-01 19:30 UTC", "2027-02-01T19:30:00"),
     ]:
         assert run(capsys, "factor", "set", "--config", config, "--until", text)[0] == 0
         assert json.loads(api.requests[-1].body) == {"until": f"{time}.000000Z"}
     assert moment("07:02").time_us == now_us - 58 * 60_000_000
     assert moment("08:01").time_us == now_us + 60_000_000 - 86_400_000_000
     assert moment("-3m").time_us == now_us - 180_000_000
-    for text in ("+3", "+3w", "24:00", "+999999999d", "7"):
+    assert moment("-1h30m").time_us == now_us - 5400 * 1_000_000
+    assert moment("now") == Moment()
+    for text in ("+3", "+3y", "24:00", "+999999999d", "7"):
         with pytest.raises(SystemExit) as ended:
             main(["factor", "set", "--config", config, "--until", text])
         assert ended.value.code == 2

@@ -25,6 +25,11 @@ GOOD_OVERRIDES = [
     ("POLICY__MAX_TORRENTS", "5", "policy.max_torrents", 5),
     ("EVENT_LOG__SECRETS_PATH", "/a b/c", "event_log.secrets_path", "/a b/c"),
     ("UDP_TRACKERS", '[{bind_address = "[::]:5"}]', "udp_trackers.0.bind_address", Address("::", 5)),
+    ("UDP_TRACKERS", "[{bind_address=1.2.3.4:5, cookie_lifetime=9}]", "udp_trackers.0.cookie_lifetime", 9),
+    ("UDP_TRACKERS", "[{bind_address=1.2.3.4:5}]", "udp_trackers.0.bind_address", Address("1.2.3.4", 5)),
+    ("CORE__NET__TRUSTED_PROXIES", "[10.0.0.0/8, ::1]", "core.net.trusted_proxies",
+     ("10.0.0.0/8", "::1/128")),
+    ("CORE__NET__EXTERNAL_IP", "", "core.net.external_ip", None),
 ]  # fmt: skip
 
 
@@ -90,6 +95,15 @@ BAD_OVERRIDES = [
 def test_bad_override(name: str, raw: str, line: str) -> None:
     """A wrong value is named by its key, and a wrong name by its variable."""
     assert str(refused(MINIMAL, **{name: raw})) == line
+
+
+def test_one_listener_of_an_array_cannot_be_overridden() -> None:
+    """The message says what can."""
+    name = "UDP_TRACKERS__0__BIND_ADDRESS"
+    assert str(refused(f"{MINIMAL}[[udp_trackers]]", **{name: "1.2.3.4:5"})) == (
+        f"{OVERRIDE}{name}: udp_trackers is an array: set it as a whole, "
+        'such as [{bind_address = "0.0.0.0:7070"}]'
+    )
 
 
 def test_unknown_override_is_a_warning() -> None:

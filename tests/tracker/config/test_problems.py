@@ -58,8 +58,8 @@ BAD_VALUES = [
     ("http_api.trusted_proxies", '"unix"', 'must be an array, not "unix"'),
     (
         "http_api.trusted_proxies",
-        '["10.0.0.1/8"]',
-        'must hold addresses or networks such as "10.0.0.0/8", or "unix", not "10.0.0.1/8"',
+        '["172.17.0.1/16"]',
+        'must hold addresses or networks such as "172.17.0.0/16", or "unix", not "172.17.0.1/16"',
     ),
     ("http_api.access_tokens", '"x"', "must be a table, not a string"),
     ("http_api.access_tokens.admin", '""', "must not be empty"),
@@ -172,13 +172,29 @@ def test_secrets_that_a_link_leads_into_the_log_are_refused(
     from_text(f'{MINIMAL}event_log = {{path = "log", secrets_path = "elsewhere"}}')
 
 
+def test_a_link_in_the_log_that_leads_to_the_secrets_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of the log that follows links would have the secrets."""
+    (tmp_path / "log").mkdir()
+    (tmp_path / "disk" / "secrets").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    text = f'{MINIMAL}event_log = {{path = "log", secrets_path = "disk/secrets"}}'
+    from_text(text)
+    for target in ("../disk", "../disk/secrets"):
+        (tmp_path / "log" / "snap").symlink_to(target)
+        assert str(refused(text)).startswith("event_log.secrets_path: must not be inside path")
+        (tmp_path / "log" / "snap").unlink()
+
+
 @pytest.mark.parametrize(
     ("written", "shown"), [('"1.0.0"', "1.0.0"), ('"2.0.1"', "2.0.1"), ("2", "2"), ('""', "")]
 )
 def test_other_schema_versions_are_refused_alone(written: str, shown: str) -> None:
     """Another schema version is the only reported problem."""
     error = refused(f"metadata.schema_version = {written}\ncore.listed = 5")
-    assert str(error) == f"Unsupported configuration version: {shown}"
+    known = "it must be 2.0.0 or 3.0.0"
+    assert str(error) == f"Unsupported configuration version: {shown}; {known}"
 
 
 PRIVATE_MODE_LINE = (
@@ -224,6 +240,22 @@ SECTION_PROBLEMS = [
     (
         '[[http_trackers]]\nbind_address = "127.0.0.1:1313"',
         "health_check_api.bind_address: 127.0.0.1:1313 is already taken by http_trackers[0]",
+    ),
+    (
+        '[[udp_trackers]]\n[[udp_trackers]]\nbind_address = "127.0.0.1:6969"',
+        "udp_trackers[1].bind_address: 127.0.0.1:6969 is already taken by udp_trackers[0], with 0.0.0.0:6969",
+    ),
+    (
+        '[[http_trackers]]\nbind_address = "[::]:1313"',
+        "health_check_api.bind_address: 127.0.0.1:1313 is already taken by http_trackers[0], with [::]:1313",
+    ),
+    (
+        '[[http_trackers]]\nbind_address = "[::ffff:127.0.0.1]:1313"',
+        "health_check_api.bind_address: 127.0.0.1:1313 is already taken by http_trackers[0], with [::ffff:7f00:1]:1313",
+    ),
+    (
+        'event_log.path = "log\\n"',
+        "event_log.path: begins or ends with a blank or a line's end: remove it",
     ),
     (
         '[[http_trackers]]\n[http_api]\nbind_address = "0.0.0.0:7070"',

@@ -155,6 +155,7 @@ def test_file_of_schema_3() -> None:
         ("cookie_lifetime = {secs = 120, nanos = 0}", 120),
         ("cookie_lifetime.secs = 86400", 86400),
         ("[udp_trackers.cookie_lifetime]\nsecs = 0\nnanos = 5", 1),
+        ("cookie_lifetime = {secs = 1, nanos = 1000000000}", 2),
     ],
 )
 def test_cookie_lifetime_in_both_forms(lifetime: str, seconds: int) -> None:
@@ -167,19 +168,20 @@ def test_cookie_lifetime_in_both_forms(lifetime: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     ("lifetime", "what"),
     [
-        ("{secs = 0, nanos = 0}", "seconds from 1 to 86400, not 0"),
-        ("{secs = 86400, nanos = 1}", "seconds from 1 to 86400, not 86401"),
-        ("{secs = 1, nanos = 1000000000}", "nanoseconds from 0 to 999999999, not 1000000000"),
-        ("{secs = true}", "seconds from 0 to 86400, not true"),
-        ("{nanos = 0}", "seconds from 1 to 86400, not a table"),
-        ("{secs = 1, millis = 0}", "seconds from 1 to 86400, not a table"),
-        ('"120s"', 'seconds from 1 to 86400, not "120s"'),
+        ("{secs = 0, nanos = 0}", "a whole number of seconds from 1 to 86400, not 0"),
+        ("{secs = 86400, nanos = 1}", "a whole number of seconds from 1 to 86400, not 86401"),
+        ("{secs = 1, nanos = -1}", "a whole number of nanoseconds from 0 to 4294967295, not -1"),
+        ("{secs = true}", "a whole number of seconds from 0 to 86400, not true"),
+        ("{nanos = 0}", "a whole number of seconds from 1 to 86400, not 0"),
+        ("{secs = 1, millis = 0}", "secs and nanos alone, as a table"),
+        ('"120s"', 'a whole number of seconds from 1 to 86400, not "120s"'),
     ],
 )
 def test_bad_cookie_lifetimes(lifetime: str, what: str) -> None:
     """Every other lifetime is a problem that names the key."""
     problem = str(refused(f"{MINIMAL}[[udp_trackers]]\ncookie_lifetime = {lifetime}"))
-    assert problem == f"udp_trackers[0].cookie_lifetime: must be a whole number of {what}"
+    verb = "hold" if what.startswith("secs") else "be"
+    assert problem == f"udp_trackers[0].cookie_lifetime: must {verb} {what}"
 
 
 def test_settings_of_the_development_line() -> None:
@@ -209,7 +211,7 @@ def test_settings_of_the_development_line() -> None:
     assert at(loaded.config, "udp_trackers.0.network.ipv6_v6only") is True
     assert at(loaded.config, "http_trackers.0.network.ipv6_v6only") is True
     assert [line for line in loaded.warnings if ": accepted and ignored: " not in line] == []
-    assert len(loaded.warnings) == 10
+    assert len(loaded.warnings) == 9
     assert loaded.config.policy.max_connection_id_errors == 7
     problem = str(refused(f"{MINIMAL}[[udp_trackers]]\nipv6_v6only = 1"))
     assert problem == "udp_trackers[0].ipv6_v6only: must be true or false, not 1"
@@ -236,6 +238,33 @@ def test_errors_of_connection_ids_by_listener(
     assert len(loaded.warnings) == warnings
 
 
+@pytest.mark.parametrize(
+    ("values", "more", "counts", "warnings"),
+    [
+        (("true", "true"), "", "always", 0),
+        (("false", "false"), "", "ignored", 0),
+        (("true", "false"), "", "ignored", 2),
+        (("true", ""), "", "ignored", 1),
+        (('"yes"',), "", "ignored", 1),
+        (("true",), 'policy.ip_parameter = "local"', "local", 1),
+    ],
+)
+def test_the_ip_parameter_by_listener(
+    values: tuple[str, ...], more: str, counts: str, warnings: int
+) -> None:
+    """The reference's switch of each HTTP listener counts where all of them have it alike, because
+    the `ip` that a client claims is taken on all of them or on none.
+    """
+    listeners = "".join(
+        '[[http_trackers]]\nbind_address = "0.0.0.0:0"\n'
+        + (f"use_ip_from_query_string = {value}\n" if value else "")
+        for value in values
+    )
+    loaded = from_text(f"{MINIMAL}{more}\n{listeners}")
+    assert loaded.config.policy.ip_parameter == counts
+    assert len(loaded.warnings) == warnings
+
+
 def test_bad_errors_of_connection_ids() -> None:
     """A problem has the name in the user's file."""
     wrong = "[[udp_trackers]]\nmax_connection_id_errors_per_ip = -1"
@@ -244,15 +273,25 @@ def test_bad_errors_of_connection_ids() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("filter_", "threshold"),
+    [("torrust=debug", "debug"), ("torrust=debug,warn", "warn"), ("x,y[z]=Trace", "trace")],
+)
+def test_filters_of_modules(filter_: str, threshold: str) -> None:
+    """A filter of modules gives its plain level or, without one, that of its first module."""
+    loaded = from_text(V3.replace('"info"', f'"{filter_}"'))
+    assert loaded.config.logging.threshold == threshold
+
+
 V3_PROBLEMS = [
     (
         V3.replace('logging.trace_filter = "info"', ""),
         "Missing mandatory configuration option. Option path: logging.trace_filter",
     ),
     (
-        V3.replace('"info"', '"hyper=off"'),
+        V3.replace('"info"', '"hyper=loud"'),
         ("logging.trace_filter: must be one of off, error, warn, info, debug, trace; "
-        'not "hyper=off"'),
+        'not "hyper=loud"'),
     ),
     (
         f'{V3}[[udp_trackers]]\nnetwork.external_ip = "x"',

@@ -30,6 +30,27 @@ def test_precedence_of_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert (loaded.config.logging.threshold, loaded.source) == (threshold, source)
 
 
+def test_old_names_of_variables(tmp_path: Path) -> None:
+    """The names that the reference's containers set before 3.0.0 count where no new one does. An
+    old token replaces the one in the file, and turns no API on.
+    """
+    old = "TORRUST_TRACKER_CONFIG"
+    named = write_config(tmp_path, "named.toml", "warn")
+    loaded = load(None, {"TORRUST_TRACKER_PATH_CONFIG": named})
+    assert loaded.config.logging.threshold == "warn"
+    api = '[http_api.access_tokens]\nadmin = "MyAccessToken"'
+    environ = {old: f"{MINIMAL}{api}", "TORRUST_TRACKER_API_ADMIN_TOKEN": "s3cret"}
+    loaded = load(None, environ)
+    assert loaded.source == f"Loading configuration from environment variable {old}"
+    assert loaded.config.http_api is not None
+    assert loaded.config.http_api.access_tokens == {"admin": "s3cret"}
+    assert load(None, {**environ, TEXT: MINIMAL}).config.http_api is None
+    newer = {f"{OVERRIDE}HTTP_API__ACCESS_TOKENS__ADMIN": "newer"}
+    found = load(None, {**environ, **newer}).config.http_api
+    assert found is not None
+    assert found.access_tokens == {"admin": "newer"}
+
+
 def test_environment_is_the_process_s_own_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an argument `load` reads the environment of the process at the time of the call."""
     monkeypatch.setenv(TEXT, MINIMAL)

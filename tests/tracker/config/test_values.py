@@ -22,6 +22,12 @@ GOOD_VALUES = [
     ("core.net.external_ip", '"2001:DB8::1"', ip_address("2001:db8::1")),
     ("core.net.on_reverse_proxy", "true", True),
     ("core.net.trusted_proxies", '["10.0.0.0/8", "::1"]', ("10.0.0.0/8", "::1/128")),
+    (
+        "core.net.trusted_proxies",
+        '["::ffff:10.0.0.1", "::ffff:10.0.0.0/104", "::/0"]',
+        ("10.0.0.1/32", "10.0.0.0/8", "::/0"),
+    ),
+    ("core.net.external_ip", '""', None),
     ("core.net.forwarded_header", '"CF-Connecting-IP"', "CF-Connecting-IP"),
     ("http_api.forwarded_header", '"Forwarded"', "Forwarded"),
     ("core.announce_policy.max_peers_per_announce", "1", 1),

@@ -18,7 +18,8 @@ from tracker.config import EventLog
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.offline import import_sources, importing
-from tracker.offline.import_sources import KeyEntry, KeysFile, Problem, SourceError, TorrustDatabase
+from tracker.offline.import_sources import KeyEntry, KeysFile, Problem, SourceError
+from tracker.offline.import_torrust import SqliteDatabase
 from tracker.offline.importing import ImportProblemsError, Summary
 from tracker.store.replay import replay
 
@@ -38,7 +39,11 @@ CREATE TABLE torrents (
 """
 
 
-def database(folder: Path, **tables: list[tuple[object, ...]]) -> TorrustDatabase:
+def silent(_done: int, _all: int | None) -> None:
+    """Takes a report of progress."""
+
+
+def database(folder: Path, **tables: list[tuple[object, ...]]) -> SqliteDatabase:
     """Writes a new Torrust database. Each table has rows without their ids."""
     path = folder / "torrust.db"
     path.unlink(missing_ok=True)
@@ -48,7 +53,7 @@ def database(folder: Path, **tables: list[tuple[object, ...]]) -> TorrustDatabas
             for number, row in enumerate(rows, 1):
                 marks = ", ".join("?" * (1 + len(row)))
                 made.execute(f"INSERT INTO {table} VALUES ({marks})", (number, *row))  # noqa: S608  # the names are constants of this test
-    return TorrustDatabase(path)
+    return SqliteDatabase(path)
 
 
 def keys_file(folder: Path, text: str, name: str = "keys.csv") -> KeysFile:
@@ -65,14 +70,12 @@ class Site:
         self.path = folder / "log"
 
     def imports(self, source: importing.Source) -> Summary:
-        return importing.run(
-            source, self.config, lambda *_: None, lambda *_: None, lambda _recovery: None
-        )
+        return importing.run(source, self.config, silent, silent, silent, lambda _recovery: None)
 
     def rehearses(self, source: importing.Source) -> tuple[Summary, list[dict[str, Any]]]:
         events: list[dict[str, Any]] = []
         summary = importing.rehearse(
-            source, self.path, lambda *_: None, lambda event: events.append(codec.to_data(event))
+            source, self.path, silent, silent, lambda event: events.append(codec.to_data(event))
         )
         return summary, events
 
@@ -277,6 +280,12 @@ def test_problems_of_a_database(site: Site, tmp_path: Path) -> None:
     assert not site.path.exists()
 
 
+def test_odd_file_names(site: Site, tmp_path: Path) -> None:
+    """An event keeps a file's name as one line that any terminal shows, however odd it is."""
+    site.imports(keys_file(tmp_path, f"key\n{A}\n", "a\x1b[2J\n" + "é" * 100))
+    assert site.events()[0]["by"]["reason"] == "a\ufffd[2J\ufffd" + "é" * 100
+
+
 def test_very_many_problems(site: Site, tmp_path: Path) -> None:
     """Only the first problems are listed, so that a wrong file of a million lines does not fill the
     terminal."""
@@ -293,24 +302,24 @@ def test_unreadable_sources_are_refused(site: Site, tmp_path: Path) -> None:
     import creates no file."""
     for path, what in ((tmp_path / "none.db", "no such file"), (tmp_path, "is a folder")):
         with pytest.raises(SourceError, match=what):
-            site.imports(TorrustDatabase(path))
+            site.imports(SqliteDatabase(path))
     with pytest.raises(SourceError, match="No such file"):
         KeysFile.read(tmp_path / "none.csv")
     binary = tmp_path / "binary"
     binary.write_bytes(b"key\n\xff" * 200)
     with pytest.raises(SourceError, match="cannot be read as a SQLite database"):
-        site.imports(TorrustDatabase(binary))
+        site.imports(SqliteDatabase(binary))
     with pytest.raises(SourceError, match="not UTF-8"):
         KeysFile.read(binary)
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as made, made:
         made.execute("CREATE TABLE users (name TEXT)")
     with pytest.raises(ImportProblemsError, match=r"none of the tables .* not the database of Tor"):
-        site.imports(TorrustDatabase(other))
+        site.imports(SqliteDatabase(other))
     with closing(sqlite3.connect(other)) as made, made:
         made.execute("CREATE TABLE keys (name TEXT, key TEXT)")
     with pytest.raises(ImportProblemsError, match="table keys: has no column valid_until: this is"):
-        site.imports(TorrustDatabase(other))
+        site.imports(SqliteDatabase(other))
     assert not site.path.exists()
     assert not (tmp_path / "none.db").exists()
 
@@ -321,7 +330,7 @@ def test_database_of_fewer_tables(site: Site, tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as made, made:
         made.execute("CREATE TABLE whitelist (id INTEGER PRIMARY KEY, info_hash TEXT)")
         made.execute("INSERT INTO whitelist VALUES (1, ?)", (H1.hex(),))
-    assert site.imports(TorrustDatabase(path)) == Summary(whitelisted=1)
+    assert site.imports(SqliteDatabase(path)) == Summary(whitelisted=1)
 
 
 def test_dry_run(site: Site, tmp_path: Path) -> None:
@@ -356,7 +365,8 @@ def test_an_import_waits_for_the_disk_after_each_batch(
     summary = importing.run(
         database(tmp_path, whitelist=rows),
         site.config,
-        lambda *_: None,
+        silent,
+        silent,
         lambda done, total: reported.append((done, total)),
         lambda _recovery: None,
     )
@@ -386,8 +396,8 @@ def test_changed_between_check_and_import(
 ) -> None:
     """A file that becomes invalid after its check ends the import with an error."""
     source = keys_file(tmp_path, f"key\n{A}\n")
-    monkeypatch.setattr(importing, "check", lambda _source: 1)
-    monkeypatch.setattr(import_sources, "_key", lambda _text: None)
+    monkeypatch.setattr(importing, "check", lambda *_: 1)
+    monkeypatch.setattr(import_sources, "key_of", lambda _text: None)
     monkeypatch.setattr(KeysFile, "__iter__", lambda _self: iter([Problem("line 2", "gone")]))
     with pytest.raises(SourceError, match="was changed while it was read"):
         site.imports(source)
@@ -453,10 +463,10 @@ def test_command_interrupted(
 ) -> None:
     """After Ctrl-C the exit code is 1, and a second import adds the rest."""
     source = database(tmp_path, whitelist=[(hash_of(number).hex(),) for number in range(20)])
-    whole = TorrustDatabase.__iter__
+    whole = SqliteDatabase.__iter__
     passes = 0
 
-    def interrupted(self: TorrustDatabase) -> Any:
+    def interrupted(self: SqliteDatabase) -> Any:
         nonlocal passes
         passes += 1
         for number, entry in enumerate(whole(self)):
@@ -464,7 +474,7 @@ def test_command_interrupted(
                 raise KeyboardInterrupt
             yield entry
 
-    monkeypatch.setattr(TorrustDatabase, "__iter__", interrupted)
+    monkeypatch.setattr(SqliteDatabase, "__iter__", interrupted)
     command = ["import", "torrust-sqlite", "--config", config, str(source.path)]
     assert main(command) == 1
     assert "interrupted" in capsys.readouterr().err

@@ -102,6 +102,31 @@ def test_the_newest_three_are_kept(tmp_path: Path) -> None:
     assert snapshots.write(tmp_path, State(), keys) is None
 
 
+def test_those_of_a_lost_end(tmp_path: Path) -> None:
+    """Snapshots of events that are lost have higher numbers, or the same one: a new one is written
+    and stays."""
+    write_log(tmp_path)
+    path, later = write_at(tmp_path, [30, 60])
+    for number in range(900, 900 + snapshots.KEPT):
+        later.with_name(f"{number:020d}.snap").write_bytes(later.read_bytes())
+    state = replayed_to(tmp_path, 30)
+    path.write_bytes(later.read_bytes())
+    assert snapshots.write(tmp_path, state, None) == path
+    assert snapshots.write(tmp_path, state, None) is None
+    assert started(tmp_path, None)[0] == state.seq
+    assert len(snapshots.found(tmp_path)) == snapshots.KEPT
+
+
+def test_a_snapshot_under_another_name(tmp_path: Path) -> None:
+    """A look back does not take a later state for an earlier one."""
+    write_log(tmp_path)
+    path, later = write_at(tmp_path, [20, 60])
+    later.rename(path)
+    at = snapshots.seq_of(path)
+    state = ForwardReplay(tmp_path, lambda _done, _total: None).at(Moment(seq=at))
+    assert state.digest() == replayed_to(tmp_path, at + 1).digest()
+
+
 def test_addresses_are_taken_in_pieces() -> None:
     """Writing makes no object for each peer at once, because the follower shares memory with the
     tracker."""
@@ -183,7 +208,9 @@ def test_damage_is_passed_over(tmp_path: Path, name: str) -> None:
     assert len(refused) == 1
     assert second.name in refused[0]
     assert said in refused[0]
-    assert [(one.path, one.damage) for one in verified(tmp_path, own_keys(tmp_path))] == [(second, True)]
+    assert [(one.path, one.damage) for one in verified(tmp_path, own_keys(tmp_path))] == [
+        (second, True)
+    ]
 
 
 def verified(log: Path, keys: Keyring | None = None) -> list[Finding]:
@@ -232,7 +259,9 @@ def test_other_logs_and_other_histories(tmp_path: Path) -> None:
     refused.clear()
     assert started(other, own_keys(other), refused)[0] == 0
     assert "beyond the durable end" in refused[0]
-    assert [one.what for one in verified(other, own_keys(other))] == ["no frame of the log ends there"]
+    assert [one.what for one in verified(other, own_keys(other))] == [
+        "no frame of the log ends there"
+    ]
     late.unlink()
     assert verified(other, own_keys(other)) == []
 
@@ -248,7 +277,9 @@ def test_those_of_other_versions_are_no_damage(
     refused: list[str] = []
     assert started(tmp_path, own_keys(tmp_path), refused)[0] == 0
     assert "rules 99" in refused[0]
-    assert [(one.path, one.damage) for one in verified(tmp_path, own_keys(tmp_path))] == [(path, False)]
+    assert [(one.path, one.damage) for one in verified(tmp_path, own_keys(tmp_path))] == [
+        (path, False)
+    ]
 
 
 def test_stand_ins_for_addresses_are_no_damage(tmp_path: Path) -> None:

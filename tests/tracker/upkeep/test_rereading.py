@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 
+from eventlog import LogCorruptError
 from eventlog.seals import seal_path, write_missing
 from tests.eventlog.logs import segments
 from tests.tracker.logged import write_log
@@ -14,8 +18,6 @@ from tracker.upkeep.rereading import Rereading
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def reread(rereading: Rereading, until: set[str]) -> None:
@@ -53,3 +55,69 @@ def test_damage_is_found_and_mended(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert [one.value for one in damaged.samples] == [3]
     first.write_bytes(whole)
     reread(rereading, {second.name, third.name})
+
+
+def test_trackers_that_are_started_again_and_again(tmp_path: Path) -> None:
+    """Each reads one segment and ends; together they come to all of them."""
+    write_log(tmp_path, segment_bytes=1)
+    write_missing(tmp_path)
+    finished = segments(tmp_path)[:-1]
+    for number, path in enumerate(finished):
+        data = path.read_bytes()
+        if number % 2:
+            path.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+        os.utime(seal_path(path), (1_000_000_000, 1_000_000_000))
+    found: set[str] = set()
+    for _ in range(3 * len(finished)):
+        rereading = Rereading(tmp_path)
+        trio.run(rereading._look)
+        found |= rereading.damaged
+        if rereading.damaged:  # somebody mends it
+            path = tmp_path / "seg" / rereading.damaged.pop()
+            data = path.read_bytes()
+            path.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+    assert found == {path.name for path in finished[1::2]}
+
+
+def test_a_segment_that_is_gone(tmp_path: Path) -> None:
+    """Its seal tells of it."""
+    write_log(tmp_path, segment_bytes=1)
+    write_missing(tmp_path)
+    gone = segments(tmp_path)[2]
+    gone.unlink()
+    reread(Rereading(tmp_path, pass_seconds=0.01), {gone.name})
+
+
+def test_damage_before_the_seal(tmp_path: Path) -> None:
+    """A damaged segment of an earlier run gets no seal that says that it was written so."""
+    write_log(tmp_path, segment_bytes=1)
+    damaged = segments(tmp_path)[1]
+    data = damaged.read_bytes()
+    damaged.write_bytes(data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
+    with pytest.raises(LogCorruptError, match="checksum does not match"):
+        write_missing(tmp_path, 1)
+    assert not seal_path(damaged).exists()
+    reread(Rereading(tmp_path, pass_seconds=0.01), {damaged.name})
+
+
+def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop does not wait until a segment has been read."""
+    write_log(tmp_path, segment_bytes=1)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def hang(_path: Path) -> str:
+        begun.set()
+        goes_on.wait(30)
+        return ""
+
+    monkeypatch.setattr("tracker.upkeep.rereading.wrong_by_seal", hang)
+
+    async def main() -> None:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Rereading(tmp_path, pass_seconds=0.01).run)
+                await trio.to_thread.run_sync(begun.wait)
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    goes_on.set()

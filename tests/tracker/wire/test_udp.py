@@ -242,8 +242,8 @@ UNVERIFIED = error("connection id could not be verified")
 REFUSED: dict[str, tuple[Callable[[bytes], bytes], bytes]] = {
     "announce, unknown id": (lambda _: announce(b"whatever"), UNVERIFIED),
     "announce, the magic": (lambda _: announce(MAGIC), UNVERIFIED),
-    "announce, event 4": (
-        lambda cid: announce(cid, event=4),
+    "announce, event 5": (
+        lambda cid: announce(cid, event=5),
         error("bad request: Invalid announce event"),
     ),
     "announce, port 0": (lambda cid: announce(cid, port=0), error("bad request: Port can't be 0")),

@@ -38,7 +38,7 @@ _JSON = b"application/json"
 
 _BEHIND_PROXY = (
     "Error resolving peer IP: missing or invalid the right most {} IP "
-    "(mandatory on reverse proxy tracker configuration)"
+    "(mandatory on reverse proxy tracker configuration): the proxy has to send this header"
 )
 _ANY_PROXY = Proxies()  # whoever connects, as in the reference
 
@@ -151,13 +151,12 @@ class RequestHandler:
         try:
             request = http.parse_announce(query)
         except http.WireError as error:
-            return self._refuse(error.reason)
+            return self._refuse(error.reason, error.problem)
         service = self._service
-        key = key or request.passkey
         if service.private and not key:
-            key = self._other_key(query)
+            key = request.passkey or self._other_key(query)
         if key and not http.is_key(key) and not service.knows(key):
-            return self._refuse(refusals.INVALID_KEY, request.peer_id, "key")
+            return self._refuse(refusals.INVALID_KEY, "key", request.peer_id)
         proxies = self.proxies
         source = forwarded_address(proxies, address, forwarded) if self.proxied else address
         holder = service.admit(source, key) if service.guarded else None
@@ -170,7 +169,7 @@ class RequestHandler:
                 )
             if not source:
                 return self._refuse(
-                    _BEHIND_PROXY.format(proxies.header), request.peer_id, "proxy_header"
+                    _BEHIND_PROXY.format(proxies.header), "proxy_header", request.peer_id
                 )
         address = source
         if self._reads_ip and request.ip:
@@ -273,19 +272,16 @@ class RequestHandler:
         try:
             hashes = http.parse_scrape(query)
         except http.WireError as error:
-            return self._refuse(error.reason)
+            return self._refuse(error.reason, error.problem)
         service = self._service
-        key = key or http.query_passkey(query)
         if service.private and not key:
-            key = self._other_key(query)
+            key = http.query_passkey(query) or self._other_key(query)
         if key and not http.is_key(key) and not service.knows(key):
-            return self._refuse(refusals.INVALID_KEY, problem="key")
+            return self._refuse(refusals.INVALID_KEY, "key")
         if self.proxied:
             address = forwarded_address(self.proxies, address, forwarded)
             if not address:
-                return self._refuse(
-                    _BEHIND_PROXY.format(self.proxies.header), problem="proxy_header"
-                )
+                return self._refuse(_BEHIND_PROXY.format(self.proxies.header), "proxy_header")
         admitted = service.admit(address, key)
         if admitted == refusals.RATE_EXCEEDED:
             return self._refuse_announce(refusals.RATE_EXCEEDED, b"", None)
@@ -301,9 +297,11 @@ class RequestHandler:
         downloaders = {each: 0 if hidden else service.downloaders(each) for each in hashes}
         return http.scrape_reply(files, downloaders), _BENCODED
 
-    def _refuse(
-        self, reason: str, peer_id: bytes = b"", problem: str = "request"
-    ) -> tuple[bytes, bytes]:
+    def note_unreadable(self) -> None:
+        """Counts bytes that are no HTTP request."""
+        self._service.refused_malformed("http", "framing")
+
+    def _refuse(self, reason: str, problem: str, peer_id: bytes = b"") -> tuple[bytes, bytes]:
         """Refuses a malformed request; `problem` is the word for the metrics."""
         self._service.refused_malformed("http", problem, peer_id)
         return http.failure(reason), _TEXT

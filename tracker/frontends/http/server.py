@@ -21,7 +21,8 @@ import httptools
 import trio
 
 from tracker.frontends.http.accept import open_acceptor
-from tracker.frontends.traffic import REFUSED_SECONDS
+from tracker.frontends.waiting import wait_out
+from tracker.turns import InTurn
 
 if TYPE_CHECKING:
     import ssl
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tracker.frontends.http.handler import RequestHandler
     from tracker.places import Place
 
-    Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+    Stream = trio.SocketStream | trio.SSLStream[InTurn]
 
 BACKLOG = 4096  # connections not yet accepted
 ACCEPT_SECONDS = 0.005  # of accepting and answering, then other tasks run
@@ -42,7 +43,11 @@ _READ = 16_384  # bytes read at once
 
 _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: 12\r\nConnection: close\r\n\r\nbad request\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+)
+_BAD_TEXT = (
+    "bad request: {}. Send HTTP/1.1 or 1.0 with CR LF at the end of each line, in the target only "
+    f"printable ASCII (all other bytes as %xx), and at most {REQUEST_LIMIT} bytes in all.\n"
 )
 
 Request = tuple[bytes, bytes, bytes | None, bool]
@@ -58,7 +63,13 @@ class Arrived(NamedTuple):
 
 
 class BadRequestError(Exception):
-    """The bytes are no HTTP request, or more than `REQUEST_LIMIT`."""
+    """The bytes are no HTTP request, or more than `REQUEST_LIMIT`; the text says what is wrong."""
+
+    @property
+    def reply(self) -> bytes:
+        """The reply to such a request."""
+        body = _BAD_TEXT.format(self).encode()
+        return _BAD_REQUEST % (len(body), body)
 
 
 class RequestReader:
@@ -71,7 +82,7 @@ class RequestReader:
         self._target = b""
         self._forwarded: bytes | None = None
         self._size = 0
-        self.broken = False
+        self.broken = ""  # what is wrong with the bytes so far
         self.keep = True
         self.ready: list[Request] = []
 
@@ -80,16 +91,18 @@ class RequestReader:
         self._size += len(data)
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             # Complete requests are answered (an Upgrade may be ignored, RFC 9110 7.8), nothing
             # after them.
             self.keep = False
-            self.broken = not self.ready
             if self.ready:
                 self.ready[-1] = (*self.ready[-1][:3], False)
-        if self.broken or (self._size > REQUEST_LIMIT and not self.ready):
-            self.broken = True
-            raise BadRequestError
+            else:
+                self.broken = str(error) or "it is no HTTP"
+        if self._size > REQUEST_LIMIT and not self.ready:
+            self.broken = self.broken or "it is too long"
+        if self.broken:
+            raise BadRequestError(self.broken)
 
     def take(self) -> list[Request]:
         """Returns the complete requests, once."""
@@ -201,12 +214,12 @@ async def serve(
             accept = open_acceptor(listener)
             task_status.started()
             while True:
-                await trio.lowlevel.wait_readable(listener)
                 try:
+                    await trio.lowlevel.wait_readable(listener)
                     connections.accept_waiting(accept)
-                except OSError:
+                except OSError as error:
                     # No descriptors, no memory, or another refusal of the system: connections end.
-                    await trio.sleep(REFUSED_SECONDS)
+                    await wait_out(error)
                 if handler.settle is not None:
                     with connections.replies_held():
                         await handler.settle()
@@ -335,8 +348,8 @@ class Connections:
             async with transport:
                 _send_at_once(connection)
                 await self._shake_hands(stream)
-                seconds = self._limits.request_seconds
-                while await _exchange(stream, self._handler, reader, address, seconds):
+                limits = self._limits
+                while await _exchange(stream, self._handler, reader, address, limits, connection):
                     self._limits.places.wait_anew(place)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             return
@@ -384,7 +397,8 @@ class TlsConnections(Connections):
         return True
 
     def _wrapped(self, transport: trio.SocketStream) -> Stream:
-        return trio.SSLStream(transport, self._context, server_side=True)
+        in_turn = InTurn(transport, self._limits.turns)
+        return trio.SSLStream(in_turn, self._context, server_side=True)
 
 
 def _reply_now(
@@ -407,24 +421,34 @@ def _reply_now(
 
 
 async def _exchange(
-    stream: Stream, handler: RequestHandler, reader: RequestReader, address: bytes, seconds: float
+    stream: Stream,
+    handler: RequestHandler,
+    reader: RequestReader,
+    address: bytes,
+    limits: ConnectionLimits,
+    connection: trio.socket.SocketType,
 ) -> bool:
-    """Reads until a request is complete and answers it, within `seconds`; tells whether to go
-    on."""
-    with trio.move_on_after(seconds):
+    """Reads until a request is complete and answers it, within the limit of time; tells whether to
+    go on.
+    """
+    with trio.move_on_after(limits.request_seconds):
         try:
             if reader.broken:
-                raise BadRequestError
+                raise BadRequestError(reader.broken)
             while not reader.ready:
                 data = await stream.receive_some(_READ)
+                await limits.turns.turn(connection)
                 if not data:
                     return False
                 reader.feed(bytes(data))
-        except BadRequestError:
-            await stream.send_all(_BAD_REQUEST)
+        except BadRequestError as error:
+            handler.note_unreadable()
+            await stream.send_all(error.reply)
             await _linger(stream)
             return False
-        for request in reader.take():
+        for number, request in enumerate(reader.take()):
+            if number:  # pipelined
+                await limits.turns.turn(connection)
             handler.begin()
             try:
                 reply = handler.answer(*request[:2], address, *request[2:])

@@ -7,7 +7,7 @@ from tracker.domain.directory cimport Directory
 from tracker.domain.swarms cimport Swarms
 
 cdef class DatagramHandler:
-    cdef public object _bans, _external, _ids, _interval, _probe, settle, traffic
+    cdef public object _bans, _external, _ids, _interval, settle, traffic
     cdef public dict _keys, _known
     cdef public Announcing _service
     cdef public int _listener

@@ -25,11 +25,23 @@ if TYPE_CHECKING:
     from tracker.wire.connection_id import ConnectionIds
 
 _UNVERIFIED = "connection id could not be verified"
-_PROBLEMS = {_UNVERIFIED: "connection_id", refusals.INVALID_KEY: "key"}
-"""What is wrong with a malformed request, in the metrics, by the text of the reply."""
 _NO_MAGIC = "bad request: Protocol identifier missing"
 _BAD_EVENT = "bad request: Invalid announce event"
 _BAD_PORT = "bad request: Port can't be 0"
+_NO_TORRENT = "bad request: Full scrapes are not allowed"
+_BAD_TORRENTS = "bad request: Invalid info hash list"
+_PROBLEMS = {
+    _UNVERIFIED: "connection_id",
+    _NO_MAGIC: "constant",
+    _BAD_EVENT: "event",
+    _BAD_PORT: "port",
+    _NO_TORRENT: "info_hash",
+    _BAD_TORRENTS: "info_hash",
+    refusals.INVALID_KEY: "key",
+}
+"""What is wrong with a malformed request, in the metrics, by the text of the reply. The texts about
+the query in an announce's options (BEP 41) are not here.
+"""
 
 _MOST_KEYS = 65536  # remembered keys; 20 MB at most
 MOST_OPTIONS = 128  # bytes of options whose key is remembered
@@ -38,13 +50,18 @@ _REPLIES = tuple(action.to_bytes(4, "big") for action in (udp.ANNOUNCE, udp.SCRA
 """The first bytes of replies that are long enough to be taken for a request. That of a connect is
 not.
 """
+_ERROR = udp.ERROR.to_bytes(4, "big")
+_REFUSED = b"Tracker "
+"""How the texts begin that refuse a request with nothing wrong in it, see `refusals`."""
 _MOST_PEERS = 1 << 16  # no bound but that of the settings
 
 
 # `answers` spells these numbers out, because a global costs a dictionary look-up. This keeps them
 # true.
-if (events.STOPPED, events.UDP4, events.UDP6, events.FLAG_NUMWANT_ABSENT) != (3, 2, 3, 1) or (
-    (udp.ANNOUNCE, udp.ANNOUNCE_SIZE, NUMWANT_UNKNOWN) != (1, 98, 65535)
+if (
+    (events.STOPPED, events.PAUSED, events.UDP4, events.UDP6) != (3, 4, 2, 3)
+    or (udp.ANNOUNCE, udp.ANNOUNCE_SIZE) != (1, 98)
+    or (events.FLAG_NUMWANT_ABSENT, NUMWANT_UNKNOWN) != (1, 65535)
 ):
     raise AssertionError("DatagramHandler.answers spells these numbers out")
 
@@ -60,7 +77,6 @@ class DatagramHandler:
         "_keys",
         "_known",
         "_listener",
-        "_probe",
         "_service",
         "_swarms",
         "settle",
@@ -75,7 +91,6 @@ class DatagramHandler:
         external: bytes | None = None,
         bans: Bans | None = None,
         traffic: UdpTraffic | None = None,
-        probe: bytes = b"",
     ) -> None:
         """Binds the handler to a service; the settings are those in force now.
 
@@ -85,8 +100,6 @@ class DatagramHandler:
             external: address to list clients on this machine under, 4 or 16 bytes; None = theirs.
             bans: shared by all listeners; None = no address is banned.
             traffic: counters for the metrics.
-            probe: secret bytes after a connect of the health check, which no ban holds up; b"" =
-                none.
         """
         self.traffic = traffic or UdpTraffic()
         self._bans = bans or Bans(0, 1)
@@ -96,7 +109,6 @@ class DatagramHandler:
         self._ids = ids
         self._known = ids.known
         self._listener = listener
-        self._probe = probe
         self._interval = service.settings.interval
         self._keys: dict[
             bytes, bytes
@@ -125,7 +137,8 @@ class DatagramHandler:
         """Returns the replies to a batch of datagrams, each with `most_peers` or fewer.
 
         Datagram n has `sizes[n]` bytes at `places[n]` of `data` and came from `addresses[n]`, 4 or
-        16 bytes. Its reply is None when it is no request, or its address is banned.
+        16 bytes. Its reply is None when it is no request, or it has no valid connection id and its
+        address is banned.
         """
         # One long loop, because calls and name look-ups are most of what an announce costs.
         known, valid = self._known, self._ids.valid
@@ -151,9 +164,9 @@ class DatagramHandler:
                 if not valid(id_and_action[:8], address):
                     replies.append(self._unproved(data, at, size, address, peer_id))
                     continue
-            if event > 3 or (port == b"\0\0" and event != 3):  # events.STOPPED
+            if event > 4 or (port == b"\0\0" and event != 3):  # events.PAUSED, events.STOPPED
                 replies.append(
-                    self._error(transaction, _BAD_EVENT if event > 3 else _BAD_PORT, peer_id)
+                    self._error(transaction, _BAD_EVENT if event > 4 else _BAD_PORT, peer_id)
                 )
                 continue
             # Counters beyond 63 bits cannot be real, so they must not reach the accounting.
@@ -244,9 +257,6 @@ class DatagramHandler:
         if size < udp.HEAD_SIZE:
             self._count_ignored()
             return None
-        if self._bans.banned(address, self._service.now_us()) and not self._probes(data, at, size):
-            self._count_banned()
-            return None
         connection_id, action, transaction = udp.HEAD.unpack_from(data, at)
         if action == udp.SCRAPE:
             if self._ids.valid(connection_id, address):
@@ -262,17 +272,13 @@ class DatagramHandler:
         self._service.count(events.UDP6_CONNECTS if v6 else events.UDP4_CONNECTS)
         return udp.CONNECT_REPLY.pack(udp.CONNECT, transaction, self._ids.issue(address))
 
-    def _probes(self, data: bytearray, at: int, size: int) -> bool:
-        """Tells whether the health check sent this."""
-        return bool(self._probe) and data[at + udp.HEAD_SIZE : at + size] == self._probe
-
     def _scrape(
         self, data: bytearray, at: int, size: int, address: bytes, transaction: bytes
     ) -> bytes:
         if size == udp.HEAD_SIZE:
-            return self._error(transaction, "bad request: Full scrapes are not allowed")
+            return self._error(transaction, _NO_TORRENT)
         if (size - udp.HEAD_SIZE) % 20:
-            return self._error(transaction, "bad request: Invalid info hash list")
+            return self._error(transaction, _BAD_TORRENTS)
         service = self._service
         if not service.admits(address):
             return self._refuse(transaction, refusals.RATE_EXCEEDED, b"")
@@ -301,20 +307,22 @@ class DatagramHandler:
             return None
         if not peer_id:
             transaction = bytes(data[at + 12 : at + 16])
-            return self._within(size, self._scrape(data, at, size, address, transaction))
+            reply: bytes | None = self._scrape(data, at, size, address, transaction)
+            return self._within(size, reply, address)
         data[at : at + 8] = self._ids.issue(address)  # so that it passes for proved
         external = self._external or b""
         width = 18 if 16 in (len(address), len(external)) else 6  # bytes of a peer
         room = (size - udp.ANNOUNCE_REPLY.size) // width
-        return self._within(size, self.answers(data, (at,), (size,), (address,), room)[0])
+        return self._within(size, self.answers(data, (at,), (size,), (address,), room)[0], address)
 
     def _error_unproved(
         self, data: bytearray, at: int, size: int, address: bytes, text: str, peer_id: bytes = b""
     ) -> bytes | None:
         """Returns the error for a datagram whose source may be forged.
 
-        It counts towards a ban and a rate. It is None beyond these, where it would be longer than
-        the datagram, and for what begins like the reply of a tracker.
+        It is None where `_within` says so, and for what begins like the reply of a tracker. A ban
+        ends these errors and nothing else, because the address's holder did not send what a forger
+        sent in its name.
         """
         now_us = self._service.now_us()
         if self._bans.banned(address, now_us):
@@ -325,15 +333,27 @@ class DatagramHandler:
             return None
         if peer_id:
             self.traffic.wrong_id(peer_id)
-        if not self._bans.add_error(address, now_us):
-            self._count_ignored()
-            return None
         transaction = bytes(data[at + 12 : at + 16])
-        return self._within(size, self._error(transaction, text, peer_id))
+        return self._within(size, self._error(transaction, text, peer_id), address)
 
-    def _within(self, size: int, reply: bytes | None) -> bytes | None:
-        """Returns the reply to a datagram of `size` bytes, or None for an error that is longer."""
-        if reply is None or len(reply) <= size:
+    def _within(self, size: int, reply: bytes | None, address: bytes) -> bytes | None:
+        """Returns the reply to a datagram of `size` bytes whose source may be forged.
+
+        An error counts towards a rate and, unless it refuses a good request, towards a ban. It is
+        None beyond these, and where it would be longer than the datagram.
+        """
+        if reply is None:
+            return None
+        allowed = len(reply) <= size
+        if reply.startswith(_ERROR):
+            now_us = self._service.now_us()
+            if self._bans.banned(address, now_us):
+                self.traffic.errors -= 1
+                self._count_banned()
+                return None
+            bans = not reply.startswith(_REFUSED, 8)  # after action and transaction
+            allowed = self._bans.add_error(address, now_us, bans=bans) and allowed
+        if allowed:
             return reply
         self.traffic.errors -= 1
         self._count_ignored()
@@ -374,6 +394,6 @@ class DatagramHandler:
 
     def _error(self, transaction: bytes, text: str, peer_id: bytes = b"") -> bytes:
         """Returns the error reply to a malformed request."""
-        self._service.refused_malformed("udp", _PROBLEMS.get(text, "request"), peer_id)
+        self._service.refused_malformed("udp", _PROBLEMS.get(text, "query"), peer_id)
         self.traffic.errors += 1
         return udp.error(transaction, text)

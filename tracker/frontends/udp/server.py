@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from tracker.frontends.traffic import REFUSED_SECONDS
 from tracker.frontends.udp import recvmmsg
 from tracker.frontends.udp.fairness import FairShare
+from tracker.frontends.waiting import wait_out
 
 if TYPE_CHECKING:
     from tracker.frontends.udp.handler import DatagramHandler
@@ -63,13 +63,13 @@ async def _serve_batches(sock: socket.socket, handler: DatagramHandler) -> None:
     fair_share = FairShare()
     took_ns = 0
     while True:
-        await trio.lowlevel.wait_readable(sock)
-        await fair_share.let_others_run(took_ns)
         try:
+            await trio.lowlevel.wait_readable(sock)
+            await fair_share.let_others_run(took_ns)
             sizes = batch.receive()
-        except OSError:
+        except OSError as error:
             # A refusal of the system that no datagram causes; it passes, or a restart is due.
-            await trio.sleep(REFUSED_SECONDS)
+            await wait_out(error)
             continue
         if sizes:
             began = perf_counter_ns()
@@ -109,7 +109,11 @@ async def _serve_singly(sock: socket.socket, handler: DatagramHandler) -> None:
     arrived.
     """
     while True:
-        await trio.lowlevel.wait_readable(sock)
+        try:
+            await trio.lowlevel.wait_readable(sock)
+        except OSError as error:  # as in `_serve_batches`
+            await wait_out(error)
+            continue
         began = perf_counter_ns()
         handler.begin()
         replies = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tracker import ports
 from tracker.domain.accounts import MOST
 from tracker.domain.events.admin import CreditCorrected, CreditFactorEnded, CreditFactorSet
-from tracker.domain.factors import ANY_TORRENT, ANYBODY, MOST_PERCENT
+from tracker.domain.factors import ANY_TORRENT, ANYBODY
 
 if TYPE_CHECKING:
     from tracker.domain.factors import Factor
@@ -76,13 +76,13 @@ def _check(terms: ports.FactorTerms, now: int) -> None:
     problem = None
     if not percents:
         problem = "it says nothing about uploads or downloads"
-    elif not all(0 <= percent <= MOST_PERCENT for percent in percents):
-        problem = f"percentages go from 0 to {MOST_PERCENT}"
+    elif not all(0 <= percent <= ports.MOST_PERCENT for percent in percents):
+        problem = f"percentages go from 0 to {ports.MOST_PERCENT}"
     elif terms.info_hash is not None and len(terms.info_hash) != 20:
         problem = "an info hash has 20 bytes"
     elif not max(from_us, now) < until_us < END_US:
         problem = "it would never be in force, or end after the year 9999"
-    elif len(terms.label) > _LABEL_LENGTH or not terms.label.isprintable():
+    elif len(terms.label) > _LABEL_LENGTH or not ports.is_line(terms.label):
         problem = f"a label has at most {_LABEL_LENGTH} printable characters"
     if problem:
         raise ports.InvalidFactorError(problem)

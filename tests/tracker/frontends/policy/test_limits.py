@@ -111,6 +111,38 @@ async def test_caps_refuse_new_peers_and_torrents(
         assert (await site.announce(protocol, **further)).leechers == 1
 
 
+@both
+@pytest.mark.parametrize("private", [False, True])
+async def test_completed_torrents_are_not_remembered_without_bound(
+    protocol: str, private: bool
+) -> None:
+    """Once as many torrents as may be in use are remembered, the first completion of one more is
+    not counted. Those of known torrents are."""
+    async with serving(Policy(max_torrents=2), private=private) as site:
+        key = site.rig.issue(0) if private else b""
+
+        async def download(number: int) -> None:
+            """Downloads a torrent, leaves, and comes back when its peers are forgotten."""
+            for left, event in ((5, events.STARTED), (0, events.COMPLETED), (0, events.STOPPED)):
+                reply = await site.announce(
+                    protocol, key=key, info_hash=hash_of(number), left=left, event=event
+                )
+                assert not reply.failure
+            site.rig.time.advance(600 * SECOND)
+            for _ in range(60):
+                site.rig.service.tick()
+            site.leave_udp()  # its connection id has expired
+
+        swarms = site.rig.state.swarms
+        for number in (1, 2, 3, 4, 1):
+            await download(number)
+        assert swarms.retired == {hash_of(1): 2, hash_of(2): 1}
+        told = [
+            one["event"] for one in site.logged("announced") if one["info_hash"] == hash_of(3).hex()
+        ]
+        assert told == ["started", "none", "stopped"]
+
+
 async def test_a_flood_of_info_hashes_stops_at_the_caps() -> None:
     """A flood of random info hashes stops at the caps, and known peers are still served."""
     chance = Random(7)

@@ -20,18 +20,23 @@ WRONG = {"zeros": bytes(1400), "id": udp_announce(FORGED, 1, hash_of(1), MINE, 0
 
 
 async def test_max_connection_id_errors() -> None:
-    """Eleven errors get an answer, as in the reference. Then the address gets none, except with a
-    connection id from before."""
+    """Eleven errors get an answer, as in the reference. Then the address gets no more of them, and
+    everything else."""
     async with serving(Policy(), bans=Bans(10, 3600)) as site:
         bad = udp_announce(FORGED, 1, hash_of(1), MINE, 0, 5)
         scrape = FORGED + pack(">I4s", 2, b"tran") + hash_of(1) + hash_of(2)
         sock, connection_id = await site.udp_client("127.0.0.1")
         for number in range(11):
             assert (await site.exchange((bad, scrape)[number % 2]))[8:] == UNVERIFIED
-        for silent in (bad, scrape, MAGIC + pack(">I4s", 0, b"tran"), b""):
+        for silent in (bad, scrape, bytes(1400), b""):
             await sock.send(silent)
-        # Answers come in the order of the datagrams, and only this one gets an answer.
+        # Answers come in the order of the datagrams, and only these get an answer.
         assert (await site.announce("udp", 1)).leechers == 1
+        assert (await site.exchange(connection_id + scrape[8:]))[:4] == pack(">I", 2)
+        assert (
+            await site.exchange(MAGIC + pack(">I4s", 0, b"tran"))
+            == pack(">I4s", 0, b"tran") + connection_id
+        )
         assert not (await site.announce("udp", 2, source="127.0.0.2")).failure
         site.rig.service.flush_counters()
         dropped = [one for one in site.logged("counted") if one["counter"] == "udp_dropped"]

@@ -28,12 +28,12 @@ POLICY = Policy(
 )
 # Torrents, addresses, private, policy, and the digest of a pure build.
 RUNS = {
-    "small swarms": (9, 5, False, Policy(), "96d95f15a3879b1afcb6926e27014e2d"),
-    "a large swarm": (1, 400, False, Policy(), "74287195a6cce1d5db4235f0857a3d8c"),
-    "small private swarms": (9, 5, True, Policy(), "b18d61be99cfdfee2799154346a12bfd"),
-    "a large private swarm": (1, 400, True, Policy(), "92bd44285b9db8ae0c2845c74e4bb151"),
-    "with rules": (3, 90, False, POLICY, "f4e1ac9789af62e58db664f5b5d102d3"),
-    "private with rules": (3, 90, True, POLICY, "8878d9af309ca8ae0441a5cda13dc48f"),
+    "small swarms": (9, 5, False, Policy(), "0b99ae8755e60a91e41c7afa6d643ea4"),
+    "a large swarm": (1, 400, False, Policy(), "90cb7eb11261648c0bd72e00da551622"),
+    "small private swarms": (9, 5, True, Policy(), "f909bf9fb4bd756c42f9368e5685d4b4"),
+    "a large private swarm": (1, 400, True, Policy(), "7bab5dcbcd28168e52213d91ccd9817d"),
+    "with rules": (3, 90, False, POLICY, "2d2d7249027c394ec10ed2733e6b6230"),
+    "private with rules": (3, 90, True, POLICY, "4156a225c0185aaf50997eef7711bc5c"),
 }
 
 
