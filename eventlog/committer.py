@@ -218,6 +218,7 @@ class Committer:
         """Give a new file its name once its header is whole, so that readers need not guess."""
         header = segment.pack_header(
             self._tags,
+            new_seed(),
             self.log_id,
             base_seq,
             time.time_ns(),

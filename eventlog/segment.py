@@ -56,7 +56,7 @@ from eventlog.frame import (
     split_payload,
 )
 from eventlog.frame import MAGIC as FRAME_MAGIC
-from eventlog.tags import NO_TAG_KEY, check_frame, new_seed
+from eventlog.tags import NO_TAG_KEY, check_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +114,7 @@ _NO_TAGS = NO_TAG_KEY, NO_DIGEST, 0, NO_CHAIN, NO_CHAIN
 
 def pack_header(
     tags: Tags,
+    seed: bytes,
     log_id: bytes,
     base_seq: int,
     created_ns: int,
@@ -123,8 +124,7 @@ def pack_header(
     digest: bytes,
     digest_seq: int,
 ) -> bytes:
-    """Build the header of a new segment."""
-    seed = new_seed()
+    """Build the header of a new segment. `seed`: 16 random bytes."""
     body = _COMMON.pack(MAGIC, versions.FORMAT, 0, HEADER_SIZE) + _FORMAT_2.pack(
         log_id, base_seq, created_ns, boottime_ns, epoch, previous, tags.key_id, digest, digest_seq,
         seed, NO_CHAIN, 0,
