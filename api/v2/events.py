@@ -136,7 +136,7 @@ class Stream:
         return response
 
     async def _chunks(
-        self, after: int | None, wanted: EventFilter, most: int = MAX_STREAMS
+        self, after: int | None, wanted: EventFilter, most: int
     ) -> AsyncIterator[bytes]:
         if self._open >= most:
             return  # other streams began since the head of this response; the client tries again

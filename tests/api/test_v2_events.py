@@ -93,13 +93,12 @@ async def test_streams_are_limited_in_number_and_time(app, monkeypatch):
         assert (await server.get(f"/api/v2/events/stream?{TOKEN}")).startswith(b"HTTP/1.1 200")
 
 
-async def test_streams_that_begin_at_once(log, monkeypatch):
+async def test_streams_that_begin_at_once(log):
     """No more streams run than allowed, even if all were let in before the first one began."""
-    monkeypatch.setattr(events, "MAX_STREAMS", 1)
     stream = events.Stream(events.Events(Reads(FakeModel(), FakePast()), log))
     async with (
-        aclosing(stream._chunks(None, EventFilter())) as first,
-        aclosing(stream._chunks(None, EventFilter())) as second,
+        aclosing(stream._chunks(None, EventFilter(), 1)) as first,
+        aclosing(stream._chunks(None, EventFilter(), 1)) as second,
     ):
         assert (await anext(first)).startswith(b"retry: ")
         assert [chunk async for chunk in second] == []

@@ -13,6 +13,8 @@ import struct
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.e2e import forked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,6 +26,7 @@ _libc = ctypes.CDLL(None, use_errno=True)  # `os.unshare` and `os.setns` came wi
 @contextmanager
 def own_network() -> Iterator[bool]:
     """Isolates this thread, and the threads and processes that it starts; yields whether it did."""
+    forked.start()  # else the commands of later tests would run in this network
     with open("/proc/thread-self/ns/net") as usual:
         allowed = _libc.unshare(_CLONE_NEWNET) == 0
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from pathlib import Path
 from subprocess import CompletedProcess
 from tempfile import TemporaryDirectory
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 _context = get_context("forkserver")
 _context.set_forkserver_preload(["tests.e2e.forked", "tracker.cli", "tracker.cli.events"])
+
+
+def start() -> None:
+    """Starts the process that all commands are forked from; they run in its network."""
+    forkserver.ensure_running()
 
 
 def run(

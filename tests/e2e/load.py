@@ -114,13 +114,18 @@ class Writes:
         assert verified.returncode == 0, verified.stdout
         tracker.start()
         assert tracker.stop() == 0
-        verified = tracker.command("verify", "--json")
-        assert verified.returncode == 0, verified.stdout
-        *_, summary = map(json.loads, verified.stdout.splitlines())
-        replayed = tracker.command("replay", "--json")
-        assert replayed.returncode == 0, replayed.stderr
-        assert json.loads(replayed.stdout)["digest"] == summary["digest"]
+        check_whole(tracker)
         listed = tracker.events("--type", "torrent_whitelisted")
         found = {int(one["info_hash"], 16) for one in listed}
         assert self.acknowledged <= found
         assert found <= set(range(self._next))
+
+
+def check_whole(tracker: Tracker) -> None:
+    """Checks that the log is whole, and that `verify` and `replay` reach the same digest."""
+    verified = tracker.command("verify", "--json")
+    assert verified.returncode == 0, verified.stdout
+    *_, summary = map(json.loads, verified.stdout.splitlines())
+    replayed = tracker.command("replay", "--json")
+    assert replayed.returncode == 0, replayed.stderr
+    assert json.loads(replayed.stdout)["digest"] == summary["digest"]

@@ -322,7 +322,7 @@ def test_reader_that_left_before(stopped: Tracker, arguments: tuple[str, ...]) -
 
 
 USAGE = [
-    ("events", "--from", "yesterday"),
+    ("events", "--from", "someday"),
     ("events", "--to", "2026-13-01"),
     ("events", "--to", "9999-12-31T23:59:59-10:00"),
     ("events", "--info-hash", "g" * 40),

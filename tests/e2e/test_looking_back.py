@@ -189,9 +189,7 @@ def test_a_torn_end_is_no_damage(copy: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith(f"note: seg/{path.name}, byte ")
 
 
-@pytest.mark.parametrize(
-    "arguments", [("replay", "--at", "yesterday"), ("diff", "1")], ids=" ".join
-)
+@pytest.mark.parametrize("arguments", [("replay", "--at", "someday"), ("diff", "1")], ids=" ".join)
 def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
     """Wrong usage gets exit code 2."""
     with pytest.raises(SystemExit) as ended:

@@ -423,7 +423,7 @@ def helpers(folder: Path, _closing: ExitStack) -> Target:
         sent = _packed(data) + _packed([data]) + _packed(data)[:-1]
         ours, theirs = trio.testing.memory_stream_pair()
         helper = Helper([])
-        helper._process = SimpleNamespace(output=theirs)  # type: ignore[assignment]
+        helper._process = SimpleNamespace(receive=theirs.receive_some)  # type: ignore[assignment]
         async with trio.open_nursery() as nursery:
 
             async def say() -> None:

@@ -142,15 +142,25 @@ def test_stopped_under_another_peer_id(private: bool) -> None:
 
 
 @modes
-def test_a_peer_that_was_silent_for_long(private: bool) -> None:
-    """A peer is found by its last announce, however many other announces came since."""
+def test_peers_that_were_silent_for_long(private: bool) -> None:
+    """A peer is found by its last announce, however many other announces came since, and whoever
+    was looked for meanwhile."""
     rig = Rig.with_settings(private=private)
-    quiet = Announce(hash_of(1), endpoint4(1), key=rig.issue(1) if private else None)
-    busy = evolve(quiet, endpoint=endpoint4(2), peer_id=b"-XX0002-abcdefghijkl")
-    for _ in range(3):
+    first = Announce(hash_of(1), endpoint4(1), key=rig.issue(1) if private else None)
+    busy = evolve(first, endpoint=endpoint4(2), peer_id=b"-XX0002-abcdefghijkl")
+    second = evolve(first, endpoint=endpoint4(3), peer_id=b"-XX0003-abcdefghijkl")
+    # The last but one looks for `first` while `second` is still easy to find.
+    for quiet, others in (
+        (second, 0),
+        (first, 50),
+        (second, 0),
+        (first, 5),
+        (second, 3),
+        (first, 50),
+    ):
         rig.announce(quiet)
-        for _ in range(50):
+        for _ in range(others):
             rig.announce(busy)
-        rig.log.frames()
-    rig.announce(quiet)
-    assert compare(rig.log.frames(), [True], [hash_of(1)]).hidden_peers()
+    rig.announce(second)
+    frames = rig.log.frames()
+    assert compare(frames, [True], [hash_of(1)]).hidden_peers()

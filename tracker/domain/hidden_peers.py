@@ -47,7 +47,7 @@ class Hidden:
         """`look`: find the peers that have stand-ins already. Else no peer may have one yet."""
         self._recent = Recent()
         self._recent.start(swarms)
-        # The peers that the ring has lost, by their last announce, if it is below `_known_to`.
+        # Peers by their last announce: all below `_known_to`, and others that the ring had lost.
         self._older: dict[int, int] = {}
         self._known_to = 0
         self._suspects: set[int] = set()  # peers that were given a stand-in
@@ -65,22 +65,26 @@ class Hidden:
         peer = self._recent.peer(prev_seq)
         _, last_seq = packed.standing(swarms.rows, peer * 72)  # ROW_SIZE
         if last_seq != prev_seq or not peer:
-            if prev_seq >= self._known_to:
+            if prev_seq >= self._known_to and prev_seq not in self._older:
                 self._look(swarms, seq)
             peer = self._older.get(prev_seq, 0)
             _, last_seq = packed.standing(swarms.rows, peer * 72)
         return peer if last_seq == prev_seq and swarms.present(peer) else 0
 
     def _look(self, swarms: Swarms, seq: int) -> None:
-        """Looks for all the peers that the ring has lost.
+        """Looks for all the peers that the ring has lost, or will lose first.
 
-        This is rare, because the ring loses an announce only after as many others as it has places.
+        From then on every peer whose last announce is below `_known_to` is known, whatever the ring
+        loses. Looking is rare, because the ring loses later announces only after as many others as
+        half of its places, or when it grows.
         """
-        self._known_to = seq
+        self._known_to = max(0, seq - self._recent.places // 2)
         self._older = {}
         for peer in range(1, swarms.peer_slots):
             _, last_seq = packed.standing(swarms.rows, peer * 72)
-            if self._recent.peer(last_seq) != peer and swarms.present(peer):
+            if (
+                last_seq < self._known_to or self._recent.peer(last_seq) != peer
+            ) and swarms.present(peer):
                 self._older[last_seq] = peer
 
     def stands_in(self, swarms: Swarms, peer: int, what: int) -> bool:

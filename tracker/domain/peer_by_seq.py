@@ -45,6 +45,10 @@ class Recent:
             _, last_seq = packed.standing(swarms.rows, peer * 72)  # ROW_SIZE
             packed.put_u32(self._ring, last_seq & self._mask, peer)
 
+    @property
+    def places(self) -> int:
+        return len(self._ring)
+
     def stop(self) -> None:
         self._ring = array("I", [0])
         self._mask = 0

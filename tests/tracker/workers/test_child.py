@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -42,8 +40,23 @@ async def ledger(log):
     await reads.account_totals(1, None, None, 5)
     return reads._helper._process
 
+PRUNING = '''
+import sys, time
+from tracker.upkeep import pruning
+
+def make(log, *_):
+    (log / "at work").touch()
+    time.sleep(600)
+
+pruning.make = make
+pruning.main(sys.argv[1:])
+'''
+
 async def pruning(log):
-    return Child(python("tracker.upkeep.pruning", str(log), "7"))
+    child = Child([sys.executable, "-c", PRUNING, str(log), "7"])
+    while not (log / "at work").exists():
+        await trio.sleep(0.01)
+    return child
 
 async def main():
     child = await globals()[sys.argv[1]](Path(sys.argv[2]))
@@ -54,40 +67,21 @@ trio.run(main)
 """
 
 
-def reading(path: Path) -> int:
-    """Opens the pipe that stands in a file's place, once a process waits there for data."""
-    ends = time.monotonic() + DEADLINE
-    while True:
-        try:
-            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.ENXIO or time.monotonic() > ends:
-                raise
-            time.sleep(0.01)
-
-
 @pytest.mark.parametrize("name", ["past", "ledger", "pruning"])
 def test_a_stopped_child_does_not_outlive_the_tracker(tmp_path: Path, name: str) -> None:
     """A stopped process cannot see its input end when the tracker is killed, so the kernel kills
     it."""
     log = tmp_path / "log"
-    if name == "pruning":
-        (log / "seg").mkdir(parents=True)
-        os.mkfifo(log / "identity.json")
-    else:
-        write_log(log)
+    write_log(log)
     command = [sys.executable, "-c", PARENT, name, str(log)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         process_id = int(parent.stdout.readline())
-        held = reading(log / "identity.json") if name == "pruning" else None
         ended = os.pidfd_open(process_id)
         os.kill(process_id, signal.SIGSTOP)
         parent.kill()
     assert select.select([ended], [], [], DEADLINE)[0]
-    for each in (ended, held):
-        if each is not None:
-            os.close(each)
+    os.close(ended)
 
 
 def test_a_child_that_starts_too_late() -> None:
@@ -149,4 +143,4 @@ def test_helpers_import_nothing_from_the_working_folder() -> None:
     """Every process beside the tracker is started by `child.python`, which says so to Python."""
     assert child.python("tracker.x", "a")[1:] == ["-P", "-m", "tracker.x", "a"]
     for path in Path(child.__file__).parents[1].rglob("*.py"):
-        assert path.samefile(child.__file__) or "sys.executable" not in path.read_text(), path
+        assert path.samefile(child.__file__) or "[sys.executable" not in path.read_text(), path
