@@ -17,6 +17,7 @@ from tests.support import SECOND, Rig, keys_of
 from tests.tracker.logged import history
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
+from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 from tracker.upkeep import pruning
 
