@@ -28,9 +28,11 @@ from tracker.domain.state import State
 from tracker.offline.verify import Verification
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
+from tracker.store import server_secret
 from tracker.store import snapshots as files
 from tracker.store.address_keys import Keyring, day_of
 from tracker.store.replay import replay
+from tracker.store.tag_keys import TagKeys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -48,8 +50,15 @@ def generate(folder: Path, announces: int, peers: int) -> Numbers:
     """Writes a log through the tracker's own write path: random peers announce again and again."""
     chance, _, crowd = _crowd(peers)
     announcing = islice(chain(crowd, _again(chance, crowd)), announces)
-    log = open_log(folder, codec.RECORD_SIZES)
+    log = _opened(folder)
     return _timed(announces, lambda: trio.run(_write, log, State(), announcing))
+
+
+def _opened(folder: Path, keys: Keyring | None = None) -> EventLog:
+    """Opens a log for appending; its secrets are beside it. With `keys` addresses are encrypted."""
+    secrets = folder.with_name("secrets")
+    server_secret.load_or_create(secrets)
+    return open_log(folder, codec.RECORD_SIZES, TagKeys(secrets), encryptor=keys)
 
 
 def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
@@ -67,7 +76,7 @@ def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
     known = _again(chance, crowd[:before])
     new = (_peer(chance, hashes, number) for number in count(peers))
     announcing = (next(known if number % NEW_SHARE else new) for number in range(announces))
-    log = open_log(folder, codec.RECORD_SIZES, encryptor=keys)
+    log = _opened(folder, keys)
     numbers = _timed(announces, lambda: trio.run(_write, log, state, announcing))
     return {**numbers, "before": before}
 
@@ -122,7 +131,7 @@ def append(folder: Path, records: int) -> Numbers:
     commits: list[int] = []
 
     async def main() -> None:
-        log = open_log(folder, codec.RECORD_SIZES)
+        log = _opened(folder)
         async with _running(log):
             for number in range(records // BATCH):
                 frame = log.pool.frame(events.ANNOUNCE, announce.SCHEMA, number)
@@ -142,7 +151,7 @@ def acknowledge(folder: Path) -> Numbers:
     record = codec.encode_admin(TrackerStopped.number, 0, {"reason": "bench"})
 
     async def main() -> None:
-        log = open_log(folder, codec.RECORD_SIZES)
+        log = _opened(folder)
         async with _running(log):
             for _ in range(ACKNOWLEDGED):
                 began = time.perf_counter()
@@ -166,7 +175,7 @@ def snapshots(folder: Path) -> Numbers:
 
     `load` is seconds of CPU.
     """
-    keys = Keyring(folder / "bench-secrets")
+    keys = Keyring(folder.with_name("secrets"))
     state = replay(Reader(folder, to_end=True))
     keys.prepare(day_of(state.time_us))
     try:
@@ -183,7 +192,6 @@ def snapshots(folder: Path) -> Numbers:
         }  # fmt: skip
     finally:
         shutil.rmtree(folder / "snap", ignore_errors=True)
-        shutil.rmtree(folder / "bench-secrets", ignore_errors=True)
 
 
 def verify(folder: Path) -> Numbers:
