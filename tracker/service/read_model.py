@@ -283,7 +283,7 @@ class Projection:
     def account(self, account: int) -> ports.Account | None:
         if not self._state.access.has_account(account):
             return None
-        totals = self._state.accounts.totals(account)
+        totals = self._state.totals(account)
         seen = {"first_us": totals.first_us or None, "last_us": totals.last_us or None}
         return ports.Account(account, **{**totals._asdict(), **seen})
 
