@@ -113,9 +113,6 @@ def findings(site: Path) -> list[Finding] | Exception:
     """Returns what `tracker verify` says, or why it cannot."""
     try:
         verification = Verification(site / "log", Keyring(site / "secrets"))
-        verification.high_water_mark = high_water_mark.read(
-            site / "secrets", verification.log.log_id
-        )
         return list(verification.findings(no_progress))
     except OURS as error:
         return error

@@ -214,12 +214,14 @@ def run(
     event_log = session.event_log
     imported = _imported_before(Reader(event_log.path, to_end=True))
     service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
+    if session.key_change is not None:
+        service.append(session.key_change)
     importer = Importer(service, imported, source.name, lambda _event: None)
 
     def report(done: int) -> None:
         importing(done, total)
 
-    session.run(partial(_add_all, source, importer, event_log, event_log.pool, report))
+    session.run(partial(_add_all, source, importer, session.noted, event_log.pool, report))
     return importer.summary
 
 

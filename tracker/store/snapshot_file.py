@@ -236,6 +236,8 @@ def _check_mac(
     key_id: bytes, digest: bytes, found: memoryview, keys: Keyring | None, *, opening: bool
 ) -> None:
     purpose = _purpose(opening=opening)
+    if not opening and keys is not None and keys.tags.has(key_id) and key_id != keys.tags.key_id:
+        raise OtherSnapshotError("was made with a server.key that is retired")
     expected = keys.tags.mac_of(key_id, purpose, digest) if keys is not None else None
     if expected is None:
         if not opening:
