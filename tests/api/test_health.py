@@ -116,7 +116,7 @@ async def udp_service(answer: bytes, lost: int = 0) -> AsyncIterator[Service]:
             nursery.cancel_scope.cancel()
 
 
-async def well(kind: str) -> str:
+async def well(kind: str) -> str:  # noqa: ARG001  # the parameter of `trouble`
     return ""
 
 

@@ -113,6 +113,7 @@ def findings(site: Path) -> list[Finding] | Exception:
     """Returns what `tracker verify` says, or why it cannot."""
     try:
         verification = Verification(site / "log", Keyring(site / "secrets"))
+        verification.noted_in = site / "secrets"
         return list(verification.findings(no_progress))
     except OURS as error:
         return error

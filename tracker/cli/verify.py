@@ -37,6 +37,7 @@ def add_to(commands: Any) -> None:
 def verify(options: argparse.Namespace) -> int:
     folder, secrets = log_and_secrets(options)
     verification = Verification(folder, Keyring(secrets) if secrets else None)
+    verification.noted_in = secrets
     findings = 0
     with failing_if_interrupted(), progress("Checking the log") as report:
         for one in verification.findings(report):

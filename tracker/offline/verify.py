@@ -86,8 +86,8 @@ class Verification:
             if snapshots.seq_of(path) > self.log.first_seq
         }
         self.replayed = True  # the state has applied all frames so far
-        # The folder with the note of how far the log was; None = nothing is compared with it.
-        self.noted_in = keys.secrets if keys is not None else None
+        # The secrets with the note of how far the log was, set by the caller; None = there is none.
+        self.noted_in: Path | None = None
         self._mark: Mark | None = None
         self._holds_mark = False  # the log holds the mark's frame
         self._removals = Removals(folder, self.log.first_seq)
