@@ -187,7 +187,7 @@ def recover(
             raise LogCorruptError(path / "seg", 0, "the log has a beginning, and no segments")
         before_changes((0, NO_CHAIN))
     else:
-        _check_identity(paths, log_id)
+        _check_identity(paths, log_id, tags)
         _check_borders(path, [each for each in segments_of(path) if each not in unborn])
         tail = _Tail.of(paths[-1], tags)
         before_changes((tail.next_seq, tail.chain))
@@ -232,9 +232,9 @@ def _check_borders(path: Path, counting: list[Path]) -> None:
         segment.check_border(each, following)
 
 
-def _check_identity(paths: list[Path], log_id: bytes) -> None:
+def _check_identity(paths: list[Path], log_id: bytes, tags: Tags) -> None:
     for path in paths:
-        header = segment.open_header(path)
+        header = segment.open_header(path, tags)
         if header.log_id != log_id:
             what = "belongs to another log than identity.json says: restore the one that is wrong from a backup"
             raise LogFormatError(path, f"{what}. Nothing was changed")
