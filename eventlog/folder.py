@@ -234,13 +234,14 @@ def _check_borders(path: Path, counting: list[Path]) -> None:
 
 def _check_identity(paths: list[Path], log_id: bytes, tags: Tags) -> None:
     for path in paths:
-        header = segment.open_header(path, tags)
+        header = segment.open_header(path)
         if header.log_id != log_id:
             what = "belongs to another log than identity.json says: restore the one that is wrong from a backup"
             raise LogFormatError(path, f"{what}. Nothing was changed")
         name = segment.file_name(header.base_seq, header.epoch)
         if name != path.name:
             raise LogFormatError(path, f"should be called {name} by its header: rename it")
+        segment.open_header(path, tags)
 
 
 def _last_time(paths: list[Path]) -> int:

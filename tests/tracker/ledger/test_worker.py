@@ -35,7 +35,7 @@ from tracker.ledger import pages as ledger_pages
 from tracker.ledger.account import Ledger
 from tracker.ledger.client import LogLedgers
 from tracker.ledger.torrent import Contributions
-from tracker.ledger.walk import Walk, decryptor
+from tracker.ledger.walk import Decryption, Walk
 from tracker.ledger.worker import LedgerWorker
 from tracker.ports import (
     BusyError,
@@ -125,7 +125,7 @@ def whole_ledger(
 ) -> tuple[list[LedgerEntry], Ledger]:
     """Reads the ledger in one walk."""
     ledger = Ledger(account)
-    walk = Walk(folder, decryptor(folder, None))
+    walk = Walk(folder, Decryption(folder, None))
     return list(walk.tell(ledger, end)), ledger
 
 
@@ -385,7 +385,7 @@ def test_a_ledger_outlives_a_removal_while_its_file_is_open(
     trio.run(main)
     for info_hash in HASHES:
         book = Contributions(info_hash)
-        list(Walk(folder, decryptor(folder, None)).tell(book))
+        list(Walk(folder, Decryption(folder, None)).tell(book))
         for account in (1, 2):
             torrents = whole_ledger(folder, account)[1].torrents
             assert book.sums().get(account) == torrents.get(info_hash)
