@@ -54,7 +54,14 @@ from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
 from eventlog.removal import remove_before
 from eventlog.repeated_warning import RepeatedWarning
 from eventlog.seals import WENT_ON, finished_segments, lost_its_end, seal_path, wrong_by_seal
-from eventlog.segment import End, base_seq_of, first_frame_header, list_segments, open_header
+from eventlog.segment import (
+    End,
+    base_seq_of,
+    first_frame_header,
+    has_tags,
+    list_segments,
+    open_header,
+)
 from eventlog.tags import Part, Tags
 from eventlog.threads import NO_THREAD, in_thread
 from eventlog.verify import Verifier
@@ -114,6 +121,7 @@ __all__ = [
     "first_seq",
     "frame_at",
     "frame_id_of",
+    "has_tags",
     "holds_frame",
     "in_thread",
     "keep_frames",

@@ -217,6 +217,14 @@ def open_header(path: Path, tags: TagReader | None = None) -> SegmentHeader:
     return header
 
 
+def has_tags(folder: Path) -> bool:
+    """Tells whether a log has segments with tags. Raises `LogFormatError`, `OSError`."""
+    for path in reversed(list_segments(folder / "seg")):
+        with suppress(LogCorruptError):
+            return open_header(path).format > 1
+    return False
+
+
 def first_frame_header(path: Path) -> Header | None:
     """Read the header of the first frame; None = there is no complete header.
 

@@ -106,7 +106,7 @@ class Verifier:
         for check in (
             verify_files.in_the_way(self._path),
             verify_files.leftovers(self._path, self.first_seq),
-            verify_files.check_kept(self._path, self.first_seq, self.log_id),
+            verify_files.check_kept(self._path, self.first_seq, self.log_id, self._tags),
         ):
             yield from verify_files.unreadable(self._path, check)
         yield from self._segments()

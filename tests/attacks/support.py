@@ -3,6 +3,9 @@
 `Log` takes the segments of a site apart. A test changes fields, and `Log.files` makes all that
 needs no key right again: numbers, lengths, padding, checksums, chain values and file names. Tags
 stay what they were, because nobody can make them. The seals of changed segments are gone.
+
+With `tags` the parts here make tags too, for tests of nonsense that the server itself would vouch
+for.
 """
 
 from __future__ import annotations
@@ -46,10 +49,13 @@ from tracker.domain.events.codec import CodecError
 from tracker.domain.events.errors import ReplayError
 from tracker.store import high_water_mark
 from tracker.store.replay import replay
+from tracker.store.tag_keys import TagKeys
 from tracker.upkeep.shredding import Shredder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from eventlog import Tags
 
 Files = dict[str, bytes]
 """The files of a site by their paths below its folder: `log` and `secrets`."""
@@ -156,7 +162,11 @@ class Segment:
     def name(self) -> str:
         return f"log/seg/{self.base_seq:020d}.{self.epoch:010d}.evl"
 
-    def head(self) -> bytes:
+    def head(self, tags: Tags | None = None) -> bytes:
+        """Returns the header's bytes, with the tag that it has or, with `tags`, the right one."""
+        if tags is not None:
+            self.key_id = tags.key_id
+            self.tag = tags.sign(self.log_id, self.seed, self.head()[:172])
         start = b"\x89EVL\r\n\x1a\n", self.format, 0
         fields = self.log_id, self.base_seq, self.created, self.boottime, self.epoch
         if self.format == 1:
@@ -166,6 +176,17 @@ class Segment:
                 *start, 192, *fields, self.previous, self.key_id, self.digest, self.digest_seq, self.seed, self.tag, 0
             )  # fmt: skip
         return with_crc(body[:-4])
+
+    def pack(self, chain: bytes, tags: Tags | None = None) -> tuple[bytes, bytes]:
+        """Returns the segment's bytes, as they continue a chain value, and the chain value after
+        it."""
+        self.previous = chain
+        data = self.head(tags)
+        for at in range(len(self.frames)):
+            self.alter(at, previous=chain)
+            packed, chain = pack_frame(self.frames[at], self.log_id, tags)
+            data += packed
+        return data, chain
 
     def at(self, kind: int) -> int:
         """Returns the place of the first frame of a kind."""
@@ -186,12 +207,26 @@ def _crc_of(chain: bytes) -> int:
     return int.from_bytes(chain[:4], "little")
 
 
+@cache
+def _tags_of(secret: bytes) -> TagKeys:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "server.key").write_bytes(secret)
+        tags = TagKeys(Path(folder))
+        assert tags.key_id
+        return tags
+
+
+def tags_of(files: Files) -> TagKeys:
+    """Returns what makes the tags of a site."""
+    return _tags_of(files["secrets/server.key"])
+
+
 def with_crc(body: bytes, start: int = 0) -> bytes:
     """Returns a header with the checksum of all before in its last four bytes."""
     return body + crc32(body, start).to_bytes(4, "little")
 
 
-def pack_frame(one: Frame, log_id: bytes) -> tuple[bytes, bytes]:
+def pack_frame(one: Frame, log_id: bytes, tags: Tags | None = None) -> tuple[bytes, bytes]:
     """Returns a frame's bytes with its checksums and lengths made right, and its chain value."""
     header = one.header
     payload = one.plain + one.protected
@@ -208,8 +243,10 @@ def pack_frame(one: Frame, log_id: bytes) -> tuple[bytes, bytes]:
         body = FRAME_2.pack(
             *first, header.key_epoch, crc32(payload), header.key_check, header.seed, header.previous, header.chain, 0
         )  # fmt: skip
+        if tags is not None:
+            body = body[:108] + tags.sign(log_id, header.seed, body[:108], payload) + body[-4:]
     head = with_crc(body[:-4], crc32(log_id))
-    chain = header.chain if header.format > 1 else chain_of(int.from_bytes(head[-4:], "little"))
+    chain = head[108:124] if header.format > 1 else chain_of(int.from_bytes(head[-4:], "little"))
     return head + payload + bytes(-len(payload) % 16), chain
 
 
@@ -241,26 +278,16 @@ class Log:
         """Returns segment and place of the first administrator's change."""
         return next((one, at) for one, at in self.places(2) if b'"alice"' in one.frames[at].plain)
 
-    def files(self, *, numbers: bool = True) -> Files:
-        """Returns the site's files with these segments.
-
-        `numbers`: make the events' numbers right too, and the numbers of durable events with them.
-        """
+    def files(self) -> Files:
+        """Returns the site's files with these segments, whose events follow each other."""
         made: Files = {}
         seq, chain = self.segments[0].base_seq, self.segments[0].previous
         for one in self.segments:
-            if numbers:
-                one.base_seq = seq
-            one.previous = chain
-            data = one.head()
+            one.base_seq = seq
             for at, each in enumerate(one.frames):
-                if numbers:
-                    durable = min(each.header.durable_seq, seq)
-                    one.alter(at, base_seq=seq, durable_seq=durable)
-                one.alter(at, previous=chain)
-                packed, chain = pack_frame(one.frames[at], one.log_id)
-                data += packed
+                one.alter(at, base_seq=seq, durable_seq=min(each.header.durable_seq, seq))
                 seq += each.header.count
+            data, chain = one.pack(chain)
             made[one.name] = data
         return _beside(self._before, made)
 

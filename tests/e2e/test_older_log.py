@@ -90,7 +90,7 @@ def test_a_torn_end_is_no_older_copy(tracker: Tracker) -> None:
     before = tracker.events()
     newest = max((tracker.folder / "log" / "seg").iterdir())
     with newest.open("r+b") as file:
-        stopped = newest.read_bytes().rindex(b"EVF1\x02")  # the last frame of an admin event
+        stopped = newest.read_bytes().rindex(b"EVF2\x02")  # the last frame of an admin event
         file.truncate(stopped + 100)
     tracker.start()
     assert tracker.lines is not None

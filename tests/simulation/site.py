@@ -238,7 +238,7 @@ class Site:
         self, service: Service, log: EventLog, keyring: Keyring
     ) -> list[Callable[[], Awaitable[object]]]:
         """What the schedules of a tracker do, a piece at a time."""
-        pruner = InlinePruner(service, log, 36_500, KEEP_BYTES)
+        pruner = InlinePruner(service, log, 36_500, KEEP_BYTES, self.secrets)
         shredder = Shredder(service, log, keyring)
 
         async def prune() -> None:

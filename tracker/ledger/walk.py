@@ -72,8 +72,8 @@ class Walk:
             if not self._begun:
                 self._begun = True
                 if self.first_seq:
-                    kept = read_kept_frames(self._folder, self.first_seq)
                     keys = self._decrypt.keys
+                    kept = read_kept_frames(self._folder, self.first_seq, keys)
                     state, _ = opening_balance.begin(self._folder, self.first_seq, keys)
                     yield from book.opening(kept, state)
             yield from book.entries(self._until(end))

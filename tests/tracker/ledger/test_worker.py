@@ -13,7 +13,7 @@ import trio
 from attrs import evolve
 
 from eventlog import Reader, first_seq, open_log
-from tests.eventlog.logs import TAGS, running
+from tests.eventlog.logs import running
 from tests.support import (
     SECOND,
     Announce,
@@ -24,6 +24,7 @@ from tests.support import (
     hash_of,
     key_text,
     keys_of,
+    own_keys,
 )
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
@@ -343,7 +344,9 @@ def test_a_ledger_outlives_a_removal_while_its_file_is_open(
     The sums of the remaining events agree by torrent and by account."""
     monkeypatch.setattr("eventlog.log.WATERMARK_SECONDS", 0.001)
     folder = tmp_path / "log"
-    log = open_log(folder, codec.RECORD_SIZES, TAGS, segment_bytes=3000, linger_seconds=0)
+    log = open_log(
+        folder, codec.RECORD_SIZES, own_keys(folder).tags, segment_bytes=3000, linger_seconds=0
+    )
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
     async def main() -> None:

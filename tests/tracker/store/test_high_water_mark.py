@@ -10,8 +10,8 @@ import trio
 
 import eventlog.log
 from eventlog import EventLog, LogError, first_seq, open_log
-from tests.eventlog.logs import TAGS, running, segments
-from tests.support import START_US
+from tests.eventlog.logs import running, segments
+from tests.support import START_US, own_keys
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
 from tests.tracker.upkeep.retention.logs import live, script
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def opened(folder: Path) -> EventLog:
-    log = open_log(folder, codec.RECORD_SIZES, TAGS)
+    log = open_log(folder, codec.RECORD_SIZES, own_keys(folder).tags)
     log.release()
     return log
 
@@ -134,7 +134,7 @@ async def test_it_is_noted_while_the_log_grows(
     """The mark follows the durable end. A failure to write it is logged once, and so is its end."""
     monkeypatch.setattr(high_water_mark, "NOTE_SECONDS", 0.001)
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
-    log = open_log(folder, codec.RECORD_SIZES, TAGS, linger_seconds=0)
+    log = open_log(folder, codec.RECORD_SIZES, own_keys(folder).tags, linger_seconds=0)
 
     async def until(seq: int) -> None:
         with trio.fail_after(20):
