@@ -59,6 +59,7 @@ from eventlog.segment import (
     End,
     base_seq_of,
     first_frame_header,
+    has_tags,
     list_segments,
     open_header,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "first_seq",
     "frame_at",
     "frame_id_of",
+    "has_tags",
     "holds_frame",
     "in_thread",
     "keep_frames",

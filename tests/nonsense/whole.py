@@ -71,7 +71,7 @@ def _live(site: Path, *, prune_first: bool) -> None:
                 for _ in range(4):
                     rig.time.advance(1000 * SECOND)
                     rig.service.tick()
-                assert await prune(rig.service, log, 2 * SEGMENT_BYTES) is not None
+                assert await prune(rig.service, log, 2 * SEGMENT_BYTES, keyring) is not None
             for _ in history(rig):
                 await log.wait_durable(log.next_seq - 1)
             await log.seal_finished()

@@ -40,6 +40,7 @@ from tracker.store import (
 from tracker.store.address_keys import day_name
 from tracker.store.secret_checks import RESTORE_KEY
 from tracker.store.snapshot_file import OtherSnapshotError, Position, SnapshotError
+from tracker.store.snapshots import DELETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +65,6 @@ RESTORE_SERVER_KEY = (
     "restore it from a backup of the secrets: a start makes another one, and then requests that are repeated "
     "with an Idempotency-Key get other keys than before"
 )
-DELETE = "delete the file: the log holds all that it does"
 
 
 class Verification:

@@ -144,6 +144,7 @@ def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
     if state.seq > reader.first_seq:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
     state = replay(reader, lambda done: report(done, total), state)
+    opening_balance.check_files(event_log.path, state, keyring)
     report(total, total)
     return state
 

@@ -15,8 +15,8 @@ from attrs import evolve
 
 import eventlog.log
 from eventlog import NO_CHAIN, EventLog, LogError, base_seq_of, chain_of, first_seq, open_log
-from tests.eventlog.logs import TAGS, running, segments
-from tests.support import START_US
+from tests.eventlog.logs import running, segments
+from tests.support import START_US, own_keys
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
 from tests.tracker.upkeep.retention.logs import live, script
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def opened(folder: Path) -> EventLog:
-    log = open_log(folder, codec.RECORD_SIZES, TAGS)
+    log = open_log(folder, codec.RECORD_SIZES, own_keys(folder).tags)
     log.release()
     return log
 
@@ -139,7 +139,7 @@ async def test_it_is_noted_while_the_log_grows(
 ) -> None:
     """The note follows the durable end. A failure to write it is logged once, and so is its end."""
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
-    log = open_log(folder, codec.RECORD_SIZES, TAGS, linger_seconds=0)
+    log = open_log(folder, codec.RECORD_SIZES, own_keys(folder).tags, linger_seconds=0)
     noted = NotedLog(log, secrets)
     assert high_water_mark.read(secrets, log.log_id) == Mark(0, NO_CHAIN, 0, tagged_from=0)
     async with running(log), trio.open_nursery() as nursery:
@@ -179,7 +179,9 @@ async def test_one_note_serves_all_that_wait(
         write(secrets, log_id, mark)
         written.append(mark.seq)
 
-    log = open_log(tmp_path / "log", codec.RECORD_SIZES, TAGS, linger_seconds=0)
+    log = open_log(
+        tmp_path / "log", codec.RECORD_SIZES, own_keys(tmp_path / "log").tags, linger_seconds=0
+    )
     noted = NotedLog(log, tmp_path / "secrets")
     monkeypatch.setattr(high_water_mark, "write", slow)
     async with running(log), trio.open_nursery() as nursery:
