@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 from attrs import frozen
 
-from eventlog import first_seq, open_log, read_identity
+from eventlog import first_seq, has_tags, open_log, read_identity
 from tracker.domain.events import codec
 from tracker.store import high_water_mark, opening_balance, snapshots, tag_keys
 from tracker.store.replay import collector_off, replay
@@ -36,6 +36,12 @@ log = logging.getLogger("tracker")
 
 RESERVE_BYTES = 4 << 20
 """Bytes of the disk that a serving tracker holds for admin events, for when the disk is full."""
+
+GOES_OVER = (
+    "From event %d on, the log is of format 2. There is no way back from there: versions that know format 1 only refuse "
+    "the folder once it holds that event"
+)
+"""What the start says that begins the first segment with tags."""
 
 
 @frozen
@@ -108,6 +114,8 @@ def open_session(
         encryptor=keyring if serving else None,
         before_changes=compare,
     )
+    if event_log.next_seq and not has_tags(path):
+        log.warning(GOES_OVER, event_log.next_seq)
     recovered(event_log.recovery)
     return Session(event_log, _replayed(event_log, keyring, report), older.seq if older else 0)
 
