@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 from attrs import frozen
 
-from eventlog import first_seq, open_log, read_identity, segments_of
+from eventlog import first_seq, has_tags, open_log, read_identity, segments_of
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ServerKeyChanged
 from tracker.store import high_water_mark, opening_balance, snapshots, tag_keys
@@ -39,6 +39,12 @@ log = logging.getLogger("tracker")
 
 RESERVE_BYTES = 4 << 20
 """Bytes of the disk that a serving tracker holds for admin events, for when the disk is full."""
+
+GOES_OVER = (
+    "From event %d on, the log is of format 2. There is no way back from there: versions that know format 1 only refuse "
+    "the folder once it holds that event"
+)
+"""What the start says that begins the first segment with tags."""
 
 
 @frozen
@@ -120,6 +126,8 @@ def open_session(
         encryptor=keyring if serving else None,
         before_changes=compare,
     )
+    if event_log.next_seq and not has_tags(path):
+        log.warning(GOES_OVER, event_log.next_seq)
     recovered(event_log.recovery)
     try:
         noted = NotedLog(event_log, secrets, accepted=older is not None)
