@@ -329,13 +329,39 @@ class Bases:
             day = seen_us // DAY_US
             at = self._days.get(day, 0)
             self._days[day] = at + 1
-            tail = tails[day][at * TAIL_SIZE :][:TAIL_SIZE] if day in tails else unknown_tail(seq)
+            tail = (
+                tails[day][at * TAIL_SIZE : (at + 1) * TAIL_SIZE]
+                if day in tails
+                else unknown_tail(seq)
+            )
             if len(tail) != TAIL_SIZE:
                 raise ValueError("a base has no end of its peer_id")
             self.rows[start + TAIL_AT : start + TAIL_AT + TAIL_SIZE] = tail
             self._enter(number)
-        if sum(self._days.values()) != self.count:
-            raise ValueError("bases and free numbers differ")
+            if not self._is_linked(number):
+                raise ValueError("a base is not in its account's list")
+        if sum(self._days.values()) != self.count or sum(self._lists[2::3]) != self.count:
+            raise ValueError("bases, lists and free numbers differ")
+        if any(not 0 < number < self.slots for number in self._free):
+            raise ValueError("a freed number that no base ever had")
+
+    def _is_linked(self, number: int) -> bool:
+        """Tells whether a base is where its neighbours say. So no list can be endless."""
+        account, (newer, older) = self.base(number).account, self._links(number)
+        newest, oldest = self._lists[account * 3 : account * 3 + 2]
+        return (
+            (newest == number if not newer else self._follow(newer, number))
+            and (oldest == number if not older else self._follow(number, older))
+            and account > 0
+        )
+
+    def _follow(self, newer: int, older: int) -> bool:
+        """Tells whether two bases of an account are neighbours, in the right order."""
+        if not max(newer, older) < self.slots:
+            return False
+        one, other = self.base(newer), self.base(older)
+        links = self._links(newer)[1], self._links(older)[0]
+        return links == (older, newer) and one.seq > other.seq and one.account == other.account
 
     def digest(self, *, addresses: bool) -> bytes:
         """Hashes all bases. Without `addresses`, without the ends of the peer_ids."""
