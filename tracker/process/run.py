@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.process.runtime import Runtime
     from tracker.store.high_water_mark import Older
+    from tracker.store.session import Session
 
 __all__ = ["StartError", "run"]
 
@@ -78,7 +79,7 @@ def run(
     )
     try:
         with first_failure(LogError, OSError, MemoryError):
-            trio.run(_main, parts, session.lost_seq)
+            trio.run(_main, parts, session)
     except trio.TrioInternalError as error:
         if not isinstance(error.__cause__, OSError):
             raise
@@ -92,12 +93,12 @@ def run(
         _write_snapshot(path, session.state, keyring)
 
 
-async def _main(runtime: Runtime, lost_seq: int) -> None:
+async def _main(runtime: Runtime, session: Session) -> None:
     """Starts the parts in the order of its lines, waits for the stop, and stops them in order."""
     service, event_log, follower = runtime.service, runtime.event_log, runtime.follower
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
-        _append_first(runtime, lost_seq)
+        _append_first(runtime, session)
         nursery.start_soon(timers.hear_threads)
         nursery.start_soon(signals.set_at_stop, runtime.stop)
         nursery.start_soon(signals.reload_at_hangup, runtime.certificates)
@@ -110,7 +111,8 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
             shred = partial(control.shred, runtime.shredder)
             await appending.start(control.serve, runtime.secrets_path, shred)
             appending.start_soon(shredding.keep_schedule, runtime.shredder, runtime.pruner.clock)
-            appending.start_soon(event_log.keep_seals)
+            beside = runtime.config.event_log.follower == "on"
+            appending.start_soon(partial(event_log.keep_seals, beside=beside))
             appending.start_soon(
                 high_water_mark.keep, runtime.secrets_path, event_log, service.now_us
             )
@@ -131,11 +133,14 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
     log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
 
 
-def _append_first(runtime: Runtime, lost_seq: int) -> None:
+def _append_first(runtime: Runtime, session: Session) -> None:
     """Appends the event of the start, and the settings if they are new."""
     service, event_log = runtime.service, runtime.event_log
+    session.append_first(service.append)
     cut_bytes = event_log.recovery.cut_bytes or None
-    service.append(TrackerStarted(runtime.version, event_log.epoch, cut_bytes, lost_seq or None))
+    service.append(
+        TrackerStarted(runtime.version, event_log.epoch, cut_bytes, session.lost_seq or None)
+    )
     service.change_settings(settings_of(runtime.config))
     if service.state.hidden_peers():
         # These peers can be neither listed nor recognised again. The event empties all swarms, so

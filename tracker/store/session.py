@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,7 @@ from attrs import frozen
 
 from eventlog import first_seq, open_log, read_identity
 from tracker.domain.events import codec
-from tracker.store import high_water_mark, opening_balance, snapshots, tag_keys
+from tracker.store import format_border, high_water_mark, opening_balance, snapshots, tag_keys
 from tracker.store.replay import collector_off, replay
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from eventlog import End, EventLog, Recovery
     from tracker.config import EventLog as LogConfig
+    from tracker.domain.events.admin import FormatBegun
+    from tracker.domain.events.registry import AdminEvent
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
     from tracker.store.high_water_mark import Older
@@ -45,6 +48,12 @@ class Session:
     event_log: EventLog
     state: State
     lost_seq: int = 0  # number of events the log once had, where it lost its end; 0 = it did not
+    format_begun: FormatBegun | None = None  # the log's first event of its format, if it is due
+
+    def append_first(self, append: Callable[[AdminEvent], int]) -> None:
+        """Appends what has to come before any other event of this session."""
+        if self.format_begun is not None:
+            append(self.format_begun)
 
     @property
     def time_us(self) -> int:
@@ -107,9 +116,25 @@ def open_session(
         reserve_bytes=RESERVE_BYTES if serving else 0,
         encryptor=keyring if serving else None,
         before_changes=compare,
+        begin=partial(opening_balance.history, path, keyring),
     )
     recovered(event_log.recovery)
-    return Session(event_log, _replayed(event_log, keyring, report), older.seq if older else 0)
+    state = _replayed(event_log, keyring, report)
+    begun = _format_begun(event_log, keyring, report)
+    return Session(event_log, state, older.seq if older else 0, begun)
+
+
+def _format_begun(event_log: EventLog, keyring: Keyring, report: Report) -> FormatBegun | None:
+    """Makes the first event of this format where it is due. Reads all that is there then."""
+    path, seq = event_log.path, event_log.next_seq
+    if not format_border.is_due(path, seq):
+        return None
+    if seq:
+        log.info("Reading the whole log once, to bind what was written before this format")
+    begin = opening_balance.history(path, keyring)
+    made = format_border.made(path, seq, begin, snapshots.found(path), report)
+    event_log.note_sealed((bytes.fromhex(made.history), seq))
+    return made
 
 
 def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import A_FILE, Reader, make_folder, read_identity
-from tracker.store import opening_balance, snapshot_file
+from tracker.store import format_border, opening_balance, snapshot_file
 from tracker.store.snapshot_file import Position, SnapshotError
 
 if TYPE_CHECKING:
@@ -126,6 +126,12 @@ def start(
         if at_most is not None and seq_of(path) > at_most:
             continue
         try:
+            if keys is None:
+                raise SnapshotError("there are no secrets to check it with")
+            if not format_border.vouches_for(log, path, keys):
+                raise SnapshotError(
+                    "is of format 1, and the first event of format 2 does not name it"
+                )
             one = snapshot_file.read(path, log_id, keys)
             if one.position.seq != seq_of(path):
                 raise SnapshotError(f"is the one before event {one.position.seq}, by its content")
@@ -134,7 +140,7 @@ def start(
         except (SnapshotError, OSError) as error:
             refused(f"The snapshot {path.name} is not used: {error}")
     reader = Reader(log, to_end=to_end, keys=keys)
-    return opening_balance.begin(log, reader.first_seq, keys)[0], reader
+    return opening_balance.begin(log, reader.first_seq, keys).state, reader
 
 
 def follow(log: Path, one: Snapshot, keys: Keyring | None, *, to_end: bool) -> Reader:
