@@ -64,7 +64,15 @@ from eventlog.seals import (
     write_missing,
     wrong_by_seal,
 )
-from eventlog.segment import End, base_seq_of, first_frame_header, list_segments, open_header
+from eventlog.segment import (
+    NO_DIGEST,
+    End,
+    base_seq_of,
+    first_frame_header,
+    has_tags,
+    list_segments,
+    open_header,
+)
 from eventlog.tags import Macs, Part, Tags
 from eventlog.threads import NO_THREAD, in_thread
 from eventlog.verify import Verifier
@@ -80,6 +88,7 @@ __all__ = [
     "LAST_TIME_US",
     "NOT_ENCRYPTED",
     "NO_CHAIN",
+    "NO_DIGEST",
     "NO_THREAD",
     "REPORT",
     "RESTORE",
@@ -127,6 +136,7 @@ __all__ = [
     "first_seq",
     "frame_at",
     "frame_id_of",
+    "has_tags",
     "history_at",
     "holds_frame",
     "in_thread",

@@ -80,8 +80,8 @@ class Committer:
     # Changed by the committing thread, read by the loop at any time. That is safe, because each is
     # one number, and an old value does no harm.
     epoch: int
-    # History digest of the newest sealed segment, and the event after it. The loop sets it.
-    sealed: tuple[bytes, int] = (segment.NO_DIGEST, 0)
+    # A history digest for headers, and the event after it. The loop sets it.
+    known: tuple[bytes, int] = (segment.NO_DIGEST, 0)
     marked_seq: int = 0  # the highest durable_seq in a header on the disk; readers stop there
     segments_begun: int = 0
     segment_size: int = 0  # bytes of the newest segment, where the next frame goes
@@ -225,7 +225,7 @@ class Committer:
             time.clock_gettime_ns(time.CLOCK_BOOTTIME),
             self.epoch,
             self.chain,
-            *self.sealed,
+            *self.known,
         )
         self.segment_size = write_all(descriptor, [header], 0)
         os.fsync(descriptor)

@@ -22,7 +22,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 import trio
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from eventlog import folder, history, seals
 from eventlog.committer import RESERVE_BYTES, Committer, passes_by_itself
@@ -127,6 +127,9 @@ class EventLog:
     _appended: trio.Event = field(factory=trio.Event)
     _hurry: trio.Event = field(factory=trio.Event)  # do not linger
     _committed: trio.Event = field(factory=trio.Event)  # a commit succeeded or failed
+    _sealed: seals.Sealed = field(
+        default=Factory(lambda self: self._committer.known, takes_self=True)
+    )
     segments_begun: int = 0  # since the log was opened
     _begun: trio.Event = field(factory=trio.Event)  # another one was
     _one_commit: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(1))
@@ -251,13 +254,19 @@ class EventLog:
     @property
     def sealed(self) -> seals.Sealed:
         """The newest sealed history digest, and the number of the event after its segment; 0 = no
-        segment was sealed."""
-        return self._committer.sealed
+        segment was sealed. All segments below have seals."""
+        return self._sealed
 
     def note_sealed(self, sealed: seals.Sealed) -> None:
+        """Take over what another process sealed."""
+        if sealed[1] >= self._sealed[1]:
+            self._sealed = sealed
+            self.note_history(sealed)
+
+    def note_history(self, known: seals.Sealed) -> None:
         """Let the headers of new segments name this history digest, unless a later one is known."""
-        if sealed[1] >= self._committer.sealed[1]:
-            self._committer.sealed = sealed
+        if known[1] >= self._committer.known[1]:
+            self._committer.known = known
 
     async def keep_seals(self, *, beside: bool = False) -> None:
         """Seal every finished segment soon, those of earlier runs too, until cancelled.
@@ -469,7 +478,7 @@ def open_log(
                 epoch=recovery.epoch + 1,
                 chain=recovery.chain,
                 last_time_us=recovery.last_time_us,
-                sealed=recovery.sealed or (history.BEGIN, 0),
+                known=recovery.sealed or (history.BEGIN, 0),
             )
         except BaseException:
             os.close(lock)

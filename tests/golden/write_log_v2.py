@@ -1,9 +1,10 @@
-"""Wrote the folders in `log-v1`, once: `python -m tests.golden.write_log_v1`. They are never
-written again.
+"""Writes the folders in `log-v2`: `python -m tests.golden.write_log_v2`. Once a version with format
+2 is released, they are never written again.
 
 Every later version must open them, replay them to the same facts and print the same events. A later
-kind of event gets folders of its own, beside these. The script stays to show what they hold, and
-refuses to overwrite them.
+kind of event then gets folders of its own, beside these. The script shows what they hold, and
+refuses to overwrite them: until the release, remove the folder first. Those of `log-v1` are of an
+earlier version of this script.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from tests.support import (
     endpoint4,
     endpoint6,
     hash_of,
+    keys_of,
 )
 from tracker.domain import events
 from tracker.domain.events import DAY_US, codec, schemas
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
 
     from tracker.domain.state import State
 
-FOLDER = Path(__file__).parent / "log-v1"
+FOLDER = Path(__file__).parent / "log-v2"
 BY = Actor("ops", "192.0.2.1", "r-1", 'a reason: "é" \\ \t 日本')
 ONCE = evolve(BY, idempotency_key="once-1")
 QUICK = Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)
@@ -76,10 +78,10 @@ class Site:
     segment_bytes: int = 64 << 20
 
     def run(self, do: Callable[[Run], Awaitable[object]]) -> None:
-        keyring = Keyring(self.path / "secrets")
+        keyring = keys_of(self.path / "secrets")
         log = open_log(
-            self.path / "log", {**codec.RECORD_SIZES, NO_KIND: 16}, segment_bytes=self.segment_bytes, linger_seconds=0,
-            encryptor=keyring if self.encrypted else None,
+            self.path / "log", {**codec.RECORD_SIZES, NO_KIND: 16}, keyring.tags, segment_bytes=self.segment_bytes,
+            linger_seconds=0, encryptor=keyring if self.encrypted else None,
         )  # fmt: skip
         state = replay(Reader(log.path, to_end=True, keys=keyring))
 
@@ -341,7 +343,7 @@ async def busy(run: Run) -> None:
     run.service.tick()
     run.service.tick()
     await run.announce(Announce(hash_of(6), endpoint4(66), key=keys[0], left=1))
-    pruner = Pruner(run.service, run.log, 1000, 1500)
+    pruner = Pruner(run.service, run.log, 1000, 1500, run.keyring.secrets)
     assert await pruner.look()
     await run.announce(Announce(hash_of(6), endpoint4(66), key=keys[0], left=0, uploaded=10))
 
@@ -391,7 +393,7 @@ def record(path: Path) -> None:
     """Write the facts that this version finds in the folder beside it."""
     log, keyring = path / "log", Keyring(path / "secrets")
     reader = Reader(log, keys=keyring)
-    frames = [*read_kept_frames(log, reader.first_seq), *reader.frames()]
+    frames = [*read_kept_frames(log, reader.first_seq, keyring), *reader.frames()]
     lines = [event_json.line(event) for frame in frames for event in event_json.narrate(frame)]
     (path / "events.jsonl").write_text("\n".join(lines) + "\n")
     state = replay(Reader(log, keys=keyring))

@@ -185,6 +185,11 @@ class Log:
         if AESGCM(key).encrypt(bytes(12), b"", tagged) != tag:
             raise InvalidError("its tag does not match")
 
+    def _check_frame(self, key_id: bytes, found: Frame, head: bytes) -> None:
+        if found.header.format > 1:
+            tagged = head + found.plain + found.protected
+            self._check_tag(key_id, found.header.seed, tagged, found.header.chain)
+
     # The beginning of the log.
 
     def _names(self, inside: str, pattern: str) -> list[re.Match[str]]:
@@ -290,13 +295,13 @@ class Log:
                 try:
                     found = parse_frame(data[at:], self.crc_start)
                     header = found.header
+                    if header.format < one.format:
+                        raise BadLogError(f"{one.path.name}, byte {at}: a frame without a tag")
                     if (header.format, header.epoch, header.base_seq, header.previous) != (
                         one.format, one.epoch, seq, chain,
                     ):  # fmt: skip
                         raise InvalidError("it does not follow the frame before")
-                    if one.format > 1:
-                        tagged = data[at : at + 108] + found.plain + found.protected
-                        self._check_tag(one.key_id, header.seed, tagged, header.chain)
+                    self._check_frame(one.key_id, found, data[at : at + 108])
                 except InvalidError as error:
                     if following or self._mark(data, at) > seq:
                         raise BadLogError(f"{one.path.name}, byte {at}: {error}") from None
@@ -325,14 +330,31 @@ class Log:
         _check_format(version, path)
         if (size, log_id, said) != (64, self.log_id, [first, end, len(data) - 64]):
             raise BadLogError(f"{path.name}: another log's, or of another length")
-        at = 64
+        at, key_id = 64, b""
         while at < len(data):
             try:
+                if data.startswith(b"\x89EVL", at):
+                    key_id = self._kept_segment(data[at : at + SEGMENT_2.size])
+                    at += SEGMENT_2.size
+                    continue
                 found = parse_frame(data[at:], self.crc_start)
+                if (found.header.format > 1) != bool(key_id):
+                    raise InvalidError("a frame without a tag, or without its segment's header")
+                self._check_frame(key_id, found, data[at : at + 108])
             except InvalidError as error:
                 raise BadLogError(f"{path.name}, byte {at}: {error}") from None
             yield found
             at += found.header.size
+
+    def _kept_segment(self, head: bytes) -> bytes:
+        """Checks the header of a segment between kept frames; returns the id of its key."""
+        if len(head) < SEGMENT_2.size or int.from_bytes(head[-4:], "little") != crc32(head[:-4]):
+            raise InvalidError("the header of a segment")
+        _, version, _, size, log_id, *_, key_id, _, _, seed, tag, _ = SEGMENT_2.unpack(head)
+        if (version, size, log_id) != (2, SEGMENT_2.size, self.log_id):
+            raise InvalidError("the header of a segment of another log or format")
+        self._check_tag(key_id, seed, head[:-20], tag)
+        return bytes(key_id)
 
     def decrypted(self, frame: Frame) -> bytes:
         """Returns the decrypted protected section; empty without its key."""

@@ -1,6 +1,6 @@
 """Runs the tracker: opens the log, starts the parts in order, and stops them in order.
 
-log                    outermost: committed and closed last
+log, note              outermost: committed and closed last
  +- trackers, timers   they append; they stop first
  +- API, health check  stop taking requests, then get a bounded time to finish
  +- signals            SIGTERM or SIGINT stops the tracker, a second one at once; SIGHUP reads the
@@ -85,10 +85,7 @@ def run(
             raise
         what = f"the system refused to wait for requests: {error.__cause__}"
         raise OSError(f"{what}. What was acknowledged is in the log; start again") from error
-    try:
-        high_water_mark.note(secrets_path, session.event_log, session.state.time_us)
-    except OSError as error:
-        log.warning("The high-water mark was not written: %s", error)
+    session.noted.last(session.state.time_us)
     if not parts.follower.alarm:
         _write_snapshot(path, session.state, keyring)
 
@@ -98,6 +95,7 @@ async def _main(runtime: Runtime, session: Session) -> None:
     service, event_log, follower = runtime.service, runtime.event_log, runtime.follower
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
+        await nursery.start(runtime.noted.run, service.now_us)
         _append_first(runtime, session)
         nursery.start_soon(timers.hear_threads)
         nursery.start_soon(signals.set_at_stop, runtime.stop)
@@ -113,9 +111,6 @@ async def _main(runtime: Runtime, session: Session) -> None:
             appending.start_soon(shredding.keep_schedule, runtime.shredder, runtime.pruner.clock)
             beside = runtime.config.event_log.follower == "on"
             appending.start_soon(partial(event_log.keep_seals, beside=beside))
-            appending.start_soon(
-                high_water_mark.keep, runtime.secrets_path, event_log, service.now_us
-            )
             appending.start_soon(retention.keep_schedule, runtime.pruner)
             appending.start_soon(runtime.rereading.run)
             await web.start_api(answering, runtime)
@@ -134,13 +129,15 @@ async def _main(runtime: Runtime, session: Session) -> None:
 
 
 def _append_first(runtime: Runtime, session: Session) -> None:
-    """Appends the event of the start, and the settings if they are new."""
+    """Appends the event of the start, and the settings and the server's key if they are new."""
     service, event_log = runtime.service, runtime.event_log
     session.append_first(service.append)
     cut_bytes = event_log.recovery.cut_bytes or None
     service.append(
         TrackerStarted(runtime.version, event_log.epoch, cut_bytes, session.lost_seq or None)
     )
+    if session.key_change is not None:
+        service.append(session.key_change)
     service.change_settings(settings_of(runtime.config))
     if service.state.hidden_peers():
         # These peers can be neither listed nor recognised again. The event empties all swarms, so

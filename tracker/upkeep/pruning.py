@@ -73,7 +73,7 @@ def make(folder: Path, seq: int, keys: Keyring) -> Made:
     no_snapshot = keep_addresses(folder, seq, keys)
     told, _ = history_at(folder, seq, opening_balance.history(folder, keys))
     name, digest = opening_balance.write(folder, state_before(folder, seq, keys), keys, told)
-    files = keep_frames(folder, begin, seq, (events.ADMIN,))
+    files = keep_frames(folder, begin, seq, (events.ADMIN,), keys)
     size = sum(path.stat().st_size for path in going)
     return Made(seq, name, digest, files, len(going), size, told.hex(), no_snapshot)
 
