@@ -40,6 +40,7 @@ from tracker.domain.events import DAY_US, codec, schemas
 from tracker.domain.events.admin import (
     AddressesLost,
     CompletedImported,
+    ServerKeyChanged,
     TrackerStarted,
     TrackerStopped,
 )
@@ -386,7 +387,25 @@ def clear(site: Site) -> None:
     site.run(in_clear)
 
 
-SITES = {one.__name__: one for one in (public, private, shredded, pruned, clear)}
+# Two keys of the server: the second one vouches for what comes after it.
+
+
+def rekeyed(site: Site) -> None:
+    async def first(run: Run) -> None:
+        run.service.change_settings(QUICK)
+        await run.announce(Announce(hash_of(1), endpoint4(1)))
+
+    async def second(run: Run) -> None:
+        run.service.append(ServerKeyChanged(before.hex(), after.hex()), BY)
+        await run.announce(Announce(hash_of(1), endpoint4(1), left=1))
+
+    site.run(first)
+    tags = keys_of(site.path / "secrets").tags
+    before, after = tags.key_id, tags.change()
+    site.run(second)
+
+
+SITES = {one.__name__: one for one in (public, private, shredded, pruned, clear, rekeyed)}
 
 
 def record(path: Path) -> None:
@@ -402,12 +421,12 @@ def record(path: Path) -> None:
 
 
 def main() -> int:
-    if any(FOLDER.iterdir() if FOLDER.exists() else ()):
-        sys.stderr.write(f"{FOLDER} is there: it is never written again\n")
-        return 1
     eventlog.log.WATERMARK_SECONDS = 0.001
     for name, write in SITES.items():
         path = FOLDER / name
+        if path.exists():
+            sys.stderr.write(f"{path} is there: it is never written again\n")
+            continue
         path.mkdir(parents=True)
         write(Site(path))
         record(path)

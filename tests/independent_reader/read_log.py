@@ -54,7 +54,8 @@ TYPES = {
     1: "tracker_started", 2: "tracker_stopped", 3: "clock_stepped", 10: "torrent_whitelisted", 11: "torrent_delisted",
     20: "key_issued", 21: "key_revoked", 22: "key_rotated", 23: "key_changed", 30: "completed_imported",
     40: "settings_changed", 50: "announce_refused", 60: "credit_factor_set", 61: "credit_factor_ended",
-    62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost", 80: "log_pruned",
+    62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost",
+    72: "server_key_changed", 80: "log_pruned",
 }  # fmt: skip
 COUNTERS = {
     1: "udp4_connects", 2: "udp6_connects", 3: "tcp4_scrapes", 4: "tcp6_scrapes", 5: "udp4_scrapes", 6: "udp6_scrapes",
@@ -161,27 +162,27 @@ class Log:
         _check_format(identity["format"], folder / "identity.json")
         self.log_id = bytes.fromhex(identity["log_id"])
         self.crc_start = crc32(self.log_id)
-        self.tag_key = self._tag_key()
+        self.tag_keys = dict(self._tag_keys())
         self.begin, self.segments = self._begin()
         self.durable_seq = 0
         self.pruned: dict[str, Any] | None = None
 
     # Tags.
 
-    def _tag_key(self) -> bytes:
-        """Returns the key of the tags; nothing without the server's secret."""
-        path = self.secrets / "server.key" if self.secrets else None
-        if path is None or not path.exists():
-            return b""
-        return hmac.digest(path.read_bytes(), b"swarmlog tag key", "sha256")
+    def _tag_keys(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the keys of the tags by their ids; none without the server's secrets."""
+        folder = self.secrets or self.folder / "no secrets"
+        for path in (*folder.glob("server.key"), *folder.glob("retired/*.key")):
+            key = hmac.digest(path.read_bytes(), b"swarmlog tag key", "sha256")
+            yield hmac.digest(key, b"swarmlog key id", "sha256")[:16], key
 
     def _check_tag(self, key_id: bytes, seed: bytes, tagged: bytes, tag: bytes) -> None:
-        if not self.tag_key:
+        if not self.tag_keys:
             return
-        if key_id != hmac.digest(self.tag_key, b"swarmlog key id", "sha256")[:16]:
+        if key_id not in self.tag_keys:
             raise InvalidError("its tag is of another server.key")
         context = b"swarmlog tag" + self.log_id + seed
-        key = hmac.digest(self.tag_key, context, "sha256")[:16]
+        key = hmac.digest(self.tag_keys[key_id], context, "sha256")[:16]
         if AESGCM(key).encrypt(bytes(12), b"", tagged) != tag:
             raise InvalidError("its tag does not match")
 
@@ -253,9 +254,9 @@ class Log:
             b"\x89EVS\r\n\x1a\n", crc32(table), crc32(data[:124]),
         ) or sha256(body).digest() != data[-footer:][:32]:  # fmt: skip
             raise BadLogError(f"{path.name}: is damaged")
-        if version > 1 and self.tag_key:
+        if version > 1 and self.tag_keys:
             text = b"swarmlog mac opening\0" + sha256(body).digest()
-            if hmac.digest(self.tag_key, text, "sha256") != data[-32:]:
+            if hmac.digest(self.tag_keys.get(rest[2], b""), text, "sha256") != data[-32:]:
                 raise BadLogError(f"{path.name}: its MAC does not match")
         first = self.segments[0]
         if (log_id, seq, frame_seq, previous) != (
