@@ -408,12 +408,11 @@ def check_all(folder: Path, segments: Iterable[Path], macs: Macs) -> Sealed | No
     for sealed in list_seals(folder):
         if segment.base_seq_of(sealed) < begin:
             continue  # its segment is being removed
-        if sealed.stem not in names:
-            path = folder / "seg" / f"{sealed.stem}.evl"
-            raise LogCorruptError(path, 0, "the segment is missing, but its seal is there")
-        number = names[sealed.stem]
-        path, following = counting[number], counting[number + 1 : number + 2]
+        path = folder / "seg" / f"{sealed.stem}.evl"
         seal = _read(path)
+        if sealed.stem not in names:
+            raise LogCorruptError(path, 0, "the segment is missing, but its seal is there")
+        following = counting[names[sealed.stem] + 1 :][:1]
         if (found := path.stat().st_size) != seal.length:
             what = f"the segment has {found} bytes, and had {seal.length} when it was sealed"
             raise LogCorruptError(path, min(found, seal.length), what)

@@ -116,5 +116,7 @@ def _begun(log: Path) -> bool:
 
 
 def _without_mac(path: Path) -> bool:
+    if not path.is_file():
+        return False  # whoever reads it says what it is
     with path.open("rb") as file:
         return file.read(10)[8:] == b"\1\0"

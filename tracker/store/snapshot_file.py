@@ -93,9 +93,9 @@ class Snapshot(NamedTuple):
     position: Position
     time_us: int
     digest: bytes  # `Image.digest`
-    history: bytes  # of an opening: the history digest before its event
     plain: dict[str, image.Buffer]
     private: dict[tuple[int, str], bytes]  # sections that could be decrypted, by day and name
+    history: bytes = HISTORY_BEGIN  # of an opening: the history digest before its event
 
     def state(self) -> State:
         """Raises `SnapshotError`."""
@@ -286,7 +286,7 @@ def _sections(head: _Head, data: memoryview, body: memoryview, keys: Keyring | N
                 private[day, name] = decrypted
     plain = image.newest(head.rules, plain)
     return Snapshot(
-        head.format, head.position, head.time_us, head.digest, head.history, plain, private
+        head.format, head.position, head.time_us, head.digest, plain, private, head.history
     )
 
 

@@ -131,9 +131,7 @@ def start(
             if keys is None:
                 raise SnapshotError("there are no secrets to check it with")
             if not format_border.vouches_for(log, path, keys):
-                raise SnapshotError(
-                    "is of format 1, and the first event of format 2 does not name it"
-                )
+                raise SnapshotError("has no MAC, and the first event of format 2 does not name it")
             one = snapshot_file.read(path, log_id, keys)
             if one.position.seq != seq_of(path):
                 raise SnapshotError(f"is the one before event {one.position.seq}, by its content")

@@ -35,6 +35,7 @@ from eventlog import (
     remove_before,
     segments_of,
     sync_directory,
+    write_missing,
 )
 from tracker.domain import events
 from tracker.domain.events.codec import CodecError
@@ -69,9 +70,11 @@ def make(folder: Path, seq: int, keys: Keyring) -> Made:
     `OSError`.
     """
     begin = first_seq(folder)
+    told_before = opening_balance.history(folder, keys)
+    write_missing(folder, keys.tags, lambda: told_before, cutting=False)
     going = [path for path in segments_of(folder) if base_seq_of(path) < seq]
     no_snapshot = keep_addresses(folder, seq, keys)
-    told, _ = history_at(folder, seq, opening_balance.history(folder, keys))
+    told, _ = history_at(folder, seq, told_before)
     name, digest = opening_balance.write(folder, state_before(folder, seq, keys), keys, told)
     files = keep_frames(folder, begin, seq, (events.ADMIN,), keys)
     size = sum(path.stat().st_size for path in going)
