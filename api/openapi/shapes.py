@@ -183,6 +183,7 @@ EVENT: Final = record(seq=SEQ, time=TIME, type=STRING)
 REFUSED: Final = record(
     client=nullable(STRING), version=nullable(STRING), reason=STRING, times=WHOLE
 )
+CLIENT: Final = record(client=NUMBER, peer_id_prefix=nullable(STRING), user_agent=nullable(STRING))
 REJECTED: Final = record(key_ref=NUMBER, reason=STRING, times=WHOLE, last=TIME)
 PRESENT: Final = record(
     info_hash=HASH, role={"enum": ["seeder", "leecher"]}, key_ref=NUMBER, peer_id=STRING,

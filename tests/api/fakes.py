@@ -13,6 +13,7 @@ from tracker.ports import (
     LISTED_AT_ONCE,
     Account,
     Actor,
+    Client,
     CommandError,
     Correction,
     DuplicateKeyError,
@@ -81,6 +82,7 @@ ENTRIES = EntriesPage(
             8,
             "new session",
             (3, 4),
+            Client(2, "-XX0001-", None),
         ),
     ],
     None,
@@ -144,6 +146,10 @@ class FakeModel:
     def refused_clients(self) -> Iterator[Refused]:
         yield Refused("malformed", None, None, 1)
         yield Refused("key_unknown", "qBittorrent", "4650", 3)
+
+    def clients(self) -> Iterator[Client]:
+        yield Client(1, "-qB4650-", "qBittorrent/4.6.5")
+        yield Client(2, None, None)
 
     def present(self, account: int) -> Iterator[Present | None]:
         yield None

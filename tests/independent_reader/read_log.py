@@ -37,13 +37,15 @@ FRAME_2 = Struct("<4sBBHIIIIQQQQIIQ16s16s4x16sI")
 KEPT = Struct("<8sHHI16sQQQII")
 OPENING_1 = Struct("<8sHHI16sQQ16sQI4x16s24xII")
 OPENING_2 = Struct("<8sHHI16sQQ16sQ16s16s16sII")
-ANNOUNCE = Struct("<Q20s8sQQQIQHHBBH")
+ANNOUNCE_1 = Struct("<Q20s8sQQQIQHHBBH")
+ANNOUNCE = Struct("<Q20s8sQQQIQHBBBBH")
 PROTECTED = Struct("<16s12s2sH")
 ADMIN = Struct("<IHHQ")
 TICK = Struct("<QIIIIQ")
 COUNTER = Struct("<QHHIQ")
 EVICTION = Struct("<Q20sIQ")
 REFUSAL = Struct("<QH6xQ32s8s")
+CLIENT = Struct("<QH6x8s104s")
 FRAME_ID = Struct("<16sIQQ")
 IGNORABLE = 1
 LONGEST = 1 << 20
@@ -375,10 +377,11 @@ class Log:
             4: _counters,
             5: _evictions,
             6: _refusals,
+            7: _clients,
         }.get(header.kind)
         if not header.count:
             return
-        if tell is None or header.schema != 1:
+        if tell is None or not 0 < header.schema <= (2 if header.kind == 1 else 1):
             yield {
                 "seq": header.base_seq, "time": rfc3339(header.time), "type": "unknown", "kind": header.kind,
                 "schema": header.schema, "events": header.count, "plain": frame.plain.hex(),
@@ -394,7 +397,8 @@ class Log:
 
     def _announces(self, frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
         protected = self.decrypted(frame)
-        for number, row in enumerate(ANNOUNCE.iter_unpack(frame.plain)):
+        layout = ANNOUNCE_1 if frame.header.schema == 1 else ANNOUNCE
+        for number, row in enumerate(layout.iter_unpack(frame.plain)):
             (
                 time,
                 info_hash,
@@ -409,6 +413,7 @@ class Log:
                 listener,
                 what,
                 rule,
+                *client,
             ) = row
             address, tail, port, key_hash = (
                 PROTECTED.unpack_from(protected, number * PROTECTED.size)
@@ -439,6 +444,7 @@ class Log:
                     "client_key_hash": key_hash,
                     "prev_seq": prev or None,
                     "rule": RULES[rule],
+                    **({"client": client[0] or None} if client else {}),
                 },
             )
 
@@ -482,6 +488,17 @@ def _refusals(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
             "version": version.rstrip(b"\0").decode() or None,
         }
         yield time, "refusals_counted", {"label": label, **names, "delta": delta}
+
+
+def _clients(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, number, prefix, agent in CLIENT.iter_unpack(frame.plain):
+        texts = [shown(each.rstrip(b"\0")) or None for each in (prefix, agent)]
+        body = {"client": number, "peer_id_prefix": texts[0], "user_agent": texts[1]}
+        yield time, "client_named", body
+
+
+def shown(raw: bytes) -> str:
+    return "".join(chr(each) if 32 <= each < 127 else f"\\x{each:02x}" for each in raw)
 
 
 def _evictions(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:

@@ -73,6 +73,7 @@ announces = st.builds(
     numwant=st.sampled_from([1, 50, 65535]),
     flags=st.sampled_from([0, events.FLAG_NUMWANT_ABSENT, events.FLAG_DICTIONARIES]),
     key_hash=st.integers(0, 65535),
+    agent=st.sampled_from([b"", b"a/1", b"\xe9 b"]),
     key=st.sampled_from([*KEYS[:2], *KEYS, key_text(99), b""]),
 )
 policies = st.builds(

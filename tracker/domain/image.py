@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracker.domain import addresses_by_day, plain_json
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
+from tracker.domain.clients import Clients
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
 from tracker.domain.hidden_peers import Hidden
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 Buffer = bytes | bytearray | memoryview
 
-PROJECTOR = 2
+PROJECTOR = 3
 """The version of the columns of an image.
 
 It grows by 1 with every change of the columns. `STEPS` then gets a step for older opening balances.
@@ -98,7 +99,12 @@ def _never_used(plain: dict[str, Buffer]) -> dict[str, Buffer]:
     return {**plain, "keys.last_used": bytes(len(plain["keys.account_of"]) // _WORD * 8)}
 
 
-STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {1: _never_used}
+def _as_before(plain: dict[str, Buffer]) -> dict[str, Buffer]:
+    """Changes nothing, because `_set_rest` takes what rules 2 did not have for empty."""
+    return plain
+
+
+STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {1: _never_used, 2: _as_before}
 """By rules: functions that convert the plain columns of an image to the next rules."""
 
 
@@ -296,6 +302,7 @@ def _rest(state: State) -> dict[str, Any]:
             for factor in factors.current.values()
         ],
         **tally,
+        "clients": state.clients.as_data(),
     }
 
 
@@ -309,6 +316,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
             setattr(owner, name, values[name.strip("_")])
     state.settings = Settings.from_data(rest["settings"])
     state.tally = Tally.from_data({**rest, **rest["clock"]})
+    state.clients = Clients.from_data(rest.get("clients", []))
     state.access.next_key_ref = rest["next_key_ref"]
     state.access.owners = dict(rest["owners"])
     state.access.requests = {

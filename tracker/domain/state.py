@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tracker.domain import events, packed, slice_digest
 from tracker.domain.access import Access
 from tracker.domain.accounts import Accounts
+from tracker.domain.clients import Clients
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
@@ -40,6 +41,7 @@ class State:
     __slots__ = (
         "access",
         "accounts",
+        "clients",
         "factors",
         "hidden",
         "recent",
@@ -63,6 +65,7 @@ class State:
         self.accounts = Accounts(self.factors)
         self.sweep = Sweep()
         self.tally = Tally()
+        self.clients = Clients()
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
@@ -343,6 +346,8 @@ class State:
         hasher.update(self.factors.digest())
         for bucket in range(BUCKETS):
             hasher.update(self.swarms.digest(bucket, addresses=addresses))
+        if self.clients.pairs:  # so that the digests of older logs stay
+            hasher.update(repr(self.clients.pairs).encode())
         return hasher.hexdigest()
 
 

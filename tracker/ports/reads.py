@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tracker.ports.ledger import EntriesPage, SumsPage
     from tracker.ports.values import (
         Account,
+        Client,
         EventFilter,
         EventPage,
         Factor,
@@ -97,6 +98,10 @@ class ReadModel(Protocol):
         """The same by client, in the order of clients, versions and reasons; a few thousand at
         most.
         """
+        ...
+
+    def clients(self) -> Iterator[Client]:
+        """The clients with a number, ascending; a few thousand at most."""
         ...
 
     def present(self, account: int) -> Iterator[Present | None]:

@@ -260,6 +260,15 @@ class Peer:
 
 
 @frozen
+class Client:
+    """A client that announces name by number: both texts as they were when it first came."""
+
+    number: int
+    peer_id_prefix: str | None  # None = its peer ids name no client
+    user_agent: str | None  # None = it sent none; cut to its first bytes
+
+
+@frozen
 class Present:
     """A peer of an account, in one swarm."""
 

@@ -248,6 +248,12 @@ class Projection:
             times = logged.get(key, 0) + pending.get(key, 0)
             yield ports.Refused(reason, name or None, version or None, times)
 
+    def clients(self) -> Iterator[ports.Client]:
+        clients = self._state.clients
+        for number in range(1, len(clients.pairs) + 1):
+            prefix, agent = clients.shown(number)
+            yield ports.Client(number, prefix or None, agent or None)
+
     def present(self, account: int) -> Iterator[ports.Present | None]:
         swarms = self._state.swarms
         for key_ref in self._keys_of(account):

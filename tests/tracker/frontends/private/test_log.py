@@ -81,7 +81,7 @@ def test_refusals_in_the_middle_of_a_batch() -> None:
     rig.service.begin()
     for number in range(6):
         one = Announce(
-            HASH, endpoint4(number), b"-XX0001-%012d" % number, key=(GOOD, REVOKED)[number % 2]
+            HASH, endpoint4(number), b"-XX0001.%012d" % number, key=(GOOD, REVOKED)[number % 2]
         )
         announce_one(rig.service, one)
     rig.service.end()
