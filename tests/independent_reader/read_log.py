@@ -45,6 +45,7 @@ TICK = Struct("<QIIIIQ")
 COUNTER = Struct("<QHHIQ")
 EVICTION = Struct("<Q20sIQ")
 REFUSAL = Struct("<QH6xQ32s8s")
+REFUSED = Struct("<QIHH20sI")
 CLIENT = Struct("<QH6x8s104s")
 FRAME_ID = Struct("<16sIQQ")
 IGNORABLE = 1
@@ -63,6 +64,10 @@ COUNTERS = {
     7: "refused_requests", 8: "udp_dropped",
 }  # fmt: skip
 EVENTS = ("none", "completed", "started", "stopped", "paused")
+REASONS = (
+    "malformed", "log_full", "not_whitelisted", "key_missing", "key_unknown", "key_expired", "key_revoked", "client_refused",
+    "port_refused", "torrents_full", "swarm_full", "peers_full", "account_full", "rate_exceeded",
+)  # fmt: skip
 RULES = {1: "first", 2: "continued", 3: "restarted"}
 
 
@@ -378,6 +383,7 @@ class Log:
             5: _evictions,
             6: _refusals,
             7: _clients,
+            8: _refused,
         }.get(header.kind)
         if not header.count:
             return
@@ -488,6 +494,13 @@ def _refusals(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
             "version": version.rstrip(b"\0").decode() or None,
         }
         yield time, "refusals_counted", {"label": label, **names, "delta": delta}
+
+
+def _refused(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, key_ref, label, _, info_hash, _ in REFUSED.iter_unpack(frame.plain):
+        reason = REASONS[label] if label < len(REASONS) else str(label)
+        body = {"key_ref": key_ref, "reason": reason, "info_hash": info_hash.hex()}
+        yield time, "announce_refused", body
 
 
 def _clients(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:

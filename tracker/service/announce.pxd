@@ -6,7 +6,7 @@ from tracker.domain.state cimport State
 from tracker.domain.swarms cimport Swarms
 
 cdef class Announcing:
-    cdef public object _account_rate, _clock, _interval, _jitter, _log, _rate, _refused_us, _rules, _selection_key, _whitelist
+    cdef public object _account_rate, _clock, _interval, _jitter, _log, _rate, _refused, _rules, _selection_key, _whitelist
     cdef public State _state
     cdef public Clients _client_numbers
     cdef public object cap

@@ -8,19 +8,18 @@ give the same replies (docs/architecture.md).
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import contextmanager
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
 from tracker.domain.clients import AGENT_BYTES, MOST, prefix_of
-from tracker.domain.events.admin import AnnounceRefused
 from tracker.domain.events.announce import SCHEMA, V4_MAPPED
-from tracker.domain.events.records import ClientNamed, Evicted
+from tracker.domain.events.records import AnnounceRefused, ClientNamed, Evicted
 from tracker.domain.policy import Rules
-from tracker.service.append import append_admin, append_record
+from tracker.service.append import append_record
 from tracker.service.rate_limits import Rate
+from tracker.service.refused_keys import RefusedKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +37,6 @@ EARLY = -100
 """Returned by `announce` for a logged announce that came too soon, so that its reply lists no
 peers.
 """
-
-REFUSAL_SECONDS = 60
-"""Seconds between two logged refusals of the same key for the same reason."""
 
 ACCOUNT_BURST = 10
 """Minutes' worth of requests that an account may make at once, as after an outage."""
@@ -81,7 +77,7 @@ class Announcing:
         "_policed",
         "_protected",
         "_rate",
-        "_refused_us",
+        "_refused",
         "_rules",
         "_selection_key",
         "_seq",
@@ -112,8 +108,7 @@ class Announcing:
         self._obey_settings()
         # Keys in force, as clients write them; emptied by admin events.
         self._keys: dict[bytes, Key] = {}
-        # Refusals of the last `REFUSAL_SECONDS`, oldest first: log time by key_ref and refusal.
-        self._refused_us: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._refused = RefusedKeys()
         self.peer = 0
         self._now_us = 0
         self._open = False
@@ -400,20 +395,11 @@ class Announcing:
             append_record(self._log, self._state, record)
 
     def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
-        """Logs the refusal of a known key, at most once in `REFUSAL_SECONDS` for each key and
-        reason.
-        """
-        since = self._now_us - REFUSAL_SECONDS * 10**6
-        noted = self._refused_us
-        which = key.key_ref, refusal
-        if noted.get(which, 0) > since:
-            return
-        while noted and next(iter(noted.values())) <= since:
-            noted.popitem(last=False)
-        noted[which] = self._now_us
-        event = AnnounceRefused(key.key_ref, refusals.NAMES[refusal], info_hash)
-        with self._interrupted():
-            append_admin(self._log, self._state, self._clock, event)
+        """Logs the refusal of a known key, if `RefusedKeys` has room for it."""
+        if self._refused.first(key.key_ref, refusal, info_hash, self._now_us):
+            with self._interrupted():
+                record = AnnounceRefused(self._now_us, key.key_ref, -refusal, info_hash)
+                append_record(self._log, self._state, record)
 
     def refused_key(self, text: bytes, refusal: int, info_hash: bytes) -> None:
         """Logs the refusal of a key that was once issued; ignores other keys.

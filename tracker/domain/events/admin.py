@@ -204,10 +204,11 @@ class SettingsChanged(AccountingEvent):
 
 @admin_event(50, "announce_refused")
 @frozen
-class AnnounceRefused(AdminEvent):
+class OldAnnounceRefused(AdminEvent):
     """An announce with a known key was refused.
 
-    At most one refusal a minute is logged for each key and reason.
+    Only earlier versions wrote it: `records.AnnounceRefused` took its place, because admin events
+    are kept for ever.
     """
 
     key_ref: KeyRef

@@ -1,4 +1,5 @@
-"""Declares the records of fixed size: evictions, ticks, counters, refusals and clients.
+"""Declares the records of fixed size: evictions, ticks, counters, refusals,
+clients.
 
 Each kind has a class. The order of the classes is the order in which lists show their names.
 docs/log-format.md has the layouts.
@@ -15,6 +16,7 @@ from tracker.domain.clients import AGENT_BYTES, MOST, PREFIX_BYTES, shown_text
 from tracker.domain.events.errors import ReplayError
 from tracker.domain.events.registry import RECORDS as RECORDS
 from tracker.domain.events.registry import FixedRecord, fixed_record
+from tracker.domain.refusals import name_of
 from tracker.domain.swarms import BUCKETS
 
 if TYPE_CHECKING:
@@ -129,6 +131,30 @@ class RefusalsCounted(FixedRecord):
             "client": self.client or None,
             "version": self.version or None,
             "delta": self.delta,
+        }
+
+
+@fixed_record(8, "announce_refused", "<QIH2x20s4x")
+@frozen
+class AnnounceRefused(FixedRecord):
+    """An announce with a key that was once issued was refused.
+
+    `tracker.service.refused_keys` says how many of them are logged. Earlier versions logged admin
+    events of the same name.
+    """
+
+    key_ref: int
+    reason: int  # the label of the counter `refused_requests`
+    info_hash: bytes
+
+    def apply(self, to: Target, seq: int) -> None:
+        """Changes nothing; the counters have all refusals."""
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "key_ref": self.key_ref,
+            "reason": name_of(self.reason),
+            "info_hash": self.info_hash.hex(),
         }
 
 

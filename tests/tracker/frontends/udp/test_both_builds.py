@@ -30,10 +30,10 @@ POLICY = Policy(
 RUNS = {
     "small swarms": (9, 5, False, Policy(), "9b5568a1a4bd7d4c9a0d8160d3d03fc9"),
     "a large swarm": (1, 400, False, Policy(), "bf07ae8d76f74e07c5eeb6a0f12197ac"),
-    "small private swarms": (9, 5, True, Policy(), "00c7d6fc7c257f436ddd527c8b770c4d"),
+    "small private swarms": (9, 5, True, Policy(), "6784656ea6f3d909ae0366e9c96668dc"),
     "a large private swarm": (1, 400, True, Policy(), "e46977ab092f2624ef2a5be029917d02"),
     "with rules": (3, 90, False, POLICY, "e6815b24b9ac063bcdff404c132f7a5d"),
-    "private with rules": (3, 90, True, POLICY, "199eba6617577a5b983f318afc769d34"),
+    "private with rules": (3, 90, True, POLICY, "aacedeaa968486ab98a28067aee73e47"),
 }
 
 
