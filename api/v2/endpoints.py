@@ -18,6 +18,7 @@ from api.v2.events import Events, Rejections, Stream
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
 from api.v2.settings import Settings
+from api.v2.torrents import Torrents
 from api.v2.whitelist import Whitelist
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
     rows = [
         *Keys(reads, commands).endpoints(),
         *Whitelist(reads, commands).endpoints(),
+        *Torrents(reads, commands).endpoints(),
         *Factors(reads, commands).endpoints(),
         *Accounts(reads, commands, ports.events).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),

@@ -129,7 +129,9 @@ def test_every_event_is_there() -> None:
         for name in NAMES
         for line in (FOLDER / name / "events.jsonl").read_text().splitlines()
     ]
-    assert {event["type"] for event in told} | {"client_named"} == set(codec.EVENT_TYPES)
+    assert {event["type"] for event in told} | {"client_named", "torrent_described"} == set(
+        codec.EVENT_TYPES
+    )
     counters = {event["counter"] for event in told if event["type"] == "counted"}
     assert counters == set(events.COUNTER_NAMES.values())
 

@@ -56,6 +56,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TYPES = {
     1: "tracker_started", 2: "tracker_stopped", 3: "clock_stepped", 10: "torrent_whitelisted", 11: "torrent_delisted",
     20: "key_issued", 21: "key_revoked", 22: "key_rotated", 23: "key_changed", 30: "completed_imported",
+    31: "torrent_described",
     40: "settings_changed", 50: "announce_refused", 60: "credit_factor_set", 61: "credit_factor_ended",
     62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost", 80: "log_pruned",
 }  # fmt: skip

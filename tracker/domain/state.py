@@ -43,6 +43,7 @@ class State:
         "accounts",
         "clients",
         "factors",
+        "facts",
         "hidden",
         "recent",
         "seq",
@@ -66,6 +67,7 @@ class State:
         self.sweep = Sweep()
         self.tally = Tally()
         self.clients = Clients()
+        self.facts: dict[bytes, str] = {}  # facts by info hash, see `TorrentDescribed`
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
@@ -97,10 +99,12 @@ class State:
             return
         plain, protected = schemas.newest(kind, schema, plain, protected)
         if kind == events.ANNOUNCE:
+            self.swarms.sizing = schema > 1  # so that the digests of older logs stay
             if self._hides(protected):
                 self._apply_hidden(plain, protected)
             else:
                 self._apply_announces(plain, protected)
+            self.swarms.sizing = True
         elif kind == events.ADMIN:
             for admin in codec.decode_admin(bytes(plain)):
                 if admin.known:
@@ -348,6 +352,9 @@ class State:
             hasher.update(self.swarms.digest(bucket, addresses=addresses))
         if self.clients.pairs:  # so that the digests of older logs stay
             hasher.update(repr(self.clients.pairs).encode())
+        for more in (self.swarms.retired_largest, self.facts):
+            if more:  # likewise
+                hasher.update(repr(sorted(more.items())).encode())
         return hasher.hexdigest()
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Present,
         Refused,
         Stats,
+        Torrent,
         TorrentSummary,
         UdpStats,
     )
@@ -52,6 +53,10 @@ class ReadModel(Protocol):
         ...
 
     def summary(self, info_hash: bytes) -> TorrentSummary | None: ...
+
+    def torrent(self, info_hash: bytes) -> Torrent | None:
+        """Counts and facts; None = the tracker knows nothing of the torrent."""
+        ...
 
     def peers(self, info_hash: bytes) -> Iterator[Peer | None]:
         """The torrent's peers, in no order; none for an unknown torrent.

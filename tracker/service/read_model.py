@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from heapq import merge
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING, Any, Protocol
@@ -185,6 +186,17 @@ class Projection:
             return None
         seeders, completed, leechers = swarms.counts(info_hash)
         return ports.TorrentSummary(info_hash, seeders, completed, leechers)
+
+    def torrent(self, info_hash: bytes) -> ports.Torrent | None:
+        swarms = self._state.swarms
+        said, least = self._state.facts.get(info_hash), swarms.least_size(info_hash)
+        summary = ports.TorrentSummary(info_hash, *swarms.counts(info_hash))
+        if said is None and not (least or swarms.lookup(info_hash) or summary.completed):
+            return None
+        facts = json.loads(said or "{}")
+        if "tags" in facts:
+            facts["tags"] = tuple(facts["tags"])
+        return ports.Torrent(summary, ports.TorrentFacts(**facts), least or None)
 
     def keys(self, after: int) -> Iterator[ports.KeyInfo]:
         for key_ref in range(after + 1, self._state.access.next_key_ref):

@@ -39,6 +39,7 @@ class Target(Accounting, Protocol):
     sweep: Sweep
     tally: Tally
     clients: Clients
+    facts: dict[bytes, str]
     hidden: Hidden | None
 
     def compare(self, number: int, digest: int) -> None:
