@@ -85,6 +85,11 @@ def keys_of(secrets: Path) -> Keyring:
     return Keyring(secrets)
 
 
+def own_keys(log: Path) -> Keyring:
+    """Returns the keys of a log whose secrets lie in its own folder, as no tracker has them."""
+    return keys_of(log / "secrets")
+
+
 def finished(one: OpenFrame) -> Frame:
     """Returns a frame under construction as a reader returns it."""
     packed, _ = build_header(

@@ -50,8 +50,8 @@ def add_to(commands: Any) -> None:
 def print_ledger(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
     only = bytes.fromhex(options.info_hash) if options.info_hash else None
-    reader = Reader(folder)
-    kept = read_kept_frames(folder, reader.first_seq)
+    reader = Reader(folder, keys=keys)
+    kept = read_kept_frames(folder, reader.first_seq, keys)
     account = find_account(options.who, chain(kept, reader.frames()))
     if account is None:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")

@@ -41,7 +41,9 @@ def test_a_client_gets_a_number_once(private: bool) -> None:
 
     rig.announce(says(QB, b"qBittorrent/4.6.5"), says(QB[:8] + bytes(12), b"qBittorrent/4.6.5"))
     rig.announce(says(QB, b""), says(TR, b"qBittorrent/4.6.5"), says(QB, b"qBittorrent/4.6.5"))
-    rig.announce(says(b"random \xff and any....", b""), says(b"random \xff and any....", b"\xe9\x9b/1"))
+    rig.announce(
+        says(b"random \xff and any....", b""), says(b"random \xff and any....", b"\xe9\x9b/1")
+    )
     rig.announce(
         says(b"another ones peer id", b"\xe9\x9b/1"), says(b"\0\0\0\0\0\0\0-" + bytes(12), b"")
     )

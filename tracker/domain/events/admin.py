@@ -346,6 +346,18 @@ class AddressesLost(AdminEvent):
         to.hidden = None
 
 
+@admin_event(72, "server_key_changed")
+@frozen
+class ServerKeyChanged(AdminEvent):
+    """Another server's secret vouches for the log from this event on.
+
+    The keys' ids are 32 hexadecimal digits, as in the headers of segments.
+    """
+
+    before: str
+    after: str
+
+
 @admin_event(80, "log_pruned")
 @frozen
 class LogPruned(AdminEvent):
