@@ -49,7 +49,7 @@ from tracker.domain.policy import Policy
 from tracker.domain.refusals import NOT_WHITELISTED
 from tracker.domain.settings import Settings
 from tracker.history import event_json
-from tracker.ports import Actor, Correction, FactorTerms, NewKey
+from tracker.ports import Actor, Correction, FactorTerms, NewKey, TorrentFacts
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service
 from tracker.store import format_border, opening_balance
@@ -154,6 +154,7 @@ async def public_first(run: Run) -> None:
         evolve(one, endpoint=endpoint4(70, 80), left=events.LEFT_UNKNOWN, numwant=65535,
                flags=events.FLAG_NUMWANT_ABSENT | events.FLAG_DICTIONARIES, udp=False),
         evolve(one, endpoint=endpoint4(71), left=5, event=events.PAUSED, uploaded=2**64 - 1),
+        evolve(one, endpoint=endpoint4(72), peer_id=OTHER_ID, udp=False, agent=b"a/1 \xe9\x1b"),
     )  # fmt: skip
     for counter in events.COUNTER_NAMES:
         run.service.count(counter, 2 if counter == events.REFUSED_REQUESTS else 0)
@@ -269,6 +270,17 @@ async def private_first(run: Run) -> None:
         evolve(mine, key=anna),
         evolve(theirs, info_hash=hash_of(9)),
     )
+    said = TorrentFacts(
+        label="Debian 日本",
+        size=2**40,
+        site_id=77,
+        uploader="anna",
+        added_us=START_US,
+        tags=("a", "b"),
+    )
+    torrents = [(hash_of(1), said), (hash_of(2), TorrentFacts(label="gone"))]
+    await run.commands.describe_torrents(torrents, BY)
+    await run.commands.describe_torrents([(hash_of(2), TorrentFacts())], BY)
     by = Actor("import", "", "r-2", "dump.xml")
     run.service.append(CompletedImported(hash_of(1), 41), by)
     run.time.advance(10 * SECOND)

@@ -3,8 +3,9 @@
 python read_log.py LOG [SECRETS]
 
 prints the same as `tracker events --log LOG --secrets SECRETS`. With `--history` first it prints
-the history digest and the number of the event after it, as `tracker replay` does. It needs the standard
-library, and `cryptography` for AES. A fault in the log ends it with a sentence and exit code 1.
+the history digest and the number of the event after it, as `tracker replay` does. It needs the
+standard library, and `cryptography` for AES. A fault in the log ends it with a sentence and exit
+code 1.
 """
 
 from __future__ import annotations
@@ -38,13 +39,16 @@ FRAME_2 = Struct("<4sBBHIIIIQQQQIIQ16s16s4x16sI")
 KEPT = Struct("<8sHHI16sQQQII")
 OPENING_1 = Struct("<8sHHI16sQQ16sQI4x16s24xII")
 OPENING_2 = Struct("<8sHHI16sQQ16sQ16s16s16s32sII")
-ANNOUNCE = Struct("<Q20s8sQQQIQHHBBH")
+ANNOUNCE_1 = Struct("<Q20s8sQQQIQHHBBH")
+ANNOUNCE = Struct("<Q20s8sQQQIQHBBBBH")
 PROTECTED = Struct("<16s12s2sH")
 ADMIN = Struct("<IHHQ")
 TICK = Struct("<QIIIIQ")
 COUNTER = Struct("<QHHIQ")
 EVICTION = Struct("<Q20sIQ")
 REFUSAL = Struct("<QH6xQ32s8s")
+REFUSED = Struct("<QIHH20sI")
+CLIENT = Struct("<QH6x8s104s")
 FRAME_ID = Struct("<16sIQQ")
 IGNORABLE = 1
 LONGEST = 1 << 20
@@ -54,6 +58,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TYPES = {
     1: "tracker_started", 2: "tracker_stopped", 3: "clock_stepped", 10: "torrent_whitelisted", 11: "torrent_delisted",
     20: "key_issued", 21: "key_revoked", 22: "key_rotated", 23: "key_changed", 30: "completed_imported",
+    31: "torrent_described",
     40: "settings_changed", 50: "announce_refused", 60: "credit_factor_set", 61: "credit_factor_ended",
     62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost",
     72: "server_key_changed", 80: "log_pruned", 81: "format_begun",
@@ -63,6 +68,10 @@ COUNTERS = {
     7: "refused_requests", 8: "udp_dropped",
 }  # fmt: skip
 EVENTS = ("none", "completed", "started", "stopped", "paused")
+REASONS = (
+    "malformed", "log_full", "not_whitelisted", "key_missing", "key_unknown", "key_expired", "key_revoked", "client_refused",
+    "port_refused", "torrents_full", "swarm_full", "peers_full", "account_full", "rate_exceeded",
+)  # fmt: skip
 RULES = {1: "first", 2: "continued", 3: "restarted"}
 
 
@@ -425,10 +434,12 @@ class Log:
             4: _counters,
             5: _evictions,
             6: _refusals,
+            7: _clients,
+            8: _refused,
         }.get(header.kind)
         if not header.count:
             return
-        if tell is None or header.schema != 1:
+        if tell is None or not 0 < header.schema <= (2 if header.kind == 1 else 1):
             yield {
                 "seq": header.base_seq, "time": rfc3339(header.time), "type": "unknown", "kind": header.kind,
                 "schema": header.schema, "events": header.count, "plain": frame.plain.hex(),
@@ -444,7 +455,8 @@ class Log:
 
     def _announces(self, frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
         protected = self.decrypted(frame)
-        for number, row in enumerate(ANNOUNCE.iter_unpack(frame.plain)):
+        layout = ANNOUNCE_1 if frame.header.schema == 1 else ANNOUNCE
+        for number, row in enumerate(layout.iter_unpack(frame.plain)):
             (
                 time,
                 info_hash,
@@ -459,6 +471,7 @@ class Log:
                 listener,
                 what,
                 rule,
+                *client,
             ) = row
             address, tail, port, key_hash = (
                 PROTECTED.unpack_from(protected, number * PROTECTED.size)
@@ -489,6 +502,7 @@ class Log:
                     "client_key_hash": key_hash,
                     "prev_seq": prev or None,
                     "rule": RULES[rule],
+                    **({"client": client[0] or None} if client else {}),
                 },
             )
 
@@ -543,6 +557,24 @@ def _refusals(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
             "version": version.rstrip(b"\0").decode() or None,
         }
         yield time, "refusals_counted", {"label": label, **names, "delta": delta}
+
+
+def _refused(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, key_ref, label, _, info_hash, _ in REFUSED.iter_unpack(frame.plain):
+        reason = REASONS[label] if label < len(REASONS) else str(label)
+        body = {"key_ref": key_ref, "reason": reason, "info_hash": info_hash.hex()}
+        yield time, "announce_refused", body
+
+
+def _clients(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, number, prefix, agent in CLIENT.iter_unpack(frame.plain):
+        texts = [shown(each.rstrip(b"\0")) or None for each in (prefix, agent)]
+        body = {"client": number, "peer_id_prefix": texts[0], "user_agent": texts[1]}
+        yield time, "client_named", body
+
+
+def shown(raw: bytes) -> str:
+    return "".join(chr(each) if 32 <= each < 127 else f"\\x{each:02x}" for each in raw)
 
 
 def _evictions(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
