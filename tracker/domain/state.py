@@ -15,6 +15,7 @@ from tracker.domain import events, packed, slice_digest
 from tracker.domain.access import Access
 from tracker.domain.accounts import MOST, Accounts
 from tracker.domain.bases import Base, Bases
+from tracker.domain.clients import Clients
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
@@ -44,7 +45,9 @@ class State:
         "access",
         "accounts",
         "bases",
+        "clients",
         "factors",
+        "facts",
         "hidden",
         "last_us",
         "listing",
@@ -73,6 +76,8 @@ class State:
         self.last_us = 0  # log time of the event before, while an admin event is applied
         self.sweep = Sweep()
         self.tally = Tally()
+        self.clients = Clients()
+        self.facts: dict[bytes, str] = {}  # facts by info hash, see `TorrentDescribed`
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
@@ -104,10 +109,12 @@ class State:
             return
         plain, protected = schemas.newest(kind, schema, plain, protected)
         if kind == events.ANNOUNCE:
+            self.swarms.sizing = schema > 1  # so that the digests of older logs stay
             if self._hides(protected):
                 self._apply_hidden(plain, protected)
             else:
                 self._apply_announces(plain, protected)
+            self.swarms.sizing = True
         elif kind == events.ADMIN:
             for admin in codec.decode_admin(bytes(plain)):
                 if admin.known:
@@ -581,6 +588,11 @@ class State:
         hasher.update(self.factors.digest())
         for bucket in range(BUCKETS):
             hasher.update(self.swarms.digest(bucket, addresses=addresses))
+        if self.clients.pairs:  # so that the digests of older logs stay
+            hasher.update(repr(self.clients.pairs).encode())
+        for more in (self.swarms.retired_largest, self.facts):
+            if more:  # likewise
+                hasher.update(repr(sorted(more.items())).encode())
         # The digests of logs of earlier versions do not change.
         data = (
             self.settings.policy.added(),

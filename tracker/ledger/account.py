@@ -19,11 +19,14 @@ from attrs import define, evolve
 
 from tracker.domain import events
 from tracker.domain.accounts import NOTHING, Totals
+from tracker.domain.clients import Clients
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CreditCorrected, KeyIssued
+from tracker.domain.events.records import ClientNamed
 from tracker.domain.swarms import MARK_EVENT
 from tracker.ledger.rules import AccountingRules
 from tracker.ports import (
+    Client,
     LedgerAnnounce,
     LedgerCorrection,
     LedgerOpening,
@@ -131,6 +134,7 @@ class Ledger:
         self._keys: set[int] = set()
         self._rules = AccountingRules()
         self._torrent_of = _Torrents()
+        self._clients = Clients()
         self.torrents: dict[bytes | None, Sums] = {}
         self.account = Sums()
 
@@ -182,6 +186,7 @@ class Ledger:
         account_of = state.access.account_of
         self._keys = {ref for ref, owner in enumerate(account_of) if owner == self._account}
         self._rules.go_on(state, state.accounts, lambda account, _: account == self._account)
+        self._clients = state.clients
 
     def entries(self, frames: Iterable[Frame]) -> Iterator[_Entry]:
         for frame in frames:
@@ -192,6 +197,9 @@ class Ledger:
                 found = self._corrections(frame)
             elif frame.header.kind == events.ANNOUNCE and self._keys:
                 found = self._announces(frame)
+            elif frame.header.kind == ClientNamed.kind:
+                for one in ClientNamed.unpack(newest(frame).plain):
+                    self._clients.add(one.prefix, one.agent)
             for entry in found:
                 if self._info_hash in (None, entry.info_hash):
                     yield entry
@@ -248,7 +256,7 @@ class Ledger:
         row: codec.Plain,
         id_tail: bytes,
     ) -> LedgerAnnounce:
-        time_us, info_hash, id_head, uploaded, downloaded, left, *_, what, rule = row
+        time_us, info_hash, id_head, uploaded, downloaded, left, *_, what, rule, client = row
         then = self._totals()
         counted = self._rules.record(self._account, seq, row, id_head + id_tail)
         now = self._totals()
@@ -271,9 +279,16 @@ class Ledger:
             now.credited_downloaded - then.credited_downloaded,
             words,
             factors,
+            self._client(client),
         )
         self._add(entry, then)
         return entry
+
+    def _client(self, number: int) -> Client | None:
+        if not 0 < number <= len(self._clients.pairs):
+            return None
+        prefix, agent = self._clients.shown(number)
+        return Client(number, prefix or None, agent or None)
 
     def _totals(self) -> Totals:
         return self._rules.accounts.totals(self._account)

@@ -240,7 +240,9 @@ class AccountingRules:
 
     def record(self, account: int, seq: int, row: codec.Plain, peer_id: bytes) -> Counted:
         """Adds an announce to the totals. `row`: its plain record."""
-        time_us, info_hash, _, uploaded, downloaded, left, key_ref, prev_seq, *_, what, rule = row
+        time_us, info_hash, _, uploaded, downloaded, left, key_ref, prev_seq, *_, what, rule, _ = (
+            row
+        )
         event, since_seq, key = what & 0x0F, self.listing.since_seq, (account, info_hash)
         self.time_us = time_us
         group = self._groups.get(key)

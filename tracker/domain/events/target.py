@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tracker.domain.access import Access
     from tracker.domain.accounts import Accounts
     from tracker.domain.bases import Bases
+    from tracker.domain.clients import Clients
     from tracker.domain.factors import Factors
     from tracker.domain.hidden_peers import Hidden
     from tracker.domain.listing import Listing
@@ -39,6 +40,8 @@ class Target(Accounting, Protocol):
     access: Access
     sweep: Sweep
     tally: Tally
+    clients: Clients
+    facts: dict[bytes, str]
     hidden: Hidden | None
     listing: Listing
     bases: Bases
