@@ -13,7 +13,7 @@ from tracker.domain.settings import Settings
 if TYPE_CHECKING:
     from tracker.config import Config
 
-ACCOUNTING = 1
+ACCOUNTING = 2
 """The number of the accounting rules (docs/credit.md). The first start of a version that knows them
 puts them in force, by an event.
 """

@@ -250,8 +250,7 @@ def test_upload_and_download_are_judged_on_their_own() -> None:
     assert site.credited() == (100, 100, 200, 50)
     assert site.rules() == [
         "first",
-        "continued, upload 200% (200% by factor 1 at its beginning, 100% at its end), "
-        "download 50% (100% at its beginning, 50% by factor 2 at its end)",
+        "continued, upload 200% (200% by factor 1 at its beginning, 100% at its end), download 50% (100% at its beginning, 50% by factor 2 at its end)",
     ]
 
 
