@@ -87,7 +87,7 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
         "next_seq": log.next_seq,
         "durable_seq": log.durable_seq,
         "replayed_seq": state.seq,
-        "time": rfc3339(state.time_us) if state.seq else None,
+        "time": rfc3339(state.dates.of(state.time_us)) if state.seq else None,
         "digest": digest(state) if verification.replayed else None,
     }
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracker.domain import addresses_by_day, plain_json
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
+from tracker.domain.dates import LEAST_US
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
 from tracker.domain.hidden_peers import Hidden
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 Buffer = bytes | bytearray | memoryview
 
-PROJECTOR = 2
+PROJECTOR = 3
 """The version of the columns of an image.
 
 It grows by 1 with every change of the columns. `STEPS` then gets a step for older opening balances.
@@ -98,7 +99,19 @@ def _never_used(plain: dict[str, Buffer]) -> dict[str, Buffer]:
     return {**plain, "keys.last_used": bytes(len(plain["keys.account_of"]) // _WORD * 8)}
 
 
-STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {1: _never_used}
+def _log_time_is_date(plain: dict[str, Buffer]) -> dict[str, Buffer]:
+    """Adds the members of `state` that rules 2 did not have: no event said what the wall clock
+    showed.
+    """
+    rest = plain_json.loads(bytes(plain["state"]))
+    rest |= {"leads": [], "over": [], "ran_ms": 0}
+    return {**plain, "state": json.dumps(rest, ensure_ascii=False).encode()}
+
+
+STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {
+    1: _never_used,
+    2: _log_time_is_date,
+}
 """By rules: functions that convert the plain columns of an image to the next rules."""
 
 
@@ -295,6 +308,9 @@ def _rest(state: State) -> dict[str, Any]:
             factor._replace(info_hash=factor.info_hash.hex())  # type: ignore[arg-type]  # JSON has no bytes
             for factor in factors.current.values()
         ],
+        "leads": state.dates.changes,
+        "over": list(factors.over.items()),
+        "ran_ms": factors.ran_ms,
         **tally,
     }
 
@@ -318,6 +334,9 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     for number, seq, account, info_hash, *others in rest["factors"]:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
+    state.factors.go_on(dict(rest["over"]), rest["ran_ms"])
+    for time_us, lead_us in rest["leads"]:
+        state.dates.go_on_with(time_us, lead_us)
     _check_values(state)
 
 
@@ -339,6 +358,10 @@ def _check_values(state: State) -> None:
         *tally.refusals.values(),
         *(number for each in tally.pruned for number in each[:2]),
         *access.owners.values(),
+        *(time_us for time_us, _ in state.dates.changes),
+        *(lead_us - LEAST_US for _, lead_us in state.dates.changes),
+        *(number for pair in state.factors.over.items() for number in pair),
+        state.factors.ran_ms,
         *(number for each in access.requests.values() for number in (each.key_ref, each.seq)),
         *(number for each in factors for number in (*each[:3], *each[4:8]) if number is not None),
         state.settings_seq + 1,

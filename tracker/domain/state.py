@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tracker.domain import events, packed, slice_digest
 from tracker.domain.access import Access
 from tracker.domain.accounts import Accounts
+from tracker.domain.dates import Dates
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
@@ -40,6 +41,7 @@ class State:
     __slots__ = (
         "access",
         "accounts",
+        "dates",
         "factors",
         "hidden",
         "recent",
@@ -59,7 +61,8 @@ class State:
         self.settings_seq = -1  # number of the event with the settings; -1 = there is none yet
         self.swarms = Swarms()
         self.access = Access()
-        self.factors = Factors()
+        self.dates = Dates()
+        self.factors = Factors(self.dates)
         self.accounts = Accounts(self.factors)
         self.sweep = Sweep()
         self.tally = Tally()
@@ -338,6 +341,8 @@ class State:
             self.swarms.completed_total,
         )
         hasher.update(repr(fixed).encode())
+        if self.dates.changes:  # so that digests of older logs do not change
+            hasher.update(repr(self.dates.changes).encode())
         hasher.update(self.access.digest())
         hasher.update(self.accounts.digest())
         hasher.update(self.factors.digest())

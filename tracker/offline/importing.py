@@ -214,6 +214,7 @@ def run(
     event_log = session.event_log
     imported = _imported_before(Reader(event_log.path, to_end=True))
     service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
+    service.note_clock()
     importer = Importer(service, imported, source.name, lambda _event: None)
 
     def report(done: int) -> None:

@@ -22,6 +22,7 @@ from tracker.domain.events.registry import (
     Account,
     AccountingEvent,
     AdminEvent,
+    ClockEvent,
     FactorNumber,
     InfoHash,
     KeyHash,
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
 # The process.
 
 
-@admin_event(1, "tracker_started")
+@admin_event(1, "tracker_started", schema=2)
 @frozen
-class TrackerStarted(AdminEvent):
+class TrackerStarted(ClockEvent):
     """A run began.
 
     Every peer gets one timeout from here on, because no peer could announce before.
@@ -56,6 +57,7 @@ class TrackerStarted(AdminEvent):
         to.tally.starts += 1
         to.tally.writer = self.version
         to.tally.resumed_us = time_us
+        to.dates.note(time_us, self.wall_us)
 
 
 @admin_event(2, "tracker_stopped")
@@ -66,10 +68,12 @@ class TrackerStopped(AdminEvent):
     reason: str
 
 
-@admin_event(3, "clock_stepped")
+@admin_event(3, "clock_stepped", schema=2)
 @frozen
-class ClockStepped(AdminEvent):
+class ClockStepped(ClockEvent):
     """Log time stepped forward, for example after the machine was suspended.
+
+    A command that writes while no tracker runs appends it too, where it finds the clock changed.
 
     Every peer gets one timeout from here on, because no peer could announce in between.
     """
@@ -78,6 +82,7 @@ class ClockStepped(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         to.tally.resumed_us = time_us
+        to.dates.note(time_us, self.wall_us)
 
 
 # The whitelist.
