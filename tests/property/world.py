@@ -208,7 +208,8 @@ class World:
         self.model.tick(self.state.time_us)
 
     def _set_clock(self, seconds: int) -> None:
-        """Sets the wall clock forward or back; the next tick or start notices."""
+        """Sets the wall clock forward or back; the next tick or start notices, a second later."""
+        self.time.advance(SECOND)
         self.time.wall += seconds * SECOND
 
     def _wait(self, seconds: int) -> None:

@@ -123,7 +123,7 @@ def test_an_expired_factor_stays_for_a_day() -> None:
 
 
 def test_expired_factors_are_dropped() -> None:
-    """Under ticks that do not say what the clock showed, expiry drops a limited number of factors at once, until none is left."""
+    """Ticks that do not say what the clock showed drop a limited number of factors at once."""
     factors = factors_of(
         *(
             factor(number, 200, info_hash=hash_of(number), until_us=number)
