@@ -19,6 +19,7 @@ from tracker.ports import (
     CommandError,
     DuplicateKeyError,
     InvalidDurationError,
+    NotVouchedError,
     PrunedMomentError,
     UnknownKeyError,
 )
@@ -83,12 +84,16 @@ def invalid_duration(seconds: int | None) -> Refusal:
 def reported_as(failure: str, *, detailed: bool) -> Iterator[None]:
     """Turns a refused command into `failure`, followed by the reason if `detailed`.
 
+    A change that is made and not vouched for is 503 with its own text.
+
     `InvalidDurationError` passes through, because only the caller knows the duration.
     """
     try:
         yield
     except InvalidDurationError:
         raise
+    except NotVouchedError as error:  # the reference has no such case
+        raise Refusal(503, str(error)) from error
     except CommandError as error:
         raise rejection(f"{failure}: {_detail(error)}" if detailed else failure) from error
 

@@ -54,7 +54,15 @@ from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
 from eventlog.removal import remove_before
 from eventlog.repeated_warning import RepeatedWarning
 from eventlog.seals import WENT_ON, finished_segments, lost_its_end, seal_path, wrong_by_seal
-from eventlog.segment import End, base_seq_of, first_frame_header, list_segments, open_header
+from eventlog.segment import (
+    NO_DIGEST,
+    End,
+    base_seq_of,
+    first_frame_header,
+    has_tags,
+    list_segments,
+    open_header,
+)
 from eventlog.tags import Part, Tags
 from eventlog.threads import NO_THREAD, in_thread
 from eventlog.verify import Verifier
@@ -69,6 +77,7 @@ __all__ = [
     "LAST_TIME_US",
     "NOT_ENCRYPTED",
     "NO_CHAIN",
+    "NO_DIGEST",
     "NO_THREAD",
     "REPORT",
     "RESTORE",
@@ -114,6 +123,7 @@ __all__ = [
     "first_seq",
     "frame_at",
     "frame_id_of",
+    "has_tags",
     "holds_frame",
     "in_thread",
     "keep_frames",

@@ -187,7 +187,7 @@ def recover(
             raise LogCorruptError(path / "seg", 0, "the log has a beginning, and no segments")
         before_changes((0, NO_CHAIN))
     else:
-        _check_identity(paths, log_id)
+        _check_identity(paths, log_id, tags)
         _check_borders(path, [each for each in segments_of(path) if each not in unborn])
         tail = _Tail.of(paths[-1], tags)
         before_changes((tail.next_seq, tail.chain))
@@ -232,7 +232,7 @@ def _check_borders(path: Path, counting: list[Path]) -> None:
         segment.check_border(each, following)
 
 
-def _check_identity(paths: list[Path], log_id: bytes) -> None:
+def _check_identity(paths: list[Path], log_id: bytes, tags: Tags) -> None:
     for path in paths:
         header = segment.open_header(path)
         if header.log_id != log_id:
@@ -241,6 +241,7 @@ def _check_identity(paths: list[Path], log_id: bytes) -> None:
         name = segment.file_name(header.base_seq, header.epoch)
         if name != path.name:
             raise LogFormatError(path, f"should be called {name} by its header: rename it")
+        segment.open_header(path, tags)
 
 
 def _last_time(paths: list[Path]) -> int:

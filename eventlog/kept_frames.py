@@ -15,9 +15,12 @@ off size field
  60    4 CRC-32 of bytes 0..59
 
 Each frame is checked by itself, because between two of them others are missing, so the chain is
-broken. The files of a log follow each other from event 0 on. When there are many, the next file
-takes in the frames of all. So where several files begin with the same event the longest counts, but
-never one that goes beyond the beginning of the log. Blocking calls.
+broken. Since format 2 the header of a segment stands before the frames that come from it, because
+it names the key of their tags; frames of format 1 need none.
+
+The files of a log follow each other from event 0 on. When there are many, the next file takes in
+the frames of all. So where several files begin with the same event the longest counts, but never
+one that goes beyond the beginning of the log. Blocking calls.
 """
 
 from __future__ import annotations
@@ -35,10 +38,13 @@ from eventlog.first_event import segments_of
 from eventlog.folder import read_identity
 from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
 from eventlog.frame import Frame, FrameError, crc_start_of, parse_header, split_payload
+from eventlog.tags import NO_TAG_KEY, check_frame
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
+
+    from eventlog.tags import TagReader
 
 FOLDER = "kept"
 MOST_FILES = 16
@@ -108,8 +114,8 @@ def _digests(paths: Iterable[Path]) -> dict[str, str]:
     return {path.name: sha256(read_file(path)).hexdigest() for path in paths}
 
 
-def read_kept_frames(folder: Path, end: int) -> Iterator[Frame]:
-    """Read and check the kept frames of events below `end`, in order.
+def read_kept_frames(folder: Path, end: int, tags: TagReader | None = None) -> Iterator[Frame]:
+    """Read and check the kept frames of events below `end`, in order. `tags`: check the tags too.
 
     Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
     """
@@ -119,28 +125,58 @@ def read_kept_frames(folder: Path, end: int) -> Iterator[Frame]:
             data = read_file(one.path)
         except FileNotFoundError:
             raise LogPrunedError(folder) from None
-        yield from frames_in(one, data, log_id)
+        yield from frames_in(one, data, log_id, tags)
 
 
-def frames_in(one: Kept, data: bytes, log_id: bytes) -> Iterator[Frame]:
-    """Check and yield the frames in the content of a file.
+def frames_in(
+    one: Kept, data: bytes, log_id: bytes, tags: TagReader | None = None
+) -> Iterator[Frame]:
+    """Check and yield the frames in the content of a file. `tags`: check the tags too.
 
     Raises `LogCorruptError`, `LogFormatError`.
     """
     offset, seq = _check_header(one, data, log_id), one.first
     crc_start = crc_start_of(log_id)
+    version, key_id = 1, NO_TAG_KEY  # of the segment that the next frames come from
     while offset < len(data):
+        if data.startswith(segment.MAGIC, offset):
+            header = _segment_header(one, data, offset, log_id, tags)
+            version, key_id = header.format, header.key_id
+            offset += header.size
+            continue
+        head = data[offset : offset + LONGEST_FRAME_HEADER]
         try:
-            header = parse_header(data[offset : offset + LONGEST_FRAME_HEADER], crc_start)
-            if not seq <= header.base_seq < header.next_seq <= one.end:
-                raise FrameError(f"event {header.base_seq} is not where it belongs")
-            body = offset + header.size
-            frame = split_payload(header, data[body : body + header.payload_size])
+            frame_header = parse_header(head, crc_start)
+            if not seq <= frame_header.base_seq < frame_header.next_seq <= one.end:
+                raise FrameError(f"event {frame_header.base_seq} is not where it belongs")
+            if frame_header.format != version:
+                raise FrameError(f"a frame of format {frame_header.format}, not {version}")
+            body = offset + frame_header.size
+            payload = data[body : body + frame_header.payload_size]
+            frame = split_payload(frame_header, payload)
+            if tags is not None:
+                check_frame(tags, key_id, log_id, frame_header, head, payload)
         except FrameError as error:
             raise LogCorruptError(one.path, offset, str(error)) from None
         yield frame
-        seq = header.next_seq
-        offset = body + header.payload_size
+        seq = frame_header.next_seq
+        offset = body + frame_header.payload_size
+
+
+def _segment_header(
+    one: Kept, data: bytes, offset: int, log_id: bytes, tags: TagReader | None
+) -> segment.SegmentHeader:
+    """Check the header of a segment between kept frames.
+
+    Raises `LogCorruptError`, `LogFormatError`.
+    """
+    head = data[offset : offset + segment.HEADER_SIZE]
+    header = segment.read_header(one.path, head)
+    if header.format == 1 or header.log_id != log_id:
+        raise LogCorruptError(one.path, offset, "the header of a segment of another log or format")
+    if tags is not None:
+        segment.check_tag(tags, one.path, header, head)
+    return header
 
 
 def _check_header(one: Kept, data: bytes, log_id: bytes) -> int:
@@ -163,12 +199,14 @@ def _check_header(one: Kept, data: bytes, log_id: bytes) -> int:
     return HEADER_SIZE
 
 
-def keep_frames(folder: Path, begin: int, end: int, kinds: Collection[int]) -> dict[str, str]:
+def keep_frames(
+    folder: Path, begin: int, end: int, kinds: Collection[int], tags: TagReader | None = None
+) -> dict[str, str]:
     """Copy the frames of these kinds of the events begin <= seq < end to a new file, durably.
 
-    Both numbers are first events of segments, and the log begins with `begin`. Returns the SHA-256
-    by name of all files that hold kept frames below `end`. Raises `LogCorruptError`,
-    `LogFormatError`, `LogPrunedError`, `OSError`.
+    Both numbers are first events of segments, and the log begins with `begin`. `tags`: check the
+    tags of what is copied. Returns the SHA-256 by name of all files that hold kept frames below
+    `end`. Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`, `OSError`.
     """
     log_id = read_identity(folder)
     before = files_below(folder, begin)
@@ -176,7 +214,7 @@ def keep_frames(folder: Path, begin: int, end: int, kinds: Collection[int]) -> d
     taken = b"".join(read_file(each.path)[HEADER_SIZE:] for each in before) if merged else b""
     for path in segments_of(folder):
         if segment.base_seq_of(path) < end:
-            taken += b"".join(_frames(path, kinds))
+            taken += b"".join(_frames(path, kinds, tags))
     first = 0 if merged else begin
     target = kept_path(folder, f"{first:020d}.{end:020d}.evk")
     make_folder(target.parent)
@@ -191,16 +229,18 @@ def _header(log_id: bytes, first: int, end: int, length: int) -> bytes:
     return body + crc32(body).to_bytes(4, "little")
 
 
-def _frames(path: Path, kinds: Collection[int]) -> Iterator[bytes]:
-    """Yield the frames of these kinds in a finished segment, byte for byte."""
+def _frames(path: Path, kinds: Collection[int], tags: TagReader | None) -> Iterator[bytes]:
+    """Yield the frames of these kinds in a finished segment, byte for byte, after its header."""
     data = read_file(path)
     end = segment.end_of(path)
     with open_file(path) as file:
-        walk = segment.Walk(path, file)
+        walk = segment.Walk(path, file, tags)
+        head = data[: walk.offset] if walk.header.format > 1 else b""
         begin = walk.offset
         for frame in walk.frames(file, end):
             if frame.header.kind in kinds and frame.header.records:
-                yield data[begin : walk.offset]
+                yield head + data[begin : walk.offset]
+                head = b""
             begin = walk.offset
         if walk.stopped is not None and walk.end != end:
             raise LogCorruptError(path, walk.offset, walk.stopped)

@@ -163,6 +163,11 @@ class EventLog:
         return self._committer.segment_bytes
 
     @property
+    def sealed(self) -> tuple[bytes, int]:
+        """History digest of the newest sealed segment, and the event after it."""
+        return self._committer.sealed
+
+    @property
     def rewrites(self) -> int:
         """Commits that failed, and then succeeded in a new file."""
         return self._committer.rewrites

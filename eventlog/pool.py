@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eventlog.frame import ALIGN, HEADER_SIZE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,7 +21,8 @@ With the protected section and the rest of a batch a frame stays below 128 KiB, 
 finds every small error.
 """
 _FRAME_AT_MOST = 128 * 1024  # bytes
-_HEADER = 96  # bytes of a frame beside its sections, at most
+_HEADER = HEADER_SIZE + ALIGN
+"""Bytes of a frame beside its sections, at most."""
 
 
 class OpenFrame:

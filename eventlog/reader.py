@@ -29,9 +29,10 @@ class Reader:
     before `from_seq`.
 
     `frames()` yields all durable frames; a later call continues from there. `to_end`: also yield
-    frames that no later header calls durable; for the writer itself, after recovery. `keys`:
-    check the tags, and decrypt the protected sections; a section is empty if its key is missing.
-    `first_seq`: the first event that the log had when the reader was made.
+    frames that no later header calls durable; for the writer itself, after recovery. `keys`: check
+    the tags, and decrypt the protected sections; a section is empty if its key is missing. Without
+    `decrypt` the sections stay as they are in the file. `first_seq`: the first event that the log
+    had when the reader was made.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Reader:
         *,
         to_end: bool = False,
         keys: Keys | None = None,
+        decrypt: bool = True,
     ) -> None:
         self.path = path
         self._log_id = folder.read_identity(path)
@@ -48,6 +50,7 @@ class Reader:
         self._from_seq = from_seq
         self._to_end = to_end
         self._keys = keys
+        self._decrypt = decrypt
         self._current: segment.Walk | None = None
         self._held: deque[frame.Frame] = deque()
         self._segments: list[
@@ -73,12 +76,15 @@ class Reader:
 
         Beside a running writer one follows soon. After a crash the next start keeps them.
         """
-        return [decrypt_frame(self._log_id, one, self._keys) for one in self._held]
+        return [self._given(one) for one in self._held]
 
     def _released(self) -> Iterator[frame.Frame]:
         held = self._held
         while held and (self._to_end or held[0].header.next_seq <= self.durable_seq):
-            yield decrypt_frame(self._log_id, held.popleft(), self._keys)
+            yield self._given(held.popleft())
+
+    def _given(self, found: frame.Frame) -> frame.Frame:
+        return decrypt_frame(self._log_id, found, self._keys) if self._decrypt else found
 
     def _walk_while_there(self) -> Iterator[frame.Frame]:
         try:

@@ -76,6 +76,7 @@ _FORMAT_2 = Struct("<16sQQQI4x16s16s32sQ16s20x16sI")
 _TAGGED = 172  # bytes of the header that the tag covers
 NO_DIGEST = bytes(32)
 """History digest before any segment was sealed."""
+UNTAGGED = "a frame without a tag, in a segment of format 2"
 NOT_IN_THE_LOG = "durable events are not in the log"
 TAIL_BYTES = 1 << 16
 """Bytes at the end of a segment that are read at once: mostly its last frame is among them."""
@@ -181,12 +182,19 @@ def read_header(path: Path, data: bytes) -> SegmentHeader:
 
 
 def check_tag(tags: TagReader, path: Path, header: SegmentHeader, data: bytes) -> None:
-    """Check the tag of a segment's header of format 2, given as its bytes.
+    """Check the tag of a segment's header, given as its bytes. One of format 1 passes.
 
-    A header whose key is missing passes. Raises `LogCorruptError`.
+    Raises `LogCorruptError`, also where the key is missing: else a header that names a key of
+    nobody would excuse every tag of its segment.
     """
+    if header.format == 1:
+        return
     expected = tags.tag(header.key_id, header.log_id, header.seed, data[:_TAGGED])
-    if expected is not None and not compare_digest(expected, header.tag):
+    if expected is None:
+        raise LogCorruptError(
+            path, 0, "its tags are of a server.key that these secrets do not hold"
+        )
+    if not compare_digest(expected, header.tag):
         what = "segment header tag does not match: these are not the bytes that the tracker wrote"
         raise LogCorruptError(path, 0, what)
 
@@ -196,13 +204,25 @@ def reserved_part(header: SegmentHeader, data: bytes) -> bytes:
     return data[10:12] + (data[64:124] if header.format == 1 else data[60:64] + data[152:172])
 
 
-def open_header(path: Path) -> SegmentHeader:
-    """Read the header of a segment.
+def open_header(path: Path, tags: TagReader | None = None) -> SegmentHeader:
+    """Read the header of a segment. `tags`: check its tag too.
 
     Raises the errors of `read_header`, and `LogFormatError` if the path is a folder.
     """
     with open_file(path) as file:
-        return read_header(path, file.read(HEADER_SIZE))
+        data = file.read(HEADER_SIZE)
+    header = read_header(path, data)
+    if tags is not None:
+        check_tag(tags, path, header, data)
+    return header
+
+
+def has_tags(folder: Path) -> bool:
+    """Tells whether a log has segments with tags. Raises `LogFormatError`, `OSError`."""
+    for path in reversed(list_segments(folder / "seg")):
+        with suppress(LogCorruptError):
+            return open_header(path).format > 1
+    return False
 
 
 def first_frame_header(path: Path) -> Header | None:
@@ -310,7 +330,7 @@ class Walk:
         data = file.read(HEADER_SIZE)
         self.header = read_header(path, data)
         self._tags = tags
-        if tags is not None and self.header.format > 1:
+        if tags is not None:
             check_tag(tags, path, self.header, data)
         self.offset = self.header.size
         self.next_seq = self.header.base_seq
@@ -327,7 +347,11 @@ class Walk:
         return self.next_seq, self.chain
 
     def frames(self, file: BufferedReader, end: End | None = None) -> Iterator[Frame]:
-        """Yield frames up to `end`, where another segment continues; None = to the last frame."""
+        """Yield frames up to `end`, where another segment continues; None = to the last frame.
+
+        Raises `LogCorruptError` for a frame without a tag where one is due, because no torn write
+        leaves one.
+        """
         self.stopped = None
         self._seen = os.fstat(file.fileno()).st_size
         file.seek(self.offset)
@@ -388,7 +412,7 @@ class Walk:
 
     def _check_place(self, header: Header) -> None:
         if header.format != self.header.format:
-            raise FrameError("frame of another format")
+            raise LogCorruptError(self.path, self.offset, UNTAGGED)
         if header.epoch != self.header.epoch:
             raise FrameError("frame of another epoch")
         if header.base_seq != self.next_seq:

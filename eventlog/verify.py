@@ -106,7 +106,7 @@ class Verifier:
         for check in (
             verify_files.in_the_way(self._path),
             verify_files.leftovers(self._path, self.first_seq),
-            verify_files.check_kept(self._path, self.first_seq, self.log_id),
+            verify_files.check_kept(self._path, self.first_seq, self.log_id, self._tags),
         ):
             yield from verify_files.unreadable(self._path, check)
         yield from self._segments()
@@ -172,7 +172,7 @@ class Verifier:
                     return
                 yield self._unreadable(path, error)
                 self._lost(path)
-                if _next_intact(path, 0, self._crc_start) is None:
+                if next(_intact(path, 0, self._crc_start), None) is None:
                     return  # another program's file, or nothing is left of it
             else:
                 yield from self._header(path, header, data)
@@ -228,7 +228,7 @@ class Verifier:
                 yield self._damage(path, 0, "does not continue the file before it")
         try:
             segment.check_order(path, self._format, header.format)
-            if self._tags is not None and header.format > 1:
+            if self._tags is not None:
                 segment.check_tag(self._tags, path, header, data)
         except LogCorruptError as error:
             yield self._damage(path, 0, error.what)
@@ -254,15 +254,17 @@ class Verifier:
                 if found is None and not problem:
                     self._ended = last
                     return
-                if problem and not durable_later:
+                untagged = found is not None and found.header.format < self._format
+                if problem and not durable_later and not untagged:
                     self._ended = True
                     yield self._torn(path, offset)
                     return
             if problem or found is None:
-                at = offset if found else _next_intact(path, offset + 1, self._crc_start)
-                found = self._frame(descriptor, at) if at is not None else None
+                at = offset
+                if found is None:
+                    at, found = self._next_frame(path, descriptor, offset + 1)
                 yield self._damaged_frame(path, offset, problem, at, found)
-                if at is None or found is None:
+                if found is None:
                     self._chain = None
                     return
                 offset = at
@@ -312,6 +314,13 @@ class Verifier:
             check_frame(self._tags, self._key_id, self.log_id, header, head, payload)
         return found
 
+    def _next_frame(self, path: Path, descriptor: int, start: int) -> tuple[int, Frame | None]:
+        """Find the next intact frame at or after an offset, and its offset; None = none."""
+        for at, _ in _intact(path, start, self._crc_start):
+            with suppress(FrameError):
+                return at, self._frame(descriptor, at)
+        return start, None
+
     def _look(self, descriptor: int, offset: int) -> tuple[Frame | None, str]:
         """Read the frame at an offset.
 
@@ -326,7 +335,9 @@ class Verifier:
     def _misplaced(self, header: Header) -> str:
         if self._chain is None:
             return ""
-        if header.format != self._format:
+        if header.format < self._format:
+            return segment.UNTAGGED
+        if header.format > self._format:
             return f"a frame of format {header.format} in a file of format {self._format}"
         if header.epoch != self._epoch:
             return f"a frame of epoch {header.epoch} in a file of epoch {self._epoch}"
@@ -388,9 +399,9 @@ class Verifier:
         return Finding(path, offset, self.next_seq, what, advice, damage=False)
 
     def _damaged_frame(
-        self, path: Path, offset: int, problem: str, at: int | None, found: Frame | None
+        self, path: Path, offset: int, problem: str, at: int, found: Frame | None
     ) -> Finding:
-        if at is None or found is None:
+        if found is None:
             return self._damage(
                 path, offset, f"{problem}; nothing after it in this file can be read"
             )
@@ -410,11 +421,6 @@ def _text(error: LogError, path: Path) -> str:
     return (
         error.what if isinstance(error, LogCorruptError) else str(error).removeprefix(f"{path}: ")
     )
-
-
-def _next_intact(path: Path, start: int, crc_start: int) -> int | None:
-    """Offset of the next whole and undamaged frame; None = no more frames."""
-    return next((at for at, _ in _intact(path, start, crc_start)), None)
 
 
 def _intact(path: Path, start: int, crc_start: int) -> Iterator[tuple[int, Frame]]:

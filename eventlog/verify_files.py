@@ -15,6 +15,8 @@ from eventlog.first_event import list_openings, segments_before
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eventlog.tags import TagReader
+
 T = TypeVar("T")
 
 RESTORE_KEPT = (
@@ -68,7 +70,9 @@ def leftovers(folder: Path, begin: int) -> Iterator[Finding]:
         yield Finding(each, 0, 0, what, NOTHING, damage=False)
 
 
-def check_kept(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
+def check_kept(
+    folder: Path, begin: int, log_id: bytes, tags: TagReader | None
+) -> Iterator[Finding]:
     """Report damage in the kept frames of the events before the log's beginning."""
     try:
         kept = kept_frames.files_below(folder, begin)
@@ -77,7 +81,7 @@ def check_kept(folder: Path, begin: int, log_id: bytes) -> Iterator[Finding]:
         return
     for one in kept:
         try:
-            for _ in kept_frames.frames_in(one, files.read_file(one.path), log_id):
+            for _ in kept_frames.frames_in(one, files.read_file(one.path), log_id, tags):
                 pass
         except LogCorruptError as error:
             yield Finding(one.path, error.offset, one.first, error.what, RESTORE_KEPT)

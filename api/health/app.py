@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
     from api.health.checks import Result
-    from api.health.services import Service
+    from api.health.services import Kind, Service
 
 FAILED: Final = "health check failed"
 _JSON = (b"content-type", b"application/json")
 _ALLOW = (b"allow", b"GET,HEAD")
 
 
-async def _nothing_wrong() -> str:
+async def _nothing_wrong(kind: Kind) -> str:  # noqa: ARG001  # the parameter of `trouble`
     return ""
 
 
 def create_app(
-    services: Sequence[Service], trouble: Callable[[], Awaitable[str]] = _nothing_wrong
+    services: Sequence[Service], trouble: Callable[[Kind], Awaitable[str]] = _nothing_wrong
 ) -> ASGIFramework:
     """Builds the application over `services`, which it reports in this order.
 
-    `trouble` says why no tracker serves announces now although all may answer, or "".
+    `trouble` says why no service of a kind does its work now although all may answer, or "".
     """
 
     async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -59,7 +59,7 @@ def create_app(
 
 
 async def _answer(
-    services: Sequence[Service], trouble: Callable[[], Awaitable[str]], method: str, path: str
+    services: Sequence[Service], trouble: Callable[[Kind], Awaitable[str]], method: str, path: str
 ) -> tuple[int, tuple[bytes, bytes] | None, bytes]:
     """Returns status, header and body."""
     if path not in ("/", "/health_check"):
@@ -75,15 +75,14 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
 
 
 async def examine(
-    services: Sequence[Service], trouble: Callable[[], Awaitable[str]]
+    services: Sequence[Service], trouble: Callable[[Kind], Awaitable[str]]
 ) -> dict[str, Any]:
     """Checks all services at once. Returns the body of the response as data."""
     results: dict[int, Result] = {}
-    wrong = await trouble()
 
     async def one(number: int, service: Service) -> None:
         result = await check(service)
-        if wrong and service.kind != "api" and "Ok" in result:
+        if "Ok" in result and (wrong := await trouble(service.kind)):
             result = {"Err": wrong}
         results[number] = result
 

@@ -16,7 +16,8 @@ import trio
 from eventlog import open_log
 from tests.e2e.clients import announce, api, torrent, udp_client
 from tests.e2e.process import COMMAND, Follower, Tracker, clean_environment, run
-from tests.eventlog.logs import TAGS, places, running
+from tests.eventlog.logs import places, running
+from tests.support import own_keys
 from tracker.cli import main
 from tracker.domain import events
 from tracker.domain.events import codec
@@ -35,7 +36,7 @@ OTHER = torrent(0x11)
 
 def write(folder: Path, records: Sequence[bytes] = ()) -> None:
     """Opens the log, appends admin events, and closes it."""
-    log = open_log(folder, codec.RECORD_SIZES, TAGS, linger_seconds=0)
+    log = open_log(folder, codec.RECORD_SIZES, own_keys(folder).tags, linger_seconds=0)
 
     async def main() -> None:
         async with running(log):
@@ -119,7 +120,7 @@ def test_fields_of_an_announce(everything: list[Event]) -> None:
     assert {name: value for name, value in last.items() if name not in {"seq", "time"}} == {
         "type": "announced",
         "info_hash": HASH.hex(),
-        "peer_id": b"-QS0001-000000000009".hex(),
+        "peer_id": b"-QS0001.000000000009".hex(),
         "address": "127.0.0.1",
         "port": 9,
         "uploaded": 0,

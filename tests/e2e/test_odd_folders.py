@@ -12,12 +12,13 @@ import trio
 from eventlog import open_log
 from tests.e2e.clients import announce, api, torrent
 from tests.e2e.process import DEADLINE
-from tests.eventlog.logs import TAGS, running
+from tests.eventlog.logs import running
 from tests.support import SECOND
 from tests.tracker.logged import write_log
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.events.admin import TrackerStarted
+from tracker.store.address_keys import Keyring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,13 +54,12 @@ def test_a_newer_format(tracker: Tracker) -> None:
     assert tracker.stop() == 0
     path = newest(tracker.folder / "log")
     data = path.read_bytes()
-    header = bytearray(data[:124])
-    header[8:10] = (2).to_bytes(2, "little")
-    newer = header + crc32(header).to_bytes(4, "little") + data[128:]
+    header = data[:8] + (3).to_bytes(2, "little") + data[10:188]
+    newer = header + crc32(header).to_bytes(4, "little") + data[192:]
     path.write_bytes(newer)
     line = tracker.start_refused(3)
     assert path.name in line
-    assert "is of format 2, and this version reads format 1" in line
+    assert "is of format 3, and this version reads formats 1 to 2" in line
     verified = tracker.command("verify")
     assert verified.returncode == 3
     assert "    no tracker of this version starts with this log\n" in verified.stdout
@@ -71,7 +71,9 @@ def test_an_event_of_a_newer_version(tracker: Tracker) -> None:
     whitelist(tracker, 1)
     assert tracker.stop() == 0
     log = tracker.folder / "log"
-    event_log = open_log(log, {**codec.RECORD_SIZES, 77: 16}, TAGS)
+    event_log = open_log(
+        log, {**codec.RECORD_SIZES, 77: 16}, Keyring(tracker.folder / "secrets").tags
+    )
 
     async def write() -> None:
         async with running(event_log):

@@ -83,18 +83,19 @@ def until(wanted: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def test_a_torn_end_is_no_older_copy(tracker: Tracker) -> None:
-    """A torn end starts with a warning and an event, and goes on."""
+def test_a_torn_end(tracker: Tracker) -> None:
+    """A log that does not reach its note is refused with a torn end too, and may be accepted."""
     api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
     assert tracker.stop() == 0
     before = tracker.events()
     newest = max((tracker.folder / "log" / "seg").iterdir())
     with newest.open("r+b") as file:
-        stopped = newest.read_bytes().rindex(b"EVF1\x02")  # the last frame of an admin event
-        file.truncate(stopped + 100)
-    tracker.start()
-    assert tracker.lines is not None
-    assert any("the disk lost what had been durable" in line for line in tracker.lines.so_far())
+        stopped = newest.read_bytes().rindex(b"EVF2\x02")  # the last frame of an admin event
+        file.truncate(stopped + 150)
+    cut = newest.read_bytes()
+    assert f"served up to event {len(before) - 1}" in tracker.start_refused(3)
+    assert newest.read_bytes() == cut
+    tracker.start("serve", "--accept-older-log")
     started = tracker.events_until(lambda found: found[-1]["type"] == "tracker_started")[-1]
     assert started["lost_seq"] == len(before)
     assert tracker.stop() == 0

@@ -76,7 +76,7 @@ def test_a_commit_waits(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 def test_a_disk_that_hangs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit that takes too long stops announces, not administrators, until it has ended."""
     monkeypatch.setattr(log, "HUNG_SECONDS", 0)
-    one, goes_on = open_log(folder, RECORD_SIZES, linger_seconds=0), threading.Event()
+    one, goes_on = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0), threading.Event()
     begun, real = threading.Event(), os.fdatasync
 
     def hanging(descriptor: int) -> None:

@@ -64,6 +64,9 @@ from tracker.upkeep.retention import segments
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from eventlog import Tags
+    from tracker.store.tag_keys import TagKeys
+
 GOLDEN = Path(__file__).parents[1] / "golden/log-v1"
 
 
@@ -81,46 +84,57 @@ def _ending(files: dict[str, bytes], end: str) -> list[str]:
 # Checksums.
 
 
-def checked_frames(data: bytes, at: int, seed: int, chain: int) -> bytes:
-    """Makes the checksums of all frames from `at` on right, as far as their lengths lead."""
+def checked_frames(data: bytes, at: int, log_id: bytes, chain: bytes, tags: Tags) -> bytes:
+    """Makes the checksums and tags of all frames from `at` on right, as far as their lengths
+    lead."""
     made = bytearray(data)
-    while made[at : at + 4] == frame.MAGIC and at + frame.HEADER_SIZE <= len(made):
+    while made[at : at + 4] == b"EVF2" and at + frame.HEADER_SIZE <= len(made):
         size = sum(int.from_bytes(made[at + here : at + here + 4], "little") for here in (12, 16))
         body = at + frame.HEADER_SIZE
-        made[at + 60 : at + 64] = chain.to_bytes(4, "little")
-        made[at + 64 : at + 68] = crc32(made[body : body + size]).to_bytes(4, "little")
-        chain = crc32(made[at : at + 76], seed)
-        made[at + 76 : at + 80] = chain.to_bytes(4, "little")
+        made[at + 60 : at + 64] = crc32(made[body : body + size]).to_bytes(4, "little")
+        made[at + 88 : at + 104] = chain
+        tagged = bytes(made[at : at + 108]), bytes(made[body : body + size])
+        chain = tags.sign(log_id, tagged[0][72:88], *tagged)
+        made[at + 108 : at + 124] = chain
+        made[at + 124 : at + 128] = crc32(made[at : at + 124], crc32(log_id)).to_bytes(4, "little")
         at = body + size + frame.padding(size)
     return bytes(made)
 
 
-def checked_segment(data: bytes) -> bytes:
-    head = data[: segment.HEADER_SIZE]
-    if len(head) < segment.HEADER_SIZE:
+def checked_head(data: bytes, tags: Tags) -> bytes:
+    """Returns the header of a segment with its tag and checksum made right."""
+    head = data[:80] + tags.key_id + data[96:172]
+    head += tags.sign(head[16:32], head[136:152], head)
+    return head + crc32(head).to_bytes(4, "little")
+
+
+def checked_segment(data: bytes, tags: Tags) -> bytes:
+    if len(data) < segment.HEADER_SIZE:
         return data
-    head = head[:-4] + crc32(head[:-4]).to_bytes(4, "little")
-    chain = int.from_bytes(head[60:64], "little")
+    head = checked_head(data, tags)
     rest = head + data[segment.HEADER_SIZE :]
-    return checked_frames(rest, segment.HEADER_SIZE, frame.seed_of(head[16:32]), chain)
+    return checked_frames(rest, segment.HEADER_SIZE, head[16:32], head[64:80], tags)
 
 
-def checked_kept(data: bytes) -> bytes:
+def checked_kept(data: bytes, tags: Tags) -> bytes:
     head = data[: kept_frames.HEADER_SIZE]
     if len(head) < kept_frames.HEADER_SIZE:
         return data
     length = len(data) - len(head)
     head = head[:48] + length.to_bytes(8, "little") + head[56:60]
     head += crc32(head).to_bytes(4, "little")
-    rest = head + data[kept_frames.HEADER_SIZE :]
-    return checked_frames(rest, kept_frames.HEADER_SIZE, frame.seed_of(head[16:32]), 0)
+    rest, at = head + data[kept_frames.HEADER_SIZE :], kept_frames.HEADER_SIZE
+    if rest.startswith(segment.MAGIC, at) and len(rest) >= at + segment.HEADER_SIZE:
+        rest = rest[:at] + checked_head(rest[at:], tags) + rest[at + segment.HEADER_SIZE :]
+        at += segment.HEADER_SIZE
+    return checked_frames(rest, at, head[16:32], rest[at + 88 : at + 104].ljust(16, b"\0"), tags)
 
 
-def checked_image(data: bytes) -> bytes:
-    header, row = snapshot_file._HEADER, snapshot_file._ROW
+def checked_image(data: bytes, tags: TagKeys, purpose: bytes) -> bytes:
+    header, row = snapshot_file._FORMAT_2, snapshot_file._ROW
     if len(data) < header.size:
         return data
-    made = bytearray(data[:-32])
+    made = bytearray(data[:-64])
     rows = min(int.from_bytes(made[12:16], "little"), (len(made) - header.size) // row.size)
     for at in range(header.size, header.size + rows * row.size, row.size):
         begin, size = (
@@ -129,9 +143,11 @@ def checked_image(data: bytes) -> bytes:
         if begin + size <= len(made):
             made[at + 52 : at + 56] = crc32(made[begin : begin + size]).to_bytes(4, "little")
     table = made[header.size : header.size + rows * row.size]
+    made[header.size - 24 : header.size - 8] = tags.key_id
     made[header.size - 8 : header.size - 4] = crc32(table).to_bytes(4, "little")
     made[header.size - 4 : header.size] = crc32(made[: header.size - 4]).to_bytes(4, "little")
-    return bytes(made) + sha256(made).digest()
+    digest = sha256(made).digest()
+    return bytes(made) + digest + tags.mac(purpose, digest)
 
 
 # Targets.
@@ -148,12 +164,12 @@ def log_segment(folder: Path, _closing: ExitStack) -> Target:
     log, keys = site / "log", Keyring(site / "secrets")
 
     def run(data: bytes) -> None:
-        path.write_bytes(checked_segment(data) if len(data) % 8 else data)
+        path.write_bytes(checked_segment(data, keys.tags) if len(data) % 8 else data)
         for read in (
             lambda: list(Reader(log, 0, to_end=True, keys=keys).frames()),
             lambda: first_and_last_frame(log),
             lambda: frame_at(log, 1_800_000_000_000_000),
-            lambda: holds_frame(log, 60, 5),
+            lambda: holds_frame(log, 60, bytes(16)),
             lambda: list(segment.headers_from_the_end(path, segment.open_header(path))),
             lambda: segment.first_frame_header(path),
             lambda: segment.check_border(path, path),
@@ -165,7 +181,7 @@ def log_segment(folder: Path, _closing: ExitStack) -> Target:
             with suppress(LogError, OSError):
                 read()
 
-    words = b"EVF1~EVF1\1\1\0\0~EVF1\2\1\0\0~EVF1\xf0\0\0\0"
+    words = b"EVF2~EVF2\1\1\0\0~EVF2\2\1\0\0~EVF2\xf0\0\0\0"
     return Target([files[name] for name in names], run, words)
 
 
@@ -174,15 +190,16 @@ def kept(folder: Path, _closing: ExitStack) -> Target:
     site, files = _site(folder)
     name = _ending(files, ".evk")[0]
     first, end = (int(one) for one in (site / name).name.split(".")[:2])
+    keys = Keyring(site / "secrets")
 
     def run(data: bytes) -> None:
-        (site / name).write_bytes(checked_kept(data) if len(data) % 8 else data)
+        (site / name).write_bytes(checked_kept(data, keys.tags) if len(data) % 8 else data)
         with suppress(LogError, codec.CodecError):
-            for one in read_kept_frames(site / "log", end):
+            for one in read_kept_frames(site / "log", end, keys.tags):
                 assert first <= one.header.base_seq < end
                 list(event_json.narrate(one))
 
-    return Target([files[name]], run, b"EVF1~EVF1\2\1\0\0")
+    return Target([files[name]], run, b"EVF2~EVF2\2\1\0\0")
 
 
 def image(folder: Path, _closing: ExitStack) -> Target:
@@ -194,17 +211,15 @@ def image(folder: Path, _closing: ExitStack) -> Target:
     path = folder / "one.snap"
 
     def run(data: bytes) -> None:
-        made = checked_image(data) if len(data) % 8 else data
-        path.write_bytes(made)
+        for purpose, to in (b"snapshot", path), (b"opening", opening):
+            to.write_bytes(checked_image(data, keys.tags, purpose) if len(data) % 8 else data)
         with suppress(snapshot_file.SnapshotError):
-            state = snapshot_file.read(path, log_id, keys, older=True).state()
+            state = snapshot_file.read(path, log_id, keys).state()
             state.digest()
-            snapshot_file.write(
-                path, snapshot_file.Position(log_id, state.seq, 0, 0), state, keys, spare=0
-            )
-        opening.write_bytes(made)
+            position = snapshot_file.Position(log_id, state.seq, 0, bytes(16))
+            snapshot_file.write(path, position, state, keys)
         with suppress(LogError):
-            begin(site / "log", at)
+            begin(site / "log", at, keys)
 
     names = [*_ending(files, ".snap"), *_ending(files, ".opening")]
     return Target(
@@ -304,7 +319,7 @@ def records(_folder: Path, _closing: ExitStack) -> Target:
         kind, schema, count, plain = *data[:3].ljust(3, b"\0"), data[3:]
         count = count or 1  # no reader gives a frame without records
         protected = bytes(36 * count) if kind == 1 else b""
-        packed, _ = frame.build_header(kind, schema, count, plain, protected, epoch=1, base_seq=7, durable_seq=0, time_us=5, boottime_ns=0, prev_crc=0)  # fmt: skip
+        packed, _ = frame.build_header(kind, schema, count, plain, protected, epoch=1, base_seq=7, durable_seq=0, time_us=5, boottime_ns=0, previous=bytes(16), seed=bytes(16), sign=lambda *_: bytes(16))  # fmt: skip
         one = Frame(frame.parse_header(packed), memoryview(plain), memoryview(protected))
         problems = list(RecordChecks().problems(one))
         for wanted in (
@@ -403,7 +418,7 @@ def other_reader(folder: Path, _closing: ExitStack) -> Target:
         try:
             keys = Keyring(site / "secrets")
             reader = Reader(site / "log", keys=keys)
-            read = [*read_kept_frames(site / "log", reader.first_seq), *reader.frames()]
+            read = [*read_kept_frames(site / "log", reader.first_seq, keys), *reader.frames()]
             ours = [event_json.line(event) for one in read for event in event_json.narrate(one)]
         except OURS:
             return  # it knows more rules than the page says

@@ -1,9 +1,10 @@
-"""Wrote the folders in `log-v1`, once: `python -m tests.golden.write_log_v1`. They are never
-written again.
+"""Writes the folders in `log-v2`: `python -m tests.golden.write_log_v2`. Once a version with format
+2 is released, they are never written again.
 
 Every later version must open them, replay them to the same facts and print the same events. A later
-kind of event gets folders of its own, beside these. The script stays to show what they hold, and
-refuses to overwrite them.
+kind of event then gets folders of its own, beside these. The script shows what they hold, and
+refuses to overwrite them: until the release, remove the folder first. Those of `log-v1` are of an
+earlier version of this script.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ from tests.support import (
     endpoint4,
     endpoint6,
     hash_of,
+    keys_of,
 )
 from tracker.domain import events
 from tracker.domain.events import DAY_US, codec, schemas
 from tracker.domain.events.admin import (
     AddressesLost,
     CompletedImported,
+    ServerKeyChanged,
     TrackerStarted,
     TrackerStopped,
 )
@@ -45,7 +48,7 @@ from tracker.domain.policy import Policy
 from tracker.domain.refusals import NOT_WHITELISTED
 from tracker.domain.settings import Settings
 from tracker.history import event_json
-from tracker.ports import Actor, Correction, FactorTerms, NewKey
+from tracker.ports import Actor, Correction, FactorTerms, NewKey, TorrentFacts
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service
 from tracker.store.address_keys import Keyring, day_of
@@ -58,7 +61,7 @@ if TYPE_CHECKING:
 
     from tracker.domain.state import State
 
-FOLDER = Path(__file__).parent / "log-v1"
+FOLDER = Path(__file__).parent / "log-v2"
 BY = Actor("ops", "192.0.2.1", "r-1", 'a reason: "é" \\ \t 日本')
 ONCE = evolve(BY, idempotency_key="once-1")
 QUICK = Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)
@@ -76,10 +79,10 @@ class Site:
     segment_bytes: int = 64 << 20
 
     def run(self, do: Callable[[Run], Awaitable[object]]) -> None:
-        keyring = Keyring(self.path / "secrets")
+        keyring = keys_of(self.path / "secrets")
         log = open_log(
-            self.path / "log", {**codec.RECORD_SIZES, NO_KIND: 16}, segment_bytes=self.segment_bytes, linger_seconds=0,
-            encryptor=keyring if self.encrypted else None,
+            self.path / "log", {**codec.RECORD_SIZES, NO_KIND: 16}, keyring.tags, segment_bytes=self.segment_bytes,
+            linger_seconds=0, encryptor=keyring if self.encrypted else None,
         )  # fmt: skip
         state = replay(Reader(log.path, to_end=True, keys=keyring))
 
@@ -140,6 +143,7 @@ async def public_first(run: Run) -> None:
         evolve(one, endpoint=endpoint4(70, 80), left=events.LEFT_UNKNOWN, numwant=65535,
                flags=events.FLAG_NUMWANT_ABSENT | events.FLAG_DICTIONARIES, udp=False),
         evolve(one, endpoint=endpoint4(71), left=5, event=events.PAUSED, uploaded=2**64 - 1),
+        evolve(one, endpoint=endpoint4(72), peer_id=OTHER_ID, udp=False, agent=b"a/1 \xe9\x1b"),
     )  # fmt: skip
     for counter in events.COUNTER_NAMES:
         run.service.count(counter, 2 if counter == events.REFUSED_REQUESTS else 0)
@@ -255,6 +259,17 @@ async def private_first(run: Run) -> None:
         evolve(mine, key=anna),
         evolve(theirs, info_hash=hash_of(9)),
     )
+    said = TorrentFacts(
+        label="Debian 日本",
+        size=2**40,
+        site_id=77,
+        uploader="anna",
+        added_us=START_US,
+        tags=("a", "b"),
+    )
+    torrents = [(hash_of(1), said), (hash_of(2), TorrentFacts(label="gone"))]
+    await run.commands.describe_torrents(torrents, BY)
+    await run.commands.describe_torrents([(hash_of(2), TorrentFacts())], BY)
     by = Actor("import", "", "r-2", "dump.xml")
     run.service.append(CompletedImported(hash_of(1), 41), by)
     run.time.advance(10 * SECOND)
@@ -341,7 +356,7 @@ async def busy(run: Run) -> None:
     run.service.tick()
     run.service.tick()
     await run.announce(Announce(hash_of(6), endpoint4(66), key=keys[0], left=1))
-    pruner = Pruner(run.service, run.log, 1000, 1500)
+    pruner = Pruner(run.service, run.log, 1000, 1500, run.keyring.secrets)
     assert await pruner.look()
     await run.announce(Announce(hash_of(6), endpoint4(66), key=keys[0], left=0, uploaded=10))
 
@@ -384,14 +399,32 @@ def clear(site: Site) -> None:
     site.run(in_clear)
 
 
-SITES = {one.__name__: one for one in (public, private, shredded, pruned, clear)}
+# Two keys of the server: the second one vouches for what comes after it.
+
+
+def rekeyed(site: Site) -> None:
+    async def first(run: Run) -> None:
+        run.service.change_settings(QUICK)
+        await run.announce(Announce(hash_of(1), endpoint4(1)))
+
+    async def second(run: Run) -> None:
+        run.service.append(ServerKeyChanged(before.hex(), after.hex()), BY)
+        await run.announce(Announce(hash_of(1), endpoint4(1), left=1))
+
+    site.run(first)
+    tags = keys_of(site.path / "secrets").tags
+    before, after = tags.key_id, tags.change()
+    site.run(second)
+
+
+SITES = {one.__name__: one for one in (public, private, shredded, pruned, clear, rekeyed)}
 
 
 def record(path: Path) -> None:
     """Write the facts that this version finds in the folder beside it."""
     log, keyring = path / "log", Keyring(path / "secrets")
     reader = Reader(log, keys=keyring)
-    frames = [*read_kept_frames(log, reader.first_seq), *reader.frames()]
+    frames = [*read_kept_frames(log, reader.first_seq, keyring), *reader.frames()]
     lines = [event_json.line(event) for frame in frames for event in event_json.narrate(frame)]
     (path / "events.jsonl").write_text("\n".join(lines) + "\n")
     state = replay(Reader(log, keys=keyring))
@@ -400,12 +433,12 @@ def record(path: Path) -> None:
 
 
 def main() -> int:
-    if any(FOLDER.iterdir() if FOLDER.exists() else ()):
-        sys.stderr.write(f"{FOLDER} is there: it is never written again\n")
-        return 1
     eventlog.log.WATERMARK_SECONDS = 0.001
     for name, write in SITES.items():
         path = FOLDER / name
+        if path.exists():
+            sys.stderr.write(f"{path} is there: it is never written again\n")
+            continue
         path.mkdir(parents=True)
         write(Site(path))
         record(path)

@@ -37,13 +37,16 @@ FRAME_2 = Struct("<4sBBHIIIIQQQQIIQ16s16sI16sI")
 KEPT = Struct("<8sHHI16sQQQII")
 OPENING_1 = Struct("<8sHHI16sQQ16sQI4x16s24xII")
 OPENING_2 = Struct("<8sHHI16sQQ16sQ16s16s16sII")
-ANNOUNCE = Struct("<Q20s8sQQQIQHHBBH")
+ANNOUNCE_1 = Struct("<Q20s8sQQQIQHHBBH")
+ANNOUNCE = Struct("<Q20s8sQQQIQHBBBBH")
 PROTECTED = Struct("<16s12s2sH")
 ADMIN = Struct("<IHHQ")
 TICK_1, TICK_2 = Struct("<QIIIIQ"), Struct("<QIIIIQQ")
 COUNTER = Struct("<QHHIQ")
 EVICTION = Struct("<Q20sIQ")
 REFUSAL = Struct("<QH6xQ32s8s")
+REFUSED = Struct("<QIHH20sI")
+CLIENT = Struct("<QH6x8s104s")
 FRAME_ID = Struct("<16sIQQ")
 IGNORABLE = 1
 LONGEST = 1 << 20
@@ -53,14 +56,20 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TYPES = {
     1: "tracker_started", 2: "tracker_stopped", 3: "clock_stepped", 10: "torrent_whitelisted", 11: "torrent_delisted",
     20: "key_issued", 21: "key_revoked", 22: "key_rotated", 23: "key_changed", 30: "completed_imported",
+    31: "torrent_described",
     40: "settings_changed", 50: "announce_refused", 60: "credit_factor_set", 61: "credit_factor_ended",
-    62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost", 80: "log_pruned",
+    62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost",
+    72: "server_key_changed", 80: "log_pruned",
 }  # fmt: skip
 COUNTERS = {
     1: "udp4_connects", 2: "udp6_connects", 3: "tcp4_scrapes", 4: "tcp6_scrapes", 5: "udp4_scrapes", 6: "udp6_scrapes",
     7: "refused_requests", 8: "udp_dropped",
 }  # fmt: skip
 EVENTS = ("none", "completed", "started", "stopped", "paused")
+REASONS = (
+    "malformed", "log_full", "not_whitelisted", "key_missing", "key_unknown", "key_expired", "key_revoked", "client_refused",
+    "port_refused", "torrents_full", "swarm_full", "peers_full", "account_full", "rate_exceeded",
+)  # fmt: skip
 RULES = {1: "first", 2: "continued", 3: "restarted"}
 
 
@@ -170,29 +179,34 @@ class Log:
         _check_format(identity["format"], folder / "identity.json")
         self.log_id = bytes.fromhex(identity["log_id"])
         self.crc_start = crc32(self.log_id)
-        self.tag_key = self._tag_key()
+        self.tag_keys = dict(self._tag_keys())
         self.begin, self.segments = self._begin()
         self.durable_seq = 0
         self.pruned: dict[str, Any] | None = None
 
     # Tags.
 
-    def _tag_key(self) -> bytes:
-        """Returns the key of the tags; nothing without the server's secret."""
-        path = self.secrets / "server.key" if self.secrets else None
-        if path is None or not path.exists():
-            return b""
-        return hmac.digest(path.read_bytes(), b"swarmlog tag key", "sha256")
+    def _tag_keys(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yields the keys of the tags by their ids; none without the server's secrets."""
+        folder = self.secrets or self.folder / "no secrets"
+        for path in (*folder.glob("server.key"), *folder.glob("retired/*.key")):
+            key = hmac.digest(path.read_bytes(), b"swarmlog tag key", "sha256")
+            yield hmac.digest(key, b"swarmlog key id", "sha256")[:16], key
 
     def _check_tag(self, key_id: bytes, seed: bytes, tagged: bytes, tag: bytes) -> None:
-        if not self.tag_key:
+        if not self.tag_keys:
             return
-        if key_id != hmac.digest(self.tag_key, b"swarmlog key id", "sha256")[:16]:
+        if key_id not in self.tag_keys:
             raise InvalidError("its tag is of another server.key")
         context = b"swarmlog tag" + self.log_id + seed
-        key = hmac.digest(self.tag_key, context, "sha256")[:16]
+        key = hmac.digest(self.tag_keys[key_id], context, "sha256")[:16]
         if AESGCM(key).encrypt(bytes(12), b"", tagged) != tag:
             raise InvalidError("its tag does not match")
+
+    def _check_frame(self, key_id: bytes, found: Frame, head: bytes) -> None:
+        if found.header.format > 1:
+            tagged = head + found.plain + found.protected
+            self._check_tag(key_id, found.header.seed, tagged, found.header.chain)
 
     # The beginning of the log.
 
@@ -257,9 +271,9 @@ class Log:
             b"\x89EVS\r\n\x1a\n", crc32(table), crc32(data[:124]),
         ) or sha256(body).digest() != data[-footer:][:32]:  # fmt: skip
             raise BadLogError(f"{path.name}: is damaged")
-        if version > 1 and self.tag_key:
+        if version > 1 and self.tag_keys:
             text = b"swarmlog mac opening\0" + sha256(body).digest()
-            if hmac.digest(self.tag_key, text, "sha256") != data[-32:]:
+            if hmac.digest(self.tag_keys.get(rest[2], b""), text, "sha256") != data[-32:]:
                 raise BadLogError(f"{path.name}: its MAC does not match")
         first = self.segments[0]
         if (log_id, seq, frame_seq, previous) != (
@@ -299,13 +313,13 @@ class Log:
                 try:
                     found = parse_frame(data[at:], self.crc_start)
                     header = found.header
+                    if header.format < one.format:
+                        raise BadLogError(f"{one.path.name}, byte {at}: a frame without a tag")
                     if (header.format, header.epoch, header.base_seq, header.previous) != (
                         one.format, one.epoch, seq, chain,
                     ):  # fmt: skip
                         raise InvalidError("it does not follow the frame before")
-                    if one.format > 1:
-                        tagged = data[at : at + 108] + found.plain + found.protected
-                        self._check_tag(one.key_id, header.seed, tagged, header.chain)
+                    self._check_frame(one.key_id, found, data[at : at + 108])
                 except InvalidError as error:
                     if following or self._mark(data, at) > seq:
                         raise BadLogError(f"{one.path.name}, byte {at}: {error}") from None
@@ -334,14 +348,31 @@ class Log:
         _check_format(version, path)
         if (size, log_id, said) != (64, self.log_id, [first, end, len(data) - 64]):
             raise BadLogError(f"{path.name}: another log's, or of another length")
-        at = 64
+        at, key_id = 64, b""
         while at < len(data):
             try:
+                if data.startswith(b"\x89EVL", at):
+                    key_id = self._kept_segment(data[at : at + SEGMENT_2.size])
+                    at += SEGMENT_2.size
+                    continue
                 found = parse_frame(data[at:], self.crc_start)
+                if (found.header.format > 1) != bool(key_id):
+                    raise InvalidError("a frame without a tag, or without its segment's header")
+                self._check_frame(key_id, found, data[at : at + 108])
             except InvalidError as error:
                 raise BadLogError(f"{path.name}, byte {at}: {error}") from None
             yield found
             at += found.header.size
+
+    def _kept_segment(self, head: bytes) -> bytes:
+        """Checks the header of a segment between kept frames; returns the id of its key."""
+        if len(head) < SEGMENT_2.size or int.from_bytes(head[-4:], "little") != crc32(head[:-4]):
+            raise InvalidError("the header of a segment")
+        _, version, _, size, log_id, *_, key_id, _, _, seed, tag, _ = SEGMENT_2.unpack(head)
+        if (version, size, log_id) != (2, SEGMENT_2.size, self.log_id):
+            raise InvalidError("the header of a segment of another log or format")
+        self._check_tag(key_id, seed, head[:-20], tag)
+        return bytes(key_id)
 
     def decrypted(self, frame: Frame) -> bytes:
         """Returns the decrypted protected section; empty without its key."""
@@ -384,10 +415,12 @@ class Log:
             4: _counters,
             5: _evictions,
             6: _refusals,
+            7: _clients,
+            8: _refused,
         }.get(header.kind)
         if not header.count:
             return
-        if tell is None or not 0 < header.schema <= (2 if header.kind == 3 else 1):
+        if tell is None or not 0 < header.schema <= (2 if header.kind in (1, 3) else 1):
             yield {
                 "seq": header.base_seq, **header.times(header.time), "type": "unknown", "kind": header.kind,
                 "schema": header.schema, "events": header.count, "plain": frame.plain.hex(),
@@ -403,7 +436,8 @@ class Log:
 
     def _announces(self, frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
         protected = self.decrypted(frame)
-        for number, row in enumerate(ANNOUNCE.iter_unpack(frame.plain)):
+        layout = ANNOUNCE_1 if frame.header.schema == 1 else ANNOUNCE
+        for number, row in enumerate(layout.iter_unpack(frame.plain)):
             (
                 time,
                 info_hash,
@@ -418,6 +452,7 @@ class Log:
                 listener,
                 what,
                 rule,
+                *client,
             ) = row
             address, tail, port, key_hash = (
                 PROTECTED.unpack_from(protected, number * PROTECTED.size)
@@ -448,6 +483,7 @@ class Log:
                     "client_key_hash": key_hash,
                     "prev_seq": prev or None,
                     "rule": RULES[rule],
+                    **({"client": client[0] or None} if client else {}),
                 },
             )
 
@@ -493,6 +529,24 @@ def _refusals(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
             "version": version.rstrip(b"\0").decode() or None,
         }
         yield time, "refusals_counted", {"label": label, **names, "delta": delta}
+
+
+def _refused(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, key_ref, label, _, info_hash, _ in REFUSED.iter_unpack(frame.plain):
+        reason = REASONS[label] if label < len(REASONS) else str(label)
+        body = {"key_ref": key_ref, "reason": reason, "info_hash": info_hash.hex()}
+        yield time, "announce_refused", body
+
+
+def _clients(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, number, prefix, agent in CLIENT.iter_unpack(frame.plain):
+        texts = [shown(each.rstrip(b"\0")) or None for each in (prefix, agent)]
+        body = {"client": number, "peer_id_prefix": texts[0], "user_agent": texts[1]}
+        yield time, "client_named", body
+
+
+def shown(raw: bytes) -> str:
+    return "".join(chr(each) if 32 <= each < 127 else f"\\x{each:02x}" for each in raw)
 
 
 def _evictions(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:

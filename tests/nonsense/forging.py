@@ -1,4 +1,4 @@
-"""Changes files of a log and makes every checksum right again, as an insider can.
+"""Changes files of a log and makes every checksum and tag right again, as who has the secrets can.
 
 All choices come from a seeded generator, so that the same seed gives the same nonsense.
 """
@@ -11,8 +11,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from eventlog import frame, segment
-from tests.eventlog.logs import places
+from tests.attacks.support import Files as Files
+from tests.attacks.support import Segment, pack_frame, tags_of, with_crc
+from tests.independent_reader.read_log import Frame, parse_frame
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.store import snapshot_file
@@ -20,8 +21,6 @@ from tracker.store import snapshot_file
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
-
-Files = dict[str, bytes]
 
 _KEPT = Struct("<8sHHI16sQQQII")
 _KEPT_SIZE = 64
@@ -110,48 +109,44 @@ def _text(files: Files, name: str, chance: Random) -> None:
 
 
 def _segment(files: Files, name: str, chance: Random) -> None:
-    """Forges a segment header or a frame; later frames continue what came of it."""
+    """Forges a segment header or a frame; later frames and segments continue what came of it."""
     for one in [each for each in files if "/seal/" in each or "/reached/" in each]:
         del files[one]
-    data = files[name]
-    fields = list(segment._HEADER.unpack(data[: segment.HEADER_SIZE]))
-    frames = [(data[at.offset : at.end], at.header) for at in places(data)]
-    target = chance.randrange(-1, len(frames))
+    tags = tags_of(files)
+    forged = Segment.of(files[name])
+    target = chance.randrange(-1, len(forged.frames))
+    field = ""
     if target < 0:
-        at = chance.choice((1, 3, 5, 6, 7, 8))
-        limit = (1 << 16 if at == 1 else 1 << 32 if at in (3, 8) else 1 << 64) - 1
-        fields[at] = _near(fields[at], limit, chance)
-    seed = frame.seed_of(data[16:32])
-    head = segment._HEADER.pack(*fields)[:-4]
-    made, chain = head + crc32(head).to_bytes(4, "little"), fields[9]
-    for number, (raw, header) in enumerate(frames):
-        values = header._asdict()
-        payload = raw[frame.HEADER_SIZE :]
-        plain = payload[: header.plain_size]
-        protected = payload[header.plain_size : header.plain_size + header.protected_size]
-        if number == target:
-            plain, protected = _frame(values, plain, protected, chance)
-        made += _packed(values, plain, protected, chain, seed)
-        chain = int.from_bytes(made[-_size(plain, protected) :][76:80], "little")
-    files[name] = made
-    _rechain(files, name, chain)
+        field = chance.choice(("format", "size", "base_seq", "created", "boottime", "epoch"))
+        if field not in ("format", "size"):
+            limit = (1 << 32 if field == "epoch" else 1 << 64) - 1
+            setattr(forged, field, _near(getattr(forged, field), limit, chance))
+    else:
+        forged.frames[target] = _frame(forged.frames[target], chance)
+    data, chain = forged.pack(forged.previous, tags)
+    if field in ("format", "size"):
+        at, width = (8, 2) if field == "format" else (12, 4)
+        number = _near(
+            int.from_bytes(data[at : at + width], "little"), (1 << 8 * width) - 1, chance
+        )
+        head = data[:at] + number.to_bytes(width, "little") + data[at + width : 188]
+        data = with_crc(head) + data[192:]
+    files[name] = data
+    for later in sorted(one for one in files if one.endswith(".evl") and one > name):
+        files[later], chain = Segment.of(files[later]).pack(chain, tags)
 
 
-def _size(plain: bytes, protected: bytes) -> int:
-    size = len(plain) + len(protected)
-    return frame.HEADER_SIZE + size + frame.padding(size)
-
-
-def _frame(
-    values: dict[str, int], plain: bytes, protected: bytes, chance: Random
-) -> tuple[bytes, bytes]:
+def _frame(one: Frame, chance: Random) -> Frame:
+    header, plain, protected = one
     how = chance.randrange(4)
     if how == 0:
-        limits = {"kind": 8, "schema": 8, "flags": 16, "records": 32, "epoch": 32, "base_seq": 64, "durable_seq": 64, "time_us": 64, "boottime_ns": 64, "key_epoch": 32, "key_check": 64}  # fmt: skip
+        limits = {"kind": 8, "schema": 8, "flags": 16, "count": 32, "epoch": 32, "base_seq": 64, "durable_seq": 64, "time": 64, "boottime": 64, "key_epoch": 32, "key_check": 64}  # fmt: skip
         name = chance.choice(list(limits))
-        values[name] = _near(values[name], (1 << limits[name]) - 1, chance)
-    elif values["kind"] == events.ADMIN and how < 3:
-        record = next(iter(codec.decode_admin(plain)))
+        value = _near(getattr(header, name), (1 << limits[name]) - 1, chance)
+        changed: dict[str, Any] = {name: value}
+        header = header._replace(**changed)
+    elif header.kind == events.ADMIN and how < 3:
+        record = next(iter(codec.decode_admin(memoryview(plain))))
         body = _forged_json(json.dumps(record.data, sort_keys=True).encode(), chance)
         number = chance.choice((record.type, chance.randrange(40), 65_535))
         plain = codec.ADMIN.pack(len(body), number, record.schema, record.time_us)
@@ -165,38 +160,11 @@ def _frame(
         plain = plain[: chance.randrange(len(plain) + 1)]
     else:
         protected = chance.randbytes(chance.randrange(100))
-    return plain, protected
+    return Frame(header, plain, protected)
 
 
 def _near(value: int, limit: int, chance: Random) -> int:
     return chance.choice((value + 1, max(0, value - 1), *_NUMBERS)) & limit
-
-
-def _packed(values: dict[str, int], plain: bytes, protected: bytes, chain: int, seed: int) -> bytes:
-    names = ("epoch", "base_seq", "durable_seq", "time_us", "boottime_ns", "flags", "key_epoch", "key_check")  # fmt: skip
-    head, _ = frame.build_header(
-        values["kind"], values["schema"], values["records"], plain, protected,
-        prev_crc=chain, seed=seed, **{name: values[name] for name in names},
-    )  # fmt: skip
-    return head + plain + protected + bytes(frame.padding(len(plain) + len(protected)))
-
-
-def _rechain(files: Files, changed: str, chain: int) -> None:
-    """Makes the segments after a changed one continue it."""
-    for name in sorted(one for one in files if one.endswith(".evl") and one > changed):
-        data = files[name]
-        fields = list(segment._HEADER.unpack(data[: segment.HEADER_SIZE]))
-        fields[9] = chain
-        head = segment._HEADER.pack(*fields)[:-4]
-        made = head + crc32(head).to_bytes(4, "little")
-        for at in places(data):
-            body = data[at.offset + frame.HEADER_SIZE : at.end]
-            plain = body[: at.header.plain_size]
-            protected = body[at.header.plain_size :][: at.header.protected_size]
-            one = _packed(at.header._asdict(), plain, protected, chain, frame.seed_of(data[16:32]))
-            chain = int.from_bytes(one[76:80], "little")
-            made += one
-        files[name] = made
 
 
 def _kept(files: Files, name: str, chance: Random) -> None:
@@ -208,13 +176,11 @@ def _kept(files: Files, name: str, chance: Random) -> None:
         fields[at] = _near(fields[at], (1 << limit) - 1, chance)
         body = data[_KEPT_SIZE:]
     else:
-        seed = frame.seed_of(data[16:32])
-        header = frame.parse_header(data[_KEPT_SIZE : _KEPT_SIZE + frame.HEADER_SIZE], seed)
-        begin = _KEPT_SIZE + frame.HEADER_SIZE
-        values = header._asdict()
-        plain, protected = _frame(values, data[begin : begin + header.plain_size], b"", chance)
-        body = _packed(values, plain, protected, header.prev_crc, seed)
-        body += data[begin + header.payload_size :]
+        body = data[_KEPT_SIZE:]
+        at = 192 if body[:4] == b"\x89EVL" else 0
+        one = parse_frame(body[at:], crc32(data[16:32]))
+        packed, _ = pack_frame(_frame(one, chance), data[16:32], tags_of(files))
+        body = body[:at] + packed + body[at + one.header.size :]
         fields[7] = len(body)
     head = _KEPT.pack(*fields)[:-4]
     files[name] = head + crc32(head).to_bytes(4, "little") + body
@@ -225,19 +191,16 @@ def _kept(files: Files, name: str, chance: Random) -> None:
 
 def _image(files: Files, name: str, chance: Random) -> None:
     """Forges a column, a row of the table, or a field of the header."""
-    data = files[name]
-    header = snapshot_file._HEADER
-    fields = list(header.unpack(data[: header.size]))
-    rows = [
-        list(row) for row in snapshot_file._ROW.iter_unpack(data[header.size :][: 64 * fields[3]])
-    ]
-    columns = [data[row[1] : row[1] + row[2]] for row in rows]
+    fields, rows, columns = taken_apart(files[name])
     how = chance.random()
     at = chance.randrange(len(rows))
     if how < 0.1:
         which = chance.choice((1, 2, 3, 5, 6, 8, 9))
-        width = {1: 16, 2: 16, 3: 32, 9: 32}.get(which, 64)
-        fields[which] = _near(fields[which], (1 << width) - 1, chance)
+        width = {1: 16, 2: 16, 3: 32}.get(which, 64)
+        if which == 9:
+            fields[which] = chance.randbytes(16)
+        else:
+            fields[which] = _near(fields[which], (1 << width) - 1, chance)
     elif how < 0.15:
         rows[at][0] = chance.choice((b"\xff" * 32, b"", b"buckets"))
     elif how < 0.5:
@@ -247,40 +210,50 @@ def _image(files: Files, name: str, chance: Random) -> None:
         columns[at] = _forged_json(columns[at], chance)
     else:
         columns[at] = _column(columns[at], chance)
-    files[name] = _image_of(fields, rows, columns, chance if how < 0.05 else None)
+    files[name] = image_of(files, name, fields, rows, columns, chance if how < 0.05 else None)
 
 
-def with_state(data: bytes, state: bytes) -> bytes:
+def with_state(files: Files, name: str, state: bytes) -> bytes:
     """Returns an image with other JSON in the place of its column `state`."""
-    header = snapshot_file._HEADER
-    fields = list(header.unpack(data[: header.size]))
-    rows = [
-        list(row) for row in snapshot_file._ROW.iter_unpack(data[header.size :][: 64 * fields[3]])
-    ]
-    columns = [
-        state if row[0].startswith(b"state\0") else data[row[1] : row[1] + row[2]] for row in rows
-    ]
-    return _image_of(fields, rows, columns, None)
+    fields, rows, columns = taken_apart(files[name])
+    at = next(place for place, row in enumerate(rows) if row[0].startswith(b"state\0"))
+    columns[at] = state
+    return image_of(files, name, fields, rows, columns)
 
 
-def _image_of(
-    fields: list[Any], rows: list[list[Any]], columns: list[bytes], chance: Random | None
+_IMAGE, _ROW = snapshot_file._FORMAT_2, snapshot_file._ROW
+
+
+def taken_apart(data: bytes) -> tuple[list[Any], list[list[Any]], list[bytes]]:
+    """Returns the fields of an image's header, the rows of its table, and its sections."""
+    fields = list(_IMAGE.unpack_from(data))
+    rows = [list(row) for row in _ROW.iter_unpack(data[_IMAGE.size :][: _ROW.size * fields[3]])]
+    return fields, rows, [data[row[1] : row[1] + row[2]] for row in rows]
+
+
+def image_of(
+    files: Files,
+    name: str,
+    fields: list[Any],
+    rows: list[list[Any]],
+    columns: list[bytes],
+    chance: Random | None = None,
 ) -> bytes:
     """With `chance` the place or size of each column is wrong."""
-    header = snapshot_file._HEADER
-    offset = header.size + 64 * len(rows)
+    offset = _IMAGE.size + _ROW.size * len(rows)
     table, body = b"", b""
     for row, column in zip(rows, columns, strict=True):
         row[1:3] = offset + len(body), len(column)
         row[4] = crc32(column)
         if chance is not None:
             row[chance.choice((1, 2))] = chance.choice(_NUMBERS)
-        table += snapshot_file._ROW.pack(*row)
+        table += _ROW.pack(*row)
         body += column + bytes(-len(column) % 16)
     fields[-2] = crc32(table)
-    head = header.pack(*fields)[:-4]
-    made = head + crc32(head).to_bytes(4, "little") + table + body
-    return made + sha256(made).digest()
+    made = with_crc(_IMAGE.pack(*fields)[:-4]) + table + body
+    digest = sha256(made).digest()
+    purpose = b"opening" if name.endswith(".opening") else b"snapshot"
+    return made + digest + tags_of(files).mac(purpose, digest)
 
 
 def _column(column: bytes, chance: Random) -> bytes:

@@ -39,9 +39,10 @@ SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.faults) for seed in range(2, 
 
 def tell(site: Path) -> None:
     """What `tracker events` does."""
-    reader = Reader(site / "log", keys=Keyring(site / "secrets"))
+    keys = Keyring(site / "secrets")
+    reader = Reader(site / "log", keys=keys)
     with redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8")):
-        for frames in (read_kept_frames(site / "log", reader.first_seq), reader.frames()):
+        for frames in (read_kept_frames(site / "log", reader.first_seq, keys), reader.frames()):
             for frame in frames:
                 for event in event_json.narrate(frame):
                     say(event_json.line(event))
@@ -130,11 +131,12 @@ def test_brackets_without_end(tmp_path: Path, unsynced: None) -> None:
     files = whole(pruned=False)
     for name in sorted(files):
         if name.endswith(".snap"):
-            files = {**files, name: with_state(files[name], b"[" * 10_000)}
+            files = {**files, name: with_state(files, name, b"[" * 10_000)}
     put(tmp_path / "site", files)
     assert refusal(tmp_path / "site") is None
     told: list[str] = []
-    snapshots.start(tmp_path / "site/log", None, refused=told.append)
+    keys = Keyring(tmp_path / "site/secrets")
+    snapshots.start(tmp_path / "site/log", keys, refused=told.append)
     assert len(told) == 3
     assert all("nested too deeply" in one for one in told)
     for name in ("identity.json", "seal/00000000000000000012.0000000001.json"):

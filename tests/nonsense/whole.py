@@ -71,7 +71,7 @@ def _live(site: Path, *, prune_first: bool) -> None:
                 for _ in range(4):
                     rig.time.advance(1000 * SECOND)
                     rig.service.tick()
-                assert await prune(rig.service, log, 2 * SEGMENT_BYTES) is not None
+                assert await prune(rig.service, log, 2 * SEGMENT_BYTES, keyring) is not None
             for _ in history(rig):
                 await log.wait_durable(log.next_seq - 1)
             await log.seal_finished()
@@ -113,9 +113,7 @@ def findings(site: Path) -> list[Finding] | Exception:
     """Returns what `tracker verify` says, or why it cannot."""
     try:
         verification = Verification(site / "log", Keyring(site / "secrets"))
-        verification.high_water_mark = high_water_mark.read(
-            site / "secrets", verification.log.log_id
-        )
+        verification.noted_in = site / "secrets"
         return list(verification.findings(no_progress))
     except OURS as error:
         return error

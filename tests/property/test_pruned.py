@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 import eventlog.log
 from eventlog import EventLog, Reader, first_seq, open_log, read_kept_frames
-from tests.eventlog.logs import TAGS
 from tests.property.test_hidden import long_steps
 from tests.property.world import FIRST_SETTINGS, Step, World
-from tests.support import HandTime, events_in, steady
+from tests.support import HandTime, events_in, own_keys, steady
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
@@ -103,7 +102,9 @@ def test_pruned_at_any_moment(history: list[Step], private: bool) -> None:
     first = evolve(FIRST_SETTINGS, private=private)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        log = open_log(folder, codec.RECORD_SIZES, TAGS, segment_bytes=500, linger_seconds=0)
+        log = open_log(
+            folder, codec.RECORD_SIZES, own_keys(folder).tags, segment_bytes=500, linger_seconds=0
+        )
         world = World(log, State(), HandTime(), first_settings=first)
         with patch.object(eventlog.log, "WATERMARK_SECONDS", 0.001):
             admin = trio.run(live_through, log, world, history)

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog, Reader, open_log
-from tests.eventlog.logs import TAGS
 from tests.property.model import Model
 from tests.property.world import FIRST_SETTINGS, KEYS, Step, World, steps
 from tests.support import (
@@ -26,6 +25,7 @@ from tests.support import (
     endpoint6,
     hash_of,
     keys_of,
+    own_keys,
     replayed,
     steady,
 )
@@ -154,7 +154,13 @@ def test_the_state_survives_restarts(history: list[Step]) -> None:
         keys = keys_of(folder)
         keys.prepare(day_of(time.wall))
         for part in sessions(history):
-            log = open_log(folder, codec.RECORD_SIZES, TAGS, segment_bytes=2000, linger_seconds=0)
+            log = open_log(
+                folder,
+                codec.RECORD_SIZES,
+                own_keys(folder).tags,
+                segment_bytes=2000,
+                linger_seconds=0,
+            )
             state, reader = snapshots.start(folder, keys, to_end=True)
             assert state.seq == log.next_seq  # no event came after the snapshot
             for one in state, replay(reader, state=state), replay(Reader(folder, to_end=True)):

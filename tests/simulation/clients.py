@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.simulation.disk import Disk
     from tests.simulation.site import Promises
     from tracker.service.service import Service
+    from tracker.store.noting import NotedLog
 
 TORRENTS = 4
 SECRET = b"s" * 32
@@ -41,6 +42,7 @@ class Clients:
 
     service: Service
     log: EventLog
+    noted: NotedLog
     disk: Disk
     promises: Promises
     chance: random.Random
@@ -48,7 +50,7 @@ class Clients:
     commands: ServiceCommands = field(init=False)
 
     def begin(self, nursery: trio.Nursery) -> None:
-        self.commands = ServiceCommands(self.service, self.log, SECRET)
+        self.commands = ServiceCommands(self.service, self.noted, SECRET)
         for number in range(4):
             nursery.start_soon(self._udp, number)
             nursery.start_soon(self._http, number)

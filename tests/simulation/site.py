@@ -11,16 +11,25 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import define, field
 
-from eventlog import EventLog, LogError, LogUnusableError, Reader, first_seq, open_log
+from eventlog import (
+    EventLog,
+    LogError,
+    LogUnusableError,
+    Reader,
+    first_seq,
+    open_log,
+    read_identity,
+)
 from tests.simulation import scheduling
 from tests.simulation.clients import Clients
 from tests.simulation.disk import Disk, PowerCut
-from tests.support import SECOND, SELECTION_KEY, START_US, finished, keys_of, replayed
+from tests.support import SECOND, SELECTION_KEY, START_US, finished, replayed
 from tests.tracker.pruned import InlinePruner
 from tracker import ports
 from tracker.domain.events import DAY_US, codec
@@ -30,8 +39,9 @@ from tracker.offline.verify import Verification
 from tracker.process.timers import log_counters, tick
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
-from tracker.store import high_water_mark, snapshots
+from tracker.store import high_water_mark, snapshots, tag_keys
 from tracker.store.address_keys import Keyring, day_of, parse_day
+from tracker.store.noting import NotedLog
 from tracker.store.replay import apply_all, replay
 from tracker.store.server_secret import SecretError
 from tracker.upkeep.retention import PruningError
@@ -41,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from eventlog import Frame, OpenFrame
+    from eventlog import End, Frame, OpenFrame
     from tracker.domain.state import State
 
 Record = tuple[int, int, bytes]
@@ -57,6 +67,7 @@ class Promises:
     """Facts that clients outside were given. They must survive everything."""
 
     durable: int = 0  # events that the log called durable or a reader was given
+    noted: int = 0  # events that were acknowledged to administrators
     facts: dict[tuple[str, Any], Any] = field(
         factory=dict
     )  # facts that admin commands acknowledged
@@ -64,6 +75,19 @@ class Promises:
 
     def saw(self, next_seq: int) -> None:
         self.durable = max(self.durable, next_seq)
+
+
+@define(eq=False)
+class Acknowledging(NotedLog):
+    """Records what is acknowledged to administrators while the disk has power."""
+
+    promises: Promises = field(kw_only=True)
+    disk: Disk = field(kw_only=True)
+
+    async def wait_durable(self, seq: int) -> None:
+        await super().wait_durable(seq)
+        if not self.disk.dead:
+            self.promises.noted = max(self.promises.noted, seq + 1)
 
 
 @define
@@ -119,8 +143,9 @@ class Site:
 
     def _start(self) -> str:
         path = self.disk.path / "data" / "log"
-        keyring = keys_of(self.secrets)
+        keyring = Keyring(self.secrets)
         try:
+            tag_keys.prepare(path, self.secrets)
             log = open_log(
                 path,
                 codec.RECORD_SIZES,
@@ -128,11 +153,20 @@ class Site:
                 segment_bytes=self.chance.choice((1, 3_000, 1 << 20)),
                 linger_seconds=self.chance.choice((0.0, 0.005, 0.05)),
                 encryptor=keyring,
+                before_changes=partial(self._reaches_its_note, path),
             )
         except PowerCut:
             return "cut while starting"
-        except LogUnusableError:
+        except (LogUnusableError, OSError):
             assert self.disk.failures
+            return "could not start"
+        try:
+            noted = Acknowledging(log, self.secrets, promises=self.promises, disk=self.disk)
+        except PowerCut:
+            return "cut while starting"
+        except OSError:
+            assert self.disk.failures
+            log.release()
             return "could not start"
         self._tee(log)
         state = self._check(path, log)
@@ -145,7 +179,7 @@ class Site:
             log.release()
             return "could not start"
         try:
-            scheduling.run(lambda: self._serve(log, state, keyring), self.chance)
+            scheduling.run(lambda: self._serve(log, noted, state, keyring), self.chance)
         except* PowerCut:
             pass
         except* LogError:
@@ -157,6 +191,14 @@ class Site:
 
     # After a start.
 
+    def _reaches_its_note(self, path: Path, end: End) -> None:
+        """Checks that no crash looks like an older copy, and that the note covers what was
+        acknowledged."""
+        log_id = read_identity(path)
+        assert high_water_mark.compare(self.secrets, path, log_id, end) is None
+        mark = high_water_mark.read(self.secrets, log_id)
+        assert (mark.seq if mark else 0) >= self.promises.noted
+
     def _check(self, path: Path, log: EventLog) -> State:
         """Checks that the log is a whole prefix of the appended frames and keeps every promise.
 
@@ -165,7 +207,7 @@ class Site:
         reached, begin = log.next_seq, first_seq(path)
         assert reached >= self.promises.durable
         kept = [one for one in self._appended if one.header.next_seq <= reached]
-        keyring = keys_of(self.secrets)
+        keyring = Keyring(self.secrets)
         assert not self.promises.shredded.intersection(keyring.days())
         assert [_record(one) for one in Reader(path, to_end=True).frames()] == [
             _record(one) for one in kept if one.header.base_seq >= begin
@@ -179,8 +221,10 @@ class Site:
         assert reached != self._last[0] or not reached or _digests(state) <= self._last[1]
         for fact, value in self.promises.facts.items():
             assert _holds(state, *fact) == value, fact
-        findings = Verification(path, keyring).findings(lambda _done, _total: None)
-        assert [one for one in findings if one.damage] == []
+        verification = Verification(path, keyring)
+        verification.noted_in = self.secrets
+        findings = verification.findings(lambda _done, _total: None)
+        assert [(one.path.name, one.what) for one in findings if one.damage] == []
         self._appended, self._whole = kept, False
         return state
 
@@ -197,7 +241,7 @@ class Site:
 
         setattr(pool, "take", teeing)  # noqa: B010  # mypy forbids assigning to a method
 
-    async def _serve(self, log: EventLog, state: State, keyring: Keyring) -> None:
+    async def _serve(self, log: EventLog, noted: NotedLog, state: State, keyring: Keyring) -> None:
         began = trio.current_time()
 
         def passed_us() -> int:
@@ -213,16 +257,19 @@ class Site:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(log.run)
+                await nursery.start(noted.run, service.now_us)
                 service.append(TrackerStarted("simulated", log.epoch))
                 service.change_settings(self.settings)
                 if state.hidden_peers():
                     service.append(AddressesLost())
                 async with trio.open_nursery() as producers:
-                    Clients(service, log, self.disk, self.promises, self.chance).begin(producers)
+                    Clients(service, log, noted, self.disk, self.promises, self.chance).begin(
+                        producers
+                    )
                     producers.start_soon(tick, service)
                     producers.start_soon(log_counters, service)
                     producers.start_soon(self._disturb)
-                    for work in self._upkeep(service, log, keyring):
+                    for work in self._upkeep(service, log, noted, keyring):
                         producers.start_soon(self._now_and_then, work)
                     await trio.sleep(self.chance.choice((0.01, 1, 10, 40)) * self.chance.random())
                     self._end_somehow()
@@ -235,11 +282,11 @@ class Site:
             self.wall_us = start_us + passed_us() + (self.wall_us - start_us)
 
     def _upkeep(
-        self, service: Service, log: EventLog, keyring: Keyring
+        self, service: Service, log: EventLog, noted: NotedLog, keyring: Keyring
     ) -> list[Callable[[], Awaitable[object]]]:
         """What the schedules of a tracker do, a piece at a time."""
-        pruner = InlinePruner(service, log, 36_500, KEEP_BYTES)
-        shredder = Shredder(service, log, keyring)
+        pruner = InlinePruner(service, log, 36_500, KEEP_BYTES, self.secrets, noted=noted)
+        shredder = Shredder(service, noted, keyring)
 
         async def prune() -> None:
             if await pruner.look() is not None:
@@ -257,10 +304,7 @@ class Site:
             if snapshots.write(log.path, state, keyring) is not None:
                 self.trace.append(("snapshot", state.seq))
 
-        async def note() -> None:
-            high_water_mark.note(self.secrets, log, service.now_us())
-
-        return [prune, shred, snapshot, note, log.seal_finished]
+        return [prune, shred, snapshot, log.seal_finished]
 
     async def _now_and_then(self, work: Callable[[], Awaitable[object]]) -> None:
         while True:

@@ -83,7 +83,7 @@ def _pruned(disk: Disk, cut_in: int, chance: random.Random) -> None:
         await log.seal_finished()
         rig.time.advance(8000 * SECOND)
         disk.cut_in = cut_in
-        await prune(rig.service, log, 2_000)
+        await prune(rig.service, log, 2_000, keys_of(disk.path / "secrets"))
 
     _run(disk, live, chance)
 

@@ -8,8 +8,8 @@ import trio
 from attrs import evolve
 
 from eventlog import Reader, open_log
-from tests.eventlog.logs import TAGS, running
-from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of
+from tests.eventlog.logs import running
+from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of, own_keys
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.events.admin import (
@@ -66,7 +66,13 @@ def write_log(
     """Runs a script against a tracker over a real log. Each `yield` waits until its events are
     durable.
     """
-    log = open_log(folder, codec.RECORD_SIZES, TAGS, segment_bytes=segment_bytes, linger_seconds=0)
+    log = open_log(
+        folder,
+        codec.RECORD_SIZES,
+        own_keys(folder).tags,
+        segment_bytes=segment_bytes,
+        linger_seconds=0,
+    )
 
     async def main() -> None:
         async with running(log):

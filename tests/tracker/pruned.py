@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import trio
-from attrs import define
 
+from tests.support import keys_of
 from tracker.upkeep import pruning, retention
 from tracker.upkeep.retention import Pruner
 
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
 
 
-@define
 class InlinePruner(Pruner):
     """A pruner that starts no other process."""
 
-    keys: Keyring | None = None
-
     async def _make(self, seq: int) -> pruning.Made:
-        made = await trio.to_thread.run_sync(pruning.make, self.log.path, seq, self.keys)
+        keys = keys_of(self.secrets)
+        made = await trio.to_thread.run_sync(pruning.make, self.log.path, seq, keys)
         await trio.to_thread.run_sync(pruning.adopt, self.log.path, made)
         return made
 
@@ -31,9 +29,13 @@ class InlinePruner(Pruner):
 async def prune(
     service: Service, log: EventLog, keep_bytes: int = 0, keys: Keyring | None = None
 ) -> pruning.Made | None:
-    """Removes everything beyond `keep_bytes`; returns the last removal."""
+    """Removes everything beyond `keep_bytes`; returns the last removal.
+
+    `keys` None: those in the log's own folder.
+    """
     await log.wait_durable(log.next_seq - 1)
-    pruner, last = InlinePruner(service, log, 36_500, keep_bytes, keys=keys), None
+    secrets = log.path / "secrets" if keys is None else keys.secrets
+    pruner, last = InlinePruner(service, log, 36_500, keep_bytes, secrets), None
     while made := await pruner.look():
         last = made
         if made.segments < retention.MOST_AT_ONCE:

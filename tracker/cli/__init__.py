@@ -17,6 +17,7 @@ from eventlog import LogCorruptError, LogError, LogLockedError, LogPrunedError, 
 from tracker import streams
 from tracker.cli import (
     account,
+    change_server_key,
     check_config,
     default_config,
     diff,
@@ -31,6 +32,7 @@ from tracker.cli import (
     shred,
     stats,
     swarm,
+    torrent,
     verify,
     whitelist,
 )
@@ -127,9 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
     of_the_log = (events, verify, replay, swarm, diff, ledger)
-    of_the_api = (key, whitelist, stats, factor, account)
+    of_the_api = (key, whitelist, torrent, stats, factor, account)
     for command in (
-        serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred
+        serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred, change_server_key
     ):  # fmt: skip
         command.add_to(commands)
     return parser

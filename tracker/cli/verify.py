@@ -13,7 +13,6 @@ from tracker.cli.options import log_and_secrets
 from tracker.cli.output import LOG_DAMAGED, count, progress, say
 from tracker.offline.state_summary import digest
 from tracker.offline.verify import Verification
-from tracker.store import high_water_mark
 from tracker.store.address_keys import Keyring
 from tracker.times import rfc3339
 
@@ -38,8 +37,7 @@ def add_to(commands: Any) -> None:
 def verify(options: argparse.Namespace) -> int:
     folder, secrets = log_and_secrets(options)
     verification = Verification(folder, Keyring(secrets) if secrets else None)
-    if secrets:
-        verification.high_water_mark = high_water_mark.read(secrets, verification.log.log_id)
+    verification.noted_in = secrets
     findings = 0
     with failing_if_interrupted(), progress("Checking the log") as report:
         for one in verification.findings(report):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, base_seq_of, first_frame_header, list_segments, read_kept_frames
 from tracker.domain import events
-from tracker.domain.events import announce, codec
+from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.store import frames
 from tracker.store.moments import split
@@ -104,8 +104,7 @@ class Scan:
 
     def _next_frame(self) -> None:
         if self._reader is None:
-            keys = self._keys if self._wanted.has_announces else None
-            self._reader = Reader(self._folder, self._first_segment(), keys=keys)
+            self._reader = Reader(self._folder, self._first_segment(), keys=self._keys)
             self._frames = chain(self._kept(self._reader.first_seq), self._reader.frames())
         elif self._frames is None:
             self._frames = self._reader.frames()
@@ -133,15 +132,16 @@ class Scan:
             if base_seq_of(path) > after:
                 first = first_frame_header(path)
                 if first is not None and first.date_us <= to_us:
-                    keys = self._keys if self._wanted.has_announces else None
-                    self._reader = Reader(self._folder, base_seq_of(path), keys=keys)
+                    self._reader = Reader(self._folder, base_seq_of(path), keys=self._keys)
                     self._frames = self._reader.frames()
                     return
         self.over = True
 
     def _kept(self, begin: int) -> Iterator[Frame]:
         """Reads the frames that retention kept from the events before the log's beginning."""
-        return read_kept_frames(self._folder, begin) if self._part.first < begin else iter(())
+        if self._part.first >= begin:
+            return iter(())
+        return read_kept_frames(self._folder, begin, self._keys)
 
     def _first_segment(self) -> int:
         """Finds the segment to begin with: the last one that begins before the part."""
@@ -205,11 +205,6 @@ class Filter:
             timely = event is not None and first_time <= event["time"] <= last_time
             yield seq, event if timely and event is not None and self._wants(event) else None
         yield last, None
-
-    @property
-    def has_announces(self) -> bool:
-        """Tells whether announces may be wanted. Without them nothing has to be decrypted."""
-        return not self._wanted.types or announce.NAME in self._wanted.types
 
     @property
     def _narrow(self) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from eventlog import Frame, FrameId, Part
+    from eventlog import Frame
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
 
@@ -30,25 +30,6 @@ class Book(Protocol[Entry]):
     def opening(self, kept: Iterable[Frame], state: State) -> Iterator[Entry]: ...
 
     def entries(self, frames: Iterable[Frame]) -> Iterator[Entry]: ...
-
-
-class _StillEncrypted:
-    """`eventlog.Keys` that check tags, and leave sections encrypted."""
-
-    def __init__(self, keys: Keyring | None) -> None:
-        self._keys = keys
-
-    def decrypt(
-        self,
-        frame_id: FrameId,  # noqa: ARG002  # the protocol's name
-        key_epoch: int,  # noqa: ARG002  # likewise
-        check: int,  # noqa: ARG002  # likewise
-        data: bytes | memoryview,
-    ) -> bytes | memoryview:
-        return data
-
-    def tag(self, key_id: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes | None:
-        return self._keys.tag(key_id, log_id, seed, *parts) if self._keys else None
 
 
 class Decryption:
@@ -72,7 +53,7 @@ class Walk:
     def __init__(self, folder: Path, decrypt: Decryption) -> None:
         self._folder = folder
         self._decrypt = decrypt
-        self._reader = Reader(folder, keys=_StillEncrypted(decrypt.keys))
+        self._reader = Reader(folder, keys=decrypt.keys, decrypt=False)
         self._frames: Iterator[Frame] | None = None
         self._rest: Frame | None = None
         self.first_seq = self.seq = self._reader.first_seq
@@ -91,8 +72,8 @@ class Walk:
             if not self._begun:
                 self._begun = True
                 if self.first_seq:
-                    kept = read_kept_frames(self._folder, self.first_seq)
                     keys = self._decrypt.keys
+                    kept = read_kept_frames(self._folder, self.first_seq, keys)
                     state, _ = opening_balance.begin(self._folder, self.first_seq, keys)
                     yield from book.opening(kept, state)
             yield from book.entries(self._until(end))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tracker.ports import Metric
     from tracker.service.rate_limits import Bans
     from tracker.service.service import Service
+    from tracker.store.noting import NotedLog
     from tracker.upkeep.follower import FollowerSupervisor
     from tracker.upkeep.rereading import Rereading
     from tracker.upkeep.retention import Pruner
@@ -47,6 +48,7 @@ class LiveGauges:
         follower: FollowerSupervisor | None = None,
         pruner: Pruner | None = None,
         rereading: Rereading | None = None,
+        noted: NotedLog | None = None,
     ) -> None:
         """`usage_statistics`: false leaves out what counts requests."""
         self._service = service
@@ -57,6 +59,7 @@ class LiveGauges:
         self._follower = follower
         self._pruner = pruner
         self._rereading = rereading
+        self._noted = noted
         self._began = time.monotonic()
         self._udp: list[UdpListener] = []
         self._http: list[HttpListener] = []
@@ -119,6 +122,7 @@ class LiveGauges:
             ),
             *swarmlog.of_follower(self._follower, statistics.durable_seq),
             *swarmlog.of_rereading(self._rereading),
+            *swarmlog.of_note(self._noted),
             *swarmlog.of_log_counters(statistics),
             *swarmlog.of_state(service.state),
             *swarmlog.of_requests(service, usage_statistics=self._usage_statistics),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.places import Places
     from tracker.service.service import Service
+    from tracker.store.noting import NotedLog
     from tracker.upkeep.follower import FollowerSupervisor
     from tracker.upkeep.rereading import Rereading
     from tracker.upkeep.retention import Pruner
@@ -110,6 +111,13 @@ def of_rereading(rereading: Rereading | None) -> Iterator[Metric]:
     what = "Finished segments that were read again and compared with their seals."
     samples = (Sample(rereading.segments if rereading else 0),)
     yield Metric("swarmlog_log_segments_reread_total", "counter", what, samples)
+
+
+def of_note(noted: NotedLog | None) -> Iterator[Metric]:
+    what = (
+        "1 while the note among the secrets cannot be written, so that no change is acknowledged."
+    )
+    yield _gauge("swarmlog_note_failing", what, int(noted is not None and bool(noted.trouble)))
 
 
 def of_state(state: State) -> Iterator[Metric]:

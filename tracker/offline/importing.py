@@ -180,10 +180,10 @@ class Importer:
         return True
 
 
-def _imported_before(reader: Reader) -> dict[bytes, int]:
+def _imported_before(reader: Reader, keys: Keyring | None = None) -> dict[bytes, int]:
     """Adds up the completions that earlier imports brought, by info hash; reads the whole log."""
     imported: dict[bytes, int] = {}
-    for frame in chain(read_kept_frames(reader.path, reader.first_seq), reader.frames()):
+    for frame in chain(read_kept_frames(reader.path, reader.first_seq, keys), reader.frames()):
         for _, record in frames.admin(frame):
             event = record.event()
             if isinstance(event, CompletedImported):
@@ -210,17 +210,20 @@ def run(
     `LogError`, `ReplayError`, `OSError`.
     """
     total = check(source, checking)
-    session = open_session(config, Keyring(Path(config.secrets_path)), recovered, replaying)
+    keys = Keyring(Path(config.secrets_path))
+    session = open_session(config, keys, recovered, replaying)
     event_log = session.event_log
-    imported = _imported_before(Reader(event_log.path, to_end=True))
+    imported = _imported_before(Reader(event_log.path, to_end=True, keys=keys), keys)
     service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
     service.note_clock()
+    if session.key_change is not None:
+        service.append(session.key_change)
     importer = Importer(service, imported, source.name, lambda _event: None)
 
     def report(done: int) -> None:
         importing(done, total)
 
-    session.run(partial(_add_all, source, importer, event_log, event_log.pool, report))
+    session.run(partial(_add_all, source, importer, session.noted, event_log.pool, report))
     return importer.summary
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from eventlog import (
@@ -10,11 +11,15 @@ from eventlog import (
     RESTORE,
     Finding,
     LogCorruptError,
+    LogError,
     LogFormatError,
     NotAFileError,
     Verifier,
+    base_seq_of,
     decrypt_frame,
     frame_id_of,
+    holds_frame,
+    segments_of,
     unreadable,
 )
 from tracker.domain import image
@@ -30,10 +35,12 @@ from tracker.store import (
     secret_checks,
     snapshot_file,
     snapshots,
+    tag_keys,
 )
 from tracker.store.address_keys import day_name
 from tracker.store.secret_checks import RESTORE_KEY
 from tracker.store.snapshot_file import OtherSnapshotError, Position, SnapshotError
+from tracker.store.snapshots import DELETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
     from eventlog import Checked, Header
     from tracker.store.address_keys import Keyring
     from tracker.store.high_water_mark import Mark
+    from tracker.store.tag_keys import TagKeys
 
 REPORT_EVERY = 1 << 20
 """Bytes between two reports of progress."""
@@ -57,7 +65,6 @@ RESTORE_SERVER_KEY = (
     "restore it from a backup of the secrets: a start makes another one, and then requests that are repeated "
     "with an Idempotency-Key get other keys than before"
 )
-DELETE = "delete the file: the log holds all that it does"
 
 
 class Verification:
@@ -79,7 +86,9 @@ class Verification:
             if snapshots.seq_of(path) > self.log.first_seq
         }
         self.replayed = True  # the state has applied all frames so far
-        self.high_water_mark: Mark | None = None  # set by the caller, if the secrets hold one
+        # The secrets with the note of how far the log was, set by the caller; None = there is none.
+        self.noted_in: Path | None = None
+        self._mark: Mark | None = None
         self._holds_mark = False  # the log holds the mark's frame
         self._removals = Removals(folder, self.log.first_seq)
         self._records = RecordChecks()
@@ -104,6 +113,8 @@ class Verification:
 
     def _findings(self, report: Callable[[int, int], None]) -> Iterator[Finding]:
         self.replayed = False
+        if self.noted_in is not None:
+            self._mark = high_water_mark.read(self.noted_in, self.log.log_id)
         yield from unreadable(self._folder, self._begin())
         reported, total = 0, self.log.size()
         for one in self.log.walk():
@@ -134,11 +145,11 @@ class Verification:
             if name not in self.state.tally.shredded:
                 what = f"the key of {name} is missing or is another one, and the log does not call that day shredded"
                 yield Finding(one.path, one.offset, one.frame.header.base_seq, what, RESTORE_KEY)
-        if self.high_water_mark is not None and not os.path.lexists(secrets / "server.key"):
-            yield Finding(secrets / "server.key", 0, 0, LOST_KEY, RESTORE_SERVER_KEY)
+        yield from self._server_key(self._keys.tags)
         for path, what, advice in secret_checks.unusable(secrets):
             yield Finding(path, 0, 0, what, advice)
-        if what := high_water_mark.problem(secrets, self.log.log_id):
+        what = high_water_mark.problem(secrets, self.log.log_id)
+        if what and high_water_mark.first_tagged(self._folder) is None:
             path = high_water_mark.mark_path(secrets, self.log.log_id)
             yield Finding(path, 0, 0, what, NO_MARK)
         for path, what in secret_checks.shut_off(self._folder, secrets):
@@ -147,19 +158,37 @@ class Verification:
             for path, what in secret_checks.exposed(secrets):
                 yield Finding(path, 0, 0, what, HIDE, damage=False)
 
+    def _server_key(self, tags: TagKeys) -> Iterator[Finding]:
+        """Finds that the secrets are not those that the log was written with, as a start does."""
+        with suppress(LogError):  # the walk finds it
+            if wrong := tag_keys.wrong_key(segments_of(self._folder), tags):
+                seq = base_seq_of(wrong.path)
+                yield Finding(wrong.path, 0, seq, wrong.what, tag_keys.RESTORE)
+            elif self._mark is not None and not os.path.lexists(tags.path):
+                yield Finding(tags.path, 0, 0, LOST_KEY, RESTORE_SERVER_KEY)
+
     def _look_for_mark(self, header: Header) -> None:
-        mark = self.high_water_mark
+        mark = self._mark
         if mark is not None and (header.next_seq, header.chain) == (mark.seq, mark.chain):
             self._holds_mark = True
 
     def _older(self) -> Iterator[Finding]:
-        """Compares the log with its high-water mark. A log whose mark was pruned away passes."""
-        mark = self.high_water_mark
-        if mark is None or mark.seq <= self.log.first_seq:
+        """Compares the log with its high-water mark, as a start does."""
+        if self.noted_in is None:
             return
-        held = self._holds_mark or not self.replayed  # damage is a finding of its own
-        if what := high_water_mark.differs(mark, self.log.next_seq, held=held):
-            yield Finding(self._folder / "seg", 0, self.log.next_seq, what, high_water_mark.ADVICE)
+        mark, log_id, seq = self._mark, self.log.log_id, self.log.next_seq
+        held = mark is None or not mark.seq or self._holds_mark
+        held = held or not self.replayed  # damage is another finding
+        try:
+            if mark is not None and mark.seq <= self.log.first_seq:
+                held = held or holds_frame(self._folder, mark.seq, mark.chain)
+            found = high_water_mark.replaced(
+                self.noted_in, self._folder
+            ) or high_water_mark.differs(self.noted_in, self._folder, log_id, mark, seq, held=held)
+        except LogError:
+            return  # the walk finds it
+        if found is not None:
+            yield Finding(self._folder / "seg", 0, seq, found.what, found.advice)
 
     def _begin(self) -> Iterator[Finding]:
         """Starts the replay; from the opening balance where the log's oldest events are gone."""

@@ -47,6 +47,16 @@ class LogUnavailableError(CommandError):
     """The log cannot take the event now. Whether it kept an earlier attempt is unknown."""
 
 
+class NotVouchedError(LogUnavailableError):
+    """The event is in the log and in force, but the note that vouches for it cannot be written."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_VOUCHED)
+
+
+NOT_VOUCHED = "the change is in the log and not yet vouched for, because the note among the tracker's secrets cannot be written"
+
+
 TAKES_NOTHING_IN = "the log takes nothing in now: its disk is full, or cannot be written"
 """The cause of a `LogUnavailableError`, for people on the machine.
 

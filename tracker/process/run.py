@@ -1,6 +1,6 @@
 """Runs the tracker: opens the log, starts the parts in order, and stops them in order.
 
-log                    outermost: committed and closed last
+log, note              outermost: committed and closed last
  +- trackers, timers   they append; they stop first
  +- API, health check  stop taking requests, then get a bounded time to finish
  +- signals            SIGTERM or SIGINT stops the tracker, a second one at once; SIGHUP reads the
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tracker.domain.state import State
     from tracker.process.runtime import Runtime
     from tracker.store.high_water_mark import Older
+    from tracker.store.session import Session
 
 __all__ = ["StartError", "run"]
 
@@ -78,26 +79,24 @@ def run(
     )
     try:
         with first_failure(LogError, OSError, MemoryError):
-            trio.run(_main, parts, session.lost_seq)
+            trio.run(_main, parts, session)
     except trio.TrioInternalError as error:
         if not isinstance(error.__cause__, OSError):
             raise
         what = f"the system refused to wait for requests: {error.__cause__}"
         raise OSError(f"{what}. What was acknowledged is in the log; start again") from error
-    try:
-        high_water_mark.note(secrets_path, session.event_log, session.state.time_us)
-    except OSError as error:
-        log.warning("The high-water mark was not written: %s", error)
+    session.noted.last(session.state.time_us)
     if not parts.follower.alarm:
         _write_snapshot(path, session.state, keyring)
 
 
-async def _main(runtime: Runtime, lost_seq: int) -> None:
+async def _main(runtime: Runtime, session: Session) -> None:
     """Starts the parts in the order of its lines, waits for the stop, and stops them in order."""
     service, event_log, follower = runtime.service, runtime.event_log, runtime.follower
     async with trio.open_nursery() as nursery:
         await nursery.start(event_log.run)
-        _append_first(runtime, lost_seq)
+        await nursery.start(runtime.noted.run, service.now_us)
+        _append_first(runtime, session)
         nursery.start_soon(timers.hear_threads)
         nursery.start_soon(signals.set_at_stop, runtime.stop)
         nursery.start_soon(signals.reload_at_hangup, runtime.certificates)
@@ -111,9 +110,6 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
             await appending.start(control.serve, runtime.secrets_path, shred)
             appending.start_soon(shredding.keep_schedule, runtime.shredder, runtime.pruner.clock)
             appending.start_soon(event_log.keep_seals)
-            appending.start_soon(
-                high_water_mark.keep, runtime.secrets_path, event_log, service.now_us
-            )
             appending.start_soon(retention.keep_schedule, runtime.pruner)
             appending.start_soon(runtime.rereading.run)
             await web.start_api(answering, runtime)
@@ -131,11 +127,15 @@ async def _main(runtime: Runtime, lost_seq: int) -> None:
     log.info("Stopped: the log is closed at event %d", event_log.durable_seq)
 
 
-def _append_first(runtime: Runtime, lost_seq: int) -> None:
-    """Appends the event of the start, and the settings if they are new."""
+def _append_first(runtime: Runtime, session: Session) -> None:
+    """Appends the event of the start, and the settings and the server's key if they are new."""
     service, event_log = runtime.service, runtime.event_log
     cut_bytes = event_log.recovery.cut_bytes or None
-    service.append(TrackerStarted(runtime.version, event_log.epoch, cut_bytes, lost_seq or None))
+    service.append(
+        TrackerStarted(runtime.version, event_log.epoch, cut_bytes, session.lost_seq or None)
+    )
+    if session.key_change is not None:
+        service.append(session.key_change)
     service.change_settings(settings_of(runtime.config))
     if service.state.hidden_peers():
         # These peers can be neither listed nor recognised again. The event empties all swarms, so

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tracker.frontends.listeners import Listeners
     from tracker.frontends.tls import Certificate
     from tracker.store.address_keys import Keyring
+    from tracker.store.noting import NotedLog
     from tracker.store.session import Session
 
 log = logging.getLogger("tracker")
@@ -47,6 +48,7 @@ class Runtime:
     listeners: Listeners
     certificates: tuple[Certificate, ...]
     event_log: EventLog
+    noted: NotedLog
     service: Service
     bans: Bans
     pruner: Pruner
@@ -92,7 +94,12 @@ def build(
     policy = config.policy
     bans = Bans(policy.max_connection_id_errors, policy.ban_seconds, policy.requests_per_minute)
     pruner = Pruner(
-        service, event_log, settings.keep_days, settings.keep_bytes, secrets=secrets_path
+        service,
+        event_log,
+        settings.keep_days,
+        settings.keep_bytes,
+        secrets=secrets_path,
+        noted=session.noted,
     )
     follower = FollowerSupervisor(event_log.path, secrets_path)
     rereading = Rereading(event_log.path)
@@ -105,6 +112,7 @@ def build(
         follower=follower,
         pruner=pruner,
         rereading=rereading,
+        noted=session.noted,
     )
     past = PastReads(event_log, secrets_path, usage_statistics=usage)
     return Runtime(
@@ -114,10 +122,11 @@ def build(
         listeners=listeners,
         certificates=certificates,
         event_log=event_log,
+        noted=session.noted,
         service=service,
         bans=bans,
         pruner=pruner,
-        shredder=Shredder(service, event_log, keyring, settings.shred_days),
+        shredder=Shredder(service, session.noted, keyring, settings.shred_days),
         follower=follower,
         rereading=rereading,
         gauges=gauges,

@@ -70,7 +70,7 @@ def _api(runtime: Runtime, config: HttpApi) -> QuartTrio:
     account_of = service.state.access.account_of
     events = LogEvents(event_log, account_of, runtime.stop, runtime.secrets_path)
     live = LiveReads(service, usage_statistics=usage)
-    commands = ServiceCommands(service, event_log, runtime.secret)
+    commands = ServiceCommands(service, runtime.noted, runtime.secret)
     return create_app(
         Ports(
             live=live,
@@ -99,8 +99,13 @@ async def start_health(nursery: trio.Nursery, runtime: Runtime) -> None:
     log.info("HEALTH CHECK API: Started on: %s", listener.url)
 
 
-async def _trouble(runtime: Runtime) -> str:
-    """Says why no announce is served now, although every socket answers; "" = they are served."""
+async def _trouble(runtime: Runtime, kind: Kind) -> str:
+    """Says why no announce is served now, or no change acknowledged, although every socket answers;
+    "" = they are.
+    """
+    if kind == "api":
+        failing = bool(runtime.noted.trouble)
+        return "Changes are not acknowledged: the note cannot be written" if failing else ""
     event_log = runtime.event_log
     if not event_log.has_room():
         return "Announces are refused: the event log takes nothing in"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eventlog import LogFailedError
 from tracker import ports
+from tracker.store.noting import NotVouchedError
 
 if TYPE_CHECKING:
     from tracker.domain.events.registry import AdminEvent
@@ -23,9 +24,14 @@ def need_room(log: Log) -> None:
 
 
 async def wait_durable(log: Log, seq: int) -> None:
-    """Returns once the event is on stable storage. Raises `ports.LogUnavailableError`."""
+    """Returns once the event is on stable storage, and the log's note covers it.
+
+    Raises `ports.LogUnavailableError`; `ports.NotVouchedError` if only the note is missing.
+    """
     try:
         await log.wait_durable(seq)
+    except NotVouchedError:
+        raise ports.NotVouchedError from None
     except LogFailedError:
         raise ports.LogUnavailableError from None
 

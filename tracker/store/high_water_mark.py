@@ -1,45 +1,59 @@
 """Keeps the high-water mark: a note, apart from the log, of how far the log was durable.
 
-    <secrets_path>/reached/<log id>.json
-    {"seq": number of events, "chain": chain value of the frame before that place, in hexadecimal,
-     "time_us": log time}
+    <secrets_path>/reached/<log id>.json    two lines of 512 bytes, each filled up with spaces
+    {"number": grows by one with each note, "seq": number of events, "tag": chain value of the frame
+     before that place, in hexadecimal, "time_us": log time, "digest": history digest of the newest
+     sealed segment, "sealed_to": the event after it, "tagged_from": first event of the first
+     segment with tags, "check": CRC-32 of the line without this field}
 
-Earlier versions wrote `crc`, the header_crc of that frame, in the place of `chain`.
+A note goes into the line that does not hold the newest one, in place. So a power cut leaves one of
+the two, and no note takes new space, because a full disk must not end what the note is for.
+Versions before format 2 wrote one line, with `seq`, `crc` (the header_crc of the frame) and
+`time_us`.
 
-A log cannot know that it once was longer. The mark shows when an older copy took its place. After a
-crash it is some minutes behind the log; it is never ahead of it, because it says only what was on
-stable storage. There is one for each log that these secrets ever served. Blocking, except `keep`.
+A log cannot know that it once was longer. The mark shows when an older copy took its place, or when
+its end was cut off. It is never ahead of the log, because it says only what was on stable storage.
+It is written before the first frame with a tag, so such frames without a mark are no accident.
+There is one for each log that these secrets ever served. Blocking.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NoReturn, cast
+from zlib import crc32
 
-import trio
 from attrs import frozen
 
 from eventlog import (
     NO_CHAIN,
+    NO_DIGEST,
     WENT_ON,
+    LogCorruptError,
     LogError,
     NotAFileError,
-    RepeatedWarning,
+    base_seq_of,
     border,
     chain_of,
     holds_frame,
-    in_thread,
+    list_segments,
     lost_its_end,
     make_folder,
+    open_header,
     parse_json,
     read_file,
+    read_identity,
+    seal_path,
+    segments_of,
+    write_all,
     write_new,
 )
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from eventlog import End, EventLog
@@ -47,8 +61,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker")
 
 FOLDER = "reached"
-NOTE_SECONDS = 300.0
-"""Seconds between two notes."""
+LINE_BYTES = 512
+"""Bytes of a line, so that the two lie in different sectors of any disk."""
 
 
 @frozen
@@ -58,27 +72,38 @@ class Mark:
     seq: int
     chain: bytes
     time_us: int  # log time
+    number: int = 0
+    digest: bytes = NO_DIGEST  # history digest of the newest sealed segment
+    sealed_to: int = 0  # the event after it; the segments before have seals
+    tagged_from: int | None = None  # first event with a tag; None: no note of that
 
 
 @frozen
 class Older:
     """The finding that a log is not the one served last."""
 
-    seq: int  # number of events that the log had when it was noted
+    seq: int  # number of events that the log had when it was noted; 0 = not known
     what: str
+    advice: str
 
 
 class OlderLogError(LogError):
     """The log is not the one that was served last."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, older: Older) -> None:
         super().__init__(
-            f"{path}: {what}. Nothing was appended; {ADVICE}, or start with `tracker serve --accept-older-log`: what is "
-            "missing is lost then, and its numbers are given again"
+            f"{path}: {older.what}. Nothing was changed; {older.advice}, or start with `tracker serve "
+            "--accept-older-log`: what is missing is lost then, and its numbers are given again"
         )
 
 
 ADVICE = "restore the newest copy of the log"
+NO_NOTE = (
+    "restore `reached` from a backup of the secrets, and the newest copy of the log: nobody can say without the note "
+    "whether the log lost its end"
+)
+NOT_THERE = "is its disk mounted? Restore the newest copy of the log, or move the secrets away too to begin anew"
+RESTORE_SEALS = "restore the seals from a backup of the log"
 
 
 def mark_path(secrets: Path, log_id: bytes) -> Path:
@@ -86,7 +111,7 @@ def mark_path(secrets: Path, log_id: bytes) -> Path:
 
 
 def read(secrets: Path, log_id: bytes) -> Mark | None:
-    """Reads the mark of a log; None without one, or, with a warning, for a file that is none."""
+    """Reads the mark of a log; None without one, or where `problem` says why it is none."""
     return _read(mark_path(secrets, log_id))
 
 
@@ -104,62 +129,186 @@ def problem(secrets: Path, log_id: bytes) -> str:
 def _read(path: Path) -> Mark | None:
     try:
         return _parsed(path)
-    except FileNotFoundError:
-        return None
-    except (OSError, NotAFileError, ValueError) as error:
-        log.warning("%s does not say how far the log was: %s", path, error)
+    except (OSError, NotAFileError, ValueError):
         return None
 
 
 def _parsed(path: Path) -> Mark:
-    with border(ValueError):
-        content = cast("dict[str, Any]", parse_json(read_file(path)))
-        seq, time_us = content["seq"], content["time_us"]
-        chain = bytes.fromhex(content["chain"]) if "chain" in content else chain_of(content["crc"])
-        if any(type(each) is not int or each < 0 for each in (seq, time_us)):
-            raise TypeError("it has other values than numbers")
-        if len(chain) != len(NO_CHAIN):
-            raise ValueError("its chain value has another length")
-        return Mark(seq, chain, time_us)
-
-
-def note(secrets: Path, event_log: EventLog, time_us: int) -> None:
-    """Writes how far the log is durable. Raises `OSError`."""
-    seq, chain = event_log.end
-    path = mark_path(secrets, event_log.log_id)
-    make_folder(path.parent, 0o700)
-    write_new(
-        path,
-        json.dumps({"seq": seq, "chain": chain.hex(), "time_us": time_us}).encode() + b"\n",
-        0o600,
-    )
-
-
-async def keep(secrets: Path, event_log: EventLog, now_us: Callable[[], int]) -> None:
-    """Notes the mark when all appended so far is durable, then every few minutes."""
-    trouble = RepeatedWarning(log, "The high-water mark is written again")
-    await event_log.wait_durable(event_log.next_seq - 1)
-    while True:
+    """Returns the newer note in a file. Raises `ValueError` where it has none, `OSError`."""
+    found, why = [], ValueError("it is empty")
+    for line in read_file(path).splitlines():
+        if not line.strip():
+            continue
         try:
-            await in_thread(note, secrets, event_log, now_us())
-        except OSError as error:
-            trouble.warn("The high-water mark cannot be written, trying again: %s", error)
+            found.append(_note(line))
+        except ValueError as error:
+            why = error  # a power cut may have come in the middle of this line
+    if not found:
+        raise why
+    return max(found, key=lambda one: one.number)
+
+
+def _note(line: bytes) -> Mark:
+    with border(ValueError):
+        content = cast("dict[str, Any]", parse_json(line))
+        if "crc" in content:  # of a version before format 2
+            numbers = content["seq"], content["time_us"]
+            found = Mark(numbers[0], chain_of(content["crc"]), numbers[1])
         else:
-            trouble.over()
-        await trio.sleep(NOTE_SECONDS)
+            if content.pop("check") != _check(content):
+                raise ValueError("its checksum does not match")
+            numbers = tuple(content[name] for name in ("seq", "time_us", "number", "sealed_to"))
+            tagged_from = content["tagged_from"]
+            numbers += () if tagged_from is None else (tagged_from,)
+            found = Mark(
+                content["seq"],
+                bytes.fromhex(content["tag"]),
+                content["time_us"],
+                content["number"],
+                bytes.fromhex(content["digest"]),
+                content["sealed_to"],
+                tagged_from,
+            )
+        if any(type(each) is not int or each < 0 for each in numbers):
+            raise TypeError("it has other values than numbers")
+        if len(found.chain) != len(NO_CHAIN):
+            raise ValueError("its tag has another length")
+        return found
 
 
-def differs(mark: Mark, next_seq: int, *, held: bool) -> str:
-    """Says what is wrong with a log of `next_seq` events; "" = nothing.
+def _check(content: dict[str, Any]) -> str:
+    return f"{crc32(json.dumps(content).encode()):08x}"
 
-    `held`: it has the mark's frame.
+
+def write(secrets: Path, log_id: bytes, mark: Mark) -> None:
+    """Writes a mark, durably, in place of the one before the last. Raises `OSError`.
+
+    `number` must be one more than that of the last mark.
     """
+    content: dict[str, Any] = {
+        "number": mark.number,
+        "seq": mark.seq,
+        "tag": mark.chain.hex(),
+        "time_us": mark.time_us,
+        "digest": mark.digest.hex(),
+        "sealed_to": mark.sealed_to,
+        "tagged_from": mark.tagged_from,
+    }
+    line = json.dumps({**content, "check": _check(content)}).encode()
+    line = line.ljust(LINE_BYTES - 1) + b"\n"
+    path = mark_path(secrets, log_id)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # a pipe has no reader to wait for
+    except FileNotFoundError:
+        return _make(path, line, mark.number)
+    try:
+        whole = os.fstat(descriptor).st_size == 2 * LINE_BYTES
+        if whole:
+            write_all(descriptor, [line], mark.number % 2 * LINE_BYTES)
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    if not whole:
+        _make(path, line, mark.number)
+    return None
+
+
+def _make(path: Path, line: bytes, number: int) -> None:
+    """Makes the file anew with one note. Raises `OSError`."""
+    make_folder(path.parent, 0o700)
+    empty = b"\n".rjust(LINE_BYTES)
+    write_new(path, empty + line if number % 2 else line + empty, 0o600)
+
+
+def note(secrets: Path, event_log: EventLog, time_us: int) -> Mark:
+    """Notes how far a log is durable. Raises `LogError`, `OSError`."""
+    before = read(secrets, event_log.log_id)
+    mark = next_mark(before, event_log, time_us)
+    write(secrets, event_log.log_id, mark)
+    return mark
+
+
+def next_mark(before: Mark | None, event_log: EventLog, time_us: int) -> Mark:
+    """Makes the mark that comes after another one. Raises `LogError`, `OSError`."""
+    seq, chain = event_log.end
+    digest, sealed_to = event_log.sealed
+    known = before is not None and before.tagged_from is not None
+    tagged_from = before.tagged_from if before is not None and known else tagged_since(event_log)
+    number = 0 if before is None else before.number + 1
+    return Mark(seq, chain, time_us, number, digest, sealed_to, tagged_from)
+
+
+def tagged_since(event_log: EventLog) -> int:
+    """Returns the first event of the first segment with tags; where there is none yet, the next
+    event, because the next segment has tags. Raises `LogError`, `OSError`.
+    """
+    found = first_tagged(event_log.path)
+    return event_log.recovery.next_seq if found is None else found
+
+
+def first_tagged(log_path: Path) -> int | None:
+    """Finds the first event of the first segment with tags; None = there is no such segment.
+
+    Raises `LogFormatError`, `OSError`.
+    """
+    return next((base_seq_of(path) for path in segments_of(log_path) if _format(path) > 1), None)
+
+
+def _format(path: Path) -> int:
+    """Returns the format of a segment; 0 for a damaged header, which opening the log judges."""
+    try:
+        return open_header(path).format
+    except LogCorruptError:
+        return 0
+
+
+# Comparing.
+
+
+def differs(
+    secrets: Path, log_path: Path, log_id: bytes, mark: Mark | None, seq: int, *, held: bool
+) -> Older | None:
+    """Says why a log of `seq` events is not the one served last, by its mark; None = it is.
+
+    `held`: it has the mark's frame, or that was removed with the oldest events. Raises `LogError`,
+    `OSError`.
+    """
+    if mark is None:
+        return _without_note(secrets, log_path, log_id)
     then = f"the log was served up to event {mark.seq - 1} ({rfc3339(mark.time_us)})"
-    if next_seq < mark.seq:
-        return (
-            f"{then} and ends before event {next_seq}: this is an older copy, or its newest file is"
-        )
-    return "" if held else f"{then} and holds other events now: this is another copy"
+    if seq < mark.seq:
+        what = f"{then} and ends before event {seq}: this is an older copy, or its end was cut off"
+        return Older(mark.seq, what, ADVICE)
+    if not held:
+        what = f"{then} and holds other events now: this is another copy"
+        return Older(mark.seq, what, ADVICE)
+    return _untagged(log_path, mark) or _unsealed(log_path, mark)
+
+
+def _without_note(secrets: Path, log_path: Path, log_id: bytes) -> Older | None:
+    if first_tagged(log_path) is None:
+        return None
+    what = problem(secrets, log_id) or "is missing, and the log was served with one"
+    return Older(0, f"{mark_path(secrets, log_id)} {what}", NO_NOTE)
+
+
+def _untagged(log_path: Path, mark: Mark) -> Older | None:
+    """Finds a segment without tags among those that had tags."""
+    since = mark.tagged_from
+    for path in segments_of(log_path) if since is not None else ():
+        if since is not None and base_seq_of(path) >= since and _format(path) == 1:
+            what = f"{path.name} has no tags, and the events from {since} on had them"
+            return Older(mark.seq, what, ADVICE)
+    return None
+
+
+def _unsealed(log_path: Path, mark: Mark) -> Older | None:
+    """Finds a segment that was sealed, and whose seal is gone."""
+    for path, following in pairwise(segments_of(log_path)):
+        if base_seq_of(following) <= mark.sealed_to and not os.path.lexists(seal_path(path)):
+            what = f"the seal of {path.name} is missing, and was there when the log was noted"
+            return Older(mark.seq, what, RESTORE_SEALS)
+    return None
 
 
 def compare(secrets: Path, log_path: Path, log_id: bytes, end: End) -> Older | None:
@@ -167,34 +316,40 @@ def compare(secrets: Path, log_path: Path, log_id: bytes, end: End) -> Older | N
 
     Raises `LogError` and `OSError` when the log cannot be read.
     """
-    mark = read(secrets, log_id)
-    seq = end[0]
+    mark, seq = read(secrets, log_id), end[0]
     if lost_its_end(log_path) and (mark is None or mark.seq <= seq):
-        return Older(seq + 1, f"the log ends with event {seq - 1}, and not there: {WENT_ON}")
-    if mark is None:
-        _warn_of_another(secrets, log_path, end[0])
-        return None
-    held = end == (mark.seq, mark.chain) or (
-        seq >= mark.seq and holds_frame(log_path, mark.seq, mark.chain)
+        what = f"the log ends with event {seq - 1}, and not there: {WENT_ON}"
+        return Older(seq + 1, what, ADVICE)
+    held = (
+        mark is None
+        or end == (mark.seq, mark.chain)
+        or (seq >= mark.seq and holds_frame(log_path, mark.seq, mark.chain))
     )
-    what = differs(mark, seq, held=held)
-    return Older(mark.seq, what) if what else None
+    found = differs(secrets, log_path, log_id, mark, seq, held=held)
+    if found is None and mark is None and (what := problem(secrets, log_id)):
+        log.warning("%s %s", mark_path(secrets, log_id), what)
+    return found
+
+
+def replaced(secrets: Path, log_path: Path) -> Older | None:
+    """Finds that a log is empty and new, and that the secrets served another one.
+
+    Call it before anything is made in the log's folder. Raises `LogError`, `OSError`.
+    """
+    if (log_path / "seg").is_dir() and list_segments(log_path / "seg"):
+        return None
+    there = (log_path / "identity.json").exists()
+    if there and read(secrets, read_identity(log_path)) is not None:
+        return None  # `compare` judges it
+    for path in sorted((secrets / FOLDER).glob("*.json")):
+        mark = _read(path)
+        if mark is None or mark.seq:
+            events = f"of {mark.seq} events " if mark else ""
+            what = f"there is no log, and one {events}was served with the secrets in {secrets}"
+            return Older(0, what, NOT_THERE)
+    return None
 
 
 def refuse(log_path: Path, older: Older) -> NoReturn:
     """Raises `OlderLogError`: nothing may be appended to this log."""
-    raise OlderLogError(log_path, older.what)
-
-
-def _warn_of_another(secrets: Path, log_path: Path, next_seq: int) -> None:
-    if next_seq or not (secrets / FOLDER).is_dir():
-        return
-    for path in sorted((secrets / FOLDER).glob("*.json")):
-        mark = _read(path)
-        if mark is not None:
-            log.warning(
-                "A new log begins in %s, but another one of %d events was served with these secrets: is its disk there?",
-                log_path,
-                mark.seq,
-            )
-            return
+    raise OlderLogError(log_path, older)

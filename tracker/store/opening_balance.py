@@ -16,8 +16,10 @@ from eventlog import (
     LogCorruptError,
     LogFormatError,
     LogPrunedError,
+    Reader,
     base_seq_of,
     first_seq,
+    kept_path,
     make_folder,
     new_opening_path,
     open_header,
@@ -26,13 +28,19 @@ from eventlog import (
     read_identity,
     segments_of,
 )
+from tracker.domain.events.admin import LogPruned
 from tracker.domain.state import State
-from tracker.store import snapshot_file
+from tracker.store import frames, snapshot_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.store.address_keys import Keyring
+
+OR_REMOVE = (
+    "restore the file from a backup, or remove it: the tracker does without, but its events cannot "
+    "be read then"
+)
 
 
 def begin(log: Path, seq: int, keys: Keyring | None) -> tuple[State, str]:
@@ -117,3 +125,27 @@ def check(log: Path, seq: int, digest: str, state: State) -> None:
     ):
         what = "no event of the log vouches for this opening balance"
         raise LogCorruptError(opening_path(log, seq), 0, what)
+
+
+def check_files(log: Path, state: State, keys: Keyring) -> None:
+    """Checks at a start that the opening and the kept files are those that the log vouches for.
+
+    Also where a snapshot does without the opening. A missing kept file passes, because only readers
+    need it.
+
+    Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    """
+    begin = first_seq(log)
+    if not begin:
+        return
+    check(log, begin, digest_of(log, begin), state)
+    at = next(each.seq for each in state.tally.pruned if each.first_seq == begin)
+    found = next(Reader(log, at, to_end=True, keys=keys).frames())
+    for seq, record in frames.admin(found):
+        event = record.event()
+        if seq != at or not isinstance(event, LogPruned):
+            continue
+        for path in (kept_path(log, name) for name in event.kept):
+            if path.exists() and sha256(read_file(path)).hexdigest() != event.kept[path.name]:
+                what = "these are not the kept events that the log vouches for"
+                raise LogCorruptError(path, 0, what, OR_REMOVE)

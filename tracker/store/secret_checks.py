@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from eventlog import A_FILE, NotAFileError, last_encrypted, read_file, read_identity, segments_of
 from tracker.store.address_keys import KEY_SIZE, Keyring, day_name
-from tracker.store.server_secret import SECRET_SIZE
+from tracker.store.server_secret import FILE, SECRET_SIZE
+from tracker.store.tag_keys import RETIRED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -29,7 +30,7 @@ NO_START = "no tracker starts with it: restore it from a backup of the secrets"
 
 def unusable(secrets: Path) -> Iterator[tuple[Path, str, str]]:
     """Yields what is no key or no folder of keys, with what is wrong, and advice."""
-    for folder in (secrets, secrets / "privacy"):
+    for folder in (secrets, secrets / "privacy", secrets / RETIRED):
         if os.path.lexists(folder) and not folder.is_dir():
             yield folder, A_FILE, NO_START
     for path, size, advice in _keys(secrets):
@@ -63,7 +64,7 @@ def shut_off(log: Path, secrets: Path) -> Iterator[tuple[Path, str]]:
 def exposed(secrets: Path) -> Iterator[tuple[Path, str]]:
     """Yields what others may read or have written, with what is wrong. Raises `OSError`."""
     owner = secrets.stat().st_uid
-    folders = [secrets, *(secrets / name for name in ("privacy", "reached"))]
+    folders = [secrets, *(secrets / name for name in ("privacy", "reached", RETIRED))]
     for path in (*folders, *(key for key, _, _ in _keys(secrets))):
         if not path.exists():
             continue
@@ -79,8 +80,10 @@ def exposed(secrets: Path) -> Iterator[tuple[Path, str]]:
 
 def _keys(secrets: Path) -> Iterator[tuple[Path, int, str]]:
     """Yields the files of keys, the bytes that each should hold, and what to do about another."""
-    if os.path.lexists(secrets / "server.key"):
-        yield secrets / "server.key", SECRET_SIZE, NO_START
+    if os.path.lexists(secrets / FILE):
+        yield secrets / FILE, SECRET_SIZE, NO_START
+    for path in sorted((secrets / RETIRED).glob("*.key")):
+        yield path, SECRET_SIZE, NO_START
     if (secrets / "privacy").is_dir():
         for path in Keyring(secrets).files():
             yield path, KEY_SIZE, RESTORE_KEY

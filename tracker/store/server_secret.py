@@ -15,6 +15,7 @@ from eventlog import NotAFileError, make_folder, read_file, write_new
 if TYPE_CHECKING:
     from pathlib import Path
 
+FILE = "server.key"
 SECRET_SIZE = 32
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -32,15 +33,15 @@ def load_or_create(folder: Path) -> bytes:
     try:
         return load(folder)
     except FileNotFoundError:
-        return _create(folder / "server.key")
+        return _create(folder / FILE)
 
 
-def load(folder: Path) -> bytes:
-    """Reads the 32 bytes of `server.key` in `folder`.
+def load(folder: Path, name: str = FILE) -> bytes:
+    """Reads the 32 bytes of a secret in `folder`.
 
     Raises `SecretError` for a file of another size, `FileNotFoundError`, `OSError`.
     """
-    path = folder / "server.key"
+    path = folder / name
     try:
         secret = read_file(path)
     except NotAFileError as error:

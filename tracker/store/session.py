@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 from attrs import frozen
 
-from eventlog import first_seq, open_log, read_identity
+from eventlog import first_seq, has_tags, open_log, read_identity, segments_of
 from tracker.domain.events import codec
+from tracker.domain.events.admin import ServerKeyChanged
 from tracker.store import high_water_mark, opening_balance, snapshots, tag_keys
+from tracker.store.noting import NotedLog
 from tracker.store.replay import collector_off, replay
+from tracker.store.tag_keys import last_used
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -37,13 +40,22 @@ log = logging.getLogger("tracker")
 RESERVE_BYTES = 4 << 20
 """Bytes of the disk that a serving tracker holds for admin events, for when the disk is full."""
 
+GOES_OVER = (
+    "From event %d on, the log is of format 2. There is no way back from there: versions that know format 1 only refuse "
+    "the folder once it holds that event"
+)
+"""What the start says that begins the first segment with tags."""
+
 
 @frozen
 class Session:
     """A log that this process has locked, and the state after its last event."""
 
     event_log: EventLog
+    noted: NotedLog  # the same log for administrators' changes
     state: State
+    # Tells of a change of the server's secret, until the log holds it.
+    key_change: ServerKeyChanged | None = None
     lost_seq: int = 0  # number of events the log once had, where it lost its end; 0 = it did not
 
     @property
@@ -52,7 +64,7 @@ class Session:
         return max(self.state.time_us, self.event_log.recovery.last_time_us)
 
     def run(self, main: Callable[[], Awaitable[T]]) -> T:
-        """Runs `main` beside the log's committer, and closes the log at the end.
+        """Runs `main` beside the log's committer and its note, and closes the log at the end.
 
         Raises the first failure by itself, not in a group.
         """
@@ -60,12 +72,15 @@ class Session:
         async def beside_the_log() -> T:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self.event_log.run)
+                await nursery.start(self.noted.run, lambda: self.time_us)
                 result = await main()
                 nursery.cancel_scope.cancel()
             return result
 
         with first_failure(Exception, KeyboardInterrupt):
-            return trio.run(beside_the_log)
+            result = trio.run(beside_the_log)
+        self.noted.last(self.time_us)
+        return result
 
 
 def open_session(
@@ -86,17 +101,20 @@ def open_session(
     Raises `LogLockedError` while another process has the log, `OlderLogError`, `LogError`,
     `ReplayError`, `CodecError`, `SecretError` and `OSError`.
     """
-    path = Path(config.path)
-    tag_keys.prepare(path, Path(config.secrets_path))
-    older: Older | None = None
+    path, secrets = Path(config.path), Path(config.secrets_path)
+    older = high_water_mark.replaced(secrets, path)
+    if older is not None:
+        on_older(path, older)
+    tag_keys.prepare(path, secrets)
 
     def compare(end: End) -> None:
         nonlocal older
-        older = high_water_mark.compare(Path(config.secrets_path), path, read_identity(path), end)
-        if older is not None:
+        found = high_water_mark.compare(secrets, path, read_identity(path), end)
+        if found is not None:
             if not first_seq(path):
                 opening_balance.check_whole(path)  # without its beginning it is damaged, not older
-            on_older(path, older)
+            on_older(path, found)
+            older = found
 
     event_log = open_log(
         path,
@@ -108,8 +126,21 @@ def open_session(
         encryptor=keyring if serving else None,
         before_changes=compare,
     )
+    if event_log.next_seq and not has_tags(path):
+        log.warning(GOES_OVER, event_log.next_seq)
     recovered(event_log.recovery)
-    return Session(event_log, _replayed(event_log, keyring, report), older.seq if older else 0)
+    try:
+        noted = NotedLog(event_log, secrets, accepted=older is not None)
+        state = _replayed(event_log, keyring, report)
+        change = _key_change(last_used(segments_of(path)), keyring.tags.key_id)
+    except BaseException:
+        event_log.release()
+        raise
+    return Session(event_log, noted, state, change, older.seq if older else 0)
+
+
+def _key_change(before: bytes, after: bytes) -> ServerKeyChanged | None:
+    return ServerKeyChanged(before.hex(), after.hex()) if before not in (b"", after) else None
 
 
 def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
@@ -121,6 +152,7 @@ def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
     if state.seq > reader.first_seq:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
     state = replay(reader, lambda done: report(done, total), state)
+    opening_balance.check_files(event_log.path, state, keyring)
     report(total, total)
     return state
 

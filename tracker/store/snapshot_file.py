@@ -68,7 +68,11 @@ class SnapshotError(Exception):
 
 
 class OtherSnapshotError(SnapshotError):
-    """Another version made the snapshot; nothing is wrong with it."""
+    """The snapshot is not for this reader, as one of another version; nothing is wrong with it."""
+
+
+class ForgedSnapshotError(SnapshotError):
+    """Its checksums are right, and the tracker did not write it for this log."""
 
 
 class Position(NamedTuple):
@@ -84,6 +88,7 @@ class Position(NamedTuple):
 
 
 class Snapshot(NamedTuple):
+    format: int
     position: Position
     time_us: int
     digest: bytes  # `Image.digest`
@@ -190,7 +195,7 @@ def _purpose(*, opening: bool) -> bytes:
 def read(path: Path, log_id: bytes, keys: Keyring | None, *, opening: bool = False) -> Snapshot:
     """Reads and checks a snapshot of this log.
 
-    Without the key of its MAC only an `opening` is read, because an event holds its SHA-256. An
+    Without `keys` only an `opening` is read, because an event holds its SHA-256. An
     opening that was made by earlier rules is converted to today's.
 
     Raises `SnapshotError`; `OSError` when the file cannot be read.
@@ -221,14 +226,14 @@ def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, opening: b
         raise OtherSnapshotError(
             f"was made by rules {head.rules}, and this version's are {image.PROJECTOR}"
         )
-    if head.position.log_id != log_id:
-        raise SnapshotError("is of another log")
     body, footer = data[: -_FOOTERS[head.format]], data[-_FOOTERS[head.format] :]
     digest = sha256(body).digest()
     if digest != footer[:_SHA256]:
         raise SnapshotError("its SHA-256 does not match")
     if head.format > 1:
         _check_mac(head.key_id, digest, footer[_SHA256:], keys, opening=opening)
+    if head.position.log_id != log_id:
+        raise (ForgedSnapshotError if head.format > 1 else SnapshotError)("is of another log")
     return _sections(head, data, body, keys)
 
 
@@ -236,12 +241,17 @@ def _check_mac(
     key_id: bytes, digest: bytes, found: memoryview, keys: Keyring | None, *, opening: bool
 ) -> None:
     purpose = _purpose(opening=opening)
-    expected = keys.tags.mac_of(key_id, purpose, digest) if keys is not None else None
+    if keys is None and opening:
+        return
+    if keys is None:
+        raise OtherSnapshotError("has a MAC, which cannot be checked without the secrets")
+    if not opening and keys.tags.has(key_id) and key_id != keys.tags.key_id:
+        raise OtherSnapshotError("was made with a server.key that is retired")
+    expected = keys.tags.mac_of(key_id, purpose, digest)
     if expected is None:
-        if not opening:
-            raise SnapshotError("its MAC cannot be checked without the secrets it was made with")
-    elif not compare_digest(expected, found):
-        raise SnapshotError(
+        raise ForgedSnapshotError("its MAC is of a server.key that these secrets do not hold")
+    if not compare_digest(expected, found):
+        raise ForgedSnapshotError(
             "its MAC does not match: these are not the bytes that the tracker wrote"
         )
 
@@ -264,7 +274,7 @@ def _sections(head: _Head, data: memoryview, body: memoryview, keys: Keyring | N
             if decrypted is not None:
                 private[day, name] = decrypted
     plain = image.newest(head.rules, plain)
-    return Snapshot(head.position, head.time_us, head.digest, plain, private)
+    return Snapshot(head.format, head.position, head.time_us, head.digest, plain, private)
 
 
 def _head(data: memoryview) -> _Head:

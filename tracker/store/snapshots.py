@@ -2,7 +2,8 @@
 them. Blocking.
 
 A snapshot that does not fit is passed over. Then an older one serves, or the log from its
-beginning; the state that comes of it is the same.
+beginning; the state that comes of it is the same. One that only a forger can have made ends the
+start. One of format 1 has no MAC, so it counts only until the first tagged event.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from eventlog import A_FILE, Reader, make_folder, read_identity
+from eventlog import A_FILE, LogCorruptError, Reader, has_tags, make_folder, read_identity
 from tracker.store import opening_balance, snapshot_file
-from tracker.store.snapshot_file import Position, SnapshotError
+from tracker.store.snapshot_file import ForgedSnapshotError, Position, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
     from tracker.store.snapshot_file import Snapshot
 
+DELETE = "delete the file: the log holds all that it does"
 KEPT = 3
 """Snapshots that stay; older ones are removed."""
 
@@ -121,16 +123,20 @@ def start(
     state may have seen. Each file that is passed over is reported to `refused` in a sentence.
     Raises what reading the log does.
     """
-    log_id = read_identity(log)
+    log_id, tagged = read_identity(log), has_tags(log)
     for path in reversed(found(log)):
         if at_most is not None and seq_of(path) > at_most:
             continue
         try:
             one = snapshot_file.read(path, log_id, keys)
+            if one.format == 1 and tagged:
+                raise SnapshotError("has no MAC, and the events after it have tags")
             if one.position.seq != seq_of(path):
                 raise SnapshotError(f"is the one before event {one.position.seq}, by its content")
             reader = follow(log, one, keys, to_end=to_end)
             return one.state(), reader
+        except ForgedSnapshotError as error:
+            raise LogCorruptError(path, 0, str(error), DELETE) from None
         except (SnapshotError, OSError) as error:
             refused(f"The snapshot {path.name} is not used: {error}")
     reader = Reader(log, to_end=to_end, keys=keys)

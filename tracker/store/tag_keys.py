@@ -6,64 +6,115 @@ frame key  = first 16 bytes of HMAC-SHA-256(tag key, "swarmlog tag" + log id + t
 tag        = AES-128-GMAC(frame key, nonce 0) over the frame's bytes (docs/log-format.md)
 MAC        = HMAC-SHA-256(tag key, "swarmlog mac " + purpose + 0 + the file's SHA-256)
 
-A frame key makes one tag, so its nonce may be fixed. The secret is never shredded, because the tags
+    <secrets>/server.key               the secret that makes new tags
+    <secrets>/retired/<key id>.key     earlier secrets, which only check
+
+A frame key makes one tag, so its nonce may be fixed. A secret is never shredded, because the tags
 are checked as long as the log lives.
 """
 
 from __future__ import annotations
 
 import hmac
+import secrets as random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from eventlog import LogError, list_segments, open_header
+from eventlog import (
+    LogCorruptError,
+    LogError,
+    first_frame_header,
+    make_folder,
+    open_header,
+    segments_of,
+    write_new,
+)
 from tracker.store import server_secret
-from tracker.store.server_secret import SecretError, derive, load
+from tracker.store.server_secret import FILE, SECRET_SIZE, SecretError, derive, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from eventlog import Part
 
 ID_SIZE = 16
 MAC_SIZE = 32
+RETIRED = "retired"
+"""Folder of earlier secrets."""
 _NONCE = bytes(12)
-
-
-def prepare(log: Path, secrets: Path) -> None:
-    """Makes the server's secret on first use, before a log is opened for writing.
-
-    Raises `OtherKeyError` for a log that another secret's key authenticates, `SecretError`,
-    `LogError`, `OSError`.
-    """
-    segments = list_segments(log / "seg") if (log / "seg").is_dir() else []
-    for path in segments:
-        try:
-            header = open_header(path)
-        except LogError:
-            continue  # opening the log reports it
-        if header.format > 1 and header.key_id != _key_id(secrets):
-            raise OtherKeyError(path, secrets)
-    server_secret.load_or_create(secrets)
-
-
-def _key_id(secrets: Path) -> bytes:
-    """Returns the id of the key; nothing without a secret."""
-    try:
-        return TagKeys(secrets).key_id
-    except FileNotFoundError:
-        return b""
 
 
 class OtherKeyError(LogError):
     """The secrets are not those that the log was written with."""
 
-    def __init__(self, segment: Path, secrets: Path) -> None:
+    def __init__(self, segment: Path, what: str) -> None:
         super().__init__(
-            f"{segment} was written with another server.key than the one in {secrets}, or there is none: restore it from a "
-            "backup of the secrets. Nothing was changed"
+            f"{segment} {what}: {RESTORE}. Nothing was changed, and no new key was made"
         )
+        self.path = segment
+        self.what = what
+
+
+RESTORE = "restore server.key and the folder `retired` from a backup of the secrets"
+
+
+def prepare(log: Path, secrets: Path) -> None:
+    """Makes the server's secret on first use, before a log is opened for writing.
+
+    Raises `OtherKeyError` for a log that other keys authenticate, `SecretError`, `LogError`,
+    `OSError`.
+    """
+    if wrong := wrong_key(segments_of(log), TagKeys(secrets)):
+        raise wrong
+    server_secret.load_or_create(secrets)
+
+
+def wrong_key(segments: Iterable[Path], tags: TagKeys) -> OtherKeyError | None:
+    """Finds the first segment that these secrets cannot have written; None = there is none.
+
+    A key is used from one change to the next, and never again. Raises `LogError`, `OSError`.
+    """
+    used: list[bytes] = []
+    for path in segments:
+        key_id = _key_id_of(path)
+        if not key_id:
+            continue
+        try:
+            now = tags.key_id
+        except FileNotFoundError:
+            return OtherKeyError(path, f"needs {tags.path}, which is missing")
+        except SecretError as error:
+            return OtherKeyError(path, f"needs {tags.path}, and {error}")
+        if not tags.has(key_id):
+            return OtherKeyError(path, f"was written with another {FILE} than {tags.path}")
+        if used[-1:] != [key_id]:
+            if key_id in used or now in used:
+                what = f"was written with a {FILE} that had been retired before"
+                return OtherKeyError(path, what)
+            used.append(key_id)
+    return None
+
+
+def last_used(segments: Sequence[Path]) -> bytes:
+    """Returns the id of the key of the last frame with a tag; b"" = there is none.
+
+    Raises `LogError`, `OSError`.
+    """
+    for path in reversed(segments):
+        if (key_id := _key_id_of(path)) and first_frame_header(path) is not None:
+            return key_id
+    return b""
+
+
+def _key_id_of(path: Path) -> bytes:
+    """Returns the id of a segment's key; b"" = it has no tags, or opening it tells of damage."""
+    with suppress(LogCorruptError):
+        header = open_header(path)
+        return header.key_id if header.format > 1 else b""
+    return b""
 
 
 class TagKeys:
@@ -72,41 +123,83 @@ class TagKeys:
     def __init__(self, secrets: Path) -> None:
         """Reads `server.key` when it is first needed."""
         self._secrets = secrets
-        self._key = b""
-        self._key_id = b""
+        self._keys: dict[bytes, bytes] = {}  # tag keys by their ids
+        self._new = b""  # the id of the key of new tags
+
+    @property
+    def path(self) -> Path:
+        return self._secrets / FILE
 
     @property
     def key_id(self) -> bytes:
         """Raises `SecretError`, `OSError` without a usable `server.key`."""
-        if not self._key:
-            self._key = derive(load(self._secrets), "tag key")
-            self._key_id = hmac.digest(self._key, b"swarmlog key id", "sha256")[:ID_SIZE]
-        return self._key_id
+        if not self._new:
+            self._new = self._add(load(self._secrets))
+        return self._new
+
+    def has(self, key_id: bytes) -> bool:
+        """Says whether a key is there, the one in use or an earlier one."""
+        return self._key(key_id) is not None
+
+    def change(self) -> bytes:
+        """Puts another secret in the place of `server.key`, and keeps the old one to check tags.
+
+        The log must not be written meanwhile. Returns the id of the new key. Raises `SecretError`,
+        `OSError`.
+        """
+        before, old = self.key_id, load(self._secrets)
+        make_folder(self._secrets / RETIRED, 0o700)
+        write_new(self._retired(before), old, 0o600)
+        secret = random.token_bytes(SECRET_SIZE)
+        write_new(self.path, secret, 0o600)
+        self._new = self._add(secret)
+        return self._new
 
     def sign(self, log_id: bytes, seed: bytes, *parts: Part) -> bytes:
         """Raises `SecretError`, `OSError` without a usable `server.key`."""
-        _ = self.key_id
-        key = hmac.digest(self._key, b"swarmlog tag" + log_id + seed, "sha256")[:16]
-        return AESGCM(key).encrypt(_NONCE, b"", b"".join(parts))
+        return _tag(self._keys[self.key_id], log_id, seed, *parts)
 
     def tag(self, key_id: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes | None:
         """Returns the tag that these bytes must have; None without their key."""
-        return self.sign(log_id, seed, *parts) if self._is(key_id) else None
+        key = self._key(key_id)
+        return _tag(key, log_id, seed, *parts) if key is not None else None
 
     def mac(self, purpose: bytes, data: bytes) -> bytes:
         """Authenticates a file by its digest.
 
         Raises `SecretError`, `OSError` without a usable `server.key`.
         """
-        _ = self.key_id
-        return hmac.digest(self._key, b"swarmlog mac " + purpose + b"\0" + data, "sha256")
+        return _mac(self._keys[self.key_id], purpose, data)
 
     def mac_of(self, key_id: bytes, purpose: bytes, data: bytes) -> bytes | None:
         """Returns the MAC that `mac` made with a key; None without that key."""
-        return self.mac(purpose, data) if self._is(key_id) else None
+        key = self._key(key_id)
+        return _mac(key, purpose, data) if key is not None else None
 
-    def _is(self, key_id: bytes) -> bool:
-        try:
-            return key_id == self.key_id
-        except (SecretError, OSError):
-            return False
+    def _key(self, key_id: bytes) -> bytes | None:
+        if (key := self._keys.get(key_id)) is not None:
+            return key
+        with suppress(SecretError, OSError):
+            _ = self.key_id
+        if key_id not in self._keys:
+            with suppress(SecretError, OSError):
+                self._add(load(self._secrets / RETIRED, self._retired(key_id).name))
+        return self._keys.get(key_id)
+
+    def _add(self, secret: bytes) -> bytes:
+        key = derive(secret, "tag key")
+        key_id = hmac.digest(key, b"swarmlog key id", "sha256")[:ID_SIZE]
+        self._keys[key_id] = key
+        return key_id
+
+    def _retired(self, key_id: bytes) -> Path:
+        return self._secrets / RETIRED / f"{key_id.hex()}.key"
+
+
+def _tag(key: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes:
+    frame_key = hmac.digest(key, b"swarmlog tag" + log_id + seed, "sha256")[:16]
+    return AESGCM(frame_key).encrypt(_NONCE, b"", b"".join(parts))
+
+
+def _mac(key: bytes, purpose: bytes, data: bytes) -> bytes:
+    return hmac.digest(key, b"swarmlog mac " + purpose + b"\0" + data, "sha256")

@@ -70,7 +70,7 @@ def make(folder: Path, seq: int, keys: Keyring) -> Made:
     going = [path for path in segments_of(folder) if base_seq_of(path) < seq]
     no_snapshot = keep_addresses(folder, seq, keys)
     name, digest = opening_balance.write(folder, state_before(folder, seq, keys), keys)
-    files = keep_frames(folder, begin, seq, (events.ADMIN,))
+    files = keep_frames(folder, begin, seq, (events.ADMIN,), keys)
     size = sum(path.stat().st_size for path in going)
     return Made(seq, name, digest, files, len(going), size, no_snapshot)
 

@@ -187,8 +187,11 @@ def shred_offline(
     event_log = session.event_log
     service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
     service.note_clock()
-    shredder = Shredder(service, event_log, keyring, config.shred_days)
+    if session.key_change is not None:
+        service.append(session.key_change)
+    shredder = Shredder(service, session.noted, keyring, config.shred_days)
     try:
         return session.run(partial(shredder.shred, days, by))
-    except ports.LogUnavailableError:
-        raise LogFailedError(f"the event log in {path} cannot take the event now") from None
+    except ports.LogUnavailableError as error:
+        why = str(error) or "it cannot take the event now"
+        raise LogFailedError(f"the event log in {path}: {why}") from None

@@ -12,8 +12,8 @@ import trio
 import trio.testing
 
 from eventlog import Reader, open_log
-from tests.eventlog.logs import TAGS, running, segments
-from tests.support import Announce, Rig, StillLog, endpoint4, events_in, hash_of
+from tests.eventlog.logs import running, segments
+from tests.support import Announce, Rig, StillLog, endpoint4, events_in, hash_of, own_keys
 from tests.tracker.logged import HASH, write_log
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
@@ -239,7 +239,9 @@ async def exists(past: PastReads, moment: Moment) -> bool:
 async def test_a_log_that_grows(tmp_path: Path) -> None:
     """A moment beyond the durable end is refused with the range of events, until the log has grown
     past it."""
-    log = open_log(tmp_path / "log", codec.RECORD_SIZES, TAGS, linger_seconds=0)
+    log = open_log(
+        tmp_path / "log", codec.RECORD_SIZES, own_keys(tmp_path / "log").tags, linger_seconds=0
+    )
     async with running(log), serving_past(log, 1) as past:
         rig = Rig(log=log)
         for number in range(3):
@@ -257,7 +259,13 @@ async def test_a_log_that_grows(tmp_path: Path) -> None:
 async def test_a_removed_moment_is_refused_although_its_state_is_cached(tmp_path: Path) -> None:
     """The worker refuses a moment whose events were removed, although its state is still in
     memory."""
-    log = open_log(tmp_path / "log", codec.RECORD_SIZES, TAGS, segment_bytes=1500, linger_seconds=0)
+    log = open_log(
+        tmp_path / "log",
+        codec.RECORD_SIZES,
+        own_keys(tmp_path / "log").tags,
+        segment_bytes=1500,
+        linger_seconds=0,
+    )
     async with running(log), serving_past(log, 1) as past:
         rig = Rig(log=log)
         for number in range(200):

@@ -13,7 +13,7 @@ import trio
 from attrs import evolve
 
 from eventlog import Reader, first_seq, open_log
-from tests.eventlog.logs import TAGS, running
+from tests.eventlog.logs import running
 from tests.support import (
     SECOND,
     Announce,
@@ -24,6 +24,7 @@ from tests.support import (
     hash_of,
     key_text,
     keys_of,
+    own_keys,
 )
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
@@ -35,7 +36,7 @@ from tracker.ledger import pages as ledger_pages
 from tracker.ledger.account import Ledger
 from tracker.ledger.client import LogLedgers
 from tracker.ledger.torrent import Contributions
-from tracker.ledger.walk import Walk, decryptor
+from tracker.ledger.walk import Decryption, Walk
 from tracker.ledger.worker import LedgerWorker
 from tracker.ports import (
     BusyError,
@@ -76,7 +77,7 @@ def write_history(rig: Rig, announces: int = 300) -> Iterator[None]:
             "downloaded": number,
             "left": rng.choice([0, 5]),
         }
-        peer_id = b"-XX0001-%012d" % (key % 2)
+        peer_id = b"-XX0001.%012d" % (key % 2)
         rig.announce(
             Announce(
                 rng.choice(HASHES),
@@ -125,7 +126,7 @@ def whole_ledger(
 ) -> tuple[list[LedgerEntry], Ledger]:
     """Reads the ledger in one walk."""
     ledger = Ledger(account)
-    walk = Walk(folder, decryptor(folder, None))
+    walk = Walk(folder, Decryption(folder, None))
     return list(walk.tell(ledger, end)), ledger
 
 
@@ -343,7 +344,9 @@ def test_a_ledger_outlives_a_removal_while_its_file_is_open(
     The sums of the remaining events agree by torrent and by account."""
     monkeypatch.setattr("eventlog.log.WATERMARK_SECONDS", 0.001)
     folder = tmp_path / "log"
-    log = open_log(folder, codec.RECORD_SIZES, TAGS, segment_bytes=3000, linger_seconds=0)
+    log = open_log(
+        folder, codec.RECORD_SIZES, own_keys(folder).tags, segment_bytes=3000, linger_seconds=0
+    )
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
 
     async def main() -> None:
@@ -385,7 +388,7 @@ def test_a_ledger_outlives_a_removal_while_its_file_is_open(
     trio.run(main)
     for info_hash in HASHES:
         book = Contributions(info_hash)
-        list(Walk(folder, decryptor(folder, None)).tell(book))
+        list(Walk(folder, Decryption(folder, None)).tell(book))
         for account in (1, 2):
             torrents = whole_ledger(folder, account)[1].torrents
             assert book.sums().get(account) == torrents.get(info_hash)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventlog import LogLockedError, Reader, open_log
-from tests.eventlog.logs import TAGS
-from tests.support import events_in, hash_of
+from tests.support import events_in, hash_of, keys_of
 from tracker.cli import main
 from tracker.config import EventLog
 from tracker.domain.events import codec
@@ -66,7 +65,8 @@ class Site:
     """A log folder, and imports into it."""
 
     def __init__(self, folder: Path) -> None:
-        self.config = EventLog(path=str(folder / "log"), secrets_path=str(folder / "secrets"))
+        self.secrets = folder / "secrets"
+        self.config = EventLog(path=str(folder / "log"), secrets_path=str(self.secrets))
         self.path = folder / "log"
 
     def imports(self, source: importing.Source) -> Summary:
@@ -156,14 +156,14 @@ def _append(site: Site, name: str, data: dict[str, object]) -> None:
     """Appends an admin event as a tracker does."""
     import trio
 
-    from tests.eventlog.logs import TAGS, running
+    from tests.eventlog.logs import running
     from tests.support import SELECTION_KEY, append_json
     from tracker.service.clock import LogClock
     from tracker.service.service import Service
 
     async def main() -> None:
         state = site.state()
-        log = open_log(site.path, codec.RECORD_SIZES, TAGS)
+        log = open_log(site.path, codec.RECORD_SIZES, keys_of(site.secrets).tags)
         service = Service(log, state, LogClock(state.time_us), SELECTION_KEY)
         async with running(log):
             numbers = {one.name: number for number, one in ADMIN_EVENTS.items()}
@@ -381,7 +381,7 @@ def test_an_import_waits_for_the_disk_after_each_batch(
 def test_log_in_use(site: Site, tmp_path: Path) -> None:
     """A log that another process writes refuses the import and allows a dry run."""
     source = database(tmp_path, **FULL)
-    log = open_log(site.path, codec.RECORD_SIZES, TAGS)
+    log = open_log(site.path, codec.RECORD_SIZES, keys_of(site.secrets).tags)
     try:
         with pytest.raises(LogLockedError, match="is in use by another process"):
             site.imports(source)

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from eventlog import EventLog, open_log
-from tests.eventlog.logs import TAGS, running, segments
-from tests.support import SECOND, Announce, Rig, endpoint4
+from tests.eventlog.logs import running, segments
+from tests.support import SECOND, Announce, Rig, endpoint4, own_keys
 from tests.tracker.logged import HASH, record, write_log
 from tracker.domain import events
 from tracker.domain.events import codec
@@ -166,7 +166,7 @@ def test_events_that_no_tracker_writes(tmp_path: Path, name: str) -> None:
     """Each impossible event is found at its frame and described."""
     harm, texts = HARM[name]
     sizes = {**codec.RECORD_SIZES, UNKNOWN: 16}
-    log = open_log(tmp_path, sizes, TAGS, linger_seconds=0)
+    log = open_log(tmp_path, sizes, own_keys(tmp_path).tags, linger_seconds=0)
 
     async def main() -> None:
         async with running(log):

@@ -53,6 +53,13 @@ async def test_trouble(log: Callable[[], Any], durability: str, words: str) -> N
     """Announces that are refused, or wait for a disk that hangs, are reported."""
     config = SimpleNamespace(event_log=SimpleNamespace(durability=durability))
     runtime: Any = SimpleNamespace(event_log=log(), config=config)
-    found = await web._trouble(runtime)
+    found = await web._trouble(runtime, "udp")
     assert words in found
     assert bool(found) == bool(words)
+
+
+@pytest.mark.parametrize("trouble", ["", "No space left on device"])
+async def test_changes_are_not_acknowledged(trouble: str) -> None:
+    """The API's check tells that the note cannot be written."""
+    runtime: Any = SimpleNamespace(noted=SimpleNamespace(trouble=trouble))
+    assert bool(await web._trouble(runtime, "api")) == bool(trouble)

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 import eventlog.pool
 from eventlog import EventLog, LogFailedError, Reader, open_log
-from tests.eventlog.logs import TAGS, Gate, places, running, segments
+from tests.eventlog.logs import Gate, places, running, segments
 from tests.support import (
     SECOND,
     SELECTION_KEY,
@@ -26,6 +26,7 @@ from tests.support import (
     endpoint4,
     events_in,
     hash_of,
+    own_keys,
 )
 from tracker import ports
 from tracker.domain.events import codec
@@ -67,7 +68,7 @@ class Admin:
 
 @asynccontextmanager
 async def administered(folder: Path) -> AsyncIterator[Admin]:
-    log = open_log(folder, codec.RECORD_SIZES, TAGS)
+    log = open_log(folder, codec.RECORD_SIZES, own_keys(folder).tags)
     state = replay(Reader(folder, to_end=True))
     service = Service(log, state, HandTime().log_clock(state.time_us), SELECTION_KEY)
     async with running(log):

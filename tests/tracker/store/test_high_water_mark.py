@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.lowlevel
+import trio.testing
+from attrs import evolve
 
 import eventlog.log
-from eventlog import EventLog, LogError, first_seq, open_log
-from tests.eventlog.logs import TAGS, running, segments
-from tests.support import START_US
+from eventlog import NO_CHAIN, EventLog, LogError, base_seq_of, chain_of, first_seq, open_log
+from tests.eventlog.logs import running, segments
+from tests.support import START_US, own_keys
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
 from tests.tracker.upkeep.retention.logs import live, script
 from tracker.domain.events import codec
 from tracker.offline.verify import Verification
-from tracker.store import high_water_mark
+from tracker.store import high_water_mark, noting
 from tracker.store.high_water_mark import Mark, OlderLogError
+from tracker.store.noting import NotedLog, NotVouchedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def opened(folder: Path) -> EventLog:
-    log = open_log(folder, codec.RECORD_SIZES, TAGS)
+    log = open_log(folder, codec.RECORD_SIZES, own_keys(folder).tags)
     log.release()
     return log
 
@@ -46,7 +52,7 @@ def problem(folder: Path, secrets: Path) -> str:
     log = opened(folder)
     found = high_water_mark.compare(secrets, log.path, log.log_id, log.end)
     verification = Verification(folder)
-    verification.high_water_mark = high_water_mark.read(secrets, log.log_id)
+    verification.noted_in = secrets
     every = verification.findings(lambda _done, _total: None)
     findings = [one.what for one in every if one.path == folder / "seg"]  # time jumps in these logs
     assert findings == ([found.what] if found else [])
@@ -131,56 +137,145 @@ def test_a_log_that_lost_its_beginning(tmp_path: Path, monkeypatch: pytest.Monke
 async def test_it_is_noted_while_the_log_grows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The mark follows the durable end. A failure to write it is logged once, and so is its end."""
-    monkeypatch.setattr(high_water_mark, "NOTE_SECONDS", 0.001)
+    """The note follows the durable end. A failure to write it is logged once, and so is its end."""
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
-    log = open_log(folder, codec.RECORD_SIZES, TAGS, linger_seconds=0)
-
-    async def until(seq: int) -> None:
-        with trio.fail_after(20):
-            while (mark := high_water_mark.read(secrets, log.log_id)) is None or mark.seq < seq:  # noqa: ASYNC110  # nor does a file
-                await trio.sleep(0.001)
-
+    log = open_log(folder, codec.RECORD_SIZES, own_keys(folder).tags, linger_seconds=0)
+    noted = NotedLog(log, secrets)
+    assert high_water_mark.read(secrets, log.log_id) == Mark(0, NO_CHAIN, 0, tagged_from=0)
     async with running(log), trio.open_nursery() as nursery:
-        log.pool.append(2, 1, 1, b"")
-        nursery.start_soon(high_water_mark.keep, secrets, log, lambda: START_US)
-        await until(1)
+        await nursery.start(noted.run, lambda: START_US)
+        await noted.wait_durable(log.pool.append(2, 1, 1, b""))
+        mark = high_water_mark.read(secrets, log.log_id)
+        assert mark == Mark(1, log.end[1], START_US, 1, tagged_from=0)
         reached = secrets / high_water_mark.FOLDER
         shutil.rmtree(reached)
         reached.write_bytes(b"")
-        log.pool.append(2, 1, 1, b"")
-        await log.wait_durable(1)
-        with trio.fail_after(20):
-            while not caplog.records:  # noqa: ASYNC110  # there is no event for it
-                await trio.sleep(0.001)
+        for _ in range(2):
+            with pytest.raises(NotVouchedError, match="Not a directory"):
+                await noted.wait_durable(log.pool.append(2, 1, 1, b""))
+            assert "Not a directory" in noted.trouble
         reached.unlink()
-        await until(2)
+        monkeypatch.setattr(noting, "NOTE_SECONDS", 0.001)
+        await noted.wait_durable(2)
+        assert not noted.trouble
+        await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
-    said = [record.getMessage().partition(",")[0] for record in caplog.records]
-    assert said[:1] == ["The high-water mark cannot be written"]
-    assert said.count("The high-water mark cannot be written") <= 2
+    said = [record.getMessage() for record in caplog.records]
+    assert [("cannot be written" in one, "is written" in one) for one in said] == [
+        (True, False),
+        (False, True),
+    ]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"seq": 1}', b"\xff"])
-def test_a_malformed_mark(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
-    """A start passes over a malformed mark with a warning."""
+async def test_one_note_serves_all_that_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changes that come while a note is written share the next one. None is acknowledged before."""
+    written: list[int] = []
+    write, goes_on = high_water_mark.write, threading.Event()
+
+    def slow(secrets: Path, log_id: bytes, mark: Mark) -> None:
+        goes_on.wait(20)
+        write(secrets, log_id, mark)
+        written.append(mark.seq)
+
+    log = open_log(
+        tmp_path / "log", codec.RECORD_SIZES, own_keys(tmp_path / "log").tags, linger_seconds=0
+    )
+    noted = NotedLog(log, tmp_path / "secrets")
+    monkeypatch.setattr(high_water_mark, "write", slow)
+    async with running(log), trio.open_nursery() as nursery:
+        await nursery.start(noted.run, lambda: START_US)
+        async with trio.open_nursery() as waiting:
+            waiting.start_soon(noted.wait_durable, log.pool.append(2, 1, 1, b""))
+            await log.wait_durable(0)
+            await trio.testing.wait_all_tasks_blocked()
+            for _ in range(20):
+                waiting.start_soon(noted.wait_durable, log.pool.append(2, 1, 1, b""))
+            await log.wait_durable(20)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not written
+            goes_on.set()
+        assert written == [1, 21]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("torn", [0, 1])
+def test_a_torn_note(tmp_path: Path, torn: int) -> None:
+    """A power cut in the middle of a note leaves the one before; the next one mends it."""
+    folder, secrets = tmp_path / "log", tmp_path / "secrets"
+    write_log(folder)
+    marks = [noted(folder, secrets)]
+    for _ in range(1 + torn):
+        write_log(folder)
+        marks.append(noted(folder, secrets))
+    (path,) = (secrets / high_water_mark.FOLDER).iterdir()
+    data = bytearray(path.read_bytes())
+    assert len(data) == 2 * high_water_mark.LINE_BYTES
+    newest = marks[-1].number % 2 * high_water_mark.LINE_BYTES
+    data[newest + 40] ^= 1
+    path.write_bytes(data)
+    assert high_water_mark.read(secrets, opened(folder).log_id) == marks[-2]
+    assert problem(folder, secrets) == ""
+    assert noted(folder, secrets).seq == marks[-1].seq
+    assert len(path.read_bytes()) == len(data)
+
+
+def test_the_note_of_an_earlier_version(tmp_path: Path) -> None:
+    """It is read, compared, and replaced by one with all fields."""
+    folder, secrets = tmp_path / "log", tmp_path / "secrets"
+    write_log(folder)
+    seq, chain = opened(folder).end
+    (secrets / "reached").mkdir(parents=True)
+    path = high_water_mark.mark_path(secrets, opened(folder).log_id)
+    crc = int.from_bytes(chain[:4], "little")
+    path.write_text(json.dumps({"seq": seq, "crc": crc, "time_us": 5}) + "\n")
+    assert high_water_mark.read(secrets, opened(folder).log_id) == Mark(seq, chain_of(crc), 5)
+    assert "holds other events" in problem(folder, secrets)  # because its end has a whole tag
+    assert noted(folder, secrets).tagged_from == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"seq": 1}', b"\xff", None])
+def test_without_a_note(tmp_path: Path, content: bytes | None) -> None:
+    """A log with tags and without a note is refused, and so it is with a malformed one."""
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
     write_log(folder)
     noted(folder, secrets)
     (path,) = (secrets / high_water_mark.FOLDER).iterdir()
-    path.write_bytes(content)
-    assert problem(folder, secrets) == ""
-    assert path.name in caplog.text
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    said = problem(folder, secrets)
+    assert path.name in said
+    assert ("is missing" if content is None else "does not say how far the log was") in said
 
 
-def test_a_new_log_where_there_was_another(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A start on a new log beside the mark of another one warns and goes on, because the disk may
-    not be mounted.
-    """
+def test_a_missing_seal(tmp_path: Path) -> None:
+    """It is damage below the place up to which the note says that there were seals."""
     folder, secrets = tmp_path / "log", tmp_path / "secrets"
+    write_log(folder, segment_bytes=600)
+    for path in (folder / "seal").glob("*"):
+        path.unlink()
+    mark = noted(folder, secrets)
+    assert problem(folder, secrets) == ""
+    first, second = segments(folder)[:2]
+    log = opened(folder)
+    sealed = evolve(mark, number=mark.number + 1, sealed_to=base_seq_of(second))
+    high_water_mark.write(secrets, log.log_id, sealed)
+    assert f"the seal of {first.name} is missing" in problem(folder, secrets)
+
+
+def test_a_new_log_where_there_was_another(tmp_path: Path) -> None:
+    """A new log beside the note of another one is found before anything is made."""
+    folder, secrets = tmp_path / "log", tmp_path / "secrets"
+    assert high_water_mark.replaced(secrets, folder) is None
     write_log(folder)
     mark = noted(folder, secrets)
-    assert problem(tmp_path / "other", secrets) == ""
-    assert f"another one of {mark.seq} events was served with these secrets" in caplog.text
+    assert high_water_mark.replaced(secrets, folder) is None
+    found = high_water_mark.replaced(secrets, tmp_path / "other")
+    assert found is not None
+    assert f"one of {mark.seq} events was served with the secrets" in found.what
+    opened(tmp_path / "other")
+    assert high_water_mark.replaced(secrets, tmp_path / "other") == found
+    noted(tmp_path / "other", secrets)
+    assert high_water_mark.replaced(secrets, tmp_path / "other") is None

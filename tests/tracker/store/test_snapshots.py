@@ -10,7 +10,7 @@ import pytest
 
 from eventlog import Reader
 from tests.days import Site, address_of, endpoints, forms
-from tests.support import START_US, Announce, Rig, endpoint4, hash_of, keys_of
+from tests.support import START_US, Announce, Rig, endpoint4, hash_of, keys_of, own_keys
 from tests.tracker.logged import HASH, write_log
 from tracker.domain import addresses_by_day, image
 from tracker.domain.state import State
@@ -37,11 +37,6 @@ def replayed_to(log: Path, seq: int, keys: Keyring | None = None) -> State:
         header = frame.header
         state.apply(header.kind, header.schema, header.base_seq, frame.plain, frame.protected)
     return state
-
-
-def own_keys(log: Path) -> Keyring:
-    """Keys for a log whose addresses are in clear."""
-    return keys_of(log / "secrets")
 
 
 def write_at(log: Path, seqs: list[int], keys: Keyring | None = None) -> list[Path]:

@@ -11,7 +11,7 @@ import trio
 
 from eventlog import Reader, open_log
 from tests.days import SETTINGS, Site
-from tests.eventlog.logs import TAGS, running, segments
+from tests.eventlog.logs import running, segments
 from tests.support import keys_of
 from tests.tracker.pruned import InlinePruner
 from tracker import ports
@@ -93,7 +93,7 @@ def look(site: Site, hours: float = 0) -> tuple[int, list[str], int]:
             for _ in range(100):
                 service.tick(goes_on=not service.state.sweep.done)
             await log.wait_durable(log.next_seq - 1)
-            pruner = InlinePruner(service, log, 3, 10**9)
+            pruner = InlinePruner(service, log, 3, 10**9, site.secrets)
             made = await pruner.look()
             shredder = Shredder(service, log, keyring, 3)
             done = await shredder.shred(None, BY, await pruner.clock.now_us())
@@ -143,7 +143,7 @@ def test_the_command_does_not_wait(site: Site) -> None:
     site.time.advance(40 * DAY_US)
     look(site)
     keyring = keys_of(site.secrets)
-    log = open_log(site.log, codec.RECORD_SIZES, TAGS)
+    log = open_log(site.log, codec.RECORD_SIZES, keys_of(site.secrets).tags)
     state = replay(Reader(site.log, to_end=True, keys=keyring))
 
     async def main() -> None:

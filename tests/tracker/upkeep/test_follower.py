@@ -16,7 +16,7 @@ import trio
 from attrs import define, field
 
 from eventlog import Reader, open_log
-from tests.eventlog.logs import TAGS, running
+from tests.eventlog.logs import running
 from tests.support import START_US, Rig, keys_of
 from tests.tracker.logged import write_log
 from tracker.cli import main
@@ -324,7 +324,7 @@ async def test_the_alarm(site: Site, broken_at: int, caplog: pytest.LogCaptureFi
 
 async def test_it_follows_a_log_that_is_being_written(site: Site) -> None:
     """The follower reads durable events within moments."""
-    log = open_log(site.log, codec.RECORD_SIZES, TAGS, linger_seconds=0)
+    log = open_log(site.log, codec.RECORD_SIZES, keys_of(site.secrets).tags, linger_seconds=0)
     supervisor = site.supervisor()
     async with running(log), trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run)

@@ -32,6 +32,17 @@ NEWEST_ADMIN = {number: one.schema for number, one in ADMIN_EVENTS.items()}
 """The schema of the JSON that is written, by number of the admin event."""
 
 
+def _without_client(plain: Section, protected: Section) -> Sections:
+    """Converts announces whose flags and rule had two bytes, and which named no client."""
+    old = bytes(plain)
+    if any(old[75::80]) or any(old[79::80]):
+        raise ValueError("flags or a rule beyond one byte")
+    new = bytearray(old)
+    new[75::80], new[76::80], new[77::80] = old[76::80], old[77::80], old[78::80]
+    new[78::80] = new[79::80] = b"\xff" * len(old[79::80])  # announce.NOT_RECORDED
+    return bytes(new), protected
+
+
 def _tick_without_wall(plain: Section, protected: Section) -> Sections:
     """Ticks of schema 1 do not say what the wall clock showed."""
     ticks = struct.iter_unpack("32s", plain)
@@ -39,7 +50,8 @@ def _tick_without_wall(plain: Section, protected: Section) -> Sections:
 
 
 STEPS: dict[tuple[int, int], Callable[[Section, Section], Sections]] = {
-    (Tick.kind, 1): _tick_without_wall
+    (events.ANNOUNCE, 1): _without_client,
+    (Tick.kind, 1): _tick_without_wall,
 }
 """By kind and schema: functions that convert both sections of a frame to the next schema."""
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from eventlog import EventLog, LogError, Reader, open_log
-from tests.eventlog.logs import TAGS, running
-from tests.support import START_US, HandTime, Rig, hash_of
+from tests.eventlog.logs import running
+from tests.support import START_US, HandTime, Rig, hash_of, own_keys
 from tests.tracker.logged import history
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 def live(folder: Path, do: Callable[[Rig, EventLog], Awaitable[object]]) -> str:
     """Opens a log, runs `do` with a tracker over it, and closes it; returns the digest."""
-    log = open_log(folder, codec.RECORD_SIZES, TAGS, segment_bytes=400, linger_seconds=0)
+    log = open_log(
+        folder, codec.RECORD_SIZES, own_keys(folder).tags, segment_bytes=400, linger_seconds=0
+    )
     try:
         state = replay(Reader(folder, to_end=True))
     except LogError:
@@ -56,7 +58,7 @@ async def script_and_prune(rig: Rig, log: EventLog) -> None:
 
 
 def findings(folder: Path) -> tuple[list[Finding], str]:
-    verification = Verification(folder)
+    verification = Verification(folder, own_keys(folder))
     found = list(verification.findings(lambda _done, _total: None))
     return found, verification.state.digest()
 

@@ -66,7 +66,7 @@ def test_the_bound_of_growth() -> None:
         statistics=lambda: SimpleNamespace(written_bytes=written[0]),
         grow_until=0,
     )
-    pruner = Pruner(Rig().service, log, 30, 1000)
+    pruner = Pruner(Rig().service, log, 30, 1000, Path())
 
     def grows_to(log_bytes: int) -> int:
         pruner.log_bytes, pruner._written = log_bytes, written[0]

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from eventlog import open_log
-from tests.eventlog.logs import TAGS, running
-from tests.support import Rig
+from tests.eventlog.logs import running
+from tests.support import Rig, own_keys
 from tracker.domain.events import codec
 from tracker.ports import LogUnavailableError
 from tracker.upkeep.retention import Pruner, PruningError, keep_schedule
@@ -40,9 +40,9 @@ async def test_a_failed_process(
         return code, said
 
     monkeypatch.setattr(child, "run", run)
-    log = open_log(tmp_path, codec.RECORD_SIZES, TAGS)
+    log = open_log(tmp_path, codec.RECORD_SIZES, own_keys(tmp_path).tags)
     async with running(log):
-        pruner = Pruner(Rig(log=log).service, log, 1, 0)
+        pruner = Pruner(Rig(log=log).service, log, 1, 0, tmp_path / "secrets")
         with pytest.raises(PruningError, match=re.escape(what)):
             await pruner._make(7)
 
@@ -56,10 +56,10 @@ async def test_a_log_without_space(
         raise LogUnavailableError
 
     monkeypatch.setattr(Pruner, "measure", measure)
-    log = open_log(tmp_path, codec.RECORD_SIZES, TAGS)
+    log = open_log(tmp_path, codec.RECORD_SIZES, own_keys(tmp_path).tags)
     async with running(log):
         with trio.move_on_after(0):
-            await keep_schedule(Pruner(Rig(log=log).service, log, 1, 0))
+            await keep_schedule(Pruner(Rig(log=log).service, log, 1, 0, tmp_path / "secrets"))
     assert caplog.messages == [
         "The log could not be pruned, tried again every minute: the log takes nothing in now: its disk is full, or cannot be written"
     ]

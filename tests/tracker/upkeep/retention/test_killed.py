@@ -86,7 +86,7 @@ def test_a_killed_removal(
 
     async def until_killed(rig: Rig, log: EventLog) -> None:
         with pytest.MonkeyPatch.context() as patches, pytest.raises(KilledError):
-            await point(InlinePruner(rig.service, log, 36_500, 2000), patches)
+            await point(InlinePruner(rig.service, log, 36_500, 2000, log.path / "secrets"), patches)
 
     digest = live(folder, until_killed)
     found, after = findings(folder)
@@ -96,7 +96,7 @@ def test_a_killed_removal(
 
     async def look(rig: Rig, log: EventLog) -> None:
         assert rig.state.digest() == digest
-        await InlinePruner(rig.service, log, 36_500, 10**9).finish()
+        await InlinePruner(rig.service, log, 36_500, 10**9, log.path / "secrets").finish()
 
     assert live(folder, look) == digest
     assert findings(folder) == ([], digest)

@@ -1,0 +1,159 @@
+"""An insider without secrets forges files beside the segments, or brings those of another log."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import pytest
+
+from tests.attacks.support import (
+    Files,
+    check_accepted,
+    check_refused,
+    pack_frame,
+    tags_of,
+    with_crc,
+)
+from tests.independent_reader.read_log import parse_frame
+from tests.nonsense.forging import drop, image_of, taken_apart
+from tests.nonsense.whole import findings, put, refusal, whole
+from tests.support import hash_of
+from tracker.store import snapshot_file, snapshots
+from tracker.store.address_keys import Keyring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("unsynced")
+KEPT, SEGMENT = 64, 192  # bytes of the headers in a file of kept frames
+
+
+def newest(files: Files, end: str) -> str:
+    """Returns the name of the newest file of a kind."""
+    return max(name for name in files if name.endswith(end))
+
+
+def other_log() -> Files:
+    """Returns the files of another tracker."""
+    return whole.__wrapped__(pruned=True)
+
+
+def whitelisted(files: Files, end: str) -> Files:
+    """Puts a torrent on the whitelist through an image, without the key of its MAC."""
+    name = newest(files, end)
+    fields, rows, columns = taken_apart(files[name])
+    at = next(place for place, row in enumerate(rows) if row[0].startswith(b"whitelist\0"))
+    columns[at] += hash_of(99)
+    return {name: image_of(files, name, fields, rows, columns)[:-32] + files[name][-32:]}
+
+
+def of_another_log(files: Files, end: str) -> Files:
+    """Makes an image of another log of this server, whose MAC is right."""
+    name = newest(files, end)
+    fields, rows, columns = taken_apart(files[name])
+    fields[4] = bytes(16)
+    return {name: image_of(files, name, fields, rows, columns)}
+
+
+def foreign(files: Files, end: str) -> Files:
+    other = other_log()
+    return {newest(files, end): other[newest(other, end)]}
+
+
+def kept(files: Files, change: Callable[[bytes, bytes], bytes]) -> Files:
+    """Changes what follows the header in the newest file of kept frames."""
+    name = newest(files, ".evk")
+    data = files[name]
+    log_id = data[16:32]
+    body = change(data[KEPT:], log_id)
+    head = with_crc(data[:48] + len(body).to_bytes(8, "little") + data[56:60])
+    return {name: head + body}
+
+
+def other_words(body: bytes, log_id: bytes) -> bytes:
+    one = parse_frame(body[SEGMENT:], crc32(log_id))
+    changed = one._replace(plain=one.plain.replace(b"epoch", b"EPOCH"))
+    assert changed != one
+    return body[:SEGMENT] + pack_frame(changed, log_id)[0] + body[SEGMENT + one.header.size :]
+
+
+def without_one(body: bytes, log_id: bytes) -> bytes:
+    one = parse_frame(body[SEGMENT:], crc32(log_id))
+    return body[:SEGMENT] + body[SEGMENT + one.header.size :]
+
+
+def without_tag(body: bytes, log_id: bytes) -> bytes:
+    one = parse_frame(body[SEGMENT:], crc32(log_id))
+    changed = one._replace(header=one.header._replace(format=1))
+    return pack_frame(changed, log_id)[0] + body
+
+
+ATTACKS: dict[str, Callable[[Files], Files]] = {
+    "a snapshot": lambda files: whitelisted(files, ".snap"),
+    "a snapshot of another log": lambda files: of_another_log(files, ".snap"),
+    "a foreign snapshot": lambda files: foreign(files, ".snap"),
+    "an opening": lambda files: whitelisted(files, ".opening"),
+    "an opening of another log": lambda files: of_another_log(files, ".opening"),
+    "a foreign opening": lambda files: foreign(files, ".opening"),
+    "kept words": lambda files: kept(files, other_words),
+    "kept, one dropped": lambda files: kept(files, without_one),
+    "kept, one without a tag": lambda files: kept(files, without_tag),
+    "foreign kept frames": lambda files: foreign(files, ".evk"),
+}
+
+
+def test_what_was_not_changed_is_accepted(tmp_path: Path) -> None:
+    """The site of the attacks is whole."""
+    check_accepted(tmp_path / "site", whole(pruned=True))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_forged_file(tmp_path: Path, name: str) -> None:
+    """`verify` finds damage, and a start ends with exit code 3, with and without a snapshot that
+    would do without the file."""
+    files = whole(pruned=True)
+    forged = files | ATTACKS[name](files)
+    check_refused(tmp_path / "site", forged)
+    if "snapshot" not in name:
+        drop(forged, ".snap")
+        check_refused(tmp_path / "site", forged)
+
+
+def test_a_snapshot_of_format_1_in_a_log_with_tags(tmp_path: Path) -> None:
+    """It has no MAC, so a start passes over it, and `verify` finds what it says."""
+    files = dict(whole(pruned=True))
+    name = newest(files, ".snap")
+    fields, rows, columns = taken_apart(files[name])
+    at = next(place for place, row in enumerate(rows) if row[0].startswith(b"whitelist\0"))
+    columns[at] += hash_of(99)
+    for row in rows:
+        row[3] = 0 if row[3] == 0xFFFF_FFFF else row[3]
+    made = bytearray(image_of(files, name, fields, rows, columns)[:-64])
+    magic, _, *others = fields
+    head = snapshot_file._FORMAT_1.pack(
+        magic, 1, *others[:7], int.from_bytes(fields[9][:4], "little"), fields[10], 0, 0
+    )
+    made[:128] = with_crc(
+        head[:120] + crc32(made[128 : 128 + 64 * len(rows)]).to_bytes(4, "little")
+    )
+    drop(files, ".snap")
+    files[name] = bytes(made) + sha256(made).digest()
+    put(tmp_path / "site", files)
+    told: list[str] = []
+    state, _ = snapshots.start(
+        tmp_path / "site/log", Keyring(tmp_path / "site/secrets"), refused=told.append
+    )
+    assert "has no MAC" in told[0]
+    assert hash_of(99) not in state.access.whitelist
+    found = findings(tmp_path / "site")
+    assert not isinstance(found, Exception)
+    assert any(one.damage for one in found)
+    assert refusal(tmp_path / "site") is None
+
+
+def test_tags_are_of_the_site() -> None:
+    """Another tracker has another key, so the foreign files above are foreign."""
+    assert tags_of(other_log()).key_id != tags_of(whole(pruned=True)).key_id
