@@ -102,11 +102,9 @@ def _never_used(plain: dict[str, Buffer]) -> dict[str, Buffer]:
 
 
 def _without_facts(plain: dict[str, Buffer]) -> dict[str, Buffer]:
-    """Adds what rules 2 did not have: sizes and facts, and what the wall clock showed."""
+    """Adds the columns of sizes and facts, which rules 2 did not have."""
     largest = bytes(len(plain["completed"]))
-    plain |= {"largest": largest, "retired.largest": b"", "facts": b"", "facts.texts": b"[]"}
-    rest = plain_json.loads(bytes(plain["state"])) | {"leads": [], "over": [], "ran_ms": 0}
-    return {**plain, "state": json.dumps(rest, ensure_ascii=False).encode()}
+    return {**plain, "largest": largest, "retired.largest": b"", "facts": b"", "facts.texts": b"[]"}
 
 
 STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {
@@ -353,8 +351,8 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     for number, seq, account, info_hash, *others in rest["factors"]:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
-    state.factors.go_on(dict(rest["over"]), rest["ran_ms"])
-    for time_us, lead_us in rest["leads"]:
+    state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))
+    for time_us, lead_us in rest.get("leads", ()):  # rules 2 had none
         state.dates.go_on_with(time_us, lead_us)
     _check_values(state)
 
