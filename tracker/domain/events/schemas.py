@@ -44,7 +44,9 @@ def _without_client(plain: Section, protected: Section) -> Sections:
 
 
 def _tick_without_wall(plain: Section, protected: Section) -> Sections:
-    """Ticks of schema 1 do not say what the wall clock showed."""
+    """Converts ticks that do not say what the wall clock showed."""
+    if len(plain) % 32:
+        raise ValueError("a tick that has not 32 bytes")
     ticks = struct.iter_unpack("32s", plain)
     return b"".join(tick + NO_WALL.to_bytes(8, "little") for (tick,) in ticks), protected
 
