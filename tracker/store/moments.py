@@ -19,7 +19,7 @@ from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, Outage, PrunedMomentError
-from tracker.store import frames, opening_balance, snapshots
+from tracker.store import frames, opening_balance, snapshots, tag_keys
 from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
 
@@ -131,6 +131,10 @@ class ForwardReplay:
         apply_all(self._state, self._until(end), lambda seq: self._report(seq, max(end, seq + 1)))
         self._report(end, end)
         return self._state
+
+    def checks_tags(self) -> bool:
+        """Says whether every tag of the log can be checked. Raises `LogError`, `OSError`."""
+        return tag_keys.can_check(self._folder, self._keys.tags if self._keys else None)
 
     def history(self) -> tuple[bytes, int]:
         """The history digest of the events up to the state, and the number of the event after its
