@@ -323,12 +323,20 @@ def _rest(state: State) -> dict[str, Any]:
             factor._replace(info_hash=factor.info_hash.hex())  # type: ignore[arg-type]  # JSON has no bytes
             for factor in factors.current.values()
         ],
-        "leads": state.dates.changes,
-        "over": list(factors.over.items()),
-        "ran_ms": factors.ran_ms,
         **tally,
         "clients": state.clients.as_data(),
+        **_time(state),
     }
+
+
+def _time(state: State) -> dict[str, Any]:
+    """Returns the changes of the lead, and what is known of factors that are over."""
+    found: dict[str, Any] = {}
+    if state.dates.changes:
+        found["leads"] = state.dates.changes
+    if state.factors.over:
+        found |= {"over": list(state.factors.over.items()), "ran_ms": state.factors.ran_ms}
+    return found
 
 
 def _set_rest(state: State, rest: dict[str, Any]) -> None:
@@ -352,7 +360,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
     state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))
-    for time_us, lead_us in rest.get("leads", ()):  # rules 2 had none
+    for time_us, lead_us in rest.get("leads", ()):
         state.dates.go_on_with(time_us, lead_us)
     _check_values(state)
 
