@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, cast
 
 DAY, SIDES = 86_400_000_000, ("uploaded", "downloaded")
+AWAKE = "announced", "evicted", "key_revoked", "torrent_delisted"
 
 
 def percents(factors: Any, account: int, info_hash: str, now: int) -> list[int]:
@@ -28,14 +29,13 @@ def listed_until(seen: int, timeouts: Any, outages: Any) -> int:
     for (since, timeout), (later, _) in zip(timeouts, [*timeouts[1:], (DAY**2, 0)], strict=True):
         if later > seen:  # in force after the announce
             end = seen + timeout
-            for begin, last, over in outages:
-                end += min(over - max(begin, seen), DAY) * (over > seen and last < end)
+            for begin, awake, over in outages:
+                end += min(over - max(begin, seen), DAY) * (over > seen and awake < end)
             ends.append(max(since, end))
     return int(min(ends))
 
 
-def union(spans: Any) -> int:
-    total = reached = 0
+def union(spans: Any, total: int = 0, reached: int = 0) -> int:
     for begin, end in sorted(spans):
         total, reached = total + max(0, end - max(begin, reached)), max(reached, end)
     return total
@@ -45,9 +45,9 @@ def count(events: Any) -> dict[Any, list[int]]:
     sums: Any = defaultdict(lambda: [0] * 6)
     spans: Any = defaultdict(lambda: {"seeding": [], "partial": [], "": []})
     accounts, factors, stays, settings = (cast("Any", {}) for _ in range(4))
-    ended, timeouts, outages, now, ticked = cast("Any", []), [], [], 0, 0
+    ended, timeouts, outages, ticked, awake = cast("Any", []), [], [], 0, 0
     for one in events:
-        kind, last, leaving = one["type"], now, []
+        kind, leaving = one["type"], []
         now = round(datetime.fromisoformat(one["time"]).timestamp() * 10**6)
         if kind == "settings_changed":
             leaving = list(stays) * (one["settings"]["private"] != settings.get("private"))
@@ -58,16 +58,14 @@ def count(events: Any) -> dict[Any, list[int]]:
             for stay in (s for s in stays.values() if s["key_ref"] == one.get("old_key_ref")):
                 stay["key_ref"] = one["key_ref"]
         elif kind in ("key_revoked", "torrent_delisted", "addresses_lost"):
-            by = {"key_revoked": "key_ref", "torrent_delisted": "info_hash"}.get(kind, "all")
             if kind != "torrent_delisted" or settings["listed"]:
+                by = {"key_revoked": "key_ref", "torrent_delisted": "info_hash"}.get(kind, "all")
                 leaving = [seq for seq, each in stays.items() if each.get(by) == one.get(by)]
         elif kind == "evicted" and one["last_seq"] in stays:
             stays[one["last_seq"]].setdefault("end", now)
-        elif kind in ("tick", "tracker_stopped"):
-            ticked = now
         elif kind in ("tracker_started", "clock_stepped") and timeouts:
             begin = now - one.get("forward_us", now - ticked)
-            outages.append((begin, max(begin, last), now))
+            outages.append((begin, max(begin, awake), now))
         elif kind in ("credit_factor_set", "credit_factor_ended"):
             factors[one["factor"]] = one
         elif kind == "announced" and one["key_ref"]:
@@ -87,6 +85,8 @@ def count(events: Any) -> dict[Any, list[int]]:
                 role = "seeding" if one["left"] == 0 else "partial" * (one["event"] == "paused")
                 stays[one["seq"]] = {**one, "name": name, "seen": now, "role": role, "ends": ends}
         ended += [{"end": now, **stays.pop(seq)} for seq in leaving]
+        ticked = now if kind in ("tick", "tracker_stopped") else ticked
+        awake = now if ticked == now or kind in AWAKE else awake
     for stay in (*ended, *stays.values()):
         end = min(stay.get("end", now), listed_until(stay["seen"], timeouts, outages))
         spans[stay["name"]][stay["role"]].append((stay["seen"], end))

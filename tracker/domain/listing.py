@@ -23,6 +23,7 @@ class Listing:
     """
 
     __slots__ = (
+        "awake_us",
         "outages",
         "plain_from_us",
         "since_seq",
@@ -39,9 +40,10 @@ class Listing:
         self.timeout_us = 0  # in force
         self.plain_from_us = 0  # after announces from then on only `timeout_us` counts
         self.ticked_us = 0  # log time of the last tick, or of the end of the run after it
+        self.awake_us = 0  # log time of the last event at which time was counted
         # When each timeout came into force, and the timeout, in microseconds.
         self.timeouts: list[tuple[int, int]] = []
-        # Begin, last event before it, and end of each outage.
+        # Of each outage: its begin, the time up to which the tracker was awake, and its end.
         self.outages: list[tuple[int, int, int]] = []
 
     def obey(self, rules: int, timeout_us: int, seq: int, time_us: int) -> None:
@@ -51,7 +53,7 @@ class Listing:
             return
         if self.since_seq == NEVER:
             self.since_seq = seq
-            self.ticked_us = time_us
+            self.ticked_us = self.awake_us = time_us
         if timeout_us != self.timeout_us:
             self.timeouts = [*self.timeouts[1 - MOST_OUTAGES :], (time_us, timeout_us)]
             self._go_on()
@@ -59,12 +61,16 @@ class Listing:
     def ticked(self, time_us: int) -> None:
         """Notes a tick, or the end of a run: an outage may begin here."""
         if self.since_seq != NEVER:
-            self.ticked_us = time_us
+            self.ticked_us = self.awake_us = time_us
 
-    def out(self, begin_us: int, last_us: int, end_us: int) -> None:
-        """Enters an outage. `last_us`: log time of the last event before its end."""
+    def out(self, begin_us: int, end_us: int) -> None:
+        """Enters an outage.
+
+        After a crash events may be later than its begin. Then it is for the peers that were listed
+        at the last of these.
+        """
         if self.since_seq != NEVER and begin_us < end_us:
-            outage = begin_us, max(begin_us, last_us), end_us
+            outage = begin_us, max(begin_us, min(self.awake_us, end_us)), end_us
             self.outages = [*self.outages[1 - MOST_OUTAGES :], outage]
             self._go_on()
 
@@ -94,8 +100,8 @@ class Listing:
 
     def _with_outages(self, seen_us: int, timeout_us: int) -> int:
         end_us = seen_us + timeout_us
-        for begin_us, last_us, over_us in self.outages:
-            if over_us > seen_us and last_us < end_us:
+        for begin_us, awake_us, over_us in self.outages:
+            if over_us > seen_us and awake_us < end_us:
                 end_us += min(over_us - max(begin_us, seen_us), DAY_US)
         return end_us
 
@@ -106,6 +112,7 @@ class Listing:
         return {
             "since_seq": self.since_seq,
             "ticked_us": self.ticked_us,
+            "awake_us": self.awake_us,
             "timeouts": self.timeouts,
             "outages": self.outages,
         }
@@ -115,9 +122,10 @@ class Listing:
         if data is None:
             return
         self.since_seq, self.ticked_us = data["since_seq"], data["ticked_us"]
+        self.awake_us = data["awake_us"]
         self.timeouts = [(begin, timeout) for begin, timeout in data["timeouts"]]
-        self.outages = [(begin, last, end) for begin, last, end in data["outages"]]
-        numbers = [self.since_seq, self.ticked_us]
+        self.outages = [(begin, awake, end) for begin, awake, end in data["outages"]]
+        numbers = [self.since_seq, self.ticked_us, self.awake_us]
         numbers += [number for each in (*self.timeouts, *self.outages) for number in each]
         if any(type(number) is not int or not 0 <= number <= NEVER for number in numbers):
             raise ValueError("something else stands in the place of a time")

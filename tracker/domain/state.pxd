@@ -9,9 +9,9 @@ from tracker.domain.swarms cimport Swarms
 cdef unsigned long long _day_us
 
 cdef class State:
-    cdef public unsigned long long seq, time_us, last_us
+    cdef public unsigned long long seq, time_us
     cdef public Listing listing
-    cdef public object bases, settings, settings_seq, access, factors, sweep, tally, clients, facts, hidden
+    cdef public object bases, settings, settings_seq, access, dates, factors, sweep, tally, clients, facts, hidden
     cdef public Accounts accounts
     cdef public Swarms swarms
     cdef public Recent recent

@@ -16,6 +16,7 @@ from tracker.domain.access import Access
 from tracker.domain.accounts import MOST, Accounts
 from tracker.domain.bases import Base, Bases
 from tracker.domain.clients import Clients
+from tracker.domain.dates import Dates
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
@@ -46,10 +47,10 @@ class State:
         "accounts",
         "bases",
         "clients",
+        "dates",
         "factors",
         "facts",
         "hidden",
-        "last_us",
         "listing",
         "recent",
         "seq",
@@ -68,12 +69,12 @@ class State:
         self.settings_seq = -1  # number of the event with the settings; -1 = there is none yet
         self.swarms = Swarms()
         self.access = Access()
-        self.factors = Factors()
+        self.dates = Dates()
+        self.factors = Factors(self.dates)
         self.accounts = Accounts(self.factors)
         # What accounting rules 2 need besides.
         self.listing = Listing()
         self.bases = Bases()
-        self.last_us = 0  # log time of the event before, while an admin event is applied
         self.sweep = Sweep()
         self.tally = Tally()
         self.clients = Clients()
@@ -131,7 +132,7 @@ class State:
     def apply_admin(self, event: AdminEvent, time_us: int) -> None:
         """Applies an admin event. Raises the errors of `AdminEvent.apply`."""
         self.seq += 1
-        self.last_us, self.time_us = self.time_us, time_us
+        self.time_us = time_us
         event.apply(self, self.seq - 1, time_us)
 
     def apply_record(self, record: FixedRecord) -> None:
@@ -531,7 +532,7 @@ class State:
     def announced(self, next_seq: int, time_us: int) -> None:
         """Ends a batch of announces. `next_seq`: number of the next event; `time_us`: log time."""
         self.seq = next_seq
-        self.time_us = time_us
+        self.time_us = self.listing.awake_us = time_us
 
     def change_settings(self, settings: Settings, seq: int) -> None:
         """Puts the settings of event `seq` in force. Removes all peers if `private` changes."""
@@ -583,6 +584,8 @@ class State:
             self.swarms.completed_total,
         )
         hasher.update(repr(fixed).encode())
+        if self.dates.changes:  # so that digests of older logs do not change
+            hasher.update(repr(self.dates.changes).encode())
         hasher.update(self.access.digest())
         hasher.update(self.accounts.digest())
         hasher.update(self.factors.digest())

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from eventlog import Frame
+    from tracker.domain.dates import Dates
     from tracker.domain.state import State
     from tracker.ledger.rules import Counted, Gain
 
@@ -55,7 +56,7 @@ _Entry = LedgerAnnounce | LedgerCorrection
 
 @define
 class Sums:
-    """Sums up the entries of a torrent, or of the account."""
+    """Sums up the entries of a torrent, or of the account. The times in its totals are dates."""
 
     announces: int = 0
     corrections: int = 0
@@ -88,6 +89,12 @@ class Sums:
 
     def value(self) -> LedgerSums:
         return LedgerSums(self.announces, self.corrections, _shown(self.totals))
+
+
+def dated(totals: Totals, dates: Dates) -> Totals:
+    """Returns the totals with dates in the place of log times; 0 = never, as before."""
+    first_us, last_us = (each and dates.of(each) for each in (totals.first_us, totals.last_us))
+    return totals._replace(first_us=first_us, last_us=last_us)
 
 
 def _shown(totals: Totals) -> LedgerTotals:
@@ -162,7 +169,7 @@ class Ledger:
                     yield entry
         self._begin(state)
         corrected = self.account.totals
-        totals = self._totals()
+        totals = dated(self._totals(), state.dates)
         balance = totals._replace(
             credited_uploaded=totals.credited_uploaded - corrected.credited_uploaded,
             credited_downloaded=totals.credited_downloaded - corrected.credited_downloaded,
@@ -170,7 +177,7 @@ class Ledger:
         for sums in (self.torrents.setdefault(None, Sums()), self.account):
             sums.open(balance)
         if self._info_hash is None:
-            yield LedgerOpening(state.seq, state.time_us, _shown(balance))
+            yield LedgerOpening(state.seq, state.dates.of(state.time_us), _shown(balance))
 
     def of_torrent(self, info_hash: bytes) -> Sums:
         return self.sums().get(info_hash) or Sums()
@@ -179,7 +186,7 @@ class Ledger:
         for seq, record in admin(frame):
             event = record.event()
             if isinstance(event, CreditCorrected) and event.account == self._account:
-                yield _corrected(seq, record.time_us, event, None)
+                yield _corrected(seq, record.time_us - frame.header.lead_us, event, None)
 
     def _begin(self, state: State) -> None:
         """Takes from the state: keys, rules, and announces that a later one may continue."""
@@ -227,7 +234,8 @@ class Ledger:
     def _correction(self, seq: int, time_us: int, event: CreditCorrected) -> LedgerCorrection:
         then = self._totals()
         event.correct(self._rules.accounts, seq)
-        entry = _corrected(seq, time_us, event, self._torrent_of.find(event.corrects))
+        date_us = self._rules.dates.of(time_us)
+        entry = _corrected(seq, date_us, event, self._torrent_of.find(event.corrects))
         self._add(entry, then)
         return entry
 
@@ -264,7 +272,7 @@ class Ledger:
         words, factors = _rule(counted, rule)
         entry = LedgerAnnounce(
             seq,
-            time_us,
+            self._rules.dates.of(time_us),
             info_hash,
             counted.stay.peer_id,
             events.EVENT_NAMES[what & 0x0F],
@@ -303,11 +311,11 @@ class Ledger:
 
 
 def _corrected(
-    seq: int, time_us: int, event: CreditCorrected, info_hash: bytes | None
+    seq: int, date_us: int, event: CreditCorrected, info_hash: bytes | None
 ) -> LedgerCorrection:
     reason = (event.by or {}).get("reason", "")
     return LedgerCorrection(
-        seq, time_us, info_hash, event.uploaded, event.downloaded, event.corrects, reason
+        seq, date_us, info_hash, event.uploaded, event.downloaded, event.corrects, reason
     )
 
 

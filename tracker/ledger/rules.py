@@ -12,6 +12,7 @@ from attrs import define, field
 
 from tracker.domain import events
 from tracker.domain.accounts import MOST, Accounts
+from tracker.domain.dates import Dates
 from tracker.domain.events import codec
 from tracker.domain.events.admin import (
     AddressesLost,
@@ -23,12 +24,13 @@ from tracker.domain.events.admin import (
     TrackerStopped,
 )
 from tracker.domain.events.records import RECORDS, Evicted, Tick
-from tracker.domain.events.registry import AccountingEvent
+from tracker.domain.events.registry import AccountingEvent, ClockEvent
 from tracker.domain.factors import EVEN, Applied, Factors, better, from_words, worse
 from tracker.domain.listing import NEVER, Listing
 from tracker.domain.settings import Settings
 from tracker.domain.state import gained
 from tracker.domain.swarms import MARK_COMPLETED, MARK_SEEDER, MARK_SNATCHED, Peer, share
+from tracker.store.frames import newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -91,9 +93,9 @@ class AccountingRules:
         "_groups",
         "_latest",
         "accounts",
+        "dates",
         "factors",
         "gains",
-        "last_us",
         "listing",
         "settings",
         "time_us",
@@ -101,11 +103,11 @@ class AccountingRules:
 
     def __init__(self) -> None:
         self.settings = Settings()
-        self.factors = Factors()
+        self.dates = Dates()
+        self.factors = Factors(self.dates)
         self.accounts = Accounts(self.factors)
         self.listing = Listing()
         self.time_us = 0  # log time of the last event
-        self.last_us = 0  # and of the one before, while an admin event is applied
         self.gains: list[Gain] = []
         self._latest: dict[int, Stay] = {}  # announces that a later one may continue, by seq
         self._groups: dict[tuple[int, bytes], _Group] = {}  # by account and torrent
@@ -116,7 +118,8 @@ class AccountingRules:
         `accounts`: those of the state, or empty ones. `of` tells by account and torrent which peers
         are needed.
         """
-        self.settings, self.factors, self.accounts = state.settings, state.factors, accounts
+        self.settings, self.dates, self.factors = state.settings, state.dates, state.factors
+        self.accounts = accounts
         self.listing, self.time_us = state.listing, state.time_us
         swarms = state.swarms
         for number in range(1, swarms.peer_slots):
@@ -151,18 +154,23 @@ class AccountingRules:
 
     def apply(self, event: AdminEvent, seq: int, time_us: int) -> None:
         """Applies the event if it changes how announces count. Raises the errors of its `apply`."""
-        self.last_us, self.time_us = self.time_us, time_us
+        self.time_us = time_us
         listing = self.listing
         if isinstance(event, AccountingEvent):
             event.apply(self, seq, time_us)
-        elif listing.since_seq == NEVER:
             return
-        elif isinstance(event, TrackerStarted):
-            listing.out(listing.ticked_us, self.last_us, time_us)
+        if isinstance(event, ClockEvent):
+            self.dates.note(time_us, event.wall_us)
+        if listing.since_seq == NEVER:
+            return
+        if isinstance(event, KeyRevoked | TorrentDelisted):
+            listing.awake_us = time_us
+        if isinstance(event, TrackerStarted):
+            listing.out(listing.ticked_us, time_us)
         elif isinstance(event, TrackerStopped):
             listing.ticked(time_us)
         elif isinstance(event, ClockStepped):
-            listing.out(time_us - event.forward_us, self.last_us, time_us)
+            listing.out(time_us - event.forward_us, time_us)
         elif isinstance(event, KeyRotated):
             for stay in self._latest.values():
                 if stay.key_ref == event.old_key_ref:
@@ -179,10 +187,12 @@ class AccountingRules:
     def note(self, frame: Frame) -> None:
         """Applies a frame whose events are no admin events, except for announces: `record`."""
         kind = frame.header.kind
+        frame = newest(frame)
         if kind == Tick.kind:
             for tick in codec.decode_records(kind, frame.plain):
-                self.factors.expire(tick.time_us)
-                self.listing.ticked(tick.time_us)
+                if isinstance(tick, Tick):
+                    tick.pass_time(self)
+                    self.listing.ticked(tick.time_us)
         elif kind == Evicted.kind and self.listing.since_seq != NEVER:
             for one in codec.decode_records(kind, frame.plain):
                 self.time_us = one.time_us
@@ -190,6 +200,8 @@ class AccountingRules:
         size = codec.PLAIN.size if kind == events.ANNOUNCE else RECORDS[kind].layout.size
         last = len(frame.plain) - size
         self.time_us = int.from_bytes(frame.plain[last : last + _TIME], "little")
+        if kind in (events.ANNOUNCE, Evicted.kind):
+            self.listing.awake_us = self.time_us
 
     def _evicted(self, record: Evicted) -> None:
         stay = self._latest.get(record.last_seq)

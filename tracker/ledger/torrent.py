@@ -15,7 +15,7 @@ from tracker.domain import events
 from tracker.domain.accounts import Accounts
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CreditCorrected, KeyIssued
-from tracker.ledger.account import Sums
+from tracker.ledger.account import Sums, dated
 from tracker.ledger.rules import AccountingRules
 from tracker.store.frames import admin, newest, readable
 
@@ -45,7 +45,7 @@ class Contributions:
         open_ = {account: gain for account, _, *gain in self._rules.open()}
         accounts = self._announces.keys() | self._corrected.keys() | self._gained | open_.keys()
         for account in sorted(accounts):
-            totals = self._rules.accounts.totals(account)
+            totals = dated(self._rules.accounts.totals(account), self._rules.dates)
             times, up, down = self._corrected.get(account, (0, 0, 0))
             credited = {
                 "credited_uploaded": totals.credited_uploaded + up,

@@ -24,6 +24,7 @@ from tracker.domain.events.registry import (
     Account,
     AccountingEvent,
     AdminEvent,
+    ClockEvent,
     FactorNumber,
     InfoHash,
     KeyHash,
@@ -41,9 +42,9 @@ if TYPE_CHECKING:
 # The process.
 
 
-@admin_event(1, "tracker_started")
+@admin_event(1, "tracker_started", schema=2)
 @frozen
-class TrackerStarted(AdminEvent):
+class TrackerStarted(ClockEvent):
     """A run began.
 
     Every peer gets one timeout from here on, because no peer could announce before.
@@ -58,7 +59,8 @@ class TrackerStarted(AdminEvent):
         to.tally.starts += 1
         to.tally.writer = self.version
         to.tally.resumed_us = time_us
-        to.listing.out(to.listing.ticked_us, to.last_us, time_us)
+        to.listing.out(to.listing.ticked_us, time_us)
+        to.dates.note(time_us, self.wall_us)
 
 
 @admin_event(2, "tracker_stopped")
@@ -72,10 +74,12 @@ class TrackerStopped(AdminEvent):
         to.listing.ticked(time_us)
 
 
-@admin_event(3, "clock_stepped")
+@admin_event(3, "clock_stepped", schema=2)
 @frozen
-class ClockStepped(AdminEvent):
+class ClockStepped(ClockEvent):
     """Log time stepped forward, for example after the machine was suspended.
+
+    A command that writes while no tracker runs appends it too, where it finds the clock changed.
 
     Every peer gets one timeout from here on, because no peer could announce in between.
     """
@@ -84,7 +88,8 @@ class ClockStepped(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         to.tally.resumed_us = time_us
-        to.listing.out(time_us - self.forward_us, to.last_us, time_us)
+        to.listing.out(time_us - self.forward_us, time_us)
+        to.dates.note(time_us, self.wall_us)
 
 
 # The whitelist.
@@ -109,6 +114,7 @@ class TorrentDelisted(AdminEvent):
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         to.access.take_off_whitelist(self.info_hash)
         torrent = to.swarms.lookup(self.info_hash)
+        to.listing.awake_us = time_us
         if to.settings.listed:
             to.bases.drop_torrent(self.info_hash)
         if torrent and to.settings.listed:
@@ -151,6 +157,7 @@ class KeyRevoked(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         key = to.access.revoke(self.key_hash)
+        to.listing.awake_us = time_us
         for peer in to.swarms.of_key.peers(key.key_ref):
             torrent = to.swarms.peer(peer).torrent
             to.leave(torrent, peer)

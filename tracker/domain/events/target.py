@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tracker.domain.accounts import Accounts
     from tracker.domain.bases import Bases
     from tracker.domain.clients import Clients
+    from tracker.domain.dates import Dates
     from tracker.domain.factors import Factors
     from tracker.domain.hidden_peers import Hidden
     from tracker.domain.listing import Listing
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 
 class Accounting(Protocol):
-    """The parts that decide how announces count: settings, factors, and the accounts themselves."""
+    """The parts that decide how announces count: settings, dates, factors, and the accounts
+    themselves.
+    """
 
+    dates: Dates
     factors: Factors
     accounts: Accounts
 
@@ -45,8 +49,6 @@ class Target(Accounting, Protocol):
     hidden: Hidden | None
     listing: Listing
     bases: Bases
-    last_us: int
-    """Log time of the event before an admin event."""
 
     def leave(self, torrent: int, peer: int) -> None:
         """Removes a peer, and counts its time."""
