@@ -137,11 +137,11 @@ class Pruner:
     keep_days: int
     keep_bytes: int
     secrets: Path  # the folder of the keys
-    # The same log, for events that its note has to cover.
-    noted: Log = field(default=Factory(lambda self: self.log, takes_self=True))
     log_bytes: int = 0  # size of the segments at the last look
     removed_bytes: dict[str, int] = field(factory=lambda: {"keep_days": 0, "keep_bytes": 0})
     clock: ScheduleClock = field(default=Factory(_clock_of, takes_self=True))
+    # The same log, for events that its note has to cover.
+    noted: Log = field(default=Factory(lambda self: self.log, takes_self=True))
     # At the last look: bytes that the log had written since its start, and segments begun.
     _written: int = field(init=False, default=0)
     _begun: int = field(init=False, default=0)
