@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog import EventLog
-    from tracker.service.append import Log
     from tracker.service.service import Service
 
 log = logging.getLogger("tracker")
@@ -140,8 +139,6 @@ class Pruner:
     log_bytes: int = 0  # size of the segments at the last look
     removed_bytes: dict[str, int] = field(factory=lambda: {"keep_days": 0, "keep_bytes": 0})
     clock: ScheduleClock = field(default=Factory(_clock_of, takes_self=True))
-    # The same log, for events that its note has to cover.
-    noted: Log = field(default=Factory(lambda self: self.log, takes_self=True))
     # At the last look: bytes that the log had written since its start, and segments begun.
     _written: int = field(init=False, default=0)
     _begun: int = field(init=False, default=0)
@@ -242,7 +239,7 @@ class Pruner:
     async def _write(self, made: pruning.Made, rule: str) -> None:
         """Appends the event that confirms the files that were made."""
         event = LogPruned(made.first_seq, made.opening, made.kept, made.segments, made.bytes)
-        await append_durably(self.service, self.noted, event, ports.Actor(rule, "", ""))
+        await append_durably(self.service, self.log, event, ports.Actor(rule, "", ""))
 
 
 async def keep_schedule(pruner: Pruner) -> None:
