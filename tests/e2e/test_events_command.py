@@ -120,7 +120,7 @@ def test_fields_of_an_announce(everything: list[Event]) -> None:
     assert {name: value for name, value in last.items() if name not in {"seq", "time"}} == {
         "type": "announced",
         "info_hash": HASH.hex(),
-        "peer_id": b"-QS0001-000000000009".hex(),
+        "peer_id": b"-QS0001.000000000009".hex(),
         "address": "127.0.0.1",
         "port": 9,
         "uploaded": 0,

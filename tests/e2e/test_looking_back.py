@@ -74,7 +74,7 @@ def test_swarm_at_a_moment(tracker: Tracker, seqs: list[int]) -> None:
         (["127.0.0.1:1"], "seeder", 0, seqs[0]),
         (["127.0.0.1:2"], "leecher", 7, seqs[1]),
     ]
-    assert both[0]["peer_id"] == b"-QS0001-000000000001".hex()
+    assert both[0]["peer_id"] == b"-QS0001.000000000001".hex()
     now = printed(tracker, "swarm", HASH.hex())
     assert [one["addresses"] for one in now] == [["127.0.0.1:1"]]
     (event,) = tracker.events("--from", str(seqs[0]), "--to", str(seqs[0]))

@@ -125,7 +125,7 @@ def test_a_log_without_its_keys(found: Found) -> None:
 
 def announced(tracker: Tracker) -> int:
     host, port = tracker.http[0]
-    query = f"info_hash={'%41' * 20}&peer_id=-XX0001-abcdefghijkl&port=6881"
+    query = f"info_hash={'%41' * 20}&peer_id=-XX0001.abcdefghijkl&port=6881"
     query += "&uploaded=0&downloaded=0&left=0"
     with urlopen(f"http://{host}:{port}/announce?{query}", timeout=30) as answer:
         return int(answer.status)

@@ -20,7 +20,7 @@ from eventlog.frame import WATERMARK, build_header, crc_start_of, padding
 from eventlog.segment import NO_DIGEST, pack_header
 from tests.support import START_US, endpoint4, hash_of
 from tracker.domain import events
-from tracker.domain.events import codec
+from tracker.domain.events import codec, schemas
 from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.state import State
 from tracker.store.address_keys import Keyring, day_name, day_of
@@ -38,7 +38,7 @@ STARTED = codec.encode_admin(TrackerStarted.number, START_US, {"version": "1.0.0
 ANNOUNCED_US = START_US + 1_000_000
 PLAIN = codec.PLAIN.pack(
     ANNOUNCED_US, hash_of(1), b"-XX0001-", 1000, 0, 500, 0, 0, 50, 0, 0,
-    events.UDP4 << 4 | events.STARTED, events.RULE_FIRST,
+    events.UDP4 << 4 | events.STARTED, events.RULE_FIRST, 0,
 )  # fmt: skip
 PRIVATE = codec.PROTECTED4.pack(
     codec.V4_MAPPED, endpoint4(1)[:4], b"abcdefghijkl", endpoint4(1)[4:], crc32(b"abc") & 0xFFFF
@@ -56,7 +56,7 @@ _FRAME_FIELDS = (
 )  # fmt: skip
 _ANNOUNCE_FIELDS = (
     "time", "info_hash", "peer_id[0:8]", "uploaded", "downloaded", "left", "key_ref", "prev_seq", "numwant", "flags",
-    "listener", "event started, UDP over IPv4", "rule first",
+    "listener", "event started, UDP over IPv4", "rule first", "client other",
 )  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def _frame(
     seed = bytes([1 + seq]) * 16
     with _keys() as keys:
         header, chain = build_header(
-            kind, 0 if kind == WATERMARK else 1, count, plain, encrypted, epoch=1, base_seq=seq, durable_seq=durable,
+            kind, schemas.NEWEST.get(kind, 0), count, plain, encrypted, epoch=1, base_seq=seq, durable_seq=durable,
             time_us=time_us, boottime_ns=BOOT_NS + 1 + seq, previous=chain, key_epoch=DAY if encrypted else NOT_ENCRYPTED,
             key_check=check, crc_start=crc_start_of(LOG_ID), seed=seed, sign=partial(keys.tags.sign, LOG_ID, seed),
         )  # fmt: skip

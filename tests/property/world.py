@@ -35,6 +35,7 @@ from tracker.domain.events.admin import (
     CreditFactorSet,
     KeyChanged,
     TorrentDelisted,
+    TorrentDescribed,
     TorrentWhitelisted,
     TrackerStarted,
 )
@@ -73,6 +74,7 @@ announces = st.builds(
     numwant=st.sampled_from([1, 50, 65535]),
     flags=st.sampled_from([0, events.FLAG_NUMWANT_ABSENT, events.FLAG_DICTIONARIES]),
     key_hash=st.integers(0, 65535),
+    agent=st.sampled_from([b"", b"a/1", b"\xe9 b"]),
     key=st.sampled_from([*KEYS[:2], *KEYS, key_text(99), b""]),
 )
 policies = st.builds(
@@ -125,6 +127,9 @@ steps = st.one_of(
     ),
     st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
     st.tuples(st.just("label"), st.tuples(st.sampled_from(KEYS), st.sampled_from([None, "x"]))),
+    st.tuples(
+        st.just("describe"), st.tuples(st.sampled_from(HASHES[:2]), st.sampled_from([None, 7]))
+    ),
     st.tuples(st.just("count"), st.integers(1, 8)),
     st.tuples(st.just("refuse"), st.tuples(st.integers(-13, 0), st.sampled_from([*PEER_IDS, b""]))),
     st.tuples(st.just("factor"), factors),
@@ -255,6 +260,11 @@ class World:
 
     def _in_force(self, text: bytes) -> bool:
         return bytes.fromhex(key_hash(text)) in self.state.access.keys
+
+    def _describe(self, said: tuple[bytes, int | None]) -> None:
+        info_hash, size = said
+        self.service.append(TorrentDescribed(info_hash, size=size))
+        assert (info_hash in self.state.facts) == (size is not None)
 
     def _count(self, counter: int) -> None:
         self.service.count(counter)
@@ -404,6 +414,7 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "key": World._key,
     "rotate": World._rotate,
     "label": World._label,
+    "describe": World._describe,
     "count": World._count,
     "refuse": World._refuse,
     "factor": World._factor,

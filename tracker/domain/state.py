@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tracker.domain import events, packed, slice_digest
 from tracker.domain.access import Access
 from tracker.domain.accounts import Accounts
+from tracker.domain.clients import Clients
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
@@ -40,7 +41,9 @@ class State:
     __slots__ = (
         "access",
         "accounts",
+        "clients",
         "factors",
+        "facts",
         "hidden",
         "recent",
         "seq",
@@ -63,6 +66,8 @@ class State:
         self.accounts = Accounts(self.factors)
         self.sweep = Sweep()
         self.tally = Tally()
+        self.clients = Clients()
+        self.facts: dict[bytes, str] = {}  # facts by info hash, see `TorrentDescribed`
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
@@ -94,10 +99,12 @@ class State:
             return
         plain, protected = schemas.newest(kind, schema, plain, protected)
         if kind == events.ANNOUNCE:
+            self.swarms.sizing = schema > 1  # so that the digests of older logs stay
             if self._hides(protected):
                 self._apply_hidden(plain, protected)
             else:
                 self._apply_announces(plain, protected)
+            self.swarms.sizing = True
         elif kind == events.ADMIN:
             for admin in codec.decode_admin(bytes(plain)):
                 if admin.known:
@@ -343,6 +350,11 @@ class State:
         hasher.update(self.factors.digest())
         for bucket in range(BUCKETS):
             hasher.update(self.swarms.digest(bucket, addresses=addresses))
+        if self.clients.pairs:  # so that the digests of older logs stay
+            hasher.update(repr(self.clients.pairs).encode())
+        for more in (self.swarms.retired_largest, self.facts):
+            if more:  # likewise
+                hasher.update(repr(sorted(more.items())).encode())
         return hasher.hexdigest()
 
 

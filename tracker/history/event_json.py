@@ -69,7 +69,7 @@ def _announced(frame: Frame) -> Iterator[Body]:
     for row, protected in codec.decode_announces(frame.plain, frame.protected):
         (
             time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
-            flags, listener, what, rule,
+            flags, listener, what, rule, client,
         ) = row  # fmt: skip
         # If the protected part cannot be read, only the first 8 bytes of the peer_id are known.
         address, id_tail, port, key_hash = protected or (None, b"", None, None)
@@ -91,6 +91,8 @@ def _announced(frame: Frame) -> Iterator[Body]:
             "prev_seq": prev_seq or None,
             "rule": events.RULE_NAMES.get(rule, rule),
         }
+        if client != announce.NOT_RECORDED:
+            body["client"] = client or None
         yield time_us, announce.NAME, body
 
 

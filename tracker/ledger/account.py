@@ -19,12 +19,14 @@ from attrs import define
 
 from tracker.domain import events
 from tracker.domain.accounts import NOTHING, Totals
+from tracker.domain.clients import Clients
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CreditCorrected, KeyIssued
-from tracker.domain.events.records import Tick
+from tracker.domain.events.records import ClientNamed, Tick
 from tracker.domain.swarms import MARK_COMPLETED, MARK_EVENT, MARK_SEEDER, MARK_SNATCHED, Peer
 from tracker.ledger.rules import AccountingRules
 from tracker.ports import (
+    Client,
     LedgerAnnounce,
     LedgerCorrection,
     LedgerOpening,
@@ -130,6 +132,7 @@ class Ledger:
         self._rules = AccountingRules()
         self._latest: dict[int, Peer] = {}  # announces that a later one may continue, by seq
         self._torrent_of = _Torrents()
+        self._clients = Clients()
         self.torrents: dict[bytes | None, Sums] = {}
         self.account = Sums()
 
@@ -173,6 +176,7 @@ class Ledger:
         access, peer = state.access, state.swarms.peer
         self._keys = {ref for ref, owner in enumerate(access.account_of) if owner == self._account}
         self._rules.go_on(state, state.accounts)
+        self._clients = state.clients
         theirs = [peer(one) for ref in self._keys for one in state.swarms.of_key.peers(ref)]
         self._latest = {one.last_seq: one for one in theirs}
 
@@ -187,6 +191,9 @@ class Ledger:
                 found = self._announces(frame)
             elif frame.header.kind == Tick.kind:
                 self._rules.factors.expire(frame.header.time_us)
+            elif frame.header.kind == ClientNamed.kind:
+                for one in ClientNamed.unpack(newest(frame).plain):
+                    self._clients.add(one.prefix, one.agent)
             for entry in found:
                 if self._info_hash in (None, entry.info_hash):
                     yield entry
@@ -234,7 +241,10 @@ class Ledger:
         row: codec.Plain,
         id_tail: bytes,
     ) -> LedgerAnnounce:
-        time_us, info_hash, id_head, uploaded, downloaded, left, _, prev_seq, *_, what, rule = row
+        (
+            time_us, info_hash, id_head, uploaded, downloaded, left, _, prev_seq, *_, what, rule,
+            client,
+        ) = row  # fmt: skip
         event = what & 0x0F
         then = self._totals()
         before = self._latest.pop(prev_seq, None)
@@ -267,9 +277,16 @@ class Ledger:
             now.credited_downloaded - then.credited_downloaded,
             words,
             factors,
+            self._client(client),
         )
         self._add(entry, then)
         return entry
+
+    def _client(self, number: int) -> Client | None:
+        if not 0 < number <= len(self._clients.pairs):
+            return None
+        prefix, agent = self._clients.shown(number)
+        return Client(number, prefix or None, agent or None)
 
     def _rule(
         self, base: Peer | None, peer: Peer, info_hash: bytes, rule: int

@@ -130,6 +130,7 @@ class Contributions:
             *_,
             what,
             rule,
+            _,
         ) = row
         account, event = self._account_of[key_ref], what & 0x0F
         before = self._latest.pop(prev_seq, None)

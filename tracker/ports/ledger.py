@@ -12,7 +12,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracker.ports.values import Outage
+    from tracker.ports.values import Client, Outage
 
 
 @frozen
@@ -65,6 +65,7 @@ class LedgerAnnounce:
     credited_downloaded: int
     rule: str
     factors: tuple[int, ...]  # numbers of the factors that `rule` names
+    client: Client | None = None  # None = one without a number, or the record is older than these
 
 
 @frozen

@@ -259,6 +259,36 @@ class Peer:
     event: str  # "Started" | "Stopped" | "Completed" | "None"
 
 
+@frozen(kw_only=True)
+class TorrentFacts:
+    """What the site says about a torrent; None = it says nothing."""
+
+    label: str | None = None
+    size: int | None = None  # bytes
+    site_id: int | None = None  # the site's number of the torrent
+    uploader: str | None = None
+    added_us: int | None = None  # Unix microseconds
+    tags: tuple[str, ...] | None = None  # never empty
+
+
+@frozen
+class Torrent:
+    """Counts and facts of a torrent."""
+
+    summary: TorrentSummary
+    facts: TorrentFacts
+    least_size: int | None  # bytes, the largest `left` announced; None = none is known
+
+
+@frozen
+class Client:
+    """A client that announces name by number: both texts as they were when it first came."""
+
+    number: int
+    peer_id_prefix: str | None  # None = its peer ids name no client
+    user_agent: str | None  # None = it sent none; cut to its first bytes
+
+
 @frozen
 class Present:
     """A peer of an account, in one swarm."""

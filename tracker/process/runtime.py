@@ -100,8 +100,8 @@ def build(
         settings.keep_bytes,
         secrets=secrets_path,
     )
-    follower = FollowerSupervisor(event_log.path, secrets_path)
-    rereading = Rereading(event_log.path)
+    follower = FollowerSupervisor(event_log.path, secrets_path, note_sealed=event_log.note_sealed)
+    rereading = Rereading(event_log.path, keyring)
     gauges = LiveGauges(
         service,
         event_log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from heapq import merge
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING, Any, Protocol
@@ -186,6 +187,17 @@ class Projection:
         seeders, completed, leechers = swarms.counts(info_hash)
         return ports.TorrentSummary(info_hash, seeders, completed, leechers)
 
+    def torrent(self, info_hash: bytes) -> ports.Torrent | None:
+        swarms = self._state.swarms
+        said, least = self._state.facts.get(info_hash), swarms.least_size(info_hash)
+        summary = ports.TorrentSummary(info_hash, *swarms.counts(info_hash))
+        if said is None and not (least or swarms.lookup(info_hash) or summary.completed):
+            return None
+        facts = json.loads(said or "{}")
+        if "tags" in facts:
+            facts["tags"] = tuple(facts["tags"])
+        return ports.Torrent(summary, ports.TorrentFacts(**facts), least or None)
+
     def keys(self, after: int) -> Iterator[ports.KeyInfo]:
         for key_ref in range(after + 1, self._state.access.next_key_ref):
             found = self.key(key_ref)
@@ -247,6 +259,12 @@ class Projection:
             key = keys[name, version, reason]
             times = logged.get(key, 0) + pending.get(key, 0)
             yield ports.Refused(reason, name or None, version or None, times)
+
+    def clients(self) -> Iterator[ports.Client]:
+        clients = self._state.clients
+        for number in range(1, len(clients.pairs) + 1):
+            prefix, agent = clients.shown(number)
+            yield ports.Client(number, prefix or None, agent or None)
 
     def present(self, account: int) -> Iterator[ports.Present | None]:
         swarms = self._state.swarms

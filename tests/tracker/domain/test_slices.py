@@ -63,7 +63,7 @@ def test_digests_leave_out_addresses() -> None:
         rig.announce(Announce(HASH, **{"endpoint": endpoint4(1), **changed}))  # type: ignore[arg-type]  # keywords of mixed types
         return rig.state.digest_of_slice(0)
 
-    assert digest() == digest(endpoint=endpoint4(2)) == digest(peer_id=b"-XX0001-" + bytes(12))
+    assert digest() == digest(endpoint=endpoint4(2)) == digest(peer_id=b"-XX0001." + bytes(12))
     others = [digest(uploaded=1), digest(left=0), digest(peer_id=b"-XX0002-abcdefghijkl")]
     assert len({digest(), *others}) == 4
 

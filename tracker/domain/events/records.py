@@ -1,4 +1,5 @@
-"""Declares the records of fixed size: evictions, ticks, counters and refusals.
+"""Declares the records of fixed size: evictions, ticks, counters, refusals,
+clients.
 
 Each kind has a class. The order of the classes is the order in which lists show their names.
 docs/log-format.md has the layouts.
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from tracker.domain import events
+from tracker.domain.clients import AGENT_BYTES, MOST, PREFIX_BYTES, shown_text
 from tracker.domain.events.errors import ReplayError
 from tracker.domain.events.registry import RECORDS as RECORDS
 from tracker.domain.events.registry import FixedRecord, fixed_record
+from tracker.domain.refusals import name_of
 from tracker.domain.swarms import BUCKETS
 
 if TYPE_CHECKING:
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.rstrip(b"\0").decode()
+
+
+def _filled(value: bytes) -> bytes:
+    return value.rstrip(b"\0")
 
 
 @fixed_record(5, "evicted", "<Q20sIQ")
@@ -124,4 +131,53 @@ class RefusalsCounted(FixedRecord):
             "client": self.client or None,
             "version": self.version or None,
             "delta": self.delta,
+        }
+
+
+@fixed_record(8, "announce_refused", "<QIH2x20s4x")
+@frozen
+class AnnounceRefused(FixedRecord):
+    """An announce with a key that was once issued was refused.
+
+    `tracker.service.refused_keys` says how many of them are logged. Earlier versions logged admin
+    events of the same name.
+    """
+
+    key_ref: int
+    reason: int  # the label of the counter `refused_requests`
+    info_hash: bytes
+
+    def apply(self, to: Target, seq: int) -> None:
+        """Changes nothing; the counters have all refusals."""
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "key_ref": self.key_ref,
+            "reason": name_of(self.reason),
+            "info_hash": self.info_hash.hex(),
+        }
+
+
+@fixed_record(7, "client_named", f"<QH6x{PREFIX_BYTES}s{AGENT_BYTES}s")
+@frozen
+class ClientNamed(FixedRecord):
+    """A client got a number, by which announces name it. The numbers follow each other from 1 on.
+
+    `prefix` or `agent` is b"" if there is none.
+    """
+
+    client: int
+    prefix: bytes = field(converter=_filled)  # of the peer_id, see `prefix_of`
+    agent: bytes = field(converter=_filled)  # the User-Agent as received, cut to its first bytes
+
+    def apply(self, to: Target, seq: int) -> None:
+        if self.client != len(to.clients.pairs) + 1 or self.client > MOST:
+            raise ReplayError(f"event {seq} gives a client the number {self.client} out of turn")
+        to.clients.add(self.prefix, self.agent)
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "client": self.client,
+            "peer_id_prefix": shown_text(self.prefix) or None,
+            "user_agent": shown_text(self.agent) or None,
         }

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from struct import Struct, error
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
 import attrs
 from attrs import frozen
@@ -99,7 +99,7 @@ class FixedRecord(ABC):
         return self.layout.pack(*[v.encode() if isinstance(v, str) else v for v in values])
 
     @classmethod
-    def unpack(cls, plain: Section) -> Iterator[FixedRecord]:
+    def unpack(cls, plain: Section) -> Iterator[Self]:
         """Reads the records of a frame. Raises `CodecError`."""
         try:
             for row in cls.layout.iter_unpack(plain):

@@ -30,7 +30,21 @@ NEWEST |= {kind: one.schema for kind, one in RECORDS.items()}
 NEWEST_ADMIN = {number: one.schema for number, one in ADMIN_EVENTS.items()}
 """The schema of the JSON that is written, by number of the admin event."""
 
-STEPS: dict[tuple[int, int], Callable[[Section, Section], Sections]] = {}
+
+def _without_client(plain: Section, protected: Section) -> Sections:
+    """Converts announces whose flags and rule had two bytes, and which named no client."""
+    old = bytes(plain)
+    if any(old[75::80]) or any(old[79::80]):
+        raise ValueError("flags or a rule beyond one byte")
+    new = bytearray(old)
+    new[75::80], new[76::80], new[77::80] = old[76::80], old[77::80], old[78::80]
+    new[78::80] = new[79::80] = b"\xff" * len(old[79::80])  # announce.NOT_RECORDED
+    return bytes(new), protected
+
+
+STEPS: dict[tuple[int, int], Callable[[Section, Section], Sections]] = {
+    (events.ANNOUNCE, 1): _without_client,
+}
 """By kind and schema: functions that convert both sections of a frame to the next schema."""
 
 ADMIN_STEPS: dict[tuple[int, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}

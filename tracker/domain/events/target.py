@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from tracker.domain.access import Access
     from tracker.domain.accounts import Accounts
+    from tracker.domain.clients import Clients
     from tracker.domain.factors import Factors
     from tracker.domain.hidden_peers import Hidden
     from tracker.domain.settings import Settings
@@ -37,6 +38,8 @@ class Target(Accounting, Protocol):
     access: Access
     sweep: Sweep
     tally: Tally
+    clients: Clients
+    facts: dict[bytes, str]
     hidden: Hidden | None
 
     def compare(self, number: int, digest: int) -> None:

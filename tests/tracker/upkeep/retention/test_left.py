@@ -206,7 +206,7 @@ def test_no_address_is_left(tmp_path: Path) -> None:
     frames in clear.
     """
     peers = [
-        Announce(hash_of(7), endpoint(number), b"-XX0001-secret%06d" % number)
+        Announce(hash_of(7), endpoint(number), b"-XX0001.secret%06d" % number)
         for number in range(40, 60)
         for endpoint in (endpoint4, endpoint6)
     ]
