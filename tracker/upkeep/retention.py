@@ -21,7 +21,6 @@ from eventlog import (
     LogError,
     RepeatedWarning,
     base_seq_of,
-    first_frame_header,
     in_thread,
     segments_of,
 )
@@ -30,7 +29,7 @@ from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import LogPruned
 from tracker.service.durable import append_durably
 from tracker.upkeep import pruning
-from tracker.upkeep.clock_leaps import ScheduleClock
+from tracker.upkeep.clock_leaps import ScheduleClock, segment_start
 from tracker.workers import child
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class PruningError(Exception):
 @frozen
 class Segment:
     first_seq: int
-    first_us: int  # log time of its first frame
+    first_us: int  # date of its first frame
     size: int  # bytes
 
 
@@ -83,10 +82,10 @@ def segments(folder: Path) -> list[Segment]:
     """
     found = []
     for path in segments_of(folder):
-        first = first_frame_header(path)
+        start_us = segment_start(path)
         # A segment without a frame is new, or a crash or a failed write left it empty.
-        if first is not None:
-            found.append(Segment(base_seq_of(path), first.time_us, path.stat().st_size))
+        if start_us is not None:
+            found.append(Segment(base_seq_of(path), start_us, path.stat().st_size))
     return found
 
 
