@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from tracker.metrics.gauges import LiveGauges
 from tracker.service.clock import LogClock
 from tracker.service.rate_limits import Bans
 from tracker.service.service import Service
-from tracker.store import server_secret
+from tracker.store import opening_balance, server_secret
 from tracker.store.address_keys import day_of
 from tracker.upkeep.follower import FollowerSupervisor
 from tracker.upkeep.rereading import Rereading
@@ -101,7 +102,8 @@ def build(
         secrets=secrets_path,
     )
     follower = FollowerSupervisor(event_log.path, secrets_path, note_sealed=event_log.note_sealed)
-    rereading = Rereading(event_log.path, keyring)
+    check_past = partial(opening_balance.check_past, event_log.path, keyring)
+    rereading = Rereading(event_log.path, keyring, check_past=check_past)
     gauges = LiveGauges(
         service,
         event_log,

@@ -78,6 +78,14 @@ def history(log: Path, keys: Keyring | None) -> bytes:
     return _opening(log, seq, keys)[0].history if seq else HISTORY_BEGIN
 
 
+def check_past(log: Path, keys: Keyring | None) -> None:
+    """Checks that the segments of format 1 are those that the log vouches for. Reads all of them.
+
+    Raises the errors of `begin`, and what reading the log raises.
+    """
+    format_border.check_past(log, history(log, keys), keys)
+
+
 def _opening(log: Path, seq: int, keys: Keyring | None) -> tuple[Snapshot, str]:
     """Reads the opening balance, and checks all but the state in it. Returns also its SHA-256."""
     path = opening_path(log, seq)
@@ -174,7 +182,8 @@ def check_files(log: Path, state: State, keys: Keyring) -> None:
         event = record.event()
         if seq != at or not isinstance(event, LogPruned):
             continue
-        for path in (kept_path(log, name) for name in event.kept):
-            if path.exists() and sha256(read_file(path)).hexdigest() != event.kept[path.name]:
+        kept = format_border.kept_of(log, seq, event.kept, keys)
+        for path in (kept_path(log, name) for name in kept):
+            if path.exists() and sha256(read_file(path)).hexdigest() != kept[path.name]:
                 what = "these are not the kept events that the log vouches for"
                 raise LogCorruptError(path, 0, what, OR_REMOVE)

@@ -142,7 +142,9 @@ def start(
         except (SnapshotError, OSError) as error:
             refused(f"The snapshot {path.name} is not used: {error}")
     reader = Reader(log, to_end=to_end, keys=keys)
-    return opening_balance.begin(log, reader.first_seq, keys).state, reader
+    begin = opening_balance.begin(log, reader.first_seq, keys)
+    format_border.check_past(log, begin.history, keys)
+    return begin.state, reader
 
 
 def follow(log: Path, one: Snapshot, keys: Keyring | None, *, to_end: bool) -> Reader:
