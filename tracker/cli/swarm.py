@@ -46,7 +46,8 @@ def print_swarm(options: argparse.Namespace) -> int:
     for member in found:
         say(row(member))
     seeders, completed, leechers = state.swarms.counts(swarm)
-    when = f"event {state.seq - 1}, {rfc3339(state.time_us)}" if state.seq else "no event"
+    date_us = state.dates.of(state.time_us)
+    when = f"event {state.seq - 1}, {rfc3339(date_us)}" if state.seq else "no event"
     counts = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
     say(f"{counts}; after {when}")
     return trust.end(checked=checked)

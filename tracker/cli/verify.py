@@ -101,7 +101,7 @@ def _summary(verification: Verification, findings: int, *, checked: bool) -> dic
         "next_seq": log.next_seq,
         "durable_seq": log.durable_seq,
         "replayed_seq": state.seq,
-        "time": rfc3339(state.time_us) if state.seq else None,
+        "time": rfc3339(state.dates.of(state.time_us)) if state.seq else None,
         "digest": digest(state) if verification.replayed else None,
         "history": told[0].hex() if told else None,
         "history_seq": told[1] if told else None,
