@@ -62,7 +62,7 @@ class Committer:
     log_id: bytes  # 16 bytes
     _lock: int  # descriptor of the locked file LOCK
     segment_bytes: int  # size at which a segment is finished
-    _tags: Tags
+    tags: Tags
     _encryptor: Encryptor | None  # None: protected sections are written in clear
     _crc_start: int = field(init=False)  # of header checksums
     # Kept open, so that a process without free descriptors can make a new segment's name durable.
@@ -80,8 +80,8 @@ class Committer:
     # Changed by the committing thread, read by the loop at any time. That is safe, because each is
     # one number, and an old value does no harm.
     epoch: int
-    # History digest of the newest sealed segment, and the event after it. The loop sets it.
-    sealed: tuple[bytes, int] = (segment.NO_DIGEST, 0)
+    # A history digest for headers, and the event after it. The loop sets it.
+    known: tuple[bytes, int] = (segment.NO_DIGEST, 0)
     marked_seq: int = 0  # the highest durable_seq in a header on the disk; readers stop there
     segments_begun: int = 0
     segment_size: int = 0  # bytes of the newest segment, where the next frame goes
@@ -217,7 +217,7 @@ class Committer:
     def _begin_segment(self, temporary: Path, path: Path, descriptor: int, base_seq: int) -> None:
         """Give a new file its name once its header is whole, so that readers need not guess."""
         header = segment.pack_header(
-            self._tags,
+            self.tags,
             new_seed(),
             self.log_id,
             base_seq,
@@ -225,7 +225,7 @@ class Committer:
             time.clock_gettime_ns(time.CLOCK_BOOTTIME),
             self.epoch,
             self.chain,
-            *self.sealed,
+            *self.known,
         )
         self.segment_size = write_all(descriptor, [header], 0)
         os.fsync(descriptor)
@@ -275,7 +275,7 @@ class Committer:
         return chain
 
     def _sign(self, seed: bytes, *parts: Part) -> bytes:
-        return self._tags.sign(self.log_id, seed, *parts)
+        return self.tags.sign(self.log_id, seed, *parts)
 
     def _encrypt(self, one: OpenFrame, boottime_ns: int, seed: bytes) -> Encrypted:
         if self._encryptor is None or not one.protected:

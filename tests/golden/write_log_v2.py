@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,7 @@ from tracker.history import event_json
 from tracker.ports import Actor, Correction, FactorTerms, NewKey, TorrentFacts
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service
+from tracker.store import format_border, opening_balance
 from tracker.store.address_keys import Keyring, day_of
 from tracker.store.replay import replay
 from tracker.upkeep.retention import Pruner
@@ -69,6 +71,10 @@ PRIVATE = evolve(QUICK, private=True, listed=True)
 OTHER_ID = b"-qB4500-zyxwvutsrqpo"
 
 
+def no_report(_done: int, _total: int) -> None:
+    """Drops the progress."""
+
+
 @define
 class Site:
     """A folder in which trackers ran, one after the other."""
@@ -80,15 +86,20 @@ class Site:
 
     def run(self, do: Callable[[Run], Awaitable[object]]) -> None:
         keyring = keys_of(self.path / "secrets")
+        path = self.path / "log"
+        begin = partial(opening_balance.history, path, keyring)
         log = open_log(
-            self.path / "log", {**codec.RECORD_SIZES, NO_KIND: 16}, keyring.tags, segment_bytes=self.segment_bytes,
-            linger_seconds=0, encryptor=keyring if self.encrypted else None,
+            path, {**codec.RECORD_SIZES, NO_KIND: 16}, keyring.tags, segment_bytes=self.segment_bytes,
+            linger_seconds=0, encryptor=keyring if self.encrypted else None, begin=begin,
         )  # fmt: skip
+        first = format_border.is_due(path, log.next_seq)
         state = replay(Reader(log.path, to_end=True, keys=keyring))
 
         async def main() -> None:
             async with running(log):
                 one = Run(log, state, self.time, keyring)
+                if first:
+                    one.service.append(format_border.made(path, 0, begin(), [], no_report))
                 cut_bytes = log.recovery.cut_bytes or None
                 one.service.append(TrackerStarted("1.0.0", log.epoch, cut_bytes))
                 await do(one)

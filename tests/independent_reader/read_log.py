@@ -2,8 +2,10 @@
 
 python read_log.py LOG [SECRETS]
 
-prints the same as `tracker events --log LOG --secrets SECRETS`. It needs the standard library, and
-`cryptography` for AES. A fault in the log ends it with a sentence and exit code 1.
+prints the same as `tracker events --log LOG --secrets SECRETS`. With `--history` first it prints
+the history digest and the number of the event after it, as `tracker replay` does. It needs the
+standard library, and `cryptography` for AES. A fault in the log ends it with a sentence and exit
+code 1.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ FRAME_1 = Struct("<4sBBHIIIIQQQQIIIQI")
 FRAME_2 = Struct("<4sBBHIIIIQQQQIIQ16s16s4x16sI")
 KEPT = Struct("<8sHHI16sQQQII")
 OPENING_1 = Struct("<8sHHI16sQQ16sQI4x16s24xII")
-OPENING_2 = Struct("<8sHHI16sQQ16sQ16s16s16sII")
+OPENING_2 = Struct("<8sHHI16sQQ16sQ16s16s16s32sII")
 ANNOUNCE_1 = Struct("<Q20s8sQQQIQHHBBH")
 ANNOUNCE = Struct("<Q20s8sQQQIQHBBBBH")
 PROTECTED = Struct("<16s12s2sH")
@@ -59,7 +61,7 @@ TYPES = {
     31: "torrent_described",
     40: "settings_changed", 50: "announce_refused", 60: "credit_factor_set", 61: "credit_factor_ended",
     62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost",
-    72: "server_key_changed", 80: "log_pruned",
+    72: "server_key_changed", 80: "log_pruned", 81: "format_begun",
 }  # fmt: skip
 COUNTERS = {
     1: "udp4_connects", 2: "udp6_connects", 3: "tcp4_scrapes", 4: "tcp6_scrapes", 5: "udp4_scrapes", 6: "udp6_scrapes",
@@ -126,6 +128,8 @@ class Segment(NamedTuple):
     epoch: int
     previous: bytes  # chain value of the frame before
     key_id: bytes
+    digest: bytes  # the history digest that its header names
+    digest_seq: int  # and the event after that place
 
 
 def chain_of(crc: int) -> bytes:
@@ -174,6 +178,10 @@ class Log:
         self.begin, self.segments = self._begin()
         self.durable_seq = 0
         self.pruned: dict[str, Any] | None = None
+        # The history digest before the segment that is being read, the bytes of that segment that
+        # count so far, and all digests by the event after their places.
+        self.history, self._counts = bytes(32), b""
+        self.history_at: dict[int, bytes] = {}
 
     # Tags.
 
@@ -230,16 +238,18 @@ class Log:
                 raise BadLogError(f"{match[0]}: a segment of another log or name")
             if found and version < found[-1].format:
                 raise BadLogError(f"{match[0]}: format {version} after format {found[-1].format}")
-            key_id = b""
+            key_id, digest, digest_seq = b"", bytes(32), 0
             if version == 1:
                 previous = chain_of(rest[0])
             else:
-                previous, key_id, _, _, seed, tag = rest
+                previous, key_id, digest, digest_seq, seed, tag = rest
                 try:
                     self._check_tag(key_id, seed, head[:-20], tag)
                 except InvalidError as error:
                     raise BadLogError(f"{match[0]}: {error}") from None
-            found.append(Segment(path, version, size, base, epoch, previous, key_id))
+            found.append(
+                Segment(path, version, size, base, epoch, previous, key_id, digest, digest_seq)
+            )
         openings = {int(match[1]) for match in self._names("opening", r"(\d{20})\.opening")}
         for at, one in enumerate(found):
             if not one.base_seq or one.base_seq in openings:
@@ -257,9 +267,10 @@ class Log:
         layout, footer = (OPENING_1, 32) if version == 1 else (OPENING_2, 64)
         magic, _, _, sections, log_id, seq, _, _, frame_seq, *rest = layout.unpack_from(data)
         previous = chain_of(rest[0]) if version == 1 else rest[0]
-        body, table = data[:-footer], data[128 : 128 + 64 * sections]
+        size = layout.size
+        body, table = data[:-footer], data[size : size + 64 * sections]
         if (magic, *rest[-2:]) != (
-            b"\x89EVS\r\n\x1a\n", crc32(table), crc32(data[:124]),
+            b"\x89EVS\r\n\x1a\n", crc32(table), crc32(data[: size - 4]),
         ) or sha256(body).digest() != data[-footer:][:32]:  # fmt: skip
             raise BadLogError(f"{path.name}: is damaged")
         if version > 1 and self.tag_keys:
@@ -271,6 +282,8 @@ class Log:
             self.log_id, self.begin, self.begin, first.previous,
         ):  # fmt: skip
             raise BadLogError(f"{path.name}: is not of this log")
+        if version > 1:
+            self.history = rest[3]
         return sha256(data).hexdigest()
 
     # Frames.
@@ -288,7 +301,11 @@ class Log:
     def frames(self) -> Iterator[Frame]:
         """Checks and yields all valid frames, in order."""
         seq, chain = self.segments[0].base_seq, self.segments[0].previous
+        self.history_at[seq] = self.history
         for number, one in enumerate(self.segments):
+            self._end_segment(seq)
+            if self.history_at.get(one.digest_seq, one.digest) != one.digest and one.format > 1:
+                raise BadLogError(f"{one.path.name}: its header names another history")
             if (one.base_seq, one.previous) != (seq, chain):
                 raise BadLogError(f"{one.path.name}: does not follow event {seq - 1}")
             following = self.segments[number + 1] if number + 1 < len(self.segments) else None
@@ -314,10 +331,21 @@ class Log:
                 except InvalidError as error:
                     if following or self._mark(data, at) > seq:
                         raise BadLogError(f"{one.path.name}, byte {at}: {error}") from None
-                    return  # a torn tail
+                    break  # a torn tail
                 self.durable_seq = max(self.durable_seq, header.durable_seq)
-                yield found
                 seq, chain, at = seq + header.count, header.chain, at + header.size
+                if header.count:
+                    self._counts = data[:at]
+                yield found
+        self._end_segment(seq)
+
+    def _end_segment(self, seq: int) -> None:
+        """Computes the history digest before event `seq`, where a segment ends."""
+        if self._counts:
+            content = sha256(self._counts).digest()
+            self.history = sha256(b"history digest" + self.history + content).digest()
+            self.history_at[seq] = self.history
+        self._counts = b""
 
     def kept(self) -> Iterator[Frame]:
         """Yields the kept admin frames of events before the beginning."""
@@ -491,10 +519,21 @@ class Log:
                     {"kind": 2, "admin_type": kind, "schema": schema, "data": data},
                 )
             else:
+                if TYPES[kind] == "log_pruned":
+                    self._check_history(data["first_seq"], data.get("history"))
                 if TYPES[kind] == "log_pruned" and data["first_seq"] == self.begin:
                     self.pruned = data
+                if TYPES[kind] == "format_begun":
+                    self._check_history(frame.header.base_seq, data["history"])
+                    if self.pruned:  # that was said without a tag
+                        self.pruned = data
                 yield time, TYPES[kind], data
             at += ADMIN.size + size + -size % 16
+
+    def _check_history(self, seq: int, said: str | None) -> None:
+        found = self.history_at.get(seq)
+        if said and found and found.hex() != said:
+            raise BadLogError(f"the history digest before event {seq} is {found.hex()}")
 
 
 def _ticks(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
@@ -553,15 +592,16 @@ def rfc3339(time: int) -> str:
     return f"{EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
 
 
-def lines(log: Path, secrets: Path | None) -> Iterator[str]:
-    for event in Log(log, secrets).events():
-        yield json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-
-
 def main(arguments: list[str]) -> int:
     try:
-        for line in lines(Path(arguments[0]), Path(arguments[1]) if arguments[1:] else None):
-            sys.stdout.write(line + "\n")
+        told = arguments[0] == "--history"
+        folder, *secrets = map(Path, arguments[told:])
+        log = Log(folder, secrets[0] if secrets else None)
+        for event in log.events():
+            line = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+            sys.stdout.write("" if told else line + "\n")
+        if told:
+            sys.stdout.write(f"{log.history.hex()} {max(log.history_at)}\n")
     except Exception as error:  # a checksum covers any nonsense, and nonsense raises anything
         sys.stderr.write(f"this log cannot be read: {error or type(error).__name__}\n")
         return 1

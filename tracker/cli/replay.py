@@ -19,8 +19,8 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "replay",
         help="summarise the state at any moment of the log",
-        description="Replay the log to a moment and print the state with its digest. Equal states have equal "
-        "digests.",
+        description="Replay the log to a moment and print the state with its digest, and the history digest up to "
+        "there. Equal states have equal digests; copies with the same events have equal history digests.",
     )
     add_log_and_json(parser, "one JSON object")
     add_at(parser)
@@ -30,7 +30,13 @@ def add_to(commands: Any) -> None:
 def print_state(options: argparse.Namespace) -> int:
     with replayed(options) as log:
         state = state_at(log, options.at)
-        shown = {**summary(state), "digest": digest(state)}
+        history, before = log.history()
+        shown = {
+            **summary(state),
+            "digest": digest(state),
+            "history": history.hex(),
+            "history_seq": before,
+        }
     if options.json:
         outage = log.outage
         between = outage and [rfc3339(outage.from_us), rfc3339(outage.to_us)]

@@ -73,6 +73,7 @@ def _json(folder: Path, one: Finding) -> str:
 
 def _summary(verification: Verification, findings: int) -> dict[str, Any]:
     log, state = verification.log, verification.state
+    told = log.history_digest()
     return {
         "type": "summary",
         "findings": findings,
@@ -87,6 +88,8 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
         "replayed_seq": state.seq,
         "time": rfc3339(state.time_us) if state.seq else None,
         "digest": digest(state) if verification.replayed else None,
+        "history": told[0].hex() if told else None,
+        "history_seq": told[1] if told else None,
     }
 
 
@@ -100,5 +103,5 @@ def _sentence(summary: dict[str, Any]) -> str:
     return (
         f"The log is {verdict}. {walked}, {summary['bytes']} bytes; next event {summary['next_seq']}, "
         f"durable to {summary['durable_seq']}, replayed to {summary['replayed_seq']}; "
-        f"digest {summary['digest'] or 'none'}"
+        f"digest {summary['digest'] or 'none'}; history digest {summary['history'] or 'none'} before event {summary['history_seq']}"
     )

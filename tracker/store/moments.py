@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from eventlog import Frame, first_and_last_frame, frame_at
+from eventlog import Frame, first_and_last_frame, frame_at, history_at
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, Outage, PrunedMomentError
-from tracker.store import frames, snapshots
+from tracker.store import frames, opening_balance, snapshots
 from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
 
@@ -133,6 +133,13 @@ class ForwardReplay:
         apply_all(self._state, self._until(end), lambda seq: self._report(seq, max(end, seq + 1)))
         self._report(end, end)
         return self._state
+
+    def history(self) -> tuple[bytes, int]:
+        """The history digest of the events up to the state, and the number of the event after its
+        place. Reads all their bytes. Raises `LogError`, `OSError`.
+        """
+        begin = opening_balance.history(self._folder, self._keys)
+        return history_at(self._folder, self._state.seq, begin, self._report)
 
     def _until(self, end: int) -> Iterator[Frame]:
         """The frames up to event `end`, exclusive."""

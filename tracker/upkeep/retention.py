@@ -157,7 +157,7 @@ class Pruner:
         Raises `PruningError`, `ports.LogUnavailableError`, `LogError`, `OSError`.
         """
         await self.finish()
-        await self.log.seal_finished()
+        await self.log.cut_finished()
         logged = await self.measure()
         keep_from_us = await self.clock.now_us() - self.keep_days * DAY_US
         found = due(logged, keep_from_us, self.keep_bytes)
@@ -241,7 +241,9 @@ class Pruner:
 
     async def _write(self, made: pruning.Made, rule: str) -> None:
         """Appends the event that confirms the files that were made."""
-        event = LogPruned(made.first_seq, made.opening, made.kept, made.segments, made.bytes)
+        event = LogPruned(
+            made.first_seq, made.opening, made.kept, made.segments, made.bytes, made.history
+        )
         await append_durably(self.service, self.noted, event, ports.Actor(rule, "", ""))
 
 

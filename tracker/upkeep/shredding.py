@@ -174,6 +174,7 @@ def shred_offline(
     session = open_session(config, keyring, recovered, replaying)
     event_log = session.event_log
     service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
+    session.append_first(service.append)
     if session.key_change is not None:
         service.append(session.key_change)
     shredder = Shredder(service, session.noted, keyring, config.shred_days)

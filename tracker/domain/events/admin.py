@@ -368,10 +368,26 @@ class LogPruned(AdminEvent):
     kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
     segments: int  # removed
     bytes: int  # removed
+    history: str | None = None  # history digest before `first_seq`; None = of an earlier version
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         # If this removal was interrupted, the entry before it gives the beginning of the log.
         to.tally.pruned = (*to.tally.pruned[-1:], Pruned(seq, self.first_seq, self.opening))
+
+
+@admin_event(81, "format_begun")
+@frozen
+class FormatBegun(AdminEvent):
+    """The first event of a format with tags: it binds everything before it, which has none.
+
+    In a log that began with this format it is event 0. It changes no state.
+    """
+
+    format: int
+    history: str  # history digest before this event, 64 hex digits
+    opening: str  # SHA-256 of the opening balance; "" = the log has none
+    kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
+    snapshots: dict[str, str]  # SHA-256 of each snapshot that there was, by name
 
 
 def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:
