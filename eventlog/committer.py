@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("eventlog.log")  # one name for both sides of a log
 
 SEGMENT_SECONDS = 3600
+LEAD_US = 10_000_000
+"""Microseconds by which the clock was set, so that the next commit begins a segment."""
 """Age in seconds at which a segment is finished, however small it is."""
 RESERVE_BYTES = 4 << 20
 """Free bytes on the disk below which only admin events, ticks and counters may be appended."""
@@ -76,6 +78,7 @@ class Committer:
     _descriptor: int = -1  # of the newest segment; -1: the next write begins a segment
     _segment_began: float = 0.0  # start of the newest segment, seconds of the monotonic clock
     _segment_base: int = 0  # first event of the newest segment
+    _segment_lead_us: int = 0  # of its first frame
 
     # Changed by the committing thread, read by the loop at any time. That is safe, because each is
     # one number, and an old value does no harm.
@@ -110,6 +113,8 @@ class Committer:
         frames = taken or [self._watermark()]
         now = time.monotonic()
         due = self.segment_size >= self.segment_bytes or now - self._segment_began > SEGMENT_SECONDS
+        # So that dates go one way in a segment, and readers find one by its segment's first frame.
+        due = due or abs(frames[0].lead_us - self._segment_lead_us) > LEAD_US
         # A new segment must begin with a later event, because one with the same first event would
         # replace the segment before.
         due = due and bool(taken) and taken[0].base_seq > self._segment_base
@@ -147,7 +152,7 @@ class Committer:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
             if self._descriptor < 0 or segment_due:
-                self._next_segment(frames[0].base_seq, now)
+                self._next_segment(frames[0], now)
             self._put(frames)
         except MemoryError:
             raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from None
@@ -190,7 +195,8 @@ class Committer:
 
     # Segments.
 
-    def _next_segment(self, base_seq: int, now: float) -> None:
+    def _next_segment(self, first: OpenFrame, now: float) -> None:
+        base_seq = first.base_seq
         path = self._path / "seg" / segment.file_name(base_seq, self.epoch)
         temporary = path.with_suffix(".tmp")
         try:
@@ -212,6 +218,7 @@ class Committer:
         self._descriptor = descriptor
         self._segment_began = now
         self._segment_base = base_seq
+        self._segment_lead_us = first.lead_us
         self.segments_begun += 1
 
     def _begin_segment(self, temporary: Path, path: Path, descriptor: int, base_seq: int) -> None:
@@ -268,6 +275,7 @@ class Committer:
             flags=one.flags,
             key_epoch=encrypted.key_epoch,
             key_check=encrypted.check,
+            lead_us=one.lead_us,
             crc_start=self._crc_start,
         )
         buffers += [header, one.plain, encrypted.data]
@@ -284,7 +292,8 @@ class Committer:
         return self._encryptor.encrypt(frame_id, self._last_time_us, one.protected)
 
     def _watermark(self) -> OpenFrame:
-        return OpenFrame(frame.WATERMARK, 0, 0, self._durable_seq, self._last_time_us)
+        lead_us = self._segment_lead_us
+        return OpenFrame(frame.WATERMARK, 0, 0, self._durable_seq, self._last_time_us, lead_us)
 
 
 def _size(frames: list[OpenFrame]) -> int:

@@ -103,17 +103,15 @@ def read_seal(path: Path) -> Seal:
         raise SealError(error.what) from None
     with border(lambda _: SealError(NONE)):
         content: Any = parse_json(data)
-        version = content["format"]
+        if type(version := content["format"]) is not int or _line(content) != data:
+            raise ValueError
+        versions.check(path, version)
         texts = {name: size for name, size in _TEXTS.items() if version != 1 or name == "sha256"}
         found = Seal(**{name: content[name] for name in (*texts, *_NUMBERS)})
-        numbers = version, *(getattr(found, name) for name in _NUMBERS)
-        if (
-            _line(content) != data
-            or any(type(each) is not int for each in numbers)
-            or any(len(bytes.fromhex(content[name])) != size for name, size in texts.items())
-        ):
+        if any(type(getattr(found, name)) is not int for name in _NUMBERS):
             raise ValueError
-    versions.check(path, version)
+        if any(len(bytes.fromhex(content[name])) != size for name, size in texts.items()):
+            raise ValueError
     return found
 
 

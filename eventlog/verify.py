@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 _OWN_KINDS = 0xF0  # and above: kinds of this package
 OTHER_HISTORY = "its header names another history than that of the events before it"
-_RESERVED_AT, _RESERVED = 104, bytes(4)  # in format 2
 
 
 class Verifier:
@@ -311,7 +310,7 @@ class Verifier:
                     return
                 offset = at
             else:
-                yield from self._oddities(path, descriptor, offset, found.header)
+                yield from self._oddities(path, offset, found.header)
             self._accept(found.header)
             yield Checked(path, offset, found)
             offset += found.header.size + found.header.payload_size
@@ -402,15 +401,10 @@ class Verifier:
         self._chain = header.chain
         self._time_us = max(self._time_us, header.time_us)
 
-    def _oddities(
-        self, path: Path, descriptor: int, offset: int, header: Header
-    ) -> Iterator[Finding]:
+    def _oddities(self, path: Path, offset: int, header: Header) -> Iterator[Finding]:
         """Check the rules that every writer keeps and that no checksum covers."""
-        reserved = _RESERVED
-        if header.format > 1:
-            reserved = os.pread(descriptor, len(_RESERVED), offset + _RESERVED_AT)
         unused = not header.encrypted and header.key_check
-        if header.flags & ~IGNORABLE or unused or reserved != _RESERVED:
+        if header.flags & ~IGNORABLE or unused:
             yield self._odd(
                 path, offset, "bytes of the frame header that are not in use are not zero"
             )

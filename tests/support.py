@@ -106,6 +106,7 @@ def finished(one: OpenFrame) -> Frame:
         previous=NO_CHAIN,
         seed=NO_CHAIN,
         sign=lambda *_: NO_CHAIN,
+        lead_us=one.lead_us,
     )
     return Frame(
         parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.protected))

@@ -104,8 +104,9 @@ def header_field(name: str, kind: int = events.ANNOUNCE) -> Callable[[Log], None
     def change(log: Log) -> None:
         segment, at = log.find(kind)
         value = getattr(segment.frames[at].header, name)
+        less = value - 1 if name == "durable_seq" else None  # more would be made right again
         other = bytes([value[0] ^ 1]) + value[1:] if isinstance(value, bytes) else value ^ 1
-        segment.alter(at, **{name: other})
+        segment.alter(at, **{name: other if less is None else less})
 
     return change
 

@@ -34,7 +34,9 @@ SECRET = bytes(range(0x40, 0x60))
 DAY = day_of(START_US)
 BOOT_NS = 5_000_000_000
 FRAME_ID = FrameId(LOG_ID, 1, 1, BOOT_NS + 2, bytes([2]) * 16)
-STARTED = codec.encode_admin(TrackerStarted.number, START_US, {"version": "1.0.0", "epoch": 1})
+STARTED = codec.encode_admin(
+    TrackerStarted.number, START_US, {"version": "1.0.0", "epoch": 1, "wall_us": START_US}
+)
 ANNOUNCED_US = START_US + 1_000_000
 PLAIN = codec.PLAIN.pack(
     ANNOUNCED_US, hash_of(1), b"-XX0001-", 1000, 0, 500, 0, 0, 50, 0, 0,
@@ -52,7 +54,7 @@ _SEGMENT_FIELDS = (
 _FRAME = Struct("<4sBBHIIIIQQQQIIQ16s16s4s16sI")
 _FRAME_FIELDS = (
     "magic", "kind", "schema", "flags", "count", "plain length", "protected length", "epoch", "base_seq", "durable_seq", "time",
-    "boottime", "key_epoch", "payload_crc", "key_check", "seed", "previous", "zero", "tag", "header_crc",
+    "boottime", "key_epoch", "payload_crc", "key_check", "seed", "previous", "lead", "tag", "header_crc",
 )  # fmt: skip
 _ANNOUNCE_FIELDS = (
     "time", "info_hash", "peer_id[0:8]", "uploaded", "downloaded", "left", "key_ref", "prev_seq", "numwant", "flags",
@@ -93,7 +95,7 @@ def fields() -> Iterator[Field]:
         )
     yield from _fields(_SEGMENT, header, _SEGMENT_FIELDS)
     chain = yield from _frame(events.ADMIN, STARTED, 0, 1, START_US, 0, NO_CHAIN)
-    yield Field(STARTED[:16], "length of the JSON, type 1, schema 1, time")
+    yield Field(STARTED[:16], "length of the JSON, type 1, schema 2, time")
     size = codec.ADMIN.unpack_from(STARTED)[0]
     yield Field(STARTED[16 : 16 + size], f"JSON: {STARTED[16 : 16 + size].decode()}")
     yield Field(STARTED[16 + size :], "zeros to a multiple of 16")

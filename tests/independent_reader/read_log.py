@@ -35,7 +35,7 @@ FORMATS = (1, 2)
 SEGMENT_1 = Struct("<8sHHI16sQQQII60xI")
 SEGMENT_2 = Struct("<8sHHI16sQQQI4x16s16s32sQ16s20x16sI")
 FRAME_1 = Struct("<4sBBHIIIIQQQQIIIQI")
-FRAME_2 = Struct("<4sBBHIIIIQQQQIIQ16s16s4x16sI")
+FRAME_2 = Struct("<4sBBHIIIIQQQQIIQ16s16sI16sI")
 KEPT = Struct("<8sHHI16sQQQII")
 OPENING_1 = Struct("<8sHHI16sQQ16sQI4x16s24xII")
 OPENING_2 = Struct("<8sHHI16sQQ16sQ16s16s16s32sII")
@@ -43,7 +43,7 @@ ANNOUNCE_1 = Struct("<Q20s8sQQQIQHHBBH")
 ANNOUNCE = Struct("<Q20s8sQQQIQHBBBBH")
 PROTECTED = Struct("<16s12s2sH")
 ADMIN = Struct("<IHHQ")
-TICK = Struct("<QIIIIQ")
+TICK_1, TICK_2 = Struct("<QIIIIQ"), Struct("<QIIIIQQ")
 COUNTER = Struct("<QHHIQ")
 EVICTION = Struct("<Q20sIQ")
 REFUSAL = Struct("<QH6xQ32s8s")
@@ -101,7 +101,16 @@ class Header(NamedTuple):
     key_check: int
     seed: bytes
     previous: bytes  # chain value of the frame before
+    lead: int  # seconds, as it is in the header
     chain: bytes  # its own
+
+    def times(self, time: int) -> dict[str, str]:
+        """Returns the date of a log time in this frame, and the log time where it is another."""
+        if not self.lead:
+            return {"time": rfc3339(time)}
+        lead = self.lead - 2**32 if self.lead >= 2**32 - 65536 else self.lead
+        date = max(1, time - lead * 10**6)
+        return {"time": rfc3339(date), "log_time": rfc3339(time)}
 
     @property
     def header_size(self) -> int:
@@ -146,7 +155,7 @@ def parse_header(data: bytes, crc_start: int) -> Header:
         raise InvalidError("header_crc")
     if layout is FRAME_1:
         *common, day, prev_crc, payload_crc, check = fields
-        chains = chain_of(prev_crc), chain_of(crc)
+        chains = chain_of(prev_crc), 0, chain_of(crc)
         header = Header._make((1, *common, day or NO_DAY, payload_crc, check, b"", *chains))
     else:
         header = Header._make((2, *fields))
@@ -439,16 +448,16 @@ class Log:
         }.get(header.kind)
         if not header.count:
             return
-        if tell is None or not 0 < header.schema <= (2 if header.kind == 1 else 1):
+        if tell is None or not 0 < header.schema <= (2 if header.kind in (1, 3) else 1):
             yield {
-                "seq": header.base_seq, "time": rfc3339(header.time), "type": "unknown", "kind": header.kind,
+                "seq": header.base_seq, **header.times(header.time), "type": "unknown", "kind": header.kind,
                 "schema": header.schema, "events": header.count, "plain": frame.plain.hex(),
                 "sealed": self.decrypted(frame).hex(),
             }  # fmt: skip
             return
         seq = header.base_seq
         for time, kind, body in tell(frame):
-            yield {"seq": seq, "time": rfc3339(time), "type": kind, **body}
+            yield {"seq": seq, **header.times(time), "type": kind, **body}
             seq += 1
         if seq != header.base_seq + header.count:
             raise BadLogError(f"event {header.base_seq}: its frame holds {seq - header.base_seq}")
@@ -512,7 +521,7 @@ class Log:
             size, kind, schema, time = ADMIN.unpack_from(frame.plain, at)
             body = frame.plain[at + ADMIN.size : at + ADMIN.size + size]
             data = json.loads(body)
-            if kind not in TYPES or schema != 1:
+            if kind not in TYPES or not 0 < schema <= (2 if kind in (1, 3) else 1):
                 yield (
                     time,
                     "unknown",
@@ -537,8 +546,10 @@ class Log:
 
 
 def _ticks(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    for time, interval, goes_on, *_ in TICK.iter_unpack(frame.plain):
-        yield time, "tick", {"interval_ms": interval, "goes_on": bool(goes_on)}
+    layout = TICK_1 if frame.header.schema == 1 else TICK_2
+    for time, interval, goes_on, _, _, _, *wall in layout.iter_unpack(frame.plain):
+        tick = {"interval_ms": interval, "goes_on": bool(goes_on)}
+        yield time, "tick", tick if wall in ([], [2**64 - 1]) else {**tick, "wall_us": wall[0]}
 
 
 def _counters(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:

@@ -138,6 +138,7 @@ steps = st.one_of(
     st.tuples(st.just("correct"), st.tuples(st.integers(1, 5), amounts, amounts)),
     st.tuples(st.just("shred"), st.sampled_from(["2027-01-14", "2027-01-15"])),
     st.tuples(st.just("lose"), st.none()),
+    st.tuples(st.just("clock"), st.sampled_from([-90_000, -40, -7, 3, 40, 90_000])),
     st.tuples(st.just("restart"), st.integers(0, 100)),
     st.tuples(st.just("hand over"), st.none()),
 )
@@ -185,6 +186,7 @@ class World:
         """Appends the first events of a run."""
         self.service.append(TrackerStarted("test", 1))
         self.model.resumed_us = self.state.time_us
+        self.model.lead_us = self.state.dates.lead_us
         if not self.state.tally.counters and self.state.tally.starts == 1:
             self._change(self.first_settings)
             for text, owner in FIRST_KEYS:
@@ -205,8 +207,15 @@ class World:
 
     def _tick(self, seconds: int) -> None:
         self.time.advance(seconds * SECOND)
-        self.service.tick()
+        if self.service.tick():
+            self.model.resumed_us = self.state.tally.resumed_us
+        self.model.lead_us = self.state.dates.lead_us
         self.model.tick(self.state.time_us)
+
+    def _set_clock(self, seconds: int) -> None:
+        """Sets the wall clock forward or back; the next tick or start notices, a second later."""
+        self.time.advance(SECOND)
+        self.time.wall += seconds * SECOND
 
     def _wait(self, seconds: int) -> None:
         """Lets time pass without a tick."""
@@ -237,7 +246,7 @@ class World:
             self.model.revoke(text)
         else:
             self._issue(
-                text, owner, None if seconds is None else self.service.now_us() + seconds * SECOND
+                text, owner, None if seconds is None else self.service.date_us() + seconds * SECOND
             )
 
     def _issue(self, text: bytes, owner: str | None, valid_until_us: int | None) -> None:
@@ -284,7 +293,7 @@ class World:
 
     def _factor(self, factor: tuple[Any, ...]) -> None:
         account, info_hash, upload, download, wait, lasts = factor
-        from_us = self.service.now_us() + wait * SECOND
+        from_us = self.service.date_us() + wait * SECOND
         until_us = None if lasts is None else from_us + lasts * SECOND
         self.model.factors.append(
             ModelFactor(account, info_hash, upload, download, from_us, until_us)
@@ -407,6 +416,7 @@ class World:
 _STEPS: dict[str, Callable[[World, Any], None]] = {
     "announce": World._announce,
     "tick": World._tick,
+    "clock": World._set_clock,
     "wait": World._wait,
     "change": World._change_some,
     "whitelist": World._whitelist,

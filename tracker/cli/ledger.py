@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from api.v2.ledger_shapes import entry_json, sums_json
 from eventlog import Reader, read_kept_frames
+from tracker.cli import trust
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import CannotError, say
 from tracker.ledger.account import Ledger, Sums, find_account
 from tracker.ledger.walk import Decryption, Walk
 from tracker.ports import LedgerCorrection, LedgerOpening
+from tracker.store import tag_keys
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -63,7 +65,8 @@ def print_ledger(options: argparse.Namespace) -> int:
         if not options.totals:
             say(json.dumps(entry_json(entry)) if options.json else _row(entry))
     _print_sums(ledger, only, as_json=options.json)
-    return 0
+    checked = tag_keys.can_check(folder, keys.tags if keys else None)
+    return trust.end(checked=checked, as_json=options.json)
 
 
 def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:

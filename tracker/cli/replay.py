@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tracker.cli import trust
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.output import say
 from tracker.offline.state_summary import digest, summary
@@ -31,11 +32,13 @@ def print_state(options: argparse.Namespace) -> int:
     with replayed(options) as log:
         state = state_at(log, options.at)
         history, before = log.history()
+        checked = log.checks_tags()
         shown = {
             **summary(state),
             "digest": digest(state),
             "history": history.hex(),
             "history_seq": before,
+            "trust": trust.in_words(checked),
         }
     if options.json:
         outage = log.outage
@@ -44,7 +47,7 @@ def print_state(options: argparse.Namespace) -> int:
     else:
         for line in _lines(shown):
             say(line)
-    return 0
+    return trust.end(checked=checked)
 
 
 def _lines(values: dict[str, Any], before: str = "") -> Iterator[str]:

@@ -23,6 +23,7 @@ from tracker.domain import addresses_by_day, plain_json
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
 from tracker.domain.clients import Clients
+from tracker.domain.dates import LEAST_US
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
 from tracker.domain.hidden_peers import Hidden
@@ -324,7 +325,18 @@ def _rest(state: State) -> dict[str, Any]:
         ],
         **tally,
         "clients": state.clients.as_data(),
+        **_time(state),
     }
+
+
+def _time(state: State) -> dict[str, Any]:
+    """Returns the changes of the lead, and what is known of factors that are over."""
+    found: dict[str, Any] = {}
+    if state.dates.changes:
+        found["leads"] = state.dates.changes
+    if state.factors.over:
+        found |= {"over": list(state.factors.over.items()), "ran_ms": state.factors.ran_ms}
+    return found
 
 
 def _set_rest(state: State, rest: dict[str, Any]) -> None:
@@ -347,6 +359,9 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     for number, seq, account, info_hash, *others in rest["factors"]:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
+    state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))
+    for time_us, lead_us in rest.get("leads", ()):
+        state.dates.go_on_with(time_us, lead_us)
     _check_values(state)
 
 
@@ -368,6 +383,10 @@ def _check_values(state: State) -> None:
         *tally.refusals.values(),
         *(number for each in tally.pruned for number in each[:2]),
         *access.owners.values(),
+        *(time_us for time_us, _ in state.dates.changes),
+        *(lead_us - LEAST_US for _, lead_us in state.dates.changes),
+        *(number for pair in state.factors.over.items() for number in pair),
+        state.factors.ran_ms,
         *(number for each in access.requests.values() for number in (each.key_ref, each.seq)),
         *(number for each in factors for number in (*each[:3], *each[4:8]) if number is not None),
         state.settings_seq + 1,

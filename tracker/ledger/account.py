@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from eventlog import Frame
+    from tracker.domain.dates import Dates
     from tracker.domain.state import State
 
 _KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
@@ -54,7 +55,7 @@ _Entry = LedgerAnnounce | LedgerCorrection
 
 @define
 class Sums:
-    """Sums up the entries of a torrent, or of the account."""
+    """Sums up the entries of a torrent, or of the account. The times in its totals are dates."""
 
     announces: int = 0
     corrections: int = 0
@@ -86,6 +87,12 @@ class Sums:
 
     def value(self) -> LedgerSums:
         return LedgerSums(self.announces, self.corrections, _shown(self.totals))
+
+
+def dated(totals: Totals, dates: Dates) -> Totals:
+    """Returns the totals with dates in the place of log times; 0 = never, as before."""
+    first_us, last_us = (each and dates.of(each) for each in totals[-2:])
+    return totals._replace(first_us=first_us, last_us=last_us)
 
 
 def _shown(totals: Totals) -> LedgerTotals:
@@ -152,7 +159,7 @@ class Ledger:
                     yield entry
         self._begin(state)
         corrected = self.account.totals
-        totals = self._totals()
+        totals = dated(self._totals(), state.dates)
         balance = totals._replace(
             credited_uploaded=totals.credited_uploaded - corrected.credited_uploaded,
             credited_downloaded=totals.credited_downloaded - corrected.credited_downloaded,
@@ -160,7 +167,7 @@ class Ledger:
         for sums in (self.torrents.setdefault(None, Sums()), self.account):
             sums.open(balance)
         if self._info_hash is None:
-            yield LedgerOpening(state.seq, state.time_us, _shown(balance))
+            yield LedgerOpening(state.seq, state.dates.of(state.time_us), _shown(balance))
 
     def of_torrent(self, info_hash: bytes) -> Sums:
         return self.torrents.get(info_hash) or Sums()
@@ -169,7 +176,7 @@ class Ledger:
         for seq, record in admin(frame):
             event = record.event()
             if isinstance(event, CreditCorrected) and event.account == self._account:
-                yield _corrected(seq, record.time_us, event, None)
+                yield _corrected(seq, record.time_us - frame.header.lead_us, event, None)
 
     def _begin(self, state: State) -> None:
         """Takes from the state: keys, rules, and announces that a later one may continue."""
@@ -190,7 +197,7 @@ class Ledger:
             elif frame.header.kind == events.ANNOUNCE and self._keys:
                 found = self._announces(frame)
             elif frame.header.kind == Tick.kind:
-                self._rules.factors.expire(frame.header.time_us)
+                self._rules.pass_time(frame)
             elif frame.header.kind == ClientNamed.kind:
                 for one in ClientNamed.unpack(newest(frame).plain):
                     self._clients.add(one.prefix, one.agent)
@@ -212,7 +219,8 @@ class Ledger:
     def _correction(self, seq: int, time_us: int, event: CreditCorrected) -> LedgerCorrection:
         then = self._totals()
         event.correct(self._rules.accounts, seq)
-        entry = _corrected(seq, time_us, event, self._torrent_of.find(event.corrects))
+        date_us = self._rules.dates.of(time_us)
+        entry = _corrected(seq, date_us, event, self._torrent_of.find(event.corrects))
         self._add(entry, then)
         return entry
 
@@ -262,7 +270,7 @@ class Ledger:
         now = self._totals()
         entry = LedgerAnnounce(
             seq,
-            time_us,
+            self._rules.dates.of(time_us),
             info_hash,
             peer.peer_id,
             events.EVENT_NAMES[event],
@@ -324,11 +332,11 @@ class Ledger:
 
 
 def _corrected(
-    seq: int, time_us: int, event: CreditCorrected, info_hash: bytes | None
+    seq: int, date_us: int, event: CreditCorrected, info_hash: bytes | None
 ) -> LedgerCorrection:
     reason = (event.by or {}).get("reason", "")
     return LedgerCorrection(
-        seq, time_us, info_hash, event.uploaded, event.downloaded, event.corrects, reason
+        seq, date_us, info_hash, event.uploaded, event.downloaded, event.corrects, reason
     )
 
 

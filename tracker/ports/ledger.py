@@ -29,7 +29,7 @@ class LedgerTotals:
     seeding_us: int
     sessions: int
     snatched: int
-    first_us: int | None  # time of the first announce; None = there was none
+    first_us: int | None  # date of the first announce; None = there was none
     last_us: int | None
 
 

@@ -102,12 +102,14 @@ class Announcing:
         self._state = state
         self._clock = clock
         self._selection_key = selection_key
+        log.pool.lead_us = state.dates.lead_us
         self._swarms = state.swarms
         self._whitelist = state.access.whitelist
         self._client_numbers = state.clients
         self._obey_settings()
-        # Keys in force, as clients write them; emptied by admin events.
-        self._keys: dict[bytes, Key] = {}
+        # Keys in force, as clients write them, and the log time at which each ends (None = never);
+        # emptied by admin events, and when the lead of log time changes.
+        self._keys: dict[bytes, tuple[Key, int | None]] = {}
         self._refused = RefusedKeys()
         self.peer = 0
         self._now_us = 0
@@ -266,17 +268,20 @@ class Announcing:
         """
         if not text:
             return refusals.KEY_MISSING
-        key = self._keys.get(text)
-        if key is None:
+        found = self._keys.get(text)
+        if found is None:
             access = self._state.access
             digest = sha256(text).digest()
-            key = access.keys.get(digest)
-            if key is None:
+            known = access.keys.get(digest)
+            if known is None:
                 return refusals.KEY_REVOKED if digest in access.revoked else refusals.KEY_UNKNOWN
-            self._keys[text] = key
+            date_us = known.valid_until_us
+            ends_us = None if date_us is None else self._state.dates.comes(date_us)
+            found = self._keys[text] = known, ends_us
+        key, until_us = found
         if (
-            key.valid_until_us is not None
-            and self._clock.now_us() > key.valid_until_us
+            until_us is not None
+            and self._clock.now_us() > until_us
             and self._state.settings.check_keys_expiration
         ):
             return refusals.KEY_EXPIRED

@@ -21,7 +21,6 @@ from eventlog import (
     LogError,
     RepeatedWarning,
     base_seq_of,
-    first_frame_header,
     in_thread,
     segments_of,
 )
@@ -30,7 +29,7 @@ from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import LogPruned
 from tracker.service.durable import append_durably
 from tracker.upkeep import pruning
-from tracker.upkeep.clock_leaps import ScheduleClock
+from tracker.upkeep.clock_leaps import ScheduleClock, segment_start
 from tracker.workers import child
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog import EventLog
-    from tracker.service.append import Log
     from tracker.service.service import Service
 
 log = logging.getLogger("tracker")
@@ -65,7 +63,7 @@ class PruningError(Exception):
 @frozen
 class Segment:
     first_seq: int
-    first_us: int  # log time of its first frame
+    first_us: int  # date of its first frame
     size: int  # bytes
 
 
@@ -84,10 +82,10 @@ def segments(folder: Path) -> list[Segment]:
     """
     found = []
     for path in segments_of(folder):
-        first = first_frame_header(path)
+        start_us = segment_start(path)
         # A segment without a frame is new, or a crash or a failed write left it empty.
-        if first is not None:
-            found.append(Segment(base_seq_of(path), first.time_us, path.stat().st_size))
+        if start_us is not None:
+            found.append(Segment(base_seq_of(path), start_us, path.stat().st_size))
     return found
 
 
@@ -137,8 +135,6 @@ class Pruner:
     keep_days: int
     keep_bytes: int
     secrets: Path  # the folder of the keys
-    # The same log, for events that its note has to cover.
-    noted: Log = field(default=Factory(lambda self: self.log, takes_self=True))
     log_bytes: int = 0  # size of the segments at the last look
     removed_bytes: dict[str, int] = field(factory=lambda: {"keep_days": 0, "keep_bytes": 0})
     clock: ScheduleClock = field(default=Factory(_clock_of, takes_self=True))
@@ -244,7 +240,7 @@ class Pruner:
         event = LogPruned(
             made.first_seq, made.opening, made.kept, made.segments, made.bytes, made.history
         )
-        await append_durably(self.service, self.noted, event, ports.Actor(rule, "", ""))
+        await append_durably(self.service, self.log, event, ports.Actor(rule, "", ""))
 
 
 async def keep_schedule(pruner: Pruner) -> None:

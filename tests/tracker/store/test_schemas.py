@@ -121,7 +121,7 @@ def test_an_older_schema_is_read_everywhere(
     assert state.accounts.totals(1).uploaded == 2 * KILO
     assert state.access.whitelist == {HASH}
     assert state.tally.counters == {(events.UDP4_CONNECTS, 0): 10}
-    assert main(["events", "--log", str(log)]) == 0
+    assert main(["events", "--log", str(log)]) == 4  # without the secrets
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["uploaded"] for each in told if each["type"] == "announced"] == [0, KILO, 2 * KILO]
     assert [each["delta"] for each in told if each["type"] == "counted"] == [10]
@@ -246,7 +246,7 @@ def test_an_unknown_required_event_is_named(
     assert NEWER[name][3] in unknown.what
     assert said in ends.what
     assert "newer version" in ends.advice
-    assert main(["events", "--log", str(tmp_path)]) == 0
+    assert main(["events", "--log", str(tmp_path)]) == 4  # without the secrets
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["type"] for each in told] == ["tracker_started", "unknown", "counted"]
     assert told[1]["kind"] == kind

@@ -23,6 +23,7 @@ from tracker.domain.events.registry import (
     Account,
     AccountingEvent,
     AdminEvent,
+    ClockEvent,
     FactorNumber,
     InfoHash,
     KeyHash,
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
 # The process.
 
 
-@admin_event(1, "tracker_started")
+@admin_event(1, "tracker_started", schema=2)
 @frozen
-class TrackerStarted(AdminEvent):
+class TrackerStarted(ClockEvent):
     """A run began.
 
     Every peer gets one timeout from here on, because no peer could announce before.
@@ -57,6 +58,7 @@ class TrackerStarted(AdminEvent):
         to.tally.starts += 1
         to.tally.writer = self.version
         to.tally.resumed_us = time_us
+        to.dates.note(time_us, self.wall_us)
 
 
 @admin_event(2, "tracker_stopped")
@@ -67,10 +69,12 @@ class TrackerStopped(AdminEvent):
     reason: str
 
 
-@admin_event(3, "clock_stepped")
+@admin_event(3, "clock_stepped", schema=2)
 @frozen
-class ClockStepped(AdminEvent):
+class ClockStepped(ClockEvent):
     """Log time stepped forward, for example after the machine was suspended.
+
+    A command that writes while no tracker runs appends it too, where it finds the clock changed.
 
     Every peer gets one timeout from here on, because no peer could announce in between.
     """
@@ -79,6 +83,7 @@ class ClockStepped(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         to.tally.resumed_us = time_us
+        to.dates.note(time_us, self.wall_us)
 
 
 # The whitelist.

@@ -20,7 +20,11 @@ from tracker.domain.refusals import name_of
 from tracker.domain.swarms import BUCKETS
 
 if TYPE_CHECKING:
-    from tracker.domain.events.target import Target
+    from tracker.domain.events.target import Accounting, Target
+
+
+NO_WALL = (1 << 64) - 1
+"""In the place of a tick's wall clock: an older version wrote the tick, and did not say."""
 
 
 def _text(value: str | bytes) -> str:
@@ -51,7 +55,7 @@ class Evicted(FixedRecord):
         return {"info_hash": self.info_hash.hex(), "last_seq": self.last_seq}
 
 
-@fixed_record(3, "tick", "<QIII4xQ")
+@fixed_record(3, "tick", "<QIII4xQQ", schema=2)
 @frozen
 class Tick(FixedRecord):
     """Log time passed. Silent peers expire when a tick is applied, and at no other time."""
@@ -60,6 +64,7 @@ class Tick(FixedRecord):
     goes_on: bool = field(converter=bool)  # true = only continues the sweep of an earlier tick
     slice: int  # number of a slice of the state
     digest: int  # of that slice before this tick, see `slice_digest`
+    wall_us: int = NO_WALL  # what the wall clock showed, microseconds since 1970
 
     def check(self, state: Target) -> None:
         state.compare(self.slice, self.digest)
@@ -69,7 +74,7 @@ class Tick(FixedRecord):
 
         The shares of one clean-up interval make up all buckets. A tick that `goes_on` adds none.
         """
-        to.factors.expire(self.time_us)
+        self.pass_time(to)
         settings = to.settings
         cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
         if not self.goes_on:
@@ -86,8 +91,17 @@ class Tick(FixedRecord):
             before_us = -1
         to.sweep.step(to.swarms, before_us, settings.remove_peerless_torrents)
 
+    def pass_time(self, to: Accounting) -> None:
+        """Does what ticks do to dates and factors, for the state and the ledger alike."""
+        if self.wall_us == NO_WALL:
+            to.factors.drop_expired(self.time_us)
+            return
+        to.dates.note(self.time_us, self.wall_us)
+        to.factors.expire(self.time_us, 0 if self.goes_on else self.interval_ms)
+
     def shown(self) -> dict[str, Any]:
-        return {"interval_ms": self.interval_ms, "goes_on": self.goes_on}
+        shown: dict[str, Any] = {"interval_ms": self.interval_ms, "goes_on": self.goes_on}
+        return shown if self.wall_us == NO_WALL else {**shown, "wall_us": self.wall_us}
 
 
 @fixed_record(4, "counted", "<QHH4xQ")

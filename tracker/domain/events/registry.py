@@ -79,6 +79,13 @@ class AccountingEvent(AdminEvent, ABC):
         """Changes how announces count, for the state and the ledger alike."""
 
 
+@frozen(kw_only=True)
+class ClockEvent(AdminEvent):
+    """Base of the admin events that say what the wall clock showed. It gives the lead (`dates`)."""
+
+    wall_us: int | None = None  # microseconds since 1970; None = an older version did not say
+
+
 @frozen
 class FixedRecord(ABC):
     """Base of the records of fixed size. The fields are the parts of the layout, in order.

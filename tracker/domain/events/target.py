@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tracker.domain.access import Access
     from tracker.domain.accounts import Accounts
     from tracker.domain.clients import Clients
+    from tracker.domain.dates import Dates
     from tracker.domain.factors import Factors
     from tracker.domain.hidden_peers import Hidden
     from tracker.domain.settings import Settings
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 
 class Accounting(Protocol):
-    """The parts that decide how announces count: settings, factors, and the accounts themselves."""
+    """The parts that decide how announces count: settings, dates, factors, and the accounts
+    themselves.
+    """
 
+    dates: Dates
     factors: Factors
     accounts: Accounts
 

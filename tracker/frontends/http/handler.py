@@ -224,7 +224,7 @@ class RequestHandler:
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
         """Adds a warning to the reply while the key is about to expire; clients show it."""
-        left_us = valid_until_us - self._service.now_us()
+        left_us = valid_until_us - self._service.date_us()
         if left_us > WARN_US or not self._service.settings.check_keys_expiration:
             return reply
         hours = max(1, left_us // 3_600_000_000)
