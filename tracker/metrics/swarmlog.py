@@ -144,6 +144,8 @@ def of_state(state: State) -> Iterator[Metric]:
     yield _labelled("swarmlog_peer_addresses", "gauge", endpoints, "family", families)
     listed = "Whitelisted torrents."
     yield _gauge("swarmlog_whitelisted_torrents", listed, len(state.access.whitelist))
+    clients = "Clients with a number."
+    yield _gauge("swarmlog_clients", clients, len(state.clients.pairs))
     keys = "Tracker keys that are not revoked."
     yield _gauge("swarmlog_keys", keys, len(state.access.keys))
     backlog = "Torrents that the sweep for silent peers is still to look at."
