@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -27,13 +26,11 @@ from tests.eventlog.logs import running
 from tests.golden.test_log_v1 import FOLDER
 from tests.golden.test_upgrade import SERVED, start
 from tests.nonsense.whole import put, refusal
-from tests.tracker.upkeep.test_rereading import reread
 from tracker.domain.events import codec
-from tracker.store import opening_balance, snapshots
+from tracker.store import snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.high_water_mark import OlderLogError
 from tracker.store.replay import replay
-from tracker.upkeep.rereading import Rereading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,8 +103,8 @@ def other_author(data: bytes) -> bytes:
 
 
 def test_an_author_of_format_1(tmp_path: Path) -> None:
-    """Checksums, chain and seal are right. A start that reads the log from its beginning, without
-    snapshots, is refused, and the pass in the background finds it too."""
+    """Checksums, chain and seal are right, and the snapshots are gone, so that a start reads the
+    log from its beginning."""
     files = went_over(tmp_path / "served")
     check_accepted(tmp_path / "site", files)
     name = next(
@@ -123,10 +120,6 @@ def test_an_author_of_format_1(tmp_path: Path) -> None:
     changed = {**files, name: data, seal: json.dumps(content).encode() + b"\n"}
     changed = {name: data for name, data in changed.items() if not name.endswith(".snap")}
     check_refused(tmp_path / "site", changed)
-    log, keyring = tmp_path / "site/log", Keyring(tmp_path / "site/secrets")
-    first = min(log.glob("seg/*.evl"))
-    check_past = partial(opening_balance.check_past, log, keyring)
-    reread(Rereading(log, keyring, pass_seconds=0.01, check_past=check_past), {first.name})
 
 
 # Links.

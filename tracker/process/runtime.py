@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +16,10 @@ from tracker.metrics.gauges import LiveGauges
 from tracker.service.clock import LogClock
 from tracker.service.rate_limits import Bans
 from tracker.service.service import Service
-from tracker.store import opening_balance, server_secret
+from tracker.store import server_secret
 from tracker.store.address_keys import day_of
 from tracker.upkeep.follower import FollowerSupervisor
+from tracker.upkeep.replaying import Replaying
 from tracker.upkeep.rereading import Rereading
 from tracker.upkeep.retention import Pruner
 from tracker.upkeep.shredding import Shredder
@@ -56,6 +56,7 @@ class Runtime:
     shredder: Shredder
     follower: FollowerSupervisor
     rereading: Rereading
+    replaying: Replaying
     gauges: LiveGauges
     past: PastReads
     ledgers: LogLedgers
@@ -102,8 +103,8 @@ def build(
         secrets=secrets_path,
     )
     follower = FollowerSupervisor(event_log.path, secrets_path, note_sealed=event_log.note_sealed)
-    check_past = partial(opening_balance.check_past, event_log.path, keyring)
-    rereading = Rereading(event_log.path, keyring, check_past=check_past)
+    rereading = Rereading(event_log.path, keyring)
+    replaying = Replaying(event_log.path, secrets_path)
     gauges = LiveGauges(
         service,
         event_log,
@@ -113,6 +114,7 @@ def build(
         follower=follower,
         pruner=pruner,
         rereading=rereading,
+        replaying=replaying,
         noted=session.noted,
     )
     past = PastReads(event_log, secrets_path, usage_statistics=usage)
@@ -130,6 +132,7 @@ def build(
         shredder=Shredder(service, session.noted, keyring, settings.shred_days),
         follower=follower,
         rereading=rereading,
+        replaying=replaying,
         gauges=gauges,
         past=past,
         ledgers=LogLedgers(event_log, secrets_path),

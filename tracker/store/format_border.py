@@ -83,19 +83,24 @@ def _first_event(log: Path, seq: int, keys: Keyring | None) -> tuple[int, Format
     return None
 
 
-def check_past(log: Path, begin: bytes, keys: Keyring | None) -> None:
-    """Checks that the segments of format 1 are those that the first event of format 2 names.
+def check_history(
+    log: Path,
+    begin: bytes,
+    keys: Keyring | None,
+    report: Callable[[int, int], None] = lambda *_: None,
+) -> None:
+    """Compares what was written before format 2 with its first event. Reads all of that; `report`
+    gets the bytes done and the bytes in all.
 
-    `begin`: the history digest before the first event of the log. Reads all their bytes. Raises
-    `LogCorruptError`, and what reading the log raises.
+    `begin`: the history digest before the first event of the log. Raises `LogCorruptError`, and
+    what reading the log raises.
     """
-    found = event(log, keys)
-    if found is None or not found[0]:
+    if (first := event(log, keys)) is None:
         return
-    seq, begun = found
-    digest = history_at(log, seq, begin)[0].hex()
-    if digest != begun.history:
-        what = f"event {seq} says that the history digest before it is {begun.history}, and it is {digest}"
+    seq, begun = first
+    found, _ = history_at(log, seq, begin, report)
+    if found.hex() != begun.history:
+        what = f"event {seq} says that the history digest before it is {begun.history}, and it is {found.hex()}"
         raise LogCorruptError(segments_of(log)[0], 0, what)
 
 

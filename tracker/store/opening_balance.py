@@ -78,14 +78,6 @@ def history(log: Path, keys: Keyring | None) -> bytes:
     return _opening(log, seq, keys)[0].history if seq else HISTORY_BEGIN
 
 
-def check_past(log: Path, keys: Keyring | None) -> None:
-    """Checks that the segments of format 1 are those that the log vouches for. Reads all of them.
-
-    Raises the errors of `begin`, and what reading the log raises.
-    """
-    format_border.check_past(log, history(log, keys), keys)
-
-
 def _opening(log: Path, seq: int, keys: Keyring | None) -> tuple[Snapshot, str]:
     """Reads the opening balance, and checks all but the state in it. Returns also its SHA-256."""
     path = opening_path(log, seq)

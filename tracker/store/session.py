@@ -171,7 +171,11 @@ def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
     total = event_log.next_seq
     with collector_off():
         state, reader = snapshots.start(
-            event_log.path, keyring, to_end=True, refused=lambda why: log.warning("%s", why)
+            event_log.path,
+            keyring,
+            to_end=True,
+            refused=lambda why: log.warning("%s", why),
+            report=report,
         )
     if state.seq > reader.first_seq:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)

@@ -20,18 +20,14 @@ from attrs import define, field
 
 from eventlog import (
     LogError,
-    LogPrunedError,
     RepeatedWarning,
     finished_segments,
     in_thread,
     seal_path,
-    segments_of,
     wrong_by_seal,
 )
-from tracker.domain.events.codec import CodecError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from eventlog import Macs
@@ -51,8 +47,6 @@ class Rereading:
     path: Path  # of the log
     macs: Macs | None = None  # checks the MACs of seals
     pass_seconds: float = PASS_SECONDS
-    # Checks what was written before there were tags, whose seals anybody can make, all at once.
-    check_past: Callable[[], None] = lambda: None
     segments: int = 0  # read since the start
     damaged: set[str] = field(factory=set)
     _read_at: dict[Path, float] = field(init=False, factory=dict)  # by this process
@@ -101,7 +95,7 @@ class Rereading:
     async def _read(self, path: Path) -> None:
         try:
             wrong = await in_thread(
-                self._wrong, path, abandon=True
+                _wrong, path, self.macs, abandon=True
             )  # no stop waits for a slow disk
         except FileNotFoundError:
             return  # removed meanwhile
@@ -124,18 +118,12 @@ class Rereading:
                 wrong,
             )
 
-    def _wrong(self, path: Path) -> str:
-        """Says what is wrong with a segment. Where nothing is, the time stamp of its seal says from
-        now on that it was read."""
-        wrong = wrong_by_seal(path, self.macs)
-        if not wrong and path in segments_of(self.path)[:1]:
-            try:
-                self.check_past()
-            except LogPrunedError:
-                pass  # the next look finds the new beginning
-            except (LogError, CodecError) as error:
-                wrong = str(error)
-        if not wrong:
-            with suppress(OSError):
-                os.utime(seal_path(path))
-        return wrong
+
+def _wrong(path: Path, macs: Macs | None) -> str:
+    """Says what is wrong with a segment. Where nothing is, the time stamp of its seal says from now
+    on that it was read."""
+    wrong = wrong_by_seal(path, macs)
+    if not wrong:
+        with suppress(OSError):
+            os.utime(seal_path(path))
+    return wrong
