@@ -38,7 +38,7 @@ from tracker.service.service import Service
 
 HOUR = 3600 * SECOND
 ROUND = 30 * 60 * SECOND  # between two announces of a client
-DAYS, MEMBERS = 30, 20
+DAYS, MEMBERS = 30, 10
 
 
 @define
@@ -152,10 +152,8 @@ def test_a_month_is_counted_alike() -> None:
         (account, _), row = ast.literal_eval(line)
         by_account[account] = [a + b for a, b in zip(by_account[account], row, strict=True)]
     blind = replayed(one._replace(protected=memoryview(b"")) for one in frames)
-    rules = [
-        line.count(f'"rule": "{name}"') for name in events.RULE_NAMES.values() for line in lines
-    ]
-    assert sum(rules)
+    for rule in events.RULE_NAMES.values():
+        assert sum(f'"rule": "{rule}"' in line for line in lines) > DAYS
     for account in range(1, MEMBERS + 1):
         totals = service.state.totals(account)
         assert [*totals[:4], totals.seeding_us, totals.partial_us] == by_account[account]
