@@ -40,7 +40,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
     ledger = Ledger(account)
     if reader.first_seq:
         kept = read_kept_frames(folder, reader.first_seq)
-        opened = list(ledger.opening(kept, begin(folder, reader.first_seq)[0]))
+        opened = list(ledger.opening(kept, begin(folder, reader.first_seq, None)[0]))
         assert isinstance(opened[-1], LedgerOpening)
     list(ledger.entries(reader.frames()))
     return ledger.account.totals
