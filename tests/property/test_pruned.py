@@ -66,7 +66,7 @@ def check(folder: Path, world: World, admin: dict[int, object]) -> None:
     for account in range(1, world.model.key_refs + 1):
         assert ledger_totals(folder, account) == world.state.accounts.totals(account)
     assert administrators(folder) == admin
-    verification = Verification(folder)
+    verification = Verification(folder, own_keys(folder))
     assert list(verification.findings(lambda _done, _total: None)) == []
     same_but_for_addresses(world, verification.state)
 

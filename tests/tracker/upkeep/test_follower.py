@@ -62,7 +62,7 @@ class Site:
 
     @property
     def secrets(self) -> Path:
-        return self.folder / "secrets"
+        return self.log / "secrets"
 
     def go_on(self) -> None:
         write_log(self.log)
