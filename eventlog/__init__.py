@@ -46,6 +46,8 @@ from eventlog.frame import (
     Header,
     chain_of,
 )
+from eventlog.history import BEGIN as HISTORY_BEGIN
+from eventlog.history import at as history_at
 from eventlog.kept_frames import keep_frames, kept_digests, kept_path, read_kept_frames
 from eventlog.log import WATERMARK_SECONDS, EventLog, LogStatistics, open_log
 from eventlog.nonsense import border, parse_json
@@ -53,7 +55,15 @@ from eventlog.pool import OpenFrame, Pool
 from eventlog.reader import Reader, first_and_last_frame, frame_at, holds_frame
 from eventlog.removal import remove_before
 from eventlog.repeated_warning import RepeatedWarning
-from eventlog.seals import WENT_ON, finished_segments, lost_its_end, seal_path, wrong_by_seal
+from eventlog.seals import (
+    WENT_ON,
+    Sealed,
+    finished_segments,
+    lost_its_end,
+    seal_path,
+    write_missing,
+    wrong_by_seal,
+)
 from eventlog.segment import (
     NO_DIGEST,
     End,
@@ -63,7 +73,7 @@ from eventlog.segment import (
     list_segments,
     open_header,
 )
-from eventlog.tags import Part, Tags
+from eventlog.tags import Macs, Part, Tags
 from eventlog.threads import NO_THREAD, in_thread
 from eventlog.verify import Verifier
 from eventlog.verify_files import RESTORE_KEPT, unreadable
@@ -73,6 +83,7 @@ __all__ = [
     "A_FILE",
     "FORMAT",
     "HEADER_SIZE",
+    "HISTORY_BEGIN",
     "IGNORABLE",
     "LAST_TIME_US",
     "NOT_ENCRYPTED",
@@ -102,6 +113,7 @@ __all__ = [
     "LogPrunedError",
     "LogStatistics",
     "LogUnusableError",
+    "Macs",
     "NotAFileError",
     "OpenFrame",
     "Part",
@@ -109,6 +121,7 @@ __all__ = [
     "Reader",
     "Recovery",
     "RepeatedWarning",
+    "Sealed",
     "Tags",
     "Verifier",
     "base_seq_of",
@@ -124,6 +137,7 @@ __all__ = [
     "frame_at",
     "frame_id_of",
     "has_tags",
+    "history_at",
     "holds_frame",
     "in_thread",
     "keep_frames",
@@ -147,6 +161,7 @@ __all__ = [
     "sync_directory",
     "unreadable",
     "write_all",
+    "write_missing",
     "write_new",
     "wrong_by_seal",
 ]

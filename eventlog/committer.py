@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("eventlog.log")  # one name for both sides of a log
 
 SEGMENT_SECONDS = 3600
+LEAD_US = 10_000_000
+"""Microseconds by which the clock was set, so that the next commit begins a segment."""
 """Age in seconds at which a segment is finished, however small it is."""
 RESERVE_BYTES = 4 << 20
 """Free bytes on the disk below which only admin events, ticks and counters may be appended."""
@@ -62,7 +64,7 @@ class Committer:
     log_id: bytes  # 16 bytes
     _lock: int  # descriptor of the locked file LOCK
     segment_bytes: int  # size at which a segment is finished
-    _tags: Tags
+    tags: Tags
     _encryptor: Encryptor | None  # None: protected sections are written in clear
     _crc_start: int = field(init=False)  # of header checksums
     # Kept open, so that a process without free descriptors can make a new segment's name durable.
@@ -76,12 +78,13 @@ class Committer:
     _descriptor: int = -1  # of the newest segment; -1: the next write begins a segment
     _segment_began: float = 0.0  # start of the newest segment, seconds of the monotonic clock
     _segment_base: int = 0  # first event of the newest segment
+    _segment_lead_us: int = 0  # of its first frame
 
     # Changed by the committing thread, read by the loop at any time. That is safe, because each is
     # one number, and an old value does no harm.
     epoch: int
-    # History digest of the newest sealed segment, and the event after it. The loop sets it.
-    sealed: tuple[bytes, int] = (segment.NO_DIGEST, 0)
+    # A history digest for headers, and the event after it. The loop sets it.
+    known: tuple[bytes, int] = (segment.NO_DIGEST, 0)
     marked_seq: int = 0  # the highest durable_seq in a header on the disk; readers stop there
     segments_begun: int = 0
     segment_size: int = 0  # bytes of the newest segment, where the next frame goes
@@ -110,6 +113,8 @@ class Committer:
         frames = taken or [self._watermark()]
         now = time.monotonic()
         due = self.segment_size >= self.segment_bytes or now - self._segment_began > SEGMENT_SECONDS
+        # So that dates go one way in a segment, and readers find one by its segment's first frame.
+        due = due or abs(frames[0].lead_us - self._segment_lead_us) > LEAD_US
         # A new segment must begin with a later event, because one with the same first event would
         # replace the segment before.
         due = due and bool(taken) and taken[0].base_seq > self._segment_base
@@ -147,7 +152,7 @@ class Committer:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         try:
             if self._descriptor < 0 or segment_due:
-                self._next_segment(frames[0].base_seq, now)
+                self._next_segment(frames[0], now)
             self._put(frames)
         except MemoryError:
             raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from None
@@ -190,7 +195,8 @@ class Committer:
 
     # Segments.
 
-    def _next_segment(self, base_seq: int, now: float) -> None:
+    def _next_segment(self, first: OpenFrame, now: float) -> None:
+        base_seq = first.base_seq
         path = self._path / "seg" / segment.file_name(base_seq, self.epoch)
         temporary = path.with_suffix(".tmp")
         try:
@@ -212,12 +218,13 @@ class Committer:
         self._descriptor = descriptor
         self._segment_began = now
         self._segment_base = base_seq
+        self._segment_lead_us = first.lead_us
         self.segments_begun += 1
 
     def _begin_segment(self, temporary: Path, path: Path, descriptor: int, base_seq: int) -> None:
         """Give a new file its name once its header is whole, so that readers need not guess."""
         header = segment.pack_header(
-            self._tags,
+            self.tags,
             new_seed(),
             self.log_id,
             base_seq,
@@ -225,7 +232,7 @@ class Committer:
             time.clock_gettime_ns(time.CLOCK_BOOTTIME),
             self.epoch,
             self.chain,
-            *self.sealed,
+            *self.known,
         )
         self.segment_size = write_all(descriptor, [header], 0)
         os.fsync(descriptor)
@@ -268,6 +275,7 @@ class Committer:
             flags=one.flags,
             key_epoch=encrypted.key_epoch,
             key_check=encrypted.check,
+            lead_us=one.lead_us,
             crc_start=self._crc_start,
         )
         buffers += [header, one.plain, encrypted.data]
@@ -275,7 +283,7 @@ class Committer:
         return chain
 
     def _sign(self, seed: bytes, *parts: Part) -> bytes:
-        return self._tags.sign(self.log_id, seed, *parts)
+        return self.tags.sign(self.log_id, seed, *parts)
 
     def _encrypt(self, one: OpenFrame, boottime_ns: int, seed: bytes) -> Encrypted:
         if self._encryptor is None or not one.protected:
@@ -284,7 +292,8 @@ class Committer:
         return self._encryptor.encrypt(frame_id, self._last_time_us, one.protected)
 
     def _watermark(self) -> OpenFrame:
-        return OpenFrame(frame.WATERMARK, 0, 0, self._durable_seq, self._last_time_us)
+        lead_us = self._segment_lead_us
+        return OpenFrame(frame.WATERMARK, 0, 0, self._durable_seq, self._last_time_us, lead_us)
 
 
 def _size(frames: list[OpenFrame]) -> int:

@@ -66,6 +66,7 @@ class Recovery:
     last_time_us: int
     cut_bytes: int = 0  # length of the torn tail that moved to quarantine
     quarantine: Path | None = None
+    sealed: seals.Sealed | None = None  # the newest sealed history digest
 
 
 def lock(folder: Path) -> int:
@@ -173,15 +174,18 @@ def recover(
     """Find the end of the log and cut a torn tail, keeping the bytes in quarantine.
 
     Walks only the newest segment. Older ones ended with a whole frame, a replay checks each of
-    their frames, and their lengths are compared with their seals here. `before_changes` is called
-    with the end before anything is cut. Raises `LogCorruptError` when bytes that had been durable
-    are damaged, `LogFormatError` for a segment of another log, and what `before_changes` raises.
+    their frames, and here their headers are checked, and their lengths by their seals.
+    `before_changes` is called with the end before anything is cut. Raises `LogCorruptError` when
+    bytes that had been durable are damaged, `LogFormatError` for a segment of another log, and what
+    `before_changes` raises.
     """
     paths = segment.list_segments(path / "seg")
     unborn = []
     while paths and _never_begun(paths[-1], log_id):
         unborn.append(paths.pop())
-    seals.check_lengths(path, paths)
+    for each in paths:
+        segment.check_header(each, tags)
+    sealed = seals.check_all(path, paths, tags)
     if not paths:
         if list_openings(path):
             raise LogCorruptError(path / "seg", 0, "the log has a beginning, and no segments")
@@ -196,7 +200,7 @@ def recover(
         each.unlink()
     if not paths:
         return Recovery(0, NO_CHAIN, 0, 0)
-    found = tail.settled(path)
+    found = evolve(tail.settled(path), sealed=sealed)
     return found if found.last_time_us else evolve(found, last_time_us=_last_time(paths))
 
 

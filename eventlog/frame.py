@@ -23,7 +23,7 @@ off size   off size  field
  68    8    64    8  key_check      tells the encrypting key from others; 0 = not encrypted
  --         72   16  seed           random; the tag's key is derived from it
  --         88   16  previous       tag of the frame before: chains the frames
- --        104    4  zero
+ --        104    4  lead           log time less the wall clock, seconds: the date is time - lead
  --        108   16  tag            authenticates bytes 0..107 and both sections
  76    4   124    4  header_crc     CRC-32 of all before, begun with the CRC-32 of the log id
 """
@@ -61,11 +61,15 @@ IGNORABLE = 0x0001
 nothing."""
 NOT_ENCRYPTED = 0xFFFF_FFFF
 """`key_epoch` of a frame whose protected section is in clear, or that has none."""
+LEAST_LEAD = -65_536
+"""The least lead in seconds. Numbers of 32 bits from here on, in two's complement, are below zero;
+the others are not, because log time may be ahead of the clock by a century, and never far behind.
+"""
 NO_CHAIN = bytes(TAG_SIZE)
 """Chain value before the first frame of a log."""
 
 _FORMAT_1 = Struct("<4sBBHIIIIQQQQIIIQI")
-_FORMAT_2 = Struct("<4sBBHIIIIQQQQIIQ16s16s4x16sI")
+_FORMAT_2 = Struct("<4sBBHIIIIQQQQIIQ16s16sI16sI")
 _TAGGED = 108  # bytes of the header that the tag covers
 _CRC = Struct("<I")
 
@@ -96,12 +100,24 @@ class Header(NamedTuple):
     key_check: int
     seed: bytes  # 16 random bytes; empty in format 1
     previous: bytes  # chain value of the frame before
+    lead: int  # seconds as in the file; 0 in format 1
     chain: bytes  # chain value of this frame: its tag, or in format 1 its header_crc and zeros
 
     @property
     def size(self) -> int:
         """Bytes of the header itself."""
         return HEADER_SIZES[self.format]
+
+    @property
+    def lead_us(self) -> int:
+        """Log time less the wall clock, for all records of the frame."""
+        low = self.lead - (1 << 32)
+        return (low if low >= LEAST_LEAD else self.lead) * 1_000_000
+
+    @property
+    def date_us(self) -> int:
+        """The date of the first record, by the wall clock."""
+        return max(1, self.time_us - self.lead_us)
 
     @property
     def encrypted(self) -> bool:
@@ -157,6 +173,7 @@ def build_header(
     flags: int = 0,
     key_epoch: int = NOT_ENCRYPTED,
     key_check: int = 0,
+    lead_us: int = 0,
     crc_start: int = 0,
 ) -> tuple[bytes, bytes]:
     """Build the header of a frame. Returns it with its tag, which is the `previous` of the next
@@ -169,7 +186,7 @@ def build_header(
     tagged = _FORMAT_2.pack(
         b"EVF2", kind, schema, flags, count, len(plain), len(protected), epoch, base_seq,
         durable_seq, time_us, boottime_ns, key_epoch, crc32(protected, crc32(plain)), key_check,
-        seed, previous, NO_CHAIN, 0,
+        seed, previous, lead_us // 1_000_000 % (1 << 32), NO_CHAIN, 0,
     )[:_TAGGED]  # fmt: skip
     tag = sign(tagged, plain, protected)
     body = tagged + tag
@@ -222,7 +239,7 @@ def _format_of(data: bytes | memoryview) -> int:
 def _parse_1(data: bytes | memoryview) -> Header:
     *fields, day, prev_crc, payload_crc, key_check, header_crc = _FORMAT_1.unpack(data)[1:]
     key = day or NOT_ENCRYPTED, payload_crc, key_check
-    return Header._make((1, *fields, *key, b"", chain_of(prev_crc), chain_of(header_crc)))
+    return Header._make((1, *fields, *key, b"", chain_of(prev_crc), 0, chain_of(header_crc)))
 
 
 def chain_of(crc: int) -> bytes:

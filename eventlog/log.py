@@ -22,9 +22,9 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 import trio
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
-from eventlog import folder, seals
+from eventlog import folder, history, seals
 from eventlog.committer import RESERVE_BYTES, Committer, passes_by_itself
 from eventlog.errors import LogError, LogFailedError, LogUnusableError
 from eventlog.files import make_folder
@@ -111,6 +111,7 @@ class EventLog:
     recovery: folder.Recovery
     _committer: Committer
     _linger_seconds: float
+    _begin: Callable[[], bytes]  # returns the history digest before the first event
 
     # The records on their way to the disk.
     pool: Pool
@@ -126,6 +127,9 @@ class EventLog:
     _appended: trio.Event = field(factory=trio.Event)
     _hurry: trio.Event = field(factory=trio.Event)  # do not linger
     _committed: trio.Event = field(factory=trio.Event)  # a commit succeeded or failed
+    _sealed: seals.Sealed = field(
+        default=Factory(lambda self: self._committer.known, takes_self=True)
+    )
     segments_begun: int = 0  # since the log was opened
     _begun: trio.Event = field(factory=trio.Event)  # another one was
     _one_commit: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(1))
@@ -161,11 +165,6 @@ class EventLog:
     def segment_bytes(self) -> int:
         """Size at which a segment is finished."""
         return self._committer.segment_bytes
-
-    @property
-    def sealed(self) -> tuple[bytes, int]:
-        """History digest of the newest sealed segment, and the event after it."""
-        return self._committer.sealed
 
     @property
     def rewrites(self) -> int:
@@ -252,16 +251,34 @@ class EventLog:
             disk_free_bytes=committer.disk_free,
         )
 
-    async def keep_seals(self) -> None:
+    @property
+    def sealed(self) -> seals.Sealed:
+        """The newest sealed history digest, and the number of the event after its segment; 0 = no
+        segment was sealed. All segments below have seals."""
+        return self._sealed
+
+    def note_sealed(self, sealed: seals.Sealed) -> None:
+        """Take over what another process sealed."""
+        if sealed[1] >= self._sealed[1]:
+            self._sealed = sealed
+            self.note_history(sealed)
+
+    def note_history(self, known: seals.Sealed) -> None:
+        """Let the headers of new segments name this history digest, unless a later one is known."""
+        if known[1] >= self._committer.known[1]:
+            self._committer.known = known
+
+    async def keep_seals(self, *, beside: bool = False) -> None:
         """Seal every finished segment soon, those of earlier runs too, until cancelled.
 
-        Run it beside `run`. It uses another thread, so that no commit waits for it.
+        Run it beside `run`. It uses another thread, so that no commit waits for it. `beside`:
+        another process seals, and here only what failed writes left is cut off.
         """
         sealed = 0
         while True:
             if sealed != (begun := self._committer.segments_begun):
                 try:
-                    await self.seal_finished()
+                    await (self.cut_finished() if beside else self.seal_finished())
                     sealed = begun
                     self._no_seal.over()
                 except (OSError, LogError) as error:
@@ -278,7 +295,16 @@ class EventLog:
         Tasks that remove segments or seals must hold the lock too. Raises `LogError`, `OSError`.
         """
         async with self.sealing:
-            await in_thread(seals.write_missing, self.path, self.recovery.epoch)
+            newest = await in_thread(
+                seals.write_missing, self.path, self._committer.tags, self._begin
+            )
+        if newest is not None:
+            self.note_sealed(newest)
+
+    async def cut_finished(self) -> None:
+        """Cut off what failed writes left in finished segments. Raises `LogError`, `OSError`."""
+        async with self.sealing:
+            await in_thread(seals.cut_finished, self.path)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Commit until cancelled, then commit the rest and close. Raises `LogFailedError`."""
@@ -421,13 +447,15 @@ def open_log(
     reserve_bytes: int = 0,
     encryptor: Encryptor | None = None,
     before_changes: Callable[[End], None] = lambda _: None,
+    begin: Callable[[], bytes] = lambda: history.BEGIN,
 ) -> EventLog:
     """Open (or create) the log in the folder `path` for writing, recovering its end. Blocking.
 
     `record_sizes`: bytes of a record's plain part by kind; 0 = the size varies. `segment_bytes`:
     size at which a segment is finished. `reserve_bytes`: bytes of the disk to hold until it is
     full. `encryptor`: None = the protected sections are written in clear. `before_changes` is
-    called with the end of the log before recovery changes a byte; it may raise.
+    called with the end of the log before recovery changes a byte; it may raise. `begin` returns the
+    history digest before the first event of the log.
 
     Raises `LogLockedError`, `LogFormatError`, `LogCorruptError`, `LogUnusableError`.
     """
@@ -450,6 +478,7 @@ def open_log(
                 epoch=recovery.epoch + 1,
                 chain=recovery.chain,
                 last_time_us=recovery.last_time_us,
+                known=recovery.sealed or (history.BEGIN, 0),
             )
         except BaseException:
             os.close(lock)
@@ -458,4 +487,4 @@ def open_log(
         raise LogUnusableError(path, str(error)) from None
     pool = Pool(record_sizes, recovery.next_seq)
     end = recovery.next_seq, recovery.chain
-    return EventLog(path, recovery, committer, linger_seconds, pool, recovery.next_seq, end)
+    return EventLog(path, recovery, committer, linger_seconds, begin, pool, recovery.next_seq, end)

@@ -35,6 +35,7 @@ class OpenFrame:
         "base_seq",
         "flags",
         "kind",
+        "lead_us",
         "plain",
         "protected",
         "record_size",
@@ -44,7 +45,13 @@ class OpenFrame:
     )
 
     def __init__(
-        self, kind: int, schema: int, record_size: int, base_seq: int, time_us: int
+        self,
+        kind: int,
+        schema: int,
+        record_size: int,
+        base_seq: int,
+        time_us: int,
+        lead_us: int = 0,
     ) -> None:
         self.kind = kind
         self.schema = schema
@@ -52,6 +59,7 @@ class OpenFrame:
         self.record_size = record_size
         self.base_seq = base_seq
         self.time_us = time_us
+        self.lead_us = lead_us
         self.plain = bytearray()
         self.protected = bytearray()
         self.variable = 0  # records of a kind whose records differ in length
@@ -74,6 +82,7 @@ class Pool:
         self._frames: list[OpenFrame] = []
         self._taken_seq = next_seq
         self._closed_bytes = 0
+        self.lead_us = 0  # log time less the wall clock, for the frames that are opened from now on
 
     @property
     def next_seq(self) -> int:
@@ -97,7 +106,12 @@ class Pool:
         """
         if self._frames:
             last = self._frames[-1]
-            if last.kind == kind and last.schema == schema and len(last.plain) < FRAME_BYTES:
+            if (
+                last.kind == kind
+                and last.schema == schema
+                and len(last.plain) < FRAME_BYTES
+                and last.lead_us == self.lead_us
+            ):
                 if not last.plain:  # opened for a batch that logged nothing
                     last.time_us = time_us
                 return last
@@ -107,7 +121,8 @@ class Pool:
         if self._frames:
             closed = self._frames[-1]
             self._closed_bytes += len(closed.plain) + len(closed.protected) + _HEADER
-        fresh = OpenFrame(kind, schema, self._record_sizes[kind], self.next_seq, time_us)
+        size = self._record_sizes[kind]
+        fresh = OpenFrame(kind, schema, size, self.next_seq, time_us, self.lead_us)
         self._frames.append(fresh)
         return fresh
 

@@ -190,16 +190,17 @@ def first_and_last_frame(path: Path) -> tuple[frame.Frame, frame.Frame] | None:
     return first, first
 
 
-def frame_at(path: Path, time_us: int) -> tuple[frame.Frame, frame.Frame | None] | None:
-    """Return the last durable frame that begins at or before a log time, and the one after it;
-    None = the log begins later.
+def frame_at(path: Path, date_us: int) -> tuple[frame.Frame, frame.Frame | None] | None:
+    """Return the last durable frame that begins at or before a date, and the one after it; None =
+    all begin later.
 
-    Raises the errors of `Reader`.
+    Where the clock was set back, the same date came twice: then it is the later one. Raises the
+    errors of `Reader`.
     """
     found = following = None
     for one in reversed(segments_of(path)):
         for each in Reader(path, segment.base_seq_of(one)).frames():
-            if each.header.time_us > time_us:
+            if each.header.date_us > date_us:
                 following = each
                 break
             found = each

@@ -4,46 +4,55 @@
 
 A segment is finished once a newer one exists: nothing writes to it again. Seals come a little
 later, so that no commit waits for the hashing. A segment without a seal gets one at the next
-occasion. Blocking calls.
+occasion, the oldest first. A seal of a segment of format 2 also holds the history digest after it
+(history.py), its last tag, and a MAC over all that. It is written only after every tag of the
+segment was checked, and nothing after a damaged segment is sealed. Blocking calls.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
-from hashlib import file_digest
+from contextlib import contextmanager
+from hashlib import file_digest, sha256
+from hmac import compare_digest
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attrs import asdict, astuple, evolve, fields, frozen
+from attrs import asdict, evolve, fields, frozen
 
-from eventlog import segment, versions
+from eventlog import history, segment, versions
 from eventlog.errors import LogCorruptError, LogError, NotAFileError
 from eventlog.files import make_folder, open_file, read_file, sync_directory, write_new
 from eventlog.first_event import needed_from, segments_of
-from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
-from eventlog.frame import MAGIC, MAX_SECTION, FrameError, crc_start_of, parse_header
 from eventlog.nonsense import border, parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from io import BufferedReader
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from eventlog.tags import Macs, TagReader, Tags
 
 FOLDER = "seal"
 _NAME = re.compile(r"[0-9]{20}\.[0-9]{10}\.json")
 NONE = "is not the seal of a segment"
 DROP = "if there is nothing else wrong with the segment, remove the seal: it is written again"
+FORGED = "its MAC does not match: these are not the bytes that the tracker wrote"
 WENT_ON = "it is sealed, so the log went on in another segment, and that one is missing"
-_LONGEST_FRAME = 2 * MAX_SECTION + LONGEST_FRAME_HEADER + 16
+_PURPOSE = b"seal"
+
+Sealed = tuple[bytes, int]
+"""The history digest after a sealed segment, and the number of the event after it."""
 
 
 @frozen
 class Seal:
     """The content of a seal.
 
-    Times are log times in microseconds of the first and last frame; 0 = no frame.
+    Times are log times in microseconds of the first and last frame; 0 = no frame. The texts after
+    them are hexadecimal, and empty in the seal of a segment of format 1.
     """
 
     sha256: str
@@ -52,13 +61,31 @@ class Seal:
     next_seq: int  # one more than the last event; first_seq = no event
     first_us: int
     last_us: int
+    history: str = ""  # history digest after the segment
+    tag: str = ""  # of its last frame; of the frame before it where it has none
+    key: str = ""  # id of the key of the MAC
+    mac: str = ""
+
+    @property
+    def format(self) -> int:
+        return 2 if self.mac else 1
 
 
 _FIELDS = tuple(one.name for one in fields(Seal))
+_NUMBERS = ("length", "first_seq", "next_seq", "first_us", "last_us")
+_TEXTS = {"sha256": 32, "history": 32, "tag": 16, "key": 16, "mac": 32}  # bytes
 
 
 class SealError(ValueError):
     """A file is not a seal."""
+
+
+class Extent(NamedTuple):
+    """How far the bytes of a finished segment count, by a walk over its frames."""
+
+    size: int  # bytes up to where the next segment continues it
+    events: int  # bytes up to the end of its last frame with events; 0 = there is none
+    last_us: int  # log time of its last frame; 0 = there is none
 
 
 def seal_path(path: Path) -> Path:
@@ -67,50 +94,59 @@ def seal_path(path: Path) -> Path:
 
 
 def read_seal(path: Path) -> Seal:
-    """Read a seal. Raises `SealError`, `LogFormatError`, `FileNotFoundError`."""
+    """Read a seal. Its MAC is not checked. Raises `SealError`, `LogFormatError`,
+    `FileNotFoundError`.
+    """
     try:
         data = read_file(path)
     except NotAFileError as error:
         raise SealError(error.what) from None
     with border(lambda _: SealError(NONE)):
         content: Any = parse_json(data)
-        version = content["format"]
-        found = Seal(**{name: content[name] for name in _FIELDS})
-        numbers = version, *astuple(found)[1:]
-        if _line(content) != data or any(type(each) is not int for each in numbers):
+        if type(version := content["format"]) is not int or _line(content) != data:
             raise ValueError
-    versions.check(path, version)
+        versions.check(path, version)
+        texts = {name: size for name, size in _TEXTS.items() if version != 1 or name == "sha256"}
+        found = Seal(**{name: content[name] for name in (*texts, *_NUMBERS)})
+        if any(type(getattr(found, name)) is not int for name in _NUMBERS):
+            raise ValueError
+        if any(len(bytes.fromhex(content[name])) != size for name, size in texts.items()):
+            raise ValueError
     return found
 
 
 def pack(seal: Seal) -> bytes:
-    return _line({"format": versions.FORMAT, **asdict(seal)})
+    """Return the content of a seal's file."""
+    content = {"format": seal.format, **asdict(seal)}
+    return _line({name: each for name, each in content.items() if each != ""})
 
 
 def _line(content: object) -> bytes:
     return json.dumps(content).encode() + b"\n"
 
 
-def take(path: Path, following: Path) -> Seal:
-    """Compute the seal of a finished segment; `following` is the segment after it.
+def _signed(path: Path, log_id: bytes, seal: Seal) -> bytes:
+    """Return what the MAC of a segment's seal covers: log, segment, and the seal without the
+    MAC."""
+    content = {"format": 2, **asdict(seal)}
+    del content["mac"]
+    return sha256(log_id + path.stem.encode() + _line(content)).digest()
 
-    Reads the file once, mostly without the interpreter's lock: the next segment's header says how
-    many events there are, so the frames need no walk. Raises `LogCorruptError`, `LogFormatError`,
-    `OSError`.
+
+def take(path: Path, following: Path, extent: Extent) -> Seal:
+    """Compute the seal of a finished segment, without history digest and MAC.
+
+    `following` is the segment after it, `extent` comes from a walk. Raises `LogCorruptError`,
+    `LogFormatError`, `OSError`.
     """
-    after = segment.open_header(following)
+    header, after = segment.open_header(path), segment.open_header(following)
     with open_file(path) as file:
-        header = segment.read_header(path, file.read(segment.HEADER_SIZE))
-        file.seek(0)
         digest = file_digest(file, "sha256").hexdigest()
         length = file.tell()
-        first = segment.first_frame_header(path)
-        if after.epoch == header.epoch:
-            last_us = _last_time(file, length, crc_start_of(header.log_id))
-        else:
-            last_us = _time_at(path, file, (after.base_seq, after.previous))
+    first = segment.first_frame_header(path)
     first_us = first.time_us if first else 0
-    return Seal(digest, length, header.base_seq, after.base_seq, first_us, last_us)
+    tag = after.previous.hex() if header.format > 1 else ""
+    return Seal(digest, length, header.base_seq, after.base_seq, first_us, extent.last_us, tag=tag)
 
 
 def taken_again(path: Path, seal: Seal) -> Seal:
@@ -122,55 +158,141 @@ def taken_again(path: Path, seal: Seal) -> Seal:
         return evolve(seal, sha256=digest, length=file.tell())
 
 
-def _last_time(file: BufferedReader, length: int, crc_start: int) -> int:
-    """Log time of the last frame, searched from the end of the file; 0 = no frame."""
-    file.seek(max(segment.HEADER_SIZES[1], length - _LONGEST_FRAME))
-    tail = file.read()
-    at = tail.rfind(MAGIC)
-    while at >= 0:
-        try:
-            return parse_header(tail[at : at + LONGEST_FRAME_HEADER], crc_start).time_us
-        except FrameError:
-            at = tail.rfind(MAGIC, 0, at + len(MAGIC) - 1)
-    return 0
+def wrong_with(path: Path, header: segment.SegmentHeader, seal: Seal, macs: Macs | None) -> str:
+    """Say what is wrong with a segment's seal by its format and its MAC; "" = nothing.
 
-
-def _time_at(path: Path, file: BufferedReader, end: segment.End) -> int:
-    """Log time of the last frame before the place where the log left this segment."""
-    file.seek(0)
-    walk = segment.Walk(path, file)
-    for _ in walk.frames(file, end):
-        pass
-    return walk.last_time_us
-
-
-def write_missing(folder: Path, unwatched: int = 0) -> int:
-    """Seal the finished segments that have no seal. Returns how many.
-
-    Only the holder of the log may call this, because it first cuts off what a failed write left.
-    `unwatched`: segments up to this epoch were written by earlier runs. Their frames are checked
-    first, because a seal says that a segment is as it was written. A damaged segment gets no seal;
-    after the others got theirs its `LogError` is raised. Raises what `take` raises.
+    `macs`: None = the MAC is not checked, as without its key.
     """
-    written, problem = 0, None
+    if seal.format != header.format:
+        return f"is a seal of format {seal.format}, and the segment is of format {header.format}"
+    if macs is None or seal.format == 1:
+        return ""
+    key_id = bytes.fromhex(seal.key)
+    expected = macs.mac_of(key_id, _PURPOSE, _signed(path, header.log_id, seal))
+    if expected is None or compare_digest(expected, bytes.fromhex(seal.mac)):
+        return ""
+    return FORGED
+
+
+def write_missing(
+    folder: Path,
+    tags: Tags,
+    begin: Callable[[], bytes] = lambda: history.BEGIN,
+    *,
+    cutting: bool = True,
+) -> Sealed | None:
+    """Seal the finished segments that have no seal, the oldest first.
+
+    Every frame and tag of a segment is checked before, because a seal says that the segment is as
+    it was written. At the first damaged segment it stops: its `LogError` is raised. `begin` returns
+    the history digest before the first event of the log; it is asked where no seal tells it.
+    `cutting`: cut off what a failed write left, which only the holder of the log may do; others
+    stop there. Returns the newest sealed history digest; None = there is none, or another process
+    is sealing. Raises what `take` raises.
+    """
+    make_folder(folder / FOLDER)
+    with _alone(folder / FOLDER) as alone:
+        return _write_missing(folder, tags, begin, cutting=cutting) if alone else None
+
+
+def _write_missing(
+    folder: Path, tags: Tags, begin: Callable[[], bytes], *, cutting: bool
+) -> Sealed | None:
+    known: bytes | None = None  # history digest before the segment
+    newest: Sealed | None = None
     for path, following in pairwise(segments_of(folder)):
-        target = seal_path(path)
-        if target.exists():
-            continue
-        try:
-            epoch = segment.epoch_of(path)
-            if epoch <= unwatched or segment.end_before(following, epoch):
-                cut_left_over(path, check_frames(path, following))
-            make_folder(target.parent)
-            sync_directory(following.parent)  # a seal says that the next segment is there
-            write_new(target, pack(take(path, following)))
-        except LogError as error:
-            problem = problem or error
+        header = segment.open_header(path)
+        if os.path.lexists(seal_path(path)):
+            seal = _trusted(path, header, following, _read(path), tags)
+            known = bytes.fromhex(seal.history) if seal.history else None
         else:
-            written += 1
-    if problem is not None:
-        raise problem
-    return written
+            extent = check_frames(path, following, tags)
+            if path.stat().st_size > extent.size:
+                if not cutting:
+                    return newest  # the holder cuts it soon
+                cut_left_over(path, extent.size)
+            if header.format > 1 and header.digest_seq == header.base_seq:
+                known = header.digest
+            if header.format > 1 and known is None:
+                known = history.at(folder, header.base_seq, begin())[0]
+            known = _seal(path, following, extent, known, tags)
+        if known is not None:
+            newest = known, segment.base_seq_of(following)
+    return newest
+
+
+def _read(path: Path) -> Seal:
+    """Read the seal of a segment. Raises `LogCorruptError`, `LogFormatError`."""
+    try:
+        return read_seal(seal_path(path))
+    except SealError as error:
+        raise LogCorruptError(seal_path(path), 0, str(error), DROP) from None
+
+
+def _trusted(
+    path: Path, header: segment.SegmentHeader, following: Path | None, seal: Seal, macs: Macs
+) -> Seal:
+    """Check the seal of a segment, but not the segment's content. Raises `LogCorruptError`."""
+    if what := wrong_with(path, header, seal, macs):
+        raise LogCorruptError(seal_path(path), 0, what)
+    if following is None:
+        return seal
+    after = segment.open_header(following)
+    if (seal.next_seq, seal.tag or after.previous.hex()) != (after.base_seq, after.previous.hex()):
+        what = "is of another end of the segment than the one that the log goes on from"
+        raise LogCorruptError(seal_path(path), 0, what)
+    return seal
+
+
+def _seal(
+    path: Path, following: Path, extent: Extent, before: bytes | None, tags: Tags
+) -> bytes | None:
+    """Write the seal of a segment. Returns the history digest after it; None = unknown."""
+    header = segment.open_header(path)
+    seal, after = take(path, following, extent), None
+    if header.format > 1 and before is not None:
+        after = after_segment(path, extent, before)
+        seal = evolve(seal, history=after.hex(), key=tags.key_id.hex())
+        mac = tags.mac(_PURPOSE, _signed(path, header.log_id, seal))
+        seal = evolve(seal, mac=mac.hex())
+    sync_directory(following.parent)  # a seal says that the next segment is there
+    write_new(seal_path(path), pack(seal))
+    return after
+
+
+def after_segment(path: Path, extent: Extent, before: bytes) -> bytes:
+    """Return the history digest after a segment. Raises `OSError`, `LogCorruptError`."""
+    if not extent.events:
+        return before
+    return history.extended(before, history.part_digest(path, extent.events))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Lock the folder of the seals against other processes that seal; gives whether it could. The
+    lock goes with the process.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+def cut_finished(folder: Path) -> None:
+    """Cut off what failed writes left in finished segments that have no seal yet.
+
+    Reads a few headers. Only the holder of the log may call it. Raises `LogError`, `OSError`.
+    """
+    for path, following in pairwise(segments_of(folder)):
+        if os.path.lexists(seal_path(path)):
+            continue
+        end = segment.end_before(following, segment.epoch_of(path))
+        if end is not None and (found := segment.place_of(path, end)) is not None:
+            cut_left_over(path, found)
 
 
 def lost_its_end(folder: Path) -> bool:
@@ -202,9 +324,9 @@ def finished_segments(folder: Path) -> list[Path]:
     return sorted({*there, *(path for path in sealed if segment.base_seq_of(path) >= begin)})
 
 
-def wrong_by_seal(path: Path) -> str:
+def wrong_by_seal(path: Path, macs: Macs | None = None) -> str:
     """Say what is wrong with a finished segment by its seal, or by its frames where it has none;
-    "" = nothing.
+    "" = nothing. `macs`: check MAC and tags too.
 
     Reads the file from the disk, a sealed one without the interpreter's lock, and leaves none of it
     in memory that others use. Raises `FileNotFoundError` when it was removed, `OSError`.
@@ -217,9 +339,11 @@ def wrong_by_seal(path: Path) -> str:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         if not os.path.lexists(seal_path(path)):
             following = [each for each in segments_of(folder) if each.name > path.name]
-            check_frames(path, following[0])
+            check_frames(path, following[0], macs)
             return ""
         seal = read_seal(seal_path(path))
+        if what := wrong_with(path, segment.open_header(path), seal, macs):
+            return f"its seal {what}"
     except FileNotFoundError:
         if segment.base_seq_of(path) < needed_from(folder) or path.exists():
             raise
@@ -231,16 +355,18 @@ def wrong_by_seal(path: Path) -> str:
     return f"its SHA-256 is {found}, and was {seal.sha256} when it was sealed"
 
 
-def check_frames(path: Path, following: Path) -> int:
+def check_frames(path: Path, following: Path, tags: TagReader | None = None) -> Extent:
     """Check every frame of a finished segment, up to where `following` continues it.
 
-    Returns that place in bytes. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
+    `tags`: check the tags too. Raises `LogCorruptError`, `LogFormatError`, `OSError`.
     """
     after = segment.open_header(following)
+    events = 0
     with open_file(path) as file:
-        walk = segment.Walk(path, file)
-        for _ in walk.frames(file, (after.base_seq, after.previous)):
-            pass
+        walk = segment.Walk(path, file, tags)
+        for frame in walk.frames(file, (after.base_seq, after.previous)):
+            if frame.header.records:
+                events = walk.offset
         if walk.end != (after.base_seq, after.previous):
             what = walk.stopped or f"it ends, and {following.name} goes on elsewhere"
             raise LogCorruptError(path, walk.offset, what)
@@ -248,7 +374,7 @@ def check_frames(path: Path, following: Path) -> int:
             walk.check_left_over(file)
         elif path.stat().st_size > walk.offset:
             raise LogCorruptError(path, walk.offset, "has bytes after its last frame")
-    return walk.offset
+    return Extent(walk.offset, events, walk.last_time_us)
 
 
 def cut_left_over(path: Path, end: int) -> None:
@@ -266,26 +392,38 @@ def cut_left_over(path: Path, end: int) -> None:
             os.close(descriptor)
 
 
-def check_lengths(folder: Path, segments: Iterable[Path]) -> None:
-    """Check that every sealed segment exists and has the length in its seal. Reads seals only.
+def check_all(folder: Path, segments: Iterable[Path], macs: Macs) -> Sealed | None:
+    """Check every seal: that its segment exists and has its length, its MAC, and that the log went
+    on where it says and names its history digest. Reads seals and headers only.
 
-    Raises `LogCorruptError`.
+    Returns the newest sealed history digest; None = there is none. Raises `LogCorruptError`,
+    `LogFormatError`, `OSError`.
     """
-    names = {path.stem: path for path in segments}
-    begin = needed_from(folder)
+    counting = list(segments)
+    names = {path.stem: number for number, path in enumerate(counting)}
+    begin, newest = needed_from(folder), None
+    told: dict[int, str] = {}
     for sealed in list_seals(folder):
         if segment.base_seq_of(sealed) < begin:
             continue  # its segment is being removed
-        path = names.get(sealed.stem, folder / "seg" / f"{sealed.stem}.evl")
-        try:
-            length = read_seal(sealed).length
-        except SealError as error:
-            raise LogCorruptError(sealed, 0, str(error), DROP) from None
+        path = folder / "seg" / f"{sealed.stem}.evl"
+        seal = _read(path)
         if sealed.stem not in names:
             raise LogCorruptError(path, 0, "the segment is missing, but its seal is there")
-        if (found := path.stat().st_size) != length:
-            what = f"the segment has {found} bytes, and had {length} when it was sealed"
-            raise LogCorruptError(path, min(found, length), what)
+        following = counting[names[sealed.stem] + 1 :][:1]
+        if (found := path.stat().st_size) != seal.length:
+            what = f"the segment has {found} bytes, and had {seal.length} when it was sealed"
+            raise LogCorruptError(path, min(found, seal.length), what)
+        _trusted(path, segment.open_header(path), next(iter(following), None), seal, macs)
+        if seal.history:
+            told[seal.next_seq] = seal.history
+            newest = bytes.fromhex(seal.history), seal.next_seq
+    for path in counting:
+        header = segment.open_header(path)
+        if (known := told.get(header.digest_seq)) and known != header.digest.hex():
+            what = "its header names another history than the seals before it"
+            raise LogCorruptError(path, 0, what)
+    return newest
 
 
 def list_seals(folder: Path) -> list[Path]:

@@ -225,6 +225,15 @@ def has_tags(folder: Path) -> bool:
     return False
 
 
+def check_header(path: Path, tags: TagReader) -> None:
+    """Check the tag of a segment's header. Raises the errors of `read_header`."""
+    with open_file(path) as file:
+        data = file.read(HEADER_SIZE)
+    header = read_header(path, data)
+    if header.format > 1:
+        check_tag(tags, path, header, data)
+
+
 def first_frame_header(path: Path) -> Header | None:
     """Read the header of the first frame; None = there is no complete header.
 
@@ -268,6 +277,16 @@ def headers_from_the_end(path: Path, header: SegmentHeader) -> Iterator[tuple[in
                     yield begin + at, parse_header(data[at : at + LONGEST_FRAME_HEADER], crc_start)
                 at = data.rfind(FRAME_MAGIC, 0, at + len(FRAME_MAGIC) - 1)
             end = begin
+
+
+def place_of(path: Path, end: End) -> int | None:
+    """Find a place between two frames, in bytes, by the headers from the end of a segment; None =
+    it is not in the file."""
+    header = open_header(path)
+    for offset, found in headers_from_the_end(path, header):
+        if (found.next_seq, found.chain) == end:
+            return offset + found.size + found.payload_size
+    return header.size if end == (header.base_seq, header.previous) else None
 
 
 def check_border(path: Path, following: Path) -> None:

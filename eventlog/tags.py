@@ -28,8 +28,16 @@ class TagReader(Protocol):
         ...
 
 
-class Tags(TagReader, Protocol):
-    """Makes tags. Any thread may call it."""
+class Macs(TagReader, Protocol):
+    """Computes also the MACs that files beside the segments must have. Any thread may call it."""
+
+    def mac_of(self, key_id: bytes, purpose: bytes, data: bytes) -> bytes | None:
+        """Compute the MAC that `Tags.mac` made with a key; None without that key."""
+        ...
+
+
+class Tags(Macs, Protocol):
+    """Makes tags and MACs. Any thread may call it."""
 
     @property
     def key_id(self) -> bytes:
@@ -41,6 +49,11 @@ class Tags(TagReader, Protocol):
 
         `seed`: 16 random bytes, used for no other tag.
         """
+        ...
+
+    def mac(self, purpose: bytes, data: bytes) -> bytes:
+        """Authenticate a file, given as its SHA-256, with the key of new tags. `purpose` keeps
+        files of one sort from being taken for another."""
         ...
 
 

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from eventlog import folder, seals, segment, verify_files
+from eventlog import folder, history, seals, segment, verify_files
 from eventlog.errors import (
     LogCorruptError,
     LogError,
@@ -41,17 +41,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog.frame import Header
-    from eventlog.tags import TagReader
+    from eventlog.tags import Macs
 
 _OWN_KINDS = 0xF0  # and above: kinds of this package
-_RESERVED_AT, _RESERVED = 104, bytes(4)  # in format 2
+OTHER_HISTORY = "its header names another history than that of the events before it"
 
 
 class Verifier:
     """Walks over a log once and reports findings. The counts are of the part walked so far."""
 
-    def __init__(self, path: Path, tags: TagReader | None = None) -> None:
-        """`tags`: check the tags too.
+    def __init__(self, path: Path, tags: Macs | None = None) -> None:
+        """`tags`: check tags and MACs too.
 
         Raises `LogUnusableError`, `LogFormatError`."""
         self._path = path
@@ -72,6 +72,25 @@ class Verifier:
         self._epoch = 0
         self._time_us = 0
         self._ended = False
+        # History digest before the segment; None = unknown, because of damage before.
+        self._history: bytes | None = None
+        self._extent = seals.Extent(0, 0, 0)  # of the segment, so far
+        self._digests: dict[int, bytes] = {}  # by the number of the event after them
+        self.begin_with(None if self.first_seq else history.BEGIN)
+
+    def begin_with(self, digest: bytes | None) -> None:
+        """Sets the history digest before the first event, before the walk; None = unknown."""
+        self._history = digest
+        self._digests = {} if digest is None else {self.first_seq: digest}
+
+    def history_digest(self) -> tuple[bytes, int] | None:
+        """The history digest of what was walked, and the number of the event after it; None = it
+        is unknown, because of damage."""
+        return (self._history, self.next_seq) if self._history is not None else None
+
+    def history_before(self, seq: int) -> bytes | None:
+        """The history digest before the first event of a segment; None = unknown."""
+        return self._digests.get(seq)
 
     def size(self) -> int:
         """Bytes in all segments, now."""
@@ -118,14 +137,33 @@ class Verifier:
             path = later[0]
             if self._ended and self._begun(path):
                 return  # the tracker has begun it since the walk came to the end
-            yield from self._segment_or_error(path)
+            before = self._history
+            self._extent = seals.Extent(0, 0, 0)
+            for one in self._segment_or_error(path):
+                if isinstance(one, Finding) and one.damage:
+                    before = None
+                yield one
+            self._history = self._after(path, before)
             sealed = os.path.lexists(seals.seal_path(path))
             following = self._later(path)
             if following or sealed:
                 yield from self._seal(path, following[0] if following else None)
 
+    def _after(self, path: Path, before: bytes | None) -> bytes | None:
+        """Compute the history digest after a segment."""
+        if before is None:
+            return None
+        try:
+            after = seals.after_segment(path, self._extent, before)
+        except (LogError, OSError):
+            return None  # it shrank, or cannot be read: findings of their own
+        self._digests[self.next_seq] = after
+        return after
+
     def _seal(self, path: Path, following: Path | None) -> Iterator[Finding]:
-        found = verify_files.seal_of(path, following, self.next_seq)
+        found = verify_files.seal_of(
+            path, following, self.next_seq, self._extent, self._history, self._tags
+        )
         try:
             for one in verify_files.unreadable(path, found):
                 if one is None:
@@ -226,6 +264,9 @@ class Verifier:
                 yield self._damage(path, 0, f"{missing} {be} missing before this file")
             elif (header.base_seq, header.previous) != (self.next_seq, self._chain):
                 yield self._damage(path, 0, "does not continue the file before it")
+        known = self._digests.get(header.digest_seq)
+        if header.format > 1 and known is not None and known != header.digest:
+            yield self._damage(path, 0, OTHER_HISTORY)
         try:
             segment.check_order(path, self._format, header.format)
             if self._tags is not None:
@@ -269,11 +310,13 @@ class Verifier:
                     return
                 offset = at
             else:
-                yield from self._oddities(path, descriptor, offset, found.header)
+                yield from self._oddities(path, offset, found.header)
             self._accept(found.header)
             yield Checked(path, offset, found)
             offset += found.header.size + found.header.payload_size
             self.bytes = begin + offset
+            events = offset if found.header.records else self._extent.events
+            self._extent = seals.Extent(offset, events, found.header.time_us)
 
     def _left_at(self, path: Path) -> segment.End | None:
         """Finds where the log leaves this file for another epoch's; None = at its last byte."""
@@ -358,15 +401,10 @@ class Verifier:
         self._chain = header.chain
         self._time_us = max(self._time_us, header.time_us)
 
-    def _oddities(
-        self, path: Path, descriptor: int, offset: int, header: Header
-    ) -> Iterator[Finding]:
+    def _oddities(self, path: Path, offset: int, header: Header) -> Iterator[Finding]:
         """Check the rules that every writer keeps and that no checksum covers."""
-        reserved = _RESERVED
-        if header.format > 1:
-            reserved = os.pread(descriptor, len(_RESERVED), offset + _RESERVED_AT)
         unused = not header.encrypted and header.key_check
-        if header.flags & ~IGNORABLE or unused or reserved != _RESERVED:
+        if header.flags & ~IGNORABLE or unused:
             yield self._odd(
                 path, offset, "bytes of the frame header that are not in use are not zero"
             )

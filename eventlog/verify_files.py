@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from attrs import evolve
+
 from eventlog import files, kept_frames, seals, segment
 from eventlog.errors import LogCorruptError, LogError
 from eventlog.findings import NOTHING, RESTORE, Finding
@@ -15,7 +17,7 @@ from eventlog.first_event import list_openings, segments_before
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eventlog.tags import TagReader
+    from eventlog.tags import Macs, TagReader
 
 T = TypeVar("T")
 
@@ -90,11 +92,19 @@ def check_kept(
             yield Finding(one.path, 0, one.first, what, RESTORE_KEPT)
 
 
-def seal_of(path: Path, following: Path | None, seq: int) -> Iterator[Finding | None]:
+def seal_of(
+    path: Path,
+    following: Path | None,
+    seq: int,
+    extent: seals.Extent,
+    history: bytes | None,
+    macs: Macs | None,
+) -> Iterator[Finding | None]:
     """Check a segment against its seal. Yields None when they agree, nothing when there is no seal.
 
     `following` is the segment after it; None = that one is gone, because only a finished segment
-    gets a seal. `seq` is the event to name in findings.
+    gets a seal. `seq` is the event to name in findings. `extent`: by a walk over the segment.
+    `history`: the history digest after it; None = unknown. `macs`: None = the MAC is not checked.
     """
     sealed = seals.seal_path(path)
     try:
@@ -104,7 +114,10 @@ def seal_of(path: Path, following: Path | None, seq: int) -> Iterator[Finding | 
     except seals.SealError as error:
         yield Finding(sealed, 0, seq, str(error), seals.DROP)
         return
-    now = seals.take(path, following) if following else seals.taken_again(path, seal)
+    if what := seals.wrong_with(path, segment.open_header(path), seal, macs):
+        yield Finding(sealed, 0, seq, what, seals.DROP)
+        return
+    now = seals.take(path, following, extent) if following else seals.taken_again(path, seal)
     if now.length != seal.length:
         what = f"has {now.length} bytes, and had {seal.length} when it was sealed"
         yield Finding(path, min(now.length, seal.length), seq, what, RESTORE)
@@ -113,7 +126,10 @@ def seal_of(path: Path, following: Path | None, seq: int) -> Iterator[Finding | 
         yield Finding(path, 0, seq, what, RESTORE)
     elif following is None:
         yield Finding(path, now.length, seq, seals.WENT_ON, RESTORE)
-    elif now != seal:
+    elif seal.history and history is not None and seal.history != history.hex():
+        what = f"the history digest after it is {history.hex()}, and was {seal.history}"
+        yield Finding(path, 0, seq, what, RESTORE)
+    elif now != evolve(seal, history="", key="", mac=""):
         what = "the seal gives other events or times than the segment, which is as it was"
         yield Finding(sealed, 0, seq, what, seals.DROP)
     else:

@@ -106,6 +106,7 @@ def finished(one: OpenFrame) -> Frame:
         previous=NO_CHAIN,
         seed=NO_CHAIN,
         sign=lambda *_: NO_CHAIN,
+        lead_us=one.lead_us,
     )
     return Frame(
         parse_header(packed), memoryview(bytes(one.plain)), memoryview(bytes(one.protected))
@@ -158,7 +159,7 @@ class Announce:
 
     info_hash: bytes
     endpoint: bytes
-    peer_id: bytes = b"-XX0001-abcdefghijkl"
+    peer_id: bytes = b"-XX0001.abcdefghijkl"  # names no client, because that would be an event
     uploaded: int = 0
     downloaded: int = 0
     left: int = 1000
@@ -168,6 +169,7 @@ class Announce:
     flags: int = 0
     key_hash: int = 7
     listener: int = 0
+    agent: bytes = b""
     # the text of a tracker key; b"" = an announce without a key; None = the test looks up no key
     key: bytes | None = None
 
@@ -260,7 +262,7 @@ def announce_one(service: Service, one: Announce) -> int:
     return service.announce(
         one.listener, one.path, one.endpoint[:-2], one.endpoint[-2:], one.info_hash,
         one.peer_id, one.uploaded, one.downloaded, one.left, one.event,
-        one.numwant, one.flags, one.key_hash, key,
+        one.numwant, one.flags, one.key_hash, key, one.agent,
     )  # fmt: skip
 
 

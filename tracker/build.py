@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent
 MODULES = (
     "domain/accounts",
     "domain/addresses_by_day",
+    "domain/clients",
     "domain/directory",
     "domain/hidden_peers",
     "domain/peer_by_seq",

@@ -183,6 +183,20 @@ EVENT: Final = record(seq=SEQ, time=TIME, type=STRING)
 REFUSED: Final = record(
     client=nullable(STRING), version=nullable(STRING), reason=STRING, times=WHOLE
 )
+_TAG: Final[Schema] = {**NAME, "maxLength": 64}
+_I64: Final[Schema] = {**WHOLE, "maximum": 2**63 - 1}
+_FACTS: Final[dict[str, Schema]] = {
+    "label": nullable(NAME), "size": nullable(_I64), "site_id": nullable(_I64),
+    "uploader": nullable(NAME), "added": nullable(TIME),
+}  # fmt: skip
+_TAGS: Final[Schema] = {"type": "array", "items": _TAG, "maxItems": 32}
+TORRENT: Final = record(
+    info_hash=HASH, seeders=WHOLE, completed=WHOLE, leechers=WHOLE, size_at_least=FLAG,
+    tags=_TAGS, **_FACTS,
+)  # fmt: skip
+FACTS_FORM: Final = form(tags=nullable(_TAGS), **_FACTS)
+TORRENT_FORM: Final = form(("info_hash",), info_hash=HASH, tags=nullable(_TAGS), **_FACTS)
+CLIENT: Final = record(client=NUMBER, peer_id_prefix=nullable(STRING), user_agent=nullable(STRING))
 REJECTED: Final = record(key_ref=NUMBER, reason=STRING, times=WHOLE, last=TIME)
 PRESENT: Final = record(
     info_hash=HASH, role={"enum": ["seeder", "leecher"]}, key_ref=NUMBER, peer_id=STRING,

@@ -12,11 +12,13 @@ from api.endpoint import under
 from api.reads import Reads
 from api.v2 import params, problems
 from api.v2.about import About
+from api.v2.clients import Clients
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
 from api.v2.keys import Keys
 from api.v2.ledgers import Ledgers
 from api.v2.settings import Settings
+from api.v2.torrents import Torrents
 from api.v2.whitelist import Whitelist
 
 if TYPE_CHECKING:
@@ -34,12 +36,14 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
     rows = [
         *Keys(reads, commands).endpoints(),
         *Whitelist(reads, commands).endpoints(),
+        *Torrents(reads, commands).endpoints(),
         *Factors(reads, commands).endpoints(),
         *Accounts(reads, commands, ports.events).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
         *events.endpoints(),
         *Stream(events).endpoints(),
         *Rejections(reads, ports.events).endpoints(),
+        *Clients(reads).endpoints(),
         *Settings(reads).endpoints(),
         *About(described).endpoints(),
     ]

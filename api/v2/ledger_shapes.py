@@ -8,7 +8,7 @@ from api.times import rfc3339
 from tracker.ports import LedgerCorrection, LedgerOpening
 
 if TYPE_CHECKING:
-    from tracker.ports import LedgerAnnounce, LedgerEntry, LedgerSums, LedgerTotals
+    from tracker.ports import Client, LedgerAnnounce, LedgerEntry, LedgerSums, LedgerTotals
 
 
 def entry_json(entry: LedgerEntry) -> dict[str, object]:
@@ -38,7 +38,17 @@ def _announce_json(entry: LedgerAnnounce) -> dict[str, object]:
         "credited_downloaded": entry.credited_downloaded,
         "rule": entry.rule,
         "factors": entry.factors,
+        "client": client_json(entry.client) if entry.client else None,
         "time": rfc3339(entry.time_us),
+    }
+
+
+def client_json(client: Client) -> dict[str, object]:
+    """Makes JSON of a client, also for the list of all."""
+    return {
+        "client": client.number,
+        "peer_id_prefix": client.peer_id_prefix,
+        "user_agent": client.user_agent,
     }
 
 

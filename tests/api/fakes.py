@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import trio
 
+import tracker.ports
 from tracker.ports import (
     LISTED_AT_ONCE,
     Account,
     Actor,
+    Client,
     CommandError,
     Correction,
     DuplicateKeyError,
@@ -42,6 +44,7 @@ from tracker.ports import (
     Sample,
     Stats,
     SumsPage,
+    TorrentFacts,
     TorrentSummary,
     UdpStats,
     UnknownAccountError,
@@ -81,6 +84,7 @@ ENTRIES = EntriesPage(
             8,
             "new session",
             (3, 4),
+            Client(2, "-XX0001-", None),
         ),
     ],
     None,
@@ -121,6 +125,13 @@ class FakeModel:
         torrent = self.swarms.get(info_hash)
         return None if torrent is None else torrent.summary
 
+    def torrent(self, info_hash: bytes) -> tracker.ports.Torrent | None:
+        facts, known = self.commands.facts.get(info_hash), self.swarms.get(info_hash)
+        if facts is None and known is None:
+            return None
+        summary = known.summary if known else TorrentSummary(info_hash, 0, 0, 0)
+        return tracker.ports.Torrent(summary, facts or TorrentFacts(), 77 if known else None)
+
     def peers(self, info_hash: bytes) -> Iterator[Peer]:
         return iter(self.swarms[info_hash].peers)
 
@@ -144,6 +155,10 @@ class FakeModel:
     def refused_clients(self) -> Iterator[Refused]:
         yield Refused("malformed", None, None, 1)
         yield Refused("key_unknown", "qBittorrent", "4650", 3)
+
+    def clients(self) -> Iterator[Client]:
+        yield Client(1, "-qB4650-", "qBittorrent/4.6.5")
+        yield Client(2, None, None)
 
     def present(self, account: int) -> Iterator[Present | None]:
         yield None
@@ -283,6 +298,7 @@ class FakeCommands:
     issued: dict[int, tuple[str, KeyInfo]] = attrs.field(factory=dict)
     accounts: dict[int, Account] = attrs.field(factory=dict)
     factors: dict[int, Factor] = attrs.field(factory=dict)
+    facts: dict[bytes, TorrentFacts] = attrs.field(factory=dict)
     corrections: list[Correction] = attrs.field(factory=list)
     actors: list[Actor] = attrs.field(factory=list)
     failure: CommandError | None = None  # every command raises it
@@ -341,6 +357,18 @@ class FakeCommands:
     async def revoke_key_ref(self, key_ref: int, by: Actor) -> None:
         self._asked(by)
         self._change(key_ref, state="revoked")
+
+    async def describe_torrents(
+        self, torrents: Sequence[tuple[bytes, TorrentFacts]], by: Actor
+    ) -> int:
+        self._asked(by)
+        changed = 0
+        for info_hash, facts in torrents:
+            changed += facts != self.facts.get(info_hash, TorrentFacts())
+            self.facts[info_hash] = facts
+            if facts == TorrentFacts():
+                del self.facts[info_hash]
+        return changed
 
     async def set_factor(self, terms: FactorTerms, by: Actor) -> Factor:
         self._asked(by)

@@ -144,6 +144,7 @@ LEDGER_BODIES = [
             f'{{"type":"announce","seq":42,"info_hash":"{"00" * 20}","peer_id":"2d5858303030312d","event":"started",'
             '"uploaded":1,"downloaded":2,"left":null,"base_uploaded":null,"base_downloaded":4,"delta_uploaded":5,'
             '"delta_downloaded":6,"credited_uploaded":7,"credited_downloaded":8,"rule":"new session","factors":[3,4],'
+            '"client":{"client":2,"peer_id_prefix":"-XX0001-","user_agent":null},'
             '"time":"2023-03-28T12:25:00.058085Z"}'
             f'],"next":null,"totals":{{{SUMS}}}}}'
         ),

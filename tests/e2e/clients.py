@@ -31,7 +31,8 @@ _LAST = 0x7A7A7A7A  # transaction id of a connect that nothing comes after
 
 
 def peer_id(number: int) -> bytes:
-    return b"-QS0001-%012d" % number
+    """Returns a peer id that names no client, because that would be one event more."""
+    return b"-QS0001.%012d" % number
 
 
 def torrent(number: int) -> bytes:

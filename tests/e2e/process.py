@@ -21,7 +21,7 @@ from attrs import frozen
 from tests.e2e import forked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 Address = tuple[str, int]
@@ -131,12 +131,17 @@ class Lines:
             return list(self._lines)
 
 
-def begin(arguments: list[str], folder: Path) -> tuple[subprocess.Popen[str], Lines]:
-    """Starts `tracker` with arguments. Standard error comes with the output."""
+def begin(
+    arguments: list[str], folder: Path, more: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[str], Lines]:
+    """Starts `tracker` with arguments, and with more variables in its environment.
+
+    Standard error comes with the output.
+    """
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=folder,
-        env=clean_environment(),
+        env={**clean_environment(), **(more or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -154,6 +159,7 @@ class Tracker:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.config = folder / "tracker.toml"
+        self.environment: dict[str, str] = {}  # more variables, from the next start on
         self.listeners = listeners or Listeners()
         self.udp: list[Address] = []
         self.http: list[Address] = []
@@ -179,7 +185,8 @@ class Tracker:
     def start(self, *arguments: str) -> Tracker:
         """Starts with more arguments, if any, and waits until everything is served."""
         assert self._process is None, "it is running"
-        self._process, self.lines = begin([*arguments, "--config", str(self.config)], self.folder)
+        command = [*arguments, "--config", str(self.config)]
+        self._process, self.lines = begin(command, self.folder, self.environment)
         started = self.lines.until(_complete)
         self.udp = _addresses(started, " UDP TRACKER: Started on: ")
         self.http = _addresses(started, " HTTP TRACKER: Started on: ")

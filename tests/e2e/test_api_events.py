@@ -14,6 +14,7 @@ from tests.e2e.clients import (
     announce_datagram,
     announce_target,
     ask,
+    exchange,
     get,
     peer_id,
     torrent,
@@ -302,6 +303,35 @@ def test_settings(site: Tracker) -> None:
     (event,) = site.events("--type", "settings_changed")
     assert (answer["seq"], answer["settings"]) == (event["seq"], event["settings"])
     assert answer["settings"]["private"] is True
+
+
+def test_clients(site: Tracker) -> None:
+    """An announce names the client by a number: of the peer id and the header User-Agent, also on
+    a connection that goes on.
+    """
+    target = announce_target(torrent(9), 1, 6001, left=1)
+    target = target.replace("announce", f"announce/{KEYS[1]}", 1).replace("QS0001.", "QS0001-")
+    headers = [
+        b"User-Agent: first/1.0 (a; b)\r\n", b"uSER-aGENT:  second \r\n", b"", b"USER-AGENT:\r\n",
+        b"User-Agent: first/1.0 (a; b)\r\nAccept: x\r\n", b"User-Agent: " + b"z" * 5000 + b"\r\n",
+    ]  # fmt: skip
+    requests = [b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (target.encode(), one) for one in headers]
+    requests[-1] = requests[-1].replace(b"Host", b"Connection: close\r\nHost")
+    assert exchange(site.http[0], b"".join(requests)).count(b"HTTP/1.1 200 OK") == len(headers)
+    found = ask(site, "GET", "/api/v2/clients").json["clients"]
+    texts = [(one["peer_id_prefix"], one["user_agent"]) for one in found]
+    assert [one["client"] for one in found] == list(range(1, len(found) + 1))
+    assert texts[-4:] == [
+        ("-QS0001-", agent) for agent in ("first/1.0 (a; b)", "second", None, "z" * 104)
+    ]
+    ledger = ask(site, "GET", f"/api/v2/accounts/1/ledger?info_hash={torrent(9).hex()}").json
+    first, second, none, long = found[-4:]
+    expected = [first, second, none, none, first, long]
+    assert [one["client"] for one in ledger["entries"]] == expected
+    events = site.events("--info-hash", torrent(9).hex())
+    assert [one["client"] for one in events] == [one["client"] for one in expected]
+    before = next(e for e in site.events("--type", "client_named"))["seq"] - 1
+    assert ask(site, "GET", f"/api/v2/clients?at={before}").json["clients"] == []
 
 
 def test_stop_with_a_stream_open(new_tracker: Any) -> None:

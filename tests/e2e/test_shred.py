@@ -118,14 +118,14 @@ def test_a_log_without_its_keys(found: Found) -> None:
         done = run(
             "events", "--log", str(site.log), "--type", "announced", *options, folder=site.folder
         )
-        assert done.stderr == ""
+        assert done.returncode == (0 if known else 4)
         shown = {json.loads(line)["address"] is not None for line in done.stdout.splitlines()}
         assert shown == {known}
 
 
 def announced(tracker: Tracker) -> int:
     host, port = tracker.http[0]
-    query = f"info_hash={'%41' * 20}&peer_id=-XX0001-abcdefghijkl&port=6881"
+    query = f"info_hash={'%41' * 20}&peer_id=-XX0001.abcdefghijkl&port=6881"
     query += "&uploaded=0&downloaded=0&left=0"
     with urlopen(f"http://{host}:{port}/announce?{query}", timeout=30) as answer:
         return int(answer.status)

@@ -41,6 +41,12 @@ class ToyTags:
     def tag(self, key_id: bytes, log_id: bytes, seed: bytes, *parts: Part) -> bytes | None:
         return self.sign(log_id, seed, *parts) if key_id == self.key_id else None
 
+    def mac(self, purpose: bytes, data: bytes) -> bytes:
+        return hmac.digest(self._key, purpose + b"\0" + data, "sha256")
+
+    def mac_of(self, key_id: bytes, purpose: bytes, data: bytes) -> bytes | None:
+        return self.mac(purpose, data) if key_id == self.key_id else None
+
 
 TAGS = ToyTags()
 

@@ -47,7 +47,21 @@ def facts(state: State) -> dict[str, Any]:
         ],
         "shredded": sorted(state.tally.shredded),
         "first_seqs": [each.first_seq for each in state.tally.pruned],
+        **_later(state),
     }  # fmt: skip
+
+
+def _later(state: State) -> dict[str, Any]:
+    """What came with format 2; in a log of format 1 there is none of it."""
+    swarms = state.swarms
+    hashes = {*swarms.retired, *(info_hash for bucket in swarms.buckets for info_hash in bucket)}
+    sizes = {one.hex(): size for one in hashes if (size := swarms.least_size(one))}
+    found = {
+        "clients": [[each.hex() for each in pair] for pair in state.clients.pairs],
+        "facts": {each.hex(): json.loads(text) for each, text in state.facts.items()},
+        "sizes": sizes,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def digest(state: State) -> str:

@@ -20,7 +20,7 @@ from eventlog.frame import WATERMARK, build_header, crc_start_of, padding
 from eventlog.segment import NO_DIGEST, pack_header
 from tests.support import START_US, endpoint4, hash_of
 from tracker.domain import events
-from tracker.domain.events import codec
+from tracker.domain.events import codec, schemas
 from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.state import State
 from tracker.store.address_keys import Keyring, day_name, day_of
@@ -34,11 +34,13 @@ SECRET = bytes(range(0x40, 0x60))
 DAY = day_of(START_US)
 BOOT_NS = 5_000_000_000
 FRAME_ID = FrameId(LOG_ID, 1, 1, BOOT_NS + 2, bytes([2]) * 16)
-STARTED = codec.encode_admin(TrackerStarted.number, START_US, {"version": "1.0.0", "epoch": 1})
+STARTED = codec.encode_admin(
+    TrackerStarted.number, START_US, {"version": "1.0.0", "epoch": 1, "wall_us": START_US}
+)
 ANNOUNCED_US = START_US + 1_000_000
 PLAIN = codec.PLAIN.pack(
     ANNOUNCED_US, hash_of(1), b"-XX0001-", 1000, 0, 500, 0, 0, 50, 0, 0,
-    events.UDP4 << 4 | events.STARTED, events.RULE_FIRST,
+    events.UDP4 << 4 | events.STARTED, events.RULE_FIRST, 0,
 )  # fmt: skip
 PRIVATE = codec.PROTECTED4.pack(
     codec.V4_MAPPED, endpoint4(1)[:4], b"abcdefghijkl", endpoint4(1)[4:], crc32(b"abc") & 0xFFFF
@@ -52,11 +54,11 @@ _SEGMENT_FIELDS = (
 _FRAME = Struct("<4sBBHIIIIQQQQIIQ16s16s4s16sI")
 _FRAME_FIELDS = (
     "magic", "kind", "schema", "flags", "count", "plain length", "protected length", "epoch", "base_seq", "durable_seq", "time",
-    "boottime", "key_epoch", "payload_crc", "key_check", "seed", "previous", "zero", "tag", "header_crc",
+    "boottime", "key_epoch", "payload_crc", "key_check", "seed", "previous", "lead", "tag", "header_crc",
 )  # fmt: skip
 _ANNOUNCE_FIELDS = (
     "time", "info_hash", "peer_id[0:8]", "uploaded", "downloaded", "left", "key_ref", "prev_seq", "numwant", "flags",
-    "listener", "event started, UDP over IPv4", "rule first",
+    "listener", "event started, UDP over IPv4", "rule first", "client other",
 )  # fmt: skip
 
 
@@ -93,7 +95,7 @@ def fields() -> Iterator[Field]:
         )
     yield from _fields(_SEGMENT, header, _SEGMENT_FIELDS)
     chain = yield from _frame(events.ADMIN, STARTED, 0, 1, START_US, 0, NO_CHAIN)
-    yield Field(STARTED[:16], "length of the JSON, type 1, schema 1, time")
+    yield Field(STARTED[:16], "length of the JSON, type 1, schema 2, time")
     size = codec.ADMIN.unpack_from(STARTED)[0]
     yield Field(STARTED[16 : 16 + size], f"JSON: {STARTED[16 : 16 + size].decode()}")
     yield Field(STARTED[16 + size :], "zeros to a multiple of 16")
@@ -110,7 +112,7 @@ def _frame(
     seed = bytes([1 + seq]) * 16
     with _keys() as keys:
         header, chain = build_header(
-            kind, 0 if kind == WATERMARK else 1, count, plain, encrypted, epoch=1, base_seq=seq, durable_seq=durable,
+            kind, schemas.NEWEST.get(kind, 0), count, plain, encrypted, epoch=1, base_seq=seq, durable_seq=durable,
             time_us=time_us, boottime_ns=BOOT_NS + 1 + seq, previous=chain, key_epoch=DAY if encrypted else NOT_ENCRYPTED,
             key_check=check, crc_start=crc_start_of(LOG_ID), seed=seed, sign=partial(keys.tags.sign, LOG_ID, seed),
         )  # fmt: skip

@@ -34,7 +34,7 @@ def test_what_the_page_shows_is_read(tmp_path: Path) -> None:
     started, announced = events_in(Reader(log, keys=Keyring(secrets)).frames())
     assert started == {
         "seq": 0, "time": "2027-01-15T08:00:00.000000Z", "type": "tracker_started", "epoch": 1,
-        "version": "1.0.0",
+        "version": "1.0.0", "wall_us": 1_800_000_000_000_000,
     }  # fmt: skip
     assert (announced["address"], announced["port"], announced["rule"]) == (
         "127.0.0.1", 6881, "first",

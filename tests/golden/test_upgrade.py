@@ -50,6 +50,7 @@ def start(site: Path) -> State:
     async def first_event() -> None:
         clock = LogClock(session.time_us)
         service = Service(event_log, session.state, clock, SELECTION_KEY)
+        session.append_first(service.append)
         await event_log.wait_durable(service.append(TrackerStarted("2", event_log.epoch)))
 
     session.run(first_event)
@@ -82,7 +83,7 @@ def test_going_over(
     assert {path: after[path] for path in before} == before
     assert formats(site) == [*old, 2]
     caplog.clear()
-    assert start(site).seq == began.seq + 1
+    assert start(site).seq == began.seq + 2
     assert "no way back" not in caplog.text
     verification = Verification(site / "log", Keyring(site / "secrets"))
     assert [one.what for one in verification.findings(no_progress) if one.damage] == []

@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,10 @@ from tracker.domain.policy import Policy
 from tracker.domain.refusals import NOT_WHITELISTED
 from tracker.domain.settings import Settings
 from tracker.history import event_json
-from tracker.ports import Actor, Correction, FactorTerms, NewKey
+from tracker.ports import Actor, Correction, FactorTerms, NewKey, TorrentFacts
 from tracker.service.commands import ServiceCommands
 from tracker.service.service import Service
+from tracker.store import format_border, opening_balance
 from tracker.store.address_keys import Keyring, day_of
 from tracker.store.replay import replay
 from tracker.upkeep.retention import Pruner
@@ -69,6 +71,10 @@ PRIVATE = evolve(QUICK, private=True, listed=True)
 OTHER_ID = b"-qB4500-zyxwvutsrqpo"
 
 
+def no_report(_done: int, _total: int) -> None:
+    """Drops the progress."""
+
+
 @define
 class Site:
     """A folder in which trackers ran, one after the other."""
@@ -80,15 +86,20 @@ class Site:
 
     def run(self, do: Callable[[Run], Awaitable[object]]) -> None:
         keyring = keys_of(self.path / "secrets")
+        path = self.path / "log"
+        begin = partial(opening_balance.history, path, keyring)
         log = open_log(
-            self.path / "log", {**codec.RECORD_SIZES, NO_KIND: 16}, keyring.tags, segment_bytes=self.segment_bytes,
-            linger_seconds=0, encryptor=keyring if self.encrypted else None,
+            path, {**codec.RECORD_SIZES, NO_KIND: 16}, keyring.tags, segment_bytes=self.segment_bytes,
+            linger_seconds=0, encryptor=keyring if self.encrypted else None, begin=begin,
         )  # fmt: skip
+        first = format_border.is_due(path, log.next_seq)
         state = replay(Reader(log.path, to_end=True, keys=keyring))
 
         async def main() -> None:
             async with running(log):
                 one = Run(log, state, self.time, keyring)
+                if first:
+                    one.service.append(format_border.made(path, 0, begin(), [], no_report))
                 cut_bytes = log.recovery.cut_bytes or None
                 one.service.append(TrackerStarted("1.0.0", log.epoch, cut_bytes))
                 await do(one)
@@ -143,6 +154,7 @@ async def public_first(run: Run) -> None:
         evolve(one, endpoint=endpoint4(70, 80), left=events.LEFT_UNKNOWN, numwant=65535,
                flags=events.FLAG_NUMWANT_ABSENT | events.FLAG_DICTIONARIES, udp=False),
         evolve(one, endpoint=endpoint4(71), left=5, event=events.PAUSED, uploaded=2**64 - 1),
+        evolve(one, endpoint=endpoint4(72), peer_id=OTHER_ID, udp=False, agent=b"a/1 \xe9\x1b"),
     )  # fmt: skip
     for counter in events.COUNTER_NAMES:
         run.service.count(counter, 2 if counter == events.REFUSED_REQUESTS else 0)
@@ -258,6 +270,17 @@ async def private_first(run: Run) -> None:
         evolve(mine, key=anna),
         evolve(theirs, info_hash=hash_of(9)),
     )
+    said = TorrentFacts(
+        label="Debian 日本",
+        size=2**40,
+        site_id=77,
+        uploader="anna",
+        added_us=START_US,
+        tags=("a", "b"),
+    )
+    torrents = [(hash_of(1), said), (hash_of(2), TorrentFacts(label="gone"))]
+    await run.commands.describe_torrents(torrents, BY)
+    await run.commands.describe_torrents([(hash_of(2), TorrentFacts())], BY)
     by = Actor("import", "", "r-2", "dump.xml")
     run.service.append(CompletedImported(hash_of(1), 41), by)
     run.time.advance(10 * SECOND)

@@ -2,8 +2,10 @@
 
 python read_log.py LOG [SECRETS]
 
-prints the same as `tracker events --log LOG --secrets SECRETS`. It needs the standard library, and
-`cryptography` for AES. A fault in the log ends it with a sentence and exit code 1.
+prints the same as `tracker events --log LOG --secrets SECRETS`. With `--history` first it prints
+the history digest and the number of the event after it, as `tracker replay` does. It needs the
+standard library, and `cryptography` for AES. A fault in the log ends it with a sentence and exit
+code 1.
 """
 
 from __future__ import annotations
@@ -33,17 +35,20 @@ FORMATS = (1, 2)
 SEGMENT_1 = Struct("<8sHHI16sQQQII60xI")
 SEGMENT_2 = Struct("<8sHHI16sQQQI4x16s16s32sQ16s20x16sI")
 FRAME_1 = Struct("<4sBBHIIIIQQQQIIIQI")
-FRAME_2 = Struct("<4sBBHIIIIQQQQIIQ16s16s4x16sI")
+FRAME_2 = Struct("<4sBBHIIIIQQQQIIQ16s16sI16sI")
 KEPT = Struct("<8sHHI16sQQQII")
 OPENING_1 = Struct("<8sHHI16sQQ16sQI4x16s24xII")
-OPENING_2 = Struct("<8sHHI16sQQ16sQ16s16s16sII")
-ANNOUNCE = Struct("<Q20s8sQQQIQHHBBH")
+OPENING_2 = Struct("<8sHHI16sQQ16sQ16s16s16s32sII")
+ANNOUNCE_1 = Struct("<Q20s8sQQQIQHHBBH")
+ANNOUNCE = Struct("<Q20s8sQQQIQHBBBBH")
 PROTECTED = Struct("<16s12s2sH")
 ADMIN = Struct("<IHHQ")
-TICK = Struct("<QIIIIQ")
+TICK_1, TICK_2 = Struct("<QIIIIQ"), Struct("<QIIIIQQ")
 COUNTER = Struct("<QHHIQ")
 EVICTION = Struct("<Q20sIQ")
 REFUSAL = Struct("<QH6xQ32s8s")
+REFUSED = Struct("<QIHH20sI")
+CLIENT = Struct("<QH6x8s104s")
 FRAME_ID = Struct("<16sIQQ")
 IGNORABLE = 1
 LONGEST = 1 << 20
@@ -53,15 +58,20 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TYPES = {
     1: "tracker_started", 2: "tracker_stopped", 3: "clock_stepped", 10: "torrent_whitelisted", 11: "torrent_delisted",
     20: "key_issued", 21: "key_revoked", 22: "key_rotated", 23: "key_changed", 30: "completed_imported",
+    31: "torrent_described",
     40: "settings_changed", 50: "announce_refused", 60: "credit_factor_set", 61: "credit_factor_ended",
     62: "credit_corrected", 70: "addresses_shredded", 71: "addresses_lost",
-    72: "server_key_changed", 80: "log_pruned",
+    72: "server_key_changed", 80: "log_pruned", 81: "format_begun",
 }  # fmt: skip
 COUNTERS = {
     1: "udp4_connects", 2: "udp6_connects", 3: "tcp4_scrapes", 4: "tcp6_scrapes", 5: "udp4_scrapes", 6: "udp6_scrapes",
     7: "refused_requests", 8: "udp_dropped",
 }  # fmt: skip
 EVENTS = ("none", "completed", "started", "stopped", "paused")
+REASONS = (
+    "malformed", "log_full", "not_whitelisted", "key_missing", "key_unknown", "key_expired", "key_revoked", "client_refused",
+    "port_refused", "torrents_full", "swarm_full", "peers_full", "account_full", "rate_exceeded",
+)  # fmt: skip
 RULES = {1: "first", 2: "continued", 3: "restarted"}
 
 
@@ -91,7 +101,16 @@ class Header(NamedTuple):
     key_check: int
     seed: bytes
     previous: bytes  # chain value of the frame before
+    lead: int  # seconds, as it is in the header
     chain: bytes  # its own
+
+    def times(self, time: int) -> dict[str, str]:
+        """Returns the date of a log time in this frame, and the log time where it is another."""
+        if not self.lead:
+            return {"time": rfc3339(time)}
+        lead = self.lead - 2**32 if self.lead >= 2**32 - 65536 else self.lead
+        date = max(1, time - lead * 10**6)
+        return {"time": rfc3339(date), "log_time": rfc3339(time)}
 
     @property
     def header_size(self) -> int:
@@ -118,6 +137,8 @@ class Segment(NamedTuple):
     epoch: int
     previous: bytes  # chain value of the frame before
     key_id: bytes
+    digest: bytes  # the history digest that its header names
+    digest_seq: int  # and the event after that place
 
 
 def chain_of(crc: int) -> bytes:
@@ -134,7 +155,7 @@ def parse_header(data: bytes, crc_start: int) -> Header:
         raise InvalidError("header_crc")
     if layout is FRAME_1:
         *common, day, prev_crc, payload_crc, check = fields
-        chains = chain_of(prev_crc), chain_of(crc)
+        chains = chain_of(prev_crc), 0, chain_of(crc)
         header = Header._make((1, *common, day or NO_DAY, payload_crc, check, b"", *chains))
     else:
         header = Header._make((2, *fields))
@@ -166,6 +187,10 @@ class Log:
         self.begin, self.segments = self._begin()
         self.durable_seq = 0
         self.pruned: dict[str, Any] | None = None
+        # The history digest before the segment that is being read, the bytes of that segment that
+        # count so far, and all digests by the event after their places.
+        self.history, self._counts = bytes(32), b""
+        self.history_at: dict[int, bytes] = {}
 
     # Tags.
 
@@ -222,16 +247,18 @@ class Log:
                 raise BadLogError(f"{match[0]}: a segment of another log or name")
             if found and version < found[-1].format:
                 raise BadLogError(f"{match[0]}: format {version} after format {found[-1].format}")
-            key_id = b""
+            key_id, digest, digest_seq = b"", bytes(32), 0
             if version == 1:
                 previous = chain_of(rest[0])
             else:
-                previous, key_id, _, _, seed, tag = rest
+                previous, key_id, digest, digest_seq, seed, tag = rest
                 try:
                     self._check_tag(key_id, seed, head[:-20], tag)
                 except InvalidError as error:
                     raise BadLogError(f"{match[0]}: {error}") from None
-            found.append(Segment(path, version, size, base, epoch, previous, key_id))
+            found.append(
+                Segment(path, version, size, base, epoch, previous, key_id, digest, digest_seq)
+            )
         openings = {int(match[1]) for match in self._names("opening", r"(\d{20})\.opening")}
         for at, one in enumerate(found):
             if not one.base_seq or one.base_seq in openings:
@@ -249,9 +276,10 @@ class Log:
         layout, footer = (OPENING_1, 32) if version == 1 else (OPENING_2, 64)
         magic, _, _, sections, log_id, seq, _, _, frame_seq, *rest = layout.unpack_from(data)
         previous = chain_of(rest[0]) if version == 1 else rest[0]
-        body, table = data[:-footer], data[128 : 128 + 64 * sections]
+        size = layout.size
+        body, table = data[:-footer], data[size : size + 64 * sections]
         if (magic, *rest[-2:]) != (
-            b"\x89EVS\r\n\x1a\n", crc32(table), crc32(data[:124]),
+            b"\x89EVS\r\n\x1a\n", crc32(table), crc32(data[: size - 4]),
         ) or sha256(body).digest() != data[-footer:][:32]:  # fmt: skip
             raise BadLogError(f"{path.name}: is damaged")
         if version > 1 and self.tag_keys:
@@ -263,6 +291,8 @@ class Log:
             self.log_id, self.begin, self.begin, first.previous,
         ):  # fmt: skip
             raise BadLogError(f"{path.name}: is not of this log")
+        if version > 1:
+            self.history = rest[3]
         return sha256(data).hexdigest()
 
     # Frames.
@@ -280,7 +310,11 @@ class Log:
     def frames(self) -> Iterator[Frame]:
         """Checks and yields all valid frames, in order."""
         seq, chain = self.segments[0].base_seq, self.segments[0].previous
+        self.history_at[seq] = self.history
         for number, one in enumerate(self.segments):
+            self._end_segment(seq)
+            if self.history_at.get(one.digest_seq, one.digest) != one.digest and one.format > 1:
+                raise BadLogError(f"{one.path.name}: its header names another history")
             if (one.base_seq, one.previous) != (seq, chain):
                 raise BadLogError(f"{one.path.name}: does not follow event {seq - 1}")
             following = self.segments[number + 1] if number + 1 < len(self.segments) else None
@@ -306,10 +340,21 @@ class Log:
                 except InvalidError as error:
                     if following or self._mark(data, at) > seq:
                         raise BadLogError(f"{one.path.name}, byte {at}: {error}") from None
-                    return  # a torn tail
+                    break  # a torn tail
                 self.durable_seq = max(self.durable_seq, header.durable_seq)
-                yield found
                 seq, chain, at = seq + header.count, header.chain, at + header.size
+                if header.count:
+                    self._counts = data[:at]
+                yield found
+        self._end_segment(seq)
+
+    def _end_segment(self, seq: int) -> None:
+        """Computes the history digest before event `seq`, where a segment ends."""
+        if self._counts:
+            content = sha256(self._counts).digest()
+            self.history = sha256(b"history digest" + self.history + content).digest()
+            self.history_at[seq] = self.history
+        self._counts = b""
 
     def kept(self) -> Iterator[Frame]:
         """Yields the kept admin frames of events before the beginning."""
@@ -398,26 +443,29 @@ class Log:
             4: _counters,
             5: _evictions,
             6: _refusals,
+            7: _clients,
+            8: _refused,
         }.get(header.kind)
         if not header.count:
             return
-        if tell is None or header.schema != 1:
+        if tell is None or not 0 < header.schema <= (2 if header.kind in (1, 3) else 1):
             yield {
-                "seq": header.base_seq, "time": rfc3339(header.time), "type": "unknown", "kind": header.kind,
+                "seq": header.base_seq, **header.times(header.time), "type": "unknown", "kind": header.kind,
                 "schema": header.schema, "events": header.count, "plain": frame.plain.hex(),
                 "sealed": self.decrypted(frame).hex(),
             }  # fmt: skip
             return
         seq = header.base_seq
         for time, kind, body in tell(frame):
-            yield {"seq": seq, "time": rfc3339(time), "type": kind, **body}
+            yield {"seq": seq, **header.times(time), "type": kind, **body}
             seq += 1
         if seq != header.base_seq + header.count:
             raise BadLogError(f"event {header.base_seq}: its frame holds {seq - header.base_seq}")
 
     def _announces(self, frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
         protected = self.decrypted(frame)
-        for number, row in enumerate(ANNOUNCE.iter_unpack(frame.plain)):
+        layout = ANNOUNCE_1 if frame.header.schema == 1 else ANNOUNCE
+        for number, row in enumerate(layout.iter_unpack(frame.plain)):
             (
                 time,
                 info_hash,
@@ -432,6 +480,7 @@ class Log:
                 listener,
                 what,
                 rule,
+                *client,
             ) = row
             address, tail, port, key_hash = (
                 PROTECTED.unpack_from(protected, number * PROTECTED.size)
@@ -462,6 +511,7 @@ class Log:
                     "client_key_hash": key_hash,
                     "prev_seq": prev or None,
                     "rule": RULES[rule],
+                    **({"client": client[0] or None} if client else {}),
                 },
             )
 
@@ -471,22 +521,35 @@ class Log:
             size, kind, schema, time = ADMIN.unpack_from(frame.plain, at)
             body = frame.plain[at + ADMIN.size : at + ADMIN.size + size]
             data = json.loads(body)
-            if kind not in TYPES or schema != 1:
+            if kind not in TYPES or not 0 < schema <= (2 if kind in (1, 3) else 1):
                 yield (
                     time,
                     "unknown",
                     {"kind": 2, "admin_type": kind, "schema": schema, "data": data},
                 )
             else:
+                if TYPES[kind] == "log_pruned":
+                    self._check_history(data["first_seq"], data.get("history"))
                 if TYPES[kind] == "log_pruned" and data["first_seq"] == self.begin:
                     self.pruned = data
+                if TYPES[kind] == "format_begun":
+                    self._check_history(frame.header.base_seq, data["history"])
+                    if self.pruned:  # that was said without a tag
+                        self.pruned = data
                 yield time, TYPES[kind], data
             at += ADMIN.size + size + -size % 16
 
+    def _check_history(self, seq: int, said: str | None) -> None:
+        found = self.history_at.get(seq)
+        if said and found and found.hex() != said:
+            raise BadLogError(f"the history digest before event {seq} is {found.hex()}")
+
 
 def _ticks(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    for time, interval, goes_on, *_ in TICK.iter_unpack(frame.plain):
-        yield time, "tick", {"interval_ms": interval, "goes_on": bool(goes_on)}
+    layout = TICK_1 if frame.header.schema == 1 else TICK_2
+    for time, interval, goes_on, _, _, _, *wall in layout.iter_unpack(frame.plain):
+        tick = {"interval_ms": interval, "goes_on": bool(goes_on)}
+        yield time, "tick", tick if wall in ([], [2**64 - 1]) else {**tick, "wall_us": wall[0]}
 
 
 def _counters(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
@@ -507,6 +570,24 @@ def _refusals(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
         yield time, "refusals_counted", {"label": label, **names, "delta": delta}
 
 
+def _refused(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, key_ref, label, _, info_hash, _ in REFUSED.iter_unpack(frame.plain):
+        reason = REASONS[label] if label < len(REASONS) else str(label)
+        body = {"key_ref": key_ref, "reason": reason, "info_hash": info_hash.hex()}
+        yield time, "announce_refused", body
+
+
+def _clients(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for time, number, prefix, agent in CLIENT.iter_unpack(frame.plain):
+        texts = [shown(each.rstrip(b"\0")) or None for each in (prefix, agent)]
+        body = {"client": number, "peer_id_prefix": texts[0], "user_agent": texts[1]}
+        yield time, "client_named", body
+
+
+def shown(raw: bytes) -> str:
+    return "".join(chr(each) if 32 <= each < 127 else f"\\x{each:02x}" for each in raw)
+
+
 def _evictions(frame: Frame) -> Iterator[tuple[int, str, dict[str, Any]]]:
     for time, info_hash, _, last_seq in EVICTION.iter_unpack(frame.plain):
         yield time, "evicted", {"info_hash": info_hash.hex(), "last_seq": last_seq}
@@ -522,15 +603,16 @@ def rfc3339(time: int) -> str:
     return f"{EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
 
 
-def lines(log: Path, secrets: Path | None) -> Iterator[str]:
-    for event in Log(log, secrets).events():
-        yield json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-
-
 def main(arguments: list[str]) -> int:
     try:
-        for line in lines(Path(arguments[0]), Path(arguments[1]) if arguments[1:] else None):
-            sys.stdout.write(line + "\n")
+        told = arguments[0] == "--history"
+        folder, *secrets = map(Path, arguments[told:])
+        log = Log(folder, secrets[0] if secrets else None)
+        for event in log.events():
+            line = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+            sys.stdout.write("" if told else line + "\n")
+        if told:
+            sys.stdout.write(f"{log.history.hex()} {max(log.history_at)}\n")
     except Exception as error:  # a checksum covers any nonsense, and nonsense raises anything
         sys.stderr.write(f"this log cannot be read: {error or type(error).__name__}\n")
         return 1

@@ -6,7 +6,7 @@ The files are made once and kept in memory, so that thousands of damaged copies 
 from __future__ import annotations
 
 import shutil
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from tracker.domain.events import codec
 from tracker.domain.events.codec import CodecError
 from tracker.domain.events.errors import ReplayError
 from tracker.offline.verify import Verification
-from tracker.store import high_water_mark, server_secret, snapshots
+from tracker.store import high_water_mark, opening_balance, server_secret, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 from tracker.store.server_secret import SecretError
@@ -61,6 +61,7 @@ def _live(site: Path, *, prune_first: bool) -> None:
         segment_bytes=SEGMENT_BYTES,
         linger_seconds=0,
         encryptor=keyring,
+        begin=partial(opening_balance.history, path, keyring),
     )
     state = replay(Reader(path, to_end=True, keys=keyring))
     rig = Rig(log=log, time=HandTime(wall=max(START_US, state.time_us + SECOND)), state=state)

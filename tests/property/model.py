@@ -82,6 +82,7 @@ class Model:
     announces: int = 0
     ticks: int = 0
     resumed_us: int = 0
+    lead_us: int = 0  # log time less the wall clock
     shredded: set[str] = field(factory=set)
 
     def announce(self, one: Announce, now: int) -> str | None:
@@ -110,7 +111,8 @@ class Model:
                 return "key_unknown"
             if key.revoked:
                 return "key_revoked"
-            if self.settings.check_keys_expiration and now > (key.valid_until_us or now):
+            date = now - self.lead_us
+            if self.settings.check_keys_expiration and date > (key.valid_until_us or date):
                 return "key_expired"
         if self.settings.listed and one.info_hash not in self.whitelist:
             return "not_whitelisted"
@@ -218,7 +220,7 @@ class Model:
         down = min(max(0, one.downloaded - before.downloaded), MOST - account.downloaded)
         account.uploaded += up
         account.downloaded += down
-        percent_up, percent_down = self.percents(number, one.info_hash, now)
+        percent_up, percent_down = self.percents(number, one.info_hash, now - self.lead_us)
         account.credited_uploaded = min(MOST, account.credited_uploaded + up * percent_up // 100)
         account.credited_downloaded = min(
             MOST, account.credited_downloaded + down * percent_down // 100

@@ -163,7 +163,7 @@ def test_other_columns_are_refused() -> None:
 
 ROWS_OF = {
     "rows": ["rows", "of_key.key", "of_key.before", "of_key.after"],
-    "completed": ["completed", "hashes", "seeders", "leechers", "partial"],
+    "completed": ["completed", "largest", "hashes", "seeders", "leechers", "partial"],
 }
 for prefix in ("v4.", "v6.", "identities."):
     ROWS_OF["rows"].append(prefix + "position")

@@ -35,6 +35,7 @@ from tracker.domain.events.admin import (
     CreditFactorSet,
     KeyChanged,
     TorrentDelisted,
+    TorrentDescribed,
     TorrentWhitelisted,
     TrackerStarted,
 )
@@ -73,6 +74,7 @@ announces = st.builds(
     numwant=st.sampled_from([1, 50, 65535]),
     flags=st.sampled_from([0, events.FLAG_NUMWANT_ABSENT, events.FLAG_DICTIONARIES]),
     key_hash=st.integers(0, 65535),
+    agent=st.sampled_from([b"", b"a/1", b"\xe9 b"]),
     key=st.sampled_from([*KEYS[:2], *KEYS, key_text(99), b""]),
 )
 policies = st.builds(
@@ -125,6 +127,9 @@ steps = st.one_of(
     ),
     st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
     st.tuples(st.just("label"), st.tuples(st.sampled_from(KEYS), st.sampled_from([None, "x"]))),
+    st.tuples(
+        st.just("describe"), st.tuples(st.sampled_from(HASHES[:2]), st.sampled_from([None, 7]))
+    ),
     st.tuples(st.just("count"), st.integers(1, 8)),
     st.tuples(st.just("refuse"), st.tuples(st.integers(-13, 0), st.sampled_from([*PEER_IDS, b""]))),
     st.tuples(st.just("factor"), factors),
@@ -133,6 +138,7 @@ steps = st.one_of(
     st.tuples(st.just("correct"), st.tuples(st.integers(1, 5), amounts, amounts)),
     st.tuples(st.just("shred"), st.sampled_from(["2027-01-14", "2027-01-15"])),
     st.tuples(st.just("lose"), st.none()),
+    st.tuples(st.just("clock"), st.sampled_from([-90_000, -40, -7, 3, 40, 90_000])),
     st.tuples(st.just("restart"), st.integers(0, 100)),
     st.tuples(st.just("hand over"), st.none()),
 )
@@ -180,6 +186,7 @@ class World:
         """Appends the first events of a run."""
         self.service.append(TrackerStarted("test", 1))
         self.model.resumed_us = self.state.time_us
+        self.model.lead_us = self.state.dates.lead_us
         if not self.state.tally.counters and self.state.tally.starts == 1:
             self._change(self.first_settings)
             for text, owner in FIRST_KEYS:
@@ -200,8 +207,15 @@ class World:
 
     def _tick(self, seconds: int) -> None:
         self.time.advance(seconds * SECOND)
-        self.service.tick()
+        if self.service.tick():
+            self.model.resumed_us = self.state.tally.resumed_us
+        self.model.lead_us = self.state.dates.lead_us
         self.model.tick(self.state.time_us)
+
+    def _set_clock(self, seconds: int) -> None:
+        """Sets the wall clock forward or back; the next tick or start notices, a second later."""
+        self.time.advance(SECOND)
+        self.time.wall += seconds * SECOND
 
     def _wait(self, seconds: int) -> None:
         """Lets time pass without a tick."""
@@ -232,7 +246,7 @@ class World:
             self.model.revoke(text)
         else:
             self._issue(
-                text, owner, None if seconds is None else self.service.now_us() + seconds * SECOND
+                text, owner, None if seconds is None else self.service.date_us() + seconds * SECOND
             )
 
     def _issue(self, text: bytes, owner: str | None, valid_until_us: int | None) -> None:
@@ -256,6 +270,11 @@ class World:
     def _in_force(self, text: bytes) -> bool:
         return bytes.fromhex(key_hash(text)) in self.state.access.keys
 
+    def _describe(self, said: tuple[bytes, int | None]) -> None:
+        info_hash, size = said
+        self.service.append(TorrentDescribed(info_hash, size=size))
+        assert (info_hash in self.state.facts) == (size is not None)
+
     def _count(self, counter: int) -> None:
         self.service.count(counter)
         self.service.count(counter)
@@ -274,7 +293,7 @@ class World:
 
     def _factor(self, factor: tuple[Any, ...]) -> None:
         account, info_hash, upload, download, wait, lasts = factor
-        from_us = self.service.now_us() + wait * SECOND
+        from_us = self.service.date_us() + wait * SECOND
         until_us = None if lasts is None else from_us + lasts * SECOND
         self.model.factors.append(
             ModelFactor(account, info_hash, upload, download, from_us, until_us)
@@ -397,6 +416,7 @@ class World:
 _STEPS: dict[str, Callable[[World, Any], None]] = {
     "announce": World._announce,
     "tick": World._tick,
+    "clock": World._set_clock,
     "wait": World._wait,
     "change": World._change_some,
     "whitelist": World._whitelist,
@@ -404,6 +424,7 @@ _STEPS: dict[str, Callable[[World, Any], None]] = {
     "key": World._key,
     "rotate": World._rotate,
     "label": World._label,
+    "describe": World._describe,
     "count": World._count,
     "refuse": World._refuse,
     "factor": World._factor,

@@ -1,10 +1,11 @@
-"""Hostile clients for the soak. Each function goes on until its `Round` is over."""
+"""Hostile clients for the soak. Each function goes on until its event is set."""
 
 from __future__ import annotations
 
 import random
 import socket
 import struct
+import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -28,14 +29,19 @@ def url_data(path: bytes) -> bytes:
 
 
 def junk(tracker: Tracker, _key: bytes, over: Event) -> None:
-    """Sends datagrams of random bytes, and connects that nobody waits for."""
+    """Sends datagrams of random bytes over IPv4 and IPv6."""
     chance = random.Random(1)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.1.1", 0))
+    with ExitStack() as opened:
+        socks = []
+        for family, source in ((socket.AF_INET, "127.0.1.1"), (socket.AF_INET6, "::1")):
+            sock = opened.enter_context(socket.socket(family, socket.SOCK_DGRAM))
+            sock.bind((source, 0))
+            socks.append(sock)
         while not over.wait(0.01):
-            for _ in range(20):
+            for number in range(20):
                 with suppress(OSError):
-                    sock.sendto(chance.randbytes(chance.randrange(200)), tracker.udp[0])
+                    datagram = chance.randbytes(chance.randrange(200))
+                    socks[number % 2].sendto(datagram, tracker.udp[number % 2])
 
 
 def flood(tracker: Tracker, key: bytes, over: Event) -> None:
@@ -94,8 +100,10 @@ def slow_readers(tracker: Tracker, _key: bytes, over: Event) -> None:
         b"/api/v1/torrents?limit=4000",
         b"/api/v2/events/stream?after=0",
         b"/api/v1/metrics?format=prometheus",
+        b"/api/v1/torrents?limit=4000&at=%b",
     )
     while not over.is_set():
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 2)).encode()
         with ExitStack() as opened:
             socks = []
             for target in targets * 2:
@@ -105,7 +113,8 @@ def slow_readers(tracker: Tracker, _key: bytes, over: Event) -> None:
                 with suppress(OSError):
                     sock.bind(("127.0.1.3", 0))
                     sock.connect(tracker.api)
-                    sock.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (target, TOKEN))
+                    path = target.replace(b"%b", moment)
+                    sock.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (path, TOKEN))
                     socks.append(sock)
             for _ in range(20):
                 over.wait(0.3)

@@ -20,7 +20,7 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median, quantiles
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import define, field
@@ -45,7 +45,7 @@ FOR_A_HELPER = 3  # descriptors that a helper process takes at most in the track
 HELPERS = 4  # the follower, and one process each for events, past moments and ledgers
 SETTLED = 15.0  # seconds after which all that the load needed is given back: idle threads last 10
 CERTIFICATE = make("soak")
-POLICY = "[policy]\nmax_torrents = 5000\nmax_connection_id_errors = 0\n"
+POLICY = "[policy]\nmax_torrents = 5000\nmax_peers = 20000\nmax_connection_id_errors = 0\n"
 CORE = "inactive_peer_cleanup_interval = 5\n[core.tracker_policy]\nmax_peer_timeout = 20\n"
 
 
@@ -61,6 +61,7 @@ class Sample:
     threads: int
     children: int
     log_bytes: int
+    peers: int = 0  # when the load ended; known of the ends of lives only
 
     @property
     def of_helper(self) -> float:
@@ -76,7 +77,9 @@ class Honest:
     served: bool = False
     took: list[tuple[float, str, float]] = field(factory=list)  # moment, request, seconds
     failures: list[str] = field(factory=list)
-    acknowledged: set[str] = field(factory=set)  # whitelisted info hashes
+    whitelisted: set[str] = field(factory=set)  # from here on what was acknowledged
+    issued: set[int] = field(factory=set)  # keys that nobody revokes
+    revoked: set[int] = field(factory=set)
     lock: Lock = field(factory=Lock)
 
     def ask(self, name: str, request: Callable[[], object]) -> bool:
@@ -277,11 +280,15 @@ class Clients:
             def write(info_hash: str = info_hash) -> None:
                 done = ask(self._tracker, "PUT", f"/api/v2/whitelist/{info_hash}")
                 assert done.status in (200, 201, 204), done
-                self._honest.acknowledged.add(info_hash)
+                self._honest.whitelisted.add(info_hash)
                 issued = ask(self._tracker, "POST", "/api/v2/keys", {"owner": "soak"})
                 assert issued.status == 201, issued
-                path = f"/api/v2/keys/{issued.json['key_ref']}"
-                assert ask(self._tracker, "DELETE", path).status == 204
+                key_ref = issued.json["key_ref"]
+                if int(info_hash, 16) % 2:
+                    self._honest.issued.add(key_ref)
+                else:
+                    assert ask(self._tracker, "DELETE", f"/api/v2/keys/{key_ref}").status == 204
+                    self._honest.revoked.add(key_ref)
 
             self._honest.ask("api write", write)
 
@@ -310,20 +317,28 @@ def is_back(sample: Sample, base: Sample) -> bool:
     return descriptors and threads and sample.children <= HELPERS
 
 
-def whitelisted(tracker: Tracker) -> set[str]:
-    found: set[str] = set()
+def listed(tracker: Tracker, path: str, name: str) -> list[Any]:
+    """Returns all that a list of the API has, page by page."""
+    found: list[Any] = []
     after = ""
     while True:
-        page = api(tracker, f"/api/v2/whitelist?limit=1000{after}")
-        found |= set(page["whitelist"])
+        page = api(tracker, f"{path}limit=1000{after}")
+        found += page[name]
         if page["next"] is None:
             return found
         after = f"&after={page['next']}"
 
 
+def check_acknowledged(tracker: Tracker, honest: Honest) -> None:
+    assert honest.whitelisted <= set(listed(tracker, "/api/v2/whitelist?", "whitelist"))
+    for state, acknowledged in (("valid", honest.issued), ("revoked", honest.revoked)):
+        keys = listed(tracker, f"/api/v2/keys?state={state}&", "keys")
+        assert acknowledged <= {one["key_ref"] for one in keys}, state
+
+
 def told(samples: list[Sample], ends: list[Sample], honest: Honest, begin: float) -> None:
     """Prints the tables: lives, their ends without load, and the honest clients' minutes."""
-    head = "life  second  RSS MB  helpers MB  descriptors  threads  children  log KiB"
+    head = "life  second  RSS MB  helpers MB  descriptors  threads  children  log KiB  peers"
     print(f"\nUnder load: medians of the last third of each life\n{head}")  # noqa: T201
     rows = []
     for life in range(LIVES):
@@ -355,7 +370,7 @@ def told(samples: list[Sample], ends: list[Sample], honest: Honest, begin: float
 def _columns(one: Sample) -> tuple[float, ...]:
     return (
         one.life, one.moment, one.megabytes, one.helpers_megabytes, one.descriptors, one.threads,
-        one.children, one.log_bytes / 1024,
+        one.children, one.log_bytes / 1024, one.peers,
     )  # fmt: skip
 
 
@@ -393,7 +408,9 @@ def test_soak(soaked: Tracker) -> None:
             for enemy in enemies:
                 enemy.join(60)
             honest.served = False
+            stats = api(tracker, "/api/v1/stats")
             ends.append(settled(tracker, life, begin, ends[0] if ends else None))
+            ends[-1].peers = stats["seeders"] + stats["leechers"]
             if life % 2:
                 tracker.kill()
             else:
@@ -403,7 +420,7 @@ def test_soak(soaked: Tracker) -> None:
         honest.served = False
         clients.end()
         told(samples, ends, honest, begin)
-    assert honest.acknowledged <= whitelisted(tracker)
+    check_acknowledged(tracker, honest)
     # All peers go, because `verify` leaves out addresses while the log lacks those of some peers.
     give_up = time.monotonic() + 60
     while api(tracker, "/api/v1/stats")["torrents"]:

@@ -32,6 +32,7 @@ from tracker.cli import (
     shred,
     stats,
     swarm,
+    torrent,
     verify,
     whitelist,
 )
@@ -128,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=serve.serve)
     commands = parser.add_subparsers(metavar="COMMAND")
     of_the_log = (events, verify, replay, swarm, diff, ledger)
-    of_the_api = (key, whitelist, stats, factor, account)
+    of_the_api = (key, whitelist, torrent, stats, factor, account)
     for command in (
         serve, check_config, default_config, health, *of_the_log, *of_the_api, import_data, shred, change_server_key
     ):  # fmt: skip

@@ -125,6 +125,27 @@ class Client:
         """Yields every whitelisted info hash, ascending. Raises `ApiError`."""
         return self._pages("whitelist", {})
 
+    def torrent(self, info_hash: str) -> dict[str, Any]:
+        """Returns a torrent's counts and facts. Raises `ApiError`."""
+        torrent: dict[str, Any] = self._ask("GET", f"/api/v2/torrents/{info_hash}", dict)
+        return torrent
+
+    def describe_torrent(self, info_hash: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Says the facts that are not None about a torrent, and returns it. Raises `ApiError`."""
+        given = {name: value for name, value in facts.items() if value is not None}
+        path = f"/api/v2/torrents/{info_hash}/facts"
+        torrent: dict[str, Any] = self._ask("PUT", path, dict, given)
+        return torrent
+
+    def describe_torrents(self, torrents: list[object]) -> dict[str, Any]:
+        """Says facts about many torrents; returns how many changed. Raises `ApiError`."""
+        done: dict[str, Any] = self._ask("POST", "/api/v2/torrents", dict, {"torrents": torrents})
+        return done
+
+    def forget_torrent(self, info_hash: str) -> None:
+        """Takes back all facts about a torrent. Raises `ApiError`, also if there are none."""
+        self._ask("DELETE", f"/api/v2/torrents/{info_hash}/facts", None)
+
     def set_factor(self, form: Mapping[str, Any]) -> dict[str, Any]:
         """Sets a factor, `POST /api/v2/factors` with the members that are not None, and returns it.
 

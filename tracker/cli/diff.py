@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tracker.cli import trust
 from tracker.cli.moment_options import add_log_and_json, moment, replayed, state_at
 from tracker.cli.options import info_hash
 from tracker.cli.output import say
@@ -36,10 +37,11 @@ def print_diff(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash) if options.info_hash else None
     with replayed(options) as log:
         forward = sorted((options.first, options.second), key=log.resolve)
+        checked = log.checks_tags()
         found = {one: picture(state_at(log, one), swarm) for one in forward}
     for change in differences(found[options.first], found[options.second]):
         say(json.dumps(change, ensure_ascii=False) if options.json else _text(change))
-    return 0
+    return trust.end(checked=checked, as_json=options.json)
 
 
 def _text(change: dict[str, Any]) -> str:

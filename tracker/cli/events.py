@@ -6,6 +6,7 @@ import time
 from array import array
 from typing import TYPE_CHECKING, Any
 
+from tracker.cli import trust
 from tracker.cli.moment_options import moment
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import flush, note, say
@@ -13,6 +14,7 @@ from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
 from tracker.ports import EventFilter, LogPart, Moment
+from tracker.store import tag_keys
 
 if TYPE_CHECKING:
     import argparse
@@ -60,7 +62,8 @@ def print_events(options: argparse.Namespace) -> int:
         time.sleep(_FOLLOW_SECONDS)
     if not done:
         _print_the_rest(scan)
-    return 0
+    flush()
+    return trust.end(checked=tag_keys.can_check(folder, keys.tags if keys else None))
 
 
 def _print_the_rest(scan: Scan) -> None:

@@ -11,19 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from api.v2.ledger_shapes import entry_json, sums_json
 from eventlog import Reader, read_kept_frames
+from tracker.cli import trust
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import CannotError, say
 from tracker.ledger.account import Ledger, Sums, find_account
 from tracker.ledger.walk import Decryption, Walk
 from tracker.ports import LedgerCorrection, LedgerOpening
+from tracker.store import tag_keys
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
     import argparse
 
-    from tracker.ports import LedgerEntry
+    from tracker.ports import Client, LedgerEntry
 
-_COLUMNS = "{:>10}  {:<27}  {:<40}  {:<10}  {:>16}  {:>16}  {:>14}  {:>14}  {:>14}  {:>14}  {}"
+_COLUMNS = (
+    "{:>10}  {:<27}  {:<40}  {:<10}  {:>16}  {:>16}  {:>14}  {:>14}  {:>14}  {:>14}  {:<32}  {}"
+)
 _SUMS = "{:<40}  {:>10}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>8}  {:>8}  {:<27}  {}"
 
 
@@ -61,7 +65,8 @@ def print_ledger(options: argparse.Namespace) -> int:
         if not options.totals:
             say(json.dumps(entry_json(entry)) if options.json else _row(entry))
     _print_sums(ledger, only, as_json=options.json)
-    return 0
+    checked = tag_keys.can_check(folder, keys.tags if keys else None)
+    return trust.end(checked=checked, as_json=options.json)
 
 
 def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
@@ -83,7 +88,7 @@ def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
 def _heading() -> str:
     return _COLUMNS.format(
         "seq", "time", "info_hash", "event", "uploaded", "downloaded", "+up", "+down",
-        "+credited up", "+credited down", "rule",
+        "+credited up", "+credited down", "client", "rule",
     )  # fmt: skip
 
 
@@ -93,7 +98,7 @@ def _row(entry: LedgerEntry) -> str:
         return _COLUMNS.format(
             entry.seq, rfc3339(entry.time_us), "", "opening", "", "", totals.uploaded,
             totals.downloaded, totals.credited_uploaded, totals.credited_downloaded,
-            "balance of the events before, which were removed",
+            "", "balance of the events before, which were removed",
         )  # fmt: skip
     shown_hash = entry.info_hash.hex() if entry.info_hash else ""
     seq, time = entry.seq, rfc3339(entry.time_us)
@@ -101,12 +106,18 @@ def _row(entry: LedgerEntry) -> str:
     if isinstance(entry, LedgerCorrection):
         rule = f"corrects {entry.corrects}: {json.dumps(entry.reason, ensure_ascii=False)}"
         return _COLUMNS.format(
-            seq, time, shown_hash, "correction", "", "", "", "", *credited, rule
+            seq, time, shown_hash, "correction", "", "", "", "", *credited, "", rule
         )  # fmt: skip
     return _COLUMNS.format(
         seq, time, shown_hash, entry.event, entry.uploaded, entry.downloaded,
-        entry.delta_uploaded, entry.delta_downloaded, *credited, entry.rule,
+        entry.delta_uploaded, entry.delta_downloaded, *credited, _client(entry.client), entry.rule,
     )  # fmt: skip
+
+
+def _client(client: Client | None) -> str:
+    if client is None:
+        return ""
+    return " ".join(filter(None, (client.peer_id_prefix, client.user_agent)))
 
 
 def _sums_heading() -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 CANNOT = 1
 LOG_DAMAGED = 3
+UNCHECKED = 4
+"""The command has done its work, and could not check the tags of the log."""
 
 
 class CannotError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tracker.cli import trust
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.output import say
 from tracker.offline.state_summary import digest, summary
@@ -19,8 +20,8 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "replay",
         help="summarise the state at any moment of the log",
-        description="Replay the log to a moment and print the state with its digest. Equal states have equal "
-        "digests.",
+        description="Replay the log to a moment and print the state with its digest, and the history digest up to "
+        "there. Equal states have equal digests; copies with the same events have equal history digests.",
     )
     add_log_and_json(parser, "one JSON object")
     add_at(parser)
@@ -30,7 +31,15 @@ def add_to(commands: Any) -> None:
 def print_state(options: argparse.Namespace) -> int:
     with replayed(options) as log:
         state = state_at(log, options.at)
-        shown = {**summary(state), "digest": digest(state)}
+        history, before = log.history()
+        checked = log.checks_tags()
+        shown = {
+            **summary(state),
+            "digest": digest(state),
+            "history": history.hex(),
+            "history_seq": before,
+            "trust": trust.in_words(checked),
+        }
     if options.json:
         outage = log.outage
         between = outage and [rfc3339(outage.from_us), rfc3339(outage.to_us)]
@@ -38,7 +47,7 @@ def print_state(options: argparse.Namespace) -> int:
     else:
         for line in _lines(shown):
             say(line)
-    return 0
+    return trust.end(checked=checked)
 
 
 def _lines(values: dict[str, Any], before: str = "") -> Iterator[str]:

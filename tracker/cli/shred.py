@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from attrs import asdict
+
 from eventlog import LogLockedError
 from tracker.cli.api_options import line
 from tracker.cli.options import add_config
@@ -30,8 +32,10 @@ def add_to(commands: Any) -> None:
     )
     add_config(parser)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--before", metavar="DATE", type=_day, help="all days before this one (UTC)")
-    which.add_argument("--day", metavar="DATE", type=_day, help="this day")
+    which.add_argument(
+        "--before", metavar="DATE", type=_day, help="all days of log time (UTC) before this one"
+    )
+    which.add_argument("--day", metavar="DATE", type=_day, help="this day of log time")
     parser.add_argument("--reason", type=line, default="", help="recorded with the event")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=shred)
@@ -64,7 +68,7 @@ def _shred(config: EventLog, days: tuple[int, int] | None, reason: str) -> dict[
     request_id = str(uuid4())
     try:
         done = _offline(config, days, request_id, reason)
-        return {"shredded": done.shredded, "kept": done.kept, "needed_from": done.needed_from}
+        return asdict(done)
     except LogLockedError as locked:
         return _in_the_running_tracker(config, days, request_id, reason, locked)
 
@@ -101,14 +105,20 @@ def _in_the_running_tracker(
 
 def _say_outcome(done: dict[str, Any]) -> None:
     for day in done["shredded"]:
-        say(f"shredded {day}")
+        say(f"shredded {_both(day, done)}")
     if not done["shredded"]:
         say("nothing was shredded")
     if done["kept"]:
         note(
-            f"kept {', '.join(done['kept'])}: keys from {done['needed_from']} on are needed for peers that are in the "
+            f"kept {', '.join(_both(day, done) for day in done['kept'])}: keys from {done['needed_from']} on are needed for peers that are in the "
             "swarms, or may still be"
         )
+
+
+def _both(day: str, done: dict[str, Any]) -> str:
+    """Names a day of log time, and its date where that is another."""
+    date = done["dates"].get(day)
+    return day if date is None else f"{day} (by the clock {date})"
 
 
 def _day(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tracker.cli import trust
 from tracker.cli.moment_options import add_at, add_log_and_json, replayed, state_at
 from tracker.cli.options import info_hash
 from tracker.cli.output import count, say
@@ -35,19 +36,21 @@ def print_swarm(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash)
     with replayed(options) as log:
         state = state_at(log, options.at)
+        checked = log.checks_tags()
     found = members(state, swarm)
     if options.json:
         for member in found:
             say(json.dumps(as_json(member), ensure_ascii=False))
-        return 0
+        return trust.end(checked=checked, as_json=True)
     say(_heading())
     for member in found:
         say(row(member))
     seeders, completed, leechers = state.swarms.counts(swarm)
-    when = f"event {state.seq - 1}, {rfc3339(state.time_us)}" if state.seq else "no event"
+    date_us = state.dates.of(state.time_us)
+    when = f"event {state.seq - 1}, {rfc3339(date_us)}" if state.seq else "no event"
     counts = f"{count(seeders, 'seeder')}, {count(leechers, 'leecher')}, {completed} completed"
     say(f"{counts}; after {when}")
-    return 0
+    return trust.end(checked=checked)
 
 
 def _heading() -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from eventlog import LogError
+from tracker.cli import trust
 from tracker.cli.moment_options import add_log_and_json, failing_if_interrupted
 from tracker.cli.options import log_and_secrets
 from tracker.cli.output import LOG_DAMAGED, count, progress, say
 from tracker.offline.state_summary import digest
 from tracker.offline.verify import Verification
+from tracker.store import tag_keys
 from tracker.store.address_keys import Keyring
 from tracker.times import rfc3339
 
@@ -28,7 +31,8 @@ def add_to(commands: Any) -> None:
         "verify",
         help="check the whole log: every byte, every record, replay",
         description="Check every segment, frame and record of the log, and that replay accepts them all. Every "
-        "finding names file, byte and event. Exit code 0: nothing is wrong; 3: something is.",
+        "finding names file, byte and event. Exit code 0: nothing is wrong; 3: something is; 4: nothing is that can be "
+        "seen without the secrets.",
     )
     add_log_and_json(parser, "one JSON object a finding or note, the summary last")
     parser.set_defaults(run=verify)
@@ -36,16 +40,27 @@ def add_to(commands: Any) -> None:
 
 def verify(options: argparse.Namespace) -> int:
     folder, secrets = log_and_secrets(options)
-    verification = Verification(folder, Keyring(secrets) if secrets else None)
+    keys = Keyring(secrets) if secrets else None
+    verification = Verification(folder, keys)
     verification.noted_in = secrets
     findings = 0
     with failing_if_interrupted(), progress("Checking the log") as report:
         for one in verification.findings(report):
             findings += one.damage
             say(_json(folder, one) if options.json else _text(folder, one))
-    summary = _summary(verification, findings)
+    checked = _can_check(folder, keys)
+    summary = _summary(verification, findings, checked=checked)
     say(json.dumps(summary) if options.json else _sentence(summary))
-    return LOG_DAMAGED if findings else 0
+    ended = trust.end(checked=checked)
+    return LOG_DAMAGED if findings else ended
+
+
+def _can_check(folder: Path, keys: Keyring | None) -> bool:
+    """Says whether every tag could be checked; no, where a header cannot be read."""
+    try:
+        return tag_keys.can_check(folder, keys.tags if keys else None)
+    except (LogError, OSError):
+        return False
 
 
 def _place(folder: Path, one: Finding) -> str:
@@ -71,8 +86,9 @@ def _json(folder: Path, one: Finding) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-def _summary(verification: Verification, findings: int) -> dict[str, Any]:
+def _summary(verification: Verification, findings: int, *, checked: bool) -> dict[str, Any]:
     log, state = verification.log, verification.state
+    told = log.history_digest()
     return {
         "type": "summary",
         "findings": findings,
@@ -85,14 +101,19 @@ def _summary(verification: Verification, findings: int) -> dict[str, Any]:
         "next_seq": log.next_seq,
         "durable_seq": log.durable_seq,
         "replayed_seq": state.seq,
-        "time": rfc3339(state.time_us) if state.seq else None,
+        "time": rfc3339(state.dates.of(state.time_us)) if state.seq else None,
         "digest": digest(state) if verification.replayed else None,
+        "history": told[0].hex() if told else None,
+        "history_seq": told[1] if told else None,
+        "trust": trust.in_words(checked),
     }
 
 
 def _sentence(summary: dict[str, Any]) -> str:
     findings = summary["findings"]
-    verdict = f"damaged: {count(findings, 'finding')}" if findings else "whole"
+    checked = summary["trust"] == trust.CHECKED
+    seen = "whole" if checked else f"without damage that can be seen ({trust.NOT_CHECKED})"
+    verdict = f"damaged: {count(findings, 'finding')}" if findings else seen
     walked = f"{count(summary['segments'], 'segment')}, {count(summary['frames'], 'frame')}, "
     walked += f"{count(summary['snapshots'], 'snapshot')}, {count(summary['sealed'], 'seal')}"
     if summary["first_seq"]:
@@ -100,5 +121,13 @@ def _sentence(summary: dict[str, Any]) -> str:
     return (
         f"The log is {verdict}. {walked}, {summary['bytes']} bytes; next event {summary['next_seq']}, "
         f"durable to {summary['durable_seq']}, replayed to {summary['replayed_seq']}; "
-        f"digest {summary['digest'] or 'none'}"
+        f"digest {summary['digest'] or 'none'}; history digest {_history(summary)}"
+    )
+
+
+def _history(summary: dict[str, Any]) -> str:
+    return (
+        f"{summary['history']} before event {summary['history_seq']}"
+        if summary["history"]
+        else "none"
     )

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from heapq import heappop, heappush
-from typing import NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tracker.domain.dates import Dates
 
 ANYBODY = 0  # no account
 ANY_TORRENT = b""
 
 DROPPED_AT_ONCE = 1000
 """Largest number of expired factors that one tick removes; that takes a few milliseconds."""
+KEPT_MS = 86_400_000
+"""Milliseconds for which the tracker must run before it removes a factor that is over."""
 
 
 class Factor(NamedTuple):
@@ -28,12 +34,12 @@ class Factor(NamedTuple):
     info_hash: bytes  # ANY_TORRENT for all
     upload_percent: int | None
     download_percent: int | None
-    from_us: int
-    until_us: int | None  # the first microsecond after it; None = until an event ends it
+    from_us: int  # a date
+    until_us: int | None  # the first date after it; None = until an event ends it
     label: str
 
-    def is_over(self, time_us: int) -> bool:
-        return self.until_us is not None and self.until_us <= time_us
+    def is_over(self, date_us: int) -> bool:
+        return self.until_us is not None and self.until_us <= date_us
 
 
 class Applied(NamedTuple):
@@ -52,13 +58,28 @@ class Factors:
     """The factors in force and those to come. Only applying events changes them.
 
     A table has them by scope (account and info hash), so that an announce looks at four scopes,
-    however many factors there are. An ended factor is removed at once, an expired factor by a tick.
+    however many factors there are. An ended factor is removed at once. An expired factor is removed
+    by a tick, once the tracker has run for a day after it expired, because it is in force again if
+    the clock was wrong and is set right.
     """
 
-    __slots__ = ("_ends", "_scopes", "current", "next_number")
+    __slots__ = (
+        "_dates",
+        "_ends",
+        "_latest_us",
+        "_scopes",
+        "current",
+        "next_number",
+        "over",
+        "ran_ms",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, dates: Dates) -> None:
+        self._dates = dates
         self.next_number = 1
+        self.ran_ms = 0  # time that the tracker ran while `over` had a factor, by its ticks
+        self.over: dict[int, int] = {}  # `ran_ms` when a tick found the factor over, by number
+        self._latest_us = 0  # no factor in `over` ends after this date
         self.current: dict[int, Factor] = {}  # by number
         self._scopes: dict[tuple[int, bytes], tuple[Factor, ...]] = {}
         self._ends: list[tuple[int, int]] = []  # heap of until_us and number
@@ -69,12 +90,25 @@ class Factors:
         self.current[factor.number] = factor
         scope = factor.account, factor.info_hash
         self._scopes[scope] = (*self._scopes.get(scope, ()), factor)
+        self._note_end(factor)
+
+    def _note_end(self, factor: Factor) -> None:
         if factor.until_us is not None:
             heappush(self._ends, (factor.until_us, factor.number))
+
+    def go_on(self, over: dict[int, int], ran_ms: int) -> None:
+        """Begins with these values. Raises `ValueError` if a factor in `over` does not exist."""
+        if not over.keys() <= self.current.keys():
+            raise ValueError("a factor that is over does not exist")
+        self.over, self.ran_ms = over, ran_ms
+        self._ends = sorted(end for end in self._ends if end[1] not in over)  # which is a heap
+        ends = (self.current[number].until_us for number in over)
+        self._latest_us = max((end for end in ends if end is not None), default=0)
 
     def end(self, number: int) -> None:
         """Removes a factor. Raises `KeyError` if it is not current."""
         factor = self.current.pop(number)
+        self.over.pop(number, None)
         scope = factor.account, factor.info_hash
         left = tuple(other for other in self._scopes[scope] if other is not factor)
         if left:
@@ -82,10 +116,37 @@ class Factors:
         else:
             del self._scopes[scope]
 
-    def expire(self, time_us: int) -> None:
+    def expire(self, time_us: int, passed_ms: int) -> None:
+        """Notes factors that are over at a log time, and removes those that were over for a day.
+
+        Handles at most `DROPPED_AT_ONCE` of each. `passed_ms`: running time since the tick before.
+        """
+        date_us = time_us - self._dates.lead_us
+        if date_us < self._latest_us:  # the date went back
+            for number in list(self.over):
+                factor = self.current[number]
+                if not factor.is_over(date_us):
+                    del self.over[number]
+                    self._note_end(factor)
+            self._latest_us = date_us
+        self.ran_ms = self.ran_ms + passed_ms if self.over else 0
+        for _ in range(DROPPED_AT_ONCE):
+            if not self._ends or self._ends[0][0] > date_us:
+                break
+            until_us, number = heappop(self._ends)
+            if number in self.current:  # else it was ended before its time
+                self.over[number] = self.ran_ms
+                self._latest_us = max(self._latest_us, until_us)
+        for number, since_ms in list(islice(self.over.items(), DROPPED_AT_ONCE)):
+            if self.ran_ms - since_ms < KEPT_MS:
+                break
+            self.end(number)
+
+    def drop_expired(self, time_us: int) -> None:
         """Removes factors that are over at this log time, but at most `DROPPED_AT_ONCE`.
 
-        The factors that ended first are removed first.
+        So ticks did that do not say what the wall clock showed. The factors that ended first are
+        removed first.
         """
         dropped = 0
         while self._ends and self._ends[0][0] <= time_us and dropped < DROPPED_AT_ONCE:
@@ -109,6 +170,7 @@ class Factors:
         """Returns the percentages for an announce of an account in a torrent, at a log time."""
         if not self.current:
             return EVEN
+        date_us = time_us - self._dates.lead_us
         up = down = None
         up_factor = down_factor = 0
         scopes = self._scopes
@@ -119,7 +181,7 @@ class Factors:
             (account, info_hash),
         ):
             for number, _, _, _, upload, download, from_us, until_us, _ in scopes.get(scope, ()):
-                if from_us > time_us or (until_us is not None and until_us <= time_us):
+                if from_us > date_us or (until_us is not None and until_us <= date_us):
                     continue
                 if upload is not None and (up is None or upload > up):
                     up, up_factor = upload, number
@@ -132,4 +194,6 @@ class Factors:
     def digest(self) -> bytes:
         hasher = blake2b(digest_size=16)
         hasher.update(repr((self.next_number, sorted(self.current.items()))).encode())
+        if self.over:  # so that digests of older logs do not change
+            hasher.update(repr((self.ran_ms, list(self.over.items()))).encode())
         return hasher.digest()

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracker.domain import addresses_by_day, plain_json
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
+from tracker.domain.clients import Clients
+from tracker.domain.dates import LEAST_US
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
 from tracker.domain.hidden_peers import Hidden
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 Buffer = bytes | bytearray | memoryview
 
-PROJECTOR = 2
+PROJECTOR = 3
 """The version of the columns of an image.
 
 It grows by 1 with every change of the columns. `STEPS` then gets a step for older opening balances.
@@ -47,9 +49,10 @@ HIDDEN = "hidden"
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
 _KEY = Struct("<32sIIQB3x")  # hash, key_ref, account, valid until us, 1 = it has an end
 _WORD = 4  # bytes
+_HASH_AND_NUMBER = Struct("<20sQ")
 
 # Attributes that are columns as they are: arrays and byte arrays.
-_SWARMS = ("completed", "hashes", "_free_torrents", "_free_peers")
+_SWARMS = ("completed", "largest", "hashes", "_free_torrents", "_free_peers")
 # Words of rows, by the names of their columns.
 _COUNTS = {"seeders": SEEDERS, "leechers": LEECHERS, "partial": PARTIAL}
 _RUN = {"first": FIRST, "count": COUNT, "seeds": SEEDS}
@@ -98,7 +101,16 @@ def _never_used(plain: dict[str, Buffer]) -> dict[str, Buffer]:
     return {**plain, "keys.last_used": bytes(len(plain["keys.account_of"]) // _WORD * 8)}
 
 
-STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {1: _never_used}
+def _without_facts(plain: dict[str, Buffer]) -> dict[str, Buffer]:
+    """Adds the columns of sizes and facts, which rules 2 did not have."""
+    largest = bytes(len(plain["completed"]))
+    return {**plain, "largest": largest, "retired.largest": b"", "facts": b"", "facts.texts": b"[]"}
+
+
+STEPS: dict[int, Callable[[dict[str, Buffer]], dict[str, Buffer]]] = {
+    1: _never_used,
+    2: _without_facts,
+}
 """By rules: functions that convert the plain columns of an image to the next rules."""
 
 
@@ -114,6 +126,10 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     plain["buckets"] = _bytes(array("I", chain.from_iterable(b.values() for b in swarms.buckets)))
     plain["retired"] = b"".join(swarms.retired)
     plain["retired.completed"] = _bytes(array("Q", swarms.retired.values()))
+    largest = swarms.retired_largest
+    plain["retired.largest"] = b"".join(_HASH_AND_NUMBER.pack(*each) for each in largest.items())
+    plain["facts"] = b"".join(state.facts)
+    plain["facts.texts"] = json.dumps(list(state.facts.values()), ensure_ascii=False).encode()
     rows = bytearray(swarms.rows)
     _fill_words(rows, ROW_SIZE, _HEAD, bytes(_TAIL * swarms.peer_slots), _TAIL)
     plain["rows"] = bytes(rows)
@@ -153,7 +169,11 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     swarms.rows = bytearray(plain["rows"])
     if not (swarms.completed and swarms.rows):
         raise ImageError("nobody's row is missing")
-    if len(swarms.rows) % ROW_SIZE or len(swarms.hashes) != 20 * len(swarms.completed):
+    torrents = len(swarms.completed)
+    if len(swarms.rows) % ROW_SIZE or (len(swarms.hashes), len(swarms.largest)) != (
+        20 * torrents,
+        torrents,
+    ):
         raise ImageError("a row is not whole")
     _load_rows(swarms, plain)
     _load_buckets(swarms, _like(array("I"), plain["buckets"]))
@@ -162,6 +182,8 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     if len(hashes) != 20 * len(counts):
         raise ImageError("retired torrents and their counts differ in number")
     swarms.retired = {hashes[20 * at : 20 * at + 20]: count for at, count in enumerate(counts)}
+    swarms.retired_largest = dict(_HASH_AND_NUMBER.iter_unpack(plain["retired.largest"]))
+    _load_facts(state, bytes(plain["facts"]), plain_json.loads(bytes(plain["facts.texts"])))
     for prefix, directory in _directories(swarms):
         _load_free(directory, plain[prefix + "free"], plain[prefix + "free_counts"])
         directory.addresses = bytearray(len(directory.owners) * directory.width)
@@ -177,6 +199,12 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     if lost or hidden:
         state.hidden = Hidden(swarms, look=True)
     return state
+
+
+def _load_facts(state: State, hashes: bytes, texts: Any) -> None:
+    state.facts = {hashes[20 * at : 20 * at + 20]: text for at, text in enumerate(texts)}
+    if len(hashes) != 20 * len(texts) or any(type(each) is not str for each in texts):
+        raise ImageError("torrents with facts and the facts differ in number")
 
 
 def _owners(state: State) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
@@ -296,7 +324,19 @@ def _rest(state: State) -> dict[str, Any]:
             for factor in factors.current.values()
         ],
         **tally,
+        "clients": state.clients.as_data(),
+        **_time(state),
     }
+
+
+def _time(state: State) -> dict[str, Any]:
+    """Returns the changes of the lead, and what is known of factors that are over."""
+    found: dict[str, Any] = {}
+    if state.dates.changes:
+        found["leads"] = state.dates.changes
+    if state.factors.over:
+        found |= {"over": list(state.factors.over.items()), "ran_ms": state.factors.ran_ms}
+    return found
 
 
 def _set_rest(state: State, rest: dict[str, Any]) -> None:
@@ -309,6 +349,7 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
             setattr(owner, name, values[name.strip("_")])
     state.settings = Settings.from_data(rest["settings"])
     state.tally = Tally.from_data({**rest, **rest["clock"]})
+    state.clients = Clients.from_data(rest.get("clients", []))
     state.access.next_key_ref = rest["next_key_ref"]
     state.access.owners = dict(rest["owners"])
     state.access.requests = {
@@ -318,6 +359,9 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     for number, seq, account, info_hash, *others in rest["factors"]:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
+    state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))
+    for time_us, lead_us in rest.get("leads", ()):
+        state.dates.go_on_with(time_us, lead_us)
     _check_values(state)
 
 
@@ -339,6 +383,10 @@ def _check_values(state: State) -> None:
         *tally.refusals.values(),
         *(number for each in tally.pruned for number in each[:2]),
         *access.owners.values(),
+        *(time_us for time_us, _ in state.dates.changes),
+        *(lead_us - LEAST_US for _, lead_us in state.dates.changes),
+        *(number for pair in state.factors.over.items() for number in pair),
+        state.factors.ran_ms,
         *(number for each in access.requests.values() for number in (each.key_ref, each.seq)),
         *(number for each in factors for number in (*each[:3], *each[4:8]) if number is not None),
         state.settings_seq + 1,

@@ -272,6 +272,17 @@ cdef inline bytes identity(uint32_t account, bytes peer_id):
     return made
 
 
+cdef inline uint64_t prefix(bytes peer_id) except? 0xFFFFFFFFFFFFFFFE:
+    _sized(peer_id, 20)
+    cdef uint64_t first
+    memcpy(&first, PyBytes_AS_STRING(peer_id), 8)
+    return first if first >> 56 == 0x2D else 0
+
+
+cdef inline Py_ssize_t slot(uint64_t prefix, uint64_t which) noexcept:
+    return <Py_ssize_t>(((prefix ^ which << 40) * <uint64_t>0x1E3779B97F4A7C15) >> 51)
+
+
 cdef inline int _fits(int value, int bits) except -1:
     if value < 0 or value >> bits:
         raise OverflowError("a number without room in its field")
@@ -280,12 +291,12 @@ cdef inline int _fits(int value, int bits) except -1:
 
 cdef inline bytes plain(
     uint64_t time_us, bytes info_hash, bytes peer_id, uint64_t uploaded, uint64_t downloaded,
-    uint64_t left, uint32_t key_ref, uint64_t prev_seq, int asked, int marks,
-    int listener, int what, int relation,
+    uint64_t left, uint32_t key_ref, uint64_t prev_seq, int asked, int flags,
+    int listener, int what, int rule, int named,
 ):
-    _fits(asked | marks | relation, 16)
-    _fits(listener | what, 8)
-    cdef uint16_t numwant = <uint16_t>asked, flags = <uint16_t>marks, rule = <uint16_t>relation
+    _fits(asked | named, 16)
+    _fits(flags | listener | what | rule, 8)
+    cdef uint16_t numwant = <uint16_t>asked, client = <uint16_t>named
     _sized(info_hash, 20)
     _sized(peer_id, 20)
     cdef bytes record = PyBytes_FromStringAndSize(NULL, 80)
@@ -299,10 +310,11 @@ cdef inline bytes plain(
     memcpy(to + 60, &key_ref, 4)
     memcpy(to + 64, &prev_seq, 8)
     memcpy(to + 72, &numwant, 2)
-    memcpy(to + 74, &flags, 2)
-    to[76] = <char>listener
-    to[77] = <char>what
-    memcpy(to + 78, &rule, 2)
+    to[74] = <char>flags
+    to[75] = <char>listener
+    to[76] = <char>what
+    to[77] = <char>rule
+    memcpy(to + 78, &client, 2)
     return record
 
 
@@ -341,15 +353,16 @@ cdef inline (
     cdef char *record = _record(plain, at, 80)
     cdef uint64_t time_us, uploaded, downloaded, left, prev_seq
     cdef uint32_t key_ref
-    cdef uint16_t rule
     memcpy(&time_us, record, 8)
     memcpy(&uploaded, record + 36, 8)
     memcpy(&downloaded, record + 44, 8)
     memcpy(&left, record + 52, 8)
     memcpy(&key_ref, record + 60, 4)
     memcpy(&prev_seq, record + 64, 8)
-    memcpy(&rule, record + 78, 2)
-    return time_us, uploaded, downloaded, left, key_ref, prev_seq, <uint8_t>record[77], rule
+    return (
+        time_us, uploaded, downloaded, left, key_ref, prev_seq, <uint8_t>record[76],
+        <uint8_t>record[77],
+    )
 
 
 cdef inline int concerns(bytes plain, Py_ssize_t number, bytearray hashes, Py_ssize_t torrent) except -1:
@@ -363,7 +376,7 @@ cdef inline tuple announcer(bytes plain, bytes protected, Py_ssize_t number):
     cdef bytes peer_id = PyBytes_FromStringAndSize(NULL, 20)
     memcpy(PyBytes_AS_STRING(peer_id), record + 28, 8)
     memcpy(PyBytes_AS_STRING(peer_id) + 8, where + 16, 12)
-    cdef Py_ssize_t size = 16 if record[77] & 0x10 else 4
+    cdef Py_ssize_t size = 16 if record[76] & 0x10 else 4
     cdef bytes endpoint = PyBytes_FromStringAndSize(NULL, size + 2)
     memcpy(PyBytes_AS_STRING(endpoint), where + 16 - size, size)
     memcpy(PyBytes_AS_STRING(endpoint) + size, where + 28, 2)

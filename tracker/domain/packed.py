@@ -71,6 +71,21 @@ def numbers(rows: bytearray, peer: int) -> tuple[Any, ...]:
 
 identity = Struct("<I20s").pack  # account, peer_id
 
+# The table of `Clients`.
+_SPREAD = 0x1E3779B97F4A7C15  # odd, so that close keys get distant slots
+_ALL = 2**64 - 1
+
+
+def prefix(peer_id: bytes) -> int:
+    """Reads the first 8 bytes of a peer_id as a number; 0 if they do not end in a dash."""
+    return int.from_bytes(peer_id[:8], "little") if peer_id[7] == 0x2D else 0
+
+
+def slot(prefix: int, which: int) -> int:
+    """Returns the slot of 8192 in which the search for a pair begins."""
+    return ((prefix ^ which << 40) * _SPREAD & _ALL) >> 51
+
+
 # Many peers, for images of the state.
 places = Struct("=III").unpack_from  # in the table of peers, at a byte: the place in each directory
 seen = Struct("<21xBB33xQ").unpack_from  # in a row, at byte 0: two days, last seen us
@@ -106,7 +121,7 @@ plain = announce.PLAIN.pack
 protected = announce.PROTECTED.pack
 protected4 = announce.PROTECTED4.pack
 
-announced = Struct("<Q28xQQQIQ5xBH").unpack_from
+announced = Struct("<Q28xQQQIQ4xBB2x").unpack_from
 """Reads a record's plain part: time us, uploaded, downloaded, left, key_ref, prev_seq, the byte of
 event and protocol, rule.
 """
@@ -133,5 +148,5 @@ def announcer(plain: bytes, protected: bytes, number: int) -> tuple[bytes, bytes
     """Reads info hash, peer_id and endpoint (6 or 18 bytes) of a frame's record by its number."""
     info_hash, id_head = _NAMES(plain, number * 80)
     address, id_tail, port, _ = _PROTECTED(protected, number * 32)
-    v6 = plain[number * 80 + 77] & 0x10  # odd high nibbles are IPv6
+    v6 = plain[number * 80 + 76] & 0x10  # odd high nibbles are IPv6
     return info_hash, id_head + id_tail, (address if v6 else address[12:]) + port

@@ -9,7 +9,7 @@ cdef unsigned long long _day_us
 
 cdef class State:
     cdef public unsigned long long seq, time_us
-    cdef public object settings, settings_seq, access, factors, sweep, tally, hidden
+    cdef public object settings, settings_seq, access, dates, factors, sweep, tally, clients, facts, hidden
     cdef public Accounts accounts
     cdef public Swarms swarms
     cdef public Recent recent

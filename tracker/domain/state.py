@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from tracker.domain import events, packed, slice_digest
 from tracker.domain.access import Access
 from tracker.domain.accounts import Accounts
+from tracker.domain.clients import Clients
+from tracker.domain.dates import Dates
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
@@ -40,7 +42,10 @@ class State:
     __slots__ = (
         "access",
         "accounts",
+        "clients",
+        "dates",
         "factors",
+        "facts",
         "hidden",
         "recent",
         "seq",
@@ -59,10 +64,13 @@ class State:
         self.settings_seq = -1  # number of the event with the settings; -1 = there is none yet
         self.swarms = Swarms()
         self.access = Access()
-        self.factors = Factors()
+        self.dates = Dates()
+        self.factors = Factors(self.dates)
         self.accounts = Accounts(self.factors)
         self.sweep = Sweep()
         self.tally = Tally()
+        self.clients = Clients()
+        self.facts: dict[bytes, str] = {}  # facts by info hash, see `TorrentDescribed`
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
@@ -94,10 +102,12 @@ class State:
             return
         plain, protected = schemas.newest(kind, schema, plain, protected)
         if kind == events.ANNOUNCE:
+            self.swarms.sizing = schema > 1  # so that the digests of older logs stay
             if self._hides(protected):
                 self._apply_hidden(plain, protected)
             else:
                 self._apply_announces(plain, protected)
+            self.swarms.sizing = True
         elif kind == events.ADMIN:
             for admin in codec.decode_admin(bytes(plain)):
                 if admin.known:
@@ -338,11 +348,18 @@ class State:
             self.swarms.completed_total,
         )
         hasher.update(repr(fixed).encode())
+        if self.dates.changes:  # so that digests of older logs do not change
+            hasher.update(repr(self.dates.changes).encode())
         hasher.update(self.access.digest())
         hasher.update(self.accounts.digest())
         hasher.update(self.factors.digest())
         for bucket in range(BUCKETS):
             hasher.update(self.swarms.digest(bucket, addresses=addresses))
+        if self.clients.pairs:  # so that the digests of older logs stay
+            hasher.update(repr(self.clients.pairs).encode())
+        for more in (self.swarms.retired_largest, self.facts):
+            if more:  # likewise
+                hasher.update(repr(sorted(more.items())).encode())
         return hasher.hexdigest()
 
 

@@ -18,7 +18,9 @@ cdef class Swarms:
     cdef public object completed_total
     cdef public bytearray hashes
     cdef public Tables tables
-    cdef public array completed, _free_torrents
+    cdef public bint sizing
+    cdef public dict retired_largest
+    cdef public array completed, largest, _free_torrents
     cdef public bytearray rows
     cdef public array _free_peers
     cdef public Directory v4, v6, identities

@@ -79,11 +79,14 @@ class Swarms:
         "completed_total",
         "hashes",
         "identities",
+        "largest",
         "leechers_total",
         "of_key",
         "retired",
+        "retired_largest",
         "rows",
         "seeders_total",
+        "sizing",
         "tables",
         "torrents_added",
         "torrents_removed",
@@ -95,6 +98,8 @@ class Swarms:
     def __init__(self) -> None:
         self.buckets: list[dict[bytes, int]] = [{} for _ in range(BUCKETS)]
         self.retired: dict[bytes, int] = {}  # completed counts of torrents that have no peers now
+        self.retired_largest: dict[bytes, int] = {}  # `largest` of some of these torrents
+        self.sizing = True  # false while announces are applied that `largest` does not count
         self.announces = [0, 0, 0, 0]  # applied so far: http4, http6, udp4, udp6
         self.torrents_total = 0
         self.torrents_added = 0  # by this process; no part of the state
@@ -106,6 +111,7 @@ class Swarms:
         # By torrent, beside its row in the tables.
         self.hashes = bytearray(20)
         self.completed = array("Q", [0])
+        self.largest = array("Q", [0])  # largest `left` seen: the torrent has at least that size
         self._free_torrents = array("I")
         # By peer.
         self.rows = bytearray(ROW_SIZE)
@@ -174,6 +180,8 @@ class Swarms:
             packed.put_identity(rows, row, peer_id, torrent)
             rows[row + 20] = mark | event
         packed.put_totals(rows, row + 32, uploaded, downloaded, left, time_us, seq)
+        if left and left > packed.u64(self.largest, torrent) and not left >> 63 and self.sizing:
+            packed.put_u64(self.largest, torrent, left)  # `left` is no longer than 63 bits if known
         return peer
 
     def _changed(
@@ -311,6 +319,8 @@ class Swarms:
             return
         if self.completed[torrent]:
             self.retired[info_hash] = self.completed[torrent]
+            if self.largest[torrent]:
+                self.retired_largest[info_hash] = self.largest[torrent]
         del self.buckets[info_hash[0]][info_hash]
         self.torrents_total -= 1
         self.torrents_removed += 1
@@ -400,6 +410,11 @@ class Swarms:
         seeders, leechers = packed.counts(self.tables.torrents, torrent)
         return seeders, self.completed[torrent], leechers
 
+    def least_size(self, info_hash: bytes) -> int:
+        """Returns the largest `left` that a peer of the torrent announced, in bytes; 0 = none."""
+        torrent = self.lookup(info_hash)
+        return self.largest[torrent] if torrent else self.retired_largest.get(info_hash, 0)
+
     def downloaders(self, info_hash: bytes) -> int:
         """Returns the number of leechers that are not partial seeds (BEP 21)."""
         at = self.lookup(info_hash) * TORRENT_WORDS
@@ -434,6 +449,8 @@ class Swarms:
             at = torrent * TORRENT_WORDS
             counts = self.completed[torrent], *self.tables.torrents[at : at + 3]
             hasher.update(repr(counts).encode())
+            if self.largest[torrent]:  # so that the digests of older logs stay
+                hasher.update(repr(self.largest[torrent]).encode())
             for row in self._rows(torrent, info_hash, addresses):
                 hasher.update(row)
         return hasher.digest()
@@ -476,10 +493,12 @@ class Swarms:
         else:
             torrent = len(self.completed)
             self.completed.append(0)
+            self.largest.append(0)
             self.hashes += bytes(20)
             self.tables.add_torrent()
         self.hashes[torrent * 20 : torrent * 20 + 20] = info_hash
         self.completed[torrent] = self.retired.pop(info_hash, 0)
+        self.largest[torrent] = self.retired_largest.pop(info_hash, 0)
         self.buckets[info_hash[0]][info_hash] = torrent
         self.torrents_total += 1
         self.torrents_added += 1

@@ -15,11 +15,12 @@ from tracker.times import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eventlog import Frame
+    from eventlog import Frame, Header
 
 
 def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
-    """Yields the events of a frame in order, with `seq`, `time`, `type` and every field.
+    """Yields the events of a frame in order, with `seq`, `time` (a date), `log_time` where it is
+    another, `type` and every field.
 
     If this version does not know the frame, it yields one object for all events, because it cannot
     tell where each begins. Raises `CodecError`.
@@ -30,7 +31,14 @@ def narrate(frame: Frame) -> Iterator[dict[str, Any]]:
         return
     with frames.reading(header.base_seq):
         for seq, (time_us, name, body) in enumerate(_bodies(frames.newest(frame)), header.base_seq):
-            yield {"seq": seq, "time": rfc3339(time_us), "type": name, **body}
+            yield {"seq": seq, **_times(header, time_us), "type": name, **body}
+
+
+def _times(header: Header, time_us: int) -> dict[str, str]:
+    """Shows the date of an event, and its log time where that is another."""
+    if not header.lead_us:
+        return {"time": rfc3339(time_us)}
+    return {"time": rfc3339(max(1, time_us - header.lead_us)), "log_time": rfc3339(time_us)}
 
 
 def line(event: dict[str, Any]) -> str:
@@ -41,7 +49,7 @@ def _unknown(frame: Frame) -> dict[str, Any]:
     header = frame.header
     return {
         "seq": header.base_seq,
-        "time": rfc3339(header.time_us),
+        **_times(header, header.time_us),
         "type": codec.UNKNOWN,
         "kind": header.kind,
         "schema": header.schema,
@@ -69,7 +77,7 @@ def _announced(frame: Frame) -> Iterator[Body]:
     for row, protected in codec.decode_announces(frame.plain, frame.protected):
         (
             time_us, info_hash, id_head, uploaded, downloaded, left, key_ref, prev_seq, numwant,
-            flags, listener, what, rule,
+            flags, listener, what, rule, client,
         ) = row  # fmt: skip
         # If the protected part cannot be read, only the first 8 bytes of the peer_id are known.
         address, id_tail, port, key_hash = protected or (None, b"", None, None)
@@ -91,6 +99,8 @@ def _announced(frame: Frame) -> Iterator[Body]:
             "prev_seq": prev_seq or None,
             "rule": events.RULE_NAMES.get(rule, rule),
         }
+        if client != announce.NOT_RECORDED:
+            body["client"] = client or None
         yield time_us, announce.NAME, body
 
 

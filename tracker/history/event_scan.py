@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 STEP_SECONDS = 0.002  # the time that a step may work, in seconds
 
+BEHIND_US = 60_000_000
+"""Microseconds by which a date may be later than log time, or a lead may change in a segment, with
+room to spare: a clock that is set further begins a segment, and log time follows one that is ahead.
+"""
+
 _UNKNOWN = frozenset({codec.UNKNOWN})
 
 
@@ -111,11 +116,26 @@ class Scan:
         header, part = frame.header, self._part
         if header.next_seq <= part.first:
             return
-        if part.to_us is not None and header.time_us > part.to_us:
-            self.over = True
+        if part.to_us is not None and header.date_us > part.to_us:
+            if header.base_seq >= self._reader.first_seq:
+                self._go_back_to(part.to_us, header.base_seq)
             return
         rest = split(frame, part.first)[1] if header.base_seq < part.first else frame
         self._events = self._wanted.events(rest or frame, part.from_us, part.to_us)
+
+    def _go_back_to(self, to_us: int, after: int) -> None:
+        """Goes on with the next segment that begins before a date; the walk is over if none does.
+
+        One does where the clock was set back.
+        """
+        for path in list_segments(self._folder / "seg"):
+            if base_seq_of(path) > after:
+                first = first_frame_header(path)
+                if first is not None and first.date_us <= to_us:
+                    self._reader = Reader(self._folder, base_seq_of(path), keys=self._keys)
+                    self._frames = self._reader.frames()
+                    return
+        self.over = True
 
     def _kept(self, begin: int) -> Iterator[Frame]:
         """Reads the frames that retention kept from the events before the log's beginning."""
@@ -135,11 +155,22 @@ class Scan:
             middle = (low + high + 1) // 2
             # The header alone is enough, because only its time is needed.
             frame = first_frame_header(paths[middle])
-            if frame is not None and frame.time_us <= self._part.from_us:
+            if frame is not None and frame.time_us <= self._part.from_us - BEHIND_US:
                 low = middle
             else:
                 high = middle - 1
+        while low + 1 < len(starts) and self._is_before(paths[low], paths[low + 1]):
+            low += 1
         return max([starts[low] if starts else 0, *before[-1:]])
+
+    def _is_before(self, path: Path, following: Path) -> bool:
+        """Tells whether all dates of a segment are before the part."""
+        first, later = first_frame_header(path), first_frame_header(following)
+        return (
+            first is not None
+            and later is not None
+            and later.time_us - first.lead_us + BEHIND_US < (self._part.from_us or 0)
+        )
 
 
 class Filter:

@@ -113,9 +113,8 @@ class PastWorker(Worker):
             self._replay = replay
         self._listings.clear()
         state = self._replay.at(ports.Moment(seq=seq))
-        now_us = state.time_us if moment.time_us is None else moment.time_us
         self._moment, self._seq, self._outage = moment, seq, outage
-        return Projection(state, {}, self._usage_statistics, now_us)
+        return Projection(state, {}, self._usage_statistics, moment.time_us)
 
     def _is_ahead(self, seq: int) -> bool:
         """Tells whether the state can be replayed on to `seq`, and no snapshot is nearer."""

@@ -19,12 +19,14 @@ from attrs import define
 
 from tracker.domain import events
 from tracker.domain.accounts import NOTHING, Totals
+from tracker.domain.clients import Clients
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CreditCorrected, KeyIssued
-from tracker.domain.events.records import Tick
+from tracker.domain.events.records import ClientNamed, Tick
 from tracker.domain.swarms import MARK_COMPLETED, MARK_EVENT, MARK_SEEDER, MARK_SNATCHED, Peer
 from tracker.ledger.rules import AccountingRules
 from tracker.ports import (
+    Client,
     LedgerAnnounce,
     LedgerCorrection,
     LedgerOpening,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from eventlog import Frame
+    from tracker.domain.dates import Dates
     from tracker.domain.state import State
 
 _KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
@@ -52,7 +55,7 @@ _Entry = LedgerAnnounce | LedgerCorrection
 
 @define
 class Sums:
-    """Sums up the entries of a torrent, or of the account."""
+    """Sums up the entries of a torrent, or of the account. The times in its totals are dates."""
 
     announces: int = 0
     corrections: int = 0
@@ -84,6 +87,12 @@ class Sums:
 
     def value(self) -> LedgerSums:
         return LedgerSums(self.announces, self.corrections, _shown(self.totals))
+
+
+def dated(totals: Totals, dates: Dates) -> Totals:
+    """Returns the totals with dates in the place of log times; 0 = never, as before."""
+    first_us, last_us = (each and dates.of(each) for each in totals[-2:])
+    return totals._replace(first_us=first_us, last_us=last_us)
 
 
 def _shown(totals: Totals) -> LedgerTotals:
@@ -130,6 +139,7 @@ class Ledger:
         self._rules = AccountingRules()
         self._latest: dict[int, Peer] = {}  # announces that a later one may continue, by seq
         self._torrent_of = _Torrents()
+        self._clients = Clients()
         self.torrents: dict[bytes | None, Sums] = {}
         self.account = Sums()
 
@@ -149,7 +159,7 @@ class Ledger:
                     yield entry
         self._begin(state)
         corrected = self.account.totals
-        totals = self._totals()
+        totals = dated(self._totals(), state.dates)
         balance = totals._replace(
             credited_uploaded=totals.credited_uploaded - corrected.credited_uploaded,
             credited_downloaded=totals.credited_downloaded - corrected.credited_downloaded,
@@ -157,7 +167,7 @@ class Ledger:
         for sums in (self.torrents.setdefault(None, Sums()), self.account):
             sums.open(balance)
         if self._info_hash is None:
-            yield LedgerOpening(state.seq, state.time_us, _shown(balance))
+            yield LedgerOpening(state.seq, state.dates.of(state.time_us), _shown(balance))
 
     def of_torrent(self, info_hash: bytes) -> Sums:
         return self.torrents.get(info_hash) or Sums()
@@ -166,13 +176,14 @@ class Ledger:
         for seq, record in admin(frame):
             event = record.event()
             if isinstance(event, CreditCorrected) and event.account == self._account:
-                yield _corrected(seq, record.time_us, event, None)
+                yield _corrected(seq, record.time_us - frame.header.lead_us, event, None)
 
     def _begin(self, state: State) -> None:
         """Takes from the state: keys, rules, and announces that a later one may continue."""
         access, peer = state.access, state.swarms.peer
         self._keys = {ref for ref, owner in enumerate(access.account_of) if owner == self._account}
         self._rules.go_on(state, state.accounts)
+        self._clients = state.clients
         theirs = [peer(one) for ref in self._keys for one in state.swarms.of_key.peers(ref)]
         self._latest = {one.last_seq: one for one in theirs}
 
@@ -186,7 +197,10 @@ class Ledger:
             elif frame.header.kind == events.ANNOUNCE and self._keys:
                 found = self._announces(frame)
             elif frame.header.kind == Tick.kind:
-                self._rules.factors.expire(frame.header.time_us)
+                self._rules.pass_time(frame)
+            elif frame.header.kind == ClientNamed.kind:
+                for one in ClientNamed.unpack(newest(frame).plain):
+                    self._clients.add(one.prefix, one.agent)
             for entry in found:
                 if self._info_hash in (None, entry.info_hash):
                     yield entry
@@ -205,7 +219,8 @@ class Ledger:
     def _correction(self, seq: int, time_us: int, event: CreditCorrected) -> LedgerCorrection:
         then = self._totals()
         event.correct(self._rules.accounts, seq)
-        entry = _corrected(seq, time_us, event, self._torrent_of.find(event.corrects))
+        date_us = self._rules.dates.of(time_us)
+        entry = _corrected(seq, date_us, event, self._torrent_of.find(event.corrects))
         self._add(entry, then)
         return entry
 
@@ -234,7 +249,10 @@ class Ledger:
         row: codec.Plain,
         id_tail: bytes,
     ) -> LedgerAnnounce:
-        time_us, info_hash, id_head, uploaded, downloaded, left, _, prev_seq, *_, what, rule = row
+        (
+            time_us, info_hash, id_head, uploaded, downloaded, left, _, prev_seq, *_, what, rule,
+            client,
+        ) = row  # fmt: skip
         event = what & 0x0F
         then = self._totals()
         before = self._latest.pop(prev_seq, None)
@@ -252,7 +270,7 @@ class Ledger:
         now = self._totals()
         entry = LedgerAnnounce(
             seq,
-            time_us,
+            self._rules.dates.of(time_us),
             info_hash,
             peer.peer_id,
             events.EVENT_NAMES[event],
@@ -267,9 +285,16 @@ class Ledger:
             now.credited_downloaded - then.credited_downloaded,
             words,
             factors,
+            self._client(client),
         )
         self._add(entry, then)
         return entry
+
+    def _client(self, number: int) -> Client | None:
+        if not 0 < number <= len(self._clients.pairs):
+            return None
+        prefix, agent = self._clients.shown(number)
+        return Client(number, prefix or None, agent or None)
 
     def _rule(
         self, base: Peer | None, peer: Peer, info_hash: bytes, rule: int
@@ -307,11 +332,11 @@ class Ledger:
 
 
 def _corrected(
-    seq: int, time_us: int, event: CreditCorrected, info_hash: bytes | None
+    seq: int, date_us: int, event: CreditCorrected, info_hash: bytes | None
 ) -> LedgerCorrection:
     reason = (event.by or {}).get("reason", "")
     return LedgerCorrection(
-        seq, time_us, info_hash, event.uploaded, event.downloaded, event.corrects, reason
+        seq, date_us, info_hash, event.uploaded, event.downloaded, event.corrects, reason
     )
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tracker.domain.accounts import Accounts
-from tracker.domain.events.registry import AccountingEvent
+from tracker.domain.dates import Dates
+from tracker.domain.events import codec
+from tracker.domain.events.records import Tick
+from tracker.domain.events.registry import AccountingEvent, ClockEvent
 from tracker.domain.factors import Factors
 from tracker.domain.settings import Settings
+from tracker.store.frames import newest
 
 if TYPE_CHECKING:
+    from eventlog import Frame
     from tracker.domain.events.registry import AdminEvent
     from tracker.domain.state import State
     from tracker.domain.swarms import Peer
@@ -18,11 +23,12 @@ if TYPE_CHECKING:
 class AccountingRules:
     """The part of the state that accounting needs. The same events change it (`events.target`)."""
 
-    __slots__ = ("accounts", "factors", "settings")
+    __slots__ = ("accounts", "dates", "factors", "settings")
 
     def __init__(self) -> None:
         self.settings = Settings()
-        self.factors = Factors()
+        self.dates = Dates()
+        self.factors = Factors(self.dates)
         self.accounts = Accounts(self.factors)
 
     def go_on(self, state: State, accounts: Accounts) -> None:
@@ -30,7 +36,8 @@ class AccountingRules:
 
         `accounts`: those of the state, or empty ones.
         """
-        self.settings, self.factors, self.accounts = state.settings, state.factors, accounts
+        self.settings, self.dates, self.factors = state.settings, state.dates, state.factors
+        self.accounts = accounts
 
     def change_settings(self, settings: Settings, seq: int) -> None:  # noqa: ARG002  # the protocol's name
         self.settings = settings
@@ -39,6 +46,14 @@ class AccountingRules:
         """Applies the event if it changes how announces count. Raises the errors of its `apply`."""
         if isinstance(event, AccountingEvent):
             event.apply(self, seq, time_us)
+        elif isinstance(event, ClockEvent):
+            self.dates.note(time_us, event.wall_us)
+
+    def pass_time(self, frame: Frame) -> None:
+        """Applies a frame of ticks, as far as accounting needs them."""
+        for tick in codec.decode_records(Tick.kind, newest(frame).plain):
+            if isinstance(tick, Tick):
+                tick.pass_time(self)
 
     def record(
         self,

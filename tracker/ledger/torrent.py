@@ -17,7 +17,7 @@ from tracker.domain.events import codec
 from tracker.domain.events.admin import CreditCorrected, KeyIssued
 from tracker.domain.events.records import Tick
 from tracker.domain.swarms import Peer
-from tracker.ledger.account import Sums, mark_of
+from tracker.ledger.account import Sums, dated, mark_of
 from tracker.ledger.rules import AccountingRules
 from tracker.store.frames import admin, newest, readable
 
@@ -45,7 +45,7 @@ class Contributions:
         """Returns the sums by account, ascending."""
         found = {}
         for account in sorted(self._announces.keys() | self._corrected.keys()):
-            totals = self._rules.accounts.totals(account)
+            totals = dated(self._rules.accounts.totals(account), self._rules.dates)
             times, up, down = self._corrected.get(account, (0, 0, 0))
             credited = {
                 "credited_uploaded": totals.credited_uploaded + up,
@@ -78,7 +78,7 @@ class Contributions:
             elif frame.header.kind == events.ANNOUNCE:
                 self._announced(frame)
             elif frame.header.kind == Tick.kind:
-                self._rules.factors.expire(frame.header.time_us)
+                self._rules.pass_time(frame)
         yield from ()
 
     def _admin(self, frame: Frame) -> None:
@@ -130,6 +130,7 @@ class Contributions:
             *_,
             what,
             rule,
+            _,
         ) = row
         account, event = self._account_of[key_ref], what & 0x0F
         before = self._latest.pop(prev_seq, None)

@@ -74,8 +74,8 @@ class Walk:
                 if self.first_seq:
                     keys = self._decrypt.keys
                     kept = read_kept_frames(self._folder, self.first_seq, keys)
-                    state, _ = opening_balance.begin(self._folder, self.first_seq, keys)
-                    yield from book.opening(kept, state)
+                    begin = opening_balance.begin(self._folder, self.first_seq, keys)
+                    yield from book.opening(kept, begin.state)
             yield from book.entries(self._until(end))
 
     def _until(self, end: int | None) -> Iterator[Frame]:

@@ -215,6 +215,8 @@ def run(
     event_log = session.event_log
     imported = _imported_before(Reader(event_log.path, to_end=True, keys=keys), keys)
     service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
+    session.append_first(service.append)
+    service.note_clock()
     if session.key_change is not None:
         service.append(session.key_change)
     importer = Importer(service, imported, source.name, lambda _event: None)

@@ -1,4 +1,5 @@
-"""Checks that an event of the log confirms the opening balance and the kept frames."""
+"""Checks that an event of the log confirms the opening balance, the kept frames and the history of
+what was removed or was written before this format."""
 
 from __future__ import annotations
 
@@ -15,38 +16,52 @@ from eventlog import (
     opening_path,
 )
 from tracker.domain.events import codec
-from tracker.domain.events.admin import LogPruned
+from tracker.domain.events.admin import FormatBegun, LogPruned
 from tracker.store import frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from eventlog import Frame
+    from eventlog import Frame, Verifier
 
 
 class Removals:
     """Takes every frame with `note`; afterwards `findings` says what is wrong."""
 
-    def __init__(self, folder: Path, begin: int) -> None:
-        """`begin`: number of the log's first event; 0 = nothing was removed."""
+    def __init__(self, folder: Path, log: Verifier) -> None:
+        """`log`: knows the history digests of the part walked so far."""
         self._folder = folder
-        self._begin = begin
+        self._begin = log.first_seq  # 0 = nothing was removed
+        self._log = log
+        self._others: list[Finding] = []
         self._confirmed: tuple[str, Mapping[str, str]] | None = None
         self.opening = ""  # SHA-256 of the opening balance; "" = it could not be read
 
-    def note(self, frame: Frame) -> None:
-        if not self._begin:
-            return
+    def note(self, path: Path, frame: Frame) -> None:
         try:
-            for _, record in frames.admin(frame):
+            for seq, record in frames.admin(frame):
                 event = record.event()
-                if isinstance(event, LogPruned) and event.first_seq == self._begin:
-                    self._confirmed = event.opening, event.kept
+                if isinstance(event, LogPruned):
+                    self._history(path, seq, event.first_seq, event.history)
+                    if event.first_seq == self._begin:
+                        self._confirmed = event.opening, event.kept
+                elif isinstance(event, FormatBegun):
+                    self._history(path, seq, seq, event.history)
+                    if self._confirmed is not None:  # by an event without a tag
+                        self._confirmed = event.opening, event.kept
         except codec.CodecError:
             pass  # another check finds this
 
+    def _history(self, path: Path, seq: int, before: int, said: str | None) -> None:
+        """Compares the history digest before event `before` with what event `seq` says."""
+        found = self._log.history_before(before)
+        if said is not None and found is not None and said != found.hex():
+            what = f"event {seq} says that the history digest before event {before} is {said}, and it is {found.hex()}"
+            self._others.append(Finding(path, 0, seq, what, RESTORE))
+
     def findings(self) -> Iterator[Finding]:
+        yield from self._others
         if not self._begin:
             return
         path = opening_path(self._folder, self._begin)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attrs import asdict, frozen
 
 from tracker.domain import events, refusals
+from tracker.domain.dates import SECOND_US
 from tracker.domain.hidden_peers import NO_PORT, is_unknown_tail
 from tracker.domain.swarms import MARK_EVENT
 from tracker.service.read_model import format_endpoint
@@ -63,7 +64,8 @@ def summary(state: State) -> dict[str, Any]:
     return {
         "events": state.seq,
         "seq": state.seq - 1 if state.seq else None,
-        "time": rfc3339(state.time_us) if state.seq else None,
+        "time": rfc3339(state.dates.of(state.time_us)) if state.seq else None,
+        "lead_seconds": state.dates.lead_us // SECOND_US,
         "torrents": swarms.torrents_total,
         "seeders": swarms.seeders_total,
         "leechers": swarms.leechers_total,
@@ -118,7 +120,7 @@ def _member(state: State, owners: dict[int, str], peer: int) -> Member:
         left=None if row.left == events.LEFT_UNKNOWN else row.left,
         event=events.EVENT_NAMES[row.mark & MARK_EVENT],
         last_seq=row.last_seq,
-        last_us=row.seen_us,
+        last_us=state.dates.of(row.seen_us),
         key_ref=row.key_ref or None,
         account=account or None,
         owner=owners.get(account),

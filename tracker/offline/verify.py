@@ -75,9 +75,9 @@ class Verification:
 
         Raises `LogUnusableError`, `LogFormatError`.
         """
-        self.log = Verifier(folder, keys)
         self._folder = folder
         self._keys = keys
+        self.log = Verifier(folder, keys)
         self.state = State()
         self.snapshots = 0  # number of snapshots compared
         self._snapshots = {
@@ -90,7 +90,7 @@ class Verification:
         self.noted_in: Path | None = None
         self._mark: Mark | None = None
         self._holds_mark = False  # the log holds the mark's frame
-        self._removals = Removals(folder, self.log.first_seq)
+        self._removals = Removals(folder, self.log)
         self._records = RecordChecks()
         # By day: the first frame that its key does not open, because it is gone or is another one.
         self._closed: dict[int, Checked] = {}
@@ -193,18 +193,20 @@ class Verification:
     def _begin(self) -> Iterator[Finding]:
         """Starts the replay; from the opening balance where the log's oldest events are gone."""
         try:
-            self.state, self._removals.opening = opening_balance.begin(
-                self._folder, self.log.first_seq, self._keys
-            )
+            begin = opening_balance.begin(self._folder, self.log.first_seq, self._keys)
         except LogCorruptError as error:
             if self.log.first_seq:  # else the walk finds it
                 yield Finding(error.path, error.offset, self.log.first_seq, error.what, RESTORE)
+            self.log.begin_with(None)
         except LogFormatError as error:
             what = str(error).removeprefix(f"{error.path}: ")
             advice = RESTORE if isinstance(error, NotAFileError) else NEWER
             yield Finding(error.path, 0, self.log.first_seq, what, advice)
+            self.log.begin_with(None)
         else:
             self.replayed = True
+            self.state, self._removals.opening = begin.state, begin.opening
+            self.log.begin_with(begin.history)
 
     def _frame(self, checked: Checked) -> Iterator[Finding]:
         path, offset, frame = checked
@@ -212,7 +214,7 @@ class Verification:
             yield Finding(path, offset, seq, what, REPORT)
         yield from self._unknown(checked)
         header = frame.header
-        self._removals.note(frame)
+        self._removals.note(path, frame)
         if header.encrypted and self._keys is not None and header.key_epoch not in self._closed:
             name = frame_id_of(self.log.log_id, header)
             if not self._keys.opens(name, header.key_epoch, header.key_check):

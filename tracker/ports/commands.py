@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         FactorTerms,
         IssuedKey,
         NewKey,
+        TorrentFacts,
     )
 
 
@@ -30,6 +31,12 @@ class Commands(Protocol):
 
     async def whitelist_remove(self, info_hash: bytes, by: Actor) -> bool:
         """Removes a torrent from the whitelist; returns whether it was on it."""
+        ...
+
+    async def describe_torrents(
+        self, torrents: Sequence[tuple[bytes, TorrentFacts]], by: Actor
+    ) -> int:
+        """Says of each torrent these facts and no others; returns of how many that is new."""
         ...
 
     async def issue_key(self, new: NewKey, by: Actor) -> IssuedKey:

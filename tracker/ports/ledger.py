@@ -12,7 +12,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracker.ports.values import Outage
+    from tracker.ports.values import Client, Outage
 
 
 @frozen
@@ -29,7 +29,7 @@ class LedgerTotals:
     seeding_us: int
     sessions: int
     snatched: int
-    first_us: int | None  # time of the first announce; None = there was none
+    first_us: int | None  # date of the first announce; None = there was none
     last_us: int | None
 
 
@@ -65,6 +65,7 @@ class LedgerAnnounce:
     credited_downloaded: int
     rule: str
     factors: tuple[int, ...]  # numbers of the factors that `rule` names
+    client: Client | None = None  # None = one without a number, or the record is older than these
 
 
 @frozen

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tracker.ports.ledger import EntriesPage, SumsPage
     from tracker.ports.values import (
         Account,
+        Client,
         EventFilter,
         EventPage,
         Factor,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         Present,
         Refused,
         Stats,
+        Torrent,
         TorrentSummary,
         UdpStats,
     )
@@ -51,6 +53,10 @@ class ReadModel(Protocol):
         ...
 
     def summary(self, info_hash: bytes) -> TorrentSummary | None: ...
+
+    def torrent(self, info_hash: bytes) -> Torrent | None:
+        """Counts and facts; None = the tracker knows nothing of the torrent."""
+        ...
 
     def peers(self, info_hash: bytes) -> Iterator[Peer | None]:
         """The torrent's peers, in no order; none for an unknown torrent.
@@ -97,6 +103,10 @@ class ReadModel(Protocol):
         """The same by client, in the order of clients, versions and reasons; a few thousand at
         most.
         """
+        ...
+
+    def clients(self) -> Iterator[Client]:
+        """The clients with a number, ascending; a few thousand at most."""
         ...
 
     def present(self, account: int) -> Iterator[Present | None]:

@@ -46,7 +46,7 @@ MOST_PERCENT: Final = 10_000
 
 @frozen
 class Moment:
-    """A point of the log: right after an event, or after all events up to a log time.
+    """A point of the log: right after an event, or after all events up to a date.
 
     Exactly one is given.
     """
@@ -60,7 +60,7 @@ class Moment:
 
 @frozen
 class Outage:
-    """A time without events: the tracker was off or could not write. Unix microseconds."""
+    """A time without events: the tracker was off or could not write. Unix microseconds, dates."""
 
     from_us: int  # of the last event before it
     to_us: int  # of the first event after it
@@ -133,7 +133,7 @@ class FactorTerms:
     info_hash: bytes | None = None  # 20 bytes; None = every torrent
     upload_percent: int | None = None
     download_percent: int | None = None
-    from_us: int | None = None  # log time, Unix microseconds; None = from the moment it is set
+    from_us: int | None = None  # a date, Unix microseconds; None = from the moment it is set
     until_us: int | None = None  # the first microsecond it is over; None = until it is ended
     label: str = ""  # "freeleech", "neutral", "double_upload": at most 100 printable characters
 
@@ -259,6 +259,36 @@ class Peer:
     event: str  # "Started" | "Stopped" | "Completed" | "None"
 
 
+@frozen(kw_only=True)
+class TorrentFacts:
+    """What the site says about a torrent; None = it says nothing."""
+
+    label: str | None = None
+    size: int | None = None  # bytes
+    site_id: int | None = None  # the site's number of the torrent
+    uploader: str | None = None
+    added_us: int | None = None  # Unix microseconds
+    tags: tuple[str, ...] | None = None  # never empty
+
+
+@frozen
+class Torrent:
+    """Counts and facts of a torrent."""
+
+    summary: TorrentSummary
+    facts: TorrentFacts
+    least_size: int | None  # bytes, the largest `left` announced; None = none is known
+
+
+@frozen
+class Client:
+    """A client that announces name by number: both texts as they were when it first came."""
+
+    number: int
+    peer_id_prefix: str | None  # None = its peer ids name no client
+    user_agent: str | None  # None = it sent none; cut to its first bytes
+
+
 @frozen
 class Present:
     """A peer of an account, in one swarm."""
@@ -271,7 +301,7 @@ class Present:
 
 @frozen(kw_only=True)
 class LogPart:
-    """A part of the log by event number and by log time, ends included.
+    """A part of the log by event number and by date, ends included.
 
     None = as far as the log goes.
     """

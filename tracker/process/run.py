@@ -109,7 +109,8 @@ async def _main(runtime: Runtime, session: Session) -> None:
             shred = partial(control.shred, runtime.shredder)
             await appending.start(control.serve, runtime.secrets_path, shred)
             appending.start_soon(shredding.keep_schedule, runtime.shredder, runtime.pruner.clock)
-            appending.start_soon(event_log.keep_seals)
+            beside = runtime.config.event_log.follower == "on"
+            appending.start_soon(partial(event_log.keep_seals, beside=beside))
             appending.start_soon(retention.keep_schedule, runtime.pruner)
             appending.start_soon(runtime.rereading.run)
             await web.start_api(answering, runtime)
@@ -130,6 +131,7 @@ async def _main(runtime: Runtime, session: Session) -> None:
 def _append_first(runtime: Runtime, session: Session) -> None:
     """Appends the event of the start, and the settings and the server's key if they are new."""
     service, event_log = runtime.service, runtime.event_log
+    session.append_first(service.append)
     cut_bytes = event_log.recovery.cut_bytes or None
     service.append(
         TrackerStarted(runtime.version, event_log.epoch, cut_bytes, session.lost_seq or None)

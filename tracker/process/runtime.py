@@ -101,8 +101,8 @@ def build(
         secrets=secrets_path,
         noted=session.noted,
     )
-    follower = FollowerSupervisor(event_log.path, secrets_path)
-    rereading = Rereading(event_log.path)
+    follower = FollowerSupervisor(event_log.path, secrets_path, note_sealed=event_log.note_sealed)
+    rereading = Rereading(event_log.path, keyring)
     gauges = LiveGauges(
         service,
         event_log,

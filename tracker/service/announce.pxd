@@ -1,12 +1,14 @@
 cimport cython
 from tracker.domain cimport packed
+from tracker.domain.clients cimport Clients
 from tracker.domain.directory cimport Directory
 from tracker.domain.state cimport State
 from tracker.domain.swarms cimport Swarms
 
 cdef class Announcing:
-    cdef public object _account_rate, _clock, _interval, _jitter, _log, _rate, _refused_us, _rules, _selection_key, _whitelist
+    cdef public object _account_rate, _clock, _interval, _jitter, _log, _rate, _refused, _rules, _selection_key, _whitelist
     cdef public State _state
+    cdef public Clients _client_numbers
     cdef public object cap
     cdef public dict _keys
     cdef public bint _listed, _open, _policed, guarded, private
@@ -19,22 +21,23 @@ cdef class Announcing:
         swarms=Swarms, bucket=dict, torrent=Py_ssize_t, peer=Py_ssize_t, rule=cython.int, endpoint=bytes, protected=bytes,
         what=cython.int, early=cython.bint,
         there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong,
-        now=cython.ulonglong, seq=cython.ulonglong,
+        now=cython.ulonglong, seq=cython.ulonglong, client=cython.int,
     )
     cpdef Py_ssize_t announce(
         self, int listener, int path, bytes address, bytes port, bytes info_hash, bytes peer_id,
-        unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key=*,
+        unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, key=*, bytes agent=*,
     )
     @cython.locals(
         swarms=Swarms, bucket=dict, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
         endpoint=bytes, protected=bytes, what=cython.int, early=cython.bint, went_down=cython.bint,
         _there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
-        account=cython.uint, key_ref=cython.uint,
+        account=cython.uint, key_ref=cython.uint, client=cython.int,
     )
     cpdef Py_ssize_t _announce_keyed(
         self, key, int listener, int path, bytes address, bytes port, bytes info_hash, bytes peer_id,
-        unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash,
+        unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, bytes agent,
     )
+    cpdef int _name_client(self, bytes peer_id, bytes agent) except -1
     cpdef chance(self)
     cpdef interval(self)
     cpdef bint admits(self, bytes address)

@@ -8,18 +8,18 @@ give the same replies (docs/architecture.md).
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import contextmanager
 from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
-from tracker.domain.events.admin import AnnounceRefused
+from tracker.domain.clients import AGENT_BYTES, MOST, prefix_of
 from tracker.domain.events.announce import SCHEMA, V4_MAPPED
-from tracker.domain.events.records import Evicted
+from tracker.domain.events.records import AnnounceRefused, ClientNamed, Evicted
 from tracker.domain.policy import Rules
-from tracker.service.append import append_admin, append_record
+from tracker.service.append import append_record
 from tracker.service.rate_limits import Rate
+from tracker.service.refused_keys import RefusedKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,9 +37,6 @@ EARLY = -100
 """Returned by `announce` for a logged announce that came too soon, so that its reply lists no
 peers.
 """
-
-REFUSAL_SECONDS = 60
-"""Seconds between two logged refusals of the same key for the same reason."""
 
 ACCOUNT_BURST = 10
 """Minutes' worth of requests that an account may make at once, as after an outage."""
@@ -67,6 +64,7 @@ class Announcing:
 
     __slots__ = (
         "_account_rate",
+        "_client_numbers",
         "_clock",
         "_interval",
         "_jitter",
@@ -79,7 +77,7 @@ class Announcing:
         "_policed",
         "_protected",
         "_rate",
-        "_refused_us",
+        "_refused",
         "_rules",
         "_selection_key",
         "_seq",
@@ -104,13 +102,15 @@ class Announcing:
         self._state = state
         self._clock = clock
         self._selection_key = selection_key
+        log.pool.lead_us = state.dates.lead_us
         self._swarms = state.swarms
         self._whitelist = state.access.whitelist
+        self._client_numbers = state.clients
         self._obey_settings()
-        # Keys in force, as clients write them; emptied by admin events.
-        self._keys: dict[bytes, Key] = {}
-        # Refusals of the last `REFUSAL_SECONDS`, oldest first: log time by key_ref and refusal.
-        self._refused_us: OrderedDict[tuple[int, int], int] = OrderedDict()
+        # Keys in force, as clients write them, and the log time at which each ends (None = never);
+        # emptied by admin events, and when the lead of log time changes.
+        self._keys: dict[bytes, tuple[Key, int | None]] = {}
+        self._refused = RefusedKeys()
         self.peer = 0
         self._now_us = 0
         self._open = False
@@ -153,6 +153,7 @@ class Announcing:
         flags: int,
         key_hash: int,
         key: Key | None = None,
+        agent: bytes = b"",
     ) -> int:
         """Decides, appends and applies one announce. Call it between `begin` and `end`.
 
@@ -165,6 +166,7 @@ class Announcing:
             numwant: as the client sent it, or `NUMWANT_UNKNOWN`.
             key_hash: 16 bits of the `key` parameter that the client chose; not a tracker key.
             key: the tracker key from `admit` in a private mode, else None.
+            agent: the User-Agent, b"" = none.
 
         Returns:
             The torrent (0 for a `stopped` of an unknown torrent), a refusal (negative), or `EARLY`.
@@ -172,7 +174,7 @@ class Announcing:
         if key is not None:
             return self._announce_keyed(
                 key, listener, path, address, port, info_hash, peer_id, uploaded, downloaded,
-                left, event, numwant, flags, key_hash,
+                left, event, numwant, flags, key_hash, agent,
             )  # fmt: skip
         if not self._open:
             return refusals.LOG_FULL
@@ -197,6 +199,7 @@ class Announcing:
             early = rules.early(swarms, peer, endpoint, event, self._now_us)
             if event == 1 and not (self._listed or rules.counts(swarms, torrent, info_hash)):
                 event = 0  # events.NONE, because `completed` in the log counts
+        client = self._client_numbers.find(peer_id, agent) or self._name_client(peer_id, agent)
         if peer:
             there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
             if not packed.same_id(there, peer_id):
@@ -213,7 +216,7 @@ class Announcing:
         seq = self._seq
         self._plain += packed.plain(
             now, info_hash, peer_id, uploaded, downloaded, left, 0, prev_seq, numwant,
-            flags, listener, what, rule,
+            flags, listener, what, rule, client,
         )  # fmt: skip
         self._protected += protected
         self._seq = seq + 1
@@ -265,17 +268,20 @@ class Announcing:
         """
         if not text:
             return refusals.KEY_MISSING
-        key = self._keys.get(text)
-        if key is None:
+        found = self._keys.get(text)
+        if found is None:
             access = self._state.access
             digest = sha256(text).digest()
-            key = access.keys.get(digest)
-            if key is None:
+            known = access.keys.get(digest)
+            if known is None:
                 return refusals.KEY_REVOKED if digest in access.revoked else refusals.KEY_UNKNOWN
-            self._keys[text] = key
+            date_us = known.valid_until_us
+            ends_us = None if date_us is None else self._state.dates.comes(date_us)
+            found = self._keys[text] = known, ends_us
+        key, until_us = found
         if (
-            key.valid_until_us is not None
-            and self._clock.now_us() > key.valid_until_us
+            until_us is not None
+            and self._clock.now_us() > until_us
             and self._state.settings.check_keys_expiration
         ):
             return refusals.KEY_EXPIRED
@@ -304,6 +310,7 @@ class Announcing:
         numwant: int,
         flags: int,
         key_hash: int,
+        agent: bytes,
     ) -> int:
         """Announces in a private mode.
 
@@ -341,6 +348,7 @@ class Announcing:
             early = self._rules.early(swarms, peer, endpoint, event, self._now_us)
             if event == 1 and not (self._listed or self._rules.counts(swarms, torrent, info_hash)):
                 event = 0  # as in `announce`
+        client = self._client_numbers.find(peer_id, agent) or self._name_client(peer_id, agent)
         if evicted:
             self._evict(info_hash, evicted)
         if peer:
@@ -354,7 +362,7 @@ class Announcing:
         key_ref = key.key_ref
         self._plain += packed.plain(
             self._now_us, info_hash, peer_id, uploaded, downloaded, left, key_ref, prev_seq,
-            numwant, flags, listener, what, rule,
+            numwant, flags, listener, what, rule, client,
         )  # fmt: skip
         self._protected += protected
         seq = self._seq
@@ -364,6 +372,23 @@ class Announcing:
             endpoint, uploaded, downloaded, left, what, rule,
         )  # fmt: skip
         return EARLY if early else torrent or swarms.lookup(info_hash)
+
+    def _name_client(self, peer_id: bytes, agent: bytes) -> int:
+        """Returns the number of a client that `find` missed; logs a new number while there are
+        some.
+
+        Public modes use half of the numbers, because there anybody can make up clients.
+        """
+        clients, prefix, agent = self._client_numbers, prefix_of(peer_id), agent[:AGENT_BYTES]
+        if not (prefix or agent):
+            return 0
+        number = clients.number(prefix, agent)
+        if number or len(clients.pairs) >= (MOST if self.private else MOST // 2):
+            return number
+        with self._interrupted():
+            record = ClientNamed(self._now_us, len(clients.pairs) + 1, prefix, agent)
+            append_record(self._log, self._state, record)
+        return len(clients.pairs)
 
     def _evict(self, info_hash: bytes, peer: int) -> None:
         """Logs and applies that a peer leaves because another one announced from its address."""
@@ -375,20 +400,11 @@ class Announcing:
             append_record(self._log, self._state, record)
 
     def _log_refusal(self, key: Key, refusal: int, info_hash: bytes) -> None:
-        """Logs the refusal of a known key, at most once in `REFUSAL_SECONDS` for each key and
-        reason.
-        """
-        since = self._now_us - REFUSAL_SECONDS * 10**6
-        noted = self._refused_us
-        which = key.key_ref, refusal
-        if noted.get(which, 0) > since:
-            return
-        while noted and next(iter(noted.values())) <= since:
-            noted.popitem(last=False)
-        noted[which] = self._now_us
-        event = AnnounceRefused(key.key_ref, refusals.NAMES[refusal], info_hash)
-        with self._interrupted():
-            append_admin(self._log, self._state, self._clock, event)
+        """Logs the refusal of a known key, if `RefusedKeys` has room for it."""
+        if self._refused.first(key.key_ref, refusal, info_hash, self._now_us):
+            with self._interrupted():
+                record = AnnounceRefused(self._now_us, key.key_ref, -refusal, info_hash)
+                append_record(self._log, self._state, record)
 
     def refused_key(self, text: bytes, refusal: int, info_hash: bytes) -> None:
         """Logs the refusal of a key that was once issued; ignores other keys.

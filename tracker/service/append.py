@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from attrs import evolve
+
 from tracker.domain import events
 from tracker.domain.events import codec, schemas
+from tracker.domain.events.records import Tick
+from tracker.domain.events.registry import ClockEvent
 
 if TYPE_CHECKING:
     from eventlog import Pool
@@ -36,6 +40,8 @@ class Clock(Protocol):
 
     def now_us(self) -> int: ...
 
+    def wall_us(self) -> int: ...
+
     def earlier_us(self) -> int: ...
 
     def adjust(self) -> int: ...
@@ -44,9 +50,12 @@ class Clock(Protocol):
 def append_admin(log: Log, state: State, clock: Clock, event: AdminEvent) -> int:
     """Appends and applies an admin event, and lets the log commit it.
 
-    Returns the event's sequence number.
+    Adds the wall clock to an event that says it. Returns the event's sequence number.
     """
     now = clock.now_us()
+    if isinstance(event, ClockEvent):
+        event = evolve(event, wall_us=clock.wall_us())
+        log.pool.lead_us = state.dates.after(now, event.wall_us)
     body = codec.encode_event(event, now)
     seq = log.pool.append(events.ADMIN, schemas.NEWEST[events.ADMIN], now, body)
     state.apply_admin(event, now)
@@ -59,5 +68,7 @@ def append_record(log: Log, state: State, record: FixedRecord) -> None:
 
     The caller calls `log.appended` after the last record.
     """
+    if isinstance(record, Tick):
+        log.pool.lead_us = state.dates.after(record.time_us, record.wall_us)
     log.pool.append(record.kind, record.schema, record.time_us, record.pack())
     state.apply_record(record)

@@ -1,9 +1,10 @@
 """Gives log time: microseconds since 1970 that never go back, whatever the wall clock does.
 
-Log time starts at the later of the log's last time and the wall clock, runs with the monotonic
-clock, and moves towards the wall clock by at most 500 parts per million. When the wall clock is far
-ahead (after a suspend), log time steps forward at once; the step is an event, and peers get one
-more timeout after it.
+Log time starts at the later of the log's last time and the wall clock, and runs with the monotonic
+clock. While it is within ten seconds of the wall clock, it moves towards it by at most 500 parts
+per million. When the wall clock is further ahead (after a suspend), log time steps forward at once;
+the step is an event, and peers get one more timeout after it. When the wall clock is further
+behind, log time goes on at its own pace, and dates follow the wall clock (`tracker.domain.dates`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SLEW_PPM = 500  # parts per million, the most by which log time runs faster or slower
-STEP_US = 10_000_000  # microseconds behind the wall clock beyond which log time steps
+STEP_US = 10_000_000
+"""Microseconds between the clocks from which on log time steps if it is behind, and keeps its lead
+if it is ahead: running slower would take weeks for an hour, and change every gap meanwhile."""
 
 
 class LogClock:
@@ -32,9 +35,10 @@ class LogClock:
         """`last_us`: microseconds of the last event in the log, 0 for an empty log."""
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
-        self._last_us = last_us
         self._adjusted_us = monotonic_us()
-        self._offset_us = max(last_us, wall_us()) - self._adjusted_us
+        # At least 1, because a time of 0 means never in totals.
+        self._last_us = max(last_us, 1)
+        self._offset_us = max(self._last_us, wall_us()) - self._adjusted_us
 
     def now_us(self) -> int:
         """Returns log time in microseconds, never less than before."""
@@ -43,6 +47,10 @@ class LogClock:
             return self._last_us
         self._last_us = now
         return now
+
+    def wall_us(self) -> int:
+        """Returns the wall clock in microseconds since 1970; 0 for a clock before that."""
+        return max(0, self._wall_us())
 
     def earlier_us(self) -> int:
         """Returns the earlier of log time and the wall clock: by both, this time is past."""
@@ -60,5 +68,6 @@ class LogClock:
         if behind > STEP_US:
             self._offset_us += behind
             return behind
-        self._offset_us += max(-limit, min(limit, behind))
+        if behind >= -STEP_US:
+            self._offset_us += max(-limit, min(limit, behind))
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from heapq import merge
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import TYPE_CHECKING, Any, Protocol
@@ -45,7 +46,7 @@ class Source(Protocol):
     @property
     def refusals(self) -> Mapping[tuple[int, str, str], int]: ...
 
-    def now_us(self) -> int: ...
+    def date_us(self) -> int: ...
 
 
 class LiveReads:
@@ -66,7 +67,7 @@ class LiveReads:
             self._source.state,
             self._source.pending,
             self._usage_statistics,
-            self._source.now_us(),
+            self._source.date_us(),
             self._source.refusals,
         )
 
@@ -79,15 +80,16 @@ class Projection:
         state: State,
         pending: Mapping[tuple[int, int], int],
         usage_statistics: bool = True,
-        now_us: int | None = None,
+        date_us: int | None = None,
         refusals: Mapping[tuple[int, str, str], int] | None = None,
     ) -> None:
-        """`now_us`: the log time by which keys and factors expire; None = that of the last event.
+        """`date_us`: the date by which keys and factors expire; None = that of the last event.
 
         `refusals`: counts of refusals not yet logged.
         """
         self._state = state
-        self._now_us = state.time_us if now_us is None else now_us
+        self._dates = state.dates
+        self._date_us = state.dates.of(state.time_us) if date_us is None else date_us
         self._pending = pending
         self._refusals = refusals or {}
         self._usage_statistics = usage_statistics
@@ -186,6 +188,17 @@ class Projection:
         seeders, completed, leechers = swarms.counts(info_hash)
         return ports.TorrentSummary(info_hash, seeders, completed, leechers)
 
+    def torrent(self, info_hash: bytes) -> ports.Torrent | None:
+        swarms = self._state.swarms
+        said, least = self._state.facts.get(info_hash), swarms.least_size(info_hash)
+        summary = ports.TorrentSummary(info_hash, *swarms.counts(info_hash))
+        if said is None and not (least or swarms.lookup(info_hash) or summary.completed):
+            return None
+        facts = json.loads(said or "{}")
+        if "tags" in facts:
+            facts["tags"] = tuple(facts["tags"])
+        return ports.Torrent(summary, ports.TorrentFacts(**facts), least or None)
+
     def keys(self, after: int) -> Iterator[ports.KeyInfo]:
         for key_ref in range(after + 1, self._state.access.next_key_ref):
             found = self.key(key_ref)
@@ -200,7 +213,7 @@ class Projection:
         access = self._state.access
         key = access.keys.get(key_hash)
         if key is not None:
-            over = key.valid_until_us is not None and key.valid_until_us < self._now_us
+            over = key.valid_until_us is not None and key.valid_until_us < self._date_us
             return self._key_info(key_hash, key, "expired" if over else "valid")
         key = access.revoked.get(key_hash)
         return None if key is None else self._key_info(key_hash, key, "revoked")
@@ -214,9 +227,13 @@ class Projection:
             key.owner,
             key.label,
             key.valid_until_us,
-            self._state.accounts.totals(key.account).last_us or None,
-            self._state.access.last_used[key.key_ref] or None,
+            self._date(self._state.accounts.totals(key.account).last_us),
+            self._date(self._state.access.last_used[key.key_ref]),
         )
+
+    def _date(self, time_us: int) -> int | None:
+        """Returns the date of a log time in a total; None for 0, which means never."""
+        return self._dates.of(time_us) if time_us else None
 
     def whitelist(self, after: bytes) -> Iterator[bytes]:
         return self._state.access.listed_after(after)
@@ -248,6 +265,12 @@ class Projection:
             times = logged.get(key, 0) + pending.get(key, 0)
             yield ports.Refused(reason, name or None, version or None, times)
 
+    def clients(self) -> Iterator[ports.Client]:
+        clients = self._state.clients
+        for number in range(1, len(clients.pairs) + 1):
+            prefix, agent = clients.shown(number)
+            yield ports.Client(number, prefix or None, agent or None)
+
     def present(self, account: int) -> Iterator[ports.Present | None]:
         swarms = self._state.swarms
         for key_ref in self._keys_of(account):
@@ -277,19 +300,19 @@ class Projection:
         info_hash = bytes(swarms.hashes[row.torrent * 20 : row.torrent * 20 + 20])
         endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
         return ports.Present(
-            info_hash, _peer(row, endpoint), bool(row.mark & MARK_SEEDER), row.key_ref
+            info_hash, self._peer(row, endpoint), bool(row.mark & MARK_SEEDER), row.key_ref
         )
 
     def account(self, account: int) -> ports.Account | None:
         if not self._state.access.has_account(account):
             return None
         totals = self._state.accounts.totals(account)
-        seen = {"first_us": totals.first_us or None, "last_us": totals.last_us or None}
+        seen = {"first_us": self._date(totals.first_us), "last_us": self._date(totals.last_us)}
         return ports.Account(account, **{**totals._asdict(), **seen})
 
     def factor(self, number: int) -> ports.Factor | None:
         found = self._state.factors.current.get(number)
-        if found is None or found.is_over(self._now_us):
+        if found is None or found.is_over(self._date_us):
             return None
         return factor_seen(found)
 
@@ -318,20 +341,19 @@ class Projection:
                 endpoint = swarms.v4.endpoint(number) or swarms.v6.endpoint(number)
                 # Between two items a peer may leave, and its number may go to another peer.
                 if endpoint and row.torrent == torrent:
-                    yield _peer(row, endpoint)
+                    yield self._peer(row, endpoint)
 
-
-def _peer(row: swarms.Peer, endpoint: bytes) -> ports.Peer:
-    return ports.Peer(
-        peer_id=row.peer_id,
-        client=client_name(row.peer_id),
-        address="" if endpoint.endswith(NO_PORT) else format_endpoint(endpoint),
-        updated_ms=row.seen_us // 1000,
-        uploaded=row.uploaded,
-        downloaded=row.downloaded,
-        left=min(row.left, _LEFT_SHOWN),
-        event=_EVENTS[row.mark & MARK_EVENT],
-    )
+    def _peer(self, row: swarms.Peer, endpoint: bytes) -> ports.Peer:
+        return ports.Peer(
+            peer_id=row.peer_id,
+            client=client_name(row.peer_id),
+            address="" if endpoint.endswith(NO_PORT) else format_endpoint(endpoint),
+            updated_ms=self._dates.of(row.seen_us) // 1000,
+            uploaded=row.uploaded,
+            downloaded=row.downloaded,
+            left=min(row.left, _LEFT_SHOWN),
+            event=_EVENTS[row.mark & MARK_EVENT],
+        )
 
 
 def factor_seen(factor: Factor) -> ports.Factor:

@@ -75,6 +75,10 @@ class Service(Announcing):
         """Returns log time."""
         return self._clock.now_us()
 
+    def date_us(self) -> int:
+        """Returns the date: log time less its lead over the wall clock."""
+        return self._state.dates.of(self._clock.now_us())
+
     def earlier_us(self) -> int:
         """Returns the earlier of log time and the wall clock."""
         return self._clock.earlier_us()
@@ -136,6 +140,15 @@ class Service(Announcing):
         self._keys.clear()
         return seq
 
+    def note_clock(self) -> None:
+        """Logs what the wall clock shows, if the lead has changed since the last event.
+
+        For commands that write while no tracker runs; a tracker's start and its ticks do it.
+        """
+        dates = self._state.dates
+        if dates.after(self._clock.now_us(), self._clock.wall_us()) != dates.lead_us:
+            self.append(ClockStepped(0))
+
     def flush_counters(self) -> None:
         """Logs what the counters gained since the last call."""
         pending, self.pending = self.pending, {}
@@ -171,7 +184,11 @@ class Service(Announcing):
         number = self._slice % self._state.slices()
         self._slice = number + 1
         digest = self._state.digest_of_slice(number)
-        append_record(self._log, self._state, Tick(now, interval_ms, goes_on, number, digest))
+        lead_us, wall_us = self._state.dates.lead_us, self._clock.wall_us()
+        tick = Tick(now, interval_ms, goes_on, number, digest, wall_us)
+        append_record(self._log, self._state, tick)
+        if self._state.dates.lead_us != lead_us:
+            self._keys.clear()  # they hold log times at which keys end
         self._log.appended()
         return stepped
 

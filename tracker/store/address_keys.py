@@ -83,6 +83,7 @@ class Keyring:
         self.secrets = folder
         self.tags = TagKeys(folder)
         self.tag = self.tags.tag
+        self.mac_of = self.tags.mac_of
         self._folder = folder / "privacy"
         self._keys: dict[int, bytes] = {}
         self._lock = Lock()

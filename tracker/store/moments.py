@@ -2,8 +2,9 @@
 
 Blocking; reads beside a running tracker.
 
-A moment is right after an event, or at a log time. Everything up to it has happened, that event and
-that microsecond included.
+A moment is right after an event, or at a date. Everything up to it has happened, that event and
+that microsecond included. Where the clock was set back, the same date came twice: the later one
+counts.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from eventlog import Frame, first_and_last_frame, frame_at
+from eventlog import Frame, first_and_last_frame, frame_at, history_at
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.state import State
 from tracker.ports import Moment, NoMomentError, Outage, PrunedMomentError
-from tracker.store import frames, snapshots
+from tracker.store import frames, opening_balance, snapshots, tag_keys
 from tracker.store.replay import apply_all, collector_off
 from tracker.times import rfc3339
 
@@ -37,7 +38,7 @@ runs logs a tick every ten seconds.
 
 @frozen
 class Span:
-    """The first and the last durable event of a log."""
+    """The first and the last durable event of a log, with their dates."""
 
     first_seq: int
     first_us: int
@@ -48,20 +49,14 @@ class Span:
         first, last = rfc3339(self.first_us), rfc3339(self.last_us)
         return f"events {self.first_seq} to {self.last_seq}, {first} to {last}"
 
-    def check(self, moment: Moment) -> None:
-        """Raises `PrunedMomentError` for a moment before the first event that is kept,
-        `NoMomentError` for any other moment that the log does not hold.
+    def missing(self, moment: Moment, *, early: bool) -> NoMomentError:
+        """Returns the error for a moment that the log does not hold: `PrunedMomentError` for one
+        before the first event that is kept.
         """
-        if moment.seq is not None:
-            early, late = moment.seq < self.first_seq, moment.seq > self.last_seq
-        else:
-            time_us = moment.time_us or 0
-            early, late = time_us < self.first_us, time_us > self.last_us
         text = f"{moment} is not in the log, which holds {self}"
         if early and self.first_seq:
-            raise PrunedMomentError(self.first_seq, text)
-        if early or late:
-            raise NoMomentError(text)
+            return PrunedMomentError(self.first_seq, text)
+        return NoMomentError(text)
 
 
 def span(folder: Path) -> Span | None:
@@ -102,13 +97,16 @@ class ForwardReplay:
         self.outage = None
         if self.span is None:
             raise NoMomentError(f"{moment} is not in the log, which is empty")
-        self.span.check(moment)
         if moment.seq is not None:
+            if not self.span.first_seq <= moment.seq <= self.span.last_seq:
+                raise self.span.missing(moment, early=moment.seq < self.span.first_seq)
             return moment.seq
         time_us = moment.time_us or 0
+        if time_us > self.span.last_us:
+            raise self.span.missing(moment, early=False)
         found = frame_at(self._folder, time_us)
         if found is None:
-            raise NoMomentError(f"{moment} is not in the log, which holds {self.span}")
+            raise self.span.missing(moment, early=True)
         frame, following = found
         times = _times(frame)
         if following is not None and times[-1] < time_us:
@@ -134,6 +132,17 @@ class ForwardReplay:
         self._report(end, end)
         return self._state
 
+    def checks_tags(self) -> bool:
+        """Says whether every tag of the log can be checked. Raises `LogError`, `OSError`."""
+        return tag_keys.can_check(self._folder, self._keys.tags if self._keys else None)
+
+    def history(self) -> tuple[bytes, int]:
+        """The history digest of the events up to the state, and the number of the event after its
+        place. Reads all their bytes. Raises `LogError`, `OSError`.
+        """
+        begin = opening_balance.history(self._folder, self._keys)
+        return history_at(self._folder, self._state.seq, begin, self._report)
+
     def _until(self, end: int) -> Iterator[Frame]:
         """The frames up to event `end`, exclusive."""
         while self._state.seq < end and (frame := self._next()) is not None:
@@ -148,9 +157,9 @@ class ForwardReplay:
 def _outage(before: Frame, after: Frame, last_us: int) -> Outage | None:
     """The time between two frames, if the tracker was off or could not write in it.
 
-    `last_us`: log time of the last event before it.
+    `last_us`: date of the last event before it.
     """
-    outage = Outage(last_us, after.header.time_us)
+    outage = Outage(last_us, after.header.date_us)
     another_run = after.header.epoch != before.header.epoch
     return outage if another_run or outage.to_us - last_us > SILENT_US else None
 
@@ -186,7 +195,11 @@ def _size(frame: Frame, records: int) -> int:
 
 
 def _times(frame: Frame) -> list[int]:
-    """The log time of each record of a frame. Raises `CodecError`."""
+    """The date of each record of a frame. Raises `CodecError`."""
+    return [max(1, time_us - frame.header.lead_us) for time_us in _log_times(frame)]
+
+
+def _log_times(frame: Frame) -> list[int]:
     header = frame.header
     if not frames.known(frame):
         return [header.time_us] * header.records

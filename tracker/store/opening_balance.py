@@ -10,9 +10,10 @@ that it stands for are gone, so one that was made by earlier rules is read as we
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventlog import (
+    HISTORY_BEGIN,
     LogCorruptError,
     LogFormatError,
     LogPrunedError,
@@ -30,12 +31,13 @@ from eventlog import (
 )
 from tracker.domain.events.admin import LogPruned
 from tracker.domain.state import State
-from tracker.store import frames, snapshot_file
+from tracker.store import format_border, frames, snapshot_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.store.address_keys import Keyring
+    from tracker.store.snapshot_file import Snapshot
 
 OR_REMOVE = (
     "restore the file from a backup, or remove it: the tracker does without, but its events cannot "
@@ -43,21 +45,47 @@ OR_REMOVE = (
 )
 
 
-def begin(log: Path, seq: int, keys: Keyring | None) -> tuple[State, str]:
-    """The state at the first event of a log, `seq`, and the SHA-256 of its opening ("" = the log is
-    complete).
+class Beginning(NamedTuple):
+    """What a log begins with."""
+
+    state: State
+    opening: str  # SHA-256 of the opening balance; "" = the log is complete
+    history: bytes  # history digest before the first event
+
+
+def begin(log: Path, seq: int, keys: Keyring | None) -> Beginning:
+    """Reads what a log begins with before its first event, `seq`.
 
     Raises `LogCorruptError`, `LogFormatError`, `LogPrunedError`.
     """
     if not seq:
         check_whole(log)
-        return State(), ""
+        return Beginning(State(), "", HISTORY_BEGIN)
+    path = opening_path(log, seq)
+    found, digest = _opening(log, seq, keys)
+    try:
+        return Beginning(found.state(), digest, found.history)
+    except snapshot_file.SnapshotError as error:
+        raise LogCorruptError(path, 0, str(error)) from None
+
+
+def history(log: Path, keys: Keyring | None) -> bytes:
+    """Reads the history digest before the first event of a log.
+
+    Raises the errors of `begin`.
+    """
+    seq = first_seq(log)
+    return _opening(log, seq, keys)[0].history if seq else HISTORY_BEGIN
+
+
+def _opening(log: Path, seq: int, keys: Keyring | None) -> tuple[Snapshot, str]:
+    """Reads the opening balance, and checks all but the state in it. Returns also its SHA-256."""
     path = opening_path(log, seq)
     try:
-        found = snapshot_file.read(path, read_identity(log), keys, opening=True)
         digest = sha256(read_file(path)).hexdigest()
+        format_border.check_opening(log, path, digest, keys)
+        found = snapshot_file.read(path, read_identity(log), keys, opening=True)
         follows = open_header(segments_of(log)[0])
-        state = found.state()
     except FileNotFoundError:
         if first_seq(log) != seq:
             raise LogPrunedError(log) from None
@@ -68,7 +96,7 @@ def begin(log: Path, seq: int, keys: Keyring | None) -> tuple[State, str]:
     except snapshot_file.SnapshotError as error:
         raise LogCorruptError(path, 0, str(error)) from None
     if (follows.base_seq, follows.previous) == (seq, found.position.chain):
-        return state, digest
+        return found, digest
     if first_seq(log) != seq:
         raise LogPrunedError(log)
     raise LogCorruptError(path, 0, "the first segment does not continue what this balance is of")
@@ -89,12 +117,13 @@ def check_whole(log: Path) -> None:
             raise LogCorruptError(path, 0, what)
 
 
-def write(log: Path, state: State, keys: Keyring) -> tuple[str, str]:
+def write(log: Path, state: State, keys: Keyring, told: bytes) -> tuple[str, str]:
     """Writes the opening of a log that is to begin with event `state.seq`, without any address.
 
-    Returns the name and the SHA-256 of the file. The file does not count before it gets its final
-    name, which only the process that holds the log may give it: see `pruning.adopt`. Raises
-    `OSError`, and `LogCorruptError` where no segment begins with that event.
+    `told`: the history digest before that event. Returns the name and the SHA-256 of the file. The
+    file does not count before it gets its final name, which only the process that holds the log may
+    give it: see `pruning.adopt`. Raises `OSError`, and `LogCorruptError` where no segment begins
+    with that event.
     """
     base = state.seq
     first = next((each for each in segments_of(log) if base_seq_of(each) == base), None)
@@ -104,7 +133,7 @@ def write(log: Path, state: State, keys: Keyring) -> tuple[str, str]:
     make_folder(path.parent)
     chain = open_header(first).previous
     position = snapshot_file.Position(read_identity(log), base, base, chain)
-    snapshot_file.write(path, position, state, keys, opening=True)
+    snapshot_file.write(path, position, state, keys, opening=told)
     return path.name, sha256(read_file(path)).hexdigest()
 
 

@@ -53,7 +53,7 @@ def replay(
     applied. Raises what `apply_all` does.
     """
     if state is None:
-        state, _ = opening_balance.begin(reader.path, reader.first_seq, keys)
+        state = opening_balance.begin(reader.path, reader.first_seq, keys).state
     begins = state.seq == reader.first_seq
     opened = opening_balance.digest_of(reader.path, reader.first_seq) if begins else ""
     state.recent.start(state.swarms)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,7 +17,7 @@ from attrs import frozen
 from eventlog import first_seq, has_tags, open_log, read_identity, segments_of
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ServerKeyChanged
-from tracker.store import high_water_mark, opening_balance, snapshots, tag_keys
+from tracker.store import format_border, high_water_mark, opening_balance, snapshots, tag_keys
 from tracker.store.noting import NotedLog
 from tracker.store.replay import collector_off, replay
 from tracker.store.tag_keys import last_used
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from eventlog import End, EventLog, Recovery
     from tracker.config import EventLog as LogConfig
+    from tracker.domain.events.admin import FormatBegun
+    from tracker.domain.events.registry import AdminEvent
     from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
     from tracker.store.high_water_mark import Older
@@ -57,6 +60,12 @@ class Session:
     # Tells of a change of the server's secret, until the log holds it.
     key_change: ServerKeyChanged | None = None
     lost_seq: int = 0  # number of events the log once had, where it lost its end; 0 = it did not
+    format_begun: FormatBegun | None = None  # the log's first event of its format, if it is due
+
+    def append_first(self, append: Callable[[AdminEvent], int]) -> None:
+        """Appends what has to come before any other event of this session."""
+        if self.format_begun is not None:
+            append(self.format_begun)
 
     @property
     def time_us(self) -> int:
@@ -125,6 +134,7 @@ def open_session(
         reserve_bytes=RESERVE_BYTES if serving else 0,
         encryptor=keyring if serving else None,
         before_changes=compare,
+        begin=partial(opening_balance.history, path, keyring),
     )
     if event_log.next_seq and not has_tags(path):
         log.warning(GOES_OVER, event_log.next_seq)
@@ -132,11 +142,25 @@ def open_session(
     try:
         noted = NotedLog(event_log, secrets, accepted=older is not None)
         state = _replayed(event_log, keyring, report)
+        begun = _format_begun(event_log, keyring, report)
         change = _key_change(last_used(segments_of(path)), keyring.tags.key_id)
     except BaseException:
         event_log.release()
         raise
-    return Session(event_log, noted, state, change, older.seq if older else 0)
+    return Session(event_log, noted, state, change, older.seq if older else 0, begun)
+
+
+def _format_begun(event_log: EventLog, keyring: Keyring, report: Report) -> FormatBegun | None:
+    """Makes the first event of this format where it is due. Reads all that is there then."""
+    path, seq = event_log.path, event_log.next_seq
+    if not format_border.is_due(path, seq):
+        return None
+    if seq:
+        log.info("Reading the whole log once, to bind what was written before this format")
+    begin = opening_balance.history(path, keyring)
+    made = format_border.made(path, seq, begin, snapshots.found(path), report)
+    event_log.note_history((bytes.fromhex(made.history), seq))
+    return made
 
 
 def _key_change(before: bytes, after: bytes) -> ServerKeyChanged | None:

@@ -4,8 +4,8 @@ everything.
 It is a cache: losing it costs time, and the addresses of peers whose announces were removed.
 Blocking.
 
-    header 128 | table, 64 a section | sections, each at a multiple of 16 | SHA-256 of the rest |
-    since format 2 the MAC of that SHA-256
+    header 160 (in format 1: 128) | table, 64 a section | sections, each at a multiple of 16 |
+    SHA-256 of the rest | since format 2 the MAC of that SHA-256
 
 docs/log-format.md has the fields. The MAC is checked before anything of the file is believed,
 because nobody else can have written it. Addresses are encrypted under the keys of the days they
@@ -26,6 +26,7 @@ from zlib import crc32
 
 from eventlog import (
     FORMAT,
+    HISTORY_BEGIN,
     NOT_ENCRYPTED,
     NotAFileError,
     border,
@@ -51,8 +52,8 @@ OPENING_SPARE_BYTES = 8 << 20
 """Free bytes that an opening must leave. There are few, because removal is what makes space."""
 
 _FORMAT_1 = Struct("<8sHHI16sQQ16sQI4x16s24xII")
-_FORMAT_2 = Struct("<8sHHI16sQQ16sQ16s16s16sII")
-_HEADER_SIZE = 128
+_FORMAT_2 = Struct("<8sHHI16sQQ16sQ16s16s16s32sII")
+_HEADER_SIZES = {1: 128, 2: 160}
 _ROW = Struct("<32sQQIIQ")
 _CRC = Struct("<I")
 _SHA256 = 32
@@ -94,6 +95,7 @@ class Snapshot(NamedTuple):
     digest: bytes  # `Image.digest`
     plain: dict[str, image.Buffer]
     private: dict[tuple[int, str], bytes]  # sections that could be decrypted, by day and name
+    history: bytes = HISTORY_BEGIN  # of an opening: the history digest before its event
 
     def state(self) -> State:
         """Raises `SnapshotError`."""
@@ -117,14 +119,15 @@ def write(
     state: State,
     keys: Keyring,
     *,
-    opening: bool = False,
+    opening: bytes | None = None,
 ) -> int:
     """Writes the file, whole and durable or not at all. Returns its size in bytes.
 
-    An `opening` has no addresses. Neither has a snapshot those of days whose keys are gone. Raises
-    `SecretError`, `OSError`.
+    `opening`: the history digest before the log's first event, in an opening; None = this is a
+    snapshot. An opening has no addresses. Neither has a snapshot those of days whose keys are gone.
+    Raises `SecretError`, `OSError`.
     """
-    taken = image.dump(state, addresses=not opening)
+    taken = image.dump(state, addresses=opening is None)
     nonce = os.urandom(16)
     sections = [_Section(name, NOT_ENCRYPTED, 0, data) for name, data in taken.plain.items()]
     for (day, name), data in taken.private.items():
@@ -133,12 +136,17 @@ def write(
             sections.append(_Section(name, day, encrypted.check, encrypted.data))
     size = sum(len(section.data) + _ALIGN + _ROW.size for section in sections)
     room = os.statvfs(path.parent)
-    if room.f_bavail * room.f_frsize < size + (OPENING_SPARE_BYTES if opening else SPARE_BYTES):
+    if room.f_bavail * room.f_frsize < size + (
+        SPARE_BYTES if opening is None else OPENING_SPARE_BYTES
+    ):
         raise OSError(errno.ENOSPC, "too little free space for this file", str(path))
-    pieces = _pieces(position, state.time_us, taken.digest(), nonce, keys.tags.key_id, sections)
+    key_id, told = keys.tags.key_id, opening or HISTORY_BEGIN
+    pieces = _pieces(position, state.time_us, taken.digest(), nonce, key_id, told, sections)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        size = _write(temporary, pieces, partial(keys.tags.mac, _purpose(opening=opening)))
+        size = _write(
+            temporary, pieces, partial(keys.tags.mac, _purpose(opening=opening is not None))
+        )
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -169,9 +177,10 @@ def _pieces(
     digest: bytes,
     nonce: bytes,
     key_id: bytes,
+    history: bytes,
     sections: list[_Section],
 ) -> Iterator[bytes]:
-    offset = _HEADER_SIZE + _ROW.size * len(sections)
+    offset = _HEADER_SIZES[FORMAT] + _ROW.size * len(sections)
     rows = []
     for name, day, check, data in sections:
         rows.append(_ROW.pack(name.encode(), offset, len(data), day, crc32(data), check))
@@ -179,7 +188,7 @@ def _pieces(
     table = b"".join(rows)
     head = _FORMAT_2.pack(
         MAGIC, FORMAT, image.PROJECTOR, len(sections), position.log_id, position.seq, time_us, digest,
-        position.frame_seq, position.chain, nonce, key_id, crc32(table), 0,
+        position.frame_seq, position.chain, nonce, key_id, history, crc32(table), 0,
     )[:-4]  # fmt: skip
     yield head + _CRC.pack(crc32(head))
     yield table
@@ -217,6 +226,7 @@ class _Head(NamedTuple):
     digest: bytes
     nonce: bytes
     key_id: bytes
+    history: bytes
     table_crc: int
 
 
@@ -257,7 +267,8 @@ def _check_mac(
 
 
 def _sections(head: _Head, data: memoryview, body: memoryview, keys: Keyring | None) -> Snapshot:
-    table = data[_HEADER_SIZE : _HEADER_SIZE + _ROW.size * head.sections]
+    size = _HEADER_SIZES[head.format]
+    table = data[size : size + _ROW.size * head.sections]
     if crc32(table) != head.table_crc:
         raise SnapshotError("its table of sections is damaged")
     plain: dict[str, image.Buffer] = {}
@@ -274,24 +285,29 @@ def _sections(head: _Head, data: memoryview, body: memoryview, keys: Keyring | N
             if decrypted is not None:
                 private[day, name] = decrypted
     plain = image.newest(head.rules, plain)
-    return Snapshot(head.format, head.position, head.time_us, head.digest, plain, private)
+    return Snapshot(
+        head.format, head.position, head.time_us, head.digest, plain, private, head.history
+    )
 
 
 def _head(data: memoryview) -> _Head:
-    if len(data) < _HEADER_SIZE + _SHA256:
+    version = int.from_bytes(data[8:10], "little")
+    size = _HEADER_SIZES.get(version, _HEADER_SIZES[1])
+    if len(data) < size + _SHA256:
         raise SnapshotError("is incomplete")
-    head = data[:_HEADER_SIZE]
+    head = data[:size]
     if head[:8] != MAGIC or int.from_bytes(head[-4:], "little") != crc32(head[:-4]):
         raise SnapshotError("its header is damaged")
-    version = int.from_bytes(head[8:10], "little")
     if version not in _FOOTERS:
         raise OtherSnapshotError(f"is of format {version}, and this version's is {FORMAT}")
     unpacked = (_FORMAT_1 if version == 1 else _FORMAT_2).unpack(head)
     _, _, rules, sections, log_id, seq, time_us, digest, frame_seq, *rest = unpacked
     if version == 1:
         crc, nonce, table_crc, _ = rest
-        chain, key_id = chain_of(crc), _NO_KEY
+        chain, key_id, history = chain_of(crc), _NO_KEY, HISTORY_BEGIN
     else:
-        chain, nonce, key_id, table_crc, _ = rest
+        chain, nonce, key_id, history, table_crc, _ = rest
     position = Position(log_id, seq, frame_seq, chain)
-    return _Head(version, rules, sections, position, time_us, digest, nonce, key_id, table_crc)
+    return _Head(
+        version, rules, sections, position, time_us, digest, nonce, key_id, history, table_crc
+    )

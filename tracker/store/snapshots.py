@@ -15,8 +15,8 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from eventlog import A_FILE, LogCorruptError, Reader, has_tags, make_folder, read_identity
-from tracker.store import opening_balance, snapshot_file
+from eventlog import A_FILE, LogCorruptError, Reader, make_folder, read_identity
+from tracker.store import format_border, opening_balance, snapshot_file
 from tracker.store.snapshot_file import ForgedSnapshotError, Position, SnapshotError
 
 if TYPE_CHECKING:
@@ -123,14 +123,16 @@ def start(
     state may have seen. Each file that is passed over is reported to `refused` in a sentence.
     Raises what reading the log does.
     """
-    log_id, tagged = read_identity(log), has_tags(log)
+    log_id = read_identity(log)
     for path in reversed(found(log)):
         if at_most is not None and seq_of(path) > at_most:
             continue
         try:
+            if keys is None:
+                raise SnapshotError("there are no secrets to check it with")
+            if not format_border.vouches_for(log, path, keys):
+                raise SnapshotError("has no MAC, and the first event of format 2 does not name it")
             one = snapshot_file.read(path, log_id, keys)
-            if one.format == 1 and tagged:
-                raise SnapshotError("has no MAC, and the events after it have tags")
             if one.position.seq != seq_of(path):
                 raise SnapshotError(f"is the one before event {one.position.seq}, by its content")
             reader = follow(log, one, keys, to_end=to_end)
@@ -140,7 +142,7 @@ def start(
         except (SnapshotError, OSError) as error:
             refused(f"The snapshot {path.name} is not used: {error}")
     reader = Reader(log, to_end=to_end, keys=keys)
-    return opening_balance.begin(log, reader.first_seq, keys)[0], reader
+    return opening_balance.begin(log, reader.first_seq, keys).state, reader
 
 
 def follow(log: Path, one: Snapshot, keys: Keyring | None, *, to_end: bool) -> Reader:

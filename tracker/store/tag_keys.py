@@ -98,6 +98,18 @@ def wrong_key(segments: Iterable[Path], tags: TagKeys) -> OtherKeyError | None:
     return None
 
 
+def can_check(log: Path, tags: TagKeys | None) -> bool:
+    """Says whether every tag of a log can be checked; None = there are no secrets.
+
+    Then the log is as its tracker wrote it, if reading it finds nothing wrong. Otherwise it may be
+    anything with right checksums. Raises `LogError`, `OSError`.
+    """
+    if tags is None:
+        return False
+    headers = (open_header(path) for path in segments_of(log))
+    return all(tags.has(header.key_id) for header in headers if header.format > 1)
+
+
 def last_used(segments: Sequence[Path]) -> bytes:
     """Returns the id of the key of the last frame with a tag; b"" = there is none.
 

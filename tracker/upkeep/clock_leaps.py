@@ -41,19 +41,29 @@ WAIT_US = DAY_US
 
 
 def segment_starts(folder: Path) -> list[int]:
-    """Returns the start of each segment, in microseconds by the earlier of the two clocks.
+    """Returns the date of the start of each segment, in microseconds.
 
     Omits segments without a frame. Raises `LogError`, `OSError`. Blocking.
     """
     found = []
     for path in segments_of(folder):
         try:
-            first, header = first_frame_header(path), open_header(path)
+            start_us = segment_start(path)
         except FileNotFoundError:
             continue  # removed meanwhile
-        if first is not None:
-            found.append(min(first.time_us, header.created_ns // 1000))
+        if start_us is not None:
+            found.append(start_us)
     return found
+
+
+def segment_start(path: Path) -> int | None:
+    """Returns the date of a segment's first frame, in microseconds; None = it has no frame.
+
+    It is not later than the wall clock that made the segment, because format 1 has no leads. Raises
+    `LogError`, `OSError`. Blocking.
+    """
+    first = first_frame_header(path)
+    return None if first is None else min(first.date_us, open_header(path).created_ns // 1000)
 
 
 def leap_at(starts_us: Sequence[int], now_us: int) -> int:

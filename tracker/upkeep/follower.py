@@ -14,7 +14,10 @@ from tracker.upkeep.follower_process import CANNOT, DISAGREES
 from tracker.workers.child import Child, python
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from eventlog import Sealed
 
 log = logging.getLogger("tracker")
 
@@ -38,6 +41,7 @@ class FollowerSupervisor:
     path: Path
     secrets_path: Path
     options: tuple[str, ...] = ()
+    note_sealed: Callable[[Sealed], None] = lambda _: None
     delay: float = DELAY_SECONDS
     first_pause: float = FIRST_PAUSE_SECONDS
     silence: float = SILENCE_SECONDS
@@ -49,6 +53,9 @@ class FollowerSupervisor:
     _last_words: str = field(default="", init=False)
     _ending: RepeatedWarning = field(
         init=False, factory=lambda: RepeatedWarning(log, "The follower goes on")
+    )
+    _unsealed: RepeatedWarning = field(
+        init=False, factory=lambda: RepeatedWarning(log, "Finished segments are sealed again")
     )
     _unwritten: RepeatedWarning = field(
         init=False, factory=lambda: RepeatedWarning(log, "Snapshots are written again")
@@ -134,6 +141,11 @@ class FollowerSupervisor:
             self.snapshot_seq = report["snapshot"]
             size = f"{report.get('bytes')} bytes in {report.get('seconds')} s"
             log.info("Snapshot before event %d written: %s", report["snapshot"], size)
+        elif "sealed" in report:
+            self._unsealed.over()
+            self.note_sealed((bytes.fromhex(report["sealed"]), report["after"]))
+        elif "unsealed" in report:
+            self._unsealed.warn("A finished segment could not be sealed: %s", report["unsealed"])
         elif "refused" in report:
             log.warning("%s", report["refused"])
         elif "failed" in report:

@@ -1,6 +1,7 @@
-"""Runs the follower: a process that replays the durable log as it grows and writes snapshots.
+"""Runs the follower: a process that replays the durable log as it grows, writes snapshots and seals
+finished segments.
 
-So the tracker never pauses for a snapshot.
+So the tracker never pauses for a snapshot, and never hashes its log.
 
     python -m tracker.upkeep.follower_process LOG SECRETS [--events N] [--seconds S] [--pause S]
 
@@ -21,15 +22,24 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from eventlog import LogError, LogPrunedError, LogUnusableError
+from eventlog import (
+    LogError,
+    LogPrunedError,
+    LogUnusableError,
+    seal_path,
+    segments_of,
+    write_missing,
+)
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
-from tracker.store import frames, snapshots
+from tracker.store import frames, opening_balance, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import TOO_LITTLE_MEMORY
+from tracker.store.server_secret import SecretError
 from tracker.workers import lifetime
 
 if TYPE_CHECKING:
@@ -46,6 +56,10 @@ PAUSE_SECONDS = 60.0
 """Shortest time between two snapshots, in seconds, because a snapshot of a million peers takes 140
 MB.
 """
+SEAL_SECONDS = 5.0
+"""Seconds between two looks for finished segments without a seal."""
+RETRY_SECONDS = 60.0
+"""Seconds until a segment that could not be sealed is tried again."""
 _POLL_SECONDS = 1.0  # between two looks at the log
 _REPORTED_FRAMES = 2000  # frames between two reports while it catches up
 
@@ -62,7 +76,8 @@ class Follower:
     """Keeps a state up to date with the durable log.
 
     It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it could not
-    use) and `failed` (a snapshot that it could not write).
+    use), `failed` (a snapshot that it could not write), `sealed` (the newest sealed history digest,
+    and the number of the event after it) and `unsealed` (why a segment could not be sealed).
     """
 
     def __init__(
@@ -86,9 +101,11 @@ class Follower:
         )
         self._written_seq = self.state.seq
         self._written_at = time.monotonic()
+        self._seal_from = 0.0  # when the next look for finished segments is due
+        self._all_sealed = False  # since the start, all older segments got theirs
 
     def catch_up(self) -> None:
-        """Applies the new durable events, and writes a snapshot when one is due.
+        """Applies the new durable events, and writes a snapshot and seals that are due.
 
         Raises `DisagreementError`, `LogError`, `OSError`.
         """
@@ -103,8 +120,31 @@ class Follower:
             if number % _REPORTED_FRAMES == 0:
                 self._report(seq=self.state.seq)
                 self._write_if_due()
+                self._seal_if_due()
         self._report(seq=self.state.seq)
         self._write_if_due()
+        self._seal_if_due()
+
+    def _seal_if_due(self) -> None:
+        now = time.monotonic()
+        if now < self._seal_from:
+            return
+        self._seal_from = now + SEAL_SECONDS
+        finished = segments_of(self._log)[-2:-1]
+        if self._all_sealed and all(os.path.lexists(seal_path(path)) for path in finished):
+            return
+        begin = partial(opening_balance.history, self._log, self._keys)
+        try:
+            newest = write_missing(self._log, self._keys.tags, begin, cutting=False)
+        except (FileNotFoundError, LogPrunedError):
+            return  # the tracker removed old segments meanwhile
+        except (LogError, OSError, SecretError) as error:
+            self._report(unsealed=str(error))
+            self._seal_from = now + RETRY_SECONDS
+            return
+        self._all_sealed = True
+        if newest is not None:
+            self._report(sealed=newest[0].hex(), after=newest[1])
 
     def _write_if_due(self) -> None:
         new = self.state.seq - self._written_seq

@@ -29,11 +29,13 @@ from eventlog import (
     Reader,
     base_seq_of,
     first_seq,
+    history_at,
     keep_frames,
     opening_path,
     remove_before,
     segments_of,
     sync_directory,
+    write_missing,
 )
 from tracker.domain import events
 from tracker.domain.events.codec import CodecError
@@ -57,6 +59,7 @@ class Made:
     kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
     segments: int  # to remove
     bytes: int  # of these segments
+    history: str  # history digest before `first_seq`
     no_snapshot: str = ""  # why no later snapshot has the addresses; "" = one has
 
 
@@ -67,12 +70,15 @@ def make(folder: Path, seq: int, keys: Keyring) -> Made:
     `OSError`.
     """
     begin = first_seq(folder)
+    told_before = opening_balance.history(folder, keys)
+    write_missing(folder, keys.tags, lambda: told_before, cutting=False)
     going = [path for path in segments_of(folder) if base_seq_of(path) < seq]
     no_snapshot = keep_addresses(folder, seq, keys)
-    name, digest = opening_balance.write(folder, state_before(folder, seq, keys), keys)
+    told, _ = history_at(folder, seq, told_before)
+    name, digest = opening_balance.write(folder, state_before(folder, seq, keys), keys, told)
     files = keep_frames(folder, begin, seq, (events.ADMIN,), keys)
     size = sum(path.stat().st_size for path in going)
-    return Made(seq, name, digest, files, len(going), size, no_snapshot)
+    return Made(seq, name, digest, files, len(going), size, told.hex(), no_snapshot)
 
 
 def keep_addresses(folder: Path, seq: int, keys: Keyring) -> str:
@@ -109,7 +115,7 @@ def state_before(folder: Path, seq: int, keys: Keyring) -> State:
     Raises `LogCorruptError` if the log does not hold all of these events.
     """
     reader = Reader(folder, keys=keys)
-    state, _ = opening_balance.begin(folder, reader.first_seq, keys)
+    state = opening_balance.begin(folder, reader.first_seq, keys).state
     before = takewhile(lambda frame: frame.header.base_seq < seq, reader.frames())
     apply_all(state, (frame._replace(protected=memoryview(b"")) for frame in before))
     if state.seq != seq:

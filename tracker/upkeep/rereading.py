@@ -30,6 +30,8 @@ from eventlog import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from eventlog import Macs
+
 log = logging.getLogger("tracker")
 
 PASS_SECONDS = 86_400.0
@@ -43,6 +45,7 @@ class Rereading:
     """One a process. `damaged` has the names of segments that are not as they were sealed."""
 
     path: Path  # of the log
+    macs: Macs | None = None  # checks the MACs of seals
     pass_seconds: float = PASS_SECONDS
     segments: int = 0  # read since the start
     damaged: set[str] = field(factory=set)
@@ -91,7 +94,9 @@ class Rereading:
 
     async def _read(self, path: Path) -> None:
         try:
-            wrong = await in_thread(_wrong, path, abandon=True)  # no stop waits for a slow disk
+            wrong = await in_thread(
+                _wrong, path, self.macs, abandon=True
+            )  # no stop waits for a slow disk
         except FileNotFoundError:
             return  # removed meanwhile
         except BlockingIOError as error:  # no thread
@@ -114,10 +119,10 @@ class Rereading:
             )
 
 
-def _wrong(path: Path) -> str:
+def _wrong(path: Path, macs: Macs | None) -> str:
     """Says what is wrong with a segment. Where nothing is, the time stamp of its seal says from now
     on that it was read."""
-    wrong = wrong_by_seal(path)
+    wrong = wrong_by_seal(path, macs)
     if not wrong:
         with suppress(OSError):
             os.utime(seal_path(path))

@@ -21,7 +21,6 @@ from eventlog import (
     LogError,
     RepeatedWarning,
     base_seq_of,
-    first_frame_header,
     in_thread,
     segments_of,
 )
@@ -30,7 +29,7 @@ from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import LogPruned
 from tracker.service.durable import append_durably
 from tracker.upkeep import pruning
-from tracker.upkeep.clock_leaps import ScheduleClock
+from tracker.upkeep.clock_leaps import ScheduleClock, segment_start
 from tracker.workers import child
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class PruningError(Exception):
 @frozen
 class Segment:
     first_seq: int
-    first_us: int  # log time of its first frame
+    first_us: int  # date of its first frame
     size: int  # bytes
 
 
@@ -84,10 +83,10 @@ def segments(folder: Path) -> list[Segment]:
     """
     found = []
     for path in segments_of(folder):
-        first = first_frame_header(path)
+        start_us = segment_start(path)
         # A segment without a frame is new, or a crash or a failed write left it empty.
-        if first is not None:
-            found.append(Segment(base_seq_of(path), first.time_us, path.stat().st_size))
+        if start_us is not None:
+            found.append(Segment(base_seq_of(path), start_us, path.stat().st_size))
     return found
 
 
@@ -157,7 +156,7 @@ class Pruner:
         Raises `PruningError`, `ports.LogUnavailableError`, `LogError`, `OSError`.
         """
         await self.finish()
-        await self.log.seal_finished()
+        await self.log.cut_finished()
         logged = await self.measure()
         keep_from_us = await self.clock.now_us() - self.keep_days * DAY_US
         found = due(logged, keep_from_us, self.keep_bytes)
@@ -241,7 +240,9 @@ class Pruner:
 
     async def _write(self, made: pruning.Made, rule: str) -> None:
         """Appends the event that confirms the files that were made."""
-        event = LogPruned(made.first_seq, made.opening, made.kept, made.segments, made.bytes)
+        event = LogPruned(
+            made.first_seq, made.opening, made.kept, made.segments, made.bytes, made.history
+        )
         await append_durably(self.service, self.noted, event, ports.Actor(rule, "", ""))
 
 

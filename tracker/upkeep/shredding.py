@@ -8,6 +8,9 @@ A key stays while a peer in the swarms may have an address that was logged under
 the key the tracker could not list that address after a restart. So the day of the oldest `seen_us`
 stays, and the day before it, because a frame belongs to the day on which it began, and a peer's
 address of its other family may be one day older.
+
+The days of the keys are days of log time. Their age counts in dates (`tracker.domain.dates`), so
+that a clock that was ahead once does not make addresses stay longer, or go earlier.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from attrs import define, field, frozen
 
 from eventlog import LogError, LogFailedError, RepeatedWarning, in_thread, read_identity
 from tracker import ports
+from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import AddressesShredded
 from tracker.service.clock import LogClock
 from tracker.service.durable import append_durably
@@ -54,11 +58,12 @@ _NO_SELECTION = bytes(32)
 
 @frozen
 class Shredding:
-    """The result of a request to shred. A day is written as `2026-11-21`."""
+    """The result of a request to shred. A day is one of log time, written as `2026-11-21`."""
 
     shredded: list[str]
     kept: list[str]  # days that were requested, but whose keys are still needed
     needed_from: str  # the first day whose key may still be needed
+    dates: dict[str, str]  # by day: its date by the wall clock, where that is another
 
 
 @define
@@ -79,10 +84,9 @@ class Shredder:
         `days`: None = the days that are due by `shred_days` at `now_us`. `now_us`: None = the
         earlier of log time and the wall clock. Raises `ports.LogUnavailableError`, `OSError`.
         """
-        first, last = days or (0, self._due(now_us))
         async with self._turn:
             await self.finish()
-            there = [day for day in self.keyring.days() if first <= day <= last]
+            there = [day for day in self.keyring.days() if self._is_wanted(day, days, now_us)]
             needed = await self._needed_from() if there else day_of(self.service.now_us())
             going = [day_name(day) for day in there if day < needed]
             if going:
@@ -90,14 +94,22 @@ class Shredder:
                 await append_durably(self.service, self.log, event, by)
                 await self.finish()
             kept = [day_name(day) for day in there if day >= needed]
-            return Shredding(going, kept, day_name(needed))
+            shown = {day_name(day): day_name(self._date_of(day)) for day in there}
+            dates = {day: date for day, date in shown.items() if day != date}
+            return Shredding(going, kept, day_name(needed), dates)
 
-    def _due(self, now_us: int | None) -> int:
-        """Returns the last day whose addresses are all `shred_days` old; -1 = there is none."""
+    def _is_wanted(self, day: int, days: Days | None, now_us: int | None) -> bool:
+        """Tells whether a day is among those that were named, or is due where none were."""
+        if days is not None:
+            return days[0] <= day <= days[1]
         if not self.shred_days:
-            return -1
+            return False
         now = self.service.earlier_us() if now_us is None else now_us
-        return day_of(now) - self.shred_days - 1
+        return self._date_of(day) < day_of(now) - self.shred_days
+
+    def _date_of(self, day: int) -> int:
+        """Returns the number of the date on which a day of log time ended."""
+        return day_of(self.service.state.dates.of((day + 1) * DAY_US - 1))
 
     async def finish(self) -> None:
         """Destroys the keys that still exist although the log calls them shredded.
@@ -124,7 +136,7 @@ class Shredder:
             seen = swarms.oldest_seen(first, first + PIECE)
             oldest = min(oldest, oldest if seen is None else seen)
             await trio.lowlevel.checkpoint()
-        return day_of(oldest) - 1
+        return max(0, day_of(oldest) - 1)
 
 
 async def keep_schedule(shredder: Shredder, clock: ScheduleClock) -> None:
@@ -174,6 +186,8 @@ def shred_offline(
     session = open_session(config, keyring, recovered, replaying)
     event_log = session.event_log
     service = Service(event_log, session.state, LogClock(session.time_us), _NO_SELECTION)
+    session.append_first(service.append)
+    service.note_clock()
     if session.key_change is not None:
         service.append(session.key_change)
     shredder = Shredder(service, session.noted, keyring, config.shred_days)

@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 
 from tests.support import SECOND, Announce, Rig, endpoint4, hash_of, replayed
+from tracker.domain import factors
 from tracker.domain.accounts import MOST
 from tracker.domain.events.admin import CreditCorrected, CreditFactorEnded
 from tracker.domain.state import ReplayError
@@ -80,11 +81,15 @@ def test_credit_of_an_ended_factor_stays() -> None:
     assert credit(rig) == (2, 0, 4, 0)
 
 
-def test_a_tick_removes_expired_factors() -> None:
+def test_ticks_remove_expired_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A factor that is over stays until ticks have found it over for a day, here for one tick."""
+    monkeypatch.setattr(factors, "KEPT_MS", 10_000)
     rig, _ = private()
     rig.set_factor(upload_percent=300, until_us=rig.service.now_us() + SECOND)
     rig.time.advance(SECOND)
+    rig.service.tick()
     assert rig.state.factors.current
+    assert replayed(rig.log.frames()).digest() == rig.state.digest()
     rig.service.tick()
     assert not rig.state.factors.current
     assert replayed(rig.log.frames()).digest() == rig.state.digest()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support import hash_of
+from tracker.domain.dates import Dates
 from tracker.domain.factors import (
     ANY_TORRENT,
     ANYBODY,
     DROPPED_AT_ONCE,
     EVEN,
+    KEPT_MS,
     Applied,
     Factor,
     Factors,
@@ -77,7 +79,7 @@ def test_applied(factors: list[Factor], expected: Applied) -> None:
 
 
 def factors_of(*factors: Factor) -> Factors:
-    found = Factors()
+    found = Factors(Dates())
     for each in factors:
         found.set(each)
     return found
@@ -97,8 +99,31 @@ def test_an_ended_factor_is_removed() -> None:
     assert factors.in_scope(ANYBODY, ANY_TORRENT) == ()
 
 
+def test_an_expired_factor_stays_for_a_day() -> None:
+    """A factor goes once ticks have found it over for a day; until then it is in force again where
+    the clock is set right."""
+    dates = Dates()
+    factors = Factors(dates)
+    factors.set(factor(1, 200, until_us=2 * NOW))
+    factors.set(factor(2, 300, until_us=9 * NOW))
+    for time_us, lead_us, ran_ms, up, over in (
+        (NOW, 0, 10, 300, []),
+        (3 * NOW, 0, KEPT_MS, 300, [1]),
+        (10 * NOW, 0, KEPT_MS - 1, 100, [1, 2]),  # the clock went ahead
+        (10 * NOW, 9 * NOW, 10, 300, []),  # and was set right
+        (12 * NOW, 9 * NOW, 10, 300, [1]),
+        (13 * NOW, 9 * NOW, KEPT_MS - 1, 300, [1]),
+    ):
+        dates.go_on_with(time_us, lead_us)
+        factors.expire(time_us, ran_ms)
+        assert factors.applied(7, HASH, time_us).upload_percent == up
+        assert (list(factors.over), list(factors.current)) == (over, [1, 2])
+    factors.expire(14 * NOW, 1)
+    assert list(factors.current) == [2]
+
+
 def test_expired_factors_are_dropped() -> None:
-    """Expiry drops a limited number of factors at once, until none is left."""
+    """Ticks that do not say what the clock showed drop a limited number of factors at once."""
     factors = factors_of(
         *(
             factor(number, 200, info_hash=hash_of(number), until_us=number)
@@ -107,15 +132,15 @@ def test_expired_factors_are_dropped() -> None:
     )
     factors.end(2)  # ended early, so expiry does not count it
     last = DROPPED_AT_ONCE + 5
-    factors.expire(0)
+    factors.drop_expired(0)
     assert len(factors.current) == last - 1
-    factors.expire(3)
+    factors.drop_expired(3)
     assert min(factors.current) == 4
-    factors.expire(10**9)
+    factors.drop_expired(10**9)
     assert list(factors.current) == [last - 1, last]
-    factors.expire(10**9)
+    factors.drop_expired(10**9)
     assert factors.applied(7, HASH, 0) is EVEN
-    assert factors.digest() != Factors().digest()
+    assert factors.digest() != Factors(Dates()).digest()
 
 
 def test_the_digest_covers_every_field_of_a_factor() -> None:

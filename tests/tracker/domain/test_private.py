@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 HASH = hash_of(1)
 NONE, COMPLETED, STARTED, STOPPED = range(4)
-A = b"-XX0001-abcdefghijkl"
-B = b"-XX0001-lkjihgfedcba"
+A = b"-XX0001.abcdefghijkl"
+B = b"-XX0001.lkjihgfedcba"
 HOME, HOME6, AWAY, AWAY6 = endpoint4(1), endpoint6(1), endpoint4(2), endpoint6(2)
 
 
@@ -309,8 +309,8 @@ def test_imported_completions_add_up(rig: Rig) -> None:
 def test_a_crowd_of_one_account(rig: Rig) -> None:
     """One key with 300 clients, in swarms large enough for an index: a revocation finds and removes
     all of them."""
-    crowd = [says(0, b"-XX0001-%012d" % n, endpoint4(n)) for n in range(300)]
-    again = [says(0, b"-XX0001-%012d" % n, endpoint6(n), left=n % 2) for n in range(300)]
+    crowd = [says(0, b"-XX0001.%012d" % n, endpoint4(n)) for n in range(300)]
+    again = [says(0, b"-XX0001.%012d" % n, endpoint6(n), left=n % 2) for n in range(300)]
     rig.announce(*crowd, *again)
     assert rig.state.swarms.counts(HASH) == (150, 0, 150)
     rig.announce(*[says(1, B, endpoint4(n)) for n in range(0, 300, 3)])

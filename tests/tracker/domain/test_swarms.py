@@ -268,7 +268,7 @@ def tick(time_us: int) -> bytes:
 def test_replay_refuses_impossible_events() -> None:
     """A gap, an unknown kind, an unknown admin type and a wrong predecessor are errors."""
     with pytest.raises(ReplayError, match="event 5 where 0 is due"):
-        State().apply(Tick.kind, 1, 5, tick(1), b"")
+        State().apply(Tick.kind, Tick.schema, 5, tick(1), b"")
     with pytest.raises(codec.UnknownEventError, match="event 0 is of kind 9, schema 1"):
         State().apply(9, 1, 0, b"", b"")
     with pytest.raises(codec.UnknownEventError, match="of type 999, schema 1"):
@@ -280,9 +280,9 @@ def test_replay_refuses_impossible_events() -> None:
     (frame,) = rig.log.frames()
     second = frame.plain[codec.PLAIN.size :], frame.protected[codec.PROTECTED.size :]
     state = State()
-    state.apply(Tick.kind, 1, 0, tick(1), b"")
+    state.apply(Tick.kind, Tick.schema, 0, tick(1), b"")
     with pytest.raises(ReplayError, match="event 2 continues 0, but"):
-        state.apply(events.ANNOUNCE, 1, 1, *doubled(*second))
+        state.apply(events.ANNOUNCE, frame.header.schema, 1, *doubled(*second))
 
 
 def doubled(plain: memoryview, protected: memoryview) -> tuple[bytes, bytes]:

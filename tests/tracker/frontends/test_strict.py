@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 HASH = b"h" * 20
-TARGET = b"/announce?info_hash=%b&peer_id=%b&port=6881&left=0" % (HASH, b"-XX0001-abcdefghijkl")
+TARGET = b"/announce?info_hash=%b&peer_id=%b&port=6881&left=0" % (HASH, b"-XX0001.abcdefghijkl")
 
 
 class SlowDisk(MemoryLog):
@@ -153,7 +153,7 @@ async def test_udp_answers_wait_for_the_disk(
                 connection_id = (await sock.recv(100))[8:]
                 announce = pack(
                     ">8sI4s20s20sQQQIIIiH", connection_id, 1, b"tran", HASH,
-                    b"-XX0001-abcdefghijkl", 0, 0, 0, 0, 0, 7, -1, 6881,
+                    b"-XX0001.abcdefghijkl", 0, 0, 0, 0, 0, 7, -1, 6881,
                 )  # fmt: skip
                 await sock.send(announce)
                 assert (await answer_after_sync(site, sock))[:8] == pack(">I4s", 1, b"tran")

@@ -90,8 +90,11 @@ def test_the_other_kinds() -> None:
     rig.service.flush_counters()
     rig.service.change_settings(Settings(interval=9))
     assert rig.events() == [
-        {"seq": 0, "time": TIME, "type": "tracker_started", "version": "1.0", "epoch": 3},
-        {"seq": 1, "time": TIME, "type": "tick", "interval_ms": 10_000, "goes_on": False},
+        {"seq": 0, "time": TIME, "type": "tracker_started", "version": "1.0", "epoch": 3, "wall_us": START_US},
+        {
+            "seq": 1, "time": TIME, "type": "tick", "interval_ms": 10_000, "goes_on": False,
+            "wall_us": START_US,
+        },
         {
             "seq": 2, "time": TIME, "type": "counted",
             "counter": "udp_dropped", "label": 0, "delta": 1,
@@ -118,7 +121,7 @@ def test_every_admin_event_has_a_name(kind: int) -> None:
 def admin_frame(plain: bytes, kind: int = events.ADMIN) -> Frame:
     rig = Rig()
     rig.service.tick()
-    header = rig.log.frames()[0].header._replace(kind=kind, base_seq=4)
+    header = rig.log.frames()[0].header._replace(kind=kind, schema=1, base_seq=4)
     return Frame(header, memoryview(plain), memoryview(b""))
 
 

@@ -32,7 +32,7 @@ def test_sums_are_the_totals() -> None:
         one = Announce(
             hash_of(rng.randrange(2)),
             (endpoint4 if rng.random() < 0.7 else endpoint6)(peer),
-            peer_id=b"-XX0001-%012d" % peer,
+            peer_id=b"-XX0001.%012d" % peer,
             uploaded=rng.randrange(1000),
             downloaded=rng.randrange(1000),
             event=rng.choice(kinds),
@@ -80,7 +80,7 @@ def write_history(rig: Rig) -> list[int]:
     seqs = []
 
     def says(number: int, info_hash: bytes, moved: int, left: int = 5) -> None:
-        peer_id = b"-XX0001-%012d" % number
+        peer_id = b"-XX0001.%012d" % number
         one = Announce(info_hash, endpoint4(number), peer_id, moved, moved, left)
         rig.time.advance(100 * SECOND)
         if number == 1:
@@ -108,7 +108,7 @@ def test_credit() -> None:
     rig = Rig.with_settings(private=True)
     write_history(rig)
     found = [
-        (one.info_hash, *attrs.astuple(one)[-6:])
+        (one.info_hash, *attrs.astuple(one)[-7:-1])
         for one in Ledger(1).entries(rig.log.frames())
         if isinstance(one, LedgerAnnounce)
     ]

@@ -77,7 +77,7 @@ def write_history(rig: Rig, announces: int = 300) -> Iterator[None]:
             "downloaded": number,
             "left": rng.choice([0, 5]),
         }
-        peer_id = b"-XX0001-%012d" % (key % 2)
+        peer_id = b"-XX0001.%012d" % (key % 2)
         rig.announce(
             Announce(
                 rng.choice(HASHES),

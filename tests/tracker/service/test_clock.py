@@ -36,11 +36,11 @@ def test_the_earlier_clock() -> None:
     assert clock.earlier_us() == START_US + 4 * HOUR
 
 
-def test_a_wall_clock_set_back_is_not_followed() -> None:
+def test_a_wall_clock_set_back_a_little_is_followed_slowly() -> None:
     """Log time ahead of the wall clock runs slower, by 500 millionths, at each tick."""
     time = HandTime()
     clock = time.log_clock()
-    time.wall -= HOUR
+    time.wall -= 9 * SECOND
     time.advance(10 * SECOND)
     before = clock.now_us()
     assert before == START_US + 10 * SECOND
@@ -48,6 +48,18 @@ def test_a_wall_clock_set_back_is_not_followed() -> None:
     assert clock.now_us() == before  # it stands still rather than go back
     time.advance(10 * SECOND)
     assert clock.now_us() == START_US + 20 * SECOND - 5_000
+
+
+def test_a_wall_clock_set_back_is_not_followed() -> None:
+    """Log time more than ten seconds ahead goes on at its own pace, so that no gap changes."""
+    time = HandTime()
+    clock = time.log_clock()
+    time.wall -= HOUR
+    time.advance(10 * SECOND)
+    assert clock.adjust() == 0
+    assert clock.now_us() == START_US + 10 * SECOND
+    time.advance(10 * SECOND)
+    assert clock.now_us() == START_US + 20 * SECOND
 
 
 def test_small_differences_are_slewed() -> None:

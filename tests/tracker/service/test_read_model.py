@@ -66,7 +66,7 @@ def test_peers_that_are_in_several_directories(rig: Rig) -> None:
     rig = Rig.with_settings(private=True)
     keys = [rig.issue(number) for number in (1, 2)]
     for number, key in enumerate(keys):
-        peer_id = b"-XX0001-%012d" % number
+        peer_id = b"-XX0001.%012d" % number
         for endpoint in (endpoint4(number), endpoint6(number)):
             rig.announce(Announce(HASHES[0], endpoint, peer_id, key=key, left=number))
     peers = list(now(rig).peers(HASHES[0]))

@@ -106,7 +106,7 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
     "downloaded went down": ({"downloaded": 9}, "restarted"),
     "left went up": ({"left": 5000}, "continued"),
     "another peer id": ({"peer_id": b"-XX0002-abcdefghijkl"}, "restarted"),
-    "another end of the peer id": ({"peer_id": b"-XX0001-abcdefghijkX"}, "restarted"),
+    "another end of the peer id": ({"peer_id": b"-XX0001.abcdefghijkX"}, "restarted"),
     "another port": ({"endpoint": endpoint4(1, 1)}, "first"),
     "another torrent": ({"info_hash": hash_of(2)}, "first"),
     "stopped with zeros": ({"event": 3, "uploaded": 0, "downloaded": 0}, "continued"),

@@ -88,8 +88,8 @@ def renamed(data: dict[str, Any]) -> dict[str, Any]:
 def release(patch: pytest.MonkeyPatch) -> None:
     """Makes a version with newer schemas the current one."""
     for kind, step in (events.ANNOUNCE, kilobytes), (Counted.kind, tens):
-        patch.setitem(schemas.NEWEST, kind, 2)
-        patch.setitem(schemas.STEPS, (kind, 1), step)
+        patch.setitem(schemas.STEPS, (kind, schemas.NEWEST[kind]), step)
+        patch.setitem(schemas.NEWEST, kind, schemas.NEWEST[kind] + 1)
     patch.setitem(schemas.NEWEST_ADMIN, TorrentWhitelisted.number, 2)
     patch.setitem(schemas.ADMIN_STEPS, (TorrentWhitelisted.number, 1), renamed)
 
@@ -121,7 +121,7 @@ def test_an_older_schema_is_read_everywhere(
     assert state.accounts.totals(1).uploaded == 2 * KILO
     assert state.access.whitelist == {HASH}
     assert state.tally.counters == {(events.UDP4_CONNECTS, 0): 10}
-    assert main(["events", "--log", str(log)]) == 0
+    assert main(["events", "--log", str(log)]) == 4  # without the secrets
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["uploaded"] for each in told if each["type"] == "announced"] == [0, KILO, 2 * KILO]
     assert [each["delta"] for each in told if each["type"] == "counted"] == [10]
@@ -130,7 +130,9 @@ def test_an_older_schema_is_read_everywhere(
     }
     log_events = LogEvents(StillLog(log, state.seq), state.access.account_of, trio.Event())
     read = trio.run(log_events.read, LogPart(first=0), EventFilter(key_ref=1), 99)
-    assert [one for one in read.events if one["type"] == "announced"] == told[3:6]
+    assert [one for one in read.events if one["type"] == "announced"] == [
+        one for one in told if one["type"] == "announced"
+    ]
     verification = Verification(log)
     assert list(verification.findings(lambda _done, _all: None)) == []
     assert verification.state.digest() == state.digest()
@@ -244,7 +246,7 @@ def test_an_unknown_required_event_is_named(
     assert NEWER[name][3] in unknown.what
     assert said in ends.what
     assert "newer version" in ends.advice
-    assert main(["events", "--log", str(tmp_path)]) == 0
+    assert main(["events", "--log", str(tmp_path)]) == 4  # without the secrets
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [each["type"] for each in told] == ["tracker_started", "unknown", "counted"]
     assert told[1]["kind"] == kind

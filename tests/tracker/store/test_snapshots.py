@@ -184,7 +184,7 @@ def exchanged(path: Path) -> None:
 
 HARM: dict[str, tuple[Callable[[Path], object], str]] = {
     "a byte of the header": (lambda path: flipped(path, 40), "header is damaged"),
-    "a byte of the table": (lambda path: flipped(path, 130), "SHA-256"),
+    "a byte of the table": (lambda path: flipped(path, 162), "SHA-256"),
     "a byte in the middle": (lambda path: flipped(path, path.stat().st_size * 9 // 10), "SHA-256"),
     "a part is missing": (cut, "SHA-256"),
     "nothing is left": (lambda path: path.write_bytes(b""), "incomplete"),

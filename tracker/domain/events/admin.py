@@ -9,6 +9,7 @@ the members.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -22,6 +23,7 @@ from tracker.domain.events.registry import (
     Account,
     AccountingEvent,
     AdminEvent,
+    ClockEvent,
     FactorNumber,
     InfoHash,
     KeyHash,
@@ -39,9 +41,9 @@ if TYPE_CHECKING:
 # The process.
 
 
-@admin_event(1, "tracker_started")
+@admin_event(1, "tracker_started", schema=2)
 @frozen
-class TrackerStarted(AdminEvent):
+class TrackerStarted(ClockEvent):
     """A run began.
 
     Every peer gets one timeout from here on, because no peer could announce before.
@@ -56,6 +58,7 @@ class TrackerStarted(AdminEvent):
         to.tally.starts += 1
         to.tally.writer = self.version
         to.tally.resumed_us = time_us
+        to.dates.note(time_us, self.wall_us)
 
 
 @admin_event(2, "tracker_stopped")
@@ -66,10 +69,12 @@ class TrackerStopped(AdminEvent):
     reason: str
 
 
-@admin_event(3, "clock_stepped")
+@admin_event(3, "clock_stepped", schema=2)
 @frozen
-class ClockStepped(AdminEvent):
+class ClockStepped(ClockEvent):
     """Log time stepped forward, for example after the machine was suspended.
+
+    A command that writes while no tracker runs appends it too, where it finds the clock changed.
 
     Every peer gets one timeout from here on, because no peer could announce in between.
     """
@@ -78,6 +83,7 @@ class ClockStepped(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         to.tally.resumed_us = time_us
+        to.dates.note(time_us, self.wall_us)
 
 
 # The whitelist.
@@ -186,6 +192,40 @@ class CompletedImported(AdminEvent):
         to.swarms.import_completed(self.info_hash, self.completed)
 
 
+@admin_event(31, "torrent_described")
+@frozen
+class TorrentDescribed(AdminEvent):
+    """What the site says about a torrent; it takes the place of what it said before.
+
+    None = nothing is said.
+    """
+
+    info_hash: InfoHash
+    label: str | None = None
+    size: int | None = None  # bytes
+    site_id: int | None = None  # the site's number of the torrent
+    uploader: str | None = None
+    added_us: int | None = None
+    tags: tuple[str, ...] | None = None
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
+        text = self.text()
+        if text is None:
+            to.facts.pop(self.info_hash, None)
+        else:
+            to.facts[self.info_hash] = text
+
+    def text(self) -> str | None:
+        """Returns what is said as JSON, in which the state has it; None = nothing."""
+        said = {name: value for name in _FACTS if (value := getattr(self, name)) is not None}
+        return json.dumps(said, ensure_ascii=False) if said else None
+
+
+_FACTS = ("label", "size", "site_id", "uploader", "added_us", "tags")
+"""The members of `TorrentDescribed` that say something, in the order in which the state has them.
+"""
+
+
 @admin_event(40, "settings_changed")
 @frozen
 class SettingsChanged(AccountingEvent):
@@ -204,10 +244,11 @@ class SettingsChanged(AccountingEvent):
 
 @admin_event(50, "announce_refused")
 @frozen
-class AnnounceRefused(AdminEvent):
+class OldAnnounceRefused(AdminEvent):
     """An announce with a known key was refused.
 
-    At most one refusal a minute is logged for each key and reason.
+    Only earlier versions wrote it: `records.AnnounceRefused` took its place, because admin events
+    are kept for ever.
     """
 
     key_ref: KeyRef
@@ -332,10 +373,26 @@ class LogPruned(AdminEvent):
     kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
     segments: int  # removed
     bytes: int  # removed
+    history: str | None = None  # history digest before `first_seq`; None = of an earlier version
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         # If this removal was interrupted, the entry before it gives the beginning of the log.
         to.tally.pruned = (*to.tally.pruned[-1:], Pruned(seq, self.first_seq, self.opening))
+
+
+@admin_event(81, "format_begun")
+@frozen
+class FormatBegun(AdminEvent):
+    """The first event of a format with tags: it binds everything before it, which has none.
+
+    In a log that began with this format it is event 0. It changes no state.
+    """
+
+    format: int
+    history: str  # history digest before this event, 64 hex digits
+    opening: str  # SHA-256 of the opening balance; "" = the log has none
+    kept: dict[str, str]  # SHA-256 of each file of kept frames, by name
+    snapshots: dict[str, str]  # SHA-256 of each snapshot that there was, by name
 
 
 def _idempotency(by: dict[str, str] | None) -> tuple[str, str]:

@@ -3,7 +3,8 @@
 The plain 80 bytes are enough to recompute every count and total:
 
     time us | info_hash | peer_id[0:8] | uploaded | downloaded | left | key_ref | prev_seq |
-    numwant | flags | listener | event (low nibble), protocol and family (high nibble) | rule
+    numwant | flags | listener | event (low nibble), protocol and family (high nibble) | rule |
+    client
 
 The protected 32 bytes hold the peer's address and the rest of its id:
 
@@ -22,16 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "announced"
-SCHEMA = 1
+SCHEMA = 2
 
-PLAIN = Struct("<Q20s8sQQQIQHHBBH")
+PLAIN = Struct("<Q20s8sQQQIQHBBBBH")
 PROTECTED = Struct("<16s12s2sH")
 PROTECTED4 = Struct("<12s4s12s2sH")  # the same, with the address of an IPv4 peer in two parts
 
 V4_MAPPED = bytes(10) + b"\xff\xff"
 """The first 12 bytes of an IPv6 address that stands for an IPv4 address."""
 
-Plain = tuple[int, bytes, bytes, int, int, int, int, int, int, int, int, int, int]
+NOT_RECORDED = 0xFFFF
+"""The client of an announce of schema 1. 0 = a client without a number, "other"."""
+
+Plain = tuple[int, bytes, bytes, int, int, int, int, int, int, int, int, int, int, int]
 """The fields of `PLAIN`."""
 Private = tuple[bytes, bytes, bytes, int]
 """The fields of `PROTECTED`."""

@@ -52,7 +52,11 @@ TYPES |= {kind: frozenset({one.name}) for kind, one in RECORDS.items()}
 TYPES |= {events.ADMIN: frozenset({*_ADMIN_NAMES, UNKNOWN})}
 """Every `type` that the events of a frame can have, by its kind."""
 
-EVENT_TYPES = (announce.NAME, *(one.name for one in RECORDS.values()), *_ADMIN_NAMES, UNKNOWN)
+EVENT_TYPES = tuple(
+    dict.fromkeys(
+        (announce.NAME, *(one.name for one in RECORDS.values()), *_ADMIN_NAMES, UNKNOWN)
+    )  # a record may have the name of the admin event whose place it took
+)
 """Every `type` that `tracker events` can print."""
 
 

@@ -1,4 +1,5 @@
-"""Declares the records of fixed size: evictions, ticks, counters and refusals.
+"""Declares the records of fixed size: evictions, ticks, counters, refusals,
+clients.
 
 Each kind has a class. The order of the classes is the order in which lists show their names.
 docs/log-format.md has the layouts.
@@ -11,17 +12,27 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from tracker.domain import events
+from tracker.domain.clients import AGENT_BYTES, MOST, PREFIX_BYTES, shown_text
 from tracker.domain.events.errors import ReplayError
 from tracker.domain.events.registry import RECORDS as RECORDS
 from tracker.domain.events.registry import FixedRecord, fixed_record
+from tracker.domain.refusals import name_of
 from tracker.domain.swarms import BUCKETS
 
 if TYPE_CHECKING:
-    from tracker.domain.events.target import Target
+    from tracker.domain.events.target import Accounting, Target
+
+
+NO_WALL = (1 << 64) - 1
+"""In the place of a tick's wall clock: an older version wrote the tick, and did not say."""
 
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.rstrip(b"\0").decode()
+
+
+def _filled(value: bytes) -> bytes:
+    return value.rstrip(b"\0")
 
 
 @fixed_record(5, "evicted", "<Q20sIQ")
@@ -44,7 +55,7 @@ class Evicted(FixedRecord):
         return {"info_hash": self.info_hash.hex(), "last_seq": self.last_seq}
 
 
-@fixed_record(3, "tick", "<QIII4xQ")
+@fixed_record(3, "tick", "<QIII4xQQ", schema=2)
 @frozen
 class Tick(FixedRecord):
     """Log time passed. Silent peers expire when a tick is applied, and at no other time."""
@@ -53,6 +64,7 @@ class Tick(FixedRecord):
     goes_on: bool = field(converter=bool)  # true = only continues the sweep of an earlier tick
     slice: int  # number of a slice of the state
     digest: int  # of that slice before this tick, see `slice_digest`
+    wall_us: int = NO_WALL  # what the wall clock showed, microseconds since 1970
 
     def check(self, state: Target) -> None:
         state.compare(self.slice, self.digest)
@@ -62,7 +74,7 @@ class Tick(FixedRecord):
 
         The shares of one clean-up interval make up all buckets. A tick that `goes_on` adds none.
         """
-        to.factors.expire(self.time_us)
+        self.pass_time(to)
         settings = to.settings
         cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
         if not self.goes_on:
@@ -79,8 +91,17 @@ class Tick(FixedRecord):
             before_us = -1
         to.sweep.step(to.swarms, before_us, settings.remove_peerless_torrents)
 
+    def pass_time(self, to: Accounting) -> None:
+        """Does what ticks do to dates and factors, for the state and the ledger alike."""
+        if self.wall_us == NO_WALL:
+            to.factors.drop_expired(self.time_us)
+            return
+        to.dates.note(self.time_us, self.wall_us)
+        to.factors.expire(self.time_us, 0 if self.goes_on else self.interval_ms)
+
     def shown(self) -> dict[str, Any]:
-        return {"interval_ms": self.interval_ms, "goes_on": self.goes_on}
+        shown: dict[str, Any] = {"interval_ms": self.interval_ms, "goes_on": self.goes_on}
+        return shown if self.wall_us == NO_WALL else {**shown, "wall_us": self.wall_us}
 
 
 @fixed_record(4, "counted", "<QHH4xQ")
@@ -124,4 +145,53 @@ class RefusalsCounted(FixedRecord):
             "client": self.client or None,
             "version": self.version or None,
             "delta": self.delta,
+        }
+
+
+@fixed_record(8, "announce_refused", "<QIH2x20s4x")
+@frozen
+class AnnounceRefused(FixedRecord):
+    """An announce with a key that was once issued was refused.
+
+    `tracker.service.refused_keys` says how many of them are logged. Earlier versions logged admin
+    events of the same name.
+    """
+
+    key_ref: int
+    reason: int  # the label of the counter `refused_requests`
+    info_hash: bytes
+
+    def apply(self, to: Target, seq: int) -> None:
+        """Changes nothing; the counters have all refusals."""
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "key_ref": self.key_ref,
+            "reason": name_of(self.reason),
+            "info_hash": self.info_hash.hex(),
+        }
+
+
+@fixed_record(7, "client_named", f"<QH6x{PREFIX_BYTES}s{AGENT_BYTES}s")
+@frozen
+class ClientNamed(FixedRecord):
+    """A client got a number, by which announces name it. The numbers follow each other from 1 on.
+
+    `prefix` or `agent` is b"" if there is none.
+    """
+
+    client: int
+    prefix: bytes = field(converter=_filled)  # of the peer_id, see `prefix_of`
+    agent: bytes = field(converter=_filled)  # the User-Agent as received, cut to its first bytes
+
+    def apply(self, to: Target, seq: int) -> None:
+        if self.client != len(to.clients.pairs) + 1 or self.client > MOST:
+            raise ReplayError(f"event {seq} gives a client the number {self.client} out of turn")
+        to.clients.add(self.prefix, self.agent)
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "client": self.client,
+            "peer_id_prefix": shown_text(self.prefix) or None,
+            "user_agent": shown_text(self.agent) or None,
         }

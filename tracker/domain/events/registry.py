@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from struct import Struct, error
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
 import attrs
 from attrs import frozen
@@ -79,6 +79,13 @@ class AccountingEvent(AdminEvent, ABC):
         """Changes how announces count, for the state and the ledger alike."""
 
 
+@frozen(kw_only=True)
+class ClockEvent(AdminEvent):
+    """Base of the admin events that say what the wall clock showed. It gives the lead (`dates`)."""
+
+    wall_us: int | None = None  # microseconds since 1970; None = an older version did not say
+
+
 @frozen
 class FixedRecord(ABC):
     """Base of the records of fixed size. The fields are the parts of the layout, in order.
@@ -99,7 +106,7 @@ class FixedRecord(ABC):
         return self.layout.pack(*[v.encode() if isinstance(v, str) else v for v in values])
 
     @classmethod
-    def unpack(cls, plain: Section) -> Iterator[FixedRecord]:
+    def unpack(cls, plain: Section) -> Iterator[Self]:
         """Reads the records of a frame. Raises `CodecError`."""
         try:
             for row in cls.layout.iter_unpack(plain):

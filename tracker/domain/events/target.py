@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from tracker.domain.access import Access
     from tracker.domain.accounts import Accounts
+    from tracker.domain.clients import Clients
+    from tracker.domain.dates import Dates
     from tracker.domain.factors import Factors
     from tracker.domain.hidden_peers import Hidden
     from tracker.domain.settings import Settings
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
 
 
 class Accounting(Protocol):
-    """The parts that decide how announces count: settings, factors, and the accounts themselves."""
+    """The parts that decide how announces count: settings, dates, factors, and the accounts
+    themselves.
+    """
 
+    dates: Dates
     factors: Factors
     accounts: Accounts
 
@@ -37,6 +42,8 @@ class Target(Accounting, Protocol):
     access: Access
     sweep: Sweep
     tally: Tally
+    clients: Clients
+    facts: dict[bytes, str]
     hidden: Hidden | None
 
     def compare(self, number: int, digest: int) -> None:

@@ -116,7 +116,13 @@ class RequestHandler:
         self._service.end()
 
     def answer(
-        self, method: bytes, target: bytes, address: bytes, forwarded: bytes | None, keep: bool
+        self,
+        method: bytes,
+        target: bytes,
+        address: bytes,
+        forwarded: bytes | None,
+        keep: bool,
+        agent: bytes = b"",
     ) -> bytes:
         """Returns the bytes to send for one request. Call it between `begin` and `end`.
 
@@ -125,6 +131,7 @@ class RequestHandler:
             address: the connection's other end, 4 or 16 bytes.
             forwarded: the proxies' header, or None.
             keep: the connection stays open after the reply.
+            agent: the header User-Agent, b"" = none.
         """
         if method != b"GET" and method != b"HEAD":
             return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
@@ -133,7 +140,7 @@ class RequestHandler:
             if method == b"HEAD":  # because an announce changes state, which HEAD may not
                 return _NOT_ALLOWED + (_KEEP if keep else _CLOSE)
             self.traffic.announces += 1
-            body, content_type = self._announce(query, key, address, forwarded)
+            body, content_type = self._announce(query, key, address, forwarded, agent)
         elif kind == http.SCRAPE:
             self.traffic.scrapes += 1
             body, content_type = self._scrape(query, key, address, forwarded)
@@ -145,7 +152,12 @@ class RequestHandler:
         return head if method == b"HEAD" else head + body
 
     def _announce(
-        self, query: bytes | None, key: bytes | None, address: bytes, forwarded: bytes | None
+        self,
+        query: bytes | None,
+        key: bytes | None,
+        address: bytes,
+        forwarded: bytes | None,
+        agent: bytes,
     ) -> tuple[bytes, bytes]:
         """Returns body and content type; so does `_scrape`."""
         try:
@@ -183,7 +195,7 @@ class RequestHandler:
             request.uploaded, request.downloaded, request.left,
             request.event, NUMWANT_UNKNOWN if numwant is None else min(numwant, NUMWANT_UNKNOWN),
             _flags(numwant, request.compact), crc32(request.key) & 0xFFFF if request.key else 0,
-            holder,
+            holder, agent,
         )  # fmt: skip
         if torrent < 0:
             if torrent != EARLY:
@@ -212,7 +224,7 @@ class RequestHandler:
 
     def _with_expiry(self, reply: bytes, valid_until_us: int) -> bytes:
         """Adds a warning to the reply while the key is about to expire; clients show it."""
-        left_us = valid_until_us - self._service.now_us()
+        left_us = valid_until_us - self._service.date_us()
         if left_us > WARN_US or not self._service.settings.check_keys_expiration:
             return reply
         hours = max(1, left_us // 3_600_000_000)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httptools
 import trio
 
+from tracker.domain.clients import AGENT_BYTES
 from tracker.frontends.http.accept import open_acceptor
 from tracker.frontends.waiting import wait_out
 from tracker.turns import InTurn
@@ -50,8 +51,10 @@ _BAD_TEXT = (
     f"printable ASCII (all other bytes as %xx), and at most {REQUEST_LIMIT} bytes in all.\n"
 )
 
-Request = tuple[bytes, bytes, bytes | None, bool]
-"""Method, target, the proxies' header or None, and whether the connection may stay open."""
+Request = tuple[bytes, bytes, bytes | None, bool, bytes]
+"""Method, target, the proxies' header or None, whether the connection may stay open, and the
+User-Agent.
+"""
 
 
 class Arrived(NamedTuple):
@@ -75,11 +78,12 @@ class BadRequestError(Exception):
 class RequestReader:
     """Collects the requests on one connection, from httptools' callbacks."""
 
-    __slots__ = ("_forwarded", "_parser", "_size", "_target", "broken", "keep", "ready")
+    __slots__ = ("_agent", "_forwarded", "_parser", "_size", "_target", "broken", "keep", "ready")
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
+        self._agent = b""
         self._forwarded: bytes | None = None
         self._size = 0
         self.broken = ""  # what is wrong with the bytes so far
@@ -96,7 +100,8 @@ class RequestReader:
             # after them.
             self.keep = False
             if self.ready:
-                self.ready[-1] = (*self.ready[-1][:3], False)
+                method, target, forwarded, _, agent = self.ready[-1]
+                self.ready[-1] = method, target, forwarded, False, agent
             else:
                 self.broken = str(error) or "it is no HTTP"
         if self._size > REQUEST_LIMIT and not self.ready:
@@ -119,18 +124,23 @@ class RequestReader:
     def on_url(self, url: bytes) -> None:
         self._target += url
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(name) == 10 and name.lower() == b"user-agent":
+            self._agent = value.strip()[:AGENT_BYTES]
+
     def on_message_complete(self) -> None:
         # A client of HTTP/1.0 may ask for keep-alive and still read to the end (RFC 9112, C.2.2).
         parser = self._parser
         self.keep = parser.should_keep_alive() and parser.get_http_version() != "1.0"
-        self.ready.append((self._parser.get_method(), self._target, self._forwarded, self.keep))
-        self._target = b""
+        method = parser.get_method()
+        self.ready.append((method, self._target, self._forwarded, self.keep, self._agent))
+        self._target = self._agent = b""
         self._forwarded = None
 
 
 class ProxiedRequestReader(RequestReader):
     """Reads the header too in which proxies name the client, its lines joined by commas. Only for
-    a proxy, because httptools then makes a call for each header.
+    a proxy, because nobody else may name another address.
 
     Ignores trailers, because the client writes those.
     """
@@ -144,6 +154,7 @@ class ProxiedRequestReader(RequestReader):
         self._wanted = header
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
         if not self._in_body and len(name) == len(self._wanted) and name.lower() == self._wanted:
             before = self._forwarded
             self._forwarded = value if before is None else b"%b,%b" % (before, value)
@@ -416,8 +427,8 @@ def _reply_now(
         return None  # a task sends the error, because closing at once would reset the connection
     if len(reader.ready) != 1:
         return None  # incomplete, or pipelined: a task pauses between replies
-    method, target, forwarded, keep = reader.take()[0]
-    return handler.answer(method, target, address, forwarded, keep)
+    method, target, forwarded, keep, agent = reader.take()[0]
+    return handler.answer(method, target, address, forwarded, keep, agent)
 
 
 async def _exchange(
@@ -446,12 +457,12 @@ async def _exchange(
             await stream.send_all(error.reply)
             await _linger(stream)
             return False
-        for number, request in enumerate(reader.take()):
+        for number, (method, target, forwarded, keep, agent) in enumerate(reader.take()):
             if number:  # pipelined
                 await limits.turns.turn(connection)
             handler.begin()
             try:
-                reply = handler.answer(*request[:2], address, *request[2:])
+                reply = handler.answer(method, target, address, forwarded, keep, agent)
             finally:
                 handler.end()
             if handler.settle is not None:

@@ -5,8 +5,9 @@ Each command decides by the state, appends its event, and replies once the event
 
 from tracker.service.commands.credit import CreditCommands
 from tracker.service.commands.keys import KeyCommands
+from tracker.service.commands.torrents import TorrentCommands
 from tracker.service.commands.whitelist import WhitelistCommands
 
 
-class ServiceCommands(WhitelistCommands, KeyCommands, CreditCommands):
+class ServiceCommands(WhitelistCommands, KeyCommands, CreditCommands, TorrentCommands):
     """Implements `ports.Commands` with the service."""

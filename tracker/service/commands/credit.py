@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class CreditCommands(Writing):
     async def set_factor(self, terms: ports.FactorTerms, by: ports.Actor) -> ports.Factor:
-        state, now = self._service.state, self._service.now_us()
+        state, now = self._service.state, self._service.date_us()
         async with self._answer(pending.FACTORS):
             factor = crediting.same_factor(state, terms, now)
             if factor is None:
@@ -28,7 +28,7 @@ class CreditCommands(Writing):
 
     async def end_factor(self, number: int, by: ports.Actor) -> None:
         async with self._answer(pending.factor(number)):
-            event = crediting.factor_to_end(self._service.state, number, self._service.now_us())
+            event = crediting.factor_to_end(self._service.state, number, self._service.date_us())
             if event is not None:
                 self._need_room()
                 self._append(event, by)

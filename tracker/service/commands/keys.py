@@ -103,7 +103,7 @@ class KeyCommands(Writing):
             raise ports.DuplicateKeyError
         until_us = new.valid_until_us
         if new.seconds_valid is not None:
-            until_us = self._service.now_us() + new.seconds_valid * 1_000_000
+            until_us = self._service.date_us() + new.seconds_valid * 1_000_000
         if until_us is not None and until_us >= END_US:
             raise ports.InvalidDurationError
         self._need_room()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tracker.service.rate_limits import Bans
 
 
-MINE, THEIRS = b"-XX0001-abcdefghijkl", b"-YY0001-abcdefghijkl"
+MINE, THEIRS = b"-XX0001.abcdefghijkl", b"-YY0001-abcdefghijkl"
 MAGIC = bytes.fromhex("0000041727101980")
 both = pytest.mark.parametrize("protocol", ["http", "udp"])
 

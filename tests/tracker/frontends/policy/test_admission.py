@@ -13,7 +13,7 @@ from tracker.domain.settings import Settings
 
 CLIENTS = [
     (Policy(clients_denied=("-XX",)), MINE, False),
-    (Policy(clients_denied=("-YY", "-XX0001-a")), MINE, False),
+    (Policy(clients_denied=("-YY", "-XX0001.a")), MINE, False),
     (Policy(clients_denied=("-XX0002", "XX", "-xx")), MINE, True),
     (Policy(clients_allowed=("-XX",)), MINE, True),
     (Policy(clients_allowed=("-XX",)), THEIRS, False),
@@ -104,7 +104,7 @@ async def test_peers_per_account(protocol: str) -> None:
     async with serving(Policy(peers_per_account=2), private=True) as site:
         mine, theirs = site.rig.issue(0, "anna"), site.rig.issue(1)
         other_key = site.rig.issue(2, "anna")
-        ids = [b"-XX0001-%012d" % number for number in range(4)]
+        ids = [b"-XX0001.%012d" % number for number in range(4)]
         for port, (key, peer_id) in enumerate(((mine, ids[0]), (other_key, ids[1])), 1):
             assert not (await site.announce(protocol, port, key=key, peer_id=peer_id)).failure
         text = "too many clients with your key on this torrent"

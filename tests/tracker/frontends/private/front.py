@@ -101,13 +101,13 @@ def url(path: bytes) -> bytes:
 
 def udp_announce(connection_id: bytes, info_hash: bytes, port: int = 6881) -> bytes:
     return connection_id + pack(
-        ">I4s20s20sQQQIIIiH", 1, b"tran", info_hash, b"-XX0001-abcdefghijkl", 0, 7, 0, 0, 0, 0, -1, port
+        ">I4s20s20sQQQIIIiH", 1, b"tran", info_hash, b"-XX0001.abcdefghijkl", 0, 7, 0, 0, 0, 0, -1, port
     )  # fmt: skip
 
 
 def query(info_hash: bytes = HASH, extra: bytes = b"") -> bytes:
     quoted = quote_from_bytes(info_hash).encode()
-    return b"?info_hash=" + quoted + b"&peer_id=-XX0001-abcdefghijkl&port=6881&left=7" + extra
+    return b"?info_hash=" + quoted + b"&peer_id=-XX0001.abcdefghijkl&port=6881&left=7" + extra
 
 
 def announce(key: bytes = b"", info_hash: bytes = HASH, extra: bytes = b"") -> bytes:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.support import SECOND, Announce, announce_one, endpoint4, replayed
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.support import SECOND, Announce, announce_one, endpoint4, hash_of, replayed
 from tests.tracker.frontends.private.front import (
     BOTH,
     EXPIRED,
@@ -18,6 +21,11 @@ from tests.tracker.frontends.private.front import (
     url,
 )
 from tracker.domain import events
+from tracker.domain.events.records import AnnounceRefused
+from tracker.service import refused_keys
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_refusals_of_known_keys_are_events() -> None:
@@ -35,9 +43,9 @@ def test_refusals_of_known_keys_are_events() -> None:
     assert replayed(front.rig.log.frames()).digest() == front.rig.state.digest()
 
 
-def test_refusals_are_logged_once_a_minute() -> None:
-    """The log takes one refusal a minute for each key and reason, so that no client fills the
-    disk."""
+def test_refusals_are_logged_once_in_an_interval() -> None:
+    """The log takes one refusal in ten minutes for each key, reason and torrent, so that no client
+    fills the disk."""
     front = Front(BOTH)
 
     def all_again() -> None:
@@ -49,29 +57,32 @@ def test_refusals_are_logged_once_a_minute() -> None:
             front.udp_failure(b"/" + GOOD, UNLISTED)
 
     all_again()
-    assert len(front.refusals()) == 3
-    front.rig.time.advance(59 * SECOND)
+    assert len(front.refusals()) == 4
+    front.rig.time.advance(599 * SECOND)
     all_again()
-    assert len(front.refusals()) == 3
+    assert len(front.refusals()) == 4
     front.rig.time.advance(2 * SECOND)
     all_again()
-    assert sorted(front.refusals()) == sorted(front.refusals()[:3] * 2)
+    assert sorted(front.refusals()) == sorted(front.refusals()[:4] * 2)
+    assert {frame.header.kind for frame in front.rig.log.frames()} >= {AnnounceRefused.kind}
 
 
-def test_the_memory_for_refusals_is_bounded() -> None:
-    """The memory for logged refusals stays bounded, however many keys there are."""
+def test_refusals_of_an_interval_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each key gets some of the refusals, and all keys together get some."""
+    monkeypatch.setattr(refused_keys, "MOST", 10)
+    monkeypatch.setattr(refused_keys, "MOST_OF_KEY", 3)
     front = Front(BOTH)
-    service = front.rig.service
-    keys = [front.rig.issue(100 + number) for number in range(40)]
-    for _ in range(3):
+    keys = [front.rig.issue(100 + number) for number in range(6)]
+    for interval in (1, 2):
         for key in keys:
-            front.rig.time.advance(10 * SECOND)
-            front.failure(announce(key, UNLISTED))
-            assert len(service._refused_us) <= 6  # those of a minute
-    assert len(front.refusals()) == 3 * len(keys)
-    for key in keys[-5:]:
-        front.failure(announce(key, UNLISTED))
-    assert len(front.refusals()) == 3 * len(keys)
+            for number in range(5):
+                front.failure(announce(key, hash_of(200 + number)))
+        logged = Counter(key_ref for key_ref, _, _ in front.refusals())
+        assert sorted(logged.values()) == [interval, *[3 * interval] * 3]
+        front.rig.time.advance(600 * SECOND)
+    front.failure(announce(keys[5], UNLISTED))
+    assert len(front.refusals()) == 21
+    assert replayed(front.rig.log.frames()).digest() == front.rig.state.digest()
 
 
 def test_refusals_in_the_middle_of_a_batch() -> None:
@@ -81,7 +92,7 @@ def test_refusals_in_the_middle_of_a_batch() -> None:
     rig.service.begin()
     for number in range(6):
         one = Announce(
-            HASH, endpoint4(number), b"-XX0001-%012d" % number, key=(GOOD, REVOKED)[number % 2]
+            HASH, endpoint4(number), b"-XX0001.%012d" % number, key=(GOOD, REVOKED)[number % 2]
         )
         announce_one(rig.service, one)
     rig.service.end()

@@ -28,12 +28,12 @@ POLICY = Policy(
 )
 # Torrents, addresses, private, policy, and the digest of a pure build.
 RUNS = {
-    "small swarms": (9, 5, False, Policy(), "0b99ae8755e60a91e41c7afa6d643ea4"),
-    "a large swarm": (1, 400, False, Policy(), "90cb7eb11261648c0bd72e00da551622"),
-    "small private swarms": (9, 5, True, Policy(), "f909bf9fb4bd756c42f9368e5685d4b4"),
-    "a large private swarm": (1, 400, True, Policy(), "7bab5dcbcd28168e52213d91ccd9817d"),
-    "with rules": (3, 90, False, POLICY, "2d2d7249027c394ec10ed2733e6b6230"),
-    "private with rules": (3, 90, True, POLICY, "4156a225c0185aaf50997eef7711bc5c"),
+    "small swarms": (9, 5, False, Policy(), "9b5568a1a4bd7d4c9a0d8160d3d03fc9"),
+    "a large swarm": (1, 400, False, Policy(), "bf07ae8d76f74e07c5eeb6a0f12197ac"),
+    "small private swarms": (9, 5, True, Policy(), "6784656ea6f3d909ae0366e9c96668dc"),
+    "a large private swarm": (1, 400, True, Policy(), "e46977ab092f2624ef2a5be029917d02"),
+    "with rules": (3, 90, False, POLICY, "e6815b24b9ac063bcdff404c132f7a5d"),
+    "private with rules": (3, 90, True, POLICY, "aacedeaa968486ab98a28067aee73e47"),
 }
 
 

@@ -1,0 +1,64 @@
+"""Commands say whether the tags of the log that they read were checked."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.nonsense.whole import put, whole
+from tests.tracker.logged import HASH
+from tracker.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TORRENT = HASH.hex()
+COMMANDS = {
+    "verify": ["verify"],
+    "replay": ["replay"],
+    "swarm": ["swarm", TORRENT],
+    "diff": ["diff", "5", "20"],
+    "ledger": ["ledger", "anna"],
+    "events": ["events"],
+}
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_secrets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, as_json: bool
+) -> None:
+    """Without the secrets every result says that tags were not checked, and has exit code 4."""
+    put(tmp_path, whole(pruned=False))
+    line = [*COMMANDS[command], "--log", str(tmp_path / "log")]
+    line += ["--json"] if as_json and command != "events" else []
+    assert main(line) == 4
+    said = capsys.readouterr()
+    assert "tags not checked" in said.err
+    assert "whole" not in said.out
+    if as_json and command != "events":
+        assert "tags not checked" in said.out
+    assert main([*line, "--secrets", str(tmp_path / "secrets")]) == 0
+    said = capsys.readouterr()
+    assert "not checked" not in said.out + said.err
+
+
+def test_the_history_digest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`verify` and `replay` print the same one, and a change of one byte changes it."""
+    site = tmp_path / "site"
+    put(site, whole(pruned=False))
+    log, keys = str(site / "log"), ["--secrets", str(site / "secrets")]
+    assert main(["verify", "--json", "--log", log, *keys]) == 0
+    whole_log = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert main(["replay", "--json", "--log", log, *keys]) == 0
+    replayed = json.loads(capsys.readouterr().out)
+    told = "history", "history_seq", "digest", "trust"
+    assert {name: whole_log[name] for name in told} == {name: replayed[name] for name in told}
+    at = replayed["history_seq"] - 1
+    last = max((site / "log" / "seg").iterdir())
+    data = last.read_bytes()
+    last.write_bytes(data[:33] + bytes([data[33] ^ 1]) + data[34:])
+    main(["replay", "--json", "--at", str(at), "--log", log])
+    assert replayed["history"] not in capsys.readouterr().out

@@ -1,0 +1,139 @@
+"""`tracker torrent`: shows torrents and says facts about them through the running API."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eventlog import parse_json
+from tracker.cli.api_options import (
+    add_change,
+    add_client,
+    client,
+    line,
+    naming,
+    number,
+    say_done,
+    say_json,
+)
+from tracker.cli.options import info_hash
+from tracker.cli.output import CannotError, say
+from tracker.times import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_AT_ONCE = 40_000  # bytes of torrents in one request, because the API takes 64 KiB
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "torrent", help="show a torrent, or say its size, label and so on, through the running API"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    show = commands.add_parser("show", help="print a torrent's counts and facts")
+    show.add_argument("torrent", metavar="HASH", type=info_hash)
+    add_client(show, show_torrent)
+    put = commands.add_parser("describe", help="say these facts, in place of all said before")
+    put.add_argument("torrent", metavar="HASH", type=info_hash)
+    put.add_argument("--label", type=line, help="its name for people")
+    put.add_argument("--size", metavar="BYTES", type=number, help="bytes of its files")
+    put.add_argument("--site-id", metavar="N", type=number, help="the site's number of it")
+    put.add_argument("--uploader", type=line, help="the site's name of who uploaded it")
+    put.add_argument("--added", metavar="TIME", type=_time, help="when the site took it in")
+    put.add_argument("--tag", dest="tags", action="append", type=line, help="may be repeated")
+    add_change(put, describe_torrent)
+    many = commands.add_parser("import", help="say facts about many torrents")
+    many.add_argument("file", type=Path, help="a JSON object with info_hash and facts in each line")
+    add_change(many, import_torrents)
+    forget = commands.add_parser("forget", help="take back all facts about torrents")
+    forget.add_argument("hashes", metavar="HASH", nargs="+", type=info_hash)
+    add_change(forget, forget_torrents)
+
+
+def show_torrent(options: argparse.Namespace) -> None:
+    _say(options, client(options).torrent(options.torrent))
+
+
+def describe_torrent(options: argparse.Namespace) -> None:
+    facts = {
+        "label": options.label,
+        "size": options.size,
+        "site_id": options.site_id,
+        "uploader": options.uploader,
+        "added": options.added,
+        "tags": options.tags,
+    }
+    _say(options, client(options).describe_torrent(options.torrent, facts))
+
+
+def import_torrents(options: argparse.Namespace) -> None:
+    api = client(options)
+    total = {"changed": 0, "unchanged": 0}
+    for first, torrents in _batches(options.file):
+        with naming(f"{options.file}, the lines from {first} on"):
+            done = api.describe_torrents(torrents)
+        for name in total:
+            total[name] += int(done[name])
+    if options.json:
+        say_json(total)
+    else:
+        say(f"changed {total['changed']}, unchanged {total['unchanged']}")
+
+
+def forget_torrents(options: argparse.Namespace) -> None:
+    api = client(options)
+    for one in options.hashes:
+        with naming(one):
+            api.forget_torrent(one)
+        say_done(options, "forgot", one)
+
+
+def _batches(path: Path) -> Iterator[tuple[int, list[object]]]:
+    """Yields the objects of a file in requests, each with the number of its first line.
+
+    Raises `CannotError` for a line that is no JSON.
+    """
+    first, size, torrents = 1, 0, list[object]()
+    try:
+        with path.open("rb") as file:
+            for at, text in enumerate(file, 1):
+                if torrents and size + len(text) > _AT_ONCE:
+                    yield first, torrents
+                    first, size, torrents = at, 0, []
+                if text.strip():
+                    torrents.append(_object(path, at, text))
+                    size += len(text)
+    except OSError as error:
+        raise CannotError(f"{path}: {error.strerror}") from None
+    if torrents:
+        yield first, torrents
+
+
+def _object(path: Path, at: int, text: bytes) -> object:
+    try:
+        return parse_json(text)
+    except ValueError:
+        raise CannotError(
+            f"{path}, line {at}: expected one JSON object in each line; the lines before were taken"
+        ) from None
+
+
+def _say(options: argparse.Namespace, torrent: dict[str, Any]) -> None:
+    if options.json:
+        say_json(torrent)
+        return
+    for name, value in torrent.items():
+        if name == "size_at_least":
+            continue
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        if name == "size" and torrent.get("size_at_least"):
+            shown = f"at least {value}"
+        say(f"{name} {'-' if shown in (None, '') else shown}")
+
+
+def _time(text: str) -> str:
+    if parse(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a time such as 2027-01-31T23:59:59Z")
+    return text

@@ -1,0 +1,11 @@
+cimport cython
+from tracker.domain cimport packed
+from cpython.array cimport array
+
+cdef class Clients:
+    cdef public list pairs
+    cdef public dict _agents
+    cdef public array _table
+
+    @cython.locals(which=cython.ulonglong, prefix=cython.ulonglong, found=cython.ulonglong, at=Py_ssize_t, table=array)
+    cpdef int find(self, bytes peer_id, bytes agent) except -1

@@ -1,0 +1,122 @@
+"""Binds the part of a log that has no tags: the first event of format 2, `format_begun`, names the
+history digest of everything before it, and the SHA-256 of the files beside it.
+
+Nobody can change that event without the secrets, so nobody can change what it names unnoticed.
+Without it old segments, an old opening balance and old snapshots could be exchanged, because format
+1 has checksums and no tags. Blocking.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from eventlog import (
+    FORMAT,
+    LogCorruptError,
+    Reader,
+    base_seq_of,
+    first_frame_header,
+    first_seq,
+    history_at,
+    kept_digests,
+    open_header,
+    opening_path,
+    read_file,
+    segments_of,
+)
+from tracker.domain.events.admin import FormatBegun
+from tracker.store import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tracker.store.address_keys import Keyring
+
+
+def is_due(log: Path, next_seq: int) -> bool:
+    """Says whether a log that ends before event `next_seq` has no event of format 2 yet."""
+    later = (base_seq_of(path) for path in segments_of(log) if open_header(path).format > 1)
+    return next(later, next_seq) >= next_seq
+
+
+def made(
+    log: Path,
+    next_seq: int,
+    begin: bytes,
+    snapshots: list[Path],
+    report: Callable[[int, int], None],
+) -> FormatBegun:
+    """Makes the first event of format 2 for a log that ends before event `next_seq`.
+
+    `begin`: the history digest before the first event of the log. Reads the whole log; `report`
+    gets the bytes done and the bytes in all. Raises `LogError`, `OSError`.
+    """
+    first = first_seq(log)
+    history, _ = history_at(log, next_seq, begin, report)
+    opening = sha256(read_file(opening_path(log, first))).hexdigest() if first else ""
+    named = {path.name: sha256(read_file(path)).hexdigest() for path in snapshots if path.is_file()}
+    return FormatBegun(FORMAT, history.hex(), opening, kept_digests(log, first), named)
+
+
+def event(log: Path, keys: Keyring | None) -> FormatBegun | None:
+    """Reads the first event of format 2; None = there is none, or its segment was removed.
+
+    Raises the errors of `Reader`, `CodecError`.
+    """
+    before = 0
+    for path in segments_of(log):
+        found = open_header(path).format
+        if found > 1 and (before == 1 or not base_seq_of(path)):
+            return _first_event(log, base_seq_of(path), keys)
+        before = found
+    return None
+
+
+def _first_event(log: Path, seq: int, keys: Keyring | None) -> FormatBegun | None:
+    frame = next(Reader(log, seq, to_end=True, keys=keys).frames(), None)
+    for _, record in frames.admin(frame) if frame and frame.header.base_seq == seq else ():
+        found = record.event()
+        return found if isinstance(found, FormatBegun) else None
+    return None
+
+
+def check_opening(log: Path, path: Path, digest: str, keys: Keyring | None) -> None:
+    """Checks an opening balance of format 1, which has no MAC, given as its SHA-256.
+
+    Raises `LogCorruptError` where the first event of format 2 does not name it.
+    """
+    if not _without_mac(path):
+        return
+    begun = event(log, keys)
+    tagged = any(open_header(each).format > 1 for each in segments_of(log)[:1])
+    if tagged or (begun is not None and begun.opening != digest):
+        what = "the first event of format 2 does not vouch for this opening balance"
+        raise LogCorruptError(path, 0, what)
+
+
+def vouches_for(log: Path, snapshot: Path, keys: Keyring | None) -> bool:
+    """Says whether a snapshot may be used by its format: one of format 1 has no MAC, so the first
+    event of format 2 must name it, once there is one.
+
+    Raises what reading the log raises.
+    """
+    if not _without_mac(snapshot) or not _begun(log):
+        return True
+    begun = event(log, keys)
+    digest = sha256(read_file(snapshot)).hexdigest()
+    return begun is not None and begun.snapshots.get(snapshot.name) == digest
+
+
+def _begun(log: Path) -> bool:
+    """Says whether a log has an event of format 2."""
+    tagged = (path for path in segments_of(log) if open_header(path).format > 1)
+    return any((found := first_frame_header(path)) and found.records for path in tagged)
+
+
+def _without_mac(path: Path) -> bool:
+    if not path.is_file():
+        return False  # whoever reads it says what it is
+    with path.open("rb") as file:
+        return file.read(10)[8:] == b"\1\0"
