@@ -115,7 +115,7 @@ def test_a_key_of_no_calendar_day(tmp_path: Path) -> None:
 
 def test_an_event_that_does_not_exist() -> None:
     """An announce of an event without a name cannot be read, and that is said."""
-    plain = codec.PLAIN.pack(5, HASH, bytes(8), 0, 0, 0, 0, 0, 0, 0, 0, 0x0F, 1)
+    plain = codec.PLAIN.pack(5, HASH, bytes(8), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0F, 1)
     header, _ = build_header(
         events.ANNOUNCE, 1, 1, plain, b"",
         epoch=1, base_seq=7, durable_seq=0, time_us=5, boottime_ns=0, previous=bytes(16), seed=bytes(16), sign=lambda *_: bytes(16),

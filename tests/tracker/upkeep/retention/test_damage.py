@@ -106,7 +106,7 @@ def test_another_opening(prunable_log: Path, tmp_path: Path) -> None:
     opening_path(folder, begin).write_bytes(made)
     with pytest.raises(LogCorruptError, match="no event of the log vouches"):
         replay(Reader(folder))
-    assert ["the log says" in one.what for one in findings(folder)[0]] == [True]
+    assert sum("the log says" in one.what for one in findings(folder)[0]) == 1
 
 
 def rewritten(folder: Path, begin: int) -> bytes:
@@ -114,7 +114,7 @@ def rewritten(folder: Path, begin: int) -> bytes:
     from tracker.store import opening_balance
 
     name, _ = opening_balance.write(
-        folder, opening_balance.begin(folder, begin, None)[0], own_keys(folder)
+        folder, opening_balance.begin(folder, begin, None)[0], own_keys(folder), bytes(32)
     )
     path = folder / "opening" / name
     data = path.read_bytes()
