@@ -25,6 +25,7 @@ from tracker.domain.events import DAY_US, codec
 from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.settings import Settings
 from tracker.service.service import Service
+from tracker.store import high_water_mark
 from tracker.store.address_keys import day_name, day_of
 from tracker.store.replay import replay
 
@@ -78,6 +79,7 @@ class Site:
                 if day:
                     self.time.advance(DAY_US)
                 await log.wait_durable(self._day(service, leave))
+        high_water_mark.note(self.secrets, log, state.time_us)
         return state
 
     def live_until_today(self, days: int) -> None:

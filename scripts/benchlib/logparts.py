@@ -31,6 +31,7 @@ from tracker.service.service import Service
 from tracker.store import server_secret
 from tracker.store import snapshots as files
 from tracker.store.address_keys import Keyring, day_of
+from tracker.store.noting import NotedLog
 from tracker.store.replay import replay
 from tracker.store.tag_keys import TagKeys
 
@@ -56,9 +57,15 @@ def generate(folder: Path, announces: int, peers: int) -> Numbers:
 
 def _opened(folder: Path, keys: Keyring | None = None) -> EventLog:
     """Opens a log for appending; its secrets are beside it. With `keys` addresses are encrypted."""
+    return _noted(folder, keys).log
+
+
+def _noted(folder: Path, keys: Keyring | None = None) -> NotedLog:
+    """Opens a log with the note that a start looks for."""
     secrets = folder.with_name("secrets")
     server_secret.load_or_create(secrets)
-    return open_log(folder, codec.RECORD_SIZES, TagKeys(secrets), encryptor=keys)
+    log = open_log(folder, codec.RECORD_SIZES, TagKeys(secrets), encryptor=keys)
+    return NotedLog(log, secrets)
 
 
 def go_on(folder: Path, secrets: Path, announces: int, peers: int) -> Numbers:
@@ -151,13 +158,15 @@ def acknowledge(folder: Path) -> Numbers:
     record = codec.encode_admin(TrackerStopped.number, 0, {"reason": "bench"})
 
     async def main() -> None:
-        log = _opened(folder)
-        async with _running(log):
+        noted = _noted(folder)
+        async with _running(noted.log), trio.open_nursery() as nursery:
+            await nursery.start(noted.run, lambda: 0)
             for _ in range(ACKNOWLEDGED):
                 began = time.perf_counter()
-                seq = log.pool.append(events.ADMIN, TrackerStopped.schema, 0, record)
-                await log.wait_durable(seq)
+                seq = noted.pool.append(events.ADMIN, TrackerStopped.schema, 0, record)
+                await noted.wait_durable(seq)
                 waits.append((time.perf_counter() - began) * 1000)
+            nursery.cancel_scope.cancel()
 
     numbers = _timed(ACKNOWLEDGED, lambda: trio.run(main))
     return {**numbers, "median_ms": statistics.median(waits), "max_ms": max(waits)}

@@ -285,7 +285,7 @@ class Site:
         self, service: Service, log: EventLog, noted: NotedLog, keyring: Keyring
     ) -> list[Callable[[], Awaitable[object]]]:
         """What the schedules of a tracker do, a piece at a time."""
-        pruner = InlinePruner(service, log, 36_500, KEEP_BYTES, self.secrets, noted=noted)
+        pruner = InlinePruner(service, log, 36_500, KEEP_BYTES, self.secrets)
         shredder = Shredder(service, noted, keyring)
 
         async def prune() -> None:

@@ -129,7 +129,7 @@ class Verification:
                 yield from self._frame(one)
         yield from unreadable(self._folder, self._removals.findings())
         yield from unreadable(self._folder, self._secrets())
-        yield from self._older()
+        yield from unreadable(self._folder, self._older())
         if self.replayed:
             for seq, path in sorted(self._snapshots.items()):
                 yield Finding(path, 0, seq, "no frame of the log ends there", DELETE)
@@ -148,10 +148,6 @@ class Verification:
         yield from self._server_key(self._keys.tags)
         for path, what, advice in secret_checks.unusable(secrets):
             yield Finding(path, 0, 0, what, advice)
-        what = high_water_mark.problem(secrets, self.log.log_id)
-        if what and high_water_mark.first_tagged(self._folder) is None:
-            path = high_water_mark.mark_path(secrets, self.log.log_id)
-            yield Finding(path, 0, 0, what, NO_MARK)
         for path, what in secret_checks.shut_off(self._folder, secrets):
             yield Finding(path, 0, 0, what, OPEN)
         if secrets.is_dir():
@@ -160,7 +156,7 @@ class Verification:
 
     def _server_key(self, tags: TagKeys) -> Iterator[Finding]:
         """Finds that the secrets are not those that the log was written with, as a start does."""
-        with suppress(LogError):  # the walk finds it
+        with suppress(LogError, OSError):  # the walk finds it
             if wrong := tag_keys.wrong_key(segments_of(self._folder), tags):
                 seq = base_seq_of(wrong.path)
                 yield Finding(wrong.path, 0, seq, wrong.what, tag_keys.RESTORE)
@@ -185,10 +181,13 @@ class Verification:
             found = high_water_mark.replaced(
                 self.noted_in, self._folder
             ) or high_water_mark.differs(self.noted_in, self._folder, log_id, mark, seq, held=held)
-        except LogError:
+        except (LogError, OSError):
             return  # the walk finds it
         if found is not None:
             yield Finding(self._folder / "seg", 0, seq, found.what, found.advice)
+        elif what := high_water_mark.problem(self.noted_in, log_id):
+            path = high_water_mark.mark_path(self.noted_in, log_id)
+            yield Finding(path, 0, 0, what, NO_MARK)
 
     def _begin(self) -> Iterator[Finding]:
         """Starts the replay; from the opening balance where the log's oldest events are gone."""

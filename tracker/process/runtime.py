@@ -99,7 +99,6 @@ def build(
         settings.keep_days,
         settings.keep_bytes,
         secrets=secrets_path,
-        noted=session.noted,
     )
     follower = FollowerSupervisor(event_log.path, secrets_path, note_sealed=event_log.note_sealed)
     rereading = Rereading(event_log.path, keyring)

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog import EventLog
-    from tracker.service.append import Log
     from tracker.service.service import Service
 
 log = logging.getLogger("tracker")
@@ -136,8 +135,6 @@ class Pruner:
     keep_days: int
     keep_bytes: int
     secrets: Path  # the folder of the keys
-    # The same log, for events that its note has to cover.
-    noted: Log = field(default=Factory(lambda self: self.log, takes_self=True))
     log_bytes: int = 0  # size of the segments at the last look
     removed_bytes: dict[str, int] = field(factory=lambda: {"keep_days": 0, "keep_bytes": 0})
     clock: ScheduleClock = field(default=Factory(_clock_of, takes_self=True))
@@ -243,7 +240,7 @@ class Pruner:
         event = LogPruned(
             made.first_seq, made.opening, made.kept, made.segments, made.bytes, made.history
         )
-        await append_durably(self.service, self.noted, event, ports.Actor(rule, "", ""))
+        await append_durably(self.service, self.log, event, ports.Actor(rule, "", ""))
 
 
 async def keep_schedule(pruner: Pruner) -> None:
