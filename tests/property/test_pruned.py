@@ -21,6 +21,7 @@ from tests.support import HandTime, events_in, own_keys, steady
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
+from tracker.domain.events.records import AnnounceRefused
 from tracker.domain.state import State
 from tracker.ledger.account import Ledger
 from tracker.offline.verify import Verification
@@ -56,7 +57,7 @@ def administrators(folder: Path) -> dict[int, object]:
     seen = events_in(read_kept_frames(folder, first_seq(folder))) + events_in(
         Reader(folder).frames()
     )
-    names = {one.name for one in ADMIN_EVENTS.values()}
+    names = {one.name for one in ADMIN_EVENTS.values()} - {AnnounceRefused.name}  # a record now
     return {each["seq"]: each for each in seen if each["type"] in names}
 
 

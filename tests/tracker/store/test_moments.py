@@ -163,7 +163,7 @@ def test_members(folder: Path) -> None:
     evicted = next(e["seq"] for e in events_in(Reader(folder).frames()) if e["type"] == "evicted")
     found = members(ForwardReplay(folder, ignore_progress).at(Moment(seq=evicted - 1)), HASH)
     assert [(one.addresses, one.role, one.uploaded, one.left, one.owner, one.account, one.key_ref, one.client) for one in found] == [
-        (("127.0.0.1:6881", "[2001:db8::1]:6881"), "leecher", 30, 97, "anna", 1, 1, "XTorrent"),
+        (("127.0.0.1:6881", "[2001:db8::1]:6881"), "leecher", 30, 97, "anna", 1, 1, None),
         (("127.0.0.2:6881",), "seeder", 0, 0, None, 2, 2, "Transmission"),
     ]  # fmt: skip
     after = members(ForwardReplay(folder, ignore_progress).at(Moment(seq=evicted + 1)), HASH)
