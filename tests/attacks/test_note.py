@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from attrs import evolve
 
 from eventlog import open_log
 from tests.attacks.support import (
@@ -25,6 +27,7 @@ from tracker import ports
 from tracker.config.schema import EventLog as LogConfig
 from tracker.domain.events import codec
 from tracker.offline import key_change
+from tracker.store import high_water_mark
 from tracker.store.high_water_mark import OlderLogError
 from tracker.store.tag_keys import OtherKeyError, TagKeys
 
@@ -150,6 +153,21 @@ def test_a_newer_note(tmp_path: Path) -> None:
     files = dict(site(2))
     files[note_of(files)] = site(3)[note_of(files)]
     check_refused(tmp_path / "site", files)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_seal_is_gone(tmp_path: Path, which: int) -> None:
+    """A seal that the note knows of; one that it does not know of may be missing."""
+    files = dict(site())
+    del files[sorted(name for name in files if "/seal/" in name)[which]]
+    check_refused(tmp_path / "site", files)
+    put(tmp_path / "site", files)
+    log_id = bytes.fromhex(json.loads(files["log/identity.json"])["log_id"])
+    secrets = tmp_path / "site" / "secrets"
+    mark = high_water_mark.read(secrets, log_id)
+    assert mark is not None
+    high_water_mark.write(secrets, log_id, evolve(mark, number=mark.number + 1, sealed_to=0))
+    check_accepted(tmp_path / "site", files_in(tmp_path / "site"))
 
 
 # The server's key.

@@ -82,7 +82,7 @@ class Mark:
 class Older:
     """The finding that a log is not the one served last."""
 
-    seq: int  # number of events that the log had when it was noted; 0 = not known
+    seq: int  # number of events that the log had; 0 = not known, or none is missing
     what: str
     advice: str
 
@@ -298,7 +298,7 @@ def _untagged(log_path: Path, mark: Mark) -> Older | None:
     for path in segments_of(log_path) if since is not None else ():
         if since is not None and base_seq_of(path) >= since and _format(path) == 1:
             what = f"{path.name} has no tags, and the events from {since} on had them"
-            return Older(mark.seq, what, ADVICE)
+            return Older(0, what, ADVICE)
     return None
 
 
@@ -307,7 +307,7 @@ def _unsealed(log_path: Path, mark: Mark) -> Older | None:
     for path, following in pairwise(segments_of(log_path)):
         if base_seq_of(following) <= mark.sealed_to and not os.path.lexists(seal_path(path)):
             what = f"the seal of {path.name} is missing, and was there when the log was noted"
-            return Older(mark.seq, what, RESTORE_SEALS)
+            return Older(0, what, RESTORE_SEALS)
     return None
 
 
