@@ -230,7 +230,7 @@ class Rig:
         return self.service.append(event, Actor("ops", "", "", "a test"))
 
     def totals(self, account: int) -> Totals:
-        return self.state.accounts.totals(account)
+        return self.state.totals(account)
 
     def events(self) -> list[dict[str, Any]]:
         return events_in(self.log.frames())

@@ -14,9 +14,11 @@ ROOT = Path(__file__).parent
 MODULES = (
     "domain/accounts",
     "domain/addresses_by_day",
+    "domain/bases",
     "domain/clients",
     "domain/directory",
     "domain/hidden_peers",
+    "domain/listing",
     "domain/peer_by_seq",
     "domain/state",
     "domain/swarms",

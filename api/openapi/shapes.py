@@ -170,7 +170,15 @@ FACTOR_FORM: Final = form(
     label=nullable({**NAME, "maxLength": 100}),
 )
 _TOTALS: Final = dict.fromkeys(
-    ("uploaded", "downloaded", "sessions", "snatched", "seeding_seconds"), WHOLE
+    (
+        "uploaded",
+        "downloaded",
+        "sessions",
+        "snatched",
+        "seeding_seconds",
+        "partial_seeding_seconds",
+    ),
+    WHOLE,
 )
 ACCOUNT: Final = record(
     account=NUMBER, credited_uploaded=SIGNED, credited_downloaded=SIGNED,
@@ -213,6 +221,7 @@ def sums(name: str, row: Schema, following: Schema) -> Schema:
         "uploaded",
         "downloaded",
         "seeding_seconds",
+        "partial_seeding_seconds",
         "sessions",
         "snatched",
     )

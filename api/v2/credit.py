@@ -228,6 +228,7 @@ def _account_json(account: Account) -> dict[str, object]:
         "credited_uploaded": account.credited_uploaded,
         "credited_downloaded": account.credited_downloaded,
         "seeding_seconds": account.seeding_us // 1_000_000,
+        "partial_seeding_seconds": account.partial_us // 1_000_000,
         "sessions": account.sessions,
         "snatched": account.snatched,
         "first_seen": rfc3339(account.first_us),

@@ -77,6 +77,7 @@ def _totals_json(totals: LedgerTotals) -> dict[str, object]:
         "credited_uploaded": totals.credited_uploaded,
         "credited_downloaded": totals.credited_downloaded,
         "seeding_seconds": totals.seeding_us // 1_000_000,
+        "partial_seeding_seconds": totals.partial_us // 1_000_000,
         "sessions": totals.sessions,
         "snatched": totals.snatched,
         "first_seen": rfc3339(totals.first_us),

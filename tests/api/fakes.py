@@ -61,7 +61,7 @@ RANDOM_KEY = "2cjvmxYTzG1ESiJBSAn5dxNornXB5CeD"
 
 COUNTERS = Stats(*range(1, 17))
 UDP_COUNTERS = UdpStats(*range(101, 113))
-TOTALS = LedgerTotals(1, 2, 3, 4, 5_000_000, 6, 7, NOW_US, None)
+TOTALS = LedgerTotals(1, 2, 3, 4, 5_000_000, 6, 7, NOW_US, None, 8_000_000)
 SUMS = LedgerSums(8, 9, TOTALS)
 ENTRIES = EntriesPage(
     [

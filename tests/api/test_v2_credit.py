@@ -119,6 +119,7 @@ async def test_an_account(app):
             "credited_uploaded": 30,
             "credited_downloaded": BIG,
             "seeding_seconds": 5,
+            "partial_seeding_seconds": 0,
             "sessions": 2,
             "snatched": 1,
             "first_seen": NOW,

@@ -129,7 +129,7 @@ LEDGERS = [
 
 
 TOTALS = (
-    '"uploaded":1,"downloaded":2,"credited_uploaded":3,"credited_downloaded":4,"seeding_seconds":5,"sessions":6,'
+    '"uploaded":1,"downloaded":2,"credited_uploaded":3,"credited_downloaded":4,"seeding_seconds":5,"partial_seeding_seconds":8,"sessions":6,'
     '"snatched":7,"first_seen":"2023-03-28T12:25:00.058085Z","last_seen":null'
 )
 SUMS = f'"announces":8,"corrections":9,{TOTALS}'

@@ -19,7 +19,8 @@ FREE, PAID = torrent(1), torrent(2)
 
 
 def test_freeleech_and_a_correction(new_tracker: Callable[..., Tracker]) -> None:
-    """Freeleech data is not charged, a correction counts once, and both survive a kill."""
+    """Freeleech data is not charged, nor is what began in it; a correction counts once, and both
+    survive a kill."""
     tracker = new_tracker(lasting_listeners())
     tracker.switch_on("private")
     tracker.start()
@@ -54,7 +55,7 @@ def test_freeleech_and_a_correction(new_tracker: Callable[..., Tracker]) -> None
     assert answers[0].status == 201
     totals = answers[0].json["account"]
     names = ("uploaded", "downloaded", "credited_uploaded", "credited_downloaded")
-    assert [totals[name] for name in names] == [250, 250, 250, 90]
+    assert [totals[name] for name in names] == [250, 250, 250, 40]
 
     with ThreadPoolExecutor(10) as threads:  # all at once, and each gets its answer
         path_of_sums = ["/api/v2/accounts/1/totals"] * 10
@@ -77,7 +78,8 @@ def test_freeleech_and_a_correction(new_tracker: Callable[..., Tracker]) -> None
         column = name if name.startswith("credited") else f"delta_{name}"
         assert sum(one.get(column, 0) for one in entries) == totals[name] == lines[-1][name]
     assert [one["rule"] for one in entries[:-1]] == [
-        "first", "first", "continued, download 0% by factor 1", "continued", "continued",
+        "first", "first", "continued, download 0% by factor 1", "continued",
+        "continued, download 0% (0% by factor 1 at its beginning, 100% at its end)",
     ]  # fmt: skip
     assert (entries[-1]["corrects"], entries[-1]["info_hash"]) == (disputed["seq"], PAID.hex())
     assert tracker.stop() == 0

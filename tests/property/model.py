@@ -61,6 +61,7 @@ class ModelAccount:
     snatched: int = 0
     first_us: int = 0
     last_us: int = 0
+    partial_us: int = 0  # by rules 1 nothing counts here
 
 
 @define

@@ -66,6 +66,6 @@ def test_the_ledger_sums_to_the_totals(history: list[Step]) -> None:
 def summed(parts: list[Totals]) -> Totals:
     """Returns the sums of all columns; of the times, the first and the last."""
     columns = list(zip(*parts, strict=True)) or [(0,)] * len(Totals._fields)
-    *sums, firsts, lasts = columns
+    *sums, firsts, lasts, partial = columns
     first = min((time for time in firsts if time), default=0)
-    return Totals._make([*map(sum, sums), first, max(lasts)])
+    return Totals._make([*map(sum, sums), first, max(lasts), sum(partial)])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     "{:>10}  {:<27}  {:<40}  {:<10}  {:>16}  {:>16}  {:>14}  {:>14}  {:>14}  {:>14}  {:<32}  {}"
 )
-_SUMS = "{:<40}  {:>10}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>8}  {:>8}  {:<27}  {}"
+_SUMS = "{:<40}  {:>10}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>10}  {:>8}  {:>8}  {:<27}  {}"
 
 
 def add_to(commands: Any) -> None:
@@ -73,7 +73,7 @@ def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
     """Prints the totals of each torrent, then the account's; with `only`, of that torrent alone."""
     if not as_json:
         say(_sums_heading())
-    torrents = ledger.torrents if only is None else {only: ledger.torrents.get(only, Sums())}
+    torrents = ledger.sums() if only is None else {only: ledger.of_torrent(only)}
     for torrent, sums in torrents.items():
         name = torrent.hex() if torrent else None
         if as_json:
@@ -81,8 +81,9 @@ def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
         else:
             say(_sums_row(name or "no torrent", sums))
     if only is None:
-        shown = {"type": "account", **sums_json(ledger.account.value())}
-        say(json.dumps(shown) if as_json else _sums_row("the account", ledger.account))
+        whole = ledger.whole()
+        shown = {"type": "account", **sums_json(whole.value())}
+        say(json.dumps(shown) if as_json else _sums_row("the account", whole))
 
 
 def _heading() -> str:
@@ -123,7 +124,7 @@ def _client(client: Client | None) -> str:
 def _sums_heading() -> str:
     return _SUMS.format(
         "totals of", "announces", "uploaded", "downloaded", "credited up", "credited down",
-        "seeding s", "sessions", "snatched", "first seen", "last seen",
+        "seeding s", "partial s", "sessions", "snatched", "first seen", "last seen",
     )  # fmt: skip
 
 
@@ -131,8 +132,8 @@ def _sums_row(name: str, sums: Sums) -> str:
     totals = sums.totals
     return _SUMS.format(
         name, sums.announces, totals.uploaded, totals.downloaded, totals.credited_uploaded,
-        totals.credited_downloaded, totals.seeding_us // 1_000_000, totals.sessions,
-        totals.snatched, _time(totals.first_us), _time(totals.last_us),
+        totals.credited_downloaded, totals.seeding_us // 1_000_000,
+        totals.partial_us // 1_000_000, totals.sessions, totals.snatched, _time(totals.first_us), _time(totals.last_us),
     )  # fmt: skip
 
 

@@ -58,6 +58,8 @@ KeepBytes = Annotated[int, Reader(whole(131_072, 2**63 - 1, "bytes"))]
 READERS: dict[object, Reader] = {
     policy.Limit: Reader(limit),
     policy.Jitter: Reader(whole(0, 86_400, "seconds")),
+    policy.RememberDays: Reader(whole(0, 366, "days")),
+    policy.Rate: Reader(whole(0, 2**40, "bytes a second")),
     policy.Minutes: Reader(whole(1, 525_600, "minutes")),
     policy.Clients: Reader(array(client)),
     policy.Ports: Reader(array(ports)),

@@ -12,10 +12,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events, packed
+from tracker.domain.factors import EVEN, WORDS, as_words, from_words
 from tracker.domain.swarms import MARK_SEEDER, MARK_SNATCHED, Peer
 
 if TYPE_CHECKING:
-    from tracker.domain.factors import Factors
+    from tracker.domain.factors import Applied, Factors
 
 MOST = 2**64 - 1
 """The largest total, in bytes. An announce that would exceed it adds only what fits."""
@@ -34,6 +35,7 @@ class Totals(NamedTuple):
     snatched: int
     first_us: int
     last_us: int
+    partial_us: int = 0  # partial seeding (BEP 21) that is not in `seeding_us`; 0 by rules 1
 
 
 NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -43,10 +45,13 @@ class Accounts:
     """Columns by account number; 0 is no account.
 
     The credited columns are empty until the first factor or correction, because until then they
-    would equal the raw columns.
+    would equal the raw columns. `partial_us` is empty until there is an amount for it.
+
+    `terms` has the percentages and factors of each peer's last announce, `factors.WORDS` words by
+    the peer's number. It ends with the last peer that had any.
     """
 
-    __slots__ = (*Totals._fields, "_factors")
+    __slots__ = (*Totals._fields, "_factors", "terms")
 
     def __init__(self, factors: Factors) -> None:
         self._factors = factors
@@ -57,14 +62,16 @@ class Accounts:
         self.seeding_us = array("Q", [0])
         self.sessions = array("Q", [0])
         self.snatched = array("Q", [0])
+        self.partial_us = array("Q")
         self.first_us = array("Q", [0])
         self.last_us = array("Q", [0])
+        self.terms = array("I")
 
     def totals(self, account: int) -> Totals:
         """Returns the totals of an account; zeros if it never announced."""
         if account >= len(self.uploaded):
             return NOTHING
-        return Totals(*(column[account] for column in self._columns()))
+        return Totals(*(column[account] if column else 0 for column in self._columns()))
 
     def _columns(self) -> tuple[array[int], ...]:
         """Returns the columns in the order of `Totals`."""
@@ -72,6 +79,7 @@ class Accounts:
             self.uploaded, self.downloaded,
             self.credited_uploaded or self.uploaded, self.credited_downloaded or self.downloaded,
             self.seeding_us, self.sessions, self.snatched, self.first_us, self.last_us,
+            self.partial_us,
         )  # fmt: skip
 
     def keep_credit(self) -> None:
@@ -85,7 +93,7 @@ class Accounts:
         while len(self.uploaded) <= account:
             for name in Totals._fields:
                 column = getattr(self, name)
-                if column:  # a credited column is empty until `keep_credit`
+                if column:  # some are empty until they are needed
                     column.append(0)
 
     def record(
@@ -165,6 +173,79 @@ class Accounts:
         self.snatched[account] += 1
         return True
 
+    def counted(
+        self,
+        account: int,
+        goes_on: bool,
+        mark: int,
+        last_up: int,
+        last_down: int,
+        time_us: int,
+        uploaded: int,
+        downloaded: int,
+        left: int,
+        event: int,
+        most_up: int,
+        terms: Applied,
+    ) -> bool:
+        """Does by rules 2 what `announced` does, except for seeding time: see `listed`.
+
+        `most_up`: the most bytes of upload to count. `terms`: the percentages for the gap.
+        """
+        if len(self.uploaded) <= account:
+            self._reach(account)
+        if not packed.u64(self.first_us, account):
+            packed.put_u64(self.first_us, account, time_us)
+        packed.put_u64(self.last_us, account, time_us)
+        if not goes_on:
+            self.sessions[account] += event != 3  # events.STOPPED
+            return False
+        up = min(uploaded - last_up, most_up) if uploaded > last_up else 0
+        up = _add(self.uploaded, account, up)
+        down = (
+            _add(self.downloaded, account, downloaded - last_down) if downloaded > last_down else 0
+        )
+        if self.credited_uploaded:
+            _add(self.credited_uploaded, account, min(up * terms.upload_percent // 100, MOST))
+            _add(self.credited_downloaded, account, min(down * terms.download_percent // 100, MOST))
+        sent = event == 1 and left in (0, events.LEFT_UNKNOWN)  # events.COMPLETED, as above
+        if not (sent or (left == 0 and not mark & 0x10)) or mark & 0x40:  # SEEDER, SNATCHED
+            return False
+        self.snatched[account] += 1
+        return True
+
+    def listed(self, account: int, mark: int, from_us: int, until_us: int) -> None:
+        """Counts the time for which a peer was listed, by its mark at the beginning."""
+        if until_us <= from_us:
+            return
+        if len(self.uploaded) <= account:
+            self._reach(account)
+        if mark & 0x10:  # MARK_SEEDER
+            _add(self.seeding_us, account, until_us - from_us)
+        elif mark & 0x04:  # the last event was `paused`
+            self.partly(account, until_us - from_us)
+
+    def partly(self, account: int, amount_us: int) -> None:
+        """Counts partial seeding."""
+        if not self.partial_us:
+            self.partial_us = array("Q", bytes(8 * len(self.uploaded)))
+        _add(self.partial_us, account, amount_us)
+
+    def terms_of(self, peer: int) -> Applied:
+        """Returns the percentages and factors of a peer's last announce."""
+        words = self.terms[peer * WORDS : (peer + 1) * WORDS]
+        return from_words(words) if words else EVEN
+
+    def keep_terms(self, peer: int, applied: Applied) -> None:
+        """Keeps the percentages and factors of a peer's last announce."""
+        words = as_words(applied)
+        missing = (peer + 1) * WORDS - len(self.terms)
+        if missing > 0:
+            if not any(words):
+                return
+            self.terms.frombytes(bytes(4 * missing))
+        self.terms[peer * WORDS : (peer + 1) * WORDS] = array("I", words)
+
     def corrected(self, account: int, uploaded: int, downloaded: int) -> tuple[int, int]:
         """Returns what the credited totals would be after a correction.
 
@@ -188,7 +269,9 @@ class Accounts:
         hasher = blake2b(digest_size=16)
         for name in Totals._fields:
             column = getattr(self, name)
-            hasher.update(b"%d|" % len(column) + column.tobytes())
+            if column or name != "partial_us":
+                hasher.update(b"%d|" % len(column) + column.tobytes())
+        hasher.update(self.terms.tobytes())
         return hasher.digest()
 
 
@@ -202,5 +285,7 @@ def _add(column: array[int], account: int, amount: int) -> int:
 
 
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (events.STOPPED, events.COMPLETED, MARK_SEEDER, MARK_SNATCHED) != (3, 1, 0x10, 0x40):
+if (events.STOPPED, events.COMPLETED, events.PAUSED, MARK_SEEDER, MARK_SNATCHED) != (
+    (3, 1, 4, 0x10, 0x40)
+):
     raise AssertionError("Accounts.announced spells these numbers out")

@@ -19,12 +19,15 @@ from tracker.domain.swarms import ROW_SIZE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tracker.domain.bases import Bases
     from tracker.domain.swarms import Swarms
 
     Buffer = bytes | bytearray | memoryview
 
 TAILS, V4, V6 = "tails", "v4.addresses", "v6.addresses"
 """The columns of a day: 12, 6 and 18 bytes for each peer, in the order of peers' numbers."""
+BASES = "bases.tails"
+"""The column of a day with the last 12 bytes of the peer_ids of bases, in the order of numbers."""
 
 _HEAD, _TAIL = 8, 12  # bytes of a peer_id
 
@@ -78,9 +81,9 @@ def _of_day(found: dict[int, Where], day: int) -> Where:
     return found[day]
 
 
-def dump(swarms: Swarms) -> dict[tuple[int, str], bytes]:
+def dump(swarms: Swarms, bases: Bases) -> dict[tuple[int, str], bytes]:
     """Returns the columns by day (since 1970-01-01) and name."""
-    private: dict[tuple[int, str], bytes] = {}
+    private = {(day, BASES): tails for day, tails in bases.tails().items()}
     for day, where in by_day(swarms).items():
         private[day, TAILS] = packed.gather(swarms.rows, where.tails, ROW_SIZE, _HEAD, _TAIL)
         private[day, V4] = packed.gather(swarms.v4.addresses, where.v4, 6, 0, 6)
@@ -108,6 +111,11 @@ def load(swarms: Swarms, private: Mapping[tuple[int, str], Buffer]) -> bool:
             tails = b"".join(unknown_tail(swarms.peer(peer).last_seq) for peer in where.tails)
         packed.scatter(swarms.rows, where.tails, ROW_SIZE, _HEAD, _TAIL, bytes(tails))
     return lost
+
+
+def load_bases(bases: Bases, private: Mapping[tuple[int, str], Buffer]) -> None:
+    """Fills in the peer_ids of bases. Raises `ValueError` for too few or too many."""
+    bases.settle({day: bytes(data) for (day, name), data in private.items() if name == BASES})
 
 
 def load_identities(swarms: Swarms) -> None:

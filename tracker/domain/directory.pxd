@@ -36,6 +36,8 @@ cdef class Directory:
     cpdef bytes pick(self, bytes prefix, Py_ssize_t torrent, Py_ssize_t want, Py_ssize_t peer, bint seeder, chance)
     @cython.locals(width=Py_ssize_t, size=Py_ssize_t, within=bint, taken=Py_ssize_t, begin=Py_ssize_t, stop=Py_ssize_t, skipped=Py_ssize_t, drop=Py_ssize_t)
     cpdef bytearray _run(self, Py_ssize_t start, Py_ssize_t end, Py_ssize_t want, Py_ssize_t place, unsigned long long chance)
+    @cython.locals(first=Py_ssize_t, size=Py_ssize_t, at=Py_ssize_t, width=Py_ssize_t, addresses=bytearray)
+    cpdef list beginning_with(self, Py_ssize_t torrent, bytes prefix)
     @cython.locals(place=Py_ssize_t)
     cpdef bint is_at(self, Py_ssize_t peer, bytes endpoint)
     @cython.locals(width=Py_ssize_t, peer=Py_ssize_t)

@@ -197,6 +197,13 @@ class Directory:
             at = (at + 1) & mask
         return 0
 
+    def beginning_with(self, torrent: int, prefix: bytes) -> list[int]:
+        """Returns the peers of this torrent whose endpoints begin with these bytes."""
+        first, size, _, _ = packed.run(self._torrents, torrent * 64 + self._byte)
+        addresses, width = self.addresses, self.width
+        places = range(first, first + size)
+        return [self.owners[at] for at in places if packed.has(addresses, prefix, at * width)]
+
     def is_at(self, peer: int, endpoint: bytes) -> bool:
         """Tells whether a peer has this endpoint."""
         place = packed.u32(self._peers, peer * 3 + self._column)

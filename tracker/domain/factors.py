@@ -2,8 +2,9 @@
 
 A factor holds for a torrent or all, for an account or all, and for a time. It has a percentage for
 uploads, for downloads, or for both. For each of the two the factor that is best for the account
-counts (highest upload, lowest download); without a factor the percentage is 100. The factors at the
-time of an announce apply to all the bytes that it adds (docs/adr/0005).
+counts (highest upload, lowest download); without a factor the percentage is 100. By accounting
+rules 1 the factors at the time of an announce apply to all the bytes that it adds (docs/adr/0005).
+By rules 2 also those at the time of the announce before it count (docs/credit.md).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tracker.domain.dates import Dates
 
 ANYBODY = 0  # no account
@@ -52,6 +55,36 @@ class Applied(NamedTuple):
 
 
 EVEN = Applied(100, 100, 0, 0)
+
+
+def better(one: Applied, other: Applied) -> Applied:
+    """Takes the better percentage of the two, upload and download each on its own."""
+    up = one if one.upload_percent >= other.upload_percent else other
+    down = one if one.download_percent <= other.download_percent else other
+    return Applied(up.upload_percent, down.download_percent, up.upload_factor, down.download_factor)
+
+
+def worse(one: Applied, other: Applied) -> Applied:
+    """Takes the worse percentage of the two, upload and download each on its own."""
+    up = one if one.upload_percent <= other.upload_percent else other
+    down = one if one.download_percent >= other.download_percent else other
+    return Applied(up.upload_percent, down.download_percent, up.upload_factor, down.download_factor)
+
+
+WORDS = 3
+"""Number of 32-bit words that hold what `Applied` holds."""
+
+
+def as_words(applied: Applied) -> tuple[int, int, int]:
+    """Returns three words; zeros for `EVEN`."""
+    up, down, up_factor, down_factor = applied
+    return (up ^ 100) | (down ^ 100) << 16, up_factor, down_factor
+
+
+def from_words(words: Sequence[int]) -> Applied:
+    """Undoes `as_words`."""
+    percents, up_factor, down_factor = words
+    return Applied((percents & 0xFFFF) ^ 100, percents >> 16 ^ 100, up_factor, down_factor)
 
 
 class Factors:

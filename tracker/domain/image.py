@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracker.domain import addresses_by_day, plain_json
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
+from tracker.domain.bases import Bases
 from tracker.domain.clients import Clients
 from tracker.domain.dates import LEAST_US
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
@@ -102,8 +103,12 @@ def _never_used(plain: dict[str, Buffer]) -> dict[str, Buffer]:
 
 
 def _without_facts(plain: dict[str, Buffer]) -> dict[str, Buffer]:
-    """Adds the columns of sizes and facts, which rules 2 did not have."""
+    """Adds the columns of sizes and facts, and those of accounting rules 2."""
     largest = bytes(len(plain["completed"]))
+    bases = Bases()
+    empty = dict.fromkeys(("accounts.partial_us", "accounts.terms", "bases.free", "shared"), b"")
+    rows = {"bases.rows": bytes(bases.rows), "bases.lists": bytes(bases._lists)}
+    plain = {**plain, **empty, **rows}
     return {**plain, "largest": largest, "retired.largest": b"", "facts": b"", "facts.texts": b"[]"}
 
 
@@ -142,7 +147,10 @@ def dump(state: State, *, addresses: bool = True) -> Image:
         plain[prefix + "free_counts"] = _bytes(array("I", map(len, runs)))
     plain["identities.accounts"] = _words(swarms.identities.addresses, 24, 0, 4)
     _dump_access(state.access, plain)
-    return Image(plain, addresses_by_day.dump(swarms) if addresses else {})
+    plain["bases.rows"] = state.bases.without_tails()
+    plain["shared"] = _bytes(array("Q", chain.from_iterable(sorted(swarms.shared.items()))))
+    private = addresses_by_day.dump(swarms, state.bases) if addresses else {}
+    return Image(plain, private)
 
 
 def load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]) -> State:
@@ -188,6 +196,8 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         _load_free(directory, plain[prefix + "free"], plain[prefix + "free_counts"])
         directory.addresses = bytearray(len(directory.owners) * directory.width)
     _load_access(state.access, plain)
+    shared = _like(array("Q"), plain["shared"])
+    swarms.shared = dict(zip(shared[::2], shared[1::2], strict=True))
     lost = addresses_by_day.load(swarms, private)
     _fill_words(swarms.identities.addresses, 24, 0, plain["identities.accounts"], _WORD)
     addresses_by_day.load_identities(swarms)
@@ -195,6 +205,9 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         if len(directory.addresses) != len(directory.owners) * directory.width:
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end
         directory.index_all()
+    swarms.count_held()
+    state.bases.rows = bytearray(plain["bases.rows"])
+    addresses_by_day.load_bases(state.bases, private)
     (hidden,) = plain[HIDDEN]
     if lost or hidden:
         state.hidden = Hidden(swarms, look=True)
@@ -213,7 +226,8 @@ def _owners(state: State) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
     for prefix, directory in _directories(swarms):
         yield prefix, directory, ("owners",)
     yield "of_key.", swarms.of_key, ("_first",)
-    yield "accounts.", state.accounts, Totals._fields
+    yield "accounts.", state.accounts, (*Totals._fields, "terms")
+    yield "bases.", state.bases, ("_free", "_lists")
     yield "keys.", state.access, ("account_of", "hashes", "last_used")
     yield "sweep.", state.sweep, ("_torrents",)
 
@@ -323,6 +337,8 @@ def _rest(state: State) -> dict[str, Any]:
             factor._replace(info_hash=factor.info_hash.hex())  # type: ignore[arg-type]  # JSON has no bytes
             for factor in factors.current.values()
         ],
+        **({"bases_hand": state.bases.hand} if state.bases.used else {}),
+        **({"listing": listing} if (listing := state.listing.as_data()) else {}),
         **tally,
         "clients": state.clients.as_data(),
         **_time(state),
@@ -359,6 +375,8 @@ def _set_rest(state: State, rest: dict[str, Any]) -> None:
     for number, seq, account, info_hash, *others in rest["factors"]:
         state.factors.set(Factor(number, seq, account, bytes.fromhex(info_hash), *others))
     state.factors.next_number = rest["next_factor"]
+    state.bases.hand = rest.get("bases_hand", 0)
+    state.listing.set_data(rest.get("listing"))
     state.factors.go_on(dict(rest.get("over", ())), rest.get("ran_ms", 0))
     for time_us, lead_us in rest.get("leads", ()):
         state.dates.go_on_with(time_us, lead_us)
@@ -390,6 +408,7 @@ def _check_values(state: State) -> None:
         *(number for each in access.requests.values() for number in (each.key_ref, each.seq)),
         *(number for each in factors for number in (*each[:3], *each[4:8]) if number is not None),
         state.settings_seq + 1,
+        state.bases.hand,
         access.next_key_ref,
         state.factors.next_number,
     ]

@@ -148,11 +148,34 @@ cdef inline int put_identity(
     return 0
 
 
-cdef inline (int, uint64_t, uint64_t, uint64_t) session(bytearray rows, Py_ssize_t at):
+cdef inline (int, uint64_t, uint64_t, uint64_t, uint64_t) session(bytearray rows, Py_ssize_t at):
     cdef char *row = _inside(rows, at, 72)
-    cdef uint64_t[4] totals
-    memcpy(totals, row + 32, 32)
-    return <uint8_t>row[20], totals[0], totals[1], totals[3]
+    cdef uint64_t[5] totals
+    memcpy(totals, row + 32, 40)
+    return <uint8_t>row[20], totals[0], totals[1], totals[3], totals[4]
+
+
+cdef inline uint64_t seen_us(bytearray rows, Py_ssize_t at) except? 0xFFFFFFFFFFFFFFFE:
+    cdef uint64_t seen
+    memcpy(&seen, _inside(rows, at, 72) + 56, 8)
+    return seen
+
+
+cdef inline uint32_t word(bytearray rows, Py_ssize_t at) except? 0xFFFFFFFE:
+    cdef uint32_t value
+    memcpy(&value, _inside(rows, at, 4), 4)
+    return value
+
+
+cdef inline int put_word(bytearray rows, Py_ssize_t at, uint32_t value) except -1:
+    memcpy(_inside(rows, at, 4), &value, 4)
+    return 0
+
+
+cdef inline uint64_t wide(bytearray rows, Py_ssize_t at) except? 0xFFFFFFFFFFFFFFFE:
+    cdef uint64_t value
+    memcpy(&value, _inside(rows, at, 8), 8)
+    return value
 
 
 cdef inline (uint32_t, uint64_t) standing(bytearray rows, Py_ssize_t at):

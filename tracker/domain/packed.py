@@ -59,7 +59,14 @@ same_id = eq  # the first value of `numbers`, and a peer_id
 put_totals = Struct("<QQQQQ").pack_into  # at byte 32: all five
 put_identity = Struct("<20s4xI").pack_into  # at byte 0: peer_id, four zeros, torrent
 put_peer_id = Struct("<20s").pack_into  # at byte 0
-session = Struct("<20xB11xQQ8xQ").unpack_from  # at byte 0: mark, uploaded, downloaded, last seen us
+session = Struct("<20xB11xQQ8xQQ").unpack_from
+"""Reads a row at byte 0: mark, uploaded, downloaded, last seen us, last seq."""
+
+
+def seen_us(rows: bytearray, at: int) -> int:
+    """Reads the last seen us of a row at byte 0."""
+    return int.from_bytes(rows[at + 56 : at + 64], "little")
+
 
 standing = Struct("<24xI36xQ").unpack_from  # at byte 0: torrent, last seq
 
@@ -67,6 +74,21 @@ standing = Struct("<24xI36xQ").unpack_from  # at byte 0: torrent, last seq
 def numbers(rows: bytearray, peer: int) -> tuple[Any, ...]:
     """Reads peer_id, uploaded, downloaded and last seq of a peer, by its number."""
     return _numbers(rows, peer * 72)
+
+
+# A row of a base, at a byte.
+
+
+def word(rows: bytearray, at: int) -> int:
+    return int.from_bytes(rows[at : at + 4], "little")
+
+
+def put_word(rows: bytearray, at: int, value: int) -> None:
+    rows[at : at + 4] = value.to_bytes(4, "little")
+
+
+def wide(rows: bytearray, at: int) -> int:
+    return int.from_bytes(rows[at : at + 8], "little")
 
 
 identity = Struct("<I20s").pack  # account, peer_id

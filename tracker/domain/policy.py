@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from attrs import fields, frozen
+from attrs import field, fields, frozen
 
 from tracker.domain import events, refusals
 
@@ -23,6 +23,10 @@ Jitter = Annotated[int, "jitter"]
 """Seconds, 0 to 86,400."""
 Minutes = Annotated[int, "minutes"]
 """Minutes, 1 to 525,600."""
+RememberDays = Annotated[int, "remember_days"]
+"""Days, 0 to 366."""
+Rate = Annotated[int, "rate"]
+"""Bytes a second; 0 = no limit."""
 Clients = Annotated[tuple[str, ...], "clients"]
 """First characters of peer ids, such as "-qB"."""
 Ports = Annotated[tuple[str, ...], "ports"]
@@ -50,6 +54,18 @@ class Policy:
     ip_parameter: Literal["ignored", "local", "always"] = "ignored"
     partial_seeds: bool = False  # scrapes give `downloaders` (BEP 21)
     external_ip_in_replies: bool = False  # BEP 24
+    # For accounting rules 2. They are not in the repr, because it is in digests of older logs.
+    remember_days: RememberDays = field(default=7, repr=False)  # how long a base stays
+    bases_per_account: Limit = field(default=2000, repr=False)
+    resumed_rate: Rate = field(default=104_857_600, repr=False)  # of upload in a resumed gap
+
+    def added(self) -> tuple[int, ...]:
+        """Returns the settings that are not in the repr, () if all have their defaults."""
+        found = self.remember_days, self.bases_per_account, self.resumed_rate
+        default = Policy()
+        return () if found == (
+            default.remember_days, default.bases_per_account, default.resumed_rate
+        ) else found  # fmt: skip
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Policy:

@@ -12,7 +12,7 @@ from attrs import asdict, field, fields, frozen
 
 from tracker.domain.policy import Policy
 
-KNOWN_RULES = 1, 1
+KNOWN_RULES = (1, 1), (1, 2)
 """The numbers of the rules of identity and accounting that this code implements."""
 
 

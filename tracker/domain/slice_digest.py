@@ -1,9 +1,10 @@
 """Computes digests of slices of the state. Every tick holds one, so that a replay checks itself.
 
 A slice is a run of 4096 numbers. Its digest covers the rows and places of the peers, torrents and
-accounts with these numbers. The digest omits addresses, so that a replay without their keys can
-compare it, and so that it reveals nothing about an address. It depends on the numbers themselves: a
-new peer or torrent takes the number that was freed last, or else the next.
+accounts with these numbers, and the bases and terms of accounting rules 2. The digest omits
+addresses, so that a replay without their keys can compare it, and so that it reveals nothing about
+an address. It depends on the numbers themselves: a new peer or torrent takes the number that was
+freed last, or else the next.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from tracker.domain.accounts import Totals
 from tracker.domain.directory import COUNT, FIRST, SEEDS
+from tracker.domain.factors import WORDS
 from tracker.domain.swarms import LEECHERS, PARTIAL, ROW_SIZE, SEEDERS
 
 if TYPE_CHECKING:
     from array import array
 
     from tracker.domain.accounts import Accounts
+    from tracker.domain.bases import Bases
     from tracker.domain.swarms import Swarms
 
 SIZE = 4096
@@ -31,13 +34,15 @@ _TAIL_WORDS = (2, 3, 4)  # of a row: bytes 8 to 19, the end of the peer_id
 _ZEROS = memoryview(bytes(4 * SIZE)).cast("I")
 
 
-def count(swarms: Swarms, accounts: Accounts) -> int:
+def count(swarms: Swarms, accounts: Accounts, bases: Bases) -> int:
     """Returns the number of slices now, at least one."""
-    longest = max(swarms.peer_slots, len(swarms.completed), len(accounts.uploaded))
+    longest = max(swarms.peer_slots, len(swarms.completed), len(accounts.uploaded), bases.slots)
     return -(-longest // SIZE)
 
 
-def digest(swarms: Swarms, accounts: Accounts, seq: int, ticks: int, number: int) -> int:
+def digest(
+    swarms: Swarms, accounts: Accounts, bases: Bases, seq: int, ticks: int, number: int
+) -> int:
     """Hashes a slice, and the totals of the whole state, to 64 bits.
 
     `seq` and `ticks` are the state's.
@@ -64,6 +69,11 @@ def digest(swarms: Swarms, accounts: Accounts, seq: int, ticks: int, number: int
     columns += [getattr(accounts, name)[begin:end] for name in Totals._fields]
     for column in columns:
         hasher.update(_little_endian(column))
+    if bases.used:
+        hasher.update(bases.without_tails(begin, end))
+    terms = accounts.terms[begin * WORDS : end * WORDS]
+    if terms:
+        hasher.update(_little_endian(terms))
     return int.from_bytes(hasher.digest(), "little")
 
 

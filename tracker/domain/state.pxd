@@ -2,6 +2,7 @@ cimport cython
 from tracker.domain cimport packed
 from tracker.domain.accounts cimport Accounts
 from tracker.domain.hidden_peers cimport Hidden
+from tracker.domain.listing cimport Listing
 from tracker.domain.peer_by_seq cimport Recent
 from tracker.domain.swarms cimport Swarms
 
@@ -9,7 +10,8 @@ cdef unsigned long long _day_us
 
 cdef class State:
     cdef public unsigned long long seq, time_us
-    cdef public object settings, settings_seq, access, dates, factors, sweep, tally, clients, facts, hidden
+    cdef public Listing listing
+    cdef public object bases, settings, settings_seq, access, dates, factors, sweep, tally, clients, facts, hidden
     cdef public Accounts accounts
     cdef public Swarms swarms
     cdef public Recent recent
@@ -18,23 +20,26 @@ cdef class State:
         swarms=Swarms, recent=Recent, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
         uploaded=cython.ulonglong, downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint,
         prev_seq=cython.ulonglong, what=cython.int, rule=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t,
-        last_seq=cython.ulonglong, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
+        last_seq=cython.ulonglong, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint, base=Py_ssize_t,
     )
     cpdef _apply_announces(self, plain, protected)
     @cython.locals(
         swarms=Swarms, hidden=Hidden, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong, uploaded=cython.ulonglong,
         downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint, prev_seq=cython.ulonglong, what=cython.int, rule=cython.int,
         torrent=Py_ssize_t, peer=Py_ssize_t, holder=Py_ssize_t, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
-        unreadable=cython.bint, stopped=cython.bint, fresh=cython.bint,
+        unreadable=cython.bint, stopped=cython.bint, fresh=cython.bint, base=Py_ssize_t,
     )
     cpdef _apply_hidden(self, plain, protected)
     cpdef Py_ssize_t _announcer(self, Py_ssize_t torrent, unsigned int account, bytes peer_id, bytes endpoint)
     @cython.locals(
         swarms=Swarms, event=cython.int, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
-        seen_us=cython.ulonglong, done=cython.bint,
+        seen_us=cython.ulonglong, last_seq=cython.ulonglong, since_seq=cython.ulonglong, done=cython.bint,
+        accounts=Accounts, group=cython.int, kept=cython.int, most_up=cython.ulonglong,
     )
     cpdef Py_ssize_t apply_keyed(
         self, unsigned int key_ref, unsigned int account, unsigned long long seq, unsigned long long time_us,
         Py_ssize_t torrent, Py_ssize_t peer, bytes info_hash, bytes peer_id, bytes endpoint,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule,
+        Py_ssize_t base,
     )
+    cpdef Py_ssize_t base_for(self, unsigned int account, bytes info_hash, bytes peer_id, unsigned long long time_us)

@@ -13,21 +13,24 @@ from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, slice_digest
 from tracker.domain.access import Access
-from tracker.domain.accounts import Accounts
+from tracker.domain.accounts import MOST, Accounts
+from tracker.domain.bases import Base, Bases
 from tracker.domain.clients import Clients
 from tracker.domain.dates import Dates
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import count_announces
 from tracker.domain.events.errors import ReplayError as ReplayError
-from tracker.domain.factors import Factors
+from tracker.domain.factors import EVEN, Factors, as_words, better, from_words, worse
 from tracker.domain.hidden_peers import Hidden, stand_in
+from tracker.domain.listing import NEVER, Listing
 from tracker.domain.peer_by_seq import Recent
 from tracker.domain.settings import Settings
-from tracker.domain.swarms import BUCKETS, MARK_SEEDER, ROW_SIZE, Swarms
+from tracker.domain.swarms import BUCKETS, MARK_SEEDER, MARK_SHARED, ROW_SIZE, Swarms, share
 from tracker.domain.sweep import Sweep
 from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
+    from tracker.domain.accounts import Totals
     from tracker.domain.events.registry import AdminEvent, FixedRecord
 
     Section = bytes | memoryview
@@ -42,11 +45,13 @@ class State:
     __slots__ = (
         "access",
         "accounts",
+        "bases",
         "clients",
         "dates",
         "factors",
         "facts",
         "hidden",
+        "listing",
         "recent",
         "seq",
         "settings",
@@ -67,6 +72,9 @@ class State:
         self.dates = Dates()
         self.factors = Factors(self.dates)
         self.accounts = Accounts(self.factors)
+        # What accounting rules 2 need besides.
+        self.listing = Listing()
+        self.bases = Bases()
         self.sweep = Sweep()
         self.tally = Tally()
         self.clients = Clients()
@@ -157,14 +165,17 @@ class State:
                 torrent = swarms.lookup(info_hash)
                 peer = self._announcer(torrent, account, peer_id, endpoint)
                 _, last_seq = packed.standing(swarms.rows, peer * 72)
-            if last_seq != prev_seq:
+            base = 0
+            if last_seq != prev_seq and account and not peer and rule > 2:
+                base = self._base(account, prev_seq, info_hash, peer_id)
+            if last_seq != prev_seq and not base:
                 raise ReplayError(
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
             if account:
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
-                    uploaded, downloaded, left, what, rule,
+                    uploaded, downloaded, left, what, rule, base,
                 )  # fmt: skip
             else:
                 peer = swarms.announce(
@@ -174,6 +185,28 @@ class State:
             recent.note(seq, peer)
             seq += 1
         self.announced(seq, time_us)
+
+    def _base(self, account: int, seq: int, info_hash: bytes, peer_id: bytes) -> int:
+        """Finds the base of announce `seq`; 0 = none. With its names it is found faster."""
+        if not self.bases.count:
+            return 0
+        number = self.bases.find(account, info_hash, peer_id) if peer_id else 0
+        if number and self.bases.base(number).seq == seq:
+            return number
+        return self.bases.by_seq(account, seq)
+
+    def base_for(self, account: int, info_hash: bytes, peer_id: bytes, time_us: int) -> int:
+        """Returns the base from which a new peer goes on; 0 = none that is new enough."""
+        if not self.bases.count:
+            return 0
+        return self.bases.find(account, info_hash, peer_id, time_us - self._remember_us())
+
+    def remembers(self, seen_us: int, time_us: int) -> bool:
+        """Tells whether an announce of that time is still remembered."""
+        return time_us - seen_us < self._remember_us()
+
+    def _remember_us(self) -> int:
+        return self.settings.policy.remember_days * events.DAY_US
 
     def _announcer(self, torrent: int, account: int, peer_id: bytes, endpoint: bytes) -> int:
         """Finds the peer as the live tracker did; 0 = a new peer."""
@@ -209,11 +242,16 @@ class State:
             ) = packed.announced(plain, number * 80)  # fmt: skip
             account = account_of[key_ref]
             stopped = what & 0x0F == 3  # events.STOPPED
-            peer = hidden.find(swarms, prev_seq, seq) if rule != 1 else 0  # events.RULE_FIRST
+            base = self._base(account, prev_seq, b"", b"") if account and rule > 2 else 0
+            peer = 0 if base or rule == 1 else hidden.find(swarms, prev_seq, seq)  # RULE_FIRST
             torrent, _ = packed.standing(swarms.rows, peer * 72)
-            if rule != 1 and not (peer and packed.concerns(plain, number, swarms.hashes, torrent)):
+            if not (
+                base
+                or rule == 1
+                or (peer and packed.concerns(plain, number, swarms.hashes, torrent))
+            ):
                 raise ReplayError(f"event {seq} continues {prev_seq}, which is no peer's last")
-            fresh = unreadable and (rule == 1 or not hidden.stands_in(swarms, peer, what))
+            fresh = unreadable and (not peer or not hidden.stands_in(swarms, peer, what))
             if unreadable and rule == 2 and not account:  # events.RULE_CONTINUED
                 info_hash = peer_id = b""  # the row has them
             else:
@@ -234,7 +272,7 @@ class State:
             if account:
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
-                    uploaded, downloaded, left, what, rule,
+                    uploaded, downloaded, left, what, rule, base,
                 )  # fmt: skip
             else:
                 if peer and not stopped:
@@ -269,20 +307,60 @@ class State:
         left: int,
         what: int,
         rule: int,
+        base: int,
     ) -> int:
         """Applies an announce in a private mode to swarms, account and key.
 
         `peer` comes from `swarms.keyed`; no other peer may have the endpoint (see `swarms.move`).
+        `base`: from which a new peer goes on, 0 = none.
         """
         swarms = self.swarms
+        accounts = self.accounts
+        since_seq = self.listing.since_seq
         event = what & 0x0F
-        mark, last_up, last_down, seen_us = 0, 0, 0, 0
+        mark, last_up, last_down, seen_us, last_seq = 0, 0, 0, 0, 0
+        group, kept, now = 0, 0, None
         if peer:
-            mark, last_up, last_down, seen_us = packed.session(swarms.rows, peer * 72)
-        done = self.accounts.announced(
-            account, peer != 0 and rule != 3, mark, last_up, last_down, seen_us, time_us, info_hash, uploaded,
-            downloaded, left, event, self.settings.max_peer_timeout * 1_000_000 if mark & 0x10 else 0,
-        )  # fmt: skip
+            mark, last_up, last_down, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
+        if seq >= since_seq:
+            # Accounting rules 2.
+            if mark & 0x80:  # MARK_SHARED
+                group = self._settle(account, torrent, time_us)
+            elif peer and last_seq >= since_seq:
+                if mark & 0x14:  # a seeder, or a partial seed
+                    accounts.listed(
+                        account, mark, seen_us, min(time_us, self.listing.until(seen_us))
+                    )
+            elif torrent and event != 3:  # events.STOPPED
+                group = self._join(account, torrent, peer, time_us)
+            if accounts.credited_uploaded:
+                now = self.factors.applied(account, info_hash, time_us)
+        if seq < since_seq or (peer and last_seq < since_seq):
+            done = accounts.announced(
+                account, peer != 0 and rule != 3, mark, last_up, last_down, seen_us, time_us, info_hash, uploaded,
+                downloaded, left, event, self.settings.max_peer_timeout * 1_000_000 if mark & 0x10 else 0,
+            )  # fmt: skip
+        else:
+            terms, most_up = now or EVEN, MOST
+            if base:
+                was = self.bases.base(base)
+                self.bases.drop(base)
+                mark, last_up, last_down, seen_us = (
+                    was.mark,
+                    was.uploaded,
+                    was.downloaded,
+                    was.seen_us,
+                )
+                kept = mark & 0x60 if rule == 4 else 0  # MARK_COMPLETED, MARK_SNATCHED
+            if now is not None and (peer or base):
+                then = from_words(was[8:11]) if base else accounts.terms_of(peer)
+                terms = worse(then, now) if rule == 4 else better(then, now)
+            if rule == 4:  # events.RULE_RESUMED
+                most_up = self._most_resumed(time_us - seen_us)
+            done = accounts.counted(
+                account, (peer != 0 or base != 0) and rule != 3, mark, last_up, last_down, time_us, uploaded,
+                downloaded, left, event, most_up, terms,
+            )  # fmt: skip
         packed.put_u64(self.access.last_used, key_ref, time_us)
         if peer and event != 3:  # events.STOPPED
             swarms.move(torrent, peer, endpoint)
@@ -294,28 +372,186 @@ class State:
             swarms.identify(peer, account, key_ref)
             swarms.keep_family(torrent, peer, what & 0x10 != 0, time_us // _day_us)
             if done:
-                swarms.note_snatched(peer)
+                kept |= 0x40  # MARK_SNATCHED
+            if kept:
+                swarms.mark(peer, kept)
+            if now is not None:
+                accounts.keep_terms(peer, now)
+            if group > 1:
+                swarms.mark(peer, 0x80)  # MARK_SHARED
+        if group == 1:  # no other peer of the account is left in the torrent
+            if peer:
+                swarms.unmark(peer, 0x80)
+            del swarms.shared[share(account, torrent)]
         return peer
+
+    def _most_resumed(self, gap_us: int) -> int:
+        """Returns the most bytes of upload that are counted for a gap in which a peer was not
+        listed.
+        """
+        rate = self.settings.policy.resumed_rate
+        return min(rate * gap_us // 1_000_000, MOST) if rate else MOST
+
+    def _join(self, account: int, torrent: int, peer: int, time_us: int) -> int:
+        """Lets a peer count together with the account's other peers in the torrent, from now on.
+
+        `peer`: 0 = a new one. Returns their number and this one; 0 = there are no others.
+        """
+        swarms, since_seq = self.swarms, self.listing.since_seq
+        others = [one for one in swarms.of_account(torrent, account) if one != peer]
+        if not others:
+            return 0
+        key = share(account, torrent)
+        if key in swarms.shared:
+            self._settle(account, torrent, time_us)
+        else:
+            for one in others:
+                mark, _, _, seen_us, last_seq = packed.session(swarms.rows, one * 72)
+                if last_seq >= since_seq:
+                    until_us = min(time_us, self.listing.until(seen_us))
+                    self.accounts.listed(account, mark, seen_us, until_us)
+                swarms.mark(one, 0x80)
+            swarms.shared[key] = time_us
+        return len(others) + 1
+
+    def _settle(self, account: int, torrent: int, time_us: int) -> int:
+        """Counts the time of an account with several peers in a torrent, up to a log time.
+
+        Returns their number.
+        """
+        swarms, since_seq, shared = self.swarms, self.listing.since_seq, self.swarms.shared
+        peers = swarms.of_account(torrent, account)
+        key = share(account, torrent)
+        settled_us, seeding_us, partial_us = self._gained(peers, shared[key], since_seq, time_us)
+        if seeding_us:
+            self.accounts.listed(account, 0x10, 0, seeding_us)
+        if partial_us:
+            self.accounts.listed(account, 0x04, 0, partial_us)
+        shared[key] = settled_us
+        return len(peers)
+
+    def _gained(
+        self, peers: list[int], settled_us: int, since_seq: int, time_us: int
+    ) -> tuple[int, int, int]:
+        """Returns up to when the time of these peers is counted then, and the microseconds that a
+        group gains: seeding and partial seeding.
+        """
+        seeder_us = partial_us = 0  # the latest announces of each
+        for peer in peers:
+            mark, _, _, seen_us, last_seq = packed.session(self.swarms.rows, peer * 72)
+            if last_seq < since_seq:
+                continue  # by the old rule
+            if mark & 0x10:
+                seeder_us = max(seeder_us, seen_us)
+            elif mark & 0x04:
+                partial_us = max(partial_us, seen_us)
+        return gained(self.listing, settled_us, seeder_us, partial_us, time_us)
+
+    def leave(self, torrent: int, peer: int, remembered: bool = False) -> None:
+        """Removes a peer; counts its time. `remembered`: leaves a base where the rules say so."""
+        swarms, listing = self.swarms, self.listing
+        if listing.since_seq != NEVER and swarms.identified(peer):
+            account = swarms.account_of(peer)
+            mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
+            if mark & 0x80:
+                if self._settle(account, torrent, self.time_us) == 1:
+                    del swarms.shared[share(account, torrent)]
+            elif last_seq >= listing.since_seq:
+                until_us = min(self.time_us, listing.until(seen_us))
+                self.accounts.listed(account, mark, seen_us, until_us)
+            if remembered and last_seq >= listing.since_seq:
+                self._remember(torrent, peer, account)
+        swarms.remove(torrent, peer)
+
+    def leave_remembered(self, torrent: int, peer: int) -> None:
+        """Removes a peer that was swept or evicted."""
+        self.leave(torrent, peer, remembered=True)
+
+    def _remember(self, torrent: int, peer: int, account: int) -> None:
+        """Leaves the base of a peer, unless its announce is too old or its day was shredded."""
+        row = self.swarms.peer(peer)
+        shredded = self.tally.shredded
+        if not (self.settings.private and self.remembers(row.seen_us, self.time_us)) or (
+            shredded and events.day_name(row.seen_us // events.DAY_US) in shredded
+        ):
+            return
+        base = Base(
+            bytes(self.swarms.hashes[torrent * 20 : torrent * 20 + 20]), row.peer_id, account,
+            row.key_ref, row.uploaded, row.downloaded, row.seen_us, row.last_seq,
+            *as_words(self.accounts.terms_of(peer)), row.mark & 0x7F,
+        )  # fmt: skip
+        self.bases.add(base, self.settings.policy.bases_per_account)
+
+    def forget_old_bases(self) -> None:
+        """Removes some of the bases that are too old."""
+        if self.bases.count:
+            self.bases.expire(self.time_us - self._remember_us())
+
+    def drop_peers(self) -> None:
+        """Removes every peer, torrent and base. The completed counts and their total stay."""
+        swarms = self.swarms
+        for bucket in swarms.buckets:
+            for torrent in list(bucket.values()):
+                for peer in swarms.peers(torrent):
+                    self.leave(torrent, peer)
+                swarms.drop_if_empty(torrent)
+        self.bases.drop_all()
+
+    def totals(self, account: int) -> Totals:
+        """Returns the totals of an account, with the time for which its peers are listed so far."""
+        totals = self.accounts.totals(account)
+        listing, swarms = self.listing, self.swarms
+        if listing.since_seq == NEVER or account >= len(swarms.held) or not swarms.held[account]:
+            return totals
+        seeding_us = partial_us = 0
+        for torrent, peers in self._torrents_of(account).items():
+            settled_us = swarms.shared.get(share(account, torrent), 0)
+            if not settled_us:
+                settled_us = swarms.seen_us(peers[0])
+            _, seeding, partial = self._gained(peers, settled_us, listing.since_seq, self.time_us)
+            seeding_us += seeding
+            partial_us += partial
+        return totals._replace(
+            seeding_us=min(totals.seeding_us + seeding_us, MOST),
+            partial_us=min(totals.partial_us + partial_us, MOST),
+        )
+
+    def _torrents_of(self, account: int) -> dict[int, list[int]]:
+        """Returns the peers of an account by torrent."""
+        account_of, found = self.access.account_of, dict[int, list[int]]()
+        key_ref, missing = account, self.swarms.held[account]
+        while missing:
+            key_ref = account_of.index(account, key_ref)
+            for peer in self.swarms.of_key.peers(key_ref):
+                torrent, _ = packed.standing(self.swarms.rows, peer * 72)
+                found.setdefault(torrent, []).append(peer)
+                missing -= 1
+            key_ref += 1
+        return found
 
     def announced(self, next_seq: int, time_us: int) -> None:
         """Ends a batch of announces. `next_seq`: number of the next event; `time_us`: log time."""
         self.seq = next_seq
-        self.time_us = time_us
+        self.time_us = self.listing.awake_us = time_us
 
     def change_settings(self, settings: Settings, seq: int) -> None:
         """Puts the settings of event `seq` in force. Removes all peers if `private` changes."""
         if settings.private != self.settings.private:
-            self.swarms.clear_peers()
+            self.drop_peers()
         self.settings = settings
         self.settings_seq = seq
+        timeout_us = settings.max_peer_timeout * 1_000_000
+        self.listing.obey(settings.accounting, timeout_us, seq, self.time_us)
 
     def slices(self) -> int:
         """Returns the number of slices that the state has now, at least one."""
-        return slice_digest.count(self.swarms, self.accounts)
+        return slice_digest.count(self.swarms, self.accounts, self.bases)
 
     def digest_of_slice(self, number: int) -> int:
         """Returns the digest of a slice, 64 bits (`slice_digest`)."""
-        return slice_digest.digest(self.swarms, self.accounts, self.seq, self.tally.ticks, number)
+        return slice_digest.digest(
+            self.swarms, self.accounts, self.bases, self.seq, self.tally.ticks, number
+        )
 
     def compare(self, number: int, digest: int) -> None:
         """Compares a slice with its logged digest. Raises `ReplayError` when they differ."""
@@ -360,11 +596,40 @@ class State:
         for more in (self.swarms.retired_largest, self.facts):
             if more:  # likewise
                 hasher.update(repr(sorted(more.items())).encode())
+        # The digests of logs of earlier versions do not change.
+        data = (
+            self.settings.policy.added(),
+            self.listing.as_data(),
+            sorted(self.swarms.shared.items()),
+        )
+        if any(data):
+            hasher.update(repr(data).encode())
+        if self.bases.used:
+            hasher.update(self.bases.digest(addresses=addresses))
         return hasher.hexdigest()
 
 
+def gained(
+    listing: Listing, settled_us: int, seeder_us: int, partial_us: int, time_us: int
+) -> tuple[int, int, int]:
+    """Returns the time that the account's peers in a torrent gain between two log times.
+
+    `seeder_us` and `partial_us`: the latest announces of its seeders and of its partial seeds, 0 =
+    it has none. No peer of them announced or left after `settled_us`. Returns the later of the two
+    log times, and the microseconds of seeding and of partial seeding.
+    """
+    end_us = min(listing.until(seeder_us), time_us) if seeder_us else 0
+    seeding_us = max(0, end_us - settled_us)
+    begin_us = max(settled_us, end_us)
+    end_us = min(listing.until(partial_us), time_us) if partial_us else 0
+    return max(settled_us, time_us), seeding_us, max(0, end_us - begin_us)
+
+
 # Fails when one of these constants changes, because the code above has literals in their place.
-if (ROW_SIZE, MARK_SEEDER, events.STOPPED) != (72, 0x10, 3) or (
-    (events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (1, 2, 3)
+if (ROW_SIZE, MARK_SEEDER, MARK_SHARED, events.STOPPED, events.PAUSED) != (
+    (72, 0x10, 0x80, 3, 4)
+) or (
+    (events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED, events.RULE_RESUMED)
+    != (1, 2, 3, 4)
 ):
     raise AssertionError("State spells these numbers out")

@@ -25,6 +25,8 @@ cdef class Swarms:
     cdef public array _free_peers
     cdef public Directory v4, v6, identities
     cdef public KeyPeers of_key
+    cdef public array held
+    cdef public dict shared
 
     @cython.locals(bucket=dict)
     cpdef Py_ssize_t lookup(self, bytes info_hash)

@@ -44,6 +44,7 @@ MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
 MARK_COMPLETED = 0x20  # the peer sent `completed` in this session; it is not counted again
 MARK_SNATCHED = 0x40  # this session's download was counted for the peer's account
+MARK_SHARED = 0x80  # the account has (or just had) other peers in the torrent; see `shared`
 
 SEEDERS, LEECHERS, PARTIAL = range(3)  # words of a torrent's row; partial seeds are leechers too
 
@@ -78,6 +79,7 @@ class Swarms:
         "completed",
         "completed_total",
         "hashes",
+        "held",
         "identities",
         "largest",
         "leechers_total",
@@ -86,6 +88,7 @@ class Swarms:
         "retired_largest",
         "rows",
         "seeders_total",
+        "shared",
         "sizing",
         "tables",
         "torrents_added",
@@ -121,6 +124,10 @@ class Swarms:
         # In private modes peers are found by account and peer_id, at any address: see `keyed`.
         self.identities = Directory(24, 2, self.tables)
         self.of_key = KeyPeers()
+        self.held = array("I", [0])  # by account: its peers; not saved, because `count_held` counts
+        # For accounts with several peers in a torrent, by account and torrent (`share`): the log
+        # time up to which their seeding time is counted. Only accounting rules 2 have it.
+        self.shared: dict[int, int] = {}
 
     def lookup(self, info_hash: bytes) -> int:
         """Returns the torrent's number; 0 = the tracker has no such torrent now."""
@@ -190,7 +197,7 @@ class Swarms:
         """Counts a change of session or role of a known peer, and returns its new mark."""
         self._count(torrent, PARTIAL, (event == events.PAUSED and not seeder) - _is_partial(mark))
         if rule == events.RULE_RESTARTED:
-            mark &= MARK_SEEDER
+            mark &= MARK_SEEDER | MARK_SHARED
         if event == events.COMPLETED:
             if rule != events.RULE_RESTARTED and not mark & MARK_COMPLETED:
                 self.completed[torrent] += 1
@@ -218,6 +225,9 @@ class Swarms:
         if peer not in self.identities:
             identity = packed.identity(account, row.peer_id)
             self.identities.insert(row.torrent, peer, identity, bool(row.mark & MARK_SEEDER))
+            while len(self.held) <= account:
+                self.held.append(0)
+            self.held[account] += 1
         _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
         self.of_key.move(peer, key_ref)
 
@@ -264,9 +274,13 @@ class Swarms:
             identity = packed.identity(account, peer_id)
             self.identities.rename(row.torrent, peer, identity)
 
-    def note_snatched(self, peer: int) -> None:
-        """Marks that this download was counted for the peer's account."""
-        self.rows[peer * ROW_SIZE + _MARK] |= MARK_SNATCHED
+    def mark(self, peer: int, bits: int) -> None:
+        """Sets bits of a peer's mark."""
+        self.rows[peer * ROW_SIZE + _MARK] |= bits
+
+    def unmark(self, peer: int, bits: int) -> None:
+        """Clears bits of a peer's mark."""
+        self.rows[peer * ROW_SIZE + _MARK] &= ~bits & 0xFF
 
     def place_of(self, torrent: int, peer: int) -> int:
         """Returns the place of a peer among the identities of its torrent."""
@@ -277,6 +291,27 @@ class Swarms:
         first, size, _ = self.identities.run(torrent)
         return self.identities.owners[first + place] if place < size else 0
 
+    def of_account(self, torrent: int, account: int) -> list[int]:
+        """Returns the peers that an account has in a torrent.
+
+        Looks at all peers of the torrent, but only if the account has a peer anywhere.
+        """
+        if account >= len(self.held) or not self.held[account]:
+            return []
+        return self.identities.beginning_with(torrent, account.to_bytes(4, "little"))
+
+    def count_held(self) -> None:
+        """Counts the peers of each account after the identities were loaded."""
+        owners = self.identities
+        held: dict[int, int] = {}
+        for peer in range(1, self.peer_slots):
+            if peer in owners:
+                account = self.account_of(peer)
+                held[account] = held.get(account, 0) + 1
+        self.held = array("I", bytes(4 * (max(held, default=0) + 1)))
+        for account, count in held.items():
+            self.held[account] = count
+
     def hand_over_peers(self, old_key_ref: int, key_ref: int) -> None:
         """Moves the peers of a key to the key that replaces it.
 
@@ -286,16 +321,13 @@ class Swarms:
             _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
             self.of_key.move(peer, key_ref)
 
-    def remove_key_peers(self, key_ref: int, drop_empty: bool) -> None:
-        """Removes the peers of a key from all swarms."""
-        for peer in self.of_key.peers(key_ref):
-            torrent = self.peer(peer).torrent
-            self.remove(torrent, peer)
-            if drop_empty:
-                self.drop_if_empty(torrent)
-
     def remove(self, torrent: int, peer: int) -> None:
-        """Removes a peer. Its torrent stays until `drop_if_empty`."""
+        """Removes a peer. Its torrent stays until `drop_if_empty`.
+
+        `State.leave` counts what the peer's account gets for its time, and then calls this.
+        """
+        if peer in self.identities:
+            self.held[self.account_of(peer)] -= 1
         for directory in (self.v4, self.v6, self.identities):
             if peer in directory:
                 directory.remove(torrent, peer)
@@ -334,17 +366,6 @@ class Swarms:
         else:
             self.retired[info_hash] = self.retired.get(info_hash, 0) + completed
         self.completed_total += completed
-
-    def remove_torrent_peers(self, torrent: int) -> None:
-        for peer in self.peers(torrent):
-            self.remove(torrent, peer)
-
-    def clear_peers(self) -> None:
-        """Removes every peer and torrent; the completed counts and their total stay."""
-        for bucket in self.buckets:
-            for torrent in list(bucket.values()):
-                self.remove_torrent_peers(torrent)
-                self.drop_if_empty(torrent)
 
     # Reading.
 
@@ -526,6 +547,11 @@ class Swarms:
         self.tables.add_peer()
         self.of_key.add_peer()
         return peer
+
+
+def share(account: int, torrent: int) -> int:
+    """Returns the key of an account and a torrent in `Swarms.shared`."""
+    return account << 32 | torrent
 
 
 def _is_partial(mark: int) -> bool:

@@ -11,6 +11,8 @@ from array import array
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tracker.domain.directory import Directory
     from tracker.domain.swarms import Swarms
 
@@ -52,10 +54,17 @@ class Sweep:
         for bucket in range(first, last):
             self._torrents.extend(swarms.buckets[bucket].values())
 
-    def step(self, swarms: Swarms, before_us: int, drop_empty: bool) -> None:
+    def step(
+        self,
+        swarms: Swarms,
+        before_us: int,
+        drop_empty: bool,
+        remove: Callable[[int, int], None],
+    ) -> None:
         """Does one piece: removes peers last seen at or before a time.
 
-        With `drop_empty` it also removes the torrents that are left without peers.
+        With `drop_empty` it also removes the torrents that are left without peers. `remove` gets
+        the torrent and the peer.
         """
         budget = PIECE
         while budget > 0 and not self.done:
@@ -63,7 +72,9 @@ class Sweep:
             # A peer whose address another peer took is in `identities` only.
             families = swarms.v4, swarms.v6, swarms.identities
             while budget > 0 and self._family < len(families):
-                budget = self._walk(swarms, families[self._family], torrent, before_us, budget)
+                budget = self._walk(
+                    swarms, families[self._family], torrent, before_us, budget, remove
+                )
             if self._family == len(families):
                 self._family = 0
                 self._at += 1
@@ -72,7 +83,13 @@ class Sweep:
                     swarms.drop_if_empty(torrent)
 
     def _walk(
-        self, swarms: Swarms, directory: Directory, torrent: int, before_us: int, budget: int
+        self,
+        swarms: Swarms,
+        directory: Directory,
+        torrent: int,
+        before_us: int,
+        budget: int,
+        remove: Callable[[int, int], None],
     ) -> int:
         """Sweeps the peers of one torrent in one directory, as far as the budget goes.
 
@@ -84,7 +101,7 @@ class Sweep:
         while place >= 0 and budget > 0:
             peer = directory.owners[directory.run(torrent)[0] + place]
             if swarms.seen_us(peer) <= before_us:
-                swarms.remove(torrent, peer)
+                remove(torrent, peer)
                 budget -= _REMOVAL
             place -= 1
             budget -= 1

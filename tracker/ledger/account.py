@@ -15,15 +15,15 @@ from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from attrs import define
+from attrs import define, evolve
 
 from tracker.domain import events
 from tracker.domain.accounts import NOTHING, Totals
 from tracker.domain.clients import Clients
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CreditCorrected, KeyIssued
-from tracker.domain.events.records import ClientNamed, Tick
-from tracker.domain.swarms import MARK_COMPLETED, MARK_EVENT, MARK_SEEDER, MARK_SNATCHED, Peer
+from tracker.domain.events.records import ClientNamed
+from tracker.domain.swarms import MARK_EVENT
 from tracker.ledger.rules import AccountingRules
 from tracker.ports import (
     Client,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from eventlog import Frame
     from tracker.domain.dates import Dates
     from tracker.domain.state import State
+    from tracker.ledger.rules import Counted, Gain
 
 _KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
 
@@ -63,27 +64,28 @@ class Sums:
 
     def open(self, balance: Totals) -> None:
         """Adds the totals of an opening. Corrections may have been added before."""
-        *mine, _, _ = self.totals
-        summed = [each + more for each, more in zip(mine, balance[:-2], strict=True)]
-        self.totals = Totals._make([*summed, *balance[-2:]])
+        self._plus(balance)
+        self.totals = self.totals._replace(first_us=balance.first_us, last_us=balance.last_us)
 
     def add(self, one: _Entry, then: Totals, now: Totals) -> None:
         """Adds an entry that took the account's totals from `then` to `now`."""
         announced = isinstance(one, LedgerAnnounce)
         self.announces += announced
         self.corrections += not announced
-        *mine, first_us, last_us = self.totals
-        summed = [
-            each + after - before
-            for each, before, after in zip(mine, then[:-2], now[:-2], strict=True)
-        ]
-        self.totals = Totals._make(
-            [
-                *summed,
-                first_us or (one.time_us if announced else 0),
-                one.time_us if announced else last_us,
-            ]
-        )
+        self._plus(now, then)
+        if announced:
+            first_us = self.totals.first_us or one.time_us
+            self.totals = self.totals._replace(first_us=first_us, last_us=one.time_us)
+
+    def _plus(self, more: Totals, less: Totals = NOTHING) -> None:
+        """Adds the difference of two totals, except for the two times of announces."""
+        first_us, last_us = self.totals.first_us, self.totals.last_us
+        summed = (a + b - c for a, b, c in zip(self.totals, more, less, strict=True))
+        self.totals = Totals._make(summed)._replace(first_us=first_us, last_us=last_us)
+
+    def gain(self, seeding_us: int, partial_us: int) -> None:
+        """Adds time for which peers were listed."""
+        self._plus(NOTHING._replace(seeding_us=seeding_us, partial_us=partial_us))
 
     def value(self) -> LedgerSums:
         return LedgerSums(self.announces, self.corrections, _shown(self.totals))
@@ -91,12 +93,13 @@ class Sums:
 
 def dated(totals: Totals, dates: Dates) -> Totals:
     """Returns the totals with dates in the place of log times; 0 = never, as before."""
-    first_us, last_us = (each and dates.of(each) for each in totals[-2:])
+    first_us, last_us = (each and dates.of(each) for each in (totals.first_us, totals.last_us))
     return totals._replace(first_us=first_us, last_us=last_us)
 
 
 def _shown(totals: Totals) -> LedgerTotals:
-    return LedgerTotals(*totals[:-2], totals.first_us or None, totals.last_us or None)
+    times = {"first_us": totals.first_us or None, "last_us": totals.last_us or None}
+    return LedgerTotals(**{**totals._asdict(), **times})
 
 
 def find_account(who: str, frames: Iterable[Frame]) -> int | None:
@@ -137,11 +140,18 @@ class Ledger:
         self._info_hash = info_hash
         self._keys: set[int] = set()
         self._rules = AccountingRules()
-        self._latest: dict[int, Peer] = {}  # announces that a later one may continue, by seq
         self._torrent_of = _Torrents()
         self._clients = Clients()
         self.torrents: dict[bytes | None, Sums] = {}
         self.account = Sums()
+
+    def sums(self) -> dict[bytes | None, Sums]:
+        """Returns the sums by torrent, with the time for which peers are listed so far."""
+        return with_open(self.torrents, self._rules.open())
+
+    def whole(self) -> Sums:
+        """Returns the sums of the account, with the time for which peers are listed so far."""
+        return with_open({None: self.account}, self._rules.open(), of_all=True)[None]
 
     def opening(
         self, kept: Iterable[Frame], state: State
@@ -170,7 +180,7 @@ class Ledger:
             yield LedgerOpening(state.seq, state.dates.of(state.time_us), _shown(balance))
 
     def of_torrent(self, info_hash: bytes) -> Sums:
-        return self.torrents.get(info_hash) or Sums()
+        return self.sums().get(info_hash) or Sums()
 
     def _kept_corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
         for seq, record in admin(frame):
@@ -180,30 +190,35 @@ class Ledger:
 
     def _begin(self, state: State) -> None:
         """Takes from the state: keys, rules, and announces that a later one may continue."""
-        access, peer = state.access, state.swarms.peer
-        self._keys = {ref for ref, owner in enumerate(access.account_of) if owner == self._account}
-        self._rules.go_on(state, state.accounts)
+        account_of = state.access.account_of
+        self._keys = {ref for ref, owner in enumerate(account_of) if owner == self._account}
+        self._rules.go_on(state, state.accounts, lambda account, _: account == self._account)
         self._clients = state.clients
-        theirs = [peer(one) for ref in self._keys for one in state.swarms.of_key.peers(ref)]
-        self._latest = {one.last_seq: one for one in theirs}
 
     def entries(self, frames: Iterable[Frame]) -> Iterator[_Entry]:
         for frame in frames:
-            found: Iterable[_Entry] = ()
             if not readable(frame):
                 continue
+            found: Iterable[_Entry] = ()
             if frame.header.kind == events.ADMIN:
                 found = self._corrections(frame)
             elif frame.header.kind == events.ANNOUNCE and self._keys:
                 found = self._announces(frame)
-            elif frame.header.kind == Tick.kind:
-                self._rules.pass_time(frame)
             elif frame.header.kind == ClientNamed.kind:
                 for one in ClientNamed.unpack(newest(frame).plain):
                     self._clients.add(one.prefix, one.agent)
             for entry in found:
                 if self._info_hash in (None, entry.info_hash):
                     yield entry
+            if frame.header.kind != events.ADMIN:
+                self._rules.note(frame)
+            self._take_gains()
+
+    def _take_gains(self) -> None:
+        gains, self._rules.gains = self._rules.gains, []
+        for _, info_hash, seeding_us, partial_us in gains:
+            for sums in (self.torrents.setdefault(info_hash, Sums()), self.account):
+                sums.gain(seeding_us, partial_us)
 
     def _corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
         """Applies an admin frame to the rules; corrections of the account are entries."""
@@ -249,31 +264,18 @@ class Ledger:
         row: codec.Plain,
         id_tail: bytes,
     ) -> LedgerAnnounce:
-        (
-            time_us, info_hash, id_head, uploaded, downloaded, left, _, prev_seq, *_, what, rule,
-            client,
-        ) = row  # fmt: skip
-        event = what & 0x0F
+        time_us, info_hash, id_head, uploaded, downloaded, left, *_, what, rule, client = row
         then = self._totals()
-        before = self._latest.pop(prev_seq, None)
-        done = self._rules.record(
-            self._account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
-        )  # fmt: skip
-        base = before if rule == events.RULE_CONTINUED else None  # a new session has a new base
-        peer = Peer(
-            id_head + id_tail, mark_of(base, left, event, done), 0, 0, uploaded, downloaded, left,
-            time_us, seq,
-        )  # fmt: skip
-        if event != events.STOPPED:
-            self._latest[seq] = peer
-        words, factors = self._rule(base, peer, info_hash, rule)
+        counted = self._rules.record(self._account, seq, row, id_head + id_tail)
         now = self._totals()
+        base = counted.before if counted.goes_on else None  # a new session has a new base
+        words, factors = _rule(counted, rule)
         entry = LedgerAnnounce(
             seq,
             self._rules.dates.of(time_us),
             info_hash,
-            peer.peer_id,
-            events.EVENT_NAMES[event],
+            counted.stay.peer_id,
+            events.EVENT_NAMES[what & 0x0F],
             uploaded,
             downloaded,
             None if left == events.LEFT_UNKNOWN else left,
@@ -296,29 +298,6 @@ class Ledger:
         prefix, agent = self._clients.shown(number)
         return Client(number, prefix or None, agent or None)
 
-    def _rule(
-        self, base: Peer | None, peer: Peer, info_hash: bytes, rule: int
-    ) -> tuple[str, tuple[int, ...]]:
-        """Returns the rule of an announce in words, and the numbers of the factors that apply."""
-        if base is None:
-            return events.RULE_NAMES.get(rule, str(rule)), ()
-        same = (
-            (peer.uploaded, peer.downloaded, peer.mark & MARK_EVENT)
-            == (base.uploaded, base.downloaded, base.mark & MARK_EVENT)
-        )  # fmt: skip
-        if same and peer.seen_us - base.seen_us < DUPLICATE_US:
-            return f"same as {base.last_seq}", ()
-        applied = self._rules.factors.applied(self._account, info_hash, peer.seen_us)
-        words = [events.RULE_NAMES.get(rule, str(rule))]
-        if applied.upload_factor:
-            words.append(f"upload {applied.upload_percent}% by factor {applied.upload_factor}")
-        if applied.download_factor:
-            words.append(
-                f"download {applied.download_percent}% by factor {applied.download_factor}"
-            )
-        factors = {applied.upload_factor, applied.download_factor} - {0}
-        return ", ".join(words), tuple(sorted(factors))
-
     def _totals(self) -> Totals:
         return self._rules.accounts.totals(self._account)
 
@@ -340,12 +319,61 @@ def _corrected(
     )
 
 
-def mark_of(base: Peer | None, left: int, event: int, done: bool) -> int:
-    """Returns the mark of the peer's row after an announce, as `Swarms` keeps it."""
-    kept = base.mark & (MARK_COMPLETED | MARK_SNATCHED) if base else 0
-    seeder = MARK_SEEDER if left == 0 else 0
-    completed = MARK_COMPLETED if event == events.COMPLETED else 0
-    return kept | seeder | completed | (MARK_SNATCHED if done else 0) | event
+def with_open(
+    sums: dict[bytes | None, Sums], open_: Iterable[Gain], *, of_all: bool = False
+) -> dict[bytes | None, Sums]:
+    """Returns copies of the sums by torrent, with the time for which peers are listed so far.
+
+    `of_all`: the sums are of all torrents, under None.
+    """
+    found = {name: evolve(each) for name, each in sums.items()}
+    for _, info_hash, seeding_us, partial_us in open_:
+        found.setdefault(None if of_all else info_hash, Sums()).gain(seeding_us, partial_us)
+    return found
+
+
+def _rule(counted: Counted, rule: int) -> tuple[str, tuple[int, ...]]:
+    """Returns the rule of an announce in words, and the numbers of the factors that it names."""
+    words = [events.RULE_NAMES.get(rule, str(rule))]
+    before, after = counted.before, counted.stay
+    if before is None or not counted.goes_on:
+        return words[0], ()
+    same = (
+        (after.uploaded, after.downloaded, after.mark & MARK_EVENT)
+        == (before.uploaded, before.downloaded, before.mark & MARK_EVENT)
+    )  # fmt: skip
+    if same and after.seen_us - before.seen_us < DUPLICATE_US:
+        return f"same as {before.seq}", ()
+    then, now, applied = counted.then, counted.now, counted.applied
+    words += _percents(
+        "upload",
+        applied.upload_percent,
+        (then.upload_percent, then.upload_factor),
+        (now.upload_percent, now.upload_factor),
+    )
+    words += _percents(
+        "download",
+        applied.download_percent,
+        (then.download_percent, then.download_factor),
+        (now.download_percent, now.download_factor),
+    )
+    if counted.clipped:
+        words.append(f"upload clipped by {counted.clipped} bytes")
+    return ", ".join(words), tuple(sorted({*then[2:], *now[2:]} - {0}))
+
+
+def _percents(
+    side: str, applied: int, then: tuple[int, int], now: tuple[int, int]
+) -> Iterator[str]:
+    """Says the percentage of one side. Names both ends of the gap where they differ."""
+    if then != now:
+        yield f"{side} {applied}% ({_percent(*then)} at its beginning, {_percent(*now)} at its end)"
+    elif now[1]:
+        yield f"{side} {_percent(*now)}"
+
+
+def _percent(percent: int, factor: int) -> str:
+    return f"{percent}% by factor {factor}" if factor else f"{percent}%"
 
 
 class _Torrents:

@@ -93,7 +93,7 @@ class EntryPages:
         if self._walk.paused:
             return EntriesPage(entries, self._walk.seq - 1, None)
         ledger, only = self._ledger, self._only
-        sums = ledger.account if only is None else ledger.of_torrent(only)
+        sums = ledger.whole() if only is None else ledger.of_torrent(only)
         return EntriesPage(entries, None, sums.value())
 
     def _next(self) -> LedgerEntry | None:
@@ -142,7 +142,7 @@ class SumsPages:
         """Returns the rows, ascending; the row without a name is the first."""
         if isinstance(self._book, Contributions):
             return list(self._book.sums().items())
-        return sorted(self._book.torrents.items(), key=lambda row: row[0] or b"")
+        return sorted(self._book.sums().items(), key=lambda row: row[0] or b"")
 
 
 def _beyond(name: Any, after: Any) -> bool:

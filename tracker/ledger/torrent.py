@@ -15,9 +15,7 @@ from tracker.domain import events
 from tracker.domain.accounts import Accounts
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CreditCorrected, KeyIssued
-from tracker.domain.events.records import Tick
-from tracker.domain.swarms import Peer
-from tracker.ledger.account import Sums, dated, mark_of
+from tracker.ledger.account import Sums, dated
 from tracker.ledger.rules import AccountingRules
 from tracker.store.frames import admin, newest, readable
 
@@ -35,7 +33,7 @@ class Contributions:
         self._info_hash = info_hash
         self._account_of: dict[int, int] = {}  # by key_ref
         self._rules = AccountingRules()
-        self._latest: dict[int, Peer] = {}  # announces that a later one may continue, by seq
+        self._gained: set[int] = set()  # accounts that got time outside of announces
         self._seqs = array("Q")  # of this torrent's announces and corrections, ascending
         self._whose = array("I")  # the account of each
         self._announces: dict[int, int] = {}  # by account
@@ -43,8 +41,10 @@ class Contributions:
 
     def sums(self) -> dict[int, Sums]:
         """Returns the sums by account, ascending."""
-        found = {}
-        for account in sorted(self._announces.keys() | self._corrected.keys()):
+        found: dict[int, Sums] = {}
+        open_ = {account: gain for account, _, *gain in self._rules.open()}
+        accounts = self._announces.keys() | self._corrected.keys() | self._gained | open_.keys()
+        for account in sorted(accounts):
             totals = dated(self._rules.accounts.totals(account), self._rules.dates)
             times, up, down = self._corrected.get(account, (0, 0, 0))
             credited = {
@@ -53,6 +53,7 @@ class Contributions:
             }
             announces = self._announces.get(account, 0)
             found[account] = Sums(announces, times, totals._replace(**credited))
+            found[account].gain(*open_.get(account, (0, 0)))
         return found
 
     def opening(self, kept: Iterable[Frame], state: State) -> Iterator[None]:
@@ -62,11 +63,7 @@ class Contributions:
         accounts = Accounts(state.factors)
         if state.accounts.credited_uploaded:
             accounts.keep_credit()
-        self._rules.go_on(state, accounts)
-        torrent = state.swarms.lookup(self._info_hash)
-        if torrent:
-            peers = map(state.swarms.peer, state.swarms.identities.members(torrent))
-            self._latest = {one.last_seq: one for one in peers}
+        self._rules.go_on(state, accounts, lambda _, info_hash: info_hash == self._info_hash)
         yield from ()
 
     def entries(self, frames: Iterable[Frame]) -> Iterator[None]:
@@ -77,8 +74,10 @@ class Contributions:
                 self._admin(frame)
             elif frame.header.kind == events.ANNOUNCE:
                 self._announced(frame)
-            elif frame.header.kind == Tick.kind:
-                self._rules.pass_time(frame)
+            if frame.header.kind != events.ADMIN:
+                self._rules.note(frame)
+            self._gained.update(account for account, *_ in self._rules.gains)
+            self._rules.gains = []
         yield from ()
 
     def _admin(self, frame: Frame) -> None:
@@ -118,28 +117,7 @@ class Contributions:
                 self._record(seq, row)
 
     def _record(self, seq: int, row: codec.Plain) -> None:
-        (
-            time_us,
-            info_hash,
-            id_head,
-            uploaded,
-            downloaded,
-            left,
-            key_ref,
-            prev_seq,
-            *_,
-            what,
-            rule,
-            _,
-        ) = row
-        account, event = self._account_of[key_ref], what & 0x0F
-        before = self._latest.pop(prev_seq, None)
-        done = self._rules.record(
-            account, before, time_us, info_hash, uploaded, downloaded, left, event, rule,
-        )  # fmt: skip
-        if event != events.STOPPED:
-            base = before if rule == events.RULE_CONTINUED else None  # a new session has a new base
-            mark = mark_of(base, left, event, done)
-            self._latest[seq] = Peer(id_head, mark, 0, 0, uploaded, downloaded, left, time_us, seq)
+        account = self._account_of[row[6]]
+        self._rules.record(account, seq, row, row[2])
         self._announces[account] = self._announces.get(account, 0) + 1
         self._note(seq, account)

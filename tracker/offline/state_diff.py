@@ -73,14 +73,17 @@ def _accounts(before: Picture, after: Picture) -> Iterator[Change]:
     for account in sorted(before.totals.keys() | after.totals.keys()):
         was, now = before.totals.get(account), after.totals.get(account)
         grown = {name: getattr(now, name, 0) - getattr(was, name, 0) for name in _TOTALS}
-        grown["seeding_seconds"] = _seeding_seconds(now) - _seeding_seconds(was)
+        for name in ("seeding", "partial_seeding"):
+            grown[f"{name}_seconds"] = _seconds(now, name) - _seconds(was, name)
         if any(grown.values()):
             owner = after.owners.get(account) or before.owners.get(account)
             yield {"type": "account", "account": account, "owner": owner, **grown}
 
 
-def _seeding_seconds(totals: Totals | None) -> int:
-    return totals.seeding_us // 1_000_000 if totals else 0
+def _seconds(totals: Totals | None, name: str) -> int:
+    if totals is None:
+        return 0
+    return (totals.seeding_us if name == "seeding" else totals.partial_us) // 1_000_000
 
 
 def _members(kind: str, has: list[Member], lacks: list[Member]) -> Iterator[Change]:

@@ -148,7 +148,7 @@ def picture(state: State, info_hash: bytes | None) -> Picture:
         {each: swarms.counts(each) for bucket in swarms.buckets for each in bucket},
         frozenset(access.whitelist),
         {key.key_ref: key for key in access.keys.values()},
-        {account: state.accounts.totals(account) for account in accounts},
+        {account: state.totals(account) for account in accounts},
         {account: owner for owner, account in access.owners.items()},
         members(state, info_hash) if info_hash else [],
     )

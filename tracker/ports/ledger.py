@@ -31,6 +31,7 @@ class LedgerTotals:
     snatched: int
     first_us: int | None  # date of the first announce; None = there was none
     last_us: int | None
+    partial_us: int = 0  # partial seeding, without moments that are in `seeding_us`
 
 
 @frozen

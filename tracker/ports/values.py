@@ -172,6 +172,7 @@ class Account:
     snatched: int
     first_us: int | None  # Unix microseconds of the first announce; None = there was none
     last_us: int | None
+    partial_us: int = 0  # partial seeding, without moments that are in `seeding_us`
 
 
 @frozen

@@ -31,7 +31,7 @@ cdef class Announcing:
         swarms=Swarms, bucket=dict, directory=Directory, torrent=Py_ssize_t, peer=Py_ssize_t, evicted=Py_ssize_t, rule=cython.int,
         endpoint=bytes, protected=bytes, what=cython.int, early=cython.bint, went_down=cython.bint,
         _there=cython.p_char, last_up=cython.ulonglong, last_down=cython.ulonglong, prev_seq=cython.ulonglong, seq=cython.ulonglong,
-        account=cython.uint, key_ref=cython.uint, client=cython.int,
+        account=cython.uint, key_ref=cython.uint, client=cython.int, state=State, base=Py_ssize_t, seen_us=cython.ulonglong,
     )
     cpdef Py_ssize_t _announce_keyed(
         self, key, int listener, int path, bytes address, bytes port, bytes info_hash, bytes peer_id,

@@ -45,12 +45,8 @@ _V4_MAPPED = V4_MAPPED
 
 # `announce` has these numbers as literals, because a global costs a dictionary look-up. This check
 # fails when a constant changes.
-if (events.STOPPED, events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED) != (
-    3,
-    1,
-    2,
-    3,
-):
+_RULES = events.RULE_FIRST, events.RULE_CONTINUED, events.RULE_RESTARTED, events.RULE_RESUMED
+if (events.STOPPED, *_RULES) != (3, 1, 2, 3, 4):
     raise AssertionError("Announcing.announce spells these numbers out")
 
 
@@ -351,13 +347,26 @@ class Announcing:
         client = self._client_numbers.find(peer_id, agent) or self._name_client(peer_id, agent)
         if evicted:
             self._evict(info_hash, evicted)
+        state = self._state
+        base = 0
         if peer:
             _there, last_up, last_down, prev_seq = packed.numbers(swarms.rows, peer)
             went_down = uploaded < last_up or downloaded < last_down
             rule = 3 if went_down and event != 3 else 2  # as in `announce`
+            if rule == 2 and prev_seq >= state.listing.since_seq:
+                seen_us = packed.seen_us(swarms.rows, peer * 72)
+                if self._now_us > state.listing.until(seen_us):
+                    # Not listed any more, and not swept yet: as good as swept.
+                    rule = 4 if state.remembers(seen_us, self._now_us) else 3
         else:
+            base = state.base_for(account, info_hash, peer_id, self._now_us)
             prev_seq = 0
             rule = 1
+            if base:
+                was = state.bases.base(base)
+                prev_seq = was.seq
+                went_down = uploaded < was.uploaded or downloaded < was.downloaded
+                rule = 3 if went_down and event != 3 else 4
         what = event | path << 4
         key_ref = key.key_ref
         self._plain += packed.plain(
@@ -367,9 +376,9 @@ class Announcing:
         self._protected += protected
         seq = self._seq
         self._seq = seq + 1
-        self.peer = self._state.apply_keyed(
+        self.peer = state.apply_keyed(
             key_ref, account, seq, self._now_us, torrent, peer, info_hash, peer_id,
-            endpoint, uploaded, downloaded, left, what, rule,
+            endpoint, uploaded, downloaded, left, what, rule, base,
         )  # fmt: skip
         return EARLY if early else torrent or swarms.lookup(info_hash)
 

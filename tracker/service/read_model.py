@@ -306,7 +306,7 @@ class Projection:
     def account(self, account: int) -> ports.Account | None:
         if not self._state.access.has_account(account):
             return None
-        totals = self._state.accounts.totals(account)
+        totals = self._state.totals(account)
         seen = {"first_us": self._date(totals.first_us), "last_us": self._date(totals.last_us)}
         return ports.Account(account, **{**totals._asdict(), **seen})
 

@@ -81,7 +81,7 @@ async def test_json_lines_hold_entries_and_sums(
     }  # fmt: skip
     assert lines[-1] == {
         "type": "account", "announces": 4, "corrections": 1, "uploaded": 100, "downloaded": 100,
-        "credited_uploaded": 143, "credited_downloaded": 51, "seeding_seconds": 0, "sessions": 2,
+        "credited_uploaded": 143, "credited_downloaded": 51, "seeding_seconds": 0, "partial_seeding_seconds": 0, "sessions": 2,
         "snatched": 0, "first_seen": START, "last_seen": START,
     }  # fmt: skip
 
@@ -106,7 +106,7 @@ async def test_the_table_is_safe_for_a_terminal(
     assert len(lines) == 1 + 5 + 1 + 3
     assert lines[5].endswith(r'corrects 5: "a \u001b[31mmistake"')
     assert lines[-1].split() == [
-        "the", "account", "4", "100", "100", "143", "51", "0", "2", "0", START, START,
+        "the", "account", "4", "100", "100", "143", "51", "0", "0", "2", "0", START, START,
     ]  # fmt: skip
     _, sums = ledger(capsys, folder, "--totals", "anna")
     assert sums.splitlines() == lines[6:]

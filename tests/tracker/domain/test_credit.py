@@ -106,7 +106,7 @@ def test_corrections() -> None:
     assert credit(rig) == (101, 50, 1, 57)
     rig.issue(2)
     rig.correct(2, MOST, 0, corrects=2)
-    assert rig.totals(2) == (0, 0, MOST, 0, 0, 0, 0, 0, 0)
+    assert rig.totals(2) == (0, 0, MOST, 0, 0, 0, 0, 0, 0, 0)
     assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 

@@ -71,7 +71,9 @@ def test_a_torrent_has_at_least_the_largest_left() -> None:
     rig.announce(evolve(one, left=3), evolve(one, left=0, event=events.COMPLETED))
     same(rig)
     for info_hash in (HASH, OTHER):
-        rig.state.swarms.remove_torrent_peers(rig.state.swarms.lookup(info_hash))
+        torrent = rig.state.swarms.lookup(info_hash)
+        for peer in rig.state.swarms.peers(torrent):
+            rig.state.swarms.remove(torrent, peer)
         rig.state.swarms.drop_if_empty(rig.state.swarms.lookup(info_hash))
     assert (least(HASH), least(OTHER)) == (9, 0)
     rig.announce(evolve(one, left=2))

@@ -267,8 +267,8 @@ def test_unknown_accounting_rules_are_refused() -> None:
     rig = Rig()
     data = Settings().as_data()
     append_json(rig.service, SettingsChanged.number, {"settings": {**data, "colour": "red"}})
-    with pytest.raises(codec.UnknownEventError, match=r"rules \(1, 2\)"):
-        append_json(rig.service, SettingsChanged.number, {"settings": {**data, "accounting": 2}})
+    with pytest.raises(codec.UnknownEventError, match=r"rules \(1, 3\)"):
+        append_json(rig.service, SettingsChanged.number, {"settings": {**data, "accounting": 3}})
 
 
 def test_unknown_members_are_ignored_and_shown() -> None:

@@ -130,7 +130,7 @@ def test_addresses_are_taken_in_pieces() -> None:
     for first in range(0, peers, 1000):
         rig.announce(*(Announce(hash_of(at), endpoint4(at)) for at in range(first, first + 1000)))
     tracemalloc.start()
-    private = addresses_by_day.dump(rig.state.swarms)
+    private = addresses_by_day.dump(rig.state.swarms, rig.state.bases)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sum(map(len, private.values())) == 18 * peers

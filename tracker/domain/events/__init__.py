@@ -5,6 +5,8 @@ Numbers are part of the log format: a released number keeps its meaning for ever
 
 from __future__ import annotations
 
+from datetime import date
+
 # Kinds of frames with a codec of their own. `events.records` declares the other kinds. Kinds from
 # 240 on belong to eventlog.
 ANNOUNCE = 1
@@ -37,9 +39,28 @@ RULE_FIRST = 1
 RULE_CONTINUED = 2
 RULE_RESTARTED = 3  # a counter went down, or another peer id appeared at the same address
 
-RULE_NAMES = {RULE_FIRST: "first", RULE_CONTINUED: "continued", RULE_RESTARTED: "restarted"}
+RULE_RESUMED = 4  # the peer was not listed any more, but is remembered; by accounting rules 2
+
+RULE_NAMES = {
+    RULE_FIRST: "first",
+    RULE_CONTINUED: "continued",
+    RULE_RESTARTED: "restarted",
+    RULE_RESUMED: "resumed",
+}
 
 DAY_US = 86_400_000_000  # microseconds in a day
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+
+
+def day_name(day: int) -> str:
+    """Returns a day, counted from 1970-01-01, as `2026-11-21`."""
+    return date.fromordinal(_FIRST_DAY + day).isoformat()
+
+
+def day_number(name: str) -> int:
+    """Undoes `day_name`. Raises `ValueError`."""
+    return date.fromisoformat(name).toordinal() - _FIRST_DAY
+
 
 LEFT_UNKNOWN = 2**64 - 1
 """Logged if `left` was absent, or no number of bytes that a torrent can have. Such a peer is a

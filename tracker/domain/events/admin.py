@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from tracker.domain import events
 from tracker.domain.access import Key, Request
 from tracker.domain.events.errors import ReplayError, UnknownEventError
 from tracker.domain.events.registry import (
@@ -58,6 +59,7 @@ class TrackerStarted(ClockEvent):
         to.tally.starts += 1
         to.tally.writer = self.version
         to.tally.resumed_us = time_us
+        to.listing.out(to.listing.ticked_us, time_us)
         to.dates.note(time_us, self.wall_us)
 
 
@@ -67,6 +69,9 @@ class TrackerStopped(AdminEvent):
     """A run ended in good order."""
 
     reason: str
+
+    def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
+        to.listing.ticked(time_us)
 
 
 @admin_event(3, "clock_stepped", schema=2)
@@ -83,6 +88,7 @@ class ClockStepped(ClockEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         to.tally.resumed_us = time_us
+        to.listing.out(time_us - self.forward_us, time_us)
         to.dates.note(time_us, self.wall_us)
 
 
@@ -101,15 +107,19 @@ class TorrentWhitelisted(AdminEvent):
 @admin_event(11, "torrent_delisted")
 @frozen
 class TorrentDelisted(AdminEvent):
-    """A torrent left the whitelist. In a listed mode its peers are removed."""
+    """A torrent left the whitelist. In a listed mode its peers and bases are removed."""
 
     info_hash: InfoHash
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         to.access.take_off_whitelist(self.info_hash)
         torrent = to.swarms.lookup(self.info_hash)
+        to.listing.awake_us = time_us
+        if to.settings.listed:
+            to.bases.drop_torrent(self.info_hash)
         if torrent and to.settings.listed:
-            to.swarms.remove_torrent_peers(torrent)
+            for peer in to.swarms.peers(torrent):
+                to.leave(torrent, peer)
             if to.settings.remove_peerless_torrents:
                 to.swarms.drop_if_empty(torrent)
 
@@ -140,20 +150,26 @@ class KeyIssued(AdminEvent):
 @admin_event(21, "key_revoked")
 @frozen
 class KeyRevoked(AdminEvent):
-    """A key is no longer in force, and its peers are removed."""
+    """A key is no longer in force, and its peers and bases are removed."""
 
     key_hash: KeyHash
     key_ref: KeyRef
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         key = to.access.revoke(self.key_hash)
-        to.swarms.remove_key_peers(key.key_ref, to.settings.remove_peerless_torrents)
+        to.listing.awake_us = time_us
+        for peer in to.swarms.of_key.peers(key.key_ref):
+            torrent = to.swarms.peer(peer).torrent
+            to.leave(torrent, peer)
+            if to.settings.remove_peerless_torrents:
+                to.swarms.drop_if_empty(torrent)
+        to.bases.drop_key(key.account, key.key_ref)
 
 
 @admin_event(22, "key_rotated")
 @frozen
 class KeyRotated(KeyIssued):
-    """A new key of the account took the place of an old key, and took over its peers."""
+    """A new key of the account took the place of an old key, and took over its peers and bases."""
 
     old_key_hash: KeyHash = field(kw_only=True)
     old_key_ref: KeyRef = field(kw_only=True)
@@ -162,6 +178,7 @@ class KeyRotated(KeyIssued):
         old = to.access.revoke(self.old_key_hash)
         super().apply(to, seq, time_us)
         to.swarms.hand_over_peers(old.key_ref, self.key_ref)
+        to.bases.hand_over(old.account, old.key_ref, self.key_ref)
 
 
 @admin_event(23, "key_changed")
@@ -235,7 +252,7 @@ class SettingsChanged(AccountingEvent):
 
     def apply(self, to: Accounting, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         rules = self.settings.identity, self.settings.accounting
-        if rules != KNOWN_RULES:
+        if rules not in KNOWN_RULES:
             raise UnknownEventError(
                 f"event {seq} puts rules {rules} of identity and accounting in force, unknown to this version"
             )
@@ -339,6 +356,8 @@ class AddressesShredded(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
         to.tally.shredded.update(self.days)
+        if to.bases.count:
+            to.bases.drop_days(map(events.day_number, self.days))
 
 
 @admin_event(71, "addresses_lost")
@@ -347,7 +366,7 @@ class AddressesLost(AdminEvent):
     """A start lacked the keys to the addresses of present peers, so all swarms begin empty."""
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's names
-        to.swarms.clear_peers()
+        to.drop_peers()
         to.hidden = None
 
 

@@ -49,7 +49,8 @@ class Evicted(FixedRecord):
         peer = to.swarms.at_place(torrent, self.place) if torrent else 0
         if not peer or to.swarms.peer(peer).last_seq != self.last_seq:
             raise ReplayError(f"event {seq} evicts a peer that is not there")
-        to.swarms.remove(torrent, peer)
+        to.listing.awake_us = self.time_us
+        to.leave_remembered(torrent, peer)
 
     def shown(self) -> dict[str, Any]:
         return {"info_hash": self.info_hash.hex(), "last_seq": self.last_seq}
@@ -75,6 +76,8 @@ class Tick(FixedRecord):
         The shares of one clean-up interval make up all buckets. A tick that `goes_on` adds none.
         """
         self.pass_time(to)
+        to.listing.ticked(self.time_us)
+        to.forget_old_bases()
         settings = to.settings
         cleanup_ms = settings.inactive_peer_cleanup_interval * 1000
         if not self.goes_on:
@@ -89,7 +92,8 @@ class Tick(FixedRecord):
         # After an outage every peer gets one timeout, because no peer could announce during it.
         if before_us < to.tally.resumed_us:
             before_us = -1
-        to.sweep.step(to.swarms, before_us, settings.remove_peerless_torrents)
+        drop_empty = settings.remove_peerless_torrents
+        to.sweep.step(to.swarms, before_us, drop_empty, to.leave_remembered)
 
     def pass_time(self, to: Accounting) -> None:
         """Does what ticks do to dates and factors, for the state and the ledger alike."""

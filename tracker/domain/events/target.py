@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from tracker.domain.access import Access
     from tracker.domain.accounts import Accounts
+    from tracker.domain.bases import Bases
     from tracker.domain.clients import Clients
     from tracker.domain.dates import Dates
     from tracker.domain.factors import Factors
     from tracker.domain.hidden_peers import Hidden
+    from tracker.domain.listing import Listing
     from tracker.domain.settings import Settings
     from tracker.domain.swarms import Swarms
     from tracker.domain.sweep import Sweep
@@ -45,6 +47,20 @@ class Target(Accounting, Protocol):
     clients: Clients
     facts: dict[bytes, str]
     hidden: Hidden | None
+    listing: Listing
+    bases: Bases
+
+    def leave(self, torrent: int, peer: int) -> None:
+        """Removes a peer, and counts its time."""
+
+    def leave_remembered(self, torrent: int, peer: int) -> None:
+        """Does the same for a peer that was swept or evicted."""
+
+    def drop_peers(self) -> None:
+        """Removes every peer, torrent and base."""
+
+    def forget_old_bases(self) -> None:
+        """Removes some of the bases that are too old."""
 
     def compare(self, number: int, digest: int) -> None:
         """Compares a slice with its logged digest. Raises `ReplayError` when they differ."""

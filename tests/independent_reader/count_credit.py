@@ -1,0 +1,100 @@
+"""Counts credit by accounting rules 2, as docs/credit.md says: `tracker events | python
+count_credit.py`. It shares no code with the tracker. Rules 2 must hold from the first settings on.
+By account and torrent: bytes up and down, both credited, us of seeding and of partial seeding.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from datetime import datetime
+from typing import Any, cast
+
+DAY, SIDES = 86_400_000_000, ("uploaded", "downloaded")
+AWAKE = "announced", "evicted", "key_revoked", "torrent_delisted"
+
+
+def percents(factors: Any, account: int, info_hash: str, now: int) -> list[int]:
+    found = {"upload_percent": [100], "download_percent": [100]}  # or else the best in force
+    for one in factors:
+        scope = one.get("account", account), one.get("info_hash", info_hash)
+        from_us, until_us = one.get("from_us", now + 1), one.get("until_us") or now + 1
+        if scope == (account, info_hash) and from_us <= now < until_us:
+            for side in found.keys() & one.keys():
+                found[side] += [one[side]]
+    return [best(each[1:] or each) for best, each in zip((max, min), found.values(), strict=True)]
+
+
+def listed_until(seen: int, timeouts: Any, outages: Any) -> int:
+    ends = []
+    for (since, timeout), (later, _) in zip(timeouts, [*timeouts[1:], (DAY**2, 0)], strict=True):
+        if later > seen:  # in force after the announce
+            end = seen + timeout
+            for begin, awake, over in outages:
+                end += min(over - max(begin, seen), DAY) * (over > seen and awake < end)
+            ends.append(max(since, end))
+    return int(min(ends))
+
+
+def union(spans: Any, total: int = 0, reached: int = 0) -> int:
+    for begin, end in sorted(spans):
+        total, reached = total + max(0, end - max(begin, reached)), max(reached, end)
+    return total
+
+
+def count(events: Any) -> dict[Any, list[int]]:
+    sums: Any = defaultdict(lambda: [0] * 6)
+    spans: Any = defaultdict(lambda: {"seeding": [], "partial": [], "": []})
+    accounts, factors, stays, settings = (cast("Any", {}) for _ in range(4))
+    ended, timeouts, outages, ticked, awake = cast("Any", []), [], [], 0, 0
+    for one in events:
+        kind, leaving = one["type"], []
+        now = round(datetime.fromisoformat(one["time"]).timestamp() * 10**6)
+        if kind == "settings_changed":
+            leaving = list(stays) * (one["settings"]["private"] != settings.get("private"))
+            settings, ticked = one["settings"], ticked or now
+            timeouts.append((now, settings["max_peer_timeout"] * 10**6))
+        elif kind in ("key_issued", "key_rotated"):
+            accounts[one["key_ref"]] = one["account"]
+            for stay in (s for s in stays.values() if s["key_ref"] == one.get("old_key_ref")):
+                stay["key_ref"] = one["key_ref"]
+        elif kind in ("key_revoked", "torrent_delisted", "addresses_lost"):
+            if kind != "torrent_delisted" or settings["listed"]:
+                by = {"key_revoked": "key_ref", "torrent_delisted": "info_hash"}.get(kind, "all")
+                leaving = [seq for seq, each in stays.items() if each.get(by) == one.get(by)]
+        elif kind == "evicted" and one["last_seq"] in stays:
+            stays[one["last_seq"]].setdefault("end", now)
+        elif kind in ("tracker_started", "clock_stepped") and timeouts:
+            begin = now - one.get("forward_us", now - ticked)
+            outages.append((begin, max(begin, awake), now))
+        elif kind in ("credit_factor_set", "credit_factor_ended"):
+            factors[one["factor"]] = one
+        elif kind == "announced" and one["key_ref"]:
+            name = account, info_hash = accounts[one["key_ref"]], one["info_hash"]
+            row, ends = sums[name], percents(factors.values(), account, info_hash, now)
+            if before := stays.pop(one["prev_seq"], {}):
+                ended.append({"end": now, **before})
+            if one["rule"] in ("continued", "resumed"):
+                moved = [max(0, one[side] - before[side]) for side in SIDES]
+                choose = (min, max) if one["rule"] == "resumed" else (max, min)
+                if choose[0] is min and (rate := settings["policy"]["resumed_rate"]):
+                    moved[0] = min(moved[0], rate * (now - before["seen"]) // 10**6)
+                for at in 0, 1:
+                    row[at] += moved[at]
+                    row[at + 2] += moved[at] * choose[at](before["ends"][at], ends[at]) // 100
+            if one["event"] != "stopped":
+                role = "seeding" if one["left"] == 0 else "partial" * (one["event"] == "paused")
+                stays[one["seq"]] = {**one, "name": name, "seen": now, "role": role, "ends": ends}
+        ended += [{"end": now, **stays.pop(seq)} for seq in leaving]
+        ticked = now if kind in ("tick", "tracker_stopped") else ticked
+        awake = now if ticked == now or kind in AWAKE else awake
+    for stay in (*ended, *stays.values()):
+        end = min(stay.get("end", now), listed_until(stay["seen"], timeouts, outages))
+        spans[stay["name"]][stay["role"]].append((stay["seen"], end))
+    for name, of in spans.items():
+        sums[name][4] = union(of["seeding"])
+        sums[name][5] = union(of["seeding"] + of["partial"]) - sums[name][4]
+    return dict(sums)
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{one}\n" for one in count(map(json.loads, sys.stdin)).items())

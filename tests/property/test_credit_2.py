@@ -1,0 +1,189 @@
+"""Accounting rules 2: after any history all that count agree, and nothing counts twice.
+
+`count_credit` is the measure, because it shares no code with the tracker and works with the whole
+log: it joins the spans of time in which peers were listed, so that no moment can count twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.independent_reader.count_credit import count
+from tests.property.world import (
+    ENDPOINTS,
+    FIRST_SETTINGS,
+    HASHES,
+    KEYS,
+    OWNERS,
+    PEER_IDS,
+    Step,
+    World,
+    factors,
+)
+from tests.support import SECOND, Announce, HandTime, MemoryLog, events_in, replayed, steady
+from tracker.domain import image
+from tracker.domain.events.admin import TrackerStopped
+from tracker.domain.policy import Policy
+from tracker.domain.state import State
+from tracker.ledger.account import Ledger
+from tracker.ledger.torrent import Contributions
+
+if TYPE_CHECKING:
+    from eventlog import Frame
+
+DAY = 86_400  # seconds
+
+announces = st.builds(
+    Announce,
+    info_hash=st.sampled_from(HASHES[:2]),
+    endpoint=st.sampled_from(ENDPOINTS),
+    peer_id=st.sampled_from(PEER_IDS),
+    uploaded=st.integers(0, 5000),
+    downloaded=st.integers(0, 5000),
+    left=st.sampled_from([0, 0, 7]),
+    event=st.sampled_from([0, 0, 0, 0, 1, 3, 4, 4]),
+    key=st.sampled_from([*KEYS[:3], *KEYS]),
+)
+# One client that goes on, so that many gaps are credited.
+steady_client = st.builds(
+    lambda moved, event: Announce(
+        HASHES[0], ENDPOINTS[0], PEER_IDS[0], moved, moved, 0, event, key=KEYS[0]
+    ),
+    st.integers(5000, 9000),
+    st.sampled_from([0, 0, 0, 0, 3]),
+)
+seconds = st.sampled_from([0, 1, 5, 19, 20, 21, 40, 100])
+batches = st.tuples(
+    st.just("announce"), st.lists(st.one_of(announces, steady_client), min_size=1, max_size=5)
+)
+policies = st.builds(
+    Policy,
+    remember_days=st.sampled_from([0, 1, 1, 7]),
+    bases_per_account=st.sampled_from([0, 1, 2]),
+    resumed_rate=st.sampled_from([0, 1, 50]),
+)
+changes = st.one_of(
+    st.fixed_dictionaries({"policy": policies}),
+    st.fixed_dictionaries({"listed": st.booleans()}),
+    st.fixed_dictionaries({"private": st.just(False)}),
+    st.fixed_dictionaries({"max_peer_timeout": st.sampled_from([1, 20, 60])}),
+    st.fixed_dictionaries({"inactive_peer_cleanup_interval": st.sampled_from([0, 10, 30])}),
+)
+ticks = st.tuples(st.just("tick"), seconds)
+restarts = st.tuples(st.booleans(), st.sampled_from([0, 5, 100, 2 * DAY]))
+disturbances = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([1, 20, DAY // 2, DAY])),
+    st.tuples(st.just("change"), changes),
+    st.tuples(st.just("whitelist"), st.sampled_from(HASHES[:2])),
+    st.tuples(st.just("delist"), st.sampled_from(HASHES[:2])),
+    st.tuples(st.just("key"), st.tuples(st.sampled_from(KEYS), st.sampled_from(OWNERS), st.none())),
+    st.tuples(st.just("rotate"), st.tuples(st.sampled_from(KEYS), st.sampled_from(KEYS))),
+    st.tuples(st.just("factor"), factors),
+    st.tuples(st.just("factor"), factors),
+    st.tuples(st.just("end factor"), st.integers(0, 2)),
+    st.tuples(st.just("shred"), st.sampled_from(["2027-01-15", "2027-01-16"])),
+    st.tuples(st.just("lose"), st.none()),
+    st.tuples(st.just("leap"), st.sampled_from([11, 50, 2 * DAY])),
+    st.tuples(st.just("restart"), restarts),
+    st.tuples(st.just("restart"), restarts),
+)
+# Peers come, are swept, and come back; now and then something else happens.
+rounds = st.lists(st.one_of(batches, batches, ticks), min_size=2, max_size=8)
+histories = st.lists(st.tuples(rounds, disturbances), min_size=3, max_size=9).map(
+    lambda parts: [step for steps, other in parts for step in (*steps, other)]
+)
+
+
+def live(history: list[Step]) -> tuple[World, list[Frame]]:
+    """Runs a history under rules 2, with a frame for each step, and restarts in it."""
+    log = MemoryLog()
+    first = evolve(FIRST_SETTINGS, private=True, accounting=2)
+    world = World(log, State(), HandTime(), first_settings=first)
+    world.start()
+    for name, argument in history:
+        log.frames()
+        if name == "restart":
+            orderly, wait = argument
+            if orderly:
+                world.service.append(TrackerStopped("a test"))
+            world.time.advance(wait * SECOND)
+            world = World(log, replayed(log.frames()), world.time, world.model)
+            world.start()
+        elif name == "leap":
+            world.time.wall += argument * SECOND
+            world.service.tick()
+            world.model.resumed_us = world.state.tally.resumed_us
+            world.model.tick(world.state.time_us)
+        else:
+            world.step((name, argument))
+            if name == "change" and not world.state.settings.private:
+                world.step(("change", {"private": True}))
+    return world, log.frames()
+
+
+def without_keys(frames: list[Frame], gone: list[bool]) -> list[Frame]:
+    """Returns the frames as a reader without some days' keys reads them."""
+    return [
+        one._replace(protected=memoryview(b"")) if gone[number % len(gone)] else one
+        for number, one in enumerate(frames)
+    ]
+
+
+def told(frames: list[Frame], opening: State | None, world: World) -> dict[Any, list[int]]:
+    """Returns what the ledgers of all accounts say by account and torrent, and checks their
+    sums.
+    """
+    found = {}
+    torrents = {info_hash: Contributions(info_hash) for info_hash in HASHES[:2]}
+    for info_hash, book in torrents.items():
+        if opening is None:
+            list(book.entries(frames))
+            torrents[info_hash] = book
+    for account in range(1, world.model.key_refs + 1):
+        ledger = Ledger(account)
+        if opening is not None:
+            list(ledger.opening([], image.load(image.dump(opening).plain, {})))
+        list(ledger.entries(frames))
+        assert ledger.whole().totals == world.state.totals(account)
+        for info_hash, sums in ledger.sums().items():
+            totals = sums.totals
+            row = [*totals[:4], totals.seeding_us, totals.partial_us]
+            if any(row) and info_hash is not None:
+                found[account, info_hash.hex()] = row
+            if info_hash is not None and opening is None:
+                assert torrents[info_hash].sums()[account].totals == totals
+    return found
+
+
+@settings(steady, max_examples=100)
+@given(
+    history=histories,
+    gone=st.lists(st.booleans(), min_size=1, max_size=5),
+    cut=st.floats(0, 1),
+)
+def test_all_that_count_agree(history: list[Step], gone: list[bool], cut: float) -> None:
+    """The live state, its replays with and without keys, from images and from an opening, the
+    ledgers by account and by torrent, and the independent count.
+    """
+    world, frames = live(history)
+    for by_number in True, False:
+        assert replayed(frames, by_number=by_number).digest() == world.state.digest()
+        rebuilt = replayed(without_keys(frames, gone), by_number=by_number)
+        assert rebuilt.digest(addresses=False) == world.state.digest(addresses=False)
+    at = int(len(frames) * cut)
+    opening = replayed(frames[:at])
+    taken = image.dump(opening)
+    for private, addresses in ((taken.private, True), ({}, False)):
+        state = image.load(taken.plain, private)
+        assert image.dump(state).plain["bases.rows"] == taken.plain["bases.rows"]
+        for one in frames[at:]:
+            header = one.header
+            state.apply(header.kind, header.schema, header.base_seq, one.plain, one.protected)
+        assert state.digest(addresses=addresses) == world.state.digest(addresses=addresses)
+    counted = {name: row for name, row in count(events_in(frames)).items() if any(row)}
+    assert told(frames, None, world) == counted
+    told(frames[at:], opening, world)
