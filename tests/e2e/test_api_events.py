@@ -246,24 +246,29 @@ def _has_refusals(found: list[dict[str, Any]]) -> bool:
     return any(one["type"] == "refusals_counted" for one in found)
 
 
+def ledger(tracker: Tracker, query: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Returns all entries of account 1, page by page, and the totals."""
+    found, after = [], ""
+    while True:
+        page = ask(tracker, "GET", f"/api/v2/accounts/1/ledger?{query}{after}").json
+        found += page["entries"]
+        if page["next"] is None:
+            return found, page["totals"]
+        after = f"&after={page['next']}"
+
+
 def test_ledger(site: Tracker) -> None:
     """The pages hold the entries that `tracker ledger` prints; the last page has the totals."""
     printed = site.command("ledger", "--json", "anna").stdout.splitlines()
     rows = [json.loads(line) for line in printed]
     entries = [one for one in rows if one["type"] in ("announce", "correction")]
     assert len(entries) > 5
-    found, after = [], ""
-    while True:
-        page = ask(site, "GET", f"/api/v2/accounts/1/ledger?limit=5{after}").json
-        found += page["entries"]
-        if page["next"] is None:
-            break
-        after = f"&after={page['next']}"
+    found, totals = ledger(site, "limit=5")
     assert found == entries
-    account = {"type": "account", **page["totals"]}
+    account = {"type": "account", **totals}
     assert account == rows[-1]
-    only = ask(site, "GET", f"/api/v2/accounts/1/ledger?info_hash={torrent(1).hex()}").json
-    assert {one["info_hash"] for one in only["entries"]} == {torrent(1).hex()}
+    only, _ = ledger(site, f"info_hash={torrent(1).hex()}")
+    assert {one["info_hash"] for one in only} == {torrent(1).hex()}
     assert ask(site, "GET", "/api/v2/accounts/9/ledger").status == 404
 
 
@@ -324,10 +329,10 @@ def test_clients(site: Tracker) -> None:
     assert texts[-4:] == [
         ("-QS0001-", agent) for agent in ("first/1.0 (a; b)", "second", None, "z" * 104)
     ]
-    ledger = ask(site, "GET", f"/api/v2/accounts/1/ledger?info_hash={torrent(9).hex()}").json
+    entries, _ = ledger(site, f"info_hash={torrent(9).hex()}")
     first, second, none, long = found[-4:]
     expected = [first, second, none, none, first, long]
-    assert [one["client"] for one in ledger["entries"]] == expected
+    assert [one["client"] for one in entries] == expected
     events = site.events("--info-hash", torrent(9).hex())
     assert [one["client"] for one in events] == [one["client"] for one in expected]
     before = next(e for e in site.events("--type", "client_named"))["seq"] - 1

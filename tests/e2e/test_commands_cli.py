@@ -128,6 +128,39 @@ def test_credit(shared: Tracker) -> None:
     assert [one["by"]["reason"] for one in events] == ["kind", "lost"]
 
 
+def test_torrents(shared: Tracker) -> None:
+    """Facts are said by the command and over the API alike, and each saying is an event with its
+    author and reason. Until a size is said, the largest `left` counts.
+    """
+    hashes = [torrent(number).hex() for number in (0xC1, 0xC2, 0xC3)]
+    assert "knows nothing" in refused(shared, "torrent", "show", hashes[0])
+    for left in (70, 900, 30):
+        announce(shared.http[0], torrent(0xC1), 1, 6001, left=left)
+    show = accepted(shared, "torrent", "show", hashes[0])
+    assert ("leechers 1\n" in show, "size at least 900\n" in show) == (True, True)
+    said = ("--label", "für zuhause", "--size", "1000", "--tag", "a", "--tag", "b c")
+    shown = json.loads(
+        accepted(shared, "torrent", "describe", hashes[0], *said, "--reason", "new", "--json")
+    )
+    assert (shown["size"], shown["size_at_least"], shown["tags"]) == (1000, False, ["a", "b c"])
+    path = f"/api/v2/torrents/{hashes[0]}"
+    assert api(shared, path) == shown
+    lines = [{"info_hash": each, "size": 5, "added": "2027-01-01T00:00:00Z"} for each in hashes]
+    file = shared.folder / "torrents.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    for changed in (3, 0):
+        done = accepted(shared, "torrent", "import", str(file), "--reason", "nightly")
+        assert done == f"changed {changed}, unchanged {3 - changed}\n"
+    accepted(shared, "torrent", "forget", *hashes[1:])
+    assert "nothing is said" in refused(shared, "torrent", "forget", hashes[1])
+    events = shared.events("--type", "torrent_described")
+    assert [one["by"].get("reason") for one in events] == ["new", *["nightly"] * 3, None, None]
+    assert {one["by"]["token"] for one in events} == {"admin"}
+    first = api(shared, f"{path}?at={events[0]['seq']}")
+    assert first == shown
+    assert api(shared, f"{path}?at={events[0]['seq'] - 1}")["size_at_least"] is True
+
+
 def test_stats(shared: Tracker) -> None:
     """`tracker stats` prints the API's numbers in the API's order."""
     announce(shared.http[0], TORRENT, 1, 1)

@@ -135,6 +135,7 @@ def test_fields_of_an_announce(everything: list[Event]) -> None:
         "client_key_hash": 0,
         "prev_seq": None,
         "rule": "first",
+        "client": None,
     }
 
 

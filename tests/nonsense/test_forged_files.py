@@ -17,6 +17,7 @@ from tests.tracker.logged import HASH
 from tracker.cli.output import say
 from tracker.domain import events
 from tracker.domain.events import codec
+from tracker.domain.events.announce import SCHEMA
 from tracker.history import event_json
 from tracker.ledger.pages import EntryPages, SumsPages
 from tracker.ledger.walk import Decryption
@@ -115,9 +116,9 @@ def test_a_key_of_no_calendar_day(tmp_path: Path) -> None:
 
 def test_an_event_that_does_not_exist() -> None:
     """An announce of an event without a name cannot be read, and that is said."""
-    plain = codec.PLAIN.pack(5, HASH, bytes(8), 0, 0, 0, 0, 0, 0, 0, 0, 0x0F, 1)
+    plain = codec.PLAIN.pack(5, HASH, bytes(8), 0, 0, 0, 0, 0, 0, 0, 0, 0x0F, 1, 0)
     header, _ = build_header(
-        events.ANNOUNCE, 1, 1, plain, b"",
+        events.ANNOUNCE, SCHEMA, 1, plain, b"",
         epoch=1, base_seq=7, durable_seq=0, time_us=5, boottime_ns=0, previous=bytes(16), seed=bytes(16), sign=lambda *_: bytes(16),
     )  # fmt: skip
     one = Frame(parse_header(header), memoryview(plain), memoryview(b""))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tracker.service.service import Service
     from tracker.store.noting import NotedLog
     from tracker.upkeep.follower import FollowerSupervisor
+    from tracker.upkeep.replaying import Replaying
     from tracker.upkeep.rereading import Rereading
     from tracker.upkeep.retention import Pruner
 
@@ -113,6 +114,16 @@ def of_rereading(rereading: Rereading | None) -> Iterator[Metric]:
     yield Metric("swarmlog_log_segments_reread_total", "counter", what, samples)
 
 
+def of_replaying(replaying: Replaying | None) -> Iterator[Metric]:
+    what = "1 if the latest replay of the whole log found damage or came to another state."
+    yield _gauge(
+        "swarmlog_replay_alarm", what, int(replaying is not None and bool(replaying.alarm))
+    )
+    what = "Replays of the whole log that came to their end."
+    samples = (Sample(replaying.passes if replaying else 0),)
+    yield Metric("swarmlog_replays_total", "counter", what, samples)
+
+
 def of_note(noted: NotedLog | None) -> Iterator[Metric]:
     what = (
         "1 while the note among the secrets cannot be written, so that no change is acknowledged."
@@ -133,6 +144,8 @@ def of_state(state: State) -> Iterator[Metric]:
     yield _labelled("swarmlog_peer_addresses", "gauge", endpoints, "family", families)
     listed = "Whitelisted torrents."
     yield _gauge("swarmlog_whitelisted_torrents", listed, len(state.access.whitelist))
+    clients = "Clients with a number."
+    yield _gauge("swarmlog_clients", clients, len(state.clients.pairs))
     keys = "Tracker keys that are not revoked."
     yield _gauge("swarmlog_keys", keys, len(state.access.keys))
     backlog = "Torrents that the sweep for silent peers is still to look at."

@@ -10,7 +10,9 @@ import json
 from typing import TYPE_CHECKING, NoReturn
 
 from tracker.domain import events
+from tracker.domain.clients import MOST
 from tracker.domain.events import codec
+from tracker.domain.events.announce import NOT_RECORDED
 from tracker.store import frames
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class RecordChecks:
         """Yields time and problem ("" = none) of each record."""
         if frame.header.kind == events.ANNOUNCE:
             for row in codec.PLAIN.iter_unpack(frame.plain):
-                yield row[0], _announce_problem(row[11], row[12])
+                yield row[0], _announce_problem(row[11], row[12], row[13])
         elif frame.header.kind == events.ADMIN:
             for record in _admin_records(frame.plain):
                 yield codec.ADMIN.unpack_from(record)[3], _admin_problem(record)
@@ -78,9 +80,11 @@ class RecordChecks:
                 yield self.time_us, str(error)
 
 
-def _announce_problem(what: int, rule: int) -> str:
+def _announce_problem(what: int, rule: int, client: int) -> str:
     if what & 0x0F not in _EVENTS or what >> 4 not in _PROTOCOLS:
         return f"an announce of event and protocol {what:#04x}, unknown to this version"
+    if client > MOST and client != NOT_RECORDED:
+        return f"an announce of client {client}, beyond all numbers of clients"
     return (
         "" if rule in events.RULE_NAMES else f"an announce by rule {rule}, unknown to this version"
     )

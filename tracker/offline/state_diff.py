@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from tracker.offline.state_summary import as_json
@@ -18,11 +19,14 @@ _TOTALS = ("uploaded", "downloaded", "sessions", "snatched")
 
 
 def differences(before: Picture, after: Picture) -> Iterator[Change]:
-    """Lists counts, settings, whitelist, keys, torrents, accounts, then the peers of one swarm."""
+    """Lists counts, settings, whitelist, facts, keys, torrents, accounts, then the peers of one
+    swarm.
+    """
     yield from _values("count", _counts(before), _counts(after))
     yield from _values("setting", before.summary["settings"], after.summary["settings"])
     yield from _hashes("whitelisted", after.whitelist - before.whitelist)
     yield from _hashes("delisted", before.whitelist - after.whitelist)
+    yield from _facts(before.facts, after.facts)
     yield from _keys("key_issued", after, before)
     yield from _keys("key_revoked", before, after)
     yield from _torrents("torrent_appeared", after, before)
@@ -52,6 +56,14 @@ def _values(kind: str, before: dict[str, Any], after: dict[str, Any]) -> Iterato
 def _hashes(kind: str, hashes: frozenset[bytes]) -> Iterator[Change]:
     for info_hash in sorted(hashes):
         yield {"type": kind, "info_hash": info_hash.hex()}
+
+
+def _facts(before: dict[bytes, str], after: dict[bytes, str]) -> Iterator[Change]:
+    for info_hash in sorted(before.keys() | after.keys()):
+        was, now = (json.loads(one.get(info_hash, "{}")) for one in (before, after))
+        if was != now:
+            change = {"type": "described", "info_hash": info_hash.hex()}
+            yield {**change, "before": was or None, "after": now or None}
 
 
 def _keys(kind: str, has: Picture, lacks: Picture) -> Iterator[Change]:

@@ -73,6 +73,8 @@ def summary(state: State) -> dict[str, Any]:
         "announces": dict(zip(_ANNOUNCES, swarms.announces, strict=True)),
         "counters": dict(_counters(state)),
         "whitelisted": len(access.whitelist),
+        "described": len(state.facts),
+        "clients": len(state.clients.pairs),
         "keys": len(access.keys),
         "revoked_keys": len(access.revoked),
         "accounts": len(set(access.account_of) - {0}),
@@ -134,6 +136,7 @@ class Picture(NamedTuple):
     summary: dict[str, Any]
     torrents: dict[bytes, tuple[int, int, int]]  # seeders, completed, leechers
     whitelist: frozenset[bytes]
+    facts: dict[bytes, str]  # JSON, by info hash
     keys: dict[int, Key]  # in force or expired, by key_ref
     totals: dict[int, Totals]  # by account
     owners: dict[int, str]  # by account
@@ -147,6 +150,7 @@ def picture(state: State, info_hash: bytes | None) -> Picture:
         summary(state),
         {each: swarms.counts(each) for bucket in swarms.buckets for each in bucket},
         frozenset(access.whitelist),
+        dict(state.facts),
         {key.key_ref: key for key in access.keys.values()},
         {account: state.totals(account) for account in accounts},
         {account: owner for owner, account in access.owners.items()},

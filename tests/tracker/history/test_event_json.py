@@ -59,6 +59,7 @@ def test_announced() -> None:
         "client_key_hash": 65535,
         "prev_seq": None,
         "rule": "first",
+        "client": None,
     }
     changed = {"seq": 2, "event": "paused", "prev_seq": 1, "rule": "continued"}
     assert second == {**first, **changed}

@@ -13,7 +13,7 @@ from tests.eventlog.logs import running, segments
 from tests.support import SECOND, Announce, Rig, endpoint4, own_keys
 from tests.tracker.logged import HASH, record, write_log
 from tracker.domain import events
-from tracker.domain.events import codec
+from tracker.domain.events import codec, schemas
 from tracker.domain.events.admin import KeyRevoked, TrackerStopped
 from tracker.domain.events.records import Counted
 from tracker.offline.verify import Verification
@@ -78,11 +78,13 @@ def append_earlier(log: EventLog) -> None:
     append_raw(log, Counted.kind, 1, COUNTED + Counted(5, 1, 0, 1).pack())
 
 
-def announce(log: EventLog, what: int, rule: int, prev_seq: int = 0, key_ref: int = 0) -> None:
+def announce(
+    log: EventLog, what: int, rule: int, prev_seq: int = 0, key_ref: int = 0, client: int = 0
+) -> None:
     plain = codec.PLAIN.pack(
-        10**16, HASH, bytes(8), 0, 0, 0, key_ref, prev_seq, 0, 0, 0, what, rule
+        10**16, HASH, bytes(8), 0, 0, 0, key_ref, prev_seq, 0, 0, 0, what, rule, client
     )
-    frame = log.pool.frame(events.ANNOUNCE, 1, 10**16)
+    frame = log.pool.frame(events.ANNOUNCE, schemas.NEWEST[events.ANNOUNCE], 10**16)
     frame.plain += plain
     frame.protected += codec.PROTECTED.pack(bytes(16), bytes(12), bytes(2), 0)
     log.appended()
@@ -150,6 +152,10 @@ HARM: dict[str, tuple[Callable[[EventLog], None], list[str]]] = {
         ["event and protocol 0x70", "replay ends in this frame"],
     ),
     "rule": (lambda log: announce(log, 0, 8), ["by rule 8, unknown"]),
+    "client": (
+        lambda log: announce(log, 0, 1, client=4097),
+        ["an announce of client 4097, beyond all numbers of clients"],
+    ),
     "predecessor": (
         lambda log: announce(log, 0, 1, prev_seq=1),
         ["replay ends in this frame: event 1 continues 1, but that peer's last announce is 0"],

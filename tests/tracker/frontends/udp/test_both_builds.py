@@ -28,12 +28,12 @@ POLICY = Policy(
 )
 # Torrents, addresses, private, policy, and the digest of a pure build.
 RUNS = {
-    "small swarms": (9, 5, False, Policy(), "9b5568a1a4bd7d4c9a0d8160d3d03fc9"),
-    "a large swarm": (1, 400, False, Policy(), "bf07ae8d76f74e07c5eeb6a0f12197ac"),
-    "small private swarms": (9, 5, True, Policy(), "6784656ea6f3d909ae0366e9c96668dc"),
-    "a large private swarm": (1, 400, True, Policy(), "e46977ab092f2624ef2a5be029917d02"),
-    "with rules": (3, 90, False, POLICY, "e6815b24b9ac063bcdff404c132f7a5d"),
-    "private with rules": (3, 90, True, POLICY, "aacedeaa968486ab98a28067aee73e47"),
+    "small swarms": (9, 5, False, Policy(), "014399d690e703c00b3243e35539df72"),
+    "a large swarm": (1, 400, False, Policy(), "1262d52ed69d19111c93a7b291851f5d"),
+    "small private swarms": (9, 5, True, Policy(), "429a924a441e956d2ef37eb5efdfa8f2"),
+    "a large private swarm": (1, 400, True, Policy(), "bdb54c365fd7f23b099193cf8070ac52"),
+    "with rules": (3, 90, False, POLICY, "84755ae9015ba8e4359391d55a35094a"),
+    "private with rules": (3, 90, True, POLICY, "cb74afcc8e0af8ca5065182ea4ee3a15"),
 }
 
 
