@@ -130,7 +130,7 @@ class Verification:
                 yield from self._frame(one)
         yield from unreadable(self._folder, self._removals.findings())
         yield from unreadable(self._folder, self._secrets())
-        yield from self._older()
+        yield from unreadable(self._folder, self._older())
         if self.replayed:
             for seq, path in sorted(self._snapshots.items()):
                 yield Finding(path, 0, seq, "no frame of the log ends there", DELETE)
