@@ -169,9 +169,9 @@ def wrong_with(path: Path, header: segment.SegmentHeader, seal: Seal, macs: Macs
         return ""
     key_id = bytes.fromhex(seal.key)
     expected = macs.mac_of(key_id, _PURPOSE, _signed(path, header.log_id, seal))
-    if expected is None or compare_digest(expected, bytes.fromhex(seal.mac)):
-        return ""
-    return FORGED
+    if expected is None:
+        return "its MAC is of a server.key that these secrets do not hold"
+    return "" if compare_digest(expected, bytes.fromhex(seal.mac)) else FORGED
 
 
 def write_missing(

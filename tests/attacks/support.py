@@ -241,7 +241,8 @@ def pack_frame(one: Frame, log_id: bytes, tags: Tags | None = None) -> tuple[byt
         )
     else:
         body = FRAME_2.pack(
-            *first, header.key_epoch, crc32(payload), header.key_check, header.seed, header.previous, header.chain, 0
+            *first, header.key_epoch, crc32(payload), header.key_check, header.seed, header.previous,
+            header.lead, header.chain, 0,
         )  # fmt: skip
         if tags is not None:
             body = body[:108] + tags.sign(log_id, header.seed, body[:108], payload) + body[-4:]

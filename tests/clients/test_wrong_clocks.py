@@ -79,8 +79,8 @@ class Site:
         self.peer += 1
         target = announce_target(torrent(1), self.peer, 6881).replace("?", f"/{self.key}?")
         reply = bdecode(body(get(self.tracker.http[0], target)))
-        found: str | None = reply.get("failure reason")
-        return found
+        found = reply.get("failure reason")
+        return None if found is None else str(found)
 
     def state(self) -> tuple[str, int]:
         """Returns the state of the key, and how many factors are in force or to come."""
@@ -115,11 +115,13 @@ class Site:
     def check_log(self, since: str) -> None:
         """Checks `from`, `to` and `at`, by the API and by commands, and the ledger."""
         tracker = self.tracker
-        command = "events", "--from", since, "--type", "key_issued"
+        command = "--from", since, "--type", "key_issued"
         found = tracker.events_until(lambda events: bool(events), *command)
         last = found[-1]
         assert last["time"] >= since
-        assert not tracker.events("--type", "key_issued", "--to", since)[-1]["seq"] >= last["seq"]
+        earlier = tracker.events("--type", "key_issued", "--to", since)
+        assert self.key_ref in [one["key_ref"] for one in earlier]
+        assert last["seq"] not in [one["seq"] for one in earlier]
         page = api(tracker, f"/api/v2/events?type=key_issued&from={since}")
         assert [one["seq"] for one in page["events"]] == [one["seq"] for one in found]
         keys = api(tracker, f"/api/v2/keys?at={last['time']}")["keys"]
@@ -163,7 +165,6 @@ def test_at_a_start(site: Site) -> None:
     right at the next."""
     site.start()
     site.issue()
-    site.check_dates()
     for wrong, expired in (("+30d", True), ("-3h", False), ("@1970-01-01 00:00:05", False)):
         site.clock.set(wrong)
         site.restart()

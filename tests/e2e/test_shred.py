@@ -94,6 +94,7 @@ def test_without_a_tracker(found: Found) -> None:
         "shredded": [site.day(number) for number in range(4)],
         "kept": [],
         "needed_from": site.day(DAYS - 2),
+        "dates": {},
     }
     done = tracker.command("shred", "--before", site.day(DAYS))
     assert done.stdout.count("shredded") == DAYS - 4 - 2

@@ -143,7 +143,7 @@ def checked_image(data: bytes, tags: TagKeys, purpose: bytes) -> bytes:
         if begin + size <= len(made):
             made[at + 52 : at + 56] = crc32(made[begin : begin + size]).to_bytes(4, "little")
     table = made[header.size : header.size + rows * row.size]
-    made[header.size - 24 : header.size - 8] = tags.key_id
+    made[104:120] = tags.key_id
     made[header.size - 8 : header.size - 4] = crc32(table).to_bytes(4, "little")
     made[header.size - 4 : header.size] = crc32(made[: header.size - 4]).to_bytes(4, "little")
     digest = sha256(made).digest()

@@ -107,6 +107,17 @@ def test_a_stranger_reads_the_same(
     assert capsys.readouterr().out == told
 
 
+def test_a_stranger_computes_the_same_history(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The independent reader comes to the history digest that `tracker replay` prints."""
+    log, secrets = str(site / "log"), str(site / "secrets")
+    assert main(["replay", "--json", "--log", log, "--secrets", secrets]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert read_log.main(["--history", log, secrets]) == 0
+    assert capsys.readouterr().out == f"{told['history']} {told['history_seq']}\n"
+
+
 @pytest.mark.parametrize("folder", [FOLDER, FOLDER_2], ids=lambda path: path.name)
 def test_a_stranger_sees_damage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], folder: Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eventlog import remove_before
+from eventlog import LogCorruptError, remove_before
 from tests.nonsense.forging import Files, drop
 from tests.nonsense.whole import findings, put, refusal, whole
 
@@ -72,7 +72,7 @@ def test_they_agree(tmp_path: Path, unsynced: None, seed: int) -> None:
 
 @pytest.mark.parametrize("pruned", [False, True])
 def test_a_segment_in_the_middle(tmp_path: Path, pruned: bool, unsynced: None) -> None:
-    """A start tells from the neighbours that a segment and its seal are gone."""
+    """A start tells from the neighbours and the note that a segment and its seal are gone."""
     del unsynced
     names = [one for one in whole(pruned=pruned) if one.endswith(".evl")]
     for name in names[1:-1]:
@@ -80,7 +80,8 @@ def test_a_segment_in_the_middle(tmp_path: Path, pruned: bool, unsynced: None) -
         del files[name]
         files.pop(name.replace("/seg/", "/seal/").replace(".evl", ".json"), None)
         put(tmp_path / "site", files)
-        assert "are missing before this file" in str(refusal(tmp_path / "site"))
+        assert isinstance(refusal(tmp_path / "site"), LogCorruptError)
+        assert _damage(tmp_path / "site")
 
 
 def _damage(site: Path) -> bool:
@@ -179,8 +180,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert told[bad.name] == "cannot be read: Input/output error"
     assert names[2].rpartition("/")[2] in told
     bad.parent.joinpath(names[2].rpartition("/")[2]).write_bytes(whole(pruned=False)[names[2]])
-    (tmp_path / "site" / names[1].replace("/seg/", "/seal/").replace(".evl", ".json")).unlink()
-    assert f"Input/output error: '{bad}'" in str(refusal(tmp_path / "site"))
+    assert bad.name in str(refusal(tmp_path / "site"))
 
 
 def test_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,6 @@ from tests.support import (
     endpoint4,
     endpoint6,
     hash_of,
-    keys_of,
     own_keys,
     replayed,
     steady,
@@ -151,13 +150,13 @@ def test_the_state_survives_restarts(history: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         time, model, last = HandTime(), Model(), State().digest()
-        keys = keys_of(folder)
+        keys = own_keys(folder)
         keys.prepare(day_of(time.wall))
         for part in sessions(history):
             log = open_log(
                 folder,
                 codec.RECORD_SIZES,
-                own_keys(folder).tags,
+                keys.tags,
                 segment_bytes=2000,
                 linger_seconds=0,
             )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracker.service.service import Service
     from tracker.store.noting import NotedLog
     from tracker.upkeep.follower import FollowerSupervisor
+    from tracker.upkeep.replaying import Replaying
     from tracker.upkeep.rereading import Rereading
     from tracker.upkeep.retention import Pruner
 
@@ -48,6 +49,7 @@ class LiveGauges:
         follower: FollowerSupervisor | None = None,
         pruner: Pruner | None = None,
         rereading: Rereading | None = None,
+        replaying: Replaying | None = None,
         noted: NotedLog | None = None,
     ) -> None:
         """`usage_statistics`: false leaves out what counts requests."""
@@ -59,6 +61,7 @@ class LiveGauges:
         self._follower = follower
         self._pruner = pruner
         self._rereading = rereading
+        self._replaying = replaying
         self._noted = noted
         self._began = time.monotonic()
         self._udp: list[UdpListener] = []
@@ -122,6 +125,7 @@ class LiveGauges:
             ),
             *swarmlog.of_follower(self._follower, statistics.durable_seq),
             *swarmlog.of_rereading(self._rereading),
+            *swarmlog.of_replaying(self._replaying),
             *swarmlog.of_note(self._noted),
             *swarmlog.of_log_counters(statistics),
             *swarmlog.of_state(service.state),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tracker.service.service import Service
     from tracker.store.noting import NotedLog
     from tracker.upkeep.follower import FollowerSupervisor
+    from tracker.upkeep.replaying import Replaying
     from tracker.upkeep.rereading import Rereading
     from tracker.upkeep.retention import Pruner
 
@@ -111,6 +112,16 @@ def of_rereading(rereading: Rereading | None) -> Iterator[Metric]:
     what = "Finished segments that were read again and compared with their seals."
     samples = (Sample(rereading.segments if rereading else 0),)
     yield Metric("swarmlog_log_segments_reread_total", "counter", what, samples)
+
+
+def of_replaying(replaying: Replaying | None) -> Iterator[Metric]:
+    what = "1 if the latest replay of the whole log found damage or came to another state."
+    yield _gauge(
+        "swarmlog_replay_alarm", what, int(replaying is not None and bool(replaying.alarm))
+    )
+    what = "Replays of the whole log that came to their end."
+    samples = (Sample(replaying.passes if replaying else 0),)
+    yield Metric("swarmlog_replays_total", "counter", what, samples)
 
 
 def of_note(noted: NotedLog | None) -> Iterator[Metric]:

@@ -29,6 +29,7 @@ from tracker.domain.state import State
 from tracker.offline.record_checks import RecordChecks
 from tracker.offline.removal_checks import Removals
 from tracker.store import (
+    format_border,
     frames,
     high_water_mark,
     opening_balance,
@@ -129,7 +130,7 @@ class Verification:
                 yield from self._frame(one)
         yield from unreadable(self._folder, self._removals.findings())
         yield from unreadable(self._folder, self._secrets())
-        yield from self._older()
+        yield from unreadable(self._folder, self._older())
         if self.replayed:
             for seq, path in sorted(self._snapshots.items()):
                 yield Finding(path, 0, seq, "no frame of the log ends there", DELETE)
@@ -248,6 +249,8 @@ class Verification:
         """Compares a snapshot with the state of the replay."""
         seq = self.state.seq
         try:
+            if not format_border.vouches_for(self._folder, path, self._keys):
+                raise SnapshotError("has no MAC, and the first event of format 2 does not name it")
             one = snapshot_file.read(path, self.log.log_id, self._keys)
         except OtherSnapshotError as error:
             yield Finding(path, 0, seq, str(error), DELETE, damage=False)
@@ -260,7 +263,8 @@ class Verification:
         self.snapshots += 1
         expected = Position(self.log.log_id, seq, header.base_seq, header.chain)
         taken = image.dump(self.state)
-        same = taken.digest() == one.digest == image.digest(one.plain)
+        told = one.digest if one.converted else image.digest(one.plain)
+        same = taken.digest() == one.digest == told
         # Where peers had stand-ins for their addresses, those addresses cannot be compared.
         if same and self.state.hidden is None and not any(one.plain[image.HIDDEN]):
             same = all(taken.private.get(which) == data for which, data in one.private.items())

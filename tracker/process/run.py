@@ -119,6 +119,7 @@ async def _main(runtime: Runtime, session: Session) -> None:
             nursery.start_soon(runtime.ledgers.run)
             if runtime.config.event_log.follower == "on":
                 nursery.start_soon(follower.run)
+                nursery.start_soon(runtime.replaying.run)
             _settle_collector()
             await runtime.stop.wait()
             appending.cancel_scope.cancel()

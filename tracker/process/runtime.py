@@ -19,6 +19,7 @@ from tracker.service.service import Service
 from tracker.store import server_secret
 from tracker.store.address_keys import day_of
 from tracker.upkeep.follower import FollowerSupervisor
+from tracker.upkeep.replaying import Replaying
 from tracker.upkeep.rereading import Rereading
 from tracker.upkeep.retention import Pruner
 from tracker.upkeep.shredding import Shredder
@@ -55,6 +56,7 @@ class Runtime:
     shredder: Shredder
     follower: FollowerSupervisor
     rereading: Rereading
+    replaying: Replaying
     gauges: LiveGauges
     past: PastReads
     ledgers: LogLedgers
@@ -102,6 +104,7 @@ def build(
     )
     follower = FollowerSupervisor(event_log.path, secrets_path, note_sealed=event_log.note_sealed)
     rereading = Rereading(event_log.path, keyring)
+    replaying = Replaying(event_log.path, secrets_path)
     gauges = LiveGauges(
         service,
         event_log,
@@ -111,6 +114,7 @@ def build(
         follower=follower,
         pruner=pruner,
         rereading=rereading,
+        replaying=replaying,
         noted=session.noted,
     )
     past = PastReads(event_log, secrets_path, usage_statistics=usage)
@@ -128,6 +132,7 @@ def build(
         shredder=Shredder(service, session.noted, keyring, settings.shred_days),
         follower=follower,
         rereading=rereading,
+        replaying=replaying,
         gauges=gauges,
         past=past,
         ledgers=LogLedgers(event_log, secrets_path),

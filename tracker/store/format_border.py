@@ -82,6 +82,24 @@ def _first_event(log: Path, seq: int, keys: Keyring | None) -> FormatBegun | Non
     return None
 
 
+def check_history(
+    log: Path, begin: bytes, keys: Keyring | None, report: Callable[[int, int], None]
+) -> None:
+    """Compares what was written before format 2 with its first event. Reads all of that; `report`
+    gets the bytes done and the bytes in all.
+
+    `begin`: the history digest before the first event of the log. Raises `LogCorruptError`, and
+    what reading the log raises.
+    """
+    if (begun := event(log, keys)) is None:
+        return
+    seq = next(base_seq_of(path) for path in segments_of(log) if open_header(path).format > 1)
+    found, _ = history_at(log, seq, begin, report)
+    if found.hex() != begun.history:
+        what = f"event {seq} says that the history digest before it is {begun.history}, and it is {found.hex()}"
+        raise LogCorruptError(segments_of(log)[0], 0, what)
+
+
 def check_opening(log: Path, path: Path, digest: str, keys: Keyring | None) -> None:
     """Checks an opening balance of format 1, which has no MAC, given as its SHA-256.
 

@@ -175,6 +175,9 @@ def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
         )
     if state.seq > reader.first_seq:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
+    else:  # it reads all of it anyway
+        begin = opening_balance.history(event_log.path, keyring)
+        format_border.check_history(event_log.path, begin, keyring, report)
     state = replay(reader, lambda done: report(done, total), state)
     opening_balance.check_files(event_log.path, state, keyring)
     report(total, total)

@@ -96,6 +96,7 @@ class Snapshot(NamedTuple):
     plain: dict[str, image.Buffer]
     private: dict[tuple[int, str], bytes]  # sections that could be decrypted, by day and name
     history: bytes = HISTORY_BEGIN  # of an opening: the history digest before its event
+    converted: bool = False  # made by earlier rules; `digest` is that of the newest
 
     def state(self) -> State:
         """Raises `SnapshotError`."""
@@ -204,8 +205,8 @@ def _purpose(*, opening: bool) -> bytes:
 def read(path: Path, log_id: bytes, keys: Keyring | None, *, opening: bool = False) -> Snapshot:
     """Reads and checks a snapshot of this log.
 
-    Without `keys` only an `opening` is read, because an event holds its SHA-256. An
-    opening that was made by earlier rules is converted to today's.
+    Without `keys` only an `opening` is read, because an event holds its SHA-256. What was made by
+    earlier rules is converted to today's.
 
     Raises `SnapshotError`; `OSError` when the file cannot be read.
     """
@@ -232,7 +233,7 @@ class _Head(NamedTuple):
 
 def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, opening: bool) -> Snapshot:
     head = _head(data)
-    if head.rules != image.PROJECTOR and not (opening and 0 < head.rules < image.PROJECTOR):
+    if not 0 < head.rules <= image.PROJECTOR:
         raise OtherSnapshotError(
             f"was made by rules {head.rules}, and this version's are {image.PROJECTOR}"
         )
@@ -284,9 +285,12 @@ def _sections(head: _Head, data: memoryview, body: memoryview, keys: Keyring | N
             decrypted = keys.decrypt_section(day, head.nonce + name.encode(), check, section)
             if decrypted is not None:
                 private[day, name] = decrypted
-    plain = image.newest(head.rules, plain)
+    found, converted = head.digest, head.rules != image.PROJECTOR
+    if converted:
+        plain = image.newest(head.rules, plain)
+        found = image.dump(image.load(plain, {}), addresses=False).digest()
     return Snapshot(
-        head.format, head.position, head.time_us, head.digest, plain, private, head.history
+        head.format, head.position, head.time_us, found, plain, private, head.history, converted
     )
 
 

@@ -89,7 +89,7 @@ def test_estimate_is_printed(config: Path, capsys: pytest.CaptureFixture[str]) -
     assert [line.split()[1] for line in lines] == ["1,000", "100,000", "1,000,000"]
     for line in lines:
         assert "× 112 B" in line
-        assert "× 80 B" in line
+        assert "× 128 B" in line
         assert line.endswith(" a day")
     kept = [line.partition("kept: ")[2] for line in out.splitlines() if "kept: " in line]
     assert kept[0].endswith(" (keep_days), 30 days")
@@ -195,7 +195,7 @@ def test_estimate_grows_with_announces() -> None:
     """In a busy log an announce costs the size of its record. In a quiet log it also costs a frame
     and a watermark."""
     quiet, busy = estimate(1, 3600, 5), estimate(10_000_000, 120, 5)
-    assert quiet.bytes_a_day == pytest.approx(24 * (112 + 2 * 80), rel=0.01)
+    assert quiet.bytes_a_day == pytest.approx(24 * (112 + 2 * 128), rel=0.01)
     assert busy.bytes_a_day == pytest.approx(busy.announces * 112 * 86_400, rel=0.01)
 
 

@@ -57,9 +57,9 @@ def expected(folder: Path, seq: int) -> Projection:
     return Projection(ForwardReplay(folder, lambda _done, _total: None).at(Moment(seq=seq)), {})
 
 
-def test_every_moment(folder: Path, end: int, tmp_path: Path) -> None:
+def test_every_moment(folder: Path, end: int) -> None:
     """Forward, back and repeated, the worker answers as a replay from the beginning does."""
-    worker = PastWorker(folder, tmp_path)
+    worker = PastWorker(folder, folder / "secrets")
     for seq in [*range(end), end // 2, end // 2, 0, end - 1]:
         model = expected(folder, seq)
         assert worker.answer(Question("one", (Moment(seq=seq), "stats", ()))) == model.stats()
@@ -67,9 +67,9 @@ def test_every_moment(folder: Path, end: int, tmp_path: Path) -> None:
         assert listed == list(model.peers(HASH))
 
 
-def test_times(folder: Path, end: int, tmp_path: Path) -> None:
+def test_times(folder: Path, end: int) -> None:
     """A moment may be given by its time. A time or number outside the log is refused."""
-    worker = PastWorker(folder, tmp_path)
+    worker = PastWorker(folder, folder / "secrets")
     times = Reader(folder).frames()
     time_us = next(times).header.time_us
     assert isinstance(
@@ -84,8 +84,8 @@ def test_times(folder: Path, end: int, tmp_path: Path) -> None:
 def test_moments_behind_damage_are_refused(tmp_path: Path) -> None:
     """The worker still answers about moments before the damage."""
     write_log(tmp_path / "log")
-    path = segments(tmp_path / "log")[1]
-    worker = PastWorker(tmp_path / "log", tmp_path)
+    path = segments(tmp_path / "log")[2]  # further on than a reader of the first has looked
+    worker = PastWorker(tmp_path / "log", tmp_path / "log/secrets")
     before = worker.answer(Question("one", (Moment(seq=4), "stats", ())))
     data = bytearray(path.read_bytes())
     data[300] ^= 1
@@ -94,9 +94,9 @@ def test_moments_behind_damage_are_refused(tmp_path: Path) -> None:
     assert worker.answer(Question("one", (Moment(seq=4), "stats", ()))) == before
 
 
-def test_listings_have_an_end(folder: Path, tmp_path: Path) -> None:
+def test_listings_have_an_end(folder: Path) -> None:
     """A finished listing cannot be continued, and an empty one is an empty list."""
-    worker = PastWorker(folder, tmp_path)
+    worker = PastWorker(folder, folder / "secrets")
     at = Moment(seq=5)
     assert worker.answer(Question("first", (1, at, "torrents", (0, 9))))
     assert isinstance(worker.answer(Question("more", (1,))), Failed)
@@ -122,7 +122,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @asynccontextmanager
 async def serving_past(log: ReadableLog, helpers: int = 2) -> AsyncIterator[PastReads]:
     """Answers about the past of a log. At the end no process is left."""
-    past = PastReads(log, log.path.parent, helpers=helpers)
+    past = PastReads(log, log.path / "secrets", helpers=helpers)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(past.run)
         with trio.fail_after(60):

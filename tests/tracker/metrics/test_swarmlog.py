@@ -292,7 +292,7 @@ def test_disk_days_left(keep_days: int | None, expected: float | None) -> None:
     pruner = None
     if keep_days is not None:
         log: Any = SimpleNamespace(path=Path(), statistics=FixedLog().statistics)
-        pruner = Pruner(rig.service, log, keep_days, 10**12, Path(), 9_000_000)
+        pruner = Pruner(rig.service, log, keep_days, 10**12, Path(), log_bytes=9_000_000)
     gauges = LiveGauges(rig.service, FixedLog(), "1.2", NO_BANS, pruner=pruner)
     gauges.watch._written.extend([(0, 0), (86_400, 10_000_000)])
     assert values(gauges).get(("swarmlog_disk_days_left", ())) == expected
@@ -301,7 +301,7 @@ def test_disk_days_left(keep_days: int | None, expected: float | None) -> None:
 def test_the_log_size_and_what_was_removed_by_each_rule() -> None:
     rig, log = Rig(), FixedLog()
     at: Any = SimpleNamespace(path=Path(), statistics=log.statistics)
-    pruner = Pruner(rig.service, at, 30, 10**12, Path(), 5000)
+    pruner = Pruner(rig.service, at, 30, 10**12, Path(), log_bytes=5000)
     pruner.removed_bytes["keep_bytes"] = 700
     found = values(LiveGauges(rig.service, log, "1.2", NO_BANS, pruner=pruner))
     assert found["swarmlog_log_bytes", ()] == 5000 + log.statistics().written_bytes

@@ -422,7 +422,7 @@ def config(tmp_path: Path) -> str:
 
 
 def test_command(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command prints one summary line, and creates nothing but the log."""
+    """The command prints one summary line, and creates nothing but the log and its secrets."""
     file = str(database(tmp_path, **FULL).path)
     for line in (
         "2 keys, 2 torrents whitelisted, 2 completed counts; 0 already there\n",
@@ -430,7 +430,7 @@ def test_command(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ):
         assert main(["import", "torrust-sqlite", "--config", config, file]) == 0
         assert capsys.readouterr() == (line, "")
-    assert {path.name for path in tmp_path.iterdir()} == {"log", "torrust.db", "tracker.toml"}
+    assert {path.name for path in tmp_path.iterdir()} == {"log", "s", "torrust.db", "tracker.toml"}
 
 
 def test_command_dry_run(config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,7 +144,7 @@ def test_an_older_schema_is_read_everywhere(
     ]
     past = ForwardReplay(log, lambda _done, _all: None)
     assert past.at(Moment(seq=4)).accounts.totals(1).uploaded == KILO
-    follower = Follower(log, tmp_path, lambda **_said: None)
+    follower = Follower(log, log / "secrets", lambda **_said: None)
     follower.catch_up()
     assert follower.state.digest() == state.digest()
 

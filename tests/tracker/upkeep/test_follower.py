@@ -62,7 +62,7 @@ class Site:
 
     @property
     def secrets(self) -> Path:
-        return self.folder / "secrets"
+        return self.log / "secrets"
 
     def go_on(self) -> None:
         write_log(self.log)
@@ -82,7 +82,8 @@ class Site:
         return seqs[0]
 
     def say(self, **message: Any) -> None:
-        self.said.append(message)
+        if "sealed" not in message:
+            self.said.append(message)
 
     def follower(self, **limits: float) -> Follower:
         return Follower(self.log, self.secrets, self.say, **limits)  # type: ignore[arg-type]  # numbers

@@ -31,12 +31,12 @@ from tracker.history.past import PastReads
 from tracker.ports import Moment, ReadModel
 
 async def past(log):
-    reads = PastReads(StillLog(log), log.parent, helpers=1)
+    reads = PastReads(StillLog(log), log / "secrets", helpers=1)
     await reads.ask(Moment(seq=0), ReadModel.stats)
     return reads._helpers[0]._process
 
 async def ledger(log):
-    reads = LogLedgers(StillLog(log), log.parent)
+    reads = LogLedgers(StillLog(log), log / "secrets")
     await reads.account_totals(1, None, None, 5)
     return reads._helper._process
 
@@ -53,7 +53,7 @@ pruning.main(sys.argv[1:])
 '''
 
 async def pruning(log):
-    child = Child([sys.executable, "-c", PRUNING, str(log), "7"])
+    child = Child([sys.executable, "-c", PRUNING, str(log), "7", str(log / "secrets")])
     while not (log / "at work").exists():
         await trio.sleep(0.01)
     return child

@@ -34,7 +34,7 @@ def test_overtaken(tmp_path: Path) -> None:
         next(behind)
         ahead = Reader(log.path, to_end=True)
         seen = sum(frame.header.records for frame in ahead.frames())
-        assert await prune(rig.service, log)
+        assert await prune(rig.service, log, 5000)
         with pytest.raises(LogPrunedError):
             list(behind)
         with pytest.raises(LogPrunedError):
