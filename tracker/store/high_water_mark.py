@@ -337,21 +337,28 @@ def compare(secrets: Path, log_path: Path, log_id: bytes, end: End) -> Older | N
 
 
 def replaced(secrets: Path, log_path: Path) -> Older | None:
-    """Finds that a log is empty and new, and that the secrets served another one.
+    """Finds that there is no log, or one that these secrets never served, and that they served
+    another one.
 
-    Call it before anything is made in the log's folder. Raises `LogError`, `OSError`.
+    Else a log of format 1, which anybody can make, could take the place of one with tags. Call it
+    before anything is made in the log's folder. Raises `LogError`, `OSError`.
     """
-    if (log_path / "seg").is_dir() and list_segments(log_path / "seg"):
-        return None
-    there = (log_path / "identity.json").exists()
-    if there and read(secrets, read_identity(log_path)) is not None:
+    empty = not ((log_path / "seg").is_dir() and list_segments(log_path / "seg"))
+    log_id = read_identity(log_path) if (log_path / "identity.json").exists() else None
+    if log_id is None and not empty:
+        return None  # opening the log tells of the missing identity
+    if log_id is not None and (
+        read(secrets, log_id) is not None
+        or (not empty and os.path.lexists(mark_path(secrets, log_id)))
+    ):
         return None  # `compare` judges it
     for path in sorted((secrets / FOLDER).glob("*.json")):
         mark = _read(path)
         if mark is None or mark.seq:
             events = f"of {mark.seq} events " if mark else ""
-            what = f"there is no log, and one {events}was served with the secrets in {secrets}"
-            return Older(0, what, NOT_THERE)
+            there = "there is no log" if empty else f"{log_path} is a log without a note"
+            what = f"{there}, and one {events}was served with the secrets in {secrets}"
+            return Older(0, what, NOT_THERE if empty else ADVICE)
     return None
 
 
