@@ -154,13 +154,13 @@ def test_verify_finds_damage(copy: Path, tmp_path: Path) -> None:
     """Damage gets exit code 3; each finding has its place and advice, as text and as JSON."""
     (path,) = (copy / "seg").glob("*.evl")
     data = bytearray(path.read_bytes())
-    data[128 + 90] ^= 1
+    data[192 + 138] ^= 1
     path.write_bytes(data)
     done = run("verify", "--log", str(copy), folder=tmp_path)
     assert done.returncode == 3
     first, advice, *_, last = done.stdout.splitlines()
     assert first.startswith(
-        f"DAMAGE: seg/{path.name}, byte 128, event 0: frame checksum does not match"
+        f"DAMAGE: seg/{path.name}, byte 192, event 0: frame checksum does not match"
     )
     assert "restore the file from a backup" in advice
     assert last.startswith("The log is damaged: 1 finding.")
@@ -170,13 +170,13 @@ def test_verify_finds_damage(copy: Path, tmp_path: Path) -> None:
     assert (found["type"], found["file"], found["offset"], found["seq"]) == (
         "damage",
         f"seg/{path.name}",
-        128,
+        192,
         0,
     )
     assert (summary["findings"], summary["replayed_seq"], summary["digest"]) == (1, 0, None)
     done = run("replay", "--log", str(copy), folder=tmp_path)
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"{path}: damaged at byte 128: " in done.stderr
+    assert f"{path}: damaged at byte 192: " in done.stderr
     assert "`tracker verify`" in done.stderr
 
 

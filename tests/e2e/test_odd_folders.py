@@ -145,7 +145,7 @@ def test_a_log_from_the_future(new_tracker: Callable[..., Tracker]) -> None:
         rig.service.tick()
         yield
 
-    write_log(tracker.folder / "log", tomorrow)
+    write_log(tracker.folder / "log", tomorrow, tags=Keyring(tracker.folder / "secrets").tags)
     last = tracker.events()[-1]["time"]
     now = rfc3339(time.time_ns() // 1000)
     tracker.start()
