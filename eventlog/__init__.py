@@ -26,6 +26,7 @@ from eventlog.errors import (
 from eventlog.files import (
     A_FILE,
     check_folder,
+    create_file,
     destroy_file,
     make_folder,
     read_file,
@@ -128,6 +129,7 @@ __all__ = [
     "border",
     "chain_of",
     "check_folder",
+    "create_file",
     "decrypt_frame",
     "destroy_file",
     "finished_segments",

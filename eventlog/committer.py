@@ -20,7 +20,7 @@ from attrs import define, field
 
 from eventlog import frame, segment
 from eventlog.encryption import Encrypted, FrameId
-from eventlog.files import write_all
+from eventlog.files import create_file, write_all
 from eventlog.pool import OpenFrame
 from eventlog.tags import Part, new_seed
 
@@ -200,7 +200,7 @@ class Committer:
         path = self._path / "seg" / segment.file_name(base_seq, self.epoch)
         temporary = path.with_suffix(".tmp")
         try:
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
+            descriptor = create_file(temporary)
         except OSError as error:
             # No descriptor is free, so there is no new file. The old segment grows until there is.
             if self._descriptor < 0 or error.errno not in _NO_DESCRIPTOR:

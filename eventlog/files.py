@@ -124,11 +124,20 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def create_file(path: Path, mode: int = 0o640) -> int:
+    """Make an empty file in the place of one that an attempt left, and open it to write and read.
+
+    Never opens what is there, because a link planted in the log's folder may lead to a file of the
+    secrets. Raises `OSError`.
+    """
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+
+
 def write_new(path: Path, data: bytes, mode: int = 0o640) -> None:
     """Create a small file with this content, whole and durable, or not at all. Raises `OSError`."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)  # left by an attempt that was cut off
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    descriptor = create_file(temporary, mode)
     try:
         try:
             write_all(descriptor, [data], 0)

@@ -78,9 +78,11 @@ def lock(folder: Path) -> int:
     try:
         if os.path.lexists(path):  # else this makes it
             check_file(path)
+        if path.is_symlink():
+            raise NotAFileError(path, "is a link, and what it leads to would be overwritten")
     except NotAFileError as error:
         raise LogUnusableError(folder, f"LOCK {error.what}: remove it") from None
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o640)
     try:
         _take(folder, descriptor)
         os.ftruncate(descriptor, 0)

@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 FOLDER = "seal"
 _NAME = re.compile(r"[0-9]{20}\.[0-9]{10}\.json")
 NONE = "is not the seal of a segment"
-DROP = "if there is nothing else wrong with the segment, remove the seal: it is written again"
+DROP = (
+    "restore the seal from a backup. Without one, and with nothing else wrong with the segment, remove it, and let the "
+    "next start accept the log without it: it is written again"
+)
 FORGED = "its MAC does not match: these are not the bytes that the tracker wrote"
 WENT_ON = "it is sealed, so the log went on in another segment, and that one is missing"
 _PURPOSE = b"seal"

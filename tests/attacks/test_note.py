@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from attrs import evolve
 
 from eventlog import open_log
 from tests.attacks.support import (
@@ -25,6 +27,7 @@ from tracker import ports
 from tracker.config.schema import EventLog as LogConfig
 from tracker.domain.events import codec
 from tracker.offline import key_change
+from tracker.store import high_water_mark
 from tracker.store.high_water_mark import OlderLogError
 from tracker.store.tag_keys import OtherKeyError, TagKeys
 
@@ -110,15 +113,44 @@ def check_refused_as_it_is(folder: Path) -> None:
     assert files_in(folder) == before
 
 
-def test_all_without_tags(tmp_path: Path) -> None:
-    """All frames are written back as format 1, and the note is the newest one or an older one."""
+def without_tags() -> Log:
+    """Returns the log with all frames written back as format 1."""
     log = Log.of(site())
     for one in log.segments:
         one.format, one.key_id, one.seed, one.tag = 1, NO_TAG, NO_TAG, NO_TAG
         one.digest, one.digest_seq = bytes(32), 0
         for at in range(len(one.frames)):
             one.alter(at, format=1)
+    return log
+
+
+def test_untagged_events_after_the_first_note(tmp_path: Path) -> None:
+    """A start with tags wrote its first note, and no event: then nothing without a tag may follow.
+
+    The frames of format 1 that follow stand in the segment that was there before.
+    """
+    log = without_tags()
     files = log.files()
+    files = {name: data for name, data in files.items() if "/seal/" not in name}
+    frames = Log.of(files).segments[-1].frames
+    end = frames[-1].header
+    for last, is_refused in ((end, False), (frames[-3].header, True)):
+        put(tmp_path / "site", files)
+        seq = last.base_seq + last.count
+        assert is_refused == (seq < end.base_seq + end.count)
+        mark = high_water_mark.Mark(seq, last.chain, 0, tagged_from=seq)
+        log_id = bytes.fromhex(json.loads(files["log/identity.json"])["log_id"])
+        high_water_mark.mark_path(tmp_path / "site" / "secrets", log_id).unlink()
+        high_water_mark.write(tmp_path / "site" / "secrets", log_id, mark)
+        if is_refused:
+            check_refused(tmp_path / "site", files_in(tmp_path / "site"))
+        else:
+            assert refusal(tmp_path / "site") is None
+
+
+def test_all_without_tags(tmp_path: Path) -> None:
+    """All frames are written back as format 1, and the note is the newest one or an older one."""
+    files = without_tags().files()
     check_refused(tmp_path / "site", files)
     files[note_of(files)] = site(1)[note_of(files)]
     check_refused(tmp_path / "site", files)
@@ -150,6 +182,21 @@ def test_a_newer_note(tmp_path: Path) -> None:
     files = dict(site(2))
     files[note_of(files)] = site(3)[note_of(files)]
     check_refused(tmp_path / "site", files)
+
+
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_seal_is_gone(tmp_path: Path, which: int) -> None:
+    """A seal that the note knows of; one that it does not know of may be missing."""
+    files = dict(site())
+    del files[sorted(name for name in files if "/seal/" in name)[which]]
+    check_refused(tmp_path / "site", files)
+    put(tmp_path / "site", files)
+    log_id = bytes.fromhex(json.loads(files["log/identity.json"])["log_id"])
+    secrets = tmp_path / "site" / "secrets"
+    mark = high_water_mark.read(secrets, log_id)
+    assert mark is not None
+    high_water_mark.write(secrets, log_id, evolve(mark, number=mark.number + 1, sealed_to=0))
+    check_accepted(tmp_path / "site", files_in(tmp_path / "site"))
 
 
 # The server's key.

@@ -69,11 +69,11 @@ class Site:
 def new_site(new_tracker: Callable[..., Tracker]) -> Callable[..., Site]:
     """`new_site(protocol, keyed=False)` starts a site.
 
-    A keyed one is private; `ours` has the first key, `theirs` the second.
+    A keyed one is private; `ours` has the first key, `theirs` the second. `core`: TOML in `[core]`.
     """
 
-    def make(protocol: str, *, keyed: bool = False) -> Site:
-        tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",)), QUICK)
+    def make(protocol: str, *, keyed: bool = False, core: str = QUICK) -> Site:
+        tracker = new_tracker(Listeners(udp=(f"{unused_host()}:0",)), core)
         if keyed:
             tracker.switch_on("private")
         tracker.start()

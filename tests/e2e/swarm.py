@@ -110,6 +110,10 @@ class Client:
         """Leaves the swarm. libtorrent sends `stopped` later and reports no answer to it."""
         self._session.remove_torrent(self._torrent)
 
+    def connect(self, other: Client) -> None:
+        """Connects to another client, without the tracker's help."""
+        self._torrent.connect_peer(("127.0.0.1", other.port))
+
     def wait_downloading(self) -> None:
         self._wait(lambda: self._torrent.status().total_payload_download > 0)
 

@@ -323,6 +323,8 @@ def test_clients(site: Tracker) -> None:
     requests = [b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (target.encode(), one) for one in headers]
     requests[-1] = requests[-1].replace(b"Host", b"Connection: close\r\nHost")
     assert exchange(site.http[0], b"".join(requests)).count(b"HTTP/1.1 200 OK") == len(headers)
+    named = "--info-hash", torrent(9).hex()
+    events = site.events_until(lambda found: len(found) == len(headers), *named)
     found = ask(site, "GET", "/api/v2/clients").json["clients"]
     texts = [(one["peer_id_prefix"], one["user_agent"]) for one in found]
     assert [one["client"] for one in found] == list(range(1, len(found) + 1))
@@ -333,7 +335,6 @@ def test_clients(site: Tracker) -> None:
     first, second, none, long = found[-4:]
     expected = [first, second, none, none, first, long]
     assert [one["client"] for one in entries] == expected
-    events = site.events("--info-hash", torrent(9).hex())
     assert [one["client"] for one in events] == [one["client"] for one in expected]
     before = next(e for e in site.events("--type", "client_named"))["seq"] - 1
     assert ask(site, "GET", f"/api/v2/clients?at={before}").json["clients"] == []

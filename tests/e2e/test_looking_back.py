@@ -154,7 +154,7 @@ def test_verify_finds_damage(copy: Path, tmp_path: Path) -> None:
     """Damage gets exit code 3; each finding has its place and advice, as text and as JSON."""
     (path,) = (copy / "seg").glob("*.evl")
     data = bytearray(path.read_bytes())
-    data[192 + 138] ^= 1
+    data[192 + 150] ^= 1
     path.write_bytes(data)
     done = run("verify", "--log", str(copy), folder=tmp_path)
     assert done.returncode == 3

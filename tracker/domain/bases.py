@@ -348,7 +348,7 @@ class Bases:
     def _is_linked(self, number: int) -> bool:
         """Tells whether a base is where its neighbours say. So no list can be endless."""
         account, (newer, older) = self.base(number).account, self._links(number)
-        newest, oldest = self._lists[account * 3 : account * 3 + 2]
+        newest, oldest = self._lists[account * 3], self._lists[account * 3 + 1]
         return (
             (newest == number if not newer else self._follow(newer, number))
             and (oldest == number if not older else self._follow(number, older))

@@ -29,7 +29,7 @@ from tracker.domain.events.admin import FormatBegun
 from tracker.store import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tracker.store.address_keys import Keyring
@@ -60,8 +60,9 @@ def made(
     return FormatBegun(FORMAT, history.hex(), opening, kept_digests(log, first), named)
 
 
-def event(log: Path, keys: Keyring | None) -> FormatBegun | None:
-    """Reads the first event of format 2; None = there is none, or its segment was removed.
+def event(log: Path, keys: Keyring | None) -> tuple[int, FormatBegun] | None:
+    """Reads the first event of format 2, and its number; None = there is none, or its segment was
+    removed.
 
     Raises the errors of `Reader`, `CodecError`.
     """
@@ -74,16 +75,19 @@ def event(log: Path, keys: Keyring | None) -> FormatBegun | None:
     return None
 
 
-def _first_event(log: Path, seq: int, keys: Keyring | None) -> FormatBegun | None:
+def _first_event(log: Path, seq: int, keys: Keyring | None) -> tuple[int, FormatBegun] | None:
     frame = next(Reader(log, seq, to_end=True, keys=keys).frames(), None)
     for _, record in frames.admin(frame) if frame and frame.header.base_seq == seq else ():
         found = record.event()
-        return found if isinstance(found, FormatBegun) else None
+        return (seq, found) if isinstance(found, FormatBegun) else None
     return None
 
 
 def check_history(
-    log: Path, begin: bytes, keys: Keyring | None, report: Callable[[int, int], None]
+    log: Path,
+    begin: bytes,
+    keys: Keyring | None,
+    report: Callable[[int, int], None] = lambda *_: None,
 ) -> None:
     """Compares what was written before format 2 with its first event. Reads all of that; `report`
     gets the bytes done and the bytes in all.
@@ -91,13 +95,25 @@ def check_history(
     `begin`: the history digest before the first event of the log. Raises `LogCorruptError`, and
     what reading the log raises.
     """
-    if (begun := event(log, keys)) is None:
+    if (first := event(log, keys)) is None:
         return
-    seq = next(base_seq_of(path) for path in segments_of(log) if open_header(path).format > 1)
+    seq, begun = first
     found, _ = history_at(log, seq, begin, report)
     if found.hex() != begun.history:
         what = f"event {seq} says that the history digest before it is {begun.history}, and it is {found.hex()}"
         raise LogCorruptError(segments_of(log)[0], 0, what)
+
+
+def kept_of(
+    log: Path, seq: int, said: Mapping[str, str], keys: Keyring | None
+) -> Mapping[str, str]:
+    """Returns the SHA-256 of the kept files by name, which `said` of event `seq` gives; if that
+    event has no tag, the first event of format 2 gives them.
+
+    Raises what reading the log raises.
+    """
+    found = event(log, keys)
+    return found[1].kept if found is not None and seq < found[0] else said
 
 
 def check_opening(log: Path, path: Path, digest: str, keys: Keyring | None) -> None:
@@ -109,7 +125,7 @@ def check_opening(log: Path, path: Path, digest: str, keys: Keyring | None) -> N
         return
     begun = event(log, keys)
     tagged = any(open_header(each).format > 1 for each in segments_of(log)[:1])
-    if tagged or (begun is not None and begun.opening != digest):
+    if tagged or (begun is not None and begun[1].opening != digest):
         what = "the first event of format 2 does not vouch for this opening balance"
         raise LogCorruptError(path, 0, what)
 
@@ -124,7 +140,7 @@ def vouches_for(log: Path, snapshot: Path, keys: Keyring | None) -> bool:
         return True
     begun = event(log, keys)
     digest = sha256(read_file(snapshot)).hexdigest()
-    return begun is not None and begun.snapshots.get(snapshot.name) == digest
+    return begun is not None and begun[1].snapshots.get(snapshot.name) == digest
 
 
 def _begun(log: Path) -> bool:

@@ -38,6 +38,7 @@ from eventlog import (
     base_seq_of,
     border,
     chain_of,
+    first_seq,
     holds_frame,
     list_segments,
     lost_its_end,
@@ -82,7 +83,7 @@ class Mark:
 class Older:
     """The finding that a log is not the one served last."""
 
-    seq: int  # number of events that the log had when it was noted; 0 = not known
+    seq: int  # number of events that the log had; 0 = not known, or none is missing
     what: str
     advice: str
 
@@ -282,7 +283,7 @@ def differs(
     if not held:
         what = f"{then} and holds other events now: this is another copy"
         return Older(mark.seq, what, ADVICE)
-    return _untagged(log_path, mark) or _unsealed(log_path, mark)
+    return _untagged(log_path, mark, seq) or _unsealed(log_path, mark)
 
 
 def _without_note(secrets: Path, log_path: Path, log_id: bytes) -> Older | None:
@@ -292,14 +293,18 @@ def _without_note(secrets: Path, log_path: Path, log_id: bytes) -> Older | None:
     return Older(0, f"{mark_path(secrets, log_id)} {what}", NO_NOTE)
 
 
-def _untagged(log_path: Path, mark: Mark) -> Older | None:
-    """Finds a segment without tags among those that had tags."""
+def _untagged(log_path: Path, mark: Mark, seq: int) -> Older | None:
+    """Finds events without tags among those that had tags.
+
+    Opening the log finds a segment without tags after one with them.
+    """
     since = mark.tagged_from
-    for path in segments_of(log_path) if since is not None else ():
-        if since is not None and base_seq_of(path) >= since and _format(path) == 1:
-            what = f"{path.name} has no tags, and the events from {since} on had them"
-            return Older(mark.seq, what, ADVICE)
-    return None
+    if since is None or seq <= since:
+        return None
+    found = first_tagged(log_path)
+    if found is not None and found <= max(since, first_seq(log_path)):
+        return None
+    return Older(0, f"events from {since} on have no tags, and had them", ADVICE)
 
 
 def _unsealed(log_path: Path, mark: Mark) -> Older | None:
@@ -307,7 +312,7 @@ def _unsealed(log_path: Path, mark: Mark) -> Older | None:
     for path, following in pairwise(segments_of(log_path)):
         if base_seq_of(following) <= mark.sealed_to and not os.path.lexists(seal_path(path)):
             what = f"the seal of {path.name} is missing, and was there when the log was noted"
-            return Older(mark.seq, what, RESTORE_SEALS)
+            return Older(0, what, RESTORE_SEALS)
     return None
 
 
@@ -332,21 +337,28 @@ def compare(secrets: Path, log_path: Path, log_id: bytes, end: End) -> Older | N
 
 
 def replaced(secrets: Path, log_path: Path) -> Older | None:
-    """Finds that a log is empty and new, and that the secrets served another one.
+    """Finds that there is no log, or one that these secrets never served, and that they served
+    another one.
 
-    Call it before anything is made in the log's folder. Raises `LogError`, `OSError`.
+    Else a log of format 1, which anybody can make, could take the place of one with tags. Call it
+    before anything is made in the log's folder. Raises `LogError`, `OSError`.
     """
-    if (log_path / "seg").is_dir() and list_segments(log_path / "seg"):
-        return None
-    there = (log_path / "identity.json").exists()
-    if there and read(secrets, read_identity(log_path)) is not None:
+    empty = not ((log_path / "seg").is_dir() and list_segments(log_path / "seg"))
+    log_id = read_identity(log_path) if (log_path / "identity.json").exists() else None
+    if log_id is None and not empty:
+        return None  # opening the log tells of the missing identity
+    if log_id is not None and (
+        read(secrets, log_id) is not None
+        or (not empty and os.path.lexists(mark_path(secrets, log_id)))
+    ):
         return None  # `compare` judges it
     for path in sorted((secrets / FOLDER).glob("*.json")):
         mark = _read(path)
         if mark is None or mark.seq:
             events = f"of {mark.seq} events " if mark else ""
-            what = f"there is no log, and one {events}was served with the secrets in {secrets}"
-            return Older(0, what, NOT_THERE)
+            there = "there is no log" if empty else f"{log_path} is a log without a note"
+            what = f"{there}, and one {events}was served with the secrets in {secrets}"
+            return Older(0, what, NOT_THERE if empty else ADVICE)
     return None
 
 

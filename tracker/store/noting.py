@@ -31,6 +31,11 @@ NOTE_SECONDS = 10.0
 class NotVouchedError(LogFailedError):
     """The event is in the log, and the note that would vouch for it cannot be written."""
 
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"what was written is in the log and not yet vouched for, because its note cannot be written: {why}"
+        )
+
 
 @define(eq=False)
 class _Note:

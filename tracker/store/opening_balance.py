@@ -174,7 +174,8 @@ def check_files(log: Path, state: State, keys: Keyring) -> None:
         event = record.event()
         if seq != at or not isinstance(event, LogPruned):
             continue
-        for path in (kept_path(log, name) for name in event.kept):
-            if path.exists() and sha256(read_file(path)).hexdigest() != event.kept[path.name]:
+        kept = format_border.kept_of(log, seq, event.kept, keys)
+        for path in (kept_path(log, name) for name in kept):
+            if path.exists() and sha256(read_file(path)).hexdigest() != kept[path.name]:
                 what = "these are not the kept events that the log vouches for"
                 raise LogCorruptError(path, 0, what, OR_REMOVE)

@@ -171,13 +171,14 @@ def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
     total = event_log.next_seq
     with collector_off():
         state, reader = snapshots.start(
-            event_log.path, keyring, to_end=True, refused=lambda why: log.warning("%s", why)
+            event_log.path,
+            keyring,
+            to_end=True,
+            refused=lambda why: log.warning("%s", why),
+            report=report,
         )
     if state.seq > reader.first_seq:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
-    else:  # it reads all of it anyway
-        begin = opening_balance.history(event_log.path, keyring)
-        format_border.check_history(event_log.path, begin, keyring, report)
     state = replay(reader, lambda done: report(done, total), state)
     opening_balance.check_files(event_log.path, state, keyring)
     report(total, total)

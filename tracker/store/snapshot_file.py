@@ -31,6 +31,7 @@ from eventlog import (
     NotAFileError,
     border,
     chain_of,
+    create_file,
     read_file,
     sync_directory,
     write_all,
@@ -158,7 +159,7 @@ def write(
 
 def _write(path: Path, pieces: Iterable[bytes], mac: Callable[[bytes], bytes]) -> int:
     """Writes the pieces, their SHA-256 and its MAC, and syncs them. Returns the size in bytes."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    descriptor = create_file(path)
     try:
         hasher, size = sha256(), 0
         for piece in pieces:

@@ -115,13 +115,15 @@ def start(
     to_end: bool = False,
     at_most: int | None = None,
     refused: Callable[[str], None] = lambda _why: None,
+    report: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[State, Reader]:
     """Reads the newest snapshot that fits, so that a start replays little.
 
     Returns its state, and a reader of the frames after it. Where no snapshot fits they are the
     state at the log's beginning, and a reader of the whole log. `at_most`: most events that the
     state may have seen. Each file that is passed over is reported to `refused` in a sentence.
-    Raises what reading the log does.
+    Without a snapshot all that was written before format 2 is compared with its first event;
+    `report` gets the bytes done and the bytes in all. Raises what reading the log does.
     """
     log_id = read_identity(log)
     for path in reversed(found(log)):
@@ -142,7 +144,9 @@ def start(
         except (SnapshotError, OSError) as error:
             refused(f"The snapshot {path.name} is not used: {error}")
     reader = Reader(log, to_end=to_end, keys=keys)
-    return opening_balance.begin(log, reader.first_seq, keys).state, reader
+    begin = opening_balance.begin(log, reader.first_seq, keys)
+    format_border.check_history(log, begin.history, keys, report)
+    return begin.state, reader
 
 
 def follow(log: Path, one: Snapshot, keys: Keyring | None, *, to_end: bool) -> Reader:

@@ -74,6 +74,39 @@ def test_state_and_admin_events_stay(tmp_path: Path) -> None:
     assert past.at(None).digest() == digest
 
 
+def test_refusals_go_and_clients_stay(tmp_path: Path) -> None:
+    """Refusals of known keys go with their segment; the opening has the clients whose events went
+    too, so that announces are named by the same numbers.
+    """
+    folder = tmp_path / "log"
+
+    async def refuse(rig: Rig, log: EventLog) -> None:
+        rig.service.change_settings(Settings(private=True))
+        member, other = rig.issue(1), rig.issue(2)
+        rig.revoke(other)
+        one = Announce(hash_of(1), endpoint4(1), b"-qB4650-abcdefghijkl", key=member, agent=b"q/1")
+        for number in range(20):
+            rig.announce(evolve(one, uploaded=number), evolve(one, key=other))
+            rig.time.advance(601 * SECOND)
+            await log.wait_durable(log.next_seq - 1)
+        there = [one["type"] for one in events_in(Reader(folder, to_end=True).frames())]
+        assert (there.count("announce_refused"), there.count("client_named")) == (20, 1)
+        assert await prune(rig.service, log, 1500)
+        rig.announce(one)
+        await log.wait_durable(log.next_seq - 1)
+
+    digest = live(folder, refuse)
+    assert findings(folder) == ([], digest)
+    begin = first_seq(folder)
+    kept = events_in(read_kept_frames(folder, begin))
+    assert "key_revoked" in {one["type"] for one in kept}
+    assert "announce_refused" not in {one["type"] for one in kept}
+    left = events_in(Reader(folder).frames())
+    assert {one["type"] for one in left} == {"log_pruned", "announced"}
+    assert left[-1]["client"] == 1
+    assert replay(Reader(folder)).clients.pairs == [(b"-qB4650-", b"q/1")]
+
+
 @pytest.mark.parametrize("limit", [1, 7, 1000])
 def test_the_api_reads_kept_events(tmp_path: Path, limit: int) -> None:
     """Pages of any size have the admin events of all times and the events that are left, as
