@@ -12,7 +12,17 @@ import trio.testing
 
 from eventlog import EventLog, LogFailedError, Reader, open_log
 from eventlog.log import lingering
-from tests.eventlog.logs import RECORD_SIZES, TAGS, append, places, read, read_on, running, segments
+from tests.eventlog.logs import (
+    RECORD_SIZES,
+    TAGS,
+    TEXT,
+    append,
+    places,
+    read,
+    read_on,
+    running,
+    segments,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -377,3 +387,16 @@ async def test_no_room_beyond_a_bound(folder: Path) -> None:
         assert not log.has_room()
         await log.wait_segment_begun(1)
         assert log.segments_begun == 2
+
+
+async def test_a_clock_that_was_set_begins_a_segment(folder: Path) -> None:
+    """The lead stands in the frames that are opened after it changed, and a lead that differs by
+    more than ten seconds begins a segment."""
+    log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
+    async with running(log):
+        for lead_us, begun in ((0, 1), (9_000_000, 1), (3600_000_000, 2), (0, 3)):
+            log.pool.lead_us = lead_us
+            await log.wait_durable(log.pool.append(TEXT, 1, 7_200_000_000, b"x"))
+            assert log.segments_begun == begun
+    dates = [one.header.date_us // 1_000_000 for one in Reader(folder, to_end=True).frames()]
+    assert dates == [7200, 7191, 3600, 7200]

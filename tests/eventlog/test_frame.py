@@ -14,6 +14,7 @@ from eventlog.frame import (
     HEADER_SIZE,
     LAST_SEQ,
     LAST_TIME_US,
+    LEAST_LEAD,
     MAX_RECORDS,
     MAX_SECTION,
     NOT_ENCRYPTED,
@@ -35,17 +36,18 @@ u8, u16, u32, u64 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32, 64))
 @given(
     kind=u8, schema=u8, count=st.integers(0, MAX_RECORDS), plain=st.binary(max_size=200), protected=st.binary(max_size=200),
     epoch=u32, base_seq=st.integers(0, 2**48), durable_seq=st.integers(0, LAST_SEQ), time_us=st.integers(0, LAST_TIME_US), boottime_ns=u64,
-    previous=st.binary(min_size=16, max_size=16), key_epoch=u32,
+    previous=st.binary(min_size=16, max_size=16), key_epoch=u32, lead=st.integers(LEAST_LEAD, 2**32 + LEAST_LEAD - 1),
 )  # fmt: skip
 def test_round_trip(
     kind: int, schema: int, count: int, plain: bytes, protected: bytes, epoch: int, base_seq: int,
-    durable_seq: int, time_us: int, boottime_ns: int, previous: bytes, key_epoch: int,
+    durable_seq: int, time_us: int, boottime_ns: int, previous: bytes, key_epoch: int, lead: int,
 ) -> None:  # fmt: skip
     """Every field and both sections are read as they were written."""
     packed, tag = build_header(
         kind, schema, count, plain, protected, epoch=epoch, base_seq=base_seq,
         durable_seq=durable_seq, time_us=time_us, boottime_ns=boottime_ns, previous=previous,
         seed=b"0123456789abcdef", sign=lambda *parts: parts[0][-16:], key_epoch=key_epoch,
+        lead_us=lead * 1_000_000,
     )  # fmt: skip
     header = parse_header(packed)
     assert len(packed) == HEADER_SIZE
@@ -53,6 +55,8 @@ def test_round_trip(
     assert header[4:7] == (count, len(plain), len(protected))
     assert header[7:13] == (epoch, base_seq, durable_seq, time_us, boottime_ns, key_epoch)
     assert (header.seed, header.previous) == (b"0123456789abcdef", previous)
+    assert header.lead_us == lead * 1_000_000
+    assert header.date_us == max(1, time_us - lead * 1_000_000)
     assert header.chain == tag == packed[92:108]
     assert header.next_seq == base_seq + count
     size = len(plain) + len(protected)
