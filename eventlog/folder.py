@@ -185,15 +185,13 @@ def recover(
     unborn = []
     while paths and _never_begun(paths[-1], log_id):
         unborn.append(paths.pop())
-    for each in paths:
-        segment.check_header(each, tags)
+    _check_identity(paths, log_id, tags)
     sealed = seals.check_all(path, paths, tags)
     if not paths:
         if list_openings(path):
             raise LogCorruptError(path / "seg", 0, "the log has a beginning, and no segments")
         before_changes((0, NO_CHAIN))
     else:
-        _check_identity(paths, log_id, tags)
         _check_borders(path, [each for each in segments_of(path) if each not in unborn])
         tail = _Tail.of(paths[-1], tags)
         before_changes((tail.next_seq, tail.chain))

@@ -225,15 +225,6 @@ def has_tags(folder: Path) -> bool:
     return False
 
 
-def check_header(path: Path, tags: TagReader) -> None:
-    """Check the tag of a segment's header. Raises the errors of `read_header`."""
-    with open_file(path) as file:
-        data = file.read(HEADER_SIZE)
-    header = read_header(path, data)
-    if header.format > 1:
-        check_tag(tags, path, header, data)
-
-
 def first_frame_header(path: Path) -> Header | None:
     """Read the header of the first frame; None = there is no complete header.
 

@@ -39,7 +39,7 @@ from tracker.offline.verify import Verification
 from tracker.process.timers import log_counters, tick
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
-from tracker.store import high_water_mark, snapshots, tag_keys
+from tracker.store import high_water_mark, opening_balance, snapshots, tag_keys
 from tracker.store.address_keys import Keyring, day_of, parse_day
 from tracker.store.noting import NotedLog
 from tracker.store.replay import apply_all, replay
@@ -154,6 +154,7 @@ class Site:
                 linger_seconds=self.chance.choice((0.0, 0.005, 0.05)),
                 encryptor=keyring,
                 before_changes=partial(self._reaches_its_note, path),
+                begin=partial(opening_balance.history, path, keyring),
             )
         except PowerCut:
             return "cut while starting"
@@ -224,7 +225,8 @@ class Site:
         verification = Verification(path, keyring)
         verification.noted_in = self.secrets
         findings = verification.findings(lambda _done, _total: None)
-        assert [(one.path.name, one.what) for one in findings if one.damage] == []
+        found = [(one.path.name, one.what) for one in findings if one.damage]
+        assert found == [], found
         self._appended, self._whole = kept, False
         return state
 

@@ -11,7 +11,8 @@ import trio
 
 from eventlog import LogCorruptError
 from eventlog.seals import seal_path, write_missing
-from tests.eventlog.logs import TAGS, segments
+from tests.eventlog.logs import segments
+from tests.support import own_keys
 from tests.tracker.logged import write_log
 from tracker.metrics import swarmlog
 from tracker.upkeep.rereading import Rereading
@@ -38,7 +39,7 @@ def reread(rereading: Rereading, until: set[str]) -> None:
 def test_damage_is_found_and_mended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Within a pass: a changed segment, one that cannot be read and a bad seal; no other file."""
     write_log(tmp_path, segment_bytes=1)
-    write_missing(tmp_path, TAGS)
+    write_missing(tmp_path, own_keys(tmp_path).tags)
     first, second, third, *_ = segments(tmp_path)
     rereading = Rereading(tmp_path, pass_seconds=0.01)
     reread(rereading, set())
@@ -60,7 +61,7 @@ def test_damage_is_found_and_mended(tmp_path: Path, caplog: pytest.LogCaptureFix
 def test_trackers_that_are_started_again_and_again(tmp_path: Path) -> None:
     """Each reads one segment and ends; together they come to all of them."""
     write_log(tmp_path, segment_bytes=1)
-    write_missing(tmp_path, TAGS)
+    write_missing(tmp_path, own_keys(tmp_path).tags)
     finished = segments(tmp_path)[:-1]
     for number, path in enumerate(finished):
         data = path.read_bytes()
@@ -82,7 +83,7 @@ def test_trackers_that_are_started_again_and_again(tmp_path: Path) -> None:
 def test_a_segment_that_is_gone(tmp_path: Path) -> None:
     """Its seal tells of it."""
     write_log(tmp_path, segment_bytes=1)
-    write_missing(tmp_path, TAGS)
+    write_missing(tmp_path, own_keys(tmp_path).tags)
     gone = segments(tmp_path)[2]
     gone.unlink()
     reread(Rereading(tmp_path, pass_seconds=0.01), {gone.name})
@@ -95,7 +96,7 @@ def test_damage_before_the_seal(tmp_path: Path) -> None:
     data = damaged.read_bytes()
     damaged.write_bytes(data[:-20] + bytes([data[-20] ^ 1]) + data[-19:])
     with pytest.raises(LogCorruptError, match="checksum does not match"):
-        write_missing(tmp_path, TAGS)
+        write_missing(tmp_path, own_keys(tmp_path).tags)
     assert not seal_path(damaged).exists()
     reread(Rereading(tmp_path, pass_seconds=0.01), {damaged.name})
 
