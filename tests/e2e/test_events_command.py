@@ -108,7 +108,11 @@ def test_all(everything: list[Event]) -> None:
     assert [one["seq"] for one in everything] == list(range(len(everything)))
     times = [one["time"] for one in everything]
     assert times == sorted(times)
-    assert [one["type"] for one in everything][:2] == ["tracker_started", "settings_changed"]
+    assert [one["type"] for one in everything][:3] == [
+        "format_begun",
+        "tracker_started",
+        "settings_changed",
+    ]
     assert everything[-1]["type"] == "tracker_stopped"
     counted = [one for one in everything if one["type"] == "counted"]
     assert [(one["counter"], one["delta"]) for one in counted] == [("udp4_connects", 1)]

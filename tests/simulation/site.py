@@ -225,7 +225,8 @@ class Site:
         verification = Verification(path, keyring)
         verification.noted_in = self.secrets
         findings = verification.findings(lambda _done, _total: None)
-        assert [(one.path.name, one.what) for one in findings if one.damage] == []
+        found = [(one.path.name, one.what) for one in findings if one.damage]
+        assert found == [], found
         self._appended, self._whole = kept, False
         return state
 

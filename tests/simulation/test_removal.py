@@ -120,7 +120,7 @@ def test_a_cut_after_sealing(tmp_path: Path, seed: int) -> None:
         newest = list_segments(root / "log" / "seg")[-1]
         newest.rename(newest.with_suffix(".tmp"))
         newest.with_suffix(".tmp").rename(newest)
-        write_missing(root / "log")
+        write_missing(root / "log", keys_of(root / "secrets").tags)
         disk.dead = True
     disk.power_up()
     assert newest.exists()

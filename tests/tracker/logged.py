@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from eventlog import Tags
+
 HASH = hash_of(0xAB)
 OTHER = hash_of(0x11)
 SECOND_PEER = b"-TR4000-abcdefghijkl"
@@ -62,6 +64,7 @@ def write_log(
     script: Callable[[Rig], Iterator[None]] | None = None,
     *,
     segment_bytes: int = 1500,
+    tags: Tags | None = None,
 ) -> None:
     """Runs a script against a tracker over a real log. Each `yield` waits until its events are
     durable.
@@ -69,7 +72,7 @@ def write_log(
     log = open_log(
         folder,
         codec.RECORD_SIZES,
-        own_keys(folder).tags,
+        tags or own_keys(folder).tags,
         segment_bytes=segment_bytes,
         linger_seconds=0,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventlog import Reader, base_seq_of, first_frame_header, list_segments, read_kept_frames
 from tracker.domain import events
-from tracker.domain.events import codec
+from tracker.domain.events import announce, codec
 from tracker.history import event_json
 from tracker.store import frames
 from tracker.store.moments import split
@@ -104,7 +104,12 @@ class Scan:
 
     def _next_frame(self) -> None:
         if self._reader is None:
-            self._reader = Reader(self._folder, self._first_segment(), keys=self._keys)
+            self._reader = Reader(
+                self._folder,
+                self._first_segment(),
+                keys=self._keys,
+                decrypt=self._wanted.has_sections,
+            )
             self._frames = chain(self._kept(self._reader.first_seq), self._reader.frames())
         elif self._frames is None:
             self._frames = self._reader.frames()
@@ -205,6 +210,13 @@ class Filter:
             timely = event is not None and first_time <= event["time"] <= last_time
             yield seq, event if timely and event is not None and self._wants(event) else None
         yield last, None
+
+    @property
+    def has_sections(self) -> bool:
+        """Tells whether announces or unknown events may be wanted. Nothing else has to be
+        decrypted."""
+        wanted = self._wanted.types
+        return not wanted or announce.NAME in wanted or "unknown" in wanted
 
     @property
     def _narrow(self) -> bool:
