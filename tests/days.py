@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 TORRENT = hash_of(7)
 SETTINGS = Settings(max_peer_timeout=60, inactive_peer_cleanup_interval=10)
 V4, V6 = 4, 3  # peers a day
+HOUR_US = DAY_US // 24
 
 
 @define
@@ -84,10 +85,22 @@ class Site:
 
     def live_until_today(self, days: int) -> None:
         """Runs the tracker once a day for some days; the last one is today by the real clock."""
-        today = time_ns() // 1000 // DAY_US * DAY_US + DAY_US // 48
-        self.first_day = day_of(today) - days + 1
+        self._live_until(time_ns() // 1000 // DAY_US * DAY_US + DAY_US // 48, days)
+
+    def live_until_now(self, days: int) -> None:
+        """The same, but the last time is two to three hours ago, whatever the time of day is.
+
+        A run takes some minutes of log time, and none goes over midnight.
+        """
+        last = time_ns() // 1000 - 2 * HOUR_US
+        if day_of(last) != day_of(last + HOUR_US // 10):
+            last -= HOUR_US
+        self._live_until(last, days)
+
+    def _live_until(self, last: int, days: int) -> None:
+        self.first_day = day_of(last) - days + 1
         for number in range(days):
-            self.time.wall = today - (days - 1 - number) * DAY_US
+            self.time.wall = last - (days - 1 - number) * DAY_US
             self.live(1)
 
     def service(self, log: Log, state: State) -> Service:

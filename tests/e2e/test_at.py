@@ -186,7 +186,7 @@ def test_a_pruned_log(tracker: Tracker) -> None:
     text = tracker.config.read_text()
     tracker.config.write_text(text.replace("[event_log]\n", "[event_log]\nkeep_days = 3\n"))
     site = Site(tracker.folder)
-    site.live_until_today(8)
+    site.live_until_now(8)
     tracker.start()
     (event,) = tracker.events_until(bool, "--type", "log_pruned")
     begin = event["first_seq"]

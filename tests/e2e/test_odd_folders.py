@@ -13,7 +13,7 @@ from eventlog import open_log
 from tests.e2e.clients import announce, api, torrent
 from tests.e2e.process import DEADLINE
 from tests.eventlog.logs import running
-from tests.support import SECOND, keys_of
+from tests.support import SECOND
 from tests.tracker.logged import write_log
 from tracker.domain import events
 from tracker.domain.events import codec
@@ -145,7 +145,7 @@ def test_a_log_from_the_future(new_tracker: Callable[..., Tracker]) -> None:
         rig.service.tick()
         yield
 
-    write_log(tracker.folder / "log", tomorrow, tags=keys_of(tracker.folder / "secrets").tags)
+    write_log(tracker.folder / "log", tomorrow, secrets=tracker.folder / "secrets")
     last = tracker.events()[-1]["time"]
     now = rfc3339(time.time_ns() // 1000)
     tracker.start()

@@ -37,7 +37,7 @@ def pruned(idle: Tracker, site: Site) -> Tracker:
     text = tracker.config.read_text()
     assert "[event_log]\n" in text
     tracker.config.write_text(text.replace("[event_log]\n", "[event_log]\nkeep_days = 3\n"))
-    site.live_until_today(DAYS)
+    site.live_until_now(DAYS)
     tracker.start()
     tracker.events_until(bool, "--type", "log_pruned")
     assert tracker.lines is not None

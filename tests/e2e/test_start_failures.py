@@ -55,8 +55,10 @@ def test_port_in_use(tmp_path: Path) -> None:
         assert tracker.stop() == 0
         before = tracker.events()
         types = [one["type"] for one in before]
-        assert types == ["tracker_started", "settings_changed", "tracker_stopped"]
-        assert before[0]["epoch"] == 1
+        assert types == [
+            "format_begun", "tracker_started", "settings_changed", "tracker_stopped",
+        ]  # fmt: skip
+        assert before[1]["epoch"] == 1
         _check_taken(folder, *TAKEN[2])
         assert tracker.events() == before
 

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from eventlog import Reader, open_log
 from tests.eventlog.logs import running
-from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of, own_keys
+from tests.support import SECOND, Announce, Rig, endpoint4, endpoint6, hash_of, keys_of, own_keys
 from tracker.domain import events
 from tracker.domain.events import codec
 from tracker.domain.events.admin import (
@@ -19,13 +19,12 @@ from tracker.domain.events.admin import (
     TrackerStopped,
 )
 from tracker.domain.settings import Settings
+from tracker.store import high_water_mark
 from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from eventlog import Tags
 
 HASH = hash_of(0xAB)
 OTHER = hash_of(0x11)
@@ -64,15 +63,17 @@ def write_log(
     script: Callable[[Rig], Iterator[None]] | None = None,
     *,
     segment_bytes: int = 1500,
-    tags: Tags | None = None,
+    secrets: Path | None = None,
 ) -> None:
     """Runs a script against a tracker over a real log. Each `yield` waits until its events are
     durable.
+
+    With the folder of a tracker's secrets, that tracker can go on with the log.
     """
     log = open_log(
         folder,
         codec.RECORD_SIZES,
-        tags or own_keys(folder).tags,
+        (keys_of(secrets) if secrets else own_keys(folder)).tags,
         segment_bytes=segment_bytes,
         linger_seconds=0,
     )
@@ -82,6 +83,8 @@ def write_log(
             rig = Rig(log=log, state=replay(Reader(folder, to_end=True)))
             for _ in (script or history)(rig):
                 await log.wait_durable(log.next_seq - 1)
+        if secrets:
+            high_water_mark.note(secrets, log, rig.state.time_us)
 
     trio.run(main)
 

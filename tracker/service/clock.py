@@ -1,6 +1,6 @@
 """Gives log time: microseconds since 1970 that never go back, whatever the wall clock does.
 
-Log time starts at the later of the log's last time and the wall clock, and runs with the monotonic
+Log time starts at the wall clock, or just after the log's last time if that is later, and runs with the monotonic
 clock. While it is within ten seconds of the wall clock, it moves towards it by at most 500 parts
 per million. When the wall clock is further ahead (after a suspend), log time steps forward at once;
 the step is an event, and peers get one more timeout after it. When the wall clock is further
@@ -36,8 +36,9 @@ class LogClock:
         self._wall_us = wall_us
         self._monotonic_us = monotonic_us
         self._adjusted_us = monotonic_us()
-        # At least 1, because a time of 0 means never in totals.
-        self._last_us = max(last_us, 1)
+        # Later than the last event, because that one has the lead of the run before. And a time of
+        # 0 means never in totals.
+        self._last_us = last_us + 1
         self._offset_us = max(self._last_us, wall_us()) - self._adjusted_us
 
     def now_us(self) -> int:

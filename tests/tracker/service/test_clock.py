@@ -15,13 +15,13 @@ def test_it_begins_at_the_wall_clock() -> None:
     assert HandTime().log_clock(0).now_us() == START_US
 
 
-def test_it_begins_at_the_end_of_the_log_when_that_is_later() -> None:
+def test_it_begins_after_the_end_of_the_log_when_that_is_later() -> None:
     """A wall clock behind the log's last event does not take time back; it runs on from there."""
     time = HandTime()
     clock = time.log_clock(START_US + HOUR)
-    assert clock.now_us() == START_US + HOUR
+    assert clock.now_us() == START_US + HOUR + 1
     time.advance(SECOND)
-    assert clock.now_us() == START_US + HOUR + SECOND
+    assert clock.now_us() == START_US + HOUR + 1 + SECOND
 
 
 def test_the_earlier_clock() -> None:
