@@ -1,10 +1,11 @@
 """Gives log time: microseconds since 1970 that never go back, whatever the wall clock does.
 
-Log time starts at the wall clock, or just after the log's last time if that is later, and runs with the monotonic
-clock. While it is within ten seconds of the wall clock, it moves towards it by at most 500 parts
-per million. When the wall clock is further ahead (after a suspend), log time steps forward at once;
-the step is an event, and peers get one more timeout after it. When the wall clock is further
-behind, log time goes on at its own pace, and dates follow the wall clock (`tracker.domain.dates`).
+Log time starts at the wall clock, or just after the log's last time if that is later, and runs with
+the monotonic clock. While it is within ten seconds of the wall clock, it moves towards it by at
+most 500 parts per million. When the wall clock is further ahead (after a suspend), log time steps
+forward at once; the step is an event, and peers get one more timeout after it. When the wall clock
+is further behind, log time goes on at its own pace, and dates follow the wall clock
+(`tracker.domain.dates`).
 """
 
 from __future__ import annotations
