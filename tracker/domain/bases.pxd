@@ -17,3 +17,7 @@ cdef class Bases:
     @cython.locals(account=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, rows=bytearray, newer=Py_ssize_t, older=Py_ssize_t)
     cpdef add(self, base, unsigned int most)
     cpdef _link(self, Py_ssize_t account, Py_ssize_t newer, Py_ssize_t older)
+    @cython.locals(rows=bytearray, slots=Py_ssize_t, account=Py_ssize_t, newer=Py_ssize_t, older=Py_ssize_t, seq=cython.ulonglong)
+    cpdef bint _is_linked(self, Py_ssize_t number) except -1
+    @cython.locals(at=Py_ssize_t)
+    cpdef tuple _links(self, Py_ssize_t number)
