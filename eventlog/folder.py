@@ -200,6 +200,8 @@ def recover(
         each.unlink()
     if not paths:
         return Recovery(0, NO_CHAIN, 0, 0)
+    if sealed:  # seals that others take for durable: a crash may have come before that
+        sync_directory(path / seals.FOLDER)
     found = evolve(tail.settled(path), sealed=sealed)
     return found if found.last_time_us else evolve(found, last_time_us=_last_time(paths))
 

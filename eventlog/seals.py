@@ -195,7 +195,11 @@ def write_missing(
     """
     make_folder(folder / FOLDER)
     with _alone(folder / FOLDER) as alone:
-        return _write_missing(folder, tags, begin, cutting=cutting) if alone else None
+        newest = _write_missing(folder, tags, begin, cutting=cutting) if alone else None
+    if newest is not None:
+        # The name of a seal that is there may not be durable: its writer was killed, or failed.
+        sync_directory(folder / FOLDER)
+    return newest
 
 
 def _write_missing(

@@ -196,7 +196,8 @@ class Site:
         """Checks that no crash looks like an older copy, and that the note covers what was
         acknowledged."""
         log_id = read_identity(path)
-        assert high_water_mark.compare(self.secrets, path, log_id, end) is None
+        older = high_water_mark.compare(self.secrets, path, log_id, end)
+        assert older is None, older
         mark = high_water_mark.read(self.secrets, log_id)
         assert (mark.seq if mark else 0) >= self.promises.noted
 
