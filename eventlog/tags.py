@@ -7,6 +7,7 @@ all the same; they cannot tell whether the tags hold.
 
 from __future__ import annotations
 
+import errno
 import os
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol
@@ -61,7 +62,10 @@ Part = bytes | bytearray | memoryview
 
 
 def new_seed() -> bytes:
-    return os.urandom(TAG_SIZE)
+    try:
+        return os.urandom(TAG_SIZE)
+    except OSError as error:  # nothing was written: the log waits for it, as for memory
+        raise OSError(errno.EAGAIN, f"no random bytes: {error}") from None
 
 
 def check_frame(
