@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.clients import UdpClient, announce_datagram, torrent
 from tests.e2e.process import DEADLINE
+from tracker.ports.errors import NOT_VOUCHED
 
 if TYPE_CHECKING:
     from tests.e2e.process import Tracker
@@ -19,12 +20,13 @@ ANNOUNCES = 1000  # announces of one life at most, because its log is replayed s
 
 class Writes:
     """Whitelists numbered torrents one by one. `acknowledged` has the numbers answered with
-    success.
+    success, `not_vouched` counts those that are in the log while its note cannot be written.
     """
 
     def __init__(self) -> None:
         self.acknowledged: set[int] = set()
         self.refused = 0
+        self.not_vouched = 0
         self.changed = Condition()
         self._next = 0
         self._threads: list[Thread] = []
@@ -72,11 +74,13 @@ class Writes:
             self._next += 1
         connection.request("POST", f"/api/v1/whitelist/{number:040x}?token=MyAccessToken")
         response = connection.getresponse()
-        done = response.read() == b'{"status":"ok"}' and response.status == 200
+        body = response.read()
+        done = body == b'{"status":"ok"}' and response.status == 200
         with self.changed:
             if done:
                 self.acknowledged.add(number)
             self.refused += not done
+            self.not_vouched += response.status == 503 and NOT_VOUCHED.encode() in body
             self.changed.notify_all()
         return done
 

@@ -136,8 +136,10 @@ def http_requests(_folder: Path, _closing: ExitStack) -> Target:
             front.rig.service, 1, proxied=proxied, proxies=Proxies((), header.decode())
         )
         handler.begin()
-        for method, target, forwarded, keep in requests[0]:
-            reply = handler.answer(method, target, _ADDRESSES[choice // 16 % 4], forwarded, keep)
+        for method, target, forwarded, keep, agent in requests[0]:
+            reply = handler.answer(
+                method, target, _ADDRESSES[choice // 16 % 4], forwarded, keep, agent
+            )
             head, end, body = reply.partition(b"\r\n\r\n")
             assert end
             assert (b"Connection: close" in head) != keep
