@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.independent_reader.count_credit import count
@@ -24,7 +23,16 @@ from tests.property.world import (
     World,
     factors,
 )
-from tests.support import SECOND, Announce, HandTime, MemoryLog, events_in, replayed, steady
+from tests.support import (
+    SECOND,
+    Announce,
+    HandTime,
+    MemoryLog,
+    events_in,
+    few_or_many,
+    replayed,
+    try_examples,
+)
 from tracker.domain import image
 from tracker.domain.events.admin import TrackerStopped
 from tracker.domain.policy import Policy
@@ -159,16 +167,16 @@ def told(frames: list[Frame], opening: State | None, world: World) -> dict[Any, 
     return found
 
 
-@settings(steady, max_examples=100)
-@given(
-    history=histories,
-    gone=st.lists(st.booleans(), min_size=1, max_size=5),
-    cut=st.floats(0, 1),
-)
-def test_all_that_count_agree(history: list[Step], gone: list[bool], cut: float) -> None:
+@few_or_many(30, 400)
+def test_all_that_count_agree(count: int) -> None:
     """The live state, its replays with and without keys, from images and from an opening, the
     ledgers by account and by torrent, and the independent count.
     """
+    gone = st.lists(st.booleans(), min_size=1, max_size=5)
+    try_examples(count, agreement, history=histories, gone=gone, cut=st.floats(0, 1))
+
+
+def agreement(history: list[Step], gone: list[bool], cut: float) -> None:
     world, frames = live(history)
     for by_number in True, False:
         assert replayed(frames, by_number=by_number).digest() == world.state.digest()

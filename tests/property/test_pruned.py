@@ -10,14 +10,13 @@ from unittest.mock import patch
 import pytest
 import trio
 from attrs import evolve
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import eventlog.log
 from eventlog import EventLog, Reader, first_seq, open_log, read_kept_frames
 from tests.property.test_hidden import long_steps
 from tests.property.world import FIRST_SETTINGS, Step, World
-from tests.support import HandTime, events_in, own_keys, steady
+from tests.support import HandTime, events_in, few_or_many, own_keys, try_examples
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
@@ -93,13 +92,17 @@ async def live_through(log: EventLog, world: World, history: list[Step]) -> dict
 
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
-@settings(steady, max_examples=20, phases=[Phase.explicit, Phase.generate])
-@given(history=st.lists(pruned_steps, max_size=60))
-def test_pruned_at_any_moment(history: list[Step], private: bool) -> None:
+@few_or_many(8, 60)
+def test_pruned_at_any_moment(count: int, private: bool) -> None:
     """A log pruned now and then is whole; replay, ledger and admin events lose nothing.
 
     The log has tiny segments on disk, and each pruning goes as far as it can.
     """
+    history = st.lists(pruned_steps, max_size=60)
+    try_examples(count, pruned, history=history, private=st.just(private))
+
+
+def pruned(history: list[Step], private: bool) -> None:
     first = evolve(FIRST_SETTINGS, private=private)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
