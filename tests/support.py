@@ -163,6 +163,11 @@ def events_in(frames: Iterable[Frame]) -> list[dict[str, Any]]:
     return [event for frame in frames for event in event_json.narrate(frame)]
 
 
+def undated(totals: Totals) -> Totals:
+    """Returns totals without their two times, which are dates in a ledger, else log times."""
+    return totals._replace(first_us=0, last_us=0)
+
+
 @define
 class HandTime:
     """Replaces the wall clock and the monotonic clock, in microseconds, with numbers."""

@@ -18,7 +18,7 @@ import pytest
 
 from tests.independent_reader import check_rules, count_credit
 from tests.simulation.community import TORRENTS, Community
-from tests.support import events_in, hash_of, replayed
+from tests.support import events_in, hash_of, replayed, undated
 from tracker.domain import image
 from tracker.ledger.account import Ledger
 from tracker.ledger.torrent import Contributions
@@ -67,11 +67,6 @@ def test_a_month_is_counted_alike(members: int, days: int) -> None:
 
 def amounts(totals: Totals) -> list[int]:
     return [*totals[:4], totals.seeding_us, totals.partial_us]
-
-
-def undated(totals: Totals) -> Totals:
-    """Returns them without the two times, which are dates in a ledger."""
-    return totals._replace(first_us=0, last_us=0)
 
 
 def by_script(told: list[dict[str, object]]) -> Rows:
