@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection, HTTPException
 from threading import Condition, Thread
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -265,13 +266,29 @@ class Tracker:
     def events(self, *arguments: str) -> list[Event]:
         """Returns the output of `tracker events`: the durable part of the log.
 
-        Beside a running tracker the command is not forked: it takes longer to start, and meanwhile
-        the idle log writes the mark up to which it is durable.
+        Beside a running tracker it has everything that the tracker has appended so far.
         """
-        if self.running:
+        if self.running and not self._all_durable():
+            # Not forked: it takes longer to start, and meanwhile the log is written.
             command = ("--config", str(self.config), "events", *arguments)
             return events_of(run(*command, folder=self.folder))
         return events_of(self.command("events", *arguments))
+
+    def _all_durable(self) -> bool:
+        """Waits until a metric says that all events are durable; returns whether it does."""
+        give_up = time.monotonic() + 2
+        headers = {"Authorization": "Bearer MyAccessToken"}
+        while time.monotonic() < give_up:
+            connection = HTTPConnection(*self.api, timeout=DEADLINE)
+            try:
+                connection.request("GET", "/api/v1/metrics?format=prometheus", headers=headers)
+                if b"\nswarmlog_durable_lag_events 0.0\n" in connection.getresponse().read():
+                    return True
+            except (OSError, HTTPException):
+                return False
+            finally:
+                connection.close()
+        return False
 
     def events_until(self, wanted: Callable[[list[Event]], bool], *arguments: str) -> list[Event]:
         """Runs `tracker events` until `wanted` holds, because events become durable later."""
