@@ -110,7 +110,12 @@ class Rules:
         else:
             assert last is not None, one
             assert (one["prev_seq"], last.ended) == (last.seq, ""), (one, last)
-            self._check(one, last, now)
+            lower = one["uploaded"] < last.uploaded or one["downloaded"] < last.downloaded
+            lower = lower and one["event"] != "stopped"
+            if rule == "restarted" and not lower:
+                self.found[self._why_lost(last, peers, now, one)] += 1
+            else:
+                self._check(one, last, now, lower)
         if one["event"] == "stopped":
             peers.pop(name, None)
         else:
@@ -118,23 +123,24 @@ class Rules:
                 one["seq"], now, one["key_ref"], name[0], one["uploaded"], one["downloaded"]
             )
 
-    def _check(self, one: dict[str, Any], last: Last, now: int) -> None:
+    def _check(self, one: dict[str, Any], last: Last, now: int, lower: bool) -> None:
         """Checks the rule of an announce that goes on from another."""
-        lower = one["uploaded"] < last.uploaded or one["downloaded"] < last.downloaded
-        assert (one["rule"] == "restarted") == (lower and one["event"] != "stopped"), (one, last)
-        if one["rule"] != "restarted":
-            assert (one["rule"] == "continued") == self._listed(last, now), (one, last)
-        if not self._listed(last, now):
+        assert (one["rule"] == "restarted") == lower, (one, last)
+        over = self._over(last, now)
+        if one["rule"] != "restarted" and over:  # 0: this very moment is its last
+            assert (one["rule"] == "continued") == (over < 0), (one, last)
+        if over > 0:
             policy = self._settings["policy"]
             assert now - last.seen < policy["remember_days"] * DAY, (one, last)
             assert self._day(last) not in self._shredded, (one, last)
 
-    def _listed(self, last: Last, now: int) -> bool:
+    def _over(self, last: Last, now: int) -> int:
+        """Returns for how many us a peer has not been listed; negative = it is."""
         if last.evicted:
-            return False
+            return now - last.seen + 1
         if now - last.seen < min(timeout for _, timeout in self._timeouts):
-            return True
-        return now < listed_until(last.seen, self._timeouts, self._outages)
+            return -1
+        return now - listed_until(last.seen, self._timeouts, self._outages)
 
     def _why_lost(
         self, last: Last, peers: dict[tuple[str, str], Last], now: int, one: dict[str, Any]
@@ -142,7 +148,7 @@ class Rules:
         """Returns the reason why an announce did not go on from this one; fails without one."""
         if last.ended:
             return last.ended
-        assert not self._listed(last, now), (one, last)
+        assert self._over(last, now) >= 0, (one, last)
         if self._day(last) in self._shredded:
             return "shredded"
         in_force = [policy for until, policy in self._since(last.seen)]
