@@ -202,9 +202,7 @@ class State:
         return self.bases.find(account, info_hash, peer_id, time_us - self._remember_us())
 
     def remembers(self, seen_us: int, time_us: int) -> bool:
-        """Tells whether an announce of that time is still remembered: it is neither too old, nor of a
-        day that was shredded.
-        """
+        """Tells whether an announce of that time is remembered: neither too old, nor shredded."""
         shredded = self.tally.shredded
         return time_us - seen_us < self._remember_us() and not (
             shredded and events.day_name(seen_us // events.DAY_US) in shredded
