@@ -103,7 +103,7 @@ def build(
         secrets=secrets_path,
     )
     follower = FollowerSupervisor(event_log.path, secrets_path, note_sealed=event_log.note_sealed)
-    rereading = Rereading(event_log.path, keyring)
+    rereading = Rereading(event_log.path, keyring, checked=session.checked)
     replaying = Replaying(event_log.path, secrets_path)
     gauges = LiveGauges(
         service,

@@ -5,10 +5,11 @@ It is a cache: losing it costs time, and the addresses of peers whose announces 
 Blocking.
 
     header 160 (in format 1: 128) | table, 64 a section | sections, each at a multiple of 16 |
-    SHA-256 of the rest | since format 2 the MAC of that SHA-256
+    SHA-256 of the rest | since format 2 the MAC of that SHA-256, and the CRC-32 of both
 
 docs/log-format.md has the fields. The MAC is checked before anything of the file is believed,
-because nobody else can have written it. Addresses are encrypted under the keys of the days they
+because nobody else can have written it. The last checksum covers it, so that a MAC which a bad
+sector changed is told from one that somebody made up. Addresses are encrypted under the keys of the days they
 were announced on, so that shredding a day reaches every snapshot. Every byte is checked before a
 state is made of the file.
 """
@@ -58,7 +59,7 @@ _HEADER_SIZES = {1: 128, 2: 160}
 _ROW = Struct("<32sQQIIQ")
 _CRC = Struct("<I")
 _SHA256 = 32
-_FOOTERS = {1: _SHA256, 2: _SHA256 + MAC_SIZE}
+_FOOTERS = {1: _SHA256, 2: _SHA256 + MAC_SIZE + _CRC.size}
 _ALIGN = 16
 _PLAIN = {1: 0, 2: NOT_ENCRYPTED}
 """What stands in the place of a day, by format, for a section that is not encrypted."""
@@ -158,15 +159,16 @@ def write(
 
 
 def _write(path: Path, pieces: Iterable[bytes], mac: Callable[[bytes], bytes]) -> int:
-    """Writes the pieces, their SHA-256 and its MAC, and syncs them. Returns the size in bytes."""
+    """Writes the pieces and the footer, and syncs them. Returns the size in bytes."""
     descriptor = create_file(path)
     try:
         hasher, size = sha256(), 0
         for piece in pieces:
             hasher.update(piece)
             size = write_all(descriptor, [piece], size)
-        digest = hasher.digest()
-        size = write_all(descriptor, [digest, mac(digest)], size)
+        footer = hasher.digest()
+        footer += mac(footer)
+        size = write_all(descriptor, [footer, _CRC.pack(crc32(footer))], size)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -243,7 +245,10 @@ def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, opening: b
     if digest != footer[:_SHA256]:
         raise SnapshotError("its SHA-256 does not match")
     if head.format > 1:
-        _check_mac(head.key_id, digest, footer[_SHA256:], keys, opening=opening)
+        mac, checksum = footer[_SHA256 : -_CRC.size], footer[-_CRC.size :]
+        if checksum != _CRC.pack(crc32(footer[: -_CRC.size])):
+            raise SnapshotError("the checksum of its MAC does not match")
+        _check_mac(head.key_id, digest, mac, keys, opening=opening)
     if head.position.log_id != log_id:
         raise (ForgedSnapshotError if head.format > 1 else SnapshotError)("is of another log")
     return _sections(head, data, body, keys)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import A_FILE, LogCorruptError, Reader, make_folder, read_identity
-from tracker.store import format_border, opening_balance, snapshot_file
+from tracker.store import checked_segments, format_border, opening_balance, snapshot_file
 from tracker.store.snapshot_file import ForgedSnapshotError, Position, SnapshotError
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ def start(
     Returns its state, and a reader of the frames after it. Where no snapshot fits they are the
     state at the log's beginning, and a reader of the whole log. `at_most`: most events that the
     state may have seen. Each file that is passed over is reported to `refused` in a sentence.
-    Without a snapshot all that was written before format 2 is compared with its first event;
-    `report` gets the bytes done and the bytes in all. Raises what reading the log does.
+    Where the reader comes to events of before format 2, all of those are compared with its first
+    event; `report` gets the bytes done and the bytes in all. Raises what reading the log does.
     """
     log_id = read_identity(log)
     for path in reversed(found(log)):
@@ -138,14 +138,19 @@ def start(
             if one.position.seq != seq_of(path):
                 raise SnapshotError(f"is the one before event {one.position.seq}, by its content")
             reader = follow(log, one, keys, to_end=to_end)
-            return one.state(), reader
+            state = one.state()
         except ForgedSnapshotError as error:
             raise LogCorruptError(path, 0, str(error), DELETE) from None
         except (SnapshotError, OSError) as error:
             refused(f"The snapshot {path.name} is not used: {error}")
+        else:
+            checked_segments.check_old(log, state.seq, keys, report)
+            return state, reader
     reader = Reader(log, to_end=to_end, keys=keys)
     begin = opening_balance.begin(log, reader.first_seq, keys)
-    format_border.check_history(log, begin.history, keys, report)
+    if keys is None:
+        format_border.check_history(log, begin.history, keys, report)
+    checked_segments.check_old(log, reader.first_seq, keys, report)
     return begin.state, reader
 
 
