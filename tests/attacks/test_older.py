@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import os
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 
-from tests.attacks.support import Files, Log, Segment, check_refused, files_in, put, seal_of, site
-from tests.attacks.test_planted import other_author, resealed, went_over
-from tests.nonsense.whole import refusal
+from eventlog import LogCorruptError, first_seq
+from tests.attacks.support import (
+    Files,
+    Log,
+    Segment,
+    check_refused,
+    files_in,
+    pack_frame,
+    seal_of,
+    site,
+)
+from tests.attacks.test_planted import resealed, went_over
+from tests.independent_reader.read_log import parse_frame
+from tests.nonsense.whole import put, refusal
+from tracker import ports
 from tracker.domain import events
+from tracker.history.event_scan import Filter, Scan
+from tracker.ledger.account import Ledger
+from tracker.ledger.walk import Decryption, Walk
 from tracker.store import checked_segments, frames, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.checked_segments import CheckedSegments
+from tracker.upkeep import pruning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +62,9 @@ def other_name(log: Log) -> Segment:
 def other_address(log: Log) -> Segment:
     segment, at = log.find(events.ANNOUNCE)
     one = segment.frames[at]
-    segment.frames[at] = one._replace(protected=one.protected[:15] + bytes([one.protected[15] ^ 1]) + one.protected[16:])
+    segment.frames[at] = one._replace(
+        protected=one.protected[:15] + bytes([one.protected[15] ^ 1]) + one.protected[16:]
+    )
     return segment
 
 
@@ -69,6 +89,77 @@ def test_an_older_segment(tmp_path: Path, name: str, sealed: bool) -> None:
 def test_before_there_were_tags(tmp_path: Path) -> None:
     """The same for a segment of format 1, with a right seal."""
     check_refused(tmp_path / "site", resealed(went_over(tmp_path / "served")))
+
+
+def events_of(folder: Path, first: int = 0) -> Scan:
+    """Reads all events, as `tracker events` and the API do."""
+    wanted = Filter(ports.EventFilter(), array("I"))
+    scan = Scan(folder / "log", ports.LogPart(first=first), wanted, Keyring(folder / "secrets"))
+    while not scan.over:
+        scan.step(1 << 20)
+    return scan
+
+
+def ledger_of(folder: Path) -> None:
+    """Reads a ledger, as `tracker ledger` and the API do."""
+    decrypt = Decryption(folder / "log", Keyring(folder / "secrets"))
+    for _ in Walk(folder / "log", decrypt).tell(Ledger(1, None, decrypt)):
+        pass
+
+
+@pytest.mark.parametrize("served", [False, True], ids=["never served", "served before"])
+def test_readers_of_what_had_no_tags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: bool
+) -> None:
+    """`events`, `ledger` and the API refuse changed segments of format 1, and changed kept events
+    from there, also where no start looked at them."""
+    monkeypatch.setattr(checked_segments, "REST_NS", 0)
+    folder = tmp_path / "site"
+    files = went_over(tmp_path / "served")
+    put(folder, files)
+    if served:
+        assert refusal(folder) is None
+        files = files_in(folder)
+    else:
+        files = {name: data for name, data in files.items() if "/checked/" not in name}
+    put(folder, files)
+    assert events_of(folder).found
+    ledger_of(folder)
+    tagged = min(one.base_seq for one in Log.of(files).segments if one.format > 1)
+
+    put(folder, resealed(files))
+    with pytest.raises(LogCorruptError, match="says that the history digest"):
+        events_of(folder, first_seq(folder / "log"))
+    with pytest.raises(LogCorruptError, match="says that the history digest"):
+        ledger_of(folder)
+    assert events_of(folder, tagged).found
+
+    put(folder, files | other_kept(files))
+    with pytest.raises(LogCorruptError, match="not the kept events that the log vouches for"):
+        events_of(folder)
+    with pytest.raises(LogCorruptError, match="not the kept events that the log vouches for"):
+        ledger_of(folder)
+
+
+def other_kept(files: Files) -> Files:
+    """Changes the first frame of format 1 that was kept, with its checksums made right."""
+    name = min(name for name in files if name.endswith(".evk"))
+    data = files[name]
+    one = parse_frame(data[64:], crc32(data[16:32]))
+    assert one.header.format == 1
+    changed = one._replace(plain=one.plain.replace(b'"version":"', b'"VERSION":"'))
+    assert changed != one
+    return {name: data[:64] + pack_frame(changed, data[16:32])[0] + data[64 + one.header.size :]}
+
+
+def test_no_opening_is_made_of_it(tmp_path: Path) -> None:
+    """A removal of old segments would vouch for what it reads."""
+    put(tmp_path / "site", resealed(went_over(tmp_path / "served")))
+    log, keys = tmp_path / "site/log", Keyring(tmp_path / "site/secrets")
+    at = max(one.base_seq for one in Log.of(files_in(tmp_path / "site")).segments)
+    with pytest.raises(LogCorruptError, match="says that the history digest"):
+        pruning.make(log, at, keys)
+    assert not list((log / "opening").glob("*.made"))
 
 
 def test_between_two_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,4 +194,6 @@ def test_what_is_remembered_may_be_nonsense(tmp_path: Path) -> None:
         path = checked_segments.checked_path(keys.secrets, bytes.fromhex(checked._file.stem))
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(text)
-        assert len(CheckedSegments(folder / "log", keys).unknown()) == len(Log.of(site()).segments) - 1
+        assert (
+            len(CheckedSegments(folder / "log", keys).unknown()) == len(Log.of(site()).segments) - 1
+        )

@@ -1,8 +1,9 @@
 """Remembers which finished segments were found as they were written, so that a start reads only
 those that somebody touched since.
 
-    <secrets_path>/checked/<log id>.json   {"segments": {name: [bytes, modified_ns, changed_ns,
-                                           inode]}}, one line
+    <secrets_path>/checked/<log id>.json   one line:
+    {"segments": {name: [bytes, modified_ns, changed_ns, inode]}, "begin": first event of the log,
+     "kept": {name: SHA-256 of a file of kept frames}}
 
 A start from a snapshot does not replay what lies before it, and hashing a large log takes minutes.
 But the kernel notes when a file was last changed, and nobody can set that time without setting the
@@ -10,6 +11,9 @@ clock or writing to the device. So a segment whose file has the same size, times
 it was read holds the same bytes. Others are read again: a copy from a backup once, and each segment
 that was written to. Segments of format 2 are compared with their seals, or by all their tags. Those
 of format 1 have no tags, so the first event of format 2 tells of all of them together.
+
+Kept frames of format 1 have no tags either. Their SHA-256 by the log stands here, so that readers
+need not look for the event that has it.
 
 A file that is missing or damaged costs time and nothing else. Blocking.
 """
@@ -20,7 +24,7 @@ import json
 import logging
 import os
 import time
-from itertools import pairwise
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from eventlog import (
@@ -28,11 +32,13 @@ from eventlog import (
     LogError,
     base_seq_of,
     border,
+    kept_digests,
     make_folder,
     open_header,
     parse_json,
     read_file,
     read_identity,
+    read_kept_frames,
     segments_of,
     write_new,
     wrong_by_seal,
@@ -40,9 +46,10 @@ from eventlog import (
 from tracker.store import format_border, opening_balance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from eventlog import Frame
     from tracker.store.address_keys import Keyring
 
     Report = Callable[[int, int], None]
@@ -55,7 +62,17 @@ REST_NS = 2_000_000_000
 """Nanoseconds since the last change of a file that is to be remembered, because the kernel's times
 are coarse: two changes within some milliseconds may get the same one."""
 _TOLD_BYTES = 256 << 20  # a start that reads more says so in the text log
-_OLD_HELD: dict[Path, dict[str, Stamp]] = {}  # by log: segments of format 1 compared by this process
+_OLD_HELD: dict[
+    Path, dict[str, Stamp]
+] = {}  # by log: segments of format 1 compared by this process
+
+
+class _Content(NamedTuple):
+    """What the file holds."""
+
+    segments: dict[str, Stamp]
+    begin: int  # the first event of the log for which `kept` holds
+    kept: dict[str, str]  # SHA-256 of files of kept frames, by name
 
 
 class Stamp(NamedTuple):
@@ -97,8 +114,8 @@ class CheckedSegments:
         """`path`: of the log. Raises `LogFormatError`, `OSError`."""
         self._log, self._keys = path, keys
         self._file = checked_path(keys.secrets, read_identity(path))
-        self._known = _read(self._file)
-        self._saved = dict(self._known)
+        self._saved = _read(self._file)
+        self._known, self._begin, self._kept = self._saved
 
     def unknown(self) -> list[Path]:
         """Lists the finished segments that have changed since they were read, or were never read.
@@ -151,7 +168,7 @@ class CheckedSegments:
 
     def old(self) -> dict[Path, Stamp | None]:
         """Begins to read all segments of format 1, as `begin` does."""
-        return {path: self.begin(path) for path in _by_format(segments_of(self._log))[0]}
+        return {path: self.begin(path) for path in takewhile(_is_old, segments_of(self._log))}
 
     def remember_old(self, begun: dict[Path, Stamp | None]) -> None:
         """Remembers segments of format 1 that the first event of format 2 vouches for."""
@@ -178,20 +195,26 @@ class CheckedSegments:
         if begun is not None and _stamp(path) == begun:
             self._known[path.name] = begun
 
+    def note_kept(self, begin: int, kept: Mapping[str, str]) -> None:
+        """Remembers the files of kept frames of a log that begins with event `begin`: SHA-256 by
+        name, as the log says."""
+        self._begin, self._kept = begin, dict(kept)
+
     def save(self) -> None:
         """Writes what is remembered, if that has changed. Only warns when it cannot."""
-        if self._known == self._saved:
+        now = _Content(dict(self._known), self._begin, self._kept)
+        if now == self._saved:
             return
         try:
             make_folder(self._file.parent, 0o700)
-            write_new(self._file, json.dumps({"segments": self._known}).encode() + b"\n", 0o600)
+            write_new(self._file, json.dumps(now._asdict()).encode() + b"\n", 0o600)
         except OSError as error:
             log.warning(
                 "Cannot note which segments were read, so the next start reads them again: %s",
                 error,
             )
         else:
-            self._saved = dict(self._known)
+            self._saved = now
 
 
 def check_old(path: Path, seq: int, keys: Keyring | None, report: Report = lambda *_: None) -> None:
@@ -204,16 +227,32 @@ def check_old(path: Path, seq: int, keys: Keyring | None, report: Report = lambd
     """
     if keys is None:
         return
-    old, later = _by_format(segments_of(path))
+    every = segments_of(path)
+    old = list(takewhile(_is_old, every))
+    later = every[len(old) :]
     if not old or not later or base_seq_of(later[0]) <= seq:
         return
     stamps = {one.name: _stamp(one) for one in old}
-    known = _read(checked_path(keys.secrets, read_identity(path)))
+    known = _read(checked_path(keys.secrets, read_identity(path))).segments
     if all(known.get(name) == stamp for name, stamp in stamps.items()):
         return
     if _OLD_HELD.get(path) != stamps:
         _compare_old(path, keys, report)
         _OLD_HELD[path] = stamps
+
+
+def read_kept(path: Path, begin: int, keys: Keyring | None) -> Iterator[Frame]:
+    """Reads the kept frames of a log that begins with event `begin`.
+
+    Their files are compared with what the log says. Without `keys` they are not, because anybody
+    could have written that too. Raises `LogCorruptError`, and what reading the log raises.
+    """
+    if begin and keys is not None:
+        _, known, said = _read(checked_path(keys.secrets, read_identity(path)))
+        there = kept_digests(path, begin)
+        if (known, said) != (begin, there):
+            opening_balance.compare_kept(path, begin, there, keys)
+    yield from read_kept_frames(path, begin, keys)
 
 
 def _compare_old(path: Path, keys: Keyring, report: Report) -> bool:
@@ -229,8 +268,12 @@ def _by_format(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     old: list[Path] = []
     tagged: list[Path] = []
     for path in paths:
-        (old if open_header(path).format == 1 else tagged).append(path)
+        (old if _is_old(path) else tagged).append(path)
     return old, tagged
+
+
+def _is_old(path: Path) -> bool:
+    return open_header(path).format == 1
 
 
 def _stamp(path: Path) -> Stamp:
@@ -238,12 +281,14 @@ def _stamp(path: Path) -> Stamp:
     return Stamp(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 
-def _read(path: Path) -> dict[str, Stamp]:
+def _read(path: Path) -> _Content:
     """Returns what is remembered; nothing where the file is missing or damaged."""
     try:
         with border(ValueError):
             content = cast("dict[str, Any]", parse_json(read_file(path)))
-            found = content["segments"]
-            return {str(name): Stamp(*map(int, stamp)) for name, stamp in found.items()}
+            segments = {
+                str(name): Stamp(*map(int, stamp)) for name, stamp in content["segments"].items()
+            }
+            return _Content(segments, int(content["begin"]), dict(content["kept"]))
     except (LogError, OSError, ValueError):
-        return {}
+        return _Content({}, 0, {})

@@ -148,7 +148,7 @@ def open_session(
     recovered(event_log.recovery)
     try:
         noted = NotedLog(event_log, secrets, accepted=older is not None)
-        state = _replayed(event_log, keyring, report)
+        state = _replayed(event_log, keyring, report, checked)
         old = checked.old()
         begun = _format_begun(event_log, keyring, report)
         if begun is not None:
@@ -178,7 +178,9 @@ def _key_change(before: bytes, after: bytes) -> ServerKeyChanged | None:
     return ServerKeyChanged(before.hex(), after.hex()) if before not in (b"", after) else None
 
 
-def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
+def _replayed(
+    event_log: EventLog, keyring: Keyring, report: Report, checked: CheckedSegments
+) -> State:
     total = event_log.next_seq
     with collector_off():
         state, reader = snapshots.start(
@@ -191,7 +193,8 @@ def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
     if state.seq > reader.first_seq:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
     state = replay(reader, lambda done: report(done, total), state)
-    opening_balance.check_files(event_log.path, state, keyring)
+    kept = opening_balance.check_files(event_log.path, state, keyring)
+    checked.note_kept(first_seq(event_log.path), kept)
     report(total, total)
     return state
 

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from tracker.store.snapshot_file import Snapshot
 
 DELETE = "delete the file: the log holds all that it does"
+PLACE = "replay.place"
+"""Name of the file beside the snapshots with the place of the daily replay."""
 KEPT = 3
 """Snapshots that stay; older ones are removed."""
 
 _NAME = re.compile(r"([0-9]{20})\.snap")
-_TEMPORARY = re.compile(r"[0-9]{20}\.snap\.[0-9]+\.tmp")
+_TEMPORARY = re.compile(r"([0-9]{20}\.snap|replay\.place)\.[0-9]+\.tmp")
 
 
 def found(log: Path) -> list[Path]:
@@ -71,8 +73,7 @@ def write(log: Path, state: State, keys: Keyring) -> Path | None:
     if path.parent.is_file():
         raise OSError(errno.ENOTDIR, f"{A_FILE}: move it away", str(path.parent))
     make_folder(path.parent)
-    with _writing(path.parent):
-        _remove_left_over(path.parent)
+    with writing(path.parent):
         snapshot_file.write(path, position, state, keys)
         others = [each for each in found(log) if each.is_file() and each != path]
         for old in others[: 1 - KEPT]:
@@ -89,11 +90,14 @@ def _is_of(path: Path, position: Position, keys: Keyring) -> bool:
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Locks the folder against other processes that write. The lock goes with the process."""
+def writing(folder: Path) -> Iterator[None]:
+    """Locks the folder against other processes that write, and removes what killed ones left. The
+    lock goes with the process. Raises `OSError`.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove_left_over(folder)
         yield
     except BlockingIOError:
         raise OSError(errno.EBUSY, "another process is writing a snapshot", str(folder)) from None

@@ -101,8 +101,7 @@ class Rereading:
         return found
 
     def _unknown(self) -> list[Path]:
-        """Lists the sealed segments that the next start would read. Damaged ones have another turn.
-        """
+        """Lists the sealed segments that a start would read. Damaged ones have another turn."""
         there = self.checked.tagged() if self.checked is not None else []
         return [
             path
