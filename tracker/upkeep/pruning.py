@@ -1,8 +1,8 @@
 """Removes the oldest segments of a log safely. Blocking; it needs no running service.
 
 1. `make` writes the opening balance, and copies what administrators did, which is kept for ever.
-   `adopt` gives the balance its name. The balance has no addresses, so `make` also makes sure that a later
-   snapshot has those of the peers in the swarms, because their announces may be removed.
+   `adopt` gives the balance its name. The balance has no addresses, so `make` also makes sure that
+   a later snapshot has those of the peers in the swarms, because their announces may be removed.
 2. The caller appends `log_pruned`, which confirms both, and waits until the event is durable.
 3. `finish` removes the segments, the oldest first, and then the files that only they needed.
 
