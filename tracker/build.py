@@ -20,6 +20,7 @@ MODULES = (
     "domain/hidden_peers",
     "domain/listing",
     "domain/peer_by_seq",
+    "domain/peer_lists",
     "domain/state",
     "domain/swarms",
     "frontends/udp/handler",

@@ -436,9 +436,10 @@ class State:
         """Returns up to when the time of these peers is counted then, and the microseconds that a
         group gains: seeding and partial seeding.
         """
+        rows = self.swarms.rows
         seeder_us = partial_us = 0  # the latest announces of each
         for peer in peers:
-            mark, _, _, seen_us, last_seq = packed.session(self.swarms.rows, peer * 72)
+            mark, _up, _down, seen_us, last_seq = packed.session(rows, peer * 72)
             if last_seq < since_seq:
                 continue  # by the old rule
             if mark & 0x10:
@@ -501,7 +502,7 @@ class State:
         """Returns the totals of an account, with the time for which its peers are listed so far."""
         totals = self.accounts.totals(account)
         listing, swarms = self.listing, self.swarms
-        if listing.since_seq == NEVER or account >= len(swarms.held) or not swarms.held[account]:
+        if listing.since_seq == NEVER:
             return totals
         seeding_us = partial_us = 0
         for torrent, peers in self._torrents_of(account).items():
@@ -518,15 +519,10 @@ class State:
 
     def _torrents_of(self, account: int) -> dict[int, list[int]]:
         """Returns the peers of an account by torrent."""
-        account_of, found = self.access.account_of, dict[int, list[int]]()
-        key_ref, missing = account, self.swarms.held[account]
-        while missing:
-            key_ref = account_of.index(account, key_ref)
-            for peer in self.swarms.of_key.peers(key_ref):
-                torrent, _ = packed.standing(self.swarms.rows, peer * 72)
-                found.setdefault(torrent, []).append(peer)
-                missing -= 1
-            key_ref += 1
+        found: dict[int, list[int]] = {}
+        for peer in self.swarms.peers_of(account):
+            torrent, _ = packed.standing(self.swarms.rows, peer * 72)
+            found.setdefault(torrent, []).append(peer)
         return found
 
     def announced(self, next_seq: int, time_us: int) -> None:
