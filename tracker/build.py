@@ -17,6 +17,7 @@ MODULES = (
     "domain/bases",
     "domain/clients",
     "domain/directory",
+    "domain/groups",
     "domain/hidden_peers",
     "domain/listing",
     "domain/peer_by_seq",

@@ -207,6 +207,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end
         directory.index_all()
     swarms.list_accounts(len(state.access.account_of))
+    state.regroup()
     state.bases.rows = bytearray(plain["bases.rows"])
     addresses_by_day.load_bases(state.bases, private)
     (hidden,) = plain[HIDDEN]

@@ -36,7 +36,7 @@ cdef class State:
     @cython.locals(
         swarms=Swarms, event=cython.int, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
         seen_us=cython.ulonglong, last_seq=cython.ulonglong, since_seq=cython.ulonglong, done=cython.bint,
-        accounts=Accounts, group=cython.int, kept=cython.int, most_up=cython.ulonglong,
+        accounts=Accounts, rows=bytearray, group=cython.int, kept=cython.int, most_up=cython.ulonglong,
     )
     cpdef Py_ssize_t apply_keyed(
         self, unsigned int key_ref, unsigned int account, unsigned long long seq, unsigned long long time_us,
@@ -44,7 +44,7 @@ cdef class State:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule,
         Py_ssize_t base,
     )
-    @cython.locals(swarms=Swarms, key=cython.ulonglong)
+    @cython.locals(swarms=Swarms, name=cython.ulonglong)
     cpdef Py_ssize_t _settle(self, unsigned int account, Py_ssize_t torrent, unsigned long long time_us) except -1
     @cython.locals(
         rows=bytearray, peer=Py_ssize_t, mark=cython.int, _up=cython.ulonglong, _down=cython.ulonglong, seen_us=cython.ulonglong,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events, packed
 from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables, fill_column
+from tracker.domain.groups import Groups
 from tracker.domain.peer_lists import PeerLists
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Swarms:
         "buckets",
         "completed",
         "completed_total",
+        "groups",
         "hashes",
         "identities",
         "largest",
@@ -130,6 +132,7 @@ class Swarms:
         # For accounts with several peers in a torrent, by account and torrent (`share`): the log
         # time up to which their seeding time is counted. Only accounting rules 2 have it.
         self.shared: dict[int, int] = {}
+        self.groups = Groups()  # the same accounts and torrents; not saved
 
     def lookup(self, info_hash: bytes) -> int:
         """Returns the torrent's number; 0 = the tracker has no such torrent now."""
@@ -343,13 +346,15 @@ class Swarms:
 
         `State.leave` counts what the peer's account gets for its time, and then calls this.
         """
+        mark = self.rows[peer * ROW_SIZE + _MARK]
+        if mark & MARK_SHARED:
+            self.groups.left(share(self.account_of(peer), torrent), peer)
         for directory in (self.v4, self.v6, self.identities):
             if peer in directory:
                 directory.remove(torrent, peer)
         self.of_key.remove(peer)
         self._of_account.remove(peer)
         _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, 0)
-        mark = self.rows[peer * ROW_SIZE + _MARK]
         if _is_partial(mark):
             self._count(torrent, PARTIAL, -1)
         if mark & MARK_SEEDER:
@@ -559,7 +564,7 @@ class Swarms:
 
 
 def share(account: int, torrent: int) -> int:
-    """Returns the key of an account and a torrent in `Swarms.shared`."""
+    """Returns the name of an account and a torrent in `Swarms.shared`."""
     return account << 32 | torrent
 
 
