@@ -35,8 +35,8 @@ cdef class Bases:
     cpdef _leave(self, Py_ssize_t number)
     @cython.locals(rows=bytearray, day=cython.longlong, numbers=array, number=Py_ssize_t, seen_us=cython.longlong)
     cpdef dict _by_day(self)
-    @cython.locals(rows=bytearray, numbers=array, number=Py_ssize_t)
-    cpdef settle(self, dict tails)
+    @cython.locals(rows=bytearray, number=Py_ssize_t)
+    cpdef _enter_all(self)
     @cython.locals(rows=bytearray, lists=array, start=Py_ssize_t, slots=Py_ssize_t, account=Py_ssize_t, newer=Py_ssize_t, older=Py_ssize_t, above=Py_ssize_t)
     cpdef bint _is_linked(self, Py_ssize_t number) except -1
     cpdef tuple _links(self, Py_ssize_t number)

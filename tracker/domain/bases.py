@@ -361,15 +361,19 @@ class Bases:
             for number in numbers:
                 seq = packed.wide(rows, number * ROW_SIZE + 72)
                 packed.put(rows, unknown_tail(seq), number * ROW_SIZE + TAIL_AT)
+        self._enter_all()
+        if sum(self._days.values()) != self.count or sum(self._lists[2::3]) != self.count:
+            raise ValueError("bases, lists and free numbers differ")
+        if any(not 0 < number < self.slots for number in self._free):
+            raise ValueError("a freed number that no base ever had")
+
+    def _enter_all(self) -> None:
+        rows = self.rows
         for number in range(1, len(rows) // 104):
             if packed.wide(rows, number * 104 + 72):
                 self._enter(number)
                 if not self._is_linked(number):
                     raise ValueError("a base is not in its account's list")
-        if sum(self._days.values()) != self.count or sum(self._lists[2::3]) != self.count:
-            raise ValueError("bases, lists and free numbers differ")
-        if any(not 0 < number < self.slots for number in self._free):
-            raise ValueError("a freed number that no base ever had")
 
     def _is_linked(self, number: int) -> bool:
         """Tells whether a base is where its neighbours say. So no list can be endless."""
