@@ -61,7 +61,7 @@ class LogLedgers:
         return cast("SumsPage", await self._ask(question))
 
     async def _ask(self, question: Question) -> object:
-        """Asks the helper process. Raises `BusyError`, `NoMomentError`, `LogError`."""
+        """Asks the helper process. Raises `BusyError`, `NoMomentError`, `UnreadableLogError`."""
         await self._log.wait_readable_briefly(self._log.durable_seq - 1)
         if self._helper.users >= MAX_ASKING:
             raise BusyError("too many ledgers are being computed: ask again in a while")

@@ -18,6 +18,7 @@ from tracker.ports.errors import (
     UnknownAccountError,
     UnknownFactorError,
     UnknownKeyError,
+    UnreadableLogError,
 )
 from tracker.ports.ledger import (
     EntriesPage,
@@ -128,6 +129,7 @@ __all__ = [
     "UnknownAccountError",
     "UnknownFactorError",
     "UnknownKeyError",
+    "UnreadableLogError",
     "is_key",
     "is_line",
     "is_name",
