@@ -201,8 +201,11 @@ class Directory:
         """Returns the peers of this torrent whose endpoints begin with these bytes."""
         first, size, _, _ = packed.run(self._torrents, torrent * 64 + self._byte)
         addresses, width = self.addresses, self.width
-        places = range(first, first + size)
-        return [self.owners[at] for at in places if packed.has(addresses, prefix, at * width)]
+        found = []
+        for at in range(first, first + size):  # no comprehension, because `at` has no type in one
+            if packed.has(addresses, prefix, at * width):
+                found.append(packed.u32(self.owners, at))
+        return found
 
     def is_at(self, peer: int, endpoint: bytes) -> bool:
         """Tells whether a peer has this endpoint."""
