@@ -202,9 +202,10 @@ class Directory:
         first, size, _, _ = packed.run(self._torrents, torrent * 64 + self._byte)
         addresses, width = self.addresses, self.width
         found = []
-        for at in range(first, first + size):  # no comprehension, because `at` has no type in one
+        for at in range(first, first + size):  # `at` would have no type in a comprehension
             if packed.has(addresses, prefix, at * width):
-                found.append(packed.u32(self.owners, at))
+                peer = packed.u32(self.owners, at)
+                found.append(peer)
         return found
 
     def is_at(self, peer: int, endpoint: bytes) -> bool:
