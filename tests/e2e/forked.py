@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 _context = get_context("forkserver")
 _context.set_forkserver_preload(
-    ["tests.e2e.forked", "tracker.cli.events", "tracker.process.run", "api.serve", "api.app"]
+    [
+        "tests.e2e.forked",
+        "tracker.__main__",
+        "tracker.cli.events",
+        "tracker.process.run",
+        "api.serve",
+        "api.app",
+    ]
 )
 _asking = Lock()  # because two threads must not read the exit code of one process
 elsewhere = False
@@ -102,8 +109,7 @@ def _main(
     environment: Mapping[str, str],
     outputs: list[Path] | connection.Connection,
 ) -> None:
-    from tracker import streams  # not in the process of the tests
-    from tracker.cli import main
+    from tracker.__main__ import main  # not in the process of the tests
 
     os.chdir(folder)
     os.environ.clear()
@@ -118,7 +124,7 @@ def _main(
         outputs.close()  # so that the output ends with the process
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # for its life
     sys.stderr = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115
-    streams.prepare()
-    code = main(list(arguments))
+    sys.argv = ["tracker", *arguments]
+    code = main()
     atexit._run_exitfuncs()  # a forked process ends without them
     sys.exit(code)
