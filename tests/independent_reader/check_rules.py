@@ -129,7 +129,7 @@ class Rules:
         over = self._over(last, now)
         if one["rule"] != "restarted" and over:  # 0: this very moment is its last
             assert (one["rule"] == "continued") == (over < 0), (one, last)
-        if over > 0:
+        if over > 0 and not lower:
             policy = self._settings["policy"]
             assert now - last.seen < policy["remember_days"] * DAY, (one, last)
             assert self._day(last) not in self._shredded, (one, last)
