@@ -293,13 +293,13 @@ def test_totals(site: Tracker) -> None:
     assert ask(site, "GET", "/api/v2/accounts/9/totals").status == 404
 
 
-def test_torrents_of_an_account(site: Tracker) -> None:
+def test_peers_of_an_account(site: Tracker) -> None:
     """The API lists an account's peers in all swarms."""
-    found = ask(site, "GET", "/api/v2/accounts/1/torrents").json["torrents"]
+    found = ask(site, "GET", "/api/v2/accounts/1/peers").json["peers"]
     assert {one["key_ref"] for one in found} == {1, 3}
     assert {one["info_hash"] for one in found} == {torrent(number + 1).hex() for number in range(5)}
     assert {one["role"] for one in found} == {"leecher"}
-    assert ask(site, "GET", "/api/v2/accounts/2/torrents").json == {"torrents": []}
+    assert ask(site, "GET", "/api/v2/accounts/2/peers").json == {"peers": []}
 
 
 def test_settings(site: Tracker) -> None:
