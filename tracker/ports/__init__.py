@@ -1,5 +1,6 @@
 """All that the API may see of the tracker: values, errors, and protocols to read and to write."""
 
+from tracker.ports.book import BookRead, BookRow
 from tracker.ports.commands import Commands
 from tracker.ports.errors import (
     TAKES_NOTHING_IN,
@@ -74,6 +75,8 @@ __all__ = [
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",
+    "BookRead",
+    "BookRow",
     "BusyError",
     "Client",
     "CommandError",
