@@ -151,9 +151,7 @@ async def test_a_shredded_address(app: QuartTrio, past: FakePast) -> None:
     assert peer["peer_addr"] == ""
     ((_, peer),) = json.loads((await ask(app, "GET", f"/api/{target}")).body)["peers"]
     assert peer["ip"] == ""
-    (peer,) = json.loads((await ask(app, "GET", "/api/v2/accounts/1/peers?at=1")).body)[
-        "torrents"
-    ]
+    (peer,) = json.loads((await ask(app, "GET", "/api/v2/accounts/1/peers?at=1")).body)["peers"]
     assert peer["address"] is None
 
 

@@ -1,6 +1,6 @@
-"""Implements `ports.Ledgers`: reads ledgers for the API, in a helper process (`worker.py`).
+"""Implements `ports.Ledgers`: reads ledgers for the API, in helper processes (`worker.py`).
 
-The process answers one question at a time, and the others wait for their turn. Questions about the
+One process reads the log, the other the book. A process answers one question at a time, and the others wait for their turn. Questions about the
 same account or torrent share one walk over the log, because the process keeps it. If a walk takes
 too long, the question is refused but the walk continues. The same question, asked later, finds it
 done.
@@ -17,7 +17,7 @@ from tracker.workers.question_pipe import Helper, Question, answered_within, end
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tracker.ports import EntriesPage, Moment, SumsPage
+    from tracker.ports import BookPage, BookQuery, EntriesPage, Moment, SumsPage
     from tracker.store.readable_log import ReadableLog
 
 ANSWER_SECONDS = 60.0
@@ -31,11 +31,13 @@ class LogLedgers:
 
     def __init__(self, log: ReadableLog, secrets: Path | None) -> None:
         self._log = log
-        self._helper = Helper(python("tracker.ledger.worker", str(log.path), str(secrets or "-")))
+        command = python("tracker.ledger.worker", str(log.path), str(secrets or "-"))
+        self._helper = Helper(command)
+        self._books = Helper(command)  # apart, because a book is read at once and a log is not
 
     async def run(self) -> None:
-        """Ends the helper process when it has no questions, until cancelled."""
-        await end_when_idle([self._helper])
+        """Ends the helper processes when they have no questions, until cancelled."""
+        await end_when_idle([self._helper, self._books])
 
     async def entries(
         self,
@@ -60,11 +62,24 @@ class LogLedgers:
         question = Question("torrent_totals", (info_hash, moment, after, limit))
         return cast("SumsPage", await self._ask(question))
 
-    async def _ask(self, question: Question) -> object:
-        """Asks the helper process. Raises `BusyError`, `NoMomentError`, `LogError`."""
+    async def account_rows(self, account: int, moment: Moment | None, query: BookQuery) -> BookPage:
+        return await self._rows(Question("account_rows", (account, moment, query)), moment)
+
+    async def torrent_rows(
+        self, info_hash: bytes, moment: Moment | None, query: BookQuery
+    ) -> BookPage:
+        return await self._rows(Question("torrent_rows", (info_hash, moment, query)), moment)
+
+    async def _rows(self, question: Question, moment: Moment | None) -> BookPage:
+        helper = self._books if moment is None else self._helper
+        return cast("BookPage", await self._ask(question, helper))
+
+    async def _ask(self, question: Question, helper: Helper | None = None) -> object:
+        """Asks a helper process. Raises `BusyError`, `NoMomentError`, `LogError`."""
+        helper = helper or self._helper
         await self._log.wait_readable_briefly(self._log.durable_seq - 1)
-        if self._helper.users >= MAX_ASKING:
+        if helper.users >= MAX_ASKING:
             raise BusyError("too many ledgers are being computed: ask again in a while")
         text = "the log is still being read for it: ask again in a while"
-        with self._helper.in_use(), answered_within(ANSWER_SECONDS, text):
-            return await self._helper.ask(question)
+        with helper.in_use(), answered_within(ANSWER_SECONDS, text):
+            return await helper.ask(question)

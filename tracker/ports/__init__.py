@@ -21,6 +21,9 @@ from tracker.ports.errors import (
     UnknownKeyError,
 )
 from tracker.ports.ledger import (
+    BookCursor,
+    BookPage,
+    BookQuery,
     EntriesPage,
     LedgerAnnounce,
     LedgerCorrection,
@@ -75,6 +78,9 @@ __all__ = [
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",
+    "BookCursor",
+    "BookPage",
+    "BookQuery",
     "BookRead",
     "BookRow",
     "BusyError",
