@@ -18,9 +18,8 @@ from api.openapi import shapes
 from api.reads import AT, moment_in_query, note_outage
 from api.replies import encode
 from api.streams import json_array
-from api.times import rfc3339
 from api.v2 import params
-from api.v2.ledger_shapes import client_json
+from api.v2.ledger_shapes import ROW_AMOUNTS, ROW_SECONDS, ROW_TIMES, row_json
 from api.v2.ledgers import allow_time
 from api.v2.problems import Problem
 from tracker.ports import BookCursor, BookQuery
@@ -30,13 +29,7 @@ if TYPE_CHECKING:
     from tracker import ports
     from tracker.ports import BookPage, BookRow
 
-_AMOUNTS: Final = (
-    "uploaded", "downloaded", "credited_uploaded", "credited_downloaded", "snatched", "sessions",
-    "announces",
-)  # fmt: skip
-_SECONDS: Final = {"seeding_seconds": "seeding_us", "partial_seeding_seconds": "partial_us"}
-_TIMES: Final = {"first_seen": "first_us", "last_seen": "last_us", "completed_at": "completed_us"}
-_FIELDS: Final = {**{name: name for name in _AMOUNTS}, **_SECONDS, **_TIMES}
+_FIELDS: Final = {**{name: name for name in ROW_AMOUNTS}, **ROW_SECONDS, **ROW_TIMES}
 """Fields of `BookRow` by the members that show them, to filter and to sort by."""
 _U64: Final = 2**64 - 1
 _LEAST, _MOST = -(2**66), 2**66  # beyond every value
@@ -48,7 +41,7 @@ def _bounds() -> tuple[Parameter, ...]:
     return tuple(
         Parameter(
             name=f"{side}_{name}",
-            schema=shapes.TIME if name in _TIMES else shapes.WHOLE,
+            schema=shapes.TIME if name in ROW_TIMES else shapes.WHOLE,
             description=f"only rows whose `{name}` is not null and at {word} this",
         )
         for name in _FIELDS
@@ -135,13 +128,7 @@ class Books:
 
     def _row_json(self, row: BookRow) -> dict[str, object]:
         client = None if row.client is None else self.live.now().client(row.client)
-        return {
-            **{name: getattr(row, name) for name in _AMOUNTS},
-            **{name: getattr(row, field) // 1_000_000 for name, field in _SECONDS.items()},
-            "corrections": row.corrections,
-            **{name: rfc3339(getattr(row, field)) for name, field in _TIMES.items()},
-            "client": client and client_json(client),
-        }
+        return row_json(row, client)
 
 
 def _asked(name: str) -> BookQuery:
@@ -174,13 +161,13 @@ def _bound(parameter: str, text: str) -> tuple[str, int, int]:
 
 def _value(parameter: str, name: str, text: str) -> tuple[int, int]:
     """Reads a value of a member: the least and the largest of the field that it stands for."""
-    if name in _TIMES:
+    if name in ROW_TIMES:
         time_us = times.parse_in_query(text)
         if time_us is None:
             raise Problem(400, f"{parameter}: expected a time such as 2027-01-31T23:59:59Z")
         return time_us, time_us
     number = params.whole(parameter, text, _U64)
-    if name in _SECONDS:
+    if name in ROW_SECONDS:
         return number * 1_000_000, number * 1_000_000 + 999_999
     return number, number
 

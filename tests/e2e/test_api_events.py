@@ -293,6 +293,50 @@ def test_totals(site: Tracker) -> None:
     assert ask(site, "GET", "/api/v2/accounts/9/totals").status == 404
 
 
+def book_rows(tracker: Tracker, path: str, query: str) -> tuple[list[dict[str, Any]], int]:
+    """Returns the rows of all pages, and the last event in them."""
+    found, after = [], ""
+    while True:
+        page = ask(tracker, "GET", f"/api/v2/{path}?{query}{after}").json
+        found += page[path.rpartition("/")[2]]
+        if page["next"] is None:
+            return found, page["seq"]
+        after = f"&after={page['next']}"
+
+
+def test_rows_of_the_book(site: Tracker) -> None:
+    """An account's rows are those of `tracker ledger --torrents`, in any order and pages, and
+    those of a torrent are the same rows.
+    """
+    printed = site.command("ledger", "--torrents", "--json", "anna").stdout.splitlines()
+    wanted = [json.loads(line) for line in printed]
+    assert [one["info_hash"] for one in wanted] == [torrent(one).hex() for one in range(1, 6)]
+    end = ask(site, "GET", "/api/v2/events?limit=1").json["end"] - 1
+    mine = "accounts/1/torrents"
+    for sort in ("info_hash", "-info_hash", "uploaded", "-uploaded", "-last_seen", "completed_at"):
+        found, seq = book_rows(site, mine, f"at={end}&sort={sort}&limit=2")
+        assert seq == end
+        key = sort.removeprefix("-")
+        order = sorted(wanted, key=lambda one: (one[key] or 0, one["info_hash"]))
+        assert found == [{**one, "label": None} for one in order[:: 1 if sort == key else -1]]
+    most = max(one["uploaded"] for one in wanted)
+    found, _ = book_rows(site, mine, f"at={end}&min_uploaded={most}")
+    assert [one["uploaded"] for one in found] == [
+        one["uploaded"] for one in wanted if one["uploaded"] == most
+    ]
+    assert book_rows(site, mine, f"at={end}&max_completed_at=2100-01-01T00:00:00Z")[0] == []
+    for row in wanted:
+        path = f"torrents/{row.pop('info_hash')}/accounts"
+        own, *others = book_rows(site, path, f"at={end}&limit=1")[0]
+        assert own == {"account": 1, **row}
+        assert all(one["account"] > 1 for one in others)
+        assert ask(site, "GET", f"/api/v2/{path}?at=999999").status == 404
+    first = site.events("--type", "announced")[0]["seq"]
+    (then,), _ = book_rows(site, mine, f"at={first}")
+    assert (then["announces"], then["info_hash"]) == (1, torrent(1).hex())
+    assert ask(site, "GET", "/api/v2/accounts/9/torrents").status == 404
+
+
 def test_peers_of_an_account(site: Tracker) -> None:
     """The API lists an account's peers in all swarms."""
     found = ask(site, "GET", "/api/v2/accounts/1/peers").json["peers"]

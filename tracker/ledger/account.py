@@ -393,12 +393,13 @@ class Ledger:
             now.credited_downloaded - then.credited_downloaded,
             words,
             factors,
-            self._client(client),
+            self.client(client),
         )
         self._add(entry, then)
         return entry
 
-    def _client(self, number: int) -> Client | None:
+    def client(self, number: int) -> Client | None:
+        """Returns the client that the log so far has under this number; None = there is none."""
         if not 0 < number <= len(self._clients.pairs):
             return None
         prefix, agent = self._clients.shown(number)

@@ -1,9 +1,9 @@
 """Implements `ports.Ledgers`: reads ledgers for the API, in helper processes (`worker.py`).
 
-One process reads the log, the other the book. A process answers one question at a time, and the others wait for their turn. Questions about the
-same account or torrent share one walk over the log, because the process keeps it. If a walk takes
-too long, the question is refused but the walk continues. The same question, asked later, finds it
-done.
+One process reads the log, the other the book. A process answers one question at a time, and the
+others wait for their turn. Questions about the same account or torrent share one walk over the log,
+because the process keeps it. If a walk takes too long, the question is refused but the walk
+continues. The same question, asked later, finds it done.
 """
 
 from __future__ import annotations
