@@ -31,6 +31,7 @@ from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
     from tracker.domain.accounts import Totals
+    from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
 
     Section = bytes | memoryview
@@ -46,6 +47,7 @@ class State:
         "access",
         "accounts",
         "bases",
+        "book",
         "clients",
         "dates",
         "factors",
@@ -82,6 +84,7 @@ class State:
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
+        self.book: Booking | None = None  # where gains are noted for the book
 
     def apply(
         self,
@@ -142,7 +145,7 @@ class State:
         record.apply(self, self.seq - 1)
 
     def _apply_announces(self, plain: Section, protected: Section) -> None:
-        swarms, recent = self.swarms, self.recent
+        swarms, recent, book = self.swarms, self.recent, self.book
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -173,10 +176,15 @@ class State:
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
             if account:
+                if book is not None:
+                    book.begin(self.accounts, account)
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
                 )  # fmt: skip
+                if book is not None:
+                    client = packed.client(plain, number)
+                    book.announced(self.accounts, account, info_hash, time_us, client)
             else:
                 peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
@@ -228,6 +236,7 @@ class State:
         """Applies a frame that cannot be decrypted, or that comes while peers have stand-ins."""
         swarms = self.swarms
         hidden = self.hidden or Hidden(swarms)
+        book = self.book
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -270,10 +279,15 @@ class State:
                 if peer:
                     swarms.call(peer, account, peer_id)
             if account:
+                if book is not None:
+                    book.begin(self.accounts, account)
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
                 )  # fmt: skip
+                if book is not None:
+                    client = packed.client(plain, number)
+                    book.announced(self.accounts, account, info_hash, time_us, client)
             else:
                 if peer and not stopped:
                     swarms.move(torrent, peer, endpoint)
@@ -449,9 +463,11 @@ class State:
 
     def leave(self, torrent: int, peer: int, remembered: bool = False) -> None:
         """Removes a peer; counts its time. `remembered`: leaves a base where the rules say so."""
-        swarms, listing = self.swarms, self.listing
+        swarms, listing, book = self.swarms, self.listing, self.book
         if listing.since_seq != NEVER and swarms.identified(peer):
             account = swarms.account_of(peer)
+            if book is not None:
+                book.begin(self.accounts, account)
             mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
             if mark & 0x80:
                 if self._settle(account, torrent, self.time_us) == 1:
@@ -459,6 +475,9 @@ class State:
             elif last_seq >= listing.since_seq:
                 until_us = min(self.time_us, listing.until(seen_us))
                 self.accounts.listed(account, mark, seen_us, until_us)
+            if book is not None:
+                info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
+                book.left(self.accounts, account, info_hash)
             if remembered and last_seq >= listing.since_seq:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)

@@ -333,6 +333,8 @@ class CreditCorrected(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         self.correct(to.accounts, seq)
+        if to.book is not None:
+            to.book.correct(self.account, self.uploaded, self.downloaded)
         if self.request is not None:
             to.access.requests[_idempotency(self.by)] = Request(self.request, 0, seq)
 
