@@ -30,6 +30,8 @@ from tracker.domain.sweep import Sweep
 from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracker.domain.accounts import Totals
     from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
@@ -519,21 +521,28 @@ class State:
     def totals(self, account: int) -> Totals:
         """Returns the totals of an account, with the time for which its peers are listed so far."""
         totals = self.accounts.totals(account)
-        listing, swarms = self.listing, self.swarms
-        if listing.since_seq == NEVER or account >= len(swarms.held) or not swarms.held[account]:
-            return totals
         seeding_us = partial_us = 0
-        for torrent, peers in self._torrents_of(account).items():
-            settled_us = swarms.shared.get(share(account, torrent), 0)
-            if not settled_us:
-                settled_us = swarms.seen_us(peers[0])
-            _, seeding, partial = self._gained(peers, settled_us, listing.since_seq, self.time_us)
+        for _, seeding, partial in self.open_times(account):
             seeding_us += seeding
             partial_us += partial
         return totals._replace(
             seeding_us=min(totals.seeding_us + seeding_us, MOST),
             partial_us=min(totals.partial_us + partial_us, MOST),
         )
+
+    def open_times(self, account: int) -> Iterator[tuple[bytes, int, int]]:
+        """Yields the time for which an account's peers are listed so far, and that is not counted
+        yet: info hash, microseconds of seeding and of partial seeding.
+        """
+        listing, swarms = self.listing, self.swarms
+        if listing.since_seq == NEVER or account >= len(swarms.held) or not swarms.held[account]:
+            return
+        for torrent, peers in self._torrents_of(account).items():
+            settled_us = swarms.shared.get(share(account, torrent), 0)
+            if not settled_us:
+                settled_us = swarms.seen_us(peers[0])
+            _, seeding, partial = self._gained(peers, settled_us, listing.since_seq, self.time_us)
+            yield bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20]), seeding, partial
 
     def _torrents_of(self, account: int) -> dict[int, list[int]]:
         """Returns the peers of an account by torrent."""
