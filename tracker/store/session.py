@@ -17,7 +17,7 @@ from attrs import frozen
 from eventlog import first_seq, has_tags, open_log, read_identity, segments_of
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ServerKeyChanged
-from tracker.store import format_border, high_water_mark, opening_balance, snapshots, tag_keys
+from tracker.store import book, format_border, high_water_mark, opening_balance, snapshots, tag_keys
 from tracker.store.noting import NotedLog
 from tracker.store.replay import collector_off, replay
 from tracker.store.tag_keys import last_used
@@ -181,6 +181,7 @@ def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
     state = replay(reader, lambda done: report(done, total), state)
     opening_balance.check_files(event_log.path, state, keyring)
+    book.named(event_log.path, state, keyring, every_byte=False)
     report(total, total)
     return state
 

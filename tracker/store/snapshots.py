@@ -71,7 +71,7 @@ def write(log: Path, state: State, keys: Keyring) -> Path | None:
     if path.parent.is_file():
         raise OSError(errno.ENOTDIR, f"{A_FILE}: move it away", str(path.parent))
     make_folder(path.parent)
-    with _writing(path.parent):
+    with writing(path.parent):
         _remove_left_over(path.parent)
         snapshot_file.write(path, position, state, keys)
         others = [each for each in found(log) if each.is_file() and each != path]
@@ -89,14 +89,17 @@ def _is_of(path: Path, position: Position, keys: Keyring) -> bool:
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Locks the folder against other processes that write. The lock goes with the process."""
+def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Locks the folder against other processes that write. The lock goes with the process.
+
+    `wait`: until they are done, in place of `OSError`.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     except BlockingIOError:
-        raise OSError(errno.EBUSY, "another process is writing a snapshot", str(folder)) from None
+        raise OSError(errno.EBUSY, "another process is writing there", str(folder)) from None
     finally:
         os.close(descriptor)
 

@@ -1,7 +1,8 @@
 """Removes the oldest segments of a log safely. Blocking; it needs no running service.
 
-1. `make` writes the opening balance, and copies the admin events, which are kept for ever. `adopt`
-   gives the balance its name. The balance has no addresses, so `make` also makes sure that a later
+1. `make` writes the opening balance, copies the admin events, which are kept for ever, and finds
+   the book that has what accounts did in the events to be removed. `adopt` gives balance and book
+   their names. The balance has no addresses, so `make` also makes sure that a later
    snapshot has those of the peers in the swarms, because their announces may be removed.
 2. The caller appends `log_pruned`, which confirms both, and waits until the event is durable.
 3. `finish` removes the segments, the oldest first, and then the files that only they needed.
@@ -42,7 +43,9 @@ from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
 from tracker.store import opening_balance, snapshots
 from tracker.store.address_keys import Keyring
+from tracker.store.book_files import BookError
 from tracker.store.replay import TOO_LITTLE_MEMORY, apply_all
+from tracker.upkeep import bookkeeping
 from tracker.workers import lifetime
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ class Made:
     bytes: int  # of these segments
     history: str  # history digest before `first_seq`
     no_snapshot: str = ""  # why no later snapshot has the addresses; "" = one has
+    book: str = ""  # SHA-256 of the book; "" = there is none
+    book_file: str = ""  # its name until `adopt`
 
 
 def make(folder: Path, seq: int, keys: Keyring) -> Made:
@@ -78,7 +83,10 @@ def make(folder: Path, seq: int, keys: Keyring) -> Made:
     name, digest = opening_balance.write(folder, state_before(folder, seq, keys), keys, told)
     files = keep_frames(folder, begin, seq, (events.ADMIN,), keys)
     size = sum(path.stat().st_size for path in going)
-    return Made(seq, name, digest, files, len(going), size, told.hex(), no_snapshot)
+    book_file, book = bookkeeping.make_named(folder, seq, keys)
+    return Made(
+        seq, name, digest, files, len(going), size, told.hex(), no_snapshot, book, book_file
+    )
 
 
 def keep_addresses(folder: Path, seq: int, keys: Keyring) -> str:
@@ -99,7 +107,7 @@ def keep_addresses(folder: Path, seq: int, keys: Keyring) -> str:
 
 
 def adopt(folder: Path, made: Made) -> None:
-    """Gives the opening balance its name.
+    """Gives the opening balance and the book their names.
 
     The tracker does this, because the process that wrote the file may outlive its tracker. It must
     not replace a file that an event of the next tracker confirms.
@@ -107,6 +115,8 @@ def adopt(folder: Path, made: Made) -> None:
     target = opening_path(folder, made.first_seq)
     (target.parent / made.file).rename(target)
     sync_directory(target.parent)
+    if made.book:
+        bookkeeping.adopt(folder, made.first_seq, made.book_file)
 
 
 def state_before(folder: Path, seq: int, keys: Keyring) -> State:
@@ -130,6 +140,7 @@ def finish(folder: Path, begin: int) -> int:
     removed. Raises the errors of `remove_before`.
     """
     removed = remove_before(folder, begin)
+    bookkeeping.remove_before(folder, begin)
     old = [path for path in snapshots.found(folder) if snapshots.seq_of(path) <= begin]
     for path in filter(Path.is_file, old):
         path.unlink(missing_ok=True)
@@ -146,7 +157,7 @@ def main(arguments: list[str]) -> int:
     try:
         log, seq, secrets = arguments
         made = make(Path(log), int(seq), Keyring(Path(secrets)))
-    except (LogError, ReplayError, CodecError, OSError) as error:
+    except (LogError, ReplayError, CodecError, BookError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.write(json.dumps(asdict(made)))

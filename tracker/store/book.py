@@ -1,0 +1,159 @@
+"""Opens the book of a log for readers: implements `ports.BookRead`. Blocking.
+
+Every byte of a part is compared with its list once, when it is first opened by a process.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from eventlog import LogCorruptError, Reader, first_seq, read_identity
+from tracker.domain.events.admin import LogPruned
+from tracker.store import book_files, book_rows, frames
+from tracker.store.book_files import BookError, Listed, Opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from tracker.domain.state import State
+    from tracker.ports import BookRow
+    from tracker.store.address_keys import Keyring
+
+OR_REMOVE = (
+    "restore the file from a backup, or remove this list: then the book begins anew, and what accounts did in each "
+    "torrent before the log begins is lost"
+)
+_ATTEMPTS = 3  # to open a book whose files are being replaced
+
+
+def open_newest(
+    log: Path,
+    keys: Keyring | None,
+    refused: Callable[[str], None] = lambda _why: None,
+) -> Book | None:
+    """Opens the newest usable book; None = there is none, or there are no secrets to check it.
+
+    Each list that is passed over is reported to `refused` in a sentence. Raises what reading the
+    log raises.
+    """
+    if keys is None:
+        return None
+    for _ in range(_ATTEMPTS):
+        gone = False
+        for path in reversed(book_files.found(log)):
+            try:
+                return Book(log, usable(log, path, keys))
+            except FileNotFoundError:
+                gone = True
+            except (BookError, OSError) as error:
+                refused(f"The book {path.name} is not used: {error}")
+        if not gone:
+            break
+    return None
+
+
+def usable(log: Path, path: Path, keys: Keyring) -> Listed:
+    """Reads a list that fits the log. Raises `BookError`, `OSError`, `LogError`."""
+    listed = book_files.read_list(path, read_identity(log), keys)
+    book_files.follow(log, listed, keys)
+    return listed
+
+
+def named(
+    log: Path, state: State, keys: Keyring | None, *, every_byte: bool = True
+) -> Listed | None:
+    """Returns the book that the log names, with its parts checked. `state`: of this log.
+
+    None = it names none, or the list was removed. Without `every_byte` of the parts only their
+    sizes are compared. Raises `LogCorruptError` where it is another one or damaged, and what
+    reading the log raises.
+    """
+    path = book_files.named_path(log, first_seq(log))
+    if not os.path.lexists(path) or not (digest := digest_in_log(log, state, keys)):
+        return None
+    try:
+        listed = book_files.read_list(path, read_identity(log), keys, digest)
+        book_files.follow(log, listed, keys)
+        Opened(log, listed.parts, check=every_byte)
+    except BookError as error:
+        raise LogCorruptError(path, 0, str(error), OR_REMOVE) from None
+    except FileNotFoundError as error:
+        what = f"its part {os.path.basename(error.filename)} is missing"
+        raise LogCorruptError(path, 0, what, OR_REMOVE) from None
+    return listed
+
+
+def digest_in_log(log: Path, state: State, keys: Keyring | None) -> str:
+    """Returns the SHA-256 of the book that the log names where it begins; "" = none.
+
+    `state`: of this log, at any event. Raises what reading the log raises.
+    """
+    begin = first_seq(log)
+    known = [each.seq for each in state.tally.pruned if each.first_seq == begin]
+    if not begin:
+        return ""
+    for frame in Reader(log, known[0] if known else state.seq, to_end=True, keys=keys).frames():
+        for _, record in frames.admin(frame):
+            event = record.event()
+            if isinstance(event, LogPruned) and event.first_seq == begin:
+                return event.book or ""
+    return ""
+
+
+class Book:
+    """A book that was opened; see `ports.BookRead`."""
+
+    def __init__(self, log: Path, listed: Listed) -> None:
+        """Raises `BookError`, `OSError`."""
+        self.listed = listed
+        self._opened = Opened(log, listed.parts)
+
+    @property
+    def upto(self) -> int:
+        return self.listed.position.seq
+
+    def of_account(self, account: int, after: bytes | None = None) -> Iterator[BookRow]:
+        low = book_rows.first_name(account, after)
+        owner = account.to_bytes(4, "big")
+        return map(book_rows.shown, self._rows(low, owner))
+
+    def of_torrent(self, info_hash: bytes, after: int | None = None) -> Iterator[BookRow]:
+        low = info_hash if after is None else book_rows.pair(info_hash, after) + b"\0"
+        pairs = [run.beginning_with(low, info_hash) for run in self._opened.pairs]
+        last = b""
+        for pair in heapq.merge(*pairs):
+            if pair != last:
+                last = pair
+                row = self.row(int.from_bytes(pair[20:], "big"), info_hash)
+                if row is not None:
+                    yield row
+
+    def row(self, account: int, info_hash: bytes | None) -> BookRow | None:
+        name = book_rows.name(account, info_hash)
+        return next(map(book_rows.shown, self._rows(name, name)), None)
+
+    def _rows(self, low: bytes, prefix: bytes) -> Iterator[bytes]:
+        """Yields the rows with a prefix, from the name `low` on, each once."""
+        runs = [run.beginning_with(low, prefix) for run in self._opened.rows]
+        # Of rows of one name the older part's comes first, because the merge is stable.
+        found = heapq.merge(*runs, key=_name)
+        same: list[bytes] = []
+        for row in found:
+            if same and _name(same[0]) != _name(row):
+                yield _sum(same)
+                same = []
+            same.append(row)
+        if same:
+            yield _sum(same)
+
+
+def _name(row: bytes) -> bytes:
+    return row[: book_rows.NAME_SIZE]
+
+
+def _sum(rows: Iterable[bytes]) -> bytes:
+    return reduce(book_rows.added, rows)

@@ -1,0 +1,186 @@
+"""Lays out the rows of the book as bytes, searches them, and merges them.
+
+    account (big-endian) | 1 | info hash || or zeros for the row "no torrent" (25 bytes: the name)
+    signs | client | announces | sessions | snatches | corrections |
+    raw up, down | credited up, down | seeding us | partial us | first, last, completed us
+
+Bytes compare as names do, so that a run of rows is sorted and searched as it is. A run of *pairs*
+has the same rows by torrent: info hash | account (big-endian), without the rows "no torrent".
+docs/log-format.md has the fields.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracker.domain.events.announce import NOT_RECORDED
+from tracker.ports import BookRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from mmap import mmap
+
+NAME_SIZE = 25
+_BODY = Struct("<BHIIII9Q")
+ROW_SIZE = NAME_SIZE + _BODY.size  # 116 bytes
+PAIR_SIZE = 24
+_TORRENT, _NO_TORRENT = b"\1", bytes(21)
+_UP, _DOWN = 1, 2  # bits of signs: credited bytes are negative
+_MOST, _MOST_COUNT = 2**64 - 1, 2**32 - 1
+
+
+class Row(NamedTuple):
+    """What stands behind a row's name; 0 = no date. Credited bytes are signed."""
+
+    client: int
+    announces: int
+    sessions: int
+    snatched: int
+    corrections: int
+    uploaded: int
+    downloaded: int
+    credited_uploaded: int
+    credited_downloaded: int
+    seeding_us: int
+    partial_us: int
+    first_us: int
+    last_us: int
+    completed_us: int
+
+
+EMPTY = Row(NOT_RECORDED, *[0] * 13)
+
+
+def name(account: int, info_hash: bytes | None) -> bytes:
+    """Returns the name of a row; None = "no torrent"."""
+    owner = account.to_bytes(4, "big")
+    return owner + _NO_TORRENT if info_hash is None else owner + _TORRENT + info_hash
+
+
+def first_name(account: int, after: bytes | None) -> bytes:
+    """Returns what no name of an account's row comes before; `after`: beyond this info hash."""
+    return name(account, after) + (b"\0" if after is not None else b"")
+
+
+def pair(info_hash: bytes, account: int) -> bytes:
+    return info_hash + account.to_bytes(4, "big")
+
+
+def pack(named: bytes, row: Row) -> bytes:
+    """Returns the bytes of a row. Amounts stop at the largest number of their field."""
+    client, announces, sessions, snatched, corrections, *amounts = row
+    up, down = amounts[2:4]
+    counts = (min(each, _MOST_COUNT) for each in (announces, sessions, snatched, corrections))
+    signs = (_UP if up < 0 else 0) | (_DOWN if down < 0 else 0)
+    return named + _BODY.pack(signs, client, *counts, *(min(abs(each), _MOST) for each in amounts))
+
+
+def unpack(data: bytes) -> Row:
+    signs, *fields = _BODY.unpack_from(data, NAME_SIZE)
+    if signs & _UP:
+        fields[7] = -fields[7]
+    if signs & _DOWN:
+        fields[8] = -fields[8]
+    return Row(*fields)
+
+
+def shown(data: bytes) -> BookRow:
+    """Returns a row as the readers see it."""
+    row = unpack(data)
+    return BookRow(
+        int.from_bytes(data[:4], "big"), data[5:25] if data[4] else None, row.uploaded, row.downloaded,
+        row.credited_uploaded, row.credited_downloaded, row.seeding_us, row.partial_us, row.first_us or None,
+        row.last_us or None, row.completed_us or None, row.snatched, row.sessions, row.announces, row.corrections,
+        None if row.client in (0, NOT_RECORDED) else row.client,
+    )  # fmt: skip
+
+
+def added(older: bytes, newer: bytes) -> bytes:
+    """Returns the sum of two rows of one name."""
+    a, b = unpack(older), unpack(newer)
+    summed = Row._make(x + y for x, y in zip(a, b, strict=True))
+    whole = summed._replace(
+        client=b.client if b.announces else a.client,
+        first_us=a.first_us or b.first_us,
+        last_us=b.last_us or a.last_us,
+        completed_us=a.completed_us or b.completed_us,
+    )
+    return pack(older[:NAME_SIZE], whole)
+
+
+def same(older: bytes, newer: bytes) -> bytes:
+    """Returns the sum of two pairs, which are the same."""
+    del newer
+    return older
+
+
+class Run:
+    """A sorted run of rows or pairs in a file that is mapped into memory."""
+
+    __slots__ = ("_begin", "_data", "_name", "_size", "count")
+
+    def __init__(self, data: mmap | bytes, begin: int, count: int, size: int) -> None:
+        """`begin`: offset in the file. `size`: of a row or a pair."""
+        self._data, self._begin, self._size = data, begin, size
+        self._name = min(size, NAME_SIZE)
+        self.count = count
+
+    def at(self, number: int) -> bytes:
+        start = self._begin + number * self._size
+        return self._data[start : start + self._size]
+
+    def name(self, number: int) -> bytes:
+        start = self._begin + number * self._size
+        return self._data[start : start + self._name]
+
+    def pieces(self, first: int, end: int) -> Iterator[bytes]:
+        """Yields the bytes of some rows, a megabyte at a time."""
+        stop = self._begin + end * self._size
+        for start in range(self._begin + first * self._size, stop, 1 << 20):
+            yield self._data[start : min(stop, start + (1 << 20))]
+
+    def find(self, sought: bytes, low: int = 0) -> int:
+        """Returns the first row, from `low` on, whose name is not before `sought`.
+
+        It looks near `low` first, because a merge goes on from there.
+        """
+        step, high = 1, low
+        while high < self.count and self.name(high) < sought:
+            low = high + 1
+            high += step
+            step *= 2
+        high = min(high, self.count)
+        while low < high:
+            middle = (low + high) // 2
+            if self.name(middle) < sought:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def beginning_with(self, low: bytes, prefix: bytes) -> Iterator[bytes]:
+        """Yields rows with this prefix, from the name `low` on."""
+        number = self.find(low)
+        while number < self.count and (row := self.at(number)).startswith(prefix):
+            yield row
+            number += 1
+
+
+def merged(older: Run, newer: Run, add: Callable[[bytes, bytes], bytes]) -> Iterator[bytes]:
+    """Yields the bytes of two runs as one. `add` makes one of two of the same name.
+
+    It copies what lies between the newer rows as it is, so that a small run costs little.
+    """
+    at = 0
+    for number in range(newer.count):
+        row = newer.at(number)
+        named = newer.name(number)
+        stop = older.find(named, at)
+        yield from older.pieces(at, stop)
+        at = stop
+        if at < older.count and older.name(at) == named:
+            row = add(older.at(at), row)
+            at += 1
+        yield row
+    yield from older.pieces(at, older.count)
