@@ -41,7 +41,7 @@ from eventlog import (
     write_new,
 )
 from tracker.store.book_rows import PAIR_SIZE, ROW_SIZE, Run, added, merged, same
-from tracker.store.snapshot_file import SPARE_BYTES, Position
+from tracker.store.snapshot_file import Position
 from tracker.store.snapshots import writing
 
 if TYPE_CHECKING:
@@ -212,15 +212,16 @@ def _mapped(path: Path, part: Part, *, check: bool) -> mmap:
 
 
 def write_part(
-    log: Path, seq: int, rows: Iterable[bytes], pairs: Iterable[bytes], most: int
+    log: Path, seq: int, rows: Iterable[bytes], pairs: Iterable[bytes], most: int, spare: int
 ) -> Part:
-    """Writes a part, whole and durable. `most`: the most rows that it can have.
+    """Writes a part, whole and durable. `most`: the most rows that it can have; `spare`: free bytes
+    to leave.
 
     It does not count before a list has it. Raises `OSError`.
     """
     folder = log / FOLDER
     room = os.statvfs(folder)
-    if room.f_bavail * room.f_frsize < most * (ROW_SIZE + PAIR_SIZE) + SPARE_BYTES:
+    if room.f_bavail * room.f_frsize < most * (ROW_SIZE + PAIR_SIZE) + spare:
         raise OSError(errno.ENOSPC, "too little free space for the book", str(folder))
     path = folder / f"{seq:020d}.{secrets.token_hex(4)}.part"
     head = MAGIC + FORMAT.to_bytes(2, "little") + bytes(6) + read_identity(log)
@@ -249,15 +250,25 @@ def write_part(
     return Part(path.name, hasher.hexdigest(), row_bytes // ROW_SIZE, pair_bytes // PAIR_SIZE)
 
 
-def with_part(log: Path, seq: int, parts: tuple[Part, ...], new: Part) -> tuple[Part, ...]:
-    """Adds a part, and merges the newest ones where that is due. Raises `OSError`, `BookError`."""
+def with_part(
+    log: Path, seq: int, parts: tuple[Part, ...], new: Part, spare: int
+) -> tuple[Part, ...]:
+    """Adds a part, and merges the newest ones where that is due, and where there is room.
+
+    Raises `OSError`, `BookError`.
+    """
     parts = (*parts, new)
     while len(parts) > 1 and parts[-2].rows <= GROWTH * parts[-1].rows:
         *others, older, newer = parts
         both = Opened(log, (older, newer), check=False)
         rows = merged(both.rows[0], both.rows[1], added)
         pairs = merged(both.pairs[0], both.pairs[1], same)
-        whole = write_part(log, seq, rows, pairs, older.rows + newer.rows)
+        try:
+            whole = write_part(log, seq, rows, pairs, older.rows + newer.rows, spare)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            break
         parts = (*others, whole)
     return parts
 

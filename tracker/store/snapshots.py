@@ -50,7 +50,7 @@ def seq_of(path: Path) -> int:
 
 def write(log: Path, state: State, keys: Keyring) -> Path | None:
     """Writes the snapshot of a state whose events are all durable, and keeps it with the newest
-    others, `KEPT` in all.
+    others, `KEPT` in all, and with the one from which the book goes on.
 
     Others may have higher numbers and be of no use: after an older copy of the log took its place
     they tell of events that are lost.
@@ -73,11 +73,26 @@ def write(log: Path, state: State, keys: Keyring) -> Path | None:
     make_folder(path.parent)
     with writing(path.parent):
         _remove_left_over(path.parent)
+        # Without it the book could only go on after a replay of the whole log.
+        needed = _newest_before(log, _end_of_book(log))
         snapshot_file.write(path, position, state, keys)
         others = [each for each in found(log) if each.is_file() and each != path]
         for old in others[: 1 - KEPT]:
-            old.unlink(missing_ok=True)
+            if old != needed:
+                old.unlink(missing_ok=True)
     return path
+
+
+def _newest_before(log: Path, seq: int) -> Path | None:
+    """Returns the newest snapshot of the events below `seq` or fewer; None = there is none."""
+    return next((path for path in reversed(found(log)) if seq_of(path) <= seq), None)
+
+
+def _end_of_book(log: Path) -> int:
+    """Returns how far the book reaches: `book_files`; 0 = there is none."""
+    return max(
+        (int(path.name[:20]) for path in log.glob("book/" + 20 * "[0-9]" + ".book")), default=0
+    )
 
 
 def _is_of(path: Path, position: Position, keys: Keyring) -> bool:

@@ -15,9 +15,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from eventlog import (
+    base_seq_of,
     first_seq,
+    open_header,
     read_file,
     read_identity,
+    segments_of,
     sync_directory,
     write_new,
 )
@@ -27,7 +30,7 @@ from tracker.store import book, book_files, book_rows, frames, snapshots
 from tracker.store.book_files import BookError, Opened
 from tracker.store.book_rows import EMPTY, Row
 from tracker.store.replay import collector_off
-from tracker.store.snapshot_file import Position
+from tracker.store.snapshot_file import OPENING_SPARE_BYTES, SPARE_BYTES, Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,6 +65,7 @@ class Bookkeeper:
         self._booking = Booking()
         self._last: Header | None = None  # of the last frame that was applied
         self._written_seq = seq
+        self.spare = SPARE_BYTES  # free bytes to leave on the disk
         self.path: Path | None = None  # the list that was written last
         self.locking: Callable[[], AbstractContextManager[None]] = partial(book_files.locked, log)
 
@@ -87,15 +91,18 @@ class Bookkeeper:
             rows = list(_opening_rows(state))
             if rows:
                 with self.locking():
-                    part = book_files.write_part(self._log, state.seq, rows, (), len(rows))
+                    part = book_files.write_part(
+                        self._log, state.seq, rows, (), len(rows), self.spare
+                    )
                     self._parts = (part,)
             self._opening = False
         state.book = self._booking
 
-    def write(self, state: State) -> bool:
+    def write(self, state: State, chain: bytes | None = None) -> bool:
         """Writes the book of the events that were applied; returns False where that is not due.
 
-        Raises `OSError`, `SecretError`, `BookError`.
+        `chain`: the chain value there, if it is not that of the last frame with events. Raises
+        `OSError`, `SecretError`, `BookError`.
         """
         last = self._last
         if state.book is None or last is None or last.next_seq != state.seq:
@@ -103,14 +110,17 @@ class Bookkeeper:
         if state.seq == self._written_seq or not (self._parts or len(self._booking)):
             return False
         with self.locking():
+            parts = self._parts
             if len(self._booking):
                 rows, pairs = _noted(self._booking, state.dates)
-                new = book_files.write_part(self._log, state.seq, rows, pairs, len(rows))
-                self._parts = book_files.with_part(self._log, state.seq, self._parts, new)
-                self._booking.clear()
-            position = Position(self._log_id, state.seq, last.base_seq, last.chain)
-            self.path = book_files.write_list(self._log, position, self._parts, self._keys).path
-            self._written_seq = state.seq
+                new = book_files.write_part(
+                    self._log, state.seq, rows, pairs, len(rows), self.spare
+                )
+                parts = book_files.with_part(self._log, state.seq, parts, new, self.spare)
+            position = Position(self._log_id, state.seq, last.base_seq, chain or last.chain)
+            self.path = book_files.write_list(self._log, position, parts, self._keys).path
+            self._parts, self._written_seq = parts, state.seq
+            self._booking.clear()
             book_files.clean(self._log, self._keys)
         return True
 
@@ -214,7 +224,7 @@ def _list_with(log: Path, seq: int, keys: Keyring) -> Path | None:
 def _list_to(log: Path, seq: int, keys: Keyring) -> Path | None:
     """Writes the book of the events before `seq`; None = there are no rows."""
     keeper, state, reader, _ = start(log, keys)
-    keeper.locking = nullcontext
+    keeper.locking, keeper.spare = nullcontext, OPENING_SPARE_BYTES
     with collector_off():
         for frame in reader.frames():
             if frame.header.base_seq >= seq:
@@ -222,7 +232,8 @@ def _list_to(log: Path, seq: int, keys: Keyring) -> Path | None:
             keeper.apply(state, frame)
             if keeper.full:
                 keeper.write(state)
-    keeper.write(state)
+    first = next(path for path in segments_of(log) if base_seq_of(path) == seq)
+    keeper.write(state, open_header(first).previous)
     return keeper.path
 
 

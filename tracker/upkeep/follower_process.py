@@ -81,7 +81,7 @@ class Follower:
 
     It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it could not
     use), `failed` (a snapshot that it could not write), `unbooked` (why the book could not be
-    written), `sealed` (the newest sealed history digest,
+    written), `booked` (it was written after that), `sealed` (the newest sealed history digest,
     and the number of the event after it) and `unsealed` (why a segment could not be sealed).
     """
 
@@ -108,6 +108,7 @@ class Follower:
         )
         self._written_at = time.monotonic()
         self._behind = self.state.seq < self._written_seq  # the book was, at the start
+        self._unbooked = False  # the book could not be written
         self._seal_from = 0.0  # when the next look for finished segments is due
         self._all_sealed = False  # since the start, all older segments got theirs
 
@@ -185,9 +186,12 @@ class Follower:
                 return  # a removal uses the folder for a moment
             if self._keeper.overfull:
                 raise OSError(f"the book cannot be written: {error}") from error
+            self._unbooked = True
             self._report(unbooked=str(error))
         else:
-            self._report(booked=self.state.seq)
+            if self._unbooked:
+                self._unbooked = False
+                self._report(booked=self.state.seq)
 
 
 def main(arguments: list[str] | None = None) -> int:
