@@ -142,7 +142,9 @@ def test_rows_outlive_the_announces(idle: Tracker) -> None:
     for the commands and for the API.
     """
     tracker = idle
-    write_log(tracker.folder / "log", members, segment_bytes=9000, secrets=tracker.folder / "secrets")
+    write_log(
+        tracker.folder / "log", members, segment_bytes=9000, secrets=tracker.folder / "secrets"
+    )
     tracker.switch_on("private")
 
     def told(*options: str) -> list[dict[str, object]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from eventlog import NOT_ENCRYPTED, Reader, decrypt_frame, read_identity, read_kept_frames
-from tracker.ledger.stored_books import opening_book
 from tracker.store import opening_balance
+from tracker.store.book import open_beginning
 from tracker.store.frames import reading
 from tracker.store.moments import split
 
@@ -79,7 +79,7 @@ class Walk:
                     keys = self._decrypt.keys
                     kept = read_kept_frames(self._folder, self.first_seq, keys)
                     begin = opening_balance.begin(self._folder, self.first_seq, keys)
-                    book = opening_book(self._folder, self.first_seq, keys)
+                    book = open_beginning(self._folder, keys)
                     yield from listener.opening(kept, begin.state, book)
             yield from listener.entries(self._until(end))
 

@@ -17,10 +17,10 @@ from attrs import evolve
 
 from tracker.ledger import rows
 from tracker.ledger.pages import EntryPages, SumsPages
-from tracker.ledger.stored_books import newest_book
 from tracker.ledger.walk import Decryption
 from tracker.ports import BookPage
 from tracker.store.address_keys import Keyring
+from tracker.store.book import open_newest
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
 
@@ -89,7 +89,7 @@ class LedgerWorker(Worker):
         log is read, with the book of what was removed from it.
         """
         end, outage = self._end(moment)
-        book = newest_book(self._log, self._keys) if moment is None else None
+        book = open_newest(self._log, self._keys) if moment is None else None
         if book is not None:
             return BookPage(*rows.page(rows.stored(book, of, query), of, query), book.upto - 1)
         found, seq = self._walked(of, end).rows(end)

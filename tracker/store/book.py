@@ -10,7 +10,7 @@ import os
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from eventlog import LogCorruptError, Reader, first_seq, read_identity
+from eventlog import LogCorruptError, LogPrunedError, Reader, first_seq, read_identity
 from tracker.domain.events.admin import LogPruned
 from tracker.store import book_files, book_rows, frames
 from tracker.store.book_files import BookError, Listed, Opened
@@ -85,6 +85,31 @@ def named(
         what = f"its part {os.path.basename(error.filename)} is missing"
         raise LogCorruptError(path, 0, what, OR_REMOVE) from None
     return listed
+
+
+def open_beginning(log: Path, keys: Keyring | None) -> Book | None:
+    """Opens the book of the events that were removed from the log; None = there is none.
+
+    Without `keys` its MAC is not checked. Raises `LogCorruptError`, and what reading the log
+    raises.
+    """
+    begin = first_seq(log)
+    path = book_files.named_path(log, begin)
+    if not begin or not os.path.lexists(path):
+        return None
+    try:
+        listed = book_files.read_list(path, read_identity(log), keys)
+        book_files.follow(log, listed, keys)
+        if listed.position.seq != begin:
+            raise BookError("reaches beyond the first event of the log")
+        return Book(log, listed)
+    except BookError as error:
+        raise LogCorruptError(path, 0, str(error), OR_REMOVE) from None
+    except FileNotFoundError as error:
+        if first_seq(log) != begin:
+            raise LogPrunedError(log) from None
+        what = f"its part {os.path.basename(error.filename)} is missing"
+        raise LogCorruptError(path, 0, what, OR_REMOVE) from None
 
 
 def digest_in_log(log: Path, state: State, keys: Keyring | None) -> str:

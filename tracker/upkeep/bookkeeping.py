@@ -9,31 +9,24 @@ events lead to the same rows.
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from eventlog import (
-    base_seq_of,
     first_seq,
-    open_header,
-    read_file,
     read_identity,
-    segments_of,
     sync_directory,
-    write_new,
 )
 from tracker.domain.accounts import NOTHING
 from tracker.domain.booking import Booking
 from tracker.store import book, book_files, book_rows, frames, snapshots
-from tracker.store.book_files import BookError, Opened
 from tracker.store.book_rows import EMPTY, Row
 from tracker.store.replay import collector_off
 from tracker.store.snapshot_file import OPENING_SPARE_BYTES, SPARE_BYTES, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -86,6 +79,14 @@ class Bookkeeper:
         frames.apply(state, frame)
         self._last = frame.header
 
+    def apply_all(self, state: State, found: Iterable[Frame]) -> None:
+        """Applies frames, and writes what was noted whenever it is much: see `flush`."""
+        with collector_off():
+            for frame in found:
+                self.apply(state, frame)
+                if self.full:
+                    self.flush(state)
+
     def _begin(self, state: State) -> None:
         if self._opening:
             rows = list(_opening_rows(state))
@@ -98,11 +99,10 @@ class Bookkeeper:
             self._opening = False
         state.book = self._booking
 
-    def write(self, state: State, chain: bytes | None = None) -> bool:
+    def write(self, state: State) -> bool:
         """Writes the book of the events that were applied; returns False where that is not due.
 
-        `chain`: the chain value there, if it is not that of the last frame with events. Raises
-        `OSError`, `SecretError`, `BookError`.
+        Raises `OSError`, `SecretError`, `BookError`.
         """
         last = self._last
         if state.book is None or last is None or last.next_seq != state.seq:
@@ -110,19 +110,44 @@ class Bookkeeper:
         if state.seq == self._written_seq or not (self._parts or len(self._booking)):
             return False
         with self.locking():
-            parts = self._parts
-            if len(self._booking):
-                rows, pairs = _noted(self._booking, state.dates)
-                new = book_files.write_part(
-                    self._log, state.seq, rows, pairs, len(rows), self.spare
-                )
-                parts = book_files.with_part(self._log, state.seq, parts, new, self.spare)
-            position = Position(self._log_id, state.seq, last.base_seq, chain or last.chain)
+            parts = self._with_noted(state)
+            position = Position(self._log_id, state.seq, last.base_seq, last.chain)
             self.path = book_files.write_list(self._log, position, parts, self._keys).path
             self._parts, self._written_seq = parts, state.seq
             self._booking.clear()
             book_files.clean(self._log, self._keys)
         return True
+
+    def _with_noted(self, state: State) -> tuple[Part, ...]:
+        """Writes what was noted; returns the parts with it, which no list has yet."""
+        if not len(self._booking):
+            return self._parts
+        rows, pairs = _noted(self._booking, state.dates)
+        new = book_files.write_part(self._log, state.seq, rows, pairs, len(rows), self.spare)
+        return book_files.with_part(self._log, state.seq, self._parts, new, self.spare)
+
+    def flush(self, state: State) -> None:
+        """Writes what was noted, without a list. The folder must stay locked until `name`.
+
+        Raises `OSError`, `BookError`.
+        """
+        self._parts = self._with_noted(state)
+        self._booking.clear()
+
+    def name(self, state: State, chain: bytes) -> tuple[str, str]:
+        """Writes the list of a log that is to begin with the next event, after this chain value.
+
+        Returns the name of the file, which does not count before `adopt`, and its SHA-256; "" = no
+        account has a total. Raises `OSError`, `SecretError`, `BookError`.
+        """
+        self.flush(state)
+        if not self._parts or self._last is None:
+            return "", ""
+        made = book_files.named_path(self._log, state.seq).with_suffix(f".{os.getpid()}.made")
+        position = Position(self._log_id, state.seq, self._last.base_seq, chain)
+        listed = book_files.write_list(self._log, position, self._parts, self._keys, made)
+        book_files.clean(self._log, self._keys)
+        return made.name, listed.sha256
 
 
 def _opening_rows(state: State) -> Iterator[bytes]:
@@ -193,48 +218,19 @@ def _usable(
     return book.named(log, state, keys)
 
 
-def make_named(log: Path, seq: int, keys: Keyring) -> tuple[str, str]:
-    """Makes the list that `log_pruned` names in a log that is to begin with event `seq`.
+@contextmanager
+def naming(log: Path, keys: Keyring) -> Iterator[Bookkeeper]:
+    """Gives a bookkeeper for a replay from the beginning of the log, which makes the list that
+    `log_pruned` is to name: `Bookkeeper.name`.
 
-    It is a copy of the newest list that has all events before `seq`; where there is none, it is
-    made. Returns the name of the file, which does not count before `adopt`, and its SHA-256; "" =
-    no account has a total. Raises `BookError`, `OSError`, and what replay raises.
+    It goes on from the list that the log names now. Raises what `book.open_beginning` raises.
     """
     with book_files.locked(log, wait=True):
-        path = _list_with(log, seq, keys) or _list_to(log, seq, keys)
-        if path is None:
-            return "", ""
-        data = read_file(path)
-        made = book_files.named_path(log, seq).with_suffix(f".{os.getpid()}.made")
-        write_new(made, data)
-        return made.name, sha256(data).hexdigest()
-
-
-def _list_with(log: Path, seq: int, keys: Keyring) -> Path | None:
-    """Returns the newest usable list that has all events before `seq`; None = there is none."""
-    for path in reversed(book_files.found(log)):
-        if book_files.seq_of(path) < seq:
-            break
-        with suppress(BookError, FileNotFoundError):
-            Opened(log, book.usable(log, path, keys).parts)
-            return path
-    return None
-
-
-def _list_to(log: Path, seq: int, keys: Keyring) -> Path | None:
-    """Writes the book of the events before `seq`; None = there are no rows."""
-    keeper, state, reader, _ = start(log, keys)
-    keeper.locking, keeper.spare = nullcontext, OPENING_SPARE_BYTES
-    with collector_off():
-        for frame in reader.frames():
-            if frame.header.base_seq >= seq:
-                break
-            keeper.apply(state, frame)
-            if keeper.full:
-                keeper.write(state)
-    first = next(path for path in segments_of(log) if base_seq_of(path) == seq)
-    keeper.write(state, open_header(first).previous)
-    return keeper.path
+        begin, opened = first_seq(log), book.open_beginning(log, keys)
+        parts = opened.listed.parts if opened else ()
+        keeper = Bookkeeper(log, keys, begin, parts, opening=begin > 0 and opened is None)
+        keeper.locking, keeper.spare = nullcontext, OPENING_SPARE_BYTES
+        yield keeper
 
 
 def adopt(log: Path, seq: int, made: str) -> None:

@@ -32,6 +32,7 @@ from eventlog import (
     first_seq,
     history_at,
     keep_frames,
+    open_header,
     opening_path,
     remove_before,
     segments_of,
@@ -50,6 +51,7 @@ from tracker.workers import lifetime
 
 if TYPE_CHECKING:
     from tracker.domain.state import State
+    from tracker.upkeep.bookkeeping import Bookkeeper
 
 
 @frozen
@@ -80,10 +82,13 @@ def make(folder: Path, seq: int, keys: Keyring) -> Made:
     going = [path for path in segments_of(folder) if base_seq_of(path) < seq]
     no_snapshot = keep_addresses(folder, seq, keys)
     told, _ = history_at(folder, seq, told_before)
-    name, digest = opening_balance.write(folder, state_before(folder, seq, keys), keys, told)
+    with bookkeeping.naming(folder, keys) as keeper:
+        state = state_before(folder, seq, keys, keeper)
+        first = next(path for path in segments_of(folder) if base_seq_of(path) == seq)
+        book_file, book = keeper.name(state, open_header(first).previous)
+    name, digest = opening_balance.write(folder, state, keys, told)
     files = keep_frames(folder, begin, seq, (events.ADMIN,), keys)
     size = sum(path.stat().st_size for path in going)
-    book_file, book = bookkeeping.make_named(folder, seq, keys)
     return Made(
         seq, name, digest, files, len(going), size, told.hex(), no_snapshot, book, book_file
     )
@@ -119,15 +124,19 @@ def adopt(folder: Path, made: Made) -> None:
         bookkeeping.adopt(folder, made.first_seq, made.book_file)
 
 
-def state_before(folder: Path, seq: int, keys: Keyring) -> State:
-    """Replays the events below `seq`, without addresses.
+def state_before(folder: Path, seq: int, keys: Keyring, keeper: Bookkeeper | None = None) -> State:
+    """Replays the events below `seq`, without addresses. `keeper`: notes what they add to the book.
 
     Raises `LogCorruptError` if the log does not hold all of these events.
     """
     reader = Reader(folder, keys=keys)
     state = opening_balance.begin(folder, reader.first_seq, keys).state
     before = takewhile(lambda frame: frame.header.base_seq < seq, reader.frames())
-    apply_all(state, (frame._replace(protected=memoryview(b"")) for frame in before))
+    bare = (frame._replace(protected=memoryview(b"")) for frame in before)
+    if keeper is None:
+        apply_all(state, bare)
+    else:
+        keeper.apply_all(state, bare)
     if state.seq != seq:
         raise LogCorruptError(folder / "seg", 0, f"the log does not hold the events to {seq - 1}")
     return state

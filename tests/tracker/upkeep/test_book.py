@@ -222,7 +222,7 @@ def test_it_is_made_again_from_what_the_log_names(site: Site) -> None:
 def test_a_log_of_the_version_before(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its first removal makes a book; what had been removed before is in the rows "no torrent"."""
     with monkeypatch.context() as before:
-        before.setattr(bookkeeping, "make_named", lambda *_: ("", ""))
+        before.setattr(bookkeeping.Bookkeeper, "name", lambda *_: ("", ""))
         site.go_on(pruned=True)
     gone = first_seq(site.log)
     assert gone
