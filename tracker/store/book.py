@@ -43,8 +43,10 @@ def open_newest(
     if keys is None:
         return None
     for _ in range(_ATTEMPTS):
-        gone = False
+        gone, begin = False, first_seq(log)
         for path in reversed(book_files.found(log)):
+            if book_files.seq_of(path) < begin:
+                break  # a removal went beyond it
             try:
                 return Book(log, usable(log, path, keys))
             except FileNotFoundError:
