@@ -65,13 +65,10 @@ def usable(log: Path, path: Path, keys: Keyring) -> Listed:
     return listed
 
 
-def named(
-    log: Path, state: State, keys: Keyring | None, *, every_byte: bool = True
-) -> Listed | None:
-    """Returns the book that the log names, with its parts checked. `state`: of this log.
+def named(log: Path, state: State, keys: Keyring | None) -> Listed | None:
+    """Returns the book that the log names, with every byte checked. `state`: of this log.
 
-    None = it names none, or the list was removed. Without `every_byte` of the parts only their
-    sizes are compared. Raises `LogCorruptError` where it is another one or damaged, and what
+    None = it names none, or the list was removed. Raises `LogCorruptError` where it is another one or damaged, and what
     reading the log raises.
     """
     path = book_files.named_path(log, first_seq(log))
@@ -80,7 +77,7 @@ def named(
     try:
         listed = book_files.read_list(path, read_identity(log), keys, digest)
         book_files.follow(log, listed, keys)
-        Opened(log, listed.parts, check=every_byte)
+        Opened(log, listed.parts)
     except BookError as error:
         raise LogCorruptError(path, 0, str(error), OR_REMOVE) from None
     except FileNotFoundError as error:

@@ -181,7 +181,7 @@ def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
     state = replay(reader, lambda done: report(done, total), state)
     opening_balance.check_files(event_log.path, state, keyring)
-    book.named(event_log.path, state, keyring, every_byte=False)
+    book.named(event_log.path, state, keyring)
     report(total, total)
     return state
 
