@@ -15,6 +15,7 @@ from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tracker.ports import BookPage, BookQuery, EntriesPage, Moment, SumsPage
@@ -29,8 +30,11 @@ MAX_ASKING = 32
 class LogLedgers:
     """Implements `ports.Ledgers` with a log. `run` must be running."""
 
-    def __init__(self, log: ReadableLog, secrets: Path | None) -> None:
-        self._log = log
+    def __init__(
+        self, log: ReadableLog, secrets: Path | None, booked: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`booked`: tells whether somebody writes the book. Else the log is read in its place."""
+        self._log, self._booked = log, booked
         command = python("tracker.ledger.worker", str(log.path), str(secrets or "-"))
         self._helper = Helper(command)
         self._books = Helper(command)  # apart, because a book is read at once and a log is not
@@ -63,15 +67,19 @@ class LogLedgers:
         return cast("SumsPage", await self._ask(question))
 
     async def account_rows(self, account: int, moment: Moment | None, query: BookQuery) -> BookPage:
-        return await self._rows(Question("account_rows", (account, moment, query)), moment)
+        return await self._rows("account_rows", account, moment, query)
 
     async def torrent_rows(
         self, info_hash: bytes, moment: Moment | None, query: BookQuery
     ) -> BookPage:
-        return await self._rows(Question("torrent_rows", (info_hash, moment, query)), moment)
+        return await self._rows("torrent_rows", info_hash, moment, query)
 
-    async def _rows(self, question: Question, moment: Moment | None) -> BookPage:
-        helper = self._books if moment is None else self._helper
+    async def _rows(
+        self, method: str, of: int | bytes, moment: Moment | None, query: BookQuery
+    ) -> BookPage:
+        newest = moment is None and self._booked()
+        question = Question(method, (of, moment, query, newest))
+        helper = self._books if newest else self._helper
         return cast("BookPage", await self._ask(question, helper))
 
     async def _ask(self, question: Question, helper: Helper | None = None) -> object:

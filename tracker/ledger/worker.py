@@ -78,18 +78,24 @@ class LedgerWorker(Worker):
             pages = SumsPages(self._log, of, Decryption(self._log, self._keys))
         return self._keep(of, pages)
 
-    def account_rows(self, account: int, moment: Moment | None, query: BookQuery) -> BookPage:
-        return self._rows(account, moment, query)
+    def account_rows(
+        self, account: int, moment: Moment | None, query: BookQuery, newest: bool
+    ) -> BookPage:
+        return self._rows(account, moment, query, newest=newest)
 
-    def torrent_rows(self, info_hash: bytes, moment: Moment | None, query: BookQuery) -> BookPage:
-        return self._rows(info_hash, moment, query)
+    def torrent_rows(
+        self, info_hash: bytes, moment: Moment | None, query: BookQuery, newest: bool
+    ) -> BookPage:
+        return self._rows(info_hash, moment, query, newest=newest)
 
-    def _rows(self, of: int | bytes, moment: Moment | None, query: BookQuery) -> BookPage:
-        """Reads a page from the newest book. About a moment, and where there is no book yet, the
-        log is read, with the book of what was removed from it.
+    def _rows(
+        self, of: int | bytes, moment: Moment | None, query: BookQuery, *, newest: bool
+    ) -> BookPage:
+        """Makes a page of the `newest` book. Else, and where there is no book yet, it reads the
+        log, with the book of what was removed from it.
         """
         end, outage = self._end(moment)
-        book = open_newest(self._log, self._keys) if moment is None else None
+        book = open_newest(self._log, self._keys) if newest else None
         if book is not None:
             return BookPage(*rows.page(rows.stored(book, of, query), of, query), book.upto - 1)
         found, seq = self._walked(of, end).rows(end)

@@ -68,8 +68,8 @@ def usable(log: Path, path: Path, keys: Keyring) -> Listed:
 def named(log: Path, state: State, keys: Keyring | None) -> Listed | None:
     """Returns the book that the log names, with every byte checked. `state`: of this log.
 
-    None = it names none, or the list was removed. Raises `LogCorruptError` where it is another one or damaged, and what
-    reading the log raises.
+    None = it names none, or the list was removed. Raises `LogCorruptError` where it is another one
+    or damaged, and what reading the log raises.
     """
     path = book_files.named_path(log, first_seq(log))
     if not os.path.lexists(path) or not (digest := digest_in_log(log, state, keys)):

@@ -63,6 +63,11 @@ class Bookkeeper:
         self.locking: Callable[[], AbstractContextManager[None]] = partial(book_files.locked, log)
 
     @property
+    def noted(self) -> bool:
+        """Tells whether anything was noted that is not written yet."""
+        return len(self._booking) > 0
+
+    @property
     def full(self) -> bool:
         """Tells whether so much was noted that it should be written."""
         return len(self._booking) >= MOST_ROWS

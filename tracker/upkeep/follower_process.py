@@ -62,6 +62,8 @@ MB.
 """
 SEAL_SECONDS = 5.0
 """Seconds between two looks for finished segments without a seal."""
+BOOK_SECONDS = 10.0
+"""Seconds between two writings of the book, if there was an announce, because people read it."""
 RETRY_SECONDS = 60.0
 """Seconds until a segment that could not be sealed is tried again."""
 _POLL_SECONDS = 1.0  # between two looks at the log
@@ -109,6 +111,7 @@ class Follower:
         self._written_at = time.monotonic()
         self._behind = self.state.seq < self._written_seq  # the book was, at the start
         self._unbooked = False  # the book could not be written
+        self._book_from = 0.0  # when the book is due
         self._seal_from = 0.0  # when the next look for finished segments is due
         self._all_sealed = False  # since the start, all older segments got theirs
 
@@ -128,11 +131,14 @@ class Follower:
             if self._keeper.full:
                 self._write_book()
             if number % _REPORTED_FRAMES == 0:
-                self._report(seq=self.state.seq)
-                self._write_if_due()
-                self._seal_if_due()
+                self._do_what_is_due()
+        self._do_what_is_due()
+
+    def _do_what_is_due(self) -> None:
         self._report(seq=self.state.seq)
         self._write_if_due()
+        if self._keeper.noted and time.monotonic() >= self._book_from:
+            self._write_book()
         self._seal_if_due()
 
     def _seal_if_due(self) -> None:
@@ -179,6 +185,7 @@ class Follower:
 
     def _write_book(self) -> None:
         """Raises `OSError` if it cannot be written and memory would grow too far."""
+        self._book_from = time.monotonic() + BOOK_SECONDS
         try:
             self._keeper.write(self.state)
         except (OSError, BookError, SecretError) as error:

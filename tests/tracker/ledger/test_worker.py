@@ -154,7 +154,7 @@ def ask_sums(
 
 def ask_rows(worker: LedgerWorker, of: int | bytes, moment: Moment | None = None) -> BookPage:
     method = "torrent_rows" if isinstance(of, bytes) else "account_rows"
-    page = worker.answer(Question(method, (of, moment, BookQuery(limit=100))))
+    page = worker.answer(Question(method, (of, moment, BookQuery(limit=100), True)))
     assert isinstance(page, BookPage), page
     return page
 
