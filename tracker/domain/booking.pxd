@@ -8,10 +8,12 @@ cdef unsigned long long _most
 cdef class Booking:
     cdef public dict numbers, corrections
     cdef public array rows
+    cdef public list ended
+    cdef public unsigned long long history_us
     cdef unsigned long long _up, _down, _credited_up, _credited_down, _seeding_us, _partial_us, _sessions, _snatched
 
     cpdef begin(self, Accounts accounts, unsigned int account)
-    @cython.locals(rows=array, at=Py_ssize_t, up=cython.ulonglong, down=cython.ulonglong, snatched=cython.ulonglong)
+    @cython.locals(rows=array, at=Py_ssize_t, up=cython.ulonglong, down=cython.ulonglong, snatched=cython.ulonglong, last_us=cython.ulonglong)
     cpdef announced(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long time_us, int client)
     cpdef left(self, Accounts accounts, unsigned int account, bytes info_hash)
     @cython.locals(partial_us=cython.ulonglong)

@@ -29,6 +29,9 @@ class Booking:
 
     `numbers` has the row of each account and torrent, by both (`packed.identity`). `corrections`
     has the number and the signed bytes of an account's corrections.
+
+    `history_us`: a row does not go on after a longer silence; 0 = it always does. What it had until
+    then goes to `ended`, as account and words.
     """
 
     __slots__ = (
@@ -41,11 +44,14 @@ class Booking:
         "_snatched",
         "_up",
         "corrections",
+        "ended",
+        "history_us",
         "numbers",
         "rows",
     )
 
     def __init__(self) -> None:
+        self.history_us = 0
         self.clear()
         self._up = self._down = self._credited_up = self._credited_down = 0
         self._seeding_us = self._partial_us = self._sessions = self._snatched = 0
@@ -55,6 +61,7 @@ class Booking:
         self.numbers: dict[bytes, int] = {}
         self.rows = array("Q")
         self.corrections: dict[int, tuple[int, int, int]] = {}
+        self.ended: list[tuple[int, array[int]]] = []
 
     def __len__(self) -> int:
         return len(self.numbers) + len(self.corrections)
@@ -83,6 +90,11 @@ class Booking:
         """Enters what an announce changed since `begin`."""
         at = self._row(account, info_hash)
         rows = self.rows
+        if self.history_us:
+            last_us = packed.u64(rows, at + 10)
+            if last_us and time_us - last_us > self.history_us:
+                self.ended.append((account, rows[at : at + 13]))  # WORDS
+                rows[at : at + 13] = array("Q", _EMPTY)
         up = packed.u64(accounts.uploaded, account)
         down = packed.u64(accounts.downloaded, account)
         _plus(rows, at, up - self._up)

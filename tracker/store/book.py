@@ -8,15 +8,17 @@ from __future__ import annotations
 import heapq
 import os
 from functools import reduce
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from eventlog import LogCorruptError, LogPrunedError, Reader, first_seq, read_identity
 from tracker.domain.events.admin import LogPruned
 from tracker.store import book_files, book_rows, frames
 from tracker.store.book_files import BookError, Listed, Opened
+from tracker.store.book_rows import History
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tracker.domain.state import State
@@ -141,9 +143,22 @@ class Book:
         return self.listed.position.seq
 
     def of_account(self, account: int, after: bytes | None = None) -> Iterator[BookRow]:
-        low = book_rows.first_name(account, after)
-        owner = account.to_bytes(4, "big")
-        return map(book_rows.shown, self._rows(low, owner))
+        return map(book_rows.shown, self._of_account(account, after))
+
+    def _of_account(self, account: int, after: bytes | None) -> Iterator[bytes]:
+        owner, history = account.to_bytes(4, "big"), self._history()
+        if not self.listed.history_us:
+            return self._rows(book_rows.first_name(account, after), owner, history)
+        rows = list(self._rows(owner, owner, history))
+        none = [rows.pop(0)] if rows and not rows[0][4] else []
+        if ended := history.ended.get(account):
+            none = [book_rows.added(none[0], ended)] if none else [ended]
+        if after is None:
+            return iter([*none, *rows])
+        return iter([row for row in rows if row[5:25] > after])
+
+    def _history(self) -> History:
+        return History(self.listed.history_us, self.listed.time_us)
 
     def of_torrent(self, info_hash: bytes, after: int | None = None) -> Iterator[BookRow]:
         low = info_hash if after is None else book_rows.pair(info_hash, after) + b"\0"
@@ -158,26 +173,25 @@ class Book:
 
     def row(self, account: int, info_hash: bytes | None) -> BookRow | None:
         name = book_rows.name(account, info_hash)
-        return next(map(book_rows.shown, self._rows(name, name)), None)
+        if info_hash is None:
+            found = next(self._of_account(account, None), None)
+            return book_rows.shown(found) if found and not found[4] else None
+        return next(map(book_rows.shown, self._rows(name, name, self._history())), None)
 
-    def _rows(self, low: bytes, prefix: bytes) -> Iterator[bytes]:
-        """Yields the rows with a prefix, from the name `low` on, each once."""
+    def _rows(self, low: bytes, prefix: bytes, history: History) -> Iterator[bytes]:
+        """Yields the rows with a prefix, from the name `low` on, each once.
+
+        Those that are too old are in `history` afterwards.
+        """
         runs = [run.beginning_with(low, prefix) for run in self._opened.rows]
         # Of rows of one name the older part's comes first, because the merge is stable.
-        found = heapq.merge(*runs, key=_name)
-        same: list[bytes] = []
-        for row in found:
-            if same and _name(same[0]) != _name(row):
-                yield _sum(same)
-                same = []
-            same.append(row)
-        if same:
-            yield _sum(same)
+        for _, same in groupby(heapq.merge(*runs, key=_name), key=_name):
+            row = reduce(history.added, same)
+            if history.is_over(row):
+                history.end(row)
+            else:
+                yield row
 
 
 def _name(row: bytes) -> bytes:
     return row[: book_rows.NAME_SIZE]
-
-
-def _sum(rows: Iterable[bytes]) -> bytes:
-    return reduce(book_rows.added, rows)

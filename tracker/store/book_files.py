@@ -40,7 +40,7 @@ from eventlog import (
     write_all,
     write_new,
 )
-from tracker.store.book_rows import PAIR_SIZE, ROW_SIZE, Run, added, merged, same
+from tracker.store.book_rows import PAIR_SIZE, ROW_SIZE, Run, merged, pair, same
 from tracker.store.snapshot_file import Position
 from tracker.store.snapshots import writing
 
@@ -50,12 +50,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracker.store.address_keys import Keyring
+    from tracker.store.book_rows import History
 
 FOLDER = "book"
 KEPT = 2
 """Lists that stay, because a reader may be opening one; older ones are removed."""
 GROWTH = 3
 """A part is merged with the one before it unless that one has more than so many times its rows."""
+
+MOST_DROPPED = 500_000
+"""Rows that are removed at a time because they are old: their names are in memory meanwhile."""
 
 MAGIC = b"\x89EVB\r\n\x1a\n"
 _HEADER = 32  # bytes: magic, format, zeros, log id
@@ -91,10 +95,9 @@ class Listed(NamedTuple):
     sha256: str
     position: Position
     parts: tuple[Part, ...]  # the oldest first
-
-    @property
-    def rows(self) -> int:
-        return sum(part.rows for part in self.parts)
+    time_us: int  # date of the last event that is counted
+    history_us: int  # the longest silence after which a row goes on; 0 = any
+    dropped_us: int  # date at which old rows were removed last; 0 = never
 
 
 def found(log: Path) -> list[Path]:
@@ -140,7 +143,8 @@ def read_list(path: Path, log_id: bytes, keys: Keyring | None, digest: str | Non
         chained = bytes.fromhex(said["chain"])
         position = Position(log_id, said["upto"], said["frame_seq"], chained)
         parts = tuple(Part(*part) for part in said["parts"])
-        return Listed(path, sha256(data).hexdigest(), position, parts)
+        times = said["time_us"], said["history_us"], said["dropped_us"]
+        return Listed(path, sha256(data).hexdigest(), position, parts, *times)
 
 
 def _check_mac(keys: Keyring, key_id: bytes, digest: bytes, mac: bytes, *, old: bool) -> None:
@@ -251,7 +255,7 @@ def write_part(
 
 
 def with_part(
-    log: Path, seq: int, parts: tuple[Part, ...], new: Part, spare: int
+    log: Path, seq: int, parts: tuple[Part, ...], new: Part, history: History, spare: int
 ) -> tuple[Part, ...]:
     """Adds a part, and merges the newest ones where that is due, and where there is room.
 
@@ -259,24 +263,67 @@ def with_part(
     """
     parts = (*parts, new)
     while len(parts) > 1 and parts[-2].rows <= GROWTH * parts[-1].rows:
-        *others, older, newer = parts
-        both = Opened(log, (older, newer), check=False)
-        rows = merged(both.rows[0], both.rows[1], added)
-        pairs = merged(both.pairs[0], both.pairs[1], same)
         try:
-            whole = write_part(log, seq, rows, pairs, older.rows + newer.rows, spare)
+            parts = _with_last_merged(log, seq, parts, history, spare)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             break
-        parts = (*others, whole)
     return parts
 
 
+def _with_last_merged(
+    log: Path, seq: int, parts: tuple[Part, ...], history: History, spare: int
+) -> tuple[Part, ...]:
+    *others, older, newer = parts
+    both = Opened(log, (older, newer), check=False)
+    rows = merged(both.rows[0], both.rows[1], history.added)
+    pairs = merged(both.pairs[0], both.pairs[1], same)
+    return (*others, write_part(log, seq, rows, pairs, older.rows + newer.rows, spare))
+
+
+def without_old(
+    log: Path, seq: int, parts: tuple[Part, ...], history: History, spare: int
+) -> tuple[Part, ...]:
+    """Removes rows that are too old, at most `MOST_DROPPED`; then there is one part.
+
+    Raises `OSError`, `BookError`.
+    """
+    opened = Opened(log, parts, check=False)
+    if not any(
+        history.is_over(run.at(number)) for run in opened.rows for number in range(run.count)
+    ):
+        return parts
+    while len(parts) > 1:
+        parts = _with_last_merged(log, seq, parts, history, spare)
+    opened = Opened(log, parts, check=False)
+    gone: set[bytes] = set()
+    rows = _young(opened.rows[0], history, gone)
+    pairs = opened.pairs[0]
+    left = (one for number in range(pairs.count) if (one := pairs.at(number)) not in gone)
+    return (write_part(log, seq, rows, left, parts[0].rows, spare),)
+
+
+def _young(run: Run, history: History, gone: set[bytes]) -> Iterator[bytes]:
+    for number in range(run.count):
+        row = run.at(number)
+        if len(gone) < MOST_DROPPED and history.is_over(row):
+            history.end(row)
+            gone.add(pair(row[5:25], int.from_bytes(row[:4], "big")))
+        else:
+            yield row
+
+
 def write_list(
-    log: Path, position: Position, parts: tuple[Part, ...], keys: Keyring, path: Path | None = None
-) -> Listed:
-    """Writes a list, whole and durable or not at all. `path`: in place of its own name.
+    log: Path,
+    position: Position,
+    parts: tuple[Part, ...],
+    times: tuple[int, int, int],
+    keys: Keyring,
+    path: Path | None = None,
+) -> Path:
+    """Writes a list, whole and durable or not at all. `times`: the last three of `Listed`. `path`:
+    in place of its own name.
 
     Raises `SecretError`, `OSError`.
     """
@@ -288,13 +335,14 @@ def write_list(
             "upto": position.seq,
             "frame_seq": position.frame_seq,
             "chain": position.chain.hex(),
+            **dict(zip(("time_us", "history_us", "dropped_us"), times, strict=True)),
             "parts": [list(part) for part in parts],
         }
     ).encode()
     mac = keys.tags.mac(_PURPOSE, sha256(body).digest())
     data = body + b"\n" + keys.tags.key_id.hex().encode() + mac.hex().encode()
     write_new(path, data)
-    return Listed(path, sha256(data).hexdigest(), position, parts)
+    return path
 
 
 def clean(log: Path, keys: Keyring) -> None:

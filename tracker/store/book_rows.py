@@ -49,6 +49,7 @@ class Row(NamedTuple):
     completed_us: int
 
 
+_FIRST, _LAST = Struct(f"<{NAME_SIZE + 67}xQ"), Struct(f"<{NAME_SIZE + 75}xQ")
 EMPTY = Row(NOT_RECORDED, *[0] * 13)
 
 
@@ -102,11 +103,47 @@ def added(older: bytes, newer: bytes) -> bytes:
     summed = Row._make(x + y for x, y in zip(a, b, strict=True))
     whole = summed._replace(
         client=b.client if b.announces else a.client,
-        first_us=a.first_us or b.first_us,
-        last_us=b.last_us or a.last_us,
+        first_us=min(a.first_us, b.first_us) or a.first_us or b.first_us,
+        last_us=max(a.last_us, b.last_us),
         completed_us=a.completed_us or b.completed_us,
     )
     return pack(older[:NAME_SIZE], whole)
+
+
+class History:
+    """Adds up rows, and takes those that are too old into the rows "no torrent".
+
+    `ended` has those by account.
+    """
+
+    def __init__(self, history_us: int, now_us: int) -> None:
+        """`history_us`: the longest silence after which a row goes on; 0 = any.
+
+        `now_us`: a date.
+        """
+        self._history_us, self._now_us = history_us, now_us
+        self.ended: dict[int, bytes] = {}
+
+    def added(self, older: bytes, newer: bytes) -> bytes:
+        """Returns the sum of two rows of one name, the newer one alone after too long a silence."""
+        if self._history_us and older[4]:
+            last_us, first_us = _LAST.unpack_from(older)[0], _FIRST.unpack_from(newer)[0]
+            if last_us and first_us > last_us + self._history_us:
+                self.end(older)
+                return newer
+        return added(older, newer)
+
+    def is_over(self, row: bytes) -> bool:
+        """Tells whether a row was last seen too long ago."""
+        last_us = _LAST.unpack_from(row)[0]
+        return bool(self._history_us and row[4] and 0 < last_us < self._now_us - self._history_us)
+
+    def end(self, row: bytes) -> None:
+        """Takes a row into the row "no torrent" of its account."""
+        account = int.from_bytes(row[:4], "big")
+        ended = pack(name(account, None), unpack(row)._replace(client=NOT_RECORDED, completed_us=0))
+        before = self.ended.get(account)
+        self.ended[account] = added(before, ended) if before else ended
 
 
 def same(older: bytes, newer: bytes) -> bytes:

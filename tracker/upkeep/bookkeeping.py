@@ -11,22 +11,25 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from eventlog import (
     first_seq,
+    read_file,
     read_identity,
     sync_directory,
 )
 from tracker.domain.accounts import NOTHING
 from tracker.domain.booking import Booking
+from tracker.domain.events import DAY_US
 from tracker.store import book, book_files, book_rows, frames, snapshots
-from tracker.store.book_rows import EMPTY, Row
+from tracker.store.book_rows import EMPTY, History, Row
 from tracker.store.replay import collector_off
 from tracker.store.snapshot_file import OPENING_SPARE_BYTES, SPARE_BYTES, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -47,15 +50,23 @@ class Bookkeeper:
     """
 
     def __init__(
-        self, log: Path, keys: Keyring, seq: int, parts: tuple[Part, ...], *, opening: bool = False
+        self,
+        log: Path,
+        keys: Keyring,
+        seq: int,
+        parts: tuple[Part, ...],
+        dropped_us: int = 0,
+        *,
+        opening: bool = False,
     ) -> None:
-        """`seq`: the first event that is not in the `parts`. `opening`: the rows "no torrent" come
-        from the state there.
+        """`seq`: the first event that is not in the `parts`. `dropped_us`: when old rows were
+        removed last. `opening`: the rows "no torrent" come from the state there.
         """
-        self._log, self._keys, self._seq, self._parts = log, keys, seq, parts
+        self._log, self._keys, self.seq, self._parts = log, keys, seq, parts
         self._opening = opening
         self._log_id = read_identity(log)
         self._booking = Booking()
+        self._dropped_us = dropped_us
         self._last: Header | None = None  # of the last frame that was applied
         self._written_seq = seq
         self.spare = SPARE_BYTES  # free bytes to leave on the disk
@@ -79,8 +90,9 @@ class Bookkeeper:
 
     def apply(self, state: State, frame: Frame) -> None:
         """Applies a frame, and notes what it adds. Raises the errors of `frames.apply`."""
-        if state.book is None and state.seq >= self._seq:
+        if state.book is None and state.seq >= self.seq:
             self._begin(state)
+        self._booking.history_us = state.settings.policy.history_days * DAY_US
         frames.apply(state, frame)
         self._last = frame.header
 
@@ -115,28 +127,65 @@ class Bookkeeper:
         if state.seq == self._written_seq or not (self._parts or len(self._booking)):
             return False
         with self.locking():
-            parts = self._with_noted(state)
-            position = Position(self._log_id, state.seq, last.base_seq, last.chain)
-            self.path = book_files.write_list(self._log, position, parts, self._keys).path
-            self._parts, self._written_seq = parts, state.seq
+            parts, dropped_us = self._with_noted(state)
+            self.path = self._list(state, parts, dropped_us, last.chain)
+            self._parts, self._written_seq, self._dropped_us = parts, state.seq, dropped_us
             self._booking.clear()
             book_files.clean(self._log, self._keys)
         return True
 
-    def _with_noted(self, state: State) -> tuple[Part, ...]:
-        """Writes what was noted; returns the parts with it, which no list has yet."""
-        if not len(self._booking):
-            return self._parts
-        rows, pairs = _noted(self._booking, state.dates)
-        new = book_files.write_part(self._log, state.seq, rows, pairs, len(rows), self.spare)
-        return book_files.with_part(self._log, state.seq, self._parts, new, self.spare)
+    def _with_noted(self, state: State) -> tuple[tuple[Part, ...], int]:
+        """Writes what was noted, and removes old rows once a day. Returns the parts, which no list
+        has yet, and when old rows were removed last.
+        """
+        history_us, now_us = self._times(state)
+        history, parts, dropped_us = History(history_us, now_us), self._parts, self._dropped_us
+        if len(self._booking):
+            rows, pairs = _noted(self._booking, state.dates)
+            parts = self._with(state.seq, parts, rows, pairs, history)
+        if history_us and not dropped_us <= now_us < dropped_us + DAY_US:
+            dropped_us = now_us
+            parts = book_files.without_old(self._log, state.seq, parts, history, self.spare)
+        while history.ended:
+            rows, history.ended = sorted(history.ended.values()), {}
+            parts = self._with(state.seq, parts, rows, [], history)
+        return parts, dropped_us
+
+    def _times(self, state: State) -> tuple[int, int]:
+        """Returns the setting's microseconds, and the date of the last event."""
+        return state.settings.policy.history_days * DAY_US, state.dates.of(state.time_us)
+
+    def _with(
+        self,
+        seq: int,
+        parts: tuple[Part, ...],
+        rows: list[bytes],
+        pairs: list[bytes],
+        history: History,
+    ) -> tuple[Part, ...]:
+        new = book_files.write_part(self._log, seq, rows, pairs, len(rows), self.spare)
+        return book_files.with_part(self._log, seq, parts, new, history, self.spare)
+
+    def _list(
+        self,
+        state: State,
+        parts: tuple[Part, ...],
+        dropped_us: int,
+        chain: bytes,
+        path: Path | None = None,
+    ) -> Path:
+        base_seq = self._last.base_seq if self._last else 0
+        position = Position(self._log_id, state.seq, base_seq, chain)
+        history_us, now_us = self._times(state)
+        times = now_us, history_us, dropped_us
+        return book_files.write_list(self._log, position, parts, times, self._keys, path)
 
     def flush(self, state: State) -> None:
         """Writes what was noted, without a list. The folder must stay locked until `name`.
 
         Raises `OSError`, `BookError`.
         """
-        self._parts = self._with_noted(state)
+        self._parts, self._dropped_us = self._with_noted(state)
         self._booking.clear()
 
     def name(self, state: State, chain: bytes) -> tuple[str, str]:
@@ -146,13 +195,12 @@ class Bookkeeper:
         account has a total. Raises `OSError`, `SecretError`, `BookError`.
         """
         self.flush(state)
-        if not self._parts or self._last is None:
+        if not self._parts:
             return "", ""
         made = book_files.named_path(self._log, state.seq).with_suffix(f".{os.getpid()}.made")
-        position = Position(self._log_id, state.seq, self._last.base_seq, chain)
-        listed = book_files.write_list(self._log, position, self._parts, self._keys, made)
+        self._list(state, self._parts, self._dropped_us, chain, made)
         book_files.clean(self._log, self._keys)
-        return made.name, listed.sha256
+        return made.name, sha256(read_file(made)).hexdigest()
 
 
 def _opening_rows(state: State) -> Iterator[bytes]:
@@ -172,18 +220,24 @@ def _opening_rows(state: State) -> Iterator[bytes]:
 def _noted(booking: Booking, dates: Dates) -> tuple[list[bytes], list[bytes]]:
     """Returns the rows and pairs of what was noted, sorted."""
     rows, pairs = [], []
+    none = History(0, 0)  # the rows "no torrent"
     for account, info_hash, words in booking.gains():
-        *amounts, sessions, snatched, announces, first_us, last_us, completed_us, client = words
-        times = (each and dates.of(each) for each in (first_us, last_us, completed_us))
-        row = Row(client, announces, sessions, snatched, 0, *amounts, *times)
-        if not announces:
-            row = row._replace(client=EMPTY.client)
-        rows.append(book_rows.pack(book_rows.name(account, info_hash), row))
+        rows.append(book_rows.pack(book_rows.name(account, info_hash), _row(words, dates)))
         pairs.append(book_rows.pair(info_hash, account))
+    for account, words in booking.ended:
+        none.end(book_rows.pack(book_rows.name(account, None), _row(words, dates)))
     for account, (number, up, down) in booking.corrections.items():
         row = EMPTY._replace(corrections=number, credited_uploaded=up, credited_downloaded=down)
-        rows.append(book_rows.pack(book_rows.name(account, None), row))
-    return sorted(rows), sorted(pairs)
+        none.end(book_rows.pack(book_rows.name(account, None), row))
+    return sorted((*rows, *none.ended.values())), sorted(pairs)
+
+
+def _row(words: Sequence[int], dates: Dates) -> Row:
+    *amounts, sessions, snatched, announces, first_us, last_us, completed_us, client = words
+    times = (each and dates.of(each) for each in (first_us, last_us, completed_us))
+    if not announces:
+        client = EMPTY.client
+    return Row(client, announces, sessions, snatched, 0, *amounts, *times)
 
 
 def start(
@@ -202,15 +256,15 @@ def start(
     newest = state.seq
     listed = _usable(log, state, keys, refused)
     if listed is not None:
-        seq, parts, opening = listed.position.seq, listed.parts, False
+        keeper = Bookkeeper(log, keys, listed.position.seq, listed.parts, listed.dropped_us)
     elif len(state.accounts.uploaded) <= 1:  # nobody has a total, so there are no rows
         return Bookkeeper(log, keys, newest, ()), state, reader, newest
     else:
-        seq, parts, opening = first_seq(log), (), True
-        refused(f"The book is made anew from event {seq} on")
-    if newest > seq:
-        state, reader = snapshots.start(log, keys, at_most=seq)
-    return Bookkeeper(log, keys, seq, parts, opening=opening), state, reader, newest
+        keeper = Bookkeeper(log, keys, first_seq(log), (), opening=True)
+        refused(f"The book is made anew from event {keeper.seq} on")
+    if newest > keeper.seq:
+        state, reader = snapshots.start(log, keys, at_most=keeper.seq)
+    return keeper, state, reader, newest
 
 
 def _usable(
@@ -232,8 +286,10 @@ def naming(log: Path, keys: Keyring) -> Iterator[Bookkeeper]:
     """
     with book_files.locked(log, wait=True):
         begin, opened = first_seq(log), book.open_beginning(log, keys)
-        parts = opened.listed.parts if opened else ()
-        keeper = Bookkeeper(log, keys, begin, parts, opening=begin > 0 and opened is None)
+        if opened is None:
+            keeper = Bookkeeper(log, keys, begin, (), opening=begin > 0)
+        else:
+            keeper = Bookkeeper(log, keys, begin, opened.listed.parts, opened.listed.dropped_us)
         keeper.locking, keeper.spare = nullcontext, OPENING_SPARE_BYTES
         yield keeper
 

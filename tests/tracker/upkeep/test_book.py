@@ -26,8 +26,10 @@ from tests.support import (
     replayed,
 )
 from tests.tracker.pruned import prune
-from tracker.domain.events import codec
+from tracker.domain.accounts import Totals
+from tracker.domain.events import DAY_US, codec
 from tracker.domain.events.admin import TrackerStarted
+from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.ledger.account import Ledger
 from tracker.store import book_files, snapshots
@@ -70,7 +72,7 @@ class Site:
             self.log, codec.RECORD_SIZES, self.keys.tags, segment_bytes=3000, linger_seconds=0
         )
         state = replay(Reader(self.log, to_end=True))
-        self.time.wall = max(START_US, state.time_us + 30 * SECOND)
+        self.time.wall = max(START_US, self.time.wall, state.time_us + 30 * SECOND)
         rig = Rig(log=log, state=state, time=self.time)  # type: ignore[arg-type]  # a real log
 
         async def main() -> None:
@@ -140,7 +142,10 @@ class Site:
             assert book.row(row.account, row.info_hash) == row
         hashes = [row.info_hash or b"" for row in book.of_account(1)]
         assert hashes == sorted(hashes)
-        assert [row.info_hash for row in book.of_account(1, hashes[1])] == hashes[2:]
+        for at, info_hash in enumerate(hashes):
+            if info_hash:
+                rest = [row.info_hash for row in book.of_account(1, info_hash)]
+                assert rest == hashes[at + 1 :]
         return {(row.account, row.info_hash): row for row in found}
 
     def ledger(self, upto: int) -> dict[tuple[int, bytes | None], LedgerSums]:
@@ -175,6 +180,13 @@ class Site:
             assert [row.sessions, row.snatched] == [totals.sessions, totals.snatched]
             assert [row.first_us, row.last_us] == [totals.first_us, totals.last_us]
             assert bool(row.completed_us) == bool(row.snatched)
+
+    def totals(
+        self, rows: dict[tuple[int, bytes | None], BookRow], account: int
+    ) -> tuple[int, ...]:
+        """Returns the sums over an account's rows, in the order of `Totals`."""
+        own = [row for name, row in rows.items() if name[0] == account]
+        return tuple(sum(getattr(row, one) for row in own) for one in Totals._fields[:7])
 
     def files(self, *suffixes: str) -> list[Path]:
         folder = self.log / book_files.FOLDER
@@ -328,6 +340,35 @@ def test_public_modes_have_no_book(site: Site) -> None:
     site.go_on(settings=Settings(), pruned=True)
     site.follow()
     assert not (site.log / "book").exists() or not site.files(".named", ".book", ".part")
+
+
+def test_a_history_that_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old rows are gone, whenever files were merged; the totals of accounts stay."""
+    limited = evolve(PRIVATE, policy=Policy(history_days=2))
+    for number in range(8):
+        site.go_on(12, settings=limited, pruned=number == 4)
+        if number == 5:
+            monkeypatch.setattr(book_files, "MOST_DROPPED", 0)
+        site.time.wall += site.dice.choice([0, DAY_US, 3 * DAY_US])
+        if number != 3:
+            site.follow()
+    site.time.wall += 3 * DAY_US
+    site.go_on(3, settings=limited)
+    site.follow()
+    rows, upto = site.rows(), site.frames[-1].header.next_seq
+    told, state = site.ledger(upto), replayed(site.frames)
+    assert 0 < len([name for name in rows if name[1]]) <= 3 < len(told)
+    for account in range(1, MEMBERS + 1):
+        assert site.totals(rows, account) == state.accounts.totals(account)[:7]
+    for name, row in rows.items():
+        if name[1] is not None:
+            assert row.last_us is not None
+            assert row.last_us >= state.time_us - 2 * DAY_US
+            assert row.announces <= told[name].announces
+    for path in (*site.files(".book"), *snapshots.found(site.log)):
+        path.unlink()
+    site.follow()
+    assert site.rows() == rows
 
 
 def test_the_last_client_and_the_completion(site: Site) -> None:
