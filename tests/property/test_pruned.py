@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import eventlog.log
 from eventlog import EventLog, Reader, first_seq, open_log, read_kept_frames
 from tests.property.test_hidden import long_steps
-from tests.property.world import FIRST_SETTINGS, Step, World
+from tests.property.world import FIRST_SETTINGS, HASHES, Step, World
 from tests.support import HandTime, events_in, own_keys, steady
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
@@ -24,6 +24,9 @@ from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.events.records import AnnounceRefused
 from tracker.domain.state import State
 from tracker.ledger.account import Ledger
+from tracker.ledger.pages import SumsPages
+from tracker.ledger.torrent import Contributions
+from tracker.ledger.walk import Decryption
 from tracker.offline.verify import Verification
 from tracker.ports import LedgerOpening
 from tracker.store.opening_balance import begin
@@ -72,7 +75,35 @@ def check(folder: Path, world: World, admin: dict[int, object]) -> None:
     same_but_for_addresses(world, verification.state)
 
 
-async def live_through(log: EventLog, world: World, history: list[Step]) -> dict[int, object]:
+OF: list[int | bytes] = [*range(1, 9), *HASHES]
+
+
+class Books:
+    """The rows of accounts and torrents over every event that the log ever had."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seq = 0  # the next event to take
+        self.listeners = [Ledger(of) if isinstance(of, int) else Contributions(of) for of in OF]
+
+    def take(self) -> None:
+        """Takes the events that are new, before they are removed."""
+        frames = [one for one in Reader(self.folder).frames() if one.header.base_seq >= self.seq]
+        self.seq = frames[-1].header.next_seq if frames else self.seq
+        for listener in self.listeners:
+            list(listener.entries(frames))
+
+    def check(self) -> None:
+        """Compares them with what is left of the log and the book of what was removed."""
+        self.take()
+        for of, listener in zip(OF, self.listeners, strict=True):
+            walk = SumsPages(self.folder, of, Decryption(self.folder, None))
+            assert walk.rows(None)[0] == listener.rows()
+
+
+async def live_through(
+    log: EventLog, world: World, history: list[Step], books: Books
+) -> dict[int, object]:
     """Runs the history with prunings; returns all its admin events by seq."""
     admin: dict[int, object] = {}
     async with trio.open_nursery() as nursery:
@@ -82,6 +113,7 @@ async def live_through(log: EventLog, world: World, history: list[Step]) -> dict
             if name == "prune":
                 await log.wait_durable(log.next_seq - 1)
                 admin |= administrators(log.path)
+                books.take()
                 await prune(world.service, log)
                 same_but_for_addresses(world, replay(Reader(log.path, to_end=True)))
             else:
@@ -108,5 +140,7 @@ def test_pruned_at_any_moment(history: list[Step], private: bool) -> None:
         )
         world = World(log, State(), HandTime(), first_settings=first)
         with patch.object(eventlog.log, "WATERMARK_SECONDS", 0.001):
-            admin = trio.run(live_through, log, world, history)
+            books = Books(folder)
+            admin = trio.run(live_through, log, world, history, books)
+        books.check()
         check(folder, world, admin | administrators(folder))

@@ -276,9 +276,10 @@ class Ledger:
         sums = self.sums()
         rows = [sums[name].row(self._account, name) for name in sorted(filter(None, sums))]
         corrections = sum(each.corrections for each in sums.values())
-        if corrections or None in sums:
+        none = sums.get(None, Sums())
+        if corrections or any(none.totals):
             up, down = map(sum, zip(*(each.corrected for each in sums.values()), strict=True))
-            rest = sums.get(None, Sums()).row(self._account, None)
+            rest = none.row(self._account, None)
             rest = evolve(
                 rest,
                 credited_uploaded=rest.credited_uploaded + up,
