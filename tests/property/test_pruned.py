@@ -23,7 +23,7 @@ from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.events.records import AnnounceRefused
 from tracker.domain.state import State
-from tracker.ledger.account import Ledger
+from tracker.ledger.account import Ledger, dated
 from tracker.ledger.pages import SumsPages
 from tracker.ledger.torrent import Contributions
 from tracker.ledger.walk import Decryption
@@ -68,7 +68,8 @@ def check(folder: Path, world: World, admin: dict[int, object]) -> None:
     """Checks every reader of a log."""
     same_but_for_addresses(world, replay(Reader(folder)))
     for account in range(1, world.model.key_refs + 1):
-        assert ledger_totals(folder, account) == world.state.accounts.totals(account)
+        totals = dated(world.state.accounts.totals(account), world.state.dates)
+        assert ledger_totals(folder, account) == totals
     assert administrators(folder) == admin
     verification = Verification(folder, own_keys(folder))
     assert list(verification.findings(lambda _done, _total: None)) == []
