@@ -74,6 +74,7 @@ class Bookkeeper:
         self._dropped_us = dropped_us
         self._last: Header | None = None  # of the last frame that was applied
         self._written_seq = seq
+        self.cleaning = True  # files of no use are removed; only one process may do that
         self.spare = SPARE_BYTES  # free bytes to leave on the disk
         self.path: Path | None = None  # the list that was written last
         self.locking: Callable[[], AbstractContextManager[None]] = partial(book_files.locked, log)
@@ -136,7 +137,8 @@ class Bookkeeper:
             self.path = book_files.write_list(self._log, position, parts, times, self._keys)
             self._parts, self._written_seq, self._dropped_us = parts, state.seq, dropped_us
             self._booking.clear()
-            book_files.clean(self._log, self._keys)
+            if self.cleaning:
+                book_files.clean(self._log, self._keys)
         return True
 
     def _with_noted(self, state: State, history: History) -> tuple[Part, ...]:
@@ -216,8 +218,9 @@ def start(
         return Bookkeeper(log, keys, newest, ()), state, reader, newest
     else:
         keeper = Bookkeeper(log, keys, first_seq(log), (), opening=True)
-        refused(f"The book is made anew from event {keeper.seq} on")
+        refused(f"The book is made from event {keeper.seq} on")
     if newest > keeper.seq:
+        del state, reader  # two states at a time may be too large
         state, reader = snapshots.start(log, keys, at_most=keeper.seq)
     return keeper, state, reader, newest
 
@@ -263,7 +266,7 @@ def _list_with(log: Path, seq: int, keys: Keyring) -> Path | None:
 def _list_to(log: Path, seq: int, keys: Keyring) -> Path | None:
     """Writes the book of the events before `seq`; None = there are no rows."""
     keeper, state, reader, _ = start(log, keys)
-    keeper.locking, keeper.spare = nullcontext, OPENING_SPARE_BYTES
+    keeper.locking, keeper.spare, keeper.cleaning = nullcontext, OPENING_SPARE_BYTES, False
     with collector_off():
         for frame in reader.frames():
             if frame.header.base_seq >= seq:
