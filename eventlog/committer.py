@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("eventlog.log")  # one name for both sides of a log
 
 SEGMENT_SECONDS = 3600
+"""Age in seconds at which a segment is finished, however small it is."""
 LEAD_US = 10_000_000
 """Microseconds by which the clock was set, so that the next commit begins a segment."""
-"""Age in seconds at which a segment is finished, however small it is."""
 RESERVE_BYTES = 4 << 20
 """Free bytes on the disk below which only admin events, ticks and counters may be appended."""
 _BEGIN_BYTES = 64 << 10

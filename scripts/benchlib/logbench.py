@@ -61,7 +61,7 @@ def _round(folder: Path, log: Path, events: int) -> Round:
             "replay": _part("replay", log),
             "verify": _part("verify", log),
             "snapshots": _part("snapshots", log),
-            **_starts(folder, log),
+            **_starts(folder),
             "resume": _resume(folder),
         }
     finally:
@@ -77,23 +77,29 @@ def _part(name: str, *arguments: Path | int) -> Numbers:
     return result
 
 
-def _starts(folder: Path, log: Path) -> Round:
+def _starts(folder: Path) -> Round:
     """Starts on a copy of the log, because a start appends to it.
 
     The first start replays everything, the second begins from the snapshot that the stop left.
     """
     place = folder / "start"
     try:
-        shutil.copytree(log, place / "log")
+        _copy(folder, place)
         return {"start": _start(place), "restart": _start(place)}
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def _copy(folder: Path, place: Path) -> None:
+    """Copies the log that was generated, and the secrets that it was written with."""
+    for name in ("log", "secrets"):
+        shutil.copytree(folder / name, place / name)
+
+
 def _left_by_a_kill(folder: Path, options: argparse.Namespace) -> Numbers:
     """Makes a log with a snapshot and as many events again after it; see `logparts.go_on`."""
     place = folder / "killed"
-    shutil.copytree(folder / "log", place / "log")
+    _copy(folder, place)
     return _part("go_on", place / "log", place / "secrets", options.events, options.peers)
 
 

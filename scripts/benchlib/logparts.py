@@ -204,7 +204,7 @@ def snapshots(folder: Path) -> Numbers:
 
 
 def verify(folder: Path) -> Numbers:
-    verification = Verification(folder)
+    verification = Verification(folder, Keyring(folder.with_name("secrets")))
     found: list[object] = []
     numbers = _timed(0, lambda: found.extend(verification.findings(lambda _done, _total: None)))
     if found:

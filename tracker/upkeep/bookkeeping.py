@@ -9,7 +9,7 @@ events lead to the same rows.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from tracker.domain.accounts import NOTHING
 from tracker.domain.booking import Booking
 from tracker.domain.events import DAY_US
 from tracker.store import book, book_files, book_rows, frames, snapshots
+from tracker.store.book_files import BookError
 from tracker.store.book_rows import EMPTY, History, Row
 from tracker.store.replay import collector_off
 from tracker.store.snapshot_file import OPENING_SPARE_BYTES, SPARE_BYTES, Position
@@ -199,7 +200,6 @@ class Bookkeeper:
             return "", ""
         made = book_files.named_path(self._log, state.seq).with_suffix(f".{os.getpid()}.made")
         self._list(state, self._parts, self._dropped_us, chain, made)
-        book_files.clean(self._log, self._keys)
         return made.name, sha256(read_file(made)).hexdigest()
 
 
@@ -261,8 +261,9 @@ def start(
         return Bookkeeper(log, keys, newest, ()), state, reader, newest
     else:
         keeper = Bookkeeper(log, keys, first_seq(log), (), opening=True)
-        refused(f"The book is made anew from event {keeper.seq} on")
+        refused(f"The book is made from event {keeper.seq} on")
     if newest > keeper.seq:
+        del state, reader  # two states at a time may be too large
         state, reader = snapshots.start(log, keys, at_most=keeper.seq)
     return keeper, state, reader, newest
 
@@ -302,10 +303,23 @@ def adopt(log: Path, seq: int, made: str) -> None:
 
 
 def remove_before(log: Path, begin: int) -> None:
-    """Removes the lists of other beginnings than event `begin`, once the removal is done."""
-    folder = log / book_files.FOLDER
-    for path in folder.iterdir() if folder.is_dir() else ():
-        old = path.suffix == ".named" and path != book_files.named_path(log, begin)
-        if old or path.suffix == ".made":
+    """Removes the lists of other beginnings than event `begin`, once the removal is done.
+
+    Parts are removed only where there is no newer list: then no follower writes, which would do it.
+    """
+    folder, named = log / book_files.FOLDER, book_files.named_path(log, begin)
+    if not folder.is_dir():
+        return
+    lists = book_files.found(log)
+    for path in folder.iterdir():
+        old = path.suffix == ".book" and path in lists and book_files.seq_of(path) < begin
+        if old or path.suffix == ".made" or (path.suffix == ".named" and path != named):
             path.unlink(missing_ok=True)
-            sync_directory(folder)
+    if os.path.lexists(named) and not book_files.found(log):
+        with suppress(BookError):
+            listed = book_files.read_list(named, read_identity(log), None)
+            used = {part.name for part in listed.parts}
+            for path in folder.glob("*.part"):
+                if path.name not in used:
+                    path.unlink(missing_ok=True)
+    sync_directory(folder)
