@@ -1,9 +1,9 @@
 """Removes the oldest segments of a log safely. Blocking; it needs no running service.
 
-1. `make` writes the opening balance, copies the admin events, which are kept for ever, and finds
-   the book that has what accounts did in the events to be removed. `adopt` gives balance and book
-   their names. The balance has no addresses, so `make` also makes sure that a later
-   snapshot has those of the peers in the swarms, because their announces may be removed.
+1. `make` writes the opening balance, copies what administrators did, which is kept for ever, and
+   finds the book that has what accounts did in the events to be removed. `adopt` gives balance and
+   book their names. The balance has no addresses, so `make` also makes sure that a later snapshot
+   has those of the peers in the swarms, because their announces may be removed.
 2. The caller appends `log_pruned`, which confirms both, and waits until the event is durable.
 3. `finish` removes the segments, the oldest first, and then the files that only they needed.
 
@@ -38,10 +38,9 @@ from eventlog import (
     sync_directory,
     write_missing,
 )
-from tracker.domain import events
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
-from tracker.store import opening_balance, snapshots
+from tracker.store import checked_segments, frames, opening_balance, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.book_files import BookError
 from tracker.store.replay import TOO_LITTLE_MEMORY, apply_all
@@ -69,7 +68,7 @@ class Made:
 
 
 def make(folder: Path, seq: int, keys: Keyring) -> Made:
-    """Writes the opening balance of a log that begins with `seq`; copies the older admin events.
+    """Writes the opening balance of a log that begins with `seq`; copies what administrators did.
 
     `seq` is the first event of a segment. Raises `LogError`, `ReplayError`, `CodecError`,
     `OSError`.
@@ -81,7 +80,7 @@ def make(folder: Path, seq: int, keys: Keyring) -> Made:
     no_snapshot = keep_addresses(folder, seq, keys)
     told, _ = history_at(folder, seq, told_before)
     name, digest = opening_balance.write(folder, state_before(folder, seq, keys), keys, told)
-    files = keep_frames(folder, begin, seq, (events.ADMIN,), keys)
+    files = keep_frames(folder, begin, seq, frames.stays, keys)
     size = sum(path.stat().st_size for path in going)
     book_file, book = bookkeeping.make_named(folder, seq, keys)
     return Made(
@@ -128,6 +127,8 @@ def state_before(folder: Path, seq: int, keys: Keyring) -> State:
     state = opening_balance.begin(folder, reader.first_seq, keys).state
     before = takewhile(lambda frame: frame.header.base_seq < seq, reader.frames())
     apply_all(state, (frame._replace(protected=memoryview(b"")) for frame in before))
+    # The opening will vouch for what was read, and format 1 has no tags.
+    checked_segments.check_old(folder, reader.first_seq, keys)
     if state.seq != seq:
         raise LogCorruptError(folder / "seg", 0, f"the log does not hold the events to {seq - 1}")
     return state
