@@ -1,4 +1,4 @@
-"""Keeps frames of some kinds when their segments are removed: whole, as they were written.
+"""Keeps some frames when their segments are removed: whole, as they were written.
 
 <log>/kept/<from>.<to>.evk   frames of the events from <= seq < to; 20 digits each
 
@@ -41,7 +41,7 @@ from eventlog.frame import Frame, FrameError, crc_start_of, parse_header, split_
 from eventlog.tags import NO_TAG_KEY, check_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from eventlog.tags import TagReader
@@ -200,9 +200,13 @@ def _check_header(one: Kept, data: bytes, log_id: bytes) -> int:
 
 
 def keep_frames(
-    folder: Path, begin: int, end: int, kinds: Collection[int], tags: TagReader | None = None
+    folder: Path,
+    begin: int,
+    end: int,
+    stays: Callable[[Frame], bool],
+    tags: TagReader | None = None,
 ) -> dict[str, str]:
-    """Copy the frames of these kinds of the events begin <= seq < end to a new file, durably.
+    """Copy the frames with the events begin <= seq < end that stay to a new file, durably.
 
     Both numbers are first events of segments, and the log begins with `begin`. `tags`: check the
     tags of what is copied. Returns the SHA-256 by name of all files that hold kept frames below
@@ -214,7 +218,7 @@ def keep_frames(
     taken = b"".join(read_file(each.path)[HEADER_SIZE:] for each in before) if merged else b""
     for path in segments_of(folder):
         if segment.base_seq_of(path) < end:
-            taken += b"".join(_frames(path, kinds, tags))
+            taken += b"".join(_frames(path, stays, tags))
     first = 0 if merged else begin
     target = kept_path(folder, f"{first:020d}.{end:020d}.evk")
     make_folder(target.parent)
@@ -229,8 +233,8 @@ def _header(log_id: bytes, first: int, end: int, length: int) -> bytes:
     return body + crc32(body).to_bytes(4, "little")
 
 
-def _frames(path: Path, kinds: Collection[int], tags: TagReader | None) -> Iterator[bytes]:
-    """Yield the frames of these kinds in a finished segment, byte for byte, after its header."""
+def _frames(path: Path, stays: Callable[[Frame], bool], tags: TagReader | None) -> Iterator[bytes]:
+    """Yield the frames of a finished segment that stay, byte for byte, after its header."""
     data = read_file(path)
     end = segment.end_of(path)
     with open_file(path) as file:
@@ -238,7 +242,7 @@ def _frames(path: Path, kinds: Collection[int], tags: TagReader | None) -> Itera
         head = data[: walk.offset] if walk.header.format > 1 else b""
         begin = walk.offset
         for frame in walk.frames(file, end):
-            if frame.header.kind in kinds and frame.header.records:
+            if frame.header.records and stays(frame):
                 yield head + data[begin : walk.offset]
                 head = b""
             begin = walk.offset

@@ -331,19 +331,22 @@ def finished_segments(folder: Path) -> list[Path]:
     return sorted({*there, *(path for path in sealed if segment.base_seq_of(path) >= begin)})
 
 
-def wrong_by_seal(path: Path, macs: Macs | None = None) -> str:
+def wrong_by_seal(path: Path, macs: Macs | None = None, *, cached: bool = False) -> str:
     """Say what is wrong with a finished segment by its seal, or by its frames where it has none;
     "" = nothing. `macs`: check MAC and tags too.
 
     Reads the file from the disk, a sealed one without the interpreter's lock, and leaves none of it
-    in memory that others use. Raises `FileNotFoundError` when it was removed, `OSError`.
+    in memory that others use; `cached`: reads it as others do. Raises `FileNotFoundError` when it
+    was removed, `OSError`.
     """
     folder = path.parent.parent
     try:
         with open_file(path) as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            if not cached:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             found = file_digest(file, "sha256").hexdigest()
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            if not cached:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         if not os.path.lexists(seal_path(path)):
             following = [each for each in segments_of(folder) if each.name > path.name]
             check_frames(path, following[0], macs)

@@ -47,7 +47,7 @@ def whitelisted(files: Files, end: str) -> Files:
     fields, rows, columns = taken_apart(files[name])
     at = next(place for place, row in enumerate(rows) if row[0].startswith(b"whitelist\0"))
     columns[at] += hash_of(99)
-    return {name: image_of(files, name, fields, rows, columns)[:-32] + files[name][-32:]}
+    return {name: image_of(files, name, fields, rows, columns, mac=files[name][-36:-4])}
 
 
 def of_another_log(files: Files, end: str) -> Files:
@@ -150,7 +150,7 @@ def test_a_snapshot_of_format_1_in_a_log_with_tags(tmp_path: Path) -> None:
     columns[at] += hash_of(99)
     for row in rows:
         row[3] = 0 if row[3] == 0xFFFF_FFFF else row[3]
-    made = bytearray(image_of(files, name, fields, rows, columns)[:-64])
+    made = bytearray(image_of(files, name, fields, rows, columns)[:-68])
     magic, _, *others = fields
     head = snapshot_file._FORMAT_1.pack(
         magic, 1, *others[:7], int.from_bytes(fields[9][:4], "little"), fields[10], 0, 0

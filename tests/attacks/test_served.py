@@ -14,21 +14,27 @@ if TYPE_CHECKING:
 
 
 def test_another_author(tmp_path: Path) -> None:
-    """A start and `verify` end with exit code 3, the change is named, and no file is touched."""
+    """A start and `verify` end with exit code 3, the change is named, and no file is touched. The
+    start would begin with a later snapshot."""
     tracker = Tracker(tmp_path / "site").start()
     try:
         api(tracker, f"/api/v1/whitelist/{1:040x}", "POST")
         assert tracker.stop() == 0
+        tracker.start()
+        assert tracker.stop() == 0
     finally:
         tracker.close()
-    log = Log.of(files_in(tracker.folder))
+    before = files_in(tracker.folder)
+    log = Log.of(before)
     segment, at = next(
         (one, at) for one, at in log.places(2) if b'"token":"admin"' in one.frames[at].plain
     )
     segment.replace_plain(at, b'"token":"admin"', b'"token":"other"')
-    files = {name: data for name, data in log.files().items() if not name.endswith(".snap")}
+    files = log.files() | {name: data for name, data in before.items() if "/seal/" in name}
+    assert segment is not log.segments[-1]
+    assert any(name.endswith(".snap") for name in files)
     put(tracker.folder, files)
-    assert "frame tag does not match" in tracker.start_refused(3)
+    assert f"{segment.name[-35:]}: damaged" in tracker.start_refused(3)
     verified = tracker.command("verify")
     assert verified.returncode == 3
     event = segment.frames[at].header.base_seq

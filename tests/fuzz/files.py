@@ -134,7 +134,7 @@ def checked_image(data: bytes, tags: TagKeys, purpose: bytes) -> bytes:
     header, row = snapshot_file._FORMAT_2, snapshot_file._ROW
     if len(data) < header.size:
         return data
-    made = bytearray(data[:-64])
+    made = bytearray(data[:-68])
     rows = min(int.from_bytes(made[12:16], "little"), (len(made) - header.size) // row.size)
     for at in range(header.size, header.size + rows * row.size, row.size):
         begin, size = (
@@ -146,8 +146,9 @@ def checked_image(data: bytes, tags: TagKeys, purpose: bytes) -> bytes:
     made[104:120] = tags.key_id
     made[header.size - 8 : header.size - 4] = crc32(table).to_bytes(4, "little")
     made[header.size - 4 : header.size] = crc32(made[: header.size - 4]).to_bytes(4, "little")
-    digest = sha256(made).digest()
-    return bytes(made) + digest + tags.mac(purpose, digest)
+    footer = sha256(made).digest()
+    footer += tags.mac(purpose, footer)
+    return bytes(made) + footer + crc32(footer).to_bytes(4, "little")
 
 
 # Targets.

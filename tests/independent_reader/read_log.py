@@ -273,7 +273,7 @@ class Log:
         data = path.read_bytes()
         version = int.from_bytes(data[8:10], "little")
         _check_format(version, path)
-        layout, footer = (OPENING_1, 32) if version == 1 else (OPENING_2, 64)
+        layout, footer = (OPENING_1, 32) if version == 1 else (OPENING_2, 68)
         magic, _, _, sections, log_id, seq, _, _, frame_seq, *rest = layout.unpack_from(data)
         previous = chain_of(rest[0]) if version == 1 else rest[0]
         size = layout.size
@@ -282,9 +282,11 @@ class Log:
             b"\x89EVS\r\n\x1a\n", crc32(table), crc32(data[: size - 4]),
         ) or sha256(body).digest() != data[-footer:][:32]:  # fmt: skip
             raise BadLogError(f"{path.name}: is damaged")
+        if version > 1 and crc32(data[-68:-4]) != int.from_bytes(data[-4:], "little"):
+            raise BadLogError(f"{path.name}: its MAC is damaged")
         if version > 1 and self.tag_keys:
             text = b"swarmlog mac opening\0" + sha256(body).digest()
-            if hmac.digest(self.tag_keys.get(rest[2], b""), text, "sha256") != data[-32:]:
+            if hmac.digest(self.tag_keys.get(rest[2], b""), text, "sha256") != data[-36:-4]:
                 raise BadLogError(f"{path.name}: its MAC does not match")
         first = self.segments[0]
         if (log_id, seq, frame_seq, previous) != (

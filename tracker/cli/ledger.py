@@ -10,14 +10,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from api.v2.ledger_shapes import entry_json, row_json, sums_json
-from eventlog import Reader, read_kept_frames
+from eventlog import Reader
 from tracker.cli import trust
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
 from tracker.cli.output import CannotError, say
 from tracker.ledger.account import Ledger, Sums, find_account
 from tracker.ledger.walk import Decryption, Walk
 from tracker.ports import LedgerCorrection, LedgerOpening
-from tracker.store import tag_keys
+from tracker.store import checked_segments, tag_keys
 from tracker.times import rfc3339
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def print_ledger(options: argparse.Namespace) -> int:
     folder, keys = log_and_keys(options)
     only = bytes.fromhex(options.info_hash) if options.info_hash else None
     reader = Reader(folder, keys=keys)
-    kept = read_kept_frames(folder, reader.first_seq, keys)
+    checked_segments.check_old(folder, reader.first_seq, keys)
+    kept = checked_segments.read_kept(folder, reader.first_seq, keys)
     account = find_account(options.who, chain(kept, reader.frames()))
     if account is None:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")

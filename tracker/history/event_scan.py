@@ -10,11 +10,11 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from eventlog import Reader, base_seq_of, first_frame_header, list_segments, read_kept_frames
+from eventlog import Reader, base_seq_of, first_frame_header, list_segments
 from tracker.domain import events
 from tracker.domain.events import announce, codec
 from tracker.history import event_json
-from tracker.store import frames
+from tracker.store import checked_segments, frames
 from tracker.store.moments import split
 from tracker.times import rfc3339
 
@@ -104,9 +104,11 @@ class Scan:
 
     def _next_frame(self) -> None:
         if self._reader is None:
+            first = self._first_segment()
+            checked_segments.check_old(self._folder, first, self._keys)
             self._reader = Reader(
                 self._folder,
-                self._first_segment(),
+                first,
                 keys=self._keys,
                 decrypt=self._wanted.has_sections,
             )
@@ -146,7 +148,7 @@ class Scan:
         """Reads the frames that retention kept from the events before the log's beginning."""
         if self._part.first >= begin:
             return iter(())
-        return read_kept_frames(self._folder, begin, self._keys)
+        return checked_segments.read_kept(self._folder, begin, self._keys)
 
     def _first_segment(self) -> int:
         """Finds the segment to begin with: the last one that begins before the part."""

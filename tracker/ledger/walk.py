@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from eventlog import NOT_ENCRYPTED, Reader, decrypt_frame, read_identity, read_kept_frames
-from tracker.store import opening_balance
+from eventlog import NOT_ENCRYPTED, Reader, decrypt_frame, read_identity
+from tracker.store import checked_segments, opening_balance
 from tracker.store.book import open_beginning
 from tracker.store.frames import reading
 from tracker.store.moments import split
@@ -75,9 +75,10 @@ class Walk:
         with reading(self.seq):
             if not self._begun:
                 self._begun = True
+                keys = self._decrypt.keys
+                checked_segments.check_old(self._folder, self.first_seq, keys)
                 if self.first_seq:
-                    keys = self._decrypt.keys
-                    kept = read_kept_frames(self._folder, self.first_seq, keys)
+                    kept = checked_segments.read_kept(self._folder, self.first_seq, keys)
                     begin = opening_balance.begin(self._folder, self.first_seq, keys)
                     book = open_beginning(self._folder, keys)
                     yield from listener.opening(kept, begin.state, book)

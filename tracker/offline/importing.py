@@ -22,7 +22,7 @@ from uuid import uuid4
 import trio
 from attrs import define
 
-from eventlog import Pool, Reader, read_kept_frames
+from eventlog import Pool, Reader
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CompletedImported, KeyIssued, TorrentWhitelisted
 from tracker.domain.state import State
@@ -36,7 +36,7 @@ from tracker.offline.import_sources import (
 from tracker.ports import Actor
 from tracker.service.clock import LogClock
 from tracker.service.service import Service
-from tracker.store import frames, server_secret, snapshots
+from tracker.store import checked_segments, frames, server_secret, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 from tracker.store.session import open_session
@@ -183,7 +183,9 @@ class Importer:
 def _imported_before(reader: Reader, keys: Keyring | None = None) -> dict[bytes, int]:
     """Adds up the completions that earlier imports brought, by info hash; reads the whole log."""
     imported: dict[bytes, int] = {}
-    for frame in chain(read_kept_frames(reader.path, reader.first_seq, keys), reader.frames()):
+    for frame in chain(
+        checked_segments.read_kept(reader.path, reader.first_seq, keys), reader.frames()
+    ):
         for _, record in frames.admin(frame):
             event = record.event()
             if isinstance(event, CompletedImported):

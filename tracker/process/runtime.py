@@ -101,9 +101,10 @@ def build(
         settings.keep_days,
         settings.keep_bytes,
         secrets=secrets_path,
+        checked=session.checked,
     )
     follower = FollowerSupervisor(event_log.path, secrets_path, note_sealed=event_log.note_sealed)
-    rereading = Rereading(event_log.path, keyring)
+    rereading = Rereading(event_log.path, keyring, checked=session.checked)
     replaying = Replaying(event_log.path, secrets_path)
     gauges = LiveGauges(
         service,

@@ -13,6 +13,7 @@ from eventlog import LAST_TIME_US, border
 from tracker.domain import events
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.errors import CodecError, ReplayError
+from tracker.domain.events.registry import ADMIN_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +93,20 @@ def admin(frame: Frame) -> Iterator[tuple[int, AdminRecord]]:
                 yield seq, record
             elif not frame.header.ignorable:
                 raise codec.unknown_admin(seq, record)
+
+
+def stays(frame: Frame) -> bool:
+    """Says whether a frame is kept when its segment is removed: one with what administrators did,
+    or with what this version does not know.
+
+    A frame stays as a whole, because its tag and its checksums are of the whole. Raises
+    `CodecError`.
+    """
+    if frame.header.kind != events.ADMIN or not known(frame):
+        return frame.header.kind == events.ADMIN
+    with reading(frame.header.base_seq):
+        records = list(codec.decode_admin(bytes(newest(frame).plain)))
+    return any(not record.known or ADMIN_EVENTS[record.type].stays for record in records)
 
 
 def unknown(frame: Frame) -> Iterator[tuple[int, str]]:

@@ -9,6 +9,8 @@ that it stands for are gone, so one that was made by earlier rules is read as we
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,12 +32,15 @@ from eventlog import (
     segments_of,
 )
 from tracker.domain.events.admin import LogPruned
+from tracker.domain.events.errors import CodecError
 from tracker.domain.state import State
 from tracker.store import format_border, frames, snapshot_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from eventlog import Frame
     from tracker.store.address_keys import Keyring
     from tracker.store.snapshot_file import Snapshot
 
@@ -43,6 +48,9 @@ OR_REMOVE = (
     "restore the file from a backup, or remove it: the tracker does without, but its events cannot "
     "be read then"
 )
+
+
+OTHERS_KEPT = "these are not the kept events that the log vouches for"
 
 
 class Beginning(NamedTuple):
@@ -84,7 +92,7 @@ def _opening(log: Path, seq: int, keys: Keyring | None) -> tuple[Snapshot, str]:
     try:
         digest = sha256(read_file(path)).hexdigest()
         format_border.check_opening(log, path, digest, keys)
-        found = snapshot_file.read(path, read_identity(log), keys, opening=True)
+        found = snapshot_file.read(path, read_identity(log), keys, purpose=snapshot_file.OPENING)
         follows = open_header(segments_of(log)[0])
     except FileNotFoundError:
         if first_seq(log) != seq:
@@ -133,7 +141,7 @@ def write(log: Path, state: State, keys: Keyring, told: bytes) -> tuple[str, str
     make_folder(path.parent)
     chain = open_header(first).previous
     position = snapshot_file.Position(read_identity(log), base, base, chain)
-    snapshot_file.write(path, position, state, keys, opening=told)
+    snapshot_file.write(path, position, state, keys, purpose=snapshot_file.OPENING, history=told)
     return path.name, sha256(read_file(path)).hexdigest()
 
 
@@ -156,8 +164,9 @@ def check(log: Path, seq: int, digest: str, state: State) -> None:
         raise LogCorruptError(opening_path(log, seq), 0, what)
 
 
-def check_files(log: Path, state: State, keys: Keyring) -> None:
+def check_files(log: Path, state: State, keys: Keyring) -> Mapping[str, str]:
     """Checks at a start that the opening and the kept files are those that the log vouches for.
+    Returns the SHA-256 of the kept files by name, as the log says.
 
     Also where a snapshot does without the opening. A missing kept file passes, because only readers
     need it.
@@ -166,16 +175,44 @@ def check_files(log: Path, state: State, keys: Keyring) -> None:
     """
     begin = first_seq(log)
     if not begin:
-        return
+        return {}
     check(log, begin, digest_of(log, begin), state)
     at = next(each.seq for each in state.tally.pruned if each.first_seq == begin)
-    found = next(Reader(log, at, to_end=True, keys=keys).frames())
-    for seq, record in frames.admin(found):
-        event = record.event()
-        if seq != at or not isinstance(event, LogPruned):
-            continue
-        kept = format_border.kept_of(log, seq, event.kept, keys)
-        for path in (kept_path(log, name) for name in kept):
-            if path.exists() and sha256(read_file(path)).hexdigest() != kept[path.name]:
-                what = "these are not the kept events that the log vouches for"
-                raise LogCorruptError(path, 0, what, OR_REMOVE)
+    kept = _said(log, begin, next(Reader(log, at, to_end=True, keys=keys).frames()), keys) or {}
+    for path in (kept_path(log, name) for name in kept):
+        if path.exists() and sha256(read_file(path)).hexdigest() != kept[path.name]:
+            raise LogCorruptError(path, 0, OTHERS_KEPT, OR_REMOVE)
+    return kept
+
+
+def compare_kept(log: Path, begin: int, there: Mapping[str, str], keys: Keyring) -> None:
+    """Compares the files of kept frames, given as their SHA-256 by name, with what the log says,
+    without its state. It looks for the event from the end of the log, where it mostly is.
+
+    Raises `LogCorruptError`, and what reading the log raises.
+    """
+    end = sys.maxsize
+    for path in reversed(segments_of(log)):
+        for frame in Reader(log, base_seq_of(path), to_end=True, keys=keys, decrypt=False).frames():
+            said = _said(log, begin, frame, keys)
+            if said == there:
+                return
+            if said is not None:
+                wrong = min(name for name in {**there, **said} if there.get(name) != said.get(name))
+                raise LogCorruptError(kept_path(log, wrong), 0, OTHERS_KEPT, OR_REMOVE)
+            if frame.header.next_seq >= end:
+                break  # what follows was read before
+        end = base_seq_of(path)
+    what = "no event of the log vouches for this opening balance"
+    raise LogCorruptError(opening_path(log, begin), 0, what)
+
+
+def _said(log: Path, begin: int, frame: Frame, keys: Keyring) -> Mapping[str, str] | None:
+    """Returns the SHA-256 of the kept files by name, if a frame has the event that tells them for a
+    log that begins with `begin`."""
+    with suppress(CodecError):  # whoever applies or shows such an event tells of it
+        for seq, record in frames.admin(frame):
+            event = record.event()
+            if isinstance(event, LogPruned) and event.first_seq == begin:
+                return format_border.kept_of(log, seq, event.kept, keys)
+    return None

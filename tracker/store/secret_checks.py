@@ -64,7 +64,7 @@ def shut_off(log: Path, secrets: Path) -> Iterator[tuple[Path, str]]:
 def exposed(secrets: Path) -> Iterator[tuple[Path, str]]:
     """Yields what others may read or have written, with what is wrong. Raises `OSError`."""
     owner = secrets.stat().st_uid
-    folders = [secrets, *(secrets / name for name in ("privacy", "reached", RETIRED))]
+    folders = [secrets, *(secrets / name for name in ("privacy", "reached", "checked", RETIRED))]
     for path in (*folders, *(key for key, _, _ in _keys(secrets))):
         if not path.exists():
             continue

@@ -18,6 +18,7 @@ from eventlog import first_seq, has_tags, open_log, read_identity, segments_of
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ServerKeyChanged
 from tracker.store import book, format_border, high_water_mark, opening_balance, snapshots, tag_keys
+from tracker.store.checked_segments import CheckedSegments
 from tracker.store.noting import NotedLog
 from tracker.store.replay import collector_off, replay
 from tracker.store.tag_keys import last_used
@@ -57,6 +58,7 @@ class Session:
     event_log: EventLog
     noted: NotedLog  # the same log for administrators' changes
     state: State
+    checked: CheckedSegments
     # Tells of a change of the server's secret, until the log holds it.
     key_change: ServerKeyChanged | None = None
     lost_seq: int = 0  # number of events the log once had, where it lost its end; 0 = it did not
@@ -101,7 +103,8 @@ def open_session(
     serving: bool = False,
     on_older: Callable[[Path, Older], None] = high_water_mark.refuse,
 ) -> Session:
-    """Opens the log, compares it with the high-water mark and replays it from the newest snapshot.
+    """Opens the log, compares it with the high-water mark, reads finished segments that somebody
+    touched, and replays it from the newest snapshot.
 
     `recovered` is called with what opening did to an unfinished end. `serving`: announces will
     come, so their addresses are encrypted and room for admin events is held. `on_older` decides
@@ -116,14 +119,18 @@ def open_session(
         on_older(path, older)
     tag_keys.prepare(path, secrets)
 
+    checked: CheckedSegments
+
     def compare(end: End) -> None:
-        nonlocal older
+        nonlocal older, checked
         found = high_water_mark.compare(secrets, path, read_identity(path), end)
         if found is not None:
             if not first_seq(path):
                 opening_balance.check_whole(path)  # without its beginning it is damaged, not older
             on_older(path, found)
             older = found
+        checked = CheckedSegments(path, keyring)
+        checked.check(report)
 
     event_log = open_log(
         path,
@@ -141,13 +148,17 @@ def open_session(
     recovered(event_log.recovery)
     try:
         noted = NotedLog(event_log, secrets, accepted=older is not None)
-        state = _replayed(event_log, keyring, report)
+        state = _replayed(event_log, keyring, report, checked)
+        old = checked.old()
         begun = _format_begun(event_log, keyring, report)
+        if begun is not None:
+            checked.remember_old(old)
         change = _key_change(last_used(segments_of(path)), keyring.tags.key_id)
     except BaseException:
         event_log.release()
         raise
-    return Session(event_log, noted, state, change, older.seq if older else 0, begun)
+    checked.save()
+    return Session(event_log, noted, state, checked, change, older.seq if older else 0, begun)
 
 
 def _format_begun(event_log: EventLog, keyring: Keyring, report: Report) -> FormatBegun | None:
@@ -167,7 +178,9 @@ def _key_change(before: bytes, after: bytes) -> ServerKeyChanged | None:
     return ServerKeyChanged(before.hex(), after.hex()) if before not in (b"", after) else None
 
 
-def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
+def _replayed(
+    event_log: EventLog, keyring: Keyring, report: Report, checked: CheckedSegments
+) -> State:
     total = event_log.next_seq
     with collector_off():
         state, reader = snapshots.start(
@@ -180,7 +193,8 @@ def _replayed(event_log: EventLog, keyring: Keyring, report: Report) -> State:
     if state.seq > reader.first_seq:
         log.info("Starting from the snapshot before event %d of %d", state.seq, total)
     state = replay(reader, lambda done: report(done, total), state)
-    opening_balance.check_files(event_log.path, state, keyring)
+    kept = opening_balance.check_files(event_log.path, state, keyring)
+    checked.note_kept(first_seq(event_log.path), kept)
     book.named(event_log.path, state, keyring)
     report(total, total)
     return state

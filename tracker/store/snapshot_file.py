@@ -5,12 +5,13 @@ It is a cache: losing it costs time, and the addresses of peers whose announces 
 Blocking.
 
     header 160 (in format 1: 128) | table, 64 a section | sections, each at a multiple of 16 |
-    SHA-256 of the rest | since format 2 the MAC of that SHA-256
+    SHA-256 of the rest | since format 2 the MAC of that SHA-256, and the CRC-32 of both
 
 docs/log-format.md has the fields. The MAC is checked before anything of the file is believed,
-because nobody else can have written it. Addresses are encrypted under the keys of the days they
-were announced on, so that shredding a day reaches every snapshot. Every byte is checked before a
-state is made of the file.
+because nobody else can have written it. The last checksum covers it, so that a MAC which a bad
+sector changed is told from one that somebody made up. Addresses are encrypted under the keys of the
+days they were announced on, so that shredding a day reaches every snapshot. Every byte is checked
+before a state is made of the file.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
     from tracker.store.address_keys import Keyring
 
 MAGIC = b"\x89EVS\r\n\x1a\n"
+SNAPSHOT, OPENING, PLACE = b"snapshot", b"opening", b"replay"
+"""What a file is for. It is part of the MAC, so that none is taken for another: a snapshot in the
+place of `PLACE` would end the daily replay before it has begun."""
 SPARE_BYTES = 64 << 20
 """Free bytes that a snapshot must leave on the disk, because the log needs them more."""
 OPENING_SPARE_BYTES = 8 << 20
@@ -58,7 +62,7 @@ _HEADER_SIZES = {1: 128, 2: 160}
 _ROW = Struct("<32sQQIIQ")
 _CRC = Struct("<I")
 _SHA256 = 32
-_FOOTERS = {1: _SHA256, 2: _SHA256 + MAC_SIZE}
+_FOOTERS = {1: _SHA256, 2: _SHA256 + MAC_SIZE + _CRC.size}
 _ALIGN = 16
 _PLAIN = {1: 0, 2: NOT_ENCRYPTED}
 """What stands in the place of a day, by format, for a section that is not encrypted."""
@@ -121,15 +125,15 @@ def write(
     state: State,
     keys: Keyring,
     *,
-    opening: bytes | None = None,
+    purpose: bytes = SNAPSHOT,
+    history: bytes = HISTORY_BEGIN,
 ) -> int:
     """Writes the file, whole and durable or not at all. Returns its size in bytes.
 
-    `opening`: the history digest before the log's first event, in an opening; None = this is a
-    snapshot. An opening has no addresses. Neither has a snapshot those of days whose keys are gone.
-    Raises `SecretError`, `OSError`.
+    `history`: the history digest before the log's first event, in an opening. Only a snapshot has
+    addresses, but not those of days whose keys are gone. Raises `SecretError`, `OSError`.
     """
-    taken = image.dump(state, addresses=opening is None)
+    taken = image.dump(state, addresses=purpose == SNAPSHOT)
     nonce = os.urandom(16)
     sections = [_Section(name, NOT_ENCRYPTED, 0, data) for name, data in taken.plain.items()]
     for (day, name), data in taken.private.items():
@@ -139,16 +143,14 @@ def write(
     size = sum(len(section.data) + _ALIGN + _ROW.size for section in sections)
     room = os.statvfs(path.parent)
     if room.f_bavail * room.f_frsize < size + (
-        SPARE_BYTES if opening is None else OPENING_SPARE_BYTES
+        OPENING_SPARE_BYTES if purpose == OPENING else SPARE_BYTES
     ):
         raise OSError(errno.ENOSPC, "too little free space for this file", str(path))
-    key_id, told = keys.tags.key_id, opening or HISTORY_BEGIN
-    pieces = _pieces(position, state.time_us, taken.digest(), nonce, key_id, told, sections)
+    key_id = keys.tags.key_id
+    pieces = _pieces(position, state.time_us, taken.digest(), nonce, key_id, history, sections)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        size = _write(
-            temporary, pieces, partial(keys.tags.mac, _purpose(opening=opening is not None))
-        )
+        size = _write(temporary, pieces, partial(keys.tags.mac, purpose))
         temporary.rename(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -158,15 +160,16 @@ def write(
 
 
 def _write(path: Path, pieces: Iterable[bytes], mac: Callable[[bytes], bytes]) -> int:
-    """Writes the pieces, their SHA-256 and its MAC, and syncs them. Returns the size in bytes."""
+    """Writes the pieces and the footer, and syncs them. Returns the size in bytes."""
     descriptor = create_file(path)
     try:
         hasher, size = sha256(), 0
         for piece in pieces:
             hasher.update(piece)
             size = write_all(descriptor, [piece], size)
-        digest = hasher.digest()
-        size = write_all(descriptor, [digest, mac(digest)], size)
+        footer = hasher.digest()
+        footer += mac(footer)
+        size = write_all(descriptor, [footer, _CRC.pack(crc32(footer))], size)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -199,14 +202,10 @@ def _pieces(
         yield bytes(-len(section.data) % _ALIGN)
 
 
-def _purpose(*, opening: bool) -> bytes:
-    return b"opening" if opening else b"snapshot"
+def read(path: Path, log_id: bytes, keys: Keyring | None, *, purpose: bytes = SNAPSHOT) -> Snapshot:
+    """Reads and checks a file that was written for this log and this purpose.
 
-
-def read(path: Path, log_id: bytes, keys: Keyring | None, *, opening: bool = False) -> Snapshot:
-    """Reads and checks a snapshot of this log.
-
-    Without `keys` only an `opening` is read, because an event holds its SHA-256. What was made by
+    Without `keys` only an opening is read, because an event holds its SHA-256. What was made by
     earlier rules is converted to today's.
 
     Raises `SnapshotError`; `OSError` when the file cannot be read.
@@ -216,7 +215,7 @@ def read(path: Path, log_id: bytes, keys: Keyring | None, *, opening: bool = Fal
     except NotAFileError as error:
         raise SnapshotError(error.what) from None
     with border(SnapshotError, SnapshotError):
-        return _parsed(data, log_id, keys, opening=opening)
+        return _parsed(data, log_id, keys, purpose)
 
 
 class _Head(NamedTuple):
@@ -232,7 +231,7 @@ class _Head(NamedTuple):
     table_crc: int
 
 
-def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, opening: bool) -> Snapshot:
+def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, purpose: bytes) -> Snapshot:
     head = _head(data)
     if not 0 < head.rules <= image.PROJECTOR:
         raise OtherSnapshotError(
@@ -243,21 +242,23 @@ def _parsed(data: memoryview, log_id: bytes, keys: Keyring | None, *, opening: b
     if digest != footer[:_SHA256]:
         raise SnapshotError("its SHA-256 does not match")
     if head.format > 1:
-        _check_mac(head.key_id, digest, footer[_SHA256:], keys, opening=opening)
+        mac, checksum = footer[_SHA256 : -_CRC.size], footer[-_CRC.size :]
+        if checksum != _CRC.pack(crc32(footer[: -_CRC.size])):
+            raise SnapshotError("the checksum of its MAC does not match")
+        _check_mac(head.key_id, digest, mac, keys, purpose)
     if head.position.log_id != log_id:
         raise (ForgedSnapshotError if head.format > 1 else SnapshotError)("is of another log")
     return _sections(head, data, body, keys)
 
 
 def _check_mac(
-    key_id: bytes, digest: bytes, found: memoryview, keys: Keyring | None, *, opening: bool
+    key_id: bytes, digest: bytes, found: memoryview, keys: Keyring | None, purpose: bytes
 ) -> None:
-    purpose = _purpose(opening=opening)
-    if keys is None and opening:
+    if keys is None and purpose == OPENING:
         return
     if keys is None:
         raise OtherSnapshotError("has a MAC, which cannot be checked without the secrets")
-    if not opening and keys.tags.has(key_id) and key_id != keys.tags.key_id:
+    if purpose != OPENING and keys.tags.has(key_id) and key_id != keys.tags.key_id:
         raise OtherSnapshotError("was made with a server.key that is retired")
     expected = keys.tags.mac_of(key_id, purpose, digest)
     if expected is None:

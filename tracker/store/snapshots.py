@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import A_FILE, LogCorruptError, Reader, make_folder, read_identity
-from tracker.store import format_border, opening_balance, snapshot_file
+from tracker.store import checked_segments, format_border, opening_balance, snapshot_file
 from tracker.store.snapshot_file import ForgedSnapshotError, Position, SnapshotError
 
 if TYPE_CHECKING:
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from tracker.store.snapshot_file import Snapshot
 
 DELETE = "delete the file: the log holds all that it does"
+PLACE = "replay.place"
+"""Name of the file beside the snapshots with the place of the daily replay."""
 KEPT = 3
 """Snapshots that stay; older ones are removed."""
 
 _NAME = re.compile(r"([0-9]{20})\.snap")
-_TEMPORARY = re.compile(r"[0-9]{20}\.snap\.[0-9]+\.tmp")
+_TEMPORARY = re.compile(r"([0-9]{20}\.snap|replay\.place)\.[0-9]+\.tmp")
 
 
 def found(log: Path) -> list[Path]:
@@ -72,7 +74,6 @@ def write(log: Path, state: State, keys: Keyring) -> Path | None:
         raise OSError(errno.ENOTDIR, f"{A_FILE}: move it away", str(path.parent))
     make_folder(path.parent)
     with writing(path.parent):
-        _remove_left_over(path.parent)
         # Without it the book could only go on after a replay of the whole log.
         needed = _newest_before(log, _end_of_book(log))
         snapshot_file.write(path, position, state, keys)
@@ -105,13 +106,15 @@ def _is_of(path: Path, position: Position, keys: Keyring) -> bool:
 
 @contextmanager
 def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Locks the folder against other processes that write. The lock goes with the process.
+    """Locks the folder against other processes that write, and removes what killed ones left. The
+    lock goes with the process.
 
-    `wait`: until they are done, in place of `OSError`.
+    `wait`: until they are done, in place of an error. Raises `OSError`.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        _remove_left_over(folder)
         yield
     except BlockingIOError:
         raise OSError(errno.EBUSY, "another process is writing there", str(folder)) from None
@@ -140,8 +143,8 @@ def start(
     Returns its state, and a reader of the frames after it. Where no snapshot fits they are the
     state at the log's beginning, and a reader of the whole log. `at_most`: most events that the
     state may have seen. Each file that is passed over is reported to `refused` in a sentence.
-    Without a snapshot all that was written before format 2 is compared with its first event;
-    `report` gets the bytes done and the bytes in all. Raises what reading the log does.
+    Where the reader comes to events of before format 2, all of those are compared with its first
+    event; `report` gets the bytes done and the bytes in all. Raises what reading the log does.
     """
     log_id = read_identity(log)
     for path in reversed(found(log)):
@@ -156,14 +159,19 @@ def start(
             if one.position.seq != seq_of(path):
                 raise SnapshotError(f"is the one before event {one.position.seq}, by its content")
             reader = follow(log, one, keys, to_end=to_end)
-            return one.state(), reader
+            state = one.state()
         except ForgedSnapshotError as error:
             raise LogCorruptError(path, 0, str(error), DELETE) from None
         except (SnapshotError, OSError) as error:
             refused(f"The snapshot {path.name} is not used: {error}")
+        else:
+            checked_segments.check_old(log, state.seq, keys, report)
+            return state, reader
     reader = Reader(log, to_end=to_end, keys=keys)
     begin = opening_balance.begin(log, reader.first_seq, keys)
-    format_border.check_history(log, begin.history, keys, report)
+    if keys is None:
+        format_border.check_history(log, begin.history, keys, report)
+    checked_segments.check_old(log, reader.first_seq, keys, report)
     return begin.state, reader
 
 

@@ -1,9 +1,9 @@
 """Removes the oldest segments of a log safely. Blocking; it needs no running service.
 
-1. `make` writes the opening balance, copies the admin events, which are kept for ever, and finds
-   the book that has what accounts did in the events to be removed. `adopt` gives balance and book
-   their names. The balance has no addresses, so `make` also makes sure that a later
-   snapshot has those of the peers in the swarms, because their announces may be removed.
+1. `make` writes the opening balance, copies what administrators did, which is kept for ever, and
+   finds the book that has what accounts did in the events to be removed. `adopt` gives balance and
+   book their names. The balance has no addresses, so `make` also makes sure that a later snapshot
+   has those of the peers in the swarms, because their announces may be removed.
 2. The caller appends `log_pruned`, which confirms both, and waits until the event is durable.
 3. `finish` removes the segments, the oldest first, and then the files that only they needed.
 
@@ -39,10 +39,9 @@ from eventlog import (
     sync_directory,
     write_missing,
 )
-from tracker.domain import events
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
-from tracker.store import opening_balance, snapshots
+from tracker.store import checked_segments, frames, opening_balance, snapshots
 from tracker.store.address_keys import Keyring
 from tracker.store.book_files import BookError
 from tracker.store.replay import TOO_LITTLE_MEMORY, apply_all
@@ -71,7 +70,7 @@ class Made:
 
 
 def make(folder: Path, seq: int, keys: Keyring) -> Made:
-    """Writes the opening balance of a log that begins with `seq`; copies the older admin events.
+    """Writes the opening balance of a log that begins with `seq`; copies what administrators did.
 
     `seq` is the first event of a segment. Raises `LogError`, `ReplayError`, `CodecError`,
     `OSError`.
@@ -87,7 +86,7 @@ def make(folder: Path, seq: int, keys: Keyring) -> Made:
         first = next(path for path in segments_of(folder) if base_seq_of(path) == seq)
         book_file, book = keeper.name(state, open_header(first).previous)
     name, digest = opening_balance.write(folder, state, keys, told)
-    files = keep_frames(folder, begin, seq, (events.ADMIN,), keys)
+    files = keep_frames(folder, begin, seq, frames.stays, keys)
     size = sum(path.stat().st_size for path in going)
     return Made(
         seq, name, digest, files, len(going), size, told.hex(), no_snapshot, book, book_file
@@ -137,6 +136,8 @@ def state_before(folder: Path, seq: int, keys: Keyring, keeper: Bookkeeper | Non
         apply_all(state, bare)
     else:
         keeper.apply_all(state, bare)
+    # The opening will vouch for what was read, and format 1 has no tags.
+    checked_segments.check_old(folder, reader.first_seq, keys)
     if state.seq != seq:
         raise LogCorruptError(folder / "seg", 0, f"the log does not hold the events to {seq - 1}")
     return state

@@ -5,6 +5,9 @@ A start and a replay read only what they need. Here each segment is read from th
 with its seal, one at a time and spread over the day, the one that was read longest ago first. The
 time stamp of its seal says when that was, so that a tracker that is started again and again comes
 to all of them too.
+
+New segments, and those that somebody touched, are read at the next look, so that the next start
+need not read them (`store/checked_segments.py`).
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog import Macs
+    from tracker.store.checked_segments import CheckedSegments
 
 log = logging.getLogger("tracker")
 
@@ -47,6 +51,7 @@ class Rereading:
     path: Path  # of the log
     macs: Macs | None = None  # checks the MACs of seals
     pass_seconds: float = PASS_SECONDS
+    checked: CheckedSegments | None = None  # remembers what was read
     segments: int = 0  # read since the start
     damaged: set[str] = field(factory=set)
     _read_at: dict[Path, float] = field(init=False, factory=dict)  # by this process
@@ -67,7 +72,7 @@ class Rereading:
         Returns the seconds until the next look.
         """
         try:
-            read_at = await in_thread(self._times)
+            read_at, unknown = await in_thread(self._times), await in_thread(self._unknown)
         except (LogError, OSError) as error:
             self._trouble.warn("Finished segments cannot be listed, tried again: %s", error)
             return min(LONGEST_PAUSE_SECONDS, self.pass_seconds)
@@ -77,8 +82,11 @@ class Rereading:
         turn = time.time() - (len(read_at) - 0.5) * pause
         going = [path for path in oldest_first[:1] if read_at[path] <= turn]
         going += [path for path in oldest_first if path.name in self.damaged][:1]
-        for path in dict.fromkeys(going):
+        for path in dict.fromkeys([*going, *unknown]):
             await self._read(path)
+        if self.checked is not None:
+            with suppress(BlockingIOError):  # no thread: the next look has one
+                await in_thread(self.checked.save)
         return pause
 
     def _times(self) -> dict[Path, float]:
@@ -92,10 +100,19 @@ class Rereading:
         self._read_at = {path: at for path, at in self._read_at.items() if path in found}
         return found
 
+    def _unknown(self) -> list[Path]:
+        """Lists the sealed segments that a start would read. Damaged ones have another turn."""
+        there = self.checked.tagged() if self.checked is not None else []
+        return [
+            path
+            for path in there
+            if path.name not in self.damaged and os.path.lexists(seal_path(path))
+        ]
+
     async def _read(self, path: Path) -> None:
         try:
             wrong = await in_thread(
-                _wrong, path, self.macs, abandon=True
+                _wrong, path, self.macs, self.checked, abandon=True
             )  # no stop waits for a slow disk
         except FileNotFoundError:
             return  # removed meanwhile
@@ -119,11 +136,14 @@ class Rereading:
             )
 
 
-def _wrong(path: Path, macs: Macs | None) -> str:
+def _wrong(path: Path, macs: Macs | None, checked: CheckedSegments | None) -> str:
     """Says what is wrong with a segment. Where nothing is, the time stamp of its seal says from now
     on that it was read."""
+    begun = checked.begin(path) if checked is not None else None
     wrong = wrong_by_seal(path, macs)
     if not wrong:
-        with suppress(OSError):
+        with suppress(OSError):  # one without a seal may still lose what a failed write left in it
             os.utime(seal_path(path))
+            if checked is not None:
+                checked.remember(path, begun)
     return wrong

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from eventlog import EventLog
     from tracker.service.service import Service
+    from tracker.store.checked_segments import CheckedSegments
 
 log = logging.getLogger("tracker")
 
@@ -135,6 +136,7 @@ class Pruner:
     keep_days: int
     keep_bytes: int
     secrets: Path  # the folder of the keys
+    checked: CheckedSegments | None = None  # remembers the files of kept events
     log_bytes: int = 0  # size of the segments at the last look
     removed_bytes: dict[str, int] = field(factory=lambda: {"keep_days": 0, "keep_bytes": 0})
     clock: ScheduleClock = field(default=Factory(_clock_of, takes_self=True))
@@ -169,6 +171,9 @@ class Pruner:
         else:
             self._no_snapshot.over()
         await self._write(made, found.rule)
+        if self.checked is not None:
+            self.checked.note_kept(made.first_seq, made.kept)
+            await in_thread(self.checked.save)
         await self.finish()
         self.log_bytes -= made.bytes
         self.removed_bytes[found.rule] += made.bytes

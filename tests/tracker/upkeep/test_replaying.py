@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from attrs import define
 
-from eventlog import read_identity
+from eventlog import LogCorruptError, read_identity, seal_path, segments_of
 from tests.nonsense.whole import put, whole
 from tests.support import hash_of
 from tracker.metrics import swarmlog
@@ -41,6 +42,73 @@ def test_it_compares(tmp_path: Path, pruned: bool) -> None:
     assert compare(log, keys, Pace(0)).seq == end
     another_state(tmp_path)
     with pytest.raises(DisagreementError, match=f"comes to another state before event {end}"):
+        compare(log, keys, Pace(0))
+
+
+class Killed(BaseException):
+    """The tracker ends, and this process with it."""
+
+
+@define
+class Short(Pace):
+    """Lets a process live for some frames."""
+
+    frames: int = 3
+
+    def rest(self, done: int, total: int) -> None:
+        assert done <= total
+        self.frames -= 1
+        if not self.frames:
+            raise Killed
+
+
+@pytest.mark.parametrize("pruned", [False, True], ids=["from event 0", "from an opening"])
+def test_trackers_that_are_started_again_and_again(tmp_path: Path, pruned: bool) -> None:
+    """Each lives for three frames. Together they come to the end, and then begin anew."""
+    put(tmp_path, whole(pruned=pruned))
+    log, keys = tmp_path / "log", Keyring(tmp_path / "secrets")
+    lives = 0
+    place = log / "snap" / snapshots.PLACE
+    while lives < 1000:
+        lives += 1
+        try:
+            state = compare(log, keys, Short(1e6), place_seconds=0)
+        except Killed:
+            assert place.exists()
+        else:
+            break
+    assert lives > 5
+    assert state.seq == snapshots.seq_of(snapshots.found(log)[-1])
+    assert not place.exists()
+
+
+def older_segment(log: Path) -> Path:
+    """Changes a bit of an address in a segment before the newest snapshot, whose seal is there."""
+    path = segments_of(log)[1]
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(bytes(data))
+    assert seal_path(path).exists()
+    return path
+
+
+def test_an_older_segment(tmp_path: Path) -> None:
+    """It tells of one that was changed with its length kept; no place written before hides that
+    from the next replay. A snapshot in the place of the place does not either."""
+    put(tmp_path, whole(pruned=False))
+    log, keys = tmp_path / "log", Keyring(tmp_path / "secrets")
+    with pytest.raises(Killed):
+        compare(log, keys, Short(1e6, frames=12), place_seconds=0)
+    place = log / "snap" / snapshots.PLACE
+    written = place.read_bytes()
+    path = older_segment(log)
+    place.write_bytes(snapshots.found(log)[-1].read_bytes())
+    with pytest.raises(LogCorruptError, match=path.name):
+        compare(log, keys, Pace(0))
+    assert not place.exists()
+    place.write_bytes(written)
+    assert compare(log, keys, Pace(0)).seq
+    with pytest.raises(LogCorruptError, match=path.name):
         compare(log, keys, Pace(0))
 
 

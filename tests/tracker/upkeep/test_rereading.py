@@ -15,6 +15,8 @@ from tests.eventlog.logs import segments
 from tests.support import own_keys
 from tests.tracker.logged import write_log
 from tracker.metrics import swarmlog
+from tracker.store import checked_segments
+from tracker.store.checked_segments import CheckedSegments
 from tracker.upkeep.rereading import Rereading
 
 if TYPE_CHECKING:
@@ -122,3 +124,25 @@ def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     trio.run(main)
     goes_on.set()
+
+
+def test_the_next_start_need_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealed segments are read and remembered at the next look, and again if somebody touches them;
+    others are left to the one who seals."""
+    monkeypatch.setattr(checked_segments, "REST_NS", 0)
+    write_log(tmp_path, segment_bytes=1)
+    keys = own_keys(tmp_path)
+    write_missing(tmp_path, keys.tags)
+    finished = segments(tmp_path)[:-1]
+    seal_path(finished[-1]).unlink()
+    checked = CheckedSegments(tmp_path, keys)
+    assert checked.unknown() == finished
+    trio.run(Rereading(tmp_path, keys, checked=checked)._look)
+    again = CheckedSegments(tmp_path, keys)
+    assert again.unknown() == finished[-1:]
+    finished[0].write_bytes(finished[0].read_bytes())
+    assert again.unknown() == [finished[0], finished[-1]]
+    trio.run(Rereading(tmp_path, keys, checked=again)._look)
+    assert again.unknown() == finished[-1:]

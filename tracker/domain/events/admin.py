@@ -268,6 +268,8 @@ class OldAnnounceRefused(AdminEvent):
     are kept for ever.
     """
 
+    stays = False
+
     key_ref: KeyRef
     reason: str
     info_hash: InfoHash

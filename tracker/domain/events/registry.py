@@ -50,6 +50,8 @@ class AdminEvent:
     number: ClassVar[int]
     name: ClassVar[str]
     schema: ClassVar[int]
+    stays: ClassVar[bool] = True
+    """It is kept when the segment of the event is removed."""
     _subjects: ClassVar[tuple[tuple[str, str], ...]]
 
     by: dict[str, str] | None = None

@@ -36,7 +36,7 @@ from tests.tracker.pruned import prune
 from tests.tracker.upkeep.retention.logs import files, findings, live, script, script_and_prune
 from tracker.cli import main
 from tracker.domain.events import codec
-from tracker.domain.events.admin import ADMIN_EVENTS, TorrentWhitelisted
+from tracker.domain.events.admin import ADMIN_EVENTS, OldAnnounceRefused, TorrentWhitelisted
 from tracker.domain.settings import Settings
 from tracker.history.events import LogEvents
 from tracker.offline.verify import Verification
@@ -75,7 +75,8 @@ def test_state_and_admin_events_stay(tmp_path: Path) -> None:
 
 
 def test_refusals_go_and_clients_stay(tmp_path: Path) -> None:
-    """Refusals of known keys go with their segment; the opening has the clients whose events went
+    """Refusals of known keys go with their segment, also those of earlier versions, which are admin
+    events; the opening has the clients whose events went
     too, so that announces are named by the same numbers.
     """
     folder = tmp_path / "log"
@@ -87,10 +88,12 @@ def test_refusals_go_and_clients_stay(tmp_path: Path) -> None:
         one = Announce(hash_of(1), endpoint4(1), b"-qB4650-abcdefghijkl", key=member, agent=b"q/1")
         for number in range(20):
             rig.announce(evolve(one, uploaded=number), evolve(one, key=other))
+            await log.wait_durable(log.next_seq - 1)
+            rig.service.append(OldAnnounceRefused(2, "key_revoked", hash_of(1)))
             rig.time.advance(601 * SECOND)
             await log.wait_durable(log.next_seq - 1)
         there = [one["type"] for one in events_in(Reader(folder, to_end=True).frames())]
-        assert (there.count("announce_refused"), there.count("client_named")) == (20, 1)
+        assert (there.count("announce_refused"), there.count("client_named")) == (40, 1)
         assert await prune(rig.service, log, 1500)
         rig.announce(one)
         await log.wait_durable(log.next_seq - 1)
