@@ -21,7 +21,7 @@ from eventlog import (
     sync_directory,
 )
 from tracker.domain.accounts import NOTHING
-from tracker.domain.booking import Booking
+from tracker.domain.booking import TIMES, Booking
 from tracker.domain.events import DAY_US
 from tracker.store import book, book_files, book_rows, frames, snapshots
 from tracker.store.book_files import BookError
@@ -30,7 +30,7 @@ from tracker.store.replay import collector_off
 from tracker.store.snapshot_file import OPENING_SPARE_BYTES, SPARE_BYTES, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, MutableSequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -222,22 +222,24 @@ def _noted(booking: Booking, dates: Dates) -> tuple[list[bytes], list[bytes]]:
     rows, pairs = [], []
     none = History(0, 0)  # the rows "no torrent"
     for account, info_hash, words in booking.gains():
-        rows.append(book_rows.pack(book_rows.name(account, info_hash), _row(words, dates)))
-        pairs.append(book_rows.pair(info_hash, account))
+        if dates.changes:
+            _date(words, dates)
+        owner = account.to_bytes(4, "big")
+        rows.append(book_rows.pack_words(owner + b"\1" + info_hash, words))
+        pairs.append(info_hash + owner)
     for account, words in booking.ended:
-        none.end(book_rows.pack(book_rows.name(account, None), _row(words, dates)))
+        _date(words, dates)
+        none.end(book_rows.pack_words(book_rows.name(account, None), words))
     for account, (number, up, down) in booking.corrections.items():
         row = EMPTY._replace(corrections=number, credited_uploaded=up, credited_downloaded=down)
         none.end(book_rows.pack(book_rows.name(account, None), row))
     return sorted((*rows, *none.ended.values())), sorted(pairs)
 
 
-def _row(words: Sequence[int], dates: Dates) -> Row:
-    *amounts, sessions, snatched, announces, first_us, last_us, completed_us, client = words
-    times = (each and dates.of(each) for each in (first_us, last_us, completed_us))
-    if not announces:
-        client = EMPTY.client
-    return Row(client, announces, sessions, snatched, 0, *amounts, *times)
+def _date(words: MutableSequence[int], dates: Dates) -> None:
+    """Turns the three log times of a row into dates."""
+    for at in TIMES:
+        words[at] = words[at] and dates.of(words[at])
 
 
 def start(
