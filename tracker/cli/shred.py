@@ -53,7 +53,7 @@ def shred(options: argparse.Namespace) -> int:
         _say_outcome(done)
     if options.day is not None and not done["shredded"]:
         kept = "its key is still needed" if done["kept"] else "there is no key of that day"
-        raise CannotError(f"{day_name(options.day)} was not shredded: {kept}")
+        raise CannotError(f"{_both(day_name(options.day), done)} was not shredded: {kept}")
     return 0
 
 
