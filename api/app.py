@@ -26,7 +26,7 @@ from api.v1.endpoints import version_1
 from api.v2 import auth as v2_auth
 from api.v2 import problems
 from api.v2.endpoints import version_2
-from tracker.ports import BusyError, NoMomentError
+from tracker.ports import BusyError, NoMomentError, UnreadableLogError
 
 if TYPE_CHECKING:
     from quart.ctx import RequestContext
@@ -92,6 +92,7 @@ def _install_errors(app: QuartTrio) -> None:
         (HTTPException, errors.on_http_error, problems.on_http_error),
         (BusyError, errors.on_busy, problems.on_busy),
         (NoMomentError, errors.on_no_moment, problems.on_no_moment),
+        (UnreadableLogError, errors.on_unreadable, problems.on_unreadable),
         (Exception, errors.on_defect, problems.on_defect),
     ):
         app.register_error_handler(kind, _by_version(older, v2))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from api.endpoint import Responses
     from api.replies import Response
-    from tracker.ports import BusyError, NoMomentError
+    from tracker.ports import BusyError, NoMomentError, UnreadableLogError
 
 _log = logging.getLogger(__name__)
 
@@ -146,6 +146,11 @@ async def on_busy(error: BusyError) -> Response:
 async def on_no_moment(error: NoMomentError) -> Response:
     """Answers 400 instead of 404, because 404 has no text in these versions."""
     return text(str(error), 410 if isinstance(error, PrunedMomentError) else 400)
+
+
+async def on_unreadable(error: UnreadableLogError) -> Response:
+    _log.error("a request could not read the log: %s", error)
+    return text(str(error), 500)
 
 
 def _too_large() -> Response:

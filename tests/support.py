@@ -5,9 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import trio
 from attrs import define, evolve, field, frozen
-from hypothesis import settings
+from hypothesis import given, settings
 
 from eventlog import NO_CHAIN, Frame, OpenFrame, Pool
 from eventlog.frame import build_header, parse_header
@@ -30,8 +31,10 @@ from tracker.store import server_secret
 from tracker.store.address_keys import Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    from hypothesis import strategies as st
 
     from tracker.domain.accounts import Totals
     from tracker.domain.directory import Directory
@@ -42,6 +45,18 @@ SELECTION_KEY = b"s" * 32
 
 steady = settings(deadline=None, derandomize=True, database=None)
 """Settings of property tests: the same examples in every run, at any speed of the machine."""
+
+
+def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
+    """Gives a test the argument `count`: a few examples, and many in `scripts/test --faults`."""
+    return pytest.mark.parametrize("count", [few, pytest.param(many, marks=pytest.mark.faults)])
+
+
+def try_examples(
+    count: int, check: Callable[..., None], **strategies: st.SearchStrategy[Any]
+) -> None:
+    """Calls `check` with so many examples of these strategies, and prints the one that fails."""
+    settings(steady, max_examples=count)(given(**strategies)(check))()
 
 
 class MemoryLog:
@@ -62,10 +77,20 @@ class MemoryLog:
         await trio.lowlevel.checkpoint()
         assert seq < self.pool.next_seq
 
+    def cut(self) -> list[OpenFrame]:
+        """Lets later events go into new frames. Returns all frames so far."""
+        self._taken += self.pool.take()
+        return self._taken
+
     def frames(self) -> list[Frame]:
         """Returns all frames so far, and lets later events go into new frames."""
-        self._taken += self.pool.take()
-        return [finished(one) for one in self._taken]
+        return [finished(one) for one in self.cut()]
+
+    def crash(self) -> State:
+        """Loses all events since the last `cut`. Returns the state that the others give."""
+        state = replayed(map(finished, self._taken))
+        self.pool = Pool(codec.RECORD_SIZES, state.seq)
+        return state
 
 
 @frozen
@@ -136,6 +161,11 @@ def replayed(frames: Iterable[Frame], *, by_number: bool = True) -> State:
 def events_in(frames: Iterable[Frame]) -> list[dict[str, Any]]:
     """Returns the events of these frames as `tracker events` prints them."""
     return [event for frame in frames for event in event_json.narrate(frame)]
+
+
+def undated(totals: Totals) -> Totals:
+    """Returns totals without their two times, which are dates in a ledger, else log times."""
+    return totals._replace(first_us=0, last_us=0)
 
 
 @define

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from api.endpoint import Responses
     from api.errors import Refusal
-    from tracker.ports import BusyError, NoMomentError
+    from tracker.ports import BusyError, NoMomentError, UnreadableLogError
 
 _log = logging.getLogger(__name__)
 
@@ -132,6 +132,11 @@ async def on_no_moment(error: NoMomentError) -> Response:
     if isinstance(error, PrunedMomentError):
         return answer(Problem(410, str(error), first_seq=error.first_seq))
     return answer(Problem(404, str(error)))
+
+
+async def on_unreadable(error: UnreadableLogError) -> Response:
+    _log.error("a request could not read the log: %s", error)
+    return answer(Problem(500, str(error)))
 
 
 async def on_http_error(error: HTTPException) -> Response:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import fields
 
 from api.app import create_app
 from api.auth import Tokens
@@ -44,6 +46,27 @@ def ports(live: FakeModel, past: FakePast, log: FakeLog, commands: FakeCommands)
     )
 
 
+class Stand:
+    """Leads to a fake of the running test."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(_running[0], self._name), name)
+
+
+_running: list[Ports] = []
+
+
+@cache
+def shared_app() -> QuartTrio:
+    """Makes the application of all tests, because making one takes as long as twenty requests."""
+    stands: dict[str, Any] = {one.name: Stand(one.name) for one in fields(Ports)}
+    return create_app(Ports(**stands), Tokens(TOKENS))
+
+
 @pytest.fixture
 def app(ports: Ports) -> QuartTrio:
-    return create_app(ports, Tokens(TOKENS))
+    _running[:] = [ports]
+    return shared_app()

@@ -27,6 +27,7 @@ from tracker.ports import (
     Outage,
     Peer,
     PrunedMomentError,
+    UnreadableLogError,
 )
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ FAILURES: list[tuple[Exception, int, int]] = [
     (NoMomentError("which holds events 0 to 9"), 404, 400),
     (PrunedMomentError(77), 410, 410),
     (BusyError("ask again"), 503, 503),
+    (UnreadableLogError("seg/1.evl: damaged"), 500, 500),
 ]
 
 

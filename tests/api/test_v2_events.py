@@ -13,7 +13,15 @@ from api.v2 import events
 from tests.api.asking import JSON, TOKEN, ask, problem
 from tests.api.fakes import FakeModel, FakePast
 from tests.api.sockets import running
-from tracker.ports import BusyError, EventFilter, LogPart, Moment, NoMomentError, PrunedMomentError
+from tracker.ports import (
+    BusyError,
+    EventFilter,
+    LogPart,
+    Moment,
+    NoMomentError,
+    PrunedMomentError,
+    UnreadableLogError,
+)
 
 if TYPE_CHECKING:
     import trio
@@ -186,6 +194,7 @@ async def test_ledgers(app, live, log, target, asked):
 
 FAILURES = [
     (BusyError("ask again"), 503),
+    (UnreadableLogError("seg/1.evl: damaged"), 500),
     (NoMomentError("not there"), 404),
     (PrunedMomentError(77), 410),
 ]

@@ -23,7 +23,7 @@ from tests.attacks.support import (
 )
 from tests.attacks.test_planted import resealed, went_over
 from tests.independent_reader.read_log import parse_frame
-from tests.nonsense.whole import put, refusal
+from tests.nonsense.whole import no_progress, put, refusal
 from tracker import ports
 from tracker.domain import events
 from tracker.history.event_scan import Filter, Scan
@@ -84,6 +84,10 @@ def test_an_older_segment(tmp_path: Path, name: str, sealed: bool) -> None:
     if sealed:
         changed[seal_of(segment.name)] = files[seal_of(segment.name)]
     check_refused(tmp_path / "site", changed)
+    said = "SHA-256" if sealed else "frame tag does not match"  # also where the note knows no seal
+    checked = CheckedSegments(tmp_path / "site/log", Keyring(tmp_path / "site/secrets"))
+    with pytest.raises(LogCorruptError, match=said):
+        checked.check(no_progress)
 
 
 def test_before_there_were_tags(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def own_network() -> Iterator[bool]:
     """Isolates this thread, and the threads and processes that it starts; yields whether it did."""
     forked.start()  # else the commands of later tests would run in this network
     with open("/proc/thread-self/ns/net") as usual:
-        allowed = _libc.unshare(_CLONE_NEWNET) == 0
+        forked.elsewhere = allowed = _libc.unshare(_CLONE_NEWNET) == 0
         try:
             if allowed:
                 _loopback_up()
@@ -36,6 +36,7 @@ def own_network() -> Iterator[bool]:
         finally:
             if allowed and _libc.setns(usual.fileno(), _CLONE_NEWNET):
                 os._exit(1)  # every later test would run in the wrong network
+            forked.elsewhere = False
 
 
 def _loopback_up() -> None:

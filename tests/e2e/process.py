@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection, HTTPException
 from threading import Condition, Thread
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -165,7 +166,7 @@ class Tracker:
         self.http: list[Address] = []
         self.api: Address = ("", 0)
         self.health: Address = ("", 0)
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | forked.Forked | None = None
         self.lines: Lines | None = None
         self.config.write_text(_toml(folder, self.listeners, extra))
 
@@ -183,10 +184,17 @@ class Tracker:
         self.config.write_text(text.replace("access_tokens.admin", f"{more}access_tokens.admin"))
 
     def start(self, *arguments: str) -> Tracker:
-        """Starts with more arguments, if any, and waits until everything is served."""
+        """Starts with more arguments, if any, and waits until everything is served.
+
+        The process is forked, to save time, unless it needs variables or a network of its own.
+        """
         assert self._process is None, "it is running"
-        command = [*arguments, "--config", str(self.config)]
-        self._process, self.lines = begin(command, self.folder, self.environment)
+        command = (*arguments, "--config", str(self.config))
+        if self.environment or forked.elsewhere:
+            self._process, self.lines = begin([*command], self.folder, self.environment)
+        else:
+            self._process = forked.Forked(command, self.folder, clean_environment())
+            self.lines = Lines(self._process.output)
         started = self.lines.until(_complete)
         self.udp = _addresses(started, " UDP TRACKER: Started on: ")
         self.http = _addresses(started, " HTTP TRACKER: Started on: ")
@@ -196,7 +204,7 @@ class Tracker:
 
     def start_refused(self, code: int = 1) -> str:
         """Makes a start that must fail with this exit code; returns its one line of error."""
-        done = run("--config", str(self.config), folder=self.folder)
+        done = self.command()
         assert done.returncode == code
         assert "Started on" not in done.stdout
         (line,) = done.stderr.splitlines()
@@ -251,20 +259,36 @@ class Tracker:
             self._process = None
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs another command with the same configuration, to its end, forked to save time."""
+        """Runs a command, or a start, with its configuration, to its end; forked, to save time."""
         command = ("--config", str(self.config), *arguments)
         return forked.run(command, self.folder, clean_environment(), DEADLINE)
 
     def events(self, *arguments: str) -> list[Event]:
         """Returns the output of `tracker events`: the durable part of the log.
 
-        Beside a running tracker the command is not forked: it takes longer to start, and meanwhile
-        the idle log writes the mark up to which it is durable.
+        Beside a running tracker it has everything that the tracker has appended so far.
         """
-        if self.running:
+        if self.running and not self._all_durable():
+            # Not forked: it takes longer to start, and meanwhile the log is written.
             command = ("--config", str(self.config), "events", *arguments)
             return events_of(run(*command, folder=self.folder))
         return events_of(self.command("events", *arguments))
+
+    def _all_durable(self) -> bool:
+        """Waits until a metric says that all events are durable; returns whether it does."""
+        give_up = time.monotonic() + 2
+        headers = {"Authorization": "Bearer MyAccessToken"}
+        while time.monotonic() < give_up:
+            connection = HTTPConnection(*self.api, timeout=DEADLINE)
+            try:
+                connection.request("GET", "/api/v1/metrics?format=prometheus", headers=headers)
+                if b"\nswarmlog_durable_lag_events 0.0\n" in connection.getresponse().read():
+                    return True
+            except (OSError, HTTPException):
+                return False
+            finally:
+                connection.close()
+        return False
 
     def events_until(self, wanted: Callable[[list[Event]], bool], *arguments: str) -> list[Event]:
         """Runs `tracker events` until `wanted` holds, because events become durable later."""
@@ -292,8 +316,9 @@ class Follower:
     """`tracker events --follow` and its output."""
 
     def __init__(self, tracker: Tracker, *arguments: str) -> None:
-        command = ["events", "--config", str(tracker.config), "--follow", *arguments]
-        self._process, self._lines = begin(command, tracker.folder)
+        command = ("events", "--config", str(tracker.config), "--follow", *arguments)
+        self._process = forked.Forked(command, tracker.folder, clean_environment())
+        self._lines = Lines(self._process.output)
 
     def until(self, wanted: Callable[[list[Event]], bool]) -> list[Event]:
         def check(lines: list[str]) -> list[Event] | None:

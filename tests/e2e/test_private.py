@@ -154,7 +154,7 @@ def test_transfer(new_tracker: Callable[..., Tracker], tmp_path: Path, protocol:
     check_secrecy(tracker, keys)
 
 
-@pytest.mark.parametrize("protocol", ["http", "udp"])
+@pytest.mark.parametrize("protocol", ["http", pytest.param("udp", marks=pytest.mark.clients)])
 def test_several_addresses(
     new_tracker: Callable[..., Tracker], tmp_path: Path, protocol: str
 ) -> None:

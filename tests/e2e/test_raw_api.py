@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.clients import exchange, read_all
-from tests.e2e.process import DEADLINE, Tracker
+from tests.e2e.clients import exchange
+from tests.e2e.process import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,20 +190,6 @@ def test_bodies_of_unsure_length(
         assert response.count(b"HTTP/1.1") == 1
         assert b"connection: close" in response.lower()
     assert exchange_as(site, b"GET", b"/api/v2/keys", bearer(b"Bearer MyAccessToken"))[2] == keys
-
-
-def test_slow_body(site: Tracker) -> None:
-    """A client that does not send the body it announced gets status 408 after five seconds."""
-    head = b"POST /api/%s/keys?%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%sContent-Length: 99\r\n\r\n{"
-    with (
-        socket.create_connection(site.api, DEADLINE) as first,
-        socket.create_connection(site.api, DEADLINE) as second,
-    ):
-        first.sendall(head % (b"v1", T, JSON))
-        second.sendall(head % (b"v2", T, JSON))
-        found, headers, body = parsed(read_all(first))
-        assert (found, headers.get(b"content-type"), body) == (408, None, b"")
-        assert parsed(read_all(second))[0] == 408
 
 
 @pytest.mark.parametrize(

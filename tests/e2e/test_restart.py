@@ -70,6 +70,7 @@ def starts_and_stops(events: list[Event]) -> list[str]:
     return [one["type"] for one in events if one["type"].startswith("tracker_")]
 
 
+@pytest.mark.clients
 def test_kill_in_mid_swarm(tracker: Tracker, tmp_path: Path) -> None:
     """After a kill during a transfer the tracker knows the swarm, and the clients finish.
 
@@ -138,17 +139,17 @@ def test_a_kill_keeps_everything(tracker: Tracker) -> None:
 def test_many_kills(tracker: Tracker) -> None:
     """Each run adds to the same log; no acknowledged write is lost."""
     keys = []
-    for life in range(4):
+    for life in range(2):
         # The answer to an admin write promises that it is on disk, so nothing else waits here.
         keys.append(api(tracker, f"/api/v1/key/{1000 + life}", "POST"))
         tracker.kill()
         tracker.restart()
-    events = tracker.events_until(lambda found: starts_and_stops(found) == ["tracker_started"] * 5)
+    events = tracker.events_until(lambda found: starts_and_stops(found) == ["tracker_started"] * 3)
     issued = [one for one in events if one["type"] == "key_issued"]
     assert [one["valid_until_us"] // 1_000_000 for one in issued] == [
         key["valid_until"] for key in keys
     ]
-    assert [one["epoch"] for one in events if one["type"] == "tracker_started"] == [1, 2, 3, 4, 5]
+    assert [one["epoch"] for one in events if one["type"] == "tracker_started"] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -72,7 +72,7 @@ def test_another_encoding(written: Tracker) -> None:
     """What an encoding cannot show is escaped: no line is lost, and JSON says the same."""
     for command, encoding in SHOWING:
         words = command.split() + ([TEXT] if command == "ledger" else [])
-        wanted = shell("", *words, folder=written.folder).stdout
+        wanted = written.command(*words).stdout
         done = subprocess.run(
             [*COMMAND, *words],
             cwd=written.folder,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.eventlog.conftest import unsynced as unsynced
-from tests.fuzz import files, given, wire
+from tests.fuzz import asked, files, given, wire
 from tests.fuzz.engine import bounded, hunt
 from tests.fuzz.found import FOUND
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "10"))
 SEED = os.environ.get("FUZZ_SEED", "1")
-TARGETS = {one.__name__: one for part in (wire, files, given) for one in part.TARGETS}
+TARGETS = {one.__name__: one for part in (wire, files, given, asked) for one in part.TARGETS}
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Counts credit by accounting rules 2, as docs/credit.md says: `tracker events | python
 count_credit.py`. It shares no code with the tracker. Rules 2 must hold from the first settings on.
-By account and torrent: bytes up and down, both credited, us of seeding and of partial seeding.
-"""
+By account and torrent: bytes up and down, both credited, us of seeding and of partial seeding."""
 
 import json
 import sys
@@ -13,12 +12,16 @@ DAY, SIDES = 86_400_000_000, ("uploaded", "downloaded")
 AWAKE = "announced", "evicted", "key_revoked", "torrent_delisted"
 
 
-def percents(factors: Any, account: int, info_hash: str, now: int) -> list[int]:
+def log_time(one: Any, name: str = "log_time") -> int:
+    return round(datetime.fromisoformat(one.get(name, one["time"])).timestamp() * 10**6)
+
+
+def percents(factors: Any, account: int, info_hash: str, date: int) -> list[int]:
     found = {"upload_percent": [100], "download_percent": [100]}  # or else the best in force
     for one in factors:
         scope = one.get("account", account), one.get("info_hash", info_hash)
-        from_us, until_us = one.get("from_us", now + 1), one.get("until_us") or now + 1
-        if scope == (account, info_hash) and from_us <= now < until_us:
+        from_us, until_us = one.get("from_us", date + 1), one.get("until_us") or date + 1
+        if scope == (account, info_hash) and from_us <= date < until_us:
             for side in found.keys() & one.keys():
                 found[side] += [one[side]]
     return [best(each[1:] or each) for best, each in zip((max, min), found.values(), strict=True)]
@@ -47,8 +50,7 @@ def count(events: Any) -> dict[Any, list[int]]:
     accounts, factors, stays, settings = (cast("Any", {}) for _ in range(4))
     ended, timeouts, outages, ticked, awake = cast("Any", []), [], [], 0, 0
     for one in events:
-        kind, leaving = one["type"], []
-        now = round(datetime.fromisoformat(one["time"]).timestamp() * 10**6)
+        kind, leaving, now = one["type"], [], log_time(one)
         if kind == "settings_changed":
             leaving = list(stays) * (one["settings"]["private"] != settings.get("private"))
             settings, ticked = one["settings"], ticked or now
@@ -64,13 +66,12 @@ def count(events: Any) -> dict[Any, list[int]]:
         elif kind == "evicted" and one["last_seq"] in stays:
             stays[one["last_seq"]].setdefault("end", now)
         elif kind in ("tracker_started", "clock_stepped") and timeouts:
-            begin = now - one.get("forward_us", now - ticked)
-            outages.append((begin, max(begin, awake), now))
+            outages.append((at := now - one.get("forward_us", now - ticked), max(at, awake), now))
         elif kind in ("credit_factor_set", "credit_factor_ended"):
             factors[one["factor"]] = one
         elif kind == "announced" and one["key_ref"]:
-            name = account, info_hash = accounts[one["key_ref"]], one["info_hash"]
-            row, ends = sums[name], percents(factors.values(), account, info_hash, now)
+            name = accounts[one["key_ref"]], one["info_hash"]
+            row, ends = sums[name], percents(factors.values(), *name, log_time(one, "time"))
             if before := stays.pop(one["prev_seq"], {}):
                 ended.append({"end": now, **before})
             if one["rule"] in ("continued", "resumed"):
@@ -91,8 +92,7 @@ def count(events: Any) -> dict[Any, list[int]]:
         end = min(stay.get("end", now), listed_until(stay["seen"], timeouts, outages))
         spans[stay["name"]][stay["role"]].append((stay["seen"], end))
     for name, of in spans.items():
-        sums[name][4] = union(of["seeding"])
-        sums[name][5] = union(of["seeding"] + of["partial"]) - sums[name][4]
+        sums[name][4:] = (own := union(of["seeding"])), union(of["seeding"] + of["partial"]) - own
     return dict(sums)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 from attrs import define, evolve, field
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import (
@@ -16,10 +15,11 @@ from tests.support import (
     SELECTION_KEY,
     HandTime,
     MemoryLog,
+    few_or_many,
     hash_of,
     key_text,
     replayed,
-    steady,
+    try_examples,
 )
 from tracker import ports
 from tracker.domain.state import State
@@ -302,8 +302,11 @@ async def live(history: list[tuple[Any, ...]]) -> None:
     admin.restart()
 
 
-@settings(steady, max_examples=200)
-@given(history=st.lists(steps, max_size=20))
-def test_commands(history: list[tuple[Any, ...]]) -> None:
+@few_or_many(60, 400)
+def test_commands(count: int) -> None:
     """Refusals append nothing, repetitions get the same key after restarts, and replay agrees."""
+    try_examples(count, lives, history=st.lists(steps, max_size=20))
+
+
+def lives(history: list[tuple[Any, ...]]) -> None:
     trio.run(live, history)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from attrs import evolve
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.world import FIRST_SETTINGS, HASHES, KEYS, Step, World, factors, steps
-from tests.support import Announce, HandTime, MemoryLog, endpoint4, steady
+from tests.support import Announce, HandTime, MemoryLog, endpoint4, few_or_many, try_examples
 from tracker.domain.accounts import Totals
 from tracker.domain.state import State
 from tracker.ledger.account import Ledger, dated
@@ -35,10 +34,13 @@ credit_steps = st.one_of(
 )
 
 
-@settings(steady, max_examples=60)
-@given(history=st.lists(credit_steps, min_size=15, max_size=60))
-def test_the_ledger_sums_to_the_totals(history: list[Step]) -> None:
+@few_or_many(25, 120)
+def test_the_ledger_sums_to_the_totals(count: int) -> None:
     """Each account's entries, sums by torrent and totals agree with each other and the model."""
+    try_examples(count, sums_agree, history=st.lists(credit_steps, min_size=15, max_size=60))
+
+
+def sums_agree(history: list[Step]) -> None:
     log = MemoryLog()
     world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=True))
     world.start()

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.test_replay import crowd
 from tests.property.world import FIRST_SETTINGS, Step, World, steps
-from tests.support import Announce, HandTime, MemoryLog, Rig, endpoint4, hash_of, replayed, steady
+from tests.support import (
+    Announce,
+    HandTime,
+    MemoryLog,
+    Rig,
+    endpoint4,
+    few_or_many,
+    hash_of,
+    replayed,
+    try_examples,
+)
 from tracker.domain import events, image
 from tracker.domain.state import State
 
@@ -65,17 +74,19 @@ def compare(frames: list[Frame], gone: list[bool], hashes: list[bytes]) -> State
 
 
 @modes
-@settings(steady, max_examples=75)
-@given(
-    history=st.lists(long_steps, min_size=10, max_size=40),
-    gone=st.lists(st.booleans(), min_size=1, max_size=8),
-)
-def test_any_frames_may_be_shredded(history: list[Step], gone: list[bool], private: bool) -> None:
+@few_or_many(25, 150)
+def test_any_frames_may_be_shredded(count: int, private: bool) -> None:
     """Any frames of any history may be shredded.
 
     Counts agree after every frame, and states whenever no peer is hidden; none is once all peers
     are gone.
     """
+    history = st.lists(long_steps, min_size=10, max_size=40)
+    gone = st.lists(st.booleans(), min_size=1, max_size=8)
+    try_examples(count, shredding, history=history, gone=gone, private=st.just(private))
+
+
+def shredding(history: list[Step], gone: list[bool], private: bool) -> None:
     log = MemoryLog()
     world = World(log, State(), HandTime(), first_settings=evolve(FIRST_SETTINGS, private=private))
     world.start()

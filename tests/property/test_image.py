@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.test_hidden import DAY, counts, everybody_goes, long_steps
@@ -22,9 +21,10 @@ from tests.support import (
     Rig,
     endpoint4,
     endpoint6,
+    few_or_many,
     hash_of,
     replayed,
-    steady,
+    try_examples,
 )
 from tracker.domain import events, image
 from tracker.domain.state import State
@@ -57,10 +57,14 @@ def applied(state: State, frames: Iterable[Frame]) -> State:
 
 
 @modes
-@settings(steady, max_examples=30)
-@given(history=st.lists(long_steps, min_size=10, max_size=40), cut=st.floats(0, 1))
-def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, private: bool) -> None:
+@few_or_many(10, 60)
+def test_any_history_goes_on_from_an_image(count: int, private: bool) -> None:
     """A state loaded at any moment is equal, and equal after every later frame."""
+    history = st.lists(long_steps, min_size=10, max_size=40)
+    try_examples(count, goes_on, history=history, cut=st.floats(0, 1), private=st.just(private))
+
+
+def goes_on(history: list[Step], cut: float, private: bool) -> None:
     world, frames = lived(history, private)
     at = int(len(frames) * cut)
     state = replayed(frames[:at])
@@ -76,20 +80,22 @@ def test_any_history_goes_on_from_an_image(history: list[Step], cut: float, priv
 
 
 @modes
-@settings(steady, max_examples=30)
-@given(
-    history=st.lists(long_steps, min_size=10, max_size=40),
-    cut=st.floats(0, 1),
-    gone=st.lists(st.booleans(), min_size=1, max_size=8),
-)
-def test_addresses_may_be_left_out(
-    history: list[Step], cut: float, gone: list[bool], private: bool
-) -> None:
+@few_or_many(10, 60)
+def test_addresses_may_be_left_out(count: int, private: bool) -> None:
     """An image without some or all addresses has right counts and in the end the right state.
 
     The digest without addresses is equal after every frame, also by way of a second image, taken
     while peers are hidden.
     """
+    strategies = {
+        "history": st.lists(long_steps, min_size=10, max_size=40),
+        "cut": st.floats(0, 1),
+        "gone": st.lists(st.booleans(), min_size=1, max_size=8),
+    }
+    try_examples(count, goes_on_without, **strategies, private=st.just(private))
+
+
+def goes_on_without(history: list[Step], cut: float, gone: list[bool], private: bool) -> None:
     world, frames = lived(history, private)
     at = int(len(frames) * cut)
     state = replayed(frames[:at])

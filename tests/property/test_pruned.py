@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
 import trio
 from attrs import evolve
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import eventlog.log
 from eventlog import EventLog, Reader, first_seq, open_log, read_kept_frames
+from tests.independent_reader import check_rules
+from tests.independent_reader.count_credit import count
+from tests.property.test_credit_2 import histories
 from tests.property.test_hidden import long_steps
 from tests.property.world import FIRST_SETTINGS, HASHES, Step, World
-from tests.support import HandTime, events_in, own_keys, steady
+from tests.support import HandTime, events_in, few_or_many, own_keys, try_examples, undated
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.events.records import AnnounceRefused
 from tracker.domain.state import State
-from tracker.ledger.account import Ledger, dated
+from tracker.ledger.account import Ledger
 from tracker.ledger.pages import SumsPages
 from tracker.ledger.torrent import Contributions
 from tracker.ledger.walk import Decryption
@@ -34,6 +36,7 @@ from tracker.store.replay import replay
 
 if TYPE_CHECKING:
     from tracker.domain.accounts import Totals
+    from tracker.domain.settings import Settings
 
 pruned_steps = st.one_of(long_steps, long_steps, long_steps, st.tuples(st.just("prune"), st.none()))
 
@@ -47,7 +50,7 @@ def ledger_totals(folder: Path, account: int) -> Totals:
         opened = list(ledger.opening(kept, begin(folder, reader.first_seq, None)[0]))
         assert isinstance(opened[-1], LedgerOpening)
     list(ledger.entries(reader.frames()))
-    return ledger.account.totals
+    return ledger.whole().totals
 
 
 def same_but_for_addresses(world: World, rebuilt: State) -> None:
@@ -68,8 +71,7 @@ def check(folder: Path, world: World, admin: dict[int, object]) -> None:
     """Checks every reader of a log."""
     same_but_for_addresses(world, replay(Reader(folder)))
     for account in range(1, world.model.key_refs + 1):
-        totals = dated(world.state.accounts.totals(account), world.state.dates)
-        assert ledger_totals(folder, account) == totals
+        assert undated(ledger_totals(folder, account)) == undated(world.state.totals(account))
     assert administrators(folder) == admin
     verification = Verification(folder, own_keys(folder))
     assert list(verification.findings(lambda _done, _total: None)) == []
@@ -102,10 +104,26 @@ class Books:
             assert walk.rows(None)[0] == listener.rows()
 
 
+def counted_alike(told: list[dict[str, Any]], world: World) -> None:
+    """Compares the totals with what rules 2 say of all events that there ever were."""
+    check_rules.check(told)
+    rows = count(told)
+    for account in range(1, world.model.key_refs + 1):
+        own = [row for (whose, _), row in rows.items() if whose == account]
+        totals = world.state.totals(account)
+        assert [totals.uploaded, totals.downloaded, totals.seeding_us, totals.partial_us] == [
+            sum(row[at] for row in own) for at in (0, 1, 4, 5)
+        ]
+
+
 async def live_through(
-    log: EventLog, world: World, history: list[Step], books: Books
+    log: EventLog,
+    world: World,
+    history: list[Step],
+    told: dict[int, dict[str, Any]],
+    books: Books,
 ) -> dict[int, object]:
-    """Runs the history with prunings; returns all its admin events by seq."""
+    """Runs the history with prunings; returns all its admin events by seq, and adds all events."""
     admin: dict[int, object] = {}
     async with trio.open_nursery() as nursery:
         await nursery.start(log.run)
@@ -115,25 +133,43 @@ async def live_through(
                 await log.wait_durable(log.next_seq - 1)
                 admin |= administrators(log.path)
                 books.take()
+                told |= {
+                    one["seq"]: one for one in events_in(Reader(log.path, to_end=True).frames())
+                }
                 await prune(world.service, log)
                 same_but_for_addresses(world, replay(Reader(log.path, to_end=True)))
             else:
                 world.step((name, argument))
             await log.wait_durable(log.next_seq - 1)
-        world.check()
+        if world.state.settings.accounting == 1:  # the model knows no others
+            world.check()
         nursery.cancel_scope.cancel()
     return admin
 
 
-@pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
-@settings(steady, max_examples=20, phases=[Phase.explicit, Phase.generate])
-@given(history=st.lists(pruned_steps, max_size=60))
-def test_pruned_at_any_moment(history: list[Step], private: bool) -> None:
+@pytest.mark.parametrize(
+    ("private", "rules"), [(False, 1), (True, 1), (True, 2)], ids=["public", "private", "rules-2"]
+)
+@few_or_many(6, 60)
+def test_pruned_at_any_moment(count: int, private: bool, rules: int) -> None:
     """A log pruned now and then is whole; replay, ledger and admin events lose nothing.
 
     The log has tiny segments on disk, and each pruning goes as far as it can.
     """
-    first = evolve(FIRST_SETTINGS, private=private)
+    first = evolve(FIRST_SETTINGS, private=private, accounting=rules)
+    history = st.lists(pruned_steps, max_size=60)
+    if rules == 2:
+        parts = st.lists(st.tuples(histories, st.booleans()), min_size=1, max_size=2)
+        history = parts.map(
+            lambda found: [
+                step for part, prune in found for step in (*part, *[("prune", None)] * prune)
+            ]
+        )
+    try_examples(count, pruned, history=history, first=st.just(first))
+
+
+def pruned(history: list[Step], first: Settings) -> None:
+    told: dict[int, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         log = open_log(
@@ -142,6 +178,9 @@ def test_pruned_at_any_moment(history: list[Step], private: bool) -> None:
         world = World(log, State(), HandTime(), first_settings=first)
         with patch.object(eventlog.log, "WATERMARK_SECONDS", 0.001):
             books = Books(folder)
-            admin = trio.run(live_through, log, world, history, books)
+            admin = trio.run(live_through, log, world, history, told, books)
         books.check()
         check(folder, world, admin | administrators(folder))
+        if first.accounting == 2:
+            told |= {one["seq"]: one for one in events_in(Reader(folder).frames())}
+            counted_alike([told[seq] for seq in sorted(told)], world)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 from attrs import evolve
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventlog import EventLog, Reader, open_log
@@ -23,10 +22,11 @@ from tests.support import (
     MemoryLog,
     endpoint4,
     endpoint6,
+    few_or_many,
     hash_of,
     own_keys,
     replayed,
-    steady,
+    try_examples,
 )
 from tracker.domain.events import codec
 from tracker.domain.state import State
@@ -47,10 +47,14 @@ def assert_same(live: World, rebuilt: State) -> None:
 
 
 @pytest.mark.parametrize("private", [False, True], ids=["public", "private"])
-@settings(steady, max_examples=120)
-@given(history=st.lists(steps, min_size=10, max_size=50))
-def test_frames_replayed_equal_the_live_state(history: list[Step], private: bool) -> None:
+@few_or_many(40, 240)
+def test_frames_replayed_equal_the_live_state(count: int, private: bool) -> None:
     """In any history the model agrees at every step, and the replay at every stop."""
+    history = st.lists(steps, min_size=10, max_size=50)
+    try_examples(count, replays_agree, history=history, private=st.just(private))
+
+
+def replays_agree(history: list[Step], private: bool) -> None:
     log = MemoryLog()
     first = evolve(FIRST_SETTINGS, private=private)
     world = World(log, State(), HandTime(), first_settings=first)
@@ -143,10 +147,13 @@ async def live_through(
     return world
 
 
-@settings(steady, max_examples=25)
-@given(history=st.lists(steps, min_size=10, max_size=60))
-def test_the_state_survives_restarts(history: list[Step]) -> None:
+@few_or_many(10, 50)
+def test_the_state_survives_restarts(count: int) -> None:
     """Each run begins with the last run's final state, by snapshot and by replay."""
+    try_examples(count, restarts, history=st.lists(steps, min_size=10, max_size=60))
+
+
+def restarts(history: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         time, model, last = HandTime(), Model(), State().digest()

@@ -218,9 +218,10 @@ class Bases:
         at = self.rows.find(info_hash, ROW_SIZE) if self.count else -1
         while at >= 0:
             number, within = divmod(at, ROW_SIZE)
-            if not within:
+            # The rows of free numbers are zeros, and so may an info hash be.
+            if not within and _ACCOUNT(self.rows, at)[0]:
                 self.drop(number)
-            at = self.rows.find(info_hash, at + 1)
+            at = self.rows.find(info_hash, (number + 1) * ROW_SIZE)
 
     def drop_days(self, days: Iterable[int]) -> None:
         """Removes the bases whose announces were on these days."""

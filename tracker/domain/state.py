@@ -212,8 +212,11 @@ class State:
         return self.bases.find(account, info_hash, peer_id, time_us - self._remember_us())
 
     def remembers(self, seen_us: int, time_us: int) -> bool:
-        """Tells whether an announce of that time is still remembered."""
-        return time_us - seen_us < self._remember_us()
+        """Tells whether an announce of that time is remembered: neither too old, nor shredded."""
+        shredded = self.tally.shredded
+        return time_us - seen_us < self._remember_us() and not (
+            shredded and events.day_name(seen_us // events.DAY_US) in shredded
+        )
 
     def _remember_us(self) -> int:
         return self.settings.policy.remember_days * events.DAY_US
@@ -491,10 +494,7 @@ class State:
     def _remember(self, torrent: int, peer: int, account: int) -> None:
         """Leaves the base of a peer, unless its announce is too old or its day was shredded."""
         row = self.swarms.peer(peer)
-        shredded = self.tally.shredded
-        if not (self.settings.private and self.remembers(row.seen_us, self.time_us)) or (
-            shredded and events.day_name(row.seen_us // events.DAY_US) in shredded
-        ):
+        if not (self.settings.private and self.remembers(row.seen_us, self.time_us)):
             return
         base = Base(
             bytes(self.swarms.hashes[torrent * 20 : torrent * 20 + 20]), row.peer_id, account,

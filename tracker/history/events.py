@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import evolve, frozen
 
-from eventlog import LogPrunedError, first_seq, in_thread
+from eventlog import LogError, LogPrunedError, first_seq, in_thread
 from tracker import ports
 from tracker.domain.events import codec
 from tracker.history.event_scan import Filter, Scan
@@ -119,11 +119,14 @@ class LogEvents:
 
     @contextmanager
     def _overtaken(self) -> Iterator[None]:
-        """Raises `ports.PrunedMomentError` if retention removes the events that the block reads."""
+        """Raises `ports.PrunedMomentError` if retention removes the events that the block reads,
+        and `ports.UnreadableLogError` if they are not as they were written."""
         try:
             yield
         except LogPrunedError:
             raise ports.PrunedMomentError(first_seq(self._folder)) from None
+        except (LogError, codec.CodecError) as error:
+            raise ports.UnreadableLogError(str(error)) from None
 
     async def follow(
         self, after: int | None, wanted: ports.EventFilter

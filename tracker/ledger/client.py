@@ -83,7 +83,7 @@ class LogLedgers:
         return cast("BookPage", await self._ask(question, helper))
 
     async def _ask(self, question: Question, helper: Helper | None = None) -> object:
-        """Asks a helper process. Raises `BusyError`, `NoMomentError`, `LogError`."""
+        """Asks a helper process. Raises `BusyError`, `NoMomentError`, `UnreadableLogError`."""
         helper = helper or self._helper
         await self._log.wait_readable_briefly(self._log.durable_seq - 1)
         if helper.users >= MAX_ASKING:

@@ -19,6 +19,7 @@ from tracker.ports.errors import (
     UnknownAccountError,
     UnknownFactorError,
     UnknownKeyError,
+    UnreadableLogError,
 )
 from tracker.ports.ledger import (
     BookCursor,
@@ -137,6 +138,7 @@ __all__ = [
     "UnknownAccountError",
     "UnknownFactorError",
     "UnknownKeyError",
+    "UnreadableLogError",
     "is_key",
     "is_line",
     "is_name",

@@ -68,6 +68,10 @@ class BusyError(Exception):
     """The answer takes long, or too many questions are open; the text says what to do."""
 
 
+class UnreadableLogError(Exception):
+    """The log cannot be read there, or is not as it was written; the text says why."""
+
+
 class NoMomentError(Exception):
     """The log does not hold that moment; the text says which moments it holds."""
 

@@ -23,7 +23,7 @@ from eventlog import LogError, LogPrunedError, first_seq
 from tracker import streams
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
-from tracker.ports import BusyError, NoMomentError, PrunedMomentError
+from tracker.ports import BusyError, NoMomentError, PrunedMomentError, UnreadableLogError
 from tracker.workers import lifetime
 from tracker.workers.child import Child
 
@@ -91,7 +91,7 @@ class Helper:
             self.used = trio.current_time()
 
     async def ask(self, question: Question) -> object:
-        """Raises `BusyError` when the process has ended, `NoMomentError`, `LogError`."""
+        """Raises `BusyError` when the process has ended, `NoMomentError`, `UnreadableLogError`."""
         async with self._turn:
             try:
                 await self._receive_owed()
@@ -105,7 +105,7 @@ class Helper:
         if isinstance(answer, NoMomentError):
             raise answer
         if isinstance(answer, Failed):
-            raise LogError(answer.text)
+            raise UnreadableLogError(answer.text)
         return answer
 
     async def settle(self) -> None:

@@ -382,6 +382,34 @@ def test_what_ends_a_base(what: str) -> None:
     assert site.state.bases.count == 0
 
 
+def test_a_peer_that_is_not_swept_yet_ends_as_a_base() -> None:
+    """Without a sweep nothing goes on from an announce of a shredded day either."""
+    site = Site.begun(inactive_peer_cleanup_interval=0)
+    site.at("10:00").says(up=100)
+    site.at("12:00")
+    assert site.state.bases.count == 0
+    site.service.append(AddressesShredded(("2027-01-15",)))
+    assert site.says(up=150) == "restarted"
+    assert site.totals(1).uploaded == 0
+    site.check()
+
+
+def test_delisting_a_torrent_whose_hash_is_zeros() -> None:
+    """The rows of bases that are gone are zeros too."""
+    site = Site.begun(listed=True)
+    site.service.append(TorrentWhitelisted(HASH))
+    site.service.append(TorrentWhitelisted(bytes(20)))
+    site.at("10:00").says(1, up=100)
+    site.says(2, up=100)
+    site.says(2, up=100, info_hash=bytes(20))
+    site.at("12:00").says(1, up=150)
+    assert site.state.bases.count == 2
+    site.service.append(TorrentDelisted(bytes(20)))
+    assert site.state.bases.count == 1
+    assert site.says(2, up=150) == "resumed"
+    assert replayed(site.log.frames()).digest() == site.state.digest()
+
+
 def test_an_expired_key_keeps_its_base() -> None:
     site = Site.begun()
     until_us = MIDNIGHT_US + 11 * 3600 * SECOND
