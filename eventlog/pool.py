@@ -20,6 +20,7 @@ FRAME_BYTES = 64 * 1024
 With the protected section and the rest of a batch a frame stays below 128 KiB, where CRC-32 still
 finds every small error.
 """
+_DAY_US = 86_400_000_000  # a frame has records of one day, because it is encrypted under one key
 _FRAME_AT_MOST = 128 * 1024  # bytes
 _HEADER = HEADER_SIZE + ALIGN
 """Bytes of a frame beside its sections, at most."""
@@ -114,7 +115,8 @@ class Pool:
             ):
                 if not last.plain:  # opened for a batch that logged nothing
                     last.time_us = time_us
-                return last
+                if last.time_us // _DAY_US == time_us // _DAY_US:
+                    return last
         return self._open(kind, schema, time_us)
 
     def _open(self, kind: int, schema: int, time_us: int) -> OpenFrame:

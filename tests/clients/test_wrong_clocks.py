@@ -184,6 +184,37 @@ def test_at_a_start(site: Site) -> None:
     site.check_log_time()
 
 
+def test_a_log_that_begins_in_1970(site: Site) -> None:
+    """It leaps to the right date. What it holds of 1970 is removed and shredded a day later."""
+    tracker = site.tracker
+    site.clock.set("@1970-01-01 00:00:05")
+    site.start()
+    site.issue()
+    for event in "started", "stopped":
+        target = announce_target(torrent(2), 1, 6881, event=event)
+        get(tracker.http[0], target.replace("?", f"/{site.key}?"))
+    assert site.state() == ("valid", 1)
+    site.clock.set("+0")
+    site.restart()
+    site.check_dates()
+    times = [one["time"] for one in tracker.events("--type", "announced")]
+    assert [text[:4] for text in times[:2]] == ["1970", "1970"]
+    keys = tracker.folder / "secrets" / "privacy"
+    assert (keys / "1970-01-01.key").exists()
+    assert tracker.stop() == 0
+    site.clock.set("+25h")
+    site.start()
+    (shredded, *_) = tracker.events_until(bool, "--type", "addresses_shredded")
+    assert shredded["days"][0] == "1970-01-01"
+    assert not (keys / "1970-01-01.key").exists()
+    tracker.events_until(
+        lambda found: not any(one["time"].startswith("1970") for one in found),
+        *("--type", "announced"),
+    )
+    assert tracker.stop() == 0
+    site.check_log_time()
+
+
 def test_while_running(site: Site) -> None:
     """Ahead by years and behind by a day while the tracker runs, and set right again."""
     site.start()

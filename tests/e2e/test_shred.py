@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
@@ -10,6 +11,8 @@ import pytest
 
 from tests.days import V4, V6, Site
 from tests.e2e.process import run
+from tracker.domain.events import DAY_US
+from tracker.store.address_keys import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +87,24 @@ def test_the_key_of_today_is_kept(found: Found) -> None:
     assert gone.returncode == 1
     assert "there is no key of that day" in gone.stderr
     assert addresses(tracker)[-1] is not None
+
+
+def test_a_day_with_another_date(new_tracker: Callable[..., Tracker]) -> None:
+    """The command takes days of log time, and says their dates where the clock had been ahead."""
+    tracker = new_tracker()
+    site = Site(tracker.folder)
+    site.time.wall = time_ns() // 1000 - 10 * DAY_US
+    site.first_day = day_of(site.time.wall)
+    site.live(1)
+    site.time.wall -= 3 * DAY_US
+    site.live(4)
+    done = tracker.command("shred", "--day", site.day(1))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"shredded {site.day(1)} (by the clock {site.day(-2)})\n"
+    done = tracker.command("shred", "--before", site.day(3), "--json")
+    told = json.loads(done.stdout)
+    assert told["shredded"] == [site.day(0), site.day(2)]
+    assert told["dates"][site.day(2)] == site.day(-1)
 
 
 def test_without_a_tracker(found: Found) -> None:

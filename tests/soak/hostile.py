@@ -95,26 +95,25 @@ def crowd(tracker: Tracker, _key: bytes, over: Event) -> None:
 
 def slow_readers(tracker: Tracker, _key: bytes, over: Event) -> None:
     """Asks for large replies of the API, and reads a little of them now and then."""
-    targets = (
-        b"/api/v2/events?limit=1000",
-        b"/api/v1/torrents?limit=4000",
-        b"/api/v2/events/stream?after=0",
-        b"/api/v1/metrics?format=prometheus",
-        b"/api/v1/torrents?limit=4000&at=%b",
-    )
     while not over.is_set():
-        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 2)).encode()
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 2))
+        paths = (
+            "/api/v2/events?limit=1000",
+            "/api/v1/torrents?limit=4000",
+            "/api/v2/events/stream?after=0",
+            "/api/v1/metrics?format=prometheus",
+            f"/api/v1/torrents?limit=4000&at={moment}",
+        )
         with ExitStack() as opened:
             socks = []
-            for target in targets * 2:
+            for path in paths * 2:
                 sock = opened.enter_context(socket.socket())
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 sock.settimeout(0.01)
                 with suppress(OSError):
                     sock.bind(("127.0.1.3", 0))
                     sock.connect(tracker.api)
-                    path = target.replace(b"%b", moment)
-                    sock.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (path, TOKEN))
+                    sock.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (path.encode(), TOKEN))
                     socks.append(sock)
             for _ in range(20):
                 over.wait(0.3)

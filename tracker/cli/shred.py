@@ -15,7 +15,7 @@ from tracker.cli.api_options import line
 from tracker.cli.options import add_config
 from tracker.cli.output import CannotError, note, note_recovery, progress, say
 from tracker.config import load
-from tracker.store.address_keys import day_name, parse_day
+from tracker.store.address_keys import day_name, day_shown, parse_day
 
 if TYPE_CHECKING:
     from tracker.config import EventLog
@@ -110,15 +110,14 @@ def _say_outcome(done: dict[str, Any]) -> None:
         say("nothing was shredded")
     if done["kept"]:
         note(
-            f"kept {', '.join(_both(day, done) for day in done['kept'])}: keys from {done['needed_from']} on are needed for peers that are in the "
+            f"kept {', '.join(_both(day, done) for day in done['kept'])}: keys from {_both(done['needed_from'], done)} on are needed for peers that are in the "
             "swarms, or may still be"
         )
 
 
 def _both(day: str, done: dict[str, Any]) -> str:
     """Names a day of log time, and its date where that is another."""
-    date = done["dates"].get(day)
-    return day if date is None else f"{day} (by the clock {date})"
+    return day_shown(day, done["dates"].get(day))
 
 
 def _day(text: str) -> int:

@@ -2,6 +2,9 @@ cimport cython
 from tracker.domain cimport packed
 from cpython.array cimport array
 
+cdef unsigned long long _day_us
+cdef unsigned int _low
+
 cdef class Bases:
     cdef public Py_ssize_t count, hand
     cdef public bytearray rows
@@ -9,6 +12,7 @@ cdef class Bases:
     cdef public dict _days
     cdef public list _tables
 
+    @cython.locals(names=bytes, key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, rows=bytearray, number=Py_ssize_t, start=Py_ssize_t, seen_us=cython.longlong)
     cpdef Py_ssize_t find(self, unsigned int account, bytes info_hash, bytes peer_id, long long after_us=*)
     @cython.locals(rows=bytearray, number=Py_ssize_t)
     cpdef Py_ssize_t by_seq(self, Py_ssize_t account, unsigned long long seq)
@@ -17,7 +21,25 @@ cdef class Bases:
     @cython.locals(account=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, rows=bytearray, newer=Py_ssize_t, older=Py_ssize_t)
     cpdef add(self, base, unsigned int most)
     cpdef _link(self, Py_ssize_t account, Py_ssize_t newer, Py_ssize_t older)
-    @cython.locals(rows=bytearray, slots=Py_ssize_t, account=Py_ssize_t, newer=Py_ssize_t, older=Py_ssize_t, seq=cython.ulonglong)
+    @cython.locals(rows=bytearray, lists=array, start=Py_ssize_t, account=Py_ssize_t, day=cython.ulonglong)
+    cpdef drop(self, Py_ssize_t number)
+    @cython.locals(rows=bytearray, first_us=cython.ulonglong, end_us=cython.ulonglong, number=Py_ssize_t, seen_us=cython.ulonglong)
+    cpdef drop_days(self, days)
+    @cython.locals(rows=bytearray, end=Py_ssize_t, start=Py_ssize_t, seen_us=cython.longlong)
+    cpdef expire(self, long long before_us)
+    @cython.locals(start=Py_ssize_t, names=bytes)
+    cpdef unsigned long long _key(self, Py_ssize_t number) except? 0xFFFFFFFFFFFFFFFE
+    @cython.locals(key=cython.ulonglong, part=Py_ssize_t, used=cython.uint, table=array, smaller=array, at=Py_ssize_t, each=cython.uint)
+    cpdef _enter(self, Py_ssize_t number)
+    @cython.locals(key=cython.ulonglong, table=array, mask=Py_ssize_t, at=Py_ssize_t, gap=Py_ssize_t, home=Py_ssize_t, other=cython.uint)
+    cpdef _leave(self, Py_ssize_t number)
+    @cython.locals(rows=bytearray, day=cython.longlong, numbers=array, number=Py_ssize_t, seen_us=cython.longlong)
+    cpdef dict _by_day(self)
+    @cython.locals(rows=bytearray, number=Py_ssize_t)
+    cpdef _enter_all(self)
+    @cython.locals(rows=bytearray, lists=array, start=Py_ssize_t, slots=Py_ssize_t, account=Py_ssize_t, newer=Py_ssize_t, older=Py_ssize_t, above=Py_ssize_t)
     cpdef bint _is_linked(self, Py_ssize_t number) except -1
-    @cython.locals(at=Py_ssize_t)
     cpdef tuple _links(self, Py_ssize_t number)
+
+@cython.locals(mask=Py_ssize_t, at=Py_ssize_t)
+cpdef _put(array table, unsigned long long key, unsigned int number)

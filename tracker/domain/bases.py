@@ -22,12 +22,12 @@ ROW = Struct("<20s20sIIQQQQIIIIII")
 """The row of a base: see `Base`, then the account's next newer and next older base."""
 ROW_SIZE = ROW.size  # 104 bytes
 TAIL_AT, TAIL_SIZE = 28, 12  # the end of the peer_id in a row: a part of the peer's address
-_ACCOUNT = Struct("<40xI").unpack_from
-_TIMES = Struct("<64xQQ").unpack_from  # seen us, seq
+_NO_ROW = bytes(ROW_SIZE)
 
 LOOKED_AT_ONCE = 2000
-"""Largest number of rows that one tick looks at for old ones; removing all of them takes 17 ms."""
+"""Largest number of rows that one tick looks at for old ones; removing all of them takes 4 ms."""
 
+_day_us, _low = DAY_US, 0xFFFFFFFF  # have types in the .pxd, as `_nowhere` in `directory.py`
 _PARTITIONS = 256  # tables of the index, so that growing one never takes long
 _FIRST_TABLE = 8  # places of an empty table
 
@@ -98,20 +98,23 @@ class Bases:
         if not self.count:
             return 0
         names = info_hash + peer_id
-        key = hash((account, names))
+        key = (hash(names) ^ account * 40503) & _low
         table = self._tables[key & 255]
         mask = len(table) - 1
         at = key >> 8 & mask
         rows = self.rows
-        while number := table[at]:
-            start = number * ROW_SIZE
+        number = packed.u32(table, at)
+        while number:
+            start = number * 104
+            seen_us = packed.wide(rows, start + 64)
             if (
-                rows.startswith(names, start)
-                and _ACCOUNT(rows, start)[0] == account
-                and _TIMES(rows, start)[0] > after_us
+                seen_us > after_us
+                and packed.word(rows, start + 40) == account
+                and packed.has(rows, names, start)
             ):
                 return number
             at = at + 1 & mask
+            number = packed.u32(table, at)
         return 0
 
     def by_seq(self, account: int, seq: int) -> int:
@@ -169,24 +172,27 @@ class Bases:
         if newer:
             packed.put_word(self.rows, newer * 104 + 100, older)
         else:
-            self._lists[account * 3] = older
+            packed.put_u32(self._lists, account * 3, older)
         if older:
             packed.put_word(self.rows, older * 104 + 96, newer)
         else:
-            self._lists[account * 3 + 1] = newer
+            packed.put_u32(self._lists, account * 3 + 1, newer)
 
     def drop(self, number: int) -> None:
         """Removes a base."""
-        base = self.base(number)
+        rows, lists, start = self.rows, self._lists, number * 104
+        account = packed.word(rows, start + 40)
+        day = packed.wide(rows, start + 64) // _day_us
         self._leave(number)
-        self._link(base.account, *self._links(number))
-        self._lists[base.account * 3 + 2] -= 1
-        self.rows[number * ROW_SIZE : (number + 1) * ROW_SIZE] = bytes(ROW_SIZE)
-        self._free.append(number)
+        self._link(account, packed.word(rows, start + 96), packed.word(rows, start + 100))
+        packed.put_u32(lists, account * 3 + 2, packed.u32(lists, account * 3 + 2) - 1)
+        packed.put(rows, _NO_ROW, start)
+        packed.append(self._free, number)
         self.count -= 1
-        day = base.seen_us // DAY_US
-        self._days[day] -= 1
-        if not self._days[day]:
+        left = self._days[day] - 1
+        if left:
+            self._days[day] = left
+        else:
             del self._days[day]
 
     def _links(self, number: int) -> tuple[int, int]:
@@ -219,18 +225,25 @@ class Bases:
         while at >= 0:
             number, within = divmod(at, ROW_SIZE)
             # The rows of free numbers are zeros, and so may an info hash be.
-            if not within and _ACCOUNT(self.rows, at)[0]:
+            if not within and packed.word(self.rows, at + 40):
                 self.drop(number)
             at = self.rows.find(info_hash, (number + 1) * ROW_SIZE)
 
     def drop_days(self, days: Iterable[int]) -> None:
         """Removes the bases whose announces were on these days."""
         going = set(days) & self._days.keys()
-        if going:
-            for number in range(1, len(self.rows) // ROW_SIZE):
-                seen_us, seq = _TIMES(self.rows, number * ROW_SIZE)
-                if seq and seen_us // DAY_US in going:
-                    self.drop(number)
+        if not going:
+            return
+        rows = self.rows
+        first_us, end_us = min(going) * DAY_US, (max(going) + 1) * DAY_US
+        for number in range(1, len(rows) // 104):
+            seen_us = packed.wide(rows, number * 104 + 64)
+            if (
+                first_us <= seen_us < end_us
+                and seen_us // _day_us in going
+                and packed.wide(rows, number * 104 + 72)
+            ):
+                self.drop(number)
 
     def expire(self, before_us: int) -> None:
         """Removes bases whose announces were before this log time, but looks at few at a time.
@@ -239,28 +252,31 @@ class Bases:
         """
         if not self.count or min(self._days) * DAY_US >= before_us:
             return
-        rows, end = self.rows, len(self.rows) // ROW_SIZE
+        rows, end = self.rows, len(self.rows) // 104
         for _ in range(min(LOOKED_AT_ONCE, end)):
             self.hand = self.hand + 1 if self.hand + 1 < end else 0
-            seen_us, seq = _TIMES(rows, self.hand * ROW_SIZE)
-            if seq and seen_us < before_us:
+            start = self.hand * 104
+            seen_us = packed.wide(rows, start + 64)
+            if seen_us < before_us and packed.wide(rows, start + 72):
                 self.drop(self.hand)
 
     # The index: open addressing; an entry is a base's number, 0 = empty.
 
     def _key(self, number: int) -> int:
-        start = number * ROW_SIZE
-        names = bytes(self.rows[start : start + 40])
-        return hash((_ACCOUNT(self.rows, start)[0], names))
+        start = number * 104
+        names = packed.piece(self.rows, start, 40)
+        return (hash(names) ^ packed.word(self.rows, start + 40) * 40503) & _low
 
     def _enter(self, number: int) -> None:
         key = self._key(number)
         part = key & 255
-        self._used[part] += 1
+        used = packed.u32(self._used, part) + 1
+        packed.put_u32(self._used, part, used)
         table = self._tables[part]
-        if self._used[part] * 3 > len(table) * 2:
-            table = array("I", bytes(8 * len(table)))
-            for each in self._tables[part]:
+        if used * 3 > len(table) * 2:
+            smaller, table = table, array("I", bytes(8 * len(table)))
+            for at in range(len(smaller)):
+                each = packed.u32(smaller, at)
                 if each:
                     _put(table, self._key(each), each)
             self._tables[part] = table
@@ -269,40 +285,54 @@ class Bases:
     def _leave(self, number: int) -> None:
         key = self._key(number)
         table = self._tables[key & 255]
-        self._used[key & 255] -= 1
+        packed.put_u32(self._used, key & 255, packed.u32(self._used, key & 255) - 1)
         mask = len(table) - 1
         at = key >> 8 & mask
-        while table[at] != number:
+        while packed.u32(table, at) != number:
             at = at + 1 & mask
         # Moves later entries into the gap where a search would otherwise end too soon.
         gap = at
         while True:
             at = at + 1 & mask
-            other = table[at]
+            other = packed.u32(table, at)
             if not other:
                 break
             home = self._key(other) >> 8 & mask
             if (at - home & mask) >= (at - gap & mask):
-                table[gap] = other
+                packed.put_u32(table, gap, other)
                 gap = at
-        table[gap] = 0
+        packed.put_u32(table, gap, 0)
 
     # Images and digests.
 
+    def _by_day(self) -> dict[int, array[int]]:
+        """Returns the numbers of the bases by the day of their announces, each ascending."""
+        found: dict[int, array[int]] = {}
+        rows, day = self.rows, -1
+        numbers = array("I")
+        for number in range(1, len(rows) // 104):
+            if not packed.wide(rows, number * 104 + 72):
+                continue
+            seen_us = packed.wide(rows, number * 104 + 64)
+            if seen_us // _day_us != day:
+                day = seen_us // _day_us
+                if day not in found:
+                    found[day] = array("I")
+                numbers = found[day]
+            packed.append(numbers, number)
+        return found
+
     def tails(self) -> dict[int, bytes]:
         """Returns the ends of the peer_ids by day, in the order of the numbers."""
-        found: dict[int, bytearray] = {}
-        for number in self.numbers():
-            start = number * ROW_SIZE
-            day = _TIMES(self.rows, start)[0] // DAY_US
-            tail = self.rows[start + TAIL_AT : start + TAIL_AT + TAIL_SIZE]
-            found.setdefault(day, bytearray()).extend(tail)
-        return {day: bytes(tails) for day, tails in found.items()}
+        return {
+            day: packed.gather(self.rows, numbers, ROW_SIZE, TAIL_AT, TAIL_SIZE)
+            for day, numbers in self._by_day().items()
+        }
 
     def numbers(self) -> Iterator[int]:
         """Yields the numbers of all bases, ascending."""
-        for number in range(1, len(self.rows) // ROW_SIZE if self.count else 1):
-            if _TIMES(self.rows, number * ROW_SIZE)[1]:
+        for number in range(1, self.slots):
+            if packed.wide(self.rows, number * ROW_SIZE + 72):
                 yield number
 
     def without_tails(self, first: int = 0, end: int | None = None) -> bytes:
@@ -323,48 +353,45 @@ class Bases:
         """
         if len(self.rows) % ROW_SIZE or not self.rows or len(self._lists) % 3:
             raise ValueError("a base is not whole")
-        self.count = self.slots - 1 - len(self._free)
-        for number in self.numbers():
-            start = number * ROW_SIZE
-            seen_us, seq = _TIMES(self.rows, start)
-            day = seen_us // DAY_US
-            at = self._days.get(day, 0)
-            self._days[day] = at + 1
-            tail = (
-                tails[day][at * TAIL_SIZE : (at + 1) * TAIL_SIZE]
-                if day in tails
-                else unknown_tail(seq)
-            )
-            if len(tail) != TAIL_SIZE:
-                raise ValueError("a base has no end of its peer_id")
-            self.rows[start + TAIL_AT : start + TAIL_AT + TAIL_SIZE] = tail
-            self._enter(number)
-            if not self._is_linked(number):
-                raise ValueError("a base is not in its account's list")
+        rows, self.count = self.rows, self.slots - 1 - len(self._free)
+        for day, numbers in self._by_day().items():
+            self._days[day] = len(numbers)
+            if day in tails:
+                packed.scatter(rows, numbers, ROW_SIZE, TAIL_AT, TAIL_SIZE, tails[day])
+                continue
+            for number in numbers:
+                seq = packed.wide(rows, number * ROW_SIZE + 72)
+                packed.put(rows, unknown_tail(seq), number * ROW_SIZE + TAIL_AT)
+        self._enter_all()
         if sum(self._days.values()) != self.count or sum(self._lists[2::3]) != self.count:
             raise ValueError("bases, lists and free numbers differ")
         if any(not 0 < number < self.slots for number in self._free):
             raise ValueError("a freed number that no base ever had")
 
+    def _enter_all(self) -> None:
+        rows = self.rows
+        for number in range(1, len(rows) // 104):
+            if packed.wide(rows, number * 104 + 72):
+                self._enter(number)
+                if not self._is_linked(number):
+                    raise ValueError("a base is not in its account's list")
+
     def _is_linked(self, number: int) -> bool:
         """Tells whether a base is where its neighbours say. So no list can be endless."""
-        rows, slots, lists = self.rows, len(self.rows) // ROW_SIZE, self._lists
-        account = packed.word(rows, number * 104 + 40)
-        seq = packed.wide(rows, number * 104 + 72)
-        newer, older = self._links(number)
+        rows, lists, start = self.rows, self._lists, number * 104
+        slots = len(rows) // 104
+        account = packed.word(rows, start + 40)
+        newer, older = packed.word(rows, start + 96), packed.word(rows, start + 100)
         if not 0 < account * 3 < len(lists) or newer >= slots or older >= slots:
             return False
-        if newer:
-            after = packed.word(rows, newer * 104 + 100) == number
-        else:
-            after = lists[account * 3] == number
+        above = packed.word(rows, newer * 104 + 100) if newer else packed.u32(lists, account * 3)
         if not older:
-            return after and lists[account * 3 + 1] == number
+            return above == number and packed.u32(lists, account * 3 + 1) == number
         return (
-            after
+            above == number
             and packed.word(rows, older * 104 + 96) == number
             and packed.word(rows, older * 104 + 40) == account
-            and packed.wide(rows, older * 104 + 72) < seq
+            and packed.wide(rows, older * 104 + 72) < packed.wide(rows, start + 72)
         )
 
     def digest(self, *, addresses: bool) -> bytes:
@@ -380,13 +407,16 @@ class Bases:
 def _put(table: array[int], key: int, number: int) -> None:
     mask = len(table) - 1
     at = key >> 8 & mask
-    while table[at]:
+    while packed.u32(table, at):
         at = at + 1 & mask
-    table[at] = number
+    packed.put_u32(table, at, number)
 
 
-# Fails when the layout changes, because the code above has literals in its place: account, seq,
-# links.
+# Fails when the layout changes, because the code above has literals in its place: account, seen us,
+# seq, links.
 _ROW = bytes(40) + b"\5" + bytes(31) + b"\1" + bytes(23) + b"\2\0\0\0\3\0\0\0"
-if (ROW_SIZE, ROW.unpack(_ROW)[2::5]) != (104, (5, 1, 2)):
+if (ROW_SIZE, ROW.unpack(_ROW)[2::5]) != (104, (5, 1, 2)) or Base._fields[6:8] != (
+    "seen_us",
+    "seq",
+):
     raise AssertionError("Bases spells these numbers out")

@@ -13,6 +13,10 @@ from tracker.domain import packed
 MOST = 4096
 """Largest number of pairs. An announce of a further pair has the number 0, "other"."""
 
+MOST_OF_ACCOUNT = 16
+"""Largest number of pairs that the announces of one account get while a tracker runs, so that one
+member who makes up clients leaves numbers for all others."""
+
 PREFIX_BYTES = 8
 AGENT_BYTES = 104  # a longer User-Agent counts by its first bytes
 

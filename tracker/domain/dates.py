@@ -12,6 +12,8 @@ ticks). A date is log time less the lead. Without such an event the lead is 0, a
 
 from __future__ import annotations
 
+from tracker.domain.events import DAY_US
+
 SECOND_US = 1_000_000
 LEAST_US, MOST_US = -65_536 * SECOND_US, ((1 << 32) - 65_537) * SECOND_US
 """The range of a lead, because a frame's header has 32 bits for it: about 136 years."""
@@ -59,6 +61,10 @@ class Dates:
             if since_us <= time_us:
                 return max(1, time_us - lead_us)
         return time_us
+
+    def of_day(self, day: int) -> int:
+        """Returns the date on which a day of log time ended, both as numbers of days."""
+        return self.of((day + 1) * DAY_US - 1) // DAY_US
 
     def comes(self, date_us: int) -> int:
         """Returns the log time at which a date comes, or came, by the lead that is in force."""

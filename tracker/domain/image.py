@@ -28,9 +28,10 @@ from tracker.domain.dates import LEAST_US
 from tracker.domain.directory import COUNT, FIRST, ROOM, SEEDS, Directory
 from tracker.domain.factors import Factor
 from tracker.domain.hidden_peers import Hidden
+from tracker.domain.peer_lists import AFTER, BEFORE, KEY
 from tracker.domain.settings import Settings
 from tracker.domain.state import State
-from tracker.domain.swarms import AFTER, BEFORE, KEY, LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
+from tracker.domain.swarms import LEECHERS, PARTIAL, ROW_SIZE, SEEDERS, Swarms
 from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
@@ -205,7 +206,8 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         if len(directory.addresses) != len(directory.owners) * directory.width:
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end
         directory.index_all()
-    swarms.count_held()
+    swarms.list_accounts(len(state.access.account_of))
+    state.regroup()
     state.bases.rows = bytearray(plain["bases.rows"])
     addresses_by_day.load_bases(state.bases, private)
     (hidden,) = plain[HIDDEN]

@@ -178,6 +178,10 @@ cdef inline uint64_t wide(bytearray rows, Py_ssize_t at) except? 0xFFFFFFFFFFFFF
     return value
 
 
+cdef inline bytes piece(bytearray rows, Py_ssize_t at, Py_ssize_t size):
+    return PyBytes_FromStringAndSize(_inside(rows, at, size), size)
+
+
 cdef inline (uint32_t, uint64_t) standing(bytearray rows, Py_ssize_t at):
     cdef char *row = _inside(rows, at, 72)
     cdef uint32_t torrent

@@ -91,6 +91,10 @@ def wide(rows: bytearray, at: int) -> int:
     return int.from_bytes(rows[at : at + 8], "little")
 
 
+def piece(rows: bytearray, at: int, size: int) -> bytes:
+    return bytes(rows[at : at + size])
+
+
 identity = Struct("<I20s").pack  # account, peer_id
 
 # The table of `Clients`.

@@ -47,6 +47,7 @@ class Recent:
 
     @property
     def places(self) -> int:
+        """Returns the number of places in the ring."""
         return len(self._ring)
 
     def stop(self) -> None:

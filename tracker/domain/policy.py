@@ -178,7 +178,7 @@ class Rules:
         if not (self._peers_per_account and torrent and account):
             return False
         # A client that restarts under another peer_id takes the place of its former peer.
-        own = swarms.peers_of(torrent, account) - (swarms.account_of(evicted) == account)
+        own = len(swarms.of_account(torrent, account)) - (swarms.account_of(evicted) == account)
         return own >= self._peers_per_account
 
     def early(self, swarms: Swarms, peer: int, endpoint: bytes, event: int, now_us: int) -> bool:

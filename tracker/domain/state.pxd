@@ -1,6 +1,7 @@
 cimport cython
 from tracker.domain cimport packed
 from tracker.domain.accounts cimport Accounts
+from tracker.domain.bases cimport Bases
 from tracker.domain.booking cimport Booking
 from tracker.domain.hidden_peers cimport Hidden
 from tracker.domain.listing cimport Listing
@@ -12,8 +13,9 @@ cdef unsigned long long _day_us
 cdef class State:
     cdef public unsigned long long seq, time_us
     cdef public Listing listing
-    cdef public object bases, settings, settings_seq, access, dates, factors, sweep, tally, clients, facts, hidden
+    cdef public object settings, settings_seq, access, dates, factors, sweep, tally, clients, facts, hidden
     cdef public Accounts accounts
+    cdef public Bases bases
     cdef public Swarms swarms
     cdef public Recent recent
     cdef public Booking book
@@ -36,7 +38,7 @@ cdef class State:
     @cython.locals(
         swarms=Swarms, event=cython.int, mark=cython.int, last_up=cython.ulonglong, last_down=cython.ulonglong,
         seen_us=cython.ulonglong, last_seq=cython.ulonglong, since_seq=cython.ulonglong, done=cython.bint,
-        accounts=Accounts, group=cython.int, kept=cython.int, most_up=cython.ulonglong,
+        accounts=Accounts, rows=bytearray, group=cython.int, kept=cython.int, most_up=cython.ulonglong,
     )
     cpdef Py_ssize_t apply_keyed(
         self, unsigned int key_ref, unsigned int account, unsigned long long seq, unsigned long long time_us,
@@ -44,4 +46,11 @@ cdef class State:
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int what, int rule,
         Py_ssize_t base,
     )
+    @cython.locals(swarms=Swarms, name=cython.ulonglong)
+    cpdef Py_ssize_t _settle(self, unsigned int account, Py_ssize_t torrent, unsigned long long time_us) except -1
+    @cython.locals(
+        rows=bytearray, peer=Py_ssize_t, mark=cython.int, _up=cython.ulonglong, _down=cython.ulonglong, seen_us=cython.ulonglong,
+        last_seq=cython.ulonglong, seeder_us=cython.ulonglong, partial_us=cython.ulonglong,
+    )
+    cpdef tuple _gained(self, list peers, unsigned long long settled_us, unsigned long long since_seq, unsigned long long time_us)
     cpdef Py_ssize_t base_for(self, unsigned int account, bytes info_hash, bytes peer_id, unsigned long long time_us)

@@ -334,13 +334,14 @@ class State:
         `base`: from which a new peer goes on, 0 = none.
         """
         swarms = self.swarms
+        rows = swarms.rows
         accounts = self.accounts
         since_seq = self.listing.since_seq
         event = what & 0x0F
         mark, last_up, last_down, seen_us, last_seq = 0, 0, 0, 0, 0
         group, kept, now = 0, 0, None
         if peer:
-            mark, last_up, last_down, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
+            mark, last_up, last_down, seen_us, last_seq = packed.session(rows, peer * 72)
         if seq >= since_seq:
             # Accounting rules 2.
             if mark & 0x80:  # MARK_SHARED
@@ -397,12 +398,21 @@ class State:
             if now is not None:
                 accounts.keep_terms(peer, now)
             if group > 1:
-                swarms.mark(peer, 0x80)  # MARK_SHARED
+                if mark & 0x80:  # MARK_SHARED
+                    swarms.groups.announced(share(account, torrent), peer, rows[peer * 72 + 20])
+                else:
+                    swarms.mark(peer, 0x80)
+                    swarms.groups.add(share(account, torrent), peer, rows[peer * 72 + 20])
         if group == 1:  # no other peer of the account is left in the torrent
             if peer:
                 swarms.unmark(peer, 0x80)
-            del swarms.shared[share(account, torrent)]
+            self._part(account, torrent)
         return peer
+
+    def _part(self, account: int, torrent: int) -> None:
+        """Lets the last peer of an account in a torrent count by itself."""
+        del self.swarms.shared[share(account, torrent)]
+        self.swarms.groups.end(share(account, torrent))
 
     def _most_resumed(self, gap_us: int) -> int:
         """Returns the most bytes of upload that are counted for a gap in which a peer was not
@@ -417,20 +427,20 @@ class State:
         `peer`: 0 = a new one. Returns their number and this one; 0 = there are no others.
         """
         swarms, since_seq = self.swarms, self.listing.since_seq
+        name = share(account, torrent)
+        if swarms.groups.size(name):
+            return self._settle(account, torrent, time_us) + 1
         others = [one for one in swarms.of_account(torrent, account) if one != peer]
         if not others:
             return 0
-        key = share(account, torrent)
-        if key in swarms.shared:
-            self._settle(account, torrent, time_us)
-        else:
-            for one in others:
-                mark, _, _, seen_us, last_seq = packed.session(swarms.rows, one * 72)
-                if last_seq >= since_seq:
-                    until_us = min(time_us, self.listing.until(seen_us))
-                    self.accounts.listed(account, mark, seen_us, until_us)
-                swarms.mark(one, 0x80)
-            swarms.shared[key] = time_us
+        for one in sorted(others, key=swarms.seen_us):
+            mark, _, _, seen_us, last_seq = packed.session(swarms.rows, one * 72)
+            if last_seq >= since_seq:
+                until_us = min(time_us, self.listing.until(seen_us))
+                self.accounts.listed(account, mark, seen_us, until_us)
+            swarms.mark(one, 0x80)
+            swarms.groups.add(name, one, mark)
+        swarms.shared[name] = time_us
         return len(others) + 1
 
     def _settle(self, account: int, torrent: int, time_us: int) -> int:
@@ -439,15 +449,23 @@ class State:
         Returns their number.
         """
         swarms, since_seq, shared = self.swarms, self.listing.since_seq, self.swarms.shared
-        peers = swarms.of_account(torrent, account)
-        key = share(account, torrent)
-        settled_us, seeding_us, partial_us = self._gained(peers, shared[key], since_seq, time_us)
+        name = share(account, torrent)
+        latest = [one for one in swarms.groups.latest(name) if one]
+        settled_us, seeding_us, partial_us = self._gained(latest, shared[name], since_seq, time_us)
         if seeding_us:
             self.accounts.listed(account, 0x10, 0, seeding_us)
         if partial_us:
             self.accounts.listed(account, 0x04, 0, partial_us)
-        shared[key] = settled_us
-        return len(peers)
+        shared[name] = settled_us
+        return swarms.groups.size(name)
+
+    def regroup(self) -> None:
+        """Makes the groups of a state that was loaded."""
+        swarms = self.swarms
+        for name in swarms.shared:
+            account, torrent = name >> 32, name & 0xFFFFFFFF
+            for peer in sorted(swarms.of_account(torrent, account), key=swarms.seen_us):
+                swarms.groups.add(name, peer, swarms.peer(peer).mark)
 
     def _gained(
         self, peers: list[int], settled_us: int, since_seq: int, time_us: int
@@ -455,9 +473,10 @@ class State:
         """Returns up to when the time of these peers is counted then, and the microseconds that a
         group gains: seeding and partial seeding.
         """
+        rows = self.swarms.rows
         seeder_us = partial_us = 0  # the latest announces of each
         for peer in peers:
-            mark, _, _, seen_us, last_seq = packed.session(self.swarms.rows, peer * 72)
+            mark, _up, _down, seen_us, last_seq = packed.session(rows, peer * 72)
             if last_seq < since_seq:
                 continue  # by the old rule
             if mark & 0x10:
@@ -476,7 +495,7 @@ class State:
             mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
             if mark & 0x80:
                 if self._settle(account, torrent, self.time_us) == 1:
-                    del swarms.shared[share(account, torrent)]
+                    self._part(account, torrent)
             elif last_seq >= listing.since_seq:
                 until_us = min(self.time_us, listing.until(seen_us))
                 self.accounts.listed(account, mark, seen_us, until_us)
@@ -535,7 +554,7 @@ class State:
         yet: info hash, microseconds of seeding and of partial seeding.
         """
         listing, swarms = self.listing, self.swarms
-        if listing.since_seq == NEVER or account >= len(swarms.held) or not swarms.held[account]:
+        if listing.since_seq == NEVER:
             return
         for torrent, peers in self._torrents_of(account).items():
             settled_us = swarms.shared.get(share(account, torrent), 0)
@@ -546,15 +565,10 @@ class State:
 
     def _torrents_of(self, account: int) -> dict[int, list[int]]:
         """Returns the peers of an account by torrent."""
-        account_of, found = self.access.account_of, dict[int, list[int]]()
-        key_ref, missing = account, self.swarms.held[account]
-        while missing:
-            key_ref = account_of.index(account, key_ref)
-            for peer in self.swarms.of_key.peers(key_ref):
-                torrent, _ = packed.standing(self.swarms.rows, peer * 72)
-                found.setdefault(torrent, []).append(peer)
-                missing -= 1
-            key_ref += 1
+        found: dict[int, list[int]] = {}
+        for peer in self.swarms.peers_of(account):
+            torrent, _ = packed.standing(self.swarms.rows, peer * 72)
+            found.setdefault(torrent, []).append(peer)
         return found
 
     def announced(self, next_seq: int, time_us: int) -> None:

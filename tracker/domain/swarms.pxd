@@ -2,13 +2,10 @@ cimport cython
 from tracker.domain cimport packed
 from cpython.array cimport array
 from tracker.domain.directory cimport Directory, Tables
+from tracker.domain.groups cimport Groups
+from tracker.domain.peer_lists cimport PeerLists
 
 cdef unsigned int _nowhere
-
-cdef class KeyPeers:
-    cdef public array _first, _links
-
-    cpdef add_peer(self)
 
 cdef class Swarms:
     cdef public list buckets
@@ -24,9 +21,9 @@ cdef class Swarms:
     cdef public bytearray rows
     cdef public array _free_peers
     cdef public Directory v4, v6, identities
-    cdef public KeyPeers of_key
-    cdef public array held
+    cdef public PeerLists of_key, _of_account
     cdef public dict shared
+    cdef public Groups groups
 
     @cython.locals(bucket=dict)
     cpdef Py_ssize_t lookup(self, bytes info_hash)
@@ -42,6 +39,8 @@ cdef class Swarms:
     cpdef Py_ssize_t _new_peer_slot(self)
     cpdef Py_ssize_t _add_peer(self, Py_ssize_t torrent, bytes endpoint, bint seeder)
     cpdef Py_ssize_t keyed(self, Py_ssize_t torrent, unsigned int account, bytes peer_id)
+    @cython.locals(lists=PeerLists, rows=bytearray, peer=Py_ssize_t, size=Py_ssize_t, steps=Py_ssize_t, home=cython.uint)
+    cpdef list of_account(self, Py_ssize_t torrent, unsigned int account)
     cpdef identify(self, Py_ssize_t peer, unsigned int account, unsigned int key_ref)
     @cython.locals(directory=Directory)
     cpdef move(self, Py_ssize_t torrent, Py_ssize_t peer, bytes endpoint)

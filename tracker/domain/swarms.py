@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain import events, packed
 from tracker.domain.directory import NOWHERE, TORRENT_WORDS, Directory, Tables, fill_column
+from tracker.domain.groups import Groups
+from tracker.domain.peer_lists import PeerLists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,14 +39,14 @@ SEEN = Struct("<Q")  # last seen, microseconds
 _KEY_REF_AT = 28
 _KEY_REF = Struct("<I")
 
-_OWNER = Struct("<I20x")  # the account of an identity
-
 # The `mark` of a peer has its last event in the low nibble, and these bits.
 MARK_EVENT = 0x0F
 MARK_SEEDER = 0x10
 MARK_COMPLETED = 0x20  # the peer sent `completed` in this session; it is not counted again
 MARK_SNATCHED = 0x40  # this session's download was counted for the peer's account
 MARK_SHARED = 0x80  # the account has (or just had) other peers in the torrent; see `shared`
+
+_STEP = 8  # one step along a list of peers takes as long as this many along a swarm
 
 SEEDERS, LEECHERS, PARTIAL = range(3)  # words of a torrent's row; partial seeds are leechers too
 
@@ -74,12 +76,13 @@ class Swarms:
     __slots__ = (
         "_free_peers",
         "_free_torrents",
+        "_of_account",
         "announces",
         "buckets",
         "completed",
         "completed_total",
+        "groups",
         "hashes",
-        "held",
         "identities",
         "largest",
         "leechers_total",
@@ -123,11 +126,13 @@ class Swarms:
         self.v6 = Directory(18, 1, self.tables)
         # In private modes peers are found by account and peer_id, at any address: see `keyed`.
         self.identities = Directory(24, 2, self.tables)
-        self.of_key = KeyPeers()
-        self.held = array("I", [0])  # by account: its peers; not saved, because `count_held` counts
+        self.of_key = PeerLists()
+        # By account; not saved, because `list_accounts` makes it.
+        self._of_account = PeerLists()
         # For accounts with several peers in a torrent, by account and torrent (`share`): the log
         # time up to which their seeding time is counted. Only accounting rules 2 have it.
         self.shared: dict[int, int] = {}
+        self.groups = Groups()  # the same accounts and torrents; not saved
 
     def lookup(self, info_hash: bytes) -> int:
         """Returns the torrent's number; 0 = the tracker has no such torrent now."""
@@ -219,15 +224,13 @@ class Swarms:
 
     def identify(self, peer: int, account: int, key_ref: int) -> None:
         """Enters the account and key of a new peer, or another key of a known peer's account."""
-        if packed.u32(self.of_key._links, peer * 3) == key_ref:
+        if self.of_key.list_of(peer) == key_ref:
             return  # the row has them already
         row = self.peer(peer)
         if peer not in self.identities:
             identity = packed.identity(account, row.peer_id)
             self.identities.insert(row.torrent, peer, identity, bool(row.mark & MARK_SEEDER))
-            while len(self.held) <= account:
-                self.held.append(0)
-            self.held[account] += 1
+            self._of_account.move(peer, account)
         _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, key_ref)
         self.of_key.move(peer, key_ref)
 
@@ -294,23 +297,40 @@ class Swarms:
     def of_account(self, torrent: int, account: int) -> list[int]:
         """Returns the peers that an account has in a torrent.
 
-        Looks at all peers of the torrent, but only if the account has a peer anywhere.
+        Looks at the account's peers or at the torrent's, whichever is less work.
         """
-        if account >= len(self.held) or not self.held[account]:
+        lists, rows = self._of_account, self.rows
+        peer = lists.first(account)
+        if not peer:
             return []
+        found = []
+        _, size, _ = self.identities.run(torrent)
+        steps = size // _STEP + 1
+        while peer and steps:
+            home, _ = packed.standing(rows, peer * 72)
+            if home == torrent:
+                found.append(peer)
+            peer = lists.after(peer)
+            steps -= 1
+        if not peer:
+            return found
         return self.identities.beginning_with(torrent, account.to_bytes(4, "little"))
 
-    def count_held(self) -> None:
-        """Counts the peers of each account after the identities were loaded."""
-        owners = self.identities
-        held: dict[int, int] = {}
+    def peers_of(self, account: int) -> list[int]:
+        """Returns all peers of an account."""
+        return self._of_account.peers(account)
+
+    def list_accounts(self, end: int) -> None:
+        """Lists the peers of each account after the identities were loaded.
+
+        Raises `ValueError` for an account from number `end` on.
+        """
         for peer in range(1, self.peer_slots):
-            if peer in owners:
+            if peer in self.identities:
                 account = self.account_of(peer)
-                held[account] = held.get(account, 0) + 1
-        self.held = array("I", bytes(4 * (max(held, default=0) + 1)))
-        for account, count in held.items():
-            self.held[account] = count
+                if account >= end:
+                    raise ValueError("a peer of an account that was never made")
+                self._of_account.move(peer, account)
 
     def hand_over_peers(self, old_key_ref: int, key_ref: int) -> None:
         """Moves the peers of a key to the key that replaces it.
@@ -326,14 +346,15 @@ class Swarms:
 
         `State.leave` counts what the peer's account gets for its time, and then calls this.
         """
-        if peer in self.identities:
-            self.held[self.account_of(peer)] -= 1
+        mark = self.rows[peer * ROW_SIZE + _MARK]
+        if mark & MARK_SHARED:
+            self.groups.left(share(self.account_of(peer), torrent), peer)
         for directory in (self.v4, self.v6, self.identities):
             if peer in directory:
                 directory.remove(torrent, peer)
         self.of_key.remove(peer)
+        self._of_account.remove(peer)
         _KEY_REF.pack_into(self.rows, peer * ROW_SIZE + _KEY_REF_AT, 0)
-        mark = self.rows[peer * ROW_SIZE + _MARK]
         if _is_partial(mark):
             self._count(torrent, PARTIAL, -1)
         if mark & MARK_SEEDER:
@@ -453,13 +474,6 @@ class Swarms:
         """Returns the account of a peer; 0 = none."""
         return int.from_bytes(self.identities.endpoint(peer)[:4], "little")
 
-    def peers_of(self, torrent: int, account: int) -> int:
-        """Returns the number of peers that an account has in a torrent; looks at all of them."""
-        first, count, _ = self.identities.run(torrent)
-        width = self.identities.width
-        run = self.identities.addresses[first * width : (first + count) * width]
-        return sum(account == owner for (owner,) in _OWNER.iter_unpack(run))
-
     def digest(self, bucket: int, *, addresses: bool) -> bytes:
         """Hashes everything in a bucket, with the order of its rows; see `State.digest`."""
         hasher = blake2b(digest_size=16)
@@ -550,80 +564,12 @@ class Swarms:
 
 
 def share(account: int, torrent: int) -> int:
-    """Returns the key of an account and a torrent in `Swarms.shared`."""
+    """Returns the name of an account and a torrent in `Swarms.shared`."""
     return account << 32 | torrent
 
 
 def _is_partial(mark: int) -> bool:
     return mark & _ROLE == _PAUSED_BIT
-
-
-class KeyPeers:
-    """Holds the peers of each key, so that a revocation looks at no other peers.
-
-    Each key has a linked list; the links are columns by peer.
-    """
-
-    __slots__ = ("_first", "_links")
-
-    def __init__(self) -> None:
-        self._first = array("I", [0])  # by key_ref
-        # Three words a peer: key_ref, the peer before it, the peer after it.
-        self._links = array("I", [0, 0, 0])
-
-    def add_peer(self) -> None:
-        self._links.frombytes(_NO_LINKS)
-
-    def peers(self, key_ref: int) -> list[int]:
-        found = []
-        peer = self._first[key_ref] if key_ref < len(self._first) else 0
-        while peer:
-            found.append(peer)
-            peer = self._links[peer * 3 + AFTER]
-        return found
-
-    def move(self, peer: int, key_ref: int) -> None:
-        """Puts a peer on the list of a key, off the list that it was on."""
-        links = self._links
-        if links[peer * 3 + KEY] == key_ref:
-            return
-        self.remove(peer)
-        while len(self._first) <= key_ref:
-            self._first.append(0)
-        following = self._first[key_ref]
-        self._first[key_ref] = peer
-        links[peer * 3 + AFTER] = following
-        links[peer * 3 + BEFORE] = 0
-        links[following * 3 + BEFORE] = peer
-        links[peer * 3 + KEY] = key_ref
-
-    def remove(self, peer: int) -> None:
-        links = self._links
-        key_ref = links[peer * 3 + KEY]
-        if not key_ref:
-            return
-        before, after = links[peer * 3 + BEFORE], links[peer * 3 + AFTER]
-        if before:
-            links[before * 3 + AFTER] = after
-        else:
-            self._first[key_ref] = after
-        links[after * 3 + BEFORE] = before
-        links[peer * 3 + KEY] = 0
-
-    # Columns, as in `Directory`.
-
-    def make_room(self, peers: int) -> None:
-        self._links = array("I", _NO_LINKS * peers)
-
-    def column(self, word: int) -> array[int]:
-        return self._links[word::3]
-
-    def set_column(self, word: int, values: array[int]) -> None:
-        fill_column(self._links, word, 3, values)
-
-
-KEY, BEFORE, AFTER = range(3)  # words of a peer's links
-_NO_LINKS = bytes(12)
 
 
 # Fails when one of these constants changes, because the code above has literals in their place. A

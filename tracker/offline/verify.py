@@ -38,7 +38,7 @@ from tracker.store import (
     snapshots,
     tag_keys,
 )
-from tracker.store.address_keys import day_name
+from tracker.store.address_keys import day_name, day_shown
 from tracker.store.secret_checks import RESTORE_KEY
 from tracker.store.snapshot_file import OtherSnapshotError, Position, SnapshotError
 from tracker.store.snapshots import DELETE
@@ -144,7 +144,8 @@ class Verification:
         for day, one in sorted(self._closed.items()) if self.replayed else ():
             name = day_name(day)
             if name not in self.state.tally.shredded:
-                what = f"the key of {name} is missing or is another one, and the log does not call that day shredded"
+                shown = day_shown(name, day_name(self.state.dates.of_day(day)))
+                what = f"the key of {shown} is missing or is another one, and the log does not call that day shredded"
                 yield Finding(one.path, one.offset, one.frame.header.base_seq, what, RESTORE_KEY)
         yield from self._server_key(self._keys.tags)
         for path, what, advice in secret_checks.unusable(secrets):

@@ -195,7 +195,7 @@ def _report_recovery(recovery: Recovery) -> None:
 
 def _warn_of_secrets(secrets: Path, event_log: EventLog, state: State, keyring: Keyring) -> None:
     """Warns of keys that are gone, and of secrets that others may read."""
-    if lost := secret_checks.lost_days(event_log.path, keyring, state.tally.shredded):
+    if lost := secret_checks.lost_days(event_log.path, keyring, state.tally.shredded, state.dates):
         log.warning(
             "The keys of %s are missing or are others, and the log does not call these days shredded: restore them from "
             "a backup of event_log.secrets_path, because nobody can read those days' addresses without",

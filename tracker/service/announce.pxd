@@ -10,7 +10,7 @@ cdef class Announcing:
     cdef public State _state
     cdef public Clients _client_numbers
     cdef public object cap
-    cdef public dict _keys
+    cdef public dict _keys, _named
     cdef public bint _listed, _open, _policed, guarded, private
     cdef public unsigned long long _now_us, _seq
     cdef public Py_ssize_t peer
@@ -37,7 +37,7 @@ cdef class Announcing:
         self, key, int listener, int path, bytes address, bytes port, bytes info_hash, bytes peer_id,
         unsigned long long uploaded, unsigned long long downloaded, unsigned long long left, int event, int numwant, int flags, int key_hash, bytes agent,
     )
-    cpdef int _name_client(self, bytes peer_id, bytes agent) except -1
+    cpdef int _name_client(self, bytes peer_id, bytes agent, unsigned int account=*) except -1
     cpdef chance(self)
     cpdef interval(self)
     cpdef bint admits(self, bytes address)

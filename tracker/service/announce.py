@@ -13,7 +13,7 @@ from hashlib import blake2s, sha256
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, packed, refusals
-from tracker.domain.clients import AGENT_BYTES, MOST, prefix_of
+from tracker.domain.clients import AGENT_BYTES, MOST, MOST_OF_ACCOUNT, prefix_of
 from tracker.domain.events.announce import SCHEMA, V4_MAPPED
 from tracker.domain.events.records import AnnounceRefused, ClientNamed, Evicted
 from tracker.domain.policy import Rules
@@ -67,6 +67,7 @@ class Announcing:
         "_keys",
         "_listed",
         "_log",
+        "_named",
         "_now_us",
         "_open",
         "_plain",
@@ -107,6 +108,7 @@ class Announcing:
         # emptied by admin events, and when the lead of log time changes.
         self._keys: dict[bytes, tuple[Key, int | None]] = {}
         self._refused = RefusedKeys()
+        self._named: dict[int, int] = {}  # clients that got a number, by account
         self.peer = 0
         self._now_us = 0
         self._open = False
@@ -344,7 +346,9 @@ class Announcing:
             early = self._rules.early(swarms, peer, endpoint, event, self._now_us)
             if event == 1 and not (self._listed or self._rules.counts(swarms, torrent, info_hash)):
                 event = 0  # as in `announce`
-        client = self._client_numbers.find(peer_id, agent) or self._name_client(peer_id, agent)
+        client = self._client_numbers.find(peer_id, agent) or self._name_client(
+            peer_id, agent, account
+        )
         if evicted:
             self._evict(info_hash, evicted)
         state = self._state
@@ -382,9 +386,9 @@ class Announcing:
         )  # fmt: skip
         return EARLY if early else torrent or swarms.lookup(info_hash)
 
-    def _name_client(self, peer_id: bytes, agent: bytes) -> int:
+    def _name_client(self, peer_id: bytes, agent: bytes, account: int = 0) -> int:
         """Returns the number of a client that `find` missed; logs a new number while there are
-        some.
+        some, and while the account has not used up its share.
 
         Public modes use half of the numbers, because there anybody can make up clients.
         """
@@ -394,6 +398,11 @@ class Announcing:
         number = clients.number(prefix, agent)
         if number or len(clients.pairs) >= (MOST if self.private else MOST // 2):
             return number
+        if account:
+            named = self._named.get(account, 0)
+            if named >= MOST_OF_ACCOUNT:
+                return 0
+            self._named[account] = named + 1
         with self._interrupted():
             record = ClientNamed(self._now_us, len(clients.pairs) + 1, prefix, agent)
             append_record(self._log, self._state, record)

@@ -67,6 +67,11 @@ def day_name(day: int) -> str:
     return (_FIRST_DAY + timedelta(days=day)).isoformat()
 
 
+def day_shown(day: str, date: str | None) -> str:
+    """Returns the name of a day of log time for people, with its date where that is another."""
+    return day if date in (day, None) else f"{day} (by the clock {date})"
+
+
 def parse_day(text: str) -> int:
     """Reads what `day_name` writes. Raises `ValueError` for any other text."""
     return (datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date() - _FIRST_DAY).days

@@ -11,14 +11,16 @@ docs/log-format.md has the fields.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from struct import Struct
+from struct import error as StructError  # noqa: N812  # an exception
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain.events.announce import NOT_RECORDED
 from tracker.ports import BookRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from mmap import mmap
 
 NAME_SIZE = 25
@@ -27,6 +29,8 @@ ROW_SIZE = NAME_SIZE + _BODY.size  # 116 bytes
 PAIR_SIZE = 24
 _TORRENT, _NO_TORRENT = b"\1", bytes(21)
 _UP, _DOWN = 1, 2  # bits of signs: credited bytes are negative
+_SPARSE = 16  # times as many older rows as newer ones: then what lies between is copied
+_AT_ONCE = 4096  # older rows
 _MOST, _MOST_COUNT = 2**64 - 1, 2**32 - 1
 
 
@@ -77,6 +81,20 @@ def pack(named: bytes, row: Row) -> bytes:
     return named + _BODY.pack(signs, client, *counts, *(min(abs(each), _MOST) for each in amounts))
 
 
+def pack_words(named: bytes, words: Sequence[int]) -> bytes:
+    """Returns the bytes of a row without corrections from the words of `Booking.gains`."""
+    up, down, credited_up, credited_down, seeding, partial, sessions, snatched, announces = words[
+        :9
+    ]
+    first_us, last_us, completed_us, client = words[9:]
+    if not announces:
+        client = NOT_RECORDED
+    return named + _BODY.pack(
+        0, client, announces, sessions, snatched, 0, up, down, credited_up, credited_down, seeding,
+        partial, first_us, last_us, completed_us,
+    )  # fmt: skip
+
+
 def unpack(data: bytes) -> Row:
     signs, *fields = _BODY.unpack_from(data, NAME_SIZE)
     if signs & _UP:
@@ -99,7 +117,19 @@ def shown(data: bytes) -> BookRow:
 
 def added(older: bytes, newer: bytes) -> bytes:
     """Returns the sum of two rows of one name."""
-    a, b = unpack(older), unpack(newer)
+    a, b = _BODY.unpack_from(older, NAME_SIZE), _BODY.unpack_from(newer, NAME_SIZE)
+    if not (a[0] or b[0]):
+        with suppress(StructError):  # a sum that is too large for its field
+            return older[:NAME_SIZE] + _BODY.pack(
+                0, b[1] if b[2] else a[1], a[2] + b[2], a[3] + b[3], a[4] + b[4], a[5] + b[5],
+                a[6] + b[6], a[7] + b[7], a[8] + b[8], a[9] + b[9], a[10] + b[10], a[11] + b[11],
+                min(a[12], b[12]) or a[12] or b[12], max(a[13], b[13]), a[14] or b[14],
+            )  # fmt: skip
+    return _added(older[:NAME_SIZE], unpack(older), unpack(newer))
+
+
+def _added(named: bytes, a: Row, b: Row) -> bytes:
+    """Does it with signs and limits."""
     summed = Row._make(x + y for x, y in zip(a, b, strict=True))
     whole = summed._replace(
         client=b.client if b.announces else a.client,
@@ -107,7 +137,7 @@ def added(older: bytes, newer: bytes) -> bytes:
         last_us=max(a.last_us, b.last_us),
         completed_us=a.completed_us or b.completed_us,
     )
-    return pack(older[:NAME_SIZE], whole)
+    return pack(named, whole)
 
 
 class History:
@@ -177,6 +207,15 @@ class Run:
         for start in range(self._begin + first * self._size, stop, 1 << 20):
             yield self._data[start : min(stop, start + (1 << 20))]
 
+    def named(self, first: int, end: int) -> dict[bytes, bytes]:
+        """Returns some rows by their names."""
+        begin, size = self._begin, self._size
+        whole = Struct(f"{size}s").iter_unpack(
+            self._data[begin + first * size : begin + end * size]
+        )
+        rows = [row for (row,) in whole]
+        return dict(zip([row[: self._name] for row in rows], rows, strict=True))
+
     def find(self, sought: bytes, low: int = 0) -> int:
         """Returns the first row, from `low` on, whose name is not before `sought`.
 
@@ -205,10 +244,12 @@ class Run:
 
 
 def merged(older: Run, newer: Run, add: Callable[[bytes, bytes], bytes]) -> Iterator[bytes]:
-    """Yields the bytes of two runs as one. `add` makes one of two of the same name.
+    """Yields the bytes of two runs as one. `add` makes one of two of the same name."""
+    return (_sparse if newer.count * _SPARSE < older.count else _dense)(older, newer, add)
 
-    It copies what lies between the newer rows as it is, so that a small run costs little.
-    """
+
+def _sparse(older: Run, newer: Run, add: Callable[[bytes, bytes], bytes]) -> Iterator[bytes]:
+    """Copies what lies between the newer rows as it is, so that a small run costs little."""
     at = 0
     for number in range(newer.count):
         row = newer.at(number)
@@ -221,3 +262,18 @@ def merged(older: Run, newer: Run, add: Callable[[bytes, bytes], bytes]) -> Iter
             at += 1
         yield row
     yield from older.pieces(at, older.count)
+
+
+def _dense(older: Run, newer: Run, add: Callable[[bytes, bytes], bytes]) -> Iterator[bytes]:
+    """Takes some thousand older rows at a time, and the newer ones among them."""
+    at = 0
+    for first in range(0, older.count, _AT_ONCE):
+        end = min(first + _AT_ONCE, older.count)
+        stop = newer.find(older.name(end), at) if end < older.count else newer.count
+        rows = older.named(first, end)
+        for named, row in newer.named(at, stop).items():
+            before = rows.get(named)
+            rows[named] = row if before is None else add(before, row)
+        at = stop
+        yield b"".join(sorted(rows.values()))
+    yield from newer.pieces(at, newer.count)

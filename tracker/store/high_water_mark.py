@@ -2,7 +2,7 @@
 
     <secrets_path>/reached/<log id>.json    two lines of 512 bytes, each filled up with spaces
     {"number": grows by one with each note, "seq": number of events, "tag": chain value of the frame
-     before that place, in hexadecimal, "time_us": log time, "digest": history digest of the newest
+     before that place, in hexadecimal, "time_us": a date, "digest": history digest of the newest
      sealed segment, "sealed_to": the event after it, "tagged_from": first event of the first
      segment with tags, "check": CRC-32 of the line without this field}
 
@@ -72,7 +72,7 @@ class Mark:
 
     seq: int
     chain: bytes
-    time_us: int  # log time
+    time_us: int  # a date
     number: int = 0
     digest: bytes = NO_DIGEST  # history digest of the newest sealed segment
     sealed_to: int = 0  # the event after it; the segments before have seals
@@ -230,13 +230,17 @@ def note(secrets: Path, event_log: EventLog, time_us: int) -> Mark:
 
 
 def next_mark(before: Mark | None, event_log: EventLog, time_us: int) -> Mark:
-    """Makes the mark that comes after another one. Raises `LogError`, `OSError`."""
+    """Makes the mark that comes after another one, at a log time. Raises `LogError`, `OSError`.
+
+    It has the date, because people read it.
+    """
     seq, chain = event_log.end
     digest, sealed_to = event_log.sealed
     known = before is not None and before.tagged_from is not None
     tagged_from = before.tagged_from if before is not None and known else tagged_since(event_log)
     number = 0 if before is None else before.number + 1
-    return Mark(seq, chain, time_us, number, digest, sealed_to, tagged_from)
+    date_us = max(0, time_us - event_log.pool.lead_us)
+    return Mark(seq, chain, date_us, number, digest, sealed_to, tagged_from)
 
 
 def tagged_since(event_log: EventLog) -> int:

@@ -11,13 +11,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from eventlog import A_FILE, NotAFileError, last_encrypted, read_file, read_identity, segments_of
-from tracker.store.address_keys import KEY_SIZE, Keyring, day_name
+from tracker.store.address_keys import KEY_SIZE, Keyring, day_name, day_shown
 from tracker.store.server_secret import FILE, SECRET_SIZE
 from tracker.store.tag_keys import RETIRED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
+
+    from tracker.domain.dates import Dates
 
 
 RESTORE_KEY = (
@@ -89,8 +91,9 @@ def _keys(secrets: Path) -> Iterator[tuple[Path, int, str]]:
             yield path, KEY_SIZE, RESTORE_KEY
 
 
-def lost_days(log: Path, keyring: Keyring, shredded: Collection[str]) -> list[str]:
-    """Names days whose key is gone or is another one, although the log does not call them shredded.
+def lost_days(log: Path, keyring: Keyring, shredded: Collection[str], dates: Dates) -> list[str]:
+    """Names days whose key is gone or is another one, although the log does not call them shredded,
+    with their dates where those are others.
 
     Looks at the end of each segment only, so that a start can afford it; `tracker verify` looks at
     every frame. Raises `LogError`, `OSError`.
@@ -100,5 +103,9 @@ def lost_days(log: Path, keyring: Keyring, shredded: Collection[str]) -> list[st
     for path in segments_of(log):
         found = last_encrypted(path, log_id)
         if found is not None and not keyring.opens(*found):
-            lost.add(day_name(found[1]))
-    return sorted(lost.difference(shredded))
+            lost.add(found[1])
+    return [
+        day_shown(day_name(day), day_name(dates.of_day(day)))
+        for day in sorted(lost)
+        if day_name(day) not in shredded
+    ]

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from eventlog import (
     first_seq,
+    open_header,
     read_file,
     read_identity,
+    segments_of,
     sync_directory,
 )
 from tracker.domain.accounts import NOTHING
-from tracker.domain.booking import Booking
+from tracker.domain.booking import TIMES, Booking
 from tracker.domain.events import DAY_US
 from tracker.store import book, book_files, book_rows, frames, snapshots
 from tracker.store.book_files import BookError
@@ -30,7 +32,7 @@ from tracker.store.replay import collector_off
 from tracker.store.snapshot_file import OPENING_SPARE_BYTES, SPARE_BYTES, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, MutableSequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -71,6 +73,7 @@ class Bookkeeper:
         self._last: Header | None = None  # of the last frame that was applied
         self._written_seq = seq
         self.spare = SPARE_BYTES  # free bytes to leave on the disk
+        self.listing = True  # it writes lists that are the newest book
         self.path: Path | None = None  # the list that was written last
         self.locking: Callable[[], AbstractContextManager[None]] = partial(book_files.locked, log)
 
@@ -106,15 +109,14 @@ class Bookkeeper:
                     self.flush(state)
 
     def _begin(self, state: State) -> None:
-        if self._opening:
-            rows = list(_opening_rows(state))
-            if rows:
-                with self.locking():
-                    part = book_files.write_part(
-                        self._log, state.seq, rows, (), len(rows), self.spare
-                    )
-                    self._parts = (part,)
-            self._opening = False
+        if self._opening and (rows := list(_opening_rows(state))):
+            with self.locking():
+                part = book_files.write_part(self._log, state.seq, rows, (), len(rows), self.spare)
+                self._parts = (part,)
+                if self.listing:  # else a removal would take the part for one of no use
+                    chain = open_header(segments_of(self._log)[0]).previous
+                    self.path = self._list(state, self._parts, 0, chain)
+        self._opening = False
         state.book = self._booking
 
     def write(self, state: State) -> bool:
@@ -222,22 +224,24 @@ def _noted(booking: Booking, dates: Dates) -> tuple[list[bytes], list[bytes]]:
     rows, pairs = [], []
     none = History(0, 0)  # the rows "no torrent"
     for account, info_hash, words in booking.gains():
-        rows.append(book_rows.pack(book_rows.name(account, info_hash), _row(words, dates)))
-        pairs.append(book_rows.pair(info_hash, account))
+        if dates.changes:
+            _date(words, dates)
+        owner = account.to_bytes(4, "big")
+        rows.append(book_rows.pack_words(owner + b"\1" + info_hash, words))
+        pairs.append(info_hash + owner)
     for account, words in booking.ended:
-        none.end(book_rows.pack(book_rows.name(account, None), _row(words, dates)))
+        _date(words, dates)
+        none.end(book_rows.pack_words(book_rows.name(account, None), words))
     for account, (number, up, down) in booking.corrections.items():
         row = EMPTY._replace(corrections=number, credited_uploaded=up, credited_downloaded=down)
         none.end(book_rows.pack(book_rows.name(account, None), row))
     return sorted((*rows, *none.ended.values())), sorted(pairs)
 
 
-def _row(words: Sequence[int], dates: Dates) -> Row:
-    *amounts, sessions, snatched, announces, first_us, last_us, completed_us, client = words
-    times = (each and dates.of(each) for each in (first_us, last_us, completed_us))
-    if not announces:
-        client = EMPTY.client
-    return Row(client, announces, sessions, snatched, 0, *amounts, *times)
+def _date(words: MutableSequence[int], dates: Dates) -> None:
+    """Turns the three log times of a row into dates."""
+    for at in TIMES:
+        words[at] = words[at] and dates.of(words[at])
 
 
 def start(
@@ -291,7 +295,7 @@ def naming(log: Path, keys: Keyring) -> Iterator[Bookkeeper]:
             keeper = Bookkeeper(log, keys, begin, (), opening=begin > 0)
         else:
             keeper = Bookkeeper(log, keys, begin, opened.listed.parts, opened.listed.dropped_us)
-        keeper.locking, keeper.spare = nullcontext, OPENING_SPARE_BYTES
+        keeper.locking, keeper.spare, keeper.listing = nullcontext, OPENING_SPARE_BYTES, False
         yield keeper
 
 
@@ -315,11 +319,16 @@ def remove_before(log: Path, begin: int) -> None:
         old = path.suffix == ".book" and path in lists and book_files.seq_of(path) < begin
         if old or path.suffix == ".made" or (path.suffix == ".named" and path != named):
             path.unlink(missing_ok=True)
-    if os.path.lexists(named) and not book_files.found(log):
-        with suppress(BookError):
-            listed = book_files.read_list(named, read_identity(log), None)
-            used = {part.name for part in listed.parts}
-            for path in folder.glob("*.part"):
-                if path.name not in used:
-                    path.unlink(missing_ok=True)
+    if os.path.lexists(named):
+        with suppress(OSError), book_files.locked(log):  # a follower may just write the first list
+            _remove_unnamed(log, named)
     sync_directory(folder)
+
+
+def _remove_unnamed(log: Path, named: Path) -> None:
+    """Removes the parts that a named list does not have, where there is no other list."""
+    with suppress(BookError):
+        used = {part.name for part in book_files.read_list(named, read_identity(log), None).parts}
+        for path in named.parent.glob("*.part") if not book_files.found(log) else ():
+            if path.name not in used:
+                path.unlink(missing_ok=True)

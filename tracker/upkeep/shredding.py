@@ -25,12 +25,11 @@ from attrs import define, field, frozen
 
 from eventlog import LogError, LogFailedError, RepeatedWarning, in_thread, read_identity
 from tracker import ports
-from tracker.domain.events import DAY_US
 from tracker.domain.events.admin import AddressesShredded
 from tracker.service.clock import LogClock
 from tracker.service.durable import append_durably
 from tracker.service.service import Service
-from tracker.store.address_keys import Keyring, day_name, day_of
+from tracker.store.address_keys import Keyring, day_name, day_of, day_shown
 from tracker.store.server_secret import SecretError
 from tracker.store.session import open_session
 
@@ -65,6 +64,10 @@ class Shredding:
     needed_from: str  # the first day whose key may still be needed
     dates: dict[str, str]  # by day: its date by the wall clock, where that is another
 
+    def shown(self, days: list[str]) -> str:
+        """Returns days for people, with their dates where those are others."""
+        return ", ".join(day_shown(day, self.dates.get(day)) for day in days)
+
 
 @define
 class Shredder:
@@ -94,7 +97,7 @@ class Shredder:
                 await append_durably(self.service, self.log, event, by)
                 await self.finish()
             kept = [day_name(day) for day in there if day >= needed]
-            shown = {day_name(day): day_name(self._date_of(day)) for day in there}
+            shown = {day_name(day): day_name(self._date_of(day)) for day in (*there, needed)}
             dates = {day: date for day, date in shown.items() if day != date}
             return Shredding(going, kept, day_name(needed), dates)
 
@@ -109,7 +112,7 @@ class Shredder:
 
     def _date_of(self, day: int) -> int:
         """Returns the number of the date on which a day of log time ended."""
-        return day_of(self.service.state.dates.of((day + 1) * DAY_US - 1))
+        return self.service.state.dates.of_day(day)
 
     async def finish(self) -> None:
         """Destroys the keys that still exist although the log calls them shredded.
@@ -160,11 +163,11 @@ async def _keep_schedule(shredder: Shredder, clock: ScheduleClock, kept: Repeate
     by = ports.Actor("shred_days", "", "")
     done = await shredder.shred(None, by, await clock.now_us())
     if done.shredded:
-        log.info("Addresses of %s were shredded", ", ".join(done.shredded))
+        log.info("Addresses of %s were shredded", done.shown(done.shredded))
     if done.kept:
         kept.warn(
             "Addresses of %s are due to be shredded, but peers that were last seen then are still in the swarms",
-            ", ".join(done.kept),
+            done.shown(done.kept),
         )
     else:
         kept.over()

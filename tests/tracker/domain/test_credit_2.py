@@ -444,6 +444,61 @@ def test_how_long_a_base_stays(days: int) -> None:
     site.check()
 
 
+def test_a_shredded_day_takes_its_bases_and_no_others() -> None:
+    """Announces on both sides of midnight that are committed together lie in two frames. So a
+    replay without the key of the first day agrees with the tracker on every byte.
+    """
+    site = Site.begun().at("00:00 +1", quiet=True)
+    site.time.wall -= SECOND // 10
+    site.service._clock = site.time.log_clock(site.state.time_us)
+    for client in (1, 2, 3):
+        one = Announce(HASH, endpoint4(client), b"-XX0001-%012d" % client, key=key_text(1))
+        site.announce(one)
+        site.time.advance(SECOND // 10)
+    site.at("02:00 +1")
+    assert site.state.bases.count == 3
+    yesterday = (site.time.wall - DAY * SECOND) // events.DAY_US
+    site.service.append(AddressesShredded((events.day_name(yesterday),)))
+    frames = [
+        frame._replace(protected=memoryview(b""))
+        if frame.header.time_us // events.DAY_US == yesterday
+        else frame
+        for frame in site.log.frames()
+    ]
+    assert site.state.bases.count == 2
+    assert replayed(frames).digest() == site.state.digest()
+    assert [site.says(client, up=5) for client in (1, 2, 3)] == ["first", "resumed", "resumed"]
+    site.check()
+
+
+def test_many_bases_of_many_days() -> None:
+    """Bases that go with their day leave all others to be found, in memory as from an image."""
+    bases = Bases()
+    for number in range(3_000):
+        seen_us = (1 + number * 7 % 5) * events.DAY_US
+        peer_id = b"-XX0001-%012d" % number
+        account = 1 + number % 7
+        bases.add(Base(HASH, peer_id, account, 1, 0, 0, seen_us, number + 1, 0, 0, 0, 0), 0)
+    bases.drop_days([2, 4, 9])
+    loaded = Bases()
+    loaded.rows = bytearray(bases.without_tails())
+    loaded._free, loaded._lists, loaded.hand = bases._free[:], bases._lists[:], bases.hand
+    tails = bases.tails()
+    loaded.settle(tails)
+    assert sorted(tails) == [1, 3, 5]
+    for one in bases, loaded:
+        assert one.count == 1_800
+        assert one.digest(addresses=True) == bases.digest(addresses=True)
+        for number in range(3_000):
+            day = 1 + number * 7 % 5
+            found = one.find(1 + number % 7, HASH, b"-XX0001-%012d" % number)
+            assert bool(found) == (day not in (2, 4)), number
+            assert not found or one.base(found).seq == number + 1
+    for number in loaded.numbers():
+        loaded.drop(number)
+    assert (loaded.count, loaded.tails()) == (0, {})
+
+
 def test_no_base_in_a_public_mode() -> None:
     site = Site.begun(private=False)
     site.at("10:00").announce(Announce(HASH, endpoint4(1)))

@@ -14,10 +14,11 @@ from tests.support import (
     endpoint4,
     endpoint6,
     hash_of,
+    key_text,
     pick,
     replayed,
 )
-from tracker.domain import events
+from tracker.domain import events, image
 from tracker.domain.directory import SEEDS
 from tracker.domain.events.admin import CompletedImported
 from tracker.domain.refusals import KEY_REVOKED
@@ -304,6 +305,33 @@ def test_imported_completions_add_up(rig: Rig) -> None:
     rig.service.append(completed)
     assert rig.state.swarms.counts(HASH) == (1, 81, 0)
     assert rig.state.swarms.completed_total == 81
+
+
+def test_the_peers_of_an_account_in_a_torrent(rig: Rig) -> None:
+    """They are found by the account's peers or by the torrent's, whichever is less work, also
+    after a removal and in a state from an image.
+    """
+    others = [
+        Announce(HASH, endpoint4(number), b"-XX0001-%012d" % number, key=key_text(0))
+        for number in range(10, 110)
+    ]
+    rig.announce(*others, says(1, A, HOME), says(2, B, AWAY))
+    rig.announce(*(evolve(says(1, A, HOME), info_hash=hash_of(n)) for n in range(2, 5)))
+    rig.announce(says(1, A, HOME6), evolve(says(2, B, AWAY), event=STOPPED), *others[:3])
+    taken = image.dump(rig.state)
+    for state in rig.state, image.load(taken.plain, taken.private):
+        swarms = state.swarms
+        found = {
+            (account, number): [
+                swarms.peer(peer).peer_id
+                for peer in swarms.of_account(swarms.lookup(hash_of(number)), account)
+            ]
+            for account in (1, 2, 3)
+            for number in (1, 3)
+        }
+        assert sorted(found.pop((1, 1))) == sorted(one.peer_id for one in others)
+        assert found == {(1, 3): [], (2, 1): [A], (2, 3): [A], (3, 1): [], (3, 3): []}
+        assert (len(swarms.peers_of(1)), len(swarms.peers_of(2))) == (100, 4)
 
 
 def test_a_crowd_of_one_account(rig: Rig) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import Announce, Rig, endpoint4, hash_of, replayed
 from tracker.domain import events, image
-from tracker.domain.clients import AGENT_BYTES, MOST
+from tracker.domain.clients import AGENT_BYTES, MOST, MOST_OF_ACCOUNT
 from tracker.domain.events import codec, schemas
 from tracker.domain.events.announce import NOT_RECORDED
 
@@ -76,14 +76,31 @@ def test_a_long_agent_counts_by_its_first_bytes() -> None:
 def test_numbers_are_bounded(private: bool, most: int) -> None:
     """Beyond the bound of the mode new clients are others, and known ones keep their numbers."""
     rig = Rig.with_settings(private=private)
-    key = rig.issue(1) if private else None
+    keys = [rig.issue(each) for each in range(1 + most // MOST_OF_ACCOUNT)] if private else []
     for number in range(most + 9):
+        key = keys[number // MOST_OF_ACCOUNT] if private else None
         rig.announce(Announce(HASH, endpoint4(1), key=key, agent=b"%d" % number))
     numbers = [one[0] for one in told(rig) if len(one) == 1]
     assert numbers == [*range(1, most + 1), *[None] * 9]
     assert len(rig.state.clients.pairs) == most
     rig.announce(Announce(HASH, endpoint4(1), key=key, agent=b"%d" % (most - 1)))
     assert told(rig)[-1] == (most,)
+
+
+def test_one_account_cannot_use_up_the_numbers() -> None:
+    """A member who makes up clients gets a few numbers, over all keys. Others get theirs, and all
+    may use the numbers that there are.
+    """
+    rig = Rig.with_settings(private=True)
+    keys = [rig.issue(1, "mallory"), rig.issue(2, "mallory")]
+    for number in range(3 * MOST_OF_ACCOUNT):
+        rig.announce(Announce(HASH, endpoint4(1), key=keys[number % 2], agent=b"%d" % number))
+    assert len(rig.state.clients.pairs) == MOST_OF_ACCOUNT
+    assert told(rig)[-1] == (None,)
+    rig.announce(Announce(HASH, endpoint4(2), key=rig.issue(3), agent=b"one more"))
+    rig.announce(Announce(HASH, endpoint4(1), key=keys[0], agent=b"one more"))
+    assert [one[0] for one in told(rig)[-3:]] == 3 * [MOST_OF_ACCOUNT + 1]
+    assert replayed(rig.log.frames()).digest() == rig.state.digest()
 
 
 def test_a_refused_announce_names_no_client() -> None:

@@ -20,7 +20,7 @@ from tests.support import START_US, own_keys
 from tests.tracker.logged import write_log
 from tests.tracker.pruned import prune
 from tests.tracker.upkeep.retention.logs import live, script
-from tracker.domain.events import codec
+from tracker.domain.events import DAY_US, codec
 from tracker.offline.verify import Verification
 from tracker.store import high_water_mark, noting
 from tracker.store.high_water_mark import Mark, OlderLogError
@@ -101,6 +101,16 @@ def test_a_copy_with_another_history(tmp_path: Path) -> None:
     write_log(older)
     write_log(older)
     assert "holds other events now" in problem(older, secrets)
+
+
+def test_the_note_has_a_date(tmp_path: Path) -> None:
+    """People read it, so it is not log time, which stays ahead after the clock was ahead once."""
+    secrets, log = tmp_path / "secrets", opened(tmp_path / "log")
+    log.pool.lead_us = 30 * DAY_US
+    high_water_mark.note(secrets, log, START_US + 30 * DAY_US)
+    mark = high_water_mark.read(secrets, log.log_id)
+    assert mark is not None
+    assert mark.time_us == START_US
 
 
 def test_a_writer_of_an_older_copy_is_refused(tmp_path: Path) -> None:

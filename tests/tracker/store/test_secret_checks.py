@@ -8,6 +8,7 @@ import pytest
 
 from eventlog import Reader
 from tests.days import Site
+from tracker.domain.dates import Dates
 from tracker.offline import state_summary
 from tracker.offline.verify import Verification
 from tracker.store import snapshots
@@ -41,7 +42,7 @@ def key(site: Site, number: int) -> Path:
 
 def test_all_is_well(site: Site) -> None:
     """Nothing is said of keys that are there, nor of days that were shredded."""
-    assert (found(site), lost_days(site.log, Keyring(site.secrets), ())) == ([], [])
+    assert (found(site), lost_days(site.log, Keyring(site.secrets), (), Dates())) == ([], [])
 
 
 @pytest.mark.parametrize("content", [None, bytes(32)], ids=["deleted", "replaced"])
@@ -54,8 +55,8 @@ def test_a_lost_key(site: Site, content: bytes | None) -> None:
             key(site, number).write_bytes(content)
     days = [one.what.split()[3] for one in found(site) if one.damage]
     assert days == [site.day(0), site.day(2)]
-    assert lost_days(site.log, Keyring(site.secrets), ()) == [site.day(2)]
-    assert lost_days(site.log, Keyring(site.secrets), {site.day(2)}) == []
+    assert lost_days(site.log, Keyring(site.secrets), (), Dates()) == [site.day(2)]
+    assert lost_days(site.log, Keyring(site.secrets), {site.day(2)}, Dates()) == []
 
 
 def test_digests_without_keys(site: Site) -> None:

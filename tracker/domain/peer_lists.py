@@ -1,0 +1,103 @@
+"""Lists peers by an owner: the peers of a key, so that a revocation looks at no others, or those of
+an account.
+
+The lists are linked, and the links are columns by peer.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from tracker.domain import packed
+from tracker.domain.directory import fill_column
+
+KEY, BEFORE, AFTER = range(3)  # words of a peer's links: the list, and its neighbours there
+_NO_LINKS = bytes(12)
+
+
+class PeerLists:
+    """A list for each owner, by the owner's number; 0 is no owner. A peer is on one list at most.
+
+    The newest peer of a list is its first.
+    """
+
+    __slots__ = ("_first", "_links")
+
+    def __init__(self) -> None:
+        self._first = array("I", [0])  # by owner
+        self._links = array("I", [0, 0, 0])
+
+    def first(self, owner: int) -> int:
+        """Returns the newest peer of an owner; 0 = none."""
+        return packed.u32(self._first, owner) if owner < len(self._first) else 0
+
+    def after(self, peer: int) -> int:
+        """Returns the next older peer of the same owner; 0 = none."""
+        return packed.u32(self._links, peer * 3 + 2)  # AFTER
+
+    def peers(self, owner: int) -> list[int]:
+        """Returns the peers of an owner, the newest first."""
+        found = []
+        peer = self.first(owner)
+        while peer:
+            found.append(peer)
+            peer = self.after(peer)
+        return found
+
+    def list_of(self, peer: int) -> int:
+        """Returns the owner of a peer; 0 = none."""
+        return packed.u32(self._links, peer * 3) if peer * 3 < len(self._links) else 0
+
+    def move(self, peer: int, owner: int) -> None:
+        """Puts a peer on the list of an owner, off the list that it was on."""
+        if self.list_of(peer) == owner:
+            return
+        self.remove(peer)
+        missing = peer * 3 + 3 - len(self._links)
+        if missing > 0:
+            self._links.frombytes(bytes(4 * missing))
+        missing = owner + 1 - len(self._first)
+        if missing > 0:
+            self._first.frombytes(bytes(4 * missing))
+        links = self._links
+        following = packed.u32(self._first, owner)
+        packed.put_u32(self._first, owner, peer)
+        packed.put_u32(links, peer * 3 + 2, following)
+        packed.put_u32(links, peer * 3 + 1, 0)
+        packed.put_u32(links, following * 3 + 1, peer)
+        packed.put_u32(links, peer * 3, owner)
+
+    def remove(self, peer: int) -> None:
+        """Takes a peer off its list."""
+        owner = self.list_of(peer)
+        if not owner:
+            return
+        links = self._links
+        before, after = packed.u32(links, peer * 3 + 1), packed.u32(links, peer * 3 + 2)
+        if before:
+            packed.put_u32(links, before * 3 + 2, after)
+        else:
+            packed.put_u32(self._first, owner, after)
+        packed.put_u32(links, after * 3 + 1, before)
+        packed.put_u32(links, peer * 3, 0)
+
+    # Columns, as in `Directory`.
+
+    def add_peer(self) -> None:
+        """Makes a row for a peer that may be on no list."""
+        self._links.frombytes(_NO_LINKS)
+
+    def make_room(self, peers: int) -> None:
+        """Makes rows for exactly that many peers."""
+        self._links = array("I", _NO_LINKS * peers)
+
+    def column(self, word: int) -> array[int]:
+        return self._links[word::3]
+
+    def set_column(self, word: int, values: array[int]) -> None:
+        fill_column(self._links, word, 3, values)
+
+
+# Fails when one of these constants changes, because the code above has literals in their place.
+if (KEY, BEFORE, AFTER) != (0, 1, 2):
+    raise AssertionError("PeerLists spells these numbers out")
