@@ -201,8 +201,12 @@ class Directory:
         """Returns the peers of this torrent whose endpoints begin with these bytes."""
         first, size, _, _ = packed.run(self._torrents, torrent * 64 + self._byte)
         addresses, width = self.addresses, self.width
-        places = range(first, first + size)
-        return [self.owners[at] for at in places if packed.has(addresses, prefix, at * width)]
+        found = []
+        for at in range(first, first + size):  # `at` would have no type in a comprehension
+            if packed.has(addresses, prefix, at * width):
+                peer = packed.u32(self.owners, at)
+                found.append(peer)
+        return found
 
     def is_at(self, peer: int, endpoint: bytes) -> bool:
         """Tells whether a peer has this endpoint."""

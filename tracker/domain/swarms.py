@@ -46,7 +46,7 @@ MARK_COMPLETED = 0x20  # the peer sent `completed` in this session; it is not co
 MARK_SNATCHED = 0x40  # this session's download was counted for the peer's account
 MARK_SHARED = 0x80  # the account has (or just had) other peers in the torrent; see `shared`
 
-_STEP = 8  # one step along a list of peers takes as long as this many along a swarm
+_STEP = 16  # one step along a list of peers takes as long as this many along a swarm
 
 SEEDERS, LEECHERS, PARTIAL = range(3)  # words of a torrent's row; partial seeds are leechers too
 

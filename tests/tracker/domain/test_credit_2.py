@@ -20,7 +20,7 @@ from tests.support import (
     key_text,
     replayed,
 )
-from tracker.domain import events, packed
+from tracker.domain import events, image, packed
 from tracker.domain.bases import Base, Bases
 from tracker.domain.events.admin import (
     AddressesLost,
@@ -156,6 +156,35 @@ def test_the_seeding_time_of_two_clients() -> None:
     site.at("14:30").says(1)
     site.at("14:40").stops(1)
     assert site.seconds() == (6900, 0)
+
+
+def test_several_clients_across_a_snapshot() -> None:
+    """A state from an image goes on with the clients of a member in a torrent as the tracker does,
+    until one is left and until none is.
+    """
+    site = Site.begun()
+    site.at("10:00").says(1)
+    site.at("10:10").says(2, left=5, event=events.PAUSED)
+    site.at("10:20").says(3)
+    site.at("10:30").says(4, left=7)
+    site.at("10:40").says(1)
+    taken = image.dump(site.state)
+    loaded, before = image.load(taken.plain, taken.private), len(site.log.frames())
+    site.at("10:50").stops(1)
+    site.at("11:00").says(2, left=5, event=events.PAUSED)
+    site.stops(3)
+    site.at("11:10").says(4)
+    site.at("11:20").stops(4)
+    site.at("11:30").says(2)
+    assert site.seconds() == (60 * MINUTE + 10 * MINUTE, 20 * MINUTE)
+    site.at("13:00")
+    for frame in site.log.frames()[before:]:
+        head = frame.header
+        loaded.apply(head.kind, head.schema, head.base_seq, frame.plain, frame.protected)
+    assert loaded.digest() == site.state.digest()
+    assert loaded.totals(1) == site.totals(1)
+    assert (site.state.swarms.shared, loaded.swarms.shared) == ({}, {})
+    site.check()
 
 
 def test_an_outage_counts_as_listed() -> None:
