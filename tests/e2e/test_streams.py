@@ -52,7 +52,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tracker]:
         ):
             if "correct" in command:
                 command += ["--corrects", seq]
-            done = shell("", *command, folder=folder)
+            done = tracker.command(*command)
             assert done.returncode == 0, done.stderr
             seq = str(json.loads(done.stdout).get("seq", ""))
         yield tracker
@@ -112,7 +112,7 @@ def test_commands_without_output(written: Tracker) -> None:
 
 def test_nothing_that_a_terminal_obeys(written: Tracker) -> None:
     """Control characters and those that turn the direction of text are escaped, in JSON as well."""
-    done = shell("", "ledger", "x\x1b[31m\u202e", folder=written.folder)
+    done = written.command("ledger", "x\x1b[31m\u202e")
     assert (done.returncode, done.stdout) == (1, "")
     assert "x\\u001b[31m\\u202e" in done.stderr
     config = written.folder / "odd.toml"
@@ -128,9 +128,9 @@ def test_nothing_that_a_terminal_obeys(written: Tracker) -> None:
 def test_a_time_before_now(written: Tracker) -> None:
     """`-3m` is a value, although it begins like an option, and `now` is the end of the log."""
     for words in (["replay", "--at", "-0s"], ["diff", "-99d", "now"]):
-        done = shell("", *words, folder=written.folder)
+        done = written.command(*words)
         assert "is not in the log, which holds" in done.stderr, done.stderr
-    assert shell("", "replay", "--at", "now", folder=written.folder).returncode == 0
+    assert written.command("replay", "--at", "now").returncode == 0
 
 
 def until_served(port: int) -> None:

@@ -50,13 +50,13 @@ if TYPE_CHECKING:
 
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 MIB = 1 << 20
-SLICE = 2 * MINUTE  # clients announce in batches so far apart; a tick is each fifth
+SLICE = 4 * MINUTE  # clients announce in batches so far apart; a tick is each fifth
 TORRENTS = 60
 FIRST = Settings(
     private=True,
-    max_peer_timeout=5400,
-    inactive_peer_cleanup_interval=600,
-    tick_ms=600_000,
+    max_peer_timeout=10_800,
+    inactive_peer_cleanup_interval=1200,
+    tick_ms=1_200_000,
     accounting=2,
     policy=Policy(remember_days=7),
 )
@@ -103,20 +103,20 @@ class Client:
         self._move(chance, now)
         said = self.said(chance)
         self.says = events.NONE
-        wait = chance.randrange(40, 76) * MINUTE
+        wait = chance.randrange(80, 150) * MINUTE
         found = [(0, said)]
         if said.event == events.STOPPED:
             self._begin_anew()
             wait = chance.randrange(2, 15) * HOUR
         elif self.kind == "laptop" and chance.random() < 0.08:
             # It wakes up and goes on, or was switched off and begins anew.
-            wait = chance.choice((HOUR, 3 * HOUR, 9 * HOUR, 30 * HOUR, 4 * DAY, 8 * DAY))
+            wait = chance.choice((3 * HOUR, 9 * HOUR, 30 * HOUR, 4 * DAY, 8 * DAY))
             if chance.random() < 0.3:
                 self._begin_anew()
         elif self.kind == "seedbox":
             found.append((SECOND, evolve(said, endpoint=endpoint6(self.number))))
             if chance.random() < 0.01:  # its network is gone for longer than it is listed
-                wait = chance.choice((2 * HOUR, 20 * HOUR))
+                wait = chance.choice((4 * HOUR, 20 * HOUR))
         elif self.kind == "proxy":
             found = self._through_proxy(chance, said)
         elif self.kind == "twins":
@@ -161,7 +161,7 @@ class Client:
         if fate < 0.3:
             return [(0, shared[0]), (chance.randrange(40) * SECOND, shared[1])]
         if fate < 0.4:  # after the next one, whose counters are higher
-            return [(chance.randrange(60, 120) * MINUTE, shared[0])]
+            return [(chance.randrange(120, 240) * MINUTE, shared[0])]
         if fate < 0.45:  # a counter of an earlier moment
             return [(0, evolve(shared[0], uploaded=max(0, self.up - 5000)))]
         return [(0, shared[0])]
@@ -279,10 +279,10 @@ class Community:
                 plan.setdefault(self.chance.randrange(slices), []).append(act)
         policy = FIRST.policy
         once: list[tuple[float, Callable[[], None]]] = [
-            (0.25, lambda: self._change(max_peer_timeout=9000)),
+            (0.25, lambda: self._change(max_peer_timeout=18_000)),
             (0.35, lambda: self._change(policy=evolve(policy, remember_days=2))),
             (0.45, lambda: self._change(policy=evolve(policy, bases_per_account=1))),
-            (0.55, lambda: self._change(max_peer_timeout=3600, policy=policy)),
+            (0.55, lambda: self._change(max_peer_timeout=7200, policy=policy)),
             (0.60, lambda: self._change(policy=evolve(policy, resumed_rate=MIB))),
             (0.65, lambda: self._change(policy=policy)),
             (0.70, self._list_all),
