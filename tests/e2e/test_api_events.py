@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from tests.e2e.clients import (
     torrent,
     udp_client,
 )
-from tests.e2e.process import Tracker
+from tests.e2e.process import DEADLINE, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -335,6 +336,22 @@ def test_rows_of_the_book(site: Tracker) -> None:
     (then,), _ = book_rows(site, mine, f"at={first}")
     assert (then["announces"], then["info_hash"]) == (1, torrent(1).hex())
     assert ask(site, "GET", "/api/v2/accounts/9/torrents").status == 404
+
+
+def test_rows_of_the_written_book(site: Tracker) -> None:
+    """Once the follower wrote the book, rows without a moment are those of the book, and the same
+    as they were then by the log.
+    """
+    lists, give_up = site.folder / "log" / "book", time.monotonic() + DEADLINE
+    path, seq = "accounts/1/torrents", -1
+    while seq + 1 not in {int(one.name[:20]) for one in lists.glob("*.book")}:
+        assert time.monotonic() < give_up
+        found, seq = book_rows(site, path, "limit=2&sort=-announces")
+    assert len(found) == 5
+    assert book_rows(site, path, f"at={seq}&sort=-announces")[0] == found
+    for row in found:
+        others = f"torrents/{row['info_hash']}/accounts"
+        assert book_rows(site, others, "limit=1")[0] == book_rows(site, others, f"at={seq}")[0]
 
 
 def test_peers_of_an_account(site: Tracker) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import heapq
 import os
 from functools import reduce
-from itertools import groupby
+from itertools import groupby, repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from eventlog import LogCorruptError, LogPrunedError, Reader, first_seq, read_identity
@@ -162,14 +163,22 @@ class Book:
 
     def of_torrent(self, info_hash: bytes, after: int | None = None) -> Iterator[BookRow]:
         low = info_hash if after is None else book_rows.pair(info_hash, after) + b"\0"
-        pairs = [run.beginning_with(low, info_hash) for run in self._opened.pairs]
-        last = b""
-        for pair in heapq.merge(*pairs):
-            if pair != last:
-                last = pair
-                row = self.row(int.from_bytes(pair[20:], "big"), info_hash)
-                if row is not None:
-                    yield row
+        opened, history = self._opened, self._history()
+        pairs = [
+            zip(run.beginning_with(low, info_hash), repeat(part))
+            for part, run in enumerate(opened.pairs)
+        ]
+        at = [0] * len(pairs)  # where the next row of each part is looked for, because they ascend
+        for pair, parts in groupby(heapq.merge(*pairs), key=itemgetter(0)):
+            named = book_rows.name(int.from_bytes(pair[20:], "big"), info_hash)
+            same = []
+            for _, part in parts:
+                run = opened.rows[part]
+                at[part] = run.find(named, at[part])
+                same.append(run.at(at[part]))
+            row = reduce(history.added, same)
+            if not history.is_over(row):
+                yield book_rows.shown(row)
 
     def row(self, account: int, info_hash: bytes | None) -> BookRow | None:
         name = book_rows.name(account, info_hash)

@@ -83,9 +83,9 @@ def make(folder: Path, seq: int, keys: Keyring) -> Made:
     told, _ = history_at(folder, seq, told_before)
     with bookkeeping.naming(folder, keys) as keeper:
         state = state_before(folder, seq, keys, keeper)
+        name, digest = opening_balance.write(folder, state, keys, told)
         first = next(path for path in segments_of(folder) if base_seq_of(path) == seq)
         book_file, book = keeper.name(state, open_header(first).previous)
-    name, digest = opening_balance.write(folder, state, keys, told)
     files = keep_frames(folder, begin, seq, frames.stays, keys)
     size = sum(path.stat().st_size for path in going)
     return Made(
