@@ -15,6 +15,7 @@ MODULES = (
     "domain/accounts",
     "domain/addresses_by_day",
     "domain/bases",
+    "domain/booking",
     "domain/clients",
     "domain/directory",
     "domain/groups",

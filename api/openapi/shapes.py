@@ -232,6 +232,16 @@ def sums(name: str, row: Schema, following: Schema) -> Schema:
     return page("totals", one, following, first_seq=SEQ, seq=SIGNED)
 
 
+def book(name: str, /, **named: Schema) -> Schema:
+    """Makes the schema of a page of the book; `named`: the members that name a row."""
+    row = record(
+        **named, **_TOTALS, credited_uploaded=SIGNED, credited_downloaded=SIGNED, announces=WHOLE,
+        corrections=WHOLE, first_seen=nullable(TIME), last_seen=nullable(TIME),
+        completed_at=nullable(TIME), client=nullable(CLIENT),
+    )  # fmt: skip
+    return page(name, row, STRING, seq=SIGNED)
+
+
 def page(name: str, item: Schema, following: Schema, /, **more: Schema) -> Schema:
     """Makes the schema of a page, whose `next` is the `after` of the page that follows."""
     return record(**{name: array(item), "next": nullable(following)}, **more)

@@ -112,8 +112,8 @@ class Accounts:
         return [
             Endpoint("GET", one, self.one, "An account's totals.", answer(shapes.ACCOUNT), query=(AT,)),
             Endpoint(
-                "GET", f"{one}/torrents", self.present, "An account's peers in all swarms now.",
-                answer(shapes.record(torrents=shapes.array(shapes.PRESENT))), query=(AT,),
+                "GET", f"{one}/peers", self.present, "An account's peers in all swarms now.",
+                answer(shapes.record(peers=shapes.array(shapes.PRESENT))), query=(AT,),
             ),
             Endpoint(
                 "POST", f"{one}/corrections", self.correct,
@@ -140,7 +140,7 @@ class Accounts:
         params.only(request.args, "at")
         await self._found(number)
         found = self.reads.each(ReadModel.present, number)
-        return await json_array(found, _present_json, '{"torrents":[', "]}")
+        return await json_array(found, _present_json, '{"peers":[', "]}")
 
     async def correct(self, account: str) -> Response:
         """Corrects credited totals: 201 with the event's seq and the new totals.

@@ -12,6 +12,7 @@ from api.endpoint import under
 from api.reads import Reads
 from api.v2 import params, problems
 from api.v2.about import About
+from api.v2.books import Books
 from api.v2.clients import Clients
 from api.v2.credit import Accounts, Factors
 from api.v2.events import Events, Rejections, Stream
@@ -40,6 +41,7 @@ def version_2(ports: Ports, described: Sequence[Endpoint]) -> list[Endpoint]:
         *Factors(reads, commands).endpoints(),
         *Accounts(reads, commands, ports.events).endpoints(),
         *Ledgers(ports.live, ports.ledgers).endpoints(),
+        *Books(ports.live, ports.ledgers).endpoints(),
         *events.endpoints(),
         *Stream(events).endpoints(),
         *Rejections(reads, ports.events).endpoints(),

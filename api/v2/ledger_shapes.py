@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from api.times import rfc3339
 from tracker.ports import LedgerCorrection, LedgerOpening
 
 if TYPE_CHECKING:
-    from tracker.ports import Client, LedgerAnnounce, LedgerEntry, LedgerSums, LedgerTotals
+    from tracker.ports import BookRow, Client, LedgerAnnounce, LedgerEntry, LedgerSums, LedgerTotals
 
 
 def entry_json(entry: LedgerEntry) -> dict[str, object]:
@@ -68,6 +68,28 @@ def _correction_json(entry: LedgerCorrection) -> dict[str, object]:
 def sums_json(sums: LedgerSums) -> dict[str, object]:
     counts = {"announces": sums.announces, "corrections": sums.corrections}
     return counts | _totals_json(sums.totals)
+
+
+ROW_AMOUNTS: Final = (
+    "uploaded", "downloaded", "credited_uploaded", "credited_downloaded", "snatched", "sessions",
+    "announces",
+)  # fmt: skip
+ROW_SECONDS: Final = {"seeding_seconds": "seeding_us", "partial_seeding_seconds": "partial_us"}
+ROW_TIMES: Final = {
+    "first_seen": "first_us", "last_seen": "last_us", "completed_at": "completed_us",
+}  # fmt: skip
+"""Fields of `BookRow`, by the members that show them."""
+
+
+def row_json(row: BookRow, client: Client | None) -> dict[str, object]:
+    """Makes JSON of a row of the book, but for its name. `client`: that of its number."""
+    return {
+        **{name: getattr(row, name) for name in ROW_AMOUNTS},
+        **{name: getattr(row, field) // 1_000_000 for name, field in ROW_SECONDS.items()},
+        "corrections": row.corrections,
+        **{name: rfc3339(getattr(row, field)) for name, field in ROW_TIMES.items()},
+        "client": client_json(client) if client else None,
+    }
 
 
 def _totals_json(totals: LedgerTotals) -> dict[str, object]:

@@ -69,7 +69,7 @@ class Ledgers:
         after = params.whole("after", given["after"], SEQ_MAX) if "after" in given else -1
         only = params.info_hash(given["info_hash"]) if "info_hash" in given else None
         moment, limit = moment_in_query(), params.limit(given)
-        _allow_time()
+        allow_time()
         page = await self.log.entries(number, only, moment, after, limit)
         _note(page)
         sums = None if page.sums is None else sums_json(page.sums)
@@ -86,7 +86,7 @@ class Ledgers:
         given = params.only(request.args, *_PAGE)
         after = params.info_hash(given["after"], "after") if "after" in given else None
         moment, limit = moment_in_query(), params.limit(given)
-        _allow_time()
+        allow_time()
         page = await self.log.account_totals(number, moment, after, limit)
         return await _sums(page, "info_hash")
 
@@ -99,7 +99,7 @@ class Ledgers:
         given = params.only(request.args, *_PAGE)
         after = params.optional_number(given, "after")
         moment, limit = moment_in_query(), params.limit(given)
-        _allow_time()
+        allow_time()
         page = await self.log.torrent_totals(torrent, moment, after, limit)
         return await _sums(page, "account")
 
@@ -110,7 +110,7 @@ class Ledgers:
         return number
 
 
-def _allow_time() -> None:
+def allow_time() -> None:
     """Gives the request enough time to read a ledger."""
     g.time_limit.deadline = max(g.time_limit.deadline, trio.current_time() + PAST_TIMEOUT)
 

@@ -14,6 +14,10 @@ from tracker.ports import (
     LISTED_AT_ONCE,
     Account,
     Actor,
+    BookCursor,
+    BookPage,
+    BookQuery,
+    BookRow,
     Client,
     CommandError,
     Correction,
@@ -63,6 +67,9 @@ COUNTERS = Stats(*range(1, 17))
 UDP_COUNTERS = UdpStats(*range(101, 113))
 TOTALS = LedgerTotals(1, 2, 3, 4, 5_000_000, 6, 7, NOW_US, None, 8_000_000)
 SUMS = LedgerSums(8, 9, TOTALS)
+ROW = BookRow(
+    7, bytes(20), 1, 2, 3, -4, 5_000_000, 8_999_999, NOW_US, NOW_US, NOW_US, 6, 9, 10, 0, 2
+)
 ENTRIES = EntriesPage(
     [
         LedgerOpening(40, NOW_US, TOTALS),
@@ -159,6 +166,9 @@ class FakeModel:
     def clients(self) -> Iterator[Client]:
         yield Client(1, "-qB4650-", "qBittorrent/4.6.5")
         yield Client(2, None, None)
+
+    def client(self, number: int) -> Client | None:
+        return next((one for one in self.clients() if one.number == number), None)
 
     def present(self, account: int) -> Iterator[Present | None]:
         yield None
@@ -257,6 +267,17 @@ class FakeLog:
     ) -> SumsPage:
         self._ask(info_hash, moment, after, limit)
         return SumsPage([(7, SUMS)], None, 5, 99)
+
+    async def account_rows(self, account: int, moment: Moment | None, query: BookQuery) -> BookPage:
+        self._ask(account, moment, query)
+        nothing = attrs.evolve(ROW, info_hash=None, client=None, completed_us=None)
+        return BookPage([nothing, ROW], BookCursor(5, None), 99)
+
+    async def torrent_rows(
+        self, info_hash: bytes, moment: Moment | None, query: BookQuery
+    ) -> BookPage:
+        self._ask(info_hash, moment, query)
+        return BookPage([ROW], BookCursor(0, 7), 99)
 
     def _ask(self, *arguments: object) -> None:
         if self.failure is not None:

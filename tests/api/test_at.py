@@ -103,7 +103,7 @@ async def test_refusals(
 ) -> None:
     """Single values and lists refuse a moment outside the log alike, in each version's form."""
     past.failure = failure
-    for path in ("/settings", "/keys", "/keys/1", "/whitelist", "/factors", "/accounts/1/torrents"):
+    for path in ("/settings", "/keys", "/keys/1", "/whitelist", "/factors", "/accounts/1/peers"):
         answer = await ask(app, "GET", f"/api/v2{path}?at=1")
         assert (answer.status, answer.content_type) == (status, PROBLEM)
         document = json.loads(answer.body)
@@ -153,9 +153,7 @@ async def test_a_shredded_address(app: QuartTrio, past: FakePast) -> None:
     assert peer["peer_addr"] == ""
     ((_, peer),) = json.loads((await ask(app, "GET", f"/api/{target}")).body)["peers"]
     assert peer["ip"] == ""
-    (peer,) = json.loads((await ask(app, "GET", "/api/v2/accounts/1/torrents?at=1")).body)[
-        "torrents"
-    ]
+    (peer,) = json.loads((await ask(app, "GET", "/api/v2/accounts/1/peers?at=1")).body)["peers"]
     assert peer["address"] is None
 
 

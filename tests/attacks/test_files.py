@@ -91,6 +91,19 @@ def without_tag(body: bytes, log_id: bytes) -> bytes:
     return pack_frame(changed, log_id)[0] + body
 
 
+def booked(files: Files) -> Files:
+    """Gives a member more in the book that the log names, in its newest part."""
+    name = newest(files, ".part")
+    data = bytearray(files[name])
+    data[32 + 44] ^= 64  # bytes uploaded in the first row
+    return {name: bytes(data)}
+
+
+def listed(files: Files, change: Callable[[bytes], bytes]) -> Files:
+    name = newest(files, ".named")
+    return {name: change(files[name])}
+
+
 ATTACKS: dict[str, Callable[[Files], Files]] = {
     "a snapshot": lambda files: whitelisted(files, ".snap"),
     "a snapshot of another log": lambda files: of_another_log(files, ".snap"),
@@ -102,6 +115,12 @@ ATTACKS: dict[str, Callable[[Files], Files]] = {
     "kept, one dropped": lambda files: kept(files, without_one),
     "kept, one without a tag": lambda files: kept(files, without_tag),
     "foreign kept frames": lambda files: foreign(files, ".evk"),
+    "a part of the book": booked,
+    "a list of the book": lambda files: listed(
+        files, lambda data: data.replace(b'"upto": ', b'"upto":  ')
+    ),
+    "an empty book": lambda files: listed(files, lambda _: b""),
+    "a foreign book": lambda files: foreign(files, ".named"),
 }
 
 

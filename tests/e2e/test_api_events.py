@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from tests.e2e.clients import (
     torrent,
     udp_client,
 )
-from tests.e2e.process import Tracker
+from tests.e2e.process import DEADLINE, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -293,13 +294,73 @@ def test_totals(site: Tracker) -> None:
     assert ask(site, "GET", "/api/v2/accounts/9/totals").status == 404
 
 
-def test_torrents_of_an_account(site: Tracker) -> None:
+def book_rows(tracker: Tracker, path: str, query: str) -> tuple[list[dict[str, Any]], int]:
+    """Returns the rows of all pages, and the last event in them."""
+    found, after = [], ""
+    while True:
+        page = ask(tracker, "GET", f"/api/v2/{path}?{query}{after}").json
+        found += page[path.rpartition("/")[2]]
+        if page["next"] is None:
+            return found, page["seq"]
+        after = f"&after={page['next']}"
+
+
+def test_rows_of_the_book(site: Tracker) -> None:
+    """An account's rows are those of `tracker ledger --torrents`, in any order and pages, and
+    those of a torrent are the same rows.
+    """
+    printed = site.command("ledger", "--torrents", "--json", "anna").stdout.splitlines()
+    wanted = [json.loads(line) for line in printed]
+    assert [one["info_hash"] for one in wanted] == [torrent(one).hex() for one in range(1, 6)]
+    end = ask(site, "GET", "/api/v2/events?limit=1").json["end"] - 1
+    mine = "accounts/1/torrents"
+    for sort in ("info_hash", "-info_hash", "uploaded", "-uploaded", "-last_seen", "completed_at"):
+        found, seq = book_rows(site, mine, f"at={end}&sort={sort}&limit=2")
+        assert seq == end
+        key = sort.removeprefix("-")
+        order = sorted(wanted, key=lambda one: (one[key] or 0, one["info_hash"]))
+        assert found == [{**one, "label": None} for one in order[:: 1 if sort == key else -1]]
+    most = max(one["uploaded"] for one in wanted)
+    found, _ = book_rows(site, mine, f"at={end}&min_uploaded={most}")
+    assert [one["uploaded"] for one in found] == [
+        one["uploaded"] for one in wanted if one["uploaded"] == most
+    ]
+    assert book_rows(site, mine, f"at={end}&max_completed_at=2100-01-01T00:00:00Z")[0] == []
+    for row in wanted:
+        path = f"torrents/{row.pop('info_hash')}/accounts"
+        own, *others = book_rows(site, path, f"at={end}&limit=1")[0]
+        assert own == {"account": 1, **row}
+        assert all(one["account"] > 1 for one in others)
+        assert ask(site, "GET", f"/api/v2/{path}?at=999999").status == 404
+    first = site.events("--type", "announced")[0]["seq"]
+    (then,), _ = book_rows(site, mine, f"at={first}")
+    assert (then["announces"], then["info_hash"]) == (1, torrent(1).hex())
+    assert ask(site, "GET", "/api/v2/accounts/9/torrents").status == 404
+
+
+def test_rows_of_the_written_book(site: Tracker) -> None:
+    """Once the follower wrote the book, rows without a moment are those of the book, and the same
+    as they were then by the log.
+    """
+    lists, give_up = site.folder / "log" / "book", time.monotonic() + DEADLINE
+    path, seq = "accounts/1/torrents", -1
+    while seq + 1 not in {int(one.name[:20]) for one in lists.glob("*.book")}:
+        assert time.monotonic() < give_up
+        found, seq = book_rows(site, path, "limit=2&sort=-announces")
+    assert len(found) == 5
+    assert book_rows(site, path, f"at={seq}&sort=-announces")[0] == found
+    for row in found:
+        others = f"torrents/{row['info_hash']}/accounts"
+        assert book_rows(site, others, "limit=1")[0] == book_rows(site, others, f"at={seq}")[0]
+
+
+def test_peers_of_an_account(site: Tracker) -> None:
     """The API lists an account's peers in all swarms."""
-    found = ask(site, "GET", "/api/v2/accounts/1/torrents").json["torrents"]
+    found = ask(site, "GET", "/api/v2/accounts/1/peers").json["peers"]
     assert {one["key_ref"] for one in found} == {1, 3}
     assert {one["info_hash"] for one in found} == {torrent(number + 1).hex() for number in range(5)}
     assert {one["role"] for one in found} == {"leecher"}
-    assert ask(site, "GET", "/api/v2/accounts/2/torrents").json == {"torrents": []}
+    assert ask(site, "GET", "/api/v2/accounts/2/peers").json == {"peers": []}
 
 
 def test_settings(site: Tracker) -> None:

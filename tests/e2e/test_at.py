@@ -46,7 +46,7 @@ PRIVATE = [
     "/api/v2/keys/2",
     "/api/v2/keys/9",
     "/api/v2/accounts/1",
-    "/api/v2/accounts/1/torrents",
+    "/api/v2/accounts/1/peers",
     "/api/v2/factors",
     "/api/v2/factors/1",
 ]
@@ -149,7 +149,7 @@ def test_private(tracker: Tracker) -> None:
     assert b"8:interval" in get(tracker.http[0], f"/announce/{KEY}?{target[10:]}")
     tracker.events_until(bool, "--type", "announced")
     seq, then = settled(tracker, PRIVATE)
-    assert json.loads(then["/api/v2/accounts/1/torrents"][1])["torrents"][0]["key_ref"] == 1
+    assert json.loads(then["/api/v2/accounts/1/peers"][1])["peers"][0]["key_ref"] == 1
     assert json.loads(then["/api/v2/keys/1"][1])["last_used"] is not None
     (issued,) = tracker.events("--type", "key_issued")
     unused = read(tracker, at("/api/v2/keys/1", issued["seq"]))[1]

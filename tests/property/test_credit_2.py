@@ -38,6 +38,8 @@ from tests.support import (
     undated,
 )
 from tracker.domain import image
+from tracker.domain.accounts import NOTHING
+from tracker.domain.booking import Booking
 from tracker.domain.events.admin import TrackerStopped
 from tracker.domain.policy import Policy
 from tracker.domain.state import State
@@ -171,6 +173,32 @@ def told(frames: list[Frame], opening: State | None, world: World) -> dict[Any, 
     return found
 
 
+def check_book(frames: list[Frame], state: State, ledgers: dict[Any, list[int]]) -> None:
+    """Notes the gains of these frames: they are the account's, and with the open time the
+    ledger's.
+    """
+    before = [state.accounts.totals(account) for account in range(len(state.accounts.uploaded))]
+    state.book = book = Booking()
+    for one in frames:
+        header = one.header
+        state.apply(header.kind, header.schema, header.base_seq, one.plain, one.protected)
+    sums = {account: [0] * 8 for account in range(len(state.accounts.uploaded))}
+    for account, info_hash, words in book.gains():
+        sums[account] = [a + b for a, b in zip(sums[account], words, strict=False)]
+        told = ledgers.get((account, info_hash.hex()))
+        if told is not None and account not in book.corrections:
+            assert list(words[:4]) == told[:4]
+            assert all(a <= b for a, b in zip(words[4:6], told[4:6], strict=True))
+    for account, (_, up, down) in book.corrections.items():
+        sums[account][2] += up
+        sums[account][3] += down
+    for account, found in sums.items():
+        now = state.accounts.totals(account)
+        then = before[account] if account < len(before) else NOTHING
+        gained = [a - b for a, b in zip(now, then, strict=True)]
+        assert found == [*gained[:4], now[4] - then[4], now[9] - then[9], *gained[5:7]]
+
+
 @few_or_many(30, 400)
 def test_all_that_count_agree(count: int) -> None:
     """The live state, its replays with and without keys, from images and from an opening, the
@@ -200,4 +228,7 @@ def agreement(history: list[Step], gone: list[bool], cut: float) -> None:
     check_rules.check(events)
     counted = {name: row for name, row in count(events).items() if any(row)}
     assert told(frames, None, world) == counted
+    check_book(frames, State(), counted)
+    for readable in frames, without_keys(frames, gone):
+        check_book(readable[at:], replayed(readable[:at]), {})
     told(frames[at:], opening, world)

@@ -18,7 +18,7 @@ from tests.independent_reader import check_rules
 from tests.independent_reader.count_credit import count
 from tests.property.test_credit_2 import histories
 from tests.property.test_hidden import long_steps
-from tests.property.world import FIRST_SETTINGS, Step, World
+from tests.property.world import FIRST_SETTINGS, HASHES, Step, World
 from tests.support import HandTime, events_in, few_or_many, own_keys, try_examples, undated
 from tests.tracker.pruned import prune
 from tracker.domain.events import codec
@@ -26,6 +26,9 @@ from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.domain.events.records import AnnounceRefused
 from tracker.domain.state import State
 from tracker.ledger.account import Ledger
+from tracker.ledger.pages import SumsPages
+from tracker.ledger.torrent import Contributions
+from tracker.ledger.walk import Decryption
 from tracker.offline.verify import Verification
 from tracker.ports import LedgerOpening
 from tracker.store.opening_balance import begin
@@ -75,6 +78,32 @@ def check(folder: Path, world: World, admin: dict[int, object]) -> None:
     same_but_for_addresses(world, verification.state)
 
 
+OF: list[int | bytes] = [*range(1, 9), *HASHES]
+
+
+class Books:
+    """The rows of accounts and torrents over every event that the log ever had."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.seq = 0  # the next event to take
+        self.listeners = [Ledger(of) if isinstance(of, int) else Contributions(of) for of in OF]
+
+    def take(self) -> None:
+        """Takes the events that are new, before they are removed."""
+        frames = [one for one in Reader(self.folder).frames() if one.header.base_seq >= self.seq]
+        self.seq = frames[-1].header.next_seq if frames else self.seq
+        for listener in self.listeners:
+            list(listener.entries(frames))
+
+    def check(self) -> None:
+        """Compares them with what is left of the log and the book of what was removed."""
+        self.take()
+        for of, listener in zip(OF, self.listeners, strict=True):
+            walk = SumsPages(self.folder, of, Decryption(self.folder, None))
+            assert walk.rows(None)[0] == listener.rows()
+
+
 def counted_alike(told: list[dict[str, Any]], world: World) -> None:
     """Compares the totals with what rules 2 say of all events that there ever were."""
     check_rules.check(told)
@@ -88,7 +117,11 @@ def counted_alike(told: list[dict[str, Any]], world: World) -> None:
 
 
 async def live_through(
-    log: EventLog, world: World, history: list[Step], told: dict[int, dict[str, Any]]
+    log: EventLog,
+    world: World,
+    history: list[Step],
+    told: dict[int, dict[str, Any]],
+    books: Books,
 ) -> dict[int, object]:
     """Runs the history with prunings; returns all its admin events by seq, and adds all events."""
     admin: dict[int, object] = {}
@@ -99,6 +132,7 @@ async def live_through(
             if name == "prune":
                 await log.wait_durable(log.next_seq - 1)
                 admin |= administrators(log.path)
+                books.take()
                 told |= {
                     one["seq"]: one for one in events_in(Reader(log.path, to_end=True).frames())
                 }
@@ -143,7 +177,9 @@ def pruned(history: list[Step], first: Settings) -> None:
         )
         world = World(log, State(), HandTime(), first_settings=first)
         with patch.object(eventlog.log, "WATERMARK_SECONDS", 0.001):
-            admin = trio.run(live_through, log, world, history, told)
+            books = Books(folder)
+            admin = trio.run(live_through, log, world, history, told, books)
+        books.check()
         check(folder, world, admin | administrators(folder))
         if first.accounting == 2:
             told |= {one["seq"]: one for one in events_in(Reader(folder).frames())}

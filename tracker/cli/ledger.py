@@ -9,7 +9,7 @@ import json
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from api.v2.ledger_shapes import entry_json, sums_json
+from api.v2.ledger_shapes import entry_json, row_json, sums_json
 from eventlog import Reader
 from tracker.cli import trust
 from tracker.cli.options import add_config, add_log, info_hash, log_and_keys
@@ -30,6 +30,12 @@ _COLUMNS = (
 )
 _SUMS = "{:<40}  {:>10}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>10}  {:>8}  {:>8}  {:<27}  {}"
 
+_BOOK = "{:<40}  {:>16}  {:>16}  {:>16}  {:>16}  {:>10}  {:>10}  {:>8}  {:<27}  {:<27}  {:<27}  {}"
+_BOOK_HEADING = (
+    "torrent", "uploaded", "downloaded", "credited up", "credited down", "seeding s", "partial s",
+    "snatched", "completed at", "first seen", "last seen", "client",
+)  # fmt: skip
+
 
 def add_to(commands: Any) -> None:
     parser = commands.add_parser(
@@ -41,7 +47,11 @@ def add_to(commands: Any) -> None:
     add_config(parser)
     add_log(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line, the sums last")
-    parser.add_argument("--totals", action="store_true", help="the sums only")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--totals", action="store_true", help="the sums only")
+    what.add_argument(
+        "--torrents", action="store_true", help="one line a torrent, as in the book, in their place"
+    )
     parser.add_argument("who", metavar="ACCOUNT|KEY_REF", help="an owner, or the number of a key")
     parser.add_argument(
         "info_hash", metavar="INFO_HASH", nargs="?", type=info_hash, help="only of this torrent"
@@ -60,14 +70,41 @@ def print_ledger(options: argparse.Namespace) -> int:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")
     decrypt = Decryption(folder, keys)
     ledger = Ledger(account, only, decrypt)
-    if not (options.json or options.totals):
+    entries = not (options.totals or options.torrents)
+    if entries and not options.json:
         say(_heading())
     for entry in Walk(folder, decrypt).tell(ledger):
-        if not options.totals:
+        if entries:
             say(json.dumps(entry_json(entry)) if options.json else _row(entry))
-    _print_sums(ledger, only, as_json=options.json)
+    if options.torrents:
+        _print_rows(ledger, only, as_json=options.json)
+    else:
+        _print_sums(ledger, only, as_json=options.json)
     checked = tag_keys.can_check(folder, keys.tags if keys else None)
     return trust.end(checked=checked, as_json=options.json)
+
+
+def _print_rows(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:
+    """Prints the account's rows of the book as they are at the end of the log."""
+    if not as_json:
+        say(_BOOK.format(*_BOOK_HEADING))
+    for row in ledger.rows():
+        if only not in (None, row.info_hash):
+            continue
+        client = ledger.client(row.client or 0)
+        if as_json:
+            name = {"info_hash": row.info_hash.hex() if row.info_hash else None}
+            say(json.dumps(name | row_json(row, client)))
+            continue
+        say(
+            _BOOK.format(
+                row.info_hash.hex() if row.info_hash else "no torrent",
+                row.uploaded, row.downloaded, row.credited_uploaded, row.credited_downloaded,
+                row.seeding_us // 1_000_000, row.partial_us // 1_000_000, row.snatched,
+                *(_time(each or 0) for each in (row.completed_us, row.first_us, row.last_us)),
+                _client(client),
+            )
+        )  # fmt: skip
 
 
 def _print_sums(ledger: Ledger, only: bytes | None, *, as_json: bool) -> None:

@@ -59,6 +59,7 @@ READERS: dict[object, Reader] = {
     policy.Limit: Reader(limit),
     policy.Jitter: Reader(whole(0, 86_400, "seconds")),
     policy.RememberDays: Reader(whole(0, 366, "days")),
+    policy.HistoryDays: Reader(whole(0, 36_500, "days")),
     policy.Rate: Reader(whole(0, 2**40, "bytes a second")),
     policy.Minutes: Reader(whole(1, 525_600, "minutes")),
     policy.Clients: Reader(array(client)),

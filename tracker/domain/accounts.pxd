@@ -22,6 +22,7 @@ cdef class Accounts:
         unsigned long long time_us, unsigned long long uploaded, unsigned long long downloaded, unsigned long long left,
         int event, unsigned long long most_up, terms,
     )
+    cpdef reach(self, Py_ssize_t account)
     cpdef listed(self, Py_ssize_t account, int mark, unsigned long long from_us, unsigned long long until_us)
 
 @cython.locals(total=cython.ulonglong)

@@ -88,7 +88,7 @@ class Accounts:
             self.credited_uploaded = self.uploaded[:]
             self.credited_downloaded = self.downloaded[:]
 
-    def _reach(self, account: int) -> None:
+    def reach(self, account: int) -> None:
         """Makes the columns long enough for an account."""
         while len(self.uploaded) <= account:
             for name in Totals._fields:
@@ -144,7 +144,7 @@ class Accounts:
         `goes_on`: the announce continues the session with this `mark`, these totals and `seen_us`.
         """
         if len(self.uploaded) <= account:
-            self._reach(account)
+            self.reach(account)
         if not packed.u64(self.first_us, account):
             packed.put_u64(self.first_us, account, time_us)
         packed.put_u64(self.last_us, account, time_us)
@@ -193,7 +193,7 @@ class Accounts:
         `most_up`: the most bytes of upload to count. `terms`: the percentages for the gap.
         """
         if len(self.uploaded) <= account:
-            self._reach(account)
+            self.reach(account)
         if not packed.u64(self.first_us, account):
             packed.put_u64(self.first_us, account, time_us)
         packed.put_u64(self.last_us, account, time_us)
@@ -219,7 +219,7 @@ class Accounts:
         if until_us <= from_us:
             return
         if len(self.uploaded) <= account:
-            self._reach(account)
+            self.reach(account)
         if mark & 0x10:  # MARK_SEEDER
             _add(self.seeding_us, account, until_us - from_us)
         elif mark & 0x04:  # the last event was `paused`
@@ -261,7 +261,7 @@ class Accounts:
         """Adds signed amounts to the credited totals. Raises `ValueError` as `corrected` does."""
         up, down = self.corrected(account, uploaded, downloaded)
         self.keep_credit()
-        self._reach(account)
+        self.reach(account)
         self.credited_uploaded[account] = up
         self.credited_downloaded[account] = down
 

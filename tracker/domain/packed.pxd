@@ -392,6 +392,12 @@ cdef inline (
     )
 
 
+cdef inline int client(bytes plain, Py_ssize_t number) except -1:
+    cdef uint16_t named
+    memcpy(&named, _record(plain, number * 80, 80) + 78, 2)
+    return named
+
+
 cdef inline int concerns(bytes plain, Py_ssize_t number, bytearray hashes, Py_ssize_t torrent) except -1:
     cdef char *record = _record(plain, number * 80, 80)
     return not memcmp(record + 8, _inside(hashes, torrent * 20, 20), 20)

@@ -153,6 +153,11 @@ event and protocol, rule.
 """
 
 
+def client(plain: bytes, number: int) -> int:
+    """Reads the number of the client in a frame's record, by the record's number."""
+    return int.from_bytes(plain[number * 80 + 78 : number * 80 + 80], "little")
+
+
 def fetch_ahead(plain: bytes, ring: array[int], rows: bytearray, places: array[int]) -> None:
     """Fetches the rows of the peers that these announces continue into the processor's cache.
 

@@ -25,6 +25,8 @@ Minutes = Annotated[int, "minutes"]
 """Minutes, 1 to 525,600."""
 RememberDays = Annotated[int, "remember_days"]
 """Days, 0 to 366."""
+HistoryDays = Annotated[int, "history_days"]
+"""Days, 0 to 36,500; 0 = for ever."""
 Rate = Annotated[int, "rate"]
 """Bytes a second; 0 = no limit."""
 Clients = Annotated[tuple[str, ...], "clients"]
@@ -54,15 +56,19 @@ class Policy:
     ip_parameter: Literal["ignored", "local", "always"] = "ignored"
     partial_seeds: bool = False  # scrapes give `downloaders` (BEP 21)
     external_ip_in_replies: bool = False  # BEP 24
-    # For accounting rules 2. They are not in the repr, because it is in digests of older logs.
+    # For accounting rules 2 and the book. They are not in the repr, because digests of older logs
+    # have it.
     remember_days: RememberDays = field(default=7, repr=False)  # how long a base stays
     bases_per_account: Limit = field(default=2000, repr=False)
     resumed_rate: Rate = field(default=104_857_600, repr=False)  # of upload in a resumed gap
+    history_days: HistoryDays = field(default=0, repr=False)  # how long the book keeps a row
 
     def added(self) -> tuple[int, ...]:
         """Returns the settings that are not in the repr, () if all have their defaults."""
         found = self.remember_days, self.bases_per_account, self.resumed_rate
         default = Policy()
+        if self.history_days:
+            return (*found, self.history_days)
         return () if found == (
             default.remember_days, default.bases_per_account, default.resumed_rate
         ) else found  # fmt: skip

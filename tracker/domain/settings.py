@@ -35,8 +35,13 @@ class Settings:
     policy: Policy = field(factory=Policy)
 
     def as_data(self) -> dict[str, Any]:
-        """Returns the settings as members of an event's JSON."""
-        return asdict(self, value_serializer=_as_json)
+        """Returns the settings as members of an event's JSON, without those that came later and
+        have their default.
+        """
+        data = asdict(self, value_serializer=_as_json)
+        if not self.policy.history_days:
+            del data["policy"]["history_days"]
+        return data
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Settings:

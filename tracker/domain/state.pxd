@@ -2,6 +2,7 @@ cimport cython
 from tracker.domain cimport packed
 from tracker.domain.accounts cimport Accounts
 from tracker.domain.bases cimport Bases
+from tracker.domain.booking cimport Booking
 from tracker.domain.hidden_peers cimport Hidden
 from tracker.domain.listing cimport Listing
 from tracker.domain.peer_by_seq cimport Recent
@@ -17,16 +18,17 @@ cdef class State:
     cdef public Bases bases
     cdef public Swarms swarms
     cdef public Recent recent
+    cdef public Booking book
 
     @cython.locals(
-        swarms=Swarms, recent=Recent, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
+        swarms=Swarms, recent=Recent, book=Booking, known=cython.bint, count=Py_ssize_t, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong,
         uploaded=cython.ulonglong, downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint,
         prev_seq=cython.ulonglong, what=cython.int, rule=cython.int, torrent=Py_ssize_t, peer=Py_ssize_t,
         last_seq=cython.ulonglong, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint, base=Py_ssize_t,
     )
     cpdef _apply_announces(self, plain, protected)
     @cython.locals(
-        swarms=Swarms, hidden=Hidden, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong, uploaded=cython.ulonglong,
+        swarms=Swarms, hidden=Hidden, book=Booking, seq=cython.ulonglong, number=Py_ssize_t, time_us=cython.ulonglong, uploaded=cython.ulonglong,
         downloaded=cython.ulonglong, left=cython.ulonglong, key_ref=cython.uint, prev_seq=cython.ulonglong, what=cython.int, rule=cython.int,
         torrent=Py_ssize_t, peer=Py_ssize_t, holder=Py_ssize_t, info_hash=bytes, peer_id=bytes, endpoint=bytes, account=cython.uint,
         unreadable=cython.bint, stopped=cython.bint, fresh=cython.bint, base=Py_ssize_t,

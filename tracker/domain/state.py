@@ -30,7 +30,10 @@ from tracker.domain.sweep import Sweep
 from tracker.domain.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tracker.domain.accounts import Totals
+    from tracker.domain.booking import Booking
     from tracker.domain.events.registry import AdminEvent, FixedRecord
 
     Section = bytes | memoryview
@@ -46,6 +49,7 @@ class State:
         "access",
         "accounts",
         "bases",
+        "book",
         "clients",
         "dates",
         "factors",
@@ -82,6 +86,7 @@ class State:
         # No part of the state: peers without readable addresses, and an index for replay.
         self.hidden: Hidden | None = None
         self.recent = Recent()
+        self.book: Booking | None = None  # where gains are noted for the book
 
     def apply(
         self,
@@ -142,7 +147,7 @@ class State:
         record.apply(self, self.seq - 1)
 
     def _apply_announces(self, plain: Section, protected: Section) -> None:
-        swarms, recent = self.swarms, self.recent
+        swarms, recent, book = self.swarms, self.recent, self.book
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -173,10 +178,15 @@ class State:
                     f"event {seq} continues {prev_seq}, but that peer's last announce is {last_seq}"
                 )
             if account:
+                if book is not None:
+                    book.begin(self.accounts, account)
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
                 )  # fmt: skip
+                if book is not None:
+                    client = packed.client(plain, number)
+                    book.announced(self.accounts, account, info_hash, time_us, client)
             else:
                 peer = swarms.announce(
                     seq, time_us, torrent, peer, info_hash, peer_id, endpoint, uploaded, downloaded,
@@ -231,6 +241,7 @@ class State:
         """Applies a frame that cannot be decrypted, or that comes while peers have stand-ins."""
         swarms = self.swarms
         hidden = self.hidden or Hidden(swarms)
+        book = self.book
         account_of = self.access.account_of
         seq = self.seq
         time_us = self.time_us
@@ -273,10 +284,15 @@ class State:
                 if peer:
                     swarms.call(peer, account, peer_id)
             if account:
+                if book is not None:
+                    book.begin(self.accounts, account)
                 peer = self.apply_keyed(
                     key_ref, account, seq, time_us, torrent, peer, info_hash, peer_id, endpoint,
                     uploaded, downloaded, left, what, rule, base,
                 )  # fmt: skip
+                if book is not None:
+                    client = packed.client(plain, number)
+                    book.announced(self.accounts, account, info_hash, time_us, client)
             else:
                 if peer and not stopped:
                     swarms.move(torrent, peer, endpoint)
@@ -471,9 +487,11 @@ class State:
 
     def leave(self, torrent: int, peer: int, remembered: bool = False) -> None:
         """Removes a peer; counts its time. `remembered`: leaves a base where the rules say so."""
-        swarms, listing = self.swarms, self.listing
+        swarms, listing, book = self.swarms, self.listing, self.book
         if listing.since_seq != NEVER and swarms.identified(peer):
             account = swarms.account_of(peer)
+            if book is not None:
+                book.begin(self.accounts, account)
             mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
             if mark & 0x80:
                 if self._settle(account, torrent, self.time_us) == 1:
@@ -481,6 +499,9 @@ class State:
             elif last_seq >= listing.since_seq:
                 until_us = min(self.time_us, listing.until(seen_us))
                 self.accounts.listed(account, mark, seen_us, until_us)
+            if book is not None:
+                info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
+                book.left(self.accounts, account, info_hash)
             if remembered and last_seq >= listing.since_seq:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)
@@ -519,21 +540,28 @@ class State:
     def totals(self, account: int) -> Totals:
         """Returns the totals of an account, with the time for which its peers are listed so far."""
         totals = self.accounts.totals(account)
-        listing, swarms = self.listing, self.swarms
-        if listing.since_seq == NEVER:
-            return totals
         seeding_us = partial_us = 0
-        for torrent, peers in self._torrents_of(account).items():
-            settled_us = swarms.shared.get(share(account, torrent), 0)
-            if not settled_us:
-                settled_us = swarms.seen_us(peers[0])
-            _, seeding, partial = self._gained(peers, settled_us, listing.since_seq, self.time_us)
+        for _, seeding, partial in self.open_times(account):
             seeding_us += seeding
             partial_us += partial
         return totals._replace(
             seeding_us=min(totals.seeding_us + seeding_us, MOST),
             partial_us=min(totals.partial_us + partial_us, MOST),
         )
+
+    def open_times(self, account: int) -> Iterator[tuple[bytes, int, int]]:
+        """Yields the time for which an account's peers are listed so far, and that is not counted
+        yet: info hash, microseconds of seeding and of partial seeding.
+        """
+        listing, swarms = self.listing, self.swarms
+        if listing.since_seq == NEVER:
+            return
+        for torrent, peers in self._torrents_of(account).items():
+            settled_us = swarms.shared.get(share(account, torrent), 0)
+            if not settled_us:
+                settled_us = swarms.seen_us(peers[0])
+            _, seeding, partial = self._gained(peers, settled_us, listing.since_seq, self.time_us)
+            yield bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20]), seeding, partial
 
     def _torrents_of(self, account: int) -> dict[int, list[int]]:
         """Returns the peers of an account by torrent."""

@@ -26,6 +26,7 @@ from tracker.domain.events.records import ClientNamed
 from tracker.domain.swarms import MARK_EVENT
 from tracker.ledger.rules import AccountingRules
 from tracker.ports import (
+    BookRow,
     Client,
     LedgerAnnounce,
     LedgerCorrection,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tracker.domain.dates import Dates
     from tracker.domain.state import State
     from tracker.ledger.rules import Counted, Gain
+    from tracker.ports import BookRead
 
 _KEY_REF = Struct("<60xI16x")  # of a record of `codec.PLAIN`
 
@@ -56,11 +58,14 @@ _Entry = LedgerAnnounce | LedgerCorrection
 
 @define
 class Sums:
-    """Sums up the entries of a torrent, or of the account. The times in its totals are dates."""
+    """Sums up the entries of a torrent, or of the account. The times in it are dates."""
 
     announces: int = 0
     corrections: int = 0
     totals: Totals = NOTHING
+    corrected: tuple[int, int] = (0, 0)  # credited bytes, up and down, that corrections added
+    completed_us: int = 0  # the first completed download; 0 = there was none
+    client: int = 0  # number of the client of the last announce; 0 = it has none
 
     def open(self, balance: Totals) -> None:
         """Adds the totals of an opening. Corrections may have been added before."""
@@ -69,13 +74,34 @@ class Sums:
 
     def add(self, one: _Entry, then: Totals, now: Totals) -> None:
         """Adds an entry that took the account's totals from `then` to `now`."""
-        announced = isinstance(one, LedgerAnnounce)
-        self.announces += announced
-        self.corrections += not announced
         self._plus(now, then)
-        if announced:
-            first_us = self.totals.first_us or one.time_us
-            self.totals = self.totals._replace(first_us=first_us, last_us=one.time_us)
+        if isinstance(one, LedgerCorrection):
+            self.corrections += 1
+            up, down = self.corrected
+            self.corrected = up + one.credited_uploaded, down + one.credited_downloaded
+            return
+        self.announces += 1
+        self.client = one.client.number if one.client else 0
+        if now.snatched > then.snatched:
+            self.completed_us = self.completed_us or one.time_us
+        first_us = self.totals.first_us or one.time_us
+        self.totals = self.totals._replace(first_us=first_us, last_us=one.time_us)
+
+    def add_sums(self, later: Sums) -> None:
+        """Adds the sums of later entries."""
+        first_us = self.totals.first_us or later.totals.first_us
+        last_us = later.totals.last_us or self.totals.last_us
+        self._plus(later.totals)
+        self.totals = self.totals._replace(first_us=first_us, last_us=last_us)
+        self.announces += later.announces
+        self.corrections += later.corrections
+        self.corrected = (
+            self.corrected[0] + later.corrected[0],
+            self.corrected[1] + later.corrected[1],
+        )
+        self.completed_us = self.completed_us or later.completed_us
+        if later.announces:
+            self.client = later.client
 
     def _plus(self, more: Totals, less: Totals = NOTHING) -> None:
         """Adds the difference of two totals, except for the two times of announces."""
@@ -83,12 +109,50 @@ class Sums:
         summed = (a + b - c for a, b, c in zip(self.totals, more, less, strict=True))
         self.totals = Totals._make(summed)._replace(first_us=first_us, last_us=last_us)
 
+    def less(self, other: Sums) -> None:
+        """Takes amounts away."""
+        self._plus(NOTHING, other.totals)
+
     def gain(self, seeding_us: int, partial_us: int) -> None:
         """Adds time for which peers were listed."""
         self._plus(NOTHING._replace(seeding_us=seeding_us, partial_us=partial_us))
 
     def value(self) -> LedgerSums:
         return LedgerSums(self.announces, self.corrections, _shown(self.totals))
+
+    def row(self, account: int, info_hash: bytes | None) -> BookRow:
+        """Returns the row of the book for these sums, without their corrections."""
+        totals = self.totals
+        up, down = self.corrected
+        return BookRow(
+            account=account,
+            info_hash=info_hash,
+            uploaded=totals.uploaded,
+            downloaded=totals.downloaded,
+            credited_uploaded=totals.credited_uploaded - up,
+            credited_downloaded=totals.credited_downloaded - down,
+            seeding_us=totals.seeding_us,
+            partial_us=totals.partial_us,
+            first_us=totals.first_us or None,
+            last_us=totals.last_us or None,
+            completed_us=self.completed_us or None,
+            snatched=totals.snatched,
+            sessions=totals.sessions,
+            announces=self.announces,
+            corrections=0,
+            client=self.client or None,
+        )
+
+
+def sums_of(row: BookRow) -> Sums:
+    """Returns the sums that a row of the book has for a torrent."""
+    totals = Totals(
+        row.uploaded, row.downloaded, row.credited_uploaded, row.credited_downloaded,
+        row.seeding_us, row.sessions, row.snatched, row.first_us or 0, row.last_us or 0,
+        row.partial_us,
+    )  # fmt: skip
+    completed_us, client = row.completed_us or 0, row.client or 0
+    return Sums(row.announces, 0, totals, completed_us=completed_us, client=client)
 
 
 def dated(totals: Totals, dates: Dates) -> Totals:
@@ -154,11 +218,12 @@ class Ledger:
         return with_open({None: self.account}, self._rules.open(), of_all=True)[None]
 
     def opening(
-        self, kept: Iterable[Frame], state: State
+        self, kept: Iterable[Frame], state: State, book: BookRead | None = None
     ) -> Iterator[LedgerOpening | LedgerCorrection]:
         """Yields the entries of the removed events: the corrections, and the opening balance.
 
-        `state`: the state before the first event that was not removed.
+        `state`: the state before the first event that was not removed. `book`: the book of the
+        removed events; None = there was none, so all of the balance belongs to no torrent.
         """
         for frame in kept:
             for entry in self._kept_corrections(frame):
@@ -174,13 +239,55 @@ class Ledger:
             credited_uploaded=totals.credited_uploaded - corrected.credited_uploaded,
             credited_downloaded=totals.credited_downloaded - corrected.credited_downloaded,
         )
-        for sums in (self.torrents.setdefault(None, Sums()), self.account):
-            sums.open(balance)
-        if self._info_hash is None:
-            yield LedgerOpening(state.seq, state.dates.of(state.time_us), _shown(balance))
+        self.account.open(balance)
+        shown: Totals | None = balance
+        if book is None:
+            self.torrents.setdefault(None, Sums()).open(balance)
+        else:
+            self._open_rows(book, balance)
+        if self._info_hash is not None:
+            sums = self.torrents.get(self._info_hash)
+            shown = sums.totals if sums else None
+        if shown is not None:
+            yield LedgerOpening(state.seq, state.dates.of(state.time_us), _shown(shown))
+
+    def _open_rows(self, book: BookRead, balance: Totals) -> None:
+        """Splits the balance by torrent. What belongs to no torrent is the rest of it, so the sums
+        stay exact.
+        """
+        rest = Sums(totals=balance)
+        first_us = last_us = 0
+        for row in book.of_account(self._account):
+            if row.info_hash is None:
+                first_us, last_us = row.first_us or 0, row.last_us or 0
+                continue
+            sums = self.torrents[row.info_hash] = sums_of(row)
+            self.account.announces += sums.announces
+            rest.less(sums)
+        amounts = rest.totals._replace(first_us=first_us, last_us=last_us)
+        if any(amounts):
+            self.torrents.setdefault(None, Sums()).open(amounts)
 
     def of_torrent(self, info_hash: bytes) -> Sums:
         return self.sums().get(info_hash) or Sums()
+
+    def rows(self) -> list[BookRow]:
+        """Returns the account's rows of the book, by info hash; "no torrent" is the first."""
+        sums = self.sums()
+        rows = [sums[name].row(self._account, name) for name in sorted(filter(None, sums))]
+        corrections = sum(each.corrections for each in sums.values())
+        none = sums.get(None, Sums())
+        if corrections or any(none.totals):
+            up, down = map(sum, zip(*(each.corrected for each in sums.values()), strict=True))
+            rest = none.row(self._account, None)
+            rest = evolve(
+                rest,
+                credited_uploaded=rest.credited_uploaded + up,
+                credited_downloaded=rest.credited_downloaded + down,
+                corrections=corrections,
+            )
+            rows.insert(0, rest)
+        return rows
 
     def _kept_corrections(self, frame: Frame) -> Iterator[LedgerCorrection]:
         for seq, record in admin(frame):
@@ -287,12 +394,13 @@ class Ledger:
             now.credited_downloaded - then.credited_downloaded,
             words,
             factors,
-            self._client(client),
+            self.client(client),
         )
         self._add(entry, then)
         return entry
 
-    def _client(self, number: int) -> Client | None:
+    def client(self, number: int) -> Client | None:
+        """Returns the client that the log so far has under this number; None = there is none."""
         if not 0 < number <= len(self._clients.pairs):
             return None
         prefix, agent = self._clients.shown(number)

@@ -1,9 +1,9 @@
-"""Implements `ports.Ledgers`: reads ledgers for the API, in a helper process (`worker.py`).
+"""Implements `ports.Ledgers`: reads ledgers for the API, in helper processes (`worker.py`).
 
-The process answers one question at a time, and the others wait for their turn. Questions about the
-same account or torrent share one walk over the log, because the process keeps it. If a walk takes
-too long, the question is refused but the walk continues. The same question, asked later, finds it
-done.
+One process reads the log, the other the book. A process answers one question at a time, and the
+others wait for their turn. Questions about the same account or torrent share one walk over the log,
+because the process keeps it. If a walk takes too long, the question is refused but the walk
+continues. The same question, asked later, finds it done.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from tracker.workers.child import python
 from tracker.workers.question_pipe import Helper, Question, answered_within, end_when_idle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tracker.ports import EntriesPage, Moment, SumsPage
+    from tracker.ports import BookPage, BookQuery, EntriesPage, Moment, SumsPage
     from tracker.store.readable_log import ReadableLog
 
 ANSWER_SECONDS = 60.0
@@ -29,13 +30,18 @@ MAX_ASKING = 32
 class LogLedgers:
     """Implements `ports.Ledgers` with a log. `run` must be running."""
 
-    def __init__(self, log: ReadableLog, secrets: Path | None) -> None:
-        self._log = log
-        self._helper = Helper(python("tracker.ledger.worker", str(log.path), str(secrets or "-")))
+    def __init__(
+        self, log: ReadableLog, secrets: Path | None, booked: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`booked`: tells whether somebody writes the book. Else the log is read in its place."""
+        self._log, self._booked = log, booked
+        command = python("tracker.ledger.worker", str(log.path), str(secrets or "-"))
+        self._helper = Helper(command)
+        self._books = Helper(command)  # apart, because a book is read at once and a log is not
 
     async def run(self) -> None:
-        """Ends the helper process when it has no questions, until cancelled."""
-        await end_when_idle([self._helper])
+        """Ends the helper processes when they have no questions, until cancelled."""
+        await end_when_idle([self._helper, self._books])
 
     async def entries(
         self,
@@ -60,11 +66,28 @@ class LogLedgers:
         question = Question("torrent_totals", (info_hash, moment, after, limit))
         return cast("SumsPage", await self._ask(question))
 
-    async def _ask(self, question: Question) -> object:
-        """Asks the helper process. Raises `BusyError`, `NoMomentError`, `UnreadableLogError`."""
+    async def account_rows(self, account: int, moment: Moment | None, query: BookQuery) -> BookPage:
+        return await self._rows("account_rows", account, moment, query)
+
+    async def torrent_rows(
+        self, info_hash: bytes, moment: Moment | None, query: BookQuery
+    ) -> BookPage:
+        return await self._rows("torrent_rows", info_hash, moment, query)
+
+    async def _rows(
+        self, method: str, of: int | bytes, moment: Moment | None, query: BookQuery
+    ) -> BookPage:
+        newest = moment is None and self._booked()
+        question = Question(method, (of, moment, query, newest))
+        helper = self._books if newest else self._helper
+        return cast("BookPage", await self._ask(question, helper))
+
+    async def _ask(self, question: Question, helper: Helper | None = None) -> object:
+        """Asks a helper process. Raises `BusyError`, `NoMomentError`, `UnreadableLogError`."""
+        helper = helper or self._helper
         await self._log.wait_readable_briefly(self._log.durable_seq - 1)
-        if self._helper.users >= MAX_ASKING:
+        if helper.users >= MAX_ASKING:
             raise BusyError("too many ledgers are being computed: ask again in a while")
         text = "the log is still being read for it: ask again in a while"
-        with self._helper.in_use(), answered_within(ANSWER_SECONDS, text):
-            return await self._helper.ask(question)
+        with helper.in_use(), answered_within(ANSWER_SECONDS, text):
+            return await helper.ask(question)

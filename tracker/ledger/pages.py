@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tracker.ledger.account import Sums
     from tracker.ledger.walk import Decryption
-    from tracker.ports import LedgerEntry
+    from tracker.ports import BookRow, LedgerEntry
 
 PAGE_SECONDS = 2.0
 """Longest work on the events after a page's beginning, in seconds. The next page does the rest."""
@@ -118,7 +118,7 @@ class SumsPages:
 
     def __init__(self, log: Path, of: int | bytes, decrypt: Decryption) -> None:
         """`of` is an account or an info hash."""
-        self._book = Contributions(of) if isinstance(of, bytes) else Ledger(of)
+        self._listener = Contributions(of) if isinstance(of, bytes) else Ledger(of)
         self._walk = Walk(log, decrypt)
 
     def fits(self, end: int | None) -> bool:
@@ -129,8 +129,7 @@ class SumsPages:
 
         The row without a name is one more.
         """
-        for _ in self._walk.tell(self._book, end):
-            pass
+        self._read(end)
         rows = [row for row in self._rows() if _beyond(row[0], after)]
         # No cursor can point after the row without a name, so the page has a named row as well.
         limit += bool(rows) and rows[0][0] is None
@@ -138,11 +137,20 @@ class SumsPages:
         following = page[-1][0] if len(rows) > limit else None
         return SumsPage(page, following, self._walk.first_seq, self._walk.seq - 1)
 
+    def rows(self, end: int | None) -> tuple[list[BookRow], int]:
+        """Returns the rows of the book over the events below `end`, and the last of the events."""
+        self._read(end)
+        return self._listener.rows(), self._walk.seq - 1
+
+    def _read(self, end: int | None) -> None:
+        for _ in self._walk.tell(self._listener, end):
+            pass
+
     def _rows(self) -> list[tuple[int | bytes | None, Sums]]:
         """Returns the rows, ascending; the row without a name is the first."""
-        if isinstance(self._book, Contributions):
-            return list(self._book.sums().items())
-        return sorted(self._book.sums().items(), key=lambda row: row[0] or b"")
+        if isinstance(self._listener, Contributions):
+            return list(self._listener.sums().items())
+        return sorted(self._listener.sums().items(), key=lambda row: row[0] or b"")
 
 
 def _beyond(name: Any, after: Any) -> bool:

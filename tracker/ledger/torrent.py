@@ -1,8 +1,9 @@
 """Sums up the amounts that each account moved on one torrent.
 
 A row has exactly the sums of the account's own ledger (`tracker.ledger.account`) for the torrent,
-because the same code adds them up. If the log's oldest events were removed, the rows cover the
-other events, because the opening balance has no amounts by torrent.
+because the same code adds them up. If the log's oldest events were removed, the book has the sums
+of these. Without a book the rows cover the other events only, because the opening balance has no
+amounts by torrent.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from array import array
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from tracker.domain import events
 from tracker.domain.accounts import Accounts
 from tracker.domain.events import codec
 from tracker.domain.events.admin import CreditCorrected, KeyIssued
-from tracker.ledger.account import Sums, dated
+from tracker.ledger.account import Sums, dated, sums_of
 from tracker.ledger.rules import AccountingRules
 from tracker.store.frames import admin, newest, readable
 
@@ -24,10 +27,11 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
     from tracker.domain.state import State
+    from tracker.ports import BookRead, BookRow
 
 
 class Contributions:
-    """A `walk.Book` that yields no entries. `sums` returns the result."""
+    """A `walk.Listener` that yields no entries. `sums` returns the result."""
 
     def __init__(self, info_hash: bytes) -> None:
         self._info_hash = info_hash
@@ -37,28 +41,42 @@ class Contributions:
         self._seqs = array("Q")  # of this torrent's announces and corrections, ascending
         self._whose = array("I")  # the account of each
         self._announces: dict[int, int] = {}  # by account
+        self._last: dict[int, tuple[int, int]] = {}  # first completion, and the last client
         self._corrected: dict[int, tuple[int, int, int]] = {}  # corrections, uploaded, downloaded
+        self._opened: dict[int, Sums] = {}  # by account, of events that were removed
 
     def sums(self) -> dict[int, Sums]:
         """Returns the sums by account, ascending."""
         found: dict[int, Sums] = {}
         open_ = {account: gain for account, _, *gain in self._rules.open()}
         accounts = self._announces.keys() | self._corrected.keys() | self._gained | open_.keys()
-        for account in sorted(accounts):
+        for account in sorted(accounts | self._opened.keys()):
+            sums = found[account] = evolve(self._opened.get(account, Sums()))
             totals = dated(self._rules.accounts.totals(account), self._rules.dates)
             times, up, down = self._corrected.get(account, (0, 0, 0))
-            credited = {
-                "credited_uploaded": totals.credited_uploaded + up,
-                "credited_downloaded": totals.credited_downloaded + down,
-            }
-            announces = self._announces.get(account, 0)
-            found[account] = Sums(announces, times, totals._replace(**credited))
-            found[account].gain(*open_.get(account, (0, 0)))
+            corrected = totals._replace(
+                credited_uploaded=totals.credited_uploaded + up,
+                credited_downloaded=totals.credited_downloaded + down,
+            )
+            announces, last = self._announces.get(account, 0), self._last.get(account, (0, 0))
+            sums.add_sums(Sums(announces, times, corrected, (up, down), *last))
+            sums.gain(*open_.get(account, (0, 0)))
         return found
 
-    def opening(self, kept: Iterable[Frame], state: State) -> Iterator[None]:
-        """Takes from the state: accounts, rules, and announces that a later one may continue."""
+    def rows(self) -> list[BookRow]:
+        """Returns the torrent's rows of the book, by account."""
+        return [sums.row(account, self._info_hash) for account, sums in self.sums().items()]
+
+    def opening(
+        self, kept: Iterable[Frame], state: State, book: BookRead | None = None
+    ) -> Iterator[None]:
+        """Takes from the state: accounts, rules, and announces that a later one may continue; and
+        from the book of the removed events the sums of these.
+        """
         del kept  # these corrections correct entries that were removed too
+        if book is not None:
+            rows = book.of_torrent(self._info_hash)
+            self._opened = {row.account: sums_of(row) for row in rows}
         self._account_of = dict(enumerate(state.access.account_of))
         accounts = Accounts(state.factors)
         if state.accounts.credited_uploaded:
@@ -118,6 +136,11 @@ class Contributions:
 
     def _record(self, seq: int, row: codec.Plain) -> None:
         account = self._account_of[row[6]]
+        snatched = self._rules.accounts.totals(account).snatched
         self._rules.record(account, seq, row, row[2])
+        completed_us, _ = self._last.get(account, (0, 0))
+        if not completed_us and self._rules.accounts.totals(account).snatched > snatched:
+            completed_us = self._rules.dates.of(row[0])
+        self._last[account] = completed_us, row[-1]
         self._announces[account] = self._announces.get(account, 0) + 1
         self._note(seq, account)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from eventlog import NOT_ENCRYPTED, Reader, decrypt_frame, read_identity
 from tracker.store import checked_segments, opening_balance
+from tracker.store.book import open_beginning
 from tracker.store.frames import reading
 from tracker.store.moments import split
 
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 
     from eventlog import Frame
     from tracker.domain.state import State
+    from tracker.ports import BookRead
     from tracker.store.address_keys import Keyring
 
 Entry = TypeVar("Entry", covariant=True)
 
 
-class Book(Protocol[Entry]):
-    """Reads frames and yields entries: `Ledger`, `Contributions`."""
+class Listener(Protocol[Entry]):
+    """Takes frames and yields entries: `Ledger`, `Contributions`."""
 
-    def opening(self, kept: Iterable[Frame], state: State) -> Iterator[Entry]: ...
+    def opening(
+        self, kept: Iterable[Frame], state: State, book: BookRead | None = None
+    ) -> Iterator[Entry]: ...
 
     def entries(self, frames: Iterable[Frame]) -> Iterator[Entry]: ...
 
@@ -61,8 +65,8 @@ class Walk:
         self.hurried: Callable[[], bool] = lambda: False  # true = pause before the next frame
         self.paused = False  # the latest call of `tell` paused
 
-    def tell(self, book: Book[Entry], end: int | None = None) -> Iterator[Entry]:
-        """Yields the entries that the book makes from the next events, those below `end`.
+    def tell(self, listener: Listener[Entry], end: int | None = None) -> Iterator[Entry]:
+        """Yields the entries that the listener makes from the next events, those below `end`.
 
         `end` None: the durable end. Consume the iterator before the next call. It ends early,
         between two frames, if `hurried` returns true.
@@ -76,8 +80,9 @@ class Walk:
                 if self.first_seq:
                     kept = checked_segments.read_kept(self._folder, self.first_seq, keys)
                     begin = opening_balance.begin(self._folder, self.first_seq, keys)
-                    yield from book.opening(kept, begin.state)
-            yield from book.entries(self._until(end))
+                    book = open_beginning(self._folder, keys)
+                    yield from listener.opening(kept, begin.state, book)
+            yield from listener.entries(self._until(end))
 
     def _until(self, end: int | None) -> Iterator[Frame]:
         while not self.hurried():

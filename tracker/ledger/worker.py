@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve
 
+from tracker.ledger import rows
 from tracker.ledger.pages import EntryPages, SumsPages
 from tracker.ledger.walk import Decryption
+from tracker.ports import BookPage
 from tracker.store.address_keys import Keyring
+from tracker.store.book import open_newest
 from tracker.store.moments import ForwardReplay
 from tracker.workers.question_pipe import Worker, serve
 
 if TYPE_CHECKING:
-    from tracker.ports import EntriesPage, Moment, Outage, SumsPage
+    from tracker.ports import BookQuery, EntriesPage, Moment, Outage, SumsPage
 
 MAX_WALKS = 4  # the most walks to keep
 
@@ -67,10 +70,36 @@ class LedgerWorker(Worker):
         self, of: int | bytes, moment: Moment | None, after: int | bytes | None, limit: int
     ) -> SumsPage:
         end, outage = self._end(moment)
+        return evolve(self._walked(of, end).page(after, limit, end), outage=outage)
+
+    def _walked(self, of: int | bytes, end: int | None) -> SumsPages:
         pages = self._walks.pop(of, None)
         if not isinstance(pages, SumsPages) or not pages.fits(end):
             pages = SumsPages(self._log, of, Decryption(self._log, self._keys))
-        return evolve(self._keep(of, pages).page(after, limit, end), outage=outage)
+        return self._keep(of, pages)
+
+    def account_rows(
+        self, account: int, moment: Moment | None, query: BookQuery, newest: bool
+    ) -> BookPage:
+        return self._rows(account, moment, query, newest=newest)
+
+    def torrent_rows(
+        self, info_hash: bytes, moment: Moment | None, query: BookQuery, newest: bool
+    ) -> BookPage:
+        return self._rows(info_hash, moment, query, newest=newest)
+
+    def _rows(
+        self, of: int | bytes, moment: Moment | None, query: BookQuery, *, newest: bool
+    ) -> BookPage:
+        """Makes a page of the `newest` book. Else, and where there is no book yet, it reads the
+        log, with the book of what was removed from it.
+        """
+        end, outage = self._end(moment)
+        book = open_newest(self._log, self._keys) if newest else None
+        if book is not None:
+            return BookPage(*rows.page(rows.stored(book, of, query), of, query), book.upto - 1)
+        found, seq = self._walked(of, end).rows(end)
+        return BookPage(*rows.page(found, of, query), seq, outage)
 
     def _keep(self, name: object, pages: Pages) -> Pages:
         self._walks[name] = pages

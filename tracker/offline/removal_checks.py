@@ -17,25 +17,34 @@ from eventlog import (
 )
 from tracker.domain.events import codec
 from tracker.domain.events.admin import FormatBegun, LogPruned
-from tracker.store import frames
+from tracker.store import book_files, frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from eventlog import Frame, Verifier
+    from tracker.store.address_keys import Keyring
+
+
+RESTORE_BOOK = (
+    "restore the file from a backup: the book cannot be made again without it. The tracker starts without the list, "
+    "but then what accounts did in each torrent before the log begins is lost"
+)
 
 
 class Removals:
     """Takes every frame with `note`; afterwards `findings` says what is wrong."""
 
-    def __init__(self, folder: Path, log: Verifier) -> None:
+    def __init__(self, folder: Path, log: Verifier, keys: Keyring | None) -> None:
         """`log`: knows the history digests of the part walked so far."""
+        self._keys = keys
         self._folder = folder
         self._begin = log.first_seq  # 0 = nothing was removed
         self._log = log
         self._others: list[Finding] = []
         self._confirmed: tuple[str, Mapping[str, str]] | None = None
+        self._book: str | None = None  # SHA-256 of the book that the log names
         self.opening = ""  # SHA-256 of the opening balance; "" = it could not be read
 
     def note(self, path: Path, frame: Frame) -> None:
@@ -46,6 +55,7 @@ class Removals:
                     self._history(path, seq, event.first_seq, event.history)
                     if event.first_seq == self._begin:
                         self._confirmed = event.opening, event.kept
+                        self._book = event.book
                 elif isinstance(event, FormatBegun):
                     self._history(path, seq, seq, event.history)
                     if self._confirmed is not None:  # by an event without a tag
@@ -74,6 +84,22 @@ class Removals:
             what = f"its SHA-256 is {self.opening}, and the log says {digest}"
             yield Finding(path, 0, self._begin, what, RESTORE)
         yield from self._kept(files)
+        if self._book is not None:
+            yield from self._named(self._book)
+
+    def _named(self, digest: str) -> Iterator[Finding]:
+        """Checks the book that the log names, and every byte of its parts."""
+        path = book_files.named_path(self._folder, self._begin)
+        try:
+            listed = book_files.read_list(path, self._log.log_id, self._keys, digest)
+            book_files.follow(self._folder, listed, self._keys)
+        except FileNotFoundError:
+            yield Finding(path, 0, self._begin, "is missing", RESTORE_BOOK)
+        except book_files.BookError as error:
+            yield Finding(path, 0, self._begin, str(error), RESTORE_BOOK)
+        else:
+            for part, what in book_files.wrong_parts(self._folder, listed):
+                yield Finding(part, 0, self._begin, what, RESTORE_BOOK)
 
     def _kept(self, files: Mapping[str, str]) -> Iterator[Finding]:
         try:

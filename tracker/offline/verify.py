@@ -91,7 +91,7 @@ class Verification:
         self.noted_in: Path | None = None
         self._mark: Mark | None = None
         self._holds_mark = False  # the log holds the mark's frame
-        self._removals = Removals(folder, self.log)
+        self._removals = Removals(folder, self.log, keys)
         self._records = RecordChecks()
         # By day: the first frame that its key does not open, because it is gone or is another one.
         self._closed: dict[int, Checked] = {}

@@ -1,5 +1,6 @@
 """All that the API may see of the tracker: values, errors, and protocols to read and to write."""
 
+from tracker.ports.book import BookRead, BookRow
 from tracker.ports.commands import Commands
 from tracker.ports.errors import (
     TAKES_NOTHING_IN,
@@ -21,6 +22,9 @@ from tracker.ports.errors import (
     UnreadableLogError,
 )
 from tracker.ports.ledger import (
+    BookCursor,
+    BookPage,
+    BookQuery,
     EntriesPage,
     LedgerAnnounce,
     LedgerCorrection,
@@ -75,6 +79,11 @@ __all__ = [
     "TAKES_NOTHING_IN",
     "Account",
     "Actor",
+    "BookCursor",
+    "BookPage",
+    "BookQuery",
+    "BookRead",
+    "BookRow",
     "BusyError",
     "Client",
     "CommandError",

@@ -1,4 +1,4 @@
-"""The values of ledgers: entries, sums, and pages of both.
+"""The values of ledgers: entries, sums, rows of the book, and pages of all.
 
 Amounts are bytes, times Unix microseconds of log time.
 """
@@ -12,6 +12,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tracker.ports.book import BookRow
     from tracker.ports.values import Client, Outage
 
 
@@ -116,4 +117,33 @@ class SumsPage:
     following: bytes | int | None  # the `after` of the next page; None = there is none
     first_seq: int  # the sums are of the events from this one
     seq: int  # to this one
+    outage: Outage | None = None  # around the moment that was asked about
+
+
+@frozen
+class BookCursor:
+    """The last row of a page."""
+
+    value: int  # that the rows are sorted by; 0 = they are sorted by name
+    name: bytes | int | None  # its torrent or account; None = "no torrent"
+
+
+@frozen(kw_only=True)
+class BookQuery:
+    """Which rows of an account or a torrent are wanted, and in which order."""
+
+    account: int | None = None  # only the row of this account
+    info_hash: bytes | None = None  # only the row of this torrent
+    bounds: tuple[tuple[str, int, int], ...] = ()  # field of `BookRow`, its least and largest value
+    sort: str = ""  # a field of `BookRow`; "" = by torrent or account
+    descending: bool = False
+    after: BookCursor | None = None  # None = from the first row
+    limit: int
+
+
+@frozen
+class BookPage:
+    rows: Sequence[BookRow]
+    following: BookCursor | None  # the `after` of the next page; None = there is none
+    seq: int  # the rows count the events up to this one; -1 = none
     outage: Outage | None = None  # around the moment that was asked about

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 
-    from tracker.ports.ledger import EntriesPage, SumsPage
+    from tracker.ports.ledger import BookPage, BookQuery, EntriesPage, SumsPage
     from tracker.ports.values import (
         Account,
         Client,
@@ -107,6 +107,10 @@ class ReadModel(Protocol):
 
     def clients(self) -> Iterator[Client]:
         """The clients with a number, ascending; a few thousand at most."""
+        ...
+
+    def client(self, number: int) -> Client | None:
+        """The client with this number; None = there is none."""
         ...
 
     def present(self, account: int) -> Iterator[Present | None]:
@@ -247,4 +251,16 @@ class Ledgers(Protocol):
         self, info_hash: bytes, moment: Moment | None, after: int | None, limit: int
     ) -> SumsPage:
         """A torrent's sums by account, after the account `after` (None = from the first)."""
+        ...
+
+    async def account_rows(self, account: int, moment: Moment | None, query: BookQuery) -> BookPage:
+        """An account's rows of the book. `moment` None: of the newest book, which is read at once,
+        and lags behind the log.
+        """
+        ...
+
+    async def torrent_rows(
+        self, info_hash: bytes, moment: Moment | None, query: BookQuery
+    ) -> BookPage:
+        """A torrent's rows of the book, as `account_rows`."""
         ...

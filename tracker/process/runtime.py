@@ -136,7 +136,9 @@ def build(
         replaying=replaying,
         gauges=gauges,
         past=past,
-        ledgers=LogLedgers(event_log, secrets_path),
+        ledgers=LogLedgers(
+            event_log, secrets_path, lambda: settings.follower == "on" and not follower.alarm
+        ),
     )
 
 

@@ -266,10 +266,16 @@ class Projection:
             yield ports.Refused(reason, name or None, version or None, times)
 
     def clients(self) -> Iterator[ports.Client]:
-        clients = self._state.clients
-        for number in range(1, len(clients.pairs) + 1):
-            prefix, agent = clients.shown(number)
-            yield ports.Client(number, prefix or None, agent or None)
+        for number in range(1, len(self._state.clients.pairs) + 1):
+            yield self._client(number)
+
+    def client(self, number: int) -> ports.Client | None:
+        known = 0 < number <= len(self._state.clients.pairs)
+        return self._client(number) if known else None
+
+    def _client(self, number: int) -> ports.Client:
+        prefix, agent = self._state.clients.shown(number)
+        return ports.Client(number, prefix or None, agent or None)
 
     def present(self, account: int) -> Iterator[ports.Present | None]:
         swarms = self._state.swarms

@@ -17,7 +17,7 @@ from attrs import frozen
 from eventlog import first_seq, has_tags, open_log, read_identity, segments_of
 from tracker.domain.events import codec
 from tracker.domain.events.admin import ServerKeyChanged
-from tracker.store import format_border, high_water_mark, opening_balance, snapshots, tag_keys
+from tracker.store import book, format_border, high_water_mark, opening_balance, snapshots, tag_keys
 from tracker.store.checked_segments import CheckedSegments
 from tracker.store.noting import NotedLog
 from tracker.store.replay import collector_off, replay
@@ -195,6 +195,7 @@ def _replayed(
     state = replay(reader, lambda done: report(done, total), state)
     kept = opening_balance.check_files(event_log.path, state, keyring)
     checked.note_kept(first_seq(event_log.path), kept)
+    book.named(event_log.path, state, keyring)
     report(total, total)
     return state
 

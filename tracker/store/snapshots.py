@@ -52,7 +52,7 @@ def seq_of(path: Path) -> int:
 
 def write(log: Path, state: State, keys: Keyring) -> Path | None:
     """Writes the snapshot of a state whose events are all durable, and keeps it with the newest
-    others, `KEPT` in all.
+    others, `KEPT` in all, and with the one from which the book goes on.
 
     Others may have higher numbers and be of no use: after an older copy of the log took its place
     they tell of events that are lost.
@@ -74,11 +74,26 @@ def write(log: Path, state: State, keys: Keyring) -> Path | None:
         raise OSError(errno.ENOTDIR, f"{A_FILE}: move it away", str(path.parent))
     make_folder(path.parent)
     with writing(path.parent):
+        # Without it the book could only go on after a replay of the whole log.
+        needed = _newest_before(log, _end_of_book(log))
         snapshot_file.write(path, position, state, keys)
         others = [each for each in found(log) if each.is_file() and each != path]
         for old in others[: 1 - KEPT]:
-            old.unlink(missing_ok=True)
+            if old != needed:
+                old.unlink(missing_ok=True)
     return path
+
+
+def _newest_before(log: Path, seq: int) -> Path | None:
+    """Returns the newest snapshot of the events below `seq` or fewer; None = there is none."""
+    return next((path for path in reversed(found(log)) if seq_of(path) <= seq), None)
+
+
+def _end_of_book(log: Path) -> int:
+    """Returns how far the book reaches: `book_files`; 0 = there is none."""
+    return max(
+        (int(path.name[:20]) for path in log.glob("book/" + 20 * "[0-9]" + ".book")), default=0
+    )
 
 
 def _is_of(path: Path, position: Position, keys: Keyring) -> bool:
@@ -90,17 +105,19 @@ def _is_of(path: Path, position: Position, keys: Keyring) -> bool:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Locks the folder against other processes that write, and removes what killed ones left. The
-    lock goes with the process. Raises `OSError`.
+    lock goes with the process.
+
+    `wait`: until they are done, in place of an error. Raises `OSError`.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         _remove_left_over(folder)
         yield
     except BlockingIOError:
-        raise OSError(errno.EBUSY, "another process is writing a snapshot", str(folder)) from None
+        raise OSError(errno.EBUSY, "another process is writing there", str(folder)) from None
     finally:
         os.close(descriptor)
 

@@ -61,6 +61,10 @@ class FollowerSupervisor:
         init=False, factory=lambda: RepeatedWarning(log, "Snapshots are written again")
     )
 
+    _unbooked: RepeatedWarning = field(
+        init=False, factory=lambda: RepeatedWarning(log, "The book is written again")
+    )
+
     def lag(self, durable_seq: int) -> int | None:
         """Returns how many durable events the follower has yet to apply; None = it does not run."""
         return None if self.seq is None else max(0, durable_seq - self.seq)
@@ -146,6 +150,10 @@ class FollowerSupervisor:
             self.note_sealed((bytes.fromhex(report["sealed"]), report["after"]))
         elif "unsealed" in report:
             self._unsealed.warn("A finished segment could not be sealed: %s", report["unsealed"])
+        elif "booked" in report:
+            self._unbooked.over()
+        elif "unbooked" in report:
+            self._unbooked.warn("The book could not be written: %s", report["unbooked"])
         elif "refused" in report:
             log.warning("%s", report["refused"])
         elif "failed" in report:

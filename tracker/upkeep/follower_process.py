@@ -1,13 +1,14 @@
-"""Runs the follower: a process that replays the durable log as it grows, writes snapshots and seals
-finished segments.
+"""Runs the follower: a process that replays the durable log as it grows, writes snapshots and the
+book, and seals finished segments.
 
 So the tracker never pauses for a snapshot, and never hashes its log.
 
     python -m tracker.upkeep.follower_process LOG SECRETS [--events N] [--seconds S] [--pause S]
 
 The tracker starts it (`follower.py`) and reads its reports, a JSON object a line. The follower ends
-when its standard input ends, and the kernel kills it when the tracker is gone. It holds one state
-and one frame of the log; while it writes a snapshot, it holds the image of the state too.
+when its standard input ends, and the kernel kills it when the tracker is gone. It holds one state,
+one frame of the log, and what the book gains until it is written; while it writes a snapshot, it
+holds the image of the state too.
 
 Exit codes: 0 the tracker ended; 1 cannot go on; 3 the log is damaged; 4 the log and its replay
 disagree.
@@ -16,6 +17,7 @@ disagree.
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import json
 import os
@@ -36,10 +38,12 @@ from eventlog import (
 )
 from tracker.domain.events.codec import CodecError
 from tracker.domain.state import ReplayError
-from tracker.store import frames, opening_balance, snapshots
+from tracker.store import opening_balance, snapshots
 from tracker.store.address_keys import Keyring
+from tracker.store.book_files import BookError
 from tracker.store.replay import TOO_LITTLE_MEMORY
 from tracker.store.server_secret import SecretError
+from tracker.upkeep import bookkeeping
 from tracker.workers import lifetime
 
 if TYPE_CHECKING:
@@ -58,6 +62,8 @@ MB.
 """
 SEAL_SECONDS = 5.0
 """Seconds between two looks for finished segments without a seal."""
+BOOK_SECONDS = 10.0
+"""Seconds between two writings of the book, if there was an announce, because people read it."""
 RETRY_SECONDS = 60.0
 """Seconds until a segment that could not be sealed is tried again."""
 _POLL_SECONDS = 1.0  # between two looks at the log
@@ -76,7 +82,8 @@ class Follower:
     """Keeps a state up to date with the durable log.
 
     It reports `seq` (events applied), `snapshot` (written), `refused` (a snapshot that it could not
-    use), `failed` (a snapshot that it could not write), `sealed` (the newest sealed history digest,
+    use), `failed` (a snapshot that it could not write), `unbooked` (why the book could not be
+    written), `booked` (it was written after that), `sealed` (the newest sealed history digest,
     and the number of the event after it) and `unsealed` (why a segment could not be sealed).
     """
 
@@ -90,17 +97,21 @@ class Follower:
         seconds: float = SECONDS,
         pause: float = PAUSE_SECONDS,
     ) -> None:
-        """Starts from the newest snapshot. Raises the errors of `snapshots.start`."""
+        """Starts from the newest snapshot, or where the book ends. Raises the errors of
+        `bookkeeping.start`.
+        """
         self._log, self._report = log, report
         self._events, self._seconds, self._pause = events, seconds, pause
         self.state: State
         self._reader: Reader
         self._keys = Keyring(secrets)
-        self.state, self._reader = snapshots.start(
+        self._keeper, self.state, self._reader, self._written_seq = bookkeeping.start(
             log, self._keys, refused=lambda why: report(refused=why)
         )
-        self._written_seq = self.state.seq
         self._written_at = time.monotonic()
+        self._behind = self.state.seq < self._written_seq  # the book was, at the start
+        self._unbooked = False  # the book could not be written
+        self._book_from = 0.0  # when the book is due
         self._seal_from = 0.0  # when the next look for finished segments is due
         self._all_sealed = False  # since the start, all older segments got theirs
 
@@ -112,17 +123,22 @@ class Follower:
         for number, frame in enumerate(self._reader.frames(), 1):
             header = frame.header
             try:
-                frames.apply(self.state, frame)
+                self._keeper.apply(self.state, frame)
             except (CodecError, ReplayError) as error:
                 raise DisagreementError(
                     f"replay ends at event {header.base_seq} or in its frame: {error}"
                 ) from error
+            if self._keeper.full:
+                self._write_book()
             if number % _REPORTED_FRAMES == 0:
-                self._report(seq=self.state.seq)
-                self._write_if_due()
-                self._seal_if_due()
+                self._do_what_is_due()
+        self._do_what_is_due()
+
+    def _do_what_is_due(self) -> None:
         self._report(seq=self.state.seq)
         self._write_if_due()
+        if self._keeper.noted and time.monotonic() >= self._book_from:
+            self._write_book()
         self._seal_if_due()
 
     def _seal_if_due(self) -> None:
@@ -147,10 +163,14 @@ class Follower:
             self._report(sealed=newest[0].hex(), after=newest[1])
 
     def _write_if_due(self) -> None:
+        if self._behind and self.state.seq >= self._written_seq:
+            self._behind = False
+            self._write_book()
         new = self.state.seq - self._written_seq
         waited = time.monotonic() - self._written_at
-        if not new or waited < self._pause or (new < self._events and waited < self._seconds):
+        if new <= 0 or waited < self._pause or (new < self._events and waited < self._seconds):
             return
+        self._write_book()  # first, so that a start that uses the snapshot finds the book there
         began = time.monotonic()
         try:
             self._keys.forget()  # keys of days that were shredded meanwhile
@@ -162,6 +182,23 @@ class Follower:
                 took = round(time.monotonic() - began, 3)
                 self._report(snapshot=self.state.seq, bytes=path.stat().st_size, seconds=took)
         self._written_seq, self._written_at = self.state.seq, time.monotonic()
+
+    def _write_book(self) -> None:
+        """Raises `OSError` if it cannot be written and memory would grow too far."""
+        self._book_from = time.monotonic() + BOOK_SECONDS
+        try:
+            self._keeper.write(self.state)
+        except (OSError, BookError, SecretError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EBUSY:
+                return  # a removal uses the folder for a moment
+            if self._keeper.overfull:
+                raise OSError(f"the book cannot be written: {error}") from error
+            self._unbooked = True
+            self._report(unbooked=str(error))
+        else:
+            if self._unbooked:
+                self._unbooked = False
+                self._report(booked=self.state.seq)
 
 
 def main(arguments: list[str] | None = None) -> int:

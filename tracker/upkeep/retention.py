@@ -243,8 +243,9 @@ class Pruner:
     async def _write(self, made: pruning.Made, rule: str) -> None:
         """Appends the event that confirms the files that were made."""
         event = LogPruned(
-            made.first_seq, made.opening, made.kept, made.segments, made.bytes, made.history
-        )
+            made.first_seq, made.opening, made.kept, made.segments, made.bytes, made.history,
+            made.book or None,
+        )  # fmt: skip
         await append_durably(self.service, self.log, event, ports.Actor(rule, "", ""))
 
 

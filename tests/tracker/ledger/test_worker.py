@@ -39,6 +39,9 @@ from tracker.ledger.torrent import Contributions
 from tracker.ledger.walk import Decryption, Walk
 from tracker.ledger.worker import LedgerWorker
 from tracker.ports import (
+    BookPage,
+    BookQuery,
+    BookRow,
     BusyError,
     EntriesPage,
     LedgerAnnounce,
@@ -146,6 +149,13 @@ def ask_sums(
     method = "torrent_totals" if isinstance(of, bytes) else "account_totals"
     page = worker.answer(Question(method, (of, moment, after, limit)))
     assert isinstance(page, SumsPage), page
+    return page
+
+
+def ask_rows(worker: LedgerWorker, of: int | bytes, moment: Moment | None = None) -> BookPage:
+    method = "torrent_rows" if isinstance(of, bytes) else "account_rows"
+    page = worker.answer(Question(method, (of, moment, BookQuery(limit=100), True)))
+    assert isinstance(page, BookPage), page
     return page
 
 
@@ -286,6 +296,44 @@ def test_pages_of_sums(folder: Path, walks: list[Path]) -> None:
     assert len(walks) == 2
     ask_sums(worker, 1, at, None, 1)
     assert len(walks) == 3
+
+
+@pytest.mark.parametrize("end", [60, 200, None])
+def test_rows_of_the_book(folder: Path, end: int | None) -> None:
+    """Without a book the rows come from the log: those of an account sum up to its totals, with all
+    corrections in the row without a torrent, and those of the torrents are the same rows."""
+    worker = LedgerWorker(folder, None)
+    moment = None if end is None else Moment(seq=end - 1)
+    found: dict[bytes | None, list[BookRow]] = {}
+    for account in (1, 2):
+        ledger = whole_ledger(folder, account, end)[1]
+        page = ask_rows(worker, account, moment)
+        assert page.following is None
+        assert page.seq == (ask_sums(worker, account, moment).seq if end is None else end - 1)
+        totals = ledger.whole().value()
+        for name in (
+            "uploaded", "downloaded", "credited_uploaded", "credited_downloaded", "seeding_us",
+            "partial_us", "snatched", "sessions",
+        ):  # fmt: skip
+            assert sum(getattr(row, name) for row in page.rows) == getattr(totals.totals, name)
+        assert sum(row.announces for row in page.rows) == totals.announces
+        assert [row.corrections for row in page.rows if row.info_hash] == [0] * len(HASHES)
+        assert sum(row.corrections for row in page.rows) == totals.corrections
+        for row in page.rows:
+            found.setdefault(row.info_hash, []).append(row)
+            announces = [
+                one
+                for one in whole_ledger(folder, account, end)[0]
+                if isinstance(one, LedgerAnnounce) and one.info_hash == row.info_hash
+            ]
+            if announces:
+                assert (row.first_us, row.last_us) == (announces[0].time_us, announces[-1].time_us)
+                assert row.client == (announces[-1].client and announces[-1].client.number)
+                assert (row.completed_us is None) is (row.snatched == 0)
+                assert row.completed_us in (None, *(one.time_us for one in announces))
+    for info_hash in HASHES:
+        assert ask_rows(worker, info_hash, moment).rows == found.pop(info_hash, [])
+    assert all(row.info_hash is None for rows in found.values() for row in rows)
 
 
 def test_new_events_reach_an_open_ledger(tmp_path: Path) -> None:

@@ -413,7 +413,7 @@ def test_one_writes_at_a_time(site: Site) -> None:
     descriptor = os.open(site.log / "snap", os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     follower.catch_up()
-    assert "another process is writing a snapshot" in site.said[-1]["failed"]
+    assert "another process is writing there" in site.said[-1]["failed"]
     assert list((site.log / "snap").iterdir()) == []
     os.close(descriptor)
     site.go_on()

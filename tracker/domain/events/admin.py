@@ -335,6 +335,8 @@ class CreditCorrected(AdminEvent):
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         self.correct(to.accounts, seq)
+        if to.book is not None:
+            to.book.correct(self.account, self.uploaded, self.downloaded)
         if self.request is not None:
             to.access.requests[_idempotency(self.by)] = Request(self.request, 0, seq)
 
@@ -395,6 +397,8 @@ class LogPruned(AdminEvent):
     segments: int  # removed
     bytes: int  # removed
     history: str | None = None  # history digest before `first_seq`; None = of an earlier version
+    # SHA-256 of the book that has what was removed; None = there is none, as in public modes.
+    book: str | None = None
 
     def apply(self, to: Target, seq: int, time_us: int) -> None:  # noqa: ARG002  # the base's name
         # If this removal was interrupted, the entry before it gives the beginning of the log.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tracker.domain.access import Access
     from tracker.domain.accounts import Accounts
     from tracker.domain.bases import Bases
+    from tracker.domain.booking import Booking
     from tracker.domain.clients import Clients
     from tracker.domain.dates import Dates
     from tracker.domain.factors import Factors
@@ -49,6 +50,7 @@ class Target(Accounting, Protocol):
     hidden: Hidden | None
     listing: Listing
     bases: Bases
+    book: Booking | None
 
     def leave(self, torrent: int, peer: int) -> None:
         """Removes a peer, and counts its time."""

@@ -1,0 +1,381 @@
+"""The book: its rows are the sums of the ledger, whatever happens to its files and to the log."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trio
+from attrs import define, evolve, field
+
+import eventlog.log
+from eventlog import LogCorruptError, Reader, first_seq, open_log
+from tests.eventlog.logs import running
+from tests.support import (
+    SECOND,
+    START_US,
+    Announce,
+    HandTime,
+    Rig,
+    endpoint4,
+    hash_of,
+    key_text,
+    own_keys,
+    replayed,
+)
+from tests.tracker.pruned import prune
+from tracker.domain.accounts import Totals
+from tracker.domain.events import DAY_US, codec
+from tracker.domain.events.admin import TrackerStarted
+from tracker.domain.policy import Policy
+from tracker.domain.settings import Settings
+from tracker.ledger.account import Ledger
+from tracker.store import book_files, snapshots
+from tracker.store.book import open_newest
+from tracker.store.replay import replay
+from tracker.upkeep import bookkeeping, retention
+from tracker.upkeep.follower_process import Follower
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eventlog import Frame
+    from tracker.ports import BookRow, LedgerSums
+
+MEMBERS, TORRENTS = 3, 4
+PRIVATE = Settings(
+    private=True, max_peer_timeout=60, inactive_peer_cleanup_interval=10, accounting=2
+)
+
+
+@define
+class Site:
+    """A private log, and every frame that it ever had."""
+
+    log: Path
+    frames: list[Frame] = field(factory=list)
+    said: list[dict[str, Any]] = field(factory=list)
+    dice: random.Random = field(factory=lambda: random.Random(15))
+    time: HandTime = field(factory=HandTime)
+
+    @property
+    def keys(self) -> Any:
+        return own_keys(self.log)
+
+    def go_on(
+        self, rounds: int = 30, *, pruned: bool = False, settings: Settings = PRIVATE
+    ) -> None:
+        """Runs a tracker for some rounds of announces; then removes what can be removed."""
+        log = open_log(
+            self.log, codec.RECORD_SIZES, self.keys.tags, segment_bytes=3000, linger_seconds=0
+        )
+        state = replay(Reader(self.log, to_end=True))
+        self.time.wall = max(START_US, self.time.wall, state.time_us + 30 * SECOND)
+        rig = Rig(log=log, state=state, time=self.time)  # type: ignore[arg-type]  # a real log
+
+        async def main() -> None:
+            async with running(log):
+                self._begin(rig, settings)
+                for _ in range(rounds):
+                    self._round(rig)
+                    await log.wait_durable(log.next_seq - 1)
+                self.take()
+                if pruned:
+                    assert await prune(rig.service, log, 6000)
+
+        trio.run(main)
+        self.take()
+
+    def _begin(self, rig: Rig, settings: Settings) -> None:
+        first = not rig.state.seq
+        rig.service.append(TrackerStarted("test", 1))
+        if first:
+            rig.service.change_settings(settings)
+            for number in range(1, MEMBERS + 1):
+                if settings.private:
+                    rig.issue(number)
+
+    def _round(self, rig: Rig) -> None:
+        dice = self.dice
+        rig.time.advance(dice.choice([1, 10, 30, 100]) * SECOND)
+        rig.service.tick()
+        member = dice.randint(1, MEMBERS)
+        moved = dice.randrange(10_000)
+        one = Announce(
+            hash_of(dice.randint(1, TORRENTS)), endpoint4(member * 10 + dice.randint(0, 1)),
+            b"-XX0001-%012d" % member, moved, moved // 2, dice.choice([0, 0, 9]),
+            dice.choice([0, 0, 0, 1, 3, 4]), key=key_text(member),
+        )  # fmt: skip
+        rig.announce(one, evolve(one, uploaded=moved + 500, event=0))
+        if dice.random() < 0.1 and rig.state.settings.private:
+            rig.correct(member, 700, dice.choice([0, 30]), 1)
+
+    def take(self) -> None:
+        """Takes the frames that are new."""
+        have = self.frames[-1].header.next_seq if self.frames else 0
+        reader = Reader(self.log, to_end=True, keys=self.keys)
+        self.frames += [one for one in reader.frames() if one.header.base_seq >= have]
+
+    def follow(self, **limits: float) -> Follower:
+        """Catches up with the log, and writes snapshot and book."""
+        limits = {"events": 1, "seconds": 0, "pause": 0} | limits
+        follower = Follower(self.log, self.log / "secrets", self._say, **limits)  # type: ignore[arg-type]  # numbers
+        follower.catch_up()
+        return follower
+
+    def _say(self, **message: Any) -> None:
+        self.said.append(message)
+
+    def rows(self) -> dict[tuple[int, bytes | None], BookRow]:
+        """Returns the rows of the newest book, read by account and by torrent."""
+        book = open_newest(self.log, self.keys)
+        assert book is not None
+        found = [row for account in range(1, MEMBERS + 2) for row in book.of_account(account)]
+        by_torrent = [
+            row for number in range(TORRENTS + 2) for row in book.of_torrent(hash_of(number))
+        ]
+        named = [row for row in found if row.info_hash is not None]
+        assert sorted(by_torrent, key=repr) == sorted(named, key=repr)
+        for row in found:
+            assert book.row(row.account, row.info_hash) == row
+        hashes = [row.info_hash or b"" for row in book.of_account(1)]
+        assert hashes == sorted(hashes)
+        for at, info_hash in enumerate(hashes):
+            if info_hash:
+                rest = [row.info_hash for row in book.of_account(1, info_hash)]
+                assert rest == hashes[at + 1 :]
+        return {(row.account, row.info_hash): row for row in found}
+
+    def ledger(self, upto: int) -> dict[tuple[int, bytes | None], LedgerSums]:
+        """Returns what the ledgers say by account and torrent, without the time that is open in
+        the state.
+        """
+        found: dict[tuple[int, bytes | None], LedgerSums] = {}
+        frames = [one for one in self.frames if one.header.base_seq < upto]
+        state = replayed(frames)
+        for account in range(1, MEMBERS + 1):
+            ledger = Ledger(account)
+            list(ledger.entries(frames))
+            sums = ledger.sums()
+            for info_hash, seeding_us, partial_us in state.open_times(account):
+                sums[info_hash].gain(-seeding_us, -partial_us)
+            found |= {(account, info_hash): each.value() for info_hash, each in sums.items()}
+        return found
+
+    def check(self) -> None:
+        """Compares the book with the ledgers of every frame that there ever was."""
+        book = open_newest(self.log, self.keys)
+        assert book is not None
+        rows, told = self.rows(), self.ledger(book.upto)
+        assert rows.keys() == told.keys()
+        for name, row in rows.items():
+            sums, totals = told[name], told[name].totals
+            assert (row.announces, row.corrections) == (sums.announces, sums.corrections)
+            assert [row.uploaded, row.downloaded] == [totals.uploaded, totals.downloaded]
+            credited = [totals.credited_uploaded, totals.credited_downloaded]
+            assert [row.credited_uploaded, row.credited_downloaded] == credited
+            assert [row.seeding_us, row.partial_us] == [totals.seeding_us, totals.partial_us]
+            assert [row.sessions, row.snatched] == [totals.sessions, totals.snatched]
+            assert [row.first_us, row.last_us] == [totals.first_us, totals.last_us]
+            assert bool(row.completed_us) == bool(row.snatched)
+
+    def totals(
+        self, rows: dict[tuple[int, bytes | None], BookRow], account: int
+    ) -> tuple[int, ...]:
+        """Returns the sums over an account's rows, in the order of `Totals`."""
+        own = [row for name, row in rows.items() if name[0] == account]
+        return tuple(sum(getattr(row, one) for row in own) for one in Totals._fields[:7])
+
+    def files(self, *suffixes: str) -> list[Path]:
+        folder = self.log / book_files.FOLDER
+        return sorted(path for path in folder.iterdir() if path.suffix in suffixes)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr(eventlog.log, "WATERMARK_SECONDS", 0.001)
+    monkeypatch.setattr(retention, "MOST_AT_ONCE", 64)
+    return Site(tmp_path / "log")
+
+
+def test_the_book_is_the_ledger(site: Site) -> None:
+    """Over restarts of tracker and follower, and removals; the parts stay few."""
+    for number in range(6):
+        site.go_on(pruned=number in (2, 4))
+        site.follow()
+        site.check()
+        assert len(site.files(".part")) < 10
+    assert first_seq(site.log) > 0
+    assert len(site.files(".named")) == 1
+    assert not [one for one in site.said if {"refused", "unbooked"} & one.keys()]
+
+
+def test_it_is_made_again_from_what_the_log_names(site: Site) -> None:
+    """Without any other file of the book the same one is made, also without a snapshot."""
+    for number in range(3):
+        site.go_on(pruned=number == 1)
+        site.follow()
+    expected = site.rows()
+    (named,) = site.files(".named")
+    parts = book_files.read_list(named, Reader(site.log)._log_id, site.keys).parts
+    kept = {named.name, *(part.name for part in parts)}
+    for path in site.files(".book", ".part"):
+        if path.name not in kept:
+            path.unlink()
+    for path in snapshots.found(site.log):
+        path.unlink()
+    site.follow()
+    assert site.rows() == expected
+    site.check()
+
+
+def test_a_log_of_the_version_before(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first removal makes a book; what had been removed before is in the rows "no torrent"."""
+    with monkeypatch.context() as before:
+        before.setattr(bookkeeping.Bookkeeper, "name", lambda *_: ("", ""))
+        site.go_on(pruned=True)
+    gone = first_seq(site.log)
+    assert gone
+    site.go_on(pruned=True)
+    assert site.files(".part")
+    site.follow()
+    rows, told, before_it = (
+        site.rows(),
+        site.ledger(site.frames[-1].header.next_seq),
+        site.ledger(gone),
+    )
+    for account in range(1, MEMBERS + 1):
+        here = [row for name, row in rows.items() if name[0] == account]
+        there = [sums.totals for name, sums in told.items() if name[0] == account]
+        for one in ("uploaded", "downloaded", "credited_uploaded", "credited_downloaded",
+                    "seeding_us", "partial_us", "sessions", "snatched"):  # fmt: skip
+            assert sum(getattr(row, one) for row in here) == sum(getattr(row, one) for row in there)
+        none = rows[account, None]
+        up = sum(sums.totals.uploaded for name, sums in before_it.items() if name[0] == account)
+        assert none.uploaded == up > 0
+        assert none.announces == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "list", "gone"])
+def test_a_damaged_book_is_made_again(site: Site, damage: str) -> None:
+    """With one line; from the list before it, or from the log."""
+    for _ in range(2):
+        site.go_on()
+        site.follow()
+    expected = site.rows()
+    newest = site.files(".book")[-1]
+    part = site.files(".part")[-1]
+    if damage == "list":
+        newest.write_bytes(newest.read_bytes().replace(b'"upto"', b'"updo"'))
+    elif damage == "gone":
+        part.unlink()
+    else:
+        data = bytearray(part.read_bytes())
+        data[-1] ^= 1
+        part.write_bytes(data[: -1 if damage == "cut" else None])
+    site.said.clear()
+    site.follow()
+    assert site.rows() == expected
+    site.check()
+    refused = [one["refused"] for one in site.said if "refused" in one]
+    assert len(refused) <= 3
+
+
+@pytest.mark.parametrize("damage", ["list", "part"])
+def test_a_damaged_book_that_the_log_names(site: Site, damage: str) -> None:
+    """Nothing is made in its place, because what was removed is in no other file."""
+    site.go_on()
+    site.follow()
+    site.go_on(pruned=True)
+    (named,) = site.files(".named")
+    for path in site.files(".book"):
+        path.unlink()
+    parts = book_files.read_list(named, Reader(site.log)._log_id, site.keys).parts
+    path = named if damage == "list" else named.with_name(parts[0].name)
+    data = bytearray(path.read_bytes())
+    data[40] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(LogCorruptError, match="restore the file"):
+        site.follow()
+
+
+@pytest.mark.parametrize("step", range(1, 15))
+def test_a_kill_at_any_step_of_writing(
+    site: Site, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Leaves a usable book, and the next one is the same as without the kill."""
+    monkeypatch.setattr(book_files, "GROWTH", 10**9)
+    site.go_on()
+    site.follow()
+    site.go_on()
+    left = [step]
+
+    def counted(real: Any) -> Any:
+        def call(*arguments: Any, **more: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+            return real(*arguments, **more)
+
+        return call
+
+    with monkeypatch.context() as killing:
+        for name in ("create_file", "write_all", "sync_directory", "write_new"):
+            killing.setattr(book_files, name, counted(getattr(book_files, name)))
+        killing.setattr(type(site.log), "unlink", counted(type(site.log).unlink))
+        with suppress(KeyboardInterrupt):
+            site.follow()
+    site.follow()
+    site.check()
+    assert len(site.files(".part")) <= 2 * book_files.KEPT
+    monkeypatch.undo()
+
+
+def test_public_modes_have_no_book(site: Site) -> None:
+    site.go_on(settings=Settings())
+    site.follow()
+    assert not (site.log / "book").exists()
+    site.go_on(settings=Settings(), pruned=True)
+    site.follow()
+    assert not (site.log / "book").exists() or not site.files(".named", ".book", ".part")
+
+
+def test_a_history_that_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old rows are gone, whenever files were merged; the totals of accounts stay."""
+    limited = evolve(PRIVATE, policy=Policy(history_days=2))
+    for number in range(8):
+        site.go_on(12, settings=limited, pruned=number == 4)
+        if number == 5:
+            monkeypatch.setattr(book_files, "MOST_DROPPED", 0)
+        site.time.wall += site.dice.choice([0, DAY_US, 3 * DAY_US])
+        if number != 3:
+            site.follow()
+    site.time.wall += 3 * DAY_US
+    site.go_on(3, settings=limited)
+    site.follow()
+    rows, upto = site.rows(), site.frames[-1].header.next_seq
+    told, state = site.ledger(upto), replayed(site.frames)
+    assert 0 < len([name for name in rows if name[1]]) <= 3 < len(told)
+    for account in range(1, MEMBERS + 1):
+        assert site.totals(rows, account) == state.accounts.totals(account)[:7]
+    for name, row in rows.items():
+        if name[1] is not None:
+            assert row.last_us is not None
+            assert row.last_us >= state.time_us - 2 * DAY_US
+            assert row.announces <= told[name].announces
+    for path in (*site.files(".book"), *snapshots.found(site.log)):
+        path.unlink()
+    site.follow()
+    assert site.rows() == rows
+
+
+def test_the_last_client_and_the_completion(site: Site) -> None:
+    site.go_on(60)
+    site.follow()
+    rows = site.rows()
+    assert {row.client for name, row in rows.items() if name[1]} == {1}
+    done = [row for row in rows.values() if row.completed_us]
+    assert done
+    assert all(row.first_us <= row.completed_us <= row.last_us for row in done)  # type: ignore[operator]

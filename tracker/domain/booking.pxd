@@ -1,0 +1,25 @@
+cimport cython
+from tracker.domain cimport packed
+from tracker.domain.accounts cimport Accounts
+from cpython.array cimport array
+
+cdef unsigned long long _most
+
+cdef class Booking:
+    cdef public dict numbers, corrections
+    cdef public array rows
+    cdef public list ended
+    cdef public unsigned long long history_us
+    cdef unsigned long long _up, _down, _credited_up, _credited_down, _seeding_us, _partial_us, _sessions, _snatched
+
+    cpdef begin(self, Accounts accounts, unsigned int account)
+    @cython.locals(rows=array, at=Py_ssize_t, up=cython.ulonglong, down=cython.ulonglong, snatched=cython.ulonglong, last_us=cython.ulonglong)
+    cpdef announced(self, Accounts accounts, unsigned int account, bytes info_hash, unsigned long long time_us, int client)
+    cpdef left(self, Accounts accounts, unsigned int account, bytes info_hash)
+    @cython.locals(partial_us=cython.ulonglong)
+    cpdef _time(self, Accounts accounts, unsigned int account, Py_ssize_t at)
+    @cython.locals(name=bytes, at=Py_ssize_t)
+    cpdef Py_ssize_t _row(self, unsigned int account, bytes info_hash) except -1
+
+@cython.locals(total=cython.ulonglong)
+cpdef _plus(array rows, Py_ssize_t at, unsigned long long amount)
