@@ -91,7 +91,8 @@ class Books:
 
     def take(self) -> None:
         """Takes the events that are new, before they are removed."""
-        frames = [one for one in Reader(self.folder).frames() if one.header.base_seq >= self.seq]
+        every = Reader(self.folder, to_end=True).frames()
+        frames = [one for one in every if one.header.base_seq >= self.seq]
         self.seq = frames[-1].header.next_seq if frames else self.seq
         for listener in self.listeners:
             list(listener.entries(frames))
