@@ -27,6 +27,7 @@ MODULES = (
     "domain/swarms",
     "frontends/udp/handler",
     "service/announce",
+    "store/book_packing",
 )
 """One a line: scripts/_venv reads this list too."""
 RECORD = ROOT / "compiled.json"

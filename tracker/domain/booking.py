@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 WORDS = 13
 """Words of 64 bits of a row: see `Gain`, from `uploaded` on."""
-TIMES = range(9, 12)
-"""The words that are log times."""
 _EMPTY = bytes(8 * WORDS)
 _MOST = 2**64 - 1
 _most = _MOST  # has a type in the .pxd, as `_nowhere` in `directory.py`

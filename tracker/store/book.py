@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from eventlog import LogCorruptError, LogPrunedError, Reader, first_seq, read_identity
 from tracker.domain.events.admin import LogPruned
 from tracker.store import book_files, book_rows, frames
+from tracker.store.book_bytes import NAME_SIZE
 from tracker.store.book_files import BookError, Listed, Opened
 from tracker.store.book_rows import History
 
@@ -203,4 +204,4 @@ class Book:
 
 
 def _name(row: bytes) -> bytes:
-    return row[: book_rows.NAME_SIZE]
+    return row[:NAME_SIZE]

@@ -40,7 +40,8 @@ from eventlog import (
     write_all,
     write_new,
 )
-from tracker.store.book_rows import PAIR_SIZE, ROW_SIZE, Run, merged, pair, same
+from tracker.store.book_bytes import PAIR_SIZE, ROW_SIZE
+from tracker.store.book_rows import Run, merged, pair
 from tracker.store.snapshot_file import Position
 from tracker.store.snapshots import writing
 
@@ -254,32 +255,43 @@ def write_part(
     return Part(path.name, hasher.hexdigest(), row_bytes // ROW_SIZE, pair_bytes // PAIR_SIZE)
 
 
-def with_part(
-    log: Path, seq: int, parts: tuple[Part, ...], new: Part, history: History, spare: int
+def with_rows(
+    log: Path,
+    seq: int,
+    parts: tuple[Part, ...],
+    noted: tuple[bytes, bytes],
+    history: History,
+    spare: int,
 ) -> tuple[Part, ...]:
-    """Adds a part, and merges the newest ones where that is due, and where there is room.
+    """Writes a part of new rows and pairs, which are sorted. It has also the rows of the newest
+    parts where merging them is due, and where there is room.
 
     Raises `OSError`, `BookError`.
     """
-    parts = (*parts, new)
-    while len(parts) > 1 and parts[-2].rows <= GROWTH * parts[-1].rows:
+    rows, pairs = noted
+    new = Run(rows, 0, len(rows) // ROW_SIZE, ROW_SIZE)
+    kept, most = len(parts), new.count
+    while kept and parts[kept - 1].rows <= GROWTH * most:
+        kept -= 1
+        most = max(most, parts[kept].rows)
+    if kept < len(parts):
+        opened = Opened(log, parts[kept:], check=False)
+        opened.rows.append(new)
+        opened.pairs.append(Run(pairs, 0, len(pairs) // PAIR_SIZE, PAIR_SIZE))
+        ended = dict(history.ended)
         try:
-            parts = _with_last_merged(log, seq, parts, history, spare)
+            return (*parts[:kept], _merged(log, seq, opened, history, spare))
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            break
-    return parts
+            history.ended = ended
+    return (*parts, write_part(log, seq, (rows,), (pairs,), new.count, spare))
 
 
-def _with_last_merged(
-    log: Path, seq: int, parts: tuple[Part, ...], history: History, spare: int
-) -> tuple[Part, ...]:
-    *others, older, newer = parts
-    both = Opened(log, (older, newer), check=False)
-    rows = merged(both.rows[0], both.rows[1], history.added)
-    pairs = merged(both.pairs[0], both.pairs[1], same)
-    return (*others, write_part(log, seq, rows, pairs, older.rows + newer.rows, spare))
+def _merged(log: Path, seq: int, opened: Opened, history: History, spare: int) -> Part:
+    rows, pairs = merged(opened.rows, history), merged(opened.pairs, history)
+    most = sum(run.count for run in opened.rows)
+    return write_part(log, seq, rows, pairs, most, spare)
 
 
 def without_old(
@@ -294,9 +306,9 @@ def without_old(
         history.is_over(run.at(number)) for run in opened.rows for number in range(run.count)
     ):
         return parts
-    while len(parts) > 1:
-        parts = _with_last_merged(log, seq, parts, history, spare)
-    opened = Opened(log, parts, check=False)
+    if len(parts) > 1:
+        parts = (_merged(log, seq, opened, history, spare),)
+        opened = Opened(log, parts, check=False)
     gone: set[bytes] = set()
     rows = _young(opened.rows[0], history, gone)
     pairs = opened.pairs[0]

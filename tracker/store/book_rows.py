@@ -11,26 +11,23 @@ docs/log-format.md has the fields.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from functools import reduce
 from struct import Struct
-from struct import error as StructError  # noqa: N812  # an exception
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.domain.events.announce import NOT_RECORDED
 from tracker.ports import BookRow
+from tracker.store import book_bytes
+from tracker.store.book_bytes import BODY, NAME_SIZE
+from tracker.store.book_packing import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from mmap import mmap
 
-NAME_SIZE = 25
-_BODY = Struct("<BHIIII9Q")
-ROW_SIZE = NAME_SIZE + _BODY.size  # 116 bytes
-PAIR_SIZE = 24
 _TORRENT, _NO_TORRENT = b"\1", bytes(21)
 _UP, _DOWN = 1, 2  # bits of signs: credited bytes are negative
-_SPARSE = 16  # times as many older rows as newer ones: then what lies between is copied
-_AT_ONCE = 4096  # older rows
+_AT_ONCE = 4096  # rows of a run
 _MOST, _MOST_COUNT = 2**64 - 1, 2**32 - 1
 
 
@@ -78,25 +75,17 @@ def pack(named: bytes, row: Row) -> bytes:
     up, down = amounts[2:4]
     counts = (min(each, _MOST_COUNT) for each in (announces, sessions, snatched, corrections))
     signs = (_UP if up < 0 else 0) | (_DOWN if down < 0 else 0)
-    return named + _BODY.pack(signs, client, *counts, *(min(abs(each), _MOST) for each in amounts))
+    return named + BODY.pack(signs, client, *counts, *(min(abs(each), _MOST) for each in amounts))
 
 
-def pack_words(named: bytes, words: Sequence[int]) -> bytes:
-    """Returns the bytes of a row without corrections from the words of `Booking.gains`."""
-    up, down, credited_up, credited_down, seeding, partial, sessions, snatched, announces = words[
-        :9
-    ]
-    first_us, last_us, completed_us, client = words[9:]
-    if not announces:
-        client = NOT_RECORDED
-    return named + _BODY.pack(
-        0, client, announces, sessions, snatched, 0, up, down, credited_up, credited_down, seeding,
-        partial, first_us, last_us, completed_us,
-    )  # fmt: skip
+def of_words(words: Sequence[int]) -> Row:
+    """Returns a row without corrections from the words of `Booking.gains`."""
+    client = words[12] if words[8] else NOT_RECORDED
+    return Row(client, words[8], words[6], words[7], 0, *words[:6], *words[9:12])
 
 
 def unpack(data: bytes) -> Row:
-    signs, *fields = _BODY.unpack_from(data, NAME_SIZE)
+    signs, *fields = BODY.unpack_from(data, NAME_SIZE)
     if signs & _UP:
         fields[7] = -fields[7]
     if signs & _DOWN:
@@ -117,14 +106,9 @@ def shown(data: bytes) -> BookRow:
 
 def added(older: bytes, newer: bytes) -> bytes:
     """Returns the sum of two rows of one name."""
-    a, b = _BODY.unpack_from(older, NAME_SIZE), _BODY.unpack_from(newer, NAME_SIZE)
-    if not (a[0] or b[0]):
-        with suppress(StructError):  # a sum that is too large for its field
-            return older[:NAME_SIZE] + _BODY.pack(
-                0, b[1] if b[2] else a[1], a[2] + b[2], a[3] + b[3], a[4] + b[4], a[5] + b[5],
-                a[6] + b[6], a[7] + b[7], a[8] + b[8], a[9] + b[9], a[10] + b[10], a[11] + b[11],
-                min(a[12], b[12]) or a[12] or b[12], max(a[13], b[13]), a[14] or b[14],
-            )  # fmt: skip
+    to = bytearray(older)
+    if book_bytes.add(to, 0, newer, 0, 0):
+        return bytes(to)
     return _added(older[:NAME_SIZE], unpack(older), unpack(newer))
 
 
@@ -151,14 +135,14 @@ class History:
 
         `now_us`: a date.
         """
-        self._history_us, self._now_us = history_us, now_us
+        self.history_us, self._now_us = history_us, now_us
         self.ended: dict[int, bytes] = {}
 
     def added(self, older: bytes, newer: bytes) -> bytes:
         """Returns the sum of two rows of one name, the newer one alone after too long a silence."""
-        if self._history_us and older[4]:
+        if self.history_us and older[4]:
             last_us, first_us = _LAST.unpack_from(older)[0], _FIRST.unpack_from(newer)[0]
-            if last_us and first_us > last_us + self._history_us:
+            if last_us and first_us > last_us + self.history_us:
                 self.end(older)
                 return newer
         return added(older, newer)
@@ -166,7 +150,7 @@ class History:
     def is_over(self, row: bytes) -> bool:
         """Tells whether a row was last seen too long ago."""
         last_us = _LAST.unpack_from(row)[0]
-        return bool(self._history_us and row[4] and 0 < last_us < self._now_us - self._history_us)
+        return bool(self.history_us and row[4] and 0 < last_us < self._now_us - self.history_us)
 
     def end(self, row: bytes) -> None:
         """Takes a row into the row "no torrent" of its account."""
@@ -176,45 +160,28 @@ class History:
         self.ended[account] = added(before, ended) if before else ended
 
 
-def same(older: bytes, newer: bytes) -> bytes:
-    """Returns the sum of two pairs, which are the same."""
-    del newer
-    return older
-
-
 class Run:
     """A sorted run of rows or pairs in a file that is mapped into memory."""
 
-    __slots__ = ("_begin", "_data", "_name", "_size", "count")
+    __slots__ = ("_begin", "_data", "_name", "count", "size")
 
     def __init__(self, data: mmap | bytes, begin: int, count: int, size: int) -> None:
         """`begin`: offset in the file. `size`: of a row or a pair."""
-        self._data, self._begin, self._size = data, begin, size
+        self._data, self._begin, self.size = data, begin, size
         self._name = min(size, NAME_SIZE)
         self.count = count
 
     def at(self, number: int) -> bytes:
-        start = self._begin + number * self._size
-        return self._data[start : start + self._size]
+        start = self._begin + number * self.size
+        return self._data[start : start + self.size]
 
     def name(self, number: int) -> bytes:
-        start = self._begin + number * self._size
+        start = self._begin + number * self.size
         return self._data[start : start + self._name]
 
-    def pieces(self, first: int, end: int) -> Iterator[bytes]:
-        """Yields the bytes of some rows, a megabyte at a time."""
-        stop = self._begin + end * self._size
-        for start in range(self._begin + first * self._size, stop, 1 << 20):
-            yield self._data[start : min(stop, start + (1 << 20))]
-
-    def named(self, first: int, end: int) -> dict[bytes, bytes]:
-        """Returns some rows by their names."""
-        begin, size = self._begin, self._size
-        whole = Struct(f"{size}s").iter_unpack(
-            self._data[begin + first * size : begin + end * size]
-        )
-        rows = [row for (row,) in whole]
-        return dict(zip([row[: self._name] for row in rows], rows, strict=True))
+    def piece(self, first: int, end: int) -> bytes:
+        """Returns the bytes of some rows."""
+        return self._data[self._begin + first * self.size : self._begin + end * self.size]
 
     def find(self, sought: bytes, low: int = 0) -> int:
         """Returns the first row, from `low` on, whose name is not before `sought`.
@@ -243,37 +210,28 @@ class Run:
             number += 1
 
 
-def merged(older: Run, newer: Run, add: Callable[[bytes, bytes], bytes]) -> Iterator[bytes]:
-    """Yields the bytes of two runs as one. `add` makes one of two of the same name."""
-    return (_sparse if newer.count * _SPARSE < older.count else _dense)(older, newer, add)
-
-
-def _sparse(older: Run, newer: Run, add: Callable[[bytes, bytes], bytes]) -> Iterator[bytes]:
-    """Copies what lies between the newer rows as it is, so that a small run costs little."""
-    at = 0
-    for number in range(newer.count):
-        row = newer.at(number)
-        named = newer.name(number)
-        stop = older.find(named, at)
-        yield from older.pieces(at, stop)
-        at = stop
-        if at < older.count and older.name(at) == named:
-            row = add(older.at(at), row)
-            at += 1
-        yield row
-    yield from older.pieces(at, older.count)
-
-
-def _dense(older: Run, newer: Run, add: Callable[[bytes, bytes], bytes]) -> Iterator[bytes]:
-    """Takes some thousand older rows at a time, and the newer ones among them."""
-    at = 0
-    for first in range(0, older.count, _AT_ONCE):
-        end = min(first + _AT_ONCE, older.count)
-        stop = newer.find(older.name(end), at) if end < older.count else newer.count
-        rows = older.named(first, end)
-        for named, row in newer.named(at, stop).items():
-            before = rows.get(named)
-            rows[named] = row if before is None else add(before, row)
-        at = stop
-        yield b"".join(sorted(rows.values()))
-    yield from newer.pieces(at, newer.count)
+def merged(runs: Sequence[Run], history: History) -> Iterator[bytes]:
+    """Yields the bytes of runs, the oldest first, as one run."""
+    at = [0] * len(runs)
+    while True:
+        nexts = [
+            run.name(begin + _AT_ONCE)
+            for run, begin in zip(runs, at, strict=True)
+            if begin + _AT_ONCE < run.count
+        ]
+        stop = min(nexts, default=None)  # so there are at most `_AT_ONCE` rows of each before it
+        ends = [
+            run.count if stop is None else run.find(stop, begin)
+            for run, begin in zip(runs, at, strict=True)
+        ]
+        pieces = [
+            piece
+            for run, begin, end in zip(runs, at, ends, strict=True)
+            if (piece := run.piece(begin, end))
+        ]
+        if pieces:
+            size = runs[0].size
+            yield reduce(lambda older, newer: joined(older, newer, size, history), pieces)
+        if stop is None:
+            return
+        at = ends

@@ -23,16 +23,16 @@ from eventlog import (
     sync_directory,
 )
 from tracker.domain.accounts import NOTHING
-from tracker.domain.booking import TIMES, Booking
+from tracker.domain.booking import Booking
 from tracker.domain.events import DAY_US
-from tracker.store import book, book_files, book_rows, frames, snapshots
+from tracker.store import book, book_files, book_packing, book_rows, frames, snapshots
 from tracker.store.book_files import BookError
 from tracker.store.book_rows import EMPTY, History, Row
 from tracker.store.replay import collector_off
 from tracker.store.snapshot_file import OPENING_SPARE_BYTES, SPARE_BYTES, Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, MutableSequence
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -144,30 +144,19 @@ class Bookkeeper:
         history_us, now_us = self._times(state)
         history, parts, dropped_us = History(history_us, now_us), self._parts, self._dropped_us
         if len(self._booking):
-            rows, pairs = _noted(self._booking, state.dates)
-            parts = self._with(state.seq, parts, rows, pairs, history)
+            noted = _noted(self._booking, state.dates)
+            parts = book_files.with_rows(self._log, state.seq, parts, noted, history, self.spare)
         if history_us and not dropped_us <= now_us < dropped_us + DAY_US:
             dropped_us = now_us
             parts = book_files.without_old(self._log, state.seq, parts, history, self.spare)
         while history.ended:
-            rows, history.ended = sorted(history.ended.values()), {}
-            parts = self._with(state.seq, parts, rows, [], history)
+            noted, history.ended = (b"".join(sorted(history.ended.values())), b""), {}
+            parts = book_files.with_rows(self._log, state.seq, parts, noted, history, self.spare)
         return parts, dropped_us
 
     def _times(self, state: State) -> tuple[int, int]:
         """Returns the setting's microseconds, and the date of the last event."""
         return state.settings.policy.history_days * DAY_US, state.dates.of(state.time_us)
-
-    def _with(
-        self,
-        seq: int,
-        parts: tuple[Part, ...],
-        rows: list[bytes],
-        pairs: list[bytes],
-        history: History,
-    ) -> tuple[Part, ...]:
-        new = book_files.write_part(self._log, seq, rows, pairs, len(rows), self.spare)
-        return book_files.with_part(self._log, seq, parts, new, history, self.spare)
 
     def _list(
         self,
@@ -219,29 +208,19 @@ def _opening_rows(state: State) -> Iterator[bytes]:
         yield book_rows.pack(book_rows.name(account, None), row)
 
 
-def _noted(booking: Booking, dates: Dates) -> tuple[list[bytes], list[bytes]]:
+def _noted(booking: Booking, dates: Dates) -> tuple[bytes, bytes]:
     """Returns the rows and pairs of what was noted, sorted."""
-    rows, pairs = [], []
+    rows, pairs = book_packing.laid_out(booking, dates)
     none = History(0, 0)  # the rows "no torrent"
-    for account, info_hash, words in booking.gains():
-        if dates.changes:
-            _date(words, dates)
-        owner = account.to_bytes(4, "big")
-        rows.append(book_rows.pack_words(owner + b"\1" + info_hash, words))
-        pairs.append(info_hash + owner)
     for account, words in booking.ended:
-        _date(words, dates)
-        none.end(book_rows.pack_words(book_rows.name(account, None), words))
+        row = book_rows.of_words(book_packing.dated(words, dates))
+        none.end(book_rows.pack(book_rows.name(account, None), row))
     for account, (number, up, down) in booking.corrections.items():
         row = EMPTY._replace(corrections=number, credited_uploaded=up, credited_downloaded=down)
         none.end(book_rows.pack(book_rows.name(account, None), row))
-    return sorted((*rows, *none.ended.values())), sorted(pairs)
-
-
-def _date(words: MutableSequence[int], dates: Dates) -> None:
-    """Turns the three log times of a row into dates."""
-    for at in TIMES:
-        words[at] = words[at] and dates.of(words[at])
+    for one in none.ended.values():
+        rows += one
+    return book_packing.in_order(rows), bytes(pairs)
 
 
 def start(

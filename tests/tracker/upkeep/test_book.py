@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,9 @@ from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.ledger.account import Ledger
-from tracker.store import book_files, snapshots
+from tracker.store import book_files, book_rows, snapshots
 from tracker.store.book import open_newest
+from tracker.store.book_rows import EMPTY, History, pair
 from tracker.store.replay import replay
 from tracker.upkeep import bookkeeping, retention
 from tracker.upkeep.follower_process import Follower
@@ -379,3 +381,28 @@ def test_the_last_client_and_the_completion(site: Site) -> None:
     done = [row for row in rows.values() if row.completed_us]
     assert done
     assert all(row.first_us <= row.completed_us <= row.last_us for row in done)  # type: ignore[operator]
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_merge(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ended in that merge is still in the older part, and must not be counted again."""
+    site.go_on(3)
+    history, write = History(DAY_US, 0), book_files.write_part
+
+    def noted(at_us: int) -> tuple[bytes, bytes]:
+        row = EMPTY._replace(announces=1, first_us=at_us, last_us=at_us)
+        return book_rows.pack(book_rows.name(1, hash_of(1)), row), pair(hash_of(1), 1)
+
+    def full(log: Path, seq: int, rows: Any, pairs: Any, most: int, spare: int) -> Any:
+        if most == 2:
+            assert len(list(rows)) == 1
+            raise OSError(errno.ENOSPC, "a test")
+        return write(log, seq, rows, pairs, most, spare)
+
+    with book_files.locked(site.log):
+        old = book_files.with_rows(site.log, 1, (), noted(1), history, 0)
+        monkeypatch.setattr(book_files, "write_part", full)
+        parts = book_files.with_rows(site.log, 2, old, noted(3 * DAY_US), history, 0)
+    assert [part.rows for part in parts] == [1, 1]
+    assert not history.ended

@@ -1,0 +1,136 @@
+# What book_bytes.py says with Struct, for compiled callers; see tracker/domain/packed.pxd.
+
+from cpython.array cimport array
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport qsort
+from libc.string cimport memcmp, memcpy
+
+
+cdef enum:
+    NAME_SIZE = 25  # bytes
+    ROW_SIZE = 116
+    PAIR_SIZE = 24
+    COUNTS = 28  # places in a row: signs and client are before the counts
+    AMOUNTS = 44
+    NOT_RECORDED = 0xFFFF
+
+
+cdef inline char *_in(bytearray rows, Py_ssize_t at, Py_ssize_t size) except NULL:
+    if at < 0 or size < 0 or at + size > PyByteArray_GET_SIZE(rows):
+        raise IndexError("no such row")
+    return PyByteArray_AS_STRING(rows) + at
+
+
+cdef inline char *_of(bytes rows, Py_ssize_t at, Py_ssize_t size) except NULL:
+    if at < 0 or size < 0 or at + size > PyBytes_GET_SIZE(rows):
+        raise IndexError("no such row")
+    return PyBytes_AS_STRING(rows) + at
+
+
+cdef inline int _put_owner(char *to, char *name) noexcept:
+    to[0], to[1], to[2], to[3] = name[3], name[2], name[1], name[0]
+    return 0
+
+
+cdef inline int put_row(
+    bytearray rows, Py_ssize_t at, bytes name, array words, Py_ssize_t start
+) except -1:
+    cdef char *to = _in(rows, at, ROW_SIZE)
+    cdef char *named = _of(name, 0, 24)
+    if start < 0 or start + 13 > words.ob_size:
+        raise IndexError("no such row")
+    cdef uint64_t *word = <uint64_t *>words.data.as_ulonglongs + start
+    cdef uint32_t[4] counts = [<uint32_t>word[8], <uint32_t>word[6], <uint32_t>word[7], 0]
+    cdef uint16_t client = <uint16_t>word[12] if word[8] else <uint16_t>NOT_RECORDED
+    if (word[6] | word[7] | word[8]) >> 32 or word[12] >> 16:
+        raise OverflowError("a number without room in its field")
+    _put_owner(to, named)
+    to[4] = 1
+    memcpy(to + 5, named + 4, 20)
+    to[NAME_SIZE] = 0
+    memcpy(to + NAME_SIZE + 1, &client, 2)
+    memcpy(to + COUNTS, counts, 16)
+    memcpy(to + AMOUNTS, word, 48)
+    memcpy(to + AMOUNTS + 48, word + 9, 24)
+    return 0
+
+
+cdef inline int put_pair(bytearray pairs, Py_ssize_t at, bytes name) except -1:
+    cdef char *to = _in(pairs, at, PAIR_SIZE)
+    cdef char *named = _of(name, 0, 24)
+    memcpy(to, named + 4, 20)
+    _put_owner(to + 20, named)
+    return 0
+
+
+cdef inline int _by_name(const void *one, const void *other) noexcept nogil:
+    return memcmp(one, other, NAME_SIZE)
+
+
+cdef inline int _by_pair(const void *one, const void *other) noexcept nogil:
+    return memcmp(one, other, PAIR_SIZE)
+
+
+cdef inline int sort(bytearray rows, Py_ssize_t size) except -1:
+    if size != ROW_SIZE and size != PAIR_SIZE:
+        raise ValueError("neither rows nor pairs")
+    qsort(
+        PyByteArray_AS_STRING(rows), PyByteArray_GET_SIZE(rows) // size, size,
+        _by_name if size == ROW_SIZE else _by_pair,
+    )
+    return 0
+
+
+cdef inline int compare(
+    bytes older, Py_ssize_t at, bytes newer, Py_ssize_t start, Py_ssize_t size
+) except? -2:
+    cdef int order = memcmp(_of(older, at, size), _of(newer, start, size), size)
+    return (order > 0) - (order < 0)
+
+
+cdef inline int copy(
+    bytearray to, Py_ssize_t at, bytes source, Py_ssize_t start, Py_ssize_t size
+) except -1:
+    memcpy(_in(to, at, size), _of(source, start, size), size)
+    return 0
+
+
+cdef inline bint add(
+    bytearray rows, Py_ssize_t at, bytes newer, Py_ssize_t start, uint64_t history_us
+) except -1:
+    cdef char *to = _in(rows, at, ROW_SIZE)
+    cdef char *row = _of(newer, start, ROW_SIZE)
+    cdef char *client = to
+    cdef uint32_t[4] a, b
+    cdef uint64_t[9] c, d
+    cdef int field
+    memcpy(a, to + COUNTS, 16)
+    memcpy(b, row + COUNTS, 16)
+    memcpy(c, to + AMOUNTS, 72)
+    memcpy(d, row + AMOUNTS, 72)
+    if to[NAME_SIZE] or row[NAME_SIZE]:
+        return False
+    if history_us and to[4] and c[7] and d[6] > c[7] and d[6] - c[7] > history_us:
+        return False
+    if b[0]:
+        client = row
+    for field in range(4):
+        if a[field] + <uint64_t>b[field] >> 32:
+            return False
+        a[field] += b[field]
+    for field in range(6):
+        c[field] += d[field]
+        if c[field] < d[field]:
+            return False
+    if d[6] and (d[6] < c[6] or not c[6]):
+        c[6] = d[6]
+    if d[7] > c[7]:
+        c[7] = d[7]
+    if not c[8]:
+        c[8] = d[8]
+    memcpy(to + NAME_SIZE + 1, client + NAME_SIZE + 1, 2)
+    memcpy(to + COUNTS, a, 16)
+    memcpy(to + AMOUNTS, c, 72)
+    return True

@@ -1,0 +1,76 @@
+"""Reads and writes rows and pairs of the book where they lie (`book_rows` has the layout).
+
+The pure build uses these functions. Compiled callers use those of book_bytes.pxd, which do the
+same, as `packed` and packed.pxd.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from struct import error as StructError  # noqa: N812  # an exception
+from typing import TYPE_CHECKING
+
+from tracker.domain.events.announce import NOT_RECORDED
+
+if TYPE_CHECKING:
+    from array import array
+
+NAME_SIZE = 25
+BODY = Struct("<BHIIII9Q")
+ROW_SIZE = NAME_SIZE + BODY.size  # 116 bytes
+PAIR_SIZE = 24
+
+
+def put_row(to: bytearray, at: int, name: bytes, words: array[int], start: int) -> None:
+    """Writes a row without corrections. `name` and the words from `start` on: those of `Booking`.
+
+    Raises `OverflowError` or `struct.error` for a number without room in its field.
+    """
+    up, down, credited_up, credited_down, seeding, partial, sessions, snatched, announces = words[
+        start : start + 9
+    ]
+    first_us, last_us, completed_us, client = words[start + 9 : start + 13]
+    to[at : at + ROW_SIZE] = (name[3::-1] + b"\1" + name[4:]) + BODY.pack(
+        0, client if announces else NOT_RECORDED, announces, sessions, snatched, 0, up, down,
+        credited_up, credited_down, seeding, partial, first_us, last_us, completed_us,
+    )  # fmt: skip
+
+
+def put_pair(to: bytearray, at: int, name: bytes) -> None:
+    """Writes the pair of a row with this name of `Booking`."""
+    to[at : at + PAIR_SIZE] = name[4:] + name[3::-1]
+
+
+def sort(rows: bytearray, size: int) -> None:
+    """Sorts rows or pairs of `size` bytes by their names, of which no two may be the same."""
+    rows[:] = b"".join(sorted([row for (row,) in Struct(f"{size}s").iter_unpack(rows)]))
+
+
+def compare(older: bytes, at: int, newer: bytes, start: int, size: int) -> int:
+    """Returns which of two strings of `size` bytes is before the other: -1, 0 or 1, by its sign."""
+    one, other = older[at : at + size], newer[start : start + size]
+    return (one > other) - (one < other)
+
+
+def copy(to: bytearray, at: int, source: bytes, start: int, size: int) -> None:
+    to[at : at + size] = source[start : start + size]
+
+
+def add(to: bytearray, at: int, newer: bytes, start: int, history_us: int) -> bool:
+    """Adds a newer row of the same name to one, where it stands.
+
+    Returns False, and changes nothing, where signs, limits or a silence of more than `history_us`
+    (0 = any) matter.
+    """
+    a, b = BODY.unpack_from(to, at + NAME_SIZE), BODY.unpack_from(newer, start + NAME_SIZE)
+    if a[0] or b[0] or (history_us and to[at + 4] and a[13] and b[12] - a[13] > history_us):
+        return False
+    try:
+        to[at + NAME_SIZE : at + ROW_SIZE] = BODY.pack(
+            0, b[1] if b[2] else a[1], a[2] + b[2], a[3] + b[3], a[4] + b[4], a[5] + b[5],
+            a[6] + b[6], a[7] + b[7], a[8] + b[8], a[9] + b[9], a[10] + b[10], a[11] + b[11],
+            min(a[12], b[12]) or a[12] or b[12], max(a[13], b[13]), a[14] or b[14],
+        )  # fmt: skip
+    except StructError:  # a sum that is too large for its field
+        return False
+    return True
