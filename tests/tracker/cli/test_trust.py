@@ -19,7 +19,8 @@ COMMANDS = {
     "verify": ["verify"],
     "replay": ["replay"],
     "swarm": ["swarm", TORRENT],
-    "diff": ["diff", "5", "20"],
+    "diff": ["diff", "80", "90"],
+    "diff up to the end": ["diff", "80", "now"],
     "ledger": ["ledger", "anna"],
     "events": ["events"],
 }
