@@ -14,6 +14,8 @@ from eventlog.encryption import (
     last_encrypted,
 )
 from eventlog.errors import (
+    NO_KEY,
+    RESTORE_KEYS,
     LogCorruptError,
     LogError,
     LogFailedError,
@@ -34,7 +36,7 @@ from eventlog.files import (
     write_all,
     write_new,
 )
-from eventlog.findings import REPORT, RESTORE, Checked, Finding
+from eventlog.findings import NOTHING, REPORT, RESTORE, Checked, Finding
 from eventlog.first_event import first_seq, new_opening_path, opening_path, segments_of
 from eventlog.folder import Recovery, read_identity
 from eventlog.frame import (
@@ -87,13 +89,16 @@ __all__ = [
     "HISTORY_BEGIN",
     "IGNORABLE",
     "LAST_TIME_US",
+    "NOTHING",
     "NOT_ENCRYPTED",
     "NO_CHAIN",
     "NO_DIGEST",
+    "NO_KEY",
     "NO_THREAD",
     "REPORT",
     "RESTORE",
     "RESTORE_KEPT",
+    "RESTORE_KEYS",
     "WATERMARK_SECONDS",
     "WENT_ON",
     "Checked",

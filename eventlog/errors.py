@@ -24,10 +24,14 @@ class LogError(Exception):
 
 
 RESTORE = "restore the file from a backup, or move the log folder away to begin a new log"
+NO_KEY = "of a server.key that these secrets do not hold"
+RESTORE_KEYS = "restore server.key and the folder `retired` from a backup of the secrets"
 
 
 class LogCorruptError(LogError):
     def __init__(self, path: Path, offset: int, what: str, advice: str = RESTORE) -> None:
+        if what.endswith(NO_KEY):  # nothing need be wrong with the file
+            advice = RESTORE_KEYS
         super().__init__(f"{path}: damaged at byte {offset}: {what}. Nothing was changed; {advice}")
         self.path = path
         self.offset = offset

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from attrs import asdict, evolve, fields, frozen
 
 from eventlog import history, segment, versions
-from eventlog.errors import LogCorruptError, LogError, NotAFileError
+from eventlog.errors import NO_KEY, LogCorruptError, LogError, NotAFileError
 from eventlog.files import make_folder, open_file, read_file, sync_directory, write_new
 from eventlog.first_event import needed_from, segments_of
 from eventlog.nonsense import border, parse_json
@@ -173,7 +173,7 @@ def wrong_with(path: Path, header: segment.SegmentHeader, seal: Seal, macs: Macs
     key_id = bytes.fromhex(seal.key)
     expected = macs.mac_of(key_id, _PURPOSE, _signed(path, header.log_id, seal))
     if expected is None:
-        return "its MAC is of a server.key that these secrets do not hold"
+        return f"its MAC is {NO_KEY}"
     return "" if compare_digest(expected, bytes.fromhex(seal.mac)) else FORGED
 
 

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from eventlog import versions
-from eventlog.errors import LogCorruptError, LogFormatError
+from eventlog.errors import NO_KEY, LogCorruptError, LogFormatError
 from eventlog.files import open_file
 from eventlog.frame import HEADER_SIZE as LONGEST_FRAME_HEADER
 from eventlog.frame import (
@@ -191,9 +191,7 @@ def check_tag(tags: TagReader, path: Path, header: SegmentHeader, data: bytes) -
         return
     expected = tags.tag(header.key_id, header.log_id, header.seed, data[:_TAGGED])
     if expected is None:
-        raise LogCorruptError(
-            path, 0, "its tags are of a server.key that these secrets do not hold"
-        )
+        raise LogCorruptError(path, 0, f"its tags are {NO_KEY}")
     if not compare_digest(expected, header.tag):
         what = "segment header tag does not match: these are not the bytes that the tracker wrote"
         raise LogCorruptError(path, 0, what)

@@ -118,6 +118,11 @@ def test_all(everything: list[Event]) -> None:
     assert [(one["counter"], one["delta"]) for one in counted] == [("udp4_connects", 1)]
 
 
+def test_from_now(printed: Callable[..., list[Event]]) -> None:
+    """`--from now` leaves out every event that is in the log already."""
+    assert printed("--from", "now") == []
+
+
 def test_fields_of_an_announce(everything: list[Event]) -> None:
     """An announce is printed with all its fields, in words and plain numbers."""
     last = [one for one in everything if one["type"] == "announced"][-1]

@@ -52,4 +52,6 @@ def _text(change: dict[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -38,14 +38,20 @@ def add_to(commands: Any) -> None:
         "--type", action="append", choices=codec.EVENT_TYPES, metavar="TYPE",
         help=f"only of this type, may be repeated: {', '.join(codec.EVENT_TYPES)}",
     )  # fmt: skip
-    for name, dest, text in (
-        ("--from", "first", "begin here"),
-        ("--to", "last", "end here, inclusive"),
+    for name, dest, parse, text in (
+        ("--from", "first", _beginning, "begin here"),
+        ("--to", "last", moment, "end here, inclusive"),
     ):
         parser.add_argument(
-            name, dest=dest, metavar="SEQ|TIME", type=moment, default=Moment(), help=text
+            name, dest=dest, metavar="SEQ|TIME", type=parse, default=Moment(), help=text
         )
     parser.set_defaults(run=print_events)
+
+
+def _beginning(text: str) -> Moment:
+    """Reads `--from`; `now` leaves out what is in the log already."""
+    found = moment(text)
+    return Moment(time_us=time.time_ns() // 1000) if found == Moment() else found
 
 
 def print_events(options: argparse.Namespace) -> int:

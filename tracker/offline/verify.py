@@ -6,9 +6,14 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from eventlog import (
+    NO_KEY,
+    NOTHING,
     REPORT,
     RESTORE,
+    RESTORE_KEYS,
     Finding,
     LogCorruptError,
     LogError,
@@ -107,7 +112,8 @@ class Verification:
             for one in self._findings(report):
                 if one.damage:
                     self.log.check_beginning()
-                yield one
+                # Nothing need be wrong with a file that only other secrets could check.
+                yield evolve(one, advice=RESTORE_KEYS) if one.what.endswith(NO_KEY) else one
         except FileNotFoundError:
             self.log.check_beginning()
             raise
@@ -161,7 +167,7 @@ class Verification:
         with suppress(LogError, OSError):  # the walk finds it
             if wrong := tag_keys.wrong_key(segments_of(self._folder), tags):
                 seq = base_seq_of(wrong.path)
-                yield Finding(wrong.path, 0, seq, wrong.what, tag_keys.RESTORE)
+                yield Finding(wrong.path, 0, seq, wrong.what, RESTORE_KEYS)
             elif self._mark is not None and not os.path.lexists(tags.path):
                 yield Finding(tags.path, 0, 0, LOST_KEY, RESTORE_SERVER_KEY)
 
@@ -254,7 +260,8 @@ class Verification:
                 raise SnapshotError("has no MAC, and the first event of format 2 does not name it")
             one = snapshot_file.read(path, self.log.log_id, self._keys)
         except OtherSnapshotError as error:
-            yield Finding(path, 0, seq, str(error), DELETE, damage=False)
+            advice = NOTHING if self._keys is None else DELETE
+            yield Finding(path, 0, seq, str(error), advice, damage=False)
             return
         except FileNotFoundError:
             return  # the tracker wrote newer ones and removed it

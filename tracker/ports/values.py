@@ -48,14 +48,16 @@ MOST_PERCENT: Final = 10_000
 class Moment:
     """A point of the log: right after an event, or after all events up to a date.
 
-    Exactly one is given.
+    At most one is given; without both it is the end of the log.
     """
 
     seq: int | None = None
     time_us: int | None = None  # Unix microseconds
 
     def __str__(self) -> str:
-        return f"event {self.seq}" if self.time_us is None else rfc3339(self.time_us)
+        if self.time_us is not None:
+            return rfc3339(self.time_us)
+        return "now" if self.seq is None else f"event {self.seq}"
 
 
 @frozen

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventlog import (
     FORMAT,
+    NO_KEY,
     NotAFileError,
     Reader,
     border,
@@ -151,7 +152,7 @@ def read_list(path: Path, log_id: bytes, keys: Keyring | None, digest: str | Non
 def _check_mac(keys: Keyring, key_id: bytes, digest: bytes, mac: bytes, *, old: bool) -> None:
     expected = keys.tags.mac_of(key_id, _PURPOSE, digest)
     if expected is None:
-        raise BookError("its MAC is of a server.key that these secrets do not hold")
+        raise BookError(f"its MAC is {NO_KEY}")
     if key_id != keys.tags.key_id and not old:
         raise BookError("was made with a server.key that is retired")
     if not compare_digest(expected, mac):

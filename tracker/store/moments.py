@@ -90,13 +90,16 @@ class ForwardReplay:
         self._report = report
 
     def resolve(self, moment: Moment) -> int:
-        """The last event that had happened at a moment. Raises `NoMomentError`.
+        """The last event that had happened at a moment; `Moment()` is the end of the log. Raises
+        `NoMomentError`.
 
         `outage` is set where the moment lies in a time without events.
         """
         self.outage = None
         if self.span is None:
             raise NoMomentError(f"{moment} is not in the log, which is empty")
+        if moment == Moment():
+            return self.span.last_seq
         if moment.seq is not None:
             if not self.span.first_seq <= moment.seq <= self.span.last_seq:
                 raise self.span.missing(moment, early=moment.seq < self.span.first_seq)

@@ -28,6 +28,7 @@ from zlib import crc32
 from eventlog import (
     FORMAT,
     HISTORY_BEGIN,
+    NO_KEY,
     NOT_ENCRYPTED,
     NotAFileError,
     border,
@@ -262,7 +263,7 @@ def _check_mac(
         raise OtherSnapshotError("was made with a server.key that is retired")
     expected = keys.tags.mac_of(key_id, purpose, digest)
     if expected is None:
-        raise ForgedSnapshotError("its MAC is of a server.key that these secrets do not hold")
+        raise ForgedSnapshotError(f"its MAC is {NO_KEY}")
     if not compare_digest(expected, found):
         raise ForgedSnapshotError(
             "its MAC does not match: these are not the bytes that the tracker wrote"

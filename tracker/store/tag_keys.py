@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from eventlog import (
+    RESTORE_KEYS,
     LogCorruptError,
     LogError,
     first_frame_header,
@@ -52,13 +53,10 @@ class OtherKeyError(LogError):
 
     def __init__(self, segment: Path, what: str) -> None:
         super().__init__(
-            f"{segment} {what}: {RESTORE}. Nothing was changed, and no new key was made"
+            f"{segment} {what}: {RESTORE_KEYS}. Nothing was changed, and no new key was made"
         )
         self.path = segment
         self.what = what
-
-
-RESTORE = "restore server.key and the folder `retired` from a backup of the secrets"
 
 
 def prepare(log: Path, secrets: Path) -> None:

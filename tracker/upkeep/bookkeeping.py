@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from eventlog import (
+    LogPrunedError,
     first_seq,
     open_header,
     read_file,
@@ -122,7 +123,8 @@ class Bookkeeper:
     def write(self, state: State) -> bool:
         """Writes the book of the events that were applied; returns False where that is not due.
 
-        Raises `OSError`, `SecretError`, `BookError`.
+        Raises `OSError`, `SecretError`, `BookError`, and `LogPrunedError` where a removal of old
+        segments took the parts: then there is a newer list to go on from.
         """
         last = self._last
         if state.book is None or last is None or last.next_seq != state.seq:
@@ -130,6 +132,9 @@ class Bookkeeper:
         if state.seq == self._written_seq or not (self._parts or len(self._booking)):
             return False
         with self.locking():
+            folder = self._log / book_files.FOLDER
+            if not all(os.path.lexists(folder / part.name) for part in self._parts):
+                raise LogPrunedError(self._log)
             parts, dropped_us = self._with_noted(state)
             self.path = self._list(state, parts, dropped_us, last.chain)
             self._parts, self._written_seq, self._dropped_us = parts, state.seq, dropped_us

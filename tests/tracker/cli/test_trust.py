@@ -19,7 +19,8 @@ COMMANDS = {
     "verify": ["verify"],
     "replay": ["replay"],
     "swarm": ["swarm", TORRENT],
-    "diff": ["diff", "5", "20"],
+    "diff": ["diff", "80", "90"],
+    "diff up to the end": ["diff", "80", "now"],
     "ledger": ["ledger", "anna"],
     "events": ["events"],
 }
@@ -62,3 +63,29 @@ def test_the_history_digest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     last.write_bytes(data[:33] + bytes([data[33] ^ 1]) + data[34:])
     main(["replay", "--json", "--at", str(at), "--log", log])
     assert replayed["history"] not in capsys.readouterr().out
+
+
+def test_a_snapshot_without_secrets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody is told to delete a snapshot that only could not be checked."""
+    put(tmp_path, whole(pruned=True))
+    assert main(["verify", "--json", "--log", str(tmp_path / "log")]) == 4
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    advice = [one["advice"] for one in found if one["type"] == "note" and "snap" in one["file"]]
+    assert advice
+    assert set(advice) == {"nothing has to be done"}
+
+
+@pytest.mark.parametrize("pruned", [False, True], ids=["whole", "pruned"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_another_server_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, pruned: bool
+) -> None:
+    """The advice is to restore the key; nothing is wrong with the log."""
+    put(tmp_path, whole(pruned=pruned))
+    (tmp_path / "secrets" / "server.key").write_bytes(bytes(range(32)))
+    line = [*COMMANDS[command], "--log", str(tmp_path / "log")]
+    assert main([*line, "--secrets", str(tmp_path / "secrets")]) == 3
+    said = "".join(capsys.readouterr())
+    assert "restore server.key and the folder `retired`" in said
+    for wrong in "restore the file", "restore the seal", "delete the file", "begin a new log":
+        assert wrong not in said

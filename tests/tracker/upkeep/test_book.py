@@ -12,7 +12,7 @@ import trio
 from attrs import define, evolve, field
 
 import eventlog.log
-from eventlog import LogCorruptError, Reader, first_seq, open_log
+from eventlog import LogCorruptError, LogPrunedError, Reader, first_seq, open_log
 from tests.eventlog.logs import running
 from tests.support import (
     SECOND,
@@ -230,6 +230,24 @@ def test_it_is_made_again_from_what_the_log_names(site: Site) -> None:
         path.unlink()
     site.follow()
     assert site.rows() == expected
+    site.check()
+
+
+def test_a_removal_takes_the_parts(site: Site) -> None:
+    """A follower whose last list ended before the log now begins ends, and the next one goes on."""
+    site.go_on()
+    follower = site.follow(pause=1000)
+    (last,) = site.files(".book")
+    site.go_on(60)
+    follower.catch_up()
+    site.go_on(1, pruned=True)
+    assert book_files.seq_of(last) < first_seq(site.log) < follower.state.seq
+    follower.catch_up()
+    follower._book_from = 0.0
+    with pytest.raises(LogPrunedError):
+        follower.catch_up()
+    assert not [one for one in site.said if "unbooked" in one]
+    site.follow()
     site.check()
 
 
