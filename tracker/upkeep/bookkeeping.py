@@ -134,7 +134,7 @@ class Bookkeeper:
             self.path = self._list(state, parts, dropped_us, last.chain)
             self._parts, self._written_seq, self._dropped_us = parts, state.seq, dropped_us
             self._booking.clear()
-            book_files.clean(self._log, self._keys)
+            book_files.clean(self._log, self._keys, self.path)
         return True
 
     def _with_noted(self, state: State) -> tuple[tuple[Part, ...], int]:

@@ -35,7 +35,7 @@ from tracker.ledger.account import Ledger
 from tracker.store import book_files, snapshots
 from tracker.store.book import open_newest
 from tracker.store.replay import replay
-from tracker.upkeep import bookkeeping, retention
+from tracker.upkeep import bookkeeping, follower_process, retention
 from tracker.upkeep.follower_process import Follower
 
 if TYPE_CHECKING:
@@ -281,6 +281,46 @@ def test_a_damaged_book_is_made_again(site: Site, damage: str) -> None:
     site.check()
     refused = [one["refused"] for one in site.said if "refused" in one]
     assert len(refused) <= 3
+
+
+@pytest.mark.parametrize("what", ["lists", "parts", "server key"])
+def test_a_book_is_made_again_beside_later_lists(
+    site: Site, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written several times before it reaches as far as the lists that were passed over."""
+    monkeypatch.setattr(follower_process, "_REPORTED_FRAMES", 3)
+    monkeypatch.setattr(follower_process, "BOOK_SECONDS", 0.0)
+    for _ in range(2):
+        site.go_on()
+        site.follow()
+    expected = site.rows()
+    if what == "server key":
+        site.keys.tags.change()
+    for path in {"lists": site.files(".book"), "parts": site.files(".part")}.get(what, []):
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+    site.said.clear()
+    site.follow()
+    assert site.rows() == expected
+    assert not [one for one in site.said if "unbooked" in one]
+    assert len(site.files(".book", ".part")) < 10
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_part_that_is_damaged_meanwhile(site: Site, damage: str) -> None:
+    """The follower ends, because only its next start can make the book again."""
+    site.go_on()
+    follower = site.follow()
+    site.go_on()
+    for path in site.files(".part"):
+        path.unlink()
+        if damage == "cut":
+            path.touch()
+    with pytest.raises(OSError, match="the book cannot be written"):
+        follower.catch_up()
+    site.follow()
+    site.check()
 
 
 @pytest.mark.parametrize("damage", ["list", "part"])
