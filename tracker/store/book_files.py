@@ -263,9 +263,11 @@ def with_part(
     """
     parts = (*parts, new)
     while len(parts) > 1 and parts[-2].rows <= GROWTH * parts[-1].rows:
+        ended = dict(history.ended)
         try:
             parts = _with_last_merged(log, seq, parts, history, spare)
         except OSError as error:
+            history.ended = ended  # because the rows that ended meanwhile are still in the parts
             if error.errno != errno.ENOSPC:
                 raise
             break

@@ -229,7 +229,8 @@ def _noted(booking: Booking, dates: Dates) -> tuple[list[bytes], list[bytes]]:
         owner = account.to_bytes(4, "big")
         rows.append(book_rows.pack_words(owner + b"\1" + info_hash, words))
         pairs.append(info_hash + owner)
-    for account, words in booking.ended:
+    for account, ended in booking.ended:
+        words = ended[:]  # the writing may fail, and then comes again
         _date(words, dates)
         none.end(book_rows.pack_words(book_rows.name(account, None), words))
     for account, (number, up, down) in booking.corrections.items():

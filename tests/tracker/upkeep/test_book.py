@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -103,9 +104,10 @@ class Site:
         rig.service.tick()
         member = dice.randint(1, MEMBERS)
         moved = dice.randrange(10_000)
+        client = 10 * member + dice.choice([0, 0, 1])
         one = Announce(
             hash_of(dice.randint(1, TORRENTS)), endpoint4(member * 10 + dice.randint(0, 1)),
-            b"-XX0001-%012d" % member, moved, moved // 2, dice.choice([0, 0, 9]),
+            b"-XX0001-%012d" % client, moved, moved // 2, dice.choice([0, 0, 9]),
             dice.choice([0, 0, 0, 1, 3, 4]), key=key_text(member),
         )  # fmt: skip
         rig.announce(one, evolve(one, uploaded=moved + 500, event=0))
@@ -409,6 +411,51 @@ def test_a_history_that_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
         path.unlink()
     site.follow()
     assert site.rows() == rows
+
+
+@pytest.mark.parametrize("seed", [2, 4])
+def test_a_history_does_not_depend_on_the_parts(site: Site, seed: int) -> None:
+    """What was counted when a peer left ends with its last announce, whichever part has it."""
+    site.dice.seed(seed)
+    limited = evolve(PRIVATE, policy=Policy(history_days=1))
+    for number in range(12):
+        site.go_on(site.dice.choice([1, 2, 5, 12]), settings=limited)
+        site.time.wall += site.dice.choice([0, DAY_US, 3 * DAY_US])
+        if number % 4:
+            site.follow()
+    rows = site.rows()
+    assert all(row.announces for row in rows.values() if row.info_hash)
+    upto = max(map(book_files.seq_of, site.files(".book")))
+    for path in (*site.files(".book", ".part"), *snapshots.found(site.log)):
+        path.unlink()
+    site.follow()
+    book = open_newest(site.log, site.keys)
+    assert book is not None
+    assert book.upto == upto
+    assert site.rows() == rows
+
+
+def test_a_merge_that_does_not_fit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it fails in the middle, rows that had ended by then do not end twice."""
+    limited = evolve(PRIVATE, policy=Policy(history_days=1))
+    site.go_on(20, settings=limited)
+    site.follow()
+    site.time.wall += 3 * DAY_US
+    site.go_on(20, settings=limited)
+    left = [2]
+
+    def write_all(*arguments: Any) -> int:
+        left[0] -= 1
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return eventlog.write_all(*arguments)
+
+    monkeypatch.setattr(book_files, "write_all", write_all)
+    site.follow()
+    assert left[0] < 0
+    rows, state = site.rows(), replayed(site.frames)
+    for account in range(1, MEMBERS + 1):
+        assert site.totals(rows, account) == state.accounts.totals(account)[:7]
 
 
 def test_the_last_client_and_the_completion(site: Site) -> None:
