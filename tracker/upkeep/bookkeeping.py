@@ -25,6 +25,7 @@ from eventlog import (
 from tracker.domain.accounts import NOTHING
 from tracker.domain.booking import TIMES, Booking
 from tracker.domain.events import DAY_US
+from tracker.domain.state import State
 from tracker.store import book, book_files, book_rows, frames, snapshots
 from tracker.store.book_files import BookError
 from tracker.store.book_rows import EMPTY, History, Row
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from eventlog import Frame, Header, Reader
     from tracker.domain.dates import Dates
-    from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
     from tracker.store.book_files import Listed, Part
 
@@ -291,7 +291,7 @@ def naming(log: Path, keys: Keyring) -> Iterator[Bookkeeper]:
     It goes on from the list that the log names now. Raises what `book.open_beginning` raises.
     """
     with book_files.locked(log, wait=True):
-        begin, opened = first_seq(log), book.open_beginning(log, keys)
+        begin, opened = first_seq(log), book.open_beginning(log, keys, State())
         if opened is None:
             keeper = Bookkeeper(log, keys, begin, (), opening=begin > 0)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import random
 from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,7 @@ from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.ledger.account import Ledger
+from tracker.ledger.walk import Decryption, Walk
 from tracker.store import book_files, snapshots
 from tracker.store.book import open_newest
 from tracker.store.replay import replay
@@ -341,6 +343,24 @@ def test_a_damaged_book_that_the_log_names(site: Site, damage: str) -> None:
     path.write_bytes(data)
     with pytest.raises(LogCorruptError, match="restore the file"):
         site.follow()
+
+
+def test_a_forged_book_is_seen_without_secrets(site: Site) -> None:
+    """The log names its SHA-256, which a reader without the secrets can check."""
+    site.go_on()
+    site.follow()
+    site.go_on(pruned=True)
+    rows = list(Walk(site.log, Decryption(site.log, None)).tell(Ledger(1)))
+    assert rows == list(Walk(site.log, Decryption(site.log, site.keys)).tell(Ledger(1)))
+    (named,) = site.files(".named")
+    part = book_files.read_list(named, Reader(site.log)._log_id, site.keys).parts[0]
+    data = bytearray(named.with_name(part.name).read_bytes())
+    data[32 + 44] ^= 1  # of the bytes uploaded of the first row
+    named.with_name(part.name).write_bytes(data)
+    said = named.read_bytes().replace(part.sha256.encode(), sha256(data).hexdigest().encode())
+    named.write_bytes(said)
+    with pytest.raises(LogCorruptError, match="not the book that the log vouches for"):
+        list(Walk(site.log, Decryption(site.log, None)).tell(Ledger(1)))
 
 
 @pytest.mark.parametrize("step", range(1, 15))
