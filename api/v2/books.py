@@ -177,7 +177,7 @@ def _cursor(text: str, name: str) -> BookCursor:
     found = _CURSOR.fullmatch(text)
     if found is not None:
         value, of = int(found[1]), found[2]
-        if name == "account" and of != "-" and len(of) <= 10:
+        if name == "account" and re.fullmatch("[0-9]{1,10}", of) and int(of) <= params.NUMBER_MAX:
             return BookCursor(value, int(of))
         if name == "info_hash" and (of == "-" or len(of) == 40):
             return BookCursor(value, None if of == "-" else bytes.fromhex(of))

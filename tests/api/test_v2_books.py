@@ -119,6 +119,7 @@ async def test_bodies(app, live, target, body):
         (f"{MINE}?after={'9' * 22}:{HASH}", 400, "after: expected"),
         (f"{OTHERS}?after=5:{HASH}", 400, "after: expected"),
         (f"{OTHERS}?after=5:-", 400, "after: expected"),
+        (f"{OTHERS}?after=0:{2**32}", 400, "after: expected"),
         (f"{OTHERS}?after=", 400, "after: expected"),
         (f"{MINE}?limit=0", 400, "limit: expected"),
         (f"{MINE}?limit=1001", 400, "limit: expected"),

@@ -117,12 +117,18 @@ class Booking:
         packed.put_u64(rows, at + 10, time_us)
         packed.put_u64(rows, at + 12, client)
 
-    def left(self, accounts: Accounts, account: int, info_hash: bytes) -> None:
-        """Enters the time that was counted since `begin`, when a peer left."""
+    def left(self, accounts: Accounts, account: int, info_hash: bytes, seen_us: int) -> None:
+        """Enters the time that was counted since `begin`, when a peer left. `seen_us`: log time of
+        the last announce.
+        """
         if packed.u64(accounts.seeding_us, account) != self._seeding_us or (
             accounts.partial_us and packed.u64(accounts.partial_us, account) != self._partial_us
         ):
-            self._time(accounts, account, self._row(account, info_hash))
+            at = self._row(account, info_hash)
+            self._time(accounts, account, at)
+            # So that this time ends together with what was announced then: see `History`.
+            if packed.u64(self.rows, at + 10) < seen_us:
+                packed.put_u64(self.rows, at + 10, seen_us)
 
     def _time(self, accounts: Accounts, account: int, at: int) -> None:
         _plus(self.rows, at + 4, packed.u64(accounts.seeding_us, account) - self._seeding_us)

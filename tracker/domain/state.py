@@ -490,9 +490,13 @@ class State:
         swarms, listing, book = self.swarms, self.listing, self.book
         if listing.since_seq != NEVER and swarms.identified(peer):
             account = swarms.account_of(peer)
+            mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
+            last_us = seen_us  # of the account's peers there
             if book is not None:
                 book.begin(self.accounts, account)
-            mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
+                if mark & 0x80:  # MARK_SHARED
+                    latest = swarms.groups.latest(share(account, torrent))
+                    last_us = max(seen_us, *(swarms.seen_us(one) for one in latest if one), 0)
             if mark & 0x80:
                 if self._settle(account, torrent, self.time_us) == 1:
                     self._part(account, torrent)
@@ -501,7 +505,7 @@ class State:
                 self.accounts.listed(account, mark, seen_us, until_us)
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
-                book.left(self.accounts, account, info_hash)
+                book.left(self.accounts, account, info_hash, last_us)
             if remembered and last_seq >= listing.since_seq:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)

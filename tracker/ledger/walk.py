@@ -80,7 +80,7 @@ class Walk:
                 if self.first_seq:
                     kept = checked_segments.read_kept(self._folder, self.first_seq, keys)
                     begin = opening_balance.begin(self._folder, self.first_seq, keys)
-                    book = open_beginning(self._folder, keys)
+                    book = open_beginning(self._folder, keys, begin.state)
                     yield from listener.opening(kept, begin.state, book)
             yield from listener.entries(self._until(end))
 

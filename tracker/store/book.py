@@ -90,18 +90,21 @@ def named(log: Path, state: State, keys: Keyring | None) -> Listed | None:
     return listed
 
 
-def open_beginning(log: Path, keys: Keyring | None) -> Book | None:
+def open_beginning(log: Path, keys: Keyring | None, state: State) -> Book | None:
     """Opens the book of the events that were removed from the log; None = there is none.
 
-    Without `keys` its MAC is not checked. Raises `LogCorruptError`, and what reading the log
-    raises.
+    Without `keys` the SHA-256 in the log is checked in place of the MAC. `state`: of this log.
+    Raises `LogCorruptError`, and what reading the log raises.
     """
     begin = first_seq(log)
     path = book_files.named_path(log, begin)
     if not begin or not os.path.lexists(path):
         return None
+    digest = None if keys else digest_in_log(log, state, None)
+    if digest == "":
+        return None
     try:
-        listed = book_files.read_list(path, read_identity(log), keys)
+        listed = book_files.read_list(path, read_identity(log), keys, digest)
         book_files.follow(log, listed, keys)
         if listed.position.seq != begin:
             raise BookError("reaches beyond the first event of the log")

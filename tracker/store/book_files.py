@@ -283,9 +283,9 @@ def with_rows(
         try:
             return (*parts[:kept], _merged(log, seq, opened, history, spare))
         except OSError as error:
+            history.ended = ended  # because the rows that ended meanwhile are still in the parts
             if error.errno != errno.ENOSPC:
                 raise
-            history.ended = ended
     return (*parts, write_part(log, seq, (rows,), (pairs,), new.count, spare))
 
 
@@ -358,17 +358,18 @@ def write_list(
     return path
 
 
-def clean(log: Path, keys: Keyring) -> None:
+def clean(log: Path, keys: Keyring, newest: Path) -> None:
     """Removes old lists, lists that are of no use, and parts that no list has.
 
-    The folder must be locked, and hold a list that was just written. Nothing is removed where a
-    list that an event may name cannot be read, because its parts are not known. Raises `OSError`.
+    The folder must be locked. `newest`: the list that was just written; later ones are of no use,
+    because its writer passed over them. Nothing is removed where a list that an event may name
+    cannot be read, because its parts are not known. Raises `OSError`.
     """
     folder, log_id = log / FOLDER, read_identity(log)
     files = [path for path in folder.iterdir() if _OURS.fullmatch(path.name) and path.is_file()]
     lists = sorted(path for path in files if path.suffix in (".book", ".named", ".made"))
     used: set[str] = set()
-    kept = found(log)[-KEPT:]
+    kept = [path for path in found(log) if path <= newest][-KEPT:]
     for path in lists:
         if path.suffix == ".book" and path not in kept:
             continue

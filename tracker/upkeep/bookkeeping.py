@@ -26,6 +26,7 @@ from eventlog import (
 from tracker.domain.accounts import NOTHING
 from tracker.domain.booking import Booking
 from tracker.domain.events import DAY_US
+from tracker.domain.state import State
 from tracker.store import book, book_files, book_packing, book_rows, frames, snapshots
 from tracker.store.book_files import BookError
 from tracker.store.book_rows import EMPTY, History, Row
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from eventlog import Frame, Header, Reader
     from tracker.domain.dates import Dates
-    from tracker.domain.state import State
     from tracker.store.address_keys import Keyring
     from tracker.store.book_files import Listed, Part
 
@@ -139,7 +139,7 @@ class Bookkeeper:
             self.path = self._list(state, parts, dropped_us, last.chain)
             self._parts, self._written_seq, self._dropped_us = parts, state.seq, dropped_us
             self._booking.clear()
-            book_files.clean(self._log, self._keys)
+            book_files.clean(self._log, self._keys, self.path)
         return True
 
     def _with_noted(self, state: State) -> tuple[tuple[Part, ...], int]:
@@ -274,7 +274,7 @@ def naming(log: Path, keys: Keyring) -> Iterator[Bookkeeper]:
     It goes on from the list that the log names now. Raises what `book.open_beginning` raises.
     """
     with book_files.locked(log, wait=True):
-        begin, opened = first_seq(log), book.open_beginning(log, keys)
+        begin, opened = first_seq(log), book.open_beginning(log, keys, State())
         if opened is None:
             keeper = Bookkeeper(log, keys, begin, (), opening=begin > 0)
         else:

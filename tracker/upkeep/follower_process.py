@@ -184,14 +184,16 @@ class Follower:
         self._written_seq, self._written_at = self.state.seq, time.monotonic()
 
     def _write_book(self) -> None:
-        """Raises `OSError` if it cannot be written and memory would grow too far."""
+        """Raises `OSError` if it cannot be written and memory would grow too far, or if the next
+        start must make it again.
+        """
         self._book_from = time.monotonic() + BOOK_SECONDS
         try:
             self._keeper.write(self.state)
         except (OSError, BookError, SecretError) as error:
             if isinstance(error, OSError) and error.errno == errno.EBUSY:
                 return  # a removal uses the folder for a moment
-            if self._keeper.overfull:
+            if self._keeper.overfull or isinstance(error, BookError | FileNotFoundError):
                 raise OSError(f"the book cannot be written: {error}") from error
             self._unbooked = True
             self._report(unbooked=str(error))

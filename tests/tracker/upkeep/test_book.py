@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import random
 from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,11 +34,12 @@ from tracker.domain.events.admin import TrackerStarted
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.ledger.account import Ledger
+from tracker.ledger.walk import Decryption, Walk
 from tracker.store import book_files, book_rows, snapshots
 from tracker.store.book import open_newest
 from tracker.store.book_rows import EMPTY, History, pair
 from tracker.store.replay import replay
-from tracker.upkeep import bookkeeping, retention
+from tracker.upkeep import bookkeeping, follower_process, retention
 from tracker.upkeep.follower_process import Follower
 
 if TYPE_CHECKING:
@@ -105,9 +107,10 @@ class Site:
         rig.service.tick()
         member = dice.randint(1, MEMBERS)
         moved = dice.randrange(10_000)
+        client = 10 * member + dice.choice([0, 0, 1])
         one = Announce(
             hash_of(dice.randint(1, TORRENTS)), endpoint4(member * 10 + dice.randint(0, 1)),
-            b"-XX0001-%012d" % member, moved, moved // 2, dice.choice([0, 0, 9]),
+            b"-XX0001-%012d" % client, moved, moved // 2, dice.choice([0, 0, 9]),
             dice.choice([0, 0, 0, 1, 3, 4]), key=key_text(member),
         )  # fmt: skip
         rig.announce(one, evolve(one, uploaded=moved + 500, event=0))
@@ -303,6 +306,46 @@ def test_a_damaged_book_is_made_again(site: Site, damage: str) -> None:
     assert len(refused) <= 3
 
 
+@pytest.mark.parametrize("what", ["lists", "parts", "server key"])
+def test_a_book_is_made_again_beside_later_lists(
+    site: Site, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written several times before it reaches as far as the lists that were passed over."""
+    monkeypatch.setattr(follower_process, "_REPORTED_FRAMES", 3)
+    monkeypatch.setattr(follower_process, "BOOK_SECONDS", 0.0)
+    for _ in range(2):
+        site.go_on()
+        site.follow()
+    expected = site.rows()
+    if what == "server key":
+        site.keys.tags.change()
+    for path in {"lists": site.files(".book"), "parts": site.files(".part")}.get(what, []):
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+    site.said.clear()
+    site.follow()
+    assert site.rows() == expected
+    assert not [one for one in site.said if "unbooked" in one]
+    assert len(site.files(".book", ".part")) < 10
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_part_that_is_damaged_meanwhile(site: Site, damage: str) -> None:
+    """The follower ends, because only its next start can make the book again."""
+    site.go_on()
+    follower = site.follow()
+    site.go_on()
+    for path in site.files(".part"):
+        path.unlink()
+        if damage == "cut":
+            path.touch()
+    with pytest.raises(OSError, match="the book cannot be written"):
+        follower.catch_up()
+    site.follow()
+    site.check()
+
+
 @pytest.mark.parametrize("damage", ["list", "part"])
 def test_a_damaged_book_that_the_log_names(site: Site, damage: str) -> None:
     """Nothing is made in its place, because what was removed is in no other file."""
@@ -319,6 +362,24 @@ def test_a_damaged_book_that_the_log_names(site: Site, damage: str) -> None:
     path.write_bytes(data)
     with pytest.raises(LogCorruptError, match="restore the file"):
         site.follow()
+
+
+def test_a_forged_book_is_seen_without_secrets(site: Site) -> None:
+    """The log names its SHA-256, which a reader without the secrets can check."""
+    site.go_on()
+    site.follow()
+    site.go_on(pruned=True)
+    rows = list(Walk(site.log, Decryption(site.log, None)).tell(Ledger(1)))
+    assert rows == list(Walk(site.log, Decryption(site.log, site.keys)).tell(Ledger(1)))
+    (named,) = site.files(".named")
+    part = book_files.read_list(named, Reader(site.log)._log_id, site.keys).parts[0]
+    data = bytearray(named.with_name(part.name).read_bytes())
+    data[32 + 44] ^= 1  # of the bytes uploaded of the first row
+    named.with_name(part.name).write_bytes(data)
+    said = named.read_bytes().replace(part.sha256.encode(), sha256(data).hexdigest().encode())
+    named.write_bytes(said)
+    with pytest.raises(LogCorruptError, match="not the book that the log vouches for"):
+        list(Walk(site.log, Decryption(site.log, None)).tell(Ledger(1)))
 
 
 @pytest.mark.parametrize("step", range(1, 15))
@@ -389,6 +450,51 @@ def test_a_history_that_ends(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
         path.unlink()
     site.follow()
     assert site.rows() == rows
+
+
+@pytest.mark.parametrize("seed", [2, 4])
+def test_a_history_does_not_depend_on_the_parts(site: Site, seed: int) -> None:
+    """What was counted when a peer left ends with its last announce, whichever part has it."""
+    site.dice.seed(seed)
+    limited = evolve(PRIVATE, policy=Policy(history_days=1))
+    for number in range(12):
+        site.go_on(site.dice.choice([1, 2, 5, 12]), settings=limited)
+        site.time.wall += site.dice.choice([0, DAY_US, 3 * DAY_US])
+        if number % 4:
+            site.follow()
+    rows = site.rows()
+    assert all(row.announces for row in rows.values() if row.info_hash)
+    upto = max(map(book_files.seq_of, site.files(".book")))
+    for path in (*site.files(".book", ".part"), *snapshots.found(site.log)):
+        path.unlink()
+    site.follow()
+    book = open_newest(site.log, site.keys)
+    assert book is not None
+    assert book.upto == upto
+    assert site.rows() == rows
+
+
+def test_a_merge_that_does_not_fit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it fails in the middle, rows that had ended by then do not end twice."""
+    limited = evolve(PRIVATE, policy=Policy(history_days=1))
+    site.go_on(20, settings=limited)
+    site.follow()
+    site.time.wall += 3 * DAY_US
+    site.go_on(20, settings=limited)
+    left = [2]
+
+    def write_all(*arguments: Any) -> int:
+        left[0] -= 1
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return eventlog.write_all(*arguments)
+
+    monkeypatch.setattr(book_files, "write_all", write_all)
+    site.follow()
+    assert left[0] < 0
+    rows, state = site.rows(), replayed(site.frames)
+    for account in range(1, MEMBERS + 1):
+        assert site.totals(rows, account) == state.accounts.totals(account)[:7]
 
 
 def test_the_last_client_and_the_completion(site: Site) -> None:
