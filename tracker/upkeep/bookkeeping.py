@@ -142,7 +142,9 @@ class Bookkeeper:
         has yet, and when old rows were removed last.
         """
         history_us, now_us = self._times(state)
-        history, parts, dropped_us = History(history_us, now_us), self._parts, self._dropped_us
+        parts, dropped_us = self._parts, self._dropped_us
+        # What was too old a day ago, because a clock that is ahead must remove nothing at once.
+        history = History(history_us, min(dropped_us, now_us))
         if len(self._booking):
             rows, pairs = _noted(self._booking, state.dates)
             parts = self._with(state.seq, parts, rows, pairs, history)
