@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eventlog import LogLockedError, Reader, open_log
+from eventlog import LogCorruptError, LogLockedError, Reader, open_log
 from tests.support import hash_of, keys_of
 from tests.tracker.offline.imports import (
     FULL,
@@ -150,6 +150,15 @@ def test_dry_run(site: Site, tmp_path: Path) -> None:
     files = sorted(path.stat().st_mtime_ns for path in site.path.rglob("*"))
     assert site.rehearses(source) == (Summary(present=6), [])
     assert sorted(path.stat().st_mtime_ns for path in site.path.rglob("*")) == files
+
+
+def test_dry_run_checks_the_tags(site: Site, tmp_path: Path) -> None:
+    """A dry run decides by the log, so it reads it with the secrets."""
+    source = database(tmp_path, **FULL)
+    site.imports(source)
+    (site.secrets / "server.key").write_bytes(bytes(32))
+    with pytest.raises(LogCorruptError, match=r"server\.key that these secrets do not hold"):
+        site.rehearses(source)
 
 
 def test_dry_run_of_one_torrent_twice(site: Site, tmp_path: Path) -> None:
