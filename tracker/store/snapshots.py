@@ -170,6 +170,7 @@ def start(
     reader = Reader(log, to_end=to_end, keys=keys)
     begin = opening_balance.begin(log, reader.first_seq, keys)
     if keys is None:
+        opening_balance.compare(log, reader.first_seq, begin.opening)
         format_border.check_history(log, begin.history, keys, report)
     checked_segments.check_old(log, reader.first_seq, keys, report)
     return begin.state, reader
