@@ -191,9 +191,8 @@ def check_tag(tags: TagReader, path: Path, header: SegmentHeader, data: bytes) -
         return
     expected = tags.tag(header.key_id, header.log_id, header.seed, data[:_TAGGED])
     if expected is None:
-        raise LogCorruptError(
-            path, 0, "its tags are of a server.key that these secrets do not hold"
-        )
+        what = "its tags are of a server.key that these secrets do not hold"
+        raise LogCorruptError(path, 0, what, "use the secrets that the log was written with")
     if not compare_digest(expected, header.tag):
         what = "segment header tag does not match: these are not the bytes that the tracker wrote"
         raise LogCorruptError(path, 0, what)

@@ -146,6 +146,17 @@ def test_a_forged_file(tmp_path: Path, name: str) -> None:
         check_refused(tmp_path / "site", forged)
 
 
+def test_readers_with_other_secrets(tmp_path: Path) -> None:
+    """They are told to use the right secrets, and not to remove what those vouch for."""
+    files = whole(pruned=True) | {"secrets/server.key": bytes(32)}
+    for _ in range(2):
+        put(tmp_path / "site", files)
+        keys = Keyring(tmp_path / "site/secrets")
+        with pytest.raises(LogCorruptError, match=r"; (restore server\.key|use the secrets)"):
+            ForwardReplay(tmp_path / "site/log", no_progress, keys).at(None)
+        drop(files, ".snap")
+
+
 @pytest.mark.parametrize("attack", [None, whitelisted, foreign])
 def test_an_opening_without_secrets(
     tmp_path: Path, attack: Callable[[Files, str], Files] | None

@@ -81,6 +81,10 @@ class ForgedSnapshotError(SnapshotError):
     """Its checksums are right, and the tracker did not write it for this log."""
 
 
+class UnknownKeyError(ForgedSnapshotError):
+    """The key of its MAC is not there, so perhaps the secrets are the wrong ones."""
+
+
 class Position(NamedTuple):
     """Which log the state is of, and how far.
 
@@ -262,7 +266,7 @@ def _check_mac(
         raise OtherSnapshotError("was made with a server.key that is retired")
     expected = keys.tags.mac_of(key_id, purpose, digest)
     if expected is None:
-        raise ForgedSnapshotError("its MAC is of a server.key that these secrets do not hold")
+        raise UnknownKeyError("its MAC is of a server.key that these secrets do not hold")
     if not compare_digest(expected, found):
         raise ForgedSnapshotError(
             "its MAC does not match: these are not the bytes that the tracker wrote"

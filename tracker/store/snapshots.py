@@ -16,8 +16,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import A_FILE, LogCorruptError, Reader, make_folder, read_identity
-from tracker.store import checked_segments, format_border, opening_balance, snapshot_file
-from tracker.store.snapshot_file import ForgedSnapshotError, Position, SnapshotError
+from tracker.store import (
+    checked_segments,
+    format_border,
+    opening_balance,
+    snapshot_file,
+    tag_keys,
+)
+from tracker.store.snapshot_file import (
+    ForgedSnapshotError,
+    Position,
+    SnapshotError,
+    UnknownKeyError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,7 +172,8 @@ def start(
             reader = follow(log, one, keys, to_end=to_end)
             state = one.state()
         except ForgedSnapshotError as error:
-            raise LogCorruptError(path, 0, str(error), DELETE) from None
+            advice = tag_keys.RESTORE if isinstance(error, UnknownKeyError) else DELETE
+            raise LogCorruptError(path, 0, str(error), advice) from None
         except (SnapshotError, OSError) as error:
             refused(f"The snapshot {path.name} is not used: {error}")
         else:
