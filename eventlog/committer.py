@@ -113,7 +113,7 @@ class Committer:
         frames = taken or [self._watermark()]
         now = time.monotonic()
         due = self.segment_size >= self.segment_bytes or now - self._segment_began > SEGMENT_SECONDS
-        # So that dates go one way in a segment, and readers find one by its segment's first frame.
+        # So that dates go back only by seconds in a segment, and its first frame tells where it is.
         due = due or abs(frames[0].lead_us - self._segment_lead_us) > LEAD_US
         # A new segment must begin with a later event, because one with the same first event would
         # replace the segment before.

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from eventlog import folder, frame, segment
+from eventlog.committer import LEAD_US
 from eventlog.encryption import decrypt_frame
 from eventlog.errors import LogCorruptError, LogFormatError, LogPrunedError
 from eventlog.files import open_file
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventlog.encryption import Keys
+
+BACK_US = 2 * LEAD_US
+"""Microseconds by which dates go back within a segment at most."""
 
 
 class Reader:
@@ -197,15 +201,19 @@ def frame_at(path: Path, date_us: int) -> tuple[frame.Frame, frame.Frame | None]
     Where the clock was set back, the same date came twice: then it is the later one. Raises the
     errors of `Reader`.
     """
-    found = following = None
+    end = frame.LAST_SEQ + 1  # first event of the segment after
     for one in reversed(segments_of(path)):
+        found = following = None
         for each in Reader(path, segment.base_seq_of(one)).frames():
-            if each.header.date_us > date_us:
-                following = each
+            if each.header.base_seq < end and each.header.date_us <= date_us:
+                found, following = each, None
+                continue
+            following = following or each
+            if each.header.base_seq >= end or each.header.date_us > date_us + BACK_US:
                 break
-            found = each
         if found is not None:
             return found, following
+        end = segment.base_seq_of(one)
     return None
 
 

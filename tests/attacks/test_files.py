@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 import pytest
 
+from eventlog import LogCorruptError
 from tests.attacks.support import (
     Files,
     check_accepted,
@@ -18,10 +20,13 @@ from tests.attacks.support import (
 )
 from tests.independent_reader.read_log import parse_frame
 from tests.nonsense.forging import drop, image_of, taken_apart
-from tests.nonsense.whole import findings, put, refusal, whole
+from tests.nonsense.whole import findings, no_progress, put, refusal, whole
 from tests.support import hash_of
+from tracker.ledger.account import Ledger
+from tracker.ledger.walk import Decryption, Walk
 from tracker.store import snapshot_file, snapshots
 from tracker.store.address_keys import Keyring
+from tracker.store.moments import ForwardReplay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +144,36 @@ def test_a_forged_file(tmp_path: Path, name: str) -> None:
     if "snapshot" not in name:
         drop(forged, ".snap")
         check_refused(tmp_path / "site", forged)
+
+
+def test_readers_with_other_secrets(tmp_path: Path) -> None:
+    """They are told to use the right secrets, and not to remove what those vouch for."""
+    files = whole(pruned=True) | {"secrets/server.key": bytes(32)}
+    for _ in range(2):
+        put(tmp_path / "site", files)
+        keys = Keyring(tmp_path / "site/secrets")
+        with pytest.raises(LogCorruptError, match=r"; restore server\.key"):
+            ForwardReplay(tmp_path / "site/log", no_progress, keys).at(None)
+        drop(files, ".snap")
+
+
+@pytest.mark.parametrize("attack", [None, whitelisted, foreign])
+def test_an_opening_without_secrets(
+    tmp_path: Path, attack: Callable[[Files, str], Files] | None
+) -> None:
+    """Readers without the key of its MAC compare it with what the log says."""
+    files = dict(whole(pruned=True))
+    if attack is not None:
+        files |= attack(files, ".opening")
+    put(tmp_path / "site", files)
+    log = tmp_path / "site/log"
+    walk = Walk(log, Decryption(log, None))
+    for read in (
+        lambda: ForwardReplay(log, no_progress).at(None),
+        lambda: list(walk.tell(Ledger(1, None, walk._decrypt))),
+    ):
+        with nullcontext() if attack is None else pytest.raises(LogCorruptError, match="opening"):
+            read()
 
 
 def test_a_snapshot_of_format_1_in_a_log_with_tags(tmp_path: Path) -> None:

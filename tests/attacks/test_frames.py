@@ -16,12 +16,15 @@ from tests.attacks.support import (
     Segment,
     check_accepted,
     check_refused,
+    pack_frame,
     site,
     with_crc,
 )
 from tests.independent_reader.read_log import NO_DAY
+from tests.nonsense.whole import refusal
 from tracker.domain import events
 from tracker.domain.events.records import Tick
+from tracker.store.high_water_mark import OlderLogError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,6 +222,33 @@ def test_an_untagged_frame_at_the_end_is_no_torn_write(tmp_path: Path) -> None:
     last.frames.append(last.frames[last.at(events.ADMIN)])
     last.alter(-1, format=1)
     check_refused(tmp_path / "site", log.files())
+
+
+@pytest.mark.parametrize("covered", ["", "by the note", "by a later header"])
+def test_a_last_frame_that_is_whole_but_for_its_tag(tmp_path: Path, covered: str) -> None:
+    """It is torn, and goes to quarantine, unless something says that it was durable."""
+    log = Log.of(site())
+    last = log.segments[-1]
+    if covered == "by the note":
+        assert last.frames.pop().header.kind == 0xF0  # the frame before has events
+        last.alter(-1, chain=bytes(16))
+    else:
+        last.frames.append(last.frames[last.at(events.ADMIN)])
+    files = log.files()
+    if covered == "by a later header":
+        end = last.frames[-1].header
+        mark = last.frames[last.at(0xF0)]
+        seq = end.base_seq + end.count
+        header = mark.header._replace(base_seq=seq, durable_seq=seq)
+        files[last.name] += pack_frame(mark._replace(header=header), last.log_id)[0]
+    folder = tmp_path / "site"
+    if covered:
+        check_refused(folder, files)
+        assert isinstance(refusal(folder), OlderLogError) == (covered == "by the note")
+        return
+    check_accepted(folder, files)
+    (cut,) = (folder / "log" / "quarantine").iterdir()
+    assert files[last.name].endswith(cut.read_bytes())
 
 
 # Segments of another branch, and a log cut short.

@@ -212,6 +212,20 @@ def test_the_servers_key(tmp_path: Path, content: bytes | None) -> None:
     check_refused(tmp_path / "site", files)
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["no segments", "damaged headers"])
+def test_the_servers_key_and_the_segments(tmp_path: Path, there: bool) -> None:
+    """`server.key` is gone, and so is every header that names it: the note tells of it, and the
+    start makes no new one."""
+    files = {name: data for name, data in site().items() if name != "secrets/server.key"}
+    for name in [name for name in files if name.endswith(".evl")]:
+        data = files.pop(name)
+        if there:
+            files[name] = data[:40] + bytes([data[40] ^ 1]) + data[41:]
+    folder = tmp_path / "site"
+    check_refused(folder, files)
+    assert isinstance(refusal(folder), OtherKeyError)
+
+
 def changed(folder: Path) -> Files:
     """Returns the files of the site after a change of its key; `folder` holds them."""
     put(folder, dict(site()))

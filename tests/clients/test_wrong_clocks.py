@@ -88,10 +88,10 @@ class Site:
         key = api(self.tracker, f"/api/v2/keys/{self.key_ref}")
         return key["state"], len(api(self.tracker, "/api/v2/factors")["factors"])
 
-    def until_ahead(self, by: float) -> None:
+    def until_ahead(self, by: float, near: float = NEAR) -> None:
         """Waits until a tick has noticed that the clock is so many seconds ahead."""
         give_up = time.monotonic() + DEADLINE
-        while abs(self.date() - time.time() - by) > NEAR:
+        while abs(self.date() - time.time() - by) > near:
             assert time.monotonic() < give_up
             time.sleep(0.2)
 
@@ -227,5 +227,18 @@ def test_while_running(site: Site) -> None:
         site.clock.set("+0")
         site.until_ahead(0)
         site.check_dates()
+    assert site.tracker.stop() == 0
+    site.check_log_time()
+
+
+def test_off_by_seconds(site: Site) -> None:
+    """Ahead and behind by eight seconds, while the tracker runs: dates follow to a second."""
+    site.start()
+    site.issue()
+    for wrong, by in (("+8s", 8), ("-8s", -8), ("+0", 0)):
+        site.clock.set(wrong)
+        site.until_ahead(by, 2)
+        assert (site.state(), site.refusal()) == (("valid", 1), None)
+    site.check_dates()
     assert site.tracker.stop() == 0
     site.check_log_time()

@@ -130,9 +130,11 @@ def _import(source: Source, config: EventLog) -> Summary:
 
 def _rehearse(source: Source, config: EventLog) -> Summary:
     from tracker.offline import importing
+    from tracker.store.address_keys import Keyring
 
+    folder, keys = Path(config.path), Keyring(Path(config.secrets_path))
     with progress("Checking") as checking, progress("Replaying the log") as replaying:
-        return importing.rehearse(source, Path(config.path), checking, replaying, _tell)
+        return importing.rehearse(source, folder, keys, checking, replaying, _tell)
 
 
 def _tell(event: AdminEvent) -> None:

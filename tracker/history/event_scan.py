@@ -123,7 +123,8 @@ class Scan:
         header, part = frame.header, self._part
         if header.next_seq <= part.first:
             return
-        if part.to_us is not None and header.date_us > part.to_us:
+        # Within a segment dates go back by some seconds where the clock was set back by so much.
+        if part.to_us is not None and header.date_us > part.to_us + BEHIND_US:
             if header.base_seq >= self._reader.first_seq:
                 self._go_back_to(part.to_us, header.base_seq)
             return

@@ -80,6 +80,8 @@ class Walk:
                 if self.first_seq:
                     kept = checked_segments.read_kept(self._folder, self.first_seq, keys)
                     begin = opening_balance.begin(self._folder, self.first_seq, keys)
+                    if keys is None:
+                        opening_balance.compare(self._folder, self.first_seq, begin.opening)
                     book = open_beginning(self._folder, keys, begin.state)
                     yield from listener.opening(kept, begin.state, book)
             yield from listener.entries(self._until(end))

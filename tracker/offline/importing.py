@@ -180,7 +180,7 @@ class Importer:
         return True
 
 
-def _imported_before(reader: Reader, keys: Keyring | None = None) -> dict[bytes, int]:
+def _imported_before(reader: Reader, keys: Keyring) -> dict[bytes, int]:
     """Adds up the completions that earlier imports brought, by info hash; reads the whole log."""
     imported: dict[bytes, int] = {}
     for frame in chain(
@@ -271,7 +271,12 @@ class _Nowhere:
 
 
 def rehearse(
-    source: Source, folder: Path, checking: Report, replaying: Report, on_event: OnEvent
+    source: Source,
+    folder: Path,
+    keys: Keyring,
+    checking: Report,
+    replaying: Report,
+    on_event: OnEvent,
 ) -> Summary:
     """Reports event by event what `run` would do.
 
@@ -279,7 +284,7 @@ def rehearse(
     `ImportProblemsError`, `SourceError`, `LogError`, `ReplayError`, `OSError`.
     """
     check(source, checking)
-    state, imported = _read(folder, replaying)
+    state, imported = _read(folder, keys, replaying)
     log = _Nowhere(state.seq)
     service = Service(log, state, LogClock(state.time_us), _NO_SELECTION)
     importer = Importer(service, imported, source.name, on_event)
@@ -287,9 +292,9 @@ def rehearse(
     return importer.summary
 
 
-def _read(folder: Path, replaying: Report) -> tuple[State, dict[bytes, int]]:
+def _read(folder: Path, keys: Keyring, replaying: Report) -> tuple[State, dict[bytes, int]]:
     if not (folder / "identity.json").exists():
         return State(), {}  # the first import may come before the first start
-    state, reader = snapshots.start(folder, None)
+    state, reader = snapshots.start(folder, keys)
     state = replay(reader, lambda done: replaying(done, None), state)
-    return state, _imported_before(Reader(folder))
+    return state, _imported_before(Reader(folder, keys=keys), keys)

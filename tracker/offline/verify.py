@@ -169,7 +169,9 @@ class Verification:
                 seq = base_seq_of(wrong.path)
                 yield Finding(wrong.path, 0, seq, wrong.what, RESTORE_KEYS)
             elif self._mark is not None and not os.path.lexists(tags.path):
-                yield Finding(tags.path, 0, 0, LOST_KEY, RESTORE_SERVER_KEY)
+                tagged = self._mark.tagged_from is not None
+                advice = tag_keys.RESTORE if tagged else RESTORE_SERVER_KEY
+                yield Finding(tags.path, 0, 0, LOST_KEY, advice)
 
     def _look_for_mark(self, header: Header) -> None:
         mark = self._mark

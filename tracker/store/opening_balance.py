@@ -34,7 +34,7 @@ from eventlog import (
 from tracker.domain.events.admin import LogPruned
 from tracker.domain.events.errors import CodecError
 from tracker.domain.state import State
-from tracker.store import format_border, frames, snapshot_file
+from tracker.store import format_border, frames, snapshot_file, tag_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,7 @@ OR_REMOVE = (
 )
 
 
+NOT_VOUCHED_FOR = "no event of the log vouches for this opening balance"
 OTHERS_KEPT = "these are not the kept events that the log vouches for"
 
 
@@ -101,6 +102,8 @@ def _opening(log: Path, seq: int, keys: Keyring | None) -> tuple[Snapshot, str]:
     except snapshot_file.OtherSnapshotError as error:
         what = f"{error}: use the version that wrote it, or a later one. Nothing was changed"
         raise LogFormatError(path, what) from None
+    except snapshot_file.UnknownKeyError as error:
+        raise LogCorruptError(path, 0, str(error), tag_keys.RESTORE) from None
     except snapshot_file.SnapshotError as error:
         raise LogCorruptError(path, 0, str(error)) from None
     if (follows.base_seq, follows.previous) == (seq, found.position.chain):
@@ -160,8 +163,7 @@ def check(log: Path, seq: int, digest: str, state: State) -> None:
     if digest and not any(
         (seq, digest) == (each.first_seq, each.opening) for each in state.tally.pruned
     ):
-        what = "no event of the log vouches for this opening balance"
-        raise LogCorruptError(opening_path(log, seq), 0, what)
+        raise LogCorruptError(opening_path(log, seq), 0, NOT_VOUCHED_FOR)
 
 
 def check_files(log: Path, state: State, keys: Keyring) -> Mapping[str, str]:
@@ -178,7 +180,8 @@ def check_files(log: Path, state: State, keys: Keyring) -> Mapping[str, str]:
         return {}
     check(log, begin, digest_of(log, begin), state)
     at = next(each.seq for each in state.tally.pruned if each.first_seq == begin)
-    kept = _said(log, begin, next(Reader(log, at, to_end=True, keys=keys).frames()), keys) or {}
+    said = _said(begin, next(Reader(log, at, to_end=True, keys=keys).frames()))
+    kept = format_border.kept_of(log, said[0], said[1].kept, keys) if said else {}
     for path in (kept_path(log, name) for name in kept):
         if path.exists() and sha256(read_file(path)).hexdigest() != kept[path.name]:
             raise LogCorruptError(path, 0, OTHERS_KEPT, OR_REMOVE)
@@ -187,32 +190,49 @@ def check_files(log: Path, state: State, keys: Keyring) -> Mapping[str, str]:
 
 def compare_kept(log: Path, begin: int, there: Mapping[str, str], keys: Keyring) -> None:
     """Compares the files of kept frames, given as their SHA-256 by name, with what the log says,
-    without its state. It looks for the event from the end of the log, where it mostly is.
+    without its state.
 
     Raises `LogCorruptError`, and what reading the log raises.
     """
+    seq, event = _looked_for(log, begin, keys)
+    said = format_border.kept_of(log, seq, event.kept, keys)
+    if said != there:
+        wrong = min(name for name in {**there, **said} if there.get(name) != said.get(name))
+        raise LogCorruptError(kept_path(log, wrong), 0, OTHERS_KEPT, OR_REMOVE)
+
+
+def compare(log: Path, begin: int, digest: str) -> None:
+    """Compares the opening balance, given as its SHA-256, with what the log says, for a reader
+    without the key of its MAC.
+
+    Raises `LogCorruptError`, and what reading the log raises.
+    """
+    if begin and _looked_for(log, begin, None)[1].opening != digest:
+        raise LogCorruptError(opening_path(log, begin), 0, NOT_VOUCHED_FOR)
+
+
+def _looked_for(log: Path, begin: int, keys: Keyring | None) -> tuple[int, LogPruned]:
+    """Looks for the event by which the log begins with event `begin`, from the end of the log,
+    where it mostly is. Returns it with its number."""
     end = sys.maxsize
     for path in reversed(segments_of(log)):
         for frame in Reader(log, base_seq_of(path), to_end=True, keys=keys, decrypt=False).frames():
-            said = _said(log, begin, frame, keys)
-            if said == there:
-                return
-            if said is not None:
-                wrong = min(name for name in {**there, **said} if there.get(name) != said.get(name))
-                raise LogCorruptError(kept_path(log, wrong), 0, OTHERS_KEPT, OR_REMOVE)
+            if said := _said(begin, frame):
+                return said
             if frame.header.next_seq >= end:
                 break  # what follows was read before
         end = base_seq_of(path)
-    what = "no event of the log vouches for this opening balance"
-    raise LogCorruptError(opening_path(log, begin), 0, what)
+    if first_seq(log) != begin:
+        raise LogPrunedError(log)
+    raise LogCorruptError(opening_path(log, begin), 0, NOT_VOUCHED_FOR)
 
 
-def _said(log: Path, begin: int, frame: Frame, keys: Keyring) -> Mapping[str, str] | None:
-    """Returns the SHA-256 of the kept files by name, if a frame has the event that tells them for a
-    log that begins with `begin`."""
+def _said(begin: int, frame: Frame) -> tuple[int, LogPruned] | None:
+    """Returns the event by which the log begins with event `begin`, if a frame has it, and its
+    number."""
     with suppress(CodecError):  # whoever applies or shows such an event tells of it
         for seq, record in frames.admin(frame):
             event = record.event()
             if isinstance(event, LogPruned) and event.first_seq == begin:
-                return format_border.kept_of(log, seq, event.kept, keys)
+                return seq, event
     return None

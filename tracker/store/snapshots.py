@@ -16,8 +16,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import A_FILE, LogCorruptError, Reader, make_folder, read_identity
-from tracker.store import checked_segments, format_border, opening_balance, snapshot_file
-from tracker.store.snapshot_file import ForgedSnapshotError, Position, SnapshotError
+from tracker.store import (
+    checked_segments,
+    format_border,
+    opening_balance,
+    snapshot_file,
+    tag_keys,
+)
+from tracker.store.snapshot_file import (
+    ForgedSnapshotError,
+    Position,
+    SnapshotError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,6 +180,7 @@ def start(
     reader = Reader(log, to_end=to_end, keys=keys)
     begin = opening_balance.begin(log, reader.first_seq, keys)
     if keys is None:
+        opening_balance.compare(log, reader.first_seq, begin.opening)
         format_border.check_history(log, begin.history, keys, report)
     checked_segments.check_old(log, reader.first_seq, keys, report)
     return begin.state, reader

@@ -16,6 +16,7 @@ are checked as long as the log lives.
 from __future__ import annotations
 
 import hmac
+import os
 import secrets as random
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -29,10 +30,11 @@ from eventlog import (
     first_frame_header,
     make_folder,
     open_header,
+    read_identity,
     segments_of,
     write_new,
 )
-from tracker.store import server_secret
+from tracker.store import high_water_mark, server_secret
 from tracker.store.server_secret import FILE, SECRET_SIZE, SecretError, derive, load
 
 if TYPE_CHECKING:
@@ -65,8 +67,13 @@ def prepare(log: Path, secrets: Path) -> None:
     Raises `OtherKeyError` for a log that other keys authenticate, `SecretError`, `LogError`,
     `OSError`.
     """
-    if wrong := wrong_key(segments_of(log), TagKeys(secrets)):
+    tags = TagKeys(secrets)
+    if wrong := wrong_key(segments_of(log), tags):
         raise wrong
+    if not os.path.lexists(tags.path) and (log / "identity.json").exists():
+        mark = high_water_mark.read(secrets, read_identity(log))
+        if mark is not None and mark.tagged_from is not None:  # no segment can tell any more
+            raise OtherKeyError(log, f"had tags when it was noted, and {tags.path} is missing")
     server_secret.load_or_create(secrets)
 
 

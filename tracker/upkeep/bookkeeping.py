@@ -147,7 +147,9 @@ class Bookkeeper:
         has yet, and when old rows were removed last.
         """
         history_us, now_us = self._times(state)
-        history, parts, dropped_us = History(history_us, now_us), self._parts, self._dropped_us
+        parts, dropped_us = self._parts, self._dropped_us
+        # What was too old a day ago, because a clock that is ahead must remove nothing at once.
+        history = History(history_us, min(dropped_us, now_us))
         if len(self._booking):
             noted = _noted(self._booking, state.dates)
             parts = book_files.with_rows(self._log, state.seq, parts, noted, history, self.spare)

@@ -13,6 +13,7 @@ from tracker.domain.events import codec
 from tracker.offline import importing
 from tracker.offline.import_sources import KeysFile
 from tracker.offline.import_torrust import SqliteDatabase
+from tracker.store.address_keys import Keyring
 from tracker.store.replay import replay
 
 if TYPE_CHECKING:
@@ -69,7 +70,12 @@ class Site:
     def rehearses(self, source: importing.Source) -> tuple[Summary, list[dict[str, Any]]]:
         events: list[dict[str, Any]] = []
         summary = importing.rehearse(
-            source, self.path, silent, silent, lambda event: events.append(codec.to_data(event))
+            source,
+            self.path,
+            Keyring(self.secrets),
+            silent,
+            silent,
+            lambda event: events.append(codec.to_data(event)),
         )
         return summary, events
 

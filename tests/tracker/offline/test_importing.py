@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from eventlog import LogLockedError, Reader, open_log
+from eventlog import LogCorruptError, LogLockedError, Reader, open_log
 from tests.support import hash_of, keys_of
 from tests.tracker.offline.imports import (
     FULL,
@@ -26,6 +26,8 @@ from tracker.domain.events import codec
 from tracker.domain.events.admin import ADMIN_EVENTS
 from tracker.offline import importing
 from tracker.offline.importing import Summary
+from tracker.store import high_water_mark
+from tracker.store.noting import NotVouchedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,6 +154,15 @@ def test_dry_run(site: Site, tmp_path: Path) -> None:
     assert sorted(path.stat().st_mtime_ns for path in site.path.rglob("*")) == files
 
 
+def test_dry_run_checks_the_tags(site: Site, tmp_path: Path) -> None:
+    """A dry run decides by the log, so it reads it with the secrets."""
+    source = database(tmp_path, **FULL)
+    site.imports(source)
+    (site.secrets / "server.key").write_bytes(bytes(32))
+    with pytest.raises(LogCorruptError, match=r"server\.key that these secrets do not hold"):
+        site.rehearses(source)
+
+
 def test_dry_run_of_one_torrent_twice(site: Site, tmp_path: Path) -> None:
     """A dry run counts the second spelling of a torrent as present."""
     source = database(tmp_path, whitelist=[("ab" * 20,), ("AB" * 20,)])
@@ -179,6 +190,22 @@ def test_an_import_waits_for_the_disk_after_each_batch(
     frames = list(Reader(site.path, to_end=True).frames())
     assert len(frames) >= 100 // 16
     assert max(frame.header.records for frame in frames) <= 16 + 1  # one is `format_begun`
+
+
+def test_an_import_without_a_note(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the note cannot be written, the command says that the events are in the log and not
+    yet vouched for."""
+    site.imports(database(tmp_path, **FULL))
+
+    def fails(*_: object) -> None:
+        raise OSError("no right to write")
+
+    monkeypatch.setattr(high_water_mark, "write", fails)
+    with pytest.raises(NotVouchedError, match=r"not yet vouched for.* no right to write"):
+        site.imports(keys_file(tmp_path, f"key\n{C}\n"))
+    assert sum(event["type"] == "key_issued" for event in site.events()) == 3
 
 
 def test_log_in_use(site: Site, tmp_path: Path) -> None:

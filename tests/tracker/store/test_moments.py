@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from array import array
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
 
-from eventlog import LogCorruptError, Reader, base_seq_of, first_and_last_frame, frame_at
-from tests.eventlog.logs import segments
+from eventlog import LogCorruptError, Reader, base_seq_of, first_and_last_frame, frame_at, open_log
+from tests.eventlog.logs import TAGS, running, segments
 from tests.support import SECOND, START_US, Rig, events_in
 from tests.tracker.logged import HASH, record, write_log
 from tracker.cli.moment_options import failing_if_interrupted
 from tracker.cli.moment_options import moment as parsed
 from tracker.cli.output import CannotError
 from tracker.domain import events
+from tracker.domain.events import codec
 from tracker.domain.events.admin import TrackerStopped
+from tracker.history.event_scan import Filter, Scan
 from tracker.offline.state_summary import members, summary
-from tracker.ports import Moment, NoMomentError, Outage
+from tracker.ports import EventFilter, LogPart, Moment, NoMomentError, Outage
 from tracker.store.moments import ForwardReplay, span
 
 if TYPE_CHECKING:
@@ -194,3 +198,34 @@ def test_interrupted() -> None:
     """An interrupted command has no result, and its exit code says so."""
     with pytest.raises(CannotError, match="interrupted"), failing_if_interrupted():
         raise KeyboardInterrupt
+
+
+async def test_events_between_dates_that_came_twice(tmp_path: Path) -> None:
+    """All are found, also where the clock was set back by some seconds within a segment."""
+    log = open_log(tmp_path / "log", codec.RECORD_SIZES, TAGS, linger_seconds=0)
+    rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
+    times = (
+        (50, 0),
+        (60, 9),
+        (61, 0),
+        (62, 9),
+        (3000, 0),
+        (3600, 3000),
+        (3601, 2994),
+        (3602, 3000),
+    )
+    async with running(log):
+        for time_s, lead_s in times:
+            log.pool.lead_us = lead_s * SECOND
+            rig.time.advance(START_US + time_s * SECOND - rig.time.wall)
+            await log.wait_durable(rig.service.append(TrackerStopped("x")))
+        await log.wait_readable(7)
+    dates = [one.header.date_us for one in Reader(tmp_path / "log").frames()]
+    assert [(each - START_US) // SECOND for each in dates] == [50, 51, 61, 53, 3000, 600, 607, 602]
+    for begin, end in product({*dates}, {each + more for each in dates for more in (-1, 0)}):
+        part = LogPart(first=0, from_us=begin, to_us=end)
+        scan = Scan(tmp_path / "log", part, Filter(EventFilter(), array("I")), None)
+        while not scan.over:
+            scan.step(1000)
+        expected = [at for at, each in enumerate(dates) if begin <= each <= end]
+        assert [one["seq"] for one in scan.take()] == expected

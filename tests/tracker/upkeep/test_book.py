@@ -69,15 +69,23 @@ class Site:
         return own_keys(self.log)
 
     def go_on(
-        self, rounds: int = 30, *, pruned: bool = False, settings: Settings = PRIVATE
+        self,
+        rounds: int = 30,
+        *,
+        pruned: bool = False,
+        settings: Settings = PRIVATE,
+        wall_us: int | None = None,
     ) -> None:
-        """Runs a tracker for some rounds of announces; then removes what can be removed."""
+        """Runs a tracker for some rounds of announces; then removes what can be removed. `wall_us`
+        sets the clock; None = it is right."""
         log = open_log(
             self.log, codec.RECORD_SIZES, self.keys.tags, segment_bytes=3000, linger_seconds=0
         )
         state = replay(Reader(self.log, to_end=True))
-        self.time.wall = max(START_US, self.time.wall, state.time_us + 30 * SECOND)
+        right_us = max(START_US, self.time.wall, state.time_us + 30 * SECOND)
+        self.time.wall = right_us if wall_us is None else wall_us
         rig = Rig(log=log, state=state, time=self.time)  # type: ignore[arg-type]  # a real log
+        rig.service._clock = self.time.log_clock(state.time_us)
 
         async def main() -> None:
             async with running(log):
@@ -495,6 +503,28 @@ def test_a_merge_that_does_not_fit(site: Site, monkeypatch: pytest.MonkeyPatch) 
     rows, state = site.rows(), replayed(site.frames)
     for account in range(1, MEMBERS + 1):
         assert site.totals(rows, account) == state.accounts.totals(account)[:7]
+
+
+def test_a_history_under_a_wrong_clock(site: Site) -> None:
+    """A clock that is years ahead hides rows, and removes them a day later: set right before, it
+    has removed nothing."""
+    limited = evolve(PRIVATE, policy=Policy(history_days=200))
+    far_us = START_US + 1000 * DAY_US
+    site.go_on(settings=limited)
+    site.follow()
+    before = site.rows()
+
+    def rows_at(wall_us: int) -> dict[tuple[int, bytes | None], BookRow]:
+        site.go_on(0, wall_us=wall_us)
+        site.follow()
+        return site.rows()
+
+    for wall_us in START_US + 2 * DAY_US, START_US + 4 * DAY_US:
+        assert not [name for name in rows_at(far_us) if name[1]]
+        assert rows_at(wall_us) == before
+    rows_at(far_us)
+    assert not [name for name in rows_at(far_us + 2 * DAY_US) if name[1]]
+    assert not [name for name in rows_at(START_US + 5 * DAY_US) if name[1]]
 
 
 def test_the_last_client_and_the_completion(site: Site) -> None:
