@@ -16,18 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from eventlog import A_FILE, LogCorruptError, Reader, make_folder, read_identity
-from tracker.store import (
-    checked_segments,
-    format_border,
-    opening_balance,
-    snapshot_file,
-    tag_keys,
-)
-from tracker.store.snapshot_file import (
-    ForgedSnapshotError,
-    Position,
-    SnapshotError,
-)
+from tracker.store import checked_segments, format_border, opening_balance, snapshot_file
+from tracker.store.snapshot_file import ForgedSnapshotError, Position, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
