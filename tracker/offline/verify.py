@@ -170,7 +170,7 @@ class Verification:
                 yield Finding(wrong.path, 0, seq, wrong.what, RESTORE_KEYS)
             elif self._mark is not None and not os.path.lexists(tags.path):
                 tagged = self._mark.tagged_from is not None
-                advice = tag_keys.RESTORE if tagged else RESTORE_SERVER_KEY
+                advice = RESTORE_KEYS if tagged else RESTORE_SERVER_KEY
                 yield Finding(tags.path, 0, 0, LOST_KEY, advice)
 
     def _look_for_mark(self, header: Header) -> None:

@@ -34,7 +34,7 @@ from eventlog import (
 from tracker.domain.events.admin import LogPruned
 from tracker.domain.events.errors import CodecError
 from tracker.domain.state import State
-from tracker.store import format_border, frames, snapshot_file, tag_keys
+from tracker.store import format_border, frames, snapshot_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,8 +102,6 @@ def _opening(log: Path, seq: int, keys: Keyring | None) -> tuple[Snapshot, str]:
     except snapshot_file.OtherSnapshotError as error:
         what = f"{error}: use the version that wrote it, or a later one. Nothing was changed"
         raise LogFormatError(path, what) from None
-    except snapshot_file.UnknownKeyError as error:
-        raise LogCorruptError(path, 0, str(error), tag_keys.RESTORE) from None
     except snapshot_file.SnapshotError as error:
         raise LogCorruptError(path, 0, str(error)) from None
     if (follows.base_seq, follows.previous) == (seq, found.position.chain):
