@@ -221,11 +221,13 @@ def holds_frame(path: Path, seq: int, chain: bytes) -> bool:
     """Tells whether the frame that ends before event `seq` has the chain value `chain`.
 
     If so, all events before are unchanged too, because each header has the chain value of the one
-    before it. The result is also true if the log now begins after `seq`.
+    before it. The result is also true if the log now begins with `seq` or after it, because that
+    frame was removed then. The header of the first segment may have another chain value: that of a
+    watermark which came after the frame.
 
     Raises `LogFormatError`, `OSError`.
     """
-    if first_seq(path) > seq:
+    if first_seq(path) >= seq:
         return True
     for one in reversed(segments_of(path)):
         if segment.base_seq_of(one) > seq:

@@ -169,8 +169,12 @@ class Site:
             assert self.disk.failures
             log.release()
             return "could not start"
+        if self.disk.dead:
+            return "cut while starting"
         self._tee(log)
+        self.disk.watched = True
         state = self._check(path, log)
+        self.disk.watched = False
         try:
             keyring.prepare(day_of(max(self.wall_us, state.time_us)))
         except PowerCut:
