@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 TEXT = 1  # records vary
 PAIR = 2  # records of 16 bytes
 RECORD_SIZES = {TEXT: 0, PAIR: 16}
+DATES_TWICE = (
+    (50, 0), (60, 9), (61, 0), (62, 9), (3000, 0), (3600, 3000), (3601, 2994), (3602, 3000),
+)  # fmt: skip
+"""Log time and lead, in seconds, of events of which some have the same date, or an earlier one than
+the event before. From the sixth on they are in another segment."""
 
 
 class ToyTags:

@@ -9,6 +9,7 @@ import trio
 
 from eventlog import LogCorruptError, LogUnusableError, Reader, frame_at, open_log, segment
 from tests.eventlog.logs import (
+    DATES_TWICE,
     RECORD_SIZES,
     TAGS,
     TEXT,
@@ -203,24 +204,14 @@ def test_a_reader_takes_no_lock_and_leaves_no_trace(folder: Path) -> None:
 async def test_a_frame_by_a_date_that_came_twice(folder: Path) -> None:
     """The later one is found, also within a segment, where dates go back by some seconds."""
     log = open_log(folder, RECORD_SIZES, TAGS, linger_seconds=0)
-    times = (
-        (50, 0),
-        (60, 9),
-        (61, 0),
-        (62, 9),
-        (3000, 0),
-        (3600, 3000),
-        (3601, 2994),
-        (3602, 3000),
-    )
     async with running(log):
-        for time_s, lead_s in times:
+        for time_s, lead_s in DATES_TWICE:
             log.pool.lead_us = lead_s * 1_000_000
             await log.wait_durable(log.pool.append(TEXT, 1, time_s * 1_000_000, b"x"))
         assert log.segments_begun == 2
         await log.wait_readable(7)
     frames = [*Reader(folder).frames(), None]
-    dates = [time_s - lead_s for time_s, lead_s in times]
+    dates = [time_s - lead_s for time_s, lead_s in DATES_TWICE]
     assert dates == [50, 51, 61, 53, 3000, 600, 607, 602]
     for date in {each + more for each in dates for more in (-1, 0, 1, 5)}:
         after = max((at for at, each in enumerate(dates) if each <= date), default=None)

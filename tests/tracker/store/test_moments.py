@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eventlog import LogCorruptError, Reader, base_seq_of, first_and_last_frame, frame_at, open_log
-from tests.eventlog.logs import TAGS, running, segments
+from tests.eventlog.logs import DATES_TWICE, TAGS, running, segments
 from tests.support import SECOND, START_US, Rig, events_in
 from tests.tracker.logged import HASH, record, write_log
 from tracker.cli.moment_options import failing_if_interrupted
@@ -204,18 +204,8 @@ async def test_events_between_dates_that_came_twice(tmp_path: Path) -> None:
     """All are found, also where the clock was set back by some seconds within a segment."""
     log = open_log(tmp_path / "log", codec.RECORD_SIZES, TAGS, linger_seconds=0)
     rig = Rig(log=log)  # type: ignore[arg-type]  # a real log
-    times = (
-        (50, 0),
-        (60, 9),
-        (61, 0),
-        (62, 9),
-        (3000, 0),
-        (3600, 3000),
-        (3601, 2994),
-        (3602, 3000),
-    )
     async with running(log):
-        for time_s, lead_s in times:
+        for time_s, lead_s in DATES_TWICE:
             log.pool.lead_us = lead_s * SECOND
             rig.time.advance(START_US + time_s * SECOND - rig.time.wall)
             await log.wait_durable(rig.service.append(TrackerStopped("x")))
