@@ -34,21 +34,18 @@ from tests.tracker.frontends.private.front import (
     url,
 )
 from tests.tracker.frontends.udp.test_both_builds import POLICY, datagram
+from tests.tracker.wire.requests import Request, difference
 from tracker import times
 from tracker.domain.policy import Policy
 from tracker.domain.settings import Settings
 from tracker.forwarding import Proxies, parse_address
 from tracker.frontends.addresses import claimed_address, forwarded_address
 from tracker.frontends.http.handler import RequestHandler
-from tracker.frontends.http.server import (
-    REQUEST_LIMIT,
-    BadRequestError,
-    ProxiedRequestReader,
-    RequestReader,
-)
+from tracker.frontends.http.server import Received
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.wire import bencode, clients, http
 from tracker.wire.connection_id import ConnectionIds
+from tracker.wire.request import REQUEST_LIMIT
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -129,8 +126,10 @@ def http_requests(_folder: Path, _closing: ExitStack) -> Target:
         choice, cut, sent = *data[:2].ljust(2, b"\0"), data[2 : REQUEST_LIMIT + 2]
         header = b"forwarded" if cut & 128 else b"x-forwarded-for"
         proxied = choice & 64 > 0
-        requests = _read(sent, header if proxied else None, len(sent))
-        assert requests == _read(sent, header if proxied else None, 1 + cut % 64)
+        assert difference(sent, header if proxied else b"") == ""
+        requests = _read(sent, header if proxied else b"", len(sent))
+        # In pieces it may be seen later that something is malformed.
+        assert requests[0] == _read(sent, header if proxied else b"", 1 + cut % 64)[0]
         front = trackers.take(choice)
         handler = RequestHandler(
             front.rig.service, 1, proxied=proxied, proxies=Proxies((), header.decode())
@@ -165,19 +164,21 @@ def http_requests(_folder: Path, _closing: ExitStack) -> Target:
     return Target(seeds, run, words)
 
 
-def _read(sent: bytes, header: bytes | None, size: int) -> tuple[list[Any], bool]:
+def _read(sent: bytes, header: bytes, size: int) -> tuple[list[Request], bool]:
     """Reads requests in pieces of `size`; the second value tells whether nonsense followed."""
-    reader = RequestReader() if header is None else ProxiedRequestReader(header)
-    try:
-        for at in range(0, len(sent), max(1, size)):
-            reader.feed(sent[at : at + size])
-            if reader.ready and not reader.keep:
-                break
-    except BadRequestError:
-        return [], True
-    finally:
-        reader.close()
-    return reader.ready, False
+    received, requests = Received(header), []
+    parser = received.parser
+    for at in range(0, len(sent), max(1, size)):
+        received.feed(sent[at : at + size])
+        while whole := received.next():
+            requests.append(
+                Request(parser.method, parser.target, parser.forwarded, parser.keep, parser.agent)
+            )
+            if not parser.keep:
+                return requests, False
+        if whole is None:
+            return requests, True
+    return requests, False
 
 
 def http_and_udp(_folder: Path, _closing: ExitStack) -> Target:

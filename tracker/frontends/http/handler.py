@@ -23,6 +23,7 @@ from tracker.frontends.refusing import refuse
 from tracker.frontends.traffic import HttpTraffic
 from tracker.service.announce import EARLY, NUMWANT_UNKNOWN
 from tracker.wire import http
+from tracker.wire.request import REQUEST_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,14 @@ _ANY_PROXY = Proxies()  # whoever connects, as in the reference
 
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n"
 _NOT_ALLOWED = b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET,HEAD\r\nContent-Length: 0\r\n"
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+)
+_BAD_TEXT = (
+    "bad request: {}. Send HTTP/1.1 or 1.0 with CR LF at the end of each line, in the target only "
+    f"printable ASCII (all other bytes as %xx), and at most {REQUEST_LIMIT} bytes in all.\n"
+)
 _CLOSE = b"Connection: close\r\n\r\n"
 _KEEP = b"\r\n"
 _OK = {
@@ -309,9 +318,11 @@ class RequestHandler:
         downloaders = {each: 0 if hidden else service.downloaders(each) for each in hashes}
         return http.scrape_reply(files, downloaders), _BENCODED
 
-    def note_unreadable(self) -> None:
-        """Counts bytes that are no HTTP request."""
+    def unreadable(self, problem: str) -> bytes:
+        """Counts bytes that are no HTTP request, and returns the reply to them."""
         self._service.refused_malformed("http", "framing")
+        body = _BAD_TEXT.format(problem).encode()
+        return _BAD_REQUEST % (len(body), body)
 
     def _refuse(self, reason: str, problem: str, peer_id: bytes = b"") -> tuple[bytes, bytes]:
         """Refuses a malformed request; `problem` is the word for the metrics."""

@@ -1,0 +1,57 @@
+cimport cython
+from tracker.frontends.http cimport calls
+from tracker.wire.request cimport RequestParser
+
+@cython.final
+cdef class Connection:
+    cdef int descriptor
+    cdef bytes address, data, out
+    cdef object place
+    cdef Py_ssize_t again
+    cdef bint held, ends
+    cdef int lingering
+    cdef Py_ssize_t due, tick
+
+@cython.final
+cdef class Engine:
+    cdef bytearray _buffer
+    cdef dict _connections
+    cdef object _epoll, _handler, _places, _work
+    cdef list _held, _last, _wheel
+    cdef bint _holds, _accepting
+    cdef int _listener
+    cdef Py_ssize_t _now, _expired, _linger_ticks
+    cdef RequestParser _parser
+    cdef public object refused, tick_seconds
+
+    @cython.locals(listener=cython.int, descriptor=cython.int, served=Py_ssize_t, events=list, connection=Connection, until=Py_ssize_t)
+    cpdef serve(self)
+    @cython.locals(connection=Connection, reply=bytes)
+    cpdef send_held(self)
+    @cython.locals(connection=Connection, now=Py_ssize_t, tick=Py_ssize_t)
+    cpdef expire(self)
+    @cython.locals(connection=Connection)
+    cpdef close(self)
+    cdef Py_ssize_t _tick(self) except -1
+    @cython.locals(descriptor=cython.int, address=bytes, size=Py_ssize_t, accepted=cython.bint)
+    cdef bint _accept(self) except -1
+    @cython.locals(parser=RequestParser, whole=cython.bint, connection=Connection, reply=bytes)
+    cdef _begin(self, int descriptor, bytes address, Py_ssize_t size)
+    @cython.locals(descriptor=cython.int, reply=bytes)
+    cdef _send_last(self)
+    @cython.locals(connection=Connection, shared=cython.bint)
+    cdef Connection _admit(self, int descriptor, bytes address)
+    @cython.locals(have=Py_ssize_t, size=Py_ssize_t, buffer=bytearray)
+    cdef bint _attend(self, Connection connection) except -1
+    @cython.locals(size=Py_ssize_t)
+    cdef bint _go_on(self, Connection connection) except -1
+    @cython.locals(parser=RequestParser, buffer=bytearray, replies=bytes, reply=bytes, at=Py_ssize_t, taken=Py_ssize_t)
+    cdef _answer(self, Connection connection, Py_ssize_t size)
+    @cython.locals(sent=Py_ssize_t)
+    cdef _send(self, Connection connection, bytes reply)
+    @cython.locals(out=bytes, sent=Py_ssize_t)
+    cdef _flush(self, Connection connection)
+    cdef _sent(self, Connection connection)
+    cdef _move(self, Connection connection)
+    @cython.locals(descriptor=cython.int)
+    cpdef _close(self, Connection connection)

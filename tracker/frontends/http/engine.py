@@ -1,0 +1,386 @@
+"""Serves all plain connections of one HTTP listener from one epoll set, without a task for any.
+
+A wake-up accepts, reads, parses in place, answers, and sends. Most clients connect, send one
+request and wait: the request has usually arrived when the connection is accepted, so it is answered
+and closed at once. Several new connections go through each step together, because the kernel's code
+and ours then evict each other from the processor's caches less often. A connection that must wait
+(slow, or kept alive) takes a place, and enters the set.
+
+This module can be compiled, with the types in the .pxd beside it.
+"""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from functools import partial
+from time import monotonic, perf_counter_ns
+from typing import TYPE_CHECKING, Final
+
+from tracker.frontends.http import calls
+from tracker.wire.request import REQUEST_LIMIT, RequestParser
+
+if TYPE_CHECKING:
+    from tracker.frontends.http.connections import ConnectionLimits
+    from tracker.frontends.http.handler import RequestHandler
+    from tracker.places import Place
+
+SERVE_NS: Final = 2_000_000
+"""Nanoseconds of serving, then other tasks run; the rest stays in the set."""
+TOGETHER: Final = 32
+"""New connections that go through each step together, and events that are taken at once."""
+PIPELINED: Final = 16
+"""Requests of one connection that are answered at once, then others have their turn."""
+LINGER_READS: Final = 64
+
+_TICKS: Final = 32  # of the timer wheel in the time for one request
+_BUCKETS: Final = 64  # more than `_TICKS` + 1, so that each bucket holds one tick
+_ROOM: Final = 2 * REQUEST_LIMIT + 2
+_IN: Final = 1  # select.EPOLLIN
+_OUT: Final = 4  # select.EPOLLOUT
+
+# The engine spells these numbers out, because a global costs a dictionary look-up.
+if (PIPELINED, LINGER_READS, _TICKS, _BUCKETS, REQUEST_LIMIT) != (16, 64, 32, 64, 16_384):
+    raise AssertionError("Engine spells these numbers out")
+if hasattr(select, "epoll") and (select.EPOLLIN, select.EPOLLOUT) != (_IN, _OUT):
+    raise AssertionError("Engine spells these numbers out")
+
+
+class Connection:
+    """A connection that waits: for a request, for its client to take a reply, or for its end."""
+
+    __slots__ = (
+        "address", "again", "data", "descriptor", "due", "ends", "held", "lingering", "out", "place", "tick",
+    )  # fmt: skip
+
+    def __init__(self, descriptor: int, address: bytes) -> None:
+        self.descriptor = descriptor  # -1 = closed
+        self.address = address
+        self.place: Place | None = None
+        self.data = b""  # received and not served yet
+        self.again = 0  # bytes of data at which they are parsed again; -1 = it is in `Engine._work`
+        self.out = b""  # not sent yet
+        self.held = False  # a reply waits for the log
+        self.ends = False  # after the reply
+        self.lingering = 0  # reads left, 0 = it does not linger
+        self.due = 0  # tick at which its time is over
+        self.tick = 0  # its bucket in the wheel is that of this tick; not after `due`
+
+
+class Engine:
+    """Accepts and serves the plain connections of one listener."""
+
+    __slots__ = (
+        "_accepting", "_buffer", "_connections", "_epoll", "_expired", "_handler", "_held", "_holds", "_last",
+        "_linger_ticks", "_listener", "_now", "_parser", "_places", "_wheel", "_work", "refused", "tick_seconds",
+    )  # fmt: skip
+
+    def __init__(self, listener: int, handler: RequestHandler, limits: ConnectionLimits) -> None:
+        """`listener`: the descriptor of a listening, non-blocking socket, which the caller keeps.
+
+        Raises `OSError`.
+        """
+        header = handler.proxies.header.lower().encode() if handler.proxied else b""
+        self._handler = handler
+        self._parser = RequestParser(header)
+        self._listener = listener
+        self._places = limits.places
+        self._buffer = bytearray(_ROOM)
+        self._connections: dict[int, Connection] = {}  # by descriptor
+        self._work: deque[Connection] = deque()  # with data that need not wait for more
+        # Replies of new connections that end with them, and of others that wait for the log.
+        self._last: list[tuple[int, bytes]] = []
+        self._held: list[tuple[Connection, bytes]] = []
+        self._holds = handler.settle is not None
+        self.tick_seconds = limits.request_seconds / _TICKS  # how often `expire` is due
+        self._linger_ticks = min(_TICKS, int(1 / self.tick_seconds)) + 1
+        self._now = self._expired = self._tick()
+        self._wheel: list[set[Connection]] = [set() for _ in range(_BUCKETS)]
+        self.refused: OSError | None = None  # why the system refused to accept
+        self._epoll = select.epoll()
+        self._accepting = False
+        self.accept_again()
+
+    def fileno(self) -> int:
+        """Returns the descriptor of the epoll set, which is readable when there is work."""
+        return self._epoll.fileno()
+
+    def busy(self) -> bool:
+        """Tells whether there is work that the descriptor does not show."""
+        return bool(self._work)
+
+    def accept_again(self) -> None:
+        """Accepts connections, at first and after `refused` was set. Raises `OSError`."""
+        self.refused = None
+        if not self._accepting:
+            self._epoll.register(self._listener, _IN)
+            self._accepting = True
+
+    def serve(self) -> None:
+        """Does what there is to do, up to `SERVE_NS`. `send_held` sends the replies that wait."""
+        handler, listener = self._handler, self._listener
+        self._now = self._tick()
+        until = perf_counter_ns() + SERVE_NS
+        handler.begin()
+        try:
+            while True:
+                events = self._epoll.poll(0, TOGETHER)
+                served = 0
+                for descriptor, _what in events:
+                    if descriptor == listener:
+                        served += self._accept()
+                        continue
+                    connection = self._connections.get(descriptor)
+                    if connection is not None:
+                        served += self._attend(connection)
+                for _ in range(min(len(self._work), TOGETHER)):
+                    served += self._go_on(self._work.popleft())
+                if not served or perf_counter_ns() > until:
+                    return
+        finally:
+            handler.end()
+
+    def send_held(self) -> None:
+        """Sends the replies that waited for the log."""
+        self._send_last()
+        held, self._held = self._held, []
+        for connection, reply in held:
+            if connection.descriptor >= 0:
+                connection.held = False
+                self._send(connection, reply)
+
+    def expire(self) -> None:
+        """Ends the connections whose time is over."""
+        self._now = now = self._tick()
+        for tick in range(max(self._expired + 1, now - _BUCKETS + 1), now + 1):
+            for connection in list(self._wheel[tick % _BUCKETS]):
+                if connection.due <= now:
+                    self._close(connection)
+                else:
+                    self._move(connection)
+        self._expired = now
+
+    def close(self) -> None:
+        """Closes every connection and the set, without the replies that were held."""
+        for descriptor, _reply in self._last:
+            calls.close(descriptor)
+        for connection in list(self._connections.values()):
+            self._close(connection)
+        self._epoll.close()
+
+    def _tick(self) -> int:
+        return int(monotonic() / self.tick_seconds)
+
+    def _accept(self) -> bool:
+        """Serves up to `TOGETHER` new connections; False = there was none."""
+        accepted = False
+        for _ in range(TOGETHER):
+            try:
+                descriptor, address = calls.accept(self._listener)
+            except OSError as error:
+                self.refused = error
+                self._epoll.unregister(self._listener)
+                self._accepting = False
+                break
+            if descriptor < 0:
+                break
+            accepted = True
+            size = calls.receive(descriptor, self._buffer, 0, 16_384)  # REQUEST_LIMIT
+            if size > 0:
+                self._begin(descriptor, address, size)
+            elif size == -2 or self._admit(descriptor, address) is None:  # calls.GONE
+                calls.close(descriptor)
+        if not self._holds:
+            self._send_last()
+        return accepted
+
+    def _begin(self, descriptor: int, address: bytes, size: int) -> None:
+        """Serves the first bytes of a connection, which are in the buffer."""
+        parser = self._parser
+        whole = parser.parse(self._buffer, 0, size) > 0
+        if not whole or parser.keep:
+            connection = self._admit(descriptor, address)
+            if connection is not None:
+                self._answer(connection, size)
+                return
+            if not whole:
+                calls.close(descriptor)
+                return
+        reply = self._handler.answer(
+            parser.method, parser.target, address, parser.forwarded, parser.keep, parser.agent
+        )
+        self._last.append((descriptor, reply))
+
+    def _send_last(self) -> None:
+        """Sends the replies to new connections, and closes them.
+
+        A client whose buffer cannot take one reply is disconnected.
+        """
+        for descriptor, reply in self._last:
+            calls.send(descriptor, reply, True)
+            calls.close(descriptor)
+        self._last.clear()
+
+    def _admit(self, descriptor: int, address: bytes) -> Connection | None:
+        """Lets a connection wait; None = there is no place for it."""
+        connection = Connection(descriptor, address)
+        handler = self._handler
+        shared = handler.proxied and handler.behind_proxy(address)
+        place = self._places.take(address, partial(self._close, connection), shared=shared)
+        if place is None:
+            return None
+        connection.place = place
+        connection.due = connection.tick = self._now + 33  # _TICKS + 1
+        self._wheel[connection.tick % 64].add(connection)
+        self._connections[descriptor] = connection
+        self._epoll.register(descriptor, _IN)
+        return connection
+
+    def _attend(self, connection: Connection) -> bool:
+        """Serves a connection that can go on; False = it has to wait for something else."""
+        if connection.out:
+            self._flush(connection)
+            return True
+        if connection.again < 0 or connection.held:
+            return False
+        have = len(connection.data)
+        buffer = self._buffer
+        size = calls.receive(connection.descriptor, buffer, have, 16_384)  # REQUEST_LIMIT
+        if size == -1:  # calls.AGAIN
+            return False
+        if size < 0:
+            self._close(connection)
+            return True
+        if connection.lingering:
+            connection.lingering -= 1
+            if not connection.lingering:
+                self._close(connection)
+            return True
+        if have:
+            buffer[:have] = connection.data
+            size += have
+            # Whoever sends a request byte by byte must not make it be parsed as often.
+            if (
+                size < connection.again and size <= 16_384  # REQUEST_LIMIT
+                and buffer.find(b"\n\r\n", max(0, have - 2), size) < 0
+            ):  # fmt: skip
+                connection.data = bytes(buffer[:size])
+                return True
+        self._answer(connection, size)
+        return True
+
+    def _go_on(self, connection: Connection) -> bool:
+        """Serves more of what a connection has sent at once; False = it has to wait."""
+        if connection.descriptor < 0:
+            return True
+        if connection.held:
+            self._work.append(connection)
+            return False
+        if connection.out:  # `_flush` goes on
+            return True
+        size = len(connection.data)
+        self._buffer[:size] = connection.data
+        self._answer(connection, size)
+        return True
+
+    def _answer(self, connection: Connection, size: int) -> None:
+        """Answers the requests in the buffer, in order, and keeps what is left of it."""
+        parser, handler, buffer = self._parser, self._handler, self._buffer
+        replies = b""
+        at = taken = 0
+        connection.again = 0
+        for _ in range(16):  # PIPELINED
+            taken = parser.parse(buffer, at, size)
+            if taken <= 0:
+                break
+            at += taken
+            reply = handler.answer(
+                parser.method, parser.target, connection.address, parser.forwarded, parser.keep, parser.agent
+            )  # fmt: skip
+            replies = replies + reply if replies else reply
+            if not parser.keep:
+                connection.ends = True
+                break
+            if at == size:
+                break
+        if taken < 0:
+            replies += handler.unreadable(parser.problem)
+            connection.ends = True
+        if at == size or connection.ends:
+            connection.data = b""
+        else:
+            connection.data = bytes(buffer[at:size])
+            if taken:  # PIPELINED
+                connection.again = -1
+                self._work.append(connection)
+            else:
+                connection.again = max(parser.needed, 2 * (size - at))
+        if not replies:
+            return
+        if self._holds:
+            connection.held = True
+            self._held.append((connection, replies))
+        else:
+            self._send(connection, replies)
+
+    def _send(self, connection: Connection, reply: bytes) -> None:
+        sent = calls.send(connection.descriptor, reply, connection.ends)
+        if sent == len(reply):
+            self._sent(connection)
+        elif sent == -2:  # calls.GONE
+            self._close(connection)
+        else:
+            connection.out = reply[max(0, sent) :]
+            self._epoll.modify(connection.descriptor, _OUT)
+
+    def _flush(self, connection: Connection) -> None:
+        """Sends more of a reply to a client that was slow to take it."""
+        out = connection.out
+        sent = calls.send(connection.descriptor, out, connection.ends)
+        if sent == -2:  # calls.GONE
+            self._close(connection)
+            return
+        connection.out = out[max(0, sent) :]
+        if connection.out:
+            return
+        self._epoll.modify(connection.descriptor, _IN)
+        self._sent(connection)
+        if connection.again < 0:
+            self._work.append(connection)
+
+    def _sent(self, connection: Connection) -> None:
+        """Lets a connection wait for the next request, or for its end.
+
+        Before the end its client's bytes are read on for a second, because unread bytes would reset
+        the connection and lose our reply.
+        """
+        place = connection.place
+        if not connection.ends:
+            if place is not None:
+                self._places.wait_anew(place)
+            connection.due = self._now + 33  # _TICKS + 1
+            return
+        calls.shut(connection.descriptor)
+        connection.lingering = 64  # LINGER_READS
+        connection.due = min(connection.due, self._now + self._linger_ticks)
+        self._move(connection)
+
+    def _move(self, connection: Connection) -> None:
+        """Puts a connection into the wheel's bucket of the tick at which its time is over."""
+        self._wheel[connection.tick % 64].discard(connection)  # _BUCKETS
+        connection.tick = connection.due
+        self._wheel[connection.tick % 64].add(connection)
+
+    def _close(self, connection: Connection) -> None:
+        """Closes a connection and gives back its place."""
+        descriptor = connection.descriptor
+        if descriptor < 0:
+            return
+        connection.descriptor = -1
+        del self._connections[descriptor]
+        self._wheel[connection.tick % 64].discard(connection)  # _BUCKETS
+        calls.close(descriptor)
+        connection.data = connection.out = b""
+        place, connection.place = connection.place, None
+        if place is not None:
+            self._places.give_back(place)
