@@ -26,9 +26,11 @@ MODULES = (
     "domain/state",
     "domain/swarms",
     "frontends/http/engine",
+    "frontends/http/handler",
     "frontends/udp/handler",
     "service/announce",
     "store/book_packing",
+    "wire/query",
     "wire/request",
 )
 """One a line: scripts/_venv reads this list too."""
