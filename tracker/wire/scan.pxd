@@ -6,19 +6,31 @@ from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 
 cdef extern from *:
     """
-    static const unsigned char swarmlog_tokens[256] = {
-        ['!'] = 1, ['#' ... '\\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['0' ... '9'] = 1,
-        ['A' ... 'Z'] = 1, ['^' ... 'z'] = 1, ['|'] = 1, ['~'] = 1};
+    #include <stdint.h>
+    #include <string.h>
+
+    /* By kind, as in scan.py: the bytes that are of it. */
+    static const unsigned char swarmlog_kinds[6][256] = {
+        {['!' ... '~'] = 1},
+        {['!'] = 1, ['#' ... 39] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1,
+         ['^' ... 'z'] = 1, ['|'] = 1, ['~'] = 1},
+        {[9] = 1, [' ' ... '~'] = 1, [128 ... 255] = 1},
+        {[9] = 1, [' '] = 1},
+        {[0 ... '$'] = 1, [39 ... '<'] = 1, ['>'] = 1, ['@' ... 255] = 1},
+        {[0 ... '%'] = 1, [39 ... '<'] = 1, ['>' ... 255] = 1}};
 
     static inline Py_ssize_t swarmlog_span(const unsigned char *data, Py_ssize_t at, Py_ssize_t end, int kind) {
-        switch (kind) {
-        case 0: while (at < end && data[at] > ' ' && data[at] < 127) at++; break;
-        case 1: while (at < end && swarmlog_tokens[data[at]]) at++; break;
-        case 2: while (at < end && (data[at] == '\\t' || (data[at] >= ' ' && data[at] != 127))) at++; break;
-        case 3: while (at < end && (data[at] == '\\t' || data[at] == ' ')) at++; break;
-        case 4: while (at < end && data[at] != '=' && data[at] != '&' && data[at] != '%' && data[at] != '?') at++; break;
-        default: while (at < end && data[at] != '=' && data[at] != '&') at++;
+        const unsigned char *kinds = swarmlog_kinds[kind];
+        if (kind == 0) { /* long, so eight bytes at once */
+            const uint64_t ones = ~(uint64_t)0 / 255;
+            for (; at + 8 <= end; at += 8) {
+                uint64_t some;
+                memcpy(&some, data + at, 8);
+                /* A byte's highest bit is set where it is below '!', or above '~'. */
+                if (((some - ones * '!') | (some + ones) | some) & ones * 128) break;
+            }
         }
+        while (at < end && kinds[data[at]]) at++;
         return at;
     }
 

@@ -1,5 +1,6 @@
 cimport cython
 from tracker.frontends.http cimport calls
+from tracker.frontends.http.handler cimport RequestHandler
 from tracker.wire.request cimport RequestParser
 
 @cython.final
@@ -16,7 +17,8 @@ cdef class Connection:
 cdef class Engine:
     cdef bytearray _buffer
     cdef dict _connections
-    cdef object _epoll, _handler, _places, _work
+    cdef object _epoll, _places, _work
+    cdef RequestHandler _handler
     cdef list _held, _last, _wheel
     cdef bint _holds, _accepting
     cdef int _listener
@@ -24,7 +26,7 @@ cdef class Engine:
     cdef RequestParser _parser
     cdef public object refused, tick_seconds
 
-    @cython.locals(listener=cython.int, descriptor=cython.int, served=Py_ssize_t, events=list, connection=Connection, until=Py_ssize_t)
+    @cython.locals(handler=RequestHandler, listener=cython.int, descriptor=cython.int, served=Py_ssize_t, events=list, connection=Connection, until=Py_ssize_t)
     cpdef serve(self)
     @cython.locals(connection=Connection, reply=bytes)
     cpdef send_held(self)
@@ -39,13 +41,13 @@ cdef class Engine:
     cdef _begin(self, int descriptor, bytes address, Py_ssize_t size)
     @cython.locals(descriptor=cython.int, reply=bytes)
     cdef _send_last(self)
-    @cython.locals(connection=Connection, shared=cython.bint)
+    @cython.locals(handler=RequestHandler, connection=Connection, shared=cython.bint)
     cdef Connection _admit(self, int descriptor, bytes address)
     @cython.locals(have=Py_ssize_t, size=Py_ssize_t, buffer=bytearray)
     cdef bint _attend(self, Connection connection) except -1
     @cython.locals(size=Py_ssize_t)
     cdef bint _go_on(self, Connection connection) except -1
-    @cython.locals(parser=RequestParser, buffer=bytearray, replies=bytes, reply=bytes, at=Py_ssize_t, taken=Py_ssize_t)
+    @cython.locals(handler=RequestHandler, parser=RequestParser, buffer=bytearray, replies=bytes, reply=bytes, at=Py_ssize_t, taken=Py_ssize_t)
     cdef _answer(self, Connection connection, Py_ssize_t size)
     @cython.locals(sent=Py_ssize_t)
     cdef _send(self, Connection connection, bytes reply)

@@ -223,6 +223,10 @@ class Engine:
 
     def _admit(self, descriptor: int, address: bytes) -> Connection | None:
         """Lets a connection wait; None = there is no place for it."""
+        try:
+            self._epoll.register(descriptor, _IN)
+        except OSError:  # no memory, or no room for more
+            return None
         connection = Connection(descriptor, address)
         handler = self._handler
         shared = handler.proxied and handler.behind_proxy(address)
@@ -233,7 +237,6 @@ class Engine:
         connection.due = connection.tick = self._now + 33  # _TICKS + 1
         self._wheel[connection.tick % 64].add(connection)
         self._connections[descriptor] = connection
-        self._epoll.register(descriptor, _IN)
         return connection
 
     def _attend(self, connection: Connection) -> bool:

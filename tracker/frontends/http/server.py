@@ -113,8 +113,14 @@ async def _run(engine: Engine, handler: RequestHandler, nursery: trio.Nursery) -
 
 async def _accept_later(engine: Engine, error: OSError) -> None:
     """Waits out what the system refuses: no descriptors, no memory. Connections end meanwhile."""
-    await wait_out(error)
-    engine.accept_again()
+    refused: OSError | None = error
+    while refused is not None:
+        await wait_out(refused)
+        refused = None
+        try:
+            engine.accept_again()
+        except OSError as again:
+            refused = again
 
 
 async def _expire(engine: Engine) -> None:
