@@ -58,7 +58,9 @@ class Connection:
         self.address = address
         self.place: Place | None = None
         self.data = b""  # received and not served yet
-        self.again = 0  # bytes of data at which they are parsed again; -1 = it is in `Engine._work`
+        # Bytes of data at which they are parsed again; -1 = it is in `Engine._work`, -2 = it comes
+        # back there when `out` is sent.
+        self.again = 0
         self.out = b""  # not sent yet
         self.held = False  # a reply waits for the log
         self.ends = False  # after the reply
@@ -279,7 +281,8 @@ class Engine:
         if connection.held:
             self._work.append(connection)
             return False
-        if connection.out:  # `_flush` goes on
+        if connection.out:  # `_flush` puts it back
+            connection.again = -2
             return True
         size = len(connection.data)
         self._buffer[:size] = connection.data
@@ -317,7 +320,7 @@ class Engine:
                 connection.again = -1
                 self._work.append(connection)
             else:
-                connection.again = max(parser.needed, 2 * (size - at))
+                connection.again = parser.needed or 2 * (size - at)
         if not replies:
             return
         if self._holds:
@@ -348,7 +351,8 @@ class Engine:
             return
         self._epoll.modify(connection.descriptor, _IN)
         self._sent(connection)
-        if connection.again < 0:
+        if connection.again == -2:
+            connection.again = -1
             self._work.append(connection)
 
     def _sent(self, connection: Connection) -> None:

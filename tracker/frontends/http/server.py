@@ -243,7 +243,7 @@ class Received:
             return True
         if taken < 0:
             return None
-        self.again = max(self.parser.needed, 2 * size)
+        self.again = self.parser.needed or 2 * size
         return False
 
 
