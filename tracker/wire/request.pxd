@@ -15,7 +15,7 @@ cdef class RequestParser:
     cdef Py_ssize_t _bad(self, str problem) except -2
     cdef Py_ssize_t _incomplete(self, Py_ssize_t start, Py_ssize_t end) except -2
     cdef bint _is_target(self) except -1
-    @cython.locals(colon=Py_ssize_t, value=Py_ssize_t, stop=Py_ssize_t, size=Py_ssize_t, line=bytes, before=bytes)
+    @cython.locals(colon=Py_ssize_t, value=Py_ssize_t, stop=Py_ssize_t, size=Py_ssize_t, last=Py_ssize_t, line=bytes, before=bytes)
     cdef Py_ssize_t _headers(self, bytearray data, Py_ssize_t at, Py_ssize_t end, bint trailing) except -2
     cdef _connection(self, bytearray data, Py_ssize_t start, Py_ssize_t end)
     cdef bint _read_length(self, bytes text) except -1

@@ -54,6 +54,15 @@ _LENGTH: Final = 8
 _CODED: Final = 16
 _CHUNKED: Final = 32
 
+# The parser spells some of these out, because a global costs a dictionary look-up.
+if (AGENT_BYTES, _CLOSE, _UPGRADE_ASKED | _UPGRADE_NAMED, _LENGTH | _CODED | _CHUNKED) != (
+    104,
+    1,
+    6,
+    56,
+):
+    raise AssertionError("RequestParser spells these numbers out")
+
 
 class RequestParser:
     """Reads one request at a time; the attributes are those of the latest complete one."""
@@ -201,7 +210,10 @@ class RequestParser:
             size = colon - at
             if size == 10:
                 if scan.same(data, at, colon, b"user-agent"):
-                    self.agent = scan.cut(data, value, stop).rstrip()[:AGENT_BYTES]
+                    last = stop
+                    while last > value and (data[last - 1] == 32 or data[last - 1] == 9):
+                        last -= 1
+                    self.agent = scan.cut(data, value, min(last, value + 104))  # AGENT_BYTES
                 elif scan.same(data, at, colon, b"connection"):
                     self._connection(data, value, stop)
             elif size == 7:
@@ -231,7 +243,7 @@ class RequestParser:
         if scan.same(data, start, end, b"keep-alive"):
             return
         if scan.same(data, start, end, b"close"):
-            self._flags |= _CLOSE
+            self._flags |= 1  # _CLOSE
             return
         for token in scan.cut(data, start, end).lower().split(b","):
             name = token.strip(b" \t")
