@@ -22,3 +22,6 @@ cdef class RequestParser:
     cdef bint _read_coding(self, bytes text) except -1
     @cython.locals(line=Py_ssize_t, size=Py_ssize_t)
     cdef Py_ssize_t _body(self, bytearray data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t start) except -2
+
+@cython.locals(at=Py_ssize_t)
+cpdef bint may_end(bytearray data, Py_ssize_t start, Py_ssize_t end) except -1

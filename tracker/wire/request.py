@@ -127,6 +127,8 @@ class RequestParser:
             while at < end and data[at] == 32:
                 at += 1
             if at + 10 > end:
+                if data.find(b"\n", at, end) >= 0:
+                    return self._bad(_NO_VERSION)
                 return self._incomplete(start, end)
             if not (
                 data[at] == 72 and data[at + 1] == 84 and data[at + 2] == 84 and data[at + 3] == 80
@@ -295,6 +297,18 @@ class RequestParser:
                 return INCOMPLETE
             if data[at - 2] != 13 or data[at - 1] != 10:
                 return self._bad(_NO_CHUNK)
+
+
+def may_end(data: bytearray, start: int, end: int) -> bool:
+    """Tells whether a head may end in `data[start:end]`, or has there a LF without CR, which ends
+    no line. Before `start` there is at least one byte.
+    """
+    at = data.find(b"\n", start, end)
+    while at >= 0:
+        if data[at - 1] != 13 or (at > 1 and data[at - 2] == 10):
+            return True
+        at = data.find(b"\n", at + 1, end)
+    return False
 
 
 def _begins_method(text: bytes) -> bool:

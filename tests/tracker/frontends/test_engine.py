@@ -135,6 +135,16 @@ async def test_nonsense_after_requests(opened: ExitStack, site: Site) -> None:
     assert received.partition(HEALTHY * 1)[2].count(b"HTTP/1.1 400 ") == 1
 
 
+@pytest.mark.parametrize("pieces", [(b"GET / HTTP/1.1\n",), (b"GET / HTTP/1.1\r\nA: b", b"\n")])
+async def test_lines_without_cr(opened: ExitStack, site: Site, pieces: tuple[bytes, ...]) -> None:
+    """A client that ends its lines with LF alone is told so at its first line, in pieces too."""
+    client = opened.enter_context(await site.connection())
+    for piece in pieces:
+        await client.send(piece)
+        await trio.testing.wait_all_tasks_blocked()
+    assert (await read_to_end(client)).startswith(b"HTTP/1.1 400 ")
+
+
 async def test_an_idle_connection_ends_and_a_busy_one_stays(opened: ExitStack) -> None:
     """Each exchange begins the time of a connection anew."""
     places = Places(8)
@@ -164,6 +174,18 @@ async def test_an_idle_connection_ends_and_a_busy_one_stays(opened: ExitStack) -
         assert places.opened == 1
         assert await read_to_end(busy) == b""
     assert places.opened == 0
+
+
+async def test_no_place(opened: ExitStack) -> None:
+    """A connection that may not wait is answered all the same, if its request has come with it;
+    the reply says that it ends."""
+    async with serving(Policy(), limits=ConnectionLimits(Places(0))) as site:
+        sock = socket.create_connection(("127.0.0.1", site.http_port))
+        sock.sendall(HEALTH)  # with no await before it, so it is there when the tracker accepts
+        client = opened.enter_context(trio.socket.from_stdlib_socket(sock))
+        received = await read_to_end(client)
+    assert received.endswith(HEALTHY)
+    assert b"\r\nConnection: close\r\n" in received
 
 
 async def test_places_come_back(opened: ExitStack) -> None:

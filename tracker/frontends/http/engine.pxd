@@ -1,7 +1,7 @@
 cimport cython
 from tracker.frontends.http cimport calls
 from tracker.frontends.http.handler cimport RequestHandler
-from tracker.wire.request cimport RequestParser
+from tracker.wire.request cimport RequestParser, may_end
 
 @cython.final
 cdef class Connection:
@@ -19,14 +19,14 @@ cdef class Engine:
     cdef dict _connections
     cdef object _epoll, _places, _work
     cdef RequestHandler _handler
-    cdef list _held, _last, _wheel
+    cdef list _held, _last, _ready, _wheel
     cdef bint _holds, _accepting
     cdef int _listener
-    cdef Py_ssize_t _now, _expired, _linger_ticks
+    cdef Py_ssize_t _now, _expired, _linger_ticks, _until
     cdef RequestParser _parser
     cdef public object refused, tick_seconds
 
-    @cython.locals(handler=RequestHandler, listener=cython.int, descriptor=cython.int, served=Py_ssize_t, events=list, connection=Connection, until=Py_ssize_t)
+    @cython.locals(handler=RequestHandler, listener=cython.int, descriptor=cython.int, served=Py_ssize_t, connection=Connection)
     cpdef serve(self)
     @cython.locals(connection=Connection, reply=bytes)
     cpdef send_held(self)
@@ -43,7 +43,7 @@ cdef class Engine:
     cdef _send_last(self)
     @cython.locals(handler=RequestHandler, connection=Connection, shared=cython.bint)
     cdef Connection _admit(self, int descriptor, bytes address)
-    @cython.locals(have=Py_ssize_t, size=Py_ssize_t, buffer=bytearray)
+    @cython.locals(have=Py_ssize_t, size=Py_ssize_t, buffer=bytearray, early=cython.bint)
     cdef bint _attend(self, Connection connection) except -1
     @cython.locals(size=Py_ssize_t)
     cdef bint _go_on(self, Connection connection) except -1
@@ -53,6 +53,7 @@ cdef class Engine:
     cdef _send(self, Connection connection, bytes reply)
     @cython.locals(out=bytes, sent=Py_ssize_t)
     cdef _flush(self, Connection connection)
+    cdef bint _watch(self, Connection connection, int what) except -1
     cdef _sent(self, Connection connection)
     cdef _move(self, Connection connection)
     @cython.locals(descriptor=cython.int)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import select
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from tracker.frontends.http import calls
-from tracker.wire.request import REQUEST_LIMIT, RequestParser
+from tracker.wire.request import REQUEST_LIMIT, RequestParser, may_end
 
 if TYPE_CHECKING:
     from tracker.frontends.http.connections import ConnectionLimits
@@ -42,7 +43,7 @@ _OUT: Final = 4  # select.EPOLLOUT
 # The engine spells these numbers out, because a global costs a dictionary look-up.
 if (PIPELINED, LINGER_READS, _TICKS, _BUCKETS, REQUEST_LIMIT) != (16, 64, 32, 64, 16_384):
     raise AssertionError("Engine spells these numbers out")
-if hasattr(select, "epoll") and (select.EPOLLIN, select.EPOLLOUT) != (_IN, _OUT):
+if hasattr(select, "epoll") and (select.EPOLLIN, select.EPOLLOUT) != (1, 4):
     raise AssertionError("Engine spells these numbers out")
 
 
@@ -74,7 +75,8 @@ class Engine:
 
     __slots__ = (
         "_accepting", "_buffer", "_connections", "_epoll", "_expired", "_handler", "_held", "_holds", "_last",
-        "_linger_ticks", "_listener", "_now", "_parser", "_places", "_wheel", "_work", "refused", "tick_seconds",
+        "_linger_ticks", "_listener", "_now", "_parser", "_places", "_ready", "_until", "_wheel", "_work", "refused",
+        "tick_seconds",
     )  # fmt: skip
 
     def __init__(self, listener: int, handler: RequestHandler, limits: ConnectionLimits) -> None:
@@ -90,6 +92,8 @@ class Engine:
         self._buffer = bytearray(_ROOM)
         self._connections: dict[int, Connection] = {}  # by descriptor
         self._work: deque[Connection] = deque()  # with data that need not wait for more
+        self._ready: list[tuple[int, int]] = []  # what the set has shown and is not served yet
+        self._until = 0  # when a wake-up has to end, by `perf_counter_ns`
         # Replies of new connections that end with them, and of others that wait for the log.
         self._last: list[tuple[int, bytes]] = []
         self._held: list[tuple[Connection, bytes]] = []
@@ -109,7 +113,11 @@ class Engine:
 
     def busy(self) -> bool:
         """Tells whether there is work that the descriptor does not show."""
-        return bool(self._work)
+        return bool(self._work or self._ready)
+
+    def waits(self) -> bool:
+        """Tells whether a connection is open, so that `expire` has something to look at."""
+        return bool(self._connections)
 
     def accept_again(self) -> None:
         """Accepts connections, at first and after `refused` was set. Raises `OSError`."""
@@ -122,22 +130,30 @@ class Engine:
         """Does what there is to do, up to `SERVE_NS`. `send_held` sends the replies that wait."""
         handler, listener = self._handler, self._listener
         self._now = self._tick()
-        until = perf_counter_ns() + SERVE_NS
+        self._until = perf_counter_ns() + SERVE_NS
         handler.begin()
         try:
             while True:
-                events = self._epoll.poll(0, TOGETHER)
+                # What is left of the last wake-up comes first, because a client that is always at
+                # the end of the set would never be served.
+                if not self._ready:
+                    self._ready = self._epoll.poll(0, TOGETHER)
                 served = 0
-                for descriptor, _what in events:
+                while self._ready:
+                    descriptor, _what = self._ready.pop()
                     if descriptor == listener:
                         served += self._accept()
-                        continue
-                    connection = self._connections.get(descriptor)
-                    if connection is not None:
-                        served += self._attend(connection)
+                    else:
+                        connection = self._connections.get(descriptor)
+                        if connection is not None:
+                            served += self._attend(connection)
+                    if perf_counter_ns() > self._until:
+                        return
                 for _ in range(min(len(self._work), TOGETHER)):
                     served += self._go_on(self._work.popleft())
-                if not served or perf_counter_ns() > until:
+                    if perf_counter_ns() > self._until:
+                        return
+                if not served:
                     return
         finally:
             handler.end()
@@ -181,8 +197,9 @@ class Engine:
                 descriptor, address = calls.accept(self._listener)
             except OSError as error:
                 self.refused = error
-                self._epoll.unregister(self._listener)
-                self._accepting = False
+                with suppress(OSError):  # else it is tried again at once
+                    self._epoll.unregister(self._listener)
+                    self._accepting = False
                 break
             if descriptor < 0:
                 break
@@ -192,6 +209,8 @@ class Engine:
                 self._begin(descriptor, address, size)
             elif size == -2 or self._admit(descriptor, address) is None:  # calls.GONE
                 calls.close(descriptor)
+            if perf_counter_ns() > self._until:
+                break
         if not self._holds:
             self._send_last()
         return accepted
@@ -209,7 +228,7 @@ class Engine:
                 calls.close(descriptor)
                 return
         reply = self._handler.answer(
-            parser.method, parser.target, address, parser.forwarded, parser.keep, parser.agent
+            parser.method, parser.target, address, parser.forwarded, False, parser.agent
         )
         self._last.append((descriptor, reply))
 
@@ -265,10 +284,8 @@ class Engine:
             buffer[:have] = connection.data
             size += have
             # Whoever sends a request byte by byte must not make it be parsed as often.
-            if (
-                size < connection.again and size <= 16_384  # REQUEST_LIMIT
-                and buffer.find(b"\n\r\n", max(0, have - 2), size) < 0
-            ):  # fmt: skip
+            early = size < connection.again and size <= 16_384  # REQUEST_LIMIT
+            if early and not may_end(buffer, have, size):
                 connection.data = bytes(buffer[:size])
                 return True
         self._answer(connection, size)
@@ -337,7 +354,7 @@ class Engine:
             self._close(connection)
         else:
             connection.out = reply[max(0, sent) :]
-            self._epoll.modify(connection.descriptor, _OUT)
+            self._watch(connection, 4)  # _OUT
 
     def _flush(self, connection: Connection) -> None:
         """Sends more of a reply to a client that was slow to take it."""
@@ -349,11 +366,21 @@ class Engine:
         connection.out = out[max(0, sent) :]
         if connection.out:
             return
-        self._epoll.modify(connection.descriptor, _IN)
+        if not self._watch(connection, 1):  # _IN
+            return
         self._sent(connection)
         if connection.again == -2:
             connection.again = -1
             self._work.append(connection)
+
+    def _watch(self, connection: Connection, what: int) -> bool:
+        """Waits for something else of a connection; where the system refuses that, it ends."""
+        try:
+            self._epoll.modify(connection.descriptor, what)
+        except OSError:
+            self._close(connection)
+            return False
+        return True
 
     def _sent(self, connection: Connection) -> None:
         """Lets a connection wait for the next request, or for its end.

@@ -18,7 +18,7 @@ from tracker.frontends.fairness import FairShare
 from tracker.frontends.http.engine import LINGER_READS, Engine
 from tracker.frontends.waiting import wait_out
 from tracker.turns import InTurn
-from tracker.wire.request import REQUEST_LIMIT, RequestParser
+from tracker.wire.request import REQUEST_LIMIT, RequestParser, may_end
 
 if TYPE_CHECKING:
     import ssl
@@ -79,8 +79,9 @@ async def serve(
                 engine = Engine(listener.fileno(), handler, limits)
                 task_status.started()
                 try:
-                    nursery.start_soon(_expire, engine)
-                    await _run(engine, handler, nursery)
+                    idle = trio.lowlevel.ParkingLot()
+                    nursery.start_soon(_expire, engine, idle)
+                    await _run(engine, handler, nursery, idle)
                 finally:
                     engine.close()
             else:
@@ -88,7 +89,12 @@ async def serve(
                 await Tasks(handler, nursery, limits, tls).accept(listener)
 
 
-async def _run(engine: Engine, handler: RequestHandler, nursery: trio.Nursery) -> None:
+async def _run(
+    engine: Engine,
+    handler: RequestHandler,
+    nursery: trio.Nursery,
+    idle: trio.lowlevel.ParkingLot,
+) -> None:
     fair_share = FairShare()
     took_ns = 0
     while True:
@@ -108,6 +114,8 @@ async def _run(engine: Engine, handler: RequestHandler, nursery: trio.Nursery) -
         if handler.settle is not None:
             await handler.settle()
             engine.send_held()
+        if idle and engine.waits():
+            idle.unpark()
         took_ns = perf_counter_ns() - began
 
 
@@ -123,8 +131,11 @@ async def _accept_later(engine: Engine, error: OSError) -> None:
             refused = again
 
 
-async def _expire(engine: Engine) -> None:
+async def _expire(engine: Engine, idle: trio.lowlevel.ParkingLot) -> None:
+    """Ends connections in time; while there is none it waits in `idle`, and costs nothing."""
     while True:
+        if not engine.waits():
+            await idle.park()
         await trio.sleep(engine.tick_seconds)
         engine.expire()
 
@@ -228,7 +239,9 @@ class Received:
     def feed(self, data: bytes | bytearray) -> None:
         before = len(self.data)
         self.data += data
-        if self.data.find(b"\n\r\n", max(0, before - 2)) >= 0 or len(self.data) > REQUEST_LIMIT:
+        if (before and may_end(self.data, before, len(self.data))) or len(
+            self.data
+        ) > REQUEST_LIMIT:
             self.again = 0
 
     def next(self) -> bool | None:
