@@ -30,6 +30,9 @@ cdef extern from *:
         if (name.sin6_family == AF_INET) {
             *size = 4;
             memcpy(address, &((struct sockaddr_in *)&name)->sin_addr, 4);
+        } else if (name.sin6_family == AF_UNIX) {
+            *size = 4;
+            address[0] = 127, address[1] = address[2] = 0, address[3] = 1; /* LOOPBACK */
         } else if (IN6_IS_ADDR_V4MAPPED(&name.sin6_addr)) {
             *size = 4;
             memcpy(address, (const char *)&name.sin6_addr + 12, 4);

@@ -15,6 +15,9 @@ from functools import cache
 AGAIN = -1  # nothing more now
 GONE = -2  # the connection ended
 
+LOOPBACK = bytes([127, 0, 0, 1])
+"""The address of a client that connects over a Unix socket, because it is on this machine."""
+
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 _NAME_SIZE = 28  # bytes of sockaddr_in6, the larger address
 _NONE_NOW = (errno.EAGAIN, errno.EINTR, errno.ECONNABORTED)
@@ -29,8 +32,8 @@ def _library() -> ctypes.CDLL:
 def accept(listener: int) -> tuple[int, bytes]:
     """Accepts a connection, non-blocking.
 
-    Returns its descriptor and its client's address (4 or 16 bytes, v4-mapped ones as IPv4), or
-    AGAIN and b"". Raises `OSError`.
+    Returns its descriptor and its client's address (4 or 16 bytes, v4-mapped ones as IPv4, LOOPBACK
+    over a Unix socket), or AGAIN and b"". Raises `OSError`.
     """
     name, size = ctypes.create_string_buffer(_NAME_SIZE), ctypes.c_uint32(_NAME_SIZE)
     flags = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -41,8 +44,11 @@ def accept(listener: int) -> tuple[int, bytes]:
             return AGAIN, b""
         raise OSError(number, os.strerror(number))
     raw = name.raw
-    if int.from_bytes(raw[:2], sys.byteorder) == socket.AF_INET:
+    family = int.from_bytes(raw[:2], sys.byteorder)
+    if family == socket.AF_INET:
         return descriptor, raw[4:8]
+    if family == socket.AF_UNIX:
+        return descriptor, LOOPBACK
     address = raw[8:24]
     return descriptor, address[12:] if address.startswith(_V4_MAPPED) else address
 

@@ -9,7 +9,7 @@ cdef class Connection:
     cdef bytes address, data, out
     cdef object place
     cdef Py_ssize_t again
-    cdef bint held, ends
+    cdef bint held, ends, greeted
     cdef int lingering
     cdef Py_ssize_t due, tick
 
@@ -17,7 +17,7 @@ cdef class Connection:
 cdef class Engine:
     cdef bytearray _buffer
     cdef dict _connections
-    cdef object _epoll, _places, _work
+    cdef object _epoll, _greeting, _places, _work
     cdef RequestHandler _handler
     cdef list _held, _last, _ready, _wheel
     cdef bint _holds, _accepting
@@ -37,18 +37,23 @@ cdef class Engine:
     cdef Py_ssize_t _tick(self) except -1
     @cython.locals(descriptor=cython.int, address=bytes, size=Py_ssize_t, accepted=cython.bint)
     cdef bint _accept(self) except -1
-    @cython.locals(parser=RequestParser, whole=cython.bint, connection=Connection, reply=bytes)
+    @cython.locals(parser=RequestParser, at=Py_ssize_t, client=bytes, whole=cython.bint, connection=Connection, reply=bytes)
     cdef _begin(self, int descriptor, bytes address, Py_ssize_t size)
     @cython.locals(descriptor=cython.int, reply=bytes)
     cdef _send_last(self)
-    @cython.locals(handler=RequestHandler, connection=Connection, shared=cython.bint)
-    cdef Connection _admit(self, int descriptor, bytes address)
+    @cython.locals(connection=Connection)
+    cdef Connection _admit(self, int descriptor, bytes address, bint greeted)
+    @cython.locals(handler=RequestHandler, address=bytes, shared=cython.bint)
+    cdef bint _take_place(self, Connection connection) except -1
+    @cython.locals(at=Py_ssize_t, address=bytes)
+    cdef _greet(self, greeting, Connection connection, Py_ssize_t size)
     @cython.locals(have=Py_ssize_t, size=Py_ssize_t, buffer=bytearray, early=cython.bint)
     cdef bint _attend(self, Connection connection) except -1
     @cython.locals(size=Py_ssize_t)
     cdef bint _go_on(self, Connection connection) except -1
-    @cython.locals(handler=RequestHandler, parser=RequestParser, buffer=bytearray, replies=bytes, reply=bytes, at=Py_ssize_t, taken=Py_ssize_t)
-    cdef _answer(self, Connection connection, Py_ssize_t size)
+    @cython.locals(handler=RequestHandler, parser=RequestParser, buffer=bytearray, replies=bytes, reply=bytes, taken=Py_ssize_t)
+    cdef _answer(self, Connection connection, Py_ssize_t at, Py_ssize_t size)
+    cdef _reply(self, Connection connection, bytes replies)
     @cython.locals(sent=Py_ssize_t)
     cdef _send(self, Connection connection, bytes reply)
     @cython.locals(out=bytes, sent=Py_ssize_t)

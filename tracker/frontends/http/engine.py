@@ -22,7 +22,7 @@ from tracker.frontends.http import calls
 from tracker.wire.request import REQUEST_LIMIT, RequestParser, may_end
 
 if TYPE_CHECKING:
-    from tracker.frontends.http.connections import ConnectionLimits
+    from tracker.frontends.http.connections import ConnectionLimits, Greeting
     from tracker.frontends.http.handler import RequestHandler
     from tracker.places import Place
 
@@ -33,6 +33,8 @@ TOGETHER: Final = 32
 PIPELINED: Final = 16
 """Requests of one connection that are answered at once, then others have their turn."""
 LINGER_READS: Final = 64
+
+NO_GREETING: Final = "it does not begin with the PROXY header of a proxy that this port trusts"
 
 _TICKS: Final = 32  # of the timer wheel in the time for one request
 _BUCKETS: Final = 64  # more than `_TICKS` + 1, so that each bucket holds one tick
@@ -51,12 +53,13 @@ class Connection:
     """A connection that waits: for a request, for its client to take a reply, or for its end."""
 
     __slots__ = (
-        "address", "again", "data", "descriptor", "due", "ends", "held", "lingering", "out", "place", "tick",
+        "address", "again", "data", "descriptor", "due", "ends", "greeted", "held", "lingering", "out", "place", "tick",
     )  # fmt: skip
 
-    def __init__(self, descriptor: int, address: bytes) -> None:
+    def __init__(self, descriptor: int, address: bytes, greeted: bool) -> None:
         self.descriptor = descriptor  # -1 = closed
         self.address = address
+        self.greeted = greeted  # has sent the PROXY header, where one has to come
         self.place: Place | None = None
         self.data = b""  # received and not served yet
         # Bytes of data at which they are parsed again; -1 = it is in `Engine._work`, -2 = it comes
@@ -74,16 +77,24 @@ class Engine:
     """Accepts and serves the plain connections of one listener."""
 
     __slots__ = (
-        "_accepting", "_buffer", "_connections", "_epoll", "_expired", "_handler", "_held", "_holds", "_last",
+        "_accepting", "_buffer", "_connections", "_epoll", "_expired", "_greeting", "_handler", "_held", "_holds", "_last",
         "_linger_ticks", "_listener", "_now", "_parser", "_places", "_ready", "_until", "_wheel", "_work", "refused",
         "tick_seconds",
     )  # fmt: skip
 
-    def __init__(self, listener: int, handler: RequestHandler, limits: ConnectionLimits) -> None:
+    def __init__(
+        self,
+        listener: int,
+        handler: RequestHandler,
+        limits: ConnectionLimits,
+        greeting: Greeting | None = None,
+    ) -> None:
         """`listener`: the descriptor of a listening, non-blocking socket, which the caller keeps.
+        `greeting`: what each connection begins with; None = with a request.
 
         Raises `OSError`.
         """
+        self._greeting = greeting
         header = handler.proxies.header.lower().encode() if handler.proxied else b""
         self._handler = handler
         self._parser = RequestParser(header)
@@ -207,7 +218,9 @@ class Engine:
             size = calls.receive(descriptor, self._buffer, 0, 16_384)  # REQUEST_LIMIT
             if size > 0:
                 self._begin(descriptor, address, size)
-            elif size == -2 or self._admit(descriptor, address) is None:  # calls.GONE
+            elif (
+                size == -2 or self._admit(descriptor, address, self._greeting is None) is None
+            ):  # calls.GONE
                 calls.close(descriptor)
             if perf_counter_ns() > self._until:
                 break
@@ -217,12 +230,22 @@ class Engine:
 
     def _begin(self, descriptor: int, address: bytes, size: int) -> None:
         """Serves the first bytes of a connection, which are in the buffer."""
-        parser = self._parser
-        whole = parser.parse(self._buffer, 0, size) > 0
+        parser, at = self._parser, 0
+        if self._greeting is not None:
+            at, client = self._greeting.read(self._buffer, size, address)
+            if at <= 0:
+                connection = self._admit(descriptor, address, False)
+                if connection is None:
+                    calls.close(descriptor)
+                else:
+                    self._greet(self._greeting, connection, size)
+                return
+            address = client
+        whole = parser.parse(self._buffer, at, size) > 0
         if not whole or parser.keep:
-            connection = self._admit(descriptor, address)
+            connection = self._admit(descriptor, address, True)
             if connection is not None:
-                self._answer(connection, size)
+                self._answer(connection, at, size)
                 return
             if not whole:
                 calls.close(descriptor)
@@ -242,23 +265,52 @@ class Engine:
             calls.close(descriptor)
         self._last.clear()
 
-    def _admit(self, descriptor: int, address: bytes) -> Connection | None:
+    def _admit(self, descriptor: int, address: bytes, greeted: bool) -> Connection | None:
         """Lets a connection wait; None = there is no place for it."""
         try:
             self._epoll.register(descriptor, _IN)
         except OSError:  # no memory, or no room for more
             return None
-        connection = Connection(descriptor, address)
-        handler = self._handler
-        shared = handler.proxied and handler.behind_proxy(address)
-        place = self._places.take(address, partial(self._close, connection), shared=shared)
-        if place is None:
+        connection = Connection(descriptor, address, greeted)
+        if not self._take_place(connection):
             return None
-        connection.place = place
         connection.due = connection.tick = self._now + 33  # _TICKS + 1
         self._wheel[connection.tick % 64].add(connection)
         self._connections[descriptor] = connection
         return connection
+
+    def _take_place(self, connection: Connection) -> bool:
+        """Gives a connection a place in the name of its address; False = there is none."""
+        handler, address = self._handler, connection.address
+        shared = handler.proxied and handler.behind_proxy(address)
+        if not connection.greeted and self._greeting is not None:
+            shared = shared or self._greeting.is_proxy(address)
+        connection.place = self._places.take(
+            address, partial(self._close, connection), shared=shared
+        )
+        return connection.place is not None
+
+    def _greet(self, greeting: Greeting, connection: Connection, size: int) -> None:
+        """Reads the PROXY header at the beginning of the buffer, then what follows it."""
+        at, address = greeting.read(self._buffer, size, connection.address)
+        if at == 0:  # INCOMPLETE
+            connection.data = bytes(self._buffer[:size])
+            return
+        if at < 0:
+            connection.data = b""
+            connection.ends = True
+            self._reply(connection, self._handler.unreadable(NO_GREETING))
+            return
+        connection.greeted = True
+        if address != connection.address:
+            place, connection.place = connection.place, None
+            if place is not None:
+                self._places.give_back(place)
+            connection.address = address
+            if not self._take_place(connection):
+                self._close(connection)
+                return
+        self._answer(connection, at, size)
 
     def _attend(self, connection: Connection) -> bool:
         """Serves a connection that can go on; False = it has to wait for something else."""
@@ -288,7 +340,10 @@ class Engine:
             if early and not may_end(buffer, have, size):
                 connection.data = bytes(buffer[:size])
                 return True
-        self._answer(connection, size)
+        if connection.greeted or self._greeting is None:
+            self._answer(connection, 0, size)
+        else:
+            self._greet(self._greeting, connection, size)
         return True
 
     def _go_on(self, connection: Connection) -> bool:
@@ -303,14 +358,14 @@ class Engine:
             return True
         size = len(connection.data)
         self._buffer[:size] = connection.data
-        self._answer(connection, size)
+        self._answer(connection, 0, size)
         return True
 
-    def _answer(self, connection: Connection, size: int) -> None:
-        """Answers the requests in the buffer, in order, and keeps what is left of it."""
+    def _answer(self, connection: Connection, at: int, size: int) -> None:
+        """Answers the requests in `_buffer[at:size]`, in order, and keeps what is left of it."""
         parser, handler, buffer = self._parser, self._handler, self._buffer
         replies = b""
-        at = taken = 0
+        taken = 0
         connection.again = 0
         for _ in range(16):  # PIPELINED
             taken = parser.parse(buffer, at, size)
@@ -338,8 +393,10 @@ class Engine:
                 self._work.append(connection)
             else:
                 connection.again = parser.needed or 2 * (size - at)
-        if not replies:
-            return
+        if replies:
+            self._reply(connection, replies)
+
+    def _reply(self, connection: Connection, replies: bytes) -> None:
         if self._holds:
             connection.held = True
             self._held.append((connection, replies))

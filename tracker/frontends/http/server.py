@@ -10,12 +10,13 @@ from __future__ import annotations
 import select
 import socket
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from tracker.frontends.fairness import FairShare
-from tracker.frontends.http.engine import LINGER_READS, Engine
+from tracker.frontends.http.calls import LOOPBACK
+from tracker.frontends.http.engine import LINGER_READS, NO_GREETING, Engine
 from tracker.frontends.waiting import wait_out
 from tracker.turns import InTurn
 from tracker.wire.request import REQUEST_LIMIT, RequestParser, may_end
@@ -23,7 +24,7 @@ from tracker.wire.request import REQUEST_LIMIT, RequestParser, may_end
 if TYPE_CHECKING:
     import ssl
 
-    from tracker.frontends.http.connections import ConnectionLimits
+    from tracker.frontends.http.connections import ConnectionLimits, Greeting
     from tracker.frontends.http.handler import RequestHandler
     from tracker.places import Place
 
@@ -65,18 +66,21 @@ async def serve(
     handler: RequestHandler,
     limits: ConnectionLimits,
     tls: ssl.SSLContext | None = None,
+    greeting: Greeting | None = None,
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Answers requests until cancelled, under TLS if `tls` is given. Owns the listening socket.
 
-    `limits` bounds the waiting connections of all listeners that share it.
+    `limits` bounds the waiting connections of all listeners that share it. `greeting`: what each
+    connection begins with, before TLS; None = nothing.
     """
     with listener:
-        _save_segments(listener)
+        if listener.family != socket.AF_UNIX:
+            _save_segments(listener)
         async with trio.open_nursery() as nursery:
             if tls is None and hasattr(select, "epoll"):
-                engine = Engine(listener.fileno(), handler, limits)
+                engine = Engine(listener.fileno(), handler, limits, greeting)
                 task_status.started()
                 try:
                     idle = trio.lowlevel.ParkingLot()
@@ -86,7 +90,7 @@ async def serve(
                     engine.close()
             else:
                 task_status.started()
-                await Tasks(handler, nursery, limits, tls).accept(listener)
+                await Tasks(handler, nursery, limits, tls, greeting).accept(listener)
 
 
 async def _run(
@@ -143,7 +147,7 @@ async def _expire(engine: Engine, idle: trio.lowlevel.ParkingLot) -> None:
 class Tasks:
     """Gives each connection of one listener a task."""
 
-    __slots__ = ("_context", "_handler", "_header", "_limits", "_nursery")
+    __slots__ = ("_context", "_greeting", "_handler", "_header", "_limits", "_nursery")
 
     def __init__(
         self,
@@ -151,7 +155,9 @@ class Tasks:
         nursery: trio.Nursery,
         limits: ConnectionLimits,
         context: ssl.SSLContext | None,
+        greeting: Greeting | None,
     ) -> None:
+        self._greeting = greeting
         self._handler = handler
         self._nursery = nursery
         self._limits = limits
@@ -168,7 +174,7 @@ class Tasks:
                         connection, source = listener.accept()
                     except (BlockingIOError, ConnectionAbortedError):
                         break
-                    self._start(connection, _packed(listener.family, source[0]))
+                    self._start(connection, _packed(listener.family, source))
             except OSError as error:
                 # No descriptors, no memory, or another refusal of the system: connections end.
                 await wait_out(error)
@@ -176,6 +182,8 @@ class Tasks:
     def _start(self, sock: socket.socket, address: bytes) -> None:
         connection = trio.socket.from_stdlib_socket(sock)
         shared = self._handler.behind_proxy(address)
+        if self._greeting is not None:
+            shared = shared or self._greeting.is_proxy(address)
         place = self._limits.places.take(address, connection.close, shared=shared)
         if place is None:
             connection.close()
@@ -192,13 +200,24 @@ class Tasks:
         """
         transport = trio.SocketStream(connection)
         stream: Stream = transport
-        if self._context is not None:
-            in_turn = InTurn(transport, self._limits.turns)
-            stream = trio.SSLStream(in_turn, self._context, server_side=True)
         received = Received(self._header)
         limits = self._limits
+        first = b""
         try:
             async with transport:
+                if self._greeting is not None:
+                    address, first = await self._read_greeting(self._greeting, transport, address)
+                    limits.places.give_back(place)
+                    shared = self._handler.behind_proxy(address)
+                    moved = limits.places.take(address, connection.close, shared=shared)
+                    if moved is None:
+                        return
+                    place = moved
+                if self._context is None:
+                    received.feed(first)
+                else:
+                    in_turn = InTurn(transport, limits.turns, first)
+                    stream = trio.SSLStream(in_turn, self._context, server_side=True)
                 await self._shake_hands(stream)
                 while await _exchange(stream, self._handler, received, address, limits, connection):
                     limits.places.wait_anew(place)
@@ -211,6 +230,26 @@ class Tasks:
                 # handshakes would fill the memory.
                 vars(stream).clear()
 
+    async def _read_greeting(
+        self, greeting: Greeting, transport: trio.SocketStream, address: bytes
+    ) -> tuple[bytes, bytes]:
+        """Returns the client's address, and what came behind the PROXY header.
+
+        Raises `BrokenResourceError` for a connection without one, `TooSlowError` for a slow one.
+        """
+        data, taken, client = bytearray(), 0, address
+        with trio.fail_after(self._limits.request_seconds):
+            while not taken:
+                piece = await transport.receive_some(_READ)
+                if not piece:
+                    raise trio.BrokenResourceError
+                data += piece
+                taken, client = greeting.read(data, len(data), address)
+        if taken < 0:
+            self._handler.unreadable(NO_GREETING)
+            raise trio.BrokenResourceError
+        return client, bytes(data[taken:])
+
     async def _shake_hands(self, stream: Stream) -> None:
         """Raises `BrokenResourceError` for a client without TLS, or without a version that we
         accept; `TooSlowError` for a slow one.
@@ -220,9 +259,11 @@ class Tasks:
                 await stream.do_handshake()
 
 
-def _packed(family: int, host: str) -> bytes:
-    """Returns an address as 4 or 16 bytes, v4-mapped ones as IPv4."""
-    address = socket.inet_pton(family, host.partition("%")[0])
+def _packed(family: int, source: Any) -> bytes:
+    """Returns an address as 4 or 16 bytes, v4-mapped ones as IPv4, LOOPBACK over a Unix socket."""
+    if family == socket.AF_UNIX:
+        return LOOPBACK
+    address = socket.inet_pton(family, source[0].partition("%")[0])
     return address[12:] if address.startswith(bytes(10) + b"\xff\xff") else address
 
 
