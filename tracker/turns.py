@@ -67,17 +67,12 @@ class Turns:
 class InTurn(trio.abc.Stream):
     """A connection below TLS, which works on each piece of its bytes in turn."""
 
-    def __init__(self, transport: trio.SocketStream, turns: Turns, first: bytes = b"") -> None:
-        """`first`: what was received already."""
+    def __init__(self, transport: trio.SocketStream, turns: Turns) -> None:
         self.transport = transport
         self._turns = turns
-        self._first = first
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        data: bytes | bytearray = self._first
-        self._first = b""
-        if not data:
-            data = await self.transport.receive_some(max_bytes)
+        data = await self.transport.receive_some(max_bytes)
         await self._turns.turn(self.transport.socket)
         return data
 

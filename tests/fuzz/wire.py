@@ -41,11 +41,10 @@ from tracker.domain.settings import Settings
 from tracker.forwarding import Proxies, parse_address
 from tracker.frontends.addresses import claimed_address, forwarded_address
 from tracker.frontends.http.handler import RequestHandler
-from tracker.frontends.http.server import Received
 from tracker.frontends.udp.handler import DatagramHandler
 from tracker.wire import bencode, clients, http
 from tracker.wire.connection_id import ConnectionIds
-from tracker.wire.request import REQUEST_LIMIT
+from tracker.wire.request import INCOMPLETE, REQUEST_LIMIT, RequestParser, may_end
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -165,19 +164,27 @@ def http_requests(_folder: Path, _closing: ExitStack) -> Target:
 
 
 def _read(sent: bytes, header: bytes, size: int) -> tuple[list[Request], bool]:
-    """Reads requests in pieces of `size`; the second value tells whether nonsense followed."""
-    received, requests = Received(header), []
-    parser = received.parser
+    """Reads requests in pieces of `size`, as the engine does; the second value tells whether
+    nonsense followed.
+    """
+    parser, requests = RequestParser(header), []
+    data, again = bytearray(), 0
     for at in range(0, len(sent), max(1, size)):
-        received.feed(sent[at : at + size])
-        while whole := received.next():
+        have = len(data)
+        data += sent[at : at + size]
+        early = len(data) < again and len(data) <= REQUEST_LIMIT
+        if have and early and not may_end(data, have, len(data)):
+            continue
+        while (taken := parser.parse(data, 0, len(data))) > 0:
+            del data[:taken]
             requests.append(
                 Request(parser.method, parser.target, parser.forwarded, parser.keep, parser.agent)
             )
             if not parser.keep:
                 return requests, False
-        if whole is None:
+        if taken != INCOMPLETE:
             return requests, True
+        again = parser.needed or 2 * len(data)
     return requests, False
 
 

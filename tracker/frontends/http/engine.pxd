@@ -4,10 +4,18 @@ from tracker.frontends.http.handler cimport RequestHandler
 from tracker.wire.request cimport RequestParser, may_end
 
 @cython.final
+cdef class Secure:
+    cdef object incoming, outgoing, tls
+    cdef bint shaken
+
+    cdef bytes encrypt(self, bytes reply, bint last)
+
+@cython.final
 cdef class Connection:
     cdef int descriptor
     cdef bytes address, data, out
     cdef object place
+    cdef Secure secure
     cdef Py_ssize_t again
     cdef bint held, ends, greeted
     cdef int lingering
@@ -17,12 +25,12 @@ cdef class Connection:
 cdef class Engine:
     cdef bytearray _buffer
     cdef dict _connections
-    cdef object _epoll, _greeting, _places, _work
+    cdef object _context, _epoll, _greeting, _places, _work
     cdef RequestHandler _handler
     cdef list _held, _last, _ready, _wheel
     cdef bint _holds, _accepting
     cdef int _listener
-    cdef Py_ssize_t _now, _expired, _linger_ticks, _until
+    cdef Py_ssize_t _now, _expired, _linger_ticks, _first_ticks, _until
     cdef RequestParser _parser
     cdef public object refused, tick_seconds
 
@@ -47,15 +55,19 @@ cdef class Engine:
     cdef bint _take_place(self, Connection connection) except -1
     @cython.locals(at=Py_ssize_t, address=bytes)
     cdef _greet(self, greeting, Connection connection, Py_ssize_t size)
-    @cython.locals(have=Py_ssize_t, size=Py_ssize_t, buffer=bytearray, early=cython.bint)
+    @cython.locals(secure=Secure, buffer=bytearray, have=Py_ssize_t, end=Py_ssize_t, tls=object, over=cython.bint, early=cython.bint)
+    cdef _decrypt(self, Connection connection, context, Py_ssize_t at, Py_ssize_t size)
+    @cython.locals(secure=cython.bint, have=Py_ssize_t, size=Py_ssize_t, buffer=bytearray, early=cython.bint)
     cdef bint _attend(self, Connection connection) except -1
     @cython.locals(size=Py_ssize_t)
     cdef bint _go_on(self, Connection connection) except -1
     @cython.locals(handler=RequestHandler, parser=RequestParser, buffer=bytearray, replies=bytes, reply=bytes, taken=Py_ssize_t)
     cdef _answer(self, Connection connection, Py_ssize_t at, Py_ssize_t size)
     cdef _reply(self, Connection connection, bytes replies)
-    @cython.locals(sent=Py_ssize_t)
+    @cython.locals(secure=Secure)
     cdef _send(self, Connection connection, bytes reply)
+    @cython.locals(sent=Py_ssize_t)
+    cdef _put(self, Connection connection, bytes data)
     @cython.locals(out=bytes, sent=Py_ssize_t)
     cdef _flush(self, Connection connection)
     cdef bint _watch(self, Connection connection, int what) except -1

@@ -1,10 +1,11 @@
-"""Serves all plain connections of one HTTP listener from one epoll set, without a task for any.
+"""Serves all connections of one HTTP listener from one epoll set, without a task for any.
 
 A wake-up accepts, reads, parses in place, answers, and sends. Most clients connect, send one
 request and wait: the request has usually arrived when the connection is accepted, so it is answered
 and closed at once. Several new connections go through each step together, because the kernel's code
 and ours then evict each other from the processor's caches less often. A connection that must wait
-(slow, or kept alive) takes a place, and enters the set.
+(slow, or kept alive) takes a place, and enters the set. Under TLS every connection does; OpenSSL
+then stands between the bytes of the socket and ours, and works in memory.
 
 This module can be compiled, with the types in the .pxd beside it.
 """
@@ -12,6 +13,7 @@ This module can be compiled, with the types in the .pxd beside it.
 from __future__ import annotations
 
 import select
+import ssl
 from collections import deque
 from contextlib import suppress
 from functools import partial
@@ -38,28 +40,61 @@ NO_GREETING: Final = "it does not begin with the PROXY header of a proxy that th
 
 _TICKS: Final = 32  # of the timer wheel in the time for one request
 _BUCKETS: Final = 64  # more than `_TICKS` + 1, so that each bucket holds one tick
-_ROOM: Final = 2 * REQUEST_LIMIT + 2
+# What waits, what came before and OpenSSL could not decrypt yet, and what comes.
+_ROOM: Final = 4 * REQUEST_LIMIT
 _IN: Final = 1  # select.EPOLLIN
 _OUT: Final = 4  # select.EPOLLOUT
 
 # The engine spells these numbers out, because a global costs a dictionary look-up.
-if (PIPELINED, LINGER_READS, _TICKS, _BUCKETS, REQUEST_LIMIT) != (16, 64, 32, 64, 16_384):
+if (PIPELINED, LINGER_READS, _TICKS, _BUCKETS, REQUEST_LIMIT) != (
+    16,
+    64,
+    32,
+    64,
+    16_384,
+) or _ROOM != 65_536:
     raise AssertionError("Engine spells these numbers out")
 if hasattr(select, "epoll") and (select.EPOLLIN, select.EPOLLOUT) != (1, 4):
     raise AssertionError("Engine spells these numbers out")
+
+
+class Secure:
+    """The TLS of one connection."""
+
+    __slots__ = ("incoming", "outgoing", "shaken", "tls")
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.incoming = ssl.MemoryBIO()  # from the socket
+        self.outgoing = ssl.MemoryBIO()  # to it
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.shaken = False  # the handshake is done
+
+    def encrypt(self, reply: bytes, last: bool) -> bytes:
+        """Returns what to send for a reply, with whatever TLS has to say before it; `last`: and
+        with its word for the end.
+        """
+        try:
+            self.tls.write(reply)
+            if last:
+                self.tls.unwrap()
+        except ssl.SSLError:  # unwrap: the client has not said its word yet
+            pass
+        return self.outgoing.read()
 
 
 class Connection:
     """A connection that waits: for a request, for its client to take a reply, or for its end."""
 
     __slots__ = (
-        "address", "again", "data", "descriptor", "due", "ends", "greeted", "held", "lingering", "out", "place", "tick",
+        "address", "again", "data", "descriptor", "due", "ends", "greeted", "held", "lingering", "out", "place",
+        "secure", "tick",
     )  # fmt: skip
 
     def __init__(self, descriptor: int, address: bytes, greeted: bool) -> None:
         self.descriptor = descriptor  # -1 = closed
         self.address = address
         self.greeted = greeted  # has sent the PROXY header, where one has to come
+        self.secure: Secure | None = None  # from its first byte of TLS on
         self.place: Place | None = None
         self.data = b""  # received and not served yet
         # Bytes of data at which they are parsed again; -1 = it is in `Engine._work`, -2 = it comes
@@ -74,11 +109,11 @@ class Connection:
 
 
 class Engine:
-    """Accepts and serves the plain connections of one listener."""
+    """Accepts and serves the connections of one listener."""
 
     __slots__ = (
-        "_accepting", "_buffer", "_connections", "_epoll", "_expired", "_greeting", "_handler", "_held", "_holds", "_last",
-        "_linger_ticks", "_listener", "_now", "_parser", "_places", "_ready", "_until", "_wheel", "_work", "refused",
+        "_accepting", "_buffer", "_connections", "_context", "_epoll", "_expired", "_first_ticks", "_greeting",
+        "_handler", "_held", "_holds", "_last", "_linger_ticks", "_listener", "_now", "_parser", "_places", "_ready", "_until", "_wheel", "_work", "refused",
         "tick_seconds",
     )  # fmt: skip
 
@@ -88,13 +123,16 @@ class Engine:
         handler: RequestHandler,
         limits: ConnectionLimits,
         greeting: Greeting | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         """`listener`: the descriptor of a listening, non-blocking socket, which the caller keeps.
-        `greeting`: what each connection begins with; None = with a request.
+        `greeting`: what each connection begins with; None = with a request, or a handshake.
+        `context`: serve TLS.
 
         Raises `OSError`.
         """
         self._greeting = greeting
+        self._context = context
         header = handler.proxies.header.lower().encode() if handler.proxied else b""
         self._handler = handler
         self._parser = RequestParser(header)
@@ -111,6 +149,9 @@ class Engine:
         self._holds = handler.settle is not None
         self.tick_seconds = limits.request_seconds / _TICKS  # how often `expire` is due
         self._linger_ticks = min(_TICKS, int(1 / self.tick_seconds)) + 1
+        self._first_ticks = _TICKS + 1  # the time of a connection that is new
+        if context is not None:
+            self._first_ticks = int(limits.handshake_seconds / self.tick_seconds) + 1
         self._now = self._expired = self._tick()
         self._wheel: list[set[Connection]] = [set() for _ in range(_BUCKETS)]
         self.refused: OSError | None = None  # why the system refused to accept
@@ -241,6 +282,13 @@ class Engine:
                     self._greet(self._greeting, connection, size)
                 return
             address = client
+        if self._context is not None:
+            connection = self._admit(descriptor, address, True)
+            if connection is None:
+                calls.close(descriptor)
+            else:
+                self._decrypt(connection, self._context, at, size)
+            return
         whole = parser.parse(self._buffer, at, size) > 0
         if not whole or parser.keep:
             connection = self._admit(descriptor, address, True)
@@ -274,7 +322,7 @@ class Engine:
         connection = Connection(descriptor, address, greeted)
         if not self._take_place(connection):
             return None
-        connection.due = connection.tick = self._now + 33  # _TICKS + 1
+        connection.due = connection.tick = self._now + self._first_ticks
         self._wheel[connection.tick % 64].add(connection)
         self._connections[descriptor] = connection
         return connection
@@ -301,6 +349,7 @@ class Engine:
             connection.ends = True
             self._reply(connection, self._handler.unreadable(NO_GREETING))
             return
+        connection.data = b""
         connection.greeted = True
         if address != connection.address:
             place, connection.place = connection.place, None
@@ -310,7 +359,45 @@ class Engine:
             if not self._take_place(connection):
                 self._close(connection)
                 return
-        self._answer(connection, at, size)
+        if self._context is not None:
+            self._decrypt(connection, self._context, at, size)
+        else:
+            self._answer(connection, at, size)
+
+    def _decrypt(self, connection: Connection, context: ssl.SSLContext, at: int, size: int) -> None:
+        """Goes on with the handshake by `_buffer[at:size]`, or answers the requests in it."""
+        secure = connection.secure
+        if secure is None:
+            secure = connection.secure = Secure(context)
+        buffer, have = self._buffer, len(connection.data)
+        secure.incoming.write(buffer[at:size])
+        end, over, tls = have, False, secure.tls
+        try:
+            if not secure.shaken:
+                tls.do_handshake()
+                secure.shaken = True
+                connection.due = self._now + 33  # _TICKS + 1
+                self._move(connection)
+            with memoryview(buffer) as view:
+                while end < 65_536 and (secure.incoming.pending or tls.pending()):  # _ROOM
+                    end += tls.read(65_536, view[end:])  # type: ignore[operator]  # how many
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:  # the client's word for the end, or no TLS that we accept
+            over = True
+        if end > have and not connection.lingering:
+            buffer[:have] = connection.data
+            early = end < connection.again and end <= 16_384  # REQUEST_LIMIT
+            if early and have and not may_end(buffer, have, end):
+                connection.data = bytes(buffer[:end])
+            else:
+                self._answer(connection, 0, end)
+        if connection.descriptor < 0:
+            return
+        if secure.outgoing.pending:
+            self._put(connection, secure.outgoing.read())
+        if over and not connection.lingering and not connection.held:
+            self._close(connection)
 
     def _attend(self, connection: Connection) -> bool:
         """Serves a connection that can go on; False = it has to wait for something else."""
@@ -319,7 +406,8 @@ class Engine:
             return True
         if connection.again < 0 or connection.held:
             return False
-        have = len(connection.data)
+        secure = connection.secure is not None
+        have = 0 if secure else len(connection.data)
         buffer = self._buffer
         size = calls.receive(connection.descriptor, buffer, have, 16_384)  # REQUEST_LIMIT
         if size == -1:  # calls.AGAIN
@@ -332,6 +420,9 @@ class Engine:
             if not connection.lingering:
                 self._close(connection)
             return True
+        if secure and self._context is not None:
+            self._decrypt(connection, self._context, 0, size)
+            return True
         if have:
             buffer[:have] = connection.data
             size += have
@@ -340,10 +431,12 @@ class Engine:
             if early and not may_end(buffer, have, size):
                 connection.data = bytes(buffer[:size])
                 return True
-        if connection.greeted or self._greeting is None:
-            self._answer(connection, 0, size)
-        else:
+        if not connection.greeted and self._greeting is not None:
             self._greet(self._greeting, connection, size)
+        elif self._context is not None:
+            self._decrypt(connection, self._context, 0, size)
+        else:
+            self._answer(connection, 0, size)
         return True
 
     def _go_on(self, connection: Connection) -> bool:
@@ -404,13 +497,22 @@ class Engine:
             self._send(connection, replies)
 
     def _send(self, connection: Connection, reply: bytes) -> None:
-        sent = calls.send(connection.descriptor, reply, connection.ends)
-        if sent == len(reply):
+        secure = connection.secure
+        if secure is not None:
+            reply = secure.encrypt(reply, connection.ends)
+        self._put(connection, reply)
+
+    def _put(self, connection: Connection, data: bytes) -> None:
+        if connection.out:
+            connection.out += data
+            return
+        sent = calls.send(connection.descriptor, data, connection.ends)
+        if sent == len(data):
             self._sent(connection)
         elif sent == -2:  # calls.GONE
             self._close(connection)
         else:
-            connection.out = reply[max(0, sent) :]
+            connection.out = data[max(0, sent) :]
             self._watch(connection, 4)  # _OUT
 
     def _flush(self, connection: Connection) -> None:
@@ -447,6 +549,8 @@ class Engine:
         """
         place = connection.place
         if not connection.ends:
+            if connection.secure is not None and not connection.secure.shaken:
+                return
             if place is not None:
                 self._places.wait_anew(place)
             connection.due = self._now + 33  # _TICKS + 1
@@ -472,6 +576,7 @@ class Engine:
         self._wheel[connection.tick % 64].discard(connection)  # _BUCKETS
         calls.close(descriptor)
         connection.data = connection.out = b""
+        connection.secure = None
         place, connection.place = connection.place, None
         if place is not None:
             self._places.give_back(place)
