@@ -396,7 +396,9 @@ class Engine:
             return
         if secure.outgoing.pending:
             self._put(connection, secure.outgoing.read())
-        if over and not connection.lingering and not connection.held:
+        if over and not (
+            connection.lingering or connection.held or connection.out or connection.again < 0
+        ):
             self._close(connection)
 
     def _attend(self, connection: Connection) -> bool:
