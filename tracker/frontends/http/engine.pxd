@@ -18,7 +18,7 @@ cdef class Connection:
     cdef Secure secure
     cdef Py_ssize_t again
     cdef bint held, ends, greeted
-    cdef int lingering
+    cdef int lingering, tries
     cdef Py_ssize_t due, tick
 
 @cython.final
@@ -55,10 +55,11 @@ cdef class Engine:
     cdef bint _take_place(self, Connection connection) except -1
     @cython.locals(at=Py_ssize_t, address=bytes)
     cdef _greet(self, greeting, Connection connection, Py_ssize_t size)
-    @cython.locals(secure=Secure, buffer=bytearray, have=Py_ssize_t, end=Py_ssize_t, tls=object, over=cython.bint, early=cython.bint)
+    @cython.locals(secure=Secure, buffer=bytearray, have=Py_ssize_t, end=Py_ssize_t, tls=object, over=cython.bint)
     cdef _decrypt(self, Connection connection, context, Py_ssize_t at, Py_ssize_t size)
-    @cython.locals(secure=cython.bint, have=Py_ssize_t, size=Py_ssize_t, buffer=bytearray, early=cython.bint)
+    @cython.locals(secure=cython.bint, have=Py_ssize_t, size=Py_ssize_t, buffer=bytearray)
     cdef bint _attend(self, Connection connection) except -1
+    cdef bint _is_early(self, Connection connection, Py_ssize_t have, Py_ssize_t size) except -1
     @cython.locals(size=Py_ssize_t)
     cdef bint _go_on(self, Connection connection) except -1
     @cython.locals(handler=RequestHandler, parser=RequestParser, buffer=bytearray, replies=bytes, reply=bytes, taken=Py_ssize_t)

@@ -35,6 +35,10 @@ TOGETHER: Final = 32
 PIPELINED: Final = 16
 """Requests of one connection that are answered at once, then others have their turn."""
 LINGER_READS: Final = 64
+EARLY: Final = 16
+"""Times that a request is parsed again because its end may have come. A chunked body may look like
+that in each of its pieces, and to parse it from its beginning takes up to a millisecond.
+"""
 
 NO_GREETING: Final = "it does not begin with the PROXY header of a proxy that this port trusts"
 
@@ -42,19 +46,10 @@ _TICKS: Final = 32  # of the timer wheel in the time for one request
 _BUCKETS: Final = 64  # more than `_TICKS` + 1, so that each bucket holds one tick
 # What waits, what came before and OpenSSL could not decrypt yet, and what comes.
 _ROOM: Final = 4 * REQUEST_LIMIT
-_IN: Final = 1  # select.EPOLLIN
-_OUT: Final = 4  # select.EPOLLOUT
 
 # The engine spells these numbers out, because a global costs a dictionary look-up.
-if (PIPELINED, LINGER_READS, _TICKS, _BUCKETS, REQUEST_LIMIT) != (
-    16,
-    64,
-    32,
-    64,
-    16_384,
-) or _ROOM != 65_536:
-    raise AssertionError("Engine spells these numbers out")
-if hasattr(select, "epoll") and (select.EPOLLIN, select.EPOLLOUT) != (1, 4):
+_SPELT = (PIPELINED, LINGER_READS, EARLY, _TICKS, _BUCKETS, REQUEST_LIMIT, _ROOM, select.EPOLLIN, select.EPOLLOUT)  # fmt: skip
+if _SPELT != (16, 64, 16, 32, 64, 16_384, 65_536, 1, 4):
     raise AssertionError("Engine spells these numbers out")
 
 
@@ -87,7 +82,7 @@ class Connection:
 
     __slots__ = (
         "address", "again", "data", "descriptor", "due", "ends", "greeted", "held", "lingering", "out", "place",
-        "secure", "tick",
+        "secure", "tick", "tries",
     )  # fmt: skip
 
     def __init__(self, descriptor: int, address: bytes, greeted: bool) -> None:
@@ -100,6 +95,7 @@ class Connection:
         # Bytes of data at which they are parsed again; -1 = it is in `Engine._work`, -2 = it comes
         # back there when `out` is sent.
         self.again = 0
+        self.tries = 0  # of `EARLY`
         self.out = b""  # not sent yet
         self.held = False  # a reply waits for the log
         self.ends = False  # after the reply
@@ -175,7 +171,7 @@ class Engine:
         """Accepts connections, at first and after `refused` was set. Raises `OSError`."""
         self.refused = None
         if not self._accepting:
-            self._epoll.register(self._listener, _IN)
+            self._epoll.register(self._listener, select.EPOLLIN)
             self._accepting = True
 
     def serve(self) -> None:
@@ -316,7 +312,7 @@ class Engine:
     def _admit(self, descriptor: int, address: bytes, greeted: bool) -> Connection | None:
         """Lets a connection wait; None = there is no place for it."""
         try:
-            self._epoll.register(descriptor, _IN)
+            self._epoll.register(descriptor, 1)  # EPOLLIN
         except OSError:  # no memory, or no room for more
             return None
         connection = Connection(descriptor, address, greeted)
@@ -387,10 +383,7 @@ class Engine:
             over = True
         if end > have and not connection.lingering:
             buffer[:have] = connection.data
-            early = end < connection.again and end <= 16_384  # REQUEST_LIMIT
-            if early and have and not may_end(buffer, have, end):
-                connection.data = bytes(buffer[:end])
-            else:
+            if not self._is_early(connection, have, end):
                 self._answer(connection, 0, end)
         if connection.descriptor < 0:
             return
@@ -428,10 +421,7 @@ class Engine:
         if have:
             buffer[:have] = connection.data
             size += have
-            # Whoever sends a request byte by byte must not make it be parsed as often.
-            early = size < connection.again and size <= 16_384  # REQUEST_LIMIT
-            if early and not may_end(buffer, have, size):
-                connection.data = bytes(buffer[:size])
+            if self._is_early(connection, have, size):
                 return True
         if not connection.greeted and self._greeting is not None:
             self._greet(self._greeting, connection, size)
@@ -439,6 +429,19 @@ class Engine:
             self._decrypt(connection, self._context, 0, size)
         else:
             self._answer(connection, 0, size)
+        return True
+
+    def _is_early(self, connection: Connection, have: int, size: int) -> bool:
+        """Tells whether a request need not be parsed before more of it has come, and keeps it then.
+
+        Whoever sends a request byte by byte must not make it be parsed as often.
+        """
+        if size >= connection.again or size > 16_384:  # REQUEST_LIMIT
+            return False
+        if connection.tries < 16 and may_end(self._buffer, have, size):  # EARLY
+            connection.tries += 1
+            return False
+        connection.data = bytes(self._buffer[:size])
         return True
 
     def _go_on(self, connection: Connection) -> bool:
@@ -467,6 +470,7 @@ class Engine:
             if taken <= 0:
                 break
             at += taken
+            connection.tries = 0
             reply = handler.answer(
                 parser.method, parser.target, connection.address, parser.forwarded, parser.keep, parser.agent
             )  # fmt: skip
@@ -515,7 +519,7 @@ class Engine:
             self._close(connection)
         else:
             connection.out = data[max(0, sent) :]
-            self._watch(connection, 4)  # _OUT
+            self._watch(connection, 4)  # EPOLLOUT
 
     def _flush(self, connection: Connection) -> None:
         """Sends more of a reply to a client that was slow to take it."""
@@ -527,7 +531,7 @@ class Engine:
         connection.out = out[max(0, sent) :]
         if connection.out:
             return
-        if not self._watch(connection, 1):  # _IN
+        if not self._watch(connection, 1):  # EPOLLIN
             return
         self._sent(connection)
         if connection.again == -2:
