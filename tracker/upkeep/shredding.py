@@ -25,7 +25,7 @@ from attrs import define, field, frozen
 
 from eventlog import LogError, LogFailedError, RepeatedWarning, in_thread, read_identity
 from tracker import ports
-from tracker.domain.events.admin import AddressesShredded
+from tracker.domain.events.admin import SHRED_DAYS, AddressesShredded
 from tracker.service.clock import LogClock
 from tracker.service.durable import append_durably
 from tracker.service.service import Service
@@ -160,7 +160,7 @@ async def keep_schedule(shredder: Shredder, clock: ScheduleClock) -> None:
 async def _keep_schedule(shredder: Shredder, clock: ScheduleClock, kept: RepeatedWarning) -> None:
     tomorrow = day_of(shredder.service.now_us()) + 1
     await in_thread(shredder.keyring.prepare, tomorrow)
-    by = ports.Actor("shred_days", "", "")
+    by = ports.Actor(SHRED_DAYS, "", "")
     done = await shredder.shred(None, by, await clock.now_us())
     if done.shredded:
         log.info("Addresses of %s were shredded", done.shown(done.shredded))
