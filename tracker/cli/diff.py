@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
@@ -37,11 +38,12 @@ def print_diff(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash) if options.info_hash else None
     with replayed(options) as log:
         forward = sorted((options.first, options.second), key=log.resolve)
-        checked = log.checks_tags()
+        known = trust.of(log.folder, log.keys)
         found = {one: picture(state_at(log, one), swarm) for one in forward}
-    for change in differences(found[options.first], found[options.second]):
-        say(json.dumps(change, ensure_ascii=False) if options.json else _text(change))
-    return trust.end(checked=checked, as_json=options.json)
+    with suppress(*trust.CUT_SHORT):
+        for change in differences(found[options.first], found[options.second]):
+            say(json.dumps(change, ensure_ascii=False) if options.json else _text(change))
+    return trust.end(known, as_json=options.json)
 
 
 def _text(change: dict[str, Any]) -> str:

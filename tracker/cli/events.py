@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from array import array
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
@@ -14,7 +16,6 @@ from tracker.domain.events import codec
 from tracker.history import event_json
 from tracker.history.event_scan import Filter, Scan
 from tracker.ports import EventFilter, LogPart, Moment
-from tracker.store import tag_keys
 
 if TYPE_CHECKING:
     import argparse
@@ -60,16 +61,24 @@ def print_events(options: argparse.Namespace) -> int:
     torrent = bytes.fromhex(options.info_hash) if options.info_hash else None
     wanted = EventFilter(types=frozenset(options.type or ()), info_hash=torrent)
     scan = Scan(folder, part, Filter(wanted, array("I")), keys)
+    if options.follow:  # SIGTERM ends it as SIGINT does
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(*trust.CUT_SHORT):
+        _print(scan, part.last, follow=options.follow)
+    return trust.end(trust.of(folder, keys))
+
+
+def _print(scan: Scan, last: int | None, *, follow: bool) -> None:
+    """Prints the wanted events, and those that come, until `last`."""
     while True:
-        done = _print_new(scan) or (part.last is not None and scan.seq > part.last)
+        done = _print_new(scan) or (last is not None and scan.seq > last)
         flush()
-        if done or not options.follow:
+        if done or not follow:
             break
         time.sleep(_FOLLOW_SECONDS)
     if not done:
         _print_the_rest(scan)
     flush()
-    return trust.end(checked=tag_keys.can_check(folder, keys.tags if keys else None))
 
 
 def _print_the_rest(scan: Scan) -> None:
