@@ -258,8 +258,7 @@ class Verification:
         try:
             one = snapshots.read(self._folder, path, self._keys)
         except OtherSnapshotError as error:
-            advice = NOTHING if self._keys is None else DELETE
-            yield Finding(path, 0, seq, str(error), advice, damage=False)
+            yield Finding(path, 0, seq, str(error), NOTHING, damage=False)
             return
         except FileNotFoundError:
             return  # the tracker wrote newer ones and removed it

@@ -71,6 +71,7 @@ _NO_KEY = bytes(ID_SIZE)
 
 
 NO_MAC = "has no MAC"
+OF_RETIRED_KEY = "was made with a server.key that is retired: nothing has to be done, another one takes its place"
 
 
 class SnapshotError(Exception):
@@ -281,7 +282,7 @@ def _check_mac(
     if keys is None:
         raise OtherSnapshotError("has a MAC, which cannot be checked without the secrets")
     if purpose != OPENING and keys.tags.has(key_id) and key_id != keys.tags.key_id:
-        raise OtherSnapshotError("was made with a server.key that is retired")
+        raise OtherSnapshotError(OF_RETIRED_KEY)
     expected = keys.tags.mac_of(key_id, purpose, digest)
     if expected is None:
         raise ForgedSnapshotError(f"its MAC is {NO_KEY}")
