@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from array import array
 from contextlib import suppress
@@ -61,8 +60,6 @@ def print_events(options: argparse.Namespace) -> int:
     torrent = bytes.fromhex(options.info_hash) if options.info_hash else None
     wanted = EventFilter(types=frozenset(options.type or ()), info_hash=torrent)
     scan = Scan(folder, part, Filter(wanted, array("I")), keys)
-    if options.follow:  # SIGTERM ends it as SIGINT does
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(*trust.CUT_SHORT):
         _print(scan, part.last, follow=options.follow)
     return trust.end(trust.of(folder, keys))

@@ -15,8 +15,10 @@ from tests.golden.test_log_v1 import FOLDER
 from tests.nonsense.whole import put, whole
 from tests.tracker.logged import HASH
 from tracker.cli import main
+from tracker.offline.verify import Verification
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 TORRENT = HASH.hex()
@@ -89,6 +91,17 @@ def test_whose_reader_left(
     assert "tags not checked" in capsys.readouterr().err
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Takes back what a command does to signals."""
+    before = [(each, signal.getsignal(each)) for each in (signal.SIGINT, signal.SIGTERM)]
+    signal.signal(signal.SIGTERM, lambda *_: pytest.fail("SIGTERM would end the process"))
+    yield
+    for each, handler in before:
+        signal.signal(each, handler)
+
+
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(
     tmp_path: Path,
@@ -96,17 +109,16 @@ def test_interrupted(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
 ) -> None:
-    """`events --follow` says it when it is ended, with its exit code."""
+    """`events --follow` says it when it is ended, with its exit code. A command that owes one answer
+    fails."""
     put(tmp_path, whole(pruned=False))
-    handlers = [(each, signal.getsignal(each)) for each in (signal.SIGINT, signal.SIGTERM)]
-    signal.signal(signal.SIGTERM, lambda *_: pytest.fail("SIGTERM would end the process"))
     monkeypatch.setattr(time, "sleep", lambda _: signal.raise_signal(number))
-    try:
-        assert main(["events", "--follow", "--log", str(tmp_path / "log")]) == 4
-    finally:
-        for each, handler in handlers:
-            signal.signal(each, handler)
+    log = ["--log", str(tmp_path / "log")]
+    assert main(["events", "--follow", *log]) == 4
     assert "tags not checked" in capsys.readouterr().err
+    monkeypatch.setattr(Verification, "findings", lambda *_: signal.raise_signal(number))
+    assert main(["verify", *log]) == 1
+    assert "interrupted: there is no result" in capsys.readouterr().err
 
 
 def test_the_history_digest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
