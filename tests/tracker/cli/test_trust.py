@@ -109,8 +109,8 @@ def test_interrupted(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
 ) -> None:
-    """`events --follow` says it when it is ended, with its exit code. A command that owes one answer
-    fails."""
+    """`events --follow` says it when it is ended, with its exit code. A command that owes one
+    answer fails."""
     put(tmp_path, whole(pruned=False))
     monkeypatch.setattr(time, "sleep", lambda _: signal.raise_signal(number))
     log = ["--log", str(tmp_path / "log")]
