@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
@@ -60,9 +60,7 @@ def print_events(options: argparse.Namespace) -> int:
     torrent = bytes.fromhex(options.info_hash) if options.info_hash else None
     wanted = EventFilter(types=frozenset(options.type or ()), info_hash=torrent)
     scan = Scan(folder, part, Filter(wanted, array("I")), keys)
-    with suppress(*trust.CUT_SHORT):
-        _print(scan, part.last, follow=options.follow)
-    return trust.end(trust.of(folder, keys))
+    return trust.listed(partial(_print, scan, part.last, follow=options.follow), folder, keys)
 
 
 def _print(scan: Scan, last: int | None, *, follow: bool) -> None:

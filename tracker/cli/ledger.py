@@ -6,7 +6,7 @@ Reads beside a running tracker.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -71,9 +71,8 @@ def print_ledger(options: argparse.Namespace) -> int:
         raise CannotError(f"no key was issued to an account or under a number {options.who}")
     decrypt = Decryption(folder, keys)
     ledger = Ledger(account, only, decrypt)
-    with suppress(*trust.CUT_SHORT):
-        _print(Walk(folder, decrypt), ledger, only, options)
-    return trust.end(trust.of(folder, keys), as_json=options.json)
+    print_all = partial(_print, Walk(folder, decrypt), ledger, only, options)
+    return trust.listed(print_all, folder, keys, as_json=options.json)
 
 
 def _print(walk: Walk, ledger: Ledger, only: bytes | None, options: argparse.Namespace) -> None:

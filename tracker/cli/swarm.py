@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracker.cli import trust
@@ -38,10 +38,8 @@ def print_swarm(options: argparse.Namespace) -> int:
     swarm = bytes.fromhex(options.info_hash)
     with replayed(options) as log:
         state = state_at(log, options.at)
-        known = trust.of(log.folder, log.keys)
-    with suppress(*trust.CUT_SHORT):
-        _print(state, swarm, options)
-    return trust.end(known, as_json=options.json)
+    print_all = partial(_print, state, swarm, options)
+    return trust.listed(print_all, log.folder, log.keys, as_json=options.json)
 
 
 def _print(state: State, swarm: bytes, options: argparse.Namespace) -> None:

@@ -7,14 +7,16 @@ may one of format 1, which has no tags.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+import sys
 from typing import TYPE_CHECKING
 
 from eventlog import has_tags, segments_of
+from tracker import streams
 from tracker.cli.output import UNCHECKED, note, say
 from tracker.store import tag_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tracker.store.address_keys import Keyring
@@ -26,9 +28,6 @@ _WHY = {
     NO_TAGS: "nobody can tell whether somebody else rewrote it. The next start of the tracker begins with tags, "
     "and binds what is there then",
 }
-CUT_SHORT = BrokenPipeError, KeyboardInterrupt
-"""What ends a list early: its reader left, or a signal came. It says so about the tags all the
-same."""
 
 
 def of(log: Path, keys: Keyring | None) -> str:
@@ -41,6 +40,22 @@ def of(log: Path, keys: Keyring | None) -> str:
     return NO_TAGS if segments_of(log) and not has_tags(log) else CHECKED
 
 
+def listed(
+    print_all: Callable[[], None], log: Path, keys: Keyring | None, *, as_json: bool = False
+) -> int:
+    """Prints a list of what a log gave, and ends it: `end`. It does so as well where the list is
+    cut short, because its reader left or a signal came; then nothing waits for a reader.
+    """
+    try:
+        print_all()
+    except (BrokenPipeError, KeyboardInterrupt):
+        known = of(log, keys)
+        with streams.impatient():
+            streams.flush_or_drop(sys.stdout)
+            return end(known, as_json=as_json)
+    return end(of(log, keys), as_json=as_json)
+
+
 def end(known: str, *, as_json: bool = False) -> int:
     """Ends a result that reading a log gave; returns the exit code.
 
@@ -50,7 +65,6 @@ def end(known: str, *, as_json: bool = False) -> int:
     if known == CHECKED:
         return 0
     if as_json:
-        with suppress(BrokenPipeError):
-            say(json.dumps({"type": "note", "what": known}))
+        say(json.dumps({"type": "note", "what": known}))
     note(f"{known}: {_WHY[known]}")
     return UNCHECKED if known == NOT_CHECKED else 0
