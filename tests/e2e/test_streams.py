@@ -151,6 +151,8 @@ def test_serving_without_streams(tmp_path: Path) -> None:
     Nothing is imported from the working folder, by none of the processes.
     """
     with closing(Tracker(tmp_path / "tracker", lasting_listeners())) as tracker:
+        with tracker.config.open("a") as file:
+            file.write('follower = "at_stop"\n')  # it would be another helper after five seconds
         for name in sys.stdlib_module_names | {"trio", "attrs", "eventlog", "tracker"}:
             (tracker.folder / f"{name}.py").write_text('raise SystemExit("a trap")\n')
         process = subprocess.Popen(
