@@ -127,9 +127,9 @@ class Site:
         assert last["seq"] not in [one["seq"] for one in earlier]
         read, _ = all_pages(tracker, f"/api/v2/events?type=key_issued&from={since}", "events")
         assert [one["seq"] for one in read] == [one["seq"] for one in found]
-        keys = api(tracker, f"/api/v2/keys?at={last['time']}")["keys"]
+        keys, _ = all_pages(tracker, f"/api/v2/keys?at={last['time']}", "keys")
         assert max(one["key_ref"] for one in keys) == last["key_ref"]
-        before = api(tracker, f"/api/v2/keys?at={since}")["keys"]
+        before, _ = all_pages(tracker, f"/api/v2/keys?at={since}", "keys")
         assert max(one["key_ref"] for one in before) < last["key_ref"]
         replayed = tracker.command("replay", "--at", last["time"], "--json")
         assert (replayed.returncode, replayed.stderr) == (0, "")

@@ -127,7 +127,7 @@ def test_nothing_that_a_terminal_obeys(written: Tracker) -> None:
 
 def test_a_time_before_now(written: Tracker) -> None:
     """`-3m` is a value, although it begins like an option, and `now` is the end of the log."""
-    for words in (["replay", "--at", "-0s"], ["diff", "-99d", "now"]):
+    for words in (["replay", "--at", "-1d12h"], ["diff", "-99d", "now"]):
         done = written.command(*words)
         assert "is not in the log, which holds" in done.stderr, done.stderr
     assert written.command("replay", "--at", "now").returncode == 0
