@@ -44,7 +44,7 @@ from eventlog import (
 from tracker.domain.book_days import BookDays
 from tracker.store.book_bytes import PAIR_SIZE, ROW_SIZE
 from tracker.store.book_rows import Run, merged, pair
-from tracker.store.snapshot_file import Position
+from tracker.store.snapshot_file import OF_RETIRED_KEY, Position
 from tracker.store.snapshots import writing
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _check_mac(keys: Keyring, key_id: bytes, digest: bytes, mac: bytes, *, old: 
     if expected is None:
         raise BookError(f"its MAC is {NO_KEY}")
     if key_id != keys.tags.key_id and not old:
-        raise BookError("was made with a server.key that is retired")
+        raise BookError(OF_RETIRED_KEY)
     if not compare_digest(expected, mac):
         raise BookError("its MAC does not match: these are not the bytes that the tracker wrote")
 

@@ -264,7 +264,7 @@ def start(
         return Bookkeeper(log, keys, newest), state, reader, newest
     else:
         keeper = Bookkeeper(log, keys, first_seq(log), opening=True)
-        refused(f"The book is made from event {keeper.seq} on")
+        refused(f"The book is made from event {keeper.seq} on: nothing has to be done")
     if newest > keeper.seq:
         del state, reader  # two states at a time may be too large
         state, reader = snapshots.start(log, keys, at_most=keeper.seq)
