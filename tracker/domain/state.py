@@ -505,7 +505,7 @@ class State:
                 self.accounts.listed(account, mark, seen_us, until_us)
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
-                book.left(self.accounts, account, info_hash, last_us)
+                book.left(self.accounts, account, info_hash, self.dates.of(last_us))
             if remembered and last_seq >= listing.since_seq:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)
