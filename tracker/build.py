@@ -23,6 +23,7 @@ MODULES = (
     "domain/listing",
     "domain/peer_by_seq",
     "domain/peer_lists",
+    "domain/seeding",
     "domain/state",
     "domain/swarms",
     "frontends/udp/handler",

@@ -149,7 +149,7 @@ def dump(state: State, *, addresses: bool = True) -> Image:
     plain["identities.accounts"] = _words(swarms.identities.addresses, 24, 0, 4)
     _dump_access(state.access, plain)
     plain["bases.rows"] = state.bases.without_tails()
-    plain["shared"] = _bytes(array("Q", chain.from_iterable(sorted(swarms.shared.items()))))
+    plain["shared"] = _bytes(array("Q", chain.from_iterable(sorted(state.seeding.settled.items()))))
     private = addresses_by_day.dump(swarms, state.bases) if addresses else {}
     return Image(plain, private)
 
@@ -198,7 +198,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
         directory.addresses = bytearray(len(directory.owners) * directory.width)
     _load_access(state.access, plain)
     shared = _like(array("Q"), plain["shared"])
-    swarms.shared = dict(zip(shared[::2], shared[1::2], strict=True))
+    state.seeding.settled = dict(zip(shared[::2], shared[1::2], strict=True))
     lost = addresses_by_day.load(swarms, private)
     _fill_words(swarms.identities.addresses, 24, 0, plain["identities.accounts"], _WORD)
     addresses_by_day.load_identities(swarms)
@@ -207,7 +207,7 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
             raise ImageError("a peer beyond all places")  # the pure build puts it at the end
         directory.index_all()
     swarms.list_accounts(len(state.access.account_of))
-    state.regroup()
+    state.seeding.regroup()
     state.bases.rows = bytearray(plain["bases.rows"])
     addresses_by_day.load_bases(state.bases, private)
     (hidden,) = plain[HIDDEN]

@@ -105,6 +105,21 @@ class Listing:
                 end_us += min(over_us - max(begin_us, seen_us), DAY_US)
         return end_us
 
+    def gained(
+        self, settled_us: int, seeder_us: int, partial_us: int, time_us: int
+    ) -> tuple[int, int, int]:
+        """Returns the time that an account's peers in a torrent gain between two log times.
+
+        `seeder_us` and `partial_us`: the latest announces of its seeders and of its partial seeds,
+        0 = it has none. No peer of them announced or left after `settled_us`. Returns the later of
+        the two log times, and the microseconds of seeding and of partial seeding.
+        """
+        end_us = min(self.until(seeder_us), time_us) if seeder_us else 0
+        seeding_us = max(0, end_us - settled_us)
+        begin_us = max(settled_us, end_us)
+        end_us = min(self.until(partial_us), time_us) if partial_us else 0
+        return max(settled_us, time_us), seeding_us, max(0, end_us - begin_us)
+
     def as_data(self) -> dict[str, Any] | None:
         """Returns it for JSON; None = rules 2 are not in force."""
         if self.since_seq == NEVER:

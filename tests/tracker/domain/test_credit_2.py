@@ -183,7 +183,7 @@ def test_several_clients_across_a_snapshot() -> None:
         loaded.apply(head.kind, head.schema, head.base_seq, frame.plain, frame.protected)
     assert loaded.digest() == site.state.digest()
     assert loaded.totals(1) == site.totals(1)
-    assert (site.state.swarms.shared, loaded.swarms.shared) == ({}, {})
+    assert (site.state.seeding.settled, loaded.seeding.settled) == ({}, {})
     site.check()
 
 
