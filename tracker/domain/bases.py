@@ -52,14 +52,18 @@ class Base(NamedTuple):
 class Bases:
     """The rows, an index by account, torrent and peer_id, and a list for each account.
 
-    `count` is the number of bases. The index is no part of the state.
+    `count` is the number of rows that bases have. Bases of a shredded day are gone at once, but
+    their rows are freed a few at a time, because a day may have a million. The indexes are no part
+    of the state.
     """
 
     __slots__ = (
         "_days",
         "_free",
+        "_gone",
         "_lists",
         "_tables",
+        "_torrents",
         "_used",
         "count",
         "hand",
@@ -76,7 +80,10 @@ class Bases:
         self.hand = 0  # the row at which `expire` goes on
         # By account three words: its newest base, its oldest base, their number.
         self._lists = array("I", [0, 0, 0])
-        self._days: dict[int, int] = {}  # bases by the day of their announces
+        self._days: dict[int, int] = {}  # rows by the day of their announces
+        self._gone: set[int] = set()  # those of the days that were shredded
+        # By row the first word of its info hash, so that a search for a torrent reads little.
+        self._torrents = array("I", [0])
         self._tables = [array("I", bytes(4 * _FIRST_TABLE)) for _ in range(_PARTITIONS)]
         self._used = array("I", bytes(4 * _PARTITIONS))
 
@@ -111,6 +118,7 @@ class Bases:
                 seen_us > after_us
                 and packed.word(rows, start + 40) == account
                 and packed.has(rows, names, start)
+                and not (self._gone and seen_us // _day_us in self._gone)
             ):
                 return number
             at = at + 1 & mask
@@ -146,11 +154,19 @@ class Bases:
         missing = account * 3 + 3 - len(self._lists)
         if missing > 0:
             self._lists.frombytes(bytes(4 * missing))
+        if most and self._lists[account * 3 + 2] >= most:
+            self._limit(account, most)
+            if self._lists[account * 3 + 2] == most:
+                oldest = self._lists[account * 3 + 1]
+                if packed.wide(self.rows, oldest * 104 + 72) > seq:
+                    return
+                self.drop(oldest)
         if self._free:
             number = self._free.pop()
         else:
             number = len(self.rows) // ROW_SIZE
             self.rows += bytes(ROW_SIZE)
+            self._torrents.append(0)
         rows = self.rows
         # Mostly it is the newest, or nearly, because peers are swept soon after each other.
         newer, older = 0, self._lists[account * 3]
@@ -163,9 +179,26 @@ class Bases:
         self.count += 1
         day = base.seen_us // DAY_US
         self._days[day] = self._days.get(day, 0) + 1
+        self._note_torrent(number)
         self._enter(number)
-        if 0 < most < self._lists[account * 3 + 2]:
-            self.drop(self._lists[account * 3 + 1])
+
+    def _note_torrent(self, number: int) -> None:
+        packed.put_u32(self._torrents, number, packed.word(self.rows, number * 104))
+
+    def limit(self, most: int) -> None:
+        """Removes the oldest bases of accounts that have more than `most`; 0 = no limit."""
+        for account in range(len(self._lists) // 3 if most else 0):
+            if packed.u32(self._lists, account * 3 + 2) > most:
+                self._limit(account, most)
+
+    def _limit(self, account: int, most: int) -> None:
+        """Does it for an account; of its bases those that are gone count no more."""
+        if self._gone:
+            for number in self.of_account(account):
+                if packed.wide(self.rows, number * 104 + 64) // _day_us in self._gone:
+                    self.drop(number)
+        while packed.u32(self._lists, account * 3 + 2) > most:
+            self.drop(packed.u32(self._lists, account * 3 + 1))
 
     def _link(self, account: int, newer: int, older: int) -> None:
         """Makes two bases neighbours; 0 = the end of the account's list."""
@@ -187,6 +220,7 @@ class Bases:
         self._link(account, packed.word(rows, start + 96), packed.word(rows, start + 100))
         packed.put_u32(lists, account * 3 + 2, packed.u32(lists, account * 3 + 2) - 1)
         packed.put(rows, _NO_ROW, start)
+        packed.put_u32(self._torrents, number, 0)
         packed.append(self._free, number)
         self.count -= 1
         left = self._days[day] - 1
@@ -194,6 +228,7 @@ class Bases:
             self._days[day] = left
         else:
             del self._days[day]
+            self._gone.discard(day)
 
     def _links(self, number: int) -> tuple[int, int]:
         """Returns the next newer and the next older base of the account."""
@@ -221,43 +256,38 @@ class Bases:
 
     def drop_torrent(self, info_hash: bytes) -> None:
         """Removes the bases of a torrent."""
-        at = self.rows.find(info_hash, ROW_SIZE) if self.count else -1
-        while at >= 0:
-            number, within = divmod(at, ROW_SIZE)
+        torrents = self._torrents
+        first = int.from_bytes(info_hash[:4], "little")
+        for number in range(1, len(torrents)):
             # The rows of free numbers are zeros, and so may an info hash be.
-            if not within and packed.word(self.rows, at + 40):
-                self.drop(number)
-            at = self.rows.find(info_hash, (number + 1) * ROW_SIZE)
-
-    def drop_days(self, days: Iterable[int]) -> None:
-        """Removes the bases whose announces were on these days."""
-        going = set(days) & self._days.keys()
-        if not going:
-            return
-        rows = self.rows
-        first_us, end_us = min(going) * DAY_US, (max(going) + 1) * DAY_US
-        for number in range(1, len(rows) // 104):
-            seen_us = packed.wide(rows, number * 104 + 64)
             if (
-                first_us <= seen_us < end_us
-                and seen_us // _day_us in going
-                and packed.wide(rows, number * 104 + 72)
+                packed.u32(torrents, number) == first
+                and packed.has(self.rows, info_hash, number * 104)
+                and packed.word(self.rows, number * 104 + 40)
             ):
                 self.drop(number)
 
-    def expire(self, before_us: int) -> None:
-        """Removes bases whose announces were before this log time, but looks at few at a time.
+    def drop_days(self, days: Iterable[int]) -> None:
+        """Removes the bases whose announces were on these days; no new ones may be added."""
+        self._gone |= set(days) & self._days.keys()
+
+    def expire(self, before_us: int, most: int = LOOKED_AT_ONCE) -> None:
+        """Frees the rows of bases that are gone, and of those whose announces were before this log
+        time, but looks at few at a time: `most`.
 
         An older base is not used meanwhile: see `State.base_for`.
         """
-        if not self.count or min(self._days) * DAY_US >= before_us:
+        gone = self._gone
+        if not (gone or (self.count and min(self._days) * DAY_US < before_us)):
             return
         rows, end = self.rows, len(self.rows) // 104
-        for _ in range(min(LOOKED_AT_ONCE, end)):
+        for _ in range(min(most, end)):
             self.hand = self.hand + 1 if self.hand + 1 < end else 0
             start = self.hand * 104
             seen_us = packed.wide(rows, start + 64)
-            if seen_us < before_us and packed.wide(rows, start + 72):
+            if packed.wide(rows, start + 72) and (
+                seen_us < before_us or (gone and seen_us // _day_us in gone)
+            ):
                 self.drop(self.hand)
 
     # The index: open addressing; an entry is a base's number, 0 = empty.
@@ -323,16 +353,21 @@ class Bases:
         return found
 
     def tails(self) -> dict[int, bytes]:
-        """Returns the ends of the peer_ids by day, in the order of the numbers."""
+        """Returns the ends of the peer_ids by day, in the order of the numbers, without those of
+        shredded days.
+        """
         return {
             day: packed.gather(self.rows, numbers, ROW_SIZE, TAIL_AT, TAIL_SIZE)
             for day, numbers in self._by_day().items()
+            if day not in self._gone
         }
 
     def numbers(self) -> Iterator[int]:
-        """Yields the numbers of all bases, ascending."""
+        """Yields the numbers of all bases that are not gone, ascending."""
         for number in range(1, self.slots):
-            if packed.wide(self.rows, number * ROW_SIZE + 72):
+            start = number * ROW_SIZE
+            day = packed.wide(self.rows, start + 64) // DAY_US
+            if packed.wide(self.rows, start + 72) and day not in self._gone:
                 yield number
 
     def without_tails(self, first: int = 0, end: int | None = None) -> bytes:
@@ -362,6 +397,7 @@ class Bases:
             for number in numbers:
                 seq = packed.wide(rows, number * ROW_SIZE + 72)
                 packed.put(rows, unknown_tail(seq), number * ROW_SIZE + TAIL_AT)
+        self._torrents = array("I", bytes(4 * self.slots))
         self._enter_all()
         if sum(self._days.values()) != self.count or sum(self._lists[2::3]) != self.count:
             raise ValueError("bases, lists and free numbers differ")
@@ -372,6 +408,7 @@ class Bases:
         rows = self.rows
         for number in range(1, len(rows) // 104):
             if packed.wide(rows, number * 104 + 72):
+                self._note_torrent(number)
                 self._enter(number)
                 if not self._is_linked(number):
                     raise ValueError("a base is not in its account's list")
@@ -395,9 +432,16 @@ class Bases:
         )
 
     def digest(self, *, addresses: bool) -> bytes:
-        """Hashes all bases. Without `addresses`, without the ends of the peer_ids."""
+        """Hashes all bases. Without `addresses`, without the ends of the peer_ids; never with those
+        of shredded days.
+        """
         hasher = blake2b(digest_size=16)
-        hasher.update(bytes(self.rows) if addresses else self.without_tails())
+        rows = bytearray(self.rows if addresses else self.without_tails())
+        for day, numbers in self._by_day().items() if addresses and self._gone else ():
+            if day in self._gone:
+                zeros = bytes(TAIL_SIZE * len(numbers))
+                packed.scatter(rows, numbers, ROW_SIZE, TAIL_AT, TAIL_SIZE, zeros)
+        hasher.update(rows)
         for column in (self._free, self._lists):
             hasher.update(b"|" + column.tobytes())
         hasher.update(b"%d" % self.hand)

@@ -19,7 +19,7 @@ from itertools import chain
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.domain import addresses_by_day, plain_json
+from tracker.domain import addresses_by_day, events, plain_json
 from tracker.domain.access import HASH_SIZE, Access, Key, Request
 from tracker.domain.accounts import Totals
 from tracker.domain.bases import Bases
@@ -210,6 +210,8 @@ def _load(plain: Mapping[str, Buffer], private: Mapping[tuple[int, str], Buffer]
     state.seeding.regroup()
     state.bases.rows = bytearray(plain["bases.rows"])
     addresses_by_day.load_bases(state.bases, private)
+    if state.bases.count:
+        state.bases.drop_days(map(events.day_number, state.tally.shredded))
     (hidden,) = plain[HIDDEN]
     if lost or hidden:
         state.hidden = Hidden(swarms, look=True)

@@ -389,6 +389,8 @@ class State:
                 kept |= 0x40  # MARK_SNATCHED
             if kept:
                 swarms.mark(peer, kept)
+            if base and event == 1 and rule == 4 and not kept & 0x20:  # events.COMPLETED
+                swarms.add_completed(info_hash, 1)  # as of a peer that was not swept
             if now is not None:
                 accounts.keep_terms(peer, now)
             if group:
@@ -435,7 +437,7 @@ class State:
         self.bases.add(base, self.settings.policy.bases_per_account)
 
     def forget_old_bases(self) -> None:
-        """Removes some of the bases that are too old."""
+        """Frees the memory of some of the bases that are too old or gone."""
         if self.bases.count:
             self.bases.expire(self.time_us - self._remember_us())
 
@@ -467,11 +469,17 @@ class State:
         self.time_us = self.listing.awake_us = time_us
 
     def change_settings(self, settings: Settings, seq: int) -> None:
-        """Puts the settings of event `seq` in force. Removes all peers if `private` changes."""
+        """Puts the settings of event `seq` in force. Removes all peers if `private` changes.
+
+        Bases that were too old until now are removed at once, because none may be used again where
+        the new settings remember for longer.
+        """
         if settings.private != self.settings.private:
             self.drop_peers()
+        self.bases.expire(self.time_us - self._remember_us() + 1, self.bases.slots)
         self.settings = settings
         self.settings_seq = seq
+        self.bases.limit(settings.policy.bases_per_account)
         timeout_us = settings.max_peer_timeout * 1_000_000
         self.listing.obey(settings.accounting, timeout_us, seq, self.time_us)
 

@@ -372,8 +372,8 @@ class Swarms:
         self.torrents_removed += 1
         self._free_torrents.append(torrent)
 
-    def import_completed(self, info_hash: bytes, completed: int) -> None:
-        """Adds completions that another tracker counted before this log began."""
+    def add_completed(self, info_hash: bytes, completed: int) -> None:
+        """Adds completions that no announce of a present peer told."""
         torrent = self.lookup(info_hash)
         if torrent:
             self.completed[torrent] += completed
