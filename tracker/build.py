@@ -16,6 +16,7 @@ MODULES = (
     "domain/addresses_by_day",
     "domain/bases",
     "domain/booking",
+    "domain/by_age",
     "domain/clients",
     "domain/directory",
     "domain/groups",

@@ -108,7 +108,11 @@ def _without_facts(plain: dict[str, Buffer]) -> dict[str, Buffer]:
     largest = bytes(len(plain["completed"]))
     bases = Bases()
     empty = dict.fromkeys(("accounts.partial_us", "accounts.terms", "bases.free", "shared"), b"")
-    rows = {"bases.rows": bytes(bases.rows), "bases.lists": bytes(bases._lists)}
+    rows = {
+        "bases.rows": bytes(bases.rows),
+        "bases.roots": bytes(bases._roots),
+        "bases.counts": bytes(bases._counts),
+    }
     plain = {**plain, **empty, **rows}
     return {**plain, "largest": largest, "retired.largest": b"", "facts": b"", "facts.texts": b"[]"}
 
@@ -231,7 +235,7 @@ def _owners(state: State) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield prefix, directory, ("owners",)
     yield "of_key.", swarms.of_key, ("_first",)
     yield "accounts.", state.accounts, (*Totals._fields, "terms")
-    yield "bases.", state.bases, ("_free", "_lists")
+    yield "bases.", state.bases, ("_free", "_roots", "_counts")
     yield "keys.", state.access, ("account_of", "hashes", "last_used")
     yield "sweep.", state.sweep, ("_torrents",)
 

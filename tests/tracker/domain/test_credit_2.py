@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tests.support import (
     key_text,
     replayed,
 )
-from tracker.domain import events, image, packed
+from tracker.domain import by_age, events, image, packed
 from tracker.domain.bases import Base, Bases
 from tracker.domain.events.admin import (
     AddressesLost,
@@ -561,7 +562,8 @@ def test_many_bases_of_many_days() -> None:
     tails, digest = bases.tails(), bases.digest(addresses=True)
     loaded = Bases()
     loaded.rows = bytearray(bases.without_tails())
-    loaded._free, loaded._lists, loaded.hand = bases._free[:], bases._lists[:], bases.hand
+    loaded._free, loaded._roots = bases._free[:], bases._roots[:]
+    loaded._counts, loaded.hand = bases._counts[:], bases.hand
     loaded.settle(tails)
     loaded.drop_days([2, 4, 9])
     assert sorted(tails) == [1, 3, 5]
@@ -579,6 +581,33 @@ def test_many_bases_of_many_days() -> None:
     for number in loaded.numbers():
         loaded.drop(number)
     assert (loaded.count, loaded.tails()) == (0, {})
+
+
+def test_the_order_of_an_account() -> None:
+    """It has the bases by their announces, in whatever order they come and go. Nonsense is refused
+    in its place.
+    """
+    bases, there = Bases(), dict[int, int]()
+    for step in range(600):
+        seq = 1 + step * 7919 % 601
+        if step % 3 == 2:
+            bases.drop(there.pop(sorted(there)[step % len(there)]))
+        else:
+            one = Base(HASH, b"%020d" % seq, 1, 1, 0, 0, 1, seq, 0, 0, 0, 0)
+            bases.add(one, 0)
+            there[seq] = bases.find(1, HASH, one.peer_id)
+    order = [there[seq] for seq in sorted(there, reverse=True)]
+    assert bases.of_account(1) == order
+    assert bases._counts.tolist() == [0, 200]
+    for seq in range(1, 602):
+        assert bases.by_seq(1, seq) == there.get(seq, 0)
+    by_age.check(bases.rows, bases._roots, bases._counts)
+    for number, at in itertools.product(order, (96, 100)):
+        for wrong in number, bases.slots:
+            rows = bytearray(bases.rows)
+            packed.put_word(rows, number * 104 + at, wrong)
+            with pytest.raises((ValueError, IndexError)):
+                by_age.check(rows, bases._roots, bases._counts)
 
 
 def test_no_base_in_a_public_mode() -> None:
@@ -627,5 +656,5 @@ def test_a_base_is_small() -> None:
         )
         bases.add(base, 0)
     index = sum(table.itemsize * len(table) for table in bases._tables)
-    size = len(bases.rows) + index + bases._lists.itemsize * len(bases._lists)
+    size = len(bases.rows) + index + 2 * bases._roots.itemsize * len(bases._roots)
     assert size / bases.count <= BASE_SIZE
