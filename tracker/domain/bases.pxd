@@ -30,7 +30,7 @@ cdef class Bases:
     @cython.locals(torrents=array, first=cython.uint, number=Py_ssize_t)
     cpdef drop_torrent(self, bytes info_hash)
     @cython.locals(rows=bytearray, gone=set, end=Py_ssize_t, start=Py_ssize_t, seen_us=cython.longlong)
-    cpdef expire(self, long long before_us, Py_ssize_t most=*)
+    cpdef expire(self, long long before_us, Py_ssize_t most)
     @cython.locals(start=Py_ssize_t, names=bytes)
     cpdef unsigned long long _key(self, Py_ssize_t number) except? 0xFFFFFFFFFFFFFFFE
     @cython.locals(key=cython.ulonglong, part=Py_ssize_t, used=cython.uint, table=array, smaller=array, at=Py_ssize_t, each=cython.uint)

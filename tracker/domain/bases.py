@@ -242,9 +242,9 @@ class Bases:
         """Removes the bases whose announces were on these days; no new ones may be added."""
         self._gone |= set(days) & self._days.keys()
 
-    def expire(self, before_us: int, most: int = LOOKED_AT_ONCE) -> None:
+    def expire(self, before_us: int, most: int) -> None:
         """Frees the rows of bases that are gone, and of those whose announces were before this log
-        time, but looks at few at a time: `most`.
+        time. Looks at `most` rows, because a look at all takes long.
 
         An older base is not used meanwhile: see `State.base_for`.
         """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tracker.domain import events, packed, slice_digest
 from tracker.domain.access import Access
 from tracker.domain.accounts import MOST, Accounts
-from tracker.domain.bases import Base, Bases
+from tracker.domain.bases import LOOKED_AT_ONCE, Base, Bases
 from tracker.domain.clients import Clients
 from tracker.domain.dates import Dates
 from tracker.domain.events import codec, schemas
@@ -439,7 +439,7 @@ class State:
     def forget_old_bases(self) -> None:
         """Frees the memory of some of the bases that are too old or gone."""
         if self.bases.count:
-            self.bases.expire(self.time_us - self._remember_us())
+            self.bases.expire(self.time_us - self._remember_us(), LOOKED_AT_ONCE)
 
     def drop_peers(self) -> None:
         """Removes every peer, torrent and base. The completed counts and their total stay."""
