@@ -39,7 +39,8 @@ class Listing:
         self.since_seq = NEVER  # the event that put rules 2 in force
         self.timeout_us = 0  # in force
         self.plain_from_us = 0  # after announces from then on only `timeout_us` counts
-        self.ticked_us = 0  # log time of the last tick, or of the end of the run after it
+        # Log time of the last tick, or of the end of a run or of an outage after it.
+        self.ticked_us = 0
         self.awake_us = 0  # log time of the last event at which time was counted
         # When each timeout came into force, and the timeout, in microseconds.
         self.timeouts: list[tuple[int, int]] = []
@@ -67,11 +68,13 @@ class Listing:
         """Enters an outage.
 
         After a crash events may be later than its begin. Then it is for the peers that were listed
-        at the last of these.
+        at the last of these. The next outage begins at its end at the earliest, so that no time is
+        in two of them where a run ends before its first tick.
         """
         if self.since_seq != NEVER and begin_us < end_us:
             outage = begin_us, max(begin_us, min(self.awake_us, end_us)), end_us
             self.outages = [*self.outages[1 - MOST_OUTAGES :], outage]
+            self.ticked_us = self.awake_us = end_us
             self._go_on()
 
     def _go_on(self) -> None:

@@ -199,6 +199,17 @@ def test_an_outage_counts_as_listed() -> None:
     assert site.seconds() == (9300, 0)
 
 
+def test_runs_without_a_tick() -> None:
+    """The tracker ends soon after each start from 10:10 on: no time is in two outages."""
+    site = Site.begun()
+    site.at("10:00").says()
+    site.at("10:10")
+    for epoch, time in enumerate(("10:40", "11:10", "11:40"), 2):
+        site.at(time, quiet=True).service.append(TrackerStarted("test", epoch))
+    assert site.at("12:16").says() == "resumed"
+    assert site.seconds() == (135 * MINUTE, 0)
+
+
 @pytest.mark.parametrize(("left", "rule"), [("16:44", "continued"), ("16:46", "resumed")])
 def test_the_listed_time_after_an_outage(left: str, rule: str) -> None:
     """After 14:00 the timeout ends at 16:45, because two hours of it nobody could announce."""
