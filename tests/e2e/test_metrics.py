@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from http.client import HTTPConnection
-from socket import create_connection
+from signal import SIGCONT, SIGSTOP
+from socket import AF_INET, SOCK_DGRAM, create_connection, socket
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -177,3 +179,27 @@ def test_malformed_requests_by_problem(new_tracker: Callable[..., Tracker]) -> N
             sent["udp", problem] = 1
     found = exposed(tracker)["swarmlog_malformed_requests_total"]
     assert {(one["protocol"], one["problem"]): count for one, count in found} == sent
+
+
+def test_datagrams_that_the_kernel_drops_are_counted(tracker: Tracker) -> None:
+    """What comes while the receive buffer is full is counted; everything else is received."""
+    (_, size), *_ = exposed(tracker)["swarmlog_udp_receive_buffer_bytes"]
+    datagram = bytes(60_000)
+    sent = int(size) // len(datagram) + 100
+    tracker.send(SIGSTOP)
+    with socket(AF_INET, SOCK_DGRAM) as client:
+        client.connect(tracker.udp[0])
+        for _ in range(sent):
+            client.send(datagram)
+    tracker.send(SIGCONT)
+    received, deadline = 0.0, monotonic() + DEADLINE
+    while True:
+        found = exposed(tracker)
+        received = total(found["udp_tracker_server_requests_received_total"])
+        dropped = total(found["swarmlog_udp_kernel_dropped_total"])
+        assert received + dropped <= sent
+        if received + dropped == sent:
+            break
+        assert monotonic() < deadline
+    assert received > 0
+    assert dropped >= 100

@@ -65,6 +65,7 @@ class LiveGauges:
         self._noted = noted
         self._began = time.monotonic()
         self._udp: list[UdpListener] = []
+        self._udp_sockets: list[socket.socket] = []
         self._http: list[HttpListener] = []
         self._places: dict[str, Places] = {}
         self.watch = Watch(lambda: log.statistics().written_bytes)
@@ -74,6 +75,7 @@ class LiveGauges:
         host, port = sock.getsockname()[:2]
         traffic = UdpTraffic()
         self._udp.append(UdpListener(binding("udp", host, port), traffic))
+        self._udp_sockets.append(sock)
         return traffic
 
     def add_http(self, sock: socket.socket, *, tls: bool) -> HttpTraffic:
@@ -119,6 +121,7 @@ class LiveGauges:
             *torrust.of_swarms(service.swarms),
             *swarmlog.of_process(self._version, uptime, self.watch.loop_lag),
             *swarmlog.of_connections(self._places),
+            *swarmlog.of_udp_sockets(zip(self._udp, self._udp_sockets, strict=True)),
             *swarmlog.of_log_gauges(statistics, has_room=self._log.has_room()),
             *swarmlog.of_retention(
                 self._pruner, statistics.disk_free_bytes, self.watch.bytes_a_day

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracker.domain import events, refusals
+from tracker.frontends.udp import kernel_buffers
 from tracker.ports import Metric, Sample
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable, Iterator, Mapping
 
     from eventlog import LogStatistics
     from tracker.domain.state import State
+    from tracker.metrics.torrust import UdpListener
     from tracker.places import Places
     from tracker.service.service import Service
     from tracker.store.noting import NotedLog
@@ -47,6 +50,21 @@ def of_connections(places: Mapping[str, Places]) -> Iterator[Metric]:
     refused = [(server, each.refused) for server, each in places.items()]
     what = "Newcomers closed at once because no connection waited."
     yield _labelled("swarmlog_connections_refused_total", "counter", what, "server", refused)
+
+
+def of_udp_sockets(sockets: Iterable[tuple[UdpListener, socket.socket]]) -> Iterator[Metric]:
+    """Tells by listener what the kernel does before the tracker sees a datagram."""
+    told = [
+        (one.labels, found)
+        for one, sock in sockets
+        if (found := kernel_buffers.received(sock)) is not None
+    ]
+    buffers = tuple(Sample(each.buffer_bytes, labels) for labels, each in told)
+    what = "The kernel's receive buffer of a UDP tracker."
+    yield Metric("swarmlog_udp_receive_buffer_bytes", "gauge", what, buffers)
+    dropped = tuple(Sample(each.dropped, labels) for labels, each in told)
+    what = "Datagrams that the kernel dropped because that buffer was full, since the start."
+    yield Metric("swarmlog_udp_kernel_dropped_total", "counter", what, dropped)
 
 
 def of_log_gauges(log: LogStatistics, *, has_room: bool) -> Iterator[Metric]:

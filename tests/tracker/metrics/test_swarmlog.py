@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENOPROTOOPT
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -55,12 +56,15 @@ class FixedLog:
 
 @define
 class FakeSocket:
-    """A socket with an address and nothing else."""
+    """A socket with an address, and with buffers of a system that tells nothing of them."""
 
     host: str
 
     def getsockname(self) -> tuple[str, int]:
         return self.host, 6969
+
+    def getsockopt(self, _level: int, _name: int, _size: int) -> bytes:
+        raise OSError(ENOPROTOOPT, "Protocol not available")
 
 
 def gauges_of(rig: Rig, log: FixedLog | None = None, *, usage: bool = True) -> LiveGauges:

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 import trio
 
-from tracker.frontends.udp import recvmmsg
+from tracker.frontends.udp import kernel_buffers, recvmmsg
 from tracker.frontends.udp.fairness import FairShare
 from tracker.frontends.waiting import wait_out
 
 if TYPE_CHECKING:
     from tracker.frontends.udp.handler import DatagramHandler
 
-BUFFER_BYTES = 4 << 20
-"""Asked of the kernel for each direction of a socket; it caps this at its own maximum."""
 _WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104  # recognised here, not bound
 
 
@@ -29,9 +27,7 @@ def open_socket(host: str, port: int, *, v6only: bool = False) -> socket.socket:
     try:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(v6only))
-        # Bursts wait in these buffers while the loop does something else.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+        kernel_buffers.enlarge(sock)
         if host in _WILDCARDS and recvmmsg.available:
             recvmmsg.report_local_addresses(sock)
         sock.bind((host, port))
