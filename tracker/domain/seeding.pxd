@@ -12,11 +12,11 @@ cdef class Seeding:
     cdef public Groups _groups
     cdef public dict settled
 
-    @cython.locals(
-        mark=cython.int, _up=cython.ulonglong, _down=cython.ulonglong, seen_us=cython.ulonglong, last_seq=cython.ulonglong,
-        group=Py_ssize_t, until_us=cython.ulonglong,
-    )
-    cpdef Py_ssize_t count(self, unsigned int account, Py_ssize_t torrent, Py_ssize_t peer, unsigned long long time_us, bint leaves) except -1
+    @cython.locals(group=Py_ssize_t, until_us=cython.ulonglong)
+    cpdef Py_ssize_t count(
+        self, unsigned int account, Py_ssize_t torrent, Py_ssize_t peer, int mark, unsigned long long seen_us, unsigned long long last_seq,
+        unsigned long long time_us, bint leaves,
+    ) except -1
     @cython.locals(swarms=Swarms, mark=cython.int)
     cpdef announced(self, unsigned int account, Py_ssize_t torrent, Py_ssize_t peer, Py_ssize_t group)
     cpdef Py_ssize_t _join(self, unsigned int account, Py_ssize_t torrent, Py_ssize_t peer, unsigned long long time_us) except -1

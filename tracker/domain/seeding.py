@@ -37,15 +37,25 @@ class Seeding:
         self.settled: dict[int, int] = {}
         self._groups = Groups()  # the same accounts and torrents; no part of the state
 
-    def count(self, account: int, torrent: int, peer: int, time_us: int, leaves: bool) -> int:
+    def count(
+        self,
+        account: int,
+        torrent: int,
+        peer: int,
+        mark: int,
+        seen_us: int,
+        last_seq: int,
+        time_us: int,
+        leaves: bool,
+    ) -> int:
         """Counts time up to now, because a peer announces or leaves.
 
-        `peer`: 0 = a new one, which does not leave. Returns the number of the account's peers in
+        `peer`: 0 = a new one, which does not leave. `mark`, `seen_us`, `last_seq`: of its row, as
+        they were before. Returns the number of the account's peers in
         the torrent, with this one, if they have counted together or will from now on; else 0. Then
         `announced` has to follow. It also returns 0 for a peer that leaves.
         """
         if peer:
-            mark, _up, _down, seen_us, last_seq = packed.session(self._swarms.rows, peer * 72)
             if mark & 0x80:  # MARK_SHARED
                 group = self._settle(account, torrent, time_us)
                 if not leaves:

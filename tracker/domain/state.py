@@ -346,7 +346,9 @@ class State:
         if seq >= since_seq:
             # Accounting rules 2.
             stops = event == 3  # events.STOPPED
-            group = self.seeding.count(account, torrent, peer, time_us, stops)
+            group = self.seeding.count(
+                account, torrent, peer, mark, seen_us, last_seq, time_us, stops
+            )
             if accounts.credited_uploaded:
                 now = self.factors.applied(account, info_hash, time_us)
         if seq < since_seq or (peer and last_seq < since_seq):
@@ -412,11 +414,13 @@ class State:
             if book is not None:
                 book.begin(self.accounts, account)
                 last_us = self.seeding.last_us(account, torrent, peer)
-            self.seeding.count(account, torrent, peer, self.time_us, True)
+            mark, _, _, seen_us, last_seq = packed.session(swarms.rows, peer * 72)
+            time_us = self.time_us
+            self.seeding.count(account, torrent, peer, mark, seen_us, last_seq, time_us, True)
             if book is not None:
                 info_hash = bytes(swarms.hashes[torrent * 20 : torrent * 20 + 20])
                 book.left(self.accounts, account, info_hash, last_us)
-            if remembered and swarms.peer(peer).last_seq >= self.listing.since_seq:
+            if remembered and last_seq >= self.listing.since_seq:
                 self._remember(torrent, peer, account)
         swarms.remove(torrent, peer)
 
